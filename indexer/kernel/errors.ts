@@ -1,0 +1,64 @@
+type Options = { readonly cause?: unknown; readonly context?: Readonly<Record<string, unknown>> };
+
+/**
+ * The root of every error that the project raises: one line of what happened, structured context, a cause, and whether
+ * trying again can help.
+ */
+export class IndexerError extends Error {
+  override readonly name: string = 'IndexerError';
+  readonly retryable: boolean = false;
+  readonly context: Readonly<Record<string, unknown>>;
+
+  constructor(message: string, options: Options = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.context = options.context ?? {};
+  }
+}
+
+/** The configuration or the environment is wrong; the message names every fault and its place. */
+export class ConfigError extends IndexerError {
+  override readonly name = 'ConfigError';
+}
+
+/** The command line is wrong (exit code 2). */
+export class UsageError extends IndexerError {
+  override readonly name = 'UsageError';
+}
+
+/** The database's schema is not the one that this program knows. */
+export class SchemaVersionError extends IndexerError {
+  override readonly name = 'SchemaVersionError';
+}
+
+/** A node's answers contradict each other or the chain's rules: asked again, then asked of another endpoint, never committed. */
+export class RpcInconsistency extends IndexerError {
+  override readonly name = 'RpcInconsistency';
+  override readonly retryable = true;
+}
+
+/** An unwind, or another branch, came between fetching a range and committing it: fetch it again. */
+export class StaleRange extends IndexerError {
+  override readonly name = 'StaleRange';
+  override readonly retryable = true;
+}
+
+/** Another process moved the chain's head or the set of followed contracts first: read the head again. */
+export class HeadMoved extends IndexerError {
+  override readonly name = 'HeadMoved';
+  override readonly retryable = true;
+}
+
+/** The database holds a fact or a checkpoint of another branch where this commit would write: never skipped. */
+export class FactConflict extends IndexerError {
+  override readonly name = 'FactConflict';
+}
+
+/** The work was told to stop. */
+export class Aborted extends IndexerError {
+  override readonly name = 'Aborted';
+}
+
+/** The message of anything thrown, in one line. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
