@@ -1,0 +1,106 @@
+// The layer rules, checked by dependency-cruiser: imports point down only, siblings in one layer do not import each other.
+
+/** From the bottom up. Members of one row are siblings. */
+const layers = [
+  ['kernel'],
+  ['observability', 'config'],
+  ['db'],
+  ['decode', 'source'],
+  ['facts', 'progress', 'registry'],
+  ['derive'],
+  ['ingest'],
+  ['follower', 'backfill', 'snapshots', 'http'],
+  ['daemon.ts'],
+  ['demo'],
+  ['cli'],
+  ['main.ts'],
+];
+
+const pathOf = (member) => (member.endsWith('.ts') ? `^indexer/${member.replace('.', '\\.')}$` : `^indexer/${member}/`);
+
+const layerRules = layers.flatMap((row, height) => {
+  const below = layers.slice(0, height).flat();
+  return row.map((member) => ({
+    name: `layer-${member}`,
+    comment: `${member} may import only itself and what lies below it`,
+    severity: 'error',
+    from: { path: pathOf(member) },
+    to: { path: '^indexer/', pathNot: [member, ...below].map(pathOf) },
+  }));
+});
+
+module.exports = {
+  forbidden: [
+    ...layerRules,
+    {
+      name: 'every-folder-has-a-layer',
+      comment: 'a new folder of indexer/ takes its place in the list above',
+      severity: 'error',
+      from: {},
+      to: { path: '^indexer/', pathNot: layers.flat().map(pathOf) },
+    },
+    {
+      name: 'no-circles',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'indexer-stands-alone',
+      comment: 'the program imports no test, no benchmark and no tool configuration',
+      severity: 'error',
+      from: { path: '^indexer/' },
+      to: { path: '^(test|bench|config)/' },
+    },
+    {
+      name: 'abis-are-read-by-decode-and-registry',
+      severity: 'error',
+      from: { path: '^indexer/', pathNot: '^indexer/(decode|registry|demo)/' },
+      to: { path: '^abis/' },
+    },
+    {
+      name: 'abis-stand-alone',
+      severity: 'error',
+      from: { path: '^abis/' },
+      to: { path: '^(indexer|migrations|test|bench|config)/' },
+    },
+    {
+      name: 'migrations-are-read-by-migrate',
+      severity: 'error',
+      from: { path: '^indexer/', pathNot: '^indexer/db/' },
+      to: { path: '^migrations/' },
+    },
+    {
+      name: 'migrations-stand-alone',
+      comment: 'a migration is immutable: it may not change because the program did',
+      severity: 'error',
+      from: { path: '^migrations/' },
+      to: { pathNot: '^migrations/|node_modules/kysely/|^kysely$' },
+    },
+    {
+      name: 'config-reads-only-define',
+      severity: 'error',
+      from: { path: '^config/local\\.ts$' },
+      to: { pathNot: '^indexer/config/' },
+    },
+    {
+      name: 'no-dev-dependencies-in-the-program',
+      comment: 'only the demo uses what is installed for development',
+      severity: 'error',
+      from: { path: '^(indexer|abis|migrations)/', pathNot: '^indexer/demo/' },
+      to: { dependencyTypes: ['npm-dev'] },
+    },
+    {
+      name: 'everything-resolves',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    parser: 'swc',
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['node', 'import', 'types', 'default'] },
+  },
+};
