@@ -30,6 +30,36 @@ export class SchemaVersionError extends IndexerError {
   override readonly name = 'SchemaVersionError';
 }
 
+/**
+ * Why an endpoint did not answer: `unavailable` (down, slow, garbled), `rate-limited`, `range-refused` (ask for less),
+ * `unknown-block` (behind, or the block was reorganised: ask for the head again), `pruned` (it will never know),
+ * `rejected` (the request itself: a revert, an unknown method).
+ */
+export type RpcErrorKind = 'unavailable' | 'rate-limited' | 'range-refused' | 'unknown-block' | 'pruned' | 'rejected';
+
+/** A request that a node did not answer. Its text is scrubbed of the endpoint's secrets; it has no cause, since that would not be. */
+export class RpcError extends IndexerError {
+  override readonly name = 'RpcError';
+  override readonly retryable: boolean;
+  readonly kind: RpcErrorKind;
+  /** As the provider asked, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+  /** How many blocks the provider says it would serve. */
+  readonly hintBlocks: number | undefined;
+
+  constructor(
+    kind: RpcErrorKind,
+    message: string,
+    options: Omit<Options, 'cause'> & { readonly retryAfterMs?: number | undefined; readonly hintBlocks?: number | undefined } = {},
+  ) {
+    super(message, options);
+    this.kind = kind;
+    this.retryable = kind !== 'pruned' && kind !== 'rejected';
+    this.retryAfterMs = options.retryAfterMs;
+    this.hintBlocks = options.hintBlocks;
+  }
+}
+
 /** A node's answers contradict each other or the chain's rules: asked again, then asked of another endpoint, never committed. */
 export class RpcInconsistency extends IndexerError {
   override readonly name = 'RpcInconsistency';
