@@ -1,0 +1,64 @@
+import type { Abi } from 'viem';
+
+/** A master: an ERC-721C (Limit Break's creator token standard) with the platform's own mint event. */
+export const erc721cV1 = [
+  // EIP-721
+  {
+    type: 'event',
+    name: 'Transfer',
+    inputs: [
+      { name: 'from', type: 'address', indexed: true },
+      { name: 'to', type: 'address', indexed: true },
+      { name: 'tokenId', type: 'uint256', indexed: true },
+    ],
+  },
+  // EIP-2309; tokens fromTokenId to toTokenId, both included
+  {
+    type: 'event',
+    name: 'ConsecutiveTransfer',
+    inputs: [
+      { name: 'fromTokenId', type: 'uint256', indexed: true },
+      { name: 'toTokenId', type: 'uint256', indexed: false },
+      { name: 'fromAddress', type: 'address', indexed: true },
+      { name: 'toAddress', type: 'address', indexed: true },
+    ],
+  },
+  // The platform's master contract; the price in wei
+  {
+    type: 'event',
+    name: 'Minted',
+    inputs: [
+      { name: 'minter', type: 'address', indexed: true },
+      { name: 'tokenId', type: 'uint256', indexed: true },
+      { name: 'price', type: 'uint256', indexed: false },
+    ],
+  },
+  // ERC-721C, Limit Break's creator-token-contracts 1.1.2, interfaces/ICreatorToken.sol
+  {
+    type: 'event',
+    name: 'TransferValidatorUpdated',
+    inputs: [
+      { name: 'oldValidator', type: 'address', indexed: false },
+      { name: 'newValidator', type: 'address', indexed: false },
+    ],
+  },
+  // The same, programmable-royalties/BasicRoyalties.sol (which EIP-2981's royaltyInfo then answers from); the fee in basis points
+  {
+    type: 'event',
+    name: 'DefaultRoyaltySet',
+    inputs: [
+      { name: 'receiver', type: 'address', indexed: true },
+      { name: 'feeNumerator', type: 'uint96', indexed: false },
+    ],
+  },
+  // The same file
+  {
+    type: 'event',
+    name: 'TokenRoyaltySet',
+    inputs: [
+      { name: 'tokenId', type: 'uint256', indexed: true },
+      { name: 'receiver', type: 'address', indexed: true },
+      { name: 'feeNumerator', type: 'uint96', indexed: false },
+    ],
+  },
+] as const satisfies Abi;
