@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { createLogger } from '../../indexer/observability/log.ts';
+import { createRedact } from '../../indexer/observability/redact.ts';
+
+const ENDPOINT = 'https://mainnet.example/v3/0123456789abcdef0123456789abcdef';
+const DATABASE = 'postgres://indexer:hunter2@db.example:5432/mirror?sslpassword=abcdefghijklmnop-%2F';
+const redact = createRedact([ENDPOINT, DATABASE]);
+
+function logged(pretty: boolean, write: (log: ReturnType<typeof createLogger>) => void): string {
+  let out = '';
+  write(createLogger({ level: 'info', redact, pretty, sink: { write: (line) => (out += line) } }));
+  return out;
+}
+
+describe('redaction', () => {
+  it('keeps scheme and host of any URL', () => {
+    expect(redact(`fetch ${ENDPOINT} failed`)).toBe('fetch https://mainnet.example/[redacted] failed');
+    expect(redact(DATABASE)).toBe('postgres://db.example:5432/[redacted]');
+    expect(redact('(wss://u:p@other.example/unknown?key=1)')).toBe('(wss://other.example/[redacted])');
+    expect(redact('http://localhost:8545 and http://localhost:8545/')).toBe(
+      'http://localhost:8545 and http://localhost:8545',
+    );
+  });
+
+  it('finds a key outside its URL, encoded or not', () => {
+    expect(redact('path /v3/0123456789abcdef0123456789abcdef')).toBe('path /v3/[redacted]');
+    expect(redact('abcdefghijklmnop-/')).toBe('[redacted]');
+  });
+});
+
+describe('a log line', () => {
+  it('is JSON without a secret in message, field, error, cause or stack', () => {
+    const error = new Error(`request to ${ENDPOINT} failed`, { cause: new Error(DATABASE) });
+    const line = logged(false, (log) => log.error({ err: error, url: ENDPOINT, list: [DATABASE] }, `at ${ENDPOINT}`));
+    const parsed = JSON.parse(line);
+    expect(parsed).toMatchObject({ level: 50, url: 'https://mainnet.example/[redacted]' });
+    expect(line).not.toMatch(/hunter2|0123456789abcdef/);
+  });
+
+  it('is one short line on a terminal', () => {
+    const line = logged(true, (log) => log.warn({ chain: 1, err: new Error(`no ${ENDPOINT}`) }, 'endpoint lost'));
+    expect(line).toMatch(
+      /^\d\d:\d\d:\d\d WARN {2}endpoint lost chain=1 err="no https:\/\/mainnet.example\/\[redacted\]"\n$/,
+    );
+  });
+
+  it('below the level is not written', () => {
+    expect(logged(false, (log) => log.debug('quiet'))).toBe('');
+  });
+});

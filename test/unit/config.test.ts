@@ -1,0 +1,149 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { defineConfig } from '../../indexer/config/define.ts';
+import { loadConfig } from '../../indexer/config/load.ts';
+import { resolveConfig } from '../../indexer/config/resolve.ts';
+import { ConfigError } from '../../indexer/kernel/errors.ts';
+
+const DATABASE_URL = 'postgres://user:hunter2@localhost:5432/mirror';
+const ALL = ['database', 'chains'] as const;
+
+function faultsOf(settings: unknown, env: Record<string, string>): readonly string[] {
+  try {
+    resolveConfig(settings, 'config/local.ts', env, ALL);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).message.split('\n').slice(1);
+  }
+  return [];
+}
+
+describe('the environment alone', () => {
+  it('is enough: one endpoint variable is one chain', () => {
+    const env = { DATABASE_URL, RPC_URL_8453: 'https://a.example/key, wss://b.example', RPC_URL_1: 'http://c.example' };
+    const config = resolveConfig({}, 'config/local.ts', env, ALL);
+    expect(config).toEqual({
+      databaseUrl: DATABASE_URL,
+      queueUrl: DATABASE_URL,
+      http: { host: '127.0.0.1', port: 8080 },
+      logLevel: 'info',
+      chains: [
+        { chainId: 1, rpcUrls: ['http://c.example'], pollIntervalMs: 1000, confirmations: 64, haltDepth: 1024 },
+        {
+          chainId: 8453,
+          rpcUrls: ['https://a.example/key', 'wss://b.example'],
+          pollIntervalMs: 1000,
+          confirmations: 64,
+          haltDepth: 1024,
+        },
+      ],
+    });
+  });
+
+  it('gives queue, listener and log level', () => {
+    const env = { DATABASE_URL, QUEUE_URL: 'redis://q', HTTP_HOST: '0.0.0.0', HTTP_PORT: '0', LOG_LEVEL: 'debug' };
+    const config = resolveConfig({}, 'config/local.ts', env, ['database']);
+    expect(config).toMatchObject({ queueUrl: 'redis://q', http: { host: '0.0.0.0', port: 0 }, logLevel: 'debug' });
+  });
+
+  it('needs no endpoint for a command that needs no chain', () => {
+    expect(resolveConfig({}, 'config/local.ts', { DATABASE_URL }, ['database']).chains).toEqual([]);
+  });
+});
+
+describe('the file', () => {
+  it('goes before the environment, chain by chain', () => {
+    const settings = defineConfig({
+      databaseUrl: 'postgres://file/db',
+      chains: { 1: { confirmations: 12, haltDepth: 9 }, 10: { rpcUrls: ['http://ten'], pollIntervalMs: 50 } },
+    });
+    const config = resolveConfig(
+      settings,
+      'x.ts',
+      { DATABASE_URL, RPC_URL_1: 'http://one', RPC_URL_10: 'http://no' },
+      ALL,
+    );
+    expect(config.databaseUrl).toBe('postgres://file/db');
+    expect(config.chains).toEqual([
+      { chainId: 1, rpcUrls: ['http://one'], pollIntervalMs: 1000, confirmations: 12, haltDepth: 9 },
+      { chainId: 10, rpcUrls: ['http://ten'], pollIntervalMs: 50, confirmations: 64, haltDepth: 1024 },
+    ]);
+  });
+});
+
+describe('a wrong configuration', () => {
+  it('is one message that names every fault and its place, and no secret', () => {
+    const faults = faultsOf(
+      { chains: { 1: { haltDepth: 0, rpcUrl: 'x' }, 5: {}, zero: {} }, htpp: {}, http: { port: 1.5 } },
+      {
+        DATABASE_URL: 'mysql://user:hunter2@localhost/db',
+        QUEUE_URL: 'amqp://user:hunter2@q',
+        RPC_URL_1: 'https://ok.example,ftp://hunter2.example/hunter2',
+        RPC_URL_base: 'https://x.example',
+        LOG_LEVEL: 'loud',
+        HTTP_PORT: '70000',
+      },
+    );
+    const places = faults.map((fault) => fault.trim().split(':')[0]);
+    expect(places.sort()).toEqual([
+      'DATABASE_URL',
+      'LOG_LEVEL',
+      'QUEUE_URL',
+      'RPC_URL_1, endpoint 2',
+      'RPC_URL_5',
+      'RPC_URL_base',
+      'config/local.ts',
+      'config/local.ts chains.1',
+      'config/local.ts chains.1.haltDepth',
+      'config/local.ts chains.zero',
+      'config/local.ts http.port',
+    ]);
+    expect(faults.join('\n')).not.toContain('hunter2');
+  });
+
+  it('names both variables when nothing is set', () => {
+    expect(faultsOf({}, {}).map((fault) => fault.trim().split(':')[0])).toEqual(['DATABASE_URL', 'RPC_URL_<chainId>']);
+  });
+
+  it('is found in a setting of another type', () => {
+    expect(faultsOf('nonsense', { DATABASE_URL, RPC_URL_1: 'http://x' })).toEqual([
+      '  config/local.ts: must be an object',
+    ]);
+  });
+});
+
+describe('a configuration module', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'config-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it('is TypeScript or JavaScript', async () => {
+    const define = pathToFileURL(join(import.meta.dirname, '../../indexer/config/define.ts')).href;
+    await writeFile(
+      join(folder, 'a.ts'),
+      `import { defineConfig } from '${define}';
+       const port: number = 7;
+       export default defineConfig({ http: { port } });`,
+    );
+    await writeFile(join(folder, 'b.mjs'), 'export default { http: { port: 8 } };');
+    expect((await loadConfig(join(folder, 'a.ts'), { DATABASE_URL }, ['database'])).http.port).toBe(7);
+    expect((await loadConfig(join(folder, 'b.mjs'), { DATABASE_URL }, ['database'])).http.port).toBe(8);
+  });
+
+  it('that is missing, broken or exports nothing is a configuration error', async () => {
+    await writeFile(join(folder, 'broken.mjs'), 'throw new Error("no luck")');
+    await writeFile(join(folder, 'empty.mjs'), 'export const config = {};');
+    await expect(loadConfig(join(folder, 'none.ts'), {}, [])).rejects.toThrow(/does not exist/);
+    await expect(loadConfig(join(folder, 'broken.mjs'), {}, [])).rejects.toThrow(/no luck/);
+    await expect(loadConfig(join(folder, 'empty.mjs'), {}, [])).rejects.toThrow(/export default defineConfig/);
+  });
+
+  it('defaults to the one that comes with the program', async () => {
+    expect((await loadConfig(undefined, { DATABASE_URL }, ['database'])).databaseUrl).toBe(DATABASE_URL);
+  });
+});
