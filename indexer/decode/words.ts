@@ -10,6 +10,7 @@ const ZERO_WORD = '0'.repeat(WORD);
 /** An integer of this many hex digits (52 bits) is exact as a number. */
 const SAFE_DIGITS = 13;
 const SMALL_WORD_PREFIX = '0'.repeat(WORD - SAFE_DIGITS);
+const HALF_ZERO = '0'.repeat(WORD / 2);
 const UINT112_PREFIX = '0'.repeat(WORD - 112 / 4);
 
 /** Whether a log has exactly `topics` topics and `words` words of data. */
@@ -54,5 +55,7 @@ function dataWord(data: Hex, index: number): string {
 
 function decimal(word: string): Decimal {
   if (word.startsWith(SMALL_WORD_PREFIX)) return String(Number.parseInt(word.slice(-SAFE_DIGITS), 16));
-  return BigInt(`0x${word}`).toString();
+  // Half a word is read in two thirds of the time, and most amounts fit into it.
+  const digits = word.startsWith(HALF_ZERO) ? word.slice(HALF_ZERO.length) : word;
+  return BigInt(`0x${digits}`).toString();
 }

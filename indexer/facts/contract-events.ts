@@ -1,0 +1,25 @@
+import { copyJson } from './copy-text.ts';
+import type { FactTable } from './fact-table.ts';
+import { ORIGIN_COLUMNS, originText } from './origin-columns.ts';
+
+const NAME = 'contract_events';
+
+/** Events that no table of the catalogue holds. */
+export const contractEvents: FactTable = {
+  list: 'contractEvents',
+  schema: 'indexer',
+  name: NAME,
+  chainIdType: 'bigint',
+  addressColumn: 'address',
+  positionColumn: 'position',
+  kind: { column: 'kind' },
+  key: ['chain_id', 'block_number', 'log_index', 'kind'],
+  columns: [...ORIGIN_COLUMNS, 'address', 'kind', 'event', 'arguments'],
+  *lines({ contractEvents: facts }) {
+    const origin = originText(NAME);
+    for (const fact of facts) {
+      const { address, kind } = fact.contract;
+      yield `${origin(fact, kind)}\t${address}\t${kind}\t${fact.event}\t${copyJson(fact.arguments)}`;
+    }
+  },
+};

@@ -1,0 +1,39 @@
+import { copyHexArray, copyText } from './copy-text.ts';
+import type { FactTable } from './fact-table.ts';
+import { factId } from './ids.ts';
+
+const NAME = 'dead_letters';
+
+/** Logs that the contract's ABI names and that do not fit it, whole. The table's `kind` is the kind of letter, `log`. */
+export const deadLetters: FactTable = {
+  list: 'deadLetters',
+  schema: 'indexer',
+  name: NAME,
+  chainIdType: 'bigint',
+  addressColumn: 'address',
+  positionColumn: null,
+  kind: null,
+  key: ['id'],
+  columns: [
+    'id',
+    'chain_id',
+    'kind',
+    'address',
+    'block_number',
+    'block_hash',
+    'log_index',
+    'tx_hash',
+    'topics',
+    'data',
+    'reason',
+  ],
+  *lines({ deadLetters: facts }) {
+    for (const { contract, log, reason } of facts) {
+      const { chainId, address, kind } = contract;
+      const { blockNumber, blockHash, logIndex, transactionHash } = log;
+      const id = factId({ table: NAME, chainId, blockNumber, blockHash, logIndex, part: kind });
+      const place = `${address}\t${blockNumber}\t${blockHash}\t${logIndex}\t${transactionHash}`;
+      yield `${id}\t${chainId}\tlog\t${place}\t${copyHexArray(log.topics)}\t${log.data}\t${copyText(reason)}`;
+    }
+  },
+};

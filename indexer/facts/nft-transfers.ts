@@ -1,0 +1,40 @@
+import { NULL_TEXT } from './copy-text.ts';
+import type { FactTable } from './fact-table.ts';
+import { masterNftId } from './ids.ts';
+import { ORIGIN_COLUMNS, originText } from './origin-columns.ts';
+
+const NAME = 'nft_transfers';
+
+/** Mints, transfers and burns of a master's tokens; an EIP-2309 log is one fact per token. */
+export const nftTransfers: FactTable = {
+  list: 'nftTransfers',
+  schema: 'public',
+  name: NAME,
+  chainIdType: 'text',
+  addressColumn: 'contract_address',
+  positionColumn: 'position',
+  kind: 'master',
+  key: ['chain_id', 'block_number', 'log_index', 'token_id'],
+  columns: [
+    ...ORIGIN_COLUMNS,
+    'master_nft_id',
+    'master_id',
+    'contract_address',
+    'token_id',
+    'from_wallet',
+    'to_wallet',
+    'transfer_type',
+    'sale_price_wei',
+    'sale_currency',
+  ],
+  *lines({ nftTransfers: facts }) {
+    const origin = originText(NAME);
+    for (const fact of facts) {
+      const { chainId, address, masterId } = fact.contract;
+      const { tokenId, from, to, type } = fact;
+      const token = `${masterNftId(chainId, address, tokenId)}\t${masterId ?? NULL_TEXT}\t${address}\t${tokenId}`;
+      const sale = `${fact.salePrice ?? NULL_TEXT}\t${fact.saleCurrency ?? NULL_TEXT}`;
+      yield `${origin(fact, tokenId)}\t${token}\t${from}\t${to}\t${type}\t${sale}`;
+    }
+  },
+};
