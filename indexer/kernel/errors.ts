@@ -50,7 +50,10 @@ export class RpcError extends IndexerError {
   constructor(
     kind: RpcErrorKind,
     message: string,
-    options: Omit<Options, 'cause'> & { readonly retryAfterMs?: number | undefined; readonly hintBlocks?: number | undefined } = {},
+    options: Omit<Options, 'cause'> & {
+      readonly retryAfterMs?: number | undefined;
+      readonly hintBlocks?: number | undefined;
+    } = {},
   ) {
     super(message, options);
     this.kind = kind;

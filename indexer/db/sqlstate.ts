@@ -1,0 +1,20 @@
+/** PostgreSQL's error codes that the program branches on (PostgreSQL manual, appendix A). */
+export const SQLSTATE = {
+  uniqueViolation: '23505',
+  foreignKeyViolation: '23503',
+  serializationFailure: '40001',
+  deadlockDetected: '40P01',
+} as const;
+
+/** The SQLSTATE of an error that PostgreSQL raised, else `undefined`. */
+export function sqlstateOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code } = error as Error & { code?: unknown };
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}
+
+/** The whole transaction may be run again: another one was preferred. */
+export function isTransactionConflict(error: unknown): boolean {
+  const state = sqlstateOf(error);
+  return state === SQLSTATE.serializationFailure || state === SQLSTATE.deadlockDetected;
+}

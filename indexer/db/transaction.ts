@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import { Kysely, PostgresDialect } from 'kysely';
+import type pg from 'pg';
+import { sleep } from '../kernel/sleep.ts';
+import { type Copy, copyOver } from './copy.ts';
+import type { Database } from './database.ts';
+import type { DB } from './schema.ts';
+import { isTransactionConflict } from './sqlstate.ts';
+
+/** Kysely over the one connection of an open transaction. */
+export type Transaction = Kysely<DB>;
+
+/** How often a transaction that lost against another is run again. */
+const CONFLICT_ATTEMPTS_MAX = 10;
+const CONFLICT_DELAY_MAX_MS = 200;
+
+const transactions = new WeakMap<pg.PoolClient, Transaction>();
+
+/**
+ * Runs `work` in one transaction (READ COMMITTED) and commits; whatever it throws rolls back.
+ *
+ * A serialisation failure or a deadlock runs the whole of `work` again, so it must have no effect outside the database.
+ */
+export async function transaction<T>(database: Database, work: (tx: Transaction, copy: Copy) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await once(database, work);
+    } catch (error) {
+      if (!isTransactionConflict(error) || attempt === CONFLICT_ATTEMPTS_MAX) throw error;
+      await sleep(Math.random() * Math.min(CONFLICT_DELAY_MAX_MS, 10 * 2 ** attempt));
+    }
+  }
+}
+
+async function once<T>(database: Database, work: (tx: Transaction, copy: Copy) => Promise<T>): Promise<T> {
+  const client = await database.pool.connect();
+  let broken: Error | undefined;
+  // A connection that dies while no statement waits for it is reported only here.
+  const onError = (error: Error) => {
+    broken = error;
+  };
+  client.on('error', onError);
+  try {
+    await client.query('begin');
+    const result = await work(transactionOver(client), copyOver(client));
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch((failure: Error) => {
+      broken = failure;
+    });
+    throw error;
+  } finally {
+    client.off('error', onError);
+    client.release(broken);
+  }
+}
+
+function transactionOver(client: pg.PoolClient): Transaction {
+  let tx = transactions.get(client);
+  if (tx === undefined) {
+    const pool = { connect: async () => preparing(client), end: async () => undefined, options: {} };
+    tx = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
+    transactions.set(client, tx);
+  }
+  return tx;
+}
+
+/** Every statement of a commit recurs with other values, so each is prepared once per connection, under a name of its own. */
+function preparing(client: pg.PoolClient) {
+  return {
+    query: (text: string, values: readonly unknown[]) =>
+      client.query({ name: createHash('md5').update(text).digest('hex'), text, values: [...values] }),
+    release: () => undefined,
+  } as never;
+}

@@ -1,0 +1,33 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Transaction } from '../db/transaction.ts';
+import { ZERO_ADDRESS } from '../kernel/chain.ts';
+import { type FactRange, type Fold, within } from './fold.ts';
+
+/** What a dividend contract took in and gave out in all, in the native coin; other currencies are told by its events. */
+export const dividendTotals: Fold = {
+  name: 'dividend-totals',
+  reads: 'dividendEvents',
+  apply: (tx, range) => add(tx, range, sql`+`),
+  unwind: (tx, range) => add(tx, range, sql`-`),
+};
+
+async function add(tx: Transaction, range: FactRange, sign: RawBuilder<unknown>): Promise<void> {
+  await sql`
+    with change as (
+      select dividend_contract_id,
+        coalesce(sum(total_amount) filter (where event_type = 'deposit'), 0) as deposited,
+        coalesce(sum(total_amount) filter (where event_type = 'distribution'), 0) as distributed
+      from dividend_events where ${within(range)} and currency = ${ZERO_ADDRESS} and event_type <> 'claim'
+      group by dividend_contract_id
+    ),
+    locked as (
+      select id, change.deposited, change.distributed from dividend_contracts join change on change.dividend_contract_id = id
+      order by id for no key update of dividend_contracts
+    )
+    update dividend_contracts contract set
+      total_revenue_deposited = coalesce(total_revenue_deposited, 0) ${sign} locked.deposited,
+      total_dividends_distributed = coalesce(total_dividends_distributed, 0) ${sign} locked.distributed,
+      last_indexed_block = greatest(last_indexed_block, ${range.to}), last_indexed_at = now()
+    from locked where contract.id = locked.id
+  `.execute(tx);
+}

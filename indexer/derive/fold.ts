@@ -1,0 +1,55 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Transaction } from '../db/transaction.ts';
+import type { ContractKind, Hex } from '../kernel/chain.ts';
+
+/** A list of facts, by the name that a decoded batch gives it. */
+export type FactList = 'nftTransfers' | 'tokenTransfers' | 'dividendEvents' | 'contractEvents';
+
+/**
+ * A stretch of one chain, both ends included, whose facts a commit has just written or is about to take away.
+ * `contracts` names those whose facts are meant where that is not everyone's.
+ */
+export type FactRange = {
+  readonly chainId: number;
+  readonly from: number;
+  readonly to: number;
+  readonly contracts?: readonly { readonly address: Hex; readonly kind: ContractKind }[];
+};
+
+/**
+ * A rule that keeps state equal to the facts.
+ *
+ * `apply` runs after the range's facts were written, `unwind` before they are deleted, both in the commit's transaction. Any
+ * number of ranges may be applied in any order; `unwind` of a range that ends at the head restores every row that `apply`
+ * of it touched.
+ */
+export type Fold = {
+  readonly name: string;
+  /** What it reads; it is not called for a range that brought none of these. */
+  readonly reads: FactList;
+  apply(tx: Transaction, range: FactRange): Promise<void>;
+  unwind(tx: Transaction, range: FactRange): Promise<void>;
+};
+
+/** Larger than any position; stands for "none yet" where an earliest is sought. */
+export const NO_POSITION = sql`9223372036854775807::bigint`;
+
+/** The first position at or after a block's start: block × 2³², as facts compute it. */
+export function positionOf(block: number): RawBuilder<bigint> {
+  return sql`(${block}::bigint * 4294967296)`;
+}
+
+/** The facts of a range in a table of `public`. */
+export function within({ chainId, from, to, contracts }: FactRange): RawBuilder<boolean> {
+  const stretch = sql`chain_id = ${String(chainId)} and block_number between ${from}::numeric and ${to}::numeric`;
+  if (contracts === undefined) return sql`${stretch}`;
+  return sql`${stretch} and contract_address = any(${contracts.map((c) => c.address)}::text[])`;
+}
+
+/** The facts of a range among `indexer.contract_events`, of one kind of contract and some of its events. */
+export function eventsWithin({ chainId, from, to, contracts }: FactRange, kind: ContractKind, event: string): RawBuilder<boolean> {
+  const stretch = sql`chain_id = ${chainId}::bigint and block_number between ${from}::bigint and ${to}::bigint
+    and kind = ${kind} and event = ${event}`;
+  if (contracts === undefined) return sql`${stretch}`;
+  return sql`${stretch} and address = any(${contracts.filter((c) => c.kind === kind).map((c) => c.address)}::text[])`;
+}

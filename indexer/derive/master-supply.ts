@@ -1,0 +1,72 @@
+import { sql } from 'kysely';
+import type { Transaction } from '../db/transaction.ts';
+import { ZERO_ADDRESS } from '../kernel/chain.ts';
+import { type FactRange, type Fold, within } from './fold.ts';
+
+/**
+ * How many tokens a master has in being (mints less burns), and how many different ones it ever minted, which is also
+ * `master_ipos.minted_supply` summed over the master's contracts.
+ *
+ * Runs after `nft-tokens` on the way in and before it on the way back, so that a token whose mints all lie in the range is one
+ * whose `mint_count` equals them: just these are new, or go.
+ */
+export const masterSupply: Fold = {
+  name: 'master-supply',
+  reads: 'nftTransfers',
+  apply: (tx, range) => add(tx, range, 1),
+  unwind: (tx, range) => add(tx, range, -1),
+};
+
+async function add(tx: Transaction, range: FactRange, sign: 1 | -1): Promise<void> {
+  const { rows } = await sql<{ master_id: string }>`
+    with fact as (
+      select contract_address, master_nft_id, to_wallet = ${ZERO_ADDRESS} as burns, transfer_type
+      from nft_transfers where ${within(range)} and transfer_type in ('mint', 'burn')
+    ),
+    fresh as (
+      select contract_address, count(*) as tokens
+      from (
+        select contract_address, master_nft_id, count(*) as mints
+        from fact where transfer_type = 'mint' group by contract_address, master_nft_id
+      ) minted
+      join master_nfts token on token.id = minted.master_nft_id and token.mint_count = minted.mints
+      group by contract_address
+    ),
+    change as (
+      select contract_address, sum(case when burns then -1 else 1 end) as supply, coalesce(max(fresh.tokens), 0) as minted
+      from fact left join fresh using (contract_address) group by contract_address
+    ),
+    held as (
+      select id, change.supply, change.minted from master_contracts join change using (contract_address)
+      where chain_id = ${String(range.chainId)} order by contract_address for no key update of master_contracts
+    )
+    update master_contracts contract set
+      contract_total_supply = coalesce(contract_total_supply, 0) + ${sign} * held.supply,
+      minted_supply = minted_supply + ${sign} * held.minted,
+      last_indexed_block = greatest(last_indexed_block, ${range.to}), last_indexed_at = now()
+    from held where contract.id = held.id
+    returning contract.master_id
+  `.execute(tx);
+  if (rows.length > 0) await sumIpoSupply(tx, rows.map((row) => row.master_id));
+}
+
+/**
+ * Sets `master_ipos.minted_supply` of some masters to what their contracts minted on all chains.
+ *
+ * The IPO's row is locked before the sum is read, so that of two chains' commits the later sees both. A row that the platform
+ * inserts later is summed when it is noticed.
+ */
+export async function sumIpoSupply(tx: Transaction, masterIds: readonly string[]): Promise<void> {
+  const { rows } = await sql<{ id: string }>`
+    select id from master_ipos where master_id = any(${masterIds}::uuid[]) order by id for no key update
+  `.execute(tx);
+  if (rows.length === 0) return;
+  await sql`
+    update master_ipos ipo set minted_supply = minted.supply
+    from (
+      select master_id, sum(minted_supply) as supply from master_contracts
+      where master_id = any(${masterIds}::uuid[]) group by master_id
+    ) minted
+    where ipo.master_id = minted.master_id and ipo.minted_supply is distinct from minted.supply
+  `.execute(tx);
+}

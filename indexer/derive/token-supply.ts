@@ -1,0 +1,29 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Transaction } from '../db/transaction.ts';
+import { ZERO_ADDRESS } from '../kernel/chain.ts';
+import { type FactRange, type Fold, within } from './fold.ts';
+
+/** An artist token's supply: what was minted from the zero address less what was burnt to it (EIP-20, `Transfer`). */
+export const tokenSupply: Fold = {
+  name: 'token-supply',
+  reads: 'tokenTransfers',
+  apply: (tx, range) => add(tx, range, sql`+`),
+  unwind: (tx, range) => add(tx, range, sql`-`),
+};
+
+async function add(tx: Transaction, range: FactRange, sign: RawBuilder<unknown>): Promise<void> {
+  await sql`
+    with change as (
+      select artist_token_id, sum(case when from_wallet = ${ZERO_ADDRESS} then value else -value end) as supply
+      from token_transfers
+      where ${within(range)} and (from_wallet = ${ZERO_ADDRESS}) <> (to_wallet = ${ZERO_ADDRESS})
+      group by artist_token_id
+    ),
+    locked as (
+      select id, change.supply from artist_tokens join change on change.artist_token_id = id
+      order by id for no key update of artist_tokens
+    )
+    update artist_tokens token set total_supply = token.total_supply ${sign} locked.supply
+    from locked where token.id = locked.id
+  `.execute(tx);
+}

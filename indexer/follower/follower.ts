@@ -1,0 +1,214 @@
+import type { Database } from '../db/database.ts';
+import { type ContractIndex, contractIndex } from '../decode/contract-index.ts';
+import { commitHead, commitStart } from '../ingest/commit-head.ts';
+import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
+import type { BlockHeader, BlockRef, Contract } from '../kernel/chain.ts';
+import { HeadMoved, messageOf, RpcInconsistency } from '../kernel/errors.ts';
+import { sleep } from '../kernel/sleep.ts';
+import type { Logger } from '../observability/log.ts';
+import { type ChainState, readChain } from '../progress/chains.ts';
+import { blockAt, thinCheckpoints } from '../progress/checkpoints.ts';
+import type { ContractKey } from '../progress/coverage.ts';
+import type { Source } from '../source/source.ts';
+import { decide } from './decide.ts';
+import { ReorgWatch } from './reorg-watch.ts';
+
+export type FollowerOptions = {
+  readonly chainId: number;
+  /** How many blocks below the head count as not final where the chain serves no `finalized` tag. */
+  readonly confirmations: number;
+  /** The deepest reorg that is repaired without an operator, in blocks. */
+  readonly haltDepth: number;
+};
+
+/** The contracts of the registry that can be decoded, as of one look. */
+export type FollowedContracts = {
+  readonly contracts: readonly Contract[];
+  /** Those that the follower does not cover yet. */
+  readonly joining: readonly ContractKey[];
+  readonly liveVersion: number;
+};
+
+export type FollowerDeps = {
+  readonly database: Database;
+  readonly source: Source;
+  readonly log: Logger;
+  readonly loadContracts: () => Promise<FollowedContracts>;
+  readonly onCommit?: (commit: { readonly head: BlockRef; readonly facts: number }) => void;
+  /** A step succeeded, or failed with the error given: what `/ready` tells. */
+  readonly onStep?: (failure: Error | undefined) => void;
+};
+
+/** Blocks of one commit above finalized: small, so that the head is never far from what a reader sees. */
+const STRICT_SPAN_BLOCKS = 32;
+/** Blocks of one commit below finalized, and the logs after which it ends earlier. */
+const FINAL_SPAN_BLOCKS = 2_000;
+const FINAL_SPAN_LOGS = 20_000;
+const RETRY_DELAY_MIN_MS = 100;
+const RETRY_DELAY_MAX_MS = 10_000;
+/** The finalized block is asked for at most so often. */
+const FINALIZED_INTERVAL_MS = 2_000;
+/** How often checkpoints that no reorg reaches are thinned (blocks). */
+const THIN_EVERY_BLOCKS = 1_024;
+
+/** Follows one chain's head. One runs per chain and process; of several processes the head's compare-and-set lets one win. */
+export class Follower {
+  readonly #deps: FollowerDeps;
+  readonly #options: FollowerOptions;
+  readonly #reorgs: ReorgWatch;
+  #index: { readonly index: ContractIndex; readonly followed: FollowedContracts } | undefined;
+  #finalized: { readonly block: number; readonly readAt: number } | undefined;
+  #thinnedTo = 0;
+
+  constructor(deps: FollowerDeps, options: FollowerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#reorgs = new ReorgWatch(deps, options);
+  }
+
+  /** The registry changed: the contracts are read again before the next block. */
+  contractsChanged(): void {
+    this.#index = undefined;
+  }
+
+  /** Follows until the signal aborts. Never throws: what fails is logged and tried again with growing pauses. */
+  async run(signal: AbortSignal): Promise<void> {
+    for await (const remote of this.#deps.source.heads(signal)) {
+      for (let failures = 0; !signal.aborted; ) {
+        try {
+          const again = await this.step(remote, signal);
+          this.#deps.onStep?.(undefined);
+          if (!again) break;
+          failures = 0;
+        } catch (error) {
+          if (signal.aborted) return;
+          this.#index = undefined;
+          if (error instanceof HeadMoved) continue;
+          failures += 1;
+          this.#deps.onStep?.(error instanceof Error ? error : new Error(String(error)));
+          this.#deps.log.warn({ chain: this.#options.chainId, block: remote.number, err: error }, `cannot follow: ${messageOf(error)}`);
+          await sleep(Math.min(RETRY_DELAY_MAX_MS, RETRY_DELAY_MIN_MS * 2 ** failures) * (0.5 + Math.random() / 2), signal);
+          if (failures > 3) break; // the head is old by now: take the newest
+        }
+      }
+    }
+  }
+
+  /** Takes one decision about a head and acts on it; true when there is more to do for the same head. */
+  async step(remote: BlockHeader, signal: AbortSignal): Promise<boolean> {
+    const { database, source } = this.#deps;
+    const seen = await readChain(database.kysely, this.#options.chainId);
+    if (seen.halted !== undefined) return false;
+    const local = seen.head;
+    const above = local !== undefined && remote.number > local.number;
+    const child = above && remote.number === local.number + 1 && remote.parentHash === local.hash;
+    const decision = decide({
+      local,
+      remote,
+      remoteAtLocal: above && !child ? await source.header(local.number, signal) : undefined,
+      localAtRemote: local && !above ? await blockAt(database.kysely, seen.chainId, remote.number) : undefined,
+    });
+    if (decision.do !== 'suspect reorg') this.#reorgs.forget();
+    switch (decision.do) {
+      case 'wait':
+        return false;
+      case 'start':
+        await this.#start(seen, remote, signal);
+        return true;
+      case 'suspect reorg':
+        return this.#reorgs.weigh(seen, remote, await this.#finalizedBlock(remote, seen, signal), signal);
+      case 'extend':
+      case 'catch up':
+        await this.#advance(seen, remote, signal);
+        return true;
+    }
+  }
+
+  /** Begins at the finalized block, so that everything that may still change is followed from the first block on. */
+  async #start(seen: ChainState, remote: BlockHeader, signal: AbortSignal): Promise<void> {
+    const finalized = Math.min(await this.#finalizedBlock(remote, seen, signal), remote.number);
+    const start = await this.#deps.source.header(finalized, signal);
+    if (start === undefined) throw new RpcInconsistency('the finalized block is not to be had', { context: { block: finalized } });
+    await commitStart(this.#deps.database, seen, start, finalized);
+    this.#deps.log.info({ chain: seen.chainId, block: start.number }, 'following from the finalized block on');
+  }
+
+  /** Extends the head to `remote` in commits one after another, while the next range is already being read. */
+  async #advance(seen: ChainState, remote: BlockHeader, signal: AbortSignal): Promise<void> {
+    const finalized = await this.#finalizedBlock(remote, seen, signal);
+    let state = seen;
+    let ahead: Promise<FetchedRange> | undefined;
+    while (state.head !== undefined && state.head.number < remote.number && !signal.aborted) {
+      const { index, followed } = await this.#contracts(state);
+      const fetched = await (ahead ?? this.#fetch(index, state.head, remote, finalized, signal));
+      ahead = undefined;
+      const { range, batch } = fetched;
+      const tip = range.headers.at(-1) as BlockHeader;
+      linkTo(state.head, range.headers[0] as BlockHeader);
+      const next = { number: tip.number, hash: tip.hash };
+      const joins = followed.joining.length > 0;
+      if (!joins && tip.number < remote.number) {
+        ahead = this.#fetch(index, next, remote, finalized, signal);
+        ahead.catch(() => undefined); // awaited in the next turn, or given up with this one
+      }
+      const facts = await commitHead(this.#deps.database, {
+        seen: state,
+        range,
+        batch,
+        finalized: Math.min(finalized, tip.number),
+        joining: followed.joining,
+      });
+      this.#deps.onCommit?.({ head: next, facts });
+      this.#deps.log.debug({ chain: state.chainId, from: range.from, to: range.to, facts }, 'committed');
+      if (joins || batch.quarantined.length > 0) this.#index = undefined;
+      state = { ...state, head: next, liveVersion: state.liveVersion + (joins || batch.quarantined.length > 0 ? 1 : 0) };
+    }
+    await this.#thin(state, finalized);
+  }
+
+  async #fetch(index: ContractIndex, head: BlockRef, remote: BlockHeader, finalized: number, signal: AbortSignal): Promise<FetchedRange> {
+    const from = head.number + 1;
+    const strict = remote.number <= finalized ? false : from > finalized;
+    const to = Math.min(remote.number, strict ? from + STRICT_SPAN_BLOCKS - 1 : Math.min(from + FINAL_SPAN_BLOCKS - 1, finalized));
+    return fetchBatch(
+      this.#deps.source,
+      index,
+      { from, to, strict, anchor: head, tip: to === remote.number ? remote : undefined, maxLogs: FINAL_SPAN_LOGS },
+      signal,
+    );
+  }
+
+  async #contracts(state: ChainState): Promise<{ readonly index: ContractIndex; readonly followed: FollowedContracts }> {
+    if (this.#index === undefined || this.#index.followed.liveVersion !== state.liveVersion) {
+      const followed = await this.#deps.loadContracts();
+      if (followed.liveVersion !== state.liveVersion) throw new HeadMoved('the set of followed contracts changed');
+      this.#index = { index: contractIndex(followed.contracts), followed };
+    }
+    return this.#index;
+  }
+
+  /** The newest final block: never less than the database knows. */
+  async #finalizedBlock(remote: BlockHeader, seen: ChainState, signal: AbortSignal): Promise<number> {
+    const now = performance.now();
+    if (this.#finalized === undefined || now - this.#finalized.readAt > FINALIZED_INTERVAL_MS) {
+      const tagged = await this.#deps.source.finalized(signal);
+      const block = Math.max(0, Math.min(tagged ?? remote.number - this.#options.confirmations, remote.number));
+      this.#finalized = { block: Math.max(block, this.#finalized?.block ?? 0), readAt: now };
+    }
+    return Math.max(this.#finalized.block, seen.finalized ?? 0);
+  }
+
+  async #thin(state: ChainState, finalized: number): Promise<void> {
+    const upTo = Math.min(finalized, state.head?.number ?? 0) - this.#options.haltDepth - 1;
+    if (upTo - this.#thinnedTo < THIN_EVERY_BLOCKS) return;
+    await thinCheckpoints(this.#deps.database.kysely, state.chainId, this.#thinnedTo, upTo);
+    this.#thinnedTo = upTo;
+  }
+}
+
+/** A range below finalized is read without its parent; it must continue our head all the same. */
+function linkTo(head: BlockRef, first: BlockHeader): void {
+  if (first.number !== head.number + 1 || first.parentHash !== head.hash) {
+    throw new RpcInconsistency('the range does not continue our head', { context: { head: head.number, block: first.number } });
+  }
+}

@@ -1,0 +1,82 @@
+import type { Database } from '../db/database.ts';
+import { unwindTo } from '../ingest/unwind-to.ts';
+import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
+import type { Logger } from '../observability/log.ts';
+import { type ChainState, haltChain } from '../progress/chains.ts';
+import { blocksBelow } from '../progress/checkpoints.ts';
+import type { Source } from '../source/source.ts';
+import { commonAncestor } from './ancestor.ts';
+import { judge } from './decide.ts';
+
+/** Blocks of the new branch whose links to the ancestor are read before ours is given up. */
+const LINK_CHECK_BLOCKS = 64;
+/** Remembered blocks compared beyond `haltDepth`, so that a halt can name the ancestor. */
+const BEYOND_HALT_BLOCKS = 1_024;
+
+/** Weighs suspicions of a reorg: finds the common ancestor, counts witnesses and observations, and unwinds, waits or halts. */
+export class ReorgWatch {
+  readonly #deps: { readonly database: Database; readonly source: Source; readonly log: Logger };
+  readonly #haltDepth: number;
+  #suspicion: { readonly ancestor: number | undefined; readonly observations: number } | undefined;
+
+  constructor(deps: { readonly database: Database; readonly source: Source; readonly log: Logger }, { haltDepth }: { readonly haltDepth: number }) {
+    this.#deps = deps;
+    this.#haltDepth = haltDepth;
+  }
+
+  /** The chain showed our branch again. */
+  forget(): void {
+    this.#suspicion = undefined;
+  }
+
+  /** Acts on a suspicion; true when the database was unwound and the head can be extended at once. */
+  async weigh(seen: ChainState, remote: BlockHeader, finalized: number, signal: AbortSignal): Promise<boolean> {
+    const { database, source, log } = this.#deps;
+    const { chainId, head } = seen;
+    if (head === undefined) return false;
+    const ours = await blocksBelow(database.kysely, chainId, Math.min(head.number, remote.number), this.#haltDepth + BEYOND_HALT_BLOCKS);
+    const { ancestor, firstLost } = await commonAncestor(
+      ours,
+      async (block) => (await source.header(block.number, signal))?.hash === block.hash,
+    );
+    if (firstLost === undefined && ancestor !== undefined) return false; // the chain has our block after all
+    if (ancestor !== undefined) await this.#checkLinks(ancestor, remote, signal);
+    const observations = this.#suspicion?.ancestor === ancestor?.number ? (this.#suspicion?.observations ?? 0) + 1 : 1;
+    this.#suspicion = { ancestor: ancestor?.number, observations };
+    const votes = firstLost === undefined ? { ours: 0, other: 1 } : await this.#votes(firstLost, signal);
+    const verdict = judge({ head, ancestor, finalized, votes, observations, haltDepth: this.#haltDepth });
+    const context = { chain: chainId, head: head.number, ancestor: ancestor?.number, finalized, votes, observations };
+    switch (verdict.do) {
+      case 'wait':
+        log.warn(context, `a reorg is suspected: ${verdict.because}`);
+        return false;
+      case 'halt':
+        await haltChain(database.kysely, chainId, `${verdict.because}; repair it with: indexer unwind --chain ${chainId} --to-block N`);
+        log.error(context, `halted: ${verdict.because}`);
+        return false;
+      case 'unwind': {
+        const removed = await unwindTo(database, { chainId, to: verdict.to, reason: 'reorg', seen });
+        this.forget();
+        const level = verdict.belowFinalized ? 'error' : 'info';
+        log[level]({ ...context, depth: head.number - verdict.to.number, removed }, verdict.belowFinalized ? 'unwound a reorg below the finalized block' : 'unwound a reorg');
+        return true;
+      }
+    }
+  }
+
+  /** A reorg is another block on a branch that links; anything else is a node that contradicts itself, and throws. */
+  async #checkLinks(ancestor: BlockRef, remote: BlockHeader, signal: AbortSignal): Promise<void> {
+    if (remote.number <= ancestor.number) return;
+    const to = Math.min(remote.number, ancestor.number + LINK_CHECK_BLOCKS);
+    await this.#deps.source.fetchRange(
+      { from: ancestor.number + 1, to, strict: true, watch: { addresses: [], topics: [] }, anchor: ancestor },
+      signal,
+    );
+  }
+
+  async #votes(firstLost: BlockRef, signal: AbortSignal): Promise<{ readonly ours: number; readonly other: number }> {
+    const witnesses = await this.#deps.source.witnesses(firstLost.number, signal);
+    const ours = witnesses.filter(({ header }) => header?.hash === firstLost.hash).length;
+    return { ours, other: witnesses.length - ours };
+  }
+}

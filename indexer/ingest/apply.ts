@@ -1,0 +1,33 @@
+import type { Copy } from '../db/copy.ts';
+import type { Transaction } from '../db/transaction.ts';
+import type { FactLists } from '../decode/decoded-batch.ts';
+import type { FactRange } from '../derive/fold.ts';
+import { folds } from '../derive/folds.ts';
+import { writeFacts } from '../facts/write.ts';
+import type { BlockHeader, VerifiedRange } from '../kernel/chain.ts';
+
+/** Writes a range's facts and brings state in line with them. */
+export async function applyFacts(tx: Transaction, copy: Copy, range: FactRange, facts: FactLists): Promise<void> {
+  await writeFacts(copy, facts);
+  for (const fold of folds) {
+    if (facts[fold.reads].length > 0) await fold.apply(tx, range);
+  }
+}
+
+/** How many facts a batch holds, dead letters included. */
+export function factCount(facts: FactLists): number {
+  return (
+    facts.nftTransfers.length +
+    facts.tokenTransfers.length +
+    facts.poolEvents.length +
+    facts.dividendEvents.length +
+    facts.dividendClaims.length +
+    facts.contractEvents.length +
+    facts.deadLetters.length
+  );
+}
+
+/** The blocks of a range that a commit remembers: every one above finalized, and the last. */
+export function checkpointsOf({ headers, to }: VerifiedRange, finalized: number | undefined): readonly BlockHeader[] {
+  return headers.filter(({ number }) => number === to || number > (finalized ?? -1));
+}

@@ -1,0 +1,96 @@
+import type { Database } from '../db/database.ts';
+import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
+import { type Transaction, transaction } from '../db/transaction.ts';
+import type { DecodedBatch, Quarantine } from '../decode/decoded-batch.ts';
+import { filterBatch } from '../decode/filter-batch.ts';
+import type { BlockHeader, VerifiedRange } from '../kernel/chain.ts';
+import { FactConflict, HeadMoved } from '../kernel/errors.ts';
+import { type ChainState, moveHead, readChain } from '../progress/chains.ts';
+import { saveCheckpoints } from '../progress/checkpoints.ts';
+import { type ContractKey, goLive, quarantine } from '../progress/coverage.ts';
+import { lockChain } from '../progress/locks.ts';
+import { applyFacts, checkpointsOf, factCount } from './apply.ts';
+
+export type HeadCommit = {
+  /** The chain as it was when the range was fetched: the commit stands on it or fails. */
+  readonly seen: ChainState;
+  readonly range: VerifiedRange;
+  readonly batch: DecodedBatch;
+  /** The newest block known to be final. */
+  readonly finalized: number | undefined;
+  /** Contracts that the range was asked for and that the follower did not cover before. */
+  readonly joining: readonly ContractKey[];
+};
+
+/**
+ * Extends the head by a range: facts, state, coverage, checkpoints and the head itself in one transaction.
+ *
+ * Coverage of the followed contracts is `[live_from, head]`, so that moving the head claims it for all of them at once.
+ *
+ * @returns how many facts were written.
+ * @throws {HeadMoved} when another process moved the head or changed the set of contracts since `seen` was read.
+ * @throws {FactConflict} when the database holds facts or checkpoints of another branch there.
+ */
+export async function commitHead(database: Database, commit: HeadCommit): Promise<number> {
+  const { seen, range } = commit;
+  try {
+    return await transaction(database, async (tx, copy) => {
+      await standOn(tx, seen);
+      const { range, batch, finalized, joining } = commit;
+      if (joining.length > 0) await goLive(tx, range.chainId, joining, range.from);
+      await setAside(tx, seen, batch.quarantined);
+      const facts = withoutQuarantined(batch);
+      await applyFacts(tx, copy, range, facts);
+      await saveCheckpoints(tx, range.chainId, checkpointsOf(range, finalized));
+      await moveHead(tx, {
+        chainId: range.chainId,
+        expected: seen,
+        to: lastOf(range),
+        finalized,
+        addsContracts: joining.length > 0 || batch.quarantined.length > 0,
+      });
+      return factCount(facts);
+    });
+  } catch (error) {
+    if (sqlstateOf(error) !== SQLSTATE.uniqueViolation) throw error;
+    const { head } = await readChain(database.kysely, range.chainId);
+    if (head?.hash !== seen.head?.hash) throw new HeadMoved('another process moved the head first', { cause: error });
+    throw new FactConflict('the database already holds facts above its head', { cause: error, context: { from: range.from, to: range.to } });
+  }
+}
+
+/** Begins to follow a chain at a block, of which nothing is read: the follower covers what comes after it. */
+export async function commitStart(database: Database, seen: ChainState, start: BlockHeader, finalized: number | undefined): Promise<void> {
+  await transaction(database, async (tx) => {
+    await standOn(tx, seen);
+    await saveCheckpoints(tx, seen.chainId, [start]);
+    await moveHead(tx, { chainId: seen.chainId, expected: seen, to: start, finalized, addsContracts: false });
+  });
+}
+
+async function standOn(tx: Transaction, seen: ChainState): Promise<void> {
+  await lockChain(tx, seen.chainId, 'shared');
+  const now = await readChain(tx, seen.chainId);
+  if (now.head?.hash !== seen.head?.hash || now.epoch !== seen.epoch || now.liveVersion !== seen.liveVersion) {
+    throw new HeadMoved('another process moved the head first', { context: { chainId: seen.chainId } });
+  }
+}
+
+async function setAside(tx: Transaction, seen: ChainState, quarantined: readonly Quarantine[]): Promise<void> {
+  for (const { contract, blockNumber, reason } of quarantined) {
+    await quarantine(tx, seen.chainId, contract, { atBlock: blockNumber, coveredTo: seen.head?.number, reason });
+  }
+}
+
+/** A quarantined contract contributes nothing of this range, so that its coverage ends where the range begins. */
+function withoutQuarantined(batch: DecodedBatch): DecodedBatch {
+  if (batch.quarantined.length === 0) return batch;
+  const out = new Set(batch.quarantined.map(({ contract }) => `${contract.kind} ${contract.address}`));
+  return { ...filterBatch(batch, (kind, address) => !out.has(`${kind} ${address}`)), quarantined: batch.quarantined };
+}
+
+function lastOf({ headers, to }: VerifiedRange): BlockHeader {
+  const last = headers.at(-1);
+  if (last?.number !== to) throw new TypeError(`a verified range ends with the header of its last block ${to}`);
+  return last;
+}

@@ -1,0 +1,45 @@
+import type { ContractIndex } from '../decode/contract-index.ts';
+import { decodeRange, receiptsNeeded } from '../decode/decode-range.ts';
+import type { DecodedBatch, Receipt } from '../decode/decoded-batch.ts';
+import type { Hex, VerifiedRange } from '../kernel/chain.ts';
+import { RpcInconsistency } from '../kernel/errors.ts';
+import type { RangeRequest, Source } from '../source/source.ts';
+
+/** A range as read from the chain, and what it means. */
+export type FetchedRange = { readonly range: VerifiedRange; readonly batch: DecodedBatch };
+
+/** Receipts asked for at a time. */
+const RECEIPT_CONCURRENCY = 8;
+
+/** Reads a range for a set of contracts, with the receipts that its claims need, and decodes it. */
+export async function fetchBatch(
+  source: Source,
+  contracts: ContractIndex,
+  request: Omit<RangeRequest, 'watch'>,
+  signal: AbortSignal,
+): Promise<FetchedRange> {
+  const range = await source.fetchRange({ ...request, watch: contracts.watch }, signal);
+  const receipts = await readReceipts(source, range, receiptsNeeded(range, contracts), signal);
+  return { range, batch: decodeRange(range, contracts, receipts) };
+}
+
+async function readReceipts(
+  source: Source,
+  range: VerifiedRange,
+  wanted: readonly Hex[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<Hex, Receipt>> {
+  const receipts = new Map<Hex, Receipt>();
+  if (wanted.length === 0) return receipts;
+  const blocks = new Map(range.logs.map((log) => [log.transactionHash, log.blockHash]));
+  for (let next = 0; next < wanted.length; next += RECEIPT_CONCURRENCY) {
+    await Promise.all(
+      wanted.slice(next, next + RECEIPT_CONCURRENCY).map(async (hash) => {
+        const blockHash = blocks.get(hash);
+        if (blockHash === undefined) throw new RpcInconsistency('a receipt was asked for that no log names', { context: { hash } });
+        receipts.set(hash, await source.receipt(hash, blockHash, signal));
+      }),
+    );
+  }
+  return receipts;
+}

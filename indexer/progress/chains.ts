@@ -1,0 +1,89 @@
+import { type Kysely, sql } from 'kysely';
+import type { DB } from '../db/schema.ts';
+import type { Transaction } from '../db/transaction.ts';
+import type { BlockRef, Hex } from '../kernel/chain.ts';
+import { HeadMoved } from '../kernel/errors.ts';
+
+/** What the database says of a chain. */
+export type ChainState = {
+  readonly chainId: number;
+  /** The newest committed block; `undefined` before the first. */
+  readonly head: BlockRef | undefined;
+  /** The newest block known to be final; never decreases. */
+  readonly finalized: number | undefined;
+  /** Raised by every unwind. */
+  readonly epoch: number;
+  /** Raised whenever the set of contracts that the follower covers changes. */
+  readonly liveVersion: number;
+  readonly halted: string | undefined;
+};
+
+/** Reads the chain's row, making it where the chain is new. */
+export async function readChain(db: Kysely<DB>, chainId: number): Promise<ChainState> {
+  const found = await selectChain(db, chainId);
+  if (found !== undefined) return found;
+  await sql`insert into indexer.chains (chain_id) values (${chainId}) on conflict do nothing`.execute(db);
+  return { chainId, head: undefined, finalized: undefined, epoch: 0, liveVersion: 0, halted: undefined };
+}
+
+async function selectChain(db: Kysely<DB>, chainId: number): Promise<ChainState | undefined> {
+  const { rows } = await sql<{
+    head_number: string | null;
+    head_hash: Hex | null;
+    finalized_number: string | null;
+    epoch: string;
+    live_version: string;
+    status: string;
+    status_reason: string | null;
+  }>`
+    select head_number, head_hash, finalized_number, epoch, live_version, status, status_reason
+    from indexer.chains where chain_id = ${chainId}
+  `.execute(db);
+  const row = rows[0];
+  if (row === undefined) return undefined;
+  return {
+    chainId,
+    head: row.head_number === null || row.head_hash === null ? undefined : { number: Number(row.head_number), hash: row.head_hash },
+    finalized: row.finalized_number === null ? undefined : Number(row.finalized_number),
+    epoch: Number(row.epoch),
+    liveVersion: Number(row.live_version),
+    halted: row.status === 'halted' ? (row.status_reason ?? 'halted') : undefined,
+  };
+}
+
+/** The step of the head that a follower's commit claims: it fails unless everything is as the follower saw it when it fetched. */
+export type HeadMove = {
+  readonly chainId: number;
+  readonly expected: ChainState;
+  readonly to: BlockRef;
+  readonly finalized: number | undefined;
+  /** Whether this commit adds contracts to those that the follower covers. */
+  readonly addsContracts: boolean;
+};
+
+/**
+ * Compares and sets the chain's head, so that a second follower that believes it leads changes nothing.
+ *
+ * @throws {HeadMoved} when another process moved the head, unwound, or changed the set of followed contracts first.
+ */
+export async function moveHead(tx: Transaction, { chainId, expected, to, finalized, addsContracts }: HeadMove): Promise<void> {
+  const { numAffectedRows } = await sql`
+    update indexer.chains set
+      head_number = ${to.number}, head_hash = ${to.hash},
+      finalized_number = greatest(finalized_number, ${finalized ?? null}::bigint),
+      live_version = live_version + ${addsContracts ? 1 : 0},
+      updated_at = now()
+    where chain_id = ${chainId}
+      and head_number is not distinct from ${expected.head?.number ?? null}::bigint
+      and head_hash is not distinct from ${expected.head?.hash ?? null}
+      and epoch = ${expected.epoch} and live_version = ${expected.liveVersion} and status = 'following'
+  `.execute(tx);
+  if (numAffectedRows !== 1n) throw new HeadMoved('another process moved the head first', { context: { chainId, to: to.number } });
+}
+
+/** Stops following the chain until an operator unwinds it. */
+export async function haltChain(db: Kysely<DB>, chainId: number, reason: string): Promise<void> {
+  await sql`
+    update indexer.chains set status = 'halted', status_reason = ${reason}, updated_at = now() where chain_id = ${chainId}
+  `.execute(db);
+}
