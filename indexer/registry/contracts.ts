@@ -1,0 +1,96 @@
+import { type Kysely, sql } from 'kysely';
+import type { DB } from '../db/schema.ts';
+import type { Contract, ContractKind, Hex } from '../kernel/chain.ts';
+import { type BlockRange, parseMultirange } from '../kernel/ranges.ts';
+
+export type ContractStatus = 'active' | 'removed' | 'quarantined';
+
+/** A contract of the registry with what is known of it. */
+export type RegisteredContract = Contract & {
+  /** The first block at which it has logs; null until found. */
+  readonly deployedAtBlock: number | null;
+  /** Whose facts are all present, besides `[liveFrom, head]`. */
+  readonly covered: readonly BlockRange[];
+  /** From where the follower covers it; null while it does not. */
+  readonly liveFrom: number | null;
+  readonly status: ContractStatus;
+  readonly statusReason: string | null;
+  /** Whether its name, symbol or tokens were read from the chain. */
+  readonly metadataRead: boolean;
+};
+
+/** The registry of one chain as of one moment. */
+export type Registry = {
+  /** `indexer.chains.live_version` of the same moment, which a follower's commit compares. */
+  readonly liveVersion: number;
+  /** Ordered by address and kind; of every status. */
+  readonly contracts: readonly RegisteredContract[];
+};
+
+type Row = {
+  live_version: string;
+  address: Hex | null;
+  kind: ContractKind;
+  abi_version: string;
+  platform_id: string;
+  master_id: string | null;
+  artist_token_id: string | null;
+  deployed_at_block: string | null;
+  covered: string;
+  live_from: string | null;
+  status: ContractStatus;
+  status_reason: string | null;
+  metadata_read: boolean;
+};
+
+/** Reads a chain's whole registry in one statement, so that contracts and version belong together; 10,000 contracts take a moment. */
+export async function loadContracts(db: Kysely<DB>, chainId: number): Promise<Registry> {
+  const { rows } = await sql<Row>`
+    select
+      coalesce(chain.live_version, 0) as live_version,
+      contract.address, contract.kind, contract.abi_version, contract.platform_id,
+      coalesce(master.master_id, dividend.master_id) as master_id,
+      coalesce(token.id, pool.artist_token_id) as artist_token_id,
+      contract.deployed_at_block, contract.covered::text, contract.live_from,
+      contract.status, contract.status_reason, contract.metadata_read_at is not null as metadata_read
+    from (values (${chainId}::bigint)) as asked (chain_id)
+    left join indexer.chains chain using (chain_id)
+    left join indexer.contracts contract using (chain_id)
+    left join master_contracts master on contract.kind = 'master' and master.id = contract.platform_id
+    left join dividend_contracts dividend on contract.kind = 'dividend' and dividend.id = contract.platform_id
+    left join artist_tokens token on contract.kind = 'artist_token' and token.id = contract.platform_id
+    left join liquidity_pools pool on contract.kind = 'pool' and pool.id = contract.platform_id
+    order by contract.address, contract.kind
+  `.execute(db);
+  return {
+    liveVersion: Number(rows[0]?.live_version ?? 0),
+    contracts: rows.flatMap((row) => (row.address === null ? [] : [contractOf(chainId, row.address, row)])),
+  };
+}
+
+function contractOf(chainId: number, address: Hex, row: Row): RegisteredContract {
+  return {
+    chainId,
+    address,
+    kind: row.kind,
+    abiVersion: row.abi_version,
+    platformId: row.platform_id,
+    masterId: row.master_id,
+    artistTokenId: row.artist_token_id,
+    deployedAtBlock: row.deployed_at_block === null ? null : Number(row.deployed_at_block),
+    covered: parseMultirange(row.covered),
+    liveFrom: row.live_from === null ? null : Number(row.live_from),
+    status: row.status,
+    statusReason: row.status_reason,
+    metadataRead: row.metadata_read,
+  };
+}
+
+/** Remembers where a contract begins, once found; what was known already stays. */
+export async function saveDeploymentBlock(db: Kysely<DB>, contract: Contract, block: number): Promise<void> {
+  await sql`
+    update indexer.contracts set deployed_at_block = ${block}
+    where chain_id = ${contract.chainId} and address = ${contract.address} and kind = ${contract.kind}
+      and deployed_at_block is null
+  `.execute(db);
+}

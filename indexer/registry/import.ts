@@ -1,0 +1,141 @@
+import type { ContractKind, Hex } from '../kernel/chain.ts';
+import { IndexerError } from '../kernel/errors.ts';
+import { POOL_TYPES, type PoolType } from './add.ts';
+
+/** A contract as a person names it; what a pool's tokens are is still to be read from the chain unless both are given. */
+export type NamedContract = {
+  readonly kind: ContractKind;
+  readonly chainId: number;
+  readonly address: Hex;
+  readonly fromBlock: number | undefined;
+  readonly masterId: string | undefined;
+  readonly masterContract: Hex | undefined;
+  readonly artistId: string | undefined;
+  readonly type: PoolType | undefined;
+  readonly token0: Hex | undefined;
+  readonly token1: Hex | undefined;
+};
+
+const KINDS: Readonly<Record<string, ContractKind>> = {
+  master: 'master',
+  dividend: 'dividend',
+  'artist-token': 'artist_token',
+  artist_token: 'artist_token',
+  pool: 'pool',
+};
+const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const FIELDS = [
+  'kind',
+  'address',
+  'chainId',
+  'fromBlock',
+  'masterId',
+  'masterContract',
+  'artistId',
+  'type',
+  'token0',
+  'token1',
+] as const;
+
+/** Which of the fields go with which kind, besides those that go with all. */
+const FIELDS_OF_KIND: Readonly<Record<ContractKind, readonly string[]>> = {
+  master: ['masterId'],
+  dividend: ['masterContract'],
+  artist_token: ['artistId'],
+  pool: ['type', 'token0', 'token1'],
+};
+
+/** Checks one contract as it came from the command line or a file, and reports everything that is wrong with it. */
+export function nameContract(
+  given: Readonly<Record<string, unknown>>,
+  defaultChainId?: number,
+): { readonly contract: NamedContract } | { readonly faults: readonly string[] } {
+  const faults: string[] = [];
+  const text = (field: string, pattern: RegExp, what: string): string | undefined => {
+    const value = given[field];
+    if (value === undefined || value === null) return undefined;
+    if (typeof value === 'string' && pattern.test(value)) return value.toLowerCase();
+    faults.push(`${field} must be ${what}`);
+    return undefined;
+  };
+  const whole = (field: string): number | undefined => {
+    const value = given[field];
+    if (value === undefined || value === null) return undefined;
+    const number = typeof value === 'string' && /^[0-9]{1,15}$/.test(value) ? Number(value) : value;
+    if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number;
+    faults.push(`${field} must be a whole number`);
+    return undefined;
+  };
+  const kind = KINDS[String(given.kind)];
+  if (kind === undefined) faults.push('kind must be master, dividend, artist-token or pool');
+  const address = text('address', ADDRESS, 'an address: 0x and 40 hexadecimal digits');
+  if (given.address === undefined) faults.push('address is missing');
+  const chainId = whole('chainId') ?? defaultChainId;
+  if (given.chainId === undefined && chainId === undefined) faults.push('chainId is missing');
+  const contract = {
+    fromBlock: whole('fromBlock'),
+    masterId: text('masterId', UUID, 'a UUID'),
+    masterContract: text('masterContract', ADDRESS, 'an address') as Hex | undefined,
+    artistId: text('artistId', UUID, 'a UUID'),
+    type: text('type', new RegExp(`^(${POOL_TYPES.join('|')})$`), `one of ${POOL_TYPES.join(', ')}`) as
+      | PoolType
+      | undefined,
+    token0: text('token0', ADDRESS, 'an address') as Hex | undefined,
+    token1: text('token1', ADDRESS, 'an address') as Hex | undefined,
+  };
+  for (const field of Object.keys(given)) faults.push(...misplaced(field, given[field], kind));
+  if (faults.length > 0 || kind === undefined || address === undefined || chainId === undefined) return { faults };
+  return { contract: { ...contract, kind, address: address as Hex, chainId } };
+}
+
+function misplaced(field: string, value: unknown, kind: ContractKind | undefined): readonly string[] {
+  if (value === undefined) return [];
+  if (!(FIELDS as readonly string[]).includes(field)) return [`${field} is unknown; there are ${FIELDS.join(', ')}`];
+  const owner = Object.entries(FIELDS_OF_KIND).find(([, fields]) => fields.includes(field))?.[0];
+  return owner === undefined || kind === undefined || owner === kind ? [] : [`${field} does not go with ${kind}`];
+}
+
+/**
+ * Reads a file of contracts: a JSON array, or one JSON object a line. Fields as `NamedContract` has them.
+ *
+ * @throws {IndexerError} one error that names every fault with its place.
+ */
+export function parseContracts(text: string, defaultChainId?: number): readonly NamedContract[] {
+  const faults: string[] = [];
+  const contracts: NamedContract[] = [];
+  for (const { place, value } of entriesOf(text)) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      faults.push(`${place}: is no JSON object`);
+      continue;
+    }
+    const named = nameContract(value as Record<string, unknown>, defaultChainId);
+    if ('contract' in named) contracts.push(named.contract);
+    else faults.push(...named.faults.map((fault) => `${place}: ${fault}`));
+  }
+  if (faults.length > 0) {
+    throw new IndexerError(`nothing was imported:\n${faults.map((fault) => `  ${fault}`).join('\n')}`);
+  }
+  return contracts;
+}
+
+function entriesOf(text: string): readonly { readonly place: string; readonly value: unknown }[] {
+  if (text.trimStart().startsWith('[')) {
+    const list = parsed(text);
+    if (Array.isArray(list)) return list.map((value, i) => ({ place: `entry ${i + 1}`, value }));
+    return [{ place: 'the file', value: undefined }];
+  }
+  return text
+    .split('\n')
+    .map((line, i) => ({ place: `line ${i + 1}`, line: line.trim() }))
+    .filter(({ line }) => line !== '')
+    .map(({ place, line }) => ({ place, value: parsed(line) }));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

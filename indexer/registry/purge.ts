@@ -1,0 +1,94 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Transaction } from '../db/transaction.ts';
+import type { ContractKind, Hex } from '../kernel/chain.ts';
+
+export type PurgedContract = {
+  readonly chainId: number;
+  readonly address: Hex;
+  readonly kind: ContractKind;
+  readonly platformId: string;
+};
+
+type Statement = RawBuilder<unknown>;
+
+/**
+ * Deletes a contract's facts and state and resets what is derived on its platform row, which itself stays: afterwards the
+ * database is what it would be had no log of the contract been seen. The chain must be locked.
+ *
+ * @returns how many rows were deleted.
+ */
+export async function purgeContract(tx: Transaction, contract: PurgedContract): Promise<number> {
+  let deleted = 0n;
+  for (const statement of deletions(contract)) deleted += (await statement.execute(tx)).numAffectedRows ?? 0n;
+  for (const statement of resets(contract)) await statement.execute(tx);
+  return Number(deleted);
+}
+
+/** In the order that the foreign keys ask for. */
+function deletions({ chainId, address, kind, platformId }: PurgedContract): readonly Statement[] {
+  const chain = String(chainId);
+  const machinery = [
+    sql`delete from indexer.contract_events where chain_id = ${chainId} and address = ${address} and kind = ${kind}`,
+    sql`
+      delete from indexer.dead_letters where chain_id = ${chainId} and address = ${address} and not exists (
+        select from indexer.contracts where chain_id = ${chainId} and address = ${address} and status <> 'removed')`,
+  ];
+  const own: Record<ContractKind, readonly Statement[]> = {
+    master: [
+      sql`
+        update dividend_claims set master_nft_id = null
+        where master_nft_id in (select id from master_nfts where master_contract_id = ${platformId})`,
+      sql`delete from nft_transfers where chain_id = ${chain} and contract_address = ${address}`,
+      sql`delete from nft_ownership_snapshots where chain_id = ${chain} and contract_address = ${address}`,
+      sql`delete from master_nfts where master_contract_id = ${platformId}`,
+    ],
+    dividend: [
+      sql`delete from dividend_claims where dividend_contract_id = ${platformId}`,
+      sql`delete from dividend_events where dividend_contract_id = ${platformId}`,
+      sql`delete from wallet_dividend_balances where dividend_contract_id = ${platformId}`,
+    ],
+    artist_token: [
+      sql`delete from token_transfers where artist_token_id = ${platformId}`,
+      sql`delete from token_holders where artist_token_id = ${platformId}`,
+    ],
+    pool: [
+      sql`delete from pool_events where liquidity_pool_id = ${platformId}`,
+      sql`delete from pool_positions where liquidity_pool_id = ${platformId}`,
+    ],
+  };
+  return [...own[kind], ...machinery];
+}
+
+function resets({ kind, platformId }: PurgedContract): readonly Statement[] {
+  const fresh = sql`last_indexed_block = null, last_indexed_at = null, updated_at = now()`;
+  const own: Record<ContractKind, readonly Statement[]> = {
+    master: [
+      sql`
+        update master_contracts set
+          contract_total_supply = null, contract_royalty_bps = null, royalty_position = null, minted_supply = 0,
+          first_minter_wallet = null, second_minter_wallet = null, third_minter_wallet = null, third_mint_position = null, ${fresh}
+        where id = ${platformId}`,
+      sql`
+        update master_ipos ipo set minted_supply = minted.supply
+        from (
+          select master_id, sum(minted_supply) as supply from master_contracts
+          where master_id = (select master_id from master_contracts where id = ${platformId}) group by master_id
+        ) minted
+        where ipo.master_id = minted.master_id`,
+    ],
+    dividend: [
+      sql`
+        update dividend_contracts set total_revenue_deposited = 0, total_dividends_distributed = 0, ${fresh}
+        where id = ${platformId}`,
+    ],
+    artist_token: [
+      sql`update artist_tokens set total_supply = 0, holders_count = null, ${fresh} where id = ${platformId}`,
+    ],
+    pool: [
+      sql`
+        update liquidity_pools set reserve0 = 0, reserve1 = 0, reserve_position = null, lp_total_supply = 0, ${fresh}
+        where id = ${platformId}`,
+    ],
+  };
+  return own[kind];
+}
