@@ -9,9 +9,12 @@ import * as billing from '../../migrations/0006_billing.ts';
 import * as vstudio from '../../migrations/0007_vstudio.ts';
 import * as operations from '../../migrations/0008_operations.ts';
 import * as corrections from '../../migrations/0009_corrections.ts';
-import * as machinery from '../../migrations/0010_machinery.ts';
-import * as registration from '../../migrations/0011_registration.ts';
-import * as comments from '../../migrations/0012_comments.ts';
+import * as positions from '../../migrations/0010_positions.ts';
+import * as tokenTransfers from '../../migrations/0011_token_transfers.ts';
+import * as lowerCase from '../../migrations/0012_lower_case.ts';
+import * as machinery from '../../migrations/0013_machinery.ts';
+import * as registration from '../../migrations/0014_registration.ts';
+import * as comments from '../../migrations/0015_comments.ts';
 import { messageOf, SchemaVersionError } from '../kernel/errors.ts';
 
 /** Every migration there is, oldest first. */
@@ -25,9 +28,12 @@ const MIGRATIONS: Readonly<Record<string, Required<Migration>>> = {
   '0007_vstudio': vstudio,
   '0008_operations': operations,
   '0009_corrections': corrections,
-  '0010_machinery': machinery,
-  '0011_registration': registration,
-  '0012_comments': comments,
+  '0010_positions': positions,
+  '0011_token_transfers': tokenTransfers,
+  '0012_lower_case': lowerCase,
+  '0013_machinery': machinery,
+  '0014_registration': registration,
+  '0015_comments': comments,
 };
 
 /** Beside the machinery, so that `public` holds the platform's tables only. */
@@ -100,10 +106,10 @@ function refuseNewer(status: readonly MigrationStatus[]): void {
   }
 }
 
-type Act = (migrator: Migrator, tx: Transaction<unknown>) => Promise<string[]>;
+type Act<DB> = (migrator: Migrator, tx: Transaction<DB>) => Promise<string[]>;
 
 /** Runs `act` in one transaction, alone among everyone who migrates this database. */
-async function exclusively<DB>(db: Kysely<DB>, act: Act): Promise<string[]> {
+async function exclusively<DB>(db: Kysely<DB>, act: Act<DB>): Promise<string[]> {
   return db.connection().execute(async (connection) => {
     const failures: unknown[] = [];
     try {

@@ -1,0 +1,135 @@
+import { type Kysely, sql } from 'kysely';
+import { type CatalogueModule, createModule, dropModule } from './adopt.ts';
+
+/** Users and how they sign in. */
+const module: CatalogueModule = {
+  enums: {
+    account_status: ['active', 'suspended', 'pending_verification', 'deleted'],
+    user_role: ['viewer', 'artist', 'producer', 'admin'],
+    auth_provider: ['magic_link', 'google', 'microsoft', 'apple', 'github', 'wallet'],
+  },
+  tables: {
+    users: sql`
+      id uuid not null default gen_random_uuid() primary key,
+      email varchar(255) not null,
+      display_name varchar(100) not null,
+      avatar_url text,
+      bio text,
+      status account_status not null default 'active',
+      email_verified boolean not null default false,
+      two_factor_enabled boolean not null default false,
+      two_factor_secret varchar(255),
+      created_at timestamptz not null default now(),
+      updated_at timestamptz not null default now(),
+      last_login_at timestamptz,
+      deleted_at timestamptz
+    `,
+    user_wallets: sql`
+      id uuid not null default gen_random_uuid() primary key,
+      user_id uuid not null,
+      wallet_address varchar(255) not null,
+      chain_id varchar(50) not null,
+      is_primary boolean not null default false,
+      verified boolean not null default false,
+      verified_at timestamptz,
+      label varchar(100),
+      created_at timestamptz not null default now(),
+      updated_at timestamptz not null default now()
+    `,
+    roles: sql`
+      id uuid not null default gen_random_uuid() primary key,
+      name user_role not null,
+      description text,
+      permissions text,
+      created_at timestamptz not null default now(),
+      updated_at timestamptz not null default now()
+    `,
+    user_roles: sql`
+      id uuid not null default gen_random_uuid() primary key,
+      user_id uuid not null,
+      role_id uuid not null,
+      assigned_by uuid,
+      assigned_at timestamptz not null default now(),
+      expires_at timestamptz
+    `,
+    identity_providers: sql`
+      id uuid not null default gen_random_uuid() primary key,
+      name varchar(100) not null,
+      provider auth_provider not null,
+      client_id varchar(255),
+      client_secret text,
+      enabled boolean not null default true,
+      config_json text,
+      created_at timestamptz not null default now(),
+      updated_at timestamptz not null default now()
+    `,
+    accounts: sql`
+      id uuid not null default gen_random_uuid() primary key,
+      user_id uuid not null,
+      provider auth_provider not null,
+      provider_account_id varchar(255) not null,
+      access_token text,
+      refresh_token text,
+      access_token_expires timestamptz,
+      provider_metadata text,
+      created_at timestamptz not null default now(),
+      updated_at timestamptz not null default now()
+    `,
+  },
+  foreignKeys: {
+    'user_wallets.user_id': sql`
+      alter table user_wallets add constraint user_wallets_user_id_users_id_fk
+      foreign key (user_id) references users (id) on delete cascade
+    `,
+    'user_roles.assigned_by': sql`
+      alter table user_roles add constraint user_roles_assigned_by_users_id_fk
+      foreign key (assigned_by) references users (id)
+    `,
+    'user_roles.role_id': sql`
+      alter table user_roles add constraint user_roles_role_id_roles_id_fk
+      foreign key (role_id) references roles (id) on delete cascade
+    `,
+    'user_roles.user_id': sql`
+      alter table user_roles add constraint user_roles_user_id_users_id_fk
+      foreign key (user_id) references users (id) on delete cascade
+    `,
+    'accounts.user_id': sql`
+      alter table accounts add constraint accounts_user_id_users_id_fk
+      foreign key (user_id) references users (id) on delete cascade
+    `,
+  },
+  indexes: {
+    users_created_at_idx: sql`create index users_created_at_idx on users (created_at)`,
+    users_email_idx: sql`create unique index users_email_idx on users (email)`,
+    users_status_idx: sql`create index users_status_idx on users (status)`,
+    user_wallets_address_chain_idx: sql`
+      create unique index user_wallets_address_chain_idx on user_wallets (wallet_address, chain_id)
+    `,
+    user_wallets_address_idx: sql`create index user_wallets_address_idx on user_wallets (wallet_address)`,
+    user_wallets_user_id_idx: sql`create index user_wallets_user_id_idx on user_wallets (user_id)`,
+    roles_name_idx: sql`create unique index roles_name_idx on roles (name)`,
+    user_roles_role_id_idx: sql`create index user_roles_role_id_idx on user_roles (role_id)`,
+    user_roles_user_id_idx: sql`create index user_roles_user_id_idx on user_roles (user_id)`,
+    user_roles_user_role_idx: sql`create unique index user_roles_user_role_idx on user_roles (user_id, role_id)`,
+    identity_providers_provider_idx: sql`
+      create unique index identity_providers_provider_idx on identity_providers (provider)
+    `,
+    accounts_provider_account_idx: sql`
+      create unique index accounts_provider_account_idx on accounts (provider, provider_account_id)
+    `,
+    accounts_user_id_idx: sql`create index accounts_user_id_idx on accounts (user_id)`,
+  },
+};
+
+/** Also the machinery's schema, because what migrations create is noted there from the first table on. */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  await sql`create schema if not exists indexer`.execute(db);
+  await sql`create table indexer.created_tables (name text primary key)`.execute(db);
+  await createModule(db, module);
+}
+
+/** The schema itself stays: the list of applied migrations lives in it. */
+export async function down(db: Kysely<unknown>): Promise<void> {
+  await dropModule(db, module);
+  await sql`drop table indexer.created_tables`.execute(db);
+}

@@ -1,0 +1,144 @@
+import { type Kysely, sql } from 'kysely';
+
+type Db = Kysely<unknown>;
+
+/**
+ * Where the platform announces a contract: table, kind, the columns of its address and of the block that made it, and the
+ * other columns that hold addresses and hashes.
+ */
+const REGISTRIES = [
+  ['master_contracts', 'master', 'contract_address', 'deployed_at_block', ['deployment_tx_hash']],
+  [
+    'dividend_contracts',
+    'dividend',
+    'contract_address',
+    'deployed_at_block',
+    ['deployment_tx_hash', 'linked_master_contract'],
+  ],
+  ['artist_tokens', 'artist_token', 'contract_address', 'deployed_at_block', ['deployment_tx_hash']],
+  [
+    'liquidity_pools',
+    'pool',
+    'pool_address',
+    'created_at_block',
+    ['token0_address', 'token1_address', 'created_at_tx_hash'],
+  ],
+] as const;
+
+/** Runs with the rights of whoever writes, who may have none on the schema `indexer`: nothing of it is named in the body. */
+const NORMALISE = sql`
+  create function indexer.normalise_contract() returns trigger language plpgsql as $body$
+  begin
+    if new.chain_id !~ '^[1-9][0-9]{0,17}$' then
+      return new;
+    end if;
+    if tg_table_name = 'liquidity_pools' then
+      new.pool_address := lower(new.pool_address);
+      new.token0_address := lower(new.token0_address);
+      new.token1_address := lower(new.token1_address);
+      new.created_at_tx_hash := lower(new.created_at_tx_hash);
+    else
+      new.contract_address := lower(new.contract_address);
+      new.deployment_tx_hash := lower(new.deployment_tx_hash);
+      if tg_table_name = 'dividend_contracts' then
+        new.linked_master_contract := lower(new.linked_master_contract);
+      end if;
+    end if;
+    return new;
+  end
+  $body$
+`;
+
+/**
+ * Arguments: kind, column of the address, column of the block. A row that the platform deletes and inserts again has a new
+ * id, and the platform's own key allows one row per address, so the newest is the one that counts.
+ */
+const REGISTER = sql`
+  create function indexer.register_contract() returns trigger language plpgsql
+  security definer set search_path = pg_catalog, pg_temp as $body$
+  declare
+    announced jsonb := to_jsonb(new);
+  begin
+    if new.chain_id !~ '^[1-9][0-9]{0,17}$' then
+      return null;
+    end if;
+    insert into indexer.contracts as known (chain_id, address, kind, platform_id, abi_version, deployed_at_block)
+    values (
+      new.chain_id::bigint,
+      announced ->> tg_argv[1],
+      tg_argv[0],
+      new.id,
+      coalesce(announced ->> 'abi_version', '1.0'),
+      (announced ->> tg_argv[2])::bigint
+    )
+    on conflict (chain_id, address, kind) do update set platform_id = excluded.platform_id
+    where known.platform_id <> excluded.platform_id;
+    perform pg_notify('indexer_contracts', new.chain_id);
+    return null;
+  exception when others then
+    raise warning 'the indexer could not register % of chain %: %', announced ->> tg_argv[1], new.chain_id, sqlerrm;
+    return null;
+  end
+  $body$
+`;
+
+/** An IPO's minted supply is computed too when its row appears after the mints. */
+const ANNOUNCE_IPO = sql`
+  create function indexer.announce_ipo() returns trigger language plpgsql as $body$
+  begin
+    perform pg_notify('indexer_contracts', 'ipo');
+    return null;
+  end
+  $body$
+`;
+
+export async function up(db: Db): Promise<void> {
+  for (const statement of [NORMALISE, REGISTER, ANNOUNCE_IPO]) await statement.execute(db);
+  for (const registry of REGISTRIES) {
+    await createTriggers(db, registry);
+    await registerRows(db, registry);
+  }
+  await sql`
+    create trigger indexer_announce after insert on master_ipos
+    for each statement execute function indexer.announce_ipo()
+  `.execute(db);
+}
+
+export async function down(db: Db): Promise<void> {
+  await sql`drop trigger indexer_announce on master_ipos`.execute(db);
+  for (const [table] of REGISTRIES) {
+    await sql`drop trigger indexer_register on ${sql.table(table)}`.execute(db);
+    await sql`drop trigger indexer_normalise on ${sql.table(table)}`.execute(db);
+  }
+  await sql`
+    drop function indexer.announce_ipo, indexer.register_contract, indexer.normalise_contract
+  `.execute(db);
+}
+
+type Registry = (typeof REGISTRIES)[number];
+
+/** By column, so that what the indexer writes into these rows with every commit fires nothing. */
+async function createTriggers(db: Db, [table, kind, address, block, others]: Registry): Promise<void> {
+  await sql`
+    create trigger indexer_normalise
+    before insert or update of chain_id, ${sql.ref(address)}, ${sql.join(others.map((name) => sql.ref(name)))}
+    on ${sql.table(table)} for each row execute function indexer.normalise_contract()
+  `.execute(db);
+  await sql`
+    create trigger indexer_register after insert or update of chain_id, ${sql.ref(address)} on ${sql.table(table)}
+    for each row execute function indexer.register_contract(${sql.lit(kind)}, ${sql.lit(address)}, ${sql.lit(block)})
+  `.execute(db);
+}
+
+/** The rows that were there before the trigger. */
+async function registerRows(db: Db, [table, kind, address, block]: Registry): Promise<void> {
+  const abiVersion = table === 'master_contracts' ? sql`coalesce(abi_version, '1.0')` : sql`'1.0'`;
+  await sql`
+    insert into indexer.contracts (chain_id, address, kind, platform_id, abi_version, deployed_at_block)
+    select chain_id::bigint, ${sql.ref(address)}, ${kind}, id, ${abiVersion},
+      case when ${sql.ref(block)} < 1e18 then ${sql.ref(block)}::bigint end
+    from ${sql.table(table)}
+    where chain_id ~ '^[1-9][0-9]{0,17}$' and ${sql.ref(address)} ~ '^0x[0-9a-f]{40}$'
+    on conflict do nothing
+  `.execute(db);
+}
