@@ -77,16 +77,23 @@ export async function goLive(tx: Transaction, chainId: number, contracts: readon
   `.execute(tx);
 }
 
+type Setting = {
+  /** The block that shows why; an unwind below it lifts the quarantine. Left out where the reason lies in the registry. */
+  readonly atBlock: number | undefined;
+  readonly coveredTo: number | undefined;
+  readonly reason: string;
+};
+
 /** Sets a contract aside with a reason: what it covers up to `upTo` stays, nothing more is asked of it. */
 export async function quarantine(
   tx: Transaction,
   chainId: number,
   { address, kind }: ContractKey,
-  { atBlock, coveredTo, reason }: { atBlock: number; coveredTo: number | undefined; reason: string },
+  { atBlock, coveredTo, reason }: Setting,
 ): Promise<void> {
   await sql`
     update indexer.contracts set
-      status = 'quarantined', status_reason = ${reason}, quarantined_at_block = ${atBlock},
+      status = 'quarantined', status_reason = ${reason}, quarantined_at_block = ${atBlock ?? null},
       covered = case when live_from <= ${coveredTo ?? null}::bigint
         then covered + int8multirange(int8range(live_from, ${coveredTo ?? null}::bigint, '[]')) else covered end,
       live_from = null

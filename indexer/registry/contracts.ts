@@ -17,6 +17,8 @@ export type RegisteredContract = Contract & {
   readonly statusReason: string | null;
   /** Whether its name, symbol or tokens were read from the chain. */
   readonly metadataRead: boolean;
+  /** The catalogue's `pool_type` of a pool. */
+  readonly poolType: string | null;
 };
 
 /** The registry of one chain as of one moment. */
@@ -41,6 +43,7 @@ type Row = {
   status: ContractStatus;
   status_reason: string | null;
   metadata_read: boolean;
+  pool_type: string | null;
 };
 
 /** Reads a chain's whole registry in one statement, so that contracts and version belong together; 10,000 contracts take a moment. */
@@ -52,7 +55,7 @@ export async function loadContracts(db: Kysely<DB>, chainId: number): Promise<Re
       coalesce(master.master_id, dividend.master_id) as master_id,
       coalesce(token.id, pool.artist_token_id) as artist_token_id,
       contract.deployed_at_block, contract.covered::text, contract.live_from,
-      contract.status, contract.status_reason, contract.metadata_read_at is not null as metadata_read
+      contract.status, contract.status_reason, contract.metadata_read_at is not null as metadata_read, pool.pool_type
     from (values (${chainId}::bigint)) as asked (chain_id)
     left join indexer.chains chain using (chain_id)
     left join indexer.contracts contract using (chain_id)
@@ -83,6 +86,7 @@ function contractOf(chainId: number, address: Hex, row: Row): RegisteredContract
     status: row.status,
     statusReason: row.status_reason,
     metadataRead: row.metadata_read,
+    poolType: row.pool_type,
   };
 }
 

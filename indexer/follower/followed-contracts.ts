@@ -1,0 +1,58 @@
+import { sql } from 'kysely';
+import type { Database } from '../db/database.ts';
+import { transaction } from '../db/transaction.ts';
+import { contractFault } from '../decode/contract-index.ts';
+import type { Contract } from '../kernel/chain.ts';
+import { quarantine } from '../progress/coverage.ts';
+import { readChain } from '../progress/chains.ts';
+import { lockChain } from '../progress/locks.ts';
+import { loadContracts, type RegisteredContract } from '../registry/contracts.ts';
+import type { FollowedContracts } from './follower.ts';
+
+/** Pools whose events this version knows (Uniswap V2 and its forks). */
+const POOL_TYPES = ['uniswap_v2', 'sushiswap'];
+
+/**
+ * The contracts of the registry to follow. One that cannot be decoded is set aside first, with the reason, so that neither it
+ * stops the chain nor the head claims blocks for it.
+ */
+export async function followedContracts(database: Database, chainId: number): Promise<FollowedContracts & { readonly backfillable: readonly Contract[] }> {
+  const registry = await loadContracts(database.kysely, chainId);
+  const active = registry.contracts.filter(({ status }) => status === 'active');
+  const faulty = active.flatMap((contract) => {
+    const reason = faultOf(contract);
+    return reason === null ? [] : [{ contract, reason }];
+  });
+  if (faulty.length > 0) {
+    await setAside(database, chainId, faulty);
+    return followedContracts(database, chainId);
+  }
+  return {
+    contracts: active,
+    joining: active.filter(({ liveFrom }) => liveFrom === null),
+    liveVersion: registry.liveVersion,
+    backfillable: active.filter(({ deployedAtBlock }) => deployedAtBlock !== null),
+  };
+}
+
+function faultOf(contract: RegisteredContract): string | null {
+  if (contract.kind === 'pool' && contract.poolType !== null && !POOL_TYPES.includes(contract.poolType)) {
+    return `pool ${contract.address}: pools of type ${contract.poolType} are not followed by this version`;
+  }
+  return contractFault(contract);
+}
+
+async function setAside(
+  database: Database,
+  chainId: number,
+  faulty: readonly { readonly contract: Contract; readonly reason: string }[],
+): Promise<void> {
+  await transaction(database, async (tx) => {
+    await lockChain(tx, chainId, 'exclusive');
+    const { head } = await readChain(tx, chainId);
+    for (const { contract, reason } of faulty) {
+      await quarantine(tx, chainId, contract, { atBlock: undefined, coveredTo: head?.number, reason });
+    }
+    await sql`update indexer.chains set live_version = live_version + 1 where chain_id = ${chainId}`.execute(tx);
+  });
+}
