@@ -52,8 +52,7 @@ function decodeLog(origin: Origin, decoders: IndexedContract['decoders'], sink: 
   const event = log.topics[0] === undefined ? undefined : decoders.events.get(log.topics[0]);
   if (event === undefined) return;
   if (sink.quarantined.length > 0 && sink.quarantined.some((one) => one.contract === contract)) return;
-  const fits =
-    log.topics.length === event.topics && log.data.length === event.dataLength && event.decode(origin, sink);
+  const fits = log.topics.length === event.topics && log.data.length === event.dataLength && event.decode(origin, sink);
   if (!fits) sink.deadLetters.push({ ...origin, reason: misfit(event, log) });
 }
 
@@ -77,7 +76,8 @@ function withoutQuarantined(batch: DecodedBatch, quarantined: readonly Quarantin
     batch,
     (kind, address, blockNumber) =>
       !quarantined.some(
-        ({ contract, blockNumber: from }) => contract.kind === kind && contract.address === address && blockNumber >= from,
+        ({ contract, blockNumber: from }) =>
+          contract.kind === kind && contract.address === address && blockNumber >= from,
       ),
   );
 }

@@ -24,9 +24,15 @@ export function decodeStrict<const Event extends AbiEvent>(event: Event, log: Ra
 function decodeExactly(event: AbiEvent, log: RawLog): Readonly<Record<string, unknown>> | null {
   try {
     const topics = log.topics as [Hex, ...Hex[]];
-    const args = decodeEventLog({ abi: [event], topics, data: log.data, strict: true }).args as unknown as Record<string, unknown>;
+    const args = decodeEventLog({ abi: [event], topics, data: log.data, strict: true }).args as unknown as Record<
+      string,
+      unknown
+    >;
     const unindexed = event.inputs.filter((input) => input.indexed !== true);
-    const data = encodeAbiParameters(unindexed, unindexed.map((input) => args[input.name ?? '']));
+    const data = encodeAbiParameters(
+      unindexed,
+      unindexed.map((input) => args[input.name ?? '']),
+    );
     const encodedTopics = encodeEventTopics({ abi: [event], args });
     const same = data === log.data && String(encodedTopics) === String(log.topics);
     return same ? args : null;

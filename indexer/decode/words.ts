@@ -14,7 +14,11 @@ const HALF_ZERO = '0'.repeat(WORD / 2);
 const UINT112_PREFIX = '0'.repeat(WORD - 112 / 4);
 
 /** Whether a log has exactly `topics` topics and `words` words of data. */
-export function hasShape(log: { readonly topics: readonly Hex[]; readonly data: Hex }, topics: number, words: number): boolean {
+export function hasShape(
+  log: { readonly topics: readonly Hex[]; readonly data: Hex },
+  topics: number,
+  words: number,
+): boolean {
   return log.topics.length === topics && log.data.length === PREFIX + WORD * words;
 }
 

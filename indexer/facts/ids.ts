@@ -34,5 +34,7 @@ export function factId({ table, chainId, blockNumber, blockHash, logIndex, part 
 /** The id of a token's row in `master_nfts`, as `indexer.derived_id('master_nfts:…')` gives it in SQL. */
 export function masterNftId(chainId: number, contract: Hex, tokenId: string): string {
   const digits = hash('md5', `master_nfts:${chainId}:${contract}:${tokenId}`, 'hex');
-  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join('-');
+  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join(
+    '-',
+  );
 }

@@ -43,13 +43,13 @@ const cases: readonly (readonly [ContractKind, Abi, Readonly<Record<string, Expe
       Sync: contractEvent('Sync'),
       Mint: (args) => ({ poolEvents: { type: 'add_liquidity', ...args, recipient: null } }),
       Burn: ({ to, ...args }) => ({ poolEvents: { type: 'remove_liquidity', ...args, recipient: to } }),
-      Swap: ({ sender, to, ...args }) => ({
+      Swap: ({ sender, to, amount0In, amount1In, amount0Out, amount1Out }) => ({
         poolEvents: {
           type: 'swap',
           sender,
           recipient: to,
-          amount0: difference(args['amount0In'], args['amount0Out']),
-          amount1: difference(args['amount1In'], args['amount1Out']),
+          amount0: difference(amount0In, amount0Out),
+          amount1: difference(amount1In, amount1Out),
         },
       }),
     },
@@ -65,7 +65,14 @@ const cases: readonly (readonly [ContractKind, Abi, Readonly<Record<string, Expe
         dividendEvents: { type: 'distribution', amount, currency: token, perTokenAmount, claimant: null },
       }),
       DividendClaimed: ({ holder, tokenId, amount }) => ({
-        dividendEvents: { type: 'claim', amount, ...native, claimant: holder, claimedTokenId: tokenId, perTokenAmount: null },
+        dividendEvents: {
+          type: 'claim',
+          amount,
+          ...native,
+          claimant: holder,
+          claimedTokenId: tokenId,
+          perTokenAmount: null,
+        },
         dividendClaims: { holder, tokenId, amount, ...native, gasUsed: '21000', gasPrice: '7' },
       }),
     },
@@ -83,7 +90,13 @@ describe('every event is read as viem reads it, at random and at the bounds of i
   }
 });
 
-function checkRound(kind: ContractKind, abi: Abi, name: string, expectation: Expectation, random: (bound: number) => number) {
+function checkRound(
+  kind: ContractKind,
+  abi: Abi,
+  name: string,
+  expectation: Expectation,
+  random: (bound: number) => number,
+) {
   const event = abi.find((item): item is AbiEvent => item.type === 'event' && item.name === name);
   if (event === undefined) throw new Error(`no event ${name}`);
   const drawn = Object.fromEntries(event.inputs.map((input) => [input.name, draw(input.type, random)]));
@@ -128,7 +141,7 @@ function drawBits(bits: number, random: (bound: number) => number): bigint {
     default: {
       let digits = '';
       while (digits.length < 64) digits += hexOf(random(2 ** 32), 8).slice(2);
-      return BigInt(`0x${digits}`) >> BigInt(256 - 1 - random(bits)) & max;
+      return (BigInt(`0x${digits}`) >> BigInt(256 - 1 - random(bits))) & max;
     }
   }
 }

@@ -1,0 +1,147 @@
+import { getAbiItem } from 'viem';
+import { expect, test } from 'vitest';
+import { erc721cV1 } from '../../abis/erc721c.v1.ts';
+import { contractIndex } from '../../indexer/decode/contract-index.ts';
+import { decodeRange } from '../../indexer/decode/decode-range.ts';
+import type { DecodedBatch } from '../../indexer/decode/decoded-batch.ts';
+import {
+  CONSECUTIVE_TRANSFER_TOKENS_MAX,
+  CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX,
+} from '../../indexer/decode/erc721c.ts';
+import { type Contract, type Hex, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
+import { addressOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../support/event-logs.ts';
+
+const master = contractOf('master', 7);
+const ALICE = addressOf(0xa);
+const BOB = addressOf(0xb);
+
+const transferEvent = getAbiItem({ abi: erc721cV1, name: 'Transfer' });
+const mintedEvent = getAbiItem({ abi: erc721cV1, name: 'Minted' });
+const consecutiveEvent = getAbiItem({ abi: erc721cV1, name: 'ConsecutiveTransfer' });
+
+type Place = { readonly contract?: Contract; readonly blockNumber?: number; readonly transactionHash?: Hex };
+
+function transfer(from: Hex, to: Hex, tokenId: bigint, place: Place = {}): RawLog {
+  return placed(place, encodeEvent(transferEvent, { from, to, tokenId }));
+}
+
+function minted(tokenId: bigint, price: bigint, place: Place = {}): RawLog {
+  return placed(place, encodeEvent(mintedEvent, { minter: ALICE, tokenId, price }));
+}
+
+function consecutive(fromTokenId: bigint, toTokenId: bigint, place: Place = {}, fromAddress = ZERO_ADDRESS): RawLog {
+  const args = { fromTokenId, toTokenId, fromAddress, toAddress: ALICE };
+  return placed(place, encodeEvent(consecutiveEvent, args));
+}
+
+function placed({ contract = master, ...place }: Place, encoded: Pick<RawLog, 'topics' | 'data'>): RawLog {
+  return logOf({ address: contract.address, ...encoded, ...place });
+}
+
+function decode(logs: readonly RawLog[], contracts: readonly Contract[] = [master]): DecodedBatch {
+  const indexed = logs.map((log, logIndex) => ({ ...log, logIndex }));
+  return decodeRange(rangeOf(indexed), contractIndex(contracts), new Map());
+}
+
+test('zero to someone is a mint, someone to zero a burn, all else a transfer', () => {
+  const logs = [
+    transfer(ZERO_ADDRESS, ALICE, 1n),
+    transfer(ALICE, BOB, 1n),
+    transfer(BOB, BOB, 1n),
+    transfer(BOB, ZERO_ADDRESS, 1n),
+    transfer(ZERO_ADDRESS, ZERO_ADDRESS, 2n),
+  ];
+  const types = decode(logs).nftTransfers.map((fact) => fact.type);
+  expect(types).toEqual(['mint', 'transfer', 'transfer', 'burn', 'transfer']);
+});
+
+test('a mint carries the price of the Minted of its own contract, transaction and token', () => {
+  const other = contractOf('master', 8);
+  const elsewhere = { transactionHash: hexOf(2, 64) };
+  const logs = [
+    transfer(ZERO_ADDRESS, ALICE, 1n),
+    minted(1n, 500n),
+    minted(2n, 0n),
+    transfer(ZERO_ADDRESS, ALICE, 2n),
+    transfer(ZERO_ADDRESS, ALICE, 3n),
+    minted(3n, 999n, elsewhere),
+    minted(3n, 999n, { contract: other }),
+    transfer(ALICE, BOB, 2n),
+    consecutive(10n, 11n),
+    minted(11n, 70n),
+  ];
+  const batch = decode(logs, [master, other]);
+  const prices = batch.nftTransfers.map((fact) => [fact.tokenId, fact.salePrice, fact.saleCurrency]);
+  expect(prices).toEqual([
+    ['1', '500', ZERO_ADDRESS],
+    ['2', '0', ZERO_ADDRESS],
+    ['3', null, null],
+    ['2', null, null],
+    ['10', null, null],
+    ['11', '70', ZERO_ADDRESS],
+  ]);
+  expect(batch.contractEvents.map((fact) => fact.event)).toEqual(Array(5).fill('Minted'));
+});
+
+test('a token minted twice in one transaction has each price once, in order', () => {
+  const again = [transfer(ZERO_ADDRESS, ALICE, 1n), minted(1n, 5n), transfer(ALICE, ZERO_ADDRESS, 1n)];
+  const batch = decode([...again, transfer(ZERO_ADDRESS, BOB, 1n), minted(1n, 6n)]);
+  expect(batch.nftTransfers.map((fact) => fact.salePrice)).toEqual(['5', null, '6']);
+});
+
+test('a ConsecutiveTransfer is one fact per token, up to the highest id', () => {
+  const last = 2n ** 256n - 1n;
+  const batch = decode([consecutive(last - 2n, last)]);
+  expect(batch.nftTransfers.map((fact) => fact.tokenId)).toEqual([`${last - 2n}`, `${last - 1n}`, `${last}`]);
+  expect(batch.nftTransfers).toMatchObject(Array(3).fill({ type: 'mint', from: ZERO_ADDRESS, to: ALICE }));
+  expect(decode([consecutive(1n, 2n, {}, BOB)]).nftTransfers).toMatchObject(Array(2).fill({ type: 'transfer' }));
+});
+
+test('a ConsecutiveTransfer that ends before it begins is a dead letter', () => {
+  const batch = decode([consecutive(2n, 1n)]);
+  expect(batch.nftTransfers).toEqual([]);
+  expect(batch.deadLetters).toMatchObject([{ reason: expect.stringMatching(/^ConsecutiveTransfer: /) as string }]);
+});
+
+test('the largest batch is followed; one token more quarantines its contract alone, from its block on', () => {
+  const max = BigInt(CONSECUTIVE_TRANSFER_TOKENS_MAX);
+  expect(decode([consecutive(1n, max)]).nftTransfers).toHaveLength(CONSECUTIVE_TRANSFER_TOKENS_MAX);
+
+  const other = contractOf('master', 8);
+  const logs = [
+    transfer(ZERO_ADDRESS, ALICE, 1n, { blockNumber: 99 }),
+    transfer(ZERO_ADDRESS, ALICE, 2n),
+    minted(2n, 5n),
+    transfer(ZERO_ADDRESS, ALICE, 1n, { contract: other }),
+    consecutive(1n, max + 1n),
+    { ...transfer(ZERO_ADDRESS, ALICE, 3n), data: '0x00' as Hex },
+    transfer(ALICE, BOB, 1n, { blockNumber: 101 }),
+    consecutive(0n, 2n ** 256n - 1n, { blockNumber: 101 }),
+    transfer(ALICE, BOB, 1n, { contract: other, blockNumber: 101 }),
+  ];
+  const batch = decode(logs, [master, other]);
+  expect(batch.quarantined).toEqual([
+    { contract: master, blockNumber: 100, reason: expect.stringContaining('10001 tokens') as string },
+  ]);
+  const places = batch.nftTransfers.map((fact) => [fact.contract, fact.log.blockNumber]);
+  expect(places).toEqual([
+    [master, 99],
+    [other, 100],
+    [other, 101],
+  ]);
+  expect(batch.contractEvents).toEqual([]);
+  expect(batch.deadLetters).toEqual([]);
+});
+
+test('a block of many ConsecutiveTransfers is bounded, per block and contract', () => {
+  const size = BigInt(CONSECUTIVE_TRANSFER_TOKENS_MAX);
+  const count = CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX / CONSECUTIVE_TRANSFER_TOKENS_MAX;
+  const full = (blockNumber: number) =>
+    Array.from({ length: count }, (_, index) => {
+      const first = BigInt(blockNumber * count + index) * size;
+      return consecutive(first, first + size - 1n, { blockNumber });
+    });
+  const batch = decode([...full(99), ...full(100), consecutive(1n, 1n)]);
+  expect(batch.nftTransfers).toHaveLength(CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX);
+  expect(batch.quarantined).toMatchObject([{ contract: master, blockNumber: 100 }]);
+});

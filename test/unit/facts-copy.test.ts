@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto';
+import { expect, test } from 'vitest';
+import type { FactLists, Origin } from '../../indexer/decode/decoded-batch.ts';
+import { copyHexArray, copyJson, copyText, copyTimestamp } from '../../indexer/facts/copy-text.ts';
+import { factTables } from '../../indexer/facts/fact-tables.ts';
+import { factId, masterNftId } from '../../indexer/facts/ids.ts';
+import { writeFacts } from '../../indexer/facts/write.ts';
+import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
+import { addressOf, blockHashOf, contractOf, hexOf, logOf } from '../support/event-logs.ts';
+
+const MAX = `${2n ** 256n - 1n}`;
+const ALICE = addressOf(0xa);
+const BOB = addressOf(0xb);
+const empty: FactLists = {
+  nftTransfers: [],
+  tokenTransfers: [],
+  poolEvents: [],
+  dividendEvents: [],
+  dividendClaims: [],
+  contractEvents: [],
+  deadLetters: [],
+};
+
+function origin(kind: Parameters<typeof contractOf>[0], topics: readonly Hex[] = []): Origin {
+  const contract = contractOf(kind, 7);
+  return {
+    contract,
+    log: logOf({ address: contract.address, topics, logIndex: 0xffffffe2 }),
+    timestamp: 1_700_000_000,
+  };
+}
+
+const batch: FactLists = {
+  nftTransfers: [
+    {
+      ...origin('master'),
+      tokenId: MAX,
+      from: ZERO_ADDRESS,
+      to: ALICE,
+      type: 'mint',
+      salePrice: '5',
+      saleCurrency: ZERO_ADDRESS,
+    },
+    { ...origin('master'), tokenId: '1', from: ALICE, to: BOB, type: 'transfer', salePrice: null, saleCurrency: null },
+  ],
+  tokenTransfers: [{ ...origin('artist_token'), from: ALICE, to: BOB, value: MAX }],
+  poolEvents: [{ ...origin('pool'), type: 'swap', amount0: `-${MAX}`, amount1: '5', sender: ALICE, recipient: null }],
+  dividendEvents: [
+    {
+      ...origin('dividend'),
+      type: 'deposit',
+      amount: '5',
+      currency: BOB,
+      perTokenAmount: null,
+      claimant: null,
+      claimedTokenId: null,
+    },
+  ],
+  dividendClaims: [
+    {
+      ...origin('dividend'),
+      holder: ALICE,
+      tokenId: '3',
+      amount: '5',
+      currency: ZERO_ADDRESS,
+      gasUsed: '21000',
+      gasPrice: null,
+    },
+  ],
+  contractEvents: [{ ...origin('pool'), event: 'Sync', arguments: { reserve0: '1', reserve1: '2' } }],
+  deadLetters: [{ ...origin('pool', [hexOf(1, 64), hexOf(2, 64)]), reason: 'no\tfit' }],
+};
+
+test('what COPY gives a meaning to is escaped, and what no text may hold is replaced', () => {
+  expect(copyText('a\\b\tc\nd\re\bf\fg\vh')).toBe('a\\\\b\\tc\\nd\\re\\bf\\fg\\vh');
+  expect(copyText('\\N')).toBe('\\\\N');
+  expect(copyText('\0\ud800é😀')).toBe('\ufffd\ufffdé😀');
+  expect(copyHexArray(['0x01', '0x02'])).toBe('{0x01,0x02}');
+  expect(copyHexArray([])).toBe('{}');
+});
+
+test('a value of jsonb survives COPY and is legal', () => {
+  const hostile = { name: 'a\\"\n\0\ud800é', flag: true };
+  const unescaped = copyJson(hostile).replaceAll('\\\\', '\\');
+  expect(JSON.parse(unescaped)).toEqual({ name: 'a\\"\n\ufffd\ufffdé', flag: true });
+  expect(copyJson({ value: '5' })).toBe('{"value":"5"}');
+});
+
+test('timestamps are dates up to the last one that both sides know', () => {
+  expect(copyTimestamp(0)).toBe('1970-01-01T00:00:00.000Z');
+  expect(copyTimestamp(253_402_300_800)).toBe('10000-01-01T00:00:00.000Z');
+  expect(copyTimestamp(8_640_000_000_000)).toBe('275760-09-13T00:00:00.000Z');
+  for (const timestamp of [8_640_000_000_001, -1, Number.NaN])
+    expect(() => copyTimestamp(timestamp)).toThrow(/no date/);
+});
+
+test('the id of a fact is a UUID of version 8 that begins with its block and tells every part apart', () => {
+  const source = {
+    table: 'nft_transfers',
+    chainId: 1,
+    blockNumber: 0x1234_5678_9abc,
+    blockHash: blockHashOf(1),
+    logIndex: 2,
+  };
+  const others = [
+    {},
+    { table: 'token_transfers' },
+    { chainId: 2 },
+    { blockHash: blockHashOf(2) },
+    { logIndex: 3 },
+    { part: '1' },
+    { part: '2' },
+  ];
+  const ids = others.map((change) => factId({ ...source, ...change }));
+  expect(new Set(ids).size).toBe(others.length);
+  for (const id of ids) expect(id).toMatch(/^12345678-9abc-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  const digits = createHash('md5')
+    .update(`nft_transfers:1:${blockHashOf(1)}:2`)
+    .digest('hex');
+  expect(ids[0]?.slice(15, 18)).toBe(digits.slice(0, 3));
+  expect(ids[0]?.slice(-12)).toBe(digits.slice(7, 19));
+});
+
+test("a token's id is what SQL derives from the same key", () => {
+  // select md5('master_nfts:1:0x00000000000000000000000000000000000000aa:5')::uuid
+  const digits = createHash('md5')
+    .update(`master_nfts:1:${addressOf(0xaa)}:5`)
+    .digest('hex');
+  expect(masterNftId(1, addressOf(0xaa), '5').replaceAll('-', '')).toBe(digits);
+  expect(masterNftId(1, addressOf(0xaa), '5')).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+});
+
+test('every table writes one line per fact with a value for each of its columns', () => {
+  for (const table of factTables) {
+    const lines = [...table.lines(batch)];
+    expect(lines).toHaveLength(batch[table.list].length);
+    for (const line of lines) expect(line.split('\t')).toHaveLength(table.columns.length);
+    expect(table.columns).toEqual(
+      expect.arrayContaining(['id', 'chain_id', 'block_number', 'block_hash', 'log_index', 'tx_hash']),
+    );
+    expect([...table.lines(empty)]).toEqual([]);
+  }
+  expect(factTables.map((table) => table.list).sort()).toEqual(Object.keys(empty).sort());
+});
+
+test('a line says in each column what the fact says', () => {
+  const pools = factTables.find((table) => table.name === 'pool_events');
+  const [line] = pools?.lines(batch) ?? [];
+  const values = line?.split('\t') ?? [];
+  const row = Object.fromEntries((pools?.columns ?? []).map((column, index) => [column, values[index]]));
+  expect(row).toEqual({
+    id: factId({
+      table: 'pool_events',
+      chainId: 1,
+      blockNumber: 100,
+      blockHash: blockHashOf(100),
+      logIndex: 0xffffffe2,
+    }),
+    chain_id: '1',
+    tx_hash: hexOf(1, 64),
+    block_number: '100',
+    block_hash: blockHashOf(100),
+    log_index: '4294967266',
+    block_timestamp: '2023-11-14T22:13:20.000Z',
+    liquidity_pool_id: contractOf('pool', 7).platformId,
+    artist_token_id: contractOf('pool', 7).artistTokenId,
+    pool_address: addressOf(7),
+    event_type: 'swap',
+    amount0: `-${MAX}`,
+    amount1: '5',
+    sender: ALICE,
+    recipient: '\\N',
+  });
+});
+
+test('writing touches the tables that have facts, in order, and splits what is long', async () => {
+  const writes: [string, number][] = [];
+  const copy = (table: string, _columns: readonly string[], lines: readonly string[]) => {
+    writes.push([table, lines.length]);
+    return Promise.resolve();
+  };
+  const [swap] = batch.poolEvents;
+  await writeFacts(copy, { ...batch, dividendClaims: [], poolEvents: swap ? Array(40_001).fill(swap) : [] });
+  expect(writes).toEqual([
+    ['public.nft_transfers', 2],
+    ['public.token_transfers', 1],
+    ['public.pool_events', 20_000],
+    ['public.pool_events', 20_000],
+    ['public.pool_events', 1],
+    ['public.dividend_events', 1],
+    ['indexer.contract_events', 1],
+    ['indexer.dead_letters', 1],
+  ]);
+});
