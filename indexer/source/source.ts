@@ -107,8 +107,3 @@ export type SourceDeps = {
   readonly random?: (() => number) | undefined;
   readonly notice?: ((notice: SourceNotice) => void) | undefined;
 };
-
-/** A source over one or more endpoints of one chain. Opens nothing until first asked. */
-export function createSource(_options: SourceOptions, _deps: SourceDeps = {}): Source {
-  throw new Error('not built yet');
-}

@@ -1,0 +1,96 @@
+import { ConfigError, RpcError } from '../kernel/errors.ts';
+import type { Endpoint } from './endpoint.ts';
+import { createHealth } from './health.ts';
+import { createLimiter } from './limit.ts';
+import type { SourceNotice } from './source.ts';
+import { createSpan, type Span } from './span.ts';
+import type { RequestOptions } from './transport.ts';
+import { quantity } from './verify.ts';
+
+/** After so many answers a place that a rate limit took is given back. */
+const ANSWERS_PER_PLACE = 50;
+
+/** An endpoint with what was learnt about it: its health, its pace, and what it does not serve. */
+export type Peer = {
+  readonly name: string;
+  readonly endpoint: Endpoint;
+  /** Asks when the endpoint's health and pace allow, and never before its chain id was seen to be right. */
+  request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;
+  /** Asks for the chain id. Throws `ConfigError` where it is another chain's, and the endpoint is refused from then on. */
+  checkChainId(signal: AbortSignal | undefined): Promise<void>;
+  isRefused(): boolean;
+  /** How long until the endpoint may be asked, in milliseconds. */
+  delayMs(): number;
+  readonly span: Span;
+  /** What the endpoint turned out not to serve. */
+  readonly lacks: { blockHashFilter: boolean; blockReceipts: boolean; finalizedTag: boolean };
+  /** The highest block that it said it has pruned. */
+  prunedAt: number;
+};
+
+export type PeerSettings = {
+  readonly chainId: number;
+  readonly concurrency: number;
+  readonly initialSpan: number;
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly notice: (notice: SourceNotice) => void;
+};
+
+export function createPeer(endpoint: Endpoint, settings: PeerSettings): Peer {
+  const { name } = endpoint;
+  const limiter = createLimiter(settings.concurrency);
+  const health = createHealth({
+    now: settings.now,
+    random: settings.random,
+    onChange: (error) =>
+      settings.notice({
+        event: error === undefined ? 'endpoint recovered' : 'endpoint failed',
+        endpoint: name,
+        detail: error?.message ?? 'it answers again',
+      }),
+  });
+  let chainId: 'unknown' | 'right' | 'wrong' = 'unknown';
+  let answers = 0;
+
+  async function paced(method: string, params: readonly unknown[], options: RequestOptions = {}): Promise<unknown> {
+    try {
+      const result = await limiter.run(
+        () => health.run(() => endpoint.request(method, params, options), options.signal),
+        options.signal,
+      );
+      if (++answers % ANSWERS_PER_PLACE === 0) limiter.widen();
+      return result;
+    } catch (error) {
+      if (error instanceof RpcError && error.kind === 'rate-limited') limiter.narrow();
+      throw error;
+    }
+  }
+
+  async function checkChainId(signal: AbortSignal | undefined): Promise<void> {
+    const answer = quantity(await paced('eth_chainId', [], { signal }), 'chain id');
+    if (answer === settings.chainId) {
+      chainId = 'right';
+      return;
+    }
+    const detail = `${name} serves chain ${answer}, not ${settings.chainId}`;
+    if (chainId !== 'wrong') settings.notice({ event: 'endpoint refused', endpoint: name, detail });
+    chainId = 'wrong';
+    throw new ConfigError(detail, { context: { endpoint: name, chainId: answer, expected: settings.chainId } });
+  }
+
+  return {
+    name,
+    endpoint,
+    async request(method, params, options) {
+      if (chainId !== 'right') await checkChainId(options?.signal);
+      return paced(method, params, options);
+    },
+    checkChainId,
+    isRefused: () => chainId === 'wrong',
+    delayMs: () => health.delayMs(),
+    span: createSpan(settings.initialSpan, settings.now),
+    lacks: { blockHashFilter: false, blockReceipts: false, finalizedTag: false },
+    prunedAt: -1,
+  };
+}
