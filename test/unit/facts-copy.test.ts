@@ -1,75 +1,14 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { FactLists, Origin } from '../../indexer/decode/decoded-batch.ts';
 import { copyHexArray, copyJson, copyText, copyTimestamp } from '../../indexer/facts/copy-text.ts';
 import { factTables } from '../../indexer/facts/fact-tables.ts';
 import { factId, masterNftId } from '../../indexer/facts/ids.ts';
 import { writeFacts } from '../../indexer/facts/write.ts';
-import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
-import { addressOf, blockHashOf, contractOf, hexOf, logOf } from '../support/event-logs.ts';
+import { addressOf, blockHashOf, contractOf, hexOf } from '../support/event-logs.ts';
+import { ALICE, awkwardBatch, emptyBatch, UINT256_MAX } from '../support/fact-batch.ts';
 
-const MAX = `${2n ** 256n - 1n}`;
-const ALICE = addressOf(0xa);
-const BOB = addressOf(0xb);
-const empty: FactLists = {
-  nftTransfers: [],
-  tokenTransfers: [],
-  poolEvents: [],
-  dividendEvents: [],
-  dividendClaims: [],
-  contractEvents: [],
-  deadLetters: [],
-};
-
-function origin(kind: Parameters<typeof contractOf>[0], topics: readonly Hex[] = []): Origin {
-  const contract = contractOf(kind, 7);
-  return {
-    contract,
-    log: logOf({ address: contract.address, topics, logIndex: 0xffffffe2 }),
-    timestamp: 1_700_000_000,
-  };
-}
-
-const batch: FactLists = {
-  nftTransfers: [
-    {
-      ...origin('master'),
-      tokenId: MAX,
-      from: ZERO_ADDRESS,
-      to: ALICE,
-      type: 'mint',
-      salePrice: '5',
-      saleCurrency: ZERO_ADDRESS,
-    },
-    { ...origin('master'), tokenId: '1', from: ALICE, to: BOB, type: 'transfer', salePrice: null, saleCurrency: null },
-  ],
-  tokenTransfers: [{ ...origin('artist_token'), from: ALICE, to: BOB, value: MAX }],
-  poolEvents: [{ ...origin('pool'), type: 'swap', amount0: `-${MAX}`, amount1: '5', sender: ALICE, recipient: null }],
-  dividendEvents: [
-    {
-      ...origin('dividend'),
-      type: 'deposit',
-      amount: '5',
-      currency: BOB,
-      perTokenAmount: null,
-      claimant: null,
-      claimedTokenId: null,
-    },
-  ],
-  dividendClaims: [
-    {
-      ...origin('dividend'),
-      holder: ALICE,
-      tokenId: '3',
-      amount: '5',
-      currency: ZERO_ADDRESS,
-      gasUsed: '21000',
-      gasPrice: null,
-    },
-  ],
-  contractEvents: [{ ...origin('pool'), event: 'Sync', arguments: { reserve0: '1', reserve1: '2' } }],
-  deadLetters: [{ ...origin('pool', [hexOf(1, 64), hexOf(2, 64)]), reason: 'no\tfit' }],
-};
+const empty = emptyBatch();
+const batch = awkwardBatch();
 
 test('what COPY gives a meaning to is escaped, and what no text may hold is replaced', () => {
   expect(copyText('a\\b\tc\nd\re\bf\fg\vh')).toBe('a\\\\b\\tc\\nd\\re\\bf\\fg\\vh');
@@ -166,7 +105,7 @@ test('a line says in each column what the fact says', () => {
     artist_token_id: contractOf('pool', 7).artistTokenId,
     pool_address: addressOf(7),
     event_type: 'swap',
-    amount0: `-${MAX}`,
+    amount0: `-${UINT256_MAX}`,
     amount1: '5',
     sender: ALICE,
     recipient: '\\N',

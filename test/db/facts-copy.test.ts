@@ -1,0 +1,100 @@
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { copyOver } from '../../indexer/db/copy.ts';
+import type { FactLists } from '../../indexer/decode/decoded-batch.ts';
+import { factTables } from '../../indexer/facts/fact-tables.ts';
+import { masterNftId } from '../../indexer/facts/ids.ts';
+import { writeFacts } from '../../indexer/facts/write.ts';
+import { addressOf, hexOf } from '../support/event-logs.ts';
+import { ALICE, awkwardBatch, UINT256_MAX } from '../support/fact-batch.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+let database: TestDatabase;
+let client: pg.Client;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  // Facts alone: without the rows of the platform that foreign keys ask for.
+  await client.query("set session_replication_role = replica; set timezone = 'UTC'");
+});
+
+afterAll(async () => {
+  await client.end();
+  await database.drop();
+});
+
+/** Runs `act` after writing a batch, and takes everything back. */
+async function written(batch: FactLists, act: () => Promise<void>): Promise<void> {
+  await client.query('begin');
+  try {
+    await writeFacts(copyOver(client as unknown as pg.PoolClient), batch);
+    await act();
+  } finally {
+    await client.query('rollback');
+  }
+}
+
+test('facts at the bounds of their columns are stored exactly', async () => {
+  await written(awkwardBatch(), async () => {
+    const nfts = await client.query(
+      `select token_id::text, master_nft_id, indexer.derived_id('master_nfts:1:' || contract_address || ':' || token_id) as derived,
+        position::text, sale_price_wei::text, transfer_type from nft_transfers order by token_id desc`,
+    );
+    const position = `${100n * 2n ** 32n + 0xffffffe2n}`;
+    const tokenId = masterNftId(1, addressOf(7), UINT256_MAX);
+    expect(nfts.rows).toMatchObject([
+      {
+        token_id: UINT256_MAX,
+        master_nft_id: tokenId,
+        derived: tokenId,
+        position,
+        sale_price_wei: '5',
+        transfer_type: 'mint',
+      },
+      { token_id: '1', sale_price_wei: null, transfer_type: 'transfer' },
+    ]);
+    const swaps = await client.query('select amount0::text, recipient, block_timestamp::text from pool_events');
+    expect(swaps.rows).toEqual([
+      { amount0: `-${UINT256_MAX}`, recipient: null, block_timestamp: '2023-11-14 22:13:20+00' },
+    ]);
+    const events = await client.query('select arguments, kind, block_number::int from indexer.contract_events');
+    const args = { reserve0: '1', name: 'a\\"\n\t\ufffd\ufffdé' };
+    expect(events.rows).toEqual([{ arguments: args, kind: 'pool', block_number: 100 }]);
+    const letters = await client.query('select topics, data, reason, kind from indexer.dead_letters');
+    expect(letters.rows).toEqual([
+      { topics: [hexOf(1, 64), hexOf(2, 64)], data: '0x', reason: 'no\tfit', kind: 'log' },
+    ]);
+  });
+});
+
+test('every table that the list names has its columns, its key and one row per fact', async () => {
+  const batch = awkwardBatch();
+  await written(batch, async () => {
+    for (const { schema, name, list, chainIdType, addressColumn, positionColumn, key } of factTables) {
+      const columns = [...key, addressColumn, positionColumn].filter((column) => column !== null);
+      const rows = await client.query(`select ${columns.join(', ')}, chain_id from ${schema}.${name}`);
+      expect(rows.rows).toHaveLength(batch[list].length);
+      const chainId = rows.fields.at(-1)?.dataTypeID;
+      expect(chainId === pg.types.builtins.INT8 ? 'bigint' : 'text').toBe(chainIdType);
+      const unique = await client.query(
+        `select 1 from pg_index where indrelid = $1::regclass and indisunique and $2 = (select string_agg(attname, ',' order by place)
+          from unnest(indkey) with ordinality as keys (number, place) join pg_attribute on attrelid = indrelid and attnum = number)`,
+        [`${schema}.${name}`, key.join(',')],
+      );
+      expect([name, unique.rowCount]).toEqual([name, 1]);
+    }
+  });
+});
+
+test('the last date that a header may tell is one that PostgreSQL knows', async () => {
+  const [transfer] = awkwardBatch().tokenTransfers;
+  const late = { ...awkwardBatch(), tokenTransfers: transfer ? [{ ...transfer, timestamp: 8_640_000_000_000 }] : [] };
+  await written(late, async () => {
+    const rows = await client.query('select block_timestamp::text, value::text, from_wallet from token_transfers');
+    expect(rows.rows).toEqual([
+      { block_timestamp: '275760-09-13 00:00:00+00', value: UINT256_MAX, from_wallet: ALICE },
+    ]);
+  });
+});
