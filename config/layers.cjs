@@ -10,7 +10,7 @@ const layers = [
   ['registry'],
   ['derive'],
   ['ingest'],
-  ['follower', 'backfill', 'snapshots', 'http'],
+  ['follower', 'backfill', 'snapshots', 'verify', 'http'],
   ['daemon.ts'],
   ['demo'],
   ['cli'],

@@ -1,0 +1,167 @@
+import { sql } from 'kysely';
+import { Filler } from './backfill/filler.ts';
+import type { ChainConfig, Config } from './config/resolve.ts';
+import type { Database } from './db/database.ts';
+import { settleStages } from './derive/stages.ts';
+import { followedContracts } from './follower/followed-contracts.ts';
+import { Follower } from './follower/follower.ts';
+import { type Readiness, serveHttp } from './http/server.ts';
+import { messageOf } from './kernel/errors.ts';
+import { sleep } from './kernel/sleep.ts';
+import type { Logger } from './observability/log.ts';
+import { chainReaderOver } from './registry/chain-reader.ts';
+import { enrichContracts } from './registry/enrich.ts';
+import { registerPlatformRows } from './registry/register-platform-rows.ts';
+import { watchContracts } from './registry/watch.ts';
+import { createSource, type Source } from './source/source.ts';
+
+const READY_TIMEOUT_MS = 2_000;
+const STAGE_INTERVAL_MS = 2_000;
+const ENRICH_INTERVAL_MS = 15_000;
+
+export type DaemonInput = { readonly config: Config; readonly database: Database; readonly log: Logger };
+
+/** One chain's workers, and what `/ready` says of it. */
+type FollowedChain = {
+  readonly chainId: number;
+  readonly source: Source;
+  state: string;
+  changed(): void;
+  run(signal: AbortSignal): Promise<unknown>;
+};
+
+/**
+ * Follows every configured chain until the signal aborts: heads, gaps of history, new contracts, HTTP. Chains do not wait for
+ * each other.
+ *
+ * The database is open and its schema checked; who opened it closes it.
+ */
+export async function runDaemon({ config, database, log }: DaemonInput, signal: AbortSignal): Promise<void> {
+  const chains = config.chains.map((chain) => followedChain(database, chain, log));
+  const http = await serveHttp(config.http, () => readiness(database, chains));
+  log.info({ chains: chains.map(({ chainId }) => chainId), http: http.address() }, 'started');
+  try {
+    await Promise.all([
+      ...chains.map((chain) => chain.run(signal)),
+      watchRegistry(database, config.databaseUrl, chains, log, signal),
+      repeat(STAGE_INTERVAL_MS, signal, log, () => settleStages(database.kysely)),
+    ]);
+  } finally {
+    http.close();
+    http.closeAllConnections();
+    for (const { source } of chains) source.close();
+    log.info('stopped');
+  }
+}
+
+function followedChain(database: Database, chain: ChainConfig, log: Logger): FollowedChain {
+  const { chainId } = chain;
+  const source = createSource(
+    { chainId, urls: chain.rpcUrls, pollIntervalMs: chain.pollIntervalMs },
+    { notice: (notice) => log.info({ chain: chainId, ...notice }, `source: ${notice.event}`) },
+  );
+  const follower = new Follower(
+    {
+      database,
+      source,
+      log,
+      loadContracts: () => followedContracts(database, chainId),
+      onStep: (failure) => {
+        followed.state = failure === undefined ? 'following' : `failing: ${messageOf(failure)}`;
+      },
+    },
+    chain,
+  );
+  const filler = new Filler({
+    chainId,
+    database,
+    source,
+    log,
+    loadContracts: async () => (await followedContracts(database, chainId)).backfillable,
+  });
+  let waking = new AbortController();
+  const enrich = async (signal: AbortSignal) => {
+    const { number } = await source.head(signal);
+    const found = await enrichContracts({ db: database.kysely, chainId, reader: chainReaderOver(source), log }, number, signal);
+    if (found) filler.wake();
+  };
+  const followed: FollowedChain = {
+    chainId,
+    source,
+    state: 'starting',
+    changed: () => {
+      follower.contractsChanged();
+      filler.wake();
+      waking.abort();
+    },
+    run: async (signal) => {
+      await checkChain(source, log, signal);
+      await Promise.all([
+        follower.run(signal),
+        filler.run(signal),
+        repeat(ENRICH_INTERVAL_MS, signal, log, () => enrich(signal), () => {
+          waking = new AbortController();
+          return waking.signal;
+        }),
+      ]);
+    },
+  };
+  return followed;
+}
+
+/** An endpoint of another chain is refused before anything is read from it; one that is away is asked again later. */
+async function checkChain(source: Source, log: Logger, signal: AbortSignal): Promise<void> {
+  await source.checkChainId(signal);
+  log.info({ chain: source.chainId, endpoints: source.endpoints() }, 'endpoints');
+}
+
+async function watchRegistry(
+  database: Database,
+  databaseUrl: string,
+  chains: readonly FollowedChain[],
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  await watchContracts(
+    {
+      databaseUrl,
+      onChange: (change) => {
+        if (change.of === 'ipo') return;
+        if (change.of === 'anything') {
+          registerPlatformRows(database.kysely).catch((error) => log.warn({ err: error }, 'cannot look for new contracts'));
+        }
+        for (const chain of chains) if (change.of === 'anything' || change.chainId === chain.chainId) chain.changed();
+      },
+      onError: (error) => log.warn({ err: error }, 'cannot listen for new contracts'),
+    },
+    signal,
+  );
+}
+
+/** Runs `work` every so often, and when woken, until the signal aborts; a failure is logged and the next turn tries again. */
+async function repeat(
+  intervalMs: number,
+  signal: AbortSignal,
+  log: Logger,
+  work: () => Promise<unknown>,
+  woken?: () => AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const wake = woken?.();
+    await work().catch((error: unknown) => {
+      if (!signal.aborted) log.warn({ err: error }, messageOf(error));
+    });
+    await sleep(intervalMs, wake === undefined ? signal : AbortSignal.any([signal, wake]));
+  }
+}
+
+async function readiness(database: Database, chains: readonly FollowedChain[]): Promise<Readiness> {
+  const states = new Map(chains.map(({ chainId, state }) => [String(chainId), state]));
+  const asked = sql<{ chain_id: string; status_reason: string | null }>`
+    select chain_id, status_reason from indexer.chains where status = 'halted'
+  `.execute(database.kysely);
+  const answer = await Promise.race([asked.catch(() => undefined), sleep(READY_TIMEOUT_MS).then(() => undefined)]);
+  if (answer === undefined) return { ready: false, chains: { ...Object.fromEntries(states), database: 'does not answer' } };
+  for (const { chain_id, status_reason } of answer.rows) if (states.has(chain_id)) states.set(chain_id, `halted: ${status_reason}`);
+  return { ready: [...states.values()].every((state) => state === 'following'), chains: Object.fromEntries(states) };
+}

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import { sql } from 'kysely';
+import type { Database } from '../db/database.ts';
+import type { Transaction } from '../db/transaction.ts';
+import { UsageError } from '../kernel/errors.ts';
+import { type DigestTable, digestTables } from './digest-tables.ts';
+
+/** Content of tables: the number of rows, and 64 hex digits that are equal just where the content is. */
+export type Digest = { readonly tables: Readonly<Record<string, { readonly rows: number; readonly digest: string }>> };
+
+/**
+ * A digest of each table (of all, or of those named), equal for equal content whatever the route to it.
+ *
+ * Each row is hashed by SHA-256 and the hashes are added modulo 2²⁵⁶ (a multiset hash: AdHash of Bellare and Micciancio,
+ * "A New Paradigm for Collision-free Hashing"), so that no order of rows needs to be agreed on and no sort is paid for. All
+ * tables are read in one snapshot.
+ *
+ * @throws {UsageError} for a name that has no digest.
+ */
+export async function digest(database: Database, names?: readonly string[]): Promise<Digest> {
+  const unknown = names?.filter((name) => !digestTables.some((table) => table.name === name)) ?? [];
+  if (unknown.length > 0) {
+    throw new UsageError(`no digest of ${unknown.join(', ')}; there are: ${digestTables.map(({ name }) => name).join(', ')}`);
+  }
+  const wanted = digestTables.filter(({ name }) => names === undefined || names.includes(name));
+  return database.kysely
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute(async (tx) => {
+      await sql`set local timezone = 'UTC'`.execute(tx);
+      await sql`set local datestyle = 'ISO, YMD'`.execute(tx);
+      await sql`set local statement_timeout = 0`.execute(tx);
+      const tables: Record<string, { rows: number; digest: string }> = {};
+      for (const table of wanted) tables[table.name] = await digestOf(tx, table);
+      return { tables };
+    });
+}
+
+async function digestOf(tx: Transaction, { name, rows, columns }: DigestTable): Promise<{ rows: number; digest: string }> {
+  const quarter = (n: number) => sql.raw(`sum(('x' || substr(hash, ${n * 16 + 1}, 16))::bit(64)::bigint::numeric) as sum${n}`);
+  const found = await sql<{ rows: string; sum0: string | null; sum1: string | null; sum2: string | null; sum3: string | null }>`
+    select count(*) as rows, ${sql.join([0, 1, 2, 3].map(quarter))}
+    from (
+      select encode(sha256(convert_to(row(${sql.raw(columns.join(', '))})::text, 'UTF8')), 'hex') as hash
+      from ${sql.raw(rows)}
+    ) hashed
+  `.execute(tx);
+  const row = found.rows[0];
+  const sums = [row?.sum0, row?.sum1, row?.sum2, row?.sum3].map((sum) => BigInt.asUintN(64, BigInt(sum ?? 0)).toString(16));
+  return { rows: Number(row?.rows ?? 0), digest: createHash('sha256').update(`${name} ${row?.rows ?? 0} ${sums.join(' ')}`).digest('hex') };
+}
