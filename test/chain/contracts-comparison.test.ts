@@ -1,0 +1,52 @@
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { deployPlatform, type Platform } from '../../indexer/demo/deploy.ts';
+import { compareWithChain, subjectsOf } from '../../indexer/demo/oracle/compare.ts';
+import { registerPlatform } from '../../indexer/demo/register.ts';
+import { useAnvil } from '../support/anvil.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+const anvil = useAnvil({ timestamp: 1_700_000_000, timestampInterval: 2 });
+let platform: Platform;
+let database: TestDatabase;
+let db: pg.Pool;
+
+beforeAll(async () => {
+  platform = await deployPlatform(anvil());
+  database = await createDatabase();
+  db = new pg.Pool({ connectionString: database.url });
+  await registerPlatform(db, platform);
+});
+afterAll(async () => {
+  await db?.end();
+  await database?.drop();
+});
+
+test('a database that follows nothing differs in every fact', async () => {
+  const subjects = subjectsOf(platform);
+  expect(await compareWithChain(db, anvil(), subjects)).toEqual([
+    `the database follows no block of chain ${anvil().chainId}`,
+  ]);
+  const { number, hash } = await anvil().client.getBlock();
+  await db.query('insert into indexer.chains (chain_id, head_number, head_hash) values ($1, $2, $3)', [
+    anvil().chainId,
+    number,
+    hash,
+  ]);
+  const differences = await compareWithChain(db, anvil(), subjects);
+  const tables = new Set(differences.map((difference) => difference.slice(0, difference.indexOf(':'))));
+  expect([...tables].sort()).toEqual([
+    ...[
+      'artist_tokens',
+      'contract_events',
+      'contracts',
+      'liquidity_pools',
+      'master_contracts',
+      'master_ipos',
+      'master_nfts',
+    ],
+    ...['nft_transfers', 'pool_events', 'pool_positions', 'token_holders', 'token_transfers'],
+  ]);
+  await db.query('update indexer.chains set head_hash = $1', [`0x${'00'.repeat(32)}`]);
+  expect((await compareWithChain(db, anvil(), subjects))[0]).toContain('the chain has');
+});
