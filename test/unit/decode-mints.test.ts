@@ -141,6 +141,7 @@ test('a block of many ConsecutiveTransfers is bounded, per block and contract', 
       const first = BigInt(blockNumber * count + index) * size;
       return consecutive(first, first + size - 1n, { blockNumber });
     });
+  expect(decode([...full(99), ...full(100)]).quarantined).toEqual([]);
   const batch = decode([...full(99), ...full(100), consecutive(1n, 1n)]);
   expect(batch.nftTransfers).toHaveLength(CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX);
   expect(batch.quarantined).toMatchObject([{ contract: master, blockNumber: 100 }]);
