@@ -109,7 +109,7 @@ const module: CatalogueModule = {
       listing_currency varchar(20),
       listed_at timestamptz,
       token_uri text,
-      total_dividends_received numeric(78,0) default 0,
+      total_dividends_received numeric(78,0) default '0',
       last_dividend_claimed_at timestamptz,
       last_indexed_block numeric(20,0),
       last_indexed_at timestamptz,

@@ -42,7 +42,7 @@ const module: CatalogueModule = {
       artist_token_id uuid not null,
       wallet_address varchar(255) not null,
       chain_id varchar(50) not null,
-      balance numeric(78,0) not null default 0,
+      balance numeric(78,0) not null default '0',
       first_acquired_at timestamptz,
       first_acquired_tx_hash varchar(255),
       created_at timestamptz not null default now(),

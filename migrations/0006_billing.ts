@@ -67,7 +67,7 @@ const module: CatalogueModule = {
       stripe_invoice_id varchar(100),
       stripe_payment_intent_id varchar(100),
       amount_due numeric(10,2) not null,
-      amount_paid numeric(10,2) not null default 0,
+      amount_paid numeric(10,2) not null default '0',
       currency varchar(3) not null default 'usd',
       status invoice_status not null default 'open',
       period_start timestamptz,

@@ -1,0 +1,22 @@
+import { Kysely, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import type { DB } from '../../indexer/db/schema.ts';
+import type { TestDatabase } from './postgres.ts';
+
+/** Gives the test a client and a Kysely of the database, closes both and drops the database afterwards. */
+export async function withDatabase(
+  database: Promise<TestDatabase>,
+  test: (client: pg.Client, db: Kysely<DB>) => Promise<void>,
+): Promise<void> {
+  const { url, drop } = await database;
+  const client = new pg.Client({ connectionString: url });
+  const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url }) }) });
+  try {
+    await client.connect();
+    await test(client, db);
+  } finally {
+    await client.end();
+    await db.destroy();
+    await drop();
+  }
+}
