@@ -82,7 +82,11 @@ function followedChain(database: Database, chain: ChainConfig, log: Logger): Fol
   let waking = new AbortController();
   const enrich = async (signal: AbortSignal) => {
     const { number } = await source.head(signal);
-    const found = await enrichContracts({ db: database.kysely, chainId, reader: chainReaderOver(source), log }, number, signal);
+    const found = await enrichContracts(
+      { db: database.kysely, chainId, reader: chainReaderOver(source), log },
+      number,
+      signal,
+    );
     if (found) filler.wake();
   };
   const followed: FollowedChain = {
@@ -99,10 +103,16 @@ function followedChain(database: Database, chain: ChainConfig, log: Logger): Fol
       await Promise.all([
         follower.run(signal),
         filler.run(signal),
-        repeat(ENRICH_INTERVAL_MS, signal, log, () => enrich(signal), () => {
-          waking = new AbortController();
-          return waking.signal;
-        }),
+        repeat(
+          ENRICH_INTERVAL_MS,
+          signal,
+          log,
+          () => enrich(signal),
+          () => {
+            waking = new AbortController();
+            return waking.signal;
+          },
+        ),
       ]);
     },
   };
@@ -128,7 +138,9 @@ async function watchRegistry(
       onChange: (change) => {
         if (change.of === 'ipo') return;
         if (change.of === 'anything') {
-          registerPlatformRows(database.kysely).catch((error) => log.warn({ err: error }, 'cannot look for new contracts'));
+          registerPlatformRows(database.kysely).catch((error) =>
+            log.warn({ err: error }, 'cannot look for new contracts'),
+          );
         }
         for (const chain of chains) if (change.of === 'anything' || change.chainId === chain.chainId) chain.changed();
       },
@@ -161,7 +173,9 @@ async function readiness(database: Database, chains: readonly FollowedChain[]): 
     select chain_id, status_reason from indexer.chains where status = 'halted'
   `.execute(database.kysely);
   const answer = await Promise.race([asked.catch(() => undefined), sleep(READY_TIMEOUT_MS).then(() => undefined)]);
-  if (answer === undefined) return { ready: false, chains: { ...Object.fromEntries(states), database: 'does not answer' } };
-  for (const { chain_id, status_reason } of answer.rows) if (states.has(chain_id)) states.set(chain_id, `halted: ${status_reason}`);
+  if (answer === undefined)
+    return { ready: false, chains: { ...Object.fromEntries(states), database: 'does not answer' } };
+  for (const { chain_id, status_reason } of answer.rows)
+    if (states.has(chain_id)) states.set(chain_id, `halted: ${status_reason}`);
   return { ready: [...states.values()].every((state) => state === 'following'), chains: Object.fromEntries(states) };
 }

@@ -1,5 +1,5 @@
-import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 
@@ -17,7 +17,10 @@ const CHUNK_LENGTH = 256 * 1024;
 export function copyOver(client: pg.PoolClient): Copy {
   return async (table, columns, lines) => {
     if (lines.length === 0) return;
-    await pipeline(Readable.from(chunks(lines)), client.query(copyFrom(`copy ${table} (${columns.join(', ')}) from stdin`)));
+    await pipeline(
+      Readable.from(chunks(lines)),
+      client.query(copyFrom(`copy ${table} (${columns.join(', ')}) from stdin`)),
+    );
   };
 }
 

@@ -25,7 +25,12 @@ export type DatabaseOptions = {
 };
 
 /** Opens a pool; connects at the first statement, not here. */
-export function openDatabase({ url, maxConnections = 8, applicationName = 'indexer', onConnectionLost }: DatabaseOptions): Database {
+export function openDatabase({
+  url,
+  maxConnections = 8,
+  applicationName = 'indexer',
+  onConnectionLost,
+}: DatabaseOptions): Database {
   const pool = new pg.Pool({
     connectionString: url,
     max: maxConnections,

@@ -21,7 +21,10 @@ const transactions = new WeakMap<pg.PoolClient, Transaction>();
  *
  * A serialisation failure or a deadlock runs the whole of `work` again, so it must have no effect outside the database.
  */
-export async function transaction<T>(database: Database, work: (tx: Transaction, copy: Copy) => Promise<T>): Promise<T> {
+export async function transaction<T>(
+  database: Database,
+  work: (tx: Transaction, copy: Copy) => Promise<T>,
+): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await once(database, work);

@@ -47,7 +47,11 @@ export function within({ chainId, from, to, contracts }: FactRange): RawBuilder<
 }
 
 /** The facts of a range among `indexer.contract_events`, of one kind of contract and some of its events. */
-export function eventsWithin({ chainId, from, to, contracts }: FactRange, kind: ContractKind, event: string): RawBuilder<boolean> {
+export function eventsWithin(
+  { chainId, from, to, contracts }: FactRange,
+  kind: ContractKind,
+  event: string,
+): RawBuilder<boolean> {
   const stretch = sql`chain_id = ${chainId}::bigint and block_number between ${from}::bigint and ${to}::bigint
     and kind = ${kind} and event = ${event}`;
   if (contracts === undefined) return sql`${stretch}`;

@@ -47,7 +47,11 @@ async function add(tx: Transaction, range: FactRange, sign: 1 | -1): Promise<voi
     from held where contract.id = held.id
     returning contract.master_id
   `.execute(tx);
-  if (rows.length > 0) await sumIpoSupply(tx, rows.map((row) => row.master_id));
+  if (rows.length > 0)
+    await sumIpoSupply(
+      tx,
+      rows.map((row) => row.master_id),
+    );
 }
 
 /**

@@ -1,4 +1,4 @@
-import { sql, type RawBuilder } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { ZERO_ADDRESS } from '../kernel/chain.ts';
 import { type FactRange, type Fold, NO_POSITION, positionOf, within } from './fold.ts';
 

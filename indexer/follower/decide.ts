@@ -87,9 +87,13 @@ export function judge({ head, ancestor, finalized, votes, observations, haltDept
   if ((belowFinalized || depth > haltDepth) && observations < OBSERVATIONS_BELOW_FINALIZED) {
     return { do: 'wait', because: 'seen too seldom' };
   }
-  if (ancestor === undefined) return { do: 'halt', because: 'the chain has none of the blocks that the database remembers' };
+  if (ancestor === undefined)
+    return { do: 'halt', because: 'the chain has none of the blocks that the database remembers' };
   if (depth > haltDepth) {
-    return { do: 'halt', because: `a reorg of ${depth} blocks, to block ${ancestor.number}, is deeper than ${haltDepth}` };
+    return {
+      do: 'halt',
+      because: `a reorg of ${depth} blocks, to block ${ancestor.number}, is deeper than ${haltDepth}`,
+    };
   }
   return { do: 'unwind', to: ancestor, belowFinalized };
 }

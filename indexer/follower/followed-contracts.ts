@@ -3,8 +3,8 @@ import type { Database } from '../db/database.ts';
 import { transaction } from '../db/transaction.ts';
 import { contractFault } from '../decode/contract-index.ts';
 import type { Contract } from '../kernel/chain.ts';
-import { quarantine } from '../progress/coverage.ts';
 import { readChain } from '../progress/chains.ts';
+import { quarantine } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
 import { loadContracts, type RegisteredContract } from '../registry/contracts.ts';
 import type { FollowedContracts } from './follower.ts';
@@ -16,7 +16,10 @@ const POOL_TYPES = ['uniswap_v2', 'sushiswap'];
  * The contracts of the registry to follow. One that cannot be decoded is set aside first, with the reason, so that neither it
  * stops the chain nor the head claims blocks for it.
  */
-export async function followedContracts(database: Database, chainId: number): Promise<FollowedContracts & { readonly backfillable: readonly Contract[] }> {
+export async function followedContracts(
+  database: Database,
+  chainId: number,
+): Promise<FollowedContracts & { readonly backfillable: readonly Contract[] }> {
   const registry = await loadContracts(database.kysely, chainId);
   const active = registry.contracts.filter(({ status }) => status === 'active');
   const faulty = active.flatMap((contract) => {

@@ -86,8 +86,14 @@ export class Follower {
           if (error instanceof HeadMoved) continue;
           failures += 1;
           this.#deps.onStep?.(error instanceof Error ? error : new Error(String(error)));
-          this.#deps.log.warn({ chain: this.#options.chainId, block: remote.number, err: error }, `cannot follow: ${messageOf(error)}`);
-          await sleep(Math.min(RETRY_DELAY_MAX_MS, RETRY_DELAY_MIN_MS * 2 ** failures) * (0.5 + Math.random() / 2), signal);
+          this.#deps.log.warn(
+            { chain: this.#options.chainId, block: remote.number, err: error },
+            `cannot follow: ${messageOf(error)}`,
+          );
+          await sleep(
+            Math.min(RETRY_DELAY_MAX_MS, RETRY_DELAY_MIN_MS * 2 ** failures) * (0.5 + Math.random() / 2),
+            signal,
+          );
           if (failures > 3) break; // the head is old by now: take the newest
         }
       }
@@ -128,7 +134,8 @@ export class Follower {
   async #start(seen: ChainState, remote: BlockHeader, signal: AbortSignal): Promise<void> {
     const finalized = Math.min(await this.#finalizedBlock(remote, seen, signal), remote.number);
     const start = await this.#deps.source.header(finalized, signal);
-    if (start === undefined) throw new RpcInconsistency('the finalized block is not to be had', { context: { block: finalized } });
+    if (start === undefined)
+      throw new RpcInconsistency('the finalized block is not to be had', { context: { block: finalized } });
     await commitStart(this.#deps.database, seen, start, finalized);
     this.#deps.log.info({ chain: seen.chainId, block: start.number }, 'following from the finalized block on');
   }
@@ -161,15 +168,28 @@ export class Follower {
       this.#deps.onCommit?.({ head: next, facts });
       this.#deps.log.debug({ chain: state.chainId, from: range.from, to: range.to, facts }, 'committed');
       if (joins || batch.quarantined.length > 0) this.#index = undefined;
-      state = { ...state, head: next, liveVersion: state.liveVersion + (joins || batch.quarantined.length > 0 ? 1 : 0) };
+      state = {
+        ...state,
+        head: next,
+        liveVersion: state.liveVersion + (joins || batch.quarantined.length > 0 ? 1 : 0),
+      };
     }
     await this.#thin(state, finalized);
   }
 
-  async #fetch(index: ContractIndex, head: BlockRef, remote: BlockHeader, finalized: number, signal: AbortSignal): Promise<FetchedRange> {
+  async #fetch(
+    index: ContractIndex,
+    head: BlockRef,
+    remote: BlockHeader,
+    finalized: number,
+    signal: AbortSignal,
+  ): Promise<FetchedRange> {
     const from = head.number + 1;
     const strict = remote.number <= finalized ? false : from > finalized;
-    const to = Math.min(remote.number, strict ? from + STRICT_SPAN_BLOCKS - 1 : Math.min(from + FINAL_SPAN_BLOCKS - 1, finalized));
+    const to = Math.min(
+      remote.number,
+      strict ? from + STRICT_SPAN_BLOCKS - 1 : Math.min(from + FINAL_SPAN_BLOCKS - 1, finalized),
+    );
     return fetchBatch(
       this.#deps.source,
       index,
@@ -178,7 +198,9 @@ export class Follower {
     );
   }
 
-  async #contracts(state: ChainState): Promise<{ readonly index: ContractIndex; readonly followed: FollowedContracts }> {
+  async #contracts(
+    state: ChainState,
+  ): Promise<{ readonly index: ContractIndex; readonly followed: FollowedContracts }> {
     if (this.#index === undefined || this.#index.followed.liveVersion !== state.liveVersion) {
       const followed = await this.#deps.loadContracts();
       if (followed.liveVersion !== state.liveVersion) throw new HeadMoved('the set of followed contracts changed');
@@ -209,6 +231,8 @@ export class Follower {
 /** A range below finalized is read without its parent; it must continue our head all the same. */
 function linkTo(head: BlockRef, first: BlockHeader): void {
   if (first.number !== head.number + 1 || first.parentHash !== head.hash) {
-    throw new RpcInconsistency('the range does not continue our head', { context: { head: head.number, block: first.number } });
+    throw new RpcInconsistency('the range does not continue our head', {
+      context: { head: head.number, block: first.number },
+    });
   }
 }

@@ -19,7 +19,10 @@ export class ReorgWatch {
   readonly #haltDepth: number;
   #suspicion: { readonly ancestor: number | undefined; readonly observations: number } | undefined;
 
-  constructor(deps: { readonly database: Database; readonly source: Source; readonly log: Logger }, { haltDepth }: { readonly haltDepth: number }) {
+  constructor(
+    deps: { readonly database: Database; readonly source: Source; readonly log: Logger },
+    { haltDepth }: { readonly haltDepth: number },
+  ) {
     this.#deps = deps;
     this.#haltDepth = haltDepth;
   }
@@ -34,7 +37,12 @@ export class ReorgWatch {
     const { database, source, log } = this.#deps;
     const { chainId, head } = seen;
     if (head === undefined) return false;
-    const ours = await blocksBelow(database.kysely, chainId, Math.min(head.number, remote.number), this.#haltDepth + BEYOND_HALT_BLOCKS);
+    const ours = await blocksBelow(
+      database.kysely,
+      chainId,
+      Math.min(head.number, remote.number),
+      this.#haltDepth + BEYOND_HALT_BLOCKS,
+    );
     const { ancestor, firstLost } = await commonAncestor(
       ours,
       async (block) => (await source.header(block.number, signal))?.hash === block.hash,
@@ -51,14 +59,21 @@ export class ReorgWatch {
         log.warn(context, `a reorg is suspected: ${verdict.because}`);
         return false;
       case 'halt':
-        await haltChain(database.kysely, chainId, `${verdict.because}; repair it with: indexer unwind --chain ${chainId} --to-block N`);
+        await haltChain(
+          database.kysely,
+          chainId,
+          `${verdict.because}; repair it with: indexer unwind --chain ${chainId} --to-block N`,
+        );
         log.error(context, `halted: ${verdict.because}`);
         return false;
       case 'unwind': {
         const removed = await unwindTo(database, { chainId, to: verdict.to, reason: 'reorg', seen });
         this.forget();
         const level = verdict.belowFinalized ? 'error' : 'info';
-        log[level]({ ...context, depth: head.number - verdict.to.number, removed }, verdict.belowFinalized ? 'unwound a reorg below the finalized block' : 'unwound a reorg');
+        log[level](
+          { ...context, depth: head.number - verdict.to.number, removed },
+          verdict.belowFinalized ? 'unwound a reorg below the finalized block' : 'unwound a reorg',
+        );
         return true;
       }
     }

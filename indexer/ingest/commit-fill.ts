@@ -10,7 +10,7 @@ import { FactConflict, IndexerError, StaleRange } from '../kernel/errors.ts';
 import { contains } from '../kernel/ranges.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
-import { claimCoverage, type ContractKey, missingSlices, quarantine, type Slice } from '../progress/coverage.ts';
+import { type ContractKey, claimCoverage, missingSlices, quarantine, type Slice } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
 import { applyFacts, checkpointsOf, factCount } from './apply.ts';
 
@@ -69,7 +69,8 @@ async function fill(tx: Transaction, copy: Copy, { seen, range, batch, contracts
   for (const slice of slices) written += await applySlice(tx, copy, range, batch, slice);
   await remember(tx, range, now.finalized);
   for (const slice of slices) {
-    if (!(await claimCoverage(tx, chainId, slice))) throw new Overlapped('another commit covered part of the range first');
+    if (!(await claimCoverage(tx, chainId, slice)))
+      throw new Overlapped('another commit covered part of the range first');
   }
   return written;
 }
@@ -114,7 +115,8 @@ async function remember(tx: Transaction, range: VerifiedRange, finalized: number
   try {
     await saveCheckpoints(tx, range.chainId, checkpointsOf(range, finalized));
   } catch (error) {
-    if (error instanceof FactConflict) throw new StaleRange('the range was read from another branch than the head', { cause: error });
+    if (error instanceof FactConflict)
+      throw new StaleRange('the range was read from another branch than the head', { cause: error });
     throw error;
   }
 }

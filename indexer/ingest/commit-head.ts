@@ -55,12 +55,20 @@ export async function commitHead(database: Database, commit: HeadCommit): Promis
     if (sqlstateOf(error) !== SQLSTATE.uniqueViolation) throw error;
     const { head } = await readChain(database.kysely, range.chainId);
     if (head?.hash !== seen.head?.hash) throw new HeadMoved('another process moved the head first', { cause: error });
-    throw new FactConflict('the database already holds facts above its head', { cause: error, context: { from: range.from, to: range.to } });
+    throw new FactConflict('the database already holds facts above its head', {
+      cause: error,
+      context: { from: range.from, to: range.to },
+    });
   }
 }
 
 /** Begins to follow a chain at a block, of which nothing is read: the follower covers what comes after it. */
-export async function commitStart(database: Database, seen: ChainState, start: BlockHeader, finalized: number | undefined): Promise<void> {
+export async function commitStart(
+  database: Database,
+  seen: ChainState,
+  start: BlockHeader,
+  finalized: number | undefined,
+): Promise<void> {
   await transaction(database, async (tx) => {
     await standOn(tx, seen);
     await saveCheckpoints(tx, seen.chainId, [start]);

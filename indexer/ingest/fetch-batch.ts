@@ -36,7 +36,8 @@ async function readReceipts(
     await Promise.all(
       wanted.slice(next, next + RECEIPT_CONCURRENCY).map(async (hash) => {
         const blockHash = blocks.get(hash);
-        if (blockHash === undefined) throw new RpcInconsistency('a receipt was asked for that no log names', { context: { hash } });
+        if (blockHash === undefined)
+          throw new RpcInconsistency('a receipt was asked for that no log names', { context: { hash } });
         receipts.set(hash, await source.receipt(hash, blockHash, signal));
       }),
     );

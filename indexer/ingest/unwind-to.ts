@@ -34,7 +34,9 @@ export async function unwindTo(database: Database, { chainId, to, reason, seen }
     }
     const { head } = now;
     if (head === undefined || head.number <= to.number) {
-      await sql`update indexer.chains set status = 'following', status_reason = null where chain_id = ${chainId}`.execute(tx);
+      await sql`update indexer.chains set status = 'following', status_reason = null where chain_id = ${chainId}`.execute(
+        tx,
+      );
       return 0;
     }
     await sql`set constraints all deferred`.execute(tx);

@@ -43,7 +43,10 @@ async function selectChain(db: Kysely<DB>, chainId: number): Promise<ChainState 
   if (row === undefined) return undefined;
   return {
     chainId,
-    head: row.head_number === null || row.head_hash === null ? undefined : { number: Number(row.head_number), hash: row.head_hash },
+    head:
+      row.head_number === null || row.head_hash === null
+        ? undefined
+        : { number: Number(row.head_number), hash: row.head_hash },
     finalized: row.finalized_number === null ? undefined : Number(row.finalized_number),
     epoch: Number(row.epoch),
     liveVersion: Number(row.live_version),
@@ -66,7 +69,10 @@ export type HeadMove = {
  *
  * @throws {HeadMoved} when another process moved the head, unwound, or changed the set of followed contracts first.
  */
-export async function moveHead(tx: Transaction, { chainId, expected, to, finalized, addsContracts }: HeadMove): Promise<void> {
+export async function moveHead(
+  tx: Transaction,
+  { chainId, expected, to, finalized, addsContracts }: HeadMove,
+): Promise<void> {
   const { numAffectedRows } = await sql`
     update indexer.chains set
       head_number = ${to.number}, head_hash = ${to.hash},
@@ -78,7 +84,8 @@ export async function moveHead(tx: Transaction, { chainId, expected, to, finaliz
       and head_hash is not distinct from ${expected.head?.hash ?? null}
       and epoch = ${expected.epoch} and live_version = ${expected.liveVersion} and status = 'following'
   `.execute(tx);
-  if (numAffectedRows !== 1n) throw new HeadMoved('another process moved the head first', { context: { chainId, to: to.number } });
+  if (numAffectedRows !== 1n)
+    throw new HeadMoved('another process moved the head first', { context: { chainId, to: to.number } });
 }
 
 /** Stops following the chain until an operator unwinds it. */

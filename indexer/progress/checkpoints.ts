@@ -9,7 +9,11 @@ import { FactConflict } from '../kernel/errors.ts';
  *
  * @throws {FactConflict} when another block is remembered at one of the heights, or when a neighbour does not link.
  */
-export async function saveCheckpoints(tx: Transaction, chainId: number, headers: readonly BlockHeader[]): Promise<void> {
+export async function saveCheckpoints(
+  tx: Transaction,
+  chainId: number,
+  headers: readonly BlockHeader[],
+): Promise<void> {
   const { rows } = await sql<{ number: string }>`
     with given as (
       select number, hash, parent_hash, to_timestamp(timestamp) as timestamp
@@ -46,7 +50,12 @@ export async function blockAt(db: Kysely<DB>, chainId: number, number: number): 
 }
 
 /** The newest remembered blocks at or below a height, newest first. */
-export async function blocksBelow(db: Kysely<DB>, chainId: number, number: number, count: number): Promise<readonly BlockRef[]> {
+export async function blocksBelow(
+  db: Kysely<DB>,
+  chainId: number,
+  number: number,
+  count: number,
+): Promise<readonly BlockRef[]> {
   const { rows } = await sql<{ number: string; hash: Hex }>`
     select number, hash from indexer.block_checkpoints
     where chain_id = ${chainId} and number <= ${number}

@@ -68,7 +68,12 @@ export async function claimCoverage(tx: Transaction, chainId: number, { contract
 }
 
 /** Begins to cover contracts by the follower, from a block on; the head's compare-and-set makes it known to other processes. */
-export async function goLive(tx: Transaction, chainId: number, contracts: readonly ContractKey[], from: number): Promise<void> {
+export async function goLive(
+  tx: Transaction,
+  chainId: number,
+  contracts: readonly ContractKey[],
+  from: number,
+): Promise<void> {
   await sql`
     update indexer.contracts held set live_from = ${from}
     from unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as asked (address, kind)

@@ -20,7 +20,9 @@ export type Digest = { readonly tables: Readonly<Record<string, { readonly rows:
 export async function digest(database: Database, names?: readonly string[]): Promise<Digest> {
   const unknown = names?.filter((name) => !digestTables.some((table) => table.name === name)) ?? [];
   if (unknown.length > 0) {
-    throw new UsageError(`no digest of ${unknown.join(', ')}; there are: ${digestTables.map(({ name }) => name).join(', ')}`);
+    throw new UsageError(
+      `no digest of ${unknown.join(', ')}; there are: ${digestTables.map(({ name }) => name).join(', ')}`,
+    );
   }
   const wanted = digestTables.filter(({ name }) => names === undefined || names.includes(name));
   return database.kysely
@@ -37,9 +39,19 @@ export async function digest(database: Database, names?: readonly string[]): Pro
     });
 }
 
-async function digestOf(tx: Transaction, { name, rows, columns }: DigestTable): Promise<{ rows: number; digest: string }> {
-  const quarter = (n: number) => sql.raw(`sum(('x' || substr(hash, ${n * 16 + 1}, 16))::bit(64)::bigint::numeric) as sum${n}`);
-  const found = await sql<{ rows: string; sum0: string | null; sum1: string | null; sum2: string | null; sum3: string | null }>`
+async function digestOf(
+  tx: Transaction,
+  { name, rows, columns }: DigestTable,
+): Promise<{ rows: number; digest: string }> {
+  const quarter = (n: number) =>
+    sql.raw(`sum(('x' || substr(hash, ${n * 16 + 1}, 16))::bit(64)::bigint::numeric) as sum${n}`);
+  const found = await sql<{
+    rows: string;
+    sum0: string | null;
+    sum1: string | null;
+    sum2: string | null;
+    sum3: string | null;
+  }>`
     select count(*) as rows, ${sql.join([0, 1, 2, 3].map(quarter))}
     from (
       select encode(sha256(convert_to(row(${sql.raw(columns.join(', '))})::text, 'UTF8')), 'hex') as hash
@@ -47,6 +59,13 @@ async function digestOf(tx: Transaction, { name, rows, columns }: DigestTable): 
     ) hashed
   `.execute(tx);
   const row = found.rows[0];
-  const sums = [row?.sum0, row?.sum1, row?.sum2, row?.sum3].map((sum) => BigInt.asUintN(64, BigInt(sum ?? 0)).toString(16));
-  return { rows: Number(row?.rows ?? 0), digest: createHash('sha256').update(`${name} ${row?.rows ?? 0} ${sums.join(' ')}`).digest('hex') };
+  const sums = [row?.sum0, row?.sum1, row?.sum2, row?.sum3].map((sum) =>
+    BigInt.asUintN(64, BigInt(sum ?? 0)).toString(16),
+  );
+  return {
+    rows: Number(row?.rows ?? 0),
+    digest: createHash('sha256')
+      .update(`${name} ${row?.rows ?? 0} ${sums.join(' ')}`)
+      .digest('hex'),
+  };
 }

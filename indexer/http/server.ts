@@ -1,0 +1,30 @@
+import { createServer, type Server } from 'node:http';
+
+/** What an orchestrator asks: whether the process lives, and whether it can be relied upon now, with reasons where not. */
+export type Readiness = { readonly ready: boolean; readonly chains: Readonly<Record<string, string>> };
+
+/** Serves `/health` (the process answers) and `/ready` (200 or 503, with one word or sentence per chain). */
+export async function serveHttp(
+  { host, port }: { readonly host: string; readonly port: number },
+  readiness: () => Promise<Readiness>,
+): Promise<Server> {
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    const answer = (status: number, body: unknown) => {
+      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+      response.end(`${JSON.stringify(body)}\n`);
+    };
+    if (path === '/health') answer(200, { ok: true });
+    else if (path === '/ready') {
+      readiness().then(
+        (state) => answer(state.ready ? 200 : 503, state),
+        () => answer(503, { ready: false, chains: {} }),
+      );
+    } else answer(404, { error: 'there are /health and /ready' });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  return server;
+}
