@@ -98,7 +98,7 @@ export async function deployPlatform(anvil: Anvil, { actors = 8 } = {}): Promise
 }
 
 /** Makes the Uniswap V2 pair of two tokens. */
-export async function createPair(anvil: Anvil, factory: Hex, tokenA: Hex, tokenB: Hex): Promise<Deployed> {
+async function createPair(anvil: Anvil, factory: Hex, tokenA: Hex, tokenB: Hex): Promise<Deployed> {
   const data = encodeFunctionData({ abi: FACTORY, functionName: 'createPair', args: [tokenA, tokenB] });
   const receipt = await succeed(anvil, { from: firstAccount(anvil), to: factory, data, gas: DEPLOY_GAS });
   const pair = await anvil.client.readContract({

@@ -40,7 +40,7 @@ export async function registerPlatform(db: Queryable, platform: Platform): Promi
 }
 
 /** A user who is an artist; gives the artist's id. */
-export async function registerArtist(db: Queryable, name: string): Promise<string> {
+async function registerArtist(db: Queryable, name: string): Promise<string> {
   const slug = `${name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}-${randomUUID().slice(0, 8)}`;
   const user = await insertedId(db, 'insert into users (email, display_name) values ($1, $2) returning id', [
     `${slug}@example.org`,
@@ -51,7 +51,7 @@ export async function registerArtist(db: Queryable, name: string): Promise<strin
 }
 
 /** A master with its contract and its initial offering; gives the master's id. */
-export async function registerMaster(
+async function registerMaster(
   db: Queryable,
   artist: string,
   chain: string,

@@ -6,7 +6,7 @@ import type { Platform } from './deploy.ts';
 import { type Random, seededRandom } from './random.ts';
 
 /** Somebody's transaction, handed in but perhaps not mined yet; it may revert. */
-export type Step = { readonly action: string; readonly hash: Hex };
+type Step = { readonly action: string; readonly hash: Hex };
 
 /** A seeded stream of what people do on a platform. */
 export type Traffic = {

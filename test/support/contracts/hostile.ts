@@ -33,7 +33,7 @@ export async function deployHostile(anvil: Anvil): Promise<Record<HostileName, D
 }
 
 /** The contracts of `Hostile.sol`, compiled. */
-export async function hostileArtifacts(): Promise<Record<HostileName, Artifact>> {
+async function hostileArtifacts(): Promise<Record<HostileName, Artifact>> {
   return (await compileDirectory(fileURLToPath(new URL('.', import.meta.url)))) as Record<HostileName, Artifact>;
 }
 
