@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { ContractKind, Hex } from '../kernel/chain.ts';
+import type { Hex } from '../kernel/chain.ts';
 
 /** Hex digits of a block number in an id: 48 bits. */
 const BLOCK_DIGITS = 12;
@@ -14,7 +14,7 @@ export type FactSource = {
   readonly blockHash: Hex;
   readonly logIndex: number;
   /** What else tells the table's facts of one log apart: the token, or the kind of contract. */
-  readonly part?: string | ContractKind;
+  readonly part?: string | undefined;
 };
 
 /**

@@ -31,7 +31,7 @@ export function originText(table: string): (fact: Origin, part?: string) => stri
     }
     const { chainId } = contract;
     const { blockNumber, blockHash, logIndex } = log;
-    const id = factId({ table, chainId, blockNumber, blockHash, logIndex, ...(part === undefined ? {} : { part }) });
+    const id = factId({ table, chainId, blockNumber, blockHash, logIndex, part });
     return `${id}\t${chainId}\t${log.transactionHash}\t${blockNumber}\t${blockHash}\t${logIndex}\t${timestampText}`;
   };
 }
