@@ -49,7 +49,7 @@ export function createBlooms(): Blooms {
       const bytes = Buffer.from(bloom.slice(2), 'hex');
       const chance = (setBits(bytes) / BLOOM_BITS) ** 3;
       if (chance * watched.addresses.size >= FALSE_POSITIVES_MAX) return [];
-      if (!watched.topics.values().some((topic) => holds(bytes, topic))) return [];
+      if (![...watched.topics].some((topic) => holds(bytes, topic))) return [];
       const seen = new Set(logs.map((log) => log.address));
       return [...watched.addresses].filter((address) => !seen.has(address) && holds(bytes, address));
     },

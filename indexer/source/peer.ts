@@ -2,13 +2,27 @@ import { ConfigError, RpcError } from '../kernel/errors.ts';
 import type { Endpoint } from './endpoint.ts';
 import { createHealth } from './health.ts';
 import { createLimiter } from './limit.ts';
-import type { SourceNotice } from './source.ts';
 import { createSpan, type Span } from './span.ts';
 import type { RequestOptions } from './transport.ts';
 import { quantity } from './verify.ts';
 
 /** After so many answers a place that a rate limit took is given back. */
 const ANSWERS_PER_PLACE = 50;
+
+/** What happens inside the source that an operator may want to see; nothing in it holds a secret. */
+export type SourceNotice = {
+  readonly event:
+    | 'endpoint failed'
+    | 'endpoint recovered'
+    | 'endpoint refused'
+    | 'range narrowed'
+    | 'inconsistent'
+    | 'subscription lost'
+    | 'subscribed';
+  /** Host and index of the endpoint, as in `rpc.example.org#0`. */
+  readonly endpoint: string;
+  readonly detail: string;
+};
 
 /** An endpoint with what was learnt about it: its health, its pace, and what it does not serve. */
 export type Peer = {

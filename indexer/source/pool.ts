@@ -1,8 +1,7 @@
 import { Aborted, ConfigError, messageOf, RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import { type Backoff, backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
-import type { Peer } from './peer.ts';
-import type { SourceNotice } from './source.ts';
+import type { Peer, SourceNotice } from './peer.ts';
 import { AnchorMismatch } from './verify.ts';
 
 const RETRY_BACKOFF: Backoff = { baseMs: 200, maxMs: 5_000 };

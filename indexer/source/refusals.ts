@@ -162,6 +162,11 @@ const ROWS: readonly Row[] = [
     means: 'rejected',
     words: words('unknown field|invalid (?:argument|params)|block ?hash .*(?:not supported|unsupported)'),
   },
+  {
+    who: 'chains without finality',
+    means: 'rejected',
+    words: words('(?:finalized|tag)\\b.*not (?:supported|available)|pre-merge'),
+  },
   { who: 'gateways', means: 'other endpoint', words: words('no backend is currently healthy') },
   { who: 'HTTP', means: 'other endpoint', codes: [502, 503, 504] },
 ];

@@ -1,46 +1,16 @@
-import type { BlockHeader, BlockRef, Hex, RawLog, VerifiedRange, WatchFilter } from '../kernel/chain.ts';
-
-/** What to read. Both ends are included; `from === to` is one block. */
-export type RangeRequest = {
-  readonly from: number;
-  readonly to: number;
-  /** Above finalized: every header is read and linked by parent hash, and logs are asked by block hash. */
-  readonly strict: boolean;
-  /** Which logs; where it names no address or no topic, only headers are read. */
-  readonly watch: WatchFilter;
-  /** The block below `from` that the range must link to (strict only); another parent is an `RpcInconsistency`. */
-  readonly anchor?: BlockRef | undefined;
-  /** The block at `to` as the caller knows it: an endpoint that has another block there is passed over. */
-  readonly tip?: BlockRef | undefined;
-  /** Not strict only: the answer may end before `to` once it holds this many logs (look at the range's own `to`). */
-  readonly maxLogs?: number | undefined;
-};
-
-/** What a dividend claim needs of its transaction: fees, and the logs that show the payment. */
-export type Receipt = {
-  readonly gasUsed: bigint;
-  /** In wei; null on chains that do not say. */
-  readonly effectiveGasPrice: bigint | null;
-  readonly logs: readonly RawLog[];
-};
+import type { BlockHeader, Hex, VerifiedRange } from '../kernel/chain.ts';
+import { Aborted, ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { createEndpoint } from './endpoint.ts';
+import { hexOf, readHeader, requireHeader } from './headers.ts';
+import { createHeadReader, followHeads } from './heads.ts';
+import { createPeer, type Peer, type SourceNotice } from './peer.ts';
+import { createPool, type Pool } from './pool.ts';
+import { createRangeReader, type RangeRequest } from './range.ts';
+import { type Receipt, readReceipt } from './receipts.ts';
+import { parseHeader } from './verify.ts';
 
 /** One endpoint's answer about a height. */
 export type Witness = { readonly endpoint: string; readonly header: BlockHeader | undefined };
-
-/** What happens inside the source that an operator may want to see; nothing in it holds a secret. */
-export type SourceNotice = {
-  readonly event:
-    | 'endpoint failed'
-    | 'endpoint recovered'
-    | 'endpoint refused'
-    | 'range narrowed'
-    | 'inconsistent'
-    | 'subscription lost'
-    | 'subscribed';
-  /** Host and index of the endpoint, as in `rpc.example.org#0`. */
-  readonly endpoint: string;
-  readonly detail: string;
-};
 
 /**
  * One chain as its endpoints tell it, believed only where the answers agree.
@@ -107,3 +77,136 @@ export type SourceDeps = {
   readonly random?: (() => number) | undefined;
   readonly notice?: ((notice: SourceNotice) => void) | undefined;
 };
+
+export type { RangeRequest };
+
+/** An `eth_call` that answers more is refused; the largest names that tokens were seen to answer have 1 MB. */
+export const MAX_CALL_BYTES = 4 * 1024 * 1024;
+
+const REQUEST_TIMEOUT_MS = 10_000;
+const POLL_INTERVAL_MS = 1_000;
+const HEAD_SILENCE_MS = 10_000;
+const ATTEMPTS = 3;
+const CONCURRENCY = 16;
+const INITIAL_SPAN_BLOCKS = 2_000;
+
+/** A source over one or more endpoints of one chain. Opens nothing until first asked. Throws `ConfigError` for unusable URLs. */
+export function createSource(options: SourceOptions, deps: SourceDeps = {}): Source {
+  const { now = () => performance.now(), random = Math.random, notice = () => undefined } = deps;
+  const { chainId, urls, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
+  if (urls.length === 0) throw new ConfigError(`chain ${chainId} has no RPC endpoint`);
+  const settings = {
+    chainId,
+    concurrency: options.concurrency ?? CONCURRENCY,
+    initialSpan: options.initialSpan ?? INITIAL_SPAN_BLOCKS,
+    now,
+    random,
+    notice,
+  };
+  const peers = urls.map((url, index) => createPeer(createEndpoint(url, index, requestTimeoutMs), settings));
+  const pool = createPool(peers, { attempts: options.attempts ?? ATTEMPTS, random, notice });
+  const head = createHeadReader(pool, now);
+  return {
+    chainId,
+    endpoints: () => pool.peers().map((peer) => peer.name),
+    checkChainId: (signal) => checkChainIds(peers, signal),
+    head,
+    header: (number, signal) => headerOf(pool, number, signal),
+    headerByHash: (hash, signal) => headerOf(pool, hash, signal),
+    finalized: (signal) => lowestFinalized(pool, signal),
+    async witnesses(number, signal) {
+      const answers = await pool.each((peer) => readHeader(peer, number, signal));
+      return answers.map(({ peer, value }) => ({ endpoint: peer.name, header: value }));
+    },
+    fetchRange: createRangeReader({ chainId, pool, notice }),
+    receipt: (transactionHash, blockHash, signal) =>
+      pool.ask((peer) => readReceipt(peer, transactionHash, blockHash, signal), { signal }),
+    call: (to, data, blockNumber, signal) =>
+      pool.ask((peer) => readCall(peer, to, data, blockNumber, signal), { signal, from: blockNumber }),
+    async codeAt(address, blockNumber, signal) {
+      const read = (peer: Peer) => peer.request('eth_getCode', [address, hexOf(blockNumber)], { signal });
+      return bytesOf(await pool.ask(read, { signal, from: blockNumber }), 'code').length > 2;
+    },
+    heads: (signal) =>
+      followHeads(
+        {
+          pool,
+          head,
+          pollIntervalMs: options.pollIntervalMs ?? POLL_INTERVAL_MS,
+          silenceMs: options.headSilenceMs ?? HEAD_SILENCE_MS,
+          random,
+          now,
+          notice,
+        },
+        signal,
+      ),
+    close() {
+      for (const peer of peers) peer.endpoint.close();
+    },
+  };
+}
+
+/** Every endpoint is asked, whatever the others say; one that does not answer is asked again before it is first used. */
+async function checkChainIds(peers: readonly Peer[], signal: AbortSignal | undefined): Promise<void> {
+  const checks = await Promise.allSettled(peers.map((peer) => peer.checkChainId(signal)));
+  if (signal?.aborted) throw new Aborted('told to stop');
+  const faults = checks.flatMap((check) =>
+    check.status === 'rejected' && check.reason instanceof ConfigError ? [check.reason.message] : [],
+  );
+  if (faults.length > 0) throw new ConfigError(faults.join('; '));
+}
+
+/** Another endpoint may have what one has not. */
+async function headerOf(
+  pool: Pool,
+  asked: number | Hex,
+  signal: AbortSignal | undefined,
+): Promise<BlockHeader | undefined> {
+  try {
+    return await pool.ask((peer) => requireHeader(peer, asked, signal), { signal });
+  } catch (error) {
+    if (error instanceof RpcError && error.kind === 'unknown-block') return undefined;
+    throw error;
+  }
+}
+
+async function lowestFinalized(pool: Pool, signal: AbortSignal | undefined): Promise<number | undefined> {
+  const answers = await pool.each(async (peer) => {
+    if (peer.lacks.finalizedTag) return undefined;
+    try {
+      const raw = await peer.request('eth_getBlockByNumber', ['finalized', false], { signal });
+      return raw === null ? undefined : parseHeader(raw).number;
+    } catch (error) {
+      if (!(error instanceof RpcError) || (error.kind !== 'rejected' && error.kind !== 'unknown-block')) throw error;
+      if (error.kind === 'rejected') peer.lacks.finalizedTag = true;
+      return undefined;
+    }
+  });
+  const numbers = answers.flatMap(({ value }) => (value === undefined ? [] : [value]));
+  return numbers.length === 0 ? undefined : Math.min(...numbers);
+}
+
+async function readCall(
+  peer: Peer,
+  to: Hex,
+  data: Hex,
+  blockNumber: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Hex> {
+  const block = blockNumber === undefined ? 'latest' : hexOf(blockNumber);
+  try {
+    const answer = bytesOf(
+      await peer.request('eth_call', [{ to, data }, block], { signal, maxBytes: MAX_CALL_BYTES }),
+      'answer',
+    );
+    if (answer.length <= MAX_CALL_BYTES) return answer;
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.kind !== 'range-refused') throw error;
+  }
+  throw new RpcError('rejected', `${peer.name}: eth_call: the answer of ${to} is larger than ${MAX_CALL_BYTES} bytes`);
+}
+
+function bytesOf(raw: unknown, what: string): Hex {
+  if (typeof raw === 'string' && /^0x(?:[0-9a-f]{2})*$/i.test(raw)) return raw as Hex;
+  throw new RpcInconsistency(`malformed ${what}`, { context: { value: String(raw).slice(0, 100) } });
+}

@@ -1,0 +1,223 @@
+import type { BlockHeader, BlockRef, RawLog, VerifiedRange, WatchFilter } from '../kernel/chain.ts';
+import { IndexerError, RpcError } from '../kernel/errors.ts';
+import { createBlooms, isSilent } from './bloom.ts';
+import { type Part, settleBlooms, wantedOf } from './evidence.ts';
+import { hexOf, requireHeader, unknownBlock } from './headers.ts';
+import { mapLimit } from './limit.ts';
+import type { Peer, SourceNotice } from './peer.ts';
+import type { Pool } from './pool.ts';
+import { readBlockLogs } from './receipts.ts';
+import { parseLogs, verifyHashes, verifyLinks, verifyLogs, type Watched, watchedOf } from './verify.ts';
+
+/** Up to so many addresses go into the request; with more the request is by topic, and filtered here. */
+export const ADDRESSES_MAX = 500;
+/** Blocks that are read as one above finalized. */
+const STRICT_SPAN_BLOCKS = 64;
+const IN_FLIGHT = 16;
+/** A single block that fails so often is read through its receipts. */
+const FAILURES_BEFORE_RECEIPTS = 2;
+
+/** What to read. Both ends are included; `from === to` is one block. */
+export type RangeRequest = {
+  readonly from: number;
+  readonly to: number;
+  /** Above finalized: every header is read and linked by parent hash, and logs are asked by block hash. */
+  readonly strict: boolean;
+  /** Which logs; where it names no address or no topic, only headers are read. */
+  readonly watch: WatchFilter;
+  /** The block below `from` that the range must link to (strict only); another parent is an `RpcInconsistency`. */
+  readonly anchor?: BlockRef | undefined;
+  /** The block at `to` as the caller knows it: an endpoint that has another block there is passed over. */
+  readonly tip?: BlockRef | undefined;
+  /** Not strict only: the answer may end before `to` once it holds this many logs (look at the range's own `to`). */
+  readonly maxLogs?: number | undefined;
+};
+
+export type RangeReaderDeps = {
+  readonly chainId: number;
+  readonly pool: Pool;
+  readonly notice: (notice: SourceNotice) => void;
+};
+
+/** What is still to be read. */
+type Rest = {
+  readonly from: number;
+  readonly to: number;
+  readonly watched: Watched | undefined;
+  readonly anchor: BlockRef | undefined;
+  readonly tip: BlockRef | undefined;
+  /** How often this stretch failed; counts up. */
+  readonly tries: { failures: number };
+};
+
+/** Reads ranges part by part. Parts may come from different endpoints: each is verified, and linked to the one before. */
+export function createRangeReader({ chainId, pool, notice }: RangeReaderDeps) {
+  const blooms = createBlooms();
+  const known = new WeakMap<WatchFilter, Watched>();
+
+  function indexed(watch: WatchFilter): Watched | undefined {
+    if (watch.addresses.length === 0 || watch.topics.length === 0) return undefined;
+    const watched = known.get(watch) ?? watchedOf(watch, ADDRESSES_MAX);
+    known.set(watch, watched);
+    return watched;
+  }
+
+  return async function fetchRange(request: RangeRequest, signal?: AbortSignal): Promise<VerifiedRange> {
+    const { from, to, strict, maxLogs = Number.POSITIVE_INFINITY } = request;
+    if (!(Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 0 && from <= to)) {
+      throw new IndexerError(`no such range: ${from} to ${to}`);
+    }
+    const watched = indexed(request.watch);
+    const headers: BlockHeader[] = [];
+    const logs: RawLog[] = [];
+    let anchor = request.anchor;
+    let next = from;
+    while (next <= to) {
+      const rest: Rest = { from: next, to, watched, anchor, tip: request.tip, tries: { failures: 0 } };
+      const read = async (peer: Peer) => {
+        const part = strict ? await readStrict(peer, rest, signal) : await readSpan(peer, rest, notice, signal);
+        return settleBlooms({ pool, blooms, notice }, peer, part, watched, signal);
+      };
+      const part = await pool.ask(read, { signal, from: next });
+      for (const header of part.headers) headers.push(header);
+      for (const log of part.logs) logs.push(log);
+      anchor = headers.at(-1);
+      next = part.to + 1;
+      if (!strict && logs.length >= maxLogs) break;
+    }
+    return { chainId, from, to: next - 1, headers, logs };
+  };
+}
+
+/** Above finalized: every header, linked; then the logs of each block by its hash, so that no two forks mix. */
+async function readStrict(peer: Peer, rest: Rest, signal: AbortSignal | undefined): Promise<Part> {
+  const to = Math.min(rest.to, rest.from + STRICT_SPAN_BLOCKS - 1);
+  const numbers = Array.from({ length: to - rest.from + 1 }, (_, index) => rest.from + index);
+  const headers = await mapLimit(numbers, IN_FLIGHT, signal, (number, stop) => requireHeader(peer, number, stop));
+  verifyLinks(headers, rest.anchor);
+  verifyTip(peer, headers, rest);
+  const { watched } = rest;
+  if (watched === undefined) return { to, headers, logs: [] };
+  const blocks = await mapLimit(headers, IN_FLIGHT, signal, (header, stop) => logsOfBlock(peer, header, watched, stop));
+  const silent = headers.some(
+    (header, index) => blocks[index]?.length === 0 && (peer.lacks.blockHashFilter || isSilent(header.logsBloom)),
+  );
+  if (silent) await verifyStillThere(peer, headers.at(-1), signal);
+  return { to, headers, logs: blocks.flat() };
+}
+
+/**
+ * An empty answer proves nothing where the bloom says nothing and a node that has not the block may answer `[]`: the last
+ * block, and so all below it, must still be there.
+ */
+async function verifyStillThere(
+  peer: Peer,
+  end: BlockHeader | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (end === undefined) return;
+  const now = await requireHeader(peer, end.number, signal);
+  if (now.hash !== end.hash) throw unknownBlock(peer, `block ${end.number} was reorganised while it was read`);
+}
+
+async function logsOfBlock(
+  peer: Peer,
+  header: BlockHeader,
+  watched: Watched,
+  signal: AbortSignal | undefined,
+): Promise<RawLog[]> {
+  const { number } = header;
+  try {
+    const where = peer.lacks.blockHashFilter
+      ? { fromBlock: hexOf(number), toBlock: hexOf(number) }
+      : { blockHash: header.hash };
+    const logs = verifyLogs(await getLogs(peer, where, watched, signal), number, number, watched);
+    verifyHashes(logs, new Map([[number, header]]));
+    return logs;
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error;
+    if (error.kind === 'range-refused') return wantedOf(await readBlockLogs(peer, header, signal), watched);
+    if (error.kind !== 'rejected' || peer.lacks.blockHashFilter) throw error;
+    peer.lacks.blockHashFilter = true;
+    return logsOfBlock(peer, header, watched, signal);
+  }
+}
+
+/** Below finalized: as many blocks as the endpoint serves at once, then the headers of both ends and of blocks with logs. */
+async function readSpan(
+  peer: Peer,
+  rest: Rest,
+  notice: (notice: SourceNotice) => void,
+  signal: AbortSignal | undefined,
+): Promise<Part> {
+  const { from, watched } = rest;
+  const { to, logs } =
+    watched === undefined ? { to: rest.to, logs: [] } : await spanLogs(peer, rest, watched, notice, signal);
+  // After the logs: a node that has not the end of the range yet would have answered for the part that it has.
+  const numbers = [...new Set([from, ...logs.map((log) => log.blockNumber), to])];
+  const headers = await mapLimit(numbers, IN_FLIGHT, signal, (number, stop) => requireHeader(peer, number, stop));
+  verifyHashes(logs, new Map(headers.map((header) => [header.number, header])));
+  verifyLinks(headers.slice(0, 1), rest.anchor);
+  verifyTip(peer, headers, rest);
+  return { to, headers, logs };
+}
+
+/** The logs of as many blocks as the endpoint serves at once. */
+async function spanLogs(
+  peer: Peer,
+  { from, to: end, tries }: Rest,
+  watched: Watched,
+  notice: (notice: SourceNotice) => void,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly to: number; readonly logs: RawLog[] }> {
+  for (;;) {
+    const blocks = Math.min(peer.span.blocks(), end - from + 1);
+    const to = from + blocks - 1;
+    if (blocks === 1 && tries.failures >= FAILURES_BEFORE_RECEIPTS) {
+      return { to, logs: await logsByReceipts(peer, from, watched, signal) };
+    }
+    try {
+      const where = { fromBlock: hexOf(from), toBlock: hexOf(to) };
+      const logs = verifyLogs(await getLogs(peer, where, watched, signal), from, to, watched);
+      peer.span.accepted(blocks);
+      return { to, logs };
+    } catch (error) {
+      if (!(error instanceof RpcError) || (error.kind !== 'range-refused' && error.kind !== 'unavailable')) throw error;
+      tries.failures++;
+      if (blocks > 1) {
+        peer.span.refused(blocks, error.hintBlocks);
+        notice({ event: 'range narrowed', endpoint: peer.name, detail: `${blocks} to ${peer.span.blocks()} blocks` });
+      }
+      // Without words about size it may be the endpoint that is at fault: its health and its neighbours have their say.
+      if (error.kind === 'unavailable') throw error;
+      if (blocks === 1) return { to, logs: await logsByReceipts(peer, from, watched, signal) };
+    }
+  }
+}
+
+async function logsByReceipts(
+  peer: Peer,
+  number: number,
+  watched: Watched,
+  signal: AbortSignal | undefined,
+): Promise<RawLog[]> {
+  const header = await requireHeader(peer, number, signal);
+  return wantedOf(await readBlockLogs(peer, header, signal), watched);
+}
+
+async function getLogs(
+  peer: Peer,
+  where: Readonly<Record<string, string>>,
+  watched: Watched,
+  signal: AbortSignal | undefined,
+): Promise<RawLog[]> {
+  const address = watched.byAddress ? { address: [...watched.addresses] } : {};
+  const filter = { ...where, ...address, topics: [[...watched.topics]] };
+  return parseLogs(await peer.request('eth_getLogs', [filter], { signal }));
+}
+
+function verifyTip(peer: Peer, headers: readonly BlockHeader[], { to, tip }: Rest): void {
+  const last = headers.at(-1);
+  if (tip === undefined || tip.number !== to || last?.number !== to || last.hash === tip.hash) return;
+  throw unknownBlock(peer, `it has another block ${to} than the one that was seen`);
+}
