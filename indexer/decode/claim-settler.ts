@@ -11,7 +11,7 @@ const TRANSFER = toEventSelector('Transfer(address,address,uint256)');
 const GAS_USED_LIMIT = 10n ** 20n;
 
 /** How a claim was paid, and what its transaction cost. */
-export type Settlement = { readonly currency: Hex; readonly gasUsed: Decimal; readonly gasPrice: Decimal | null };
+type Settlement = { readonly currency: Hex; readonly gasUsed: Decimal; readonly gasPrice: Decimal | null };
 
 /**
  * Tells how a claim was paid: by the first ERC-20 `Transfer` of exactly the amount from the dividend contract to the holder in

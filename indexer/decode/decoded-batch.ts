@@ -25,10 +25,10 @@ export type NftTransfer = Origin & {
 };
 
 /** An artist token moved (EIP-20 `Transfer`). */
-export type TokenTransfer = Origin & { readonly from: Hex; readonly to: Hex; readonly value: Decimal };
+type TokenTransfer = Origin & { readonly from: Hex; readonly to: Hex; readonly value: Decimal };
 
 /** Liquidity was added or removed, or a swap was made; the amounts of a swap are signed from the pool's view. */
-export type PoolEvent = Origin & {
+type PoolEvent = Origin & {
   readonly type: 'add_liquidity' | 'remove_liquidity' | 'swap';
   readonly amount0: Decimal;
   readonly amount1: Decimal;
@@ -37,7 +37,7 @@ export type PoolEvent = Origin & {
 };
 
 /** `currency` is a token's address; the zero address stands for the native coin. */
-export type DividendEvent = Origin & {
+type DividendEvent = Origin & {
   readonly type: 'deposit' | 'distribution' | 'claim';
   readonly amount: Decimal;
   readonly currency: Hex;
@@ -47,7 +47,7 @@ export type DividendEvent = Origin & {
 };
 
 /** A paid claim; gas as its transaction's receipt tells. */
-export type DividendClaim = Origin & {
+type DividendClaim = Origin & {
   readonly holder: Hex;
   readonly tokenId: Decimal;
   readonly amount: Decimal;
@@ -57,13 +57,13 @@ export type DividendClaim = Origin & {
 };
 
 /** An event that has no table of its own; integers as decimal strings, addresses and bytes as lower-case hex. */
-export type ContractEvent = Origin & {
+type ContractEvent = Origin & {
   readonly event: string;
   readonly arguments: Readonly<Record<string, string | boolean>>;
 };
 
 /** A log whose first topic the contract's ABI names and whose content does not fit it. */
-export type DeadLetter = Origin & { readonly reason: string };
+type DeadLetter = Origin & { readonly reason: string };
 
 /** The facts of one range, each list ordered by `(blockNumber, logIndex)` and, within a log, by token id. */
 export type FactLists = {
