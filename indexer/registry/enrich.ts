@@ -21,7 +21,11 @@ export type EnrichDeps = {
  *
  * @returns whether a deployment block was found, so that history can be filled.
  */
-export async function enrichContracts({ db, chainId, reader, log }: EnrichDeps, head: number, signal: AbortSignal): Promise<boolean> {
+export async function enrichContracts(
+  { db, chainId, reader, log }: EnrichDeps,
+  head: number,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { contracts } = await loadContracts(db, chainId);
   let found = false;
   for (const contract of contracts) {

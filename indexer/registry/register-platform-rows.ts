@@ -1,13 +1,25 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 
+/** Where the platform announces contracts: table, column of the address. */
+const REGISTRIES = [
+  ['master_contracts', 'contract_address'],
+  ['dividend_contracts', 'contract_address'],
+  ['artist_tokens', 'contract_address'],
+  ['liquidity_pools', 'pool_address'],
+] as const;
+
+const EVM_CHAIN = '^[1-9][0-9]{0,17}$';
+const EVM_ADDRESS = '^0x[0-9a-f]{40}$';
+
 /**
- * Registers what the platform announced while its trigger was away (disabled, or the rows are older than it). Rows of
+ * Registers what the platform announced while its triggers were away (disabled, or the rows are older than they are). Rows of
  * chains that are not EVM and addresses that are none are passed over; what is registered keeps its coverage.
  *
  * @returns the chains that have something new
  */
 export async function registerPlatformRows(db: Kysely<DB>): Promise<readonly number[]> {
+  for (const [table, address] of REGISTRIES) await normaliseAddresses(db, table, address);
   const { rows } = await sql<{ chain_id: string }>`
     with announced as (
       select id, chain_id, contract_address as address, 'master' as kind, abi_version, deployed_at_block from master_contracts
@@ -20,15 +32,27 @@ export async function registerPlatformRows(db: Kysely<DB>): Promise<readonly num
     ),
     registered as (
       insert into indexer.contracts as known (chain_id, address, kind, platform_id, abi_version, deployed_at_block)
-      select chain_id::bigint, lower(address), kind, id, coalesce(abi_version, '1.0'), deployed_at_block::bigint
+      select chain_id::bigint, address, kind, id, coalesce(abi_version, '1.0'), deployed_at_block::bigint
       from announced
-      where chain_id ~ '^[1-9][0-9]{0,17}$' and lower(address) ~ '^0x[0-9a-f]{40}$'
+      where chain_id ~ ${EVM_CHAIN} and address ~ ${EVM_ADDRESS} and not exists (
+        select from indexer.contracts same
+        where same.chain_id::text = announced.chain_id and same.address = announced.address and same.kind = announced.kind
+          and same.platform_id = announced.id)
       order by 1, 2, 3
       on conflict (chain_id, address, kind) do update set platform_id = excluded.platform_id
-      where known.platform_id <> excluded.platform_id
       returning chain_id
     )
     select distinct chain_id from registered order by chain_id
   `.execute(db);
   return rows.map((row) => Number(row.chain_id));
+}
+
+/** Lower-cases addresses that came in checksum case, except where a row has the lower-case one already. */
+async function normaliseAddresses(db: Kysely<DB>, table: string, column: string): Promise<void> {
+  const address = sql.ref(column);
+  await sql`
+    update ${sql.table(table)} given set ${address} = lower(${address})
+    where chain_id ~ ${EVM_CHAIN} and ${address} <> lower(${address}) and not exists (
+      select from ${sql.table(table)} other where other.chain_id = given.chain_id and other.${address} = lower(given.${address}))
+  `.execute(db);
 }

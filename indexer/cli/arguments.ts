@@ -1,0 +1,27 @@
+import { InvalidArgumentError } from 'commander';
+import type { Config } from '../config/resolve.ts';
+import type { Hex } from '../kernel/chain.ts';
+import { UsageError } from '../kernel/errors.ts';
+
+/** A block number, a chain id, a count: a whole number that is not negative. */
+export function wholeNumber(text: string): number {
+  if (!/^[0-9]{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(text);
+}
+
+/** An address, which becomes lower case. */
+export function address(text: string): Hex {
+  if (!/^0x[0-9a-fA-F]{40}$/.test(text)) throw new InvalidArgumentError('It must be 0x and 40 hexadecimal digits.');
+  return text.toLowerCase() as Hex;
+}
+
+/** The chain that was named, else the only one that is configured. */
+export function chainOf(named: number | undefined, { chains }: Config): number {
+  if (named !== undefined) return named;
+  const [only, ...others] = chains;
+  if (only === undefined) throw new UsageError('which chain? Name it: --chain ID');
+  if (others.length > 0) {
+    throw new UsageError(`which chain? Name it: --chain ${chains.map((chain) => chain.chainId).join(' or --chain ')}`);
+  }
+  return only.chainId;
+}

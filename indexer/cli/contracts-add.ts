@@ -1,0 +1,110 @@
+import { Argument, type Command, Option } from 'commander';
+import type { Config } from '../config/resolve.ts';
+import { IndexerError, UsageError } from '../kernel/errors.ts';
+import { type Added, addContracts, type ContractSpec, POOL_TYPES } from '../registry/add.ts';
+import { chainReaderOver } from '../registry/chain-reader.ts';
+import { type NamedContract, nameContract } from '../registry/import.ts';
+import { readPool } from '../registry/metadata.ts';
+import { address, chainOf, wholeNumber } from './arguments.ts';
+import { type GlobalOptions, printResult } from './io.ts';
+import { type Cli, withSession } from './session.ts';
+
+type Given = {
+  chain?: number;
+  fromBlock?: number;
+  masterId?: string;
+  masterContract?: string;
+  artistId?: string;
+  type?: string;
+};
+
+/** `indexer contracts add KIND ADDR`. */
+export function addAdd(contracts: Command, cli: Cli): void {
+  contracts
+    .command('add')
+    .description('follow a contract; a running daemon notices at once. Repeating it is harmless')
+    .addArgument(new Argument('<kind>', 'what it is').choices(['master', 'dividend', 'artist-token', 'pool']))
+    .argument('<address>', 'the contract', address)
+    .option('--chain <id>', 'its chain (may be left out when just one is configured)', wholeNumber)
+    .option('--from-block <n>', 'where its history begins (default: found by asking the chain)', wholeNumber)
+    .option('--master-id <uuid>', 'master: the row of `masters` it belongs to')
+    .option('--master-contract <address>', 'dividend: the registered master contract whose holders it pays')
+    .option('--artist-id <uuid>', 'artist-token: the row of `artists` it belongs to')
+    .addOption(new Option('--type <type>', 'pool: its type (default: as the chain answers)').choices(POOL_TYPES))
+    .addHelpText(
+      'after',
+      `
+A contract whose owner you do not name gets a placeholder user, artist and master.
+The tokens of a pool are read from the chain (RPC_URL_<chainId>); one must be a registered artist token.
+
+Examples:
+  indexer contracts add master 0x5e… --chain 8453 --from-block 21000000
+  indexer contracts add dividend 0xd1… --chain 8453 --from-block 21000000 --master-contract 0x5e…
+  indexer contracts add artist-token 0xa7… --chain 8453 --from-block 21000000
+  indexer contracts add pool 0x90… --chain 8453 --from-block 21000000 --type uniswap_v2`,
+    )
+    .action(async (kind: string, contract: string, given: Given, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      await withSession(cli, options, {}, async ({ config, database }) => {
+        const { chain, fromBlock, masterId, masterContract, artistId, type } = given;
+        const chainId = chainOf(chain, config);
+        const named = nameContract({
+          kind,
+          address: contract,
+          chainId,
+          fromBlock,
+          masterId,
+          masterContract,
+          artistId,
+          type,
+        });
+        if ('faults' in named) throw new UsageError(named.faults.join('\n'));
+        const added = await addContracts(database, [await specOf(cli, config, named.contract)]);
+        printResult(
+          cli.io,
+          options,
+          { contracts: added },
+          added.map((one) => lineOf(one, chainId)),
+        );
+      });
+    });
+}
+
+/** What was done, for people. */
+export function lineOf({ kind, address: contract, outcome }: Added, chainId: number): string {
+  const what = { added: 'added', restored: 'follows again', unchanged: 'was there already:' }[outcome];
+  return `${what} ${kind.replace('_', '-')} ${contract} on chain ${chainId}`;
+}
+
+/** Completes a named contract: a pool's tokens, and its type where it is not given, are asked of the chain. */
+export async function specOf(cli: Cli, config: Config, named: NamedContract): Promise<ContractSpec> {
+  const { chainId, address: contract, fromBlock } = named;
+  switch (named.kind) {
+    case 'master':
+      return { kind: 'master', chainId, address: contract, fromBlock, masterId: named.masterId };
+    case 'dividend':
+      return { kind: 'dividend', chainId, address: contract, fromBlock, masterContract: named.masterContract };
+    case 'artist_token':
+      return { kind: 'artist_token', chainId, address: contract, fromBlock, artistId: named.artistId };
+    case 'pool':
+      return { kind: 'pool', chainId, address: contract, fromBlock, ...(await poolOf(cli, config, named)) };
+  }
+}
+
+async function poolOf(cli: Cli, config: Config, { chainId, address: pool, type, token0, token1 }: NamedContract) {
+  if (type !== undefined && token0 !== undefined && token1 !== undefined) return { type, token0, token1 };
+  const chain = config.chains.find((settings) => settings.chainId === chainId);
+  if (chain === undefined) {
+    throw new IndexerError(`the tokens of pool ${pool} are read from the chain: set RPC_URL_${chainId}`);
+  }
+  const source = cli.services.createSource(chain);
+  try {
+    const read = await readPool(chainReaderOver(source), pool, cli.io.signal);
+    if (read === undefined)
+      throw new IndexerError(`${pool} does not answer token0() and token1(): it is no pool of chain ${chainId}`);
+    const answered = read.family === 'v3' ? 'uniswap_v3' : 'uniswap_v2';
+    return { type: type ?? answered, token0: read.token0, token1: read.token1 } as const;
+  } finally {
+    source.close();
+  }
+}

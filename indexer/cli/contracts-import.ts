@@ -1,0 +1,49 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { IndexerError, messageOf } from '../kernel/errors.ts';
+import { addContracts } from '../registry/add.ts';
+import { parseContracts } from '../registry/import.ts';
+import { wholeNumber } from './arguments.ts';
+import { specOf } from './contracts-add.ts';
+import { type GlobalOptions, printResult } from './io.ts';
+import { type Cli, withSession } from './session.ts';
+
+/** `indexer contracts import FILE`. */
+export function addImport(contracts: Command, cli: Cli): void {
+  contracts
+    .command('import')
+    .description('add many contracts from a file, all or none')
+    .argument('<file>', 'a JSON array, or one JSON object a line; - is standard input')
+    .option('--chain <id>', 'the chain of entries that name none', wholeNumber)
+    .addHelpText(
+      'after',
+      `
+Fields: kind, address, chainId, fromBlock, masterId, masterContract, artistId, type, token0, token1.
+
+Example:
+  {"kind":"master","address":"0x5e…","chainId":8453,"fromBlock":21000000}
+  {"kind":"pool","address":"0x90…","chainId":8453,"fromBlock":21000000,"type":"uniswap_v2"}`,
+    )
+    .action(async (file: string, { chain }: { chain?: number }, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      await withSession(cli, options, {}, async ({ config, database }) => {
+        const only = config.chains.length === 1 ? config.chains[0]?.chainId : undefined;
+        const named = parseContracts(await contentOf(file), chain ?? only);
+        const specs = [];
+        for (const contract of named) specs.push(await specOf(cli, config, contract));
+        const added = await addContracts(database, specs);
+        const count = (outcome: string) => added.filter((one) => one.outcome === outcome).length;
+        printResult(cli.io, options, { contracts: added }, [
+          `${count('added')} added, ${count('restored')} followed again, ${count('unchanged')} were there already`,
+        ]);
+      });
+    });
+}
+
+async function contentOf(file: string): Promise<string> {
+  try {
+    return await readFile(file === '-' ? '/dev/stdin' : file, 'utf8');
+  } catch (error) {
+    throw new IndexerError(`cannot read ${file}: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,98 @@
+import type { Command } from 'commander';
+import { sql } from 'kysely';
+import type { RegisteredContract } from '../registry/contracts.ts';
+import { loadContracts } from '../registry/contracts.ts';
+import { removeContract } from '../registry/remove.ts';
+import { address, chainOf, wholeNumber } from './arguments.ts';
+import { addAdd } from './contracts-add.ts';
+import { addImport } from './contracts-import.ts';
+import { type GlobalOptions, printResult, table } from './io.ts';
+import { type Cli, type Session, withSession } from './session.ts';
+
+/** `indexer contracts add|list|remove|import`: the registry. */
+export function addContracts(program: Command, cli: Cli): void {
+  const contracts = program.command('contracts').description('add, list, remove or import the contracts to follow');
+  addAdd(contracts, cli);
+  addList(contracts, cli);
+  addRemove(contracts, cli);
+  addImport(contracts, cli);
+}
+
+function addList(contracts: Command, cli: Cli): void {
+  contracts
+    .command('list')
+    .description('what is registered, and up to which block each contract is complete')
+    .option('--chain <id>', 'only of this chain', wholeNumber)
+    .action(async ({ chain }: { chain?: number }, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      await withSession(cli, options, {}, async ({ database }) => {
+        const listed = [];
+        for (const { chainId, head } of await knownChains(database)) {
+          if (chain !== undefined && chainId !== chain) continue;
+          for (const contract of (await loadContracts(database.kysely, chainId)).contracts) {
+            listed.push({ ...contract, completeTo: completeTo(contract, head) });
+          }
+        }
+        const rows = listed.map((contract) => [
+          String(contract.chainId),
+          contract.kind.replace('_', '-'),
+          contract.address,
+          contract.status,
+          contract.deployedAtBlock === null ? '?' : String(contract.deployedAtBlock),
+          contract.completeTo === null ? '-' : String(contract.completeTo),
+          contract.statusReason ?? '',
+        ]);
+        const head = ['CHAIN', 'KIND', 'ADDRESS', 'STATUS', 'FROM BLOCK', 'COMPLETE TO', ''];
+        printResult(cli.io, options, { contracts: listed }, table([head, ...rows]));
+      });
+    });
+}
+
+async function knownChains({ kysely }: Session['database']) {
+  const { rows } = await sql<{ chain_id: string; head_number: string | null }>`
+    select distinct contract.chain_id, chain.head_number
+    from indexer.contracts contract left join indexer.chains chain using (chain_id) order by contract.chain_id
+  `.execute(kysely);
+  return rows.map((row) => ({
+    chainId: Number(row.chain_id),
+    head: row.head_number === null ? null : Number(row.head_number),
+  }));
+}
+
+/** The last block up to which the contract's facts are all present from its first block on; null where the first is missing. */
+function completeTo({ deployedAtBlock, covered, liveFrom }: RegisteredContract, head: number | null): number | null {
+  const live = liveFrom !== null && head !== null && head >= liveFrom ? [{ from: liveFrom, to: head }] : [];
+  let next = deployedAtBlock ?? 0;
+  for (const { from, to } of [...covered, ...live].sort((a, b) => a.from - b.from)) {
+    if (from <= next) next = Math.max(next, to + 1);
+  }
+  return next === (deployedAtBlock ?? 0) ? null : next - 1;
+}
+
+function addRemove(contracts: Command, cli: Cli): void {
+  contracts
+    .command('remove')
+    .description('stop following a contract; its rows stay, true up to the block at which it was removed')
+    .argument('<address>', 'the contract', address)
+    .option('--chain <id>', 'which chain (may be left out when just one is configured)', wholeNumber)
+    .option('--purge', 'delete its facts and what was derived from them (the platform’s own rows stay)')
+    .action(
+      async (contract: ReturnType<typeof address>, given: { chain?: number; purge?: boolean }, command: Command) => {
+        const options = command.optsWithGlobals<GlobalOptions>();
+        await withSession(cli, options, {}, async ({ config, database }) => {
+          const chainId = chainOf(given.chain, config);
+          const removed = await removeContract(database, { chainId, address: contract, purge: given.purge === true });
+          const lines = removed.map(({ kind, purgedRows }) => {
+            const purged = given.purge ? `, ${purgedRows} rows deleted` : '';
+            return `removed ${kind.replace('_', '-')} ${contract} of chain ${chainId}${purged}`;
+          });
+          printResult(
+            cli.io,
+            options,
+            { removed },
+            lines.length > 0 ? lines : [`${contract} is not registered on chain ${chainId}`],
+          );
+        });
+      },
+    );
+}

@@ -1,0 +1,37 @@
+import type { Environment } from '../config/resolve.ts';
+import type { Redact } from '../observability/redact.ts';
+
+/** A stream to write to, and whether a person reads it. */
+export type Output = { write(text: string): unknown; readonly isTTY?: boolean | undefined };
+
+/** The process around a command. */
+export type Io = {
+  readonly env: Environment;
+  /** Results. */
+  readonly stdout: Output;
+  /** Logs, progress and complaints. */
+  readonly stderr: Output;
+  readonly redact: Redact;
+  /** Aborts when the process is told to stop. */
+  readonly signal: AbortSignal;
+};
+
+/** The options that every command takes. */
+export type GlobalOptions = { readonly config?: string; readonly json?: boolean };
+
+/** Prints a command's result: JSON with `--json`, else the lines for people. */
+export function printResult(io: Io, options: GlobalOptions, result: unknown, lines: readonly string[]): void {
+  if (options.json) io.stdout.write(`${JSON.stringify(result, undefined, io.stdout.isTTY ? 2 : undefined)}\n`);
+  else if (lines.length > 0) io.stdout.write(`${lines.join('\n')}\n`);
+}
+
+/** Lines of a table with aligned columns, the first row being its head. */
+export function table(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,80 @@
+import { Command, CommanderError } from 'commander';
+import { ConfigError, IndexerError, messageOf, UsageError } from '../kernel/errors.ts';
+import { addContracts } from './contracts.ts';
+import { addDemo } from './demo.ts';
+import { addDigest } from './digest.ts';
+import type { Io } from './io.ts';
+import { addMigrate } from './migrate.ts';
+import type { Cli } from './session.ts';
+import { addStart } from './start.ts';
+import { addStatus } from './status.ts';
+import { addUnwind } from './unwind.ts';
+
+const EXIT = { success: 0, failure: 1, usage: 2 } as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** The command line, every command of it. */
+export function buildProgram(cli: Cli, version: string): Command {
+  const program = new Command('indexer')
+    .description('Mirrors the contracts of a music platform on EVM chains into PostgreSQL, and can prove it.')
+    .version(version)
+    .option('--config <file>', 'a TypeScript module that exports defineConfig({…}) (default: config/local.ts)')
+    .option('--json', 'print the result as JSON')
+    .showHelpAfterError('(add --help for what it takes)')
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureOutput({
+      writeOut: (text) => void cli.io.stdout.write(text),
+      writeErr: (text) => void cli.io.stderr.write(text),
+    })
+    .addHelpText(
+      'after',
+      `
+Environment:
+  DATABASE_URL         postgres://user:password@host:5432/name
+  RPC_URL_<chainId>    endpoints of a chain to follow, comma-separated: RPC_URL_8453=https://…,wss://…
+  QUEUE_URL            redis://… or postgres://… (default: DATABASE_URL)
+  HTTP_HOST, HTTP_PORT where health and metrics are served (default: 127.0.0.1, 8080)
+  LOG_LEVEL            fatal, error, warn, info, debug, trace or silent (default: info)
+
+First steps:
+  indexer migrate                                                     the schema
+  indexer contracts add master 0x… --chain 8453 --from-block 21000000 what to follow
+  indexer start                                                       follow it
+  indexer status                                                      how far it is`,
+    )
+    .exitOverride();
+  for (const add of [addStart, addMigrate, addContracts, addStatus, addUnwind, addDigest, addDemo]) add(program, cli);
+  return program;
+}
+
+/**
+ * Runs a command line and says what went wrong on standard error, without secrets.
+ *
+ * @param args without the names of node and script
+ * @returns 0 for success, 1 for failure, 2 for wrong usage.
+ */
+export async function runProgram(program: Command, args: readonly string[], io: Io): Promise<ExitCode> {
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return EXIT.success;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
+    io.stderr.write(`${io.redact(complaint(error))}\n`);
+    return error instanceof UsageError ? EXIT.usage : EXIT.failure;
+  }
+}
+
+/** One line for what the program foresaw; the cause's too where that says more. */
+function complaint(error: unknown): string {
+  if (error instanceof ConfigError) return `indexer: ${error.message}`;
+  const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : '';
+  if (error instanceof IndexerError) return `indexer: ${error.message}${cause}`;
+  return `indexer: ${describe(error)}`;
+}
+
+/** Network errors of node carry their texts inside an `AggregateError` whose own message is empty. */
+function describe(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(messageOf).join('; ');
+  return messageOf(error);
+}

@@ -1,0 +1,42 @@
+import type { ChainConfig, Config } from '../config/resolve.ts';
+import type { Database, DatabaseOptions } from '../db/database.ts';
+import type { BlockHeader } from '../kernel/chain.ts';
+import type { Logger } from '../observability/log.ts';
+import type { CallSource } from '../registry/chain-reader.ts';
+
+/** The chain as commands ask it. */
+export type CommandSource = CallSource & {
+  head(signal?: AbortSignal): Promise<BlockHeader>;
+  close(): void;
+};
+
+export type DaemonInput = {
+  readonly config: Config;
+  readonly database: Database;
+  readonly log: Logger;
+};
+
+export type Unwound = { readonly chainId: number; readonly toBlock: number; readonly factsRemoved: number };
+
+/** Content of tables, equal for equal content. */
+export type Digest = { readonly tables: Readonly<Record<string, { readonly rows: number; readonly digest: string }>> };
+
+export type DemoInput = {
+  /** Ends by itself after so many seconds, with a comparison; undefined: runs until it is told to stop. */
+  readonly seconds: number | undefined;
+  readonly json: boolean;
+};
+
+/** What `main` constructs for the commands. */
+export type Services = {
+  openDatabase(options: DatabaseOptions): Database;
+  createSource(chain: ChainConfig): CommandSource;
+  /** Follows every configured chain until the signal aborts. */
+  runDaemon(input: DaemonInput, signal: AbortSignal): Promise<void>;
+  /** Takes a chain back to a block and clears a halt. */
+  unwind(database: Database, chainId: number, toBlock: number): Promise<Unwound>;
+  /** Of the named tables, else of all. Throws `UsageError` for a table that has no digest. */
+  digest(database: Database, tables: readonly string[] | undefined): Promise<Digest>;
+  /** Returns whether the database equals the chain. */
+  demo(input: DemoInput, signal: AbortSignal): Promise<boolean>;
+};

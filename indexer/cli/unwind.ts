@@ -1,0 +1,26 @@
+import type { Command } from 'commander';
+import { chainOf, wholeNumber } from './arguments.ts';
+import { type GlobalOptions, printResult } from './io.ts';
+import { type Cli, withSession } from './session.ts';
+
+/** `indexer unwind`: the repair after a reorg that was deeper than the policy allows. */
+export function addUnwind(program: Command, cli: Cli): void {
+  program
+    .command('unwind')
+    .description('take a chain back to a block, as if nothing above it had been seen, and clear a halt')
+    .requiredOption('--to-block <n>', 'the newest block to keep', wholeNumber)
+    .option('--chain <id>', 'which chain (may be left out when just one is configured)', wholeNumber)
+    .addHelpText(
+      'after',
+      '\nA running daemon goes on from there by itself.\n\nExample:\n  indexer unwind --chain 8453 --to-block 21000000',
+    )
+    .action(async ({ toBlock, chain }: { toBlock: number; chain?: number }, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      await withSession(cli, options, {}, async ({ config, database }) => {
+        const unwound = await cli.services.unwind(database, chainOf(chain, config), toBlock);
+        printResult(cli.io, options, unwound, [
+          `chain ${unwound.chainId} is back at block ${unwound.toBlock}; ${unwound.factsRemoved} facts removed`,
+        ]);
+      });
+    });
+}

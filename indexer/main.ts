@@ -1,0 +1,71 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { buildProgram, runProgram } from './cli/program.ts';
+import type { Services } from './cli/services.ts';
+import { runDaemon } from './daemon.ts';
+import { openDatabase } from './db/database.ts';
+import { knownHash, unwindTo } from './ingest/unwind-to.ts';
+import { IndexerError } from './kernel/errors.ts';
+import { createRedact } from './observability/redact.ts';
+import { createSource } from './source/source.ts';
+import { digest } from './verify/digest.ts';
+
+/** How long after the first signal the process ends by force (SIGTERM means stopped within 15 s). */
+const STOP_DEADLINE_MS = 12_000;
+
+const services: Services = {
+  openDatabase,
+  createSource: ({ chainId, rpcUrls, pollIntervalMs }) => createSource({ chainId, urls: rpcUrls, pollIntervalMs }),
+  runDaemon,
+  unwind: async (database, chainId, toBlock) => {
+    const to = { number: toBlock, hash: await knownHash(database, chainId, toBlock) };
+    return { chainId, toBlock, factsRemoved: await unwindTo(database, { chainId, to, reason: 'command' }) };
+  },
+  digest,
+  demo: unwired,
+};
+
+async function unwired(): Promise<never> {
+  throw new IndexerError('not wired yet');
+}
+
+/** The first signal asks everything to stop, the second does not ask. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(1);
+      controller.abort();
+      setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
+    });
+  }
+  return controller.signal;
+}
+
+/** Of the package, which is one folder up from `indexer/` and two from `dist/indexer/`. */
+function version(): string {
+  const up = import.meta.url.endsWith('.ts') ? '../package.json' : '../../package.json';
+  return JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')).version;
+}
+
+// Whoever reads the output may leave early (`indexer … | head`), which is no failure.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
+const io = {
+  env: process.env,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  redact: createRedact(secretsOf(process.env)),
+  signal: stopSignal(),
+};
+
+/** The URLs of the environment; those of the configuration file join them once it is read. */
+function secretsOf(env: NodeJS.ProcessEnv): readonly string[] {
+  return Object.entries(env).flatMap(([name, value]) =>
+    /^(RPC_URL_.*|DATABASE_URL|QUEUE_URL)$/.test(name) ? (value ?? '').split(',').map((url) => url.trim()) : [],
+  );
+}
+
+const exitCode = await runProgram(buildProgram({ io, services }, version()), process.argv.slice(2), io);
+// Set, not called: what was written to a pipe still has to leave.
+process.exitCode = exitCode;

@@ -1,0 +1,86 @@
+import { type Kysely, sql } from 'kysely';
+import type { DB } from '../db/schema.ts';
+import type { BlockRef, Hex } from '../kernel/chain.ts';
+import { coverageGaps, type Gap } from './coverage.ts';
+
+/** What an operator wants to know of one chain. */
+export type ChainStatus = {
+  readonly chainId: number;
+  readonly status: 'following' | 'halted';
+  /** Why it halted. */
+  readonly reason: string | null;
+  /** The newest committed block; null before the first. */
+  readonly head: BlockRef | null;
+  readonly finalized: number | null;
+  /** Contracts by what is done with them; `complete` are the active ones without gaps up to the head. */
+  readonly contracts: {
+    readonly active: number;
+    readonly complete: number;
+    readonly quarantined: number;
+    readonly removed: number;
+  };
+  readonly gaps: readonly Gap[];
+  readonly deadLetters: number;
+  readonly reorgs: number;
+  /** When the head last moved. */
+  readonly updatedAt: Date | null;
+};
+
+/** Everything that `indexer status` says and the database knows, by chain; chains without a block too. */
+export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[]> {
+  const { rows } = await sql<{
+    chain_id: string;
+    status: 'following' | 'halted';
+    status_reason: string | null;
+    head_number: string | null;
+    head_hash: Hex | null;
+    finalized_number: string | null;
+    active: string;
+    quarantined: string;
+    removed: string;
+    dead_letters: string;
+    reorgs: string;
+    updated_at: Date | null;
+  }>`
+    with known as (select chain_id from indexer.chains union select chain_id from indexer.contracts)
+    select chain_id, coalesce(chain.status, 'following') as status, chain.status_reason,
+      chain.head_number, chain.head_hash, chain.finalized_number, chain.updated_at,
+      count(contract.chain_id) filter (where contract.status = 'active') as active,
+      count(contract.chain_id) filter (where contract.status = 'quarantined') as quarantined,
+      count(contract.chain_id) filter (where contract.status = 'removed') as removed,
+      (select count(*) from indexer.dead_letters letter where letter.chain_id = known.chain_id) as dead_letters,
+      (select count(*) from indexer.reorgs reorg where reorg.chain_id = known.chain_id and reorg.reason = 'reorg') as reorgs
+    from known
+    left join indexer.chains chain using (chain_id)
+    left join indexer.contracts contract using (chain_id)
+    group by known.chain_id, chain.chain_id
+    order by chain_id
+  `.execute(db);
+  return Promise.all(
+    rows.map(async (row) => {
+      const head =
+        row.head_number === null || row.head_hash === null
+          ? null
+          : { number: Number(row.head_number), hash: row.head_hash };
+      const gaps = head === null ? [] : await coverageGaps(db, Number(row.chain_id), head.number);
+      const active = Number(row.active);
+      return {
+        chainId: Number(row.chain_id),
+        status: row.status,
+        reason: row.status_reason,
+        head,
+        finalized: row.finalized_number === null ? null : Number(row.finalized_number),
+        contracts: {
+          active,
+          complete: head === null ? 0 : active - gaps.length,
+          quarantined: Number(row.quarantined),
+          removed: Number(row.removed),
+        },
+        gaps,
+        deadLetters: Number(row.dead_letters),
+        reorgs: Number(row.reorgs),
+        updatedAt: row.updated_at,
+      };
+    }),
+  );
+}
