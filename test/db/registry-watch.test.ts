@@ -1,0 +1,86 @@
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type RegistryChange, watchContracts } from '../../indexer/registry/watch.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+let test: TestDatabase;
+let client: pg.Client;
+let stop: AbortController;
+let changes: RegistryChange[];
+let errors: Error[];
+let watching: Promise<void>;
+
+function watch(pollIntervalMs: number): void {
+  const onChange = (change: RegistryChange) => changes.push(change);
+  watching = watchContracts(
+    { databaseUrl: test.url, pollIntervalMs, onChange, onError: (error) => errors.push(error) },
+    stop.signal,
+  );
+}
+
+beforeEach(async () => {
+  [changes, errors, stop] = [[], [], new AbortController()];
+  test = await createDatabase();
+  client = new pg.Client({ connectionString: test.url });
+  await client.connect();
+});
+
+afterEach(async () => {
+  stop.abort();
+  await watching;
+  await client.end();
+  await test.drop();
+});
+
+const ANYTHING = { of: 'anything' };
+
+describe('watching the registry', () => {
+  it('hears what the platform inserts, without waiting for the poll', async () => {
+    watch(60_000);
+    await vi.waitFor(() => expect(changes).toEqual([ANYTHING]));
+    await client.query(`
+      with person as (insert into users (email, display_name) values ('a@b.c', 'a') returning id),
+      artist as (insert into artists (user_id, artist_name, slug) select id, 'a', 'a' from person returning id)
+      insert into artist_tokens (artist_id, chain_id, contract_address, name, symbol, total_supply)
+      select id, '8453', '0x${'aB'.repeat(20)}', 'A', 'A', 0 from artist`);
+    await vi.waitFor(() => expect(changes).toEqual([ANYTHING, { of: 'chain', chainId: 8453 }]));
+    await client.query(`select pg_notify('indexer_contracts', 'ipo')`);
+    await client.query(`select pg_notify('indexer_contracts', 'nonsense')`);
+    await vi.waitFor(() => expect(changes.slice(2)).toEqual([{ of: 'ipo' }, ANYTHING]));
+  });
+
+  it('looks at everything again and again, in case an announcement was missed', async () => {
+    watch(50);
+    await vi.waitFor(() => expect(changes.length).toBeGreaterThan(3));
+    expect(new Set(changes.map((change) => change.of))).toEqual(new Set(['anything']));
+  });
+
+  it('connects again when the connection is lost, and looks at everything', async () => {
+    watch(60_000);
+    await vi.waitFor(() => expect(changes).toHaveLength(1));
+    await client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'indexer-watch'`,
+    );
+    await vi.waitFor(() => expect(changes).toHaveLength(2), { timeout: 5000 });
+    expect(errors).toHaveLength(1);
+    await client.query(`select pg_notify('indexer_contracts', '1')`);
+    await vi.waitFor(() => expect(changes.at(-1)).toEqual({ of: 'chain', chainId: 1 }));
+  });
+
+  it('ends at once when told to stop, connected or not', async () => {
+    watch(60_000);
+    await vi.waitFor(() => expect(changes).toHaveLength(1));
+    const began = performance.now();
+    stop.abort();
+    await watching;
+    expect(performance.now() - began).toBeLessThan(1000);
+
+    const away = new AbortController();
+    const hopeless = watchContracts(
+      { databaseUrl: 'postgres://localhost:1/x', onChange: () => undefined },
+      away.signal,
+    );
+    setTimeout(() => away.abort(), 100);
+    await hopeless;
+  });
+});
