@@ -51,7 +51,8 @@ const NORMALISE = sql`
 
 /**
  * Arguments: kind, column of the address, column of the block. A row that the platform deletes and inserts again has a new
- * id, and the platform's own key allows one row per address, so the newest is the one that counts.
+ * id, and the platform's own key allows one row per address, so the newest is the one that counts. A contract that is
+ * registered already is only looked at: an upsert would lock its row, for which the indexer's commits would then wait.
  */
 const REGISTER = sql`
   create function indexer.register_contract() returns trigger language plpgsql
@@ -63,13 +64,12 @@ const REGISTER = sql`
       return null;
     end if;
     insert into indexer.contracts as known (chain_id, address, kind, platform_id, abi_version, deployed_at_block)
-    values (
-      new.chain_id::bigint,
-      announced ->> tg_argv[1],
-      tg_argv[0],
-      new.id,
-      coalesce(announced ->> 'abi_version', '1.0'),
-      (announced ->> tg_argv[2])::bigint
+    select new.chain_id::bigint, announced ->> tg_argv[1], tg_argv[0], new.id,
+      coalesce(announced ->> 'abi_version', '1.0'), (announced ->> tg_argv[2])::bigint
+    where not exists (
+      select from indexer.contracts
+      where chain_id = new.chain_id::bigint and address = announced ->> tg_argv[1] and kind = tg_argv[0]
+        and platform_id = new.id
     )
     on conflict (chain_id, address, kind) do update set platform_id = excluded.platform_id
     where known.platform_id <> excluded.platform_id;

@@ -64,11 +64,6 @@ export async function foreignKeyName(db: Db, key: string): Promise<string | unde
   return rows[0]?.conname;
 }
 
-/** Whether a migration created the table, rather than adopted it. */
-export async function wasCreated(db: Db, name: string): Promise<boolean> {
-  return exists(db, sql`exists (select from indexer.created_tables where name = ${name})`);
-}
-
 async function createEnum(db: Db, name: string, labels: readonly string[]): Promise<void> {
   const { rows } = await sql<{ enumlabel: string }>`
     select enumlabel from pg_enum where enumtypid = to_regtype(${`public.${name}`})

@@ -32,13 +32,11 @@ await onEachVersion((emptyDatabase) => {
     });
   });
 
-  test('each step down can be taken alone and repeated', async () => {
+  test('each step down can be taken alone', async () => {
     await withDatabase(emptyDatabase(), async (client, db) => {
       const applied = await migrateUp(db);
-      for (let steps = 1; steps < applied.length; steps += 1) {
-        expect(await migrateDown(db, steps)).toEqual(applied.slice(-steps).toReversed());
-        expect(await migrateUp(db)).toEqual(applied.slice(-steps));
-      }
+      for (const name of applied.toReversed()) expect(await migrateDown(db, 1)).toEqual([name]);
+      expect(await migrateUp(db)).toEqual(applied);
       expect((await client.query('select from users')).rows).toEqual([]);
     });
   });
