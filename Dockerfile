@@ -17,5 +17,5 @@ COPY --from=build /app/dist dist
 USER node
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["node", "dist/indexer/main.js"]
+ENTRYPOINT ["node", "dist/indexer/bin.js"]
 CMD ["start", "--migrate"]

@@ -15,6 +15,7 @@ const layers = [
   ['demo'],
   ['cli'],
   ['main.ts'],
+  ['bin.ts'],
 ];
 
 const pathOf = (member) => (member.endsWith('.ts') ? `^indexer/${member.replace('.', '\\.')}$` : `^indexer/${member}/`);

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { buildProgram, runProgram } from './cli/program.ts';
 import type { Services } from './cli/services.ts';
@@ -29,12 +28,20 @@ async function unwired(): Promise<never> {
   throw new IndexerError('not wired yet');
 }
 
+/** A terminal and the tools between it and us may each deliver the same Ctrl-C: signals this close together are one. */
+const SAME_SIGNAL_MS = 500;
+
 /** The first signal asks everything to stop, the second does not ask. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
+  let first = 0;
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(1);
+      if (controller.signal.aborted) {
+        if (performance.now() - first > SAME_SIGNAL_MS) process.exit(1);
+        return;
+      }
+      first = performance.now();
       controller.abort();
       setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
     });

@@ -44,7 +44,7 @@ export function resolveConfig(settings: unknown, place: string, env: Environment
 
   const databaseUrl = read.url(...pick(file.databaseUrl, `${place} databaseUrl`, env, 'DATABASE_URL'), POSTGRES);
   if (databaseUrl === undefined && needs.includes('database') && !isSet(file.databaseUrl ?? env.DATABASE_URL)) {
-    faults.push('DATABASE_URL: is not set; it looks like postgres://user:password@localhost:5432/name');
+    faults.push('DATABASE_URL: is not set; it is the database to keep the mirror in, as postgres://…');
   }
   const queueUrl = read.url(...pick(file.queueUrl, `${place} queueUrl`, env, 'QUEUE_URL'), QUEUE);
   const config: Config = {
