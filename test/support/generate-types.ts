@@ -29,7 +29,7 @@ export async function generateTypes(url: string): Promise<string> {
 
 /** Writes the types of a database that has just been migrated: `npm run codegen`. */
 async function main(): Promise<void> {
-  const server = await startPostgres({ settings: { fsync: 'off' } });
+  const server = await startPostgres({ disposable: true });
   try {
     const db = new Kysely<unknown>({
       dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: server.url, max: 1 }) }),

@@ -22,13 +22,9 @@ export type TestDatabase = {
 
 /**
  * Vitest's global setup: one PostgreSQL server for the whole run, with a migrated database that tests clone.
- *
- * The server does without fsync, which only a crash of the machine would miss.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startPostgres({
-    settings: { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' },
-  });
+  const server = await startPostgres({ disposable: true });
   try {
     await createTemplate(server.url);
   } catch (error) {

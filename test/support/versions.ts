@@ -16,7 +16,7 @@ export async function onEachVersion(suite: (emptyDatabase: () => Promise<TestDat
   describe.skipIf(!installed)(name, () => {
     let server: PostgresServer;
     beforeAll(async () => {
-      server = await startPostgres({ version: OLDEST_VERSION, settings: { fsync: 'off' } });
+      server = await startPostgres({ version: OLDEST_VERSION, disposable: true });
     });
     afterAll(() => server?.stop());
     suite(() => createEmptyDatabase(server.url));
