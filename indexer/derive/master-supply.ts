@@ -24,13 +24,13 @@ async function add(tx: Transaction, range: FactRange, sign: 1 | -1): Promise<voi
       from nft_transfers where ${within(range)} and transfer_type in ('mint', 'burn')
     ),
     fresh as (
-      select contract_address, count(*) as tokens
+      select minted.contract_address, count(*) as tokens
       from (
         select contract_address, master_nft_id, count(*) as mints
         from fact where transfer_type = 'mint' group by contract_address, master_nft_id
       ) minted
       join master_nfts token on token.id = minted.master_nft_id and token.mint_count = minted.mints
-      group by contract_address
+      group by minted.contract_address
     ),
     change as (
       select contract_address, sum(case when burns then -1 else 1 end) as supply, coalesce(max(fresh.tokens), 0) as minted

@@ -3,7 +3,7 @@ import { type ContractIndex, contractIndex } from '../decode/contract-index.ts';
 import { commitHead, commitStart } from '../ingest/commit-head.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
 import type { BlockHeader, BlockRef, Contract } from '../kernel/chain.ts';
-import { HeadMoved, messageOf, RpcInconsistency } from '../kernel/errors.ts';
+import { HeadMoved, IndexerError, messageOf, RpcInconsistency } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
@@ -44,7 +44,7 @@ const STRICT_SPAN_BLOCKS = 32;
 /** Blocks of one commit below finalized, and the logs after which it ends earlier. */
 const FINAL_SPAN_BLOCKS = 2_000;
 const FINAL_SPAN_LOGS = 20_000;
-const RETRY_DELAY_MIN_MS = 100;
+const RETRY_DELAY_MIN_MS = 25;
 const RETRY_DELAY_MAX_MS = 10_000;
 /** The finalized block is asked for at most so often. */
 const FINALIZED_INTERVAL_MS = 2_000;
@@ -73,31 +73,30 @@ export class Follower {
 
   /** Follows until the signal aborts. Never throws: what fails is logged and tried again with growing pauses. */
   async run(signal: AbortSignal): Promise<void> {
-    for await (const remote of this.#deps.source.heads(signal)) {
-      for (let failures = 0; !signal.aborted; ) {
+    for await (const head of this.#deps.source.heads(signal)) {
+      let failures = 0;
+      for (let remote: BlockHeader | undefined = head; remote !== undefined && !signal.aborted; ) {
         try {
-          const again = await this.step(remote, signal);
-          this.#deps.onStep?.(undefined);
-          if (!again) break;
+          if (failures > 0) remote = await this.#deps.source.head(signal); // what failed may have failed because it was old
+          if (!(await this.step(remote, signal))) remote = undefined;
           failures = 0;
+          this.#deps.onStep?.(undefined);
         } catch (error) {
           if (signal.aborted) return;
           this.#index = undefined;
-          if (error instanceof HeadMoved) continue;
           failures += 1;
-          this.#deps.onStep?.(error instanceof Error ? error : new Error(String(error)));
-          this.#deps.log.warn(
-            { chain: this.#options.chainId, block: remote.number, err: error },
-            `cannot follow: ${messageOf(error)}`,
-          );
-          await sleep(
-            Math.min(RETRY_DELAY_MAX_MS, RETRY_DELAY_MIN_MS * 2 ** failures) * (0.5 + Math.random() / 2),
-            signal,
-          );
-          if (failures > 3) break; // the head is old by now: take the newest
+          if (!(error instanceof HeadMoved)) await this.#pause(error, failures, signal);
         }
       }
     }
+  }
+
+  /** A reorg makes requests fail for a moment, which is nobody's fault: the first failure is neither shown nor waited for long. */
+  async #pause(error: unknown, failures: number, signal: AbortSignal): Promise<void> {
+    const level = failures === 1 && error instanceof IndexerError && error.retryable ? 'debug' : 'warn';
+    this.#deps.log[level]({ chain: this.#options.chainId, err: error }, `cannot follow: ${messageOf(error)}`);
+    if (failures > 1) this.#deps.onStep?.(error instanceof Error ? error : new Error(String(error)));
+    await sleep(Math.min(RETRY_DELAY_MAX_MS, RETRY_DELAY_MIN_MS * 2 ** failures) * (0.5 + Math.random() / 2), signal);
   }
 
   /** Takes one decision about a head and acts on it; true when there is more to do for the same head. */

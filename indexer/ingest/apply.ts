@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Copy } from '../db/copy.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { FactLists } from '../decode/decoded-batch.ts';
@@ -8,6 +9,8 @@ import type { BlockHeader, VerifiedRange } from '../kernel/chain.ts';
 
 /** Writes a range's facts and brings state in line with them. */
 export async function applyFacts(tx: Transaction, copy: Copy, range: FactRange, facts: FactLists): Promise<void> {
+  // A token's first fact is written before the fold that makes the token's row.
+  if (facts.nftTransfers.length > 0) await sql`set constraints all deferred`.execute(tx);
   await writeFacts(copy, facts);
   for (const fold of folds) {
     if (facts[fold.reads].length > 0) await fold.apply(tx, range);
