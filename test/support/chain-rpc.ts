@@ -1,0 +1,196 @@
+import type { Hex } from '../../indexer/kernel/chain.ts';
+import type { Chain, ChainBlock, ChainLog } from './chain.ts';
+
+/** What a node sees of its chain, and what it withholds. */
+export type View = {
+  chain: Chain;
+  /** So many blocks at the head have not come yet: headers are null, logs are silently missing. */
+  lag: number;
+  /** Withholds the logs of these blocks from `eth_getLogs` (true: of all). */
+  hiddenLogs?: ReadonlySet<number> | true;
+  /** Withholds the logs from receipts too. */
+  hiddenReceipts?: boolean;
+  zeroBlooms?: boolean;
+  noFinalizedTag?: boolean;
+  noBlockHashFilter?: boolean;
+  /** Answers `[]` for a block hash that it does not know, as some nodes do. */
+  emptyForUnknownHash?: boolean;
+  noBlockReceipts?: boolean;
+  noSubscriptions?: boolean;
+  /** Blocks below have been pruned: refuses their logs and state with code 4444. */
+  prunedBelow?: number;
+  /** Hashes that stopped existing. */
+  forgotten?: ReadonlySet<Hex>;
+  /** Refuses `eth_getLogs`, in a provider's words, by throwing an `RpcFault`. */
+  cap?: (request: CapRequest) => void;
+};
+
+export type CapRequest = {
+  readonly from: number;
+  readonly to: number;
+  readonly blocks: number;
+  readonly results: number;
+};
+
+/** An error that the node answers with. */
+export class RpcFault extends Error {
+  readonly code: number;
+  readonly data: unknown;
+
+  constructor(code: number, message: string, data?: unknown) {
+    super(message);
+    this.code = code;
+    this.data = data;
+  }
+}
+
+type Params = readonly unknown[];
+
+/** Answers a request as an honest node with this view does. Throws `RpcFault`. */
+export function answer(view: View, method: string, params: Params): unknown {
+  const handler = METHODS[method];
+  if (handler === undefined) throw new RpcFault(-32601, `the method ${method} does not exist/is not available`);
+  return handler(view, params);
+}
+
+const METHODS: Readonly<Record<string, (view: View, params: Params) => unknown>> = {
+  eth_chainId: ({ chain }) => hex(chain.chainId),
+  net_version: ({ chain }) => String(chain.chainId),
+  eth_blockNumber: (view) => hex(headOf(view)),
+  eth_getBlockByNumber: (view, [tag, full]) => asBlock(view, blockAt(view, tag), full === true),
+  eth_getBlockByHash: (view, [hash, full]) => asBlock(view, blockOf(view, hash), full === true),
+  eth_getLogs: (view, [filter]) => getLogs(view, filter as LogFilter),
+  eth_getBlockReceipts(view, [tag]) {
+    if (view.noBlockReceipts)
+      throw new RpcFault(-32601, 'the method eth_getBlockReceipts does not exist/is not available');
+    const block = blockAt(view, tag);
+    if (block === undefined) return null;
+    return block.transactions.map((_, index) => asReceipt(view, block, index));
+  },
+  eth_getTransactionReceipt(view, [hash]) {
+    for (let number = headOf(view); number >= 0; number--) {
+      const block = view.chain.block(number);
+      const index = block?.transactions.indexOf(hash as Hex) ?? -1;
+      if (block !== undefined && index >= 0) return asReceipt(view, block, index);
+    }
+    return null;
+  },
+  eth_call(view, [call, tag = 'latest']) {
+    const { to, data } = call as { to: Hex; data: Hex };
+    return view.chain.call(to.toLowerCase() as Hex, data, stateAt(view, tag).number);
+  },
+  eth_getCode(view, [address, tag = 'latest']) {
+    const since = view.chain.code.get(String(address).toLowerCase() as Hex);
+    return since !== undefined && stateAt(view, tag).number >= since ? '0x60' : '0x';
+  },
+};
+
+function headOf({ chain, lag }: View): number {
+  return Math.max(0, chain.head.number - lag);
+}
+
+function numberAt(view: View, tag: unknown): number | undefined {
+  if (tag === 'latest' || tag === 'pending') return headOf(view);
+  if (tag === 'earliest') return 0;
+  if (tag === 'finalized' || tag === 'safe') {
+    if (view.noFinalizedTag) throw new RpcFault(-32602, `invalid argument 0: '${tag}' tag not supported`);
+    return view.chain.finalized;
+  }
+  return Number(tag);
+}
+
+function blockAt(view: View, tag: unknown): ChainBlock | undefined {
+  if (typeof tag === 'string' && tag.length === 66) return blockOf(view, tag);
+  const number = numberAt(view, tag);
+  return number === undefined || number > headOf(view) ? undefined : view.chain.block(number);
+}
+
+function blockOf(view: View, hash: unknown): ChainBlock | undefined {
+  const block = view.chain.blockOf(hash as Hex);
+  return block === undefined || block.number > headOf(view) || view.forgotten?.has(block.hash) ? undefined : block;
+}
+
+/** The block whose state is asked for. */
+function stateAt(view: View, tag: unknown): ChainBlock {
+  const block = blockAt(view, tag);
+  if (block === undefined) throw new RpcFault(-32000, 'header not found');
+  if (block.number < (view.prunedBelow ?? 0)) throw new RpcFault(-32000, `missing trie node ${block.hash}`);
+  return block;
+}
+
+type LogFilter = {
+  readonly blockHash?: Hex;
+  readonly fromBlock?: unknown;
+  readonly toBlock?: unknown;
+  readonly address?: Hex | readonly Hex[];
+  readonly topics?: readonly (Hex | readonly Hex[] | null)[];
+};
+
+function getLogs(view: View, filter: LogFilter): unknown[] {
+  const [from, to] = rangeOf(view, filter);
+  if (from < (view.prunedBelow ?? 0)) throw new RpcFault(4444, 'pruned history unavailable');
+  const logs: ChainLog[] = [];
+  for (let number = from; number <= Math.min(to, headOf(view)); number++) {
+    if (view.hiddenLogs === true || view.hiddenLogs?.has(number)) continue;
+    for (const log of view.chain.block(number)?.logs ?? []) if (matches(filter, log)) logs.push(log);
+  }
+  view.cap?.({ from, to, blocks: to - from + 1, results: logs.length });
+  return logs.map(asLog);
+}
+
+function rangeOf(view: View, { blockHash, fromBlock = 'latest', toBlock = 'latest' }: LogFilter): [number, number] {
+  if (blockHash === undefined) return [numberAt(view, fromBlock) ?? 0, numberAt(view, toBlock) ?? 0];
+  if (view.noBlockHashFilter) throw new RpcFault(-32602, 'unknown field `blockHash`');
+  const block = blockOf(view, blockHash);
+  if (block !== undefined) return [block.number, block.number];
+  if (view.emptyForUnknownHash) return [1, 0];
+  throw new RpcFault(-32000, 'unknown block');
+}
+
+function matches({ address, topics = [] }: LogFilter, log: ChainLog): boolean {
+  const addresses = address === undefined ? undefined : [address].flat().map((one) => one.toLowerCase());
+  if (addresses !== undefined && !addresses.includes(log.address)) return false;
+  return topics.every((topic, at) => topic === null || [topic].flat().includes(log.topics[at] ?? '0x'));
+}
+
+/** The JSON of a block; null where there is none. */
+export function asBlock(view: View, block: ChainBlock | undefined, full: boolean): unknown {
+  if (block === undefined) return null;
+  const { number, hash, parentHash, timestamp, transactions } = block;
+  return {
+    number: hex(number),
+    hash,
+    parentHash,
+    timestamp: hex(timestamp),
+    logsBloom: view.zeroBlooms ? `0x${'0'.repeat(512)}` : block.logsBloom,
+    transactions: full ? transactions.map((transaction) => ({ hash: transaction })) : transactions,
+  };
+}
+
+function asLog(log: ChainLog): object {
+  const { blockNumber, transactionIndex, logIndex, ...rest } = log;
+  return {
+    ...rest,
+    blockNumber: hex(blockNumber),
+    transactionIndex: hex(transactionIndex),
+    logIndex: hex(logIndex),
+    removed: false,
+  };
+}
+
+function asReceipt(view: View, block: ChainBlock, index: number): object {
+  return {
+    transactionHash: block.transactions[index],
+    transactionIndex: hex(index),
+    blockHash: block.hash,
+    blockNumber: hex(block.number),
+    status: '0x1',
+    gasUsed: hex(21_000 + index),
+    effectiveGasPrice: hex(1_000_000_000),
+    logs: view.hiddenReceipts ? [] : block.logs.filter((log) => log.transactionIndex === index).map(asLog),
+  };
+}
+
+function hex(number: number): Hex {
+  return `0x${number.toString(16)}`;
+}

@@ -1,0 +1,209 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Hex } from '../../indexer/kernel/chain.ts';
+import type { Chain } from './chain.ts';
+import { answer, asBlock, RpcFault, type View } from './chain-rpc.ts';
+
+/** How a server misbehaves, towards which methods (all by default) and how often (until healed by default). */
+export type Fault = {
+  readonly methods?: readonly string[];
+  readonly times?: number;
+  readonly do:
+    | { readonly kind: 'error'; readonly code: number; readonly message: string; readonly data?: unknown }
+    | {
+        readonly kind: 'http';
+        readonly status: number;
+        readonly body?: string;
+        readonly headers?: Record<string, string>;
+      }
+    /** The answer, cut in the middle. */
+    | { readonly kind: 'truncate' }
+    /** Accepts the request and never answers. */
+    | { readonly kind: 'hang' }
+    | { readonly kind: 'latency'; readonly ms: number }
+    /** Puts another result in place of the honest one. */
+    | { readonly kind: 'result'; readonly result: (honest: unknown, params: readonly unknown[]) => unknown };
+};
+
+type Request = { readonly id?: unknown; readonly method: string; readonly params?: readonly unknown[] };
+
+/** A small JSON-RPC node over HTTP and WebSocket, on one port, for a `Chain`. It misbehaves on command. */
+export class ChainServer {
+  /** What this server sees of its chain, and what it withholds; change it at any time. */
+  readonly view: View;
+  /** Requests by method, refused ones included. */
+  readonly counts = new Map<string, number>();
+  /** When each request came, in milliseconds of `performance.now()`. */
+  readonly arrivals: number[] = [];
+  readonly #faults = new Map<Fault, number>();
+  readonly #server = createServer((request, response) => void this.#http(request, response));
+  readonly #sockets = new WebSocketServer({ server: this.#server });
+  readonly #connections = new Set<Socket>();
+  readonly #subscribers = new Map<string, WebSocket>();
+  #muted = false;
+  #nextSubscription = 1;
+  #unlisten: () => void;
+
+  private constructor(chain: Chain) {
+    this.view = { chain, lag: 0 };
+    this.#unlisten = this.#announce(chain);
+    this.#server.on('connection', (connection) => {
+      this.#connections.add(connection);
+      connection.on('close', () => this.#connections.delete(connection));
+    });
+    this.#sockets.on('connection', (socket) => {
+      socket.on('message', (message) => void this.#socket(socket, String(message)));
+      socket.on('error', () => undefined);
+    });
+  }
+
+  /** Listens on loopback, on a free port unless one is named. */
+  static async start(chain: Chain, port = 0): Promise<ChainServer> {
+    const server = new ChainServer(chain);
+    await new Promise<void>((resolve, reject) => {
+      server.#server.once('error', reject);
+      server.#server.listen(port, '127.0.0.1', resolve);
+    });
+    return server;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get wsUrl(): string {
+    return `ws://127.0.0.1:${this.port}`;
+  }
+
+  get chain(): Chain {
+    return this.view.chain;
+  }
+
+  /** Goes over to another chain, as a load balancer that switches to a node on another fork does. */
+  serve(chain: Chain): void {
+    this.#unlisten();
+    this.view.chain = chain;
+    this.#unlisten = this.#announce(chain);
+  }
+
+  /** Misbehaves from now on, until the returned function or `heal` is called, or `times` is used up. */
+  misbehave(fault: Fault): () => void {
+    this.#faults.set(fault, fault.times ?? Number.POSITIVE_INFINITY);
+    return () => this.#faults.delete(fault);
+  }
+
+  /** Ends every fault. What `view` withholds stays so. */
+  heal(): void {
+    this.#faults.clear();
+  }
+
+  count(method: string): number {
+    return this.counts.get(method) ?? 0;
+  }
+
+  /** Keeps subscriptions, and announces nothing. */
+  mute(muted = true): void {
+    this.#muted = muted;
+  }
+
+  get subscriptions(): number {
+    return this.#subscribers.size;
+  }
+
+  /** Cuts every connection, without a word. */
+  drop(): void {
+    for (const connection of this.#connections) connection.destroy();
+    this.#subscribers.clear();
+  }
+
+  async close(): Promise<void> {
+    this.#unlisten();
+    this.drop();
+    this.#sockets.close();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #announce(chain: Chain): () => void {
+    return chain.onBlock((block) => {
+      if (this.#muted || this.view.lag > 0) return;
+      for (const [subscription, socket] of this.#subscribers) {
+        const params = { subscription, result: asBlock(this.view, block, false) };
+        socket.send(JSON.stringify({ jsonrpc: '2.0', method: 'eth_subscription', params }));
+      }
+    });
+  }
+
+  #faultsOf(method: string): Fault['do'][] {
+    const found: Fault['do'][] = [];
+    for (const [fault, left] of this.#faults) {
+      if (fault.methods !== undefined && !fault.methods.includes(method)) continue;
+      found.push(fault.do);
+      if (left <= 1) this.#faults.delete(fault);
+      else this.#faults.set(fault, left - 1);
+    }
+    return found;
+  }
+
+  /** The body to send; undefined for none at all; `http` where the status is to be another than 200. */
+  async #reply(
+    request: Request,
+    socket?: WebSocket,
+  ): Promise<{ body: string; http?: Fault['do'] & { kind: 'http' } } | undefined> {
+    const { id, method, params = [] } = request;
+    this.counts.set(method, this.count(method) + 1);
+    this.arrivals.push(performance.now());
+    const faults = this.#faultsOf(method);
+    for (const fault of faults) if (fault.kind === 'latency') await wait(fault.ms);
+    if (faults.some((fault) => fault.kind === 'hang')) return undefined;
+    const http = faults.find((fault) => fault.kind === 'http');
+    if (http !== undefined) return { body: http.body ?? `<html>${http.status}</html>`, http };
+    let body: string;
+    try {
+      for (const fault of faults) if (fault.kind === 'error') throw new RpcFault(fault.code, fault.message, fault.data);
+      let result = this.#subscription(method, params, socket) ?? answer(this.view, method, params);
+      for (const fault of faults) if (fault.kind === 'result') result = fault.result(result, params);
+      body = JSON.stringify({ jsonrpc: '2.0', id, result });
+    } catch (error) {
+      const { code = -32603, message, data } = error as Partial<RpcFault>;
+      body = JSON.stringify({ jsonrpc: '2.0', id, error: { code, message, data } });
+    }
+    return { body: faults.some((fault) => fault.kind === 'truncate') ? body.slice(0, body.length / 2) : body };
+  }
+
+  #subscription(method: string, params: readonly unknown[], socket: WebSocket | undefined): unknown {
+    if (method === 'eth_unsubscribe') return this.#subscribers.delete(String(params[0]));
+    if (method !== 'eth_subscribe') return undefined;
+    if (socket === undefined || this.view.noSubscriptions) throw new RpcFault(-32601, 'notifications not supported');
+    const id: Hex = `0x${(this.#nextSubscription++).toString(16)}`;
+    this.#subscribers.set(id, socket);
+    socket.on('close', () => this.#subscribers.delete(id));
+    return id;
+  }
+
+  async #http(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const parsed = JSON.parse(Buffer.concat(chunks).toString()) as Request | Request[];
+    const replies = await Promise.all([parsed].flat().map((one) => this.#reply(one)));
+    if (replies.some((reply) => reply === undefined)) return;
+    const http = replies.find((reply) => reply?.http)?.http;
+    response.writeHead(http?.status ?? 200, {
+      'content-type': http ? 'text/html' : 'application/json',
+      ...http?.headers,
+    });
+    const bodies = replies.map((reply) => reply?.body ?? '');
+    response.end(http || !Array.isArray(parsed) ? bodies[0] : `[${bodies.join(',')}]`);
+  }
+
+  async #socket(socket: WebSocket, message: string): Promise<void> {
+    const reply = await this.#reply(JSON.parse(message) as Request, socket);
+    if (reply?.http) socket.terminate();
+    else if (reply !== undefined) socket.send(reply.body);
+  }
+}

@@ -1,0 +1,86 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Hex } from '../../indexer/kernel/chain.ts';
+import { meaningOf } from '../../indexer/source/refusals.ts';
+import { createSource, type Source } from '../../indexer/source/source.ts';
+import { Chain } from '../support/chain.ts';
+import { RpcFault } from '../support/chain-rpc.ts';
+import { ChainServer } from '../support/chain-server.ts';
+import { PROVIDER_CAPS, PROVIDER_REFUSALS } from '../support/provider-words.ts';
+
+const ADDRESS: Hex = `0x${'aa'.repeat(20)}`;
+const TOPIC: Hex = `0x${'bb'.repeat(32)}`;
+const WATCH = { addresses: [ADDRESS], topics: [TOPIC] };
+
+const chain = new Chain();
+let server: ChainServer;
+let source: Source;
+/** Put on the source's clock, so that a test need not wait. */
+let laterMs = 0;
+
+beforeAll(async () => {
+  // 5,000 blocks, so that even a cap of 3,000 bites; logs in every tenth.
+  for (let number = 1; number <= 5_000; number++) {
+    chain.append(number % 10 === 0 ? { logs: [{ address: ADDRESS, topics: [TOPIC] }] } : {});
+  }
+  server = await ChainServer.start(chain);
+});
+
+afterEach(() => {
+  delete server.view.cap;
+  server.heal();
+  source?.close();
+});
+
+afterAll(() => server.close());
+
+function open(initialSpan: number): Source {
+  source = createSource(
+    { chainId: chain.chainId, urls: [server.url], initialSpan },
+    { now: () => performance.now() + laterMs },
+  );
+  return source;
+}
+
+describe.each(PROVIDER_CAPS)('$who refuses a range of too many $over', ({ over, code, words, hint }) => {
+  const request = { from: 100, to: 199, blocks: 100, results: 100 };
+
+  test('its words are understood', () => {
+    const meaning = meaningOf({ method: 'eth_getLogs', code, text: words(request, 50) });
+    expect(meaning).toEqual({ kind: 'range-refused', ...(hint && { hintBlocks: hint(request, 50) }) });
+  });
+
+  test('the range narrows, finishes and widens again', async () => {
+    const limit = over === 'blocks' ? 3_000 : 60;
+    server.view.cap = (asked) => {
+      if ((over === 'blocks' ? asked.blocks : asked.results) > limit) throw new RpcFault(code, words(asked, limit));
+    };
+    const range = await open(5_000).fetchRange({ from: 1, to: 5_000, strict: false, watch: WATCH });
+    expect(range.logs.map((log) => log.blockNumber)).toEqual(chain.logs().map((log) => log.blockNumber));
+    delete server.view.cap;
+    laterMs += 60_000;
+    await source.fetchRange({ from: 1, to: 5_000, strict: false, watch: WATCH });
+    await source.fetchRange({ from: 1, to: 5_000, strict: false, watch: WATCH });
+    const before = server.count('eth_getLogs');
+    await source.fetchRange({ from: 1, to: 4_000, strict: false, watch: WATCH });
+    expect(server.count('eth_getLogs') - before).toBe(1);
+  });
+});
+
+test.each(PROVIDER_REFUSALS)('$who: $message: $kind', ({ kind, code, status, message }) => {
+  expect(meaningOf({ method: 'eth_getLogs', code, status, text: message }).kind).toBe(kind);
+});
+
+test('HTTP 413 halves the range', () => {
+  expect(meaningOf({ method: 'eth_getLogs', status: 413, text: '' })).toEqual({ kind: 'range-refused' });
+});
+
+test('words about a range mean nothing to a request that has none', () => {
+  expect(meaningOf({ method: 'eth_call', code: -32000, text: 'response is too big' }).kind).toBe('unavailable');
+});
+
+test('a number may be written in thousands', () => {
+  const meaning = (text: string) => meaningOf({ method: 'eth_getLogs', code: -32000, text }).hintBlocks;
+  expect(meaning('range is too large, max is 10k blocks')).toBe(10_000);
+  expect(meaning('eth_getLogs is limited to a 10,000 range')).toBe(10_000);
+  expect(meaning('range 5000 exceeds limit of 1000.')).toBe(1_000);
+});
