@@ -1,0 +1,226 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { CommandSource, Services } from '../../indexer/cli/services.ts';
+import type { BlockHeader, Hex } from '../../indexer/kernel/chain.ts';
+import { type Ran, runCommand } from '../support/command-line.ts';
+import { createDatabase, createEmptyDatabase, type TestDatabase } from '../support/postgres.ts';
+
+const MASTER: Hex = `0x${'aa'.repeat(20)}`;
+const TOKEN: Hex = `0x${'bb'.repeat(20)}`;
+const POOL: Hex = `0x${'cc'.repeat(20)}`;
+const WETH: Hex = `0x${'dd'.repeat(20)}`;
+
+let test: TestDatabase;
+beforeEach(async () => {
+  test = await createDatabase();
+  return () => test.drop();
+});
+
+const word = (address: Hex): Hex => `0x${address.slice(2).padStart(64, '0')}`;
+const ANSWERS: Readonly<Record<string, Hex>> = {
+  '0x0dfe1681': word(TOKEN),
+  '0xd21220a7': word(WETH),
+  '0x0902f1ac': `0x${'0'.repeat(192)}`,
+};
+/** A chain at block 120 with one V2 pool on it. */
+const source: CommandSource = {
+  head: async () => ({ number: 120 }) as BlockHeader,
+  call: async (to, data) => {
+    return to === POOL ? (ANSWERS[data] ?? '0x') : '0x';
+  },
+  codeAt: async () => true,
+  close: () => undefined,
+};
+const services: Partial<Services> = { createSource: () => source };
+
+function run(...args: string[]): Promise<Ran> {
+  return runCommand(args, { DATABASE_URL: test.url, RPC_URL_1: 'http://rpc.example' }, services);
+}
+
+async function result<T>(...args: string[]): Promise<T> {
+  const ran = await run(...args, '--json');
+  expect(ran).toMatchObject({ code: 0, err: '' });
+  return JSON.parse(ran.out);
+}
+
+describe('indexer contracts', () => {
+  it('adds, lists, removes and adds again', async () => {
+    expect(
+      (await run('contracts', 'add', 'master', MASTER.toUpperCase().replace('X', 'x'), '--from-block', '5')).out,
+    ).toBe(`added master ${MASTER} on chain 1\n`);
+    expect((await run('contracts', 'add', 'master', MASTER)).out).toBe(
+      `was there already: master ${MASTER} on chain 1\n`,
+    );
+    expect((await run('contracts', 'remove', MASTER)).out).toBe(`removed master ${MASTER} of chain 1\n`);
+    expect((await run('contracts', 'list')).out).toMatch(new RegExp(`1 +master +${MASTER} +removed +5 +-`));
+    expect((await run('contracts', 'add', 'master', MASTER)).out).toBe(`follows again master ${MASTER} on chain 1\n`);
+    const listed = await result<{ contracts: object[] }>('contracts', 'list', '--chain', '1');
+    expect(listed.contracts).toMatchObject([
+      { chainId: 1, kind: 'master', status: 'active', deployedAtBlock: 5, completeTo: null },
+    ]);
+    expect(await result('contracts', 'list', '--chain', '2')).toEqual({ contracts: [] });
+    expect((await run('contracts', 'remove', WETH)).out).toBe(`${WETH} is not registered on chain 1\n`);
+  });
+
+  it('reads the tokens and the type of a pool from the chain', async () => {
+    expect((await run('contracts', 'add', 'pool', POOL)).err).toMatch(
+      /is a registered artist token of chain 1; add one first/,
+    );
+    await run('contracts', 'add', 'artist-token', TOKEN);
+    expect(await result('contracts', 'add', 'pool', POOL)).toEqual({
+      contracts: [{ kind: 'pool', address: POOL, outcome: 'added' }],
+    });
+    expect((await run('contracts', 'add', 'pool', WETH)).err).toMatch(/does not answer token0\(\) and token1\(\)/);
+    const blind = await runCommand(
+      ['contracts', 'add', 'pool', POOL, '--chain', '7'],
+      { DATABASE_URL: test.url },
+      services,
+    );
+    expect(blind).toMatchObject({ code: 1 });
+    expect(blind.err).toMatch(/set RPC_URL_7/);
+  });
+
+  it('refuses an option that does not go with the kind, and a chain that it cannot guess', async () => {
+    const wrong = await run(
+      'contracts',
+      'add',
+      'master',
+      MASTER,
+      '--artist-id',
+      'b54adc00-67f9-11d9-9669-0800200c9a66',
+    );
+    expect(wrong).toMatchObject({ code: 2, err: 'indexer: artistId does not go with master\n' });
+    const unsure = await runCommand(['contracts', 'add', 'master', MASTER], { DATABASE_URL: test.url }, services);
+    expect(unsure).toMatchObject({ code: 2, err: 'indexer: which chain? Name it: --chain ID\n' });
+  });
+
+  it('imports many, all or none', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'import-'));
+    const file = join(folder, 'contracts.jsonl');
+    const lines = [
+      { kind: 'pool', address: POOL, chainId: 1 },
+      { kind: 'artist-token', address: TOKEN, chainId: 1, fromBlock: 3 },
+      { kind: 'master', address: MASTER },
+    ];
+    try {
+      await writeFile(file, lines.map((line) => JSON.stringify(line)).join('\n'));
+      expect((await run('contracts', 'import', file)).out).toBe('3 added, 0 followed again, 0 were there already\n');
+      expect((await run('contracts', 'import', file)).out).toBe('0 added, 0 followed again, 3 were there already\n');
+      await writeFile(file, `{"kind":"master","address":"${WETH}"}\n{"kind":"master"}`);
+      expect(await run('contracts', 'import', file)).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('line 2: address is missing'),
+      });
+      expect((await result<{ contracts: object[] }>('contracts', 'list')).contracts).toHaveLength(3);
+      expect((await run('contracts', 'import', join(folder, 'none'))).err).toMatch(/cannot read .*none/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});
+
+describe('indexer status', () => {
+  it('says how far everything is', async () => {
+    expect((await run('status')).out).toMatch(/chain 1: following\n {2}head +none yet\n {2}lag +the chain is at 120/);
+    await run('contracts', 'add', 'master', MASTER, '--from-block', '5');
+    const { Client } = (await import('pg')).default;
+    const client = new Client({ connectionString: test.url });
+    await client.connect();
+    await client.query(`insert into indexer.chains (chain_id, head_number, head_hash, finalized_number, status, status_reason)
+      values (1, 100, '0xabc', 90, 'halted', 'a reorg of 2000 blocks')`);
+    await client.query(`update indexer.contracts set covered = '{[5,10)}', live_from = 50`);
+    await client.end();
+    const status = await result<{ chains: object[] }>('status');
+    expect(status.chains).toMatchObject([
+      {
+        chainId: 1,
+        status: 'halted',
+        reason: 'a reorg of 2000 blocks',
+        head: { number: 100, hash: '0xabc' },
+        finalized: 90,
+        remoteHead: 120,
+        lagBlocks: 20,
+        contracts: { active: 1, complete: 0, quarantined: 0, removed: 0 },
+        gaps: [{ address: MASTER, kind: 'master', gaps: [{ from: 10, to: 49 }] }],
+        deadLetters: 0,
+        reorgs: 0,
+      },
+    ]);
+    const { out } = await run('status');
+    expect(out).toMatch(/halted\n {2}reason +a reorg of 2000 blocks/);
+    expect(out).toMatch(/lag +20 blocks, the chain is at 120/);
+    expect(out).toMatch(/gap +master 0xa+: 10-49/);
+  });
+
+  it('works without a chain to ask, and with one that does not answer', async () => {
+    const env = { DATABASE_URL: test.url };
+    expect(await runCommand(['status'], env)).toMatchObject({ code: 0, out: expect.stringContaining('no chain yet') });
+    const away = { ...source, head: async () => Promise.reject(new Error('GET https://rpc.example/key failed')) };
+    const ran = await runCommand(
+      ['status'],
+      { ...env, RPC_URL_1: 'https://rpc.example/key' },
+      { createSource: () => away },
+    );
+    expect(ran.code).toBe(0);
+    expect(ran.out).toContain('lag          unknown: GET https://rpc.example/[redacted] failed');
+  });
+});
+
+describe('indexer migrate', () => {
+  let empty: TestDatabase;
+  beforeEach(async () => {
+    empty = await createEmptyDatabase();
+    return () => empty.drop();
+  });
+  const migrate = (...args: string[]) => runCommand(['migrate', ...args], { DATABASE_URL: empty.url });
+
+  it('goes up, down and tells, without any RPC', async () => {
+    expect((await migrate('status')).out).toMatch(/0001_\w+ +pending/);
+    expect((await migrate()).out).toMatch(/^applied 0001_/);
+    expect((await migrate('up')).out).toBe('up to date\n');
+    const { migrations } = JSON.parse((await migrate('status', '--json')).out);
+    expect(migrations.every(({ appliedAt }: { appliedAt: string | null }) => appliedAt !== null)).toBe(true);
+    expect(JSON.parse((await migrate('down', '--steps', '1', '--json')).out).reverted).toHaveLength(1);
+    expect((await migrate('down')).out).toMatch(/took back 0001_\w+\n$/);
+    expect((await migrate('down')).out).toBe('nothing to take back\n');
+  });
+
+  it('is asked for by every command that finds an older schema', async () => {
+    for (const command of [['status'], ['contracts', 'list'], ['digest'], ['start']]) {
+      const ran = await runCommand(command, { DATABASE_URL: empty.url, RPC_URL_1: 'http://x' });
+      expect(ran).toMatchObject({ code: 1, err: expect.stringContaining('run `indexer migrate up`') });
+    }
+  });
+});
+
+describe('start, unwind and digest', () => {
+  it('start migrates when told to, and hands over configuration, database and signal', async () => {
+    const empty = await createEmptyDatabase();
+    let chains: readonly number[] = [];
+    const runDaemon: Services['runDaemon'] = async ({ config, database, log }, signal) => {
+      await database.pool.query('select from indexer.contracts');
+      chains = config.chains.map((chain) => chain.chainId);
+      log.info({ aborted: signal.aborted }, 'started');
+    };
+    const env = { DATABASE_URL: empty.url, RPC_URL_1: 'http://one', RPC_URL_2: 'http://two' };
+    const ran = await runCommand(['start', '--migrate'], env, { runDaemon });
+    await empty.drop();
+    expect(ran).toMatchObject({ code: 0, out: '' });
+    expect(ran.err).toMatch(/"msg":"started"/);
+    expect(chains).toEqual([1, 2]);
+  });
+
+  it('unwind and digest print what they are given', async () => {
+    const given: Partial<Services> = {
+      unwind: async (_, chainId, toBlock) => ({ chainId, toBlock, factsRemoved: 3 }),
+      digest: async (_, tables) => ({ tables: { [tables?.join('+') ?? 'all']: { rows: 2, digest: 'ff' } } }),
+    };
+    const env = { DATABASE_URL: test.url };
+    const unwound = await runCommand(['unwind', '--chain', '1', '--to-block', '9', '--json'], env, given);
+    expect(JSON.parse(unwound.out)).toEqual({ chainId: 1, toBlock: 9, factsRemoved: 3 });
+    const digest = await runCommand(['digest', '--json', '--table', 'a', 'b'], env, given);
+    expect(JSON.parse(digest.out)).toEqual({ tables: { 'a+b': { rows: 2, digest: 'ff' } } });
+  });
+});

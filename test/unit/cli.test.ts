@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest';
+import type { Services } from '../../indexer/cli/services.ts';
+import { IndexerError } from '../../indexer/kernel/errors.ts';
+import { parseContracts } from '../../indexer/registry/import.ts';
+import { runCommand } from '../support/command-line.ts';
+
+const ADDRESS = `0x${'Ab'.repeat(20)}`;
+const UNREACHABLE = 'postgres://indexer:hunter2@127.0.0.1:1/mirror';
+
+describe('wrong usage', () => {
+  it.each<[string, string[], RegExp]>([
+    ['no command', [], /Usage: indexer/],
+    ['a command that does not exist', ['stauts'], /unknown command 'stauts'[\s\S]*Did you mean status\?/],
+    ['an option that does not exist', ['status', '--josn'], /unknown option '--josn'[\s\S]*--json/],
+    ['a group without its command', ['contracts'], /Usage: indexer contracts/],
+    ['a required option that is missing', ['unwind'], /--to-block/],
+    ['an argument that is missing', ['contracts', 'remove'], /missing required argument 'address'/],
+    ['a number that is none', ['unwind', '--to-block', '-1'], /whole number/],
+    ['an address that is none', ['contracts', 'add', 'master', '0x12'], /40 hexadecimal digits/],
+    ['a kind that does not exist', ['contracts', 'add', 'nft', ADDRESS], /master, dividend, artist-token, pool/],
+    ['too many arguments', ['status', 'now'], /too many arguments/],
+  ])('%s: exit 2, with a hint on standard error', async (_, args, hint) => {
+    const ran = await runCommand(args);
+    expect(ran).toMatchObject({ code: 2, out: '' });
+    expect(ran.err).toMatch(hint);
+  });
+});
+
+describe('help', () => {
+  it('goes to standard output and is a success', async () => {
+    const ran = await runCommand(['--help']);
+    expect(ran).toMatchObject({ code: 0, err: '' });
+    for (const command of ['start', 'migrate', 'contracts', 'status', 'unwind', 'digest', 'demo'])
+      expect(ran.out).toContain(`  ${command}`);
+    expect(ran.out).toMatch(/DATABASE_URL[\s\S]*RPC_URL_<chainId>/);
+  });
+
+  it.each([['start'], ['migrate'], ['contracts', 'add'], ['contracts', 'import'], ['unwind'], ['status']])(
+    'of %s %s names the options that every command takes',
+    async (...command) => {
+      const ran = await runCommand([...command, '--help']);
+      expect(ran.code).toBe(0);
+      expect(ran.out).toMatch(/--config <file>[\s\S]*--json/);
+    },
+  );
+
+  it('tells the version', async () => {
+    expect(await runCommand(['--version'])).toMatchObject({ code: 0, out: '1.2.3\n' });
+  });
+});
+
+describe('failure', () => {
+  it('of the configuration: exit 1, every fault in one message', async () => {
+    const ran = await runCommand(['start'], { RPC_URL_x: 'https://a.example', HTTP_PORT: 'many' });
+    expect(ran).toMatchObject({ code: 1, out: '' });
+    expect(ran.err).toMatch(
+      /DATABASE_URL[\s\S]*RPC_URL_x[\s\S]*HTTP_PORT|DATABASE_URL[\s\S]*HTTP_PORT[\s\S]*RPC_URL_x/,
+    );
+  });
+
+  it('of the database: exit 1, its name and no password', async () => {
+    const ran = await runCommand(['status'], { DATABASE_URL: UNREACHABLE });
+    expect(ran.code).toBe(1);
+    expect(ran.err).toContain('127.0.0.1:1');
+    expect(ran.err).not.toContain('hunter2');
+  });
+
+  it('of the demo’s comparison: exit 1', async () => {
+    const demo: Services['demo'] = async ({ seconds }) => seconds !== 20;
+    expect((await runCommand(['demo', '--seconds', '20'], {}, { demo })).code).toBe(1);
+    expect((await runCommand(['demo', '--seconds', '5'], {}, { demo })).code).toBe(0);
+  });
+
+  it('tells the cause, without secrets', async () => {
+    const demo = async () => {
+      throw new IndexerError('no chain', { cause: new Error('GET https://rpc.example/v2/abcdef') });
+    };
+    expect((await runCommand(['demo'], {}, { demo })).err).toBe(
+      'indexer: no chain: GET https://rpc.example/[redacted]\n',
+    );
+  });
+});
+
+describe('a file of contracts', () => {
+  const master = { kind: 'master', address: ADDRESS, chainId: 1, fromBlock: 7 };
+
+  it('is an array or lines, with or without a default chain', () => {
+    const [one] = parseContracts(JSON.stringify([master]));
+    expect(one).toMatchObject({ kind: 'master', address: ADDRESS.toLowerCase(), chainId: 1, fromBlock: 7 });
+    expect(parseContracts(`${JSON.stringify(master)}\n\n${JSON.stringify(master)}\n`)).toHaveLength(2);
+    const { chainId: _, ...elsewhere } = master;
+    expect(parseContracts(JSON.stringify(elsewhere), 10)).toMatchObject([{ chainId: 10 }]);
+    expect(parseContracts('')).toEqual([]);
+  });
+
+  it('with faults imports nothing and names each with its line', () => {
+    const lines = [
+      JSON.stringify(master),
+      'nonsense',
+      JSON.stringify({ ...master, kind: 'nft', address: '0x1' }),
+      JSON.stringify({ ...master, artistId: 'me', color: 'red' }),
+      JSON.stringify({ kind: 'pool', address: ADDRESS, chainId: -1, type: 'curve' }),
+    ];
+    expect(() => parseContracts(lines.join('\n'))).toThrow(
+      [
+        'nothing was imported:',
+        '  line 2: is no JSON object',
+        '  line 3: kind must be master, dividend, artist-token or pool',
+        '  line 3: address must be an address: 0x and 40 hexadecimal digits',
+        '  line 4: artistId must be a UUID',
+        '  line 4: artistId does not go with master',
+        '  line 4: color is unknown; there are kind, address, chainId, fromBlock, masterId, masterContract, artistId, type, token0, token1',
+        '  line 5: chainId must be a whole number',
+        '  line 5: type must be one of uniswap_v2, uniswap_v3, sushiswap',
+      ].join('\n'),
+    );
+  });
+});
