@@ -1,10 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { type CreateAnvilOptions, createAnvil } from '@viem/anvil';
 import { createPublicClient, http, type PublicClient } from 'viem';
 import type { Hex } from '../kernel/chain.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
@@ -79,42 +78,74 @@ const STOP_TIMEOUT_MS = 5_000;
 const RECEIPT_TIMEOUT_MS = 10_000;
 const require = createRequire(import.meta.url);
 
+/** What tells the process apart that `createAnvil` started and keeps to itself: a shell says its id and becomes the node. */
+const SAY_PID = 'echo "pid $$" && exec "$0" "$@"';
+
 /**
  * Starts Anvil on a free port of the loopback interface.
  *
  * @throws IndexerError when the program is not installed or does not start
  */
 export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
+  const anvilBinary = binary();
   const scratch = await mkdtemp(join(tmpdir(), 'indexer-anvil-'));
-  // In a session of its own, so that Ctrl-C on the terminal reaches our program first.
-  const child = spawn(binary(), argumentsOf(options, scratch), { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-  const exited = once(child, 'close').catch(() => undefined);
-  const watchman = watch(child, scratch);
-  const stop = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) {
-      child.kill('SIGCONT');
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-      await exited;
-      clearTimeout(timer);
-    }
-    watchman();
-    await rm(scratch, { recursive: true, force: true });
-  };
+  const node = createAnvil({
+    ...settingsOf(options),
+    anvilBinary,
+    startTimeout: START_TIMEOUT_MS,
+    execArgs: ([program, args, execution]) => [
+      '/bin/sh',
+      ['-c', SAY_PID, program, ...args, '--cache-path', scratch, ...extrasOf(options)],
+      // In a session of its own, so that Ctrl-C on the terminal reaches our program first.
+      { ...execution, stdin: 'ignore', buffer: false, detached: true, cleanup: false },
+    ],
+  });
+  let said = '';
+  const unlisten = node.on('stdout', (text) => {
+    said += text;
+  });
+  const exited = new Promise<void>((resolve) => node.on('exit', () => resolve()));
   try {
-    const port = await listening(child);
-    return await connect(child, port, options, stop);
+    await node.start();
+    unlisten();
+  } catch (cause) {
+    await rm(scratch, { recursive: true, force: true });
+    throw new IndexerError(`Anvil did not start: ${messageOf(cause)}`, { cause, context: { said: node.logs } });
+  }
+  const running = { pid: numberIn(said, /^pid (\d+)$/m), port: numberIn(said, /^Listening on .*:(\d+)$/m) };
+  const stop = stopper(running.pid, exited, scratch);
+  try {
+    return await connect(running, options, stop);
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
+/** Ends the node by its id: `createAnvil`'s own way leaves a timer that would keep our process for ten more seconds. */
+function stopper(pid: number, exited: Promise<void>, scratch: string): () => Promise<void> {
+  const watchman = watch(pid, scratch);
+  let running = true;
+  void exited.then(() => {
+    running = false;
+  });
+  return async () => {
+    if (running) {
+      process.kill(pid, 'SIGCONT');
+      process.kill(pid, 'SIGTERM');
+      const timer = setTimeout(() => process.kill(pid, 'SIGKILL'), STOP_TIMEOUT_MS);
+      await exited;
+      clearTimeout(timer);
+    }
+    watchman();
+    await rm(scratch, { recursive: true, force: true });
+  };
+}
+
 /** Ends the node and removes its files when this process dies, in whatever way. The function it gives calls that off. */
-function watch(child: ChildProcess, scratch: string): () => void {
-  if (child.pid === undefined) return () => undefined;
+function watch(pid: number, scratch: string): () => void {
   const script = 'read -r order; [ "$order" = done ] || { kill -KILL "$1"; rm -rf "$2"; }';
-  const watchman = spawn('/bin/sh', ['-c', script, 'sh', String(child.pid), scratch], {
+  const watchman = spawn('/bin/sh', ['-c', script, 'sh', String(pid), scratch], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });
@@ -122,18 +153,24 @@ function watch(child: ChildProcess, scratch: string): () => void {
   return () => void watchman.stdin.end('done\n');
 }
 
-function argumentsOf(options: AnvilOptions, scratch: string): string[] {
+function settingsOf(options: AnvilOptions): CreateAnvilOptions {
   const mining = options.mining ?? 'manual';
-  return [
-    ...['--host', '127.0.0.1', '--port', String(options.port ?? 0)],
-    ...['--chain-id', String(options.chainId ?? 31_337)],
-    ...['--accounts', String(options.accounts ?? 20)],
-    ...['--cache-path', scratch],
-    ...(options.timestamp === undefined ? [] : ['--timestamp', String(options.timestamp)]),
-    ...(options.slotsInAnEpoch === undefined ? [] : ['--slots-in-an-epoch', String(options.slotsInAnEpoch)]),
-    ...(mining === 'manual' ? ['--no-mining'] : mining === 'auto' ? [] : ['--block-time', String(mining)]),
-    ...(options.args ?? []),
-  ];
+  return {
+    ...{ host: '127.0.0.1', port: options.port ?? 0, chainId: options.chainId ?? 31_337 },
+    ...{ accounts: options.accounts ?? 20, timestamp: options.timestamp },
+    ...(mining === 'manual' ? { noMining: true } : mining === 'auto' ? {} : { blockTime: mining }),
+  };
+}
+
+/** The arguments that `createAnvil` does not know. */
+function extrasOf({ slotsInAnEpoch, args = [] }: AnvilOptions): string[] {
+  return [...(slotsInAnEpoch === undefined ? [] : ['--slots-in-an-epoch', String(slotsInAnEpoch)]), ...args];
+}
+
+function numberIn(text: string, pattern: RegExp): number {
+  const found = pattern.exec(text)?.[1];
+  if (found === undefined) throw new IndexerError('Anvil did not say where it runs', { context: { text } });
+  return Number(found);
 }
 
 /** The program itself: the package's `bin` is a wrapper, which would leave it behind when killed. */
@@ -149,27 +186,8 @@ function binary(): string {
   }
 }
 
-async function listening(child: ChildProcess): Promise<number> {
-  const said: string[] = [];
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const fail = (why: string): void => reject(new IndexerError(`Anvil ${why}`, { context: { said: said.slice(-20) } }));
-  const timer = setTimeout(() => fail(`did not listen within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS);
-  child.once('error', (error) => fail(`did not start: ${messageOf(error)}`));
-  child.once('close', (code) => fail(`ended with code ${code}`));
-  child.stderr?.on('data', (text: Buffer) => said.push(text.toString()));
-  if (child.stdout === null) throw new IndexerError('Anvil has no output');
-  // Read to the end, so that a full pipe never stops the node.
-  createInterface(child.stdout).on('line', (line) => {
-    const port = /^Listening on .*:(\d+)$/.exec(line)?.[1];
-    if (port !== undefined) resolve(Number(port));
-    else if (said.length < 200) said.push(line);
-  });
-  return promise.finally(() => clearTimeout(timer));
-}
-
 async function connect(
-  child: ChildProcess,
-  port: number,
+  { pid, port }: { readonly pid: number; readonly port: number },
   options: AnvilOptions,
   stop: () => Promise<void>,
 ): Promise<Anvil> {
@@ -188,7 +206,7 @@ async function connect(
     url,
     wsUrl: `ws://127.0.0.1:${port}`,
     port,
-    pid: child.pid ?? -1,
+    pid,
     chainId: options.chainId ?? 31_337,
     accounts,
     client,
@@ -209,8 +227,8 @@ async function connect(
       await request('anvil_reorg', depth, pairs);
     },
     rollback: async (depth) => void (await request('anvil_rollback', depth)),
-    freeze: () => void child.kill('SIGSTOP'),
-    resume: () => void child.kill('SIGCONT'),
+    freeze: () => void process.kill(pid, 'SIGSTOP'),
+    resume: () => void process.kill(pid, 'SIGCONT'),
   };
 }
 
