@@ -41,6 +41,10 @@ const TABLES = [
     quarantined_at_block bigint,
     -- null until name, symbol, decimals or a pool's tokens were read from the chain
     metadata_read_at timestamptz,
+    -- null until its state was set to that of no facts, which whatever stood there before gives way to
+    prepared_at timestamptz,
+    -- whether the platform's former indexer left facts of it, which give way to ours range by range
+    former_facts boolean not null default false,
     created_at timestamptz not null default now(),
     primary key (chain_id, address, kind)
   )`,
@@ -106,6 +110,7 @@ const TABLES = [
 
 const INDEXES = [
   sql`create index contracts_not_live_idx on indexer.contracts (chain_id) where status = 'active' and live_from is null`,
+  sql`create index contracts_unprepared_idx on indexer.contracts (chain_id) where prepared_at is null`,
   sql`create index contracts_platform_id_idx on indexer.contracts (platform_id)`,
   sql`create unique index contract_events_block_log_idx on indexer.contract_events (chain_id, block_number, log_index, kind)`,
   sql`create index contract_events_address_event_idx on indexer.contract_events (chain_id, address, event, position)`,

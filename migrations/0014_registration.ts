@@ -59,6 +59,7 @@ const REGISTER = sql`
   security definer set search_path = pg_catalog, pg_temp as $body$
   declare
     announced jsonb := to_jsonb(new);
+    renewed boolean;
   begin
     if new.chain_id !~ '^[1-9][0-9]{0,17}$' then
       return null;
@@ -71,8 +72,13 @@ const REGISTER = sql`
       where chain_id = new.chain_id::bigint and address = announced ->> tg_argv[1] and kind = tg_argv[0]
         and platform_id = new.id
     )
-    on conflict (chain_id, address, kind) do update set platform_id = excluded.platform_id
-    where known.platform_id <> excluded.platform_id;
+    on conflict (chain_id, address, kind) do update set
+      platform_id = excluded.platform_id, covered = '{}', live_from = null, prepared_at = null, metadata_read_at = null
+    where known.platform_id <> excluded.platform_id
+    returning xmax <> 0 into renewed; -- an update, which only an existing row has
+    if renewed then
+      update indexer.chains set live_version = live_version + 1 where chain_id = new.chain_id::bigint;
+    end if;
     perform pg_notify('indexer_contracts', new.chain_id);
     return null;
   exception when others then

@@ -12,13 +12,16 @@ import { coverageGaps } from '../progress/coverage.ts';
 import type { Source } from '../source/source.ts';
 import { type Fill, planFills } from './plan-fills.ts';
 
+/** A contract whose history can be read, and whether a former indexer left facts of it. */
+export type FillableContract = Contract & { readonly formerFacts: boolean };
+
 export type FillerDeps = {
   readonly chainId: number;
   readonly database: Database;
   readonly source: Source;
   readonly log: Logger;
   /** Contracts whose deployment is known and whose logs can be decoded. */
-  readonly loadContracts: () => Promise<readonly Contract[]>;
+  readonly loadContracts: () => Promise<readonly FillableContract[]>;
   readonly onCommit?: (commit: { readonly to: number; readonly facts: number }) => void;
 };
 
@@ -87,7 +90,12 @@ export class Filler {
   }
 
   /** Fills a stretch, or its beginning where it holds many logs; returns the last block filled. */
-  async #fill(fill: Fill, contracts: readonly Contract[], seen: ChainState, signal: AbortSignal): Promise<number> {
+  async #fill(
+    fill: Fill,
+    contracts: readonly FillableContract[],
+    seen: ChainState,
+    signal: AbortSignal,
+  ): Promise<number> {
     const { database, source, chainId, log } = this.#deps;
     const { from, to, strict } = fill;
     const tip = await blockAt(database.kysely, chainId, to);
@@ -97,7 +105,13 @@ export class Filler {
       { from, to, strict, tip, maxLogs: FINAL_SPAN_LOGS },
       signal,
     );
-    const facts = await commitFill(database, { seen, range, batch, contracts: fill.contracts });
+    const facts = await commitFill(database, {
+      seen,
+      range,
+      batch,
+      contracts: fill.contracts,
+      former: contracts.filter(({ formerFacts }) => formerFacts),
+    });
     this.#deps.onCommit?.({ to: range.to, facts });
     log.debug({ chain: chainId, from, to: range.to, facts, contracts: fill.contracts.length }, 'filled');
     return range.to;

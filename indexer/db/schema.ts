@@ -471,10 +471,12 @@ export interface IndexerContracts {
   covered: Generated<string>;
   created_at: Generated<Timestamp>;
   deployed_at_block: Int8 | null;
+  former_facts: Generated<boolean>;
   kind: string;
   live_from: Int8 | null;
   metadata_read_at: Timestamp | null;
   platform_id: string;
+  prepared_at: Timestamp | null;
   quarantined_at_block: Int8 | null;
   status: Generated<string>;
   status_reason: string | null;

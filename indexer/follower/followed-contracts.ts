@@ -7,6 +7,7 @@ import { readChain } from '../progress/chains.ts';
 import { quarantine } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
 import { loadContracts, type RegisteredContract } from '../registry/contracts.ts';
+import { prepareContracts } from '../registry/prepare.ts';
 import type { FollowedContracts } from './follower.ts';
 
 /** Pools whose events this version knows (Uniswap V2 and its forks). */
@@ -19,9 +20,10 @@ const POOL_TYPES = ['uniswap_v2', 'sushiswap'];
 export async function followedContracts(
   database: Database,
   chainId: number,
-): Promise<FollowedContracts & { readonly backfillable: readonly Contract[] }> {
+): Promise<FollowedContracts & { readonly backfillable: readonly RegisteredContract[] }> {
+  await prepareContracts(database, chainId);
   const registry = await loadContracts(database.kysely, chainId);
-  const active = registry.contracts.filter(({ status }) => status === 'active');
+  const active = registry.contracts.filter(({ status, prepared }) => status === 'active' && prepared);
   const faulty = active.flatMap((contract) => {
     const reason = faultOf(contract);
     return reason === null ? [] : [{ contract, reason }];
@@ -34,6 +36,7 @@ export async function followedContracts(
     contracts: active,
     joining: active.filter(({ liveFrom }) => liveFrom === null),
     liveVersion: registry.liveVersion,
+    former: active.filter(({ formerFacts }) => formerFacts),
     backfillable: active.filter(({ deployedAtBlock }) => deployedAtBlock !== null),
   };
 }

@@ -26,6 +26,8 @@ export type FollowedContracts = {
   readonly contracts: readonly Contract[];
   /** Those that the follower does not cover yet. */
   readonly joining: readonly ContractKey[];
+  /** Those of which a former indexer left facts. */
+  readonly former: readonly Contract[];
   readonly liveVersion: number;
 };
 
@@ -163,6 +165,7 @@ export class Follower {
         batch,
         finalized: Math.min(finalized, tip.number),
         joining: followed.joining,
+        former: followed.former,
       });
       this.#deps.onCommit?.({ head: next, facts });
       this.#deps.log.debug({ chain: state.chainId, from: range.from, to: range.to, facts }, 'committed');

@@ -12,7 +12,7 @@ import { type ChainState, readChain } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
 import { type ContractKey, claimCoverage, missingSlices, quarantine, type Slice } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
-import { applyFacts, checkpointsOf, factCount } from './apply.ts';
+import { applyFacts, checkpointsOf, type FormerContract, factCount } from './apply.ts';
 
 export type FillCommit = {
   /** The chain as it was when the range was fetched; an unwind since then that went below the range's end refuses it. */
@@ -21,6 +21,8 @@ export type FillCommit = {
   readonly batch: DecodedBatch;
   /** The contracts that the range was asked for; others' facts must not be in the batch. */
   readonly contracts: readonly ContractKey[];
+  /** Of these, the ones of which a former indexer left facts. */
+  readonly former?: readonly (ContractKey & FormerContract)[];
 };
 
 /** How often a range is trimmed anew because another commit covered part of it meanwhile. */
@@ -56,7 +58,8 @@ export async function commitFill(database: Database, commit: FillCommit): Promis
   }
 }
 
-async function fill(tx: Transaction, copy: Copy, { seen, range, batch, contracts }: FillCommit): Promise<number> {
+async function fill(tx: Transaction, copy: Copy, commit: FillCommit): Promise<number> {
+  const { seen, range, batch, contracts } = commit;
   const { chainId } = range;
   await lockChain(tx, chainId, 'shared');
   const now = await readChain(tx, chainId);
@@ -66,7 +69,7 @@ async function fill(tx: Transaction, copy: Copy, { seen, range, batch, contracts
   }
   let written = 0;
   const slices = await missingSlices(tx, chainId, contracts, range);
-  for (const slice of slices) written += await applySlice(tx, copy, range, batch, slice);
+  for (const slice of slices) written += await applySlice(tx, copy, commit, slice);
   await remember(tx, range, now.finalized);
   for (const slice of slices) {
     if (!(await claimCoverage(tx, chainId, slice)))
@@ -91,20 +94,21 @@ async function refuseStale(tx: Transaction, seen: ChainState, now: ChainState, r
 async function applySlice(
   tx: Transaction,
   copy: Copy,
-  { chainId }: VerifiedRange,
-  batch: DecodedBatch,
+  { range: { chainId }, batch, former = [] }: FillCommit,
   { contracts, missing }: Slice,
 ): Promise<number> {
-  const keys = new Set(contracts.map(({ kind, address }) => `${kind} ${address}`));
+  const keyOf = ({ kind, address }: ContractKey) => `${kind} ${address}`;
+  const keys = new Set(contracts.map(keyOf));
+  const giveWay = former.filter((contract) => keys.has(keyOf(contract)));
   let written = 0;
   for (const { from, to } of missing) {
     const facts = filterBatch(
       batch,
-      (kind, address, block) => contains([{ from, to }], block) && keys.has(`${kind} ${address}`),
+      (kind, address, block) => contains([{ from, to }], block) && keys.has(keyOf({ kind, address })),
     );
     const count = factCount(facts);
-    if (count === 0) continue;
-    await applyFacts(tx, copy, { chainId, from, to, contracts }, facts);
+    if (count === 0 && giveWay.length === 0) continue;
+    await applyFacts(tx, copy, { chainId, from, to, contracts }, facts, giveWay);
     written += count;
   }
   return written;

@@ -9,7 +9,7 @@ import { type ChainState, moveHead, readChain } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
 import { type ContractKey, goLive, quarantine } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
-import { applyFacts, checkpointsOf, factCount } from './apply.ts';
+import { applyFacts, checkpointsOf, type FormerContract, factCount } from './apply.ts';
 
 export type HeadCommit = {
   /** The chain as it was when the range was fetched: the commit stands on it or fails. */
@@ -20,6 +20,8 @@ export type HeadCommit = {
   readonly finalized: number | undefined;
   /** Contracts that the range was asked for and that the follower did not cover before. */
   readonly joining: readonly ContractKey[];
+  /** Of the followed contracts, those of which a former indexer left facts. */
+  readonly former?: readonly FormerContract[];
 };
 
 /**
@@ -40,7 +42,7 @@ export async function commitHead(database: Database, commit: HeadCommit): Promis
       if (joining.length > 0) await goLive(tx, range.chainId, joining, range.from);
       await setAside(tx, seen, batch.quarantined);
       const facts = withoutQuarantined(batch);
-      await applyFacts(tx, copy, range, facts);
+      await applyFacts(tx, copy, range, facts, commit.former ?? []);
       await saveCheckpoints(tx, range.chainId, checkpointsOf(range, finalized));
       await moveHead(tx, {
         chainId: range.chainId,

@@ -19,6 +19,10 @@ export type RegisteredContract = Contract & {
   readonly metadataRead: boolean;
   /** The catalogue's `pool_type` of a pool. */
   readonly poolType: string | null;
+  /** Whether its state was made that of no facts, so that it can be followed. */
+  readonly prepared: boolean;
+  /** Whether the platform's former indexer left facts of it. */
+  readonly formerFacts: boolean;
 };
 
 /** The registry of one chain as of one moment. */
@@ -44,6 +48,8 @@ type Row = {
   status_reason: string | null;
   metadata_read: boolean;
   pool_type: string | null;
+  prepared: boolean;
+  former_facts: boolean;
 };
 
 /** Reads a chain's whole registry in one statement, so that contracts and version belong together; 10,000 contracts take a moment. */
@@ -55,7 +61,8 @@ export async function loadContracts(db: Kysely<DB>, chainId: number): Promise<Re
       coalesce(master.master_id, dividend.master_id) as master_id,
       coalesce(token.id, pool.artist_token_id) as artist_token_id,
       contract.deployed_at_block, contract.covered::text, contract.live_from,
-      contract.status, contract.status_reason, contract.metadata_read_at is not null as metadata_read, pool.pool_type
+      contract.status, contract.status_reason, contract.metadata_read_at is not null as metadata_read, pool.pool_type,
+      contract.prepared_at is not null as prepared, contract.former_facts
     from (values (${chainId}::bigint)) as asked (chain_id)
     left join indexer.chains chain using (chain_id)
     left join indexer.contracts contract using (chain_id)
@@ -87,6 +94,8 @@ function contractOf(chainId: number, address: Hex, row: Row): RegisteredContract
     statusReason: row.status_reason,
     metadataRead: row.metadata_read,
     poolType: row.pool_type,
+    prepared: row.prepared,
+    formerFacts: row.former_facts,
   };
 }
 

@@ -39,8 +39,12 @@ export async function registerPlatformRows(db: Kysely<DB>): Promise<readonly num
         where same.chain_id::text = announced.chain_id and same.address = announced.address and same.kind = announced.kind
           and same.platform_id = announced.id)
       order by 1, 2, 3
-      on conflict (chain_id, address, kind) do update set platform_id = excluded.platform_id
+      on conflict (chain_id, address, kind) do update set
+        platform_id = excluded.platform_id, covered = '{}', live_from = null, prepared_at = null, metadata_read_at = null
       returning chain_id
+    ),
+    changed as (
+      update indexer.chains set live_version = live_version + 1 where chain_id in (select chain_id from registered)
     )
     select distinct chain_id from registered order by chain_id
   `.execute(db);
