@@ -71,7 +71,7 @@ Examples:
 }
 
 /** What was done, for people. */
-export function lineOf({ kind, address: contract, outcome }: Added, chainId: number): string {
+function lineOf({ kind, address: contract, outcome }: Added, chainId: number): string {
   const what = { added: 'added', restored: 'follows again', unchanged: 'was there already:' }[outcome];
   return `${what} ${kind.replace('_', '-')} ${contract} on chain ${chainId}`;
 }

@@ -5,7 +5,7 @@ import { ConfigError, messageOf } from '../kernel/errors.ts';
 import { type Config, type Environment, type Need, resolveConfig } from './resolve.ts';
 
 /** Where the configuration is looked for when the command line names none. */
-export const DEFAULT_CONFIG_FILE = 'config/local.ts';
+const DEFAULT_CONFIG_FILE = 'config/local.ts';
 
 /**
  * Reads the configuration: a TypeScript or JavaScript module whose default export is `defineConfig({ … })`, the environment,

@@ -6,7 +6,7 @@ import { createRedact } from '../../indexer/observability/redact.ts';
 export type Ran = { readonly code: ExitCode; readonly out: string; readonly err: string };
 
 /** Services of which only the database is real; the others fail unless the test gives them. */
-export function testServices(given: Partial<Services> = {}): Services {
+function testServices(given: Partial<Services> = {}): Services {
   const missing = (name: string) => () => {
     throw new Error(`the test gives no ${name}`);
   };
