@@ -67,6 +67,8 @@ function followedChain(database: Database, chain: ChainConfig, log: Logger): Fol
       log,
       loadContracts: () => followedContracts(database, chainId),
       onStep: (failure) => {
+        // From the first head on there is history to fill, and what failed along with the head can be tried again.
+        if (failure === undefined && followed.state !== 'following') filler.wake();
         followed.state = failure === undefined ? 'following' : `failing: ${messageOf(failure)}`;
       },
     },
