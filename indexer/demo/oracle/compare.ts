@@ -25,30 +25,63 @@ export async function headOf(db: Queryable, chainId: number): Promise<{ number: 
   return { number: Number(row.head_number), hash: row.head_hash as Hex };
 }
 
+/** How one table compares: rows that it has, rows that it should have, and how often they differ. */
+export type TableComparison = {
+  readonly table: string;
+  readonly stored: number;
+  readonly expected: number;
+  readonly differences: number;
+};
+
+/** What was compared and what was found; equal when no difference is told. */
+export type Comparison = { readonly tables: readonly TableComparison[]; readonly differences: readonly string[] };
+
 /**
  * Compares the database with an independent computation from the chain, row for row, at the block that the database's head
  * names. The caller sees to it that neither moves meanwhile.
- *
- * @returns a sentence for every difference; none when all is equal
  */
-export async function compareWithChain(db: Queryable, anvil: Anvil, subjects: Subjects): Promise<string[]> {
+export async function compareTables(db: Queryable, anvil: Anvil, subjects: Subjects): Promise<Comparison> {
   const head = await headOf(db, anvil.chainId);
-  if (head === undefined) return [`the database follows no block of chain ${anvil.chainId}`];
+  if (head === undefined) return nothing(`the database follows no block of chain ${anvil.chainId}`);
   const block = await anvil.client.getBlock({ blockNumber: BigInt(head.number) }).catch(() => undefined);
   if (block?.hash !== head.hash)
-    return [`the head is block ${head.number} ${head.hash}, the chain has ${block?.hash} there`];
+    return nothing(`the head is block ${head.number} ${head.hash}, the chain has ${block?.hash} there`);
   const expected = await expectedOf(viewOf(anvil.client, anvil.chainId, head.number, subjects.unreadable), subjects);
-  const differences = [...expected.contradictions, ...(await incomplete(db, anvil.chainId, head.number, subjects))];
+  const incomplete = await incompleteContracts(db, anvil.chainId, head.number, subjects);
+  const differences = [
+    ...expected.contradictions,
+    ...incomplete.map((address) => `contracts: ${address} is not complete`),
+  ];
+  const tables: TableComparison[] = [];
   for (const table of STORED_TABLES) {
-    const stored = await storedRows(db, anvil.chainId, table, subjects);
-    differences.push(...differencesOf(table, expected.tables.get(table) ?? new Map(), stored));
+    const [due, stored] = [
+      expected.tables.get(table) ?? new Map(),
+      await storedRows(db, anvil.chainId, table, subjects),
+    ];
+    const found = everyDifferenceOf(table, due, stored);
+    tables.push({ table, stored: stored.size, expected: due.size, differences: found.length });
+    differences.push(...shortened(table, found));
   }
-  return [...differences, ...(await soldOut(db, anvil.chainId, subjects, expected.tables.get('master_contracts')))];
+  differences.push(...(await soldOut(db, anvil.chainId, subjects, expected.tables.get('master_contracts'))));
+  return { tables, differences };
 }
 
-/** Contracts that are not followed, or whose history still has gaps. */
-async function incomplete(db: Queryable, chainId: number, head: number, subjects: Subjects): Promise<string[]> {
-  const addresses = addressesOf(subjects);
+/** As `compareTables`, for who wants the differences alone: a sentence for every one; none when all is equal. */
+export async function compareWithChain(db: Queryable, anvil: Anvil, subjects: Subjects): Promise<readonly string[]> {
+  return (await compareTables(db, anvil, subjects)).differences;
+}
+
+function nothing(why: string): Comparison {
+  return { tables: [], differences: [why] };
+}
+
+/** Contracts that are not followed, or whose history still has gaps up to and including the block `head`. */
+export async function incompleteContracts(
+  db: Queryable,
+  chainId: number,
+  head: number,
+  subjects: Subjects,
+): Promise<Hex[]> {
   const { rows } = await db.query(
     `select address from indexer.contracts
      where chain_id = $1 and status = 'active' and int8multirange(int8range(coalesce(deployed_at_block, 0), $2::bigint + 1))
@@ -56,9 +89,7 @@ async function incomplete(db: Queryable, chainId: number, head: number, subjects
     [chainId, head],
   );
   const complete = new Set(rows.map(({ address }) => address));
-  return addresses
-    .filter((address) => !complete.has(address))
-    .map((address) => `contracts: ${address} is not complete`);
+  return addressesOf(subjects).filter((address) => !complete.has(address));
 }
 
 /** `master_ipos.minted_supply` against the tokens minted by all contracts of its master. */
@@ -85,6 +116,10 @@ async function soldOut(
 
 /** Missing, extra and unequal rows of a table, told in sentences; no more than some per table. */
 export function differencesOf(table: string, expected: Rows, stored: Rows): string[] {
+  return shortened(table, everyDifferenceOf(table, expected, stored));
+}
+
+function everyDifferenceOf(table: string, expected: Rows, stored: Rows): string[] {
   const differences: string[] = [];
   for (const [key, row] of expected) {
     const found = stored.get(key);
@@ -92,6 +127,10 @@ export function differencesOf(table: string, expected: Rows, stored: Rows): stri
     else differences.push(...unequal(row, found).map((what) => `${table}: ${key}: ${what}`));
   }
   for (const key of stored.keys()) if (!expected.has(key)) differences.push(`${table}: ${key} should not be there`);
+  return differences;
+}
+
+function shortened(table: string, differences: string[]): string[] {
   if (differences.length <= MAX_PER_TABLE) return differences;
   return [...differences.slice(0, MAX_PER_TABLE), `${table}: ${differences.length - MAX_PER_TABLE} more`];
 }
