@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { ZERO_ADDRESS } from '../../../indexer/kernel/chain.ts';
+import { reorgsOf } from '../../support/expected.ts';
+import { follow } from '../../support/follow.ts';
+import { issued, moved, paid, WALLETS } from '../../support/music.ts';
+
+const [alice, bob] = WALLETS as unknown as [`0x${string}`, `0x${string}`];
+
+test('a reorg of one block that changes an event', async () => {
+  const { chain, db, settled } = await follow();
+  const { number } = chain.append({ logs: [issued(alice, 100n), moved(ZERO_ADDRESS, alice, 1_000n)] });
+  await settled();
+  chain.reorg(1, [{ logs: [issued(bob, 70n), moved(ZERO_ADDRESS, bob, 1_000n)] }]);
+  await settled();
+  expect(await reorgsOf(db, chain.chainId)).toEqual([{ from: number, to: number - 1, depth: 1 }]);
+});
+
+test('a reorg of one block that removes an event', async () => {
+  const { chain, db, settled } = await follow();
+  chain.append({ logs: [issued(alice, 100n)] });
+  const { number } = chain.append({ logs: [paid(alice, bob, 40n), moved(ZERO_ADDRESS, alice, 1_000n)] });
+  await settled();
+  chain.reorg(1);
+  await settled();
+  expect(await reorgsOf(db, chain.chainId)).toEqual([{ from: number, to: number - 1, depth: 1 }]);
+});

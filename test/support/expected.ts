@@ -1,0 +1,72 @@
+import { createPublicClient, custom, type PublicClient } from 'viem';
+import { expect } from 'vitest';
+import { compareWithChain, headOf } from '../../indexer/demo/oracle/compare.ts';
+import type { Queryable } from '../../indexer/demo/oracle/stored.ts';
+import type { Subjects } from '../../indexer/demo/oracle/view.ts';
+import type { Hex } from '../../indexer/kernel/chain.ts';
+import type { Chain } from './chain.ts';
+import { answer } from './chain-rpc.ts';
+import { SUBJECTS } from './music.ts';
+import { until } from './until.ts';
+
+/** A chain as an honest reader sees it. */
+export type Truth = { readonly client: PublicClient; readonly chainId: number };
+
+const SETTLE_TIMEOUT_MS = 30_000;
+const STAGES_TIMEOUT_MS = 10_000;
+
+/** Reads a chain in memory directly, past every server that misbehaves. */
+export function truthOf(chain: Chain): Truth {
+  const request = async ({ method, params }: { method: string; params?: unknown }) =>
+    answer({ chain, lag: 0 }, method, (params ?? []) as unknown[]);
+  return { chainId: chain.chainId, client: createPublicClient({ transport: custom({ request }), cacheTime: 0 }) };
+}
+
+/**
+ * Waits until the database is at the chain's head with no gap behind it, and has every table equal the computation from the
+ * chain, row for row. The chain must stand still.
+ */
+export async function expectSettled(
+  db: Queryable,
+  truth: Truth,
+  subjects: Subjects = SUBJECTS,
+  timeoutMs: number = SETTLE_TIMEOUT_MS,
+): Promise<void> {
+  const { hash } = await truth.client.getBlock();
+  await until('the head of the chain', () => atHead(db, truth.chainId, hash), timeoutMs);
+  await until('history without gaps', () => isComplete(db, truth.chainId), timeoutMs);
+  const differences = await compareWithChain(db, truth, subjects);
+  // Stages run behind the folds.
+  const stages = differences.filter((difference) => difference.startsWith('master_ipos'));
+  expect(differences.filter((difference) => !stages.includes(difference))).toEqual([]);
+  if (stages.length === 0) return;
+  await until(
+    `stages: ${stages}`,
+    async () => (await compareWithChain(db, truth, subjects)).length === 0,
+    STAGES_TIMEOUT_MS,
+  );
+}
+
+/** Whether the database's head is this block. */
+export async function atHead(db: Queryable, chainId: number, hash: Hex): Promise<boolean> {
+  return (await headOf(db, chainId))?.hash === hash;
+}
+
+async function isComplete(db: Queryable, chainId: number): Promise<boolean> {
+  const { rows } = await db.query(
+    `select from indexer.contracts join indexer.chains using (chain_id)
+     where chain_id = $1 and contracts.status = 'active' and not int8multirange(int8range(deployed_at_block, head_number + 1))
+       <@ (covered + case when live_from is null then '{}' else int8multirange(int8range(live_from, null)) end)`,
+    [chainId],
+  );
+  return rows.length === 0;
+}
+
+/** What `indexer.reorgs` tells of a chain, oldest first. */
+export async function reorgsOf(db: Queryable, chainId: number): Promise<{ from: number; to: number; depth: number }[]> {
+  const { rows } = await db.query(
+    'select from_number, to_number, depth from indexer.reorgs where chain_id = $1 order by id',
+    [chainId],
+  );
+  return rows.map((row) => ({ from: Number(row.from_number), to: Number(row.to_number), depth: Number(row.depth) }));
+}

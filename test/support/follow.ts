@@ -1,0 +1,100 @@
+import pg from 'pg';
+import { onTestFinished } from 'vitest';
+import type { ChainSettings } from '../../indexer/config/define.ts';
+import { type Anvil, type AnvilOptions, startAnvil } from '../../indexer/demo/anvil.ts';
+import { deployPlatform, type Platform } from '../../indexer/demo/deploy.ts';
+import { subjectsOf } from '../../indexer/demo/oracle/compare.ts';
+import { registerPlatform } from '../../indexer/demo/register.ts';
+import { createTraffic, type Traffic } from '../../indexer/demo/traffic.ts';
+import { Chain } from './chain.ts';
+import { ChainServer } from './chain-server.ts';
+import { Daemon, type Following } from './daemon.ts';
+import { expectSettled, truthOf } from './expected.ts';
+import { announceAll, busyBlocks, registerArtist } from './music.ts';
+import { createDatabase } from './postgres.ts';
+
+const SEED = 20_260_102;
+const HISTORY_BLOCKS = 24;
+const FINALIZED = 8;
+
+/** A migrated database of the test's own, with connections to it; both go when the test is finished. */
+export async function database(): Promise<{ readonly url: string; readonly db: pg.Pool }> {
+  const { url, drop } = await createDatabase();
+  const db = new pg.Pool({ connectionString: url, max: 4 });
+  // Its server may be stopped under it.
+  db.on('error', () => undefined);
+  onTestFinished(async () => {
+    await db.end();
+    await drop();
+  });
+  return { url, db };
+}
+
+/** A server for a chain in memory, closed when the test is finished. */
+export async function serve(chain: Chain): Promise<ChainServer> {
+  const server = await ChainServer.start(chain);
+  onTestFinished(() => server.close());
+  return server;
+}
+
+/** A chain in memory with some busy blocks, of which the first few are final. */
+export function busyChain(blocks: number = HISTORY_BLOCKS, finalized: number = FINALIZED, chainId = 31_337): Chain {
+  const chain = new Chain({ chainId });
+  chain.append(...busyBlocks(SEED + chainId)(blocks));
+  chain.finalized = finalized;
+  return chain;
+}
+
+export type Scene = {
+  readonly chain: Chain;
+  readonly server: ChainServer;
+  readonly db: pg.Pool;
+  readonly daemon: Daemon;
+  readonly following: Following;
+  /** Waits for the chain's head and has every table equal the chain. */
+  settled(timeoutMs?: number): Promise<void>;
+};
+
+export type SceneOptions = {
+  readonly chain?: Chain;
+  readonly settings?: Omit<ChainSettings, 'rpcUrls'>;
+  /** More endpoints, after the scene's own server. */
+  readonly others?: readonly ChainServer[];
+  /** By which URL the daemon comes to the database. */
+  readonly by?: (databaseUrl: string) => string;
+};
+
+/** A chain in memory, the made-up platform announced in a database, and the real daemon following, not yet waited for. */
+export async function follow({ chain = busyChain(), settings, others = [], by }: SceneOptions = {}): Promise<Scene> {
+  const server = await serve(chain);
+  const { url, db } = await database();
+  await announceAll(db, await registerArtist(db), chain);
+  const rpcUrls = { [chain.chainId]: [server.url, ...others.map((other) => other.url)] };
+  const following = { databaseUrl: by?.(url) ?? url, rpcUrls, ...(settings && { settings }) };
+  const daemon = await Daemon.start(following);
+  const settled = (timeoutMs?: number) => expectSettled(db, truthOf(chain), undefined, timeoutMs);
+  return { chain, server, db, daemon, following, settled };
+}
+
+export type AnvilScene = {
+  readonly anvil: Anvil;
+  readonly platform: Platform;
+  readonly traffic: Traffic;
+  settled(db: pg.Pool): Promise<void>;
+};
+
+/** Anvil with the real contracts of a platform and traffic on them; nothing follows it yet. */
+export async function stage(options: AnvilOptions = {}, seed: number = SEED): Promise<AnvilScene> {
+  const anvil = await startAnvil({ timestamp: 1_700_000_000, timestampInterval: 2, ...options });
+  onTestFinished(() => anvil.stop());
+  const platform = await deployPlatform(anvil);
+  const traffic = await createTraffic(anvil, platform, seed);
+  return { anvil, platform, traffic, settled: (db) => expectSettled(db, anvil, subjectsOf(platform)) };
+}
+
+/** A database in which a platform on Anvil is announced. */
+export async function announced(platform: Platform): Promise<{ readonly url: string; readonly db: pg.Pool }> {
+  const made = await database();
+  await registerPlatform(made.db, platform);
+  return made;
+}
