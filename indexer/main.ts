@@ -1,26 +1,33 @@
 import { readFileSync } from 'node:fs';
 import { buildProgram, runProgram } from './cli/program.ts';
 import type { Services } from './cli/services.ts';
-import { runDaemon } from './daemon.ts';
 import { openDatabase } from './db/database.ts';
-import { knownHash, unwindTo } from './ingest/unwind-to.ts';
 import { IndexerError } from './kernel/errors.ts';
 import { createRedact } from './observability/redact.ts';
-import { createSource } from './source/source.ts';
-import { digest } from './verify/digest.ts';
 
 /** How long after the first signal the process ends by force (SIGTERM means stopped within 15 s). */
 const STOP_DEADLINE_MS = 12_000;
 
+/** Loaded when a command asks for them, so that `--help` waits for no library and only the demo needs what the demo needs. */
 const services: Services = {
   openDatabase,
-  createSource: ({ chainId, rpcUrls, pollIntervalMs }) => createSource({ chainId, urls: rpcUrls, pollIntervalMs }),
-  runDaemon,
-  unwind: async (database, chainId, toBlock) => {
+  async createSource({ chainId, rpcUrls, pollIntervalMs }) {
+    const { createSource } = await import('./source/source.ts');
+    return createSource({ chainId, urls: rpcUrls, pollIntervalMs });
+  },
+  async runDaemon(input, signal) {
+    const { runDaemon } = await import('./daemon.ts');
+    await runDaemon(input, signal);
+  },
+  async unwind(database, chainId, toBlock) {
+    const { knownHash, unwindTo } = await import('./ingest/unwind-to.ts');
     const to = { number: toBlock, hash: await knownHash(database, chainId, toBlock) };
     return { chainId, toBlock, factsRemoved: await unwindTo(database, { chainId, to, reason: 'command' }) };
   },
-  digest,
+  async digest(database, tables) {
+    const { digest } = await import('./verify/digest.ts');
+    return digest(database, tables);
+  },
   demo: unwired,
 };
 

@@ -97,7 +97,7 @@ async function poolOf(cli: Cli, config: Config, { chainId, address: pool, type, 
   if (chain === undefined) {
     throw new IndexerError(`the tokens of pool ${pool} are read from the chain: set RPC_URL_${chainId}`);
   }
-  const source = cli.services.createSource(chain);
+  const source = await cli.services.createSource(chain);
   try {
     const read = await readPool(chainReaderOver(source), pool, cli.io.signal);
     if (read === undefined)

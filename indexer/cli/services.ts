@@ -30,7 +30,7 @@ export type DemoInput = {
 /** What `main` constructs for the commands. */
 export type Services = {
   openDatabase(options: DatabaseOptions): Database;
-  createSource(chain: ChainConfig): CommandSource;
+  createSource(chain: ChainConfig): Promise<CommandSource>;
   /** Follows every configured chain until the signal aborts. */
   runDaemon(input: DaemonInput, signal: AbortSignal): Promise<void>;
   /** Takes a chain back to a block and clears a halt. */

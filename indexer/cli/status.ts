@@ -62,7 +62,7 @@ async function withRemote(cli: Cli, config: Config, chain: ChainStatus): Promise
 }
 
 async function askHead({ io, services }: Cli, settings: ChainConfig, chain: ChainStatus): Promise<Remote> {
-  const source = services.createSource(settings);
+  const source = await services.createSource(settings);
   try {
     const { number } = await source.head(AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]));
     const lagBlocks = chain.head === null ? null : Math.max(0, number - chain.head.number);

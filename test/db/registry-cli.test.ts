@@ -33,7 +33,7 @@ const source: CommandSource = {
   codeAt: async () => true,
   close: () => undefined,
 };
-const services: Partial<Services> = { createSource: () => source };
+const services: Partial<Services> = { createSource: async () => source };
 
 function run(...args: string[]): Promise<Ran> {
   return runCommand(args, { DATABASE_URL: test.url, RPC_URL_1: 'http://rpc.example' }, services);
@@ -161,7 +161,7 @@ describe('indexer status', () => {
     const ran = await runCommand(
       ['status'],
       { ...env, RPC_URL_1: 'https://rpc.example/key' },
-      { createSource: () => away },
+      { createSource: async () => away },
     );
     expect(ran.code).toBe(0);
     expect(ran.out).toContain('lag          unknown: GET https://rpc.example/[redacted] failed');
