@@ -204,16 +204,15 @@ test('a contract whose address changes is registered at the new one', async () =
   });
 });
 
-test('a row that is deleted and inserted again keeps its coverage under its new id', async () => {
+test('a row that is deleted and inserted again begins anew under its new id', async () => {
   await withDatabase(createDatabase(), async (client) => {
     const { masterId } = await insertMaster(client, 'one');
     const contract = { master_id: masterId, chain_id: '1', contract_address: OTHER };
     await insertRow(client, 'master_contracts', contract);
-    await client.query(`update indexer.contracts set covered = '{[1,5)}'`);
+    await client.query(`update indexer.contracts set covered = '{[1,5)}', prepared_at = now()`);
     await client.query('delete from master_contracts');
     const id = await insertRow(client, 'master_contracts', contract);
-    expect((await client.query('select platform_id, covered from indexer.contracts')).rows).toEqual([
-      { platform_id: id, covered: '{[1,5)}' },
-    ]);
+    const { rows } = await client.query('select platform_id, covered, prepared_at from indexer.contracts');
+    expect(rows).toEqual([{ platform_id: id, covered: '{}', prepared_at: null }]);
   });
 });
