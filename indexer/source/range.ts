@@ -126,18 +126,17 @@ async function logsOfBlock(
   watched: Watched,
   signal: AbortSignal | undefined,
 ): Promise<RawLog[]> {
-  const { number } = header;
+  const { number, hash } = header;
+  const byHash = !peer.lacks.blockHashFilter;
   try {
-    const where = peer.lacks.blockHashFilter
-      ? { fromBlock: hexOf(number), toBlock: hexOf(number) }
-      : { blockHash: header.hash };
+    const where = byHash ? { blockHash: hash } : { fromBlock: hexOf(number), toBlock: hexOf(number) };
     const logs = verifyLogs(await getLogs(peer, where, watched, signal), number, number, watched);
     verifyHashes(logs, new Map([[number, header]]));
     return logs;
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
     if (error.kind === 'range-refused') return wantedOf(await readBlockLogs(peer, header, signal), watched);
-    if (error.kind !== 'rejected' || peer.lacks.blockHashFilter) throw error;
+    if (error.kind !== 'rejected' || !byHash) throw error;
     peer.lacks.blockHashFilter = true;
     return logsOfBlock(peer, header, watched, signal);
   }

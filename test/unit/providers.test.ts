@@ -18,9 +18,9 @@ let source: Source;
 let laterMs = 0;
 
 beforeAll(async () => {
-  // 5,000 blocks, so that even a cap of 3,000 bites; logs in every tenth.
+  // 5,000 blocks, so that even a cap of 3,000 bites; logs in every fiftieth.
   for (let number = 1; number <= 5_000; number++) {
-    chain.append(number % 10 === 0 ? { logs: [{ address: ADDRESS, topics: [TOPIC] }] } : {});
+    chain.append(number % 50 === 0 ? { logs: [{ address: ADDRESS, topics: [TOPIC] }] } : {});
   }
   server = await ChainServer.start(chain);
 });
@@ -50,7 +50,7 @@ describe.each(PROVIDER_CAPS)('$who refuses a range of too many $over', ({ over, 
   });
 
   test('the range narrows, finishes and widens again', async () => {
-    const limit = over === 'blocks' ? 3_000 : 60;
+    const limit = over === 'blocks' ? 3_000 : 30;
     server.view.cap = (asked) => {
       if ((over === 'blocks' ? asked.blocks : asked.results) > limit) throw new RpcFault(code, words(asked, limit));
     };

@@ -1,0 +1,223 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { Aborted, ConfigError, type IndexerError, RpcError } from '../../indexer/kernel/errors.ts';
+import { createEndpoint } from '../../indexer/source/endpoint.ts';
+import { Chain } from '../support/chain.ts';
+import type { ChainServer, Fault } from '../support/chain-server.ts';
+import { ADDRESS, busyChain, log, OTHER_ADDRESS, sourceFixture, WATCH } from '../support/source-fixture.ts';
+
+const fixture = sourceFixture();
+
+const outages: [string, Fault['do']][] = [
+  ['JSON-RPC errors', { kind: 'error', code: -32603, message: 'Internal error' }],
+  ['429', { kind: 'http', status: 429 }],
+  ['502', { kind: 'http', status: 502 }],
+  ['an error page with status 200', { kind: 'http', status: 200, body: '<html>sorry</html>' }],
+  ['a JSON object without a result', { kind: 'http', status: 200, body: '{"message":"no"}' }],
+  ['truncated JSON', { kind: 'truncate' }],
+  ['no answer', { kind: 'hang' }],
+];
+
+async function caught(promise: Promise<unknown>): Promise<IndexerError> {
+  return promise.then(
+    () => {
+      throw new Error('it did not fail');
+    },
+    (error: IndexerError) => error,
+  );
+}
+
+const urlOf = (server: ChainServer, transport: string) => (transport === 'ws' ? server.wsUrl : server.url);
+
+describe.each(['http', 'ws'])('over %s', (transport) => {
+  test.each(outages)('%s: an error after a few attempts, and an answer once it is over', async (_, fault) => {
+    const server = await fixture.serve(busyChain(3));
+    const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: 200 });
+    await source.head();
+    const heal = server.misbehave({ do: fault });
+    const before = server.arrivals.length;
+    const error = await caught(source.head());
+    expect(error).toBeInstanceOf(RpcError);
+    expect(error.retryable).toBe(true);
+    expect(server.arrivals.length - before).toBeLessThanOrEqual(3);
+    heal();
+    await expect(source.head()).resolves.toMatchObject({ number: 3 });
+  });
+
+  test.each(outages)('%s: one failure goes unnoticed', async (_, fault) => {
+    const server = await fixture.serve(busyChain(3));
+    const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: 200 });
+    server.misbehave({ do: fault, times: 1 });
+    await expect(source.fetchRange({ from: 1, to: 3, strict: false, watch: WATCH })).resolves.toMatchObject({ to: 3 });
+  });
+
+  test('many callers of an endpoint in trouble ask less than one healthy caller, and all go on afterwards', async () => {
+    const server = await fixture.serve(busyChain(3));
+    const source = fixture.open([urlOf(server, transport)], { attempts: 100 });
+    await source.head();
+    const heal = server.misbehave({ do: { kind: 'error', code: -32603, message: 'Internal error' } });
+    const before = server.arrivals.length;
+    const callers = Array.from({ length: 20 }, () => source.head());
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    // Twenty go out before the first fails; then single attempts after about 250, 500, 1,000 and 2,000 ms.
+    expect(server.arrivals.length - before).toBeLessThanOrEqual(20 + 6);
+    heal();
+    const heads = await Promise.all(callers);
+    expect(heads.every((head) => head.number === 3)).toBe(true);
+  });
+
+  test('an abort is answered at once, also while the node is silent', async () => {
+    const server = await fixture.serve(busyChain(3));
+    const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: 30_000 });
+    await source.head();
+    server.misbehave({ do: { kind: 'hang' } });
+    const stop = new AbortController();
+    const startedAt = performance.now();
+    setTimeout(() => stop.abort(), 50);
+    const error = await caught(source.fetchRange({ from: 1, to: 3, strict: true, watch: WATCH }, stop.signal));
+    expect(error).toBeInstanceOf(Aborted);
+    expect(performance.now() - startedAt).toBeLessThan(500);
+  });
+
+  test('an abort is answered at once, also while an endpoint in trouble is left alone', async () => {
+    const server = await fixture.serve(busyChain(3));
+    const source = fixture.open([urlOf(server, transport)], { attempts: 100 });
+    server.misbehave({ do: { kind: 'error', code: -32603, message: 'Internal error' } });
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 1_200);
+    const startedAt = performance.now();
+    expect(await caught(source.head(stop.signal))).toBeInstanceOf(Aborted);
+    expect(performance.now() - startedAt).toBeLessThan(1_500);
+  });
+
+  test('a cut connection is a failed attempt', async () => {
+    const server = await fixture.serve(busyChain(3));
+    const source = fixture.open([urlOf(server, transport)]);
+    await source.head();
+    server.misbehave({ methods: ['eth_getBlockByNumber'], do: { kind: 'latency', ms: 100 }, times: 1 });
+    setTimeout(() => server.drop(), 30);
+    await expect(source.head()).resolves.toMatchObject({ number: 3 });
+  });
+
+  test('a revert and an unknown method are answers', async () => {
+    const chain = busyChain(1);
+    chain.call = () => {
+      throw Object.assign(new Error('execution reverted'), { code: 3 });
+    };
+    const server = await fixture.serve(chain);
+    const source = fixture.open([urlOf(server, transport)]);
+    await expect(source.call(ADDRESS, '0x')).rejects.toMatchObject({ kind: 'rejected', retryable: false });
+    expect(server.count('eth_call')).toBe(1);
+  });
+
+  test('calls, code and receipts', async () => {
+    const chain = new Chain();
+    chain.append({}, { logs: [log({ transaction: 1 }), log({ transaction: 1, address: OTHER_ADDRESS })] });
+    chain.code.set(ADDRESS, 2);
+    chain.call = (to, data, number) => (to === ADDRESS ? `0x${data.slice(2)}0${number}` : '0x');
+    const server = await fixture.serve(chain);
+    const source = fixture.open([urlOf(server, transport)]);
+    expect(await source.call(ADDRESS, '0xab', 1)).toBe('0xab01');
+    expect(await source.call(ADDRESS, '0xab')).toBe('0xab02');
+    expect([await source.codeAt(ADDRESS, 1), await source.codeAt(ADDRESS, 2)]).toEqual([false, true]);
+    const { transactionHash, blockHash } = chain.logs()[0]!;
+    const receipt = await source.receipt(transactionHash, blockHash);
+    expect(receipt).toMatchObject({ gasUsed: 21_000n, effectiveGasPrice: 1_000_000_000n });
+    expect(receipt.logs.map((one) => one.address)).toEqual([ADDRESS, OTHER_ADDRESS]);
+    const elsewhere = source.receipt(transactionHash, chain.block(1)!.hash);
+    await expect(elsewhere).rejects.toMatchObject({ kind: 'unknown-block' });
+  });
+
+  test('an answer of unreasonable size is refused', async () => {
+    const chain = busyChain(1);
+    chain.call = () => `0x${'00'.repeat(3 * 1024 * 1024)}`;
+    const server = await fixture.serve(chain);
+    const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: 5_000 });
+    await expect(source.call(ADDRESS, '0x')).rejects.toMatchObject({ kind: 'rejected' });
+  });
+});
+
+test('Retry-After is waited for', async () => {
+  const server = await fixture.serve(busyChain(3));
+  const source = fixture.open([server.url]);
+  await source.head();
+  server.misbehave({ do: { kind: 'http', status: 429, headers: { 'retry-after': '1' } }, times: 1 });
+  const startedAt = performance.now();
+  await source.head();
+  expect(performance.now() - startedAt).toBeGreaterThan(990);
+});
+
+test('a timeout on a wide range narrows it', async () => {
+  const server = await fixture.serve(busyChain(100));
+  const source = fixture.open([server.url], { requestTimeoutMs: 200 });
+  await source.head();
+  server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'hang' }, times: 1 });
+  const range = await source.fetchRange({ from: 1, to: 100, strict: false, watch: WATCH });
+  expect(range.logs.length).toBe(100);
+  expect(fixture.notices).toContainEqual(
+    expect.objectContaining({ event: 'range narrowed', detail: '100 to 50 blocks' }),
+  );
+});
+
+test('a range whose answer is always cut is read in smaller parts, and a single block by its receipts', async () => {
+  const server = await fixture.serve(busyChain(8));
+  const source = fixture.open([server.url], { attempts: 10 });
+  server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'truncate' } });
+  const range = await source.fetchRange({ from: 4, to: 4, strict: false, watch: WATCH });
+  expect(range.logs.length).toBe(1);
+});
+
+describe('secrets', () => {
+  const key = 'k3yk3yk3yk3yk3yk3yk3yk3y';
+  const secrets = [key, 'alice', 's3cr3t', 'q-value', btoa('alice:s3cr3t')];
+
+  /** Everything that a log line may show of an error. */
+  function shown(error: unknown): string {
+    if (!(error instanceof Error)) return String(error);
+    const own = Object.getOwnPropertyNames(error).map((name) => JSON.stringify(Reflect.get(error, name)) ?? '');
+    return [String(error), error.stack, ...own, error.cause === undefined ? '' : shown(error.cause)].join('\n');
+  }
+
+  /** A server that says back whatever it was asked. */
+  async function echo(status: number): Promise<Server> {
+    const server = createServer((request, response) => {
+      const { url, headers } = request;
+      response.writeHead(status, { 'content-type': 'application/json' });
+      const message = `no such project: http://${headers.host}${url} ${url} ${headers.authorization} alice s3cr3t`;
+      response.end(JSON.stringify({ id: 1, error: { code: -32000, message } }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return server;
+  }
+
+  const paths = `/v3/${key}?apikey=q-value`;
+
+  test.each([200, 401, 500])('that the node says back (status %s) do not leak', async (status) => {
+    const server = await echo(status);
+    const { port } = server.address() as AddressInfo;
+    const endpoint = createEndpoint(`http://alice:s3cr3t@127.0.0.1:${port}${paths}`, 3, 500);
+    const error = await caught(endpoint.request('eth_chainId', []));
+    server.close();
+    expect(endpoint.name).toBe(`127.0.0.1:${port}#3`);
+    expect(error.message).toContain('no such project');
+    for (const secret of secrets) expect(shown(error)).not.toContain(secret);
+  });
+
+  test.each(['http', 'https', 'ws', 'wss'])('of a %s endpoint that is away do not leak', async (scheme) => {
+    const endpoint = createEndpoint(`${scheme}://alice:s3cr3t@127.0.0.1:1${paths}`, 0, 500);
+    const error = await caught(endpoint.request('eth_chainId', []));
+    expect(error).toMatchObject({ name: 'RpcError', kind: 'unavailable' });
+    for (const secret of secrets) expect(shown(error)).not.toContain(secret);
+    endpoint.close();
+  });
+
+  test('in the host name do not show', () => {
+    expect(createEndpoint(`https://${key}.rpc.example.org/`, 0, 500).name).toBe('***.rpc.example.org#0');
+  });
+
+  test('a URL that is none is not repeated', () => {
+    expect(() => createEndpoint(`ftp://${key}`, 1, 500)).toThrow(ConfigError);
+    expect(() => createEndpoint(`ftp://${key}`, 1, 500)).not.toThrow(key);
+  });
+});

@@ -1,0 +1,153 @@
+import { describe, expect, test } from 'vitest';
+import type { BlockHeader } from '../../indexer/kernel/chain.ts';
+import type { Source } from '../../indexer/source/source.ts';
+import { busyChain, sourceFixture } from '../support/source-fixture.ts';
+
+const fixture = sourceFixture();
+
+/** Reads heads in the background. */
+function follow(source: Source) {
+  const stop = new AbortController();
+  const seen: BlockHeader[] = [];
+  const done = (async () => {
+    for await (const header of source.heads(stop.signal)) seen.push(header);
+  })();
+  return {
+    seen,
+    async until(number: number, withinMs = 3_000): Promise<void> {
+      const deadline = performance.now() + withinMs;
+      while (seen.at(-1)?.number !== number) {
+        if (performance.now() > deadline) throw new Error(`no head ${number}, but ${seen.map((head) => head.number)}`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    },
+    async stop(): Promise<void> {
+      stop.abort();
+      await done;
+    },
+  };
+}
+
+describe.each(['http', 'ws'])('over %s', (transport) => {
+  test('heads come as the chain grows, the current one first, and end with the signal', async () => {
+    const chain = busyChain(3);
+    const server = await fixture.serve(chain);
+    const heads = follow(fixture.open([transport === 'ws' ? server.wsUrl : server.url]));
+    await heads.until(3);
+    chain.mine(1);
+    await heads.until(4);
+    chain.reorg(1);
+    while (heads.seen.at(-1)?.hash !== chain.head.hash) await new Promise((resolve) => setTimeout(resolve, 5));
+    await heads.stop();
+    expect(heads.seen.map((head) => head.number)).toEqual([3, 4, 4]);
+    while (server.subscriptions > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
+  test('heads come again after an outage, during which the node is asked less', async () => {
+    const chain = busyChain(3);
+    const server = await fixture.serve(chain);
+    const heads = follow(fixture.open([transport === 'ws' ? server.wsUrl : server.url], { pollIntervalMs: 50 }));
+    await heads.until(3);
+    const heal = server.misbehave({ do: { kind: 'http', status: 502 } });
+    server.drop();
+    const before = server.arrivals.length;
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(server.arrivals.length - before).toBeLessThan(12);
+    chain.mine(2);
+    heal();
+    await heads.until(5, 10_000);
+    await heads.stop();
+  });
+
+  test('a slow reader sees the newest head only', async () => {
+    const chain = busyChain(3);
+    const server = await fixture.serve(chain);
+    const source = fixture.open([transport === 'ws' ? server.wsUrl : server.url]);
+    const stop = new AbortController();
+    const heads = source.heads(stop.signal)[Symbol.asyncIterator]();
+    expect((await heads.next()).value).toMatchObject({ number: 3 });
+    for (let block = 0; block < 5; block++) {
+      chain.mine(1);
+      await new Promise((resolve) => setTimeout(resolve, 40));
+    }
+    expect((await heads.next()).value).toMatchObject({ number: 8 });
+    stop.abort();
+    expect((await heads.next()).done).toBe(true);
+  });
+});
+
+test('a subscription announces without polling', async () => {
+  const chain = busyChain(3);
+  const server = await fixture.serve(chain);
+  const heads = follow(fixture.open([server.wsUrl]));
+  await heads.until(3);
+  const before = server.count('eth_getBlockByNumber');
+  for (let number = 4; number <= 20; number++) {
+    chain.mine(1);
+    await heads.until(number);
+  }
+  expect(server.count('eth_getBlockByNumber')).toBe(before);
+  await heads.stop();
+});
+
+test('a subscription is taken up again after the socket was cut', async () => {
+  const chain = busyChain(3);
+  const server = await fixture.serve(chain);
+  const heads = follow(fixture.open([server.wsUrl]));
+  await heads.until(3);
+  server.drop();
+  chain.mine(1);
+  await heads.until(4);
+  while (server.subscriptions === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  chain.mine(1);
+  await heads.until(5);
+  await heads.stop();
+  const events = fixture.notices.map((notice) => notice.event);
+  expect(events.filter((event) => event === 'subscribed').length).toBe(2);
+  expect(events).toContain('subscription lost');
+});
+
+test('a subscription that is silent while the chain moves on is polled over', async () => {
+  const chain = busyChain(3);
+  const server = await fixture.serve(chain);
+  const heads = follow(fixture.open([server.wsUrl], { headSilenceMs: 100 }));
+  await heads.until(3);
+  server.mute();
+  chain.mine(1);
+  await heads.until(4);
+  chain.mine(1);
+  await heads.until(5);
+  await heads.stop();
+});
+
+test('a subscription that is silent because the chain is stays', async () => {
+  const server = await fixture.serve(busyChain(3));
+  const heads = follow(fixture.open([server.wsUrl], { headSilenceMs: 30 }));
+  await heads.until(3);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(fixture.notices.map((notice) => notice.event)).toEqual(['subscribed']);
+  await heads.stop();
+});
+
+test('a WebSocket endpoint that offers no subscription is polled', async () => {
+  const chain = busyChain(3);
+  const server = await fixture.serve(chain);
+  server.view.noSubscriptions = true;
+  const heads = follow(fixture.open([server.wsUrl]));
+  await heads.until(3);
+  chain.mine(1);
+  await heads.until(4);
+  await heads.stop();
+});
+
+test('a head that goes backwards is passed on, for the follower to judge', async () => {
+  const chain = busyChain(5);
+  const server = await fixture.serve(chain);
+  const heads = follow(fixture.open([server.url]));
+  await heads.until(5);
+  server.view.lag = 2;
+  await heads.until(3);
+  server.view.lag = 0;
+  await heads.until(5);
+  await heads.stop();
+});

@@ -1,0 +1,289 @@
+import { describe, expect, test } from 'vitest';
+import type { Hex } from '../../indexer/kernel/chain.ts';
+import { RpcError, RpcInconsistency } from '../../indexer/kernel/errors.ts';
+import { ADDRESSES_MAX } from '../../indexer/source/range.ts';
+import { Chain } from '../support/chain.ts';
+import { RpcFault } from '../support/chain-rpc.ts';
+import { ADDRESS, busyChain, log, OTHER_ADDRESS, sourceFixture, TOPIC, WATCH } from '../support/source-fixture.ts';
+
+const fixture = sourceFixture();
+const anyHash: Hex = `0x${'dd'.repeat(32)}`;
+
+type Json = Record<string, unknown>;
+const changeLogs = (change: (logs: Json[]) => unknown) => ({
+  methods: ['eth_getLogs'],
+  do: { kind: 'result' as const, result: (honest: unknown) => change(structuredClone(honest) as Json[]) },
+});
+
+describe.each([true, false])('strict: %s', (strict) => {
+  test('gives all logs with their headers', async () => {
+    const chain = busyChain(150);
+    const server = await fixture.serve(chain);
+    const range = await fixture.open([server.url]).fetchRange({ from: 5, to: 140, strict, watch: WATCH });
+    expect(range).toMatchObject({ chainId: 31_337, from: 5, to: 140 });
+    expect(range.headers.map((header) => header.hash)).toEqual(chain.blocks.slice(5, 141).map((block) => block.hash));
+    expect(range.logs).toEqual(chain.logs(5, 140).map(({ transactionIndex: _, ...rest }) => ({ ...rest })));
+  });
+
+  test('asks for no logs where nothing is watched', async () => {
+    const server = await fixture.serve(busyChain(10));
+    const source = fixture.open([server.url]);
+    const range = await source.fetchRange({ from: 2, to: 9, strict, watch: { addresses: [], topics: [TOPIC] } });
+    expect(range.logs).toEqual([]);
+    expect(range.headers.map((header) => header.number)).toEqual(strict ? [2, 3, 4, 5, 6, 7, 8, 9] : [2, 9]);
+    expect(server.count('eth_getLogs')).toBe(0);
+  });
+
+  test('a single block', async () => {
+    const chain = busyChain(3);
+    const server = await fixture.serve(chain);
+    const range = await fixture.open([server.url]).fetchRange({ from: 2, to: 2, strict, watch: WATCH });
+    expect([range.headers.length, range.logs.length]).toEqual([1, 1]);
+  });
+
+  test('with more addresses than a request may name, asks by topic and filters', async () => {
+    const chain = new Chain();
+    chain.append({ logs: [log(), log({ address: OTHER_ADDRESS }), log()] });
+    const server = await fixture.serve(chain);
+    const many = Array.from({ length: ADDRESSES_MAX }, (_, index): Hex => `0x${index.toString(16).padStart(40, '0')}`);
+    const watch = { addresses: [ADDRESS, ...many], topics: [TOPIC] };
+    const range = await fixture.open([server.url]).fetchRange({ from: 1, to: 1, strict, watch });
+    expect(range.logs.map((one) => one.logIndex)).toEqual([0, 2]);
+  });
+
+  test.each<[string, (logs: Json[]) => unknown]>([
+    ['outside the range', (logs) => logs.map((one) => ({ ...one, blockNumber: '0x1' }))],
+    ['of another block hash', (logs) => logs.map((one) => ({ ...one, blockHash: anyHash }))],
+    ['that were removed', (logs) => logs.map((one) => ({ ...one, removed: true }))],
+    ['twice', (logs) => [...logs, ...logs]],
+    ['of another address', (logs) => logs.map((one) => ({ ...one, address: OTHER_ADDRESS }))],
+    ['of another topic', (logs) => logs.map((one) => ({ ...one, topics: [anyHash] }))],
+    ['with a log index of 2³²', (logs) => logs.map((one) => ({ ...one, logIndex: '0x100000000' }))],
+    ['with a number that is none', (logs) => logs.map((one) => ({ ...one, logIndex: '0xffffffffffffffffff' }))],
+    ['with data that is none', (logs) => logs.map((one) => ({ ...one, data: '0x123' }))],
+    ['as null', () => null],
+    ['as an object', () => ({})],
+  ])('logs %s are an inconsistency', async (_, change) => {
+    const server = await fixture.serve(busyChain(6));
+    server.misbehave(changeLogs(change));
+    const reading = fixture.open([server.url]).fetchRange({ from: 4, to: 4, strict, watch: WATCH });
+    await expect(reading).rejects.toBeInstanceOf(RpcInconsistency);
+  });
+
+  test('an inconsistency that goes away is forgotten', async () => {
+    const server = await fixture.serve(busyChain(6));
+    server.misbehave({ ...changeLogs(() => null), times: 1 });
+    const range = await fixture.open([server.url]).fetchRange({ from: 4, to: 4, strict, watch: WATCH });
+    expect(range.logs.length).toBe(1);
+    expect(fixture.notices.map((notice) => notice.event)).toContain('inconsistent');
+  });
+
+  test('a log index near 2³² is a log index', async () => {
+    const chain = new Chain();
+    chain.append({ logs: [log({ logIndex: 0xffffffe2 })] });
+    const server = await fixture.serve(chain);
+    const range = await fixture.open([server.url]).fetchRange({ from: 1, to: 1, strict, watch: WATCH });
+    expect(range.logs[0]?.logIndex).toBe(0xffffffe2);
+  });
+
+  test('logs that the bloom proves and the answer lacks are read from the receipts', async () => {
+    const server = await fixture.serve(busyChain(6));
+    server.view.hiddenLogs = new Set([4]);
+    const range = await fixture.open([server.url]).fetchRange({ from: 4, to: 4, strict, watch: WATCH });
+    expect(range.logs.length).toBe(1);
+  });
+
+  test('logs that the bloom proves and every answer lacks are an inconsistency', async () => {
+    const server = await fixture.serve(busyChain(6));
+    server.view.hiddenLogs = true;
+    server.view.hiddenReceipts = true;
+    const reading = fixture.open([server.url]).fetchRange({ from: 4, to: 4, strict, watch: WATCH });
+    await expect(reading).rejects.toBeInstanceOf(RpcInconsistency);
+  });
+
+  test('a bloom that only another topic of the address set is no reason to stop', async () => {
+    const chain = new Chain();
+    chain.append({ logs: [log({ topics: [anyHash] }), log({ address: OTHER_ADDRESS })] });
+    const server = await fixture.serve(chain);
+    const range = await fixture.open([server.url]).fetchRange({ from: 1, to: 1, strict, watch: WATCH });
+    expect(range.logs).toEqual([]);
+  });
+
+  test('a bloom of zeros proves nothing', async () => {
+    const server = await fixture.serve(busyChain(6));
+    server.view.zeroBlooms = true;
+    const range = await fixture.open([server.url]).fetchRange({ from: 1, to: 6, strict, watch: WATCH });
+    expect(range.logs.length).toBe(6);
+  });
+
+  test.each([true, false])(
+    'a block refused for its logs is read from its receipts (eth_getBlockReceipts: %s)',
+    async (served) => {
+      const chain = new Chain();
+      chain.append({
+        logs: [log(), log({ address: OTHER_ADDRESS }), log({ transaction: 7 }), log({ transaction: 7 })],
+      });
+      const server = await fixture.serve(chain);
+      server.view.noBlockReceipts = !served;
+      server.view.cap = () => {
+        throw new RpcFault(-32000, 'query returns too many logs, narrow your filter: 2');
+      };
+      const range = await fixture.open([server.url]).fetchRange({ from: 1, to: 1, strict, watch: WATCH });
+      expect(range.logs.map((one) => one.logIndex)).toEqual([0, 2, 3]);
+    },
+  );
+
+  test('a node that has not the end of the range is not believed', async () => {
+    const server = await fixture.serve(busyChain(20));
+    server.view.lag = 3;
+    const reading = fixture.open([server.url]).fetchRange({ from: 10, to: 20, strict, watch: WATCH });
+    await expect(reading).rejects.toMatchObject({ name: 'RpcError', kind: 'unknown-block' });
+  });
+
+  test('a node with another tip than the caller saw is passed over', async () => {
+    const chain = busyChain(20);
+    const fork = chain.fork(18);
+    fork.append({ logs: [log()] }, { logs: [log()] });
+    const [lonely, right] = [await fixture.serve(fork), await fixture.serve(chain)];
+    const tip = { number: 20, hash: chain.head.hash };
+    const source = fixture.open([lonely.url, right.url]);
+    const range = await source.fetchRange({ from: 15, to: 20, strict, watch: WATCH, tip });
+    expect(range.headers.at(-1)?.hash).toBe(chain.head.hash);
+  });
+});
+
+describe('above finalized', () => {
+  test('logs are asked by block hash', async () => {
+    const server = await fixture.serve(busyChain(5));
+    const asked: unknown[] = [];
+    server.misbehave({
+      methods: ['eth_getLogs'],
+      do: {
+        kind: 'result',
+        result(honest, [filter]) {
+          asked.push(filter);
+          return honest;
+        },
+      },
+    });
+    await fixture.open([server.url]).fetchRange({ from: 1, to: 5, strict: true, watch: WATCH });
+    expect(asked.every((filter) => (filter as Json).blockHash !== undefined)).toBe(true);
+  });
+
+  test('a range that does not follow its anchor is an inconsistency, at once', async () => {
+    const chain = busyChain(5);
+    const server = await fixture.serve(chain);
+    const source = fixture.open([server.url]);
+    const anchor = { number: 2, hash: chain.block(2)!.hash };
+    await source.fetchRange({ from: 3, to: 5, strict: true, watch: WATCH, anchor });
+    const before = server.arrivals.length;
+    const reading = source.fetchRange({
+      from: 3,
+      to: 5,
+      strict: true,
+      watch: WATCH,
+      anchor: { number: 2, hash: anyHash },
+    });
+    await expect(reading).rejects.toBeInstanceOf(RpcInconsistency);
+    expect(server.arrivals.length - before).toBe(3);
+  });
+
+  test('headers that do not link are an inconsistency', async () => {
+    const server = await fixture.serve(busyChain(5));
+    server.misbehave({
+      methods: ['eth_getBlockByNumber'],
+      do: { kind: 'result', result: (block) => ({ ...(block as Json), parentHash: anyHash }) },
+    });
+    const reading = fixture.open([server.url]).fetchRange({ from: 3, to: 5, strict: true, watch: WATCH });
+    await expect(reading).rejects.toBeInstanceOf(RpcInconsistency);
+  });
+
+  test('where the filter knows no block hash, asks by number and compares hashes', async () => {
+    const chain = busyChain(30);
+    const server = await fixture.serve(chain);
+    server.view.noBlockHashFilter = true;
+    const source = fixture.open([server.url]);
+    const range = await source.fetchRange({ from: 1, to: 30, strict: true, watch: WATCH });
+    expect(range.logs.length).toBe(30);
+    await source.fetchRange({ from: 1, to: 1, strict: true, watch: WATCH });
+    server.misbehave(changeLogs((logs) => logs.map((one) => ({ ...one, blockHash: anyHash }))));
+    const reading = source.fetchRange({ from: 1, to: 1, strict: true, watch: WATCH });
+    await expect(reading).rejects.toBeInstanceOf(RpcInconsistency);
+  });
+
+  test('an empty answer for a hash that stops existing is not believed', async () => {
+    const chain = busyChain(5);
+    const server = await fixture.serve(chain);
+    Object.assign(server.view, { emptyForUnknownHash: true, zeroBlooms: true });
+    let reorganised = false;
+    server.misbehave({
+      methods: ['eth_getLogs'],
+      do: {
+        kind: 'result',
+        result() {
+          if (!reorganised) chain.reorg(2, [{ logs: [log()] }, { logs: [log()] }]);
+          reorganised = true;
+          return [];
+        },
+      },
+      times: 1,
+    });
+    const reading = fixture.open([server.url]).fetchRange({ from: 5, to: 5, strict: true, watch: WATCH });
+    await expect(reading).rejects.toMatchObject({ kind: 'unknown-block' });
+  });
+
+  test('an unknown block hash is a question about the fork, not a failure of the node', async () => {
+    const server = await fixture.serve(busyChain(5));
+    server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'error', code: -32000, message: 'unknown block' } });
+    const source = fixture.open([server.url]);
+    const reading = source.fetchRange({ from: 5, to: 5, strict: true, watch: WATCH });
+    await expect(reading).rejects.toMatchObject({ kind: 'unknown-block' });
+    expect(server.count('eth_getLogs')).toBe(1);
+    expect(fixture.notices.map((notice) => notice.event)).not.toContain('endpoint failed');
+  });
+});
+
+describe('below finalized', () => {
+  test('reads the headers of both ends and of blocks with logs only', async () => {
+    const chain = new Chain();
+    chain.mine(49);
+    chain.append({ logs: [log()] });
+    chain.mine(50);
+    const server = await fixture.serve(chain);
+    const range = await fixture.open([server.url]).fetchRange({ from: 10, to: 90, strict: false, watch: WATCH });
+    expect(range.headers.map((header) => header.number)).toEqual([10, 50, 90]);
+  });
+
+  test('may end early once it holds as many logs as the caller wants', async () => {
+    const server = await fixture.serve(busyChain(100));
+    const source = fixture.open([server.url], { initialSpan: 10 });
+    const range = await source.fetchRange({ from: 1, to: 100, strict: false, watch: WATCH, maxLogs: 25 });
+    expect([range.from, range.to, range.logs.length]).toEqual([1, 30, 30]);
+  });
+
+  test('parts that come from endpoints on different forks do not mix', async () => {
+    const chain = busyChain(100);
+    const fork = chain.fork(40);
+    for (let number = 41; number <= 100; number++) fork.append({ logs: [log()] });
+    const [first, second] = [await fixture.serve(chain), await fixture.serve(fork)];
+    let answered = 0;
+    first.view.cap = () => {
+      if (answered++ > 0) throw new RpcFault(4444, 'pruned history unavailable');
+    };
+    const source = fixture.open([first.url, second.url], { initialSpan: 50 });
+    const reading = source.fetchRange({ from: 1, to: 100, strict: false, watch: WATCH });
+    await expect(reading).rejects.toBeInstanceOf(RpcInconsistency);
+  });
+
+  test('pruned history is an error, never an empty range', async () => {
+    const server = await fixture.serve(busyChain(20));
+    server.view.prunedBelow = 10;
+    const source = fixture.open([server.url]);
+    const error = await source
+      .fetchRange({ from: 1, to: 20, strict: false, watch: WATCH })
+      .catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(RpcError);
+    expect(error).toMatchObject({ kind: 'pruned', retryable: false });
+    expect(server.count('eth_getLogs')).toBe(1);
+  });
+});
