@@ -6,8 +6,8 @@ import type { DB } from './schema.ts';
 const STATEMENT_TIMEOUT_MS = 120_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** The client gives up on a server that accepted a statement and never answers. */
-const QUERY_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 10_000;
+/** So much longer the client waits for a server that accepted a statement and never answers. */
+const ANSWER_TIMEOUT_MS = 10_000;
 
 export type Database = {
   readonly pool: pg.Pool;
@@ -20,6 +20,8 @@ export type DatabaseOptions = {
   readonly url: string;
   readonly maxConnections?: number;
   readonly applicationName?: string;
+  /** Milliseconds after which a statement is given up; 0 lets it run, for work that may be as large as the database. */
+  readonly statementTimeoutMs?: number;
   /** Told about a connection that broke while idle; the pool replaces it by itself. */
   readonly onConnectionLost?: (error: Error) => void;
 };
@@ -29,16 +31,17 @@ export function openDatabase({
   url,
   maxConnections = 8,
   applicationName = 'indexer',
+  statementTimeoutMs = STATEMENT_TIMEOUT_MS,
   onConnectionLost,
 }: DatabaseOptions): Database {
   const pool = new pg.Pool({
     connectionString: url,
     max: maxConnections,
     application_name: applicationName,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
+    statement_timeout: statementTimeoutMs,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: QUERY_TIMEOUT_MS,
+    query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + ANSWER_TIMEOUT_MS,
     keepAlive: true,
   });
   pool.on('error', (error) => onConnectionLost?.(error));

@@ -11,7 +11,7 @@ import { blockAt, thinCheckpoints } from '../progress/checkpoints.ts';
 import type { ContractKey } from '../progress/coverage.ts';
 import type { Source } from '../source/source.ts';
 import { decide } from './decide.ts';
-import { ReorgWatch } from './reorg-watch.ts';
+import { ReorgWatch, type StepOutcome } from './reorg-watch.ts';
 
 export type FollowerOptions = {
   readonly chainId: number;
@@ -50,6 +50,8 @@ const RETRY_DELAY_MIN_MS = 25;
 const RETRY_DELAY_MAX_MS = 10_000;
 /** The finalized block is asked for at most so often. */
 const FINALIZED_INTERVAL_MS = 2_000;
+/** How soon a question that the head left open is put again, also where no other head comes. */
+const LOOK_AGAIN_MS = 1_000;
 /** How often checkpoints that no reorg reaches are thinned (blocks). */
 const THIN_EVERY_BLOCKS = 1_024;
 
@@ -80,9 +82,13 @@ export class Follower {
       for (let remote: BlockHeader | undefined = head; remote !== undefined && !signal.aborted; ) {
         try {
           if (failures > 0) remote = await this.#deps.source.head(signal); // what failed may have failed because it was old
-          if (!(await this.step(remote, signal))) remote = undefined;
+          const outcome = await this.step(remote, signal);
           failures = 0;
           this.#deps.onStep?.(undefined);
+          if (outcome === 'settled') remote = undefined;
+          if (outcome !== 'open') continue;
+          await sleep(LOOK_AGAIN_MS, signal);
+          if (!signal.aborted) remote = await this.#deps.source.head(signal);
         } catch (error) {
           if (signal.aborted) return;
           this.#index = undefined;
@@ -101,11 +107,11 @@ export class Follower {
     await sleep(Math.min(RETRY_DELAY_MAX_MS, RETRY_DELAY_MIN_MS * 2 ** failures) * (0.5 + Math.random() / 2), signal);
   }
 
-  /** Takes one decision about a head and acts on it; true when there is more to do for the same head. */
-  async step(remote: BlockHeader, signal: AbortSignal): Promise<boolean> {
+  /** Takes one decision about a head and acts on it. */
+  async step(remote: BlockHeader, signal: AbortSignal): Promise<StepOutcome> {
     const { database, source } = this.#deps;
     const seen = await readChain(database.kysely, this.#options.chainId);
-    if (seen.halted !== undefined) return false;
+    if (seen.halted !== undefined) return 'open';
     const local = seen.head;
     const above = local !== undefined && remote.number > local.number;
     const child = above && remote.number === local.number + 1 && remote.parentHash === local.hash;
@@ -118,16 +124,16 @@ export class Follower {
     if (decision.do !== 'suspect reorg') this.#reorgs.forget();
     switch (decision.do) {
       case 'wait':
-        return false;
+        return decision.because === 'node has not our block yet' ? 'open' : 'settled';
       case 'start':
         await this.#start(seen, remote, signal);
-        return true;
+        return 'again';
       case 'suspect reorg':
         return this.#reorgs.weigh(seen, remote, await this.#finalizedBlock(remote, seen, signal), signal);
       case 'extend':
       case 'catch up':
         await this.#advance(seen, remote, signal);
-        return true;
+        return 'again';
     }
   }
 
@@ -187,7 +193,7 @@ export class Follower {
     signal: AbortSignal,
   ): Promise<FetchedRange> {
     const from = head.number + 1;
-    const strict = remote.number <= finalized ? false : from > finalized;
+    const strict = from > finalized;
     const to = Math.min(
       remote.number,
       strict ? from + STRICT_SPAN_BLOCKS - 1 : Math.min(from + FINAL_SPAN_BLOCKS - 1, finalized),

@@ -111,7 +111,7 @@ export async function unwindCoverage(tx: Transaction, chainId: number, toBlock: 
   await sql`
     update indexer.contracts set
       covered = covered - int8multirange(int8range(${toBlock + 1}, null)),
-      live_from = least(live_from, ${toBlock + 1}),
+      live_from = case when live_from > ${toBlock + 1} then ${toBlock + 1} else live_from end,
       status = case when quarantined_at_block > ${toBlock} then 'active' else status end,
       status_reason = case when quarantined_at_block > ${toBlock} then null else status_reason end,
       quarantined_at_block = case when quarantined_at_block > ${toBlock} then null else quarantined_at_block end
