@@ -8,6 +8,9 @@ import type { Source } from '../source/source.ts';
 import { commonAncestor } from './ancestor.ts';
 import { judge } from './decide.ts';
 
+/** `again`: there is more to do for the same head; `open`: look again soon; `settled`: wait for another head. */
+export type StepOutcome = 'again' | 'open' | 'settled';
+
 /** Blocks of the new branch whose links to the ancestor are read before ours is given up. */
 const LINK_CHECK_BLOCKS = 64;
 /** Remembered blocks compared beyond `haltDepth`, so that a halt can name the ancestor. */
@@ -32,11 +35,11 @@ export class ReorgWatch {
     this.#suspicion = undefined;
   }
 
-  /** Acts on a suspicion; true when the database was unwound and the head can be extended at once. */
-  async weigh(seen: ChainState, remote: BlockHeader, finalized: number, signal: AbortSignal): Promise<boolean> {
+  /** Acts on a suspicion; `again` when the database was unwound and the head can be extended at once. */
+  async weigh(seen: ChainState, remote: BlockHeader, finalized: number, signal: AbortSignal): Promise<StepOutcome> {
     const { database, source, log } = this.#deps;
     const { chainId, head } = seen;
-    if (head === undefined) return false;
+    if (head === undefined) return 'settled';
     const ours = await blocksBelow(
       database.kysely,
       chainId,
@@ -47,7 +50,7 @@ export class ReorgWatch {
       ours,
       async (block) => (await source.header(block.number, signal))?.hash === block.hash,
     );
-    if (firstLost === undefined && ancestor !== undefined) return false; // the chain has our block after all
+    if (firstLost === undefined && ancestor !== undefined) return 'settled'; // the chain has our block after all
     if (ancestor !== undefined) await this.#checkLinks(ancestor, remote, signal);
     const observations = this.#suspicion?.ancestor === ancestor?.number ? (this.#suspicion?.observations ?? 0) + 1 : 1;
     this.#suspicion = { ancestor: ancestor?.number, observations };
@@ -57,7 +60,7 @@ export class ReorgWatch {
     switch (verdict.do) {
       case 'wait':
         log.warn(context, `a reorg is suspected: ${verdict.because}`);
-        return false;
+        return 'open';
       case 'halt':
         await haltChain(
           database.kysely,
@@ -65,7 +68,8 @@ export class ReorgWatch {
           `${verdict.because}; repair it with: indexer unwind --chain ${chainId} --to-block N`,
         );
         log.error(context, `halted: ${verdict.because}`);
-        return false;
+        this.forget();
+        return 'open';
       case 'unwind': {
         const removed = await unwindTo(database, { chainId, to: verdict.to, reason: 'reorg', seen });
         this.forget();
@@ -74,7 +78,7 @@ export class ReorgWatch {
           { ...context, depth: head.number - verdict.to.number, removed },
           verdict.belowFinalized ? 'unwound a reorg below the finalized block' : 'unwound a reorg',
         );
-        return true;
+        return 'again';
       }
     }
   }

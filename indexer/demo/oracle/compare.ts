@@ -40,7 +40,11 @@ export type Comparison = { readonly tables: readonly TableComparison[]; readonly
  * Compares the database with an independent computation from the chain, row for row, at the block that the database's head
  * names. The caller sees to it that neither moves meanwhile.
  */
-export async function compareTables(db: Queryable, anvil: Anvil, subjects: Subjects): Promise<Comparison> {
+export async function compareTables(
+  db: Queryable,
+  anvil: Pick<Anvil, 'client' | 'chainId'>,
+  subjects: Subjects,
+): Promise<Comparison> {
   const head = await headOf(db, anvil.chainId);
   if (head === undefined) return nothing(`the database follows no block of chain ${anvil.chainId}`);
   const block = await anvil.client.getBlock({ blockNumber: BigInt(head.number) }).catch(() => undefined);
@@ -67,7 +71,11 @@ export async function compareTables(db: Queryable, anvil: Anvil, subjects: Subje
 }
 
 /** As `compareTables`, for who wants the differences alone: a sentence for every one; none when all is equal. */
-export async function compareWithChain(db: Queryable, anvil: Anvil, subjects: Subjects): Promise<readonly string[]> {
+export async function compareWithChain(
+  db: Queryable,
+  anvil: Pick<Anvil, 'client' | 'chainId'>,
+  subjects: Subjects,
+): Promise<readonly string[]> {
   return (await compareTables(db, anvil, subjects)).differences;
 }
 
