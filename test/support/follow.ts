@@ -10,7 +10,7 @@ import { Chain } from './chain.ts';
 import { ChainServer } from './chain-server.ts';
 import { Daemon, type Following } from './daemon.ts';
 import { expectSettled, truthOf } from './expected.ts';
-import { announceAll, busyBlocks, registerArtist } from './music.ts';
+import { type Artist, announceAll, busyBlocks, registerArtist } from './music.ts';
 import { createDatabase } from './postgres.ts';
 
 const SEED = 20_260_102;
@@ -49,6 +49,9 @@ export type Scene = {
   readonly chain: Chain;
   readonly server: ChainServer;
   readonly db: pg.Pool;
+  /** To the database itself, past every proxy. */
+  readonly url: string;
+  readonly artist: Artist;
   readonly daemon: Daemon;
   readonly following: Following;
   /** Waits for the chain's head and has every table equal the chain. */
@@ -57,23 +60,32 @@ export type Scene = {
 
 export type SceneOptions = {
   readonly chain?: Chain;
-  readonly settings?: Omit<ChainSettings, 'rpcUrls'>;
-  /** More endpoints, after the scene's own server. */
+  /** Chains that are followed beside it, each by a server. */
+  readonly beside?: readonly ChainServer[];
+  /** More endpoints of the chain, after the scene's own server. */
   readonly others?: readonly ChainServer[];
+  readonly settings?: Omit<ChainSettings, 'rpcUrls'>;
   /** By which URL the daemon comes to the database. */
   readonly by?: (databaseUrl: string) => string;
+  /** False: the platform has no contracts yet. */
+  readonly announce?: boolean;
 };
 
 /** A chain in memory, the made-up platform announced in a database, and the real daemon following, not yet waited for. */
-export async function follow({ chain = busyChain(), settings, others = [], by }: SceneOptions = {}): Promise<Scene> {
+export async function follow(options: SceneOptions = {}): Promise<Scene> {
+  const { chain = busyChain(), beside = [], others = [], settings, by, announce = true } = options;
   const server = await serve(chain);
   const { url, db } = await database();
-  await announceAll(db, await registerArtist(db), chain);
-  const rpcUrls = { [chain.chainId]: [server.url, ...others.map((other) => other.url)] };
+  const artist = await registerArtist(db);
+  if (announce) for (const one of [server, ...beside]) await announceAll(db, artist, one.chain);
+  const rpcUrls = {
+    [chain.chainId]: [server, ...others].map((endpoint) => endpoint.url),
+    ...Object.fromEntries(beside.map((endpoint) => [endpoint.chain.chainId, endpoint.url])),
+  };
   const following = { databaseUrl: by?.(url) ?? url, rpcUrls, ...(settings && { settings }) };
   const daemon = await Daemon.start(following);
   const settled = (timeoutMs?: number) => expectSettled(db, truthOf(chain), undefined, timeoutMs);
-  return { chain, server, db, daemon, following, settled };
+  return { chain, server, db, url, artist, daemon, following, settled };
 }
 
 export type AnvilScene = {

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { runCommand } from '../../support/daemon.ts';
+import { expectSettled, truthOf } from '../../support/expected.ts';
+import { busyChain, follow, serve } from '../../support/follow.ts';
+import { busyBlocks } from '../../support/music.ts';
+import { until } from '../../support/until.ts';
+
+test('a reorg deeper than the policy halts its chain until an operator unwinds it; other chains go on', async () => {
+  const other = busyChain(30, 8, 10);
+  const otherServer = await serve(other);
+  const { chain, db, daemon, following, settled } = await follow({
+    chain: busyChain(40),
+    beside: [otherServer],
+    settings: { haltDepth: 10 },
+  });
+  await settled();
+  // Nothing comes after it: that the head stands still must not keep the reorg from being seen.
+  chain.reorg(12, busyBlocks(7)(13));
+  const halted = await until('the chain to halt', async () => {
+    const { status, chains } = await daemon.ready();
+    return chains[chain.chainId]?.startsWith('halted') && { status, why: chains[chain.chainId] };
+  });
+  expect(halted.status).toBe(503);
+  expect(halted.why).toContain('a reorg of 12 blocks, to block 28, is deeper than 10');
+  expect(halted.why).toContain('indexer unwind');
+  other.append(...busyBlocks(8)(5));
+  await expectSettled(db, truthOf(other));
+  const { rows } = await db.query('select head_number, status from indexer.chains where chain_id = $1', [
+    chain.chainId,
+  ]);
+  expect(rows).toEqual([{ head_number: '40', status: 'halted' }]);
+  const args = ['unwind', '--chain', String(chain.chainId), '--to-block', '28'];
+  expect(await runCommand(args, following)).toMatchObject({ code: 0 });
+  await settled();
+  await until('the daemon to be ready', async () => (await daemon.ready()).status === 200);
+  const reorgs = await db.query('select from_number, to_number, reason from indexer.reorgs');
+  expect(reorgs.rows).toEqual([{ from_number: '40', to_number: '28', reason: 'command' }]);
+});

@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { reorgsOf } from '../../support/expected.ts';
+import { busyChain, follow } from '../../support/follow.ts';
+import { busyBlocks } from '../../support/music.ts';
+
+test('a reorg of sixty blocks', async () => {
+  const { chain, db, settled } = await follow({ chain: busyChain(100) });
+  await settled();
+  chain.reorg(60, busyBlocks(2)(63));
+  await settled();
+  expect(await reorgsOf(db, chain.chainId)).toEqual([{ from: 100, to: 40, depth: 60 }]);
+});
+
+test('a reorg of sixty blocks to a branch that is shorter', async () => {
+  const { chain, db, settled } = await follow({ chain: busyChain(100) });
+  await settled();
+  chain.reorg(60, busyBlocks(3)(50));
+  await settled();
+  expect(await reorgsOf(db, chain.chainId)).toEqual([{ from: 100, to: 40, depth: 60 }]);
+});
