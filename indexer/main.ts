@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { buildProgram, runProgram } from './cli/program.ts';
 import type { Services } from './cli/services.ts';
 import { openDatabase } from './db/database.ts';
@@ -28,12 +29,16 @@ const services: Services = {
     const { digest } = await import('./verify/digest.ts');
     return digest(database, tables);
   },
-  demo: unwired,
+  demo: async (input, screen, signal) => {
+    // Late, because it needs packages that only a checkout has.
+    const { runDemo } = await import('./demo/demo.ts').catch((cause: unknown) => {
+      throw new IndexerError('the demo needs a checkout with its development packages (npm install)', { cause });
+    });
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const program = fileURLToPath(new URL(`./bin.${extension}`, import.meta.url));
+    return runDemo({ ...input, program }, screen, signal);
+  },
 };
-
-async function unwired(): Promise<never> {
-  throw new IndexerError('not wired yet');
-}
 
 /** A terminal and the tools between it and us may each deliver the same Ctrl-C: signals this close together are one. */
 const SAME_SIGNAL_MS = 500;

@@ -14,10 +14,16 @@ export function addDemo(program: Command, cli: Cli): void {
       'end after so long with a comparison of database and chain (exit code 1 on any difference)',
       wholeNumber,
     )
-    .addHelpText('after', '\nCtrl-C ends it and leaves nothing behind.')
-    .action(async ({ seconds }: { seconds?: number }, command: Command) => {
+    .option('--seed <n>', 'what happens on the chain (default: drawn, and shown)', wholeNumber)
+    .addHelpText(
+      'after',
+      `
+Draws in place on a terminal, prints a line per second elsewhere and a JSON object per second with --json.
+Ctrl-C ends it and leaves nothing behind.`,
+    )
+    .action(async ({ seconds, seed }: { seconds?: number; seed?: number }, command: Command) => {
       const { json = false } = command.optsWithGlobals<GlobalOptions>();
-      const equal = await cli.services.demo({ seconds, json }, cli.io.signal);
+      const equal = await cli.services.demo({ seconds, seed, json }, cli.io.stdout, cli.io.signal);
       if (!equal) throw new IndexerError('the database differs from the chain');
     });
 }

@@ -3,6 +3,7 @@ import type { Database, DatabaseOptions } from '../db/database.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
 import type { Logger } from '../observability/log.ts';
 import type { CallSource } from '../registry/chain-reader.ts';
+import type { Output } from './io.ts';
 
 /** The chain as commands ask it. */
 export type CommandSource = CallSource & {
@@ -24,6 +25,8 @@ export type Digest = { readonly tables: Readonly<Record<string, { readonly rows:
 export type DemoInput = {
   /** Ends by itself after so many seconds, with a comparison; undefined: runs until it is told to stop. */
   readonly seconds: number | undefined;
+  /** Decides what happens; drawn where it is not given. */
+  readonly seed: number | undefined;
   readonly json: boolean;
 };
 
@@ -37,6 +40,6 @@ export type Services = {
   unwind(database: Database, chainId: number, toBlock: number): Promise<Unwound>;
   /** Of the named tables, else of all. Throws `UsageError` for a table that has no digest. */
   digest(database: Database, tables: readonly string[] | undefined): Promise<Digest>;
-  /** Returns whether the database equals the chain. */
-  demo(input: DemoInput, signal: AbortSignal): Promise<boolean>;
+  /** Shows itself on the screen; returns whether the database equals the chain. */
+  demo(input: DemoInput, screen: Output, signal: AbortSignal): Promise<boolean>;
 };

@@ -38,9 +38,9 @@ export const ACTIONS: readonly Action[] = [
   { name: 'give away liquidity', weight: 1, draw: transferLiquidity },
   { name: 'swap', weight: 8, draw: swap },
   { name: 'sync the pair', weight: 1, draw: syncPair },
-  { name: 'deposit revenue', weight: 3, draw: depositRevenue },
-  { name: 'distribute', weight: 2, draw: distribute },
-  { name: 'claim', weight: 4, draw: claim },
+  { name: 'deposit revenue', weight: 4, draw: depositRevenue },
+  { name: 'distribute', weight: 4, draw: distribute },
+  { name: 'claim', weight: 8, draw: claim },
 ];
 
 async function mint({ anvil, platform, random }: Scene): Promise<Transaction> {

@@ -26,8 +26,10 @@ const SETTINGS = {
   outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } },
 };
 
-/** The Solidity of the demo's own contracts. */
-export const DEMO_CONTRACTS = fileURLToPath(new URL('./contracts', import.meta.url));
+/** The Solidity of the demo's own contracts, which stays where it is when the program is compiled to `dist/`. */
+export const DEMO_CONTRACTS = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? './contracts' : '../../../indexer/demo/contracts', import.meta.url),
+);
 
 /**
  * The artifact that a package of third-party contracts was published with.

@@ -1,0 +1,101 @@
+import type { Queryable } from './oracle/stored.ts';
+
+/** What the database says at a moment; amounts in the smallest unit, as text. */
+export type Figures = {
+  /** The newest block that the database follows; null before the first. */
+  readonly head: number | null;
+  readonly finalized: number | null;
+  readonly lagBlocks: number | null;
+  readonly facts: number;
+  readonly eventsPerSecond: number;
+  readonly reorgs: number;
+  readonly deepestReorg: number;
+  readonly deadLetters: number;
+  readonly tokens: number;
+  readonly burnt: number;
+  readonly owners: number;
+  readonly holders: number;
+  readonly topHolders: readonly { readonly wallet: string; readonly balance: string }[];
+  readonly coin: string;
+  readonly coinSupply: string;
+  readonly pool: {
+    readonly symbol0: string;
+    readonly symbol1: string;
+    readonly reserve0: string;
+    readonly reserve1: string;
+    readonly providers: number;
+  };
+  readonly dividends: {
+    readonly deposited: string;
+    readonly distributed: string;
+    readonly claimed: string;
+    readonly claims: number;
+  };
+};
+
+/** Over how long the events per second are counted. */
+const RATE_WINDOW_SECONDS = 5;
+
+/** $1 is the chain. Only the demo's contracts are in the database, so nothing else needs to be left out. */
+const FIGURES = `
+  with facts as (
+    select created_at from nft_transfers union all select created_at from token_transfers
+    union all select created_at from pool_events union all select created_at from dividend_events
+    union all select created_at from indexer.contract_events
+  ), counted as (
+    select count(*) as facts, count(*) filter (where created_at > now() - interval '${RATE_WINDOW_SECONDS} seconds') as recent
+    from facts
+  ), nfts as (
+    select count(*) filter (where not burnt) as tokens, count(*) filter (where burnt) as burnt,
+      count(distinct owner) filter (where not burnt) as owners
+    from (select current_owner_wallet as owner, current_owner_wallet = '0x' || repeat('0', 40) as burnt from master_nfts)
+  ), reorged as (
+    select count(*) as reorgs, coalesce(max(depth), 0) as deepest from indexer.reorgs where reason = 'reorg'
+  ), claims as (
+    select count(*) as claims, coalesce(sum(amount_claimed) filter (where currency = '0x' || repeat('0', 40)), 0) as claimed
+    from dividend_claims
+  ), top as (
+    select coalesce(json_agg(json_build_object('wallet', wallet_address, 'balance', balance::text)), '[]') as holders
+    from (select wallet_address, balance from token_holders where balance > 0 order by balance desc, wallet_address limit 3)
+  )
+  select chain.head_number, chain.finalized_number, counted.*, nfts.*, reorged.*, claims.claims, claims.claimed::text,
+    (select count(*) from indexer.dead_letters) as dead_letters,
+    (select count(*) from pool_positions where lp_token_balance > 0) as providers,
+    coalesce(token.holders_count, 0) as holders, token.symbol, token.total_supply::text as supply, top.holders as top_holders,
+    coalesce(pool.token0_symbol, '') as symbol0, coalesce(pool.token1_symbol, '') as symbol1,
+    coalesce(pool.reserve0, 0)::text as reserve0, coalesce(pool.reserve1, 0)::text as reserve1,
+    coalesce(dividends.total_revenue_deposited, 0)::text as deposited,
+    coalesce(dividends.total_dividends_distributed, 0)::text as distributed
+  from indexer.chains chain, counted, nfts, reorged, claims, top, artist_tokens token, liquidity_pools pool,
+    dividend_contracts dividends
+  where chain.chain_id = $1`;
+
+/** Reads the figures; `chainHead` is what the chain itself says its head is. */
+export async function readFigures(db: Queryable, chainId: number, chainHead: number): Promise<Figures> {
+  const row = (await db.query(FIGURES, [chainId])).rows[0] ?? {};
+  const number = (column: string): number => Number(row[column] ?? 0);
+  const text = (column: string): string => String(row[column] ?? '0');
+  const head = row.head_number == null ? null : Number(row.head_number);
+  return {
+    head,
+    finalized: row.finalized_number == null ? null : Number(row.finalized_number),
+    lagBlocks: head === null ? null : Math.max(0, chainHead - head),
+    facts: number('facts'),
+    eventsPerSecond: number('recent') / RATE_WINDOW_SECONDS,
+    reorgs: number('reorgs'),
+    deepestReorg: number('deepest'),
+    deadLetters: number('dead_letters'),
+    ...{ tokens: number('tokens'), burnt: number('burnt'), owners: number('owners'), holders: number('holders') },
+    topHolders: (row.top_holders ?? []) as Figures['topHolders'],
+    coin: String(row.symbol ?? ''),
+    coinSupply: text('supply'),
+    pool: {
+      ...{ symbol0: String(row.symbol0 ?? ''), symbol1: String(row.symbol1 ?? '') },
+      ...{ reserve0: text('reserve0'), reserve1: text('reserve1'), providers: number('providers') },
+    },
+    dividends: {
+      ...{ deposited: text('deposited'), distributed: text('distributed') },
+      ...{ claimed: text('claimed'), claims: number('claims') },
+    },
+  };
+}

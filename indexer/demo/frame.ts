@@ -1,0 +1,109 @@
+import type { Figures } from './figures.ts';
+import type { News } from './life.ts';
+import { bar, clock, coins, price, shortAddress, sparkline, whole } from './words.ts';
+
+/** A moment of the demo. */
+export type Moment = {
+  readonly figures: Figures;
+  readonly elapsedSeconds: number;
+  /** How long it runs, where that was said. */
+  readonly seconds: number | undefined;
+  readonly seed: number;
+  /** Facts per second of the last moments, the newest last. */
+  readonly rates: readonly number[];
+  readonly news: readonly News[];
+};
+
+export type Style = 'bold' | 'dim' | 'cyan' | 'green' | 'yellow' | 'magenta';
+export type Paint = (style: Style, text: string) => string;
+
+const LABEL_WIDTH = 11;
+const BAR_WIDTH = 24;
+
+/** The picture of a moment, line by line, for a terminal. */
+export function frameOf({ figures, elapsedSeconds, seconds, seed, rates, news }: Moment, paint: Paint): string[] {
+  const { head, lagBlocks, finalized, pool, dividends } = figures;
+  const row = (label: string, ...cells: string[]): string =>
+    ` ${paint('dim', label.padEnd(LABEL_WIDTH))}${cells.filter((cell) => cell !== '').join(paint('dim', '  ·  '))}`;
+  const strong = (text: string | number): string => paint('bold', typeof text === 'number' ? whole(text) : text);
+  const time = seconds === undefined ? clock(elapsedSeconds) : `${clock(elapsedSeconds)} of ${clock(seconds)}`;
+  const lag = lagBlocks ?? 0;
+  return [
+    ` ${paint('cyan', 'indexer demo')}  ${strong(time)}  ${paint('dim', `seed ${seed}`)}`,
+    '',
+    row(
+      'head',
+      head === null ? 'none yet' : strong(head),
+      paint(lag === 0 ? 'green' : 'yellow', `${whole(lag)} blocks behind`),
+      finalized === null ? '' : `finalized ${whole(finalized)}`,
+    ),
+    row('events', `${strong(figures.eventsPerSecond.toFixed(1))} a second ${paint('cyan', sparkline(rates))}`),
+    row('', `${whole(figures.facts)} facts`, figures.deadLetters === 0 ? '' : `${figures.deadLetters} dead letters`),
+    row(
+      'reorgs',
+      `${paint('magenta', String(figures.reorgs))} repaired`,
+      figures.reorgs === 0 ? '' : `deepest ${figures.deepestReorg} blocks`,
+    ),
+    '',
+    row(
+      'masters',
+      `${strong(figures.tokens)} tokens`,
+      `${strong(figures.owners)} owners`,
+      `${whole(figures.burnt)} burnt`,
+    ),
+    row('coin', `${strong(coins(figures.coinSupply))} ${figures.coin}`, `${strong(figures.holders)} holders`),
+    ...holderLines(figures, paint),
+    row(
+      'pool',
+      `${strong(coins(pool.reserve0))} ${pool.symbol0}`,
+      `${strong(coins(pool.reserve1))} ${pool.symbol1}`,
+      `price ${price(pool.reserve0, pool.reserve1)}`,
+      `${pool.providers} providers`,
+    ),
+    row(
+      'dividends',
+      `${strong(coins(dividends.deposited))} ETH deposited`,
+      `${strong(coins(dividends.distributed))} distributed`,
+      `${strong(coins(dividends.claimed))} claimed`,
+    ),
+    '',
+    ...news.map((item) => ` ${newsLine(item, paint)}`),
+  ];
+}
+
+function holderLines({ topHolders }: Figures, paint: Paint): string[] {
+  const most = topHolders[0]?.balance ?? '0';
+  const amounts = topHolders.map(({ balance }) => coins(balance));
+  const width = Math.max(0, ...amounts.map((amount) => amount.length));
+  return topHolders.map(({ wallet, balance }, index) => {
+    const amount = (amounts[index] ?? '').padStart(width);
+    return ` ${' '.repeat(LABEL_WIDTH)}${shortAddress(wallet)}  ${amount}  ${paint('cyan', bar(balance, most, BAR_WIDTH))}`;
+  });
+}
+
+function newsLine(news: News, paint: Paint): string {
+  if (news.of === 'block') {
+    return `${paint('dim', `block ${whole(news.block)}`.padEnd(LABEL_WIDTH))}${news.actions.join(', ')}`;
+  }
+  const { from, to } = news;
+  const depth = to - from + 1;
+  const which = from === to ? `block ${whole(from)} is` : `blocks ${whole(from)} to ${whole(to)} are`;
+  return paint('magenta', `${'reorg'.padEnd(LABEL_WIDTH)}${which} replaced: ${depth} deep`);
+}
+
+/** The same in one line, for a file or a pipe. */
+export function lineOf({ figures, elapsedSeconds }: Moment): string {
+  const { pool, dividends } = figures;
+  return [
+    clock(elapsedSeconds),
+    `head ${figures.head ?? 'none'}`,
+    `lag ${figures.lagBlocks ?? '?'}`,
+    `${figures.eventsPerSecond.toFixed(1)} events/s`,
+    `reorgs ${figures.reorgs} (deepest ${figures.deepestReorg})`,
+    `tokens ${figures.tokens}`,
+    `owners ${figures.owners}`,
+    `holders ${figures.holders}`,
+    `reserves ${coins(pool.reserve0)} ${pool.symbol0}, ${coins(pool.reserve1)} ${pool.symbol1}`,
+    `dividends ${coins(dividends.distributed)} of ${coins(dividends.deposited)} ETH`,
+  ].join('  ');
+}
