@@ -17,9 +17,14 @@ export async function prepareContracts(database: Database, chainId: number): Pro
   if (rows.length === 0) return 0;
   return transaction(database, async (tx) => {
     await lockChain(tx, chainId, 'exclusive');
-    for (const reset of RESETS) await reset(chainId).execute(tx);
-    return noteFormerFacts(tx, chainId);
+    return resetUnprepared(tx, chainId);
   });
+}
+
+/** The same within a transaction that holds the chain's lock alone. */
+export async function resetUnprepared(tx: Transaction, chainId: number): Promise<number> {
+  for (const reset of RESETS) await reset(chainId).execute(tx);
+  return noteFormerFacts(tx, chainId);
 }
 
 const fresh = (chainId: number, kind: string) => sql`

@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
+import { resetUnprepared } from './prepare.ts';
 
 export type PurgedContract = {
   readonly chainId: number;
@@ -20,7 +21,12 @@ type Statement = RawBuilder<unknown>;
 export async function purgeContract(tx: Transaction, contract: PurgedContract): Promise<number> {
   let deleted = 0n;
   for (const statement of deletions(contract)) deleted += (await statement.execute(tx)).numAffectedRows ?? 0n;
-  for (const statement of resets(contract)) await statement.execute(tx);
+  await sql`
+    update indexer.contracts set covered = '{}', metadata_read_at = null, prepared_at = null
+    where chain_id = ${contract.chainId} and address = ${contract.address} and kind = ${contract.kind}
+  `.execute(tx);
+  await resetUnprepared(tx, contract.chainId);
+  for (const statement of bookkeeping(contract)) await statement.execute(tx);
   return Number(deleted);
 }
 
@@ -59,36 +65,22 @@ function deletions({ chainId, address, kind, platformId }: PurgedContract): read
   return [...own[kind], ...machinery];
 }
 
-function resets({ kind, platformId }: PurgedContract): readonly Statement[] {
-  const fresh = sql`last_indexed_block = null, last_indexed_at = null, updated_at = now()`;
-  const own: Record<ContractKind, readonly Statement[]> = {
-    master: [
-      sql`
-        update master_contracts set
-          contract_total_supply = null, contract_royalty_bps = null, royalty_position = null, minted_supply = 0,
-          first_minter_wallet = null, second_minter_wallet = null, third_minter_wallet = null, third_mint_position = null, ${fresh}
-        where id = ${platformId}`,
-      sql`
-        update master_ipos ipo set minted_supply = minted.supply
-        from (
-          select master_id, sum(minted_supply) as supply from master_contracts
-          where master_id = (select master_id from master_contracts where id = ${platformId}) group by master_id
-        ) minted
-        where ipo.master_id = minted.master_id`,
-    ],
-    dividend: [
-      sql`
-        update dividend_contracts set total_revenue_deposited = 0, total_dividends_distributed = 0, ${fresh}
-        where id = ${platformId}`,
-    ],
-    artist_token: [
-      sql`update artist_tokens set total_supply = 0, holders_count = null, ${fresh} where id = ${platformId}`,
-    ],
-    pool: [
-      sql`
-        update liquidity_pools set reserve0 = 0, reserve1 = 0, reserve_position = null, lp_total_supply = 0, ${fresh}
-        where id = ${platformId}`,
-    ],
-  };
-  return own[kind];
+/** What a reset of state leaves alone: bookkeeping, and the sum over a master's contracts. */
+function bookkeeping({ kind, platformId }: PurgedContract): readonly Statement[] {
+  const table = {
+    master: 'master_contracts',
+    dividend: 'dividend_contracts',
+    artist_token: 'artist_tokens',
+    pool: 'liquidity_pools',
+  }[kind];
+  const fresh = sql`
+    update ${sql.table(table)} set last_indexed_block = null, last_indexed_at = null, updated_at = now() where id = ${platformId}`;
+  const ipos = sql`
+    update master_ipos ipo set minted_supply = minted.supply
+    from (
+      select master_id, sum(minted_supply) as supply from master_contracts
+      where master_id = (select master_id from master_contracts where id = ${platformId}) group by master_id
+    ) minted
+    where ipo.master_id = minted.master_id`;
+  return kind === 'master' ? [fresh, ipos] : [fresh];
 }

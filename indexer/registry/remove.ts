@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
-import { type Transaction, transaction } from '../db/transaction.ts';
+import { transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { lockChain } from '../progress/locks.ts';
 import { purgeContract } from './purge.ts';
@@ -46,18 +46,11 @@ export async function removeContract(database: Database, removal: Removal): Prom
     `.execute(tx);
     const removed: Removed[] = [];
     for (const row of rows) {
-      const purgedRows = purge ? await purgeAll(tx, removal, row.kind, row.platform_id) : 0;
+      const purgedRows = purge
+        ? await purgeContract(tx, { chainId, address, kind: row.kind, platformId: row.platform_id })
+        : 0;
       removed.push({ kind: row.kind, address, purgedRows });
     }
     return removed;
   });
-}
-
-async function purgeAll(tx: Transaction, { chainId, address }: Removal, kind: ContractKind, platformId: string) {
-  const rows = await purgeContract(tx, { chainId, address, kind, platformId });
-  await sql`
-    update indexer.contracts set covered = '{}', metadata_read_at = null
-    where chain_id = ${chainId} and address = ${address} and kind = ${kind}
-  `.execute(tx);
-  return rows;
 }

@@ -6,6 +6,7 @@ import type { Hex } from '../../indexer/kernel/chain.ts';
 import { lockChain } from '../../indexer/progress/locks.ts';
 import { addContracts, type ContractSpec } from '../../indexer/registry/add.ts';
 import { loadContracts } from '../../indexer/registry/contracts.ts';
+import { prepareContracts } from '../../indexer/registry/prepare.ts';
 import { removeContract } from '../../indexer/registry/remove.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -178,6 +179,7 @@ describe('purging', () => {
         select m.first_minter_wallet, m.minted_supply, m.contract_total_supply, d.total_revenue_deposited,
           t.total_supply, t.holders_count, p.reserve0, p.reserve1, p.reserve_position, p.lp_total_supply
         from master_contracts m, dividend_contracts d, artist_tokens t, liquidity_pools p`);
+    await prepareContracts(database, CHAIN);
     const fresh = await derived();
     await insertHistory();
     for (const n of [1, 2, 3, 4]) {
