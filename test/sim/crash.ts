@@ -1,0 +1,97 @@
+import type pg from 'pg';
+import type { Database } from '../../indexer/db/database.ts';
+import type { Random } from './random.ts';
+
+/**
+ * How the program dies: an exception in its midst; the connection lost before the statement is sent, or right after, so that
+ * nobody knows whether it ran; or not at all, when the database prefers another transaction.
+ */
+type Death = 'exception' | 'lost before' | 'lost after' | 'conflict';
+
+export type CrashPlan = { readonly atStatement: number; readonly death: Death };
+
+/** What a simulated exception throws. */
+export class SimulatedCrash extends Error {
+  override readonly name = 'SimulatedCrash';
+}
+
+/** More than most commits have. */
+const STATEMENTS_MAX = 22;
+
+export function drawCrash(random: Random): CrashPlan {
+  const death = random.weighted<Death>([
+    [3, 'exception'],
+    [2, 'lost before'],
+    [3, 'lost after'],
+    [2, 'conflict'],
+  ]);
+  return { atStatement: random.between(1, STATEMENTS_MAX), death };
+}
+
+/** The database, whose transactions meet a crash once, at their n-th statement over all (`begin`, COPY and `commit` included). */
+export class CrashingDatabase implements Database {
+  readonly pool: pg.Pool;
+  readonly kysely: Database['kysely'];
+  readonly #plan: CrashPlan;
+  #statements = 0;
+  #fired = false;
+
+  constructor(database: Database, plan: CrashPlan) {
+    this.#plan = plan;
+    this.kysely = database.kysely;
+    this.pool = overlaid(database.pool, { connect: async () => this.#client(await database.pool.connect()) });
+  }
+
+  /** Whether the program died. A conflict is survived. */
+  get hasCrashed(): boolean {
+    return this.#fired && this.#plan.death !== 'conflict';
+  }
+
+  async close(): Promise<void> {}
+
+  #client(client: pg.PoolClient): pg.PoolClient {
+    return overlaid(client, { query: (...args: unknown[]) => this.#query(client, args) });
+  }
+
+  #query(client: pg.PoolClient, args: readonly unknown[]): unknown {
+    const send = () => (client.query as (...args: readonly unknown[]) => unknown)(...args);
+    if (String(args[0]) === 'rollback') return send();
+    this.#statements++;
+    if (this.#fired || this.#statements !== this.#plan.atStatement) return send();
+    this.#fired = true;
+    switch (this.#plan.death) {
+      case 'exception':
+        throw new SimulatedCrash(`at statement ${this.#statements}`);
+      case 'conflict':
+        throw Object.assign(new Error('could not serialize access'), { code: '40001' });
+      case 'lost before':
+        loseConnection(client);
+        return send();
+      case 'lost after': {
+        const answer = send();
+        if (isCopy(args[0])) setImmediate(() => loseConnection(client));
+        else loseConnection(client);
+        return answer;
+      }
+    }
+  }
+}
+
+function isCopy(statement: unknown): boolean {
+  return typeof statement === 'object' && statement !== null && 'submit' in statement;
+}
+
+function loseConnection(client: pg.PoolClient): void {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}
+
+/** An object whose named methods are others; everything else goes to the original. */
+function overlaid<T extends object>(original: T, methods: Readonly<Record<string, unknown>>): T {
+  return new Proxy(original, {
+    get(target, name) {
+      if (typeof name === 'string' && name in methods) return methods[name];
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}

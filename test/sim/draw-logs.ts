@@ -1,0 +1,254 @@
+import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
+import { addressOf } from '../support/event-logs.ts';
+import { anonymousLog, type EventName, type Flaw, type LogBody, logBody } from './events.ts';
+import type { Random } from './random.ts';
+import type { SimContract } from './world.ts';
+
+const UINT256_MAX = 2n ** 256n - 1n;
+const UINT112_MAX = 2n ** 112n - 1n;
+const UINT96_MAX = 2n ** 96n - 1n;
+
+/** Few enough to meet each other. */
+const WALLETS: readonly Hex[] = [0xa1, 0xb2, 0xc3, 0xd4].map(addressOf);
+/** A token that nobody follows, in which some dividends are paid. */
+export const UNFOLLOWED_TOKEN: Hex = addressOf(0x7070);
+const TOKEN_IDS: readonly bigint[] = [0n, 1n, 2n, 3n, 4n, 5n, 6n, UINT256_MAX];
+const AMOUNTS: readonly bigint[] = [0n, 1n, 2n, 5n, 1000n, 10n ** 18n, 3n * 10n ** 18n, UINT256_MAX, UINT256_MAX - 1n];
+/** One more than a `ConsecutiveTransfer` may name. */
+const TOO_MANY_TOKENS = 10_001n;
+
+/** What drawing a log may lean on. */
+export type LogDraw = {
+  readonly random: Random;
+  /** Every contract that may emit at this block. */
+  readonly contracts: readonly SimContract[];
+  /** Whether batches that quarantine their contract may occur. */
+  readonly quarantines: boolean;
+};
+
+/** The logs of one transaction: one or a few doings of the contracts. */
+export function drawTransaction(draw: LogDraw): LogBody[] {
+  const { random, contracts } = draw;
+  if (contracts.length === 0) return [anonymousLog(UNFOLLOWED_TOKEN)];
+  const logs: LogBody[] = [];
+  for (
+    let doings = random.weighted([
+      [5, 1],
+      [2, 2],
+      [1, 3],
+    ]);
+    doings > 0;
+    doings--
+  ) {
+    logs.push(...drawDoing(draw, random.pick(contracts)));
+  }
+  return logs;
+}
+
+function drawDoing(draw: LogDraw, contract: SimContract): LogBody[] {
+  const { random } = draw;
+  if (random.percent(6)) return [noise(contract, random)];
+  if (random.percent(6)) return [misfit(contract, random)];
+  switch (contract.kind) {
+    case 'master':
+      return masterDoing(draw, contract.address);
+    case 'artist_token':
+      return [transfer20(contract.address, wallet(random), wallet(random), amount(random))];
+    case 'dividend':
+      return dividendDoing(draw, contract.address);
+    case 'pool':
+      return poolDoing(random, contract.address);
+  }
+}
+
+/** A wallet, or now and then nobody. */
+function wallet(random: Random): Hex {
+  return random.percent(20) ? ZERO_ADDRESS : random.pick(WALLETS);
+}
+
+function amount(random: Random): bigint {
+  return random.percent(30) ? BigInt(random.below(50)) : random.pick(AMOUNTS);
+}
+
+function transfer20(address: Hex, from: Hex, to: Hex, value: bigint): LogBody {
+  return logBody(address, 'Transfer20', { from, to, value });
+}
+
+function transfer721(address: Hex, from: Hex, to: Hex, tokenId: bigint): LogBody {
+  return logBody(address, 'Transfer721', { from, to, tokenId });
+}
+
+function masterDoing({ random, quarantines }: LogDraw, address: Hex): LogBody[] {
+  const tokenId = random.pick(TOKEN_IDS);
+  const to = random.pick(WALLETS);
+  const minted = () => logBody(address, 'Minted', { minter: to, tokenId, price: amount(random) });
+  const mint = transfer721(address, ZERO_ADDRESS, to, tokenId);
+  const doing = random.weighted([
+    [6, 'transfer'],
+    [5, 'mint'],
+    [2, 'burn'],
+    [2, 'remint'],
+    [2, 'batch'],
+    [2, 'royalty'],
+    [1, 'validator'],
+  ] as const);
+  switch (doing) {
+    case 'transfer':
+      return [transfer721(address, wallet(random), wallet(random), tokenId)];
+    case 'mint':
+      return random.shuffled(random.percent(60) ? [mint, minted()] : [mint]);
+    case 'burn':
+      return [transfer721(address, random.pick(WALLETS), ZERO_ADDRESS, tokenId)];
+    case 'remint':
+      return [
+        ...(random.percent(50) ? [minted()] : []),
+        mint,
+        transfer721(address, to, ZERO_ADDRESS, tokenId),
+        mint,
+        ...(random.percent(70) ? [minted()] : []),
+      ];
+    case 'batch':
+      return [batch(random, address, quarantines)];
+    case 'royalty': {
+      const receiver = random.pick(WALLETS);
+      const feeNumerator = random.pick([0n, 250n, 1000n, 10_000n, UINT96_MAX]);
+      if (random.percent(70)) return [logBody(address, 'DefaultRoyaltySet', { receiver, feeNumerator })];
+      return [logBody(address, 'TokenRoyaltySet', { tokenId, receiver, feeNumerator })];
+    }
+    case 'validator':
+      return [
+        logBody(address, 'TransferValidatorUpdated', {
+          oldValidator: wallet(random),
+          newValidator: random.pick(WALLETS),
+        }),
+      ];
+  }
+}
+
+/** EIP-2309: some tokens at once; now and then backwards, or too many. */
+function batch(random: Random, address: Hex, quarantines: boolean): LogBody {
+  const fromTokenId = random.pick([0n, 1n, 3n, 100n, UINT256_MAX - TOO_MANY_TOKENS]);
+  const more = quarantines && random.percent(40) ? TOO_MANY_TOKENS - 1n : BigInt(random.between(-1, 4));
+  const toTokenId = fromTokenId + more < 0n ? 0n : fromTokenId + more;
+  const fromAddress = random.percent(70) ? ZERO_ADDRESS : wallet(random);
+  return logBody(address, 'ConsecutiveTransfer', { fromTokenId, toTokenId, fromAddress, toAddress: wallet(random) });
+}
+
+function dividendDoing({ random, contracts }: LogDraw, address: Hex): LogBody[] {
+  const followed = contracts.filter(({ kind }) => kind === 'artist_token').map((token) => token.address);
+  const currencies: readonly Hex[] = [ZERO_ADDRESS, ZERO_ADDRESS, UNFOLLOWED_TOKEN, ...followed];
+  const token = random.pick(currencies);
+  const doing = random.weighted([
+    [3, 'deposit'],
+    [3, 'distribution'],
+    [5, 'claims'],
+  ] as const);
+  switch (doing) {
+    case 'deposit':
+      return [logBody(address, 'RevenueDeposited', { amount: amount(random), token, timestamp: amount(random) })];
+    case 'distribution': {
+      const args = { amount: amount(random), token, perTokenAmount: amount(random) };
+      return [logBody(address, 'DividendsDistributed', args)];
+    }
+    case 'claims':
+      return drawClaims(random, address, currencies);
+  }
+}
+
+/** Claims in one transaction, paid in native coin or by a token's transfer before or after, some by one that is not theirs. */
+function drawClaims(random: Random, address: Hex, currencies: readonly Hex[]): LogBody[] {
+  const logs: LogBody[] = [];
+  for (let claims = random.between(1, 5); claims > 0; claims--) {
+    const holder = random.percent(10) ? ZERO_ADDRESS : random.pick(WALLETS);
+    const paid = random.pick([0n, 5n, 7n, 10n ** 18n, UINT256_MAX]);
+    const claim = logBody(address, 'DividendClaimed', { holder, tokenId: random.pick(TOKEN_IDS), amount: paid });
+    const currency = random.pick(currencies);
+    if (currency === ZERO_ADDRESS) {
+      logs.push(claim);
+      continue;
+    }
+    const payment = random.weighted([
+      [7, transfer20(currency, address, holder, paid)],
+      [1, transfer20(currency, address, holder, paid ^ 1n)],
+      [1, transfer20(currency, address, random.pick(WALLETS), paid)],
+      [1, transfer20(currency, holder, address, paid)],
+      [1, logBody(currency, 'Transfer20', { from: address, to: holder, value: paid }, 'dirty word')],
+      [1, transfer721(currency, address, holder, paid)],
+    ] as const);
+    logs.push(...random.shuffled([claim, payment]));
+  }
+  return logs;
+}
+
+function poolDoing(random: Random, address: Hex): LogBody[] {
+  const sender = random.pick(WALLETS);
+  const to = wallet(random);
+  const reserve = () => random.pick([0n, 1n, 5000n, 10n ** 20n, UINT112_MAX]);
+  const sync = logBody(address, 'Sync', { reserve0: reserve(), reserve1: reserve() });
+  const value = amount(random);
+  const doing = random.weighted([
+    [2, 'first'],
+    [3, 'add'],
+    [2, 'remove'],
+    [3, 'swap'],
+    [3, 'transfer'],
+    [1, 'skim'],
+  ] as const);
+  const amounts = { amount0: amount(random), amount1: amount(random) };
+  switch (doing) {
+    case 'first':
+    case 'add':
+      return [
+        ...(doing === 'first' ? [transfer20(address, ZERO_ADDRESS, ZERO_ADDRESS, 1000n)] : []),
+        transfer20(address, ZERO_ADDRESS, to, value),
+        sync,
+        logBody(address, 'Mint', { sender, ...amounts }),
+      ];
+    case 'remove':
+      return [
+        transfer20(address, sender, address, value),
+        transfer20(address, address, ZERO_ADDRESS, value),
+        sync,
+        logBody(address, 'Burn', { sender, ...amounts, to }),
+      ];
+    case 'swap': {
+      const [amount0In, amount1In] = random.shuffled([amount(random), 0n]) as [bigint, bigint];
+      const [amount0Out, amount1Out] = random.shuffled([amount(random), 0n]) as [bigint, bigint];
+      return [sync, logBody(address, 'Swap', { sender, amount0In, amount1In, amount0Out, amount1Out, to })];
+    }
+    case 'transfer':
+      return [transfer20(address, wallet(random), wallet(random), value)];
+    case 'skim':
+      return [sync];
+  }
+}
+
+const FLAWS: readonly Flaw[] = ['extra topic', 'missing topic', 'short data', 'long data', 'dirty word'];
+
+/** A log whose first topic the contract's ABI names and that does not fit it. */
+function misfit({ address, kind }: SimContract, random: Random): LogBody {
+  const some = { from: random.pick(WALLETS), to: random.pick(WALLETS) };
+  const flaw = random.pick(FLAWS);
+  const name = random.pick<EventName>(
+    {
+      master: ['Transfer20', 'Transfer721', 'DefaultRoyaltySet', 'Minted', 'TransferValidatorUpdated'] as const,
+      artist_token: ['Transfer721', 'Transfer20', 'Transfer20'] as const,
+      dividend: ['DividendClaimed', 'RevenueDeposited', 'DividendsDistributed'] as const,
+      pool: ['Transfer721', 'Transfer20', 'Sync', 'Sync', 'Swap', 'Mint', 'Burn'] as const,
+    }[kind],
+  );
+  const wrongForm = (name === 'Transfer721') === (kind !== 'master') && name.startsWith('Transfer');
+  const args = { ...some, tokenId: 1n, value: 7n, minter: some.to, price: 5n, receiver: some.to, feeNumerator: 7n };
+  const words = { oldValidator: some.from, newValidator: some.to, holder: some.to, amount: 5n, token: some.to };
+  const pool = { sender: some.from, amount0: 1n, amount1: 2n, reserve0: 8n, reserve1: 9n, timestamp: 3n };
+  const swap = { amount0In: 1n, amount1In: 2n, amount0Out: 3n, amount1Out: 4n, perTokenAmount: 1n };
+  return logBody(address, name, { ...args, ...words, ...pool, ...swap }, wrongForm && random.percent(70) ? null : flaw);
+}
+
+/** A log that means nothing to anybody who follows the contract. */
+function noise({ address }: SimContract, random: Random): LogBody {
+  const [owner, spender] = [random.pick(WALLETS), random.pick(WALLETS)];
+  if (random.percent(40)) return anonymousLog(address);
+  if (random.percent(40)) return transfer20(UNFOLLOWED_TOKEN, owner, spender, 5n);
+  return logBody(address, 'Approval', { owner, spender, value: 1n });
+}

@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict';
+import type { Database } from '../../indexer/db/database.ts';
+import { settleStages } from '../../indexer/derive/stages.ts';
+import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts';
+import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
+import { HeadMoved, StaleRange } from '../../indexer/kernel/errors.ts';
+import { readChain } from '../../indexer/progress/chains.ts';
+import { BlockTree, checkDatabase } from './check.ts';
+import { CrashingDatabase, drawCrash } from './crash.ts';
+import { finish } from './finish.ts';
+import type { History } from './history.ts';
+import { SimNode } from './node.ts';
+import { Platform } from './platform.ts';
+import { type Random, randomOf } from './random.ts';
+import { changeRegistry } from './registry-changes.ts';
+import { drawFill, SimFollower } from './roles.ts';
+
+export type DriveOptions = {
+  /** Whether contracts are removed and the platform writes rows of its own, so that the route shows in the end. */
+  readonly detours: boolean;
+};
+
+/** One chain of a history with who works on it. */
+export type Lane = { readonly chainId: number; readonly node: SimNode; readonly followers: readonly SimFollower[] };
+
+/** How often each thing happened, for a test of the simulation itself. */
+export type Tally = Map<string, number>;
+
+const ACTIONS_MIN = 10;
+const ACTIONS_MAX = 22;
+
+/** Feeds a history to the program's own code on a route drawn from its seed, and checks the database on the way and at the end. */
+export class Drive {
+  readonly database: Database;
+  readonly history: History;
+  readonly random: Random;
+  readonly options: DriveOptions;
+  readonly platform: Platform;
+  readonly tree: BlockTree;
+  readonly lanes: readonly Lane[];
+  readonly tally: Tally;
+  /** IPOs whose supply the stage has computed are right at every commit from then on. */
+  iposSettled = true;
+
+  constructor(database: Database, history: History, tally: Tally, options: DriveOptions) {
+    this.database = database;
+    this.history = history;
+    this.random = randomOf(history.seed ^ 0x5eed);
+    this.options = options;
+    this.tally = tally;
+    this.platform = new Platform(database.pool, history.world);
+    this.tree = new BlockTree(history);
+    this.lanes = history.chains.map((chain) => {
+      const node = new SimNode(chain, this.random.fork());
+      const followers = [new SimFollower(node, this.tree), new SimFollower(node, this.tree)];
+      return { chainId: chain.chainId, node, followers };
+    });
+  }
+
+  /** The whole history, to its end. */
+  async run(): Promise<void> {
+    await this.platform.open();
+    for (const contract of this.history.world.contracts) {
+      if (this.random.percent(70) && !this.platform.announced.has(contract)) {
+        await this.platform.announce(contract, this.random);
+      }
+    }
+    for (let actions = this.random.between(ACTIONS_MIN, ACTIONS_MAX); actions > 0; actions--) {
+      await this.#act(this.random.pick(this.lanes));
+    }
+    await finish(this);
+  }
+
+  async check(linksSettled = false): Promise<void> {
+    const settled = { links: linksSettled, ipos: this.iposSettled };
+    await checkDatabase(this.database.pool, this.history.world, this.tree, this.platform, settled);
+  }
+
+  count(what: string): void {
+    this.tally.set(what, (this.tally.get(what) ?? 0) + 1);
+  }
+
+  async #act(lane: Lane): Promise<void> {
+    const { random } = this;
+    const action = random.weighted([
+      [8, 'follow'],
+      [4, 'grow'],
+      [6, 'fill'],
+      [6, 'concurrent'],
+      [3, 'race'],
+      [3, 'reorg'],
+      [3, 'unwind'],
+      [3, 'late fill'],
+      [2, 'registry'],
+      [1, 'settle'],
+    ] as const);
+    switch (action) {
+      case 'grow':
+        return lane.node.grow(random.between(1, 4));
+      case 'follow':
+        if (random.percent(70)) lane.node.grow(random.between(1, 5));
+        await this.#follow(lane, random.below(2), random.between(1, 6));
+        break;
+      case 'fill':
+        await this.#fill(lane);
+        break;
+      case 'concurrent':
+        return this.#concurrently(lane);
+      case 'race':
+        return this.#race(lane);
+      case 'reorg':
+        if (lane.node.reorg()) await this.#follow(lane, 0, 4);
+        break;
+      case 'unwind':
+        await this.#unwind(lane);
+        break;
+      case 'late fill':
+        return this.#lateFill(lane);
+      case 'registry':
+        await changeRegistry(this, lane);
+        break;
+      case 'settle':
+        await settleStages(this.database.kysely);
+        this.iposSettled = true;
+        return this.check(true);
+    }
+    if (random.percent(50)) await this.check();
+  }
+
+  /** One step of a follower. */
+  async #follow(lane: Lane, which: number, blocks: number): Promise<void> {
+    const follower = lane.followers[which] as SimFollower;
+    if (this.random.percent(20)) follower.forget();
+    await this.attempt('follow', async (database) => {
+      const step = await follower.look(this.database, blocks);
+      await follower.act(database, step);
+      this.count(`step: ${step.do}`);
+    });
+  }
+
+  /** A stretch of the past, now and then twice. */
+  async #fill(lane: Lane): Promise<void> {
+    const fill = await drawFill(this.database, lane.node, this.tree, this.random);
+    if (fill === null) return;
+    await this.#commitFill(fill);
+    if (this.random.percent(25)) await this.#commitFill(fill);
+  }
+
+  async #commitFill(fill: FillCommit): Promise<void> {
+    await this.attempt('fill', (database) => commitFill(database, fill));
+  }
+
+  /** A stretch that was fetched before the chain was unwound or moved on. */
+  async #lateFill(lane: Lane): Promise<void> {
+    const fills = [];
+    for (let count = this.random.between(1, 3); count > 0; count--) {
+      const fill = await drawFill(this.database, lane.node, this.tree, this.random);
+      if (fill !== null) fills.push(fill);
+    }
+    if (this.random.percent(50)) lane.node.reorg();
+    else await this.#unwind(lane);
+    for (let steps = this.random.between(0, 2); steps > 0; steps--) await this.#follow(lane, 0, 5);
+    await Promise.all(fills.map((fill) => this.#commitFill(fill)));
+    await this.check();
+  }
+
+  /** Two followers that both believe they lead: one wins. */
+  async #race(lane: Lane): Promise<void> {
+    lane.node.grow(this.random.between(1, 4));
+    const looks = [];
+    for (const follower of lane.followers) {
+      const step = await follower.look(this.database, this.random.between(1, 5)).catch(refused);
+      if (step !== undefined) looks.push({ follower, step });
+    }
+    const before = await readChain(this.database.kysely, lane.chainId);
+    const results = await Promise.all(
+      looks.map(({ follower, step }) => this.attempt('race', (database) => follower.act(database, step))),
+    );
+    const commits = looks.filter(({ step }) => step.do === 'commit').length;
+    const won = looks.filter(({ step }, index) => step.do === 'commit' && results[index] === 'done').length;
+    assert(won <= 1, `${won} of two followers that saw the same head ${before.head?.number} moved it`);
+    if (commits === 2 && results.includes('refused')) this.count('race: lost');
+    await this.check();
+  }
+
+  /** An operator takes blocks back. */
+  async #unwind(lane: Lane): Promise<void> {
+    const { chainId } = lane;
+    const { head } = await readChain(this.database.kysely, chainId);
+    if (head === undefined) return;
+    const number = this.random.percent(70)
+      ? Math.max(0, head.number - this.random.between(0, 3))
+      : this.random.between(0, head.number);
+    const to = this.tree.branchTo(head.hash)[number]?.header;
+    assert(to !== undefined);
+    await this.attempt('unwind', (database) =>
+      unwindTo(database, { chainId, to: { number, hash: to.hash }, reason: 'command' }),
+    );
+  }
+
+  /** Several things at once, each on a connection of its own, and a reader in between. */
+  async #concurrently(lane: Lane): Promise<void> {
+    const { random } = this;
+    lane.node.grow(random.between(0, 4));
+    const works: (() => Promise<unknown>)[] = [];
+    for (let count = random.between(2, 5); count > 0; count--) {
+      const work = random.weighted([
+        [6, 'fill'],
+        [3, 'follow'],
+        [1, 'unwind'],
+        [1, 'settle'],
+        [2, 'read'],
+      ] as const);
+      const fork = random.fork();
+      const which = works.length % 2;
+      if (work === 'fill') {
+        const fill = await drawFill(this.database, lane.node, this.tree, fork);
+        if (fill !== null) works.push(() => this.#commitFill(fill));
+      } else if (work === 'follow') works.push(() => this.#follow(lane, which, fork.between(1, 5)));
+      else if (work === 'unwind') works.push(() => this.#unwind(lane));
+      else if (work === 'settle') works.push(() => settleStages(this.database.kysely));
+      else works.push(() => this.check());
+    }
+    await Promise.all(works.map((work) => work()));
+    await this.check();
+  }
+
+  /** Does something, now and then with a crash in its midst; what the program is meant to refuse is no failure. */
+  async attempt(what: string, act: (database: Database) => Promise<unknown>): Promise<'done' | 'refused' | 'crashed'> {
+    const crashing = this.random.percent(25) ? new CrashingDatabase(this.database, drawCrash(this.random)) : undefined;
+    try {
+      await act(crashing ?? this.database);
+      this.count(`${what}: done`);
+      return 'done';
+    } catch (error) {
+      if (crashing?.hasCrashed === true) {
+        this.count(`${what}: crashed`);
+        return 'crashed';
+      }
+      refused(error);
+      this.count(`${what}: ${(error as Error).name}`);
+      return 'refused';
+    }
+  }
+}
+
+/** Throws what the program has no reason to throw. */
+function refused(error: unknown): undefined {
+  if (!(error instanceof HeadMoved) && !(error instanceof StaleRange)) throw error;
+}

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { settleStages } from '../../indexer/derive/stages.ts';
+import { readChain } from '../../indexer/progress/chains.ts';
+import { coverageGaps } from '../../indexer/progress/coverage.ts';
+import { loadContracts, saveDeploymentBlock } from '../../indexer/registry/contracts.ts';
+import type { Drive, Lane } from './drive.ts';
+import { quarantinesIn } from './naive-facts.ts';
+import { restoreAll } from './registry-changes.ts';
+import { fillGaps, SimFollower } from './roles.ts';
+import { keyOf } from './world.ts';
+
+/** Steps after which a chain must have come to rest. */
+const STEPS_MAX = 200;
+
+/** Everything that was begun is brought to its end: all contracts announced, the last branch followed to its tip, no gap left. */
+export async function finish(drive: Drive): Promise<void> {
+  const { platform, history, random } = drive;
+  for (const contract of history.world.contracts) {
+    if (!platform.announced.has(contract)) await platform.announce(contract, random);
+  }
+  for (const lane of drive.lanes) await finishLane(drive, lane);
+  await settleStages(drive.database.kysely);
+  drive.iposSettled = true;
+  await drive.check(true);
+  for (const lane of drive.lanes) await assertComplete(drive, lane);
+}
+
+async function finishLane(drive: Drive, lane: Lane): Promise<void> {
+  const { database, random, history } = drive;
+  const { node, chainId } = lane;
+  const own = history.world.contracts.filter((contract) => contract.chainId === chainId);
+  const { contracts } = await loadContracts(database.kysely, chainId);
+  await restoreAll(drive, contracts, own, () => !drive.options.detours || random.percent(60));
+  for (const contract of contracts) {
+    const deployedAt = own.find((candidate) => keyOf(candidate) === keyOf(contract))?.deployedAt;
+    await saveDeploymentBlock(database.kysely, contract, deployedAt ?? 0);
+  }
+  const follower = new SimFollower(node, drive.tree);
+  for (let steps = 0; ; steps++) {
+    assert(steps < STEPS_MAX, 'the follower does not come to an end');
+    const step = await follower.look(database, random.between(1, 12));
+    if (step.do !== 'wait') await follower.act(database, step);
+    else if (node.isDone) break;
+    else if (!node.reorg()) node.grow(random.between(1, 12));
+  }
+  // A fill may quarantine its contract, whose gap then is none.
+  for (let rounds = 0; (await fillGaps(database, node)) > 0; rounds++) assert(rounds < 3, 'the gaps cannot be filled');
+}
+
+async function assertComplete({ database, history }: Drive, { chainId, node }: Lane): Promise<void> {
+  const { head } = await readChain(database.kysely, chainId);
+  assert.equal(head?.hash, node.header(node.height).hash);
+  assert.deepEqual(await coverageGaps(database.kysely, chainId, node.height), []);
+  const { contracts } = await loadContracts(database.kysely, chainId);
+  for (const contract of contracts) {
+    const own = history.world.contracts.find((candidate) => keyOf(candidate) === keyOf(contract));
+    assert(own !== undefined, `nobody announced ${contract.kind} ${contract.address}`);
+    if (contract.status === 'removed') continue;
+    const quarantined = own.kind === 'master' && node.branch.some((block) => quarantinesIn(block, own));
+    assert.equal(contract.status, quarantined ? 'quarantined' : 'active', `${contract.kind} ${contract.address}`);
+    if (quarantined) continue;
+    const head = node.height;
+    const covered = [
+      ...contract.covered,
+      ...(contract.liveFrom === null ? [] : [{ from: contract.liveFrom, to: head }]),
+    ];
+    for (let block = own.deployedAt; block <= head; block++) {
+      assert(
+        covered.some(({ from, to }) => from <= block && block <= to),
+        `${contract.kind} ${contract.address} does not cover block ${block}`,
+      );
+    }
+  }
+}

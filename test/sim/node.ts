@@ -1,0 +1,118 @@
+import { type ContractIndex, contractIndex } from '../../indexer/decode/contract-index.ts';
+import { decodeRange, receiptsNeeded } from '../../indexer/decode/decode-range.ts';
+import type { DecodedBatch, Receipt } from '../../indexer/decode/decoded-batch.ts';
+import type { BlockHeader, Contract, Hex, VerifiedRange } from '../../indexer/kernel/chain.ts';
+import type { Branch, SimBlock, SimChain, SimTransaction } from './history.ts';
+import type { Random } from './random.ts';
+
+/** A range as the source would give it, and what it means. */
+export type Fetched = { readonly range: VerifiedRange; readonly batch: DecodedBatch };
+
+/** What a chain's nodes say at the moment: which branch they believe, how far they have it, and what is final. */
+export class SimNode {
+  readonly chain: SimChain;
+  finalized: number;
+  readonly #random: Random;
+  readonly #confirmations: number;
+  #branch = 0;
+  #height: number;
+
+  constructor(chain: SimChain, random: Random) {
+    this.chain = chain;
+    this.#random = random;
+    this.#confirmations = random.weighted([
+      [4, random.between(0, 4)],
+      [2, 1_000],
+    ]);
+    this.#height = Math.min(random.between(0, 4), this.branch.length - 1);
+    this.finalized = Math.max(0, this.#height - this.#confirmations);
+  }
+
+  get branch(): Branch {
+    return this.chain.branches[this.#branch] as Branch;
+  }
+
+  get height(): number {
+    return this.#height;
+  }
+
+  get isDone(): boolean {
+    return this.#branch === this.chain.branches.length - 1 && this.#height === this.branch.length - 1;
+  }
+
+  header(number: number): BlockHeader {
+    return (this.branch[number] as SimBlock).header;
+  }
+
+  /** Some new blocks arrive. */
+  grow(blocks: number): void {
+    this.#height = Math.min(this.#height + blocks, this.branch.length - 1);
+    this.finalized = Math.max(this.finalized, this.#height - this.#confirmations);
+  }
+
+  /** The next branch wins; it may be shorter. False where the last one won already. */
+  reorg(): boolean {
+    const next = this.chain.branches[this.#branch + 1];
+    if (next === undefined) return false;
+    const shared = sharedBlocks(this.branch, next);
+    this.#branch++;
+    this.#height = Math.min(
+      next.length - 1,
+      Math.max(this.#height + this.#random.between(-1, 2), Math.min(shared, this.#height)),
+    );
+    return true;
+  }
+
+  /** The newest block that a branch which ends in `head` shares with this node's. */
+  ancestorOf(branch: Branch): number {
+    return Math.min(sharedBlocks(this.branch, branch) - 1, this.#height);
+  }
+
+  /** Reads a stretch for some contracts and decodes it. */
+  fetch(contracts: readonly Contract[], from: number, to: number): Fetched {
+    const index = contractIndex(contracts);
+    const blocks = this.branch.slice(from, to + 1);
+    const logs = this.#logsOf(blocks, index);
+    const withLogs = new Set(logs.map(({ blockNumber }) => blockNumber));
+    const allHeaders = this.#random.percent(30);
+    const headers = blocks
+      .map(({ header }) => header)
+      .filter(
+        ({ number }) =>
+          allHeaders || number > this.finalized || number === from || number === to || withLogs.has(number),
+      );
+    const range = { chainId: this.chain.chainId, from, to, headers, logs };
+    const receipts = new Map(receiptsNeeded(range, index).map((hash) => [hash, receiptOf(blocks, hash)]));
+    return { range, batch: decodeRange(range, index, receipts) };
+  }
+
+  /** As a source filters them; now and then with all that the address emits, or everything. */
+  #logsOf(blocks: readonly SimBlock[], { watch }: ContractIndex) {
+    const addresses = new Set(watch.addresses);
+    const topics = new Set(watch.topics);
+    const filter = this.#random.weighted([
+      [8, 'both'],
+      [1, 'address'],
+      [1, 'none'],
+    ] as const);
+    return blocks
+      .flatMap((block) => block.logs.map(({ raw }) => raw))
+      .filter(
+        ({ address, topics: [topic] }) =>
+          filter === 'none' ||
+          (addresses.has(address) && (filter === 'address' || (topic !== undefined && topics.has(topic)))),
+      );
+  }
+}
+
+function receiptOf(blocks: readonly SimBlock[], hash: Hex): Receipt {
+  const logs = blocks.flatMap((block) => block.logs).filter(({ transaction }) => transaction.hash === hash);
+  const { gasUsed, gasPrice } = logs[0]?.transaction as SimTransaction;
+  return { gasUsed, effectiveGasPrice: gasPrice, logs: logs.map(({ raw }) => raw) };
+}
+
+/** How many blocks, from 0 on, two branches have in common. */
+function sharedBlocks(one: Branch, other: Branch): number {
+  const first = one.findIndex(({ header }, number) => other[number]?.header.hash !== header.hash);
+  return first === -1 ? one.length : first;
+}

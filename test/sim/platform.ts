@@ -1,0 +1,118 @@
+import type pg from 'pg';
+import { getAddress } from 'viem';
+import type { PlatformState } from './check.ts';
+import { type PlatformToken, tokenKey } from './naive-rows.ts';
+import type { Random } from './random.ts';
+import { rowId, type SimContract, type SimWorld } from './world.ts';
+
+/** The platform's side of a history: it announces contracts, sells tokens and opens IPOs, and remembers what it wrote. */
+export class Platform implements PlatformState {
+  readonly announced = new Set<SimContract>();
+  readonly tokens = new Map<string, PlatformToken>();
+  readonly ipos = new Set<string>();
+  readonly #pool: pg.Pool;
+  readonly #world: SimWorld;
+  #rows = 0;
+
+  constructor(pool: pg.Pool, world: SimWorld) {
+    this.#pool = pool;
+    this.#world = world;
+  }
+
+  /** People and masters, which contracts refer to. */
+  async open(): Promise<void> {
+    for (const { id, artistId, userId } of this.#world.masters) {
+      await this.#insert('users', { id: userId, email: `${userId}@example.com`, display_name: 'artist' });
+      await this.#insert('artists', { id: artistId, user_id: userId, artist_name: 'artist', slug: artistId });
+      await this.#insert('masters', { id, artist_id: artistId, title: 'song' });
+    }
+  }
+
+  /** Inserts a contract's row, in the mixed case of EIP-55 or not, with the block of its deployment or not. */
+  async announce(contract: SimContract, random: Random): Promise<void> {
+    // A pool refers to its token.
+    const token = this.#world.contracts.find(
+      ({ platformId, kind }) =>
+        contract.kind === 'pool' && kind === 'artist_token' && platformId === contract.artistTokenId,
+    );
+    if (token !== undefined && !this.announced.has(token)) await this.announce(token, random);
+    const block = random.percent(80) ? contract.deployedAt : null;
+    const address = random.percent(50) ? getAddress(contract.address) : contract.address;
+    const row = { id: contract.platformId, chain_id: String(contract.chainId) };
+    const deployed = { ...row, contract_address: address, deployed_at_block: block };
+    switch (contract.kind) {
+      case 'master':
+        await this.#insert('master_contracts', { ...deployed, master_id: contract.masterId });
+        break;
+      case 'artist_token':
+        await this.#insert('artist_tokens', { ...deployed, artist_id: contract.artistId, name: '', symbol: '' });
+        break;
+      case 'dividend': {
+        const { masterId: master_id, artistId: artist_id, linkedMaster: linked_master_contract } = contract;
+        const distribution_model = master_id === null ? 'per_artist' : 'per_master';
+        const owner = { master_id, artist_id, linked_master_contract, distribution_model };
+        await this.#insert('dividend_contracts', { ...deployed, ...owner });
+        break;
+      }
+      case 'pool':
+        await this.#insert('liquidity_pools', {
+          ...row,
+          artist_token_id: contract.artistTokenId,
+          pool_address: address,
+          created_at_block: block,
+          pool_type: random.pick(['uniswap_v2', 'sushiswap']),
+          token0_address: address,
+          token1_address: address,
+        });
+    }
+    this.announced.add(contract);
+  }
+
+  async openIpo(masterId: string): Promise<void> {
+    this.ipos.add(masterId);
+    await this.#insert('master_ipos', { id: this.#nextId(), master_id: masterId, total_supply: 10 });
+  }
+
+  /** Makes a token's row before its first fact; nothing where the row is there. */
+  async makeToken({ chainId, address, platformId, masterId }: SimContract, tokenId: bigint): Promise<void> {
+    const id = this.#nextId();
+    const nobody = '0x0000000000000000000000000000000000000000';
+    const { rowCount } = await this.#pool.query(
+      `insert into master_nfts (id, master_id, master_contract_id, token_id, chain_id, contract_address, current_owner_wallet,
+        original_minter_wallet) values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict do nothing`,
+      [id, masterId, platformId, String(tokenId), String(chainId), address, nobody],
+    );
+    if (rowCount === 1) this.tokens.set(tokenKey(chainId, address, tokenId), { id, listed: false });
+  }
+
+  /** Lists a token whose row is there for sale: the row is the platform's from then on. */
+  async listToken({ chainId, address }: SimContract, tokenId: bigint): Promise<void> {
+    const { rowCount } = await this.#pool.query(
+      `update master_nfts set listing_status = 'listed', listing_price_wei = 5
+       where chain_id = $1 and contract_address = $2 and token_id = $3`,
+      [String(chainId), address, String(tokenId)],
+    );
+    const key = tokenKey(chainId, address, tokenId);
+    if (rowCount === 1) this.tokens.set(key, { id: this.tokens.get(key)?.id, listed: true });
+  }
+
+  /** A purge took a contract's rows, the platform's among them. */
+  forget({ chainId, address }: SimContract): void {
+    const prefix = tokenKey(chainId, address, '');
+    for (const key of this.tokens.keys()) if (key.startsWith(prefix)) this.tokens.delete(key);
+  }
+
+  #nextId(): string {
+    this.#rows++;
+    return rowId(this.#world.seed, 'e', this.#rows);
+  }
+
+  async #insert(table: string, values: Readonly<Record<string, unknown>>): Promise<void> {
+    const names = Object.keys(values);
+    const places = names.map((_, index) => `$${index + 1}`);
+    await this.#pool.query(
+      `insert into ${table} (${names.join(', ')}) values (${places.join(', ')})`,
+      Object.values(values),
+    );
+  }
+}

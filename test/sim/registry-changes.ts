@@ -1,0 +1,90 @@
+import { addContracts, type ContractSpec } from '../../indexer/registry/add.ts';
+import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
+import { removeContract } from '../../indexer/registry/remove.ts';
+import type { Drive, Lane } from './drive.ts';
+import { keyOf, type SimContract } from './world.ts';
+
+/** The platform or an operator does something: a contract comes, goes or comes back; a token's row, a listing, an IPO. */
+export async function changeRegistry(drive: Drive, lane: Lane): Promise<void> {
+  const { random, platform, history } = drive;
+  const own = history.world.contracts.filter(({ chainId }) => chainId === lane.chainId);
+  const { contracts } = await loadContracts(drive.database.kysely, lane.chainId);
+  const change = random.weighted([
+    [4, 'announce'],
+    [drive.options.detours ? 3 : 0, 'remove'],
+    [3, 'restore'],
+    [drive.options.detours ? 2 : 0, 'token'],
+    [drive.options.detours ? 2 : 0, 'listing'],
+    [2, 'ipo'],
+  ] as const);
+  drive.count(`registry: ${change}`);
+  switch (change) {
+    case 'announce': {
+      const waiting = own.filter((contract) => !platform.announced.has(contract));
+      if (waiting.length > 0) await platform.announce(random.pick(waiting), random);
+      for (const follower of lane.followers) if (random.percent(70)) follower.forget();
+      return;
+    }
+    case 'remove': {
+      const active = contracts.filter(({ status }) => status !== 'removed');
+      if (active.length > 0) await remove(drive, own, random.pick(active));
+      return;
+    }
+    case 'restore':
+      return restoreAll(drive, contracts, own, () => random.percent(70));
+    case 'token':
+    case 'listing': {
+      const masters = own.filter((contract) => contract.kind === 'master' && platform.announced.has(contract));
+      if (masters.length === 0) return;
+      const tokenId = BigInt(random.below(7));
+      if (change === 'token') await platform.makeToken(random.pick(masters), tokenId);
+      else await platform.listToken(random.pick(masters), tokenId);
+      return;
+    }
+    case 'ipo': {
+      const masters = history.world.masters.filter(({ id }) => !platform.ipos.has(id));
+      if (masters.length === 0) return;
+      await platform.openIpo(random.pick(masters).id);
+      drive.iposSettled = false;
+    }
+  }
+}
+
+async function remove(drive: Drive, own: readonly SimContract[], contract: RegisteredContract): Promise<void> {
+  const { chainId, address, kind } = contract;
+  const shared = own.filter((other) => other.address === address).length > 1;
+  // A purge cannot tell the dead letters of two kinds at one address apart.
+  const purge = !shared && drive.random.percent(40);
+  const outcome = await drive.attempt('remove', (database) =>
+    removeContract(database, { chainId, address, kind, purge }),
+  );
+  if (!purge || outcome === 'refused') return;
+  const { rows } = await drive.database.pool.query(
+    `select from indexer.contracts where chain_id = $1 and address = $2 and kind = $3 and status = 'removed' and isempty(covered)`,
+    [chainId, address, kind],
+  );
+  const purged = own.find((candidate) => keyOf(candidate) === keyOf(contract));
+  if (rows.length > 0 && purged !== undefined) drive.platform.forget(purged);
+}
+
+/** Follows removed contracts again. */
+export async function restoreAll(
+  drive: Drive,
+  contracts: readonly RegisteredContract[],
+  own: readonly SimContract[],
+  chosen: () => boolean,
+): Promise<void> {
+  for (const contract of contracts) {
+    if (contract.status !== 'removed' || !chosen()) continue;
+    const deployedAt = own.find((candidate) => keyOf(candidate) === keyOf(contract))?.deployedAt;
+    const { chainId, address, kind } = contract;
+    const known = { chainId, address, fromBlock: deployedAt };
+    const specs: Readonly<Record<string, ContractSpec>> = {
+      master: { ...known, kind: 'master', masterId: undefined },
+      dividend: { ...known, kind: 'dividend', masterContract: undefined },
+      artist_token: { ...known, kind: 'artist_token', artistId: undefined },
+      pool: { ...known, kind: 'pool', type: 'uniswap_v2', token0: address, token1: address },
+    };
+    await addContracts(drive.database, [specs[kind] as ContractSpec]);
+  }
+}

@@ -1,0 +1,20 @@
+import type { Database } from '../../indexer/db/database.ts';
+import { Drive, type DriveOptions, type Tally } from './drive.ts';
+import { drawHistory } from './history.ts';
+
+/** Runs the history of a seed on a database; what fails names the seed and how to repeat it. */
+export async function simulate(
+  database: Database,
+  seed: number,
+  tally: Tally,
+  options: DriveOptions = { detours: true },
+): Promise<void> {
+  try {
+    await new Drive(database, drawHistory(seed), tally, options).run();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error(`seed ${seed} (repeat it: npm run sim -- --seed ${seed} --histories 1): ${message}`, {
+      cause: error,
+    });
+  }
+}

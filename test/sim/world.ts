@@ -1,0 +1,100 @@
+import type { ContractKind, Hex } from '../../indexer/kernel/chain.ts';
+import { hexOf } from '../support/event-logs.ts';
+import type { Random } from './random.ts';
+
+/** A contract of the platform, as its row in `public` announces it. */
+export type SimContract = {
+  readonly chainId: number;
+  readonly address: Hex;
+  readonly kind: ContractKind;
+  readonly platformId: string;
+  readonly masterId: string | null;
+  readonly artistId: string | null;
+  /** A pool's artist token; an artist token's own id. */
+  readonly artistTokenId: string | null;
+  /** A dividend contract's master contract, where it names one. */
+  readonly linkedMaster: Hex | null;
+  readonly deployedAt: number;
+};
+
+/** A master of the platform: one artist has one, and each may have a contract on every chain. */
+export type SimMaster = { readonly id: string; readonly artistId: string; readonly userId: string };
+
+export type SimWorld = {
+  readonly seed: number;
+  readonly chainIds: readonly number[];
+  readonly masters: readonly SimMaster[];
+  readonly contracts: readonly SimContract[];
+};
+
+/** First chain id of the simulation; a history of its own has two of its own. */
+const FIRST_CHAIN_ID = 1_000_000;
+/** Contracts whose history is followed from the first block on have been there since. */
+export const FIRST_BLOCK = 0;
+
+/** Draws who is on which chain: few contracts, of every kind over all, some of which share an address, a master or a wallet. */
+export function drawWorld(seed: number, random: Random): SimWorld {
+  const first = FIRST_CHAIN_ID + seed * 2;
+  const chainIds = random.percent(25) ? [first, first + 1] : [first];
+  const masters = [1, 2, 3].map((place) => ({
+    id: rowId(seed, 'a', place),
+    artistId: rowId(seed, 'b', place),
+    userId: rowId(seed, 'c', place),
+  }));
+  const contracts = chainIds.flatMap((chainId, index) => drawContracts(seed, chainId, index, masters, random));
+  return { seed, chainIds, masters, contracts };
+}
+
+/** An id of a row of the platform, the same in every database that the history is fed to. */
+export function rowId(seed: number, group: string, place: number): string {
+  const digits = seed.toString(16).padStart(8, '0');
+  return `${digits}-${group.repeat(4)}-4000-8000-${place.toString(16).padStart(12, '0')}`;
+}
+
+/** The name of a contract in the registry. */
+export function keyOf({ chainId, kind, address }: { chainId: number; kind: string; address: string }): string {
+  return `${chainId} ${kind} ${address}`;
+}
+
+function drawContracts(
+  seed: number,
+  chainId: number,
+  chainPlace: number,
+  masters: readonly SimMaster[],
+  random: Random,
+): SimContract[] {
+  let place = chainPlace * 100;
+  const address = () => hexOf((BigInt(seed) << 16n) + 0xc000_0000_0000_0000n + BigInt(place), 40);
+  const base = (kind: ContractKind) => {
+    place++;
+    const platformId = rowId(seed, 'd', place);
+    const deployedAt = random.percent(50) ? FIRST_BLOCK : random.between(1, 8);
+    return { chainId, address: address(), kind, platformId, deployedAt };
+  };
+  const none = { masterId: null, artistId: null, artistTokenId: null, linkedMaster: null };
+  const contracts: SimContract[] = [];
+  for (const { id } of random.percent(40) ? masters.slice(0, 2) : masters.slice(0, 1)) {
+    contracts.push({ ...base('master'), ...none, masterId: id });
+  }
+  for (const { artistId } of random.percent(30) ? masters.slice(0, 2) : masters.slice(0, 1)) {
+    const token = base('artist_token');
+    contracts.push({ ...token, ...none, artistId, artistTokenId: token.platformId });
+  }
+  const [master] = contracts;
+  const token = contracts.find(({ kind }) => kind === 'artist_token');
+  if (random.percent(70)) {
+    const [owner] = masters;
+    const ofMaster = random.percent(75);
+    const linkedMaster = ofMaster && random.percent(50) ? (master?.address ?? null) : null;
+    const dividend = base('dividend');
+    const at = random.percent(15) ? (master?.address ?? dividend.address) : dividend.address;
+    const belongs = ofMaster ? { masterId: owner?.id ?? null } : { artistId: owner?.artistId ?? null };
+    contracts.push({ ...dividend, address: at, ...none, ...belongs, linkedMaster });
+  }
+  for (let pools = random.between(0, 2); pools > 0; pools--) {
+    const pool = base('pool');
+    const at = pools === 1 && random.percent(15) ? (token?.address ?? pool.address) : pool.address;
+    contracts.push({ ...pool, address: at, ...none, artistTokenId: token?.platformId ?? null });
+  }
+  return contracts;
+}
