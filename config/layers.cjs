@@ -101,7 +101,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    // Sees type-only imports too; the compiler's own API ends with TypeScript 6.
+    // Sees type-only imports too; the compiler's own API ends with TypeScript 6. Its visitor knows no `using` yet.
     parser: 'swc',
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['node', 'import', 'types', 'default'] },
   },
