@@ -1,6 +1,7 @@
 import { Aborted, RpcError } from '../kernel/errors.ts';
 import { type Backoff, backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
+import { orAborted } from './limit.ts';
 
 /**
  * Long enough that an endpoint in trouble is asked far less often than a healthy one, short enough that work resumes
@@ -80,7 +81,7 @@ export function createHealth({ now, random, onChange }: HealthDeps): Health {
       while (failures > 0) {
         if (signal?.aborted) throw new Aborted('told to stop while an endpoint was in trouble');
         const wait = openAt - now();
-        if (trial !== undefined) await trial;
+        if (trial !== undefined) await orAborted(trial, signal);
         else if (wait > 0) await sleep(wait, signal);
         else return tryOut(task);
       }

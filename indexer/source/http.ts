@@ -1,5 +1,6 @@
-import { HttpRequestError, ResponseBodyTooLargeError, RpcRequestError, TimeoutError } from 'viem';
+import { HttpRequestError, RpcRequestError, TimeoutError } from 'viem';
 import { getHttpRpcClient } from 'viem/utils';
+import { openConnections, TooLarge } from './fetch.ts';
 import type { Failure, Outcome, Transport } from './transport.ts';
 
 /**
@@ -8,6 +9,7 @@ import type { Failure, Outcome, Transport } from './transport.ts';
  */
 export function connectHttp(url: string, timeoutMs: number): Transport {
   const client = getHttpRpcClient(url, { timeout: timeoutMs });
+  const connections = openConnections(url);
   return {
     async request(method, params, { signal, maxBytes }): Promise<Outcome> {
       let response: Response | undefined;
@@ -15,7 +17,8 @@ export function connectHttp(url: string, timeoutMs: number): Transport {
         const answer: unknown = await client.request({
           body: { method, params: params as unknown[] },
           fetchOptions: { signal },
-          maxResponseBodySize: maxBytes,
+          fetchFn: connections.fetch(maxBytes),
+          maxResponseBodySize: false, // it was bounded while it was read
           onResponse: (received) => {
             response = received;
           },
@@ -26,7 +29,7 @@ export function connectHttp(url: string, timeoutMs: number): Transport {
         return { failure: failureOf(error, response) };
       }
     },
-    close() {},
+    close: () => connections.close(),
   };
 }
 
@@ -60,14 +63,15 @@ function answered(error: unknown, response: Response | undefined): Failure {
 function failureOf(error: unknown, response: Response | undefined): Failure {
   const http = httpOf(response);
   if (error instanceof TimeoutError) return { how: 'broken', text: 'no answer in time' };
-  if (error instanceof ResponseBodyTooLargeError)
-    return { how: 'too-large', text: 'the answer is larger than its bound' };
-  if (error instanceof RpcRequestError)
+  if (error instanceof RpcRequestError) {
     return { ...answered({ code: error.code, message: error.details, data: error.data }, response) };
-  if (error instanceof HttpRequestError && http.status !== undefined) {
-    return { how: 'answered', ...http, text: error.status === undefined ? causeOf(error) : error.details };
   }
-  return { how: 'broken', ...http, text: causeOf(error) };
+  const reason = innermost(error);
+  if (reason instanceof TooLarge) return { how: 'too-large', text: reason.message };
+  const text = reason instanceof Error ? reason.message || reason.name : String(reason);
+  if (http.status === undefined) return { how: 'broken', text };
+  const body = error instanceof HttpRequestError && error.status !== undefined ? error.details : text;
+  return { how: 'answered', ...http, text: body };
 }
 
 function httpOf(response: Response | undefined): Pick<Failure, 'status' | 'retryAfter'> {
@@ -77,9 +81,8 @@ function httpOf(response: Response | undefined): Pick<Failure, 'status' | 'retry
 }
 
 /** The innermost reason (`connect ECONNREFUSED …`): what viem wraps around it is the URL and the request. */
-function causeOf(error: unknown): string {
+function innermost(error: unknown): unknown {
   let inner = error;
   while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause;
-  if (inner instanceof AggregateError && inner.errors.length > 0) inner = inner.errors[0];
-  return inner instanceof Error ? inner.message || inner.name : String(inner);
+  return inner instanceof AggregateError && inner.errors.length > 0 ? inner.errors[0] : inner;
 }

@@ -61,6 +61,17 @@ export function createLimiter(max: number): Limiter {
   };
 }
 
+/** The promise, or `Aborted` as soon as the signal aborts; what the promise stands for goes on. */
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(new Aborted('told to stop'));
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  });
+}
+
 /**
  * Maps with at most `limit` calls at a time; results in the order of the items. The first failure aborts the calls that
  * run, waits for them, and is thrown.

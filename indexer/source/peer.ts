@@ -1,7 +1,7 @@
 import { ConfigError, RpcError } from '../kernel/errors.ts';
 import type { Endpoint } from './endpoint.ts';
 import { createHealth } from './health.ts';
-import { createLimiter } from './limit.ts';
+import { createLimiter, orAborted } from './limit.ts';
 import { createSpan, type Span } from './span.ts';
 import type { RequestOptions } from './transport.ts';
 import { quantity } from './verify.ts';
@@ -40,6 +40,7 @@ export type Peer = {
   readonly lacks: { blockHashFilter: boolean; blockReceipts: boolean; finalizedTag: boolean };
   /** The highest block that it said it has pruned. */
   prunedAt: number;
+  close(): void;
 };
 
 export type PeerSettings = {
@@ -65,18 +66,27 @@ export function createPeer(endpoint: Endpoint, settings: PeerSettings): Peer {
       }),
   });
   let chainId: 'unknown' | 'right' | 'wrong' = 'unknown';
+  let checking: Promise<void> | undefined;
   let answers = 0;
+  let narrowedAt = 0;
+  const closed = new AbortController();
 
   async function paced(method: string, params: readonly unknown[], options: RequestOptions = {}): Promise<unknown> {
+    let startedAt = Number.NEGATIVE_INFINITY;
+    const send = () => {
+      startedAt = settings.now();
+      return endpoint.request(method, params, options);
+    };
     try {
-      const result = await limiter.run(
-        () => health.run(() => endpoint.request(method, params, options), options.signal),
-        options.signal,
-      );
+      const result = await limiter.run(() => health.run(send, options.signal), options.signal);
       if (++answers % ANSWERS_PER_PLACE === 0) limiter.widen();
       return result;
     } catch (error) {
-      if (error instanceof RpcError && error.kind === 'rate-limited') limiter.narrow();
+      // Requests that were under way together are refused together, which is one reason to slow down.
+      if (error instanceof RpcError && error.kind === 'rate-limited' && startedAt >= narrowedAt) {
+        limiter.narrow();
+        narrowedAt = settings.now();
+      }
       throw error;
     }
   }
@@ -97,7 +107,13 @@ export function createPeer(endpoint: Endpoint, settings: PeerSettings): Peer {
     name,
     endpoint,
     async request(method, params, options) {
-      if (chainId !== 'right') await checkChainId(options?.signal);
+      if (chainId !== 'right') {
+        // Shared by all who wait, so that none of their signals may end it.
+        checking ??= checkChainId(closed.signal).finally(() => {
+          checking = undefined;
+        });
+        await orAborted(checking, options?.signal);
+      }
       return paced(method, params, options);
     },
     checkChainId,
@@ -106,5 +122,9 @@ export function createPeer(endpoint: Endpoint, settings: PeerSettings): Peer {
     span: createSpan(settings.initialSpan, settings.now),
     lacks: { blockHashFilter: false, blockReceipts: false, finalizedTag: false },
     prunedAt: -1,
+    close() {
+      closed.abort();
+      endpoint.close();
+    },
   };
 }

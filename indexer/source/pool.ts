@@ -19,7 +19,7 @@ export type Pool = {
    * error is thrown. What is no `RpcError` and no `RpcInconsistency` is thrown at once.
    */
   ask<T>(task: (peer: Peer) => Promise<T>, ask: Ask): Promise<T>;
-  /** Runs a task once on every endpoint; the answers of those that gave one. Throws when none did. */
+  /** Runs a task once on every endpoint that is not in trouble; the answers of those that gave one. Throws when none did. */
   each<T>(task: (peer: Peer) => Promise<T>): Promise<{ readonly peer: Peer; readonly value: T }[]>;
   /** Endpoints in use, the preferred one first. Throws `ConfigError` when all were refused. */
   peers(): readonly Peer[];
@@ -96,7 +96,9 @@ export function createPool(all: readonly Peer[], { attempts, random, notice }: P
   return {
     ask,
     async each(task) {
-      const asked = peers();
+      // One in trouble would keep the others waiting; where all are, all are asked.
+      const well = peers().filter((peer) => peer.delayMs() === 0);
+      const asked = well.length > 0 ? well : peers();
       const settled = await Promise.allSettled(asked.map(async (peer) => ({ peer, value: await task(peer) })));
       const answers = settled.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
       if (answers.length > 0) return answers;

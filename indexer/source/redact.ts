@@ -2,6 +2,7 @@ import { ConfigError } from '../kernel/errors.ts';
 
 /** A provider's words are cut to this many characters before they go into a message. */
 const TEXT_MAX_CHARS = 300;
+const SCRUBBED_MAX_CHARS = 65_536;
 /** Parts of a path shorter than this are names (`v3`, `rpc`, `mainnet`), not keys. */
 const PATH_KEY_MIN_CHARS = 8;
 const SHORT_SECRET_MIN_CHARS = 3;
@@ -21,8 +22,8 @@ export function createRedaction(url: string, index: number): Redaction {
   return {
     name: `${hostOf(parsed)}#${index}`,
     scrub(text) {
-      // Cut generously first, so that a huge error body costs nothing, and last, so that no key is cut in half and kept.
-      let clean = text.slice(0, 10 * TEXT_MAX_CHARS).replace(/\b(?:https?|wss?):\/\/[^\s"'<>]+/gi, '<url>');
+      // Cut generously first, so that a huge error body costs little, and last, so that no key is cut in half and kept.
+      let clean = text.slice(0, SCRUBBED_MAX_CHARS).replace(/\b(?:https?|wss?):\/\/[^\s"'<>]+/gi, '<url>');
       for (const secret of secrets) clean = clean.replaceAll(secret, '***');
       clean = clean.replace(/\s+/g, ' ').trim();
       return clean.length > TEXT_MAX_CHARS ? `${clean.slice(0, TEXT_MAX_CHARS)}…` : clean;

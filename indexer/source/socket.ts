@@ -1,6 +1,7 @@
 import { getSocketRpcClient, type SocketRpcClient } from 'viem/utils';
 import { WebSocket } from 'ws';
 import { outcomeOf } from './http.ts';
+import { orAborted } from './limit.ts';
 import { MAX_BLOCK_BYTES, type Outcome, type Transport } from './transport.ts';
 
 /** A socket whose peer answers no ping within this time is given up. */
@@ -148,16 +149,6 @@ function subscribed(
         reject(new Error(error?.message ?? 'the subscription was refused'));
       },
     });
-  });
-}
-
-/** The promise, or a rejection as soon as the signal aborts: a frame that was sent cannot be taken back. */
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(new Error('aborted'));
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }
 

@@ -141,7 +141,7 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
         signal,
       ),
     close() {
-      for (const peer of peers) peer.endpoint.close();
+      for (const peer of peers) peer.close();
     },
   };
 }

@@ -179,7 +179,7 @@ const BLOOM_BITS = 2048n;
 /** The logs bloom (Yellow Paper, 4.3.1), written as a number for clarity: three bits for every address and topic. */
 export function bloomOf(logs: readonly Pick<LogSpec, 'address' | 'topics'>[]): Hex {
   let bloom = 0n;
-  for (const item of logs.flatMap((log) => [log.address, ...log.topics])) {
+  for (const item of new Set(logs.flatMap((log) => [log.address, ...log.topics]))) {
     const hash = keccak256(item).slice(2);
     for (const at of [0, 4, 8]) bloom |= 1n << (BigInt(`0x${hash.slice(at, at + 4)}`) % BLOOM_BITS);
   }

@@ -39,7 +39,7 @@ export function sourceFixture() {
     },
     open(urls: readonly string[], options: Partial<SourceOptions> = {}, now?: () => number): Source {
       const source = createSource(
-        { chainId: 31_337, urls, requestTimeoutMs: 500, pollIntervalMs: 20, ...options },
+        { chainId: 31_337, urls, requestTimeoutMs: 2_000, pollIntervalMs: 20, ...options },
         { notice: (notice) => notices.push(notice), ...(now && { now }) },
       );
       closing.push(() => source.close());

@@ -33,7 +33,7 @@ const urlOf = (server: ChainServer, transport: string) => (transport === 'ws' ? 
 describe.each(['http', 'ws'])('over %s', (transport) => {
   test.each(outages)('%s: an error after a few attempts, and an answer once it is over', async (_, fault) => {
     const server = await fixture.serve(busyChain(3));
-    const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: 200 });
+    const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: 500 });
     await source.head();
     const heal = server.misbehave({ do: fault });
     const before = server.arrivals.length;
@@ -47,7 +47,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
 
   test.each(outages)('%s: one failure goes unnoticed', async (_, fault) => {
     const server = await fixture.serve(busyChain(3));
-    const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: 200 });
+    const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: 500 });
     server.misbehave({ do: fault, times: 1 });
     await expect(source.fetchRange({ from: 1, to: 3, strict: false, watch: WATCH })).resolves.toMatchObject({ to: 3 });
   });
@@ -150,7 +150,7 @@ test('Retry-After is waited for', async () => {
 
 test('a timeout on a wide range narrows it', async () => {
   const server = await fixture.serve(busyChain(100));
-  const source = fixture.open([server.url], { requestTimeoutMs: 200 });
+  const source = fixture.open([server.url], { requestTimeoutMs: 500 });
   await source.head();
   server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'hang' }, times: 1 });
   const range = await source.fetchRange({ from: 1, to: 100, strict: false, watch: WATCH });
