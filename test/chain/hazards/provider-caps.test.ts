@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { RpcFault } from '../../support/chain-rpc.ts';
+import { expectSettled, truthOf } from '../../support/expected.ts';
+import { busyChain, follow, serve } from '../../support/follow.ts';
+import { announceAll } from '../../support/music.ts';
+import { PROVIDER_CAPS } from '../../support/provider-words.ts';
+
+const BLOCKS = 150;
+const LIMIT = 20;
+/** In the order of the table, over blocks and over logs; each cap has a chain of its own. */
+const CAPS = [
+  ...PROVIDER_CAPS.filter(({ over }) => over === 'blocks').slice(0, 6),
+  ...PROVIDER_CAPS.filter(({ over }) => over === 'logs').slice(0, 4),
+];
+
+test('caps on range, results and size of the answer, in the words of ten providers', async () => {
+  const chains = CAPS.map((_, index) => busyChain(BLOCKS, BLOCKS - 5, 200 + index));
+  const servers = await Promise.all(chains.map((chain) => serve(chain)));
+  const { daemon, db, artist } = await follow({ beside: servers, announce: false });
+  const refused = new Map<string, number>();
+  for (const [index, { who, over, code, words }] of CAPS.entries()) {
+    servers[index]!.view.cap = (asked) => {
+      if ((over === 'blocks' ? asked.blocks : asked.results) <= LIMIT) return;
+      refused.set(who, (refused.get(who) ?? 0) + 1);
+      throw new RpcFault(code, words(asked, LIMIT));
+    };
+    await announceAll(db, artist, chains[index]!);
+  }
+  for (const chain of chains) await expectSettled(db, truthOf(chain));
+  expect([...refused.keys()].sort()).toEqual(CAPS.map(({ who }) => who).sort());
+  // What works is remembered: halving from 2,000 blocks takes a handful of refusals, not one for every range.
+  expect(Math.max(...refused.values())).toBeLessThan(20);
+  expect(daemon.isRunning).toBe(true);
+});

@@ -1,0 +1,17 @@
+import { test } from 'vitest';
+import { busyChain, follow } from '../../support/follow.ts';
+import { announceAll, busyBlocks } from '../../support/music.ts';
+
+test('headers whose bloom is all zeros although there are logs', async () => {
+  const { chain, server, db, artist, settled } = await follow({ chain: busyChain(60, 30), announce: false });
+  server.view.zeroBlooms = true;
+  // Such nodes also tend to answer nothing for a block that they have not.
+  server.view.emptyForUnknownHash = true;
+  await announceAll(db, artist, chain);
+  await settled();
+  const blocks = busyBlocks(10);
+  chain.append(...blocks(5));
+  await settled();
+  chain.reorg(3, blocks(4));
+  await settled();
+});
