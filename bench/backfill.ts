@@ -1,0 +1,84 @@
+import pg from 'pg';
+import type { Chain } from './chain.ts';
+import { checkDatabase } from './check.ts';
+import { startIndexing } from './indexing-process.ts';
+import type { Server } from './server.ts';
+import type { WorldOptions } from './world.ts';
+
+/** What filling the whole chain took. Times in milliseconds. */
+export type BackfillResult = {
+  readonly eventsPerSecond: number;
+  readonly wallMs: number;
+  readonly processCpuMs: number;
+  readonly postgresCpuMs: number;
+  readonly peakRssBytes: number;
+  readonly databaseBytes: number;
+  readonly statements: readonly Statement[];
+};
+
+/** One statement's share of PostgreSQL's time, from `pg_stat_statements`. */
+export type Statement = { readonly text: string; readonly calls: number; readonly totalMs: number };
+
+/** How the program is told to fill history; the one place that knows. */
+function startFilling(databaseUrl: string, rpcUrl: string, flags: readonly string[]) {
+  return startIndexing('fill-process.ts', [databaseUrl, rpcUrl], {}, flags);
+}
+
+/**
+ * Fills a new database with the whole chain, which is final, and checks it. The time runs from the first request for logs to
+ * the end of the process, so that starting Node does not count.
+ *
+ * @returns the database's URL too; whoever calls drops it
+ */
+export async function measureBackfill(
+  server: Server,
+  chain: Chain,
+  options: WorldOptions,
+  { name, flags = [] }: { readonly name: string; readonly flags?: readonly string[] | undefined },
+): Promise<{ readonly url: string; readonly result: BackfillResult }> {
+  const url = await server.createDatabase(name);
+  await chain.moveTo(options.blocks, options.blocks);
+  await server.settle();
+  const cpuBefore = await server.cpuMs();
+  const usage = await startFilling(url, chain.httpUrl, flags).finished();
+  const endedAt = performance.timeOrigin + performance.now();
+  const postgresCpuMs = (await server.cpuMs()) - cpuBefore;
+  const startedAt = await chain.firstLogsAt();
+  if (startedAt === undefined) throw new Error('the backfill asked for no logs');
+  await checkDatabase(url, await chain.expected(options.blocks));
+  const wallMs = endedAt - startedAt;
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const size = await client.query<{ bytes: string }>('select pg_database_size(current_database()) as bytes');
+    return {
+      url,
+      result: {
+        eventsPerSecond: options.events / (wallMs / 1_000),
+        wallMs,
+        processCpuMs: usage.cpuMs,
+        postgresCpuMs,
+        peakRssBytes: usage.peakRssBytes,
+        databaseBytes: Number(size.rows[0]?.bytes),
+        statements: await statementsOf(client),
+      },
+    };
+  } finally {
+    await client.end();
+  }
+}
+
+const STATEMENTS_SHOWN = 25;
+
+async function statementsOf(client: pg.Client): Promise<Statement[]> {
+  const { rows } = await client.query<{ query: string; calls: string; total: number }>(
+    `select query, sum(calls) as calls, sum(total_exec_time) as total from pg_stat_statements
+     where dbid = (select oid from pg_database where datname = current_database())
+     group by query order by total desc limit ${STATEMENTS_SHOWN}`,
+  );
+  return rows.map(({ query, calls, total }) => ({
+    text: query.replaceAll(/\s+/g, ' ').trim(),
+    calls: Number(calls),
+    totalMs: total,
+  }));
+}

@@ -1,0 +1,45 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { type Usage, watchUsage } from './usage.ts';
+
+/** The program under measurement, in a process of its own. */
+export type IndexingProcess = {
+  /** Resolves with what it took once it ended by itself; rejects where it failed. */
+  finished(): Promise<Usage>;
+  /** Asks it to stop, and resolves with what it took. */
+  stop(): Promise<Usage>;
+};
+
+/**
+ * Starts a module of the repository under this Node.
+ *
+ * @param flags of Node, such as `--cpu-prof`
+ */
+export function startIndexing(
+  module: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  flags: readonly string[] = [],
+): IndexingProcess {
+  const path = fileURLToPath(new URL(module, import.meta.url));
+  const child = spawn(process.execPath, [...flags, path, ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const usage = watchUsage(child.pid ?? 0);
+  const end = async () => {
+    const [code, signal] = await exited;
+    const used = usage.stop();
+    if (code !== 0) throw new Error(`${module} ended with ${code ?? signal}`);
+    return used;
+  };
+  return {
+    finished: end,
+    stop() {
+      child.kill('SIGTERM');
+      return end();
+    },
+  };
+}

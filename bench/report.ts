@@ -1,0 +1,83 @@
+import type { BackfillResult } from './backfill.ts';
+import type { FollowingResult } from './following.ts';
+import type { WorldOptions } from './world.ts';
+
+/** Everything that one run of the benchmark found out. */
+export type Report = {
+  readonly machine: string;
+  readonly postgres: string;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly chain: WorldOptions;
+  readonly runs: number;
+  readonly backfill: BackfillResult | undefined;
+  readonly floorEventsPerSecond: number | undefined;
+  readonly ratioToFloor: number | undefined;
+  readonly following: FollowingResult | undefined;
+  readonly growth:
+    | readonly { readonly events: number; readonly microsecondsPerEvent: number; readonly peakRssBytes: number }[]
+    | undefined;
+};
+
+const STATEMENT_CHARS = 100;
+const BATCH_EVENTS = 25_000;
+
+/** The report for people. */
+export function tableOf(report: Report): string {
+  const { chain, backfill, following, growth } = report;
+  const size = `${whole(chain.events)} events in ${whole(chain.blocks)} blocks, ${whole(chain.holders)} holders, ${whole(chain.tokens)} tokens`;
+  const lines = ['', `${report.machine}; ${report.postgres}`, `${size}; median of ${report.runs}`, ''];
+  const row = (name: string, value: string, note = '') =>
+    lines.push(`${name.padEnd(36)}${value.padStart(12)}  ${note}`.trimEnd());
+  if (backfill !== undefined) {
+    row('backfill', whole(backfill.eventsPerSecond), 'events/s');
+    if (report.floorEventsPerSecond !== undefined) row('COPY floor', whole(report.floorEventsPerSecond), 'events/s');
+    if (report.ratioToFloor !== undefined) row('ratio to the floor', report.ratioToFloor.toFixed(2), 'at least 0.65');
+    row('wall time', seconds(backfill.wallMs), 's');
+    row('CPU of the indexing process', seconds(backfill.processCpuMs), 's');
+    row('CPU of PostgreSQL', seconds(backfill.postgresCpuMs), 's');
+    row('peak memory of the process', megabytes(backfill.peakRssBytes), 'MB, at most 300');
+    row('database', megabytes(backfill.databaseBytes), 'MB');
+  }
+  if (following !== undefined) {
+    row('follower, a commit a block', whole(following.blocksPerSecond), 'blocks/s, at least 200');
+    row('', whole(following.blocksPerSecond * (chain.events / chain.blocks)), 'events/s');
+    row('follower, catching up by itself', whole(following.catchUpBlocksPerSecond), 'blocks/s');
+    row('announced to readable, median', following.latencyMedianMs.toFixed(1), 'ms, at most 30');
+    row('announced to readable, p99', following.latencyP99Ms.toFixed(1), 'ms, at most 150');
+    row('peak memory of the daemon', megabytes(following.peakRssBytes), 'MB');
+  }
+  for (const { events, microsecondsPerEvent, peakRssBytes } of growth ?? []) {
+    row(
+      `cost at ${whole(events)} events`,
+      microsecondsPerEvent.toFixed(1),
+      `µs an event, peak ${megabytes(peakRssBytes)} MB`,
+    );
+  }
+  const [small, large] = growth ?? [];
+  if (small !== undefined && large !== undefined) {
+    row('growth', (large.microsecondsPerEvent / small.microsecondsPerEvent).toFixed(2), 'at most 1.30');
+  }
+  if (backfill !== undefined) {
+    lines.push('', `PostgreSQL's time by statement, ms per ${whole(BATCH_EVENTS)} events`, '');
+    for (const { text, calls, totalMs } of backfill.statements) {
+      const perBatch = (totalMs * BATCH_EVENTS) / chain.events;
+      if (perBatch >= 0.5)
+        lines.push(
+          `${perBatch.toFixed(1).padStart(8)}  ${whole(calls).padStart(7)} ×  ${text.slice(0, STATEMENT_CHARS)}`,
+        );
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function whole(value: number): string {
+  return Math.round(value).toLocaleString('en');
+}
+
+function seconds(ms: number): string {
+  return (ms / 1_000).toFixed(1);
+}
+
+function megabytes(bytes: number): string {
+  return whole(bytes / 2 ** 20);
+}

@@ -1,0 +1,175 @@
+import { writeFile } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { type BackfillResult, measureBackfill } from './backfill.ts';
+import { type Chain, startChain } from './chain.ts';
+import { dumpRows, measureFloor } from './floor.ts';
+import { type FollowingResult, type FollowingSizes, measureFollowing, quantile } from './following.ts';
+import { type Report, tableOf } from './report.ts';
+import { SETTINGS, type Server, startServer } from './server.ts';
+import { SIZES, World, type WorldOptions } from './world.ts';
+
+const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--only backfill,floor,following] [--growth]
+  [--quick] [--profile FOLDER] [--json FILE]
+
+  --events, --blocks  size of the chain (default: 500,000 events in 20,000 blocks)
+  --runs              the result is the median of so many (default: 3)
+  --growth            also how the cost of an event grows from 100 thousand to 5 million of them; takes minutes
+  --quick             100,000 events, one run
+  --profile           keep a CPU profile of the indexing process there
+`;
+const EVENTS_PER_BLOCK = 25;
+const QUICK_EVENTS = 100_000;
+const GROWTH_EVENTS = [100_000, 5_000_000] as const;
+const FOLLOWING: FollowingSizes = { singly: 2_000, catchUp: 2_000, announced: 500 };
+const FOLLOWING_QUICK: FollowingSizes = { singly: 500, catchUp: 500, announced: 100 };
+
+const { values: flags } = parseArgs({
+  options: {
+    events: { type: 'string' },
+    blocks: { type: 'string' },
+    runs: { type: 'string' },
+    only: { type: 'string', default: 'backfill,floor,following' },
+    growth: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    profile: { type: 'string' },
+    json: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (flags.help) {
+  process.stdout.write(USAGE);
+} else {
+  const report = await run();
+  process.stdout.write(tableOf(report));
+  if (flags.json !== undefined) await writeFile(flags.json, `${JSON.stringify(report, null, 2)}\n`);
+}
+
+async function run(): Promise<Report> {
+  const events = Number(flags.events ?? (flags.quick ? QUICK_EVENTS : SIZES.events));
+  const options: WorldOptions = { ...SIZES, events, blocks: Number(flags.blocks ?? events / EVENTS_PER_BLOCK) };
+  const runs = Number(flags.runs ?? (flags.quick ? 1 : 3));
+  const only = new Set(flags.only.split(','));
+  const server = await startServer(new World(options));
+  try {
+    const measured = await withChain(options, (chain) => measure(server, chain, options, runs, only));
+    return {
+      machine: `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GB, Linux, Node ${process.version}`,
+      postgres: `PostgreSQL ${server.version}`,
+      settings: SETTINGS,
+      chain: options,
+      runs,
+      ...measured,
+      growth: flags.growth ? await measureGrowth(server) : undefined,
+    };
+  } finally {
+    await server.stop();
+  }
+}
+
+async function measure(
+  server: Server,
+  chain: Chain,
+  options: WorldOptions,
+  runs: number,
+  only: ReadonlySet<string>,
+): Promise<Pick<Report, 'backfill' | 'floorEventsPerSecond' | 'ratioToFloor' | 'following'>> {
+  const fills: BackfillResult[] = [];
+  const floors: number[] = [];
+  const follows: FollowingResult[] = [];
+  for (let run = 1; run <= runs; run++) {
+    if (only.has('backfill') || only.has('floor')) {
+      const { url, result } = await measureBackfill(server, chain, options, {
+        name: 'backfill',
+        flags: profileFlags(),
+      });
+      note(`backfill, run ${run}: ${Math.round(result.eventsPerSecond)} events/s`);
+      fills.push(result);
+      if (only.has('floor')) {
+        const dump = await dumpRows(url);
+        const floor = options.events / ((await measureFloor(server, dump, 'floor')) / 1_000);
+        await dump.remove();
+        note(`COPY floor, run ${run}: ${Math.round(floor)} events/s`);
+        floors.push(floor);
+      }
+      await server.dropDatabase('backfill');
+    }
+    if (only.has('following')) {
+      const sizes = flags.quick ? FOLLOWING_QUICK : FOLLOWING;
+      const result = await measureFollowing(server, chain, sizes, 'following');
+      note(`follower, run ${run}: ${Math.round(result.blocksPerSecond)} blocks/s`);
+      follows.push(result);
+    }
+  }
+  return {
+    backfill: fills.length === 0 ? undefined : medianFill(fills),
+    floorEventsPerSecond: floors.length === 0 ? undefined : quantile(floors, 0.5),
+    // Each fill against the floor that was measured right after it.
+    ratioToFloor:
+      floors.length === 0
+        ? undefined
+        : quantile(
+            floors.map((floor, at) => (fills[at]?.eventsPerSecond ?? 0) / floor),
+            0.5,
+          ),
+    following: follows.length === 0 ? undefined : medianFollow(follows),
+  };
+}
+
+async function measureGrowth(server: Server): Promise<NonNullable<Report['growth']>> {
+  const costs: { events: number; microsecondsPerEvent: number; peakRssBytes: number }[] = [];
+  for (const events of GROWTH_EVENTS) {
+    const options: WorldOptions = { ...SIZES, events, blocks: events / EVENTS_PER_BLOCK };
+    const { result } = await withChain(options, (chain) => measureBackfill(server, chain, options, { name: 'growth' }));
+    await server.dropDatabase('growth');
+    costs.push({
+      events,
+      microsecondsPerEvent: 1_000_000 / result.eventsPerSecond,
+      peakRssBytes: result.peakRssBytes,
+    });
+    note(`growth, ${events} events: ${Math.round(result.eventsPerSecond)} events/s`);
+  }
+  return costs;
+}
+
+async function withChain<T>(options: WorldOptions, work: (chain: Chain) => Promise<T>): Promise<T> {
+  const chain = await startChain(options);
+  try {
+    return await work(chain);
+  } finally {
+    await chain.stop();
+  }
+}
+
+/** The run of the median speed, whole, so that its parts belong together. */
+function medianFill(results: readonly BackfillResult[]): BackfillResult {
+  const speed = quantile(
+    results.map((result) => result.eventsPerSecond),
+    0.5,
+  );
+  return results.find((result) => result.eventsPerSecond === speed) as BackfillResult;
+}
+
+function medianFollow(results: readonly FollowingResult[]): FollowingResult {
+  const median = (of: keyof FollowingResult) =>
+    quantile(
+      results.map((result) => result[of]),
+      0.5,
+    );
+  return {
+    blocksPerSecond: median('blocksPerSecond'),
+    catchUpBlocksPerSecond: median('catchUpBlocksPerSecond'),
+    latencyMedianMs: median('latencyMedianMs'),
+    latencyP99Ms: median('latencyP99Ms'),
+    peakRssBytes: median('peakRssBytes'),
+  };
+}
+
+function profileFlags(): readonly string[] {
+  return flags.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${flags.profile}`];
+}
+
+function note(text: string): void {
+  process.stderr.write(`${text}\n`);
+}

@@ -1,0 +1,53 @@
+import { readdir, readFile } from 'node:fs/promises';
+
+/** Linux reports CPU time in these (`getconf CLK_TCK`, the same everywhere). */
+const TICK_MS = 10;
+const POLL_INTERVAL_MS = 50;
+
+/** What a process took. */
+export type Usage = { readonly cpuMs: number; readonly peakRssBytes: number };
+
+/** Watches a process until `stop`, which tells what was seen last. */
+export function watchUsage(pid: number): { stop(): Usage } {
+  let usage: Usage = { cpuMs: 0, peakRssBytes: 0 };
+  const look = async () => {
+    const [stat, status] = await Promise.all([readStat(pid), readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')]);
+    const peakKb = Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0);
+    if (stat === undefined || peakKb === 0) return;
+    usage = { cpuMs: stat.ownMs, peakRssBytes: peakKb * 1024 };
+  };
+  const timer = setInterval(() => void look(), POLL_INTERVAL_MS);
+  return {
+    stop() {
+      clearInterval(timer);
+      return usage;
+    },
+  };
+}
+
+/** CPU time of a process, its living children, and its children that ended and were waited for: a whole PostgreSQL. */
+export async function cpuOfTree(pid: number): Promise<number> {
+  const names = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const stats = await Promise.all(names.map((name) => readStat(Number(name))));
+  return stats.reduce((sum, stat) => {
+    if (stat === undefined) return sum;
+    if (stat.pid === pid) return sum + stat.ownMs + stat.childrenMs;
+    return stat.parent === pid ? sum + stat.ownMs : sum;
+  }, 0);
+}
+
+type Stat = { readonly pid: number; readonly parent: number; readonly ownMs: number; readonly childrenMs: number };
+
+async function readStat(pid: number): Promise<Stat | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  // The name of the program stands in parentheses and may hold anything; numbers after it begin with field 3.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const number = (field: number) => Number(fields[field - 3]);
+  return {
+    pid,
+    parent: number(4),
+    ownMs: (number(14) + number(15)) * TICK_MS,
+    childrenMs: (number(16) + number(17)) * TICK_MS,
+  };
+}

@@ -1,0 +1,95 @@
+import { toEventSelector } from 'viem';
+import type { ContractKind, Hex } from '../indexer/kernel/chain.ts';
+import { Random } from './random.ts';
+
+/** What the chain of a benchmark is made of. */
+export type WorldOptions = {
+  readonly events: number;
+  readonly blocks: number;
+  /** Wallets; each holds one of the artist tokens. */
+  readonly holders: number;
+  /** Tokens of all masters together. */
+  readonly tokens: number;
+  readonly seed: number;
+};
+
+export const CHAIN_ID = 31_337;
+export const SIZES: WorldOptions = { events: 500_000, blocks: 20_000, holders: 5_000, tokens: 25_000, seed: 1 };
+
+const ARTIST_TOKENS = 2;
+const MASTERS = 5;
+/** Of events: what is neither is ERC-20. */
+export const SHARE = { nft: 0.25, pool: 0.15 };
+
+const TIMESTAMP_OF_GENESIS_S = 1_700_000_000;
+const BLOCK_TIME_S = 2;
+
+export const TOPIC = {
+  transfer: toEventSelector('Transfer(address,address,uint256)'),
+  minted: toEventSelector('Minted(address,uint256,uint256)'),
+  sync: toEventSelector('Sync(uint112,uint112)'),
+  swap: toEventSelector('Swap(address,uint256,uint256,uint256,uint256,address)'),
+  mint: toEventSelector('Mint(address,uint256,uint256)'),
+  burn: toEventSelector('Burn(address,uint256,uint256,address)'),
+} as const;
+
+/** The fixed parts of a benchmark's chain: contracts, wallets, block hashes; a function of the options alone. */
+export class World {
+  readonly options: WorldOptions;
+  readonly wallets: readonly Hex[];
+  readonly artistTokens: readonly Hex[];
+  readonly masters: readonly Hex[];
+  /** One for each artist token, which is its token 0; token 1 is not followed. */
+  readonly pools: readonly Hex[];
+  readonly quoteToken: Hex;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    const addresses = (what: number, count: number): Hex[] =>
+      Array.from({ length: count }, (_, index) => `0x${new Random(options.seed, what, index).hex(40)}` as const);
+    this.wallets = addresses(1, options.holders);
+    this.artistTokens = addresses(2, ARTIST_TOKENS);
+    this.masters = addresses(3, MASTERS);
+    this.pools = addresses(4, ARTIST_TOKENS);
+    this.quoteToken = addresses(5, 1)[0] as Hex;
+  }
+
+  /** Every followed contract. */
+  contracts(): readonly { readonly kind: ContractKind; readonly address: Hex }[] {
+    return [
+      ...this.masters.map((address) => ({ kind: 'master' as const, address })),
+      ...this.artistTokens.map((address) => ({ kind: 'artist_token' as const, address })),
+      ...this.pools.map((address) => ({ kind: 'pool' as const, address })),
+    ];
+  }
+
+  /** Events in the blocks 1 to `block`. */
+  eventsUpTo(block: number): number {
+    return Math.floor((this.options.events * block) / this.options.blocks);
+  }
+
+  blockHash(block: number): Hex {
+    return `0x${new Random(this.options.seed, 6, block).hex(64)}`;
+  }
+
+  /** Unix seconds. */
+  timestamp(block: number): number {
+    return TIMESTAMP_OF_GENESIS_S + block * BLOCK_TIME_S;
+  }
+
+  /** The master of a token, by the token's place among all. */
+  masterOf(token: number): number {
+    return token % this.masters.length;
+  }
+
+  tokenId(token: number): number {
+    return Math.floor(token / this.masters.length) + 1;
+  }
+
+  /** The wallets of an artist token: the first of them and how many. */
+  walletsOf(artistToken: number): { readonly first: number; readonly count: number } {
+    const first = Math.floor((this.wallets.length * artistToken) / this.artistTokens.length);
+    const end = Math.floor((this.wallets.length * (artistToken + 1)) / this.artistTokens.length);
+    return { first, count: end - first };
+  }
+}
