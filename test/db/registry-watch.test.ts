@@ -34,46 +34,49 @@ afterEach(async () => {
 
 const ANYTHING = { of: 'anything' };
 
+/** Bounded generously: the machine may be busy. */
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 20 });
+
 describe('watching the registry', () => {
   it('hears what the platform inserts, without waiting for the poll', async () => {
     watch(60_000);
-    await vi.waitFor(() => expect(changes).toEqual([ANYTHING]));
+    await soon(() => expect(changes).toEqual([ANYTHING]));
     await client.query(`
       with person as (insert into users (email, display_name) values ('a@b.c', 'a') returning id),
       artist as (insert into artists (user_id, artist_name, slug) select id, 'a', 'a' from person returning id)
       insert into artist_tokens (artist_id, chain_id, contract_address, name, symbol, total_supply)
       select id, '8453', '0x${'aB'.repeat(20)}', 'A', 'A', 0 from artist`);
-    await vi.waitFor(() => expect(changes).toEqual([ANYTHING, { of: 'chain', chainId: 8453 }]));
+    await soon(() => expect(changes).toEqual([ANYTHING, { of: 'chain', chainId: 8453 }]));
     await client.query(`select pg_notify('indexer_contracts', 'ipo')`);
     await client.query(`select pg_notify('indexer_contracts', 'nonsense')`);
-    await vi.waitFor(() => expect(changes.slice(2)).toEqual([{ of: 'ipo' }, ANYTHING]));
+    await soon(() => expect(changes.slice(2)).toEqual([{ of: 'ipo' }, ANYTHING]));
   });
 
   it('looks at everything again and again, in case an announcement was missed', async () => {
     watch(50);
-    await vi.waitFor(() => expect(changes.length).toBeGreaterThan(3));
+    await soon(() => expect(changes.length).toBeGreaterThan(3));
     expect(new Set(changes.map((change) => change.of))).toEqual(new Set(['anything']));
   });
 
   it('connects again when the connection is lost, and looks at everything', async () => {
     watch(60_000);
-    await vi.waitFor(() => expect(changes).toHaveLength(1));
+    await soon(() => expect(changes).toHaveLength(1));
     await client.query(
       `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'indexer-watch'`,
     );
-    await vi.waitFor(() => expect(changes).toHaveLength(2), { timeout: 5000 });
+    await soon(() => expect(changes).toHaveLength(2));
     expect(errors).toHaveLength(1);
     await client.query(`select pg_notify('indexer_contracts', '1')`);
-    await vi.waitFor(() => expect(changes.at(-1)).toEqual({ of: 'chain', chainId: 1 }));
+    await soon(() => expect(changes.at(-1)).toEqual({ of: 'chain', chainId: 1 }));
   });
 
   it('ends at once when told to stop, connected or not', async () => {
     watch(60_000);
-    await vi.waitFor(() => expect(changes).toHaveLength(1));
+    await soon(() => expect(changes).toHaveLength(1));
     const began = performance.now();
     stop.abort();
     await watching;
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(performance.now() - began).toBeLessThan(3000);
 
     const away = new AbortController();
     const hopeless = watchContracts(

