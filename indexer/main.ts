@@ -21,9 +21,9 @@ const services: Services = {
     await runDaemon(input, signal);
   },
   async unwind(database, chainId, toBlock) {
-    const { knownHash, unwindTo } = await import('./ingest/unwind-to.ts');
-    const to = { number: toBlock, hash: await knownHash(database, chainId, toBlock) };
-    return { chainId, toBlock, factsRemoved: await unwindTo(database, { chainId, to, reason: 'command' }) };
+    const { newestKnownBlock, unwindTo } = await import('./ingest/unwind-to.ts');
+    const to = await newestKnownBlock(database, chainId, toBlock);
+    return { chainId, toBlock: to?.number, factsRemoved: await unwindTo(database, { chainId, to, reason: 'command' }) };
   },
   async digest(database, tables) {
     const { digest } = await import('./verify/digest.ts');

@@ -17,7 +17,7 @@ export type DaemonInput = {
   readonly log: Logger;
 };
 
-export type Unwound = { readonly chainId: number; readonly toBlock: number; readonly factsRemoved: number };
+export type Unwound = { readonly chainId: number; readonly toBlock: number | undefined; readonly factsRemoved: number };
 
 /** Content of tables, equal for equal content. */
 export type Digest = { readonly tables: Readonly<Record<string, { readonly rows: number; readonly digest: string }>> };

@@ -19,13 +19,15 @@ type SessionNeeds = {
   /** Whether the schema must be the program's own; only migrating does without. */
   readonly schema?: 'current' | 'any';
   readonly maxConnections?: number;
+  /** Runs for months, so that a frozen statement is given up; a command may take as long as it takes. */
+  readonly daemon?: boolean;
 };
 
 /** Runs a command over an open database, and closes it whatever happens. */
 export async function withSession<T>(
   { io, services }: Cli,
   options: GlobalOptions,
-  { needs = [], schema = 'current', maxConnections = 4 }: SessionNeeds,
+  { needs = [], schema = 'current', maxConnections = 4, daemon = false }: SessionNeeds,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
   const config = await loadConfig(options.config, io.env, ['database', ...needs]);
@@ -39,6 +41,7 @@ export async function withSession<T>(
   const database = services.openDatabase({
     url: config.databaseUrl,
     maxConnections,
+    ...(daemon ? {} : { statementTimeoutMs: 0 }),
     onConnectionLost: (error) => log.warn({ err: error }, 'lost an idle database connection'),
   });
   try {

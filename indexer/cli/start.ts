@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { assertSchemaCurrent, migrateUp } from '../db/migrate.ts';
+import { migrateUp } from '../db/migrate.ts';
 import type { GlobalOptions } from './io.ts';
 import { type Cli, withSession } from './session.ts';
 
@@ -19,13 +19,14 @@ Example:
     )
     .action(async (options: { migrate?: boolean }, command: Command) => {
       const globals = command.optsWithGlobals<GlobalOptions>();
-      const session = { needs: ['chains'], schema: 'any', maxConnections: DAEMON_CONNECTIONS } as const;
-      await withSession(cli, globals, session, async ({ config, database, log }) => {
-        if (options.migrate) {
+      if (options.migrate) {
+        await withSession(cli, globals, { schema: 'any', maxConnections: 1 }, async ({ database, log }) => {
           const applied = await migrateUp(database.kysely);
           log.info({ applied: applied.length }, 'schema is up to date');
-        }
-        await assertSchemaCurrent(database.kysely);
+        });
+      }
+      const session = { needs: ['chains'], maxConnections: DAEMON_CONNECTIONS, daemon: true } as const;
+      await withSession(cli, globals, session, async ({ config, database, log }) => {
         await cli.services.runDaemon({ config, database, log }, cli.io.signal);
       });
     });

@@ -12,14 +12,16 @@ export function addUnwind(program: Command, cli: Cli): void {
     .option('--chain <id>', 'which chain (may be left out when just one is configured)', wholeNumber)
     .addHelpText(
       'after',
-      '\nA running daemon goes on from there by itself.\n\nExample:\n  indexer unwind --chain 8453 --to-block 21000000',
+      '\nWhere the database does not know the hash of that block, the newest known one below it is kept instead; where it knows\n' +
+        'none, the chain is begun anew. A running daemon goes on from there by itself.\n\nExample:\n  indexer unwind --chain 8453 --to-block 21000000',
     )
     .action(async ({ toBlock, chain }: { toBlock: number; chain?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       await withSession(cli, options, {}, async ({ config, database }) => {
         const unwound = await cli.services.unwind(database, chainOf(chain, config), toBlock);
+        const place = unwound.toBlock === undefined ? 'begins anew' : `is back at block ${unwound.toBlock}`;
         printResult(cli.io, options, unwound, [
-          `chain ${unwound.chainId} is back at block ${unwound.toBlock}; ${unwound.factsRemoved} facts removed`,
+          `chain ${unwound.chainId} ${place}; ${unwound.factsRemoved} facts removed`,
         ]);
       });
     });

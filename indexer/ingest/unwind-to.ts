@@ -4,14 +4,15 @@ import { type Transaction, transaction } from '../db/transaction.ts';
 import { folds } from '../derive/folds.ts';
 import { factTables } from '../facts/fact-tables.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
-import { HeadMoved, UsageError } from '../kernel/errors.ts';
+import { HeadMoved } from '../kernel/errors.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { unwindCoverage } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
 
 export type Unwind = {
   readonly chainId: number;
-  readonly to: BlockRef;
+  /** The newest block to keep; undefined takes everything back, and the chain is begun anew. */
+  readonly to: BlockRef | undefined;
   /** Why: the chain reorganised, or an operator said so. */
   readonly reason: 'reorg' | 'command';
   /** The chain as the decision saw it; left out, the unwind goes ahead whatever the head is. */
@@ -33,18 +34,21 @@ export async function unwindTo(database: Database, { chainId, to, reason, seen }
       throw new HeadMoved('another process moved the head first', { context: { chainId } });
     }
     const { head } = now;
-    if (head === undefined || head.number <= to.number) {
+    const keep = to?.number ?? -1;
+    if (head === undefined || head.number <= keep) {
       await sql`update indexer.chains set status = 'following', status_reason = null where chain_id = ${chainId}`.execute(
         tx,
       );
       return 0;
     }
     await sql`set constraints all deferred`.execute(tx);
-    const range = { chainId, from: to.number + 1, to: head.number };
+    const range = { chainId, from: keep + 1, to: head.number };
     for (const fold of folds.toReversed()) await fold.unwind(tx, range);
     const removed = await deleteFacts(tx, chainId, range.from);
-    await unwindCoverage(tx, chainId, to.number);
-    await sql`delete from indexer.block_checkpoints where chain_id = ${chainId} and number > ${to.number}`.execute(tx);
+    await unwindCoverage(tx, chainId, keep);
+    if (to === undefined)
+      await sql`update indexer.contracts set live_from = null where chain_id = ${chainId}`.execute(tx);
+    await sql`delete from indexer.block_checkpoints where chain_id = ${chainId} and number > ${keep}`.execute(tx);
     await recordUnwind(tx, { chainId, head, to, reason, removed });
     return removed;
   });
@@ -66,7 +70,7 @@ async function deleteFacts(tx: Transaction, chainId: number, from: number): Prom
 type UnwindRecord = {
   readonly chainId: number;
   readonly head: BlockRef;
-  readonly to: BlockRef;
+  readonly to: BlockRef | undefined;
   readonly reason: string;
   readonly removed: number;
 };
@@ -75,37 +79,45 @@ async function recordUnwind(tx: Transaction, { chainId, head, to, reason, remove
   await sql`
     with unwound as (
       update indexer.chains set
-        head_number = ${to.number}, head_hash = ${to.hash}, epoch = epoch + 1, status = 'following', status_reason = null,
-        updated_at = now()
+        head_number = ${to?.number ?? null}, head_hash = ${to?.hash ?? null}, epoch = epoch + 1,
+        finalized_number = case when ${to === undefined} then null else finalized_number end,
+        live_version = live_version + ${to === undefined ? 1 : 0},
+        status = 'following', status_reason = null, updated_at = now()
       where chain_id = ${chainId} returning epoch
     )
     insert into indexer.reorgs (chain_id, epoch, from_number, from_hash, to_number, to_hash, depth, reason, facts_removed)
-    select ${chainId}, epoch, ${head.number}, ${head.hash}, ${to.number}, ${to.hash}, ${head.number - to.number}, ${reason}, ${removed}
+    select ${chainId}, epoch, ${head.number}, ${head.hash}, ${to?.number ?? -1}, ${to?.hash ?? null},
+      ${head.number - (to?.number ?? -1)}, ${reason}, ${removed}
     from unwound
   `.execute(tx);
 }
 
 /**
- * The hash of a block as the database itself knows it: from a checkpoint, from its child's, or from a fact of that block.
- *
- * @throws {UsageError} where the database does not know it.
+ * The newest block at or below a height whose hash the database itself knows, from a checkpoint, from its child's, or from a fact
+ * of that block; undefined where it knows none. The chain is not asked: it may be on another branch there.
  */
-export async function knownHash(database: Database, chainId: number, number: number): Promise<Hex> {
+export async function newestKnownBlock(
+  database: Database,
+  chainId: number,
+  number: number,
+): Promise<BlockRef | undefined> {
   const facts = factTables.map(
     ({ schema, name, chainIdType }) => sql`
-      select block_hash as hash from ${sql.table(`${schema}.${name}`)}
-      where chain_id = ${chainIdType === 'text' ? sql`${String(chainId)}` : sql`${chainId}::bigint`} and block_number = ${number}
-        and block_hash is not null`,
+      (select block_number::bigint as number, block_hash as hash from ${sql.table(`${schema}.${name}`)}
+      where chain_id = ${chainIdType === 'text' ? sql`${String(chainId)}` : sql`${chainId}::bigint`} and block_number <= ${number}
+        and block_hash is not null
+      order by block_number desc limit 1)`,
   );
-  const { rows } = await sql<{ hash: Hex }>`
-    select hash from indexer.block_checkpoints where chain_id = ${chainId} and number = ${number}
-    union all
-    select parent_hash from indexer.block_checkpoints where chain_id = ${chainId} and number = ${number + 1}
-    union all
-    ${sql.join(facts, sql` union all `)}
-    limit 1
+  const { rows } = await sql<{ number: string; hash: Hex }>`
+    select number, hash from (
+      (select number, hash from indexer.block_checkpoints where chain_id = ${chainId} and number <= ${number}
+        order by number desc limit 1)
+      union all
+      (select number - 1, parent_hash from indexer.block_checkpoints where chain_id = ${chainId} and number = ${number + 1})
+      union all
+      ${sql.join(facts, sql` union all `)}
+    ) known
+    order by number desc limit 1
   `.execute(database.kysely);
-  const hash = rows[0]?.hash;
-  if (hash === undefined) throw new UsageError(`the database does not know block ${number} of chain ${chainId}`);
-  return hash;
+  return rows[0] && { number: Number(rows[0].number), hash: rows[0].hash };
 }
