@@ -39,6 +39,18 @@ export function positionOf(block: number): RawBuilder<bigint> {
   return sql`(${block}::bigint * 4294967296)`;
 }
 
+/**
+ * Whether a fact of `public` is the one at a position, in the columns of its table's unique index: each is then looked up, while a
+ * join with the range's facts is left to what the planner believes of rows that no `analyze` has seen.
+ *
+ * @param table the name that the statement gives the table
+ */
+export function isAt(table: string, { chainId }: FactRange, position: RawBuilder<unknown>): RawBuilder<boolean> {
+  const column = (name: string) => sql.ref(`${table}.${name}`);
+  return sql`${column('chain_id')} = ${String(chainId)} and ${column('block_number')} = (${position} >> 32)::numeric
+    and ${column('log_index')} = (${position} & 4294967295)`;
+}
+
 /** The facts of a range in a table of `public`. */
 export function within({ chainId, from, to, contracts }: FactRange): RawBuilder<boolean> {
   const stretch = sql`chain_id = ${String(chainId)} and block_number between ${from}::numeric and ${to}::numeric`;

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Transaction } from '../db/transaction.ts';
 import { ZERO_ADDRESS } from '../kernel/chain.ts';
-import { type FactRange, type Fold, NO_POSITION, positionOf, within } from './fold.ts';
+import { type FactRange, type Fold, isAt, NO_POSITION, positionOf, within } from './fold.ts';
 
 /**
  * Who owns each token of a master, and who minted it, when and for how much.
@@ -15,17 +15,14 @@ export const nftTokens: Fold = {
 
   async apply(tx, range) {
     const { rows } = await sql<{ foreign_ids: string }>`
-      with fact as (select * from nft_transfers where ${within(range)}),
-      latest as (
+      with latest as (
         select distinct on (contract_address, token_id)
-          contract_address, token_id, master_nft_id, master_id, to_wallet, position
-        from fact order by contract_address, token_id, position desc
-      ),
-      mint as (
-        select distinct on (contract_address, token_id)
-          contract_address, token_id, to_wallet, tx_hash, block_number, block_timestamp, sale_price_wei, position,
-          count(*) over (partition by contract_address, token_id) as mints
-        from fact where transfer_type = 'mint' order by contract_address, token_id, position
+          contract_address, token_id, master_nft_id, master_id, to_wallet, position,
+          count(*) filter (where transfer_type = 'mint') over token as mints,
+          min(position) filter (where transfer_type = 'mint') over token as mint_position
+        from nft_transfers where ${within(range)}
+        window token as (partition by contract_address, token_id)
+        order by contract_address, token_id, position desc
       ),
       merged as (
         insert into master_nfts as held (
@@ -33,15 +30,17 @@ export const nftTokens: Fold = {
           original_minter_wallet, mint_tx_hash, minted_at_block, minted_at, mint_price_wei, first_mint_position, mint_count,
           last_indexed_block, last_indexed_at)
         select
-          latest.master_nft_id, latest.master_id, contract.platform_id, token_id, ${String(range.chainId)}, contract_address,
+          latest.master_nft_id, latest.master_id, contract.platform_id, latest.token_id, ${String(range.chainId)},
+          latest.contract_address,
           latest.to_wallet, latest.position,
           coalesce(mint.to_wallet, ${ZERO_ADDRESS}), mint.tx_hash, mint.block_number, mint.block_timestamp, mint.sale_price_wei,
-          mint.position, coalesce(mint.mints, 0), ${range.to}, now()
+          latest.mint_position, latest.mints, ${range.to}, now()
         from latest
-        left join mint using (contract_address, token_id)
+        left join nft_transfers mint
+          on ${isAt('mint', range, sql`latest.mint_position`)} and mint.token_id = latest.token_id
         join indexer.contracts contract
-          on contract.chain_id = ${range.chainId} and contract.address = contract_address and contract.kind = 'master'
-        order by contract_address, token_id -- the order in which every writer locks
+          on contract.chain_id = ${range.chainId} and contract.address = latest.contract_address and contract.kind = 'master'
+        order by latest.contract_address, latest.token_id -- the order in which every writer locks
         on conflict (chain_id, contract_address, token_id) do update set
           current_owner_wallet = case when held.last_position is null or excluded.last_position > held.last_position
             then excluded.current_owner_wallet else held.current_owner_wallet end,

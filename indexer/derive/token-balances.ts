@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { ZERO_ADDRESS } from '../kernel/chain.ts';
-import { type FactRange, type Fold, NO_POSITION, positionOf, within } from './fold.ts';
+import { type FactRange, type Fold, isAt, NO_POSITION, positionOf, within } from './fold.ts';
 
 /**
  * What every wallet holds of every artist token, when it first got some, and how many wallets hold any.
@@ -25,8 +25,7 @@ export const tokenBalances: Fold = {
           change.artist_token_id, ${String(range.chainId)}, change.wallet, change.delta, change.first_position,
           acquired.position, acquired.block_timestamp, acquired.tx_hash
         from change
-        left join (select position, block_timestamp, tx_hash from token_transfers where ${within(range)}) acquired
-          on acquired.position = change.first_acquired_position
+        left join token_transfers acquired on ${isAt('acquired', range, sql`change.first_acquired_position`)}
         order by change.artist_token_id, change.wallet -- the order in which every writer locks
         on conflict (artist_token_id, wallet_address) do update set
           balance = held.balance + excluded.balance,
@@ -37,9 +36,10 @@ export const tokenBalances: Fold = {
         returning artist_token_id, wallet_address, balance
       ),
       counted as (
-        select artist_token_id, sum((balance > 0)::int - (balance - delta > 0)::int) as holders
-        from merged join change using (artist_token_id) where wallet = wallet_address
-        group by artist_token_id
+        -- A full join hashes or merges, however few rows the planner expects: a nested loop here is quadratic.
+        select merged.artist_token_id, sum((balance > 0)::int - (balance - delta > 0)::int) as holders
+        from merged full join change on merged.artist_token_id = change.artist_token_id and merged.wallet_address = change.wallet
+        group by merged.artist_token_id
       )
       ${addHolders(range, sql`+`)}
     `.execute(tx);
