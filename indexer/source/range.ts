@@ -14,7 +14,7 @@ export const ADDRESSES_MAX = 500;
 /** Blocks that are read as one above finalized. */
 const STRICT_SPAN_BLOCKS = 64;
 const IN_FLIGHT = 16;
-/** A single block that fails so often is read through its receipts. */
+/** A single block that fails so often, or is refused once, is read through its receipts. */
 const FAILURES_BEFORE_RECEIPTS = 2;
 
 /** What to read. Both ends are included; `from === to` is one block. */
@@ -182,14 +182,13 @@ async function spanLogs(
       return { to, logs };
     } catch (error) {
       if (!(error instanceof RpcError) || (error.kind !== 'range-refused' && error.kind !== 'unavailable')) throw error;
-      tries.failures++;
+      tries.failures += blocks === 1 && error.kind === 'range-refused' ? FAILURES_BEFORE_RECEIPTS : 1;
       if (blocks > 1) {
         peer.span.refused(blocks, error.hintBlocks);
         notice({ event: 'range narrowed', endpoint: peer.name, detail: `${blocks} to ${peer.span.blocks()} blocks` });
       }
       // Without words about size it may be the endpoint that is at fault: its health and its neighbours have their say.
       if (error.kind === 'unavailable') throw error;
-      if (blocks === 1) return { to, logs: await logsByReceipts(peer, from, watched, signal) };
     }
   }
 }

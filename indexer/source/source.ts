@@ -39,7 +39,7 @@ export type Source = {
   /** The receipt of a transaction in the named block. Throws `RpcError` `unknown-block` where it is in another or in none. */
   receipt(transactionHash: Hex, blockHash: Hex, signal?: AbortSignal): Promise<Receipt>;
   /**
-   * `eth_call`, at a block or at the newest. A revert, and an answer larger than `MAX_CALL_BYTES`, is an `RpcError` of kind
+   * `eth_call`, at a block or at the newest. A revert, and an answer larger than 4 MiB, is an `RpcError` of kind
    * `rejected`.
    */
   call(to: Hex, data: Hex, blockNumber?: number, signal?: AbortSignal): Promise<Hex>;
@@ -81,7 +81,7 @@ export type SourceDeps = {
 export type { RangeRequest };
 
 /** An `eth_call` that answers more is refused; the largest names that tokens were seen to answer have 1 MB. */
-export const MAX_CALL_BYTES = 4 * 1024 * 1024;
+const MAX_CALL_BYTES = 4 * 1024 * 1024;
 
 const REQUEST_TIMEOUT_MS = 10_000;
 const POLL_INTERVAL_MS = 1_000;

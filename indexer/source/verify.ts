@@ -51,7 +51,7 @@ export function verifyLinks(headers: readonly BlockHeader[], anchor: BlockRef | 
 }
 
 /** A node's log, in lower case. Throws `RpcInconsistency` where it has not that shape, is pending or was removed. */
-export function parseLog(raw: unknown): RawLog {
+function parseLog(raw: unknown): RawLog {
   const log = recordOf(raw, 'log');
   if (log.removed === true) throw new RpcInconsistency('a log that was removed was given as if it stood');
   if (!Array.isArray(log.topics) || log.topics.length > 4) throw new RpcInconsistency('a log without its topics');

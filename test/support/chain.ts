@@ -46,7 +46,7 @@ export type ChainSettings = {
 };
 
 /** An error that a node answers with, as thrown by a chain's `call`. */
-export type CallFault = { readonly code: number; readonly message: string };
+type CallFault = { readonly code: number; readonly message: string };
 
 /**
  * A deterministic chain in memory: the same steps give the same hashes. Two servers may share one, and `fork` gives a

@@ -127,6 +127,20 @@ test('logs that one endpoint hides and the bloom proves come from another', asyn
     .open([liar.url, honest.url])
     .fetchRange({ from: 1, to: 6, strict: true, watch: { ...WATCH, addresses: [...WATCH.addresses, OTHER_ADDRESS] } });
   expect(range.logs.length).toBe(6);
+  expect(liar.count('eth_getBlockReceipts')).toBe(0);
+});
+
+test('a contradiction is thrown rather than the failure of another endpoint', async () => {
+  const chain = busyChain(6);
+  const [liar, away] = [await fixture.serve(chain), await fixture.serve(chain)];
+  const source = fixture.open([liar.url, away.url]);
+  liar.misbehave({ methods: ['eth_getLogs'], do: { kind: 'result', result: () => null } });
+  away.misbehave({ do: { kind: 'http', status: 502 } });
+  const reading = source.fetchRange({ from: 1, to: 6, strict: true, watch: WATCH });
+  await expect(reading).rejects.toMatchObject({
+    name: 'RpcInconsistency',
+    context: { endpoint: source.endpoints()[0] },
+  });
 });
 
 test('a preferred endpoint whose head stands still gives way to one that is ahead', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Hex } from '../../indexer/kernel/chain.ts';
-import { RpcError, RpcInconsistency } from '../../indexer/kernel/errors.ts';
+import { RpcInconsistency } from '../../indexer/kernel/errors.ts';
 import { ADDRESSES_MAX } from '../../indexer/source/range.ts';
 import { Chain } from '../support/chain.ts';
 import { RpcFault } from '../support/chain-rpc.ts';
@@ -128,8 +128,12 @@ describe.each([true, false])('strict: %s', (strict) => {
       server.view.cap = () => {
         throw new RpcFault(-32000, 'query returns too many logs, narrow your filter: 2');
       };
-      const range = await fixture.open([server.url]).fetchRange({ from: 1, to: 1, strict, watch: WATCH });
+      const source = fixture.open([server.url]);
+      const range = await source.fetchRange({ from: 1, to: 1, strict, watch: WATCH });
       expect(range.logs.map((one) => one.logIndex)).toEqual([0, 2, 3]);
+      expect([server.count('eth_getLogs'), server.count('eth_getBlockReceipts')]).toEqual([1, 1]);
+      await source.fetchRange({ from: 1, to: 1, strict, watch: WATCH });
+      expect(server.count('eth_getBlockReceipts')).toBe(served ? 2 : 1);
     },
   );
 
@@ -240,50 +244,5 @@ describe('above finalized', () => {
     await expect(reading).rejects.toMatchObject({ kind: 'unknown-block' });
     expect(server.count('eth_getLogs')).toBe(1);
     expect(fixture.notices.map((notice) => notice.event)).not.toContain('endpoint failed');
-  });
-});
-
-describe('below finalized', () => {
-  test('reads the headers of both ends and of blocks with logs only', async () => {
-    const chain = new Chain();
-    chain.mine(49);
-    chain.append({ logs: [log()] });
-    chain.mine(50);
-    const server = await fixture.serve(chain);
-    const range = await fixture.open([server.url]).fetchRange({ from: 10, to: 90, strict: false, watch: WATCH });
-    expect(range.headers.map((header) => header.number)).toEqual([10, 50, 90]);
-  });
-
-  test('may end early once it holds as many logs as the caller wants', async () => {
-    const server = await fixture.serve(busyChain(100));
-    const source = fixture.open([server.url], { initialSpan: 10 });
-    const range = await source.fetchRange({ from: 1, to: 100, strict: false, watch: WATCH, maxLogs: 25 });
-    expect([range.from, range.to, range.logs.length]).toEqual([1, 30, 30]);
-  });
-
-  test('parts that come from endpoints on different forks do not mix', async () => {
-    const chain = busyChain(100);
-    const fork = chain.fork(40);
-    for (let number = 41; number <= 100; number++) fork.append({ logs: [log()] });
-    const [first, second] = [await fixture.serve(chain), await fixture.serve(fork)];
-    let answered = 0;
-    first.view.cap = () => {
-      if (answered++ > 0) throw new RpcFault(4444, 'pruned history unavailable');
-    };
-    const source = fixture.open([first.url, second.url], { initialSpan: 50 });
-    const reading = source.fetchRange({ from: 1, to: 100, strict: false, watch: WATCH });
-    await expect(reading).rejects.toBeInstanceOf(RpcInconsistency);
-  });
-
-  test('pruned history is an error, never an empty range', async () => {
-    const server = await fixture.serve(busyChain(20));
-    server.view.prunedBelow = 10;
-    const source = fixture.open([server.url]);
-    const error = await source
-      .fetchRange({ from: 1, to: 20, strict: false, watch: WATCH })
-      .catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(RpcError);
-    expect(error).toMatchObject({ kind: 'pruned', retryable: false });
-    expect(server.count('eth_getLogs')).toBe(1);
   });
 });
