@@ -14,14 +14,23 @@ import { Platform } from './platform.ts';
 import { type Random, randomOf } from './random.ts';
 import { changeRegistry } from './registry-changes.ts';
 import { drawFill, SimFollower } from './roles.ts';
+import { keyOf } from './world.ts';
 
 export type DriveOptions = {
   /** Whether contracts are removed and the platform writes rows of its own, so that the route shows in the end. */
   readonly detours: boolean;
+  /** Whether the last branch alone is followed, once from its beginning to its end. */
+  readonly straight?: boolean;
 };
 
 /** One chain of a history with who works on it. */
-export type Lane = { readonly chainId: number; readonly node: SimNode; readonly followers: readonly SimFollower[] };
+export type Lane = {
+  readonly chainId: number;
+  readonly node: SimNode;
+  readonly followers: readonly SimFollower[];
+  /** The lowest block at which following began. */
+  startedAt: number;
+};
 
 /** How often each thing happened, for a test of the simulation itself. */
 export type Tally = Map<string, number>;
@@ -41,6 +50,7 @@ export class Drive {
   readonly tally: Tally;
   /** IPOs whose supply the stage has computed are right at every commit from then on. */
   iposSettled = true;
+  #quarantined: ReadonlySet<string> = new Set();
 
   constructor(database: Database, history: History, tally: Tally, options: DriveOptions) {
     this.database = database;
@@ -53,13 +63,17 @@ export class Drive {
     this.lanes = history.chains.map((chain) => {
       const node = new SimNode(chain, this.random.fork());
       const followers = [new SimFollower(node, this.tree), new SimFollower(node, this.tree)];
-      return { chainId: chain.chainId, node, followers };
+      return { chainId: chain.chainId, node, followers, startedAt: Number.POSITIVE_INFINITY };
     });
   }
 
   /** The whole history, to its end. */
   async run(): Promise<void> {
     await this.platform.open();
+    if (this.options.straight === true) {
+      for (const { node } of this.lanes) node.skipToEnd();
+      return finish(this);
+    }
     for (const contract of this.history.world.contracts) {
       if (this.random.percent(70) && !this.platform.announced.has(contract)) {
         await this.platform.announce(contract, this.random);
@@ -73,7 +87,18 @@ export class Drive {
 
   async check(linksSettled = false): Promise<void> {
     const settled = { links: linksSettled, ipos: this.iposSettled };
-    await checkDatabase(this.database.pool, this.history.world, this.tree, this.platform, settled);
+    const { contracts } = await checkDatabase(
+      this.database.pool,
+      this.history.world,
+      this.tree,
+      this.platform,
+      settled,
+    );
+    const inStatus = (status: string) => contracts.filter((contract) => contract.status === status).map(keyOf);
+    const quarantined = new Set(inStatus('quarantined'));
+    for (const key of quarantined) if (!this.#quarantined.has(key)) this.count('quarantine: set');
+    for (const key of inStatus('active')) if (this.#quarantined.has(key)) this.count('quarantine: lifted');
+    this.#quarantined = quarantined;
   }
 
   count(what: string): void {
@@ -135,6 +160,7 @@ export class Drive {
       const step = await follower.look(this.database, blocks);
       await follower.act(database, step);
       this.count(`step: ${step.do}`);
+      if (step.do === 'start') lane.startedAt = Math.min(lane.startedAt, lane.node.finalized);
     });
   }
 
@@ -193,6 +219,7 @@ export class Drive {
       : this.random.between(0, head.number);
     const to = this.tree.branchTo(head.hash)[number]?.header;
     assert(to !== undefined);
+    if (number < lane.startedAt) this.count('unwind: below the start');
     await this.attempt('unwind', (database) =>
       unwindTo(database, { chainId, to: { number, hash: to.hash }, reason: 'command' }),
     );

@@ -58,7 +58,7 @@ class BranchWriter {
     this.#world = world;
     this.#chainId = chainId;
     this.#random = random;
-    this.#quarantines = random.percent(15);
+    this.#quarantines = random.percent(25);
   }
 
   branches(): Branch[] {

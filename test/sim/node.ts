@@ -2,7 +2,7 @@ import { type ContractIndex, contractIndex } from '../../indexer/decode/contract
 import { decodeRange, receiptsNeeded } from '../../indexer/decode/decode-range.ts';
 import type { DecodedBatch, Receipt } from '../../indexer/decode/decoded-batch.ts';
 import type { BlockHeader, Contract, Hex, VerifiedRange } from '../../indexer/kernel/chain.ts';
-import type { Branch, SimBlock, SimChain, SimTransaction } from './history.ts';
+import type { Branch, SimBlock, SimChain } from './history.ts';
 import type { Random } from './random.ts';
 
 /** A range as the source would give it, and what it means. */
@@ -24,7 +24,7 @@ export class SimNode {
       [4, random.between(0, 4)],
       [2, 1_000],
     ]);
-    this.#height = Math.min(random.between(0, 4), this.branch.length - 1);
+    this.#height = random.percent(60) ? random.between(0, 4) : random.below(this.branch.length - 1);
     this.finalized = Math.max(0, this.#height - this.#confirmations);
   }
 
@@ -61,6 +61,13 @@ export class SimNode {
       Math.max(this.#height + this.#random.between(-1, 2), Math.min(shared, this.#height)),
     );
     return true;
+  }
+
+  /** The last branch was there from the beginning. */
+  skipToEnd(): void {
+    this.#branch = this.chain.branches.length - 1;
+    this.#height = this.branch.length - 1;
+    this.finalized = 0;
   }
 
   /** The newest block that a branch which ends in `head` shares with this node's. */
@@ -107,8 +114,12 @@ export class SimNode {
 
 function receiptOf(blocks: readonly SimBlock[], hash: Hex): Receipt {
   const logs = blocks.flatMap((block) => block.logs).filter(({ transaction }) => transaction.hash === hash);
-  const { gasUsed, gasPrice } = logs[0]?.transaction as SimTransaction;
-  return { gasUsed, effectiveGasPrice: gasPrice, logs: logs.map(({ raw }) => raw) };
+  const transaction = logs[0]?.transaction;
+  return {
+    gasUsed: transaction?.gasUsed ?? 0n,
+    effectiveGasPrice: transaction?.gasPrice ?? null,
+    logs: logs.map(({ raw }) => raw),
+  };
 }
 
 /** How many blocks, from 0 on, two branches have in common. */

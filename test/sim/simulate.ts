@@ -8,9 +8,11 @@ export async function simulate(
   seed: number,
   tally: Tally,
   options: DriveOptions = { detours: true },
-): Promise<void> {
+): Promise<Drive> {
   try {
-    await new Drive(database, drawHistory(seed), tally, options).run();
+    const drive = new Drive(database, drawHistory(seed), tally, options);
+    await drive.run();
+    return drive;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw new Error(`seed ${seed} (repeat it: npm run sim -- --seed ${seed} --histories 1): ${message}`, {

@@ -1,0 +1,284 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Copy } from '../../indexer/db/copy.ts';
+import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import { type Transaction, transaction } from '../../indexer/db/transaction.ts';
+import type { FactLists } from '../../indexer/decode/decoded-batch.ts';
+import { filterBatch } from '../../indexer/decode/filter-batch.ts';
+import type { Fold } from '../../indexer/derive/fold.ts';
+import { folds } from '../../indexer/derive/folds.ts';
+import { factTables } from '../../indexer/facts/fact-tables.ts';
+import { applyFacts } from '../../indexer/ingest/apply.ts';
+import { commitFill } from '../../indexer/ingest/commit-fill.ts';
+import { commitStart } from '../../indexer/ingest/commit-head.ts';
+import type { Contract } from '../../indexer/kernel/chain.ts';
+import { readChain } from '../../indexer/progress/chains.ts';
+import { loadContracts } from '../../indexer/registry/contracts.ts';
+import { prepareContracts } from '../../indexer/registry/prepare.ts';
+import { BlockTree, expectedTables } from '../sim/check.ts';
+import { drawHistory, type History } from '../sim/history.ts';
+import type { Row } from '../sim/naive-rows.ts';
+import { SimNode } from '../sim/node.ts';
+import { Platform } from '../sim/platform.ts';
+import { type Random, randomOf } from '../sim/random.ts';
+import { readStored, type Tables } from '../sim/stored.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+/** What each fold keeps: the tables and, of tables that several keep, the columns. */
+const KEEPS: Readonly<Record<string, Readonly<Record<string, readonly string[] | 'all'>>>> = {
+  'nft-tokens': {
+    master_nfts: [
+      'id',
+      'current_owner_wallet',
+      'last_position',
+      'original_minter_wallet',
+      'first_mint_position',
+      'mint_count',
+      'mint_tx_hash',
+      'minted_at_block',
+      'minted_at',
+      'mint_price_wei',
+    ],
+  },
+  'mint-order': {
+    master_nfts: ['id', 'is_first_minter', 'is_second_minter', 'is_third_minter'],
+    master_contracts: ['first_minter_wallet', 'second_minter_wallet', 'third_minter_wallet', 'third_mint_position'],
+  },
+  'master-supply': { master_contracts: ['contract_total_supply', 'minted_supply'], master_ipos: 'all' },
+  royalty: { master_contracts: ['contract_royalty_bps', 'royalty_position'] },
+  'token-balances': { token_holders: 'all', artist_tokens: ['holders_count'] },
+  'token-supply': { artist_tokens: ['total_supply'] },
+  'pool-positions': { pool_positions: 'all', liquidity_pools: ['lp_total_supply'] },
+  'pool-reserves': { liquidity_pools: ['reserve0', 'reserve1', 'reserve_position'] },
+  'dividend-totals': { dividend_contracts: ['total_revenue_deposited', 'total_dividends_distributed'] },
+};
+
+/** Histories that each contract is shown with. */
+const HISTORIES_PER_FOLD = 4;
+
+let testDatabase: TestDatabase;
+let database: Database;
+let nextSeed = 1;
+
+beforeAll(async () => {
+  testDatabase = await createDatabase();
+  database = openDatabase({ url: testDatabase.url });
+});
+
+afterAll(async () => {
+  await database.close();
+  await testDatabase.drop();
+});
+
+test('the contract below knows every fold', () => {
+  expect(folds.map(({ name }) => name).sort()).toEqual(Object.keys(KEEPS).sort());
+});
+
+describe.each(folds)('$name', (fold) => {
+  test('an empty range changes nothing, in either direction', async () => {
+    await withScene(fold, async (scene) => {
+      await scene.write(scene.upTo(scene.top));
+      const before = await scene.everything();
+      for (const verb of ['apply', 'unwind'] as const) {
+        const range = { chainId: scene.chainId, from: scene.top + 1, to: scene.top + 9 };
+        await transaction(database, (tx) => fold[verb](tx, range));
+        await transaction(database, (tx) => fold[verb](tx, { ...range, contracts: [] }));
+      }
+      expect(await scene.everything()).toEqual(before);
+    });
+  });
+
+  test('applied to the first facts it gives what the chain says', async () => {
+    await withScene(fold, async (scene) => {
+      await scene.write(scene.upTo(scene.top));
+      expect(await scene.kept(fold)).toEqual(scene.expected(fold, scene.top));
+    });
+  });
+
+  test('applied in pieces in any order it gives the same', async () => {
+    await withScene(fold, async (scene) => {
+      for (const piece of scene.pieces()) await scene.write(piece);
+      expect(await scene.kept(fold)).toEqual(scene.expected(fold, scene.top));
+    });
+  });
+
+  test('applied in pieces on several connections at once it gives the same', async () => {
+    await withScene(fold, async (scene) => {
+      await Promise.all(scene.pieces().map((piece) => scene.write(piece)));
+      expect(await scene.kept(fold)).toEqual(scene.expected(fold, scene.top));
+    });
+  });
+
+  test('a commit that is repeated or overlaps another applies it once', async () => {
+    await withScene(fold, async (scene) => {
+      const seen = await scene.follow();
+      for (const { from, to } of [...scene.pieces(), { from: 1, to: scene.top }, ...scene.pieces()]) {
+        const fetched = scene.node.fetch(scene.contracts, from, to);
+        await commitFill(database, { seen, ...fetched, contracts: scene.contracts });
+      }
+      expect(await scene.kept(fold)).toEqual(scene.expected(fold, scene.top));
+    });
+  });
+
+  test('unwinding restores every row, whatever order it came in', async () => {
+    await withScene(fold, async (scene) => {
+      const cut = scene.random.between(0, scene.top - 1);
+      await scene.write(scene.upTo(cut));
+      const before = await scene.everything();
+      for (const piece of scene.pieces(cut + 1)) await scene.write(piece);
+      await scene.unwind(cut);
+      expect(await scene.everything()).toEqual(before);
+      expect(await scene.kept(fold)).toEqual(scene.expected(fold, cut));
+    });
+  });
+
+  test('unwinding everything leaves nothing, and applying again brings it back', async () => {
+    await withScene(fold, async (scene) => {
+      const before = await scene.everything();
+      for (const piece of scene.pieces()) await scene.write(piece);
+      await scene.unwind(-1);
+      expect(await scene.everything()).toEqual(before);
+      await scene.write(scene.upTo(scene.top));
+      expect(await scene.kept(fold)).toEqual(scene.expected(fold, scene.top));
+    });
+  });
+});
+
+type Piece = { readonly from: number; readonly to: number };
+
+/** A history's first chain and branch in a database, fact by fact. */
+class Scene {
+  readonly history: History;
+  readonly random: Random;
+  readonly chainId: number;
+  readonly node: SimNode;
+  readonly platform: Platform;
+  readonly top: number;
+  contracts: readonly Contract[] = [];
+
+  constructor(history: History, node: SimNode, random: Random) {
+    this.history = history;
+    this.random = random;
+    this.node = node;
+    this.chainId = node.chain.chainId;
+    this.top = node.height;
+    this.platform = new Platform(database.pool, history.world);
+  }
+
+  async open(): Promise<void> {
+    await this.platform.open();
+    for (const contract of this.history.world.contracts) {
+      if (contract.chainId === this.chainId && !this.platform.announced.has(contract)) {
+        await this.platform.announce(contract, this.random);
+      }
+    }
+    for (const { id } of this.history.world.masters) await this.platform.openIpo(id);
+    await prepareContracts(database, this.chainId);
+    this.contracts = (await loadContracts(database.kysely, this.chainId)).contracts;
+  }
+
+  upTo(block: number): Piece {
+    return { from: 0, to: block };
+  }
+
+  /** The blocks from one on to the top, in pieces, in a random order. */
+  pieces(from = 0): Piece[] {
+    const pieces: Piece[] = [];
+    for (let next = from; next <= this.top; ) {
+      const to = Math.min(this.top, next + this.random.below(3));
+      pieces.push({ from: next, to });
+      next = to + 1;
+    }
+    return this.random.shuffled(pieces);
+  }
+
+  /** Writes a piece's facts and applies every fold, as a commit does. */
+  async write({ from, to }: Piece): Promise<void> {
+    if (to < from) return;
+    const facts = this.#facts(from, to);
+    await transaction(database, (tx: Transaction, copy: Copy) =>
+      applyFacts(tx, copy, { chainId: this.chainId, from, to }, facts, []),
+    );
+  }
+
+  /** Unwinds every fold and takes the facts away, as an unwind does. */
+  async unwind(to: number): Promise<void> {
+    const range = { chainId: this.chainId, from: to + 1, to: this.top };
+    await transaction(database, async (tx) => {
+      await sql`set constraints all deferred`.execute(tx);
+      for (const fold of folds.toReversed()) await fold.unwind(tx, range);
+      for (const { schema, name } of factTables) {
+        await sql`
+          delete from ${sql.table(`${schema}.${name}`)}
+          where chain_id::text = ${String(this.chainId)} and block_number >= ${range.from}
+        `.execute(tx);
+      }
+    });
+  }
+
+  /** Makes the branch's tip the head, of which nothing is read yet. */
+  async follow() {
+    const seen = await readChain(database.kysely, this.chainId);
+    await commitStart(database, seen, this.node.header(this.top), this.top);
+    return readChain(database.kysely, this.chainId);
+  }
+
+  async everything(): Promise<Tables> {
+    return sorted((await readStored(database.pool, [this.chainId])).tables);
+  }
+
+  async kept(fold: Fold): Promise<unknown> {
+    return keptOf(fold, (await readStored(database.pool, [this.chainId])).tables);
+  }
+
+  expected(fold: Fold, top: number): unknown {
+    const header = this.node.branch[top]?.header;
+    const heads = new Map(
+      header === undefined ? [] : [[this.chainId, { headNumber: top, headHash: header.hash, epoch: 0 }]],
+    );
+    const contracts = this.contracts.map((contract) => ({ ...contract, status: 'active', covers: () => true }));
+    const world = { ...this.history.world, chainIds: [this.chainId] };
+    const stored = { heads, contracts, tables: new Map() };
+    return keptOf(fold, expectedTables(world, new BlockTree(this.history), this.platform, stored));
+  }
+
+  #facts(from: number, to: number): FactLists {
+    return filterBatch(this.node.fetch(this.contracts, from, to).batch, () => true);
+  }
+}
+
+/** Shows several histories, each of which has facts that the fold reads and no quarantine. */
+async function withScene(fold: Fold, act: (scene: Scene) => Promise<void>): Promise<void> {
+  for (let shown = 0; shown < HISTORIES_PER_FOLD; ) {
+    const seed = nextSeed++;
+    const history = drawHistory(seed);
+    const [chain] = history.chains;
+    if (chain === undefined) throw new TypeError('a history has a chain');
+    const node = new SimNode(chain, randomOf(seed));
+    node.skipToEnd();
+    const scene = new Scene(history, node, randomOf(seed));
+    await scene.open();
+    const { batch } = node.fetch(scene.contracts, 0, scene.top);
+    if (batch.quarantined.length > 0 || batch[fold.reads].length < 2) continue;
+    shown++;
+    await act(scene);
+  }
+}
+
+function keptOf({ name }: Fold, tables: Tables): unknown {
+  return Object.entries(KEEPS[name] ?? {}).map(([table, columns]) => {
+    const rows = tables.get(table) ?? [];
+    const picked = rows.map((row) =>
+      columns === 'all' ? row : Object.fromEntries(columns.map((column) => [column, row[column] ?? null])),
+    );
+    return { table, rows: picked.map(textOf).sort() };
+  });
+}
+
+function sorted(tables: Tables): Tables {
+  return new Map([...tables].map(([name, rows]) => [name, [...rows].sort((a, b) => (textOf(a) < textOf(b) ? -1 : 1))]));
+}
+
+function textOf(row: Row): string {
+  return JSON.stringify(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,124 @@
+import { afterAll, expect, test } from 'vitest';
+import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import { digest } from '../../indexer/verify/digest.ts';
+import { createDatabase } from '../support/postgres.ts';
+import type { Drive, Tally } from './drive.ts';
+import { drawHistory } from './history.ts';
+import { quarantinesIn } from './naive-facts.ts';
+import { simulate } from './simulate.ts';
+
+const HISTORIES = 500;
+const HISTORIES_PER_DATABASE = 50;
+/** Histories at once in one database, each on chains of its own: none may disturb another. */
+const AT_ONCE = 3;
+const TIMEOUT_MS = 240_000;
+
+const tally: Tally = new Map();
+
+test.each(Array.from({ length: HISTORIES / HISTORIES_PER_DATABASE }, (_, part) => 1 + part * HISTORIES_PER_DATABASE))(
+  'every table is the fold of the chain through forks, crashes and unwinds, in any order (seeds from %i)',
+  { timeout: TIMEOUT_MS },
+  async (firstSeed) => {
+    await withSimDatabase(async (database) => {
+      const seeds = Array.from({ length: HISTORIES_PER_DATABASE }, (_, place) => firstSeed + place);
+      const drives: Drive[] = [];
+      const work = async () => {
+        for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
+          drives.push(await simulate(database, seed, tally));
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, work));
+      // What came later left it alone.
+      for (const drive of drives) await drive.check(true);
+    });
+  },
+);
+
+test('two databases that saw the same chains by different routes have equal digests and ids', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  await withSimDatabase(async (winding) => {
+    await withSimDatabase(async (straight) => {
+      for (const seed of seedsWithoutQuarantines(10_001, 12)) {
+        await simulate(winding, seed, tally, { detours: false });
+        await simulate(straight, seed, tally, { detours: false, straight: true });
+      }
+      const wanted = await digest(straight);
+      expect(Object.values(wanted.tables).filter(({ rows }) => rows === 0)).toEqual([]);
+      expect(await digest(winding)).toEqual(wanted);
+      expect(await idsOf(winding)).toEqual(await idsOf(straight));
+    });
+  });
+});
+
+test('a seed draws the same history every time', () => {
+  expect(drawHistory(7)).toEqual(drawHistory(7));
+  expect(drawHistory(7)).not.toEqual(drawHistory(8));
+});
+
+afterAll(() => {
+  // The hazards that the simulation is there for did occur, or it proves little.
+  const met = (what: string) => tally.get(what) ?? 0;
+  const hazards = [
+    'fill: StaleRange',
+    'fill: crashed',
+    'follow: crashed',
+    'follow: HeadMoved',
+    'race: lost',
+    'unwind: done',
+    'unwind: crashed',
+    'step: unwind',
+    'remove: done',
+    'quarantine: set',
+    'quarantine: lifted',
+    'unwind: below the start',
+    'registry: restore',
+    'registry: listing',
+  ];
+  for (const hazard of hazards) expect(met(hazard), hazard).toBeGreaterThan(5);
+});
+
+async function withSimDatabase(act: (database: Database) => Promise<void>): Promise<void> {
+  const { url, drop } = await createDatabase();
+  // Deadlocks are broken by the server and survived by retrying; waiting a second for each would be the whole run.
+  const impatient = new URL(url);
+  impatient.searchParams.set('options', '-c deadlock_timeout=20ms');
+  const database = openDatabase({ url: impatient.href, maxConnections: 16 });
+  try {
+    await act(database);
+  } finally {
+    await database.close();
+    await drop();
+  }
+}
+
+/** How far a quarantined contract is covered depends on the route. */
+function seedsWithoutQuarantines(first: number, count: number): number[] {
+  const seeds: number[] = [];
+  for (let seed = first; seeds.length < count; seed++) {
+    const { world, chains } = drawHistory(seed);
+    const blocks = chains.flatMap(({ branches }) => branches.flat());
+    if (!blocks.some((block) => world.contracts.some((contract) => quarantinesIn(block, contract)))) seeds.push(seed);
+  }
+  return seeds;
+}
+
+/** Every id that is derived from a natural key. */
+async function idsOf({ pool }: Database): Promise<unknown> {
+  const tables = [
+    'nft_transfers',
+    'token_transfers',
+    'pool_events',
+    'dividend_events',
+    'dividend_claims',
+    'indexer.contract_events',
+    'indexer.dead_letters',
+    'master_nfts',
+    'token_holders',
+    'pool_positions',
+  ];
+  const ids = await Promise.all(
+    tables.map((table) => pool.query(`select md5(string_agg(id::text, ',' order by id)) as ids from ${table}`)),
+  );
+  return ids.map(({ rows }, place) => ({ table: tables[place], ids: rows[0]?.ids }));
+}
