@@ -1,10 +1,8 @@
 import { sql } from 'kysely';
-import { Filler } from './backfill/filler.ts';
+import { chainWork } from './chain-work.ts';
 import type { ChainConfig, Config } from './config/resolve.ts';
 import type { Database } from './db/database.ts';
 import { settleStages } from './derive/stages.ts';
-import { followedContracts } from './follower/followed-contracts.ts';
-import { Follower } from './follower/follower.ts';
 import { type Readiness, serveHttp } from './http/server.ts';
 import { messageOf } from './kernel/errors.ts';
 import { sleep } from './kernel/sleep.ts';
@@ -13,11 +11,15 @@ import { chainReaderOver } from './registry/chain-reader.ts';
 import { enrichContracts } from './registry/enrich.ts';
 import { registerPlatformRows } from './registry/register-platform-rows.ts';
 import { watchContracts } from './registry/watch.ts';
-import { createSource, type Source } from './source/source.ts';
+import type { Source } from './source/source.ts';
 
 const READY_TIMEOUT_MS = 2_000;
+/** Where another process leads, this one has nothing to catch up with. */
+const READY_STATES = ['following', 'standing by'];
 const STAGE_INTERVAL_MS = 2_000;
 const ENRICH_INTERVAL_MS = 15_000;
+/** Ranges of history that a daemon works on at a time, chain by chain. */
+const CONCURRENCY = 2;
 
 export type DaemonInput = { readonly config: Config; readonly database: Database; readonly log: Logger };
 
@@ -25,7 +27,7 @@ export type DaemonInput = { readonly config: Config; readonly database: Database
 type FollowedChain = {
   readonly chainId: number;
   readonly source: Source;
-  state: string;
+  readonly state: string;
   changed(): void;
   run(signal: AbortSignal): Promise<unknown>;
 };
@@ -36,8 +38,9 @@ type FollowedChain = {
  *
  * The database is open and its schema checked; who opened it closes it.
  */
-export async function runDaemon({ config, database, log }: DaemonInput, signal: AbortSignal): Promise<void> {
-  const chains = config.chains.map((chain) => followedChain(database, chain, log));
+export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promise<void> {
+  const { config, database, log } = input;
+  const chains = config.chains.map((chain) => followedChain(input, chain));
   const http = await serveHttp(config.http, () => readiness(database, chains));
   log.info({ chains: chains.map(({ chainId }) => chainId), http: http.address() }, 'started');
   try {
@@ -54,33 +57,10 @@ export async function runDaemon({ config, database, log }: DaemonInput, signal: 
   }
 }
 
-function followedChain(database: Database, chain: ChainConfig, log: Logger): FollowedChain {
-  const { chainId } = chain;
-  const source = createSource(
-    { chainId, urls: chain.rpcUrls, pollIntervalMs: chain.pollIntervalMs },
-    { notice: (notice) => log.info({ chain: chainId, ...notice }, `source: ${notice.event}`) },
-  );
-  const follower = new Follower(
-    {
-      database,
-      source,
-      log,
-      loadContracts: () => followedContracts(database, chainId),
-      onStep: (failure) => {
-        // From the first head on there is history to fill, and what failed along with the head can be tried again.
-        if (failure === undefined && followed.state !== 'following') filler.wake();
-        followed.state = failure === undefined ? 'following' : `failing: ${messageOf(failure)}`;
-      },
-    },
-    chain,
-  );
-  const filler = new Filler({
-    chainId,
-    database,
-    source,
-    log,
-    loadContracts: async () => (await followedContracts(database, chainId)).backfillable,
-  });
+function followedChain(input: DaemonInput, chain: ChainConfig): FollowedChain {
+  const { config, database, log } = input;
+  const work = chainWork({ config, chain, database, log, scope: { standing: true }, concurrency: CONCURRENCY });
+  const { chainId, source } = work;
   let waking = new AbortController();
   const enrich = async (signal: AbortSignal) => {
     const { number } = await source.head(signal);
@@ -89,22 +69,23 @@ function followedChain(database: Database, chain: ChainConfig, log: Logger): Fol
       number,
       signal,
     );
-    if (found) filler.wake();
+    if (found) work.backfill.wake();
   };
-  const followed: FollowedChain = {
+  return {
     chainId,
     source,
-    state: 'starting',
+    get state() {
+      return work.state;
+    },
     changed: () => {
-      follower.contractsChanged();
-      filler.wake();
+      work.changed();
       waking.abort();
     },
     run: async (signal) => {
       await checkChain(source, log, signal);
       await Promise.all([
-        follower.run(signal),
-        filler.run(signal),
+        work.follow(signal),
+        work.backfill.run(signal),
         repeat(
           ENRICH_INTERVAL_MS,
           signal,
@@ -118,7 +99,6 @@ function followedChain(database: Database, chain: ChainConfig, log: Logger): Fol
       ]);
     },
   };
-  return followed;
 }
 
 /** An endpoint of another chain is refused before anything is read from it; one that is away is asked again later. */
@@ -179,5 +159,8 @@ async function readiness(database: Database, chains: readonly FollowedChain[]): 
     return { ready: false, chains: { ...Object.fromEntries(states), database: 'does not answer' } };
   for (const { chain_id, status_reason } of answer.rows)
     if (states.has(chain_id)) states.set(chain_id, `halted: ${status_reason}`);
-  return { ready: [...states.values()].every((state) => state === 'following'), chains: Object.fromEntries(states) };
+  return {
+    ready: [...states.values()].every((state) => READY_STATES.includes(state)),
+    chains: Object.fromEntries(states),
+  };
 }

@@ -1,5 +1,5 @@
 import { ConfigError } from '../kernel/errors.ts';
-import { type ChainSettings, LOG_LEVELS, type LogLevel } from './define.ts';
+import { type ChainSettings, LOG_LEVELS, type LogLevel, type RedisSettings } from './define.ts';
 
 /** One chain to follow. */
 export type ChainConfig = {
@@ -14,6 +14,8 @@ export type ChainConfig = {
 export type Config = {
   readonly databaseUrl: string;
   readonly queueUrl: string;
+  /** In the place of `queueUrl`. */
+  readonly queueRedis: RedisSettings | undefined;
   /** By ascending chain id; may be empty for commands that need no chain. */
   readonly chains: readonly ChainConfig[];
   readonly http: { readonly host: string; readonly port: number };
@@ -39,7 +41,7 @@ const RPC_URL_VARIABLE = /^RPC_URL_(.*)$/;
 export function resolveConfig(settings: unknown, place: string, env: Environment, needs: readonly Need[]): Config {
   const faults: string[] = [];
   const read = new Reader(faults);
-  const file = read.object(settings, place, ['databaseUrl', 'queueUrl', 'chains', 'http', 'logLevel']);
+  const file = read.object(settings, place, ['databaseUrl', 'queueUrl', 'queueRedis', 'chains', 'http', 'logLevel']);
   const http = read.object(file.http ?? {}, `${place} http`, ['host', 'port']);
 
   const databaseUrl = read.url(...pick(file.databaseUrl, `${place} databaseUrl`, env, 'DATABASE_URL'), POSTGRES);
@@ -50,6 +52,7 @@ export function resolveConfig(settings: unknown, place: string, env: Environment
   const config: Config = {
     databaseUrl: databaseUrl ?? '',
     queueUrl: queueUrl ?? databaseUrl ?? '',
+    queueRedis: readRedis(read, file.queueRedis, `${place} queueRedis`),
     chains: readChains(read, file.chains, place, env),
     http: {
       host: read.text(...pick(http.host, `${place} http.host`, env, 'HTTP_HOST')) ?? '127.0.0.1',
@@ -66,6 +69,17 @@ export function resolveConfig(settings: unknown, place: string, env: Environment
     });
   }
   return config;
+}
+
+/** What stands in `options` is ioredis' own, and is checked by it. */
+function readRedis(read: Reader, given: unknown, place: string): RedisSettings | undefined {
+  if (given === undefined) return undefined;
+  const redis = read.object(given, place, ['options', 'cluster']);
+  if (redis.options !== undefined) read.object(redis.options, `${place}.options`);
+  if (redis.cluster !== undefined && !(Array.isArray(redis.cluster) && redis.cluster.length > 0)) {
+    read.fault(`${place}.cluster`, 'must name at least one node');
+  }
+  return redis as RedisSettings;
 }
 
 function readChains(read: Reader, given: unknown, place: string, env: Environment): readonly ChainConfig[] {
@@ -128,6 +142,10 @@ class Reader {
 
   constructor(faults: string[]) {
     this.#faults = faults;
+  }
+
+  fault(place: string, what: string): void {
+    this.#faults.push(`${place}: ${what}`);
   }
 
   object(value: unknown, place: string, known?: readonly string[]): Readonly<Record<string, unknown>> {

@@ -20,7 +20,12 @@ const POOL_TYPES = ['uniswap_v2', 'sushiswap'];
 export async function followedContracts(
   database: Database,
   chainId: number,
-): Promise<FollowedContracts & { readonly backfillable: readonly RegisteredContract[] }> {
+): Promise<
+  FollowedContracts & {
+    readonly contracts: readonly RegisteredContract[];
+    readonly backfillable: readonly RegisteredContract[];
+  }
+> {
   await prepareContracts(database, chainId);
   const registry = await loadContracts(database.kysely, chainId);
   const active = registry.contracts.filter(({ status, prepared }) => status === 'active' && prepared);

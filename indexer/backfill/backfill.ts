@@ -1,0 +1,226 @@
+import { IndexerError, messageOf } from '../kernel/errors.ts';
+import { backoffMs } from '../kernel/retry.ts';
+import { sleep } from '../kernel/sleep.ts';
+import type { Logger } from '../observability/log.ts';
+import type { Redact } from '../observability/redact.ts';
+import { type FillDeps, JobFiller, PieceFailure } from './fill-job.ts';
+import { type Planned, Planner, type PlanScope } from './plan.ts';
+import { BackfillQueue, type QueueSettings, queueNameOf, type TakenJob } from './queue.ts';
+import { buryRange } from './requests.ts';
+import { judgeFailure, OUTAGE_ATTEMPTS } from './verdict.ts';
+
+export type BackfillDeps = FillDeps & {
+  readonly queue: QueueSettings;
+  readonly scope: PlanScope;
+  /** Jobs that this process works on at a time. */
+  readonly concurrency: number;
+  readonly log: Logger;
+  readonly redact: Redact;
+};
+
+/** What this process did so far. */
+export type BackfillFigures = {
+  readonly facts: number;
+  readonly retries: number;
+  /** Blocks of the newest commit. */
+  readonly lastBlocks: number;
+};
+
+const PLAN_BUSY_INTERVAL_MS = 500;
+const PLAN_IDLE_INTERVAL_MS = 15_000;
+/** Where another worker may add jobs that this one knows nothing of. */
+const TAKE_INTERVAL_MS = 500;
+const RETRY_BACKOFF = { baseMs: 250, maxMs: 15_000 };
+/** The queue's connections are made anew after so many failures in a row. */
+const FAILURES_BEFORE_REOPENING = 8;
+const HEAD_TIMEOUT_MS = 10_000;
+const GIVE_BACK_TIMEOUT_MS = 2_000;
+const REASON_LENGTH_MAX = 1_000;
+
+/**
+ * One process's part in filling one chain's history: plans what is missing into the queue and works on what is there.
+ *
+ * Any number of these, in any number of processes, do the same work together. None holds anything that another needs.
+ */
+export class Backfill {
+  readonly #deps: BackfillDeps;
+  readonly #filler: JobFiller;
+  readonly #planner: Planner;
+  #planNow = new AbortController();
+  #takeNow = new AbortController();
+  #facts = 0;
+  #retries = 0;
+  #lastBlocks = 0;
+  #complaint = '';
+
+  constructor(deps: BackfillDeps) {
+    this.#deps = deps;
+    this.#planner = new Planner(deps.database, deps.chainId, deps.scope);
+    this.#filler = new JobFiller(deps, ({ from, to, facts }) => {
+      this.#facts += facts;
+      this.#lastBlocks = to - from + 1;
+      deps.log.debug({ chain: deps.chainId, from, to, facts }, 'filled');
+    });
+  }
+
+  get figures(): BackfillFigures {
+    return { facts: this.#facts, retries: this.#retries, lastBlocks: this.#lastBlocks };
+  }
+
+  /** There may be new gaps: look now. */
+  wake(): void {
+    this.#planNow.abort();
+  }
+
+  /** Works until the signal aborts. Never throws: while the queue or the database is away it waits, and says so. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        await this.#session(signal, () => {
+          failures = 0;
+        });
+      } catch (error) {
+        if (signal.aborted) return;
+        failures += 1;
+        this.#complain(error, 'history waits for its queue');
+        await sleep(backoffMs(failures, RETRY_BACKOFF, Math.random), signal);
+      }
+    }
+  }
+
+  /** One connection to the queue, from opening it until it is of no use or the signal aborts. */
+  async #session(signal: AbortSignal, onOpen: () => void): Promise<void> {
+    const { database, chainId, queue: settings, concurrency } = this.#deps;
+    const name = await queueNameOf(database.kysely, chainId);
+    const queue = await BackfillQueue.open(
+      settings,
+      name,
+      (error) => this.#complain(error, 'the queue has trouble'),
+      signal,
+    );
+    const broken = new AbortController();
+    const working = AbortSignal.any([signal, broken.signal]);
+    onOpen();
+    const parts = [this.#plan(queue, working)];
+    for (let slot = 0; slot < concurrency; slot += 1) parts.push(this.#work(queue, working));
+    try {
+      await Promise.all(parts);
+    } finally {
+      broken.abort();
+      await Promise.allSettled(parts);
+      await queue.close();
+    }
+  }
+
+  /** Keeps the queue's window full. */
+  async #plan(queue: BackfillQueue, signal: AbortSignal): Promise<void> {
+    let planned: Planned = 'idle';
+    await this.#again(signal, async () => {
+      const changed = planned === 'idle' || this.#planNow.signal.aborted;
+      this.#planNow = new AbortController();
+      // Also readies what was registered since: until then it has no gaps.
+      if (changed) await this.#deps.loadContracts();
+      planned = await this.#planner.topUp(queue);
+      if (planned === 'busy') this.#startTaking();
+      await sleep(
+        planned === 'idle' ? PLAN_IDLE_INTERVAL_MS : PLAN_BUSY_INTERVAL_MS,
+        this.#either(signal, this.#planNow),
+      );
+    });
+  }
+
+  /** Takes one job after another. */
+  async #work(queue: BackfillQueue, signal: AbortSignal): Promise<void> {
+    await this.#again(signal, async () => {
+      const taken = await queue.take();
+      if (taken === undefined) await sleep(TAKE_INTERVAL_MS, this.#either(signal, this.#takeNow));
+      else await this.#fill(taken, signal);
+    });
+  }
+
+  async #fill(taken: TakenJob, signal: AbortSignal): Promise<void> {
+    const ended = new AbortController();
+    try {
+      await this.#filler.fill(taken.job, taken.failures, this.#either(signal, ended));
+    } catch (error) {
+      if (signal.aborted) await Promise.race([taken.giveBack(), sleep(GIVE_BACK_TIMEOUT_MS)]);
+      else await this.#settle(taken, error);
+      return;
+    } finally {
+      // What was being read ahead of a failure is of no use.
+      ended.abort();
+    }
+    await taken.done();
+    this.#complaint = '';
+  }
+
+  /** Does what the failure calls for; where the queue itself is away, the job comes back by its lock. */
+  async #settle(taken: TakenJob, thrown: unknown): Promise<void> {
+    const { database, chainId, log, redact } = this.#deps;
+    const { job, failures } = taken;
+    const piece = thrown instanceof PieceFailure ? thrown.piece : job;
+    const error = thrown instanceof PieceFailure ? thrown.cause : thrown;
+    const lives = failures >= OUTAGE_ATTEMPTS && (await this.#endpointLives());
+    const verdict = judgeFailure(error, failures, lives);
+    const reason = redact(messageOf(error)).slice(0, REASON_LENGTH_MAX);
+    const context = { chain: chainId, ...piece, failures: failures + 1, verdict: verdict.do, reason };
+    if (verdict.do === 'plan again') {
+      log.debug(context, 'a range is out of date');
+      await taken.done();
+      this.wake();
+      return;
+    }
+    if (verdict.do === 'give up') {
+      const dead = verdict.on === 'piece' ? piece : { from: piece.from, to: job.to };
+      log.error({ ...context, ...dead, err: error }, `gave up on a range: ${reason}`);
+      await buryRange(database.kysely, chainId, dead, reason);
+      await taken.done();
+      this.wake();
+      return;
+    }
+    this.#retries += 1;
+    log[failures === 0 ? 'debug' : 'warn']({ ...context, err: error }, `cannot fill a range yet: ${reason}`);
+    await taken.putOff(verdict.delayMs, verdict.do);
+  }
+
+  async #endpointLives(): Promise<boolean> {
+    return this.#deps.source.head(AbortSignal.timeout(HEAD_TIMEOUT_MS)).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Repeats until the signal aborts; throws once it failed so often in a row that the connection is not worth keeping. */
+  async #again(signal: AbortSignal, turn: () => Promise<void>): Promise<void> {
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        await turn();
+        failures = 0;
+      } catch (error) {
+        if (signal.aborted) return;
+        failures += 1;
+        this.#complain(error, 'history waits');
+        if (failures === FAILURES_BEFORE_REOPENING) throw new IndexerError(messageOf(error), { cause: error });
+        await sleep(backoffMs(failures, RETRY_BACKOFF, Math.random), signal);
+      }
+    }
+  }
+
+  /** The same trouble is told once, however many wait for its end. */
+  #complain(error: unknown, what: string): void {
+    const complaint = this.#deps.redact(`${what}: ${messageOf(error)}`);
+    const level = complaint === this.#complaint ? 'debug' : 'warn';
+    this.#complaint = complaint;
+    this.#deps.log[level]({ chain: this.#deps.chainId, err: error }, complaint);
+  }
+
+  #either(signal: AbortSignal, wake: AbortController): AbortSignal {
+    return AbortSignal.any([signal, wake.signal]);
+  }
+
+  #startTaking(): void {
+    const waiting = this.#takeNow;
+    this.#takeNow = new AbortController();
+    waiting.abort();
+  }
+}

@@ -1,0 +1,174 @@
+import type { Database } from '../db/database.ts';
+import { type ContractIndex, contractIndex } from '../decode/contract-index.ts';
+import { commitFill } from '../ingest/commit-fill.ts';
+import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
+import type { VerifiedRange } from '../kernel/chain.ts';
+import type { BlockRange } from '../kernel/ranges.ts';
+import { type ChainState, readChain } from '../progress/chains.ts';
+import { blockAt } from '../progress/checkpoints.ts';
+import type { RegisteredContract } from '../registry/contracts.ts';
+import type { Source } from '../source/source.ts';
+import type { FillJob } from './queue.ts';
+import { findLack, type LackingContract } from './wish.ts';
+
+export type FillDeps = {
+  readonly chainId: number;
+  readonly database: Database;
+  readonly source: Source;
+  /** The contracts whose logs can be decoded. */
+  readonly loadContracts: () => Promise<readonly RegisteredContract[]>;
+};
+
+/** Above finalized every header is read: few blocks at a time. */
+const STRICT_PIECE_BLOCKS = 32;
+/** What one commit writes, in bytes of logs: the most that a worker holds is two such pieces for each of its jobs. */
+const PIECE_BYTES = 12_000_000;
+const PIECE_LOGS_MAX = 20_000;
+const PIECE_BLOCKS_FIRST = 500;
+const PIECE_BLOCKS_MAX = 50_000;
+/** What a log costs in memory besides its data. */
+const LOG_BYTES = 1_000;
+const GROWTH_MAX = 4;
+
+/** How many blocks to read at once, learnt from how densely the last ones were filled. */
+export class Pace {
+  #blocks = PIECE_BLOCKS_FIRST;
+
+  get blocks(): number {
+    return this.#blocks;
+  }
+
+  /** So many blocks held so many bytes of logs. */
+  seen(blocks: number, bytes: number): void {
+    const fitting = bytes === 0 ? Number.POSITIVE_INFINITY : Math.floor((blocks * PIECE_BYTES) / bytes);
+    this.#blocks = Math.max(1, Math.min(fitting, Math.max(this.#blocks, blocks) * GROWTH_MAX, PIECE_BLOCKS_MAX));
+  }
+}
+
+export type Piece = BlockRange & { readonly facts: number };
+
+/** What failed, and which part of the job it was at. */
+export class PieceFailure extends Error {
+  readonly piece: BlockRange;
+
+  constructor(piece: BlockRange, cause: unknown) {
+    super(`blocks ${piece.from} to ${piece.to}`, { cause });
+    this.piece = piece;
+  }
+}
+
+/** Fills ranges of one chain piece by piece: what a job lacks is asked of coverage when it runs, never remembered. */
+export class JobFiller {
+  readonly #deps: FillDeps;
+  readonly #pace = new Pace();
+  readonly #onPiece: (piece: Piece) => void;
+  #registry = new Map<string, RegisteredContract>();
+  #registryReadAt = Number.NEGATIVE_INFINITY;
+  readonly #indexes = new Map<string, ContractIndex>();
+
+  constructor(deps: FillDeps, onPiece: (piece: Piece) => void) {
+    this.#deps = deps;
+    this.#onPiece = onPiece;
+  }
+
+  /**
+   * Fills what is missing of a job, each piece a commit of its own, the next being read while one is written.
+   *
+   * @param narrowing how often the job failed: each time its pieces are smaller
+   * @throws {PieceFailure} with the cause; the pieces before it are committed.
+   */
+  async fill(job: FillJob, narrowing: number, signal: AbortSignal): Promise<void> {
+    const seen = await this.#readChain();
+    const head = seen.head?.number ?? -1;
+    if (job.from > head) return;
+    const range = { from: job.from, to: Math.min(job.to, head) };
+    const lack = await findLack(this.#deps.database.kysely, { ...job, head }, range);
+    if (lack === undefined) return;
+    const contracts = await this.#contracts(lack.contracts);
+    if (contracts.length === 0) return;
+    const former = contracts.filter(({ formerFacts }) => formerFacts);
+    const most = Math.max(1, Math.floor((job.to - job.from + 1) / 8 ** narrowing));
+    let ahead: Promise<Fetched> | undefined;
+    for (let next = lack.from; next <= lack.to; ) {
+      const { seen, range, batch, piece } = await (ahead ?? this.#fetch(next, lack.to, most, contracts, signal));
+      next = range.to + 1;
+      ahead = next <= lack.to ? this.#fetch(next, lack.to, most, contracts, signal) : undefined;
+      ahead?.catch(() => undefined); // awaited in the next turn, or given up with this one
+      const facts = await commitFill(this.#deps.database, { seen, range, batch, contracts, former }).catch((error) => {
+        throw new PieceFailure(piece, error);
+      });
+      this.#onPiece({ from: range.from, to: range.to, facts });
+      signal.throwIfAborted();
+    }
+  }
+
+  async #fetch(
+    from: number,
+    end: number,
+    most: number,
+    contracts: readonly RegisteredContract[],
+    signal: AbortSignal,
+  ): Promise<Fetched> {
+    const { database, source } = this.#deps;
+    const seen = await this.#readChain();
+    const strict = from > (seen.finalized ?? -1);
+    const blocks = Math.min(most, strict ? STRICT_PIECE_BLOCKS : this.#pace.blocks);
+    const to = Math.min(end, from + blocks - 1, strict ? end : (seen.finalized ?? end));
+    try {
+      const tip = await blockAt(database.kysely, seen.chainId, to);
+      const request = { from, to, strict, tip, maxLogs: PIECE_LOGS_MAX };
+      const fetched = await fetchBatch(source, this.#indexOf(contracts), request, signal);
+      if (!strict) this.#pace.seen(fetched.range.to - from + 1, bytesOf(fetched.range));
+      return { ...fetched, seen, piece: { from, to } };
+    } catch (error) {
+      throw new PieceFailure({ from, to }, error);
+    }
+  }
+
+  #readChain(): Promise<ChainState> {
+    return readChain(this.#deps.database.kysely, this.#deps.chainId);
+  }
+
+  /** The registry is read anew when it does not know one of them; 10,000 contracts are not read for every job. */
+  async #contracts(lacking: readonly LackingContract[]): Promise<readonly RegisteredContract[]> {
+    const known = () =>
+      lacking.flatMap((contract) => {
+        const found = this.#registry.get(keyOf(contract));
+        return found?.platformId === contract.platformId ? [found] : [];
+      });
+    const old = performance.now() - this.#registryReadAt > REGISTRY_TTL_MS;
+    if (old || known().length < lacking.length) {
+      const contracts = await this.#deps.loadContracts();
+      this.#registry = new Map(contracts.map((contract) => [keyOf(contract), contract]));
+      this.#registryReadAt = performance.now();
+      this.#indexes.clear();
+    }
+    return known();
+  }
+
+  #indexOf(contracts: readonly RegisteredContract[]): ContractIndex {
+    const key = contracts.map(keyOf).join();
+    let index = this.#indexes.get(key);
+    if (index === undefined) {
+      if (this.#indexes.size === INDEXES_MAX) this.#indexes.clear();
+      index = contractIndex(contracts);
+      this.#indexes.set(key, index);
+    }
+    return index;
+  }
+}
+
+type Fetched = FetchedRange & { readonly seen: ChainState; readonly piece: BlockRange };
+
+const REGISTRY_TTL_MS = 60_000;
+const INDEXES_MAX = 8;
+
+function keyOf({ kind, address }: Pick<RegisteredContract, 'kind' | 'address'>): string {
+  return `${kind} ${address}`;
+}
+
+function bytesOf({ logs }: VerifiedRange): number {
+  let bytes = 0;
+  for (const { data } of logs) bytes += LOG_BYTES + data.length;
+  return bytes;
+}

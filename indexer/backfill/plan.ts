@@ -1,0 +1,90 @@
+import { sql } from 'kysely';
+import type { Database } from '../db/database.ts';
+import { transaction } from '../db/transaction.ts';
+import type { BlockRange } from '../kernel/ranges.ts';
+import { readChain } from '../progress/chains.ts';
+import { type BackfillQueue, type FillJob, jobId } from './queue.ts';
+import { settleRequests } from './requests.ts';
+import { findGaps, type Wish } from './wish.ts';
+
+/** How many jobs are in the queue at a time: enough for many workers, and nothing in memory however long the plan. */
+export const WINDOW_JOBS = 64;
+/** Blocks of one job: as many jobs as fit into the window, within these bounds. */
+const SPAN_MIN_BLOCKS = 1_000;
+const SPAN_MAX_BLOCKS = 50_000;
+
+/** What a plan is for; every process plans what it knows of. */
+export type PlanScope = Pick<Wish, 'standing' | 'request'>;
+
+/**
+ * Cuts gaps into no more than `count` jobs, the oldest blocks first. Pure.
+ *
+ * @param blocks how many blocks are missing in all, which decides how large a job is
+ */
+export function cutGaps(gaps: readonly BlockRange[], blocks: number, count: number): readonly BlockRange[] {
+  const span = Math.min(SPAN_MAX_BLOCKS, Math.max(SPAN_MIN_BLOCKS, Math.ceil(blocks / WINDOW_JOBS)));
+  const jobs: BlockRange[] = [];
+  for (const { from, to } of gaps) {
+    for (let next = from; next <= to; next += span) {
+      if (jobs.length === count) return jobs;
+      jobs.push({ from: next, to: Math.min(to, next + span - 1) });
+    }
+  }
+  return jobs;
+}
+
+/** What a look at the plan found: jobs are in the queue, there is nothing to do, or another process plans right now. */
+export type Planned = 'busy' | 'idle' | 'elsewhere';
+
+/** Fills the queue's window from coverage, again and again; holds no plan of its own that could be lost. */
+export class Planner {
+  readonly #database: Database;
+  readonly #chainId: number;
+  readonly #scope: PlanScope;
+  /** How often a range was added, of the ranges that are still missing. */
+  #added = new Map<string, number>();
+
+  constructor(database: Database, chainId: number, scope: PlanScope) {
+    this.#database = database;
+    this.#chainId = chainId;
+    this.#scope = scope;
+  }
+
+  /**
+   * Tops the window up where it is half empty.
+   *
+   * The lock lasts for one look: of several processes one plans at a time, each what it knows of, and none has to notice
+   * that another died.
+   */
+  async topUp(queue: BackfillQueue): Promise<Planned> {
+    if ((await queue.pending()).length > WINDOW_JOBS / 2) return 'busy';
+    return transaction(this.#database, async (tx) => {
+      const { rows } = await sql<{ locked: boolean }>`
+        select pg_try_advisory_xact_lock(hashtextextended(${`indexer:plan:${this.#chainId}`}, 0)) as locked
+      `.execute(tx);
+      if (!rows[0]?.locked) return 'elsewhere';
+      const chain = await readChain(tx, this.#chainId);
+      await settleRequests(tx, this.#chainId);
+      if (chain.head === undefined) return 'idle';
+      const pending = await queue.pending();
+      const wish: Wish = { chainId: this.#chainId, head: chain.head.number, ...this.#scope };
+      const gaps = await findGaps(tx, wish, pending, WINDOW_JOBS);
+      const ranges = cutGaps(gaps.ranges, gaps.blocks, Math.max(0, WINDOW_JOBS - pending.length));
+      await queue.add(this.#identified(ranges, chain.epoch));
+      return ranges.length + pending.length > 0 ? 'busy' : 'idle';
+    });
+  }
+
+  /** A range that was added before, is still missing and is not in the queue any more goes by another id. */
+  #identified(ranges: readonly BlockRange[], epoch: number) {
+    const added = new Map<string, number>();
+    const jobs = ranges.map(({ from, to }) => {
+      const job: FillJob = { chainId: this.#chainId, from, to, standing: this.#scope.standing };
+      const attempt = (this.#added.get(`${from}-${to}`) ?? -1) + 1;
+      added.set(`${from}-${to}`, attempt);
+      return { id: jobId(job, epoch, attempt), job };
+    });
+    this.#added = added;
+    return jobs;
+  }
+}

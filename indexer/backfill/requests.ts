@@ -1,0 +1,179 @@
+import { randomUUID } from 'node:crypto';
+import { type Kysely, sql } from 'kysely';
+import type { DB } from '../db/schema.ts';
+import type { ContractKind, Hex } from '../kernel/chain.ts';
+import { type BlockRange, parseMultirange } from '../kernel/ranges.ts';
+import { deadRanges } from './wish.ts';
+
+export type RequestStatus = 'running' | 'finished' | 'failed' | 'cancelled';
+
+/** What someone asked to be filled. */
+export type BackfillRequest = BlockRange & {
+  readonly id: string;
+  readonly chainId: number;
+  /** Null asks for all. */
+  readonly contracts: readonly Hex[] | null;
+};
+
+/** A request with what has become of it. */
+export type RecordedRequest = BackfillRequest & {
+  readonly status: RequestStatus;
+  readonly createdAt: Date;
+  readonly finishedAt: Date | null;
+};
+
+/** A contract of a request that is not complete, and why where it never will be. */
+export type Incomplete = {
+  readonly address: Hex;
+  readonly kind: ContractKind;
+  readonly missing: readonly BlockRange[];
+  readonly setAside: string | null;
+};
+
+/** How far a request is. */
+export type RequestProgress = {
+  /** Blocks that some contract still lacks. */
+  readonly blocksLeft: number;
+  /** Of these, the ones that a worker can still bring: neither given up on, nor of a contract that was set aside. */
+  readonly blocksToDo: number;
+  /** Contracts that lack something, in order, no more than `INCOMPLETE_LISTED_MAX`. */
+  readonly incomplete: readonly Incomplete[];
+};
+
+/** A stretch that no worker could fill. */
+export type DeadRange = BlockRange & { readonly reason: string };
+
+const INCOMPLETE_LISTED_MAX = 20;
+const REQUESTS_LISTED_MAX = 50;
+
+/**
+ * Records a request, tells running daemons and workers of it, and gives what earlier attempts gave up on in its range
+ * another chance.
+ */
+export async function recordRequest(
+  db: Kysely<DB>,
+  { chainId, from, to, contracts }: Omit<BackfillRequest, 'id'>,
+): Promise<BackfillRequest> {
+  const id = randomUUID();
+  await sql`
+    with retried as (
+      delete from indexer.dead_letters
+      where chain_id = ${chainId} and kind = 'job' and range_from <= ${to} and range_to >= ${from}
+    )
+    insert into indexer.backfills (id, chain_id, from_block, to_block, contracts)
+    values (${id}, ${chainId}, ${from}, ${to}, ${contracts === null ? null : [...contracts]}::text[])
+  `.execute(db);
+  await sql`select pg_notify('indexer_contracts', ${String(chainId)})`.execute(db);
+  return { id, chainId, from, to, contracts };
+}
+
+/** Ends a request that still runs. */
+export async function endRequest(db: Kysely<DB>, id: string, status: RequestStatus): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    update indexer.backfills set status = ${status}, finished_at = now() where id = ${id}::uuid and status = 'running'
+  `.execute(db);
+  return numAffectedRows === 1n;
+}
+
+/** Requests, the newest first: those of one chain, or of all. */
+export async function listRequests(db: Kysely<DB>, onlyRunning: boolean): Promise<readonly RecordedRequest[]> {
+  const { rows } = await sql<{
+    id: string;
+    chain_id: string;
+    from_block: string;
+    to_block: string;
+    contracts: Hex[] | null;
+    status: RequestStatus;
+    created_at: Date;
+    finished_at: Date | null;
+  }>`
+    select id, chain_id, from_block, to_block, contracts, status, created_at, finished_at from indexer.backfills
+    where status = 'running' or ${!onlyRunning} order by created_at desc, id limit ${REQUESTS_LISTED_MAX}
+  `.execute(db);
+  return rows.map((row) => ({
+    id: row.id,
+    chainId: Number(row.chain_id),
+    from: Number(row.from_block),
+    to: Number(row.to_block),
+    contracts: row.contracts,
+    status: row.status,
+    createdAt: row.created_at,
+    finishedAt: row.finished_at,
+  }));
+}
+
+/** What coverage says of a request: the only thing that proves it complete. */
+export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Promise<RequestProgress> {
+  const { chainId, from, to, contracts } = request;
+  const { rows } = await sql<{
+    left: string | null;
+    to_do: string | null;
+    incomplete: { address: Hex; kind: ContractKind; missing: string; reason: string | null }[];
+  }>`
+    with contract as (
+      select address, kind, contracts.status, contracts.status_reason,
+        int8multirange(int8range(greatest(${from}, coalesce(deployed_at_block, 0)), ${to}, '[]')) - covered
+        - case when live_from <= head_number then int8multirange(int8range(live_from, head_number, '[]')) else '{}' end
+          as missing
+      from indexer.contracts left join indexer.chains using (chain_id)
+      where contracts.chain_id = ${chainId} and contracts.status <> 'removed' and coalesce(deployed_at_block, 0) <= ${to}
+        and (${contracts === null} or address = any(${contracts === null ? [] : [...contracts]}::text[]))
+    ),
+    lacking as (select * from contract where not isempty(missing)),
+    dead as (${deadRanges(chainId)}),
+    listed as (select * from lacking order by address, kind limit ${INCOMPLETE_LISTED_MAX})
+    select
+      (select sum(upper(range) - lower(range)) from (select unnest(range_agg(missing)) as range from lacking) ranges) as left,
+      (select sum(upper(range) - lower(range)) from (
+        select unnest(range_agg(missing) - (select blocks from dead)) as range from lacking where status = 'active'
+      ) ranges) as to_do,
+      (select coalesce(json_agg(json_build_object(
+          'address', address, 'kind', kind, 'missing', missing::text,
+          'reason', case when status = 'active' then null else coalesce(status_reason, status) end)), '[]') from listed) as incomplete
+  `.execute(db);
+  const row = rows[0];
+  return {
+    blocksLeft: Number(row?.left ?? 0),
+    blocksToDo: Number(row?.to_do ?? 0),
+    incomplete: (row?.incomplete ?? []).map(({ address, kind, missing, reason }) => ({
+      address,
+      kind,
+      missing: parseMultirange(missing),
+      setAside: reason,
+    })),
+  };
+}
+
+/** Ends the requests of a chain that coverage proves complete, or of which nothing is left but what was given up on. */
+export async function settleRequests(db: Kysely<DB>, chainId: number): Promise<void> {
+  for (const request of await listRequests(db, true)) {
+    if (request.chainId !== chainId) continue;
+    const { blocksLeft, blocksToDo } = await progressOf(db, request);
+    if (blocksLeft === 0) await endRequest(db, request.id, 'finished');
+    else if (blocksToDo === 0) await endRequest(db, request.id, 'failed');
+  }
+}
+
+/** Gives up on a range: it is not planned again until someone asks for it. `reason` must be free of secrets. */
+export async function buryRange(
+  db: Kysely<DB>,
+  chainId: number,
+  { from, to }: BlockRange,
+  reason: string,
+): Promise<void> {
+  await sql`
+    insert into indexer.dead_letters (id, chain_id, kind, range_from, range_to, reason)
+    values (indexer.derived_id(${`job:${chainId}:${from}:${to}`}), ${chainId}, 'job', ${from}, ${to}, ${reason})
+    on conflict (id) do update set reason = excluded.reason, created_at = now()
+  `.execute(db);
+}
+
+/** What was given up on in a range, in order. */
+export async function deadIn(db: Kysely<DB>, chainId: number, { from, to }: BlockRange): Promise<readonly DeadRange[]> {
+  const { rows } = await sql<{ range_from: string; range_to: string; reason: string }>`
+    select range_from, range_to, reason from indexer.dead_letters
+    where chain_id = ${chainId} and kind = 'job' and range_from <= ${to} and range_to >= ${from}
+    order by range_from, range_to limit ${INCOMPLETE_LISTED_MAX}
+  `.execute(db);
+  return rows.map((row) => ({ from: Number(row.range_from), to: Number(row.range_to), reason: row.reason }));
+}
