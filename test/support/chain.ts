@@ -45,9 +45,6 @@ export type ChainSettings = {
   readonly genesisTimestamp?: number;
 };
 
-/** An error that a node answers with, as thrown by a chain's `call`. */
-type CallFault = { readonly code: number; readonly message: string };
-
 /**
  * A deterministic chain in memory: the same steps give the same hashes. Two servers may share one, and `fork` gives a
  * second branch for another server.
@@ -55,7 +52,7 @@ type CallFault = { readonly code: number; readonly message: string };
 export class Chain {
   readonly chainId: number;
   finalized: number | undefined;
-  /** Answers `eth_call`; throws a `CallFault` for a revert. */
+  /** Answers `eth_call`; throws an `RpcFault` for a revert. */
   call: (to: Hex, data: Hex, blockNumber: number) => Hex = () => '0x';
   /** Since which block there is code at an address. */
   readonly code = new Map<Hex, number>();
