@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import type { ChainSettings } from '../../indexer/config/define.ts';
 import { until } from './until.ts';
 
@@ -26,9 +26,13 @@ export type Ready = { readonly status: number; readonly chains: Readonly<Record<
 const execute = promisify(execFile);
 
 const MAIN = fileURLToPath(new URL('../../indexer/main.ts', import.meta.url));
-const START_TIMEOUT_MS = 30_000;
+/** For a machine that has much else to do; on a quiet one nothing comes near. */
+const TEST_TIMEOUT_MS = 180_000;
+const START_TIMEOUT_MS = 60_000;
 const LOG_LINES_KEPT = 20_000;
 const POLL_INTERVAL_MS = 100;
+
+vi.setConfig({ testTimeout: TEST_TIMEOUT_MS });
 
 /** The real daemon in a process of its own. It dies with the test. */
 export class Daemon {
@@ -37,10 +41,13 @@ export class Daemon {
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
   #port: number | undefined;
+  #closed = false;
 
   private constructor(child: ChildProcess) {
     this.#child = child;
-    this.#exited = once(child, 'close');
+    this.#exited = once(child, 'close').then(() => {
+      this.#closed = true;
+    });
     createInterface({ input: child.stderr! }).on('line', (line) => this.#hear(line));
   }
 
@@ -111,7 +118,7 @@ export class Daemon {
   }
 
   #failIfExited(): undefined {
-    if (!this.isRunning) throw new Error(`it ended: ${this.log.map(({ msg }) => msg).join('\n')}`);
+    if (this.#closed) throw new Error(`it ended: ${this.log.map(({ msg }) => msg).join('\n')}`);
   }
 
   /** The end of its log, for whoever has to find out why a test failed. */
@@ -125,7 +132,7 @@ export class Daemon {
 }
 
 function brief(error: unknown): string {
-  return error === undefined ? '' : String((error as { stack?: string }).stack ?? '').slice(0, 600);
+  return error === undefined ? '' : String((error as { stack?: string }).stack ?? '').slice(0, 300);
 }
 
 /** Runs a command of the indexer to its end. */

@@ -12,7 +12,7 @@ import { until } from './until.ts';
 /** A chain as an honest reader sees it. */
 export type Truth = { readonly client: PublicClient; readonly chainId: number };
 
-const SETTLE_TIMEOUT_MS = 30_000;
+const SETTLE_TIMEOUT_MS = 60_000;
 const STAGES_TIMEOUT_MS = 10_000;
 
 /** Reads a chain in memory directly, past every server that misbehaves. */
@@ -69,4 +69,31 @@ export async function reorgsOf(db: Queryable, chainId: number): Promise<{ from: 
     [chainId],
   );
   return rows.map((row) => ({ from: Number(row.from_number), to: Number(row.to_number), depth: Number(row.depth) }));
+}
+
+/**
+ * Has the facts of a made-up platform be exactly the logs of the blocks that its contracts' coverage claims: none missing,
+ * none beyond. Holds at every moment, also while history has gaps.
+ */
+export async function expectFactsAsCovered(db: Queryable, chain: Chain): Promise<void> {
+  const { rows } = await db.query(
+    `select address, kind, block from indexer.contracts join indexer.chains using (chain_id),
+       generate_series(0, head_number) as block
+     where chain_id = $1 and (covered @> block or live_from <= block)`,
+    [chain.chainId],
+  );
+  const covered = new Set(rows.map(({ address, block }) => `${address} ${block}`));
+  const expected = chain.logs().filter(({ address, blockNumber }) => covered.has(`${address} ${blockNumber}`));
+  const facts = await db.query(
+    `select contract_address as address, block_number, log_index from nft_transfers where chain_id = $1::text
+     union select contract_address, block_number, log_index from token_transfers where chain_id = $1::text
+     union select pool_address, block_number, log_index from pool_events where chain_id = $1::text
+     union select contract_address, block_number, log_index from dividend_events where chain_id = $1::text
+     union select address, block_number, log_index from indexer.contract_events where chain_id = $1::text::bigint`,
+    [String(chain.chainId)],
+  );
+  const stored = facts.rows.map((row) => `${row.address} ${row.block_number} ${row.log_index}`);
+  expect(stored.sort()).toEqual(
+    expected.map(({ address, blockNumber, logIndex }) => `${address} ${blockNumber} ${logIndex}`).sort(),
+  );
 }

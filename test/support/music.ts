@@ -105,9 +105,9 @@ const TABLES: Readonly<Record<ContractKind, string>> = {
 /** The platform's rows that contracts hang on. */
 export type Artist = { readonly artist: string; readonly master: string };
 
-export async function registerArtist(db: Queryable): Promise<Artist> {
-  const user = await inserted(db, 'users', { email: 'artist@example.org', display_name: 'Artist' });
-  const artist = await inserted(db, 'artists', { user_id: user, artist_name: 'Artist', slug: 'artist' });
+export async function registerArtist(db: Queryable, slug = 'artist'): Promise<Artist> {
+  const user = await inserted(db, 'users', { email: `${slug}@example.org`, display_name: slug });
+  const artist = await inserted(db, 'artists', { user_id: user, artist_name: slug, slug });
   return { artist, master: await inserted(db, 'masters', { artist_id: artist, title: 'First Light' }) };
 }
 

@@ -6,13 +6,14 @@ import { onTestFinished } from 'vitest';
 export class TcpProxy {
   /** How long everything that a client sends is kept back, in milliseconds. */
   delayMs = 0;
-  /** Sees what a client sends before it is passed on. */
-  onSent: (bytes: Buffer) => void = () => undefined;
+  /** Sees what a client sends before it is passed on, and over which connection, counted from 1. */
+  onSent: (bytes: Buffer, connection: number) => void = () => undefined;
   readonly #target: { readonly host: string; readonly port: number };
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   #refuses = false;
   #stalls = false;
+  #connections = 0;
 
   private constructor(target: { readonly host: string; readonly port: number }) {
     this.#target = target;
@@ -64,6 +65,7 @@ export class TcpProxy {
       client.destroy();
       return;
     }
+    const connection = ++this.#connections;
     const server = connect(this.#target);
     const pair = [client, server] as const;
     this.#pairs.add(pair);
@@ -78,7 +80,7 @@ export class TcpProxy {
     server.on('data', (bytes) => void client.write(bytes));
     let sent = Promise.resolve();
     client.on('data', (bytes: Buffer) => {
-      this.onSent(bytes);
+      this.onSent(bytes, connection);
       const due = performance.now() + this.delayMs;
       sent = sent.then(async () => {
         const left = due - performance.now();

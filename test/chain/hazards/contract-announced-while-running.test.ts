@@ -1,0 +1,60 @@
+import { getAddress } from 'viem';
+import { expect, test } from 'vitest';
+import { runCommand } from '../../support/daemon.ts';
+import { atHead, expectSettled, truthOf } from '../../support/expected.ts';
+import { busyChain, follow, type Scene } from '../../support/follow.ts';
+import { announce, busyBlocks, DIVIDENDS, MASTER, PAIR, TOKEN } from '../../support/music.ts';
+import { until } from '../../support/until.ts';
+
+const NONE = { masters: [], dividends: [], artistTokens: [], pools: [], unreadable: [MASTER, TOKEN, DIVIDENDS, PAIR] };
+/** Far below the daemon's slow looks, which come every 15 and 30 s. */
+const NOTICED_WITHIN_MS = 5_000;
+
+async function atTheHead(): Promise<Scene> {
+  const scene = await follow({ chain: busyChain(60, 30), announce: false });
+  await until('the head', () => atHead(scene.db, scene.chain.chainId, scene.chain.head.hash));
+  return scene;
+}
+
+async function followed({ db }: Scene, address: string): Promise<void> {
+  await until(
+    `${address} to be followed`,
+    async () => {
+      const { rows } = await db.query(
+        "select from indexer.contracts where address = lower($1) and live_from is not null and covered <> '{}'",
+        [address],
+      );
+      return rows.length > 0;
+    },
+    NOTICED_WITHIN_MS,
+  );
+}
+
+test.each([
+  { how: 'in lower case', write: (address: string) => address, block: 0 },
+  { how: 'in checksum case', write: getAddress, block: 0 },
+  { how: 'without its deployment block', write: getAddress, block: null },
+])('the platform inserts a contract $how while the daemon runs', async ({ write, block }) => {
+  const scene = await atTheHead();
+  const { chain, db, artist, daemon } = scene;
+  const { chainId } = chain;
+  for (const address of [MASTER, TOKEN]) chain.code.set(address, 1);
+  await announce(db, artist, { kind: 'master', chainId, address: write(MASTER), block });
+  await announce(db, artist, { kind: 'artist_token', chainId, address: write(TOKEN), block });
+  chain.append(...busyBlocks(22)(3));
+  await followed(scene, MASTER);
+  await followed(scene, TOKEN);
+  await expectSettled(db, truthOf(chain), { ...NONE, masters: [MASTER], artistTokens: [TOKEN] });
+  expect(daemon.isRunning).toBe(true);
+});
+
+test('`contracts add` while the daemon runs', async () => {
+  const scene = await atTheHead();
+  const { chain, db, artist, following } = scene;
+  const named = ['--chain', String(chain.chainId), '--from-block', '0', '--artist-id', artist.artist];
+  const added = await runCommand(['contracts', 'add', 'artist-token', getAddress(TOKEN), ...named], following);
+  expect(added).toMatchObject({ code: 0 });
+  chain.append(...busyBlocks(23)(3));
+  await followed(scene, TOKEN);
+  await expectSettled(db, truthOf(chain), { ...NONE, artistTokens: [TOKEN] });
+});

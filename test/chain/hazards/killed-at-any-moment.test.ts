@@ -1,0 +1,78 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Queryable } from '../../../indexer/demo/oracle/stored.ts';
+import { seededRandom } from '../../../indexer/demo/random.ts';
+import type { Traffic } from '../../../indexer/demo/traffic.ts';
+import { Daemon } from '../../support/daemon.ts';
+import { announced, stage } from '../../support/follow.ts';
+import { Reader } from '../../support/picture.ts';
+import { until } from '../../support/until.ts';
+
+const KILLS = 5;
+const STEPS_AT_ONCE = 4;
+const BLOCKS_INTERVAL_MS = 100;
+const LATEST_KILL_MS = 500;
+
+const FACTS = ['nft_transfers', 'token_transfers', 'pool_events', 'dividend_events', 'indexer.contract_events'];
+
+type Sight = { readonly head: number; readonly facts: number; readonly beyond: number; readonly torn: number };
+
+/** Head, facts, facts above the head, and balances that are not the sum of their facts: in one snapshot. */
+async function look(db: Queryable): Promise<Sight> {
+  const union = FACTS.map((table) => `select block_number from ${table}`).join(' union all ');
+  const { rows } = await db.query(`
+    with facts as (${union}),
+    sums as (
+      select artist_token_id, wallet, sum(delta) as balance from (
+        select artist_token_id, to_wallet as wallet, value as delta from token_transfers
+        union all select artist_token_id, from_wallet, -value from token_transfers
+      ) deltas where wallet <> '0x0000000000000000000000000000000000000000' group by 1, 2
+    )
+    select head_number::int as head, (select count(*)::int from facts) as facts,
+      (select count(*)::int from facts where block_number > head_number) as beyond,
+      (select count(*)::int from token_holders held full join sums
+         on sums.artist_token_id = held.artist_token_id and sums.wallet = held.wallet_address
+         where held.balance is distinct from sums.balance) as torn
+    from indexer.chains`);
+  return rows[0] as unknown as Sight;
+}
+
+async function keepMining(traffic: Traffic, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await traffic.run(STEPS_AT_ONCE);
+    await wait(BLOCKS_INTERVAL_MS);
+  }
+}
+
+test('killed at random moments, a reader sees whole batches only and the restart goes on', async () => {
+  const { anvil, platform, traffic, settled } = await stage();
+  const { url, db } = await announced(platform);
+  const following = { databaseUrl: url, rpcUrls: { [anvil.chainId]: anvil.url } };
+  let daemon = await Daemon.start(following);
+  await settled(db);
+  const reader = await Reader.start(url, look);
+  const random = seededRandom(15);
+  const goingOn = new AbortController();
+  onTestFinished(() => goingOn.abort());
+  const working = keepMining(traffic, goingOn.signal);
+  working.catch(() => undefined); // awaited below, if the test comes so far
+  for (let kill = 0; kill < KILLS; kill++) {
+    await until('a commit', () => daemon.said('committed').length > 0);
+    await wait(random.below(LATEST_KILL_MS));
+    await daemon.kill();
+    daemon = await Daemon.start(following);
+  }
+  goingOn.abort();
+  await working;
+  await settled(db);
+  const seen = await reader.stop();
+  const union = FACTS.map((table) => `select block_number from ${table}`).join(' union all ');
+  const { rows } = await db.query(
+    `select block_number::int as block, count(*)::int as count from (${union}) f group by 1`,
+  );
+  const upTo = (head: number) => rows.reduce((sum, { block, count }) => sum + (block <= head ? count : 0), 0);
+  for (const { head, facts, beyond, torn } of seen) {
+    expect({ head, facts, beyond, torn }).toEqual({ head, facts: upTo(head), beyond: 0, torn: 0 });
+  }
+  expect(new Set(seen.map(({ head }) => head)).size).toBeGreaterThan(KILLS);
+});

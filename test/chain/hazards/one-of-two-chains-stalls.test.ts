@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { expectSettled, truthOf } from '../../support/expected.ts';
+import { busyChain, follow, serve } from '../../support/follow.ts';
+import { busyBlocks } from '../../support/music.ts';
+import { until } from '../../support/until.ts';
+
+test('one of two chains stalls, the other goes on', async () => {
+  const stalling = await serve(busyChain(24, 8, 10));
+  const { chain, db, settled } = await follow({ beside: [stalling] });
+  const other = truthOf(stalling.chain);
+  await settled();
+  await expectSettled(db, other);
+  const blocks = busyBlocks(21);
+  stalling.misbehave({ do: { kind: 'hang' } });
+  const asked = stalling.arrivals.length;
+  await until('a request that hangs', () => stalling.arrivals.length > asked);
+  const heads = new Set<unknown>();
+  for (let turn = 0; turn < 6; turn++) {
+    stalling.chain.append(...blocks(2));
+    if (turn === 3) chain.reorg(2, blocks(4));
+    else chain.append(...blocks(2));
+    await settled();
+    heads.add((await db.query('select head_hash from indexer.chains where chain_id = 10')).rows[0]?.head_hash);
+  }
+  expect(heads.size).toBe(1);
+  stalling.heal();
+  await expectSettled(db, other);
+});

@@ -1,0 +1,73 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import pg from 'pg';
+import { expect, onTestFinished, test } from 'vitest';
+import { startPostgres } from '../../../indexer/demo/postgres-server.ts';
+import { Daemon } from '../../support/daemon.ts';
+import { atHead, expectSettled, truthOf } from '../../support/expected.ts';
+import { busyChain, serve } from '../../support/follow.ts';
+import { announceAll, busyBlocks, registerArtist } from '../../support/music.ts';
+import { TcpProxy } from '../../support/proxy.ts';
+import { until } from '../../support/until.ts';
+
+const OUTAGE_MS = 10_000;
+const OUTAGE_WHILE_FILLING_MS = 3_000;
+const STALL_MS = 5_000;
+const RESUME_WITHIN_MS = 15_000;
+const BLOCK_INTERVAL_MS = 500;
+
+/** A PostgreSQL server of the test's own, which it may stop, and the daemon's way to it. */
+async function ownPostgres() {
+  const postgres = await startPostgres({ settings: { fsync: 'off' } });
+  const db = new pg.Pool({ connectionString: postgres.url, max: 4 });
+  db.on('error', () => undefined);
+  onTestFinished(async () => {
+    await db.end();
+    await postgres.stop();
+  });
+  const proxy = await TcpProxy.before(postgres.url);
+  return { postgres, db, proxy, url: proxy.url(postgres.url) };
+}
+
+test('PostgreSQL stops: while history is filled, for ten seconds at the head, and as a server that never answers', async () => {
+  const { postgres, db, proxy, url } = await ownPostgres();
+  const chain = busyChain(120, 30);
+  const server = await serve(chain);
+  const settled = (timeoutMs?: number) => expectSettled(db, truthOf(chain), undefined, timeoutMs);
+  const blocks = busyBlocks(19);
+  const daemon = await Daemon.start({ databaseUrl: url, rpcUrls: { [chain.chainId]: server.url } });
+  const status = async () => (await daemon.ready()).status;
+  const goOn = async (ms: number) => {
+    for (const end = performance.now() + ms; performance.now() < end; await wait(BLOCK_INTERVAL_MS)) {
+      chain.append(...blocks(1));
+    }
+  };
+  await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
+
+  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 100 } });
+  await announceAll(db, await registerArtist(db), chain);
+  await until('something to be filled', async () => {
+    const { rows } = await db.query("select from indexer.contracts where covered <> '{}'");
+    return rows.length > 0;
+  });
+  await postgres.pause();
+  heal();
+  await goOn(OUTAGE_WHILE_FILLING_MS);
+  await postgres.resume();
+  await settled(RESUME_WITHIN_MS * 2);
+
+  await postgres.pause();
+  await until('/ready to turn red', async () => (await status()) === 503);
+  await goOn(OUTAGE_MS);
+  expect(daemon.isRunning).toBe(true);
+  await postgres.resume();
+  await until('/ready to turn green', async () => (await status()) === 200, RESUME_WITHIN_MS);
+  await settled(RESUME_WITHIN_MS);
+
+  proxy.stall();
+  await until('/ready to turn red', async () => (await status()) === 503);
+  await goOn(STALL_MS);
+  proxy.heal();
+  await until('/ready to turn green', async () => (await status()) === 200, RESUME_WITHIN_MS);
+  await settled(RESUME_WITHIN_MS);
+  expect(daemon.isRunning).toBe(true);
+});

@@ -1,0 +1,30 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { seededRandom } from '../../../indexer/demo/random.ts';
+import { busyChain, follow } from '../../support/follow.ts';
+import { busyBlocks } from '../../support/music.ts';
+import { heldStates, pictureOf, Reader } from '../../support/picture.ts';
+
+const TURNS = 20;
+const TURN_MS = 250;
+
+test('a reader that reads during reorgs sees states that the chain held, never a mixture', async () => {
+  const { chain, url, settled } = await follow({ chain: busyChain(40) });
+  const held = heldStates(chain);
+  await settled();
+  const reader = await Reader.start(url, (db) => pictureOf(db, chain.chainId));
+  const random = seededRandom(13);
+  const blocks = busyBlocks(13);
+  for (let turn = 0; turn < TURNS; turn++) {
+    if (random.onceIn(3)) chain.append(...blocks(1 + random.below(3)));
+    else {
+      const depth = 1 + random.below(8);
+      chain.reorg(depth, blocks(depth + random.below(3)));
+    }
+    await wait(TURN_MS);
+  }
+  await settled();
+  const seen = await reader.stop();
+  for (const picture of seen) expect(picture).toEqual(held.get(picture.head));
+  expect(new Set(seen.map(({ head }) => head)).size).toBeGreaterThan(TURNS / 2);
+});

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { Daemon } from '../../support/daemon.ts';
+import { atHead, expectFactsAsCovered } from '../../support/expected.ts';
+import { busyChain, follow } from '../../support/follow.ts';
+import { announceAll, busyBlocks } from '../../support/music.ts';
+import { until } from '../../support/until.ts';
+
+const STOPPED_WITHIN_MS = 15_000;
+
+test('SIGTERM while history is filled and the head moves', async () => {
+  const { chain, server, db, artist, daemon, following, settled } = await follow({
+    chain: busyChain(200, 20),
+    announce: false,
+  });
+  await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
+  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 100 } });
+  await announceAll(db, artist, chain);
+  await until('something to be filled', async () => {
+    const { rows } = await db.query("select from indexer.contracts where covered <> '{}'");
+    return rows.length > 0;
+  });
+  chain.append(...busyBlocks(16)(3));
+  const { code, ms } = await daemon.stop();
+  expect(code).toBe(0);
+  expect(ms).toBeLessThan(STOPPED_WITHIN_MS);
+  await expectFactsAsCovered(db, chain);
+  heal();
+  await Daemon.start(following);
+  await settled();
+});
+
+test('SIGTERM while the node accepts and never answers', async () => {
+  const { chain, server, db, daemon, settled } = await follow();
+  await settled();
+  server.misbehave({ do: { kind: 'hang' } });
+  const asked = server.arrivals.length;
+  await until('a request that hangs', () => server.arrivals.length > asked);
+  const { code, ms } = await daemon.stop();
+  expect(code).toBe(0);
+  expect(ms).toBeLessThan(STOPPED_WITHIN_MS);
+  await expectFactsAsCovered(db, chain);
+});

@@ -1,0 +1,49 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, inject, test } from 'vitest';
+import { headOf } from '../../../indexer/demo/oracle/compare.ts';
+import { follow } from '../../support/follow.ts';
+import { busyBlocks } from '../../support/music.ts';
+import { TcpProxy } from '../../support/proxy.ts';
+
+const STATEMENT_MS = 100;
+const BACKLOG_BLOCKS = 250;
+const LIVE_BLOCKS = 8;
+/** A commit, the range that is read meanwhile, and one that is being cut. */
+const AHEAD_BLOCKS = 3 * 32;
+const MEMORY_MIB = 400;
+
+test('a database that takes 100 ms for every statement: the reader waits', async () => {
+  const proxy = await TcpProxy.before(inject('postgresUrl'));
+  const { chain, server, db, daemon, settled } = await follow({ by: (url) => proxy.url(url) });
+  await settled();
+  proxy.delayMs = STATEMENT_MS;
+  let asked = 0;
+  server.misbehave({
+    methods: ['eth_getLogs'],
+    do: {
+      kind: 'result',
+      result(honest, [filter]) {
+        const { blockHash } = filter as { blockHash?: `0x${string}` };
+        asked = Math.max(asked, (blockHash && chain.blockOf(blockHash)?.number) ?? 0);
+        return honest;
+      },
+    },
+  });
+  const blocks = busyBlocks(20);
+  chain.append(...blocks(BACKLOG_BLOCKS));
+  let [ahead, memory] = [0, 0];
+  for (let head = 0; head < chain.head.number; ) {
+    head = (await headOf(db, chain.chainId))?.number ?? 0;
+    ahead = Math.max(ahead, asked - head);
+    memory = Math.max(memory, await daemon.memory());
+    await wait(50);
+  }
+  for (let block = 0; block < LIVE_BLOCKS; block++) {
+    chain.append(...blocks(1));
+    await wait(500);
+  }
+  await settled();
+  expect(ahead).toBeGreaterThan(0);
+  expect(ahead).toBeLessThanOrEqual(AHEAD_BLOCKS);
+  expect(memory).toBeLessThan(MEMORY_MIB);
+});

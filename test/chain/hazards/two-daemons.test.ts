@@ -1,0 +1,27 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { Daemon } from '../../support/daemon.ts';
+import { busyChain, follow } from '../../support/follow.ts';
+import { busyBlocks } from '../../support/music.ts';
+
+const TURNS = 16;
+const TURN_MS = 250;
+
+test('two daemons on one database: nothing twice, and either may die', async () => {
+  const { chain, db, daemon, following, settled } = await follow({ chain: busyChain(60, 30) });
+  const second = await Daemon.start(following);
+  const blocks = busyBlocks(24);
+  for (let turn = 0; turn < TURNS; turn++) {
+    if (turn % 4 === 3) chain.reorg(1 + (turn % 5), blocks(6));
+    else chain.append(...blocks(2));
+    await wait(TURN_MS);
+  }
+  await settled();
+  expect([daemon.isRunning, second.isRunning]).toEqual([true, true]);
+  for (const one of [daemon, second]) expect((await one.ready()).status).toBe(200);
+  const { rows } = await db.query('select epoch, (select count(*) from indexer.reorgs) as reorgs from indexer.chains');
+  expect(rows[0]?.epoch).toBe(rows[0]?.reorgs);
+  await daemon.kill();
+  chain.append(...blocks(5));
+  await settled();
+});

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import { headOf } from '../../../indexer/demo/oracle/compare.ts';
+import { registerPlatform } from '../../../indexer/demo/register.ts';
+import { Daemon, type Following, runCommand } from '../../support/daemon.ts';
+import { announced, database, stage } from '../../support/follow.ts';
+import { until } from '../../support/until.ts';
+
+const ROUNDS = 4;
+const STEPS = 30;
+
+async function digestOf(following: Following): Promise<Record<string, { rows: number; digest: string }>> {
+  const { code, stdout, stderr } = await runCommand(['digest', '--json'], following);
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  return JSON.parse(stdout).tables;
+}
+
+test('two runs over the same chain by different routes have equal digests', async () => {
+  const { anvil, platform, traffic, settled } = await stage({ slotsInAnEpoch: 8 });
+  const rpcUrls = { [anvil.chainId]: anvil.url };
+
+  // One is there from the start, through kills and reorgs.
+  const early = await announced(platform);
+  const live = { databaseUrl: early.url, rpcUrls };
+  let daemon = await Daemon.start(live);
+  for (let round = 1; round <= ROUNDS; round++) {
+    await traffic.run(STEPS);
+    await until('some blocks', async () => (await headOf(early.db, anvil.chainId)) !== undefined);
+    await traffic.reorg(2 * round);
+    if (round % 2 === 1) continue;
+    await daemon.kill();
+    daemon = await Daemon.start(live);
+  }
+  await settled(early.db);
+
+  // The other comes late, and its platform later still.
+  const late = await database();
+  const filled = { databaseUrl: late.url, rpcUrls };
+  await Daemon.start(filled);
+  await until(
+    'the head',
+    async () => (await headOf(late.db, anvil.chainId))?.hash === (await anvil.client.getBlock()).hash,
+  );
+  await registerPlatform(late.db, platform);
+  await traffic.run(STEPS);
+  await settled(late.db);
+  await settled(early.db);
+
+  const [one, other] = [await digestOf(live), await digestOf(filled)];
+  expect(one).toEqual(other);
+  for (const table of ['nft_transfers', 'token_transfers', 'pool_events', 'dividend_events', 'token_holders']) {
+    expect(one[table]?.rows, table).toBeGreaterThan(0);
+  }
+});
