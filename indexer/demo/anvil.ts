@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -8,6 +7,7 @@ import { createPublicClient, http, type PublicClient } from 'viem';
 import type { Hex } from '../kernel/chain.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
+import { watchOver } from './watchman.ts';
 
 export type AnvilOptions = {
   /** `manual` (the default) mines when told to, `auto` a block per transaction, a number every so many seconds. */
@@ -124,7 +124,7 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
 
 /** Ends the node by its id: `createAnvil`'s own way leaves a timer that would keep our process for ten more seconds. */
 function stopper(pid: number, exited: Promise<void>, scratch: string): () => Promise<void> {
-  const watchman = watch(pid, scratch);
+  const unwatch = watchOver(pid, scratch);
   let running = true;
   void exited.then(() => {
     running = false;
@@ -137,20 +137,9 @@ function stopper(pid: number, exited: Promise<void>, scratch: string): () => Pro
       await exited;
       clearTimeout(timer);
     }
-    watchman();
+    unwatch();
     await rm(scratch, { recursive: true, force: true });
   };
-}
-
-/** Ends the node and removes its files when this process dies, in whatever way. The function it gives calls that off. */
-function watch(pid: number, scratch: string): () => void {
-  const script = 'read -r order; [ "$order" = done ] || { kill -KILL "$1"; rm -rf "$2"; }';
-  const watchman = spawn('/bin/sh', ['-c', script, 'sh', String(pid), scratch], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  });
-  watchman.stdin.on('error', () => undefined);
-  return () => void watchman.stdin.end('done\n');
 }
 
 function settingsOf(options: AnvilOptions): CreateAnvilOptions {

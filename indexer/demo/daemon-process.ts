@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Settings } from '../config/define.ts';
 import { IndexerError } from '../kernel/errors.ts';
+import { watchOver } from './watchman.ts';
 
 /** The real daemon, in a process of its own. */
 export type DaemonProcess = {
@@ -22,9 +23,9 @@ const LOG_LINES_TOLD = 12;
 
 /**
  * Runs `indexer start --migrate` with exactly these settings: nothing of the caller's environment or configuration reaches it,
- * so that it follows no other chain and writes to no other database.
+ * so that it follows no other chain and writes to no other database. It dies with us.
  *
- * @param program - path of the bin; it dies with us, because of the channel between us
+ * @param program - path of the bin
  */
 export async function startDaemon(program: string, settings: Settings): Promise<DaemonProcess> {
   const directory = await mkdtemp(join(tmpdir(), 'indexer-demo-'));
@@ -34,13 +35,13 @@ export async function startDaemon(program: string, settings: Settings): Promise<
   const child = spawn(process.execPath, [program, 'start', '--migrate', '--config', config], {
     cwd: directory,
     env: {},
-    stdio: ['ignore', log.fd, log.fd, 'ipc'],
+    stdio: ['ignore', log.fd, log.fd],
     // In a session of its own, so that Ctrl-C on the terminal reaches our program first.
     detached: true,
   });
   const exited = once(child, 'exit').catch(() => undefined);
   await log.close();
-  child.channel?.unref();
+  const unwatch = child.pid === undefined ? () => undefined : watchOver(child.pid, directory);
   const ended = new AbortController();
   let [stopping, keeping] = [false, false];
   void exited.then(async () => {
@@ -65,6 +66,7 @@ export async function startDaemon(program: string, settings: Settings): Promise<
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
       await exited;
       clearTimeout(timer);
+      unwatch();
       if (!keeping) await rm(directory, { recursive: true, force: true });
     },
   };

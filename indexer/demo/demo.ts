@@ -69,14 +69,18 @@ async function showLife(
   const news: News[] = [];
   const rates: number[] = [];
   const started = performance.now();
+  let secondsSeen = 0;
   const onNews = (item: News): void => {
     news.push(item);
     if (news.length > NEWS_KEPT) news.shift();
   };
   const onFigures = (figures: Figures): void => {
-    rates.push(figures.eventsPerSecond);
-    if (rates.length > RATES_KEPT) rates.shift();
     const elapsedSeconds = (performance.now() - started) / 1_000;
+    if (elapsedSeconds >= secondsSeen + 1) {
+      secondsSeen = Math.floor(elapsedSeconds);
+      rates.push(figures.eventsInLastSecond);
+      if (rates.length > RATES_KEPT) rates.shift();
+    }
     show.moment({ figures, elapsedSeconds, seconds, seed, rates, news });
   };
   const ending = (work: Promise<void>): Promise<void> => work.finally(() => over.abort());

@@ -7,7 +7,9 @@ export type Figures = {
   readonly finalized: number | null;
   readonly lagBlocks: number | null;
   readonly facts: number;
+  /** Over the last seconds. */
   readonly eventsPerSecond: number;
+  readonly eventsInLastSecond: number;
   readonly reorgs: number;
   readonly deepestReorg: number;
   readonly deadLetters: number;
@@ -43,7 +45,8 @@ const FIGURES = `
     union all select created_at from pool_events union all select created_at from dividend_events
     union all select created_at from indexer.contract_events
   ), counted as (
-    select count(*) as facts, count(*) filter (where created_at > now() - interval '${RATE_WINDOW_SECONDS} seconds') as recent
+    select count(*) as facts, count(*) filter (where created_at > now() - interval '${RATE_WINDOW_SECONDS} seconds') as recent,
+      count(*) filter (where created_at > now() - interval '1 second') as newest
     from facts
   ), nfts as (
     select count(*) filter (where not burnt) as tokens, count(*) filter (where burnt) as burnt,
@@ -82,6 +85,7 @@ export async function readFigures(db: Queryable, chainId: number, chainHead: num
     lagBlocks: head === null ? null : Math.max(0, chainHead - head),
     facts: number('facts'),
     eventsPerSecond: number('recent') / RATE_WINDOW_SECONDS,
+    eventsInLastSecond: number('newest'),
     reorgs: number('reorgs'),
     deepestReorg: number('deepest'),
     deadLetters: number('dead_letters'),

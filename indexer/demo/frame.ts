@@ -9,7 +9,7 @@ export type Moment = {
   /** How long it runs, where that was said. */
   readonly seconds: number | undefined;
   readonly seed: number;
-  /** Facts per second of the last moments, the newest last. */
+  /** Facts of each of the last seconds, the newest last. */
   readonly rates: readonly number[];
   readonly news: readonly News[];
 };
@@ -57,7 +57,7 @@ export function frameOf({ figures, elapsedSeconds, seconds, seed, rates, news }:
       'pool',
       `${strong(coins(pool.reserve0))} ${pool.symbol0}`,
       `${strong(coins(pool.reserve1))} ${pool.symbol1}`,
-      `price ${price(pool.reserve0, pool.reserve1)}`,
+      `1 ${pool.symbol0} = ${price(pool.reserve0, pool.reserve1)} ${pool.symbol1}`,
       `${pool.providers} providers`,
     ),
     row(

@@ -29,6 +29,11 @@ export type WorldOptions = {
 
 /** What happens on the chain before anybody indexes it, so that there is history to fill. */
 const PAST_STEPS = 60;
+/**
+ * How many blocks back the node answers questions of state. Left to itself Anvil (1.7.1) moves old states to disk after some
+ * 900 blocks, and a reorg that needs one of those leaves a chain without any contract.
+ */
+const STATES_KEPT = 128;
 const FIRST_HEAD_TIMEOUT_MS = 60_000;
 const LOOK_INTERVAL_MS = 100;
 
@@ -52,7 +57,7 @@ export async function createWorld(
   const { rows } = await db.query('show server_version');
   onStep(`PostgreSQL ${rows[0].server_version} runs`);
   signal.throwIfAborted();
-  const anvil = await startAnvil();
+  const anvil = await startAnvil({ args: ['--prune-history', String(STATES_KEPT)] });
   releases.defer(() => anvil.stop());
   onStep(`Anvil runs: chain ${anvil.chainId}`);
   const platform = await deployPlatform(anvil);
