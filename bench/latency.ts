@@ -1,0 +1,96 @@
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import type { Anvil } from '../indexer/demo/anvil.ts';
+import { createWorld, type World } from '../indexer/demo/world.ts';
+import { sleep } from '../indexer/kernel/sleep.ts';
+import { quantile } from './following.ts';
+
+/**
+ * How long it takes from a block of a real node to its rows: Anvil announces blocks of the demo's traffic over a WebSocket, the
+ * real daemon follows them, and PostgreSQL is asked every millisecond. Prints one line of JSON.
+ *
+ * usage: node bench/latency.ts [--blocks N] [--seed S]
+ */
+const PAUSE_MS = 50;
+const POLL_INTERVAL_MS = 1;
+const BLOCK_TIMEOUT_MS = 30_000;
+const ACTIONS_PER_BLOCK = 3;
+const WARM_UP_BLOCKS = 20;
+
+const { values: flags } = parseArgs({
+  options: { blocks: { type: 'string', default: '500' }, seed: { type: 'string', default: '1' } },
+});
+const [blocks, seed] = [Number(flags.blocks), Number(flags.seed)];
+
+await using releases = new AsyncDisposableStack();
+const program = fileURLToPath(new URL('../indexer/bin.ts', import.meta.url));
+const note = (text: string): void => void process.stderr.write(`${text}\n`);
+const world = await createWorld({ seed, program, onStep: note }, releases, new AbortController().signal);
+const client = new pg.Client({ connectionString: world.databaseUrl });
+await client.connect();
+releases.defer(() => client.end());
+const heads = await announcements(world.anvil);
+releases.defer(() => heads.close());
+
+const sinceAnnounced: number[] = [];
+const sinceMining: number[] = [];
+for (let done = -WARM_UP_BLOCKS; done < blocks; done++) {
+  await sleep(PAUSE_MS);
+  const { announcedMs, minedMs } = await measureBlock(world, client, heads);
+  if (done < 0) continue;
+  sinceAnnounced.push(announcedMs);
+  sinceMining.push(minedMs);
+}
+process.stdout.write(
+  `${JSON.stringify({ blocks, seed, announcedToReadableMs: told(sinceAnnounced), minedToReadableMs: told(sinceMining) })}\n`,
+);
+
+/** One block: from when we were announced it, and from when we told the node to mine it. */
+async function measureBlock(
+  { anvil, traffic }: World,
+  db: pg.Client,
+  announced: Announcements,
+): Promise<{ announcedMs: number; minedMs: number }> {
+  for (let left = ACTIONS_PER_BLOCK; left > 0; left--) await traffic.step();
+  const block = Number(await anvil.client.getBlockNumber()) + 1;
+  const startedAt = performance.now();
+  const mined = anvil.mine();
+  await untilHead(db, block);
+  const readableAt = performance.now();
+  await mined;
+  const announcedAt = announced.at.get(block) ?? Number.NaN;
+  return { announcedMs: readableAt - announcedAt, minedMs: readableAt - startedAt };
+}
+
+/** The head moves in the transaction that writes the block's rows: where it is read, they are. */
+async function untilHead(db: pg.Client, block: number): Promise<void> {
+  const query = { name: 'head', text: 'select max(head_number) as head from indexer.chains' };
+  for (const startedAt = performance.now(); performance.now() - startedAt < BLOCK_TIMEOUT_MS; ) {
+    const { rows } = await db.query<{ head: string | null }>(query);
+    if (Number(rows[0]?.head ?? -1) >= block) return;
+    await sleep(POLL_INTERVAL_MS);
+  }
+  throw new Error(`block ${block} was not readable in ${BLOCK_TIMEOUT_MS} ms`);
+}
+
+type Announcements = { readonly at: ReadonlyMap<number, number>; close(): void };
+
+/** When each block was announced to a subscriber like the daemon, by `performance.now()`. */
+async function announcements(anvil: Anvil): Promise<Announcements> {
+  const at = new Map<number, number>();
+  const socket = new WebSocket(anvil.wsUrl);
+  await once(socket, 'open');
+  socket.addEventListener('message', ({ data }) => {
+    const { params } = JSON.parse(String(data)) as { params?: { result: { number: string } } };
+    if (params !== undefined) at.set(Number(params.result.number), performance.now());
+  });
+  socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_subscribe', params: ['newHeads'] }));
+  return { at, close: () => socket.close() };
+}
+
+function told(values: readonly number[]): Record<'median' | 'p99' | 'max', number> {
+  const rounded = (share: number): number => Math.round(quantile(values, share) * 10) / 10;
+  return { median: rounded(0.5), p99: rounded(0.99), max: rounded(1) };
+}
