@@ -40,22 +40,27 @@ export function positionOf(block: number): RawBuilder<bigint> {
 }
 
 /**
- * Whether a fact of `public` is the one at a position, in the columns of its table's unique index: each is then looked up, while a
- * join with the range's facts is left to what the planner believes of rows that no `analyze` has seen.
+ * Whether a fact of `public` is the range's one at a position, in the columns of its table's unique index. Written so, a join
+ * either looks each fact up or reads the range once more, whatever the planner believes of rows that no `analyze` has seen.
  *
  * @param table the name that the statement gives the table
  */
-export function isAt(table: string, { chainId }: FactRange, position: RawBuilder<unknown>): RawBuilder<boolean> {
+export function isAt(
+  table: string,
+  { chainId, from, to }: FactRange,
+  position: RawBuilder<unknown>,
+): RawBuilder<boolean> {
   const column = (name: string) => sql.ref(`${table}.${name}`);
   return sql`${column('chain_id')} = ${String(chainId)} and ${column('block_number')} = (${position} >> 32)::numeric
-    and ${column('log_index')} = (${position} & 4294967295)`;
+    and ${column('log_index')} = (${position} & 4294967295)
+    and ${column('block_number')} between ${from}::numeric and ${to}::numeric`;
 }
 
-/** The facts of a range in a table of `public`. */
-export function within({ chainId, from, to, contracts }: FactRange): RawBuilder<boolean> {
+/** The facts of a range in a table of `public` that holds those of one kind of contract; an address may be of several. */
+export function within({ chainId, from, to, contracts }: FactRange, kind: ContractKind): RawBuilder<boolean> {
   const stretch = sql`chain_id = ${String(chainId)} and block_number between ${from}::numeric and ${to}::numeric`;
   if (contracts === undefined) return sql`${stretch}`;
-  return sql`${stretch} and contract_address = any(${contracts.map((c) => c.address)}::text[])`;
+  return sql`${stretch} and contract_address = any(${addressesOf(contracts, kind)}::text[])`;
 }
 
 /** The facts of a range among `indexer.contract_events`, of one kind of contract and some of its events. */
@@ -67,5 +72,9 @@ export function eventsWithin(
   const stretch = sql`chain_id = ${chainId}::bigint and block_number between ${from}::bigint and ${to}::bigint
     and kind = ${kind} and event = ${event}`;
   if (contracts === undefined) return sql`${stretch}`;
-  return sql`${stretch} and address = any(${contracts.filter((c) => c.kind === kind).map((c) => c.address)}::text[])`;
+  return sql`${stretch} and address = any(${addressesOf(contracts, kind)}::text[])`;
+}
+
+function addressesOf(contracts: NonNullable<FactRange['contracts']>, kind: ContractKind): readonly Hex[] {
+  return contracts.filter((contract) => contract.kind === kind).map(({ address }) => address);
 }

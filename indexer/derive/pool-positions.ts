@@ -28,6 +28,7 @@ export const poolPositions: Fold = {
         left join indexer.contract_events entry
           on entry.chain_id = ${range.chainId}::bigint and entry.block_number = change.entry_position >> 32
           and entry.log_index = change.entry_position & 4294967295 and entry.kind = 'pool'
+          and entry.block_number between ${range.from}::bigint and ${range.to}::bigint
         order by change.pool_id, change.wallet -- the order in which every writer locks
         on conflict (liquidity_pool_id, wallet_address, tick_lower, tick_upper) do update set
           lp_token_balance = held.lp_token_balance + excluded.lp_token_balance,

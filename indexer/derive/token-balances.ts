@@ -21,10 +21,10 @@ export const tokenBalances: Fold = {
           id, artist_token_id, chain_id, wallet_address, balance, first_position,
           first_acquired_position, first_acquired_at, first_acquired_tx_hash)
         select
-          indexer.derived_id('token_holders:' || ${String(range.chainId)} || ':' || change.contract_address || ':' || change.wallet),
+          indexer.derived_id('token_holders:' || ${String(range.chainId)} || ':' || token.contract_address || ':' || change.wallet),
           change.artist_token_id, ${String(range.chainId)}, change.wallet, change.delta, change.first_position,
           acquired.position, acquired.block_timestamp, acquired.tx_hash
-        from change
+        from change join artist_tokens token on token.id = change.artist_token_id
         left join token_transfers acquired on ${isAt('acquired', range, sql`change.first_acquired_position`)}
         order by change.artist_token_id, change.wallet -- the order in which every writer locks
         on conflict (artist_token_id, wallet_address) do update set
@@ -81,16 +81,16 @@ const earlier = sql`excluded.first_acquired_position < coalesce(held.first_acqui
 /** One row per token and wallet that the range's facts name. */
 function changes(range: FactRange): RawBuilder<unknown> {
   return sql`
-    select artist_token_id, contract_address, wallet, sum(amount) as delta, min(position) as first_position,
+    select artist_token_id, wallet, sum(amount) as delta, min(position) as first_position,
       min(position) filter (where amount > 0) as first_acquired_position
     from (
-      select artist_token_id, contract_address, to_wallet as wallet, value as amount, position
-      from token_transfers where ${within(range)}
+      select artist_token_id, to_wallet as wallet, value as amount, position
+      from token_transfers where ${within(range, 'artist_token')}
       union all
-      select artist_token_id, contract_address, from_wallet, -value, position from token_transfers where ${within(range)}
+      select artist_token_id, from_wallet, -value, position from token_transfers where ${within(range, 'artist_token')}
     ) movement
     where wallet <> ${ZERO_ADDRESS}
-    group by artist_token_id, contract_address, wallet
+    group by artist_token_id, wallet
   `;
 }
 
