@@ -69,17 +69,19 @@ export type SceneOptions = {
   readonly by?: (databaseUrl: string) => string;
   /** False: the platform has no contracts yet. */
   readonly announce?: boolean;
+  /** Over WebSocket, where heads are announced. */
+  readonly subscribe?: boolean;
 };
 
 /** A chain in memory, the made-up platform announced in a database, and the real daemon following, not yet waited for. */
 export async function follow(options: SceneOptions = {}): Promise<Scene> {
-  const { chain = busyChain(), beside = [], others = [], settings, by, announce = true } = options;
+  const { chain = busyChain(), beside = [], others = [], settings, by, announce = true, subscribe = false } = options;
   const server = await serve(chain);
   const { url, db } = await database();
   const artist = await registerArtist(db);
   if (announce) for (const one of [server, ...beside]) await announceAll(db, artist, one.chain);
   const rpcUrls = {
-    [chain.chainId]: [server, ...others].map((endpoint) => endpoint.url),
+    [chain.chainId]: [server, ...others].map((endpoint) => (subscribe ? endpoint.wsUrl : endpoint.url)),
     ...Object.fromEntries(beside.map((endpoint) => [endpoint.chain.chainId, endpoint.url])),
   };
   const following = { databaseUrl: by?.(url) ?? url, rpcUrls, ...(settings && { settings }) };

@@ -81,7 +81,7 @@ test('names of 1 MB, with NUL bytes, as bytes32, or none at all', async () => {
       symbol: pad(toHex('MKR'), { dir: 'right' }),
       stored: { name: 'NUL', symbol: 'MKR' },
     },
-    [addressOf(0xbad3)]: { name: '0x', symbol: word('0xff'), stored: { name: '', symbol: '' } },
+    [addressOf(0xbad3)]: { name: '0x', symbol: word('0xff'), stored: { name: '', symbol: '\uFFFD' } },
   };
   chain.call = (to, data) => {
     const token = answers[to];

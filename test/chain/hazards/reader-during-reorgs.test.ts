@@ -8,8 +8,11 @@ import { heldStates, pictureOf, Reader } from '../../support/picture.ts';
 const TURNS = 20;
 const TURN_MS = 250;
 
-test('a reader that reads during reorgs sees states that the chain held, never a mixture', async () => {
-  const { chain, url, settled } = await follow({ chain: busyChain(40) });
+test.each([
+  { by: 'polling', subscribe: false },
+  { by: 'a subscription', subscribe: true },
+])('a reader during reorgs that are found by $by sees states that the chain held, never a mixture', async (how) => {
+  const { chain, url, settled } = await follow({ chain: busyChain(40), subscribe: how.subscribe });
   const held = heldStates(chain);
   await settled();
   const reader = await Reader.start(url, (db) => pictureOf(db, chain.chainId));
