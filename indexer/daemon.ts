@@ -47,7 +47,7 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
     await Promise.all([
       ...chains.map((chain) => chain.run(signal)),
       watchRegistry(database, config.databaseUrl, chains, log, signal),
-      repeat(STAGE_INTERVAL_MS, signal, log, () => settleStages(database.kysely)),
+      repeat(STAGE_INTERVAL_MS, signal, log, () => settleStages(database)),
     ]);
   } finally {
     http.close();

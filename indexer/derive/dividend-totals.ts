@@ -17,7 +17,7 @@ async function add(tx: Transaction, range: FactRange, sign: RawBuilder<unknown>)
       select dividend_contract_id,
         coalesce(sum(total_amount) filter (where event_type = 'deposit'), 0) as deposited,
         coalesce(sum(total_amount) filter (where event_type = 'distribution'), 0) as distributed
-      from dividend_events where ${within(range)} and currency = ${ZERO_ADDRESS} and event_type <> 'claim'
+      from dividend_events where ${within(range, 'dividend')} and currency = ${ZERO_ADDRESS} and event_type <> 'claim'
       group by dividend_contract_id
     ),
     locked as (

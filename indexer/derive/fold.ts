@@ -40,20 +40,14 @@ export function positionOf(block: number): RawBuilder<bigint> {
 }
 
 /**
- * Whether a fact of `public` is the range's one at a position, in the columns of its table's unique index. Written so, a join
- * either looks each fact up or reads the range once more, whatever the planner believes of rows that no `analyze` has seen.
+ * Whether a fact of `public` is the one at a position, in the columns of its table's unique index.
  *
- * @param table the name that the statement gives the table
+ * For `lateral (select … where … limit 1)`, which PostgreSQL can only run as one look-up for each row. A join it may run as a
+ * nested loop over the range, since it knows nothing of rows that no `analyze` has seen, or as a hash of the whole table.
  */
-export function isAt(
-  table: string,
-  { chainId, from, to }: FactRange,
-  position: RawBuilder<unknown>,
-): RawBuilder<boolean> {
-  const column = (name: string) => sql.ref(`${table}.${name}`);
-  return sql`${column('chain_id')} = ${String(chainId)} and ${column('block_number')} = (${position} >> 32)::numeric
-    and ${column('log_index')} = (${position} & 4294967295)
-    and ${column('block_number')} between ${from}::numeric and ${to}::numeric`;
+export function isAt({ chainId }: FactRange, position: RawBuilder<unknown>): RawBuilder<boolean> {
+  return sql`chain_id = ${String(chainId)} and block_number = (${position} >> 32)::numeric
+    and log_index = (${position} & 4294967295)`;
 }
 
 /** The facts of a range in a table of `public` that holds those of one kind of contract; an address may be of several. */

@@ -21,7 +21,7 @@ async function add(tx: Transaction, range: FactRange, sign: 1 | -1): Promise<voi
   const { rows } = await sql<{ master_id: string }>`
     with fact as (
       select contract_address, master_nft_id, to_wallet = ${ZERO_ADDRESS} as burns, transfer_type
-      from nft_transfers where ${within(range)} and transfer_type in ('mint', 'burn')
+      from nft_transfers where ${within(range, 'master')} and transfer_type in ('mint', 'burn')
     ),
     fresh as (
       select minted.contract_address, count(*) as tokens
@@ -68,8 +68,9 @@ export async function sumIpoSupply(tx: Transaction, masterIds: readonly string[]
   await sql`
     update master_ipos ipo set minted_supply = minted.supply
     from (
-      select master_id, sum(minted_supply) as supply from master_contracts
-      where master_id = any(${masterIds}::uuid[]) group by master_id
+      select master_id, coalesce(sum(contract.minted_supply), 0) as supply
+      from unnest(${masterIds}::uuid[]) as asked (master_id) left join master_contracts contract using (master_id)
+      group by master_id
     ) minted
     where ipo.master_id = minted.master_id and ipo.minted_supply is distinct from minted.supply
   `.execute(tx);

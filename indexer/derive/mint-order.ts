@@ -20,7 +20,7 @@ async function rank(tx: Transaction, range: FactRange, below: RawBuilder<unknown
   const { rows: contracts } = await sql<{ id: string }>`
     with minted as (
       select contract_address, min(position) as position
-      from nft_transfers where ${within(range)} and transfer_type = 'mint' group by contract_address
+      from nft_transfers where ${within(range, 'master')} and transfer_type = 'mint' group by contract_address
     )
     select held.id from master_contracts held join minted using (contract_address)
     where held.chain_id = ${String(range.chainId)} and minted.position <= coalesce(held.third_mint_position, ${NO_POSITION})

@@ -20,7 +20,7 @@ export const nftTokens: Fold = {
           contract_address, token_id, master_nft_id, master_id, to_wallet, position,
           count(*) filter (where transfer_type = 'mint') over token as mints,
           min(position) filter (where transfer_type = 'mint') over token as mint_position
-        from nft_transfers where ${within(range)}
+        from nft_transfers where ${within(range, 'master')}
         window token as (partition by contract_address, token_id)
         order by contract_address, token_id, position desc
       ),
@@ -36,8 +36,10 @@ export const nftTokens: Fold = {
           coalesce(mint.to_wallet, ${ZERO_ADDRESS}), mint.tx_hash, mint.block_number, mint.block_timestamp, mint.sale_price_wei,
           latest.mint_position, latest.mints, ${range.to}, now()
         from latest
-        left join nft_transfers mint
-          on ${isAt('mint', range, sql`latest.mint_position`)} and mint.token_id = latest.token_id
+        left join lateral (
+          select to_wallet, tx_hash, block_number, block_timestamp, sale_price_wei from nft_transfers
+          where ${isAt(range, sql`latest.mint_position`)} and token_id = latest.token_id limit 1
+        ) mint on true
         join indexer.contracts contract
           on contract.chain_id = ${range.chainId} and contract.address = latest.contract_address and contract.kind = 'master'
         order by latest.contract_address, latest.token_id -- the order in which every writer locks
@@ -66,7 +68,7 @@ export const nftTokens: Fold = {
     await sql`
       with touched as (
         select master_nft_id, count(*) filter (where transfer_type = 'mint') as mints
-        from nft_transfers where ${within(range)} group by master_nft_id
+        from nft_transfers where ${within(range, 'master')} group by master_nft_id
       )
       update master_nfts held set
         current_owner_wallet = coalesce(previous.to_wallet, ${ZERO_ADDRESS}),
@@ -108,19 +110,19 @@ async function adoptForeignIds(tx: Transaction, range: FactRange): Promise<void>
 
 /**
  * Removes the rows of tokens that no fact is left of, except where the platform made the row or wrote a column of its own
- * into it: such a row waits, unowned, for the token to be minted again.
+ * into it: such a row waits, unowned, for the token to be minted again. No claim stays linked to either.
  */
 async function deleteUnseen(tx: Transaction, range: FactRange): Promise<void> {
   await sql`
     with unseen as materialized (
-      select id from master_nfts
-      where id in (select master_nft_id from nft_transfers where ${within(range)})
-        and last_position is null
-        and id = indexer.derived_id('master_nfts:' || chain_id || ':' || contract_address || ':' || token_id)
+      select id, id = indexer.derived_id('master_nfts:' || chain_id || ':' || contract_address || ':' || token_id)
         and listing_status = 'not_listed' and listing_price_wei is null and listing_currency is null and listed_at is null
-        and token_uri is null
+        and token_uri is null as ours
+      from master_nfts
+      where id in (select master_nft_id from nft_transfers where ${within(range, 'master')})
+        and last_position is null
     ),
     unlinked as (update dividend_claims set master_nft_id = null where master_nft_id in (select id from unseen))
-    delete from master_nfts where id in (select id from unseen)
+    delete from master_nfts where id in (select id from unseen where ours)
   `.execute(tx);
 }

@@ -25,10 +25,11 @@ export const poolPositions: Fold = {
           change.pool_id, ${String(range.chainId)}, change.wallet, change.delta, change.first_position,
           entry.position, entry.block_timestamp, entry.tx_hash
         from change
-        left join indexer.contract_events entry
-          on entry.chain_id = ${range.chainId}::bigint and entry.block_number = change.entry_position >> 32
-          and entry.log_index = change.entry_position & 4294967295 and entry.kind = 'pool'
-          and entry.block_number between ${range.from}::bigint and ${range.to}::bigint
+        left join lateral (
+          select position, block_timestamp, tx_hash from indexer.contract_events
+          where chain_id = ${range.chainId}::bigint and block_number = change.entry_position >> 32
+            and log_index = change.entry_position & 4294967295 and kind = 'pool' limit 1
+        ) entry on true
         order by change.pool_id, change.wallet -- the order in which every writer locks
         on conflict (liquidity_pool_id, wallet_address, tick_lower, tick_upper) do update set
           lp_token_balance = held.lp_token_balance + excluded.lp_token_balance,

@@ -1,33 +1,45 @@
-import { type Kysely, sql } from 'kysely';
-import type { DB } from '../db/schema.ts';
+import { sql } from 'kysely';
+import type { Database } from '../db/database.ts';
+import { transaction } from '../db/transaction.ts';
+import { lockChain } from '../progress/locks.ts';
+import { sumIpoSupply } from './master-supply.ts';
 
 /**
  * State that a commit cannot keep by itself because the row it belongs to may appear later: the platform inserts an IPO after its
  * tokens were minted, or a claim is read before its token. Safe to run at any time and beside anything.
- *
- * @returns how many rows changed.
  */
-export async function settleStages(db: Kysely<DB>): Promise<number> {
-  const supplies = await sql`
-    with locked as (
-      select id, master_id from master_ipos ipo
-      where minted_supply is distinct from
-        coalesce((select sum(minted_supply) from master_contracts where master_id = ipo.master_id), 0)
-      order by id for no key update
-    )
-    update master_ipos ipo set
-      minted_supply = coalesce((select sum(minted_supply) from master_contracts where master_id = locked.master_id), 0)
-    from locked where ipo.id = locked.id
-  `.execute(db);
-  const links = await sql`
-    update dividend_claims claim set master_nft_id = token.id
-    from dividend_contracts contract
-    join master_contracts master on master.chain_id = contract.chain_id and (
-      master.contract_address = contract.linked_master_contract
-      or (contract.linked_master_contract is null and master.master_id = contract.master_id))
-    join master_nfts token on token.master_contract_id = master.id
-    where claim.master_nft_id is null and claim.dividend_contract_id = contract.id and claim.token_id = token.token_id
-      and token.last_position is not null
-  `.execute(db);
-  return Number(supplies.numAffectedRows ?? 0) + Number(links.numAffectedRows ?? 0);
+export async function settleStages(database: Database): Promise<void> {
+  await settleSupplies(database);
+  const { rows } = await sql<{ chain_id: string }>`select chain_id from indexer.chains order by chain_id`.execute(
+    database.kysely,
+  );
+  for (const { chain_id } of rows) await linkClaims(database, Number(chain_id));
+}
+
+async function settleSupplies(database: Database): Promise<void> {
+  const { rows } = await sql<{ master_id: string }>`
+    select master_id from master_ipos ipo
+    where minted_supply is distinct from
+      coalesce((select sum(minted_supply) from master_contracts where master_id = ipo.master_id), 0)
+  `.execute(database.kysely);
+  if (rows.length === 0) return;
+  const masters = rows.map(({ master_id }) => master_id);
+  await transaction(database, (tx) => sumIpoSupply(tx, masters));
+}
+
+/** Under the chain's lock, so that no unwind takes away a token that a claim is just being linked to. */
+async function linkClaims(database: Database, chainId: number): Promise<void> {
+  await transaction(database, async (tx) => {
+    await lockChain(tx, chainId, 'shared');
+    await sql`
+      update dividend_claims claim set master_nft_id = token.id
+      from dividend_contracts contract
+      join master_contracts master on master.chain_id = contract.chain_id and (
+        master.contract_address = contract.linked_master_contract
+        or (contract.linked_master_contract is null and master.master_id = contract.master_id))
+      join master_nfts token on token.master_contract_id = master.id
+      where claim.master_nft_id is null and claim.dividend_contract_id = contract.id and claim.token_id = token.token_id
+        and token.last_position is not null and contract.chain_id = ${String(chainId)}
+    `.execute(tx);
+  });
 }

@@ -25,7 +25,10 @@ export const tokenBalances: Fold = {
           change.artist_token_id, ${String(range.chainId)}, change.wallet, change.delta, change.first_position,
           acquired.position, acquired.block_timestamp, acquired.tx_hash
         from change join artist_tokens token on token.id = change.artist_token_id
-        left join token_transfers acquired on ${isAt('acquired', range, sql`change.first_acquired_position`)}
+        left join lateral (
+          select position, block_timestamp, tx_hash from token_transfers
+          where ${isAt(range, sql`change.first_acquired_position`)} limit 1
+        ) acquired on true
         order by change.artist_token_id, change.wallet -- the order in which every writer locks
         on conflict (artist_token_id, wallet_address) do update set
           balance = held.balance + excluded.balance,

@@ -16,7 +16,7 @@ async function add(tx: Transaction, range: FactRange, sign: RawBuilder<unknown>)
     with change as (
       select artist_token_id, sum(case when from_wallet = ${ZERO_ADDRESS} then value else -value end) as supply
       from token_transfers
-      where ${within(range)} and (from_wallet = ${ZERO_ADDRESS}) <> (to_wallet = ${ZERO_ADDRESS})
+      where ${within(range, 'artist_token')} and (from_wallet = ${ZERO_ADDRESS}) <> (to_wallet = ${ZERO_ADDRESS})
       group by artist_token_id
     ),
     locked as (

@@ -3,12 +3,12 @@ import type { Copy } from '../db/copy.ts';
 import type { Database } from '../db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { type Transaction, transaction } from '../db/transaction.ts';
-import type { DecodedBatch } from '../decode/decoded-batch.ts';
+import type { DecodedBatch, Quarantine } from '../decode/decoded-batch.ts';
 import { filterBatch } from '../decode/filter-batch.ts';
 import type { VerifiedRange } from '../kernel/chain.ts';
 import { FactConflict, IndexerError, StaleRange } from '../kernel/errors.ts';
 import { contains } from '../kernel/ranges.ts';
-import { type ChainState, readChain } from '../progress/chains.ts';
+import { type ChainState, raiseLiveVersion, readChain } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
 import { type ContractKey, claimCoverage, missingSlices, quarantine, type Slice } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
@@ -64,18 +64,27 @@ async function fill(tx: Transaction, copy: Copy, commit: FillCommit): Promise<nu
   await lockChain(tx, chainId, 'shared');
   const now = await readChain(tx, chainId);
   await refuseStale(tx, seen, now, range);
-  for (const { contract, blockNumber, reason } of batch.quarantined) {
-    await quarantine(tx, chainId, contract, { atBlock: blockNumber, coveredTo: now.head?.number, reason });
-  }
   let written = 0;
-  const slices = await missingSlices(tx, chainId, contracts, range);
+  const unfit = new Set(batch.quarantined.map(({ contract }) => keyOf(contract)));
+  const fit = contracts.filter((contract) => !unfit.has(keyOf(contract)));
+  const slices = await missingSlices(tx, chainId, fit, range);
   for (const slice of slices) written += await applySlice(tx, copy, commit, slice);
   await remember(tx, range, now.finalized);
   for (const slice of slices) {
     if (!(await claimCoverage(tx, chainId, slice)))
       throw new Overlapped('another commit covered part of the range first');
   }
+  await setAside(tx, chainId, batch.quarantined);
   return written;
+}
+
+/** A follower may hold the contract already, and be about to commit its facts: it must not any more. */
+async function setAside(tx: Transaction, chainId: number, quarantined: readonly Quarantine[]): Promise<void> {
+  if (quarantined.length === 0) return;
+  const head = await raiseLiveVersion(tx, chainId);
+  for (const { contract, blockNumber, reason } of quarantined) {
+    await quarantine(tx, chainId, contract, { atBlock: blockNumber, coveredTo: head, reason });
+  }
 }
 
 async function refuseStale(tx: Transaction, seen: ChainState, now: ChainState, range: VerifiedRange): Promise<void> {
@@ -97,7 +106,6 @@ async function applySlice(
   { range: { chainId }, batch, former = [] }: FillCommit,
   { contracts, missing }: Slice,
 ): Promise<number> {
-  const keyOf = ({ kind, address }: ContractKey) => `${kind} ${address}`;
   const keys = new Set(contracts.map(keyOf));
   const giveWay = former.filter((contract) => keys.has(keyOf(contract)));
   let written = 0;
@@ -112,6 +120,10 @@ async function applySlice(
     written += count;
   }
   return written;
+}
+
+function keyOf({ kind, address }: ContractKey): string {
+  return `${kind} ${address}`;
 }
 
 /** A branch that differs from the one that the follower holds means that the range was fetched from another fork. */

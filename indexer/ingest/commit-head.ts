@@ -24,6 +24,9 @@ export type HeadCommit = {
   readonly former?: readonly FormerContract[];
 };
 
+/** How often a commit is tried anew because a row that it inserts is there already. */
+const ATTEMPTS_MAX = 5;
+
 /**
  * Extends the head by a range: facts, state, coverage, checkpoints and the head itself in one transaction.
  *
@@ -34,34 +37,44 @@ export type HeadCommit = {
  * @throws {FactConflict} when the database holds facts or checkpoints of another branch there.
  */
 export async function commitHead(database: Database, commit: HeadCommit): Promise<number> {
-  const { seen, range } = commit;
-  try {
-    return await transaction(database, async (tx, copy) => {
-      await standOn(tx, seen);
-      const { range, batch, finalized, joining } = commit;
-      if (joining.length > 0) await goLive(tx, range.chainId, joining, range.from);
-      await setAside(tx, seen, batch.quarantined);
-      const facts = withoutQuarantined(batch);
-      await applyFacts(tx, copy, range, facts, commit.former ?? []);
-      await saveCheckpoints(tx, range.chainId, checkpointsOf(range, finalized));
-      await moveHead(tx, {
-        chainId: range.chainId,
-        expected: seen,
-        to: lastOf(range),
-        finalized,
-        addsContracts: joining.length > 0 || batch.quarantined.length > 0,
-      });
-      return factCount(facts);
-    });
-  } catch (error) {
-    if (sqlstateOf(error) !== SQLSTATE.uniqueViolation) throw error;
-    const { head } = await readChain(database.kysely, range.chainId);
-    if (head?.hash !== seen.head?.hash) throw new HeadMoved('another process moved the head first', { cause: error });
-    throw new FactConflict('the database already holds facts above its head', {
-      cause: error,
-      context: { from: range.from, to: range.to },
-    });
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await extend(database, commit);
+    } catch (error) {
+      if (sqlstateOf(error) !== SQLSTATE.uniqueViolation) throw error;
+      // A fill made the same row of state at the same moment: then another attempt finds it. Facts that lie there stay there.
+      if (attempt === ATTEMPTS_MAX) throw await conflictOf(database, commit, error);
+    }
   }
+}
+
+async function extend(
+  database: Database,
+  { seen, range, batch, finalized, joining, former }: HeadCommit,
+): Promise<number> {
+  return transaction(database, async (tx, copy) => {
+    await standOn(tx, seen);
+    if (joining.length > 0) await goLive(tx, range.chainId, joining, range.from);
+    await setAside(tx, seen, batch.quarantined);
+    const facts = withoutQuarantined(batch);
+    await applyFacts(tx, copy, range, facts, former ?? []);
+    await saveCheckpoints(tx, range.chainId, checkpointsOf(range, finalized));
+    await moveHead(tx, {
+      chainId: range.chainId,
+      expected: seen,
+      to: lastOf(range),
+      finalized,
+      addsContracts: joining.length > 0 || batch.quarantined.length > 0,
+    });
+    return factCount(facts);
+  });
+}
+
+async function conflictOf(database: Database, { seen, range }: HeadCommit, cause: unknown): Promise<Error> {
+  const { head } = await readChain(database.kysely, range.chainId);
+  if (head?.hash !== seen.head?.hash) return new HeadMoved('another process moved the head first', { cause });
+  const context = { from: range.from, to: range.to };
+  return new FactConflict('the database already holds facts above its head', { cause, context });
 }
 
 /** Begins to follow a chain at a block, of which nothing is read: the follower covers what comes after it. */

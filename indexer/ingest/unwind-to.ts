@@ -81,7 +81,7 @@ async function recordUnwind(tx: Transaction, { chainId, head, to, reason, remove
       update indexer.chains set
         head_number = ${to?.number ?? null}, head_hash = ${to?.hash ?? null}, epoch = epoch + 1,
         finalized_number = case when ${to === undefined} then null else finalized_number end,
-        live_version = live_version + ${to === undefined ? 1 : 0},
+        live_version = live_version + 1, -- contracts that were set aside may join again
         status = 'following', status_reason = null, updated_at = now()
       where chain_id = ${chainId} returning epoch
     )

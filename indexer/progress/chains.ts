@@ -88,6 +88,21 @@ export async function moveHead(
     throw new HeadMoved('another process moved the head first', { context: { chainId, to: to.number } });
 }
 
+/**
+ * Makes every follower read the registry again before it commits: called by who takes a contract from those that are live.
+ * Waits for a commit that is moving the head.
+ *
+ * @returns the head, which no commit moves until the transaction ends.
+ */
+export async function raiseLiveVersion(tx: Transaction, chainId: number): Promise<number | undefined> {
+  const { rows } = await sql<{ head_number: string | null }>`
+    update indexer.chains set live_version = live_version + 1, updated_at = now() where chain_id = ${chainId}
+    returning head_number
+  `.execute(tx);
+  const head = rows[0]?.head_number ?? null;
+  return head === null ? undefined : Number(head);
+}
+
 /** Stops following the chain until an operator unwinds it. */
 export async function haltChain(db: Kysely<DB>, chainId: number, reason: string): Promise<void> {
   await sql`

@@ -12,7 +12,7 @@ export type Slice = { readonly contracts: readonly ContractKey[]; readonly missi
 
 /**
  * What a range still lacks, grouped by contracts that lack the same: the wish less what is covered, and without contracts
- * that are not followed any more.
+ * that are not followed any more, or announced anew and not readied again since.
  */
 export async function missingSlices(
   tx: Transaction,
@@ -25,7 +25,7 @@ export async function missingSlices(
     from indexer.contracts
     join unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as asked (address, kind)
       using (address, kind)
-    where chain_id = ${chainId} and status = 'active'
+    where chain_id = ${chainId} and status = 'active' and prepared_at is not null
     order by address, kind
   `.execute(tx);
   const groups = new Map<string, { contracts: ContractKey[]; missing: readonly BlockRange[] }>();
@@ -61,7 +61,7 @@ export async function claimCoverage(tx: Transaction, chainId: number, { contract
     update indexer.contracts held set covered = covered + ${claimed}::int8multirange
     from asked
     where held.chain_id = asked.chain_id and held.address = asked.address and held.kind = asked.kind
-      and held.status = 'active' and not held.covered && ${claimed}::int8multirange
+      and held.status = 'active' and held.prepared_at is not null and not held.covered && ${claimed}::int8multirange
       and (held.live_from is null or held.live_from > upper(${claimed}::int8multirange) - 1)
   `.execute(tx);
   return numAffectedRows === BigInt(contracts.length);

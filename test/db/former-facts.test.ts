@@ -151,7 +151,7 @@ test('what a former indexer left gives way to what the chain says, and what the 
       const commit = { seen, range, batch, contracts: followed.contracts, former: followed.former };
       expect(await commitFill(database, commit)).toBe(3);
       expect(await commitFill(database, commit)).toBe(0);
-      await settleStages(database.kysely);
+      await settleStages(database);
     } finally {
       await database.close();
     }

@@ -145,7 +145,7 @@ export class Drive {
         await changeRegistry(this, lane);
         break;
       case 'settle':
-        await settleStages(this.database.kysely);
+        await settleStages(this.database);
         this.iposSettled = true;
         return this.check(true);
     }
@@ -183,8 +183,14 @@ export class Drive {
       const fill = await drawFill(this.database, lane.node, this.tree, this.random);
       if (fill !== null) fills.push(fill);
     }
-    if (this.random.percent(50)) lane.node.reorg();
-    else await this.#unwind(lane);
+    const meanwhile = this.random.weighted([
+      [4, 'reorg'],
+      [4, 'unwind'],
+      [2, 'registry'],
+    ] as const);
+    if (meanwhile === 'reorg') lane.node.reorg();
+    else if (meanwhile === 'unwind') await this.#unwind(lane);
+    else for (let changes = 3; changes > 0; changes--) await changeRegistry(this, lane);
     for (let steps = this.random.between(0, 2); steps > 0; steps--) await this.#follow(lane, 0, 5);
     await Promise.all(fills.map((fill) => this.#commitFill(fill)));
     await this.check();
@@ -217,12 +223,13 @@ export class Drive {
     const number = this.random.percent(70)
       ? Math.max(0, head.number - this.random.between(0, 3))
       : this.random.between(0, head.number);
-    const to = this.tree.branchTo(head.hash)[number]?.header;
-    assert(to !== undefined);
-    if (number < lane.startedAt) this.count('unwind: below the start');
-    await this.attempt('unwind', (database) =>
-      unwindTo(database, { chainId, to: { number, hash: to.hash }, reason: 'command' }),
-    );
+    // Now and then all of it, so that the chain is begun anew.
+    const block = this.tree.branchTo(head.hash)[number];
+    assert(block !== undefined);
+    const to = this.random.percent(5) ? undefined : { number, hash: block.header.hash };
+    if (to === undefined) this.count('unwind: everything');
+    else if (number < lane.startedAt) this.count('unwind: below the start');
+    await this.attempt('unwind', (database) => unwindTo(database, { chainId, to, reason: 'command' }));
   }
 
   /** Several things at once, each on a connection of its own, and a reader in between. */
@@ -235,7 +242,7 @@ export class Drive {
         [6, 'fill'],
         [3, 'follow'],
         [1, 'unwind'],
-        [1, 'settle'],
+        [2, 'settle'],
         [2, 'read'],
       ] as const);
       const fork = random.fork();
@@ -245,7 +252,7 @@ export class Drive {
         if (fill !== null) works.push(() => this.#commitFill(fill));
       } else if (work === 'follow') works.push(() => this.#follow(lane, which, fork.between(1, 5)));
       else if (work === 'unwind') works.push(() => this.#unwind(lane));
-      else if (work === 'settle') works.push(() => settleStages(this.database.kysely));
+      else if (work === 'settle') works.push(() => settleStages(this.database));
       else works.push(() => this.check());
     }
     await Promise.all(works.map((work) => work()));

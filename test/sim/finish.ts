@@ -19,7 +19,7 @@ export async function finish(drive: Drive): Promise<void> {
     if (!platform.announced.has(contract)) await platform.announce(contract, random);
   }
   for (const lane of drive.lanes) await finishLane(drive, lane);
-  await settleStages(drive.database.kysely);
+  await settleStages(drive.database);
   drive.iposSettled = true;
   await drive.check(true);
   for (const lane of drive.lanes) await assertComplete(drive, lane);

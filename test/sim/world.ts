@@ -87,13 +87,13 @@ function drawContracts(
     const ofMaster = random.percent(75);
     const linkedMaster = ofMaster && random.percent(50) ? (master?.address ?? null) : null;
     const dividend = base('dividend');
-    const at = random.percent(15) ? (master?.address ?? dividend.address) : dividend.address;
+    const at = random.percent(25) ? (master?.address ?? dividend.address) : dividend.address;
     const belongs = ofMaster ? { masterId: owner?.id ?? null } : { artistId: owner?.artistId ?? null };
     contracts.push({ ...dividend, address: at, ...none, ...belongs, linkedMaster });
   }
   for (let pools = random.between(0, 2); pools > 0; pools--) {
     const pool = base('pool');
-    const at = pools === 1 && random.percent(15) ? (token?.address ?? pool.address) : pool.address;
+    const at = pools === 1 && random.percent(25) ? (token?.address ?? pool.address) : pool.address;
     contracts.push({ ...pool, address: at, ...none, artistTokenId: token?.platformId ?? null });
   }
   return contracts;

@@ -1,0 +1,193 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import { settleStages } from '../../indexer/derive/stages.ts';
+import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts';
+import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
+import { type ContractKind, type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
+import { HeadMoved } from '../../indexer/kernel/errors.ts';
+import { readChain } from '../../indexer/progress/chains.ts';
+import { addContracts } from '../../indexer/registry/add.ts';
+import { loadContracts } from '../../indexer/registry/contracts.ts';
+import { prepareContracts } from '../../indexer/registry/prepare.ts';
+import { removeContract } from '../../indexer/registry/remove.ts';
+import { addressOf, hexOf } from '../support/event-logs.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { BlockTree, checkDatabase } from './check.ts';
+import { type LogBody, logBody } from './events.ts';
+import type { History, SimBlock } from './history.ts';
+import { SimNode } from './node.ts';
+import { Platform } from './platform.ts';
+import { randomOf } from './random.ts';
+import { SimFollower } from './roles.ts';
+import { rowId, type SimContract } from './world.ts';
+
+const ALICE = addressOf(0xa1);
+const FIRST = addressOf(0x1001);
+const SECOND = addressOf(0x1002);
+
+let testDatabase: TestDatabase;
+let database: Database;
+let seed = 900_000;
+
+beforeAll(async () => {
+  testDatabase = await createDatabase();
+  database = openDatabase({ url: testDatabase.url });
+});
+
+afterAll(async () => {
+  await database.close();
+  await testDatabase.drop();
+});
+
+test('a fill for one kind at an address does not apply the facts of another kind again', async () => {
+  const scene = await sceneOf(
+    [
+      ['master', FIRST],
+      ['dividend', FIRST],
+      ['master', SECOND],
+    ],
+    [[], [mint(FIRST, 1n), mint(SECOND, 1n)], []],
+  );
+  await scene.start(2);
+  await scene.fill(['master', FIRST]);
+  await scene.fill(['dividend', FIRST], ['master', SECOND]);
+  await scene.check();
+});
+
+test('a follower writes nothing of a contract that a fill has set aside', async () => {
+  const scene = await sceneOf(
+    [['master', FIRST]],
+    [[], [tooManyTokens(FIRST)], [], [mint(FIRST, 1n)], [mint(FIRST, 2n)]],
+  );
+  await scene.start(2);
+  await scene.follow(1);
+  const step = await scene.follower.look(database, 1);
+  await scene.fill(['master', FIRST]);
+  await expect(scene.follower.act(database, step)).rejects.toThrow(HeadMoved);
+  await scene.check();
+  await scene.follow(1);
+  await scene.check();
+});
+
+test('a fill that was fetched before its contract was purged and added again writes nothing', async () => {
+  const scene = await sceneOf([['artist_token', FIRST]], [[], [issue(FIRST, 5n)], []]);
+  await scene.start(2);
+  const late = await scene.fetch(['artist_token', FIRST]);
+  await removeContract(database, { chainId: scene.chainId, address: FIRST, purge: true });
+  await addContracts(database, [
+    { chainId: scene.chainId, address: FIRST, kind: 'artist_token', artistId: undefined, fromBlock: 0 },
+  ]);
+  await commitFill(database, late);
+  await prepareContracts(database, scene.chainId);
+  await scene.check();
+  await scene.fill(['artist_token', FIRST]);
+  await scene.check();
+});
+
+test('a claim lets go of a token whose facts are all unwound, also where the platform keeps its row', async () => {
+  const scene = await sceneOf(
+    [
+      ['master', FIRST],
+      ['dividend', SECOND],
+    ],
+    [[], [claim(SECOND, 1n)], [mint(FIRST, 1n)]],
+  );
+  await scene.start(2);
+  await scene.fill(['master', FIRST], ['dividend', SECOND]);
+  await settleStages(database);
+  await scene.check();
+  await scene.platform.listToken(scene.contract('master', FIRST), 1n);
+  await unwindTo(database, { chainId: scene.chainId, to: scene.node.header(1), reason: 'command' });
+  await settleStages(database);
+  await scene.check();
+});
+
+function mint(master: Hex, tokenId: bigint): LogBody {
+  return logBody(master, 'Transfer721', { from: ZERO_ADDRESS, to: ALICE, tokenId });
+}
+
+function tooManyTokens(master: Hex): LogBody {
+  const batch = { fromTokenId: 1n, toTokenId: 10_001n, fromAddress: ZERO_ADDRESS, toAddress: ALICE };
+  return logBody(master, 'ConsecutiveTransfer', batch);
+}
+
+function issue(token: Hex, value: bigint): LogBody {
+  return logBody(token, 'Transfer20', { from: ZERO_ADDRESS, to: ALICE, value });
+}
+
+function claim(dividend: Hex, tokenId: bigint): LogBody {
+  return logBody(dividend, 'DividendClaimed', { holder: ALICE, tokenId, amount: 5n });
+}
+
+type Key = readonly [kind: ContractKind, address: Hex];
+
+/** One chain of a few blocks, written by hand, and who works on it. */
+async function sceneOf(keys: readonly Key[], blocks: readonly (readonly LogBody[])[]) {
+  seed++;
+  const chainId = seed;
+  const masters = [1, 2].map((place) => ({
+    id: rowId(seed, 'a', place),
+    artistId: rowId(seed, 'b', place),
+    userId: rowId(seed, 'c', place),
+  }));
+  const contracts = keys.map(([kind, address], place): SimContract => {
+    const owner = masters[kind === 'dividend' ? 0 : place === 0 ? 0 : 1];
+    const platformId = rowId(seed, 'd', place + 1);
+    return {
+      ...{ chainId, address, kind, platformId, linkedMaster: null, deployedAt: 0 },
+      masterId: kind === 'master' || kind === 'dividend' ? (owner?.id ?? null) : null,
+      artistId: kind === 'artist_token' ? (owner?.artistId ?? null) : null,
+      artistTokenId: kind === 'artist_token' ? platformId : null,
+    };
+  });
+  const world = { seed, chainIds: [chainId], masters, contracts };
+  const history: History = { seed, world, chains: [{ chainId, branches: [branchOf(chainId, blocks)] }] };
+  const [chain] = history.chains;
+  if (chain === undefined) throw new TypeError('a history has a chain');
+  const tree = new BlockTree(history);
+  const node = new SimNode(chain, randomOf(seed));
+  node.skipToEnd();
+  const platform = new Platform(database.pool, world);
+  await platform.open();
+  for (const contract of contracts) await platform.announce(contract, randomOf(seed));
+  await prepareContracts(database, chainId);
+  const follower = new SimFollower(node, tree);
+  const contract = (kind: ContractKind, address: Hex) =>
+    contracts.find((one) => one.kind === kind && one.address === address) as SimContract;
+  const fetch = async (...wanted: readonly Key[]): Promise<FillCommit> => {
+    const seen = await readChain(database.kysely, chainId);
+    const named = (await loadContracts(database.kysely, chainId)).contracts.filter(({ kind, address }) =>
+      wanted.some((key) => key[0] === kind && key[1] === address),
+    );
+    return { seen, ...node.fetch(named, 0, seen.head?.number ?? 0), contracts: named };
+  };
+  return {
+    ...{ chainId, node, platform, follower, contract, fetch },
+    start: async (number: number) => {
+      node.finalized = number;
+      await follower.act(database, await follower.look(database, 1));
+    },
+    follow: async (count: number) => follower.act(database, await follower.look(database, count)),
+    fill: async (...wanted: readonly Key[]) => commitFill(database, await fetch(...wanted)),
+    check: () => checkDatabase(database.pool, world, tree, platform, { links: false, ipos: false }),
+  };
+}
+
+function branchOf(chainId: number, blocks: readonly (readonly LogBody[])[]): SimBlock[] {
+  const hashOf = (number: number) => hexOf((BigInt(chainId) << 32n) + BigInt(number + 1), 64);
+  return blocks.map((bodies, number) => {
+    const header = {
+      ...{ number, hash: hashOf(number), parentHash: hashOf(number - 1) },
+      timestamp: 1_700_000_000 + number,
+      logsBloom: '0x' as Hex,
+    };
+    const logs = bodies.map((body, logIndex) => {
+      const hash = hexOf((0x7an << 128n) + (BigInt(chainId) << 64n) + BigInt(number * 1000 + logIndex), 64);
+      const transaction = { hash, gasUsed: 21_000n, gasPrice: 1n, bodies: [body] };
+      const { address, topics, data } = body;
+      const place = { blockNumber: number, blockHash: header.hash, transactionHash: hash, logIndex };
+      return { raw: { address, topics, data, ...place }, body, transaction };
+    });
+    return { header, logs };
+  });
+}
