@@ -1,4 +1,5 @@
 import type { Database } from '../db/database.ts';
+import { factBlocks } from '../ingest/fact-blocks.ts';
 import { unwindTo } from '../ingest/unwind-to.ts';
 import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
 import type { Logger } from '../observability/log.ts';
@@ -37,19 +38,10 @@ export class ReorgWatch {
 
   /** Acts on a suspicion; `again` when the database was unwound and the head can be extended at once. */
   async weigh(seen: ChainState, remote: BlockHeader, finalized: number, signal: AbortSignal): Promise<StepOutcome> {
-    const { database, source, log } = this.#deps;
+    const { database, log } = this.#deps;
     const { chainId, head } = seen;
     if (head === undefined) return 'settled';
-    const ours = await blocksBelow(
-      database.kysely,
-      chainId,
-      Math.min(head.number, remote.number),
-      this.#haltDepth + BEYOND_HALT_BLOCKS,
-    );
-    const { ancestor, firstLost } = await commonAncestor(
-      ours,
-      async (block) => (await source.header(block.number, signal))?.hash === block.hash,
-    );
+    const { ancestor, firstLost } = await this.#fork(chainId, head, remote, signal);
     if (firstLost === undefined && ancestor !== undefined) return 'settled'; // the chain has our block after all
     if (ancestor !== undefined) await this.#checkLinks(ancestor, remote, signal);
     const observations = this.#suspicion?.ancestor === ancestor?.number ? (this.#suspicion?.observations ?? 0) + 1 : 1;
@@ -81,6 +73,28 @@ export class ReorgWatch {
         return 'again';
       }
     }
+  }
+
+  /** The newest block of ours that the chain still has, and the oldest that it has not, as far as we remember them. */
+  async #fork(
+    chainId: number,
+    head: BlockRef,
+    remote: BlockRef,
+    signal: AbortSignal,
+  ): Promise<{ readonly ancestor: BlockRef | undefined; readonly firstLost: BlockRef | undefined }> {
+    const { database, source } = this.#deps;
+    const onChain = async ({ number, hash }: BlockRef) => (await source.header(number, signal))?.hash === hash;
+    const top = Math.min(head.number, remote.number);
+    const checkpoints = await blocksBelow(database.kysely, chainId, top, this.#haltDepth + BEYOND_HALT_BLOCKS);
+    // An unwind may have left a head that is no checkpoint.
+    const ours = head.number === top && checkpoints[0]?.number !== top ? [head, ...checkpoints] : checkpoints;
+    const { ancestor, firstLost } = await commonAncestor(ours, onChain);
+    const above = ancestor?.number ?? -1;
+    if (firstLost === undefined || firstLost.number - above === 1) return { ancestor, firstLost };
+    // Checkpoints of history lie far apart: between two of them blocks are known by the facts in them.
+    const between = await factBlocks(database, chainId, { above, below: firstLost.number }, BEYOND_HALT_BLOCKS);
+    const nearer = await commonAncestor(between, onChain);
+    return { ancestor: nearer.ancestor ?? ancestor, firstLost: nearer.firstLost ?? firstLost };
   }
 
   /** A reorg is another block on a branch that links; anything else is a node that contradicts itself, and throws. */

@@ -1,0 +1,28 @@
+import { sql } from 'kysely';
+import type { Database } from '../db/database.ts';
+import { factTables } from '../facts/fact-tables.ts';
+import type { BlockRef, Hex } from '../kernel/chain.ts';
+
+/**
+ * The blocks of a stretch, neither end included, that the database knows by the facts in them, newest first and at most
+ * `count`: what it remembers of history between two checkpoints.
+ */
+export async function factBlocks(
+  database: Database,
+  chainId: number,
+  { above, below }: { readonly above: number; readonly below: number },
+  count: number,
+): Promise<readonly BlockRef[]> {
+  // The unique index on (chain_id, block_number, log_index) of each table gives its newest blocks without a sort.
+  const known = factTables.map(
+    ({ schema, name, chainIdType }) => sql`
+      (select distinct block_number::bigint as number, block_hash as hash from ${sql.table(`${schema}.${name}`)}
+      where chain_id = ${chainIdType === 'text' ? sql`${String(chainId)}` : sql`${chainId}::bigint`}
+        and block_number > ${above} and block_number < ${below} and block_hash is not null
+      order by 1 desc limit ${count})`,
+  );
+  const { rows } = await sql<{ number: string; hash: Hex }>`
+    select distinct number, hash from (${sql.join(known, sql` union all `)}) known order by number desc limit ${count}
+  `.execute(database.kysely);
+  return rows.map(({ number, hash }) => ({ number: Number(number), hash }));
+}
