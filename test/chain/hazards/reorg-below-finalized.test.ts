@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { reorgsOf } from '../../support/expected.ts';
+import { busyChain, follow } from '../../support/follow.ts';
+import { busyBlocks } from '../../support/music.ts';
+import { until } from '../../support/until.ts';
+
+const PINO_ERROR = 50;
+
+test('a reorg below the finalized block is believed when it is seen again and again, and is told as an error', async () => {
+  const { chain, db, daemon, settled } = await follow({ chain: busyChain(40) });
+  await settled();
+  chain.finalized = 38;
+  const blocks = busyBlocks(25);
+  await until('the finalized block to be known', async () => {
+    chain.append(...blocks(1));
+    await settled();
+    const { rows } = await db.query('select from indexer.chains where finalized_number = 38');
+    return rows.length > 0;
+  });
+  const from = chain.head.number;
+  chain.reorg(from - 30, blocks(from - 28));
+  await settled();
+  expect(await reorgsOf(db, chain.chainId)).toEqual([{ from, to: 30, depth: from - 30 }]);
+  expect(daemon.said('a reorg is suspected: seen too seldom').length).toBeGreaterThanOrEqual(2);
+  expect(daemon.said('unwound a reorg below the finalized block').map(({ level }) => level)).toEqual([PINO_ERROR]);
+});
+
+test('a reorg into history that was filled, below where following began', async () => {
+  const { chain, db, settled } = await follow({ chain: busyChain(60, 40) });
+  await settled();
+  chain.reorg(35, busyBlocks(27)(37));
+  await settled();
+  const [reorg] = await reorgsOf(db, chain.chainId);
+  // To the newest block of ours that is known by a fact, if not by a checkpoint.
+  expect(reorg?.from).toBe(60);
+  expect(reorg?.to).toBeLessThanOrEqual(25);
+  expect(reorg?.to).toBeGreaterThan(15);
+});
