@@ -15,9 +15,11 @@ const STEPS_MAX = 200;
 /** Everything that was begun is brought to its end: all contracts announced, the last branch followed to its tip, no gap left. */
 export async function finish(drive: Drive): Promise<void> {
   const { platform, history, random } = drive;
+  drive.iposSettled = false;
   for (const contract of history.world.contracts) {
     if (!platform.announced.has(contract)) await platform.announce(contract, random);
   }
+  for (const { id } of history.world.masters) if (!platform.ipos.has(id)) await platform.openIpo(id);
   for (const lane of drive.lanes) await finishLane(drive, lane);
   await settleStages(drive.database);
   drive.iposSettled = true;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import type { Database } from '../../indexer/db/database.ts';
 import { settleStages } from '../../indexer/derive/stages.ts';
 import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts';
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
@@ -11,7 +11,6 @@ import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
 import { removeContract } from '../../indexer/registry/remove.ts';
 import { addressOf, hexOf } from '../support/event-logs.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { BlockTree, checkDatabase } from './check.ts';
 import { type LogBody, logBody } from './events.ts';
 import type { History, SimBlock } from './history.ts';
@@ -19,25 +18,23 @@ import { SimNode } from './node.ts';
 import { Platform } from './platform.ts';
 import { randomOf } from './random.ts';
 import { SimFollower } from './roles.ts';
+import { createSimDatabase, type SimDatabase } from './sim-database.ts';
 import { rowId, type SimContract } from './world.ts';
 
 const ALICE = addressOf(0xa1);
 const FIRST = addressOf(0x1001);
 const SECOND = addressOf(0x1002);
 
-let testDatabase: TestDatabase;
+let simDatabase: SimDatabase;
 let database: Database;
 let seed = 900_000;
 
 beforeAll(async () => {
-  testDatabase = await createDatabase();
-  database = openDatabase({ url: testDatabase.url });
+  simDatabase = await createSimDatabase();
+  database = simDatabase.database;
 });
 
-afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
-});
+afterAll(() => simDatabase.drop());
 
 test('a fill for one kind at an address does not apply the facts of another kind again', async () => {
   const scene = await sceneOf(

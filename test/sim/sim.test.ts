@@ -1,10 +1,10 @@
 import { afterAll, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import type { Database } from '../../indexer/db/database.ts';
 import { digest } from '../../indexer/verify/digest.ts';
-import { createDatabase } from '../support/postgres.ts';
 import type { Drive, Tally } from './drive.ts';
 import { drawHistory } from './history.ts';
 import { quarantinesIn } from './naive-facts.ts';
+import { createSimDatabase } from './sim-database.ts';
 import { simulate } from './simulate.ts';
 
 const HISTORIES = 500;
@@ -79,15 +79,10 @@ afterAll(() => {
 });
 
 async function withSimDatabase(act: (database: Database) => Promise<void>): Promise<void> {
-  const { url, drop } = await createDatabase();
-  // Deadlocks are broken by the server and survived by retrying; waiting a second for each would be the whole run.
-  const impatient = new URL(url);
-  impatient.searchParams.set('options', '-c deadlock_timeout=20ms');
-  const database = openDatabase({ url: impatient.href, maxConnections: 16 });
+  const { database, drop } = await createSimDatabase();
   try {
     await act(database);
   } finally {
-    await database.close();
     await drop();
   }
 }
