@@ -20,6 +20,8 @@ export type Blooms = {
    * the bloom is so full that chance alone would name one.
    */
   suspects(bloom: Hex, watched: Watched, logs: readonly RawLog[]): Hex[];
+  /** The bloom proves that no watched address logged a watched topic. */
+  excludes(bloom: Hex, watched: Watched): boolean;
   /** The address's bits are all set by these logs, whichever logs set them. */
   explains(logs: readonly RawLog[], address: Hex): boolean;
 };
@@ -43,15 +45,25 @@ export function createBlooms(): Blooms {
 
   const holds = (bytes: Uint8Array, item: Hex) => bitsOf(item).every((bit) => isSet(bytes, bit));
 
+  function holdsSome(bytes: Uint8Array, items: Iterable<Hex>): boolean {
+    for (const item of items) if (holds(bytes, item)) return true;
+    return false;
+  }
+
   return {
     suspects(bloom, watched, logs) {
       if (isSilent(bloom)) return [];
       const bytes = Buffer.from(bloom.slice(2), 'hex');
       const chance = (setBits(bytes) / BLOOM_BITS) ** 3;
       if (chance * watched.addresses.size >= FALSE_POSITIVES_MAX) return [];
-      if (![...watched.topics].some((topic) => holds(bytes, topic))) return [];
+      if (!holdsSome(bytes, watched.topics)) return [];
       const seen = new Set(logs.map((log) => log.address));
       return [...watched.addresses].filter((address) => !seen.has(address) && holds(bytes, address));
+    },
+    excludes(bloom, watched) {
+      if (isSilent(bloom)) return false;
+      const bytes = Buffer.from(bloom.slice(2), 'hex');
+      return !(holdsSome(bytes, watched.topics) && holdsSome(bytes, watched.addresses));
     },
     explains(logs, address) {
       const bytes = new Uint8Array(BLOOM_BITS / 8);

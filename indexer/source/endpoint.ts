@@ -1,19 +1,25 @@
 import { Aborted, RpcError } from '../kernel/errors.ts';
+import { type Answer, BatchRefused } from './batch.ts';
 import { connectHttp } from './http.ts';
 import { createRedaction } from './redact.ts';
-import { meaningOf, type Refusal } from './refusals.ts';
+import { fittingBatch, meaningOf, type Refusal } from './refusals.ts';
 import { connectSocket } from './socket.ts';
-import { type Failure, MAX_RESPONSE_BYTES, type RequestOptions, type Transport } from './transport.ts';
+import { type Call, type Failure, MAX_RESPONSE_BYTES, type RequestOptions, type Transport } from './transport.ts';
 
 /** `Retry-After` is honoured up to a minute, so that one hostile header cannot stop a chain. */
 const RETRY_AFTER_MAX_MS = 60_000;
 
-/** One node or provider, asked a question at a time; it has no memory of what it answered. */
+/** One node or provider; it has no memory of what it answered. */
 export type Endpoint = {
   /** Host and index; safe to show. */
   readonly name: string;
   /** Throws `RpcError` or `Aborted`. The result is never undefined, and null only where the node said null. */
   request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;
+  /**
+   * Puts several questions at once; the answers are in their order. Throws `BatchRefused` where the endpoint does not answer
+   * them together, and `RpcError` or `Aborted` as `request` does.
+   */
+  batch(calls: readonly Call[], signal?: AbortSignal): Promise<readonly Answer[]>;
   /** Subscribes to new heads; undefined where the transport cannot. The promise is of the function that ends it. */
   readonly subscribe:
     | ((onHead: (header: unknown) => void, onLost: (why: string) => void) => Promise<() => void>)
@@ -24,15 +30,27 @@ export type Endpoint = {
 /** An endpoint over HTTP or WebSocket, by its URL. Opens nothing until first asked. Throws `ConfigError` for another URL. */
 export function createEndpoint(url: string, index: number, timeoutMs: number): Endpoint {
   const { name, scrub } = createRedaction(url, index);
-  const transport: Transport = url.startsWith('ws') ? connectSocket(url, name, timeoutMs) : connectHttp(url, timeoutMs);
+  const transport: Transport = url.startsWith('ws') ? connectSocket(url, timeoutMs) : connectHttp(url, timeoutMs);
   const { subscribe } = transport;
   return {
     name,
     async request(method, params, { signal = NEVER, maxBytes = MAX_RESPONSE_BYTES } = {}) {
       if (signal.aborted) throw new Aborted(`${method} was told to stop`);
-      const outcome = await transport.request(method, params, { signal, maxBytes });
+      const outcome = await transport.request({ method, params }, { signal, maxBytes });
       if ('result' in outcome) return outcome.result;
       throw errorOf(outcome.failure, method, name, scrub);
+    },
+    async batch(calls, signal = NEVER) {
+      if (signal.aborted) throw new Aborted('a batch was told to stop');
+      const batched = await transport.batch(calls, { signal, maxBytes: MAX_RESPONSE_BYTES });
+      if ('failure' in batched) throw batchErrorOf(batched.failure, calls.length, name, scrub);
+      return batched.outcomes.map((outcome, index): Answer => {
+        if ('result' in outcome) return outcome;
+        const { failure } = outcome;
+        const error = errorOf(failure, calls[index]?.method ?? BATCH, name, scrub) as RpcError;
+        const isOfSize = error.kind === 'range-refused' || fittingBatch(failure.text, calls.length) !== undefined;
+        return isOfSize ? { again: true } : { error };
+      });
     },
     subscribe:
       subscribe &&
@@ -47,6 +65,24 @@ export function createEndpoint(url: string, index: number, timeoutMs: number): E
 }
 
 const NEVER = new AbortController().signal;
+const BATCH = 'batch';
+
+/** What a batch failed of as a whole: of being one, of its size, or of what any request would have failed of. */
+function batchErrorOf(
+  failure: Failure,
+  calls: number,
+  name: string,
+  scrub: (text: string) => string,
+): RpcError | Aborted | BatchRefused {
+  const { how, status = 200, text } = failure;
+  const error = errorOf(failure, BATCH, name, scrub);
+  if (error instanceof Aborted || (how === 'broken' && failure.status === undefined)) return error;
+  if (how === 'too-large' || status === 413) return new BatchRefused(error.message, Math.floor(calls / 2));
+  const fitting = how === 'answered' && status !== 429 ? fittingBatch(text, calls) : undefined;
+  if (fitting !== undefined) return new BatchRefused(error.message, fitting);
+  if (error.kind === 'rate-limited' || (status >= 500 && status !== 501)) return error;
+  return new BatchRefused(error.message, undefined);
+}
 
 function errorOf(failure: Failure, method: string, name: string, scrub: (text: string) => string): RpcError | Aborted {
   if (failure.how === 'aborted') return new Aborted(`${method} was told to stop`);

@@ -1,6 +1,6 @@
 import type { BlockHeader, Hex } from '../kernel/chain.ts';
 import { RpcError } from '../kernel/errors.ts';
-import type { Peer } from './peer.ts';
+import type { Asker } from './batch.ts';
 import { parseHeader, verifyAsked } from './verify.ts';
 
 /** A JSON-RPC quantity. */
@@ -10,7 +10,7 @@ export function hexOf(number: number): Hex {
 
 /** One endpoint's block at a height or of a hash; undefined where it has none. */
 export async function readHeader(
-  peer: Peer,
+  peer: Asker,
   asked: number | Hex,
   signal: AbortSignal | undefined,
 ): Promise<BlockHeader | undefined> {
@@ -30,7 +30,7 @@ export async function readHeader(
 
 /** As `readHeader`, where the block must be there: `RpcError` `unknown-block` otherwise. */
 export async function requireHeader(
-  peer: Peer,
+  peer: Asker,
   asked: number | Hex,
   signal: AbortSignal | undefined,
 ): Promise<BlockHeader> {
@@ -40,6 +40,6 @@ export async function requireHeader(
 }
 
 /** The node is behind, or the block was reorganised. */
-export function unknownBlock(peer: Peer, what: string): RpcError {
+export function unknownBlock(peer: Asker, what: string): RpcError {
   return new RpcError('unknown-block', `${peer.name}: ${what}`, { context: { endpoint: peer.name } });
 }

@@ -91,6 +91,6 @@ export function createHealth({ now, random, onChange }: HealthDeps): Health {
 }
 
 /** Whether an error says that the endpoint is in trouble, rather than answering a question. */
-function isFailure(error: unknown): error is RpcError {
+export function isFailure(error: unknown): error is RpcError {
   return error instanceof RpcError && (error.kind === 'unavailable' || error.kind === 'rate-limited');
 }

@@ -1,88 +1,142 @@
-import { HttpRequestError, RpcRequestError, TimeoutError } from 'viem';
-import { getHttpRpcClient } from 'viem/utils';
-import { openConnections, TooLarge } from './fetch.ts';
-import type { Failure, Outcome, Transport } from './transport.ts';
+import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
+import { urlToHttpOptions } from 'node:url';
+import { createGunzip } from 'node:zlib';
+import { answered, batchOutcomeOf, bodyOf, type HttpAnswer, httpOf, isOk, membersOf, outcomeOf } from './outcome.ts';
+import type { Failure, SendOptions, Transport } from './transport.ts';
+
+/** The answer to a request passed its bound. */
+class TooLarge extends Error {}
+
+type Answer = HttpAnswer & { readonly statusText: string; readonly text: string };
 
 /**
- * JSON-RPC over HTTP through viem's client, below its transport: no retries, no batches, a bound on the body, one abort
- * signal a request. Connections are kept alive by Node's `fetch`.
+ * JSON-RPC over HTTP by Node's own client and connections that stay open: for requests as small as these the global `fetch`,
+ * and viem's client over any `fetch`, cost more than all the rest. No retries, no redirects, a bound on the body, one abort
+ * signal and one timeout a request.
  */
 export function connectHttp(url: string, timeoutMs: number): Transport {
-  const client = getHttpRpcClient(url, { timeout: timeoutMs });
-  const connections = openConnections(url);
+  const connections = connect(url, timeoutMs);
+  let nextId = 1;
+
+  async function exchange(
+    body: string,
+    options: SendOptions,
+  ): Promise<{ readonly json: unknown; readonly http: HttpAnswer } | { readonly failure: Failure }> {
+    try {
+      const answer = await connections.post(body, options);
+      return readAnswer(answer);
+    } catch (error) {
+      if (options.signal.aborted) return { failure: { how: 'aborted', text: '' } };
+      return { failure: { how: error instanceof TooLarge ? 'too-large' : 'broken', text: reasonOf(error) } };
+    }
+  }
+
   return {
-    async request(method, params, { signal, maxBytes }): Promise<Outcome> {
-      let response: Response | undefined;
-      try {
-        const answer: unknown = await client.request({
-          body: { method, params: params as unknown[] },
-          fetchOptions: { signal },
-          fetchFn: connections.fetch(maxBytes),
-          maxResponseBodySize: false, // it was bounded while it was read
-          onResponse: (received) => {
-            response = received;
-          },
-        });
-        return outcomeOf(answer, response);
-      } catch (error) {
-        if (signal.aborted) return { failure: { how: 'aborted', text: '' } };
-        return { failure: failureOf(error, response) };
-      }
+    async request(call, options) {
+      const got = await exchange(bodyOf(call, nextId++), options);
+      return 'failure' in got ? got : outcomeOf(got.json, got.http);
+    },
+    async batch(calls, options) {
+      const id = nextId;
+      nextId += calls.length;
+      const got = await exchange(bodyOf(calls, id), options);
+      return 'failure' in got ? got : batchOutcomeOf(got.json, id, calls.length, got.http);
     },
     close: () => connections.close(),
   };
 }
 
-/** The result, where there is one and no error beside it: an error body is never an empty result. */
-export function outcomeOf(answer: unknown, response?: Response): Outcome {
-  const { result, error } = (typeof answer === 'object' && answer !== null ? answer : {}) as {
-    result?: unknown;
-    error?: unknown;
-  };
-  if (error !== undefined && error !== null) return { failure: answered(error, response) };
-  if (result !== undefined) return { result };
-  return { failure: { how: 'broken', text: `an answer without a result: ${JSON.stringify(answer)?.slice(0, 200)}` } };
-}
-
-function answered(error: unknown, response: Response | undefined): Failure {
-  const { code, message, data } = (typeof error === 'object' && error !== null ? error : { message: error }) as {
-    code?: unknown;
-    message?: unknown;
-    data?: unknown;
-  };
-  const text = typeof message === 'string' ? message : JSON.stringify(error);
-  return {
-    how: 'answered',
-    ...httpOf(response),
-    code: typeof code === 'number' ? code : undefined,
-    // Some say in `data` what the message leaves out (Besu, Nethermind); contract data of a revert is of no use here.
-    text: typeof data === 'string' && !data.startsWith('0x') ? `${text} ${data}` : text,
-  };
-}
-
-function failureOf(error: unknown, response: Response | undefined): Failure {
-  const http = httpOf(response);
-  if (error instanceof TimeoutError) return { how: 'broken', text: 'no answer in time' };
-  if (error instanceof RpcRequestError) {
-    return { ...answered({ code: error.code, message: error.details, data: error.data }, response) };
+/** The JSON of an answer with a good status; of another the error that it says, else its words. */
+function readAnswer(
+  answer: Answer,
+): { readonly json: unknown; readonly http: HttpAnswer } | { readonly failure: Failure } {
+  const { status, text, statusText } = answer;
+  if (isOk(status)) return { json: JSON.parse(text), http: answer };
+  try {
+    const json: unknown = JSON.parse(text);
+    const { error } = membersOf(Array.isArray(json) ? json[0] : json);
+    if (error !== undefined && error !== null) return { failure: answered(error, answer) };
+    return { failure: { how: 'answered', ...httpOf(answer), text: statusText } };
+  } catch {
+    return { failure: { how: 'answered', ...httpOf(answer), text: text || statusText } };
   }
-  const reason = innermost(error);
-  if (reason instanceof TooLarge) return { how: 'too-large', text: reason.message };
-  const text = reason instanceof Error ? reason.message || reason.name : String(reason);
-  if (http.status === undefined) return { how: 'broken', text };
-  const body = error instanceof HttpRequestError && error.status !== undefined ? error.details : text;
-  return { how: 'answered', ...http, text: body };
 }
 
-function httpOf(response: Response | undefined): Pick<Failure, 'status' | 'retryAfter'> {
-  if (response === undefined) return {};
-  const retryAfter = response.headers.get('retry-after');
-  return response.ok ? { retryAfter } : { status: response.status, retryAfter };
+function connect(url: string, timeoutMs: number) {
+  const secure = url.startsWith('https:');
+  const agent = secure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
+  const send = secure ? requestHttps : requestHttp;
+  const headers = { 'content-type': 'application/json', 'accept-encoding': 'gzip' };
+  const target = { ...urlToHttpOptions(new URL(url)), agent, headers, method: 'POST' };
+
+  function post(body: string, options: SendOptions, isRetry = false): Promise<Answer> {
+    const { signal, maxBytes } = options;
+    return new Promise<Answer>((resolve, reject) => {
+      let late: Error | undefined;
+      const stop = () => sent.destroy(new Error('told to stop'));
+      const timer = setTimeout(() => {
+        late = new Error('no answer in time');
+        sent.destroy(late);
+      }, timeoutMs);
+      const end = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', stop);
+      };
+      const fail = (error: Error) => {
+        end();
+        reject(error);
+      };
+      const sent: ClientRequest = send(target, (answer) => {
+        const done = (text: string) => {
+          end();
+          const { statusCode = 0, statusMessage = '', headers: received } = answer;
+          const retryAfter = received['retry-after'] ?? null;
+          resolve({ status: statusCode, statusText: statusMessage, retryAfter, text });
+        };
+        read(answer, maxBytes, done, (error) => {
+          fail(late ?? error);
+          sent.destroy();
+        });
+      });
+      signal.addEventListener('abort', stop, { once: true });
+      sent.on('error', (error) => {
+        // The server closed an idle connection just as it was used: nothing was answered, so nothing is asked twice.
+        const stale = sent.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET' && !signal.aborted;
+        if (!stale || isRetry) return fail(error);
+        end();
+        post(body, options, true).then(resolve, reject);
+      });
+      sent.end(body);
+    });
+  }
+
+  return { post, close: () => agent.destroy() };
 }
 
-/** The innermost reason (`connect ECONNREFUSED …`): what viem wraps around it is the URL and the request. */
-function innermost(error: unknown): unknown {
-  let inner = error;
-  while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause;
-  return inner instanceof AggregateError && inner.errors.length > 0 ? inner.errors[0] : inner;
+function read(
+  answer: IncomingMessage,
+  maxBytes: number,
+  done: (text: string) => void,
+  fail: (error: Error) => void,
+): void {
+  const zipped = answer.headers['content-encoding'] === 'gzip';
+  const body = zipped ? answer.pipe(createGunzip()) : answer;
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  body.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    chunks.push(chunk);
+    if (bytes > maxBytes) body.destroy(new TooLarge(`the answer is larger than ${maxBytes} bytes`));
+  });
+  body.once('end', () => done(Buffer.concat(chunks).toString()));
+  body.once('error', fail);
+  // What breaks the connection must also end the reading of what it fed.
+  if (zipped) answer.once('error', fail);
+}
+
+/** The innermost reason, as `connect ECONNREFUSED …`. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
+  return error instanceof Error ? error.message || error.name : String(error);
 }

@@ -1,6 +1,7 @@
 import { ConfigError, RpcError } from '../kernel/errors.ts';
+import { type Answer, type BatchAsker, createBatchSize } from './batch.ts';
 import type { Endpoint } from './endpoint.ts';
-import { createHealth } from './health.ts';
+import { createHealth, isFailure } from './health.ts';
 import { createLimiter, orAborted } from './limit.ts';
 import { createSpan, type Span } from './span.ts';
 import type { RequestOptions } from './transport.ts';
@@ -24,12 +25,12 @@ export type SourceNotice = {
   readonly detail: string;
 };
 
-/** An endpoint with what was learnt about it: its health, its pace, and what it does not serve. */
-export type Peer = {
-  readonly name: string;
+/**
+ * An endpoint with what was learnt about it: its health, its pace, and what it does not serve. It is asked when its health
+ * and pace allow, and never before its chain id was seen to be right.
+ */
+export type Peer = BatchAsker & {
   readonly endpoint: Endpoint;
-  /** Asks when the endpoint's health and pace allow, and never before its chain id was seen to be right. */
-  request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;
   /** Asks for the chain id. Throws `ConfigError` where it is another chain's, and the endpoint is refused from then on. */
   checkChainId(signal: AbortSignal | undefined): Promise<void>;
   isRefused(): boolean;
@@ -71,14 +72,14 @@ export function createPeer(endpoint: Endpoint, settings: PeerSettings): Peer {
   let narrowedAt = 0;
   const closed = new AbortController();
 
-  async function paced(method: string, params: readonly unknown[], options: RequestOptions = {}): Promise<unknown> {
+  async function paced<T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     let startedAt = Number.NEGATIVE_INFINITY;
     const send = () => {
       startedAt = settings.now();
-      return endpoint.request(method, params, options);
+      return task();
     };
     try {
-      const result = await limiter.run(() => health.run(send, options.signal), options.signal);
+      const result = await limiter.run(() => health.run(send, signal), signal);
       if (++answers % ANSWERS_PER_PLACE === 0) limiter.widen();
       return result;
     } catch (error) {
@@ -92,7 +93,8 @@ export function createPeer(endpoint: Endpoint, settings: PeerSettings): Peer {
   }
 
   async function checkChainId(signal: AbortSignal | undefined): Promise<void> {
-    const answer = quantity(await paced('eth_chainId', [], { signal }), 'chain id');
+    const ask = () => endpoint.request('eth_chainId', [], { signal });
+    const answer = quantity(await paced(ask, signal), 'chain id');
     if (answer === settings.chainId) {
       chainId = 'right';
       return;
@@ -103,19 +105,37 @@ export function createPeer(endpoint: Endpoint, settings: PeerSettings): Peer {
     throw new ConfigError(detail, { context: { endpoint: name, chainId: answer, expected: settings.chainId } });
   }
 
+  async function requireChainId(signal: AbortSignal | undefined): Promise<void> {
+    // Shared by all who wait, so that none of their signals may end it.
+    checking ??= checkChainId(closed.signal).finally(() => {
+      checking = undefined;
+    });
+    await orAborted(checking, signal);
+  }
+
   return {
     name,
     endpoint,
-    async request(method, params, options) {
-      if (chainId !== 'right') {
-        // Shared by all who wait, so that none of their signals may end it.
-        checking ??= checkChainId(closed.signal).finally(() => {
-          checking = undefined;
-        });
-        await orAborted(checking, options?.signal);
-      }
-      return paced(method, params, options);
+    async request(method, params, options: RequestOptions = {}) {
+      if (chainId !== 'right') await requireChainId(options.signal);
+      return paced(() => endpoint.request(method, params, options), options.signal);
     },
+    async batch(calls, signal) {
+      if (chainId !== 'right') await requireChainId(signal);
+      let answers: readonly Answer[] | undefined;
+      const ask = async () => {
+        answers = await endpoint.batch(calls, signal);
+        // One failed call says of the endpoint what a failed request would.
+        for (const answer of answers) if ('error' in answer && isFailure(answer.error)) throw answer.error;
+      };
+      try {
+        await paced(ask, signal);
+      } catch (error) {
+        if (answers === undefined) throw error;
+      }
+      return answers ?? [];
+    },
+    batchSize: createBatchSize(settings.now),
     checkChainId,
     isRefused: () => chainId === 'wrong',
     delayMs: () => health.delayMs(),

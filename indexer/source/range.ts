@@ -1,9 +1,9 @@
 import type { BlockHeader, BlockRef, RawLog, VerifiedRange, WatchFilter } from '../kernel/chain.ts';
 import { IndexerError, RpcError } from '../kernel/errors.ts';
-import { createBlooms, isSilent } from './bloom.ts';
+import { type Asker, mapBatched } from './batch.ts';
+import { type Blooms, createBlooms, isSilent } from './bloom.ts';
 import { type Part, settleBlooms, wantedOf } from './evidence.ts';
 import { hexOf, requireHeader, unknownBlock } from './headers.ts';
-import { mapLimit } from './limit.ts';
 import type { Peer, SourceNotice } from './peer.ts';
 import type { Pool } from './pool.ts';
 import { readBlockLogs } from './receipts.ts';
@@ -13,7 +13,8 @@ import { parseLogs, verifyHashes, verifyLinks, verifyLogs, type Watched, watched
 export const ADDRESSES_MAX = 500;
 /** Blocks that are read as one above finalized. */
 const STRICT_SPAN_BLOCKS = 64;
-const IN_FLIGHT = 16;
+/** Addresses and topics in the requests of one batch of `eth_getLogs`: a body of about 700 KB. */
+const BATCH_WORDS_MAX = 10_000;
 /** A single block that fails so often, or is refused once, is read through its receipts. */
 const FAILURES_BEFORE_RECEIPTS = 2;
 
@@ -27,8 +28,11 @@ export type RangeRequest = {
   readonly watch: WatchFilter;
   /** The block below `from` that the range must link to (strict only); another parent is an `RpcInconsistency`. */
   readonly anchor?: BlockRef | undefined;
-  /** The block at `to` as the caller knows it: an endpoint that has another block there is passed over. */
-  readonly tip?: BlockRef | undefined;
+  /**
+   * The block at `to` as the caller knows it: an endpoint that has another block there is passed over. Of a whole header
+   * (strict only) nothing more is asked, and the block's logs are asked by its hash.
+   */
+  readonly tip?: BlockRef | BlockHeader | undefined;
   /** Not strict only: the answer may end before `to` once it holds this many logs (look at the range's own `to`). */
   readonly maxLogs?: number | undefined;
 };
@@ -45,7 +49,7 @@ type Rest = {
   readonly to: number;
   readonly watched: Watched | undefined;
   readonly anchor: BlockRef | undefined;
-  readonly tip: BlockRef | undefined;
+  readonly tip: BlockRef | BlockHeader | undefined;
   /** How often this stretch failed; counts up. */
   readonly tries: { failures: number };
 };
@@ -75,7 +79,7 @@ export function createRangeReader({ chainId, pool, notice }: RangeReaderDeps) {
     while (next <= to) {
       const rest: Rest = { from: next, to, watched, anchor, tip: request.tip, tries: { failures: 0 } };
       const read = async (peer: Peer) => {
-        const part = strict ? await readStrict(peer, rest, signal) : await readSpan(peer, rest, notice, signal);
+        const part = strict ? await readStrict(peer, rest, blooms, signal) : await readSpan(peer, rest, notice, signal);
         return settleBlooms({ pool, blooms, notice }, peer, part, watched, signal);
       };
       const part = await pool.ask(read, { signal, from: next });
@@ -90,25 +94,39 @@ export function createRangeReader({ chainId, pool, notice }: RangeReaderDeps) {
 }
 
 /** Above finalized: every header, linked; then the logs of each block by its hash, so that no two forks mix. */
-async function readStrict(peer: Peer, rest: Rest, signal: AbortSignal | undefined): Promise<Part> {
-  const to = Math.min(rest.to, rest.from + STRICT_SPAN_BLOCKS - 1);
-  const numbers = Array.from({ length: to - rest.from + 1 }, (_, index) => rest.from + index);
-  const headers = await mapLimit(numbers, IN_FLIGHT, signal, (number, stop) => requireHeader(peer, number, stop));
+async function readStrict(peer: Peer, rest: Rest, blooms: Blooms, signal: AbortSignal | undefined): Promise<Part> {
+  const { from, watched } = rest;
+  const to = Math.min(rest.to, from + STRICT_SPAN_BLOCKS - 1);
+  const known = to === rest.to ? wholeHeader(rest.tip, to) : undefined;
+  const asked = Array.from({ length: to - from + (known ? 0 : 1) }, (_, index) => from + index);
+  const headers = await mapBatched(peer, asked, signal, (number, asker, stop) => requireHeader(asker, number, stop));
+  if (known !== undefined) headers.push(known);
   verifyLinks(headers, rest.anchor);
   verifyTip(peer, headers, rest);
-  const { watched } = rest;
   if (watched === undefined) return { to, headers, logs: [] };
-  const blocks = await mapLimit(headers, IN_FLIGHT, signal, (header, stop) => logsOfBlock(peer, header, watched, stop));
-  const silent = headers.some(
-    (header, index) => blocks[index]?.length === 0 && (peer.lacks.blockHashFilter || isSilent(header.logsBloom)),
+  const maxCalls = Math.floor(
+    BATCH_WORDS_MAX / (watched.topics.size + (watched.byAddress ? watched.addresses.size : 0)),
   );
+  const read = (header: BlockHeader, asker: Asker, stop: AbortSignal) =>
+    logsOfBlock(peer, asker, header, watched, stop);
+  const blocks = await mapBatched(peer, headers, signal, read, maxCalls);
+  const isDoubtful = (header: BlockHeader) =>
+    peer.lacks.blockHashFilter ||
+    isSilent(header.logsBloom) ||
+    (header === known && !blooms.excludes(header.logsBloom, watched));
+  const silent = headers.some((header, index) => blocks[index]?.length === 0 && isDoubtful(header));
   if (silent) await verifyStillThere(peer, headers.at(-1), signal);
   return { to, headers, logs: blocks.flat() };
 }
 
+/** The caller's header of the block, where it carries everything that is asked of one. */
+function wholeHeader(tip: BlockRef | BlockHeader | undefined, number: number): BlockHeader | undefined {
+  return tip?.number === number && 'parentHash' in tip && tip.logsBloom.length > 2 ? tip : undefined;
+}
+
 /**
- * An empty answer proves nothing where the bloom says nothing and a node that has not the block may answer `[]`: the last
- * block, and so all below it, must still be there.
+ * An empty answer proves nothing where a node that has not the block may answer `[]` and the bloom does not say the same: the
+ * last block, and so all below it, must still be there.
  */
 async function verifyStillThere(
   peer: Peer,
@@ -122,6 +140,7 @@ async function verifyStillThere(
 
 async function logsOfBlock(
   peer: Peer,
+  asker: Asker,
   header: BlockHeader,
   watched: Watched,
   signal: AbortSignal | undefined,
@@ -130,7 +149,7 @@ async function logsOfBlock(
   const byHash = !peer.lacks.blockHashFilter;
   try {
     const where = byHash ? { blockHash: hash } : { fromBlock: hexOf(number), toBlock: hexOf(number) };
-    const logs = verifyLogs(await getLogs(peer, where, watched, signal), number, number, watched);
+    const logs = verifyLogs(await getLogs(asker, where, watched, signal), number, number, watched);
     verifyHashes(logs, new Map([[number, header]]));
     return logs;
   } catch (error) {
@@ -138,7 +157,7 @@ async function logsOfBlock(
     if (error.kind === 'range-refused') return wantedOf(await readBlockLogs(peer, header, signal), watched);
     if (error.kind !== 'rejected' || !byHash) throw error;
     peer.lacks.blockHashFilter = true;
-    return logsOfBlock(peer, header, watched, signal);
+    return logsOfBlock(peer, asker, header, watched, signal);
   }
 }
 
@@ -154,7 +173,7 @@ async function readSpan(
     watched === undefined ? { to: rest.to, logs: [] } : await spanLogs(peer, rest, watched, notice, signal);
   // After the logs: a node that has not the end of the range yet would have answered for the part that it has.
   const numbers = [...new Set([from, ...logs.map((log) => log.blockNumber), to])];
-  const headers = await mapLimit(numbers, IN_FLIGHT, signal, (number, stop) => requireHeader(peer, number, stop));
+  const headers = await mapBatched(peer, numbers, signal, (number, asker, stop) => requireHeader(asker, number, stop));
   verifyHashes(logs, new Map(headers.map((header) => [header.number, header])));
   verifyLinks(headers.slice(0, 1), rest.anchor);
   verifyTip(peer, headers, rest);
@@ -204,14 +223,14 @@ async function logsByReceipts(
 }
 
 async function getLogs(
-  peer: Peer,
+  asker: Asker,
   where: Readonly<Record<string, string>>,
   watched: Watched,
   signal: AbortSignal | undefined,
 ): Promise<RawLog[]> {
   const address = watched.byAddress ? { address: [...watched.addresses] } : {};
   const filter = { ...where, ...address, topics: [[...watched.topics]] };
-  return parseLogs(await peer.request('eth_getLogs', [filter], { signal }));
+  return parseLogs(await asker.request('eth_getLogs', [filter], { signal }));
 }
 
 function verifyTip(peer: Peer, headers: readonly BlockHeader[], { to, tip }: Rest): void {

@@ -219,3 +219,15 @@ function numberOf(text: string): number {
 function positive(value: number): number | undefined {
   return Number.isSafeInteger(value) && value > 0 ? value : undefined;
 }
+
+/**
+ * Whether a text says that a batch held too many calls or that its answer would be too large, and how many calls would do:
+ * `batch limit 100 exceeded` (Erigon), `batch too large` (geth), `response too large` (geth, for what its limit left out),
+ * `Batch of more than 3 requests are not allowed` (dRPC). Where it names no number, half.
+ */
+export function fittingBatch(text: string, calls: number): number | undefined {
+  const sized = /\bbatch/i.test(text) && /\b(?:limit|max|exceed|too|more than|at most|up to|size)/i.test(text);
+  if (!sized && !/\b(?:response|request|payload|entity|body)\b.*\btoo (?:large|big)\b/i.test(text)) return undefined;
+  const named = [...text.matchAll(/\d+/g)].map(Number).filter((count) => count > 0 && count < calls);
+  return sized && named.length > 0 ? Math.max(...named) : Math.max(1, Math.floor(calls / 2));
+}
