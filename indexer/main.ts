@@ -20,6 +20,18 @@ const services: Services = {
     const { runDaemon } = await import('./daemon.ts');
     await runDaemon(input, signal);
   },
+  async runWorker(input, signal) {
+    const { runWorker } = await import('./run-backfill.ts');
+    await runWorker(input, signal);
+  },
+  async runBackfill(input, onProgress, signal) {
+    const { runBackfill } = await import('./run-backfill.ts');
+    return runBackfill(input, onProgress, signal);
+  },
+  async requestBackfill(input, signal) {
+    const { requestBackfill } = await import('./run-backfill.ts');
+    return requestBackfill(input, signal);
+  },
   async unwind(database, chainId, toBlock) {
     const { newestKnownBlock, unwindTo } = await import('./ingest/unwind-to.ts');
     const to = await newestKnownBlock(database, chainId, toBlock);

@@ -96,15 +96,17 @@ export class BackfillQueue {
       onError(error);
     };
     const queue = construct(settings, name, hear);
+    const ready = Promise.all([queue.#queue.waitUntilReady(), queue.#worker.waitUntilReady()]);
+    ready.catch(() => undefined);
     try {
-      const ready = Promise.all([queue.#queue.waitUntilReady(), queue.#worker.waitUntilReady()]);
-      ready.catch(() => undefined);
       if ((await Promise.race([ready, sleep(OPEN_TIMEOUT_MS, signal)])) === undefined) {
         throw trouble ?? new IndexerError(`no answer within ${OPEN_TIMEOUT_MS / 1_000} s`);
       }
       await queue.#worker.startStalledCheckTimer();
       return queue;
     } catch (error) {
+      // BullMQ opens connections on its way to being ready, also once it was closed.
+      await Promise.race([ready.catch(() => undefined), sleep(CLOSE_TIMEOUT_MS)]);
       await queue.close();
       throw new IndexerError(`the queue at ${whereOf(settings)} cannot be used: ${messageOf(error)}`, { cause: error });
     }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
@@ -50,11 +49,8 @@ const REQUESTS_LISTED_MAX = 50;
  * Records a request, tells running daemons and workers of it, and gives what earlier attempts gave up on in its range
  * another chance.
  */
-export async function recordRequest(
-  db: Kysely<DB>,
-  { chainId, from, to, contracts }: Omit<BackfillRequest, 'id'>,
-): Promise<BackfillRequest> {
-  const id = randomUUID();
+export async function recordRequest(db: Kysely<DB>, request: BackfillRequest): Promise<BackfillRequest> {
+  const { id, chainId, from, to, contracts } = request;
   await sql`
     with retried as (
       delete from indexer.dead_letters
@@ -64,7 +60,7 @@ export async function recordRequest(
     values (${id}, ${chainId}, ${from}, ${to}, ${contracts === null ? null : [...contracts]}::text[])
   `.execute(db);
   await sql`select pg_notify('indexer_contracts', ${String(chainId)})`.execute(db);
-  return { id, chainId, from, to, contracts };
+  return request;
 }
 
 /** Ends a request that still runs. */
@@ -73,6 +69,14 @@ export async function endRequest(db: Kysely<DB>, id: string, status: RequestStat
     update indexer.backfills set status = ${status}, finished_at = now() where id = ${id}::uuid and status = 'running'
   `.execute(db);
   return numAffectedRows === 1n;
+}
+
+/** What became of a request; undefined where there is none of that id. */
+export async function statusOf(db: Kysely<DB>, id: string): Promise<RequestStatus | undefined> {
+  const { rows } = await sql<{ status: RequestStatus }>`
+    select status from indexer.backfills where id = ${id}::uuid
+  `.execute(db);
+  return rows[0]?.status;
 }
 
 /** Requests, the newest first: those of one chain, or of all. */

@@ -9,6 +9,13 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** A count of at least one. */
+export function positiveNumber(text: string): number {
+  const number = wholeNumber(text);
+  if (number === 0) throw new InvalidArgumentError('It must be at least 1.');
+  return number;
+}
+
 /** An address, which becomes lower case. */
 export function address(text: string): Hex {
   if (!/^0x[0-9a-fA-F]{40}$/.test(text)) throw new InvalidArgumentError('It must be 0x and 40 hexadecimal digits.');

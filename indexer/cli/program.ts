@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError, IndexerError, messageOf, UsageError } from '../kernel/errors.ts';
+import { addBackfill } from './backfill.ts';
 import { addContracts } from './contracts.ts';
 import { addDemo } from './demo.ts';
 import { addDigest } from './digest.ts';
@@ -9,6 +10,7 @@ import type { Cli } from './session.ts';
 import { addStart } from './start.ts';
 import { addStatus } from './status.ts';
 import { addUnwind } from './unwind.ts';
+import { addWorker } from './worker.ts';
 
 const EXIT = { success: 0, failure: 1, usage: 2 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -44,7 +46,18 @@ First steps:
   indexer status                                                      how far it is`,
     )
     .exitOverride();
-  for (const add of [addStart, addMigrate, addContracts, addStatus, addUnwind, addDigest, addDemo]) add(program, cli);
+  for (const add of [
+    addStart,
+    addWorker,
+    addBackfill,
+    addMigrate,
+    addContracts,
+    addStatus,
+    addUnwind,
+    addDigest,
+    addDemo,
+  ])
+    add(program, cli);
   return program;
 }
 

@@ -1,8 +1,10 @@
+import type { BackfillRequest } from '../backfill/requests.ts';
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import type { Database, DatabaseOptions } from '../db/database.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
 import type { Logger } from '../observability/log.ts';
 import type { CallSource } from '../registry/chain-reader.ts';
+import type { BackfillInput, BackfillOutcome, BackfillProgress } from '../run-backfill.ts';
 import type { Output } from './io.ts';
 
 /** The chain as commands ask it. */
@@ -36,6 +38,16 @@ export type Services = {
   createSource(chain: ChainConfig): Promise<CommandSource>;
   /** Follows every configured chain until the signal aborts. */
   runDaemon(input: DaemonInput, signal: AbortSignal): Promise<void>;
+  /** Works the queues until the signal aborts. */
+  runWorker(input: DaemonInput & { readonly concurrency: number }, signal: AbortSignal): Promise<void>;
+  /** Fills a range and watches it. */
+  runBackfill(
+    input: BackfillInput,
+    onProgress: (progress: BackfillProgress) => void,
+    signal: AbortSignal,
+  ): Promise<BackfillOutcome>;
+  /** Records a range for daemons and workers to fill. */
+  requestBackfill(input: BackfillInput, signal: AbortSignal): Promise<BackfillRequest>;
   /** Takes a chain back to a block and clears a halt. */
   unwind(database: Database, chainId: number, toBlock: number): Promise<Unwound>;
   /** Of the named tables, else of all. Throws `UsageError` for a table that has no digest. */

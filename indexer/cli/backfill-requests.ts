@@ -1,0 +1,67 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { deadIn, endRequest, listRequests, progressOf, type RecordedRequest } from '../backfill/requests.ts';
+import type { Database } from '../db/database.ts';
+import { UsageError } from '../kernel/errors.ts';
+import { wholeNumber } from './arguments.ts';
+import { type GlobalOptions, printResult } from './io.ts';
+import { type Cli, withSession } from './session.ts';
+
+/** `indexer backfill status`: what was asked for, how far it is, what was given up on. */
+export function addBackfillStatus(backfill: Command, cli: Cli): void {
+  backfill
+    .command('status')
+    .description('what was asked for, how far it is, and what was given up on')
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      await withSession(cli, options, {}, async ({ database }) => {
+        const requests = [];
+        for (const request of await listRequests(database.kysely, false))
+          requests.push(await stateOf(database, request));
+        const lines = requests.flatMap(linesOf);
+        printResult(cli.io, options, { requests }, lines.length > 0 ? lines : ['nothing was asked for']);
+      });
+    });
+}
+
+/** `indexer backfill cancel`: what runs is not planned any more; what is filled stays. */
+export function addBackfillCancel(backfill: Command, cli: Cli): void {
+  backfill
+    .command('cancel')
+    .description('end requests that run; what was filled stays, and a daemon goes on filling what it follows')
+    .argument('[id]', 'only this one, as `indexer backfill status` names it', requestId)
+    .option('--chain <id>', 'only those of one chain', wholeNumber)
+    .action(async (id: string | undefined, _: unknown, command: Command) => {
+      // `backfill` itself takes the option too, and is the one that gets it.
+      const { chain, ...options } = command.optsWithGlobals<GlobalOptions & { chain?: number }>();
+      await withSession(cli, options, {}, async ({ database }) => {
+        const running = await listRequests(database.kysely, true);
+        const meant = running.filter(
+          (request) => (id === undefined || request.id === id) && (chain === undefined || request.chainId === chain),
+        );
+        if (id !== undefined && meant.length === 0) throw new UsageError(`no request ${id} runs`);
+        for (const request of meant) await endRequest(database.kysely, request.id, 'cancelled');
+        const lines = meant.map((request) => `cancelled ${request.id}`);
+        const cancelled = meant.map((request) => request.id);
+        printResult(cli.io, options, { cancelled }, lines.length > 0 ? lines : ['nothing runs']);
+      });
+    });
+}
+
+function requestId(text: string): string {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) throw new InvalidArgumentError('It must be a UUID.');
+  return text.toLowerCase();
+}
+
+async function stateOf({ kysely }: Database, request: RecordedRequest) {
+  const blocksLeft = request.status === 'finished' ? 0 : (await progressOf(kysely, request)).blocksLeft;
+  return { ...request, blocksLeft, dead: await deadIn(kysely, request.chainId, request) };
+}
+
+function linesOf(request: Awaited<ReturnType<typeof stateOf>>): readonly string[] {
+  const { id, chainId, from, to, contracts, status, createdAt, blocksLeft, dead } = request;
+  return [
+    `${id}  ${status.padEnd(9)}  chain ${chainId}  blocks ${from} to ${to}${contracts === null ? '' : ` of ${contracts.length} contracts`}`,
+    `  asked for ${createdAt.toISOString()}, ${blocksLeft} blocks left`,
+    ...dead.map((range) => `  gave up on ${range.from}-${range.to}: ${range.reason}`),
+  ];
+}

@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import { positiveNumber } from './arguments.ts';
+import { DEFAULT_CONCURRENCY, OTHER_CONNECTIONS } from './backfill.ts';
+import type { GlobalOptions } from './io.ts';
+import { type Cli, withSession } from './session.ts';
+
+/** `indexer worker`: fills history that others plan, until it is told to stop. */
+export function addWorker(program: Command, cli: Cli): void {
+  program
+    .command('worker')
+    .description('work the queues until told to stop; any number, on any machine')
+    .option(
+      '--concurrency <k>',
+      'ranges that it works on at a time, for each chain',
+      positiveNumber,
+      DEFAULT_CONCURRENCY,
+    )
+    .addHelpText(
+      'after',
+      '\nWorks on the chains that are configured for it. The head is followed by `indexer start`, or by `indexer backfill` while it runs.',
+    )
+    .action(async ({ concurrency }: { concurrency: number }, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const session = { needs: ['chains'], maxConnections: concurrency + OTHER_CONNECTIONS, daemon: true } as const;
+      await withSession(cli, options, session, async ({ config, database, log }) => {
+        await cli.services.runWorker({ config, database, log, concurrency }, cli.io.signal);
+      });
+    });
+}

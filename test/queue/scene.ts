@@ -1,0 +1,75 @@
+import type pg from 'pg';
+import { openDatabase } from '../../indexer/db/database.ts';
+import { seededRandom } from '../../indexer/demo/random.ts';
+import { digest } from '../../indexer/verify/digest.ts';
+import { Chain } from '../support/chain.ts';
+import type { ChainServer } from '../support/chain-server.ts';
+import { expectSettled, truthOf } from '../support/expected.ts';
+import { database, serve } from '../support/follow.ts';
+import { type Artist, announceAll, busyBlock, registerArtist } from '../support/music.ts';
+import { type Environment, Program } from '../support/program.ts';
+import type { QueuePlace } from '../support/redis.ts';
+
+/** One busy block among so many: a chain is long, so that it makes many jobs, and quick to build. */
+const BUSY_EVERY_BLOCKS = 6;
+const FINALITY_BLOCKS = 40;
+
+/** A long chain whose last blocks are not final. */
+export function longChain(blocks: number, seed = 1): Chain {
+  const chain = new Chain({ chainId: 31_337 });
+  const random = seededRandom(seed);
+  chain.append(
+    ...Array.from({ length: blocks }, (_, at) => (at % BUSY_EVERY_BLOCKS === 0 ? busyBlock(random) : {})),
+  );
+  chain.finalized = blocks - FINALITY_BLOCKS;
+  return chain;
+}
+
+export type Scene = {
+  readonly chain: Chain;
+  readonly server: ChainServer;
+  readonly db: pg.Pool;
+  readonly url: string;
+  readonly artist: Artist;
+  readonly env: Environment;
+  /** Starts a command of the program over this database. */
+  run(...args: readonly string[]): Program;
+  /** Has every table equal the chain, once nothing is missing. */
+  settled(timeoutMs?: number): Promise<void>;
+};
+
+/** A platform announced in a database of its own, and nothing that runs. */
+export async function scene(
+  place: QueuePlace,
+  chain: Chain = longChain(4_000),
+  by: (databaseUrl: string) => string = (url) => url,
+): Promise<Scene> {
+  const server = await serve(chain);
+  const { url, db } = await database();
+  const artist = await registerArtist(db);
+  await announceAll(db, artist, chain);
+  const env = { DATABASE_URL: by(url), QUEUE_URL: place.url, [`RPC_URL_${chain.chainId}`]: server.url };
+  return {
+    ...{ chain, server, db, url, artist, env },
+    run: (...args) => new Program(args, env),
+    settled: (timeoutMs = 60_000) => expectSettled(db, truthOf(chain), undefined, timeoutMs),
+  };
+}
+
+/** The digest of every table of a database. */
+export async function digestOf(url: string): Promise<unknown> {
+  const open = openDatabase({ url, maxConnections: 1 });
+  try {
+    return await digest(open);
+  } finally {
+    await open.close();
+  }
+}
+
+/** Blocks that the contract least covered has been filled with. */
+export async function filledBlocks(db: pg.Pool): Promise<number> {
+  const { rows } = await db.query(`
+    select min((select coalesce(sum(upper(range) - lower(range)), 0) from unnest(covered) as range)) as filled
+    from indexer.contracts`);
+  return Number(rows[0]?.filled ?? 0);
+}

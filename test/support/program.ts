@@ -1,0 +1,62 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+const MAIN = fileURLToPath(new URL('../../indexer/main.ts', import.meta.url));
+
+/** What a program may know of the world. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The real program in a process of its own, running any of its commands. It dies with the test. */
+export class Program {
+  stdout = '';
+  stderr = '';
+  /** Resolves with its exit code; null where a signal ended it. */
+  readonly exited: Promise<number | null>;
+  readonly #child: ChildProcess;
+
+  constructor(args: readonly string[], env: Environment) {
+    const defined = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env.PATH, LOG_LEVEL: 'debug', HTTP_PORT: '0', ...Object.fromEntries(defined) },
+    });
+    this.#child = child;
+    child.stdout?.on('data', (text) => (this.stdout += text));
+    child.stderr?.on('data', (text) => (this.stderr += text));
+    this.exited = once(child, 'close').then(() => child.exitCode);
+    const kill = () => child.kill('SIGKILL');
+    process.once('exit', kill);
+    onTestFinished(async ({ task }) => {
+      process.off('exit', kill);
+      if (task.result?.state === 'fail') this.#tell(args);
+      kill();
+      await this.exited;
+    });
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? -1;
+  }
+
+  signal(name: 'SIGINT' | 'SIGTERM' | 'SIGKILL'): void {
+    this.#child.kill(name);
+  }
+
+  /** Messages of its log that begin so. */
+  said(message: string): number {
+    return this.stderr.split(`"msg":"${message}`).length - 1;
+  }
+
+  #tell(args: readonly string[]): void {
+    const lines = this.stderr.split('\n').filter((line) => !line.startsWith('{"level":20'));
+    process.stderr.write(
+      `--- indexer ${args.join(' ')}\n${this.stdout}${lines.slice(-25).join('\n').slice(0, 8_000)}\n`,
+    );
+  }
+}
