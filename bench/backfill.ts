@@ -3,7 +3,7 @@ import type { Chain } from './chain.ts';
 import { checkDatabase } from './check.ts';
 import { startIndexing } from './indexing-process.ts';
 import type { Server } from './server.ts';
-import type { WorldOptions } from './world.ts';
+import { CHAIN_ID, type WorldOptions } from './world.ts';
 
 /** What filling the whole chain took. Times in milliseconds. */
 export type BackfillResult = {
@@ -21,7 +21,8 @@ export type Statement = { readonly text: string; readonly calls: number; readonl
 
 /** How the program is told to fill history; the one place that knows. */
 function startFilling(databaseUrl: string, rpcUrl: string, flags: readonly string[]) {
-  return startIndexing('fill-process.ts', [databaseUrl, rpcUrl], {}, flags);
+  const env = { DATABASE_URL: databaseUrl, [`RPC_URL_${CHAIN_ID}`]: rpcUrl, LOG_LEVEL: 'warn' };
+  return startIndexing('../indexer/bin.ts', ['backfill', '--from-block', '1', '--json'], env, flags);
 }
 
 /**

@@ -53,7 +53,7 @@ class ChainServer {
     server.keepAliveTimeout = 60_000;
     new WebSocketServer({ server }).on('connection', (socket) => {
       socket.on('message', (message) =>
-        socket.send(this.#reply(JSON.parse(String(message)), socket).toString('latin1')),
+        socket.send(this.#replies(JSON.parse(String(message)), socket).toString('latin1')),
       );
       socket.on('close', () => this.#subscribers.delete(socket));
       socket.on('error', () => undefined);
@@ -66,11 +66,15 @@ class ChainServer {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const asked = JSON.parse(Buffer.concat(chunks).toString()) as Request | Request[];
-    const body = Array.isArray(asked)
-      ? Buffer.concat([Buffer.from('['), ...joined(asked.map((one) => this.#reply(one))), Buffer.from(']')])
-      : this.#reply(asked);
+    const body = this.#replies(asked);
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
     response.end(body);
+  }
+
+  #replies(asked: Request | readonly Request[], socket?: WebSocket): Buffer {
+    if ('method' in asked) return this.#reply(asked, socket);
+    const replies = asked.map((one) => this.#reply(one, socket));
+    return Buffer.concat([Buffer.from('['), ...joined(replies), Buffer.from(']')]);
   }
 
   #reply({ id, method, params = [] }: Request, socket?: WebSocket): Buffer {

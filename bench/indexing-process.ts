@@ -1,7 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type Usage, watchUsage } from './usage.ts';
+
+const LINE_CHARS = 500;
+/** One that does not end by itself is given up. */
+const DEADLINE_MS = 20 * 60_000;
 
 /** The program under measurement, in a process of its own. */
 export type IndexingProcess = {
@@ -25,12 +30,18 @@ export function startIndexing(
   const path = fileURLToPath(new URL(module, import.meta.url));
   const child = spawn(process.execPath, [...flags, path, ...args], {
     env: { PATH: process.env.PATH, ...env },
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  // Progress is one line of JSON a second, which nobody reads here; what went wrong is worth seeing.
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    if (!line.startsWith('{"progress"')) process.stderr.write(`${line.slice(0, LINE_CHARS)}\n`);
   });
   const exited = once(child, 'exit');
   const usage = watchUsage(child.pid ?? 0);
+  const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
   const end = async () => {
     const [code, signal] = await exited;
+    clearTimeout(deadline);
     const used = usage.stop();
     if (code !== 0) throw new Error(`${module} ended with ${code ?? signal}`);
     return used;
