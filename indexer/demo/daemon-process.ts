@@ -14,6 +14,8 @@ export type DaemonProcess = {
   readonly ended: AbortSignal;
   /** Keeps the log when the daemon is gone, and gives its path. */
   keepLog(): string;
+  /** An error of what the daemon did or did not do; keeps its log and quotes it. */
+  complaint(what: string): Promise<IndexerError>;
   /** Ends it and removes its files. Safe to repeat. */
   stop(): Promise<void>;
 };
@@ -44,22 +46,20 @@ export async function startDaemon(program: string, settings: Settings): Promise<
   const unwatch = child.pid === undefined ? () => undefined : watchOver(child.pid, directory);
   const ended = new AbortController();
   let [stopping, keeping] = [false, false];
-  void exited.then(async () => {
-    if (stopping) return;
+  const keepLog = (): string => {
     keeping = true;
-    ended.abort(
-      new IndexerError(
-        `the indexer ended with ${child.signalCode ?? `code ${child.exitCode}`}; ${await tailOf(logFile)}`,
-      ),
-    );
+    return logFile;
+  };
+  const complaint = async (what: string): Promise<IndexerError> =>
+    new IndexerError(`the indexer ${what}; ${await tailOf(keepLog())}`);
+  void exited.then(async () => {
+    if (!stopping) ended.abort(await complaint(`ended with ${child.signalCode ?? `code ${child.exitCode}`}`));
   });
   return {
     pid: child.pid ?? -1,
     ended: ended.signal,
-    keepLog() {
-      keeping = true;
-      return logFile;
-    },
+    keepLog,
+    complaint,
     async stop() {
       stopping = true;
       child.kill('SIGTERM');

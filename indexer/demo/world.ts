@@ -1,5 +1,4 @@
 import pg from 'pg';
-import { IndexerError } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { type Anvil, startAnvil } from './anvil.ts';
 import { type DaemonProcess, startDaemon } from './daemon-process.ts';
@@ -74,7 +73,7 @@ export async function createWorld(
     logLevel: 'info',
   });
   releases.defer(() => daemon.stop());
-  await firstHead(db, anvil.chainId, AbortSignal.any([signal, daemon.ended]));
+  await firstHead(db, anvil.chainId, daemon, signal);
   onStep(`the indexer follows the chain (process ${daemon.pid})`);
   await registerPlatform(db, platform);
   onStep('the platform has announced 6 contracts');
@@ -82,13 +81,14 @@ export async function createWorld(
 }
 
 /** Waits until the daemon has migrated the database and follows the chain. */
-async function firstHead(db: pg.Pool, chainId: number, signal: AbortSignal): Promise<void> {
+async function firstHead(db: pg.Pool, chainId: number, daemon: DaemonProcess, signal: AbortSignal): Promise<void> {
+  const failing = AbortSignal.any([signal, daemon.ended]);
   const deadline = Date.now() + FIRST_HEAD_TIMEOUT_MS;
   for (;;) {
-    signal.throwIfAborted();
+    failing.throwIfAborted();
     // The table is not there before the migration.
     if ((await headOf(db, chainId).catch(() => undefined)) !== undefined) return;
-    if (Date.now() > deadline) throw new IndexerError(`the indexer did not start in ${FIRST_HEAD_TIMEOUT_MS} ms`);
-    await sleep(LOOK_INTERVAL_MS, signal);
+    if (Date.now() > deadline) throw await daemon.complaint(`follows no block after ${FIRST_HEAD_TIMEOUT_MS} ms`);
+    await sleep(LOOK_INTERVAL_MS, failing);
   }
 }
