@@ -98,7 +98,10 @@ function terminalShow(screen: Screen): Show {
 }
 
 function placesLines({ databaseUrl, rpcUrl }: Places): string[] {
-  return [`look into it:  psql ${databaseUrl}`, `the chain is:  ${rpcUrl}`, 'Ctrl-C ends it and leaves nothing behind'];
+  return [
+    `look into the database, ask the chain (${rpcUrl}); Ctrl-C ends it and leaves nothing behind`,
+    `psql ${databaseUrl}`,
+  ];
 }
 
 /** What was compared, and the differences. */
@@ -110,12 +113,7 @@ export function summaryLines({ equal, block, tables, differences, reorgs, deepes
   ]);
   const total = tables.reduce((sum, { stored }) => sum + stored, 0);
   const repaired = reorgs === 0 ? 'no reorg' : `${reorgs} reorgs repaired, the deepest ${deepestReorg} blocks`;
-  const verdict = equal
-    ? `the database equals the chain at block ${block}: ${whole(total)} rows compared, ${repaired}`
-    : `the database DIFFERS from the chain at block ${block ?? 'none'} (${repaired}):`;
-  return [
-    ...(tables.length > 0 ? [...columns([head, ...rows]), ''] : []),
-    verdict,
-    ...differences.map((what) => `  ${what}`),
-  ];
+  const verdict = `the database ${equal ? 'equals' : 'DIFFERS from'} the chain at block ${block ?? 'none'}`;
+  const said = [verdict, `${whole(total)} rows compared, ${repaired}`, ...differences.map((what) => `  ${what}`)];
+  return [...(tables.length > 0 ? [...columns([head, ...rows]), ''] : []), ...said];
 }
