@@ -24,28 +24,35 @@ const { values: flags } = parseArgs({
 });
 const [blocks, seed] = [Number(flags.blocks), Number(flags.seed)];
 
-await using releases = new AsyncDisposableStack();
-const program = fileURLToPath(new URL('../indexer/bin.ts', import.meta.url));
-const note = (text: string): void => void process.stderr.write(`${text}\n`);
-const world = await createWorld({ seed, program, onStep: note }, releases, new AbortController().signal);
-const client = new pg.Client({ connectionString: world.databaseUrl });
-await client.connect();
-releases.defer(() => client.end());
-const heads = await announcements(world.anvil);
-releases.defer(() => heads.close());
-
-const sinceAnnounced: number[] = [];
-const sinceMining: number[] = [];
-for (let done = -WARM_UP_BLOCKS; done < blocks; done++) {
-  await sleep(PAUSE_MS);
-  const { announcedMs, minedMs } = await measureBlock(world, client, heads);
-  if (done < 0) continue;
-  sinceAnnounced.push(announcedMs);
-  sinceMining.push(minedMs);
+const releases = new AsyncDisposableStack();
+try {
+  const { announced, mined } = await measure(releases);
+  const report = { blocks, seed, announcedToReadableMs: told(announced), minedToReadableMs: told(mined) };
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+} finally {
+  await releases.disposeAsync();
 }
-process.stdout.write(
-  `${JSON.stringify({ blocks, seed, announcedToReadableMs: told(sinceAnnounced), minedToReadableMs: told(sinceMining) })}\n`,
-);
+
+/** Times of all blocks, in milliseconds. */
+async function measure(stack: AsyncDisposableStack): Promise<{ announced: number[]; mined: number[] }> {
+  const program = fileURLToPath(new URL('../indexer/bin.ts', import.meta.url));
+  const onStep = (text: string): void => void process.stderr.write(`${text}\n`);
+  const world = await createWorld({ seed, program, onStep }, stack, new AbortController().signal);
+  const client = new pg.Client({ connectionString: world.databaseUrl });
+  await client.connect();
+  stack.defer(() => client.end());
+  const heads = await announcements(world.anvil);
+  stack.defer(() => heads.close());
+  const [announced, mined]: [number[], number[]] = [[], []];
+  for (let done = -WARM_UP_BLOCKS; done < blocks; done++) {
+    await sleep(PAUSE_MS);
+    const { announcedMs, minedMs } = await measureBlock(world, client, heads);
+    if (done < 0) continue;
+    announced.push(announcedMs);
+    mined.push(minedMs);
+  }
+  return { announced, mined };
+}
 
 /** One block: from when we were announced it, and from when we told the node to mine it. */
 async function measureBlock(

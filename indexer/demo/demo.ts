@@ -29,7 +29,7 @@ const RATES_KEPT = 40;
  */
 export async function runDemo(options: DemoOptions, screen: Screen, signal: AbortSignal): Promise<boolean> {
   const show = createShow(screen, options.json);
-  await using releases = new AsyncDisposableStack();
+  const releases = new AsyncDisposableStack();
   releases.defer(() => show.close());
   try {
     return await play(options, show, releases, signal);
@@ -37,6 +37,8 @@ export async function runDemo(options: DemoOptions, screen: Screen, signal: Abor
     if (!signal.aborted) throw error;
     show.step('stopped');
     return true;
+  } finally {
+    await releases.disposeAsync();
   }
 }
 
