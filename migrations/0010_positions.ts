@@ -77,6 +77,10 @@ const NEW_INDEXES: Readonly<Record<string, RawBuilder<unknown>>> = {
   dividend_claims_master_nft_id_idx: sql`
     create index dividend_claims_master_nft_id_idx on dividend_claims (master_nft_id) where master_nft_id is not null
   `,
+  // For the claims whose token was not known when they were read.
+  dividend_claims_unlinked_idx: sql`
+    create index dividend_claims_unlinked_idx on dividend_claims (dividend_contract_id, token_id) where master_nft_id is null
+  `,
   // For the first three minters of a contract, and who they were before an unwind.
   nft_transfers_mints_idx: sql`
     create index nft_transfers_mints_idx on nft_transfers (chain_id, contract_address, position, token_id)
