@@ -43,7 +43,10 @@ export function createBlooms(): Blooms {
     return bits;
   }
 
-  const holds = (bytes: Uint8Array, item: Hex) => bitsOf(item).every((bit) => isSet(bytes, bit));
+  function holds(bytes: Uint8Array, item: Hex): boolean {
+    for (const bit of bitsOf(item)) if (!isSet(bytes, bit)) return false;
+    return true;
+  }
 
   function holdsSome(bytes: Uint8Array, items: Iterable<Hex>): boolean {
     for (const item of items) if (holds(bytes, item)) return true;
@@ -53,17 +56,20 @@ export function createBlooms(): Blooms {
   return {
     suspects(bloom, watched, logs) {
       if (isSilent(bloom)) return [];
-      const bytes = Buffer.from(bloom.slice(2), 'hex');
+      const bytes = bytesOf(bloom);
       const chance = (setBits(bytes) / BLOOM_BITS) ** 3;
       if (chance * watched.addresses.size >= FALSE_POSITIVES_MAX) return [];
-      if (!holdsSome(bytes, watched.topics)) return [];
-      const seen = new Set(logs.map((log) => log.address));
-      return [...watched.addresses].filter((address) => !seen.has(address) && holds(bytes, address));
+      if (!holdsSome(bytes, watched.topics.values())) return [];
+      const suspects: Hex[] = [];
+      for (const address of watched.addresses.values()) {
+        if (holds(bytes, address) && !logs.some((log) => log.address === address)) suspects.push(address);
+      }
+      return suspects;
     },
     excludes(bloom, watched) {
       if (isSilent(bloom)) return false;
-      const bytes = Buffer.from(bloom.slice(2), 'hex');
-      return !(holdsSome(bytes, watched.topics) && holdsSome(bytes, watched.addresses));
+      const bytes = bytesOf(bloom);
+      return !(holdsSome(bytes, watched.topics.values()) && holdsSome(bytes, watched.addresses.values()));
     },
     explains(logs, address) {
       const bytes = new Uint8Array(BLOOM_BITS / 8);
@@ -91,8 +97,18 @@ function setBit(bytes: Uint8Array, bit: number): void {
   bytes[at] = (bytes[at] ?? 0) | (1 << (bit & 7));
 }
 
+/** How many bits are set, four bytes at a time. */
 function setBits(bytes: Uint8Array): number {
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   let count = 0;
-  for (let byte of bytes) for (; byte !== 0; byte &= byte - 1) count++;
+  for (const word of words) {
+    const pairs = word - ((word >>> 1) & 0x55555555);
+    const nibbles = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+    count += Math.imul((nibbles + (nibbles >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+  }
   return count;
+}
+
+function bytesOf(bloom: Hex): Uint8Array {
+  return new Uint8Array(Buffer.from(bloom.slice(2), 'hex'));
 }

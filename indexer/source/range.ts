@@ -228,9 +228,9 @@ async function getLogs(
   watched: Watched,
   signal: AbortSignal | undefined,
 ): Promise<RawLog[]> {
-  const address = watched.byAddress ? { address: [...watched.addresses] } : {};
-  const filter = { ...where, ...address, topics: [[...watched.topics]] };
-  return parseLogs(await asker.request('eth_getLogs', [filter], { signal }));
+  const address = watched.byAddress ? { address: [...watched.addresses.values()] } : {};
+  const filter = { ...where, ...address, topics: [[...watched.topics.values()]] };
+  return parseLogs(await asker.request('eth_getLogs', [filter], { signal }), watched);
 }
 
 function verifyTip(peer: Peer, headers: readonly BlockHeader[], { to, tip }: Rest): void {

@@ -27,6 +27,10 @@ export type Fault = {
     | { readonly kind: 'result'; readonly result: (honest: unknown, params: readonly unknown[]) => unknown };
 };
 
+/** What a server answers a batch with, made of the honest answers; over HTTP also the status. */
+export type BatchFault = (answers: readonly BatchAnswer[]) => { readonly body: unknown; readonly status?: number };
+type BatchAnswer = { readonly id: number; readonly result?: unknown; readonly error?: unknown };
+
 type Request = { readonly id?: unknown; readonly method: string; readonly params?: readonly unknown[] };
 
 /** A small JSON-RPC node over HTTP and WebSocket, on one port, for a `Chain`. It misbehaves on command. */
@@ -35,6 +39,10 @@ export class ChainServer {
   readonly view: View;
   /** Requests by method, refused ones included. */
   readonly counts = new Map<string, number>();
+  /** How many calls each batch held. */
+  readonly batches: number[] = [];
+  /** Misbehaves towards batches as a whole. */
+  batchFault: BatchFault | undefined;
   /** When each request came, in milliseconds of `performance.now()`. */
   readonly arrivals: number[] = [];
   readonly #faults = new Map<Fault, number>();
@@ -189,21 +197,39 @@ export class ChainServer {
   async #http(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const parsed = JSON.parse(Buffer.concat(chunks).toString()) as Request | Request[];
-    const replies = await Promise.all([parsed].flat().map((one) => this.#reply(one)));
-    if (replies.some((reply) => reply === undefined)) return;
-    const http = replies.find((reply) => reply?.http)?.http;
-    response.writeHead(http?.status ?? 200, {
-      'content-type': http ? 'text/html' : 'application/json',
-      ...http?.headers,
-    });
-    const bodies = replies.map((reply) => reply?.body ?? '');
-    response.end(http || !Array.isArray(parsed) ? bodies[0] : `[${bodies.join(',')}]`);
+    const reply = await this.#replies(JSON.parse(Buffer.concat(chunks).toString()));
+    if (reply === undefined) return;
+    const { body, status = 200, headers } = reply;
+    response.writeHead(status, { 'content-type': status === 200 ? 'application/json' : 'text/html', ...headers });
+    response.end(body);
   }
 
   async #socket(socket: WebSocket, message: string): Promise<void> {
-    const reply = await this.#reply(JSON.parse(message) as Request, socket);
-    if (reply?.http) socket.terminate();
+    const reply = await this.#replies(JSON.parse(message), socket);
+    if (reply?.status !== undefined) socket.terminate();
     else if (reply !== undefined) socket.send(reply.body);
   }
+
+  /** The answer to a request or a batch; undefined for none at all. */
+  async #replies(asked: Request | readonly Request[], socket?: WebSocket): Promise<Message | undefined> {
+    if ('method' in asked) {
+      const reply = await this.#reply(asked, socket);
+      return reply && { body: reply.body, status: reply.http?.status, headers: reply.http?.headers };
+    }
+    this.batches.push(asked.length);
+    const replies = await Promise.all(asked.map((one) => this.#reply(one, socket)));
+    if (replies.includes(undefined)) return undefined;
+    const http = replies.find((reply) => reply?.http)?.http;
+    const body = `[${replies.map((reply) => reply?.body).join(',')}]`;
+    if (http !== undefined) return { body: http.body ?? '', status: http.status, headers: http.headers };
+    if (this.batchFault === undefined) return { body };
+    const fault = this.batchFault(JSON.parse(body) as BatchAnswer[]);
+    return { body: JSON.stringify(fault.body), status: fault.status };
+  }
 }
+
+type Message = {
+  readonly body: string;
+  readonly status?: number | undefined;
+  readonly headers?: Record<string, string> | undefined;
+};
