@@ -1,14 +1,17 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { getAddress } from 'viem';
 import { expect, test } from 'vitest';
+import { headOf } from '../../../indexer/demo/oracle/compare.ts';
 import { runCommand } from '../../support/daemon.ts';
 import { atHead, expectSettled, truthOf } from '../../support/expected.ts';
 import { busyChain, follow, type Scene } from '../../support/follow.ts';
-import { announce, busyBlocks, DIVIDENDS, MASTER, PAIR, TOKEN } from '../../support/music.ts';
+import { announce, announceAll, busyBlocks, DIVIDENDS, MASTER, PAIR, TOKEN } from '../../support/music.ts';
 import { until } from '../../support/until.ts';
 
 const NONE = { masters: [], dividends: [], artistTokens: [], pools: [], unreadable: [MASTER, TOKEN, DIVIDENDS, PAIR] };
 /** Far below the daemon's slow looks, which come every 15 and 30 s. */
 const NOTICED_WITHIN_MS = 5_000;
+const BLOCK_INTERVAL_MS = 100;
 
 async function atTheHead(): Promise<Scene> {
   const scene = await follow({ chain: busyChain(60, 30), announce: false });
@@ -46,6 +49,26 @@ test.each([
   await followed(scene, TOKEN);
   await expectSettled(db, truthOf(chain), { ...NONE, masters: [MASTER], artistTokens: [TOKEN] });
   expect(daemon.isRunning).toBe(true);
+});
+
+test('history is filled behind a head that moves on: what is older does not overwrite what is newer', async () => {
+  const { chain, server, db, artist, settled } = await follow({ chain: busyChain(150, 30), announce: false });
+  await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
+  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 200 } });
+  await announceAll(db, artist, chain);
+  const blocks = busyBlocks(28);
+  const isFilled = async () => {
+    const { rows } = await db.query('select bool_and(covered @> live_from - 1) as filled from indexer.contracts');
+    return rows[0]?.filled === true;
+  };
+  let committed = 0;
+  for (; !(await isFilled()); await wait(BLOCK_INTERVAL_MS)) {
+    chain.append(...blocks(1));
+    committed = Math.max(committed, ((await headOf(db, chain.chainId))?.number ?? 0) - 150);
+  }
+  heal();
+  expect(committed).toBeGreaterThan(3);
+  await settled();
 });
 
 test('`contracts add` while the daemon runs', async () => {

@@ -1,22 +1,38 @@
-import { expect, test } from 'vitest';
+import { expect, inject, test } from 'vitest';
 import { atHead, reorgsOf } from '../../support/expected.ts';
 import { busyChain, follow } from '../../support/follow.ts';
 import { announceAll, busyBlocks } from '../../support/music.ts';
+import { TcpProxy } from '../../support/proxy.ts';
 import { until } from '../../support/until.ts';
 
-test('a reorg in a range that is still being filled', async () => {
-  const { chain, server, db, artist, settled } = await follow({ chain: busyChain(150), announce: false });
+const HEAD = 180;
+const ANCESTOR = 70;
+
+test.each([
+  { what: 'is read slowly', nodeMs: 150, databaseMs: 0 },
+  // What was read of the lost branch is still to be committed when the unwind comes.
+  { what: 'is written slowly', nodeMs: 0, databaseMs: 25 },
+])('a reorg in a range that is still being filled, which $what', async ({ nodeMs, databaseMs }) => {
+  const proxy = await TcpProxy.before(inject('postgresUrl'));
+  const { chain, server, db, artist, settled } = await follow({
+    chain: busyChain(HEAD),
+    announce: false,
+    by: (url) => proxy.url(url),
+  });
   await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
-  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 200 } });
+  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: nodeMs } });
+  proxy.delayMs = databaseMs;
   await announceAll(db, artist, chain);
   const filled = async () => {
     const { rows } = await db.query('select min(upper(covered)) as upper from indexer.contracts');
     return Number(rows[0]?.upper ?? 0) - 1;
   };
-  await until('some blocks of the branch that will be lost', async () => (await filled()) > 90);
-  expect(await filled()).toBeLessThan(150);
-  chain.reorg(80, busyBlocks(6)(85));
+  await until('some blocks of the branch that will be lost', async () => (await filled()) > ANCESTOR + 10);
+  expect(await filled()).toBeLessThan(HEAD);
+  chain.reorg(HEAD - ANCESTOR, busyBlocks(6)(HEAD - ANCESTOR + 5));
   heal();
+  await until('the unwind', async () => (await reorgsOf(db, chain.chainId)).length > 0);
+  proxy.delayMs = 0;
   await settled();
-  expect(await reorgsOf(db, chain.chainId)).toEqual([{ from: 150, to: 70, depth: 80 }]);
+  expect(await reorgsOf(db, chain.chainId)).toEqual([{ from: HEAD, to: ANCESTOR, depth: HEAD - ANCESTOR }]);
 });
