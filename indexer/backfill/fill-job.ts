@@ -9,6 +9,7 @@ import { blockAt } from '../progress/checkpoints.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Source } from '../source/source.ts';
 import type { FillJob } from './queue.ts';
+import { anyRequestRuns } from './requests.ts';
 import { findLack, type LackingContract } from './wish.ts';
 
 export type FillDeps = {
@@ -99,6 +100,7 @@ export class JobFiller {
       });
       this.#onPiece({ from: range.from, to: range.to, facts });
       signal.throwIfAborted();
+      if (!job.standing && !(await anyRequestRuns(this.#deps.database.kysely, job.chainId))) return;
     }
   }
 

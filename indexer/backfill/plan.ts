@@ -13,6 +13,8 @@ export const WINDOW_JOBS = 64;
 const SPAN_MIN_BLOCKS = 1_000;
 const SPAN_MAX_BLOCKS = 50_000;
 
+const REMEMBERED_RANGES_MAX = 4 * WINDOW_JOBS;
+
 /** What a plan is for; every process plans what it knows of. */
 export type PlanScope = Pick<Wish, 'standing' | 'request'>;
 
@@ -41,8 +43,8 @@ export class Planner {
   readonly #database: Database;
   readonly #chainId: number;
   readonly #scope: PlanScope;
-  /** How often a range was added, of the ranges that are still missing. */
-  #added = new Map<string, number>();
+  /** How often a range was added; of the newest ranges only. */
+  readonly #added = new Map<string, number>();
 
   constructor(database: Database, chainId: number, scope: PlanScope) {
     this.#database = database;
@@ -77,14 +79,18 @@ export class Planner {
 
   /** A range that was added before, is still missing and is not in the queue any more goes by another id. */
   #identified(ranges: readonly BlockRange[], epoch: number) {
-    const added = new Map<string, number>();
     const jobs = ranges.map(({ from, to }) => {
       const job: FillJob = { chainId: this.#chainId, from, to, standing: this.#scope.standing };
-      const attempt = (this.#added.get(`${from}-${to}`) ?? -1) + 1;
-      added.set(`${from}-${to}`, attempt);
+      const key = `${from}-${to}`;
+      const attempt = (this.#added.get(key) ?? -1) + 1;
+      this.#added.delete(key);
+      this.#added.set(key, attempt);
       return { id: jobId(job, epoch, attempt), job };
     });
-    this.#added = added;
+    for (const key of this.#added.keys()) {
+      if (this.#added.size <= REMEMBERED_RANGES_MAX) break;
+      this.#added.delete(key);
+    }
     return jobs;
   }
 }

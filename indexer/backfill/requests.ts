@@ -79,6 +79,14 @@ export async function statusOf(db: Kysely<DB>, id: string): Promise<RequestStatu
   return rows[0]?.status;
 }
 
+/** Whether anything that was asked for is still wanted. */
+export async function anyRequestRuns(db: Kysely<DB>, chainId: number): Promise<boolean> {
+  const { rows } = await sql`
+    select from indexer.backfills where chain_id = ${chainId} and status = 'running' limit 1
+  `.execute(db);
+  return rows.length > 0;
+}
+
 /** Requests, the newest first: those of one chain, or of all. */
 export async function listRequests(db: Kysely<DB>, onlyRunning: boolean): Promise<readonly RecordedRequest[]> {
   const { rows } = await sql<{

@@ -50,6 +50,7 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
   contracts: { active: 0, complete: 0, quarantined: 0, removed: 0 },
   gaps: [],
   deadLetters: 0,
+  deadRanges: [],
   reorgs: 0,
   updatedAt: null,
 };
@@ -95,6 +96,9 @@ function linesOf(chain: Line): readonly string[] {
       ),
     ...(gaps.length > GAPS_LISTED_MAX ? [`  gap          and ${gaps.length - GAPS_LISTED_MAX} more contracts`] : []),
     `  dead letters ${chain.deadLetters}`,
+    ...chain.deadRanges
+      .slice(0, GAPS_LISTED_MAX)
+      .map(({ from, to, reason }) => `  gave up on   ${from}-${to}: ${reason} (try again with: indexer backfill)`),
     `  reorgs       ${chain.reorgs}`,
   ];
 }

@@ -20,11 +20,16 @@ export type ChainStatus = {
     readonly removed: number;
   };
   readonly gaps: readonly Gap[];
+  /** Logs that could not be decoded, and ranges that could not be filled. */
   readonly deadLetters: number;
+  /** The ranges among them, the lowest first, no more than `DEAD_RANGES_MAX`. */
+  readonly deadRanges: readonly { readonly from: number; readonly to: number; readonly reason: string }[];
   readonly reorgs: number;
   /** When the head last moved. */
   readonly updatedAt: Date | null;
 };
+
+const DEAD_RANGES_MAX = 100;
 
 /** Everything that `indexer status` says and the database knows, by chain; chains without a block too. */
 export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[]> {
@@ -39,6 +44,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
     quarantined: string;
     removed: string;
     dead_letters: string;
+    dead_ranges: { from: number; to: number; reason: string }[];
     reorgs: string;
     updated_at: Date | null;
   }>`
@@ -49,6 +55,9 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
       count(contract.chain_id) filter (where contract.status = 'quarantined') as quarantined,
       count(contract.chain_id) filter (where contract.status = 'removed') as removed,
       (select count(*) from indexer.dead_letters letter where letter.chain_id = known.chain_id) as dead_letters,
+      (select coalesce(json_agg(json_build_object('from', range_from, 'to', range_to, 'reason', letter.reason) order by range_from), '[]')
+        from (select range_from, range_to, reason from indexer.dead_letters
+          where kind = 'job' and chain_id = known.chain_id order by range_from limit ${DEAD_RANGES_MAX}) letter) as dead_ranges,
       (select count(*) from indexer.reorgs reorg where reorg.chain_id = known.chain_id and reorg.reason = 'reorg') as reorgs
     from known
     left join indexer.chains chain using (chain_id)
@@ -78,6 +87,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
         },
         gaps,
         deadLetters: Number(row.dead_letters),
+        deadRanges: row.dead_ranges,
         reorgs: Number(row.reorgs),
         updatedAt: row.updated_at,
       };

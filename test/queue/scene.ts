@@ -18,9 +18,7 @@ const FINALITY_BLOCKS = 40;
 export function longChain(blocks: number, seed = 1): Chain {
   const chain = new Chain({ chainId: 31_337 });
   const random = seededRandom(seed);
-  chain.append(
-    ...Array.from({ length: blocks }, (_, at) => (at % BUSY_EVERY_BLOCKS === 0 ? busyBlock(random) : {})),
-  );
+  chain.append(...Array.from({ length: blocks }, (_, at) => (at % BUSY_EVERY_BLOCKS === 0 ? busyBlock(random) : {})));
   chain.finalized = blocks - FINALITY_BLOCKS;
   return chain;
 }

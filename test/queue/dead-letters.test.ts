@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest';
+import { onEachQueue } from '../support/redis.ts';
+import { until } from '../support/until.ts';
+import { longChain, scene } from './scene.ts';
+
+await onEachQueue((place) => {
+  test('pruned history ends in dead letters with the reason, is not asked for again, and is filled once it is there', async () => {
+    const { run, server, db, settled } = await scene(place(), longChain(5_000));
+    server.view.prunedBelow = 2_500;
+    const backfill = run('backfill', '--from-block', '0', '--json');
+    expect(await backfill.exited).toBe(1);
+    expect(backfill.stderr).toContain(
+      'is not complete; try what is missing again with: indexer backfill --chain 31337',
+    );
+    const outcome = JSON.parse(backfill.stdout);
+    expect(outcome.ended).toBe('incomplete');
+    expect(outcome.dead.map(({ from, to }: { from: number; to: number }) => [from, to])).toEqual([
+      [0, 999],
+      [1_000, 1_999],
+      [2_000, 2_999],
+    ]);
+    expect(outcome.dead[0].reason).toContain('pruned history unavailable');
+    expect(outcome.incomplete[0].missing).toEqual([{ from: 0, to: 2_999 }]);
+    const status = run('status', '--json');
+    await status.exited;
+    expect(JSON.parse(status.stdout).chains[0]).toMatchObject({
+      deadRanges: [{ from: 0 }, { from: 1_000 }, { from: 2_000 }],
+    });
+
+    const asked = server.count('eth_getLogs');
+    const daemon = run('start');
+    await until('the daemon', () => daemon.said('leads the chain') > 0);
+    await until('a second look', async () => (await db.query('select from indexer.chains')).rows.length > 0);
+    expect(server.count('eth_getLogs') - asked).toBeLessThan(20);
+
+    server.view.prunedBelow = 0;
+    expect(await run('backfill', '--from-block', '0').exited).toBe(0);
+    expect((await db.query('select from indexer.dead_letters')).rows).toEqual([]);
+    await settled();
+  });
+
+  test('a single block that contradicts itself for ever is set apart from all around it', async () => {
+    const { run, server, chain } = await scene(place(), longChain(3_000));
+    const bad = 1_201;
+    server.misbehave({
+      methods: ['eth_getLogs'],
+      do: {
+        kind: 'result',
+        result: (honest) =>
+          (honest as { blockNumber: string }[]).map((log) =>
+            Number(log.blockNumber) === bad ? { ...log, blockHash: `0x${'ba'.repeat(32)}` } : log,
+          ),
+      },
+    });
+    expect(chain.block(bad)?.logs.length).toBeGreaterThan(0);
+    const backfill = run('backfill', '--from-block', '0', '--json');
+    expect(await backfill.exited).toBe(1);
+    const { dead, incomplete } = JSON.parse(backfill.stdout);
+    expect(dead).toHaveLength(1);
+    expect(dead[0].from).toBeLessThanOrEqual(bad);
+    expect(dead[0].to).toBeGreaterThanOrEqual(bad);
+    expect(dead[0].to - dead[0].from).toBeLessThan(4);
+    expect(incomplete[0].missing).toEqual([{ from: dead[0].from, to: dead[0].to }]);
+    expect(
+      Number(
+        backfill.stderr
+          .match(/"retries":(\d+)/g)
+          ?.at(-1)
+          ?.split(':')[1],
+      ),
+    ).toBeGreaterThan(3);
+  });
+});

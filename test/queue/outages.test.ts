@@ -1,0 +1,66 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, inject, test } from 'vitest';
+import { atHead } from '../support/expected.ts';
+import { busyBlocks } from '../support/music.ts';
+import { TcpProxy } from '../support/proxy.ts';
+import { onEachQueue, redisServer } from '../support/redis.ts';
+import { until } from '../support/until.ts';
+import { filledBlocks, longChain, scene } from './scene.ts';
+
+const OUTAGE_MS = 10_000;
+const RESUMES_WITHIN_MS = 30_000;
+
+await onEachQueue((place) => {
+  test('PostgreSQL is away for 10 s during a backfill', async () => {
+    const proxy = await TcpProxy.before(inject('postgresUrl'));
+    const { run, server, db, settled } = await scene(place(), longChain(5_000), (url) => proxy.url(url));
+    const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 200 } });
+    const backfill = run('backfill', '--from-block', '0');
+    await until('some history', async () => (await filledBlocks(db)) > 500);
+    proxy.refuse();
+    await wait(OUTAGE_MS);
+    expect(backfill.isRunning).toBe(true);
+    const before = await filledBlocks(db);
+    expect(before).toBeLessThan(4_900);
+    proxy.heal();
+    await until('it to resume', async () => (await filledBlocks(db)) > before, RESUMES_WITHIN_MS);
+    heal();
+    expect(await backfill.exited).toBe(0);
+    await settled();
+  });
+});
+
+test('Redis is away: the follower goes on, history waits and is told about, and is filled when Redis is back', async () => {
+  const redis = await redisServer();
+  const { run, server, db, chain, settled } = await scene({ url: redis.url, redis }, longChain(5_000));
+  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 200 } });
+  const daemon = run('start');
+  await until('some history', async () => (await filledBlocks(db)) > 500);
+  await redis.stop();
+  heal();
+  await until('a clear message', () =>
+    /history waits: .*redis|the queue has trouble: .*ECONNREFUSED/i.test(daemon.stderr),
+  );
+  await wait(1_000);
+  const before = await filledBlocks(db);
+  expect(before).toBeLessThan(4_900);
+  chain.append(...busyBlocks(3)(3));
+  await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
+  expect(await filledBlocks(db)).toBe(before);
+  await redis.resume();
+  await settled();
+  expect(daemon.isRunning).toBe(true);
+});
+
+test('a queue that is not there: the message names it without its secrets, the follower goes on', async () => {
+  const { run, db, chain } = await scene({ url: 'redis://someone:topsecret-password@127.0.0.1:1/0', redis: undefined });
+  const daemon = run('start');
+  await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
+  await until(
+    'a clear message',
+    () => daemon.said('history waits for its queue: the queue at redis://127.0.0.1:1 cannot be used') > 0,
+  );
+  expect(daemon.stderr).not.toContain('topsecret');
+  daemon.signal('SIGTERM');
+  expect(await daemon.exited).toBe(0);
+});

@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { queueNameOf } from '../../indexer/backfill/queue.ts';
+import { openDatabase } from '../../indexer/db/database.ts';
+import { onEachQueue, type QueuePlace } from '../support/redis.ts';
+import { until } from '../support/until.ts';
+import { digestOf, filledBlocks, longChain, type Scene, scene } from './scene.ts';
+
+await onEachQueue((place) => {
+  test('the same backfill asked twice, by two processes, beside a daemon, the queue flushed in the middle', async () => {
+    const chain = longChain(6_000);
+    const quiet = await scene(place(), chain);
+    expect(await quiet.run('backfill', '--from-block', '0').exited).toBe(0);
+    const busy = await scene(place(), chain);
+    const { run, server, db, url, settled } = busy;
+    const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 200 } });
+    run('start');
+    const asked = [run('backfill', '--from-block', '0'), run('backfill', '--from-block', '0', '--concurrency', '1')];
+    await until('some history', async () => (await filledBlocks(db)) > 500);
+    await flush(place(), busy);
+    expect(await filledBlocks(db)).toBeLessThan(5_900);
+    heal();
+    expect(await Promise.all(asked.map(({ exited }) => exited))).toEqual([0, 0]);
+    await settled();
+    expect(await digestOf(url)).toEqual(await digestOf(quiet.url));
+  });
+});
+
+/** Takes everything from the queue, of which the processes are not told. */
+async function flush({ redis }: QueuePlace, { db }: Scene): Promise<void> {
+  if (redis !== undefined) await redis.run((client) => client.flushall());
+  else await db.query('truncate bullmq.job cascade');
+}
+
+test('one name for each database and chain, whoever asks', async () => {
+  const [one, other] = [
+    await scene({ url: undefined, redis: undefined }),
+    await scene({ url: undefined, redis: undefined }),
+  ];
+  const nameOf = async (url: string, chainId: number) => {
+    const database = openDatabase({ url, maxConnections: 1 });
+    try {
+      return await queueNameOf(database.kysely, chainId);
+    } finally {
+      await database.close();
+    }
+  };
+  expect(await nameOf(one.url, 1)).toBe(await nameOf(one.url, 1));
+  expect(await nameOf(one.url, 1)).not.toBe(await nameOf(other.url, 1));
+  expect(await nameOf(one.url, 1)).not.toBe(await nameOf(one.url, 10));
+});

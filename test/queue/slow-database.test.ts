@@ -1,0 +1,34 @@
+import { execFile } from 'node:child_process';
+import { setTimeout as wait } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { expect, inject, test } from 'vitest';
+import { TcpProxy } from '../support/proxy.ts';
+import { longChain, scene } from './scene.ts';
+
+const STATEMENT_MS = 100;
+const MEMORY_MIB = 400;
+const JOBS_MAX = 64;
+
+test('a database that takes 100 ms for every statement: readers wait, the queue does not grow', async () => {
+  const proxy = await TcpProxy.before(inject('postgresUrl'));
+  const { run, db, settled } = await scene({ url: undefined, redis: undefined }, longChain(5_000), (url) =>
+    proxy.url(url),
+  );
+  proxy.delayMs = STATEMENT_MS;
+  const backfill = run('backfill', '--from-block', '0');
+  let [memory, jobs] = [0, 0];
+  while (backfill.isRunning) {
+    const { stdout } = await promisify(execFile)('ps', ['-o', 'rss=', '-p', String(backfill.pid)]).catch(() => ({
+      stdout: '0',
+    }));
+    memory = Math.max(memory, Number(stdout) / 1024);
+    const { rows } = await db.query('select count(*) from bullmq.job').catch(() => ({ rows: [] }));
+    jobs = Math.max(jobs, Number(rows[0]?.count ?? 0));
+    await wait(100);
+  }
+  expect(await backfill.exited).toBe(0);
+  await settled();
+  expect(jobs).toBeGreaterThan(0);
+  expect(jobs).toBeLessThanOrEqual(JOBS_MAX);
+  expect(memory).toBeLessThan(MEMORY_MIB);
+});
