@@ -12,7 +12,7 @@ const UINT96_MAX = 2n ** 96n - 1n;
 const WALLETS: readonly Hex[] = [0xa1, 0xb2, 0xc3, 0xd4].map(addressOf);
 /** A token that nobody follows, in which some dividends are paid. */
 export const UNFOLLOWED_TOKEN: Hex = addressOf(0x7070);
-const TOKEN_IDS: readonly bigint[] = [0n, 1n, 2n, 3n, 4n, 5n, 6n, UINT256_MAX];
+const TOKEN_IDS: readonly bigint[] = [0n, 1n, 2n, 3n, UINT256_MAX];
 const AMOUNTS: readonly bigint[] = [0n, 1n, 2n, 5n, 1000n, 10n ** 18n, 3n * 10n ** 18n, UINT256_MAX, UINT256_MAX - 1n];
 /** One more than a `ConsecutiveTransfer` may name. */
 const TOO_MANY_TOKENS = 10_001n;
@@ -40,7 +40,9 @@ export function drawTransaction(draw: LogDraw): LogBody[] {
     doings > 0;
     doings--
   ) {
-    logs.push(...drawDoing(draw, random.pick(contracts)));
+    const masters = contracts.filter(({ kind }) => kind === 'master');
+    const among = masters.length > 0 && random.percent(20) ? masters : contracts;
+    logs.push(...drawDoing(draw, random.pick(among)));
   }
   return logs;
 }

@@ -35,8 +35,8 @@ export type Lane = {
 /** How often each thing happened, for a test of the simulation itself. */
 export type Tally = Map<string, number>;
 
-const ACTIONS_MIN = 10;
-const ACTIONS_MAX = 22;
+const ACTIONS_MIN = 8;
+const ACTIONS_MAX = 18;
 
 /** Feeds a history to the program's own code on a route drawn from its seed, and checks the database on the way and at the end. */
 export class Drive {
@@ -149,7 +149,7 @@ export class Drive {
         this.iposSettled = true;
         return this.check(true);
     }
-    if (random.percent(50)) await this.check();
+    if (random.percent(40)) await this.check();
   }
 
   /** One step of a follower. */

@@ -66,9 +66,10 @@ test('a follower writes nothing of a contract that a fill has set aside', async 
   await scene.check();
 });
 
-test('a fill that was fetched before its contract was purged and added again writes nothing', async () => {
+test('a fill that was fetched before its contract was purged and added again is applied to the new beginning', async () => {
   const scene = await sceneOf([['artist_token', FIRST]], [[], [issue(FIRST, 5n)], []]);
   await scene.start(2);
+  await scene.fill(['artist_token', FIRST]);
   const late = await scene.fetch(['artist_token', FIRST]);
   await removeContract(database, { chainId: scene.chainId, address: FIRST, purge: true });
   await addContracts(database, [
@@ -77,7 +78,20 @@ test('a fill that was fetched before its contract was purged and added again wri
   await commitFill(database, late);
   await prepareContracts(database, scene.chainId);
   await scene.check();
-  await scene.fill(['artist_token', FIRST]);
+});
+
+test('a fill that was fetched before the platform announced its contract anew writes nothing', async () => {
+  const scene = await sceneOf([['master', FIRST]], [[], [mint(FIRST, 1n)], []]);
+  await scene.start(2);
+  const late = await scene.fetch(['master', FIRST]);
+  const { platformId, masterId } = scene.contract('master', FIRST);
+  await database.pool.query('delete from master_contracts where id = $1', [platformId]);
+  await database.pool.query(
+    'insert into master_contracts (master_id, chain_id, contract_address) values ($1, $2, $3)',
+    [masterId, String(scene.chainId), FIRST],
+  );
+  expect(await commitFill(database, late)).toBe(0);
+  await prepareContracts(database, scene.chainId);
   await scene.check();
 });
 
