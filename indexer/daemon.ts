@@ -18,6 +18,7 @@ const READY_TIMEOUT_MS = 2_000;
 const READY_STATES = ['following', 'standing by'];
 const STAGE_INTERVAL_MS = 2_000;
 const ENRICH_INTERVAL_MS = 15_000;
+const REFUSED_RETRY_MS = 30_000;
 /** Ranges of history that a daemon works on at a time, chain by chain. */
 const CONCURRENCY = 2;
 
@@ -62,6 +63,7 @@ function followedChain(input: DaemonInput, chain: ChainConfig): FollowedChain {
   const work = chainWork({ config, chain, database, log, scope: { standing: true }, concurrency: CONCURRENCY });
   const { chainId, source } = work;
   let waking = new AbortController();
+  let refusal: string | undefined;
   const enrich = async (signal: AbortSignal) => {
     const { number } = await source.head(signal);
     const found = await enrichContracts(
@@ -75,14 +77,22 @@ function followedChain(input: DaemonInput, chain: ChainConfig): FollowedChain {
     chainId,
     source,
     get state() {
-      return work.state;
+      return refusal ?? work.state;
     },
     changed: () => {
       work.changed();
       waking.abort();
     },
     run: async (signal) => {
-      await checkChain(source, log, signal);
+      // A chain whose endpoint is wrong does not stop the others, and is well again once the endpoint is.
+      for (
+        refusal = await refusalOf(source, log, signal);
+        refusal !== undefined;
+        refusal = await refusalOf(source, log, signal)
+      ) {
+        await sleep(REFUSED_RETRY_MS, signal);
+        if (signal.aborted) return;
+      }
       await Promise.all([
         work.follow(signal),
         work.backfill.run(signal),
@@ -102,9 +112,15 @@ function followedChain(input: DaemonInput, chain: ChainConfig): FollowedChain {
 }
 
 /** An endpoint of another chain is refused before anything is read from it; one that is away is asked again later. */
-async function checkChain(source: Source, log: Logger, signal: AbortSignal): Promise<void> {
-  await source.checkChainId(signal);
-  log.info({ chain: source.chainId, endpoints: source.endpoints() }, 'endpoints');
+async function refusalOf(source: Source, log: Logger, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    await source.checkChainId(signal);
+    log.info({ chain: source.chainId, endpoints: source.endpoints() }, 'endpoints');
+    return undefined;
+  } catch (error) {
+    if (!signal.aborted) log.error({ chain: source.chainId, err: error }, messageOf(error));
+    return `failing: ${messageOf(error)}`;
+  }
 }
 
 async function watchRegistry(

@@ -55,15 +55,19 @@ const LOOSENED = [
 const NEW_INDEXES: Readonly<Record<string, RawBuilder<unknown>>> = {
   nft_transfers_block_log_idx: sql`
     create unique index nft_transfers_block_log_idx on nft_transfers (chain_id, block_number, log_index, token_id)
+    where block_hash is not null
   `,
   pool_events_block_log_idx: sql`
     create unique index pool_events_block_log_idx on pool_events (chain_id, block_number, log_index)
+    where block_hash is not null
   `,
   dividend_events_block_log_idx: sql`
     create unique index dividend_events_block_log_idx on dividend_events (chain_id, block_number, log_index)
+    where block_hash is not null
   `,
   dividend_claims_block_log_idx: sql`
     create unique index dividend_claims_block_log_idx on dividend_claims (chain_id, block_number, log_index)
+    where block_hash is not null
   `,
   wallet_dividends_wallet_contract_currency_idx: sql`
     create unique index wallet_dividends_wallet_contract_currency_idx

@@ -43,8 +43,8 @@ const TABLES = [
     metadata_read_at timestamptz,
     -- null until its state was set to that of no facts, which whatever stood there before gives way to
     prepared_at timestamptz,
-    -- whether the platform's former indexer left facts of it, which give way to ours range by range
-    former_facts boolean not null default false,
+    -- the newest block of the facts that the platform's former indexer left of it, which give way to ours range by range
+    former_to bigint,
     created_at timestamptz not null default now(),
     primary key (chain_id, address, kind)
   )`,
@@ -84,6 +84,8 @@ const TABLES = [
     chain_id bigint not null,
     kind text not null check (kind in ('log', 'job')),
     address varchar(42),
+    -- the kind of contract that could not read the log
+    contract_kind text,
     block_number bigint,
     block_hash varchar(66),
     log_index bigint,

@@ -66,18 +66,23 @@ const REGISTER = sql`
     end if;
     insert into indexer.contracts as known (chain_id, address, kind, platform_id, abi_version, deployed_at_block)
     select new.chain_id::bigint, announced ->> tg_argv[1], tg_argv[0], new.id,
-      coalesce(announced ->> 'abi_version', '1.0'), (announced ->> tg_argv[2])::bigint
+      coalesce(announced ->> 'abi_version', '1.0'),
+      case when (announced ->> tg_argv[2])::numeric < 1e18 then (announced ->> tg_argv[2])::bigint end
     where not exists (
       select from indexer.contracts
       where chain_id = new.chain_id::bigint and address = announced ->> tg_argv[1] and kind = tg_argv[0]
         and platform_id = new.id
     )
     on conflict (chain_id, address, kind) do update set
-      platform_id = excluded.platform_id, covered = '{}', live_from = null, prepared_at = null, metadata_read_at = null
+      platform_id = excluded.platform_id, covered = '{}', live_from = null, prepared_at = null, metadata_read_at = null,
+      status = 'active', status_reason = null, quarantined_at_block = null
     where known.platform_id <> excluded.platform_id
     returning xmax <> 0 into renewed; -- an update, which only an existing row has
     if renewed then
       update indexer.chains set live_version = live_version + 1 where chain_id = new.chain_id::bigint;
+    end if;
+    if tg_op = 'UPDATE' then
+      perform indexer.retire_contracts(new.id, new.chain_id, announced ->> tg_argv[1]);
     end if;
     perform pg_notify('indexer_contracts', new.chain_id);
     return null;
@@ -85,6 +90,25 @@ const REGISTER = sql`
     raise warning 'the indexer could not register % of chain %: %', announced ->> tg_argv[1], new.chain_id, sqlerrm;
     return null;
   end
+  $body$
+`;
+
+/**
+ * The platform corrected a contract's address or chain: what was registered at the old place is followed no more, and its facts
+ * and state go before the new place is followed, because both belong to one row of the platform.
+ */
+const RETIRE = sql`
+  create function indexer.retire_contracts(id uuid, chain text, place text) returns void language sql
+  set search_path = pg_catalog, pg_temp as $body$
+    with retired as (
+      update indexer.contracts set
+        status = 'removed', status_reason = 'the platform corrected its address', quarantined_at_block = null,
+        covered = '{}', live_from = null, prepared_at = null
+      where platform_id = id and (chain_id::text, address) is distinct from (chain, place)
+        and (status <> 'removed' or covered <> '{}')
+      returning chain_id
+    )
+    update indexer.chains set live_version = live_version + 1 where chain_id in (select chain_id from retired)
   $body$
 `;
 
@@ -99,7 +123,7 @@ const ANNOUNCE_IPO = sql`
 `;
 
 export async function up(db: Db): Promise<void> {
-  for (const statement of [NORMALISE, REGISTER, ANNOUNCE_IPO]) await statement.execute(db);
+  for (const statement of [NORMALISE, RETIRE, REGISTER, ANNOUNCE_IPO]) await statement.execute(db);
   for (const registry of REGISTRIES) {
     await createTriggers(db, registry);
     await registerRows(db, registry);
@@ -117,7 +141,7 @@ export async function down(db: Db): Promise<void> {
     await sql`drop trigger indexer_normalise on ${sql.table(table)}`.execute(db);
   }
   await sql`
-    drop function indexer.announce_ipo, indexer.register_contract, indexer.normalise_contract
+    drop function indexer.announce_ipo, indexer.register_contract, indexer.retire_contracts, indexer.normalise_contract
   `.execute(db);
 }
 

@@ -87,7 +87,7 @@ export class JobFiller {
     if (lack === undefined) return;
     const contracts = await this.#contracts(lack.contracts);
     if (contracts.length === 0) return;
-    const former = contracts.filter(({ formerFacts }) => formerFacts);
+    const former = contracts.filter(({ formerTo }) => formerTo !== null && formerTo >= lack.from);
     const most = Math.max(1, Math.floor((job.to - job.from + 1) / 8 ** narrowing));
     let ahead: Promise<Fetched> | undefined;
     for (let next = lack.from; next <= lack.to; ) {

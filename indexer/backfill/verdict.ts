@@ -47,8 +47,8 @@ export function judgeFailure(
   return { do: 'give up', on: 'piece' };
 }
 
-/** Classes of SQLSTATE that tell of the server and not of the statement: connection, resources, operator, system. */
-const SERVER_CLASSES = ['08', '53', '57', '58'];
+/** Classes of SQLSTATE that tell of the server and not of the statement: connection, resources, locks, operator, system. */
+const SERVER_CLASSES = ['08', '53', '55', '57', '58'];
 const QUERY_CANCELED = '57014';
 
 function isOutage(error: unknown): boolean {

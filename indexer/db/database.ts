@@ -6,6 +6,8 @@ import type { DB } from './schema.ts';
 const STATEMENT_TIMEOUT_MS = 120_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 5_000;
+/** Whoever holds a row for longer (the platform, in a transaction of its own) is waited for anew; a stop is not kept waiting. */
+const LOCK_TIMEOUT_MS = 5_000;
 /** So much longer the client waits for a server that accepted a statement and never answers. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
@@ -41,6 +43,7 @@ export function openDatabase({
     statement_timeout: statementTimeoutMs,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    lock_timeout: statementTimeoutMs === 0 ? 0 : LOCK_TIMEOUT_MS,
     query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + ANSWER_TIMEOUT_MS,
     keepAlive: true,
   });

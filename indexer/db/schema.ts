@@ -471,7 +471,7 @@ export interface IndexerContracts {
   covered: Generated<string>;
   created_at: Generated<Timestamp>;
   deployed_at_block: Int8 | null;
-  former_facts: Generated<boolean>;
+  former_to: Int8 | null;
   kind: string;
   live_from: Int8 | null;
   metadata_read_at: Timestamp | null;
@@ -491,6 +491,7 @@ export interface IndexerDeadLetters {
   block_hash: string | null;
   block_number: Int8 | null;
   chain_id: Int8;
+  contract_kind: string | null;
   created_at: Generated<Timestamp>;
   data: string | null;
   id: string;

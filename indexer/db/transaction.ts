@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely, PostgresDialect, sql } from 'kysely';
 import type pg from 'pg';
 import { sleep } from '../kernel/sleep.ts';
 import { type Copy, copyOver } from './copy.ts';
@@ -13,6 +13,7 @@ export type Transaction = Kysely<DB>;
 /** How often a transaction that lost against another is run again. */
 const CONFLICT_ATTEMPTS_MAX = 10;
 const CONFLICT_DELAY_MAX_MS = 200;
+const PATIENCE_MS = 24 * 3_600_000;
 
 const transactions = new WeakMap<pg.PoolClient, Transaction>();
 
@@ -25,9 +26,24 @@ export async function transaction<T>(
   database: Database,
   work: (tx: Transaction, copy: Copy) => Promise<T>,
 ): Promise<T> {
+  return retried(() => once(database, undefined, work));
+}
+
+/** What may take as long as the database is large: an unwind, a reset. It waits for its locks, and is given a day. */
+export async function patientTransaction<T>(database: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  return retried(() =>
+    once(database, PATIENCE_MS, async (tx) => {
+      await sql`set local statement_timeout = ${sql.lit(PATIENCE_MS)}`.execute(tx);
+      await sql`set local lock_timeout = 0`.execute(tx);
+      return work(tx);
+    }),
+  );
+}
+
+async function retried<T>(attemptOnce: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await once(database, work);
+      return await attemptOnce();
     } catch (error) {
       if (!isTransactionConflict(error) || attempt === CONFLICT_ATTEMPTS_MAX) throw error;
       await sleep(Math.random() * Math.min(CONFLICT_DELAY_MAX_MS, 10 * 2 ** attempt));
@@ -35,7 +51,11 @@ export async function transaction<T>(
   }
 }
 
-async function once<T>(database: Database, work: (tx: Transaction, copy: Copy) => Promise<T>): Promise<T> {
+async function once<T>(
+  database: Database,
+  queryTimeoutMs: number | undefined,
+  work: (tx: Transaction, copy: Copy) => Promise<T>,
+): Promise<T> {
   const client = await database.pool.connect();
   let broken: Error | undefined;
   // A connection that dies while no statement waits for it is reported only here.
@@ -45,7 +65,7 @@ async function once<T>(database: Database, work: (tx: Transaction, copy: Copy) =
   client.on('error', onError);
   try {
     await client.query('begin');
-    const result = await work(transactionOver(client), copyOver(client));
+    const result = await work(transactionOver(client, queryTimeoutMs), copyOver(client));
     await client.query('commit');
     return result;
   } catch (error) {
@@ -59,21 +79,25 @@ async function once<T>(database: Database, work: (tx: Transaction, copy: Copy) =
   }
 }
 
-function transactionOver(client: pg.PoolClient): Transaction {
-  let tx = transactions.get(client);
-  if (tx === undefined) {
-    const pool = { connect: async () => preparing(client), end: async () => undefined, options: {} };
-    tx = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
-    transactions.set(client, tx);
-  }
+function transactionOver(client: pg.PoolClient, queryTimeoutMs: number | undefined): Transaction {
+  const held = queryTimeoutMs === undefined ? transactions.get(client) : undefined;
+  if (held !== undefined) return held;
+  const pool = { connect: async () => preparing(client, queryTimeoutMs), end: async () => undefined, options: {} };
+  const tx = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
+  if (queryTimeoutMs === undefined) transactions.set(client, tx);
   return tx;
 }
 
 /** Every statement of a commit recurs with other values, so each is prepared once per connection, under a name of its own. */
-function preparing(client: pg.PoolClient) {
+function preparing(client: pg.PoolClient, queryTimeoutMs: number | undefined) {
   return {
     query: (text: string, values: readonly unknown[]) =>
-      client.query({ name: createHash('md5').update(text).digest('hex'), text, values: [...values] }),
+      client.query({
+        name: createHash('md5').update(text).digest('hex'),
+        text,
+        values: [...values],
+        ...(queryTimeoutMs === undefined ? {} : { query_timeout: queryTimeoutMs }),
+      }),
     release: () => undefined,
   } as never;
 }

@@ -47,12 +47,13 @@ export function positionOf(block: number): RawBuilder<bigint> {
  */
 export function isAt({ chainId }: FactRange, position: RawBuilder<unknown>): RawBuilder<boolean> {
   return sql`chain_id = ${String(chainId)} and block_number = (${position} >> 32)::numeric
-    and log_index = (${position} & 4294967295)`;
+    and log_index = (${position} & 4294967295) and block_hash is not null`;
 }
 
-/** The facts of a range in a table of `public` that holds those of one kind of contract; an address may be of several. */
+/** The facts of a range (rows of a former indexer, which have no block hash, are none) in a table of `public` that holds those of one kind of contract; an address may be of several. */
 export function within({ chainId, from, to, contracts }: FactRange, kind: ContractKind): RawBuilder<boolean> {
-  const stretch = sql`chain_id = ${String(chainId)} and block_number between ${from}::numeric and ${to}::numeric`;
+  const stretch = sql`chain_id = ${String(chainId)} and block_number between ${from}::numeric and ${to}::numeric
+    and block_hash is not null`;
   if (contracts === undefined) return sql`${stretch}`;
   return sql`${stretch} and contract_address = any(${addressesOf(contracts, kind)}::text[])`;
 }

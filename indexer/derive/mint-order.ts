@@ -36,7 +36,7 @@ async function rank(tx: Transaction, range: FactRange, below: RawBuilder<unknown
         select to_wallet, master_nft_id, position, row_number() over (order by position, token_id) as place
         from nft_transfers
         where chain_id = ${String(range.chainId)} and contract_address = contract.contract_address
-          and transfer_type = 'mint' and position < ${below}
+          and transfer_type = 'mint' and position < ${below} and block_hash is not null
         order by position, token_id limit 3
       ) mint
       where contract.id = any(${ids}::uuid[])

@@ -83,7 +83,7 @@ export const nftTokens: Fold = {
         last_indexed_block = least(last_indexed_block, ${range.from - 1})
       from touched left join lateral (
         select to_wallet, position from nft_transfers
-        where master_nft_id = touched.master_nft_id and position < ${positionOf(range.from)}
+        where master_nft_id = touched.master_nft_id and position < ${positionOf(range.from)} and block_hash is not null
         order by position desc limit 1
       ) previous on true
       where held.id = touched.master_nft_id

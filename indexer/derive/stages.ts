@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { transaction } from '../db/transaction.ts';
 import { lockChain } from '../progress/locks.ts';
@@ -29,17 +29,28 @@ async function settleSupplies(database: Database): Promise<void> {
 
 /** Under the chain's lock, so that no unwind takes away a token that a claim is just being linked to. */
 async function linkClaims(database: Database, chainId: number): Promise<void> {
+  const { rows } = await sql`${linkable(chainId)} limit 1`.execute(database.kysely);
+  if (rows.length === 0) return;
   await transaction(database, async (tx) => {
     await lockChain(tx, chainId, 'shared');
     await sql`
-      update dividend_claims claim set master_nft_id = token.id
-      from dividend_contracts contract
-      join master_contracts master on master.chain_id = contract.chain_id and (
-        master.contract_address = contract.linked_master_contract
-        or (contract.linked_master_contract is null and master.master_id = contract.master_id))
-      join master_nfts token on token.master_contract_id = master.id
-      where claim.master_nft_id is null and claim.dividend_contract_id = contract.id and claim.token_id = token.token_id
-        and token.last_position is not null and contract.chain_id = ${String(chainId)}
+      update dividend_claims claim set master_nft_id = found.token_id
+      from (${linkable(chainId)}) found where claim.id = found.claim_id
     `.execute(tx);
   });
+}
+
+/** Claims without a token, and the token that each is of. */
+function linkable(chainId: number): RawBuilder<unknown> {
+  return sql`
+    select claim.id as claim_id, token.id as token_id
+    from dividend_contracts contract
+    join master_contracts master on master.chain_id = contract.chain_id and (
+      master.contract_address = contract.linked_master_contract
+      or (contract.linked_master_contract is null and master.master_id = contract.master_id))
+    join dividend_claims claim on claim.dividend_contract_id = contract.id and claim.master_nft_id is null
+    join master_nfts token on token.chain_id = master.chain_id and token.contract_address = master.contract_address
+      and token.token_id = claim.token_id
+    where token.last_position is not null and contract.chain_id = ${String(chainId)}
+  `;
 }

@@ -19,6 +19,7 @@ export const deadLetters: FactTable = {
     'chain_id',
     'kind',
     'address',
+    'contract_kind',
     'block_number',
     'block_hash',
     'log_index',
@@ -32,7 +33,7 @@ export const deadLetters: FactTable = {
       const { chainId, address, kind } = contract;
       const { blockNumber, blockHash, logIndex, transactionHash } = log;
       const id = factId({ table: NAME, chainId, blockNumber, blockHash, logIndex, part: kind });
-      const place = `${address}\t${blockNumber}\t${blockHash}\t${logIndex}\t${transactionHash}`;
+      const place = `${address}\t${kind}\t${blockNumber}\t${blockHash}\t${logIndex}\t${transactionHash}`;
       yield `${id}\t${chainId}\tlog\t${place}\t${copyHexArray(log.topics)}\t${log.data}\t${copyText(reason)}`;
     }
   },

@@ -1,5 +1,6 @@
-import { sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { Database } from '../db/database.ts';
+import type { DB } from '../db/schema.ts';
 import { transaction } from '../db/transaction.ts';
 import { contractFault } from '../decode/contract-index.ts';
 import type { Contract } from '../kernel/chain.ts';
@@ -28,6 +29,15 @@ export async function followedContracts(
 > {
   await prepareContracts(database, chainId);
   const registry = await loadContracts(database.kysely, chainId);
+  const mended = registry.contracts.filter(
+    (contract) =>
+      contract.status === 'quarantined' && contract.quarantinedAtBlock === null && faultOf(contract) === null,
+  );
+  if (mended.length > 0) {
+    await reinstate(database.kysely, chainId, mended);
+    return followedContracts(database, chainId);
+  }
+  const { head } = await readChain(database.kysely, chainId);
   const active = registry.contracts.filter(({ status, prepared }) => status === 'active' && prepared);
   const faulty = active.flatMap((contract) => {
     const reason = faultOf(contract);
@@ -41,16 +51,28 @@ export async function followedContracts(
     contracts: active,
     joining: active.filter(({ liveFrom }) => liveFrom === null),
     liveVersion: registry.liveVersion,
-    former: active.filter(({ formerFacts }) => formerFacts),
+    former: active.filter(({ formerTo }) => formerTo !== null && formerTo > (head?.number ?? -1)),
     backfillable: active.filter(({ deployedAtBlock }) => deployedAtBlock !== null),
   };
 }
 
+/** Why a contract cannot be followed as the registry and the platform's rows describe it. */
 function faultOf(contract: RegisteredContract): string | null {
+  if (!contract.announced) return `${contract.kind} ${contract.address}: the platform deleted its row`;
   if (contract.kind === 'pool' && contract.poolType !== null && !POOL_TYPES.includes(contract.poolType)) {
     return `pool ${contract.address}: pools of type ${contract.poolType} are not followed by this version`;
   }
   return contractFault(contract);
+}
+
+/** The platform corrected what kept these from being followed: they join again, and their gaps are filled. */
+async function reinstate(db: Kysely<DB>, chainId: number, contracts: readonly Contract[]): Promise<void> {
+  await sql`
+    update indexer.contracts held set status = 'active', status_reason = null
+    from unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as asked (address, kind)
+    where held.chain_id = ${chainId} and held.address = asked.address and held.kind = asked.kind
+      and held.status = 'quarantined' and held.quarantined_at_block is null
+  `.execute(db);
 }
 
 async function setAside(

@@ -93,7 +93,8 @@ export class Follower {
           if (signal.aborted) return;
           this.#index = undefined;
           failures += 1;
-          if (!(error instanceof HeadMoved)) await this.#pause(error, failures, signal);
+          if (error instanceof HeadMoved) await sleep(RETRY_DELAY_MIN_MS, signal);
+          else await this.#pause(error, failures, signal);
         }
       }
     }
@@ -151,19 +152,21 @@ export class Follower {
   async #advance(seen: ChainState, remote: BlockHeader, signal: AbortSignal): Promise<void> {
     const finalized = await this.#finalizedBlock(remote, seen, signal);
     let state = seen;
-    let ahead: Promise<FetchedRange> | undefined;
+    let ahead: { readonly index: ContractIndex; readonly fetched: Promise<FetchedRange> } | undefined;
     while (state.head !== undefined && state.head.number < remote.number && !signal.aborted) {
       const { index, followed } = await this.#contracts(state);
-      const fetched = await (ahead ?? this.#fetch(index, state.head, remote, finalized, signal));
+      // What was read for other contracts than those of now would claim blocks for them that nobody asked about.
+      const fetched =
+        ahead?.index === index ? ahead.fetched : this.#fetch(index, state.head, remote, finalized, signal);
       ahead = undefined;
-      const { range, batch } = fetched;
+      const { range, batch } = await fetched;
       const tip = range.headers.at(-1) as BlockHeader;
       linkTo(state.head, range.headers[0] as BlockHeader);
       const next = { number: tip.number, hash: tip.hash };
       const joins = followed.joining.length > 0;
       if (!joins && tip.number < remote.number) {
-        ahead = this.#fetch(index, next, remote, finalized, signal);
-        ahead.catch(() => undefined); // awaited in the next turn, or given up with this one
+        ahead = { index, fetched: this.#fetch(index, next, remote, finalized, signal) };
+        ahead.fetched.catch(() => undefined); // awaited in the next turn, or given up with this one
       }
       const facts = await commitHead(this.#deps.database, {
         seen: state,

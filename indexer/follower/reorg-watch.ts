@@ -12,6 +12,8 @@ import { judge } from './decide.ts';
 /** `again`: there is more to do for the same head; `open`: look again soon; `settled`: wait for another head. */
 export type StepOutcome = 'again' | 'open' | 'settled';
 
+/** After so many looks an endpoint that has our block, but none at the other branch's height, is taken to stand still. */
+const OBSERVATIONS_OF_STANDSTILL = 20;
 /** Blocks of the new branch whose links to the ancestor are read before ours is given up. */
 const LINK_CHECK_BLOCKS = 64;
 /** Remembered blocks compared beyond `haltDepth`, so that a halt can name the ancestor. */
@@ -46,7 +48,8 @@ export class ReorgWatch {
     if (ancestor !== undefined) await this.#checkLinks(ancestor, remote, signal);
     const observations = this.#suspicion?.ancestor === ancestor?.number ? (this.#suspicion?.observations ?? 0) + 1 : 1;
     this.#suspicion = { ancestor: ancestor?.number, observations };
-    const votes = firstLost === undefined ? { ours: 0, other: 1 } : await this.#votes(firstLost, signal);
+    const votes =
+      firstLost === undefined ? { ours: 0, other: 1 } : await this.#votes(firstLost, remote, observations, signal);
     const verdict = judge({ head, ancestor, finalized, votes, observations, haltDepth: this.#haltDepth });
     const context = { chain: chainId, head: head.number, ancestor: ancestor?.number, finalized, votes, observations };
     switch (verdict.do) {
@@ -107,9 +110,22 @@ export class ReorgWatch {
     );
   }
 
-  async #votes(firstLost: BlockRef, signal: AbortSignal): Promise<{ readonly ours: number; readonly other: number }> {
-    const witnesses = await this.#deps.source.witnesses(firstLost.number, signal);
-    const ours = witnesses.filter(({ header }) => header?.hash === firstLost.hash).length;
-    return { ours, other: witnesses.length - ours };
+  /** Who has no block at a height says nothing of it; who stands still on our branch is not listened to for ever. */
+  async #votes(
+    firstLost: BlockRef,
+    remote: BlockRef,
+    observations: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly ours: number; readonly other: number }> {
+    const { source } = this.#deps;
+    const witnesses = (await source.witnesses(firstLost.number, signal)).filter(({ header }) => header !== undefined);
+    const keepUp =
+      observations < OBSERVATIONS_OF_STANDSTILL
+        ? witnesses
+        : (await source.witnesses(remote.number, signal)).filter(({ header }) => header !== undefined);
+    const current = new Set(keepUp.map(({ endpoint }) => endpoint));
+    const ours = witnesses.filter((one) => one.header?.hash === firstLost.hash && current.has(one.endpoint)).length;
+    const other = witnesses.filter((one) => one.header?.hash !== firstLost.hash).length;
+    return { ours, other };
   }
 }

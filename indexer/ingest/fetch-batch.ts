@@ -1,4 +1,5 @@
 import type { ContractIndex } from '../decode/contract-index.ts';
+import { cutRange } from '../decode/cut-range.ts';
 import { decodeRange, receiptsNeeded } from '../decode/decode-range.ts';
 import type { DecodedBatch, Receipt } from '../decode/decoded-batch.ts';
 import type { Hex, VerifiedRange } from '../kernel/chain.ts';
@@ -8,17 +9,22 @@ import type { RangeRequest, Source } from '../source/source.ts';
 /** A range as read from the chain, and what it means. */
 export type FetchedRange = { readonly range: VerifiedRange; readonly batch: DecodedBatch };
 
+/** Facts of one batch, which bounds what a commit holds in memory; what is over is left to the next range. */
+const FACTS_MAX = 100_000;
 /** Receipts asked for at a time. */
 const RECEIPT_CONCURRENCY = 8;
 
-/** Reads a range for a set of contracts, with the receipts that its claims need, and decodes it. */
+/**
+ * Reads a range for a set of contracts, with the receipts that its claims need, and decodes it. The answer may end before the
+ * range that was asked for: look at its own `to`.
+ */
 export async function fetchBatch(
   source: Source,
   contracts: ContractIndex,
   request: Omit<RangeRequest, 'watch'>,
   signal: AbortSignal,
 ): Promise<FetchedRange> {
-  const range = await source.fetchRange({ ...request, watch: contracts.watch }, signal);
+  const range = cutRange(await source.fetchRange({ ...request, watch: contracts.watch }, signal), FACTS_MAX);
   const receipts = await readReceipts(source, range, receiptsNeeded(range, contracts), signal);
   return { range, batch: decodeRange(range, contracts, receipts) };
 }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
-import { type Transaction, transaction } from '../db/transaction.ts';
+import { patientTransaction, type Transaction } from '../db/transaction.ts';
 import { folds } from '../derive/folds.ts';
 import { factTables } from '../facts/fact-tables.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
@@ -27,7 +27,7 @@ export type Unwind = {
  * @throws {HeadMoved} when the head is not what `seen` says.
  */
 export async function unwindTo(database: Database, { chainId, to, reason, seen }: Unwind): Promise<number> {
-  return transaction(database, async (tx) => {
+  return patientTransaction(database, async (tx) => {
     await lockChain(tx, chainId, 'exclusive');
     const now = await readChain(tx, chainId);
     if (seen !== undefined && (now.head?.hash !== seen.head?.hash || now.epoch !== seen.epoch)) {
@@ -60,7 +60,7 @@ async function deleteFacts(tx: Transaction, chainId: number, from: number): Prom
   for (const { schema, name, chainIdType } of factTables) {
     const chain = chainIdType === 'text' ? sql`${String(chainId)}` : sql`${chainId}::bigint`;
     const { numAffectedRows } = await sql`
-      delete from ${sql.table(`${schema}.${name}`)} where chain_id = ${chain} and block_number >= ${from}
+      delete from ${sql.table(`${schema}.${name}`)} where chain_id = ${chain} and block_number >= ${from} and block_hash is not null
     `.execute(tx);
     removed += Number(numAffectedRows ?? 0);
   }

@@ -21,8 +21,12 @@ export type RegisteredContract = Contract & {
   readonly poolType: string | null;
   /** Whether its state was made that of no facts, so that it can be followed. */
   readonly prepared: boolean;
-  /** Whether the platform's former indexer left facts of it. */
-  readonly formerFacts: boolean;
+  /** The newest block of the facts that the platform's former indexer left of it; null where it left none. */
+  readonly formerTo: number | null;
+  /** Whether the platform still has the row that announced it. */
+  readonly announced: boolean;
+  /** The block whose log set it aside; null where the reason lies in the registry. */
+  readonly quarantinedAtBlock: number | null;
 };
 
 /** The registry of one chain as of one moment. */
@@ -49,7 +53,9 @@ type Row = {
   metadata_read: boolean;
   pool_type: string | null;
   prepared: boolean;
-  former_facts: boolean;
+  former_to: string | null;
+  announced: boolean;
+  quarantined_at_block: string | null;
 };
 
 /** Reads a chain's whole registry in one statement, so that contracts and version belong together; 10,000 contracts take a moment. */
@@ -57,12 +63,13 @@ export async function loadContracts(db: Kysely<DB>, chainId: number): Promise<Re
   const { rows } = await sql<Row>`
     select
       coalesce(chain.live_version, 0) as live_version,
-      contract.address, contract.kind, contract.abi_version, contract.platform_id,
+      contract.address, contract.kind, coalesce(master.abi_version, contract.abi_version) as abi_version, contract.platform_id,
       coalesce(master.master_id, dividend.master_id) as master_id,
       coalesce(token.id, pool.artist_token_id) as artist_token_id,
       contract.deployed_at_block, contract.covered::text, contract.live_from,
       contract.status, contract.status_reason, contract.metadata_read_at is not null as metadata_read, pool.pool_type,
-      contract.prepared_at is not null as prepared, contract.former_facts
+      contract.prepared_at is not null as prepared, contract.former_to,
+      coalesce(master.id, dividend.id, token.id, pool.id) is not null as announced, contract.quarantined_at_block
     from (values (${chainId}::bigint)) as asked (chain_id)
     left join indexer.chains chain using (chain_id)
     left join indexer.contracts contract using (chain_id)
@@ -87,16 +94,22 @@ function contractOf(chainId: number, address: Hex, row: Row): RegisteredContract
     platformId: row.platform_id,
     masterId: row.master_id,
     artistTokenId: row.artist_token_id,
-    deployedAtBlock: row.deployed_at_block === null ? null : Number(row.deployed_at_block),
+    deployedAtBlock: numberOf(row.deployed_at_block),
     covered: parseMultirange(row.covered),
-    liveFrom: row.live_from === null ? null : Number(row.live_from),
+    liveFrom: numberOf(row.live_from),
     status: row.status,
     statusReason: row.status_reason,
     metadataRead: row.metadata_read,
     poolType: row.pool_type,
     prepared: row.prepared,
-    formerFacts: row.former_facts,
+    formerTo: numberOf(row.former_to),
+    announced: row.announced,
+    quarantinedAtBlock: numberOf(row.quarantined_at_block),
   };
+}
+
+function numberOf(text: string | null): number | null {
+  return text === null ? null : Number(text);
 }
 
 /** Remembers where a contract begins, once found; what was known already stays. */

@@ -1,7 +1,9 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Database } from '../db/database.ts';
-import { type Transaction, transaction } from '../db/transaction.ts';
+import { patientTransaction, type Transaction } from '../db/transaction.ts';
+import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { lockChain } from '../progress/locks.ts';
+import { deletions } from './contract-rows.ts';
 
 /**
  * Readies newly registered contracts: their state becomes that of no facts (invariant 2), whatever the platform or its former
@@ -15,10 +17,22 @@ export async function prepareContracts(database: Database, chainId: number): Pro
     select 1 as one from indexer.contracts where chain_id = ${chainId} and prepared_at is null limit 1
   `.execute(database.kysely);
   if (rows.length === 0) return 0;
-  return transaction(database, async (tx) => {
+  return patientTransaction(database, async (tx) => {
     await lockChain(tx, chainId, 'exclusive');
+    await deleteRetired(tx, chainId);
     return resetUnprepared(tx, chainId);
   });
+}
+
+/** What was followed at an address that the platform corrected: its rows go before the corrected address is followed. */
+async function deleteRetired(tx: Transaction, chainId: number): Promise<void> {
+  const { rows } = await sql<{ address: Hex; kind: ContractKind; platform_id: string }>`
+    select address, kind, platform_id from indexer.contracts
+    where chain_id = ${chainId} and status = 'removed' and prepared_at is null order by address, kind
+  `.execute(tx);
+  for (const { address, kind, platform_id: platformId } of rows) {
+    for (const statement of deletions({ chainId, address, kind, platformId })) await statement.execute(tx);
+  }
 }
 
 /** The same within a transaction that holds the chain's lock alone. */
@@ -58,6 +72,10 @@ const RESETS: readonly ((chainId: number) => RawBuilder<unknown>)[] = [
     where contract.chain_id = ${chainId} and contract.prepared_at is null
       and fact.chain_id = contract.chain_id and fact.address = contract.address and fact.kind = contract.kind`,
   (chainId) => sql`
+    delete from indexer.dead_letters letter using indexer.contracts contract
+    where contract.chain_id = ${chainId} and contract.prepared_at is null
+      and letter.chain_id = contract.chain_id and letter.address = contract.address and letter.contract_kind = contract.kind`,
+  (chainId) => sql`
     update liquidity_pools set reserve0 = 0, reserve1 = 0, reserve_position = null, lp_total_supply = 0
     where id in (${fresh(chainId, 'pool')})`,
   (chainId) => sql`
@@ -70,15 +88,16 @@ async function noteFormerFacts(tx: Transaction, chainId: number): Promise<number
   const { numAffectedRows } = await sql`
     update indexer.contracts contract set
       prepared_at = now(),
-      former_facts = case kind
-        when 'master' then exists (
-          select from nft_transfers where block_hash is null
+      former_to = case kind
+        when 'master' then (
+          select max(block_number) from nft_transfers where block_hash is null
             and master_id = (select master_id from master_contracts where id = contract.platform_id))
-        when 'dividend' then exists (
-            select from dividend_events where block_hash is null and dividend_contract_id = contract.platform_id)
-          or exists (select from dividend_claims where block_hash is null and dividend_contract_id = contract.platform_id)
-        when 'pool' then exists (select from pool_events where block_hash is null and liquidity_pool_id = contract.platform_id)
-        else false end
+        when 'dividend' then greatest(
+          (select max(block_number) from dividend_events where block_hash is null and dividend_contract_id = contract.platform_id),
+          (select max(block_number) from dividend_claims where block_hash is null and dividend_contract_id = contract.platform_id))
+        when 'pool' then (
+          select max(block_number) from pool_events where block_hash is null and liquidity_pool_id = contract.platform_id)
+        end
     where chain_id = ${chainId} and prepared_at is null
   `.execute(tx);
   return Number(numAffectedRows ?? 0);

@@ -32,7 +32,8 @@ export async function registerPlatformRows(db: Kysely<DB>): Promise<readonly num
     ),
     registered as (
       insert into indexer.contracts as known (chain_id, address, kind, platform_id, abi_version, deployed_at_block)
-      select chain_id::bigint, address, kind, id, coalesce(abi_version, '1.0'), deployed_at_block::bigint
+      select chain_id::bigint, address, kind, id, coalesce(abi_version, '1.0'),
+        case when deployed_at_block < 1e18 then deployed_at_block::bigint end
       from announced
       where chain_id ~ ${EVM_CHAIN} and address ~ ${EVM_ADDRESS} and not exists (
         select from indexer.contracts same
@@ -40,13 +41,20 @@ export async function registerPlatformRows(db: Kysely<DB>): Promise<readonly num
           and same.platform_id = announced.id)
       order by 1, 2, 3
       on conflict (chain_id, address, kind) do update set
-        platform_id = excluded.platform_id, covered = '{}', live_from = null, prepared_at = null, metadata_read_at = null
+        platform_id = excluded.platform_id, covered = '{}', live_from = null, prepared_at = null, metadata_read_at = null,
+        status = 'active', status_reason = null, quarantined_at_block = null
       returning chain_id
+    ),
+    retired as (
+      select indexer.retire_contracts(announced.id, announced.chain_id, announced.address)
+      from announced join indexer.contracts known on known.platform_id = announced.id
+      where (known.chain_id::text, known.address) is distinct from (announced.chain_id, announced.address)
+        and (known.status <> 'removed' or known.covered <> '{}')
     ),
     changed as (
       update indexer.chains set live_version = live_version + 1 where chain_id in (select chain_id from registered)
     )
-    select distinct chain_id from registered order by chain_id
+    select distinct chain_id from registered where (select count(*) from retired) >= 0 order by chain_id
   `.execute(db);
   return rows.map((row) => Number(row.chain_id));
 }

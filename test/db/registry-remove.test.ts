@@ -149,8 +149,8 @@ async function insertHistory(): Promise<void> {
     update liquidity_pools set reserve0 = 5, reserve1 = 6, reserve_position = 1, lp_total_supply = 5;
     insert into indexer.contract_events (id, chain_id, address, kind, event, arguments, tx_hash, block_number, block_hash, log_index, block_timestamp)
     select gen_random_uuid(), chain_id, address, kind, 'E', '{}', '0x6', 10, '0xbb', 0, ${at} from indexer.contracts where kind in ('master', 'pool') limit 1;
-    insert into indexer.dead_letters (id, chain_id, kind, address, block_number, block_hash, log_index, reason)
-    values (gen_random_uuid(), ${CHAIN}, 'log', '${addressOf(1)}', 10, '0xbb', 1, 'bad');
+    insert into indexer.dead_letters (id, chain_id, kind, contract_kind, address, block_number, block_hash, log_index, reason)
+    values (gen_random_uuid(), ${CHAIN}, 'log', 'master', '${addressOf(1)}', 10, '0xbb', 1, 'bad');
   `);
 }
 
