@@ -130,7 +130,7 @@ function masterDoing({ random, quarantines }: LogDraw, address: Hex): LogBody[] 
 /** EIP-2309: some tokens at once; now and then backwards, or too many. */
 function batch(random: Random, address: Hex, quarantines: boolean): LogBody {
   const fromTokenId = random.pick([0n, 1n, 3n, 100n, UINT256_MAX - TOO_MANY_TOKENS]);
-  const more = quarantines && random.percent(40) ? TOO_MANY_TOKENS - 1n : BigInt(random.between(-1, 4));
+  const more = quarantines && random.percent(70) ? TOO_MANY_TOKENS - 1n : BigInt(random.between(-1, 4));
   const toTokenId = fromTokenId + more < 0n ? 0n : fromTokenId + more;
   const fromAddress = random.percent(70) ? ZERO_ADDRESS : wallet(random);
   return logBody(address, 'ConsecutiveTransfer', { fromTokenId, toTokenId, fromAddress, toAddress: wallet(random) });

@@ -58,7 +58,7 @@ class BranchWriter {
     this.#world = world;
     this.#chainId = chainId;
     this.#random = random;
-    this.#quarantines = random.percent(25);
+    this.#quarantines = random.percent(30);
   }
 
   branches(): Branch[] {
