@@ -12,25 +12,26 @@ const CONSECUTIVE_TRANSFER = toEventSelector(
  */
 export function cutRange(range: VerifiedRange, factsMax: number): VerifiedRange {
   let facts = 0;
-  let block = -1;
-  let end = 0;
-  for (let next = 0; next < range.logs.length; next += 1) {
-    const log = range.logs[next] as RawLog;
-    if (log.blockNumber !== block) {
-      if (facts > factsMax) break;
-      block = log.blockNumber;
-      end = next;
-    }
+  let blockStart = 0;
+  for (const [index, log] of range.logs.entries()) {
+    if (log.blockNumber !== range.logs[blockStart]?.blockNumber) blockStart = index;
     facts += log.topics[0] === CONSECUTIVE_TRANSFER ? tokensOf(log) : 1;
+    if (facts > factsMax) return before(range, blockStart);
   }
-  if (facts <= factsMax || end === 0) return range;
-  // The block that passed the bound begins at `end`; it and what follows is left for another range.
-  const to = (range.logs[end - 1] as RawLog).blockNumber;
+  return range;
+}
+
+/** The range up to the block before the one that the log at `blockStart` begins; where that is the first, up to itself. */
+function before(range: VerifiedRange, blockStart: number): VerifiedRange {
+  const { logs, headers } = range;
+  const first = (logs[0] as RawLog).blockNumber;
+  const to = blockStart === 0 ? first : (logs[blockStart - 1] as RawLog).blockNumber;
+  if (to === logs.at(-1)?.blockNumber) return range;
   return {
     ...range,
     to,
-    headers: range.headers.filter(({ number }) => number <= to),
-    logs: range.logs.slice(0, end),
+    headers: headers.filter(({ number }) => number <= to),
+    logs: logs.filter(({ blockNumber }) => blockNumber <= to),
   };
 }
 

@@ -1,0 +1,116 @@
+import { parseAbi } from 'viem';
+import { expect, test } from 'vitest';
+import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import { contractIndex } from '../../indexer/decode/contract-index.ts';
+import { decodeRange } from '../../indexer/decode/decode-range.ts';
+import { followedContracts } from '../../indexer/follower/followed-contracts.ts';
+import { commitHead, commitStart } from '../../indexer/ingest/commit-head.ts';
+import { type BlockHeader, type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
+import { readChain } from '../../indexer/progress/chains.ts';
+import { addressOf, blockHashOf, encodeEvent, logOf } from '../support/event-logs.ts';
+import { insertMaster, insertRow } from '../support/platform-rows.ts';
+import { createDatabase } from '../support/postgres.ts';
+import { withDatabase } from '../support/with-database.ts';
+
+const [transfer] = parseAbi(['event Transfer(address indexed from, address indexed to, uint256 value)']);
+const [A, B, ALICE] = [addressOf(0xa), addressOf(0xb), addressOf(0x1)];
+
+const header = (number: number): BlockHeader => ({
+  number,
+  hash: blockHashOf(number),
+  parentHash: blockHashOf(number - 1),
+  timestamp: number,
+  logsBloom: '0x',
+});
+
+/** Follows one more block, in which `token` mints. */
+async function followMint(database: Database, number: number, token: Hex, value: bigint): Promise<void> {
+  const followed = await followedContracts(database, 1);
+  const seen = await readChain(database.kysely, 1);
+  const logs = [
+    logOf({ address: token, blockNumber: number, ...encodeEvent(transfer, { from: ZERO_ADDRESS, to: ALICE, value }) }),
+  ];
+  const range = { chainId: 1, from: number, to: number, headers: [header(number)], logs };
+  const batch = decodeRange(range, contractIndex(followed.contracts), new Map());
+  await commitHead(database, { seen, range, batch, finalized: 0, joining: followed.joining });
+}
+
+async function withToken(
+  work: (scene: {
+    database: Database;
+    rows: (query: string) => Promise<unknown[]>;
+    artistId: string;
+    tokenId: string;
+  }) => Promise<void>,
+): Promise<void> {
+  const created = await createDatabase();
+  await withDatabase(Promise.resolve(created), async (client) => {
+    const database = openDatabase({ url: created.url });
+    try {
+      const { artistId } = await insertMaster(client, 'one');
+      const tokenId = await insertRow(client, 'artist_tokens', {
+        artist_id: artistId,
+        chain_id: '1',
+        contract_address: A,
+        name: 'T',
+        symbol: 'T',
+        total_supply: 0,
+      });
+      await commitStart(database, await readChain(database.kysely, 1), header(10), 10);
+      await work({ database, rows: async (query) => (await client.query(query)).rows, artistId, tokenId });
+    } finally {
+      await database.close();
+    }
+  });
+}
+
+test('a corrected address takes the facts and the state of the wrong one away', async () => {
+  await withToken(async ({ database, rows }) => {
+    await followMint(database, 11, A, 70n);
+    await rows(`update artist_tokens set contract_address = '${B}'`);
+    await followMint(database, 12, B, 3n);
+    expect(await rows('select contract_address, value from token_transfers')).toEqual([
+      { contract_address: B, value: '3' },
+    ]);
+    expect(await rows('select wallet_address, balance from token_holders where balance <> 0')).toEqual([
+      { wallet_address: ALICE, balance: '3' },
+    ]);
+    expect(await rows('select total_supply, holders_count from artist_tokens')).toEqual([
+      { total_supply: '3', holders_count: '1' },
+    ]);
+    expect(await rows('select address, status, live_from, covered from indexer.contracts order by address')).toEqual([
+      { address: A, status: 'removed', live_from: null, covered: '{}' },
+      { address: B, status: 'active', live_from: '12', covered: '{}' },
+    ]);
+  });
+});
+
+test('a contract whose row the platform deleted does not stop the chain, and is followed again once it is announced anew', async () => {
+  await withToken(async ({ database, rows, artistId }) => {
+    await followedContracts(database, 1);
+    await rows('delete from artist_tokens');
+    await followMint(database, 11, A, 70n);
+    expect(await rows('select status from indexer.contracts')).toEqual([{ status: 'quarantined' }]);
+    await rows(
+      `insert into artist_tokens (artist_id, chain_id, contract_address, name, symbol, total_supply) values ('${artistId}', '1', '${A}', 'T', 'T', 5)`,
+    );
+    await followMint(database, 12, A, 1n);
+    expect(await rows('select status, live_from from indexer.contracts')).toEqual([
+      { status: 'active', live_from: '12' },
+    ]);
+    expect(await rows('select total_supply from artist_tokens')).toEqual([{ total_supply: '1' }]);
+  });
+});
+
+test('a pool of a kind that is not followed is set aside with the reason, and joins once the platform corrects its type', async () => {
+  await withToken(async ({ database, rows, tokenId }) => {
+    await rows(`insert into liquidity_pools (artist_token_id, chain_id, pool_address, pool_type, token0_address, token1_address)
+      values ('${tokenId}', '1', '${B}', 'uniswap_v3', '${A}', '${ZERO_ADDRESS}')`);
+    expect((await followedContracts(database, 1)).contracts.map(({ kind }) => kind)).toEqual(['artist_token']);
+    expect(await rows(`select status, status_reason from indexer.contracts where kind = 'pool'`)).toEqual([
+      { status: 'quarantined', status_reason: expect.stringContaining('uniswap_v3') },
+    ]);
+    await rows(`update liquidity_pools set pool_type = 'uniswap_v2'`);
+    expect((await followedContracts(database, 1)).joining.map(({ kind }) => kind)).toEqual(['artist_token', 'pool']);
+  });
+});
