@@ -48,6 +48,8 @@ export function openDatabase({
     keepAlive: true,
   });
   pool.on('error', (error) => onConnectionLost?.(error));
+  // One that breaks under a statement fails the statement; that nobody listens to the connection itself must not end the process.
+  pool.on('connect', (client) => void client.on('error', () => undefined));
   const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
   return { pool, kysely, close: () => kysely.destroy() };
 }

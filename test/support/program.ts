@@ -55,8 +55,7 @@ export class Program {
 
   #tell(args: readonly string[]): void {
     const lines = this.stderr.split('\n').filter((line) => !line.startsWith('{"level":20'));
-    process.stderr.write(
-      `--- indexer ${args.join(' ')}\n${this.stdout}${lines.slice(-25).join('\n').slice(0, 8_000)}\n`,
-    );
+    const end = lines.slice(-25).map((line) => line.slice(0, 500));
+    process.stderr.write(`--- indexer ${args.join(' ')}\n${this.stdout}${end.join('\n')}\n`);
   }
 }
