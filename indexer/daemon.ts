@@ -18,6 +18,8 @@ const READY_TIMEOUT_MS = 2_000;
 const READY_STATES = ['following', 'standing by'];
 const STAGE_INTERVAL_MS = 2_000;
 const ENRICH_INTERVAL_MS = 15_000;
+/** How often `/ready` learns whether the chain can be reached. */
+const PROBE_INTERVAL_MS = 5_000;
 const REFUSED_RETRY_MS = 30_000;
 /** Ranges of history that a daemon works on at a time, chain by chain. */
 const CONCURRENCY = 2;
@@ -64,6 +66,18 @@ function followedChain(input: DaemonInput, chain: ChainConfig): FollowedChain {
   const { chainId, source } = work;
   let waking = new AbortController();
   let refusal: string | undefined;
+  let unreachable: string | undefined;
+  // A head that does not come is no failure of a step, so whether anyone answers is asked by itself.
+  const probe = async (signal: AbortSignal) => {
+    try {
+      await source.head(signal);
+      unreachable = undefined;
+    } catch (error) {
+      if (unreachable === undefined)
+        log.warn({ chain: chainId, err: error }, `no endpoint answers: ${messageOf(error)}`);
+      unreachable = `failing: ${messageOf(error)}`;
+    }
+  };
   const enrich = async (signal: AbortSignal) => {
     const { number } = await source.head(signal);
     const found = await enrichContracts(
@@ -77,7 +91,7 @@ function followedChain(input: DaemonInput, chain: ChainConfig): FollowedChain {
     chainId,
     source,
     get state() {
-      return refusal ?? work.state;
+      return refusal ?? unreachable ?? work.state;
     },
     changed: () => {
       work.changed();
@@ -96,6 +110,7 @@ function followedChain(input: DaemonInput, chain: ChainConfig): FollowedChain {
       await Promise.all([
         work.follow(signal),
         work.backfill.run(signal),
+        repeat(PROBE_INTERVAL_MS, signal, log, () => probe(signal)),
         repeat(
           ENRICH_INTERVAL_MS,
           signal,

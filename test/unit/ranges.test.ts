@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { planFills } from '../../indexer/backfill/plan-fills.ts';
 import { type BlockRange, parseMultirange, subtract, toMultirange, union } from '../../indexer/kernel/ranges.ts';
-import type { Gap } from '../../indexer/progress/coverage.ts';
 
 /** The blocks of ranges one by one: the slow truth that the arithmetic is held against. */
 const blocks = (ranges: readonly BlockRange[]) =>
@@ -40,37 +38,5 @@ describe('ranges', () => {
       }
       expect(parseMultirange(toMultirange(union(whole)))).toEqual(union(whole));
     }
-  });
-});
-
-describe('planFills', () => {
-  const key = (n: number) => ({ address: `0x${n}` as const, kind: 'master' as const });
-
-  it('asks for every missing block of every contract once, never for more, and splits at finalized', () => {
-    for (let seed = 1; seed <= 200; seed += 1) {
-      const next = random(seed);
-      const gaps: Gap[] = [1, 2, 3]
-        .map((n) => ({ ...key(n), gaps: union(draw(next, 4)) }))
-        .filter(({ gaps }) => gaps.length > 0);
-      const finalized = Math.floor(next() * 70);
-      const asked = new Map(gaps.map(({ address }) => [address, [] as number[]]));
-      for (const fill of planFills(gaps, { finalized, finalSpan: 9, strictSpan: 3 })) {
-        expect(fill.to - fill.from).toBeLessThan(fill.strict ? 3 : 9);
-        expect(fill.strict ? fill.from > finalized : fill.to <= finalized, `seed ${seed}`).toBe(true);
-        for (const { address } of fill.contracts)
-          for (let b = fill.from; b <= fill.to; b += 1) asked.get(address)?.push(b);
-      }
-      for (const { address, gaps: missing } of gaps)
-        expect(asked.get(address), `seed ${seed}`).toEqual([...blocks(missing)]);
-    }
-  });
-
-  it('shares requests between contracts that lack the same', () => {
-    const gaps = [1, 2, 3].map((n) => ({ ...key(n), gaps: [{ from: 0, to: 99 }] }));
-    const fills = [...planFills(gaps, { finalized: 1000, finalSpan: 50, strictSpan: 1 })];
-    expect(fills.map(({ from, to, contracts }) => [from, to, contracts.length])).toEqual([
-      [0, 49, 3],
-      [50, 99, 3],
-    ]);
   });
 });
