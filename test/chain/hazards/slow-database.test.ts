@@ -6,7 +6,7 @@ import { busyBlocks } from '../../support/music.ts';
 import { TcpProxy } from '../../support/proxy.ts';
 
 const STATEMENT_MS = 100;
-const BACKLOG_BLOCKS = 250;
+const BACKLOG_BLOCKS = 160;
 const LIVE_BLOCKS = 8;
 /** A commit, the range that is read meanwhile, and one that is being cut. */
 const AHEAD_BLOCKS = 3 * 32;
