@@ -54,7 +54,8 @@ export class ReorgWatch {
     const context = { chain: chainId, head: head.number, ancestor: ancestor?.number, finalized, votes, observations };
     switch (verdict.do) {
       case 'wait':
-        log.warn(context, `a reorg is suspected: ${verdict.because}`);
+        // Looked at every second, said ever more seldom.
+        if (Number.isInteger(Math.log2(observations))) log.warn(context, `a reorg is suspected: ${verdict.because}`);
         return 'open';
       case 'halt':
         await haltChain(
