@@ -125,7 +125,7 @@ function configured({ chains }: Config, chainId: number): ChainConfig {
 }
 
 /** `chain 1, blocks 5 to 9`. */
-export function nameOf({ chainId, from, to, contracts }: BackfillRequest): string {
+function nameOf({ chainId, from, to, contracts }: BackfillRequest): string {
   const only = contracts === null ? '' : ` of ${contracts.join(', ')}`;
   return `chain ${chainId}, blocks ${from} to ${to}${only}`;
 }

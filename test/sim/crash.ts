@@ -11,7 +11,7 @@ type Death = 'exception' | 'lost before' | 'lost after' | 'conflict';
 export type CrashPlan = { readonly atStatement: number; readonly death: Death };
 
 /** What a simulated exception throws. */
-export class SimulatedCrash extends Error {
+class SimulatedCrash extends Error {
   override readonly name = 'SimulatedCrash';
 }
 

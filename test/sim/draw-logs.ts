@@ -11,7 +11,7 @@ const UINT96_MAX = 2n ** 96n - 1n;
 /** Few enough to meet each other. */
 const WALLETS: readonly Hex[] = [0xa1, 0xb2, 0xc3, 0xd4].map(addressOf);
 /** A token that nobody follows, in which some dividends are paid. */
-export const UNFOLLOWED_TOKEN: Hex = addressOf(0x7070);
+const UNFOLLOWED_TOKEN: Hex = addressOf(0x7070);
 const TOKEN_IDS: readonly bigint[] = [0n, 1n, 2n, 3n, UINT256_MAX];
 const AMOUNTS: readonly bigint[] = [0n, 1n, 2n, 5n, 1000n, 10n ** 18n, 3n * 10n ** 18n, UINT256_MAX, UINT256_MAX - 1n];
 /** One more than a `ConsecutiveTransfer` may name. */

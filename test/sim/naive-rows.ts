@@ -21,7 +21,7 @@ export function tokenRowId(key: string, tokens: PlatformTokens): string {
 }
 
 /** What every table of facts says of a log. */
-export function originOf({ contract, log, block, position }: Fact): Row {
+function originOf({ contract, log, block, position }: Fact): Row {
   return {
     chain_id: String(contract.chainId),
     block_number: String(log.raw.blockNumber),

@@ -30,7 +30,7 @@ export type SimWorld = {
 /** First chain id of the simulation; a history of its own has two of its own. */
 const FIRST_CHAIN_ID = 1_000_000;
 /** Contracts whose history is followed from the first block on have been there since. */
-export const FIRST_BLOCK = 0;
+const FIRST_BLOCK = 0;
 
 /** Draws who is on which chain: few contracts, of every kind over all, some of which share an address, a master or a wallet. */
 export function drawWorld(seed: number, random: Random): SimWorld {
