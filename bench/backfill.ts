@@ -3,6 +3,7 @@ import type { Chain } from './chain.ts';
 import { checkDatabase } from './check.ts';
 import { startIndexing } from './indexing-process.ts';
 import type { Server } from './server.ts';
+import { type Statement, statementsOf } from './statements.ts';
 import { CHAIN_ID, type WorldOptions } from './world.ts';
 
 /** What filling the whole chain took. Times in milliseconds. */
@@ -15,9 +16,6 @@ export type BackfillResult = {
   readonly databaseBytes: number;
   readonly statements: readonly Statement[];
 };
-
-/** One statement's share of PostgreSQL's time, from `pg_stat_statements`. */
-export type Statement = { readonly text: string; readonly calls: number; readonly totalMs: number };
 
 /** How the program is told to fill history; the one place that knows. */
 function startFilling(databaseUrl: string, rpcUrl: string, flags: readonly string[]) {
@@ -67,19 +65,4 @@ export async function measureBackfill(
   } finally {
     await client.end();
   }
-}
-
-const STATEMENTS_SHOWN = 25;
-
-async function statementsOf(client: pg.Client): Promise<Statement[]> {
-  const { rows } = await client.query<{ query: string; calls: string; total: number }>(
-    `select query, sum(calls) as calls, sum(total_exec_time) as total from pg_stat_statements
-     where dbid = (select oid from pg_database where datname = current_database())
-     group by query order by total desc limit ${STATEMENTS_SHOWN}`,
-  );
-  return rows.map(({ query, calls, total }) => ({
-    text: query.replaceAll(/\s+/g, ' ').trim(),
-    calls: Number(calls),
-    totalMs: total,
-  }));
 }

@@ -5,6 +5,7 @@ import { checkDatabase } from './check.ts';
 import { type IndexingProcess, startIndexing } from './indexing-process.ts';
 import { Random } from './random.ts';
 import type { Server } from './server.ts';
+import { type Statement, statementsOf } from './statements.ts';
 import { CHAIN_ID } from './world.ts';
 
 export type FollowingResult = {
@@ -16,6 +17,8 @@ export type FollowingResult = {
   readonly latencyMedianMs: number;
   readonly latencyP99Ms: number;
   readonly peakRssBytes: number;
+  /** While every block was a commit of its own, for each block. */
+  readonly perBlock: readonly Statement[];
 };
 
 export type FollowingSizes = { readonly singly: number; readonly catchUp: number; readonly announced: number };
@@ -44,7 +47,9 @@ export async function measureFollowing(
   await client.connect();
   try {
     await untilHead(client, 0);
+    await client.query('select pg_stat_statements_reset()');
     const blocksPerSecond = await followSingly(client, chain, sizes.singly);
+    const statements = await statementsOf(client);
     const caughtUp = sizes.singly + sizes.catchUp;
     const catchUpMs = await timed(async () => {
       await chain.moveTo(caughtUp, 0);
@@ -59,6 +64,11 @@ export async function measureFollowing(
       latencyMedianMs: quantile(latenciesMs, 0.5),
       latencyP99Ms: quantile(latenciesMs, 0.99),
       peakRssBytes: usage.peakRssBytes,
+      perBlock: statements.map(({ text, calls, totalMs }) => ({
+        text,
+        calls: calls / sizes.singly,
+        totalMs: totalMs / sizes.singly,
+      })),
     };
   } catch (error) {
     await stopQuietly(daemon);

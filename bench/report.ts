@@ -1,5 +1,6 @@
 import type { BackfillResult } from './backfill.ts';
 import type { FollowingResult } from './following.ts';
+import type { Statement } from './statements.ts';
 import type { WorldOptions } from './world.ts';
 
 /** Everything that one run of the benchmark found out. */
@@ -58,16 +59,21 @@ export function tableOf(report: Report): string {
     row('growth', (large.microsecondsPerEvent / small.microsecondsPerEvent).toFixed(2), 'at most 1.30');
   }
   if (backfill !== undefined) {
-    lines.push('', `PostgreSQL's time by statement, ms per ${whole(BATCH_EVENTS)} events`, '');
-    for (const { text, calls, totalMs } of backfill.statements) {
-      const perBatch = (totalMs * BATCH_EVENTS) / chain.events;
-      if (perBatch >= 0.5)
-        lines.push(
-          `${perBatch.toFixed(1).padStart(8)}  ${whole(calls).padStart(7)} ×  ${text.slice(0, STATEMENT_CHARS)}`,
-        );
-    }
+    lines.push('', `PostgreSQL's time in the backfill, ms per ${whole(BATCH_EVENTS)} events`, '');
+    const share = BATCH_EVENTS / chain.events;
+    lines.push(...backfill.statements.flatMap((one) => statementLine(one, share, one.calls)));
+  }
+  if (following !== undefined) {
+    lines.push('', 'PostgreSQL in the follower, ms per 1,000 blocks, and how often a block', '');
+    lines.push(...following.perBlock.flatMap((one) => statementLine(one, 1_000, one.calls)));
   }
   return `${lines.join('\n')}\n`;
+}
+
+function statementLine({ text, totalMs }: Statement, share: number, calls: number): string[] {
+  const ms = totalMs * share;
+  const times = calls < 10 ? calls.toFixed(1) : whole(calls);
+  return ms < 0.5 ? [] : [`${ms.toFixed(1).padStart(9)}  ${times.padStart(8)} ×  ${text.slice(0, STATEMENT_CHARS)}`];
 }
 
 function whole(value: number): string {

@@ -152,7 +152,7 @@ function medianFill(results: readonly BackfillResult[]): BackfillResult {
 }
 
 function medianFollow(results: readonly FollowingResult[]): FollowingResult {
-  const median = (of: keyof FollowingResult) =>
+  const median = (of: Exclude<keyof FollowingResult, 'perBlock'>) =>
     quantile(
       results.map((result) => result[of]),
       0.5,
@@ -163,6 +163,7 @@ function medianFollow(results: readonly FollowingResult[]): FollowingResult {
     latencyMedianMs: median('latencyMedianMs'),
     latencyP99Ms: median('latencyP99Ms'),
     peakRssBytes: median('peakRssBytes'),
+    perBlock: results[0]?.perBlock ?? [],
   };
 }
 
