@@ -21,12 +21,7 @@ const POOL_TYPES = ['uniswap_v2', 'sushiswap'];
 export async function followedContracts(
   database: Database,
   chainId: number,
-): Promise<
-  FollowedContracts & {
-    readonly contracts: readonly RegisteredContract[];
-    readonly backfillable: readonly RegisteredContract[];
-  }
-> {
+): Promise<FollowedContracts & { readonly contracts: readonly RegisteredContract[] }> {
   await prepareContracts(database, chainId);
   const registry = await loadContracts(database.kysely, chainId);
   const mended = registry.contracts.filter(
@@ -52,7 +47,6 @@ export async function followedContracts(
     joining: active.filter(({ liveFrom }) => liveFrom === null),
     liveVersion: registry.liveVersion,
     former: active.filter(({ formerTo }) => formerTo !== null && formerTo > (head?.number ?? -1)),
-    backfillable: active.filter(({ deployedAtBlock }) => deployedAtBlock !== null),
   };
 }
 

@@ -5,6 +5,11 @@ import { onTestFinished } from 'vitest';
 
 const MAIN = fileURLToPath(new URL('../../indexer/main.ts', import.meta.url));
 
+const children = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
 /** What a program may know of the world. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -26,13 +31,12 @@ export class Program {
     child.stdout?.on('data', (text) => (this.stdout += text));
     child.stderr?.on('data', (text) => (this.stderr += text));
     this.exited = once(child, 'close').then(() => child.exitCode);
-    const kill = () => child.kill('SIGKILL');
-    process.once('exit', kill);
+    children.add(child);
     onTestFinished(async ({ task }) => {
-      process.off('exit', kill);
       if (task.result?.state === 'fail') this.#tell(args);
-      kill();
+      child.kill('SIGKILL');
       await this.exited;
+      children.delete(child);
     });
   }
 

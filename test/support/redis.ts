@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, onTestFinished } from 'vitest';
@@ -10,15 +11,18 @@ import { until } from './until.ts';
 export class RedisServer {
   readonly url: string;
   readonly #port: number;
+  readonly #flags: readonly string[];
   #child: ReturnType<typeof spawn> | undefined;
 
-  private constructor(port: number) {
+  private constructor(port: number, flags: readonly string[]) {
     this.#port = port;
+    this.#flags = flags;
     this.url = `redis://127.0.0.1:${port}`;
   }
 
-  static async start(): Promise<RedisServer> {
-    const server = new RedisServer(await freePort());
+  /** `flags` stand before those that every server has: a configuration file, say. */
+  static async start(...flags: readonly string[]): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), flags);
     await server.resume();
     return server;
   }
@@ -33,8 +37,9 @@ export class RedisServer {
   }
 
   async resume(): Promise<void> {
-    const flags = ['--port', String(this.#port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-    const child = spawn('redis-server', flags, { stdio: 'ignore' });
+    const inMemory = this.#flags.includes('--sentinel') ? [] : ['--save', '', '--appendonly', 'no'];
+    const flags = [...this.#flags, '--port', String(this.#port), '--bind', '127.0.0.1', ...inMemory];
+    const child = spawn('redis-server', flags, { stdio: 'ignore', cwd: tmpdir() });
     this.#child = child;
     process.once('exit', () => child.kill('SIGKILL'));
     await until('Redis to answer', () => this.run((redis) => redis.ping()), 10_000);
@@ -81,13 +86,13 @@ export async function onEachQueue(suite: (place: () => QueuePlace) => void): Pro
 }
 
 /** A Redis for one test. */
-export async function redisServer(): Promise<RedisServer> {
-  const server = await RedisServer.start();
+export async function redisServer(...flags: readonly string[]): Promise<RedisServer> {
+  const server = await RedisServer.start(...flags);
   onTestFinished(() => server.stop());
   return server;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const address = probe.address();
