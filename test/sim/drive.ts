@@ -115,7 +115,7 @@ export class Drive {
       [3, 'race'],
       [3, 'reorg'],
       [3, 'unwind'],
-      [3, 'late fill'],
+      [5, 'late fill'],
       [2, 'registry'],
       [1, 'settle'],
     ] as const);
@@ -134,7 +134,10 @@ export class Drive {
       case 'race':
         return this.#race(lane);
       case 'reorg':
-        if (lane.node.reorg()) await this.#follow(lane, 0, 4);
+        if (!lane.node.reorg()) break;
+        // Now and then history is read from the new branch before the follower has seen it.
+        if (random.percent(50)) await this.#follow(lane, 0, 4);
+        else await this.#fill(lane);
         break;
       case 'unwind':
         await this.#unwind(lane);
@@ -191,7 +194,11 @@ export class Drive {
     if (meanwhile === 'reorg') lane.node.reorg();
     else if (meanwhile === 'unwind') await this.#unwind(lane);
     else for (let changes = 3; changes > 0; changes--) await changeRegistry(this, lane);
-    for (let steps = this.random.between(0, 2); steps > 0; steps--) await this.#follow(lane, 0, 5);
+    // Mostly far enough to have another branch in the place of the one that was fetched.
+    for (let steps = this.random.percent(30) ? 0 : 3; steps > 0; steps--) {
+      lane.node.grow(2);
+      await this.#follow(lane, 0, 12);
+    }
     await Promise.all(fills.map((fill) => this.#commitFill(fill)));
     await this.check();
   }

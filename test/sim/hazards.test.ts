@@ -4,7 +4,7 @@ import { settleStages } from '../../indexer/derive/stages.ts';
 import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts';
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
 import { type ContractKind, type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
-import { HeadMoved } from '../../indexer/kernel/errors.ts';
+import { HeadMoved, StaleRange } from '../../indexer/kernel/errors.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
 import { addContracts } from '../../indexer/registry/add.ts';
 import { loadContracts } from '../../indexer/registry/contracts.ts';
@@ -113,6 +113,39 @@ test('a claim lets go of a token whose facts are all unwound, also where the pla
   await scene.check();
 });
 
+test('a fill that was fetched from a branch that is lost by now is refused, also where no block of it was remembered', async () => {
+  const token: Key = ['artist_token', FIRST];
+  const scene = await sceneOf([token], [[], [], [issue(FIRST, 5n)], [], []], { from: 2, blocks: [[], [], [], []] });
+  await scene.start(0);
+  const removal = { chainId: scene.chainId, address: FIRST, purge: false };
+  await removeContract(database, removal);
+  scene.node.finalized = 100;
+  await scene.follow(9);
+  // Followed again, and the follower has not heard of it.
+  await addContracts(database, [{ ...removal, kind: 'artist_token', artistId: undefined, fromBlock: 0 }]);
+  const late = await scene.fetch(token, 2);
+  scene.node.reorg();
+  scene.node.grow(9);
+  await scene.follow(9);
+  await scene.follow(9);
+  await expect(commitFill(database, late)).rejects.toThrow(StaleRange);
+  await scene.check();
+});
+
+test('a fill that was read from another branch than the head is refused', async () => {
+  const token: Key = ['artist_token', FIRST];
+  const scene = await sceneOf([token], [[], [], [issue(FIRST, 5n)], []], { from: 2, blocks: [[], [issue(FIRST, 7n)]] });
+  await scene.start(0);
+  const removal = { chainId: scene.chainId, address: FIRST, purge: false };
+  await removeContract(database, removal);
+  await scene.follow(9);
+  await addContracts(database, [{ ...removal, kind: 'artist_token', artistId: undefined, fromBlock: 0 }]);
+  scene.node.reorg();
+  scene.node.grow(9);
+  await expect(scene.fill(token)).rejects.toThrow(StaleRange);
+  await scene.check();
+});
+
 function mint(master: Hex, tokenId: bigint): LogBody {
   return logBody(master, 'Transfer721', { from: ZERO_ADDRESS, to: ALICE, tokenId });
 }
@@ -132,8 +165,11 @@ function claim(dividend: Hex, tokenId: bigint): LogBody {
 
 type Key = readonly [kind: ContractKind, address: Hex];
 
+/** Another branch, from a block on. */
+type Fork = { readonly from: number; readonly blocks: readonly (readonly LogBody[])[] };
+
 /** One chain of a few blocks, written by hand, and who works on it. */
-async function sceneOf(keys: readonly Key[], blocks: readonly (readonly LogBody[])[]) {
+async function sceneOf(keys: readonly Key[], blocks: readonly (readonly LogBody[])[], fork?: Fork) {
   seed++;
   const chainId = seed;
   const masters = [1, 2].map((place) => ({
@@ -152,12 +188,15 @@ async function sceneOf(keys: readonly Key[], blocks: readonly (readonly LogBody[
     };
   });
   const world = { seed, chainIds: [chainId], masters, contracts };
-  const history: History = { seed, world, chains: [{ chainId, branches: [branchOf(chainId, blocks)] }] };
+  const first = branchOf(chainId, blocks);
+  const branches = [first, ...(fork === undefined ? [] : [branchOf(chainId, fork.blocks, first.slice(0, fork.from))])];
+  const history: History = { seed, world, chains: [{ chainId, branches }] };
   const [chain] = history.chains;
   if (chain === undefined) throw new TypeError('a history has a chain');
   const tree = new BlockTree(history);
   const node = new SimNode(chain, randomOf(seed));
-  node.skipToEnd();
+  node.finalized = 0;
+  node.grow(blocks.length);
   const platform = new Platform(database.pool, world);
   await platform.open();
   for (const contract of contracts) await platform.announce(contract, randomOf(seed));
@@ -165,28 +204,36 @@ async function sceneOf(keys: readonly Key[], blocks: readonly (readonly LogBody[
   const follower = new SimFollower(node, tree);
   const contract = (kind: ContractKind, address: Hex) =>
     contracts.find((one) => one.kind === kind && one.address === address) as SimContract;
-  const fetch = async (...wanted: readonly Key[]): Promise<FillCommit> => {
+  const fetch = async (wanted: Key | readonly Key[], to?: number): Promise<FillCommit> => {
+    const keys = (typeof wanted[0] === 'string' ? [wanted] : wanted) as readonly Key[];
     const seen = await readChain(database.kysely, chainId);
     const named = (await loadContracts(database.kysely, chainId)).contracts.filter(({ kind, address }) =>
-      wanted.some((key) => key[0] === kind && key[1] === address),
+      keys.some((key) => key[0] === kind && key[1] === address),
     );
-    return { seen, ...node.fetch(named, 0, seen.head?.number ?? 0), contracts: named };
+    return { seen, ...node.fetch(named, 0, to ?? seen.head?.number ?? 0), contracts: named };
   };
   return {
     ...{ chainId, node, platform, follower, contract, fetch },
     start: async (number: number) => {
-      node.finalized = number;
+      node.finalized = number; // where following begins
       await follower.act(database, await follower.look(database, 1));
     },
     follow: async (count: number) => follower.act(database, await follower.look(database, count)),
-    fill: async (...wanted: readonly Key[]) => commitFill(database, await fetch(...wanted)),
+    fill: async (...wanted: readonly Key[]) => commitFill(database, await fetch(wanted)),
     check: () => checkDatabase(database.pool, world, tree, platform, { links: false, ipos: false }),
   };
 }
 
-function branchOf(chainId: number, blocks: readonly (readonly LogBody[])[]): SimBlock[] {
-  const hashOf = (number: number) => hexOf((BigInt(chainId) << 32n) + BigInt(number + 1), 64);
-  return blocks.map((bodies, number) => {
+function branchOf(
+  chainId: number,
+  blocks: readonly (readonly LogBody[])[],
+  stem: readonly SimBlock[] = [],
+): SimBlock[] {
+  const mark = BigInt(stem.length) << 16n;
+  const hashOf = (number: number) =>
+    stem[number]?.header.hash ?? hexOf((BigInt(chainId) << 32n) + mark + BigInt(number + 1), 64);
+  const grown = blocks.map((bodies, place) => {
+    const number = stem.length + place;
     const header = {
       ...{ number, hash: hashOf(number), parentHash: hashOf(number - 1) },
       timestamp: 1_700_000_000 + number,
@@ -201,4 +248,5 @@ function branchOf(chainId: number, blocks: readonly (readonly LogBody[])[]): Sim
     });
     return { header, logs };
   });
+  return [...stem, ...grown];
 }

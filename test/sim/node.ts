@@ -21,7 +21,8 @@ export class SimNode {
     this.chain = chain;
     this.#random = random;
     this.#confirmations = random.weighted([
-      [4, random.between(0, 4)],
+      [3, 0],
+      [3, random.between(1, 4)],
       [2, 1_000],
     ]);
     this.#height = random.percent(60) ? random.between(0, 4) : random.below(this.branch.length - 1);
