@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { chainWork } from './chain-work.ts';
 import type { ChainConfig, Config } from './config/resolve.ts';
+import { keepAnalyzed } from './db/analyze.ts';
 import type { Database } from './db/database.ts';
 import { settleStages } from './derive/stages.ts';
 import { type Readiness, serveHttp } from './http/server.ts';
@@ -51,6 +52,7 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
       ...chains.map((chain) => chain.run(signal)),
       watchRegistry(database, config.databaseUrl, chains, log, signal),
       repeat(STAGE_INTERVAL_MS, signal, log, () => settleStages(database)),
+      keepAnalyzed(database, signal, (error) => log.debug({ err: error }, 'cannot analyse')),
     ]);
   } finally {
     http.close();

@@ -11,6 +11,7 @@ import {
 } from './backfill/requests.ts';
 import { type ChainWork, chainWork } from './chain-work.ts';
 import type { ChainConfig, Config } from './config/resolve.ts';
+import { keepAnalyzed } from './db/analyze.ts';
 import type { Database } from './db/database.ts';
 import { settleStages } from './derive/stages.ts';
 import type { Hex } from './kernel/chain.ts';
@@ -87,7 +88,8 @@ export async function runBackfill(
     const request = await record(input, id, work, signal);
     const ended = new AbortController();
     const working = AbortSignal.any([signal, ended.signal]);
-    const parts = [work.follow(working), work.backfill.run(working)];
+    const analyzing = keepAnalyzed(database, working, (error) => input.log.debug({ err: error }, 'cannot analyse'));
+    const parts = [work.follow(working), work.backfill.run(working), analyzing];
     try {
       const events = () => work.backfill.figures.facts + followed;
       return await watch({ ...input, request, work, events, onProgress }, signal);
@@ -123,6 +125,7 @@ export async function runWorker(
     log.info({ chains: chains.map(({ chainId }) => chainId), concurrency: input.concurrency }, 'working');
     await Promise.all([
       ...chains.map(({ backfill }) => backfill.run(signal)),
+      keepAnalyzed(input.database, signal, (error) => log.debug({ err: error }, 'cannot analyse')),
       watchContracts(
         {
           databaseUrl: config.databaseUrl,
