@@ -20,6 +20,10 @@ const services: Services = {
     const { runDaemon } = await import('./daemon.ts');
     await runDaemon(input, signal);
   },
+  async countJobs(input, chainId, signal) {
+    const { countJobs } = await import('./run-backfill.ts');
+    return countJobs(input, chainId, signal);
+  },
   async runWorker(input, signal) {
     const { runWorker } = await import('./run-backfill.ts');
     await runWorker(input, signal);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { BackfillQueue, type QueueCounts, queueNameOf } from './backfill/queue.ts';
 import {
   type BackfillRequest,
   type DeadRange,
@@ -110,6 +111,22 @@ export async function requestBackfill(input: BackfillInput, signal: AbortSignal)
     return await record(input, randomUUID(), work, signal);
   } finally {
     work.source.close();
+  }
+}
+
+/** What is in the queue of a chain. Throws where the queue does not answer. */
+export async function countJobs(
+  { config, database }: Pick<BackfillInput, 'config' | 'database'>,
+  chainId: number,
+  signal: AbortSignal,
+): Promise<QueueCounts> {
+  const settings = { url: config.queueUrl, redis: config.queueRedis };
+  const name = await queueNameOf(database.kysely, chainId);
+  const queue = await BackfillQueue.open(settings, name, () => undefined, signal);
+  try {
+    return await queue.counts();
+  } finally {
+    await queue.close();
   }
 }
 

@@ -29,7 +29,9 @@ export type BackfillFigures = {
 const PLAN_BUSY_INTERVAL_MS = 500;
 const PLAN_IDLE_INTERVAL_MS = 15_000;
 /** Where another worker may add jobs that this one knows nothing of. */
-const TAKE_INTERVAL_MS = 500;
+const TAKE_INTERVAL_MS = 1_000;
+/** Trouble that goes on is told so often at most. */
+const COMPLAINT_INTERVAL_MS = 5_000;
 const RETRY_BACKOFF = { baseMs: 250, maxMs: 15_000 };
 /** The queue's connections are made anew after so many failures in a row. */
 const FAILURES_BEFORE_REOPENING = 8;
@@ -51,7 +53,7 @@ export class Backfill {
   #facts = 0;
   #retries = 0;
   #lastBlocks = 0;
-  #complaint = '';
+  #complainedAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: BackfillDeps) {
     this.#deps = deps;
@@ -151,7 +153,6 @@ export class Backfill {
       ended.abort();
     }
     await taken.done();
-    this.#complaint = '';
   }
 
   /** Does what the failure calls for; where the queue itself is away, the job comes back by its lock. */
@@ -206,12 +207,12 @@ export class Backfill {
     }
   }
 
-  /** The same trouble is told once, however many wait for its end. */
+  /** However many wait for the end of the same trouble, and whatever each calls it, one of them tells. */
   #complain(error: unknown, what: string): void {
-    const complaint = this.#deps.redact(`${what}: ${messageOf(error)}`);
-    const level = complaint === this.#complaint ? 'debug' : 'warn';
-    this.#complaint = complaint;
-    this.#deps.log[level]({ chain: this.#deps.chainId, err: error }, complaint);
+    const { log, chainId, redact } = this.#deps;
+    const due = performance.now() - this.#complainedAt > COMPLAINT_INTERVAL_MS;
+    if (due) this.#complainedAt = performance.now();
+    log[due ? 'warn' : 'debug']({ chain: chainId, err: error }, redact(`${what}: ${messageOf(error)}`));
   }
 
   #either(signal: AbortSignal, wake: AbortController): AbortSignal {

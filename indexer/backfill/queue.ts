@@ -30,6 +30,8 @@ export type TakenJob = {
   giveBack(): Promise<void>;
 };
 
+export type QueueCounts = { readonly waiting: number; readonly active: number; readonly putOff: number };
+
 const SCHEMA = 'bullmq';
 /** A worker that is silent for so long has lost its job. */
 const LOCK_MS = 10_000;
@@ -122,6 +124,12 @@ export class BackfillQueue {
   async pending(): Promise<readonly BlockRange[]> {
     const ids = await this.#queue.getRanges([...PENDING_STATES]);
     return ids.flatMap((id) => rangeOf(id) ?? []);
+  }
+
+  /** How many jobs wait, run, and were put off. */
+  async counts(): Promise<QueueCounts> {
+    const { wait = 0, active = 0, delayed = 0 } = await this.#queue.getJobCounts(...PENDING_STATES);
+    return { waiting: wait, active, putOff: delayed };
   }
 
   /** The oldest waiting job; undefined where there is none. */

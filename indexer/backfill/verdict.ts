@@ -35,7 +35,8 @@ export function judgeFailure(
   const delayMs = backoffMs(failures + 1, RETRY_BACKOFF, random);
   if (error instanceof StaleRange || error instanceof HeadMoved) return { do: 'plan again' };
   if (error instanceof RpcError && error.kind === 'pruned') return { do: 'give up', on: 'rest of job' };
-  if (error instanceof ConfigError) return { do: 'give up', on: 'rest of job' };
+  // Mended by whoever configured it, and then every range is as good as before.
+  if (error instanceof ConfigError) return { do: 'wait', delayMs: RETRY_BACKOFF.maxMs };
   if (error instanceof FactConflict) return { do: 'give up', on: 'piece' };
   if (error instanceof RpcError && error.kind === 'rejected') return { do: 'give up', on: 'piece' };
   if (isOutage(error)) {

@@ -1,3 +1,4 @@
+import type { QueueCounts } from '../backfill/queue.ts';
 import type { BackfillRequest } from '../backfill/requests.ts';
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import type { Database, DatabaseOptions } from '../db/database.ts';
@@ -38,6 +39,8 @@ export type Services = {
   createSource(chain: ChainConfig): Promise<CommandSource>;
   /** Follows every configured chain until the signal aborts. */
   runDaemon(input: DaemonInput, signal: AbortSignal): Promise<void>;
+  /** What is in the queue of a chain. Throws where the queue does not answer. */
+  countJobs(input: Omit<DaemonInput, 'log'>, chainId: number, signal: AbortSignal): Promise<QueueCounts>;
   /** Works the queues until the signal aborts. */
   runWorker(input: DaemonInput & { readonly concurrency: number }, signal: AbortSignal): Promise<void>;
   /** Fills a range and watches it. */

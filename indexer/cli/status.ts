@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
+import type { QueueCounts } from '../backfill/queue.ts';
 import type { ChainConfig, Config } from '../config/resolve.ts';
+import type { Database } from '../db/database.ts';
 import { messageOf } from '../kernel/errors.ts';
 import { type ChainStatus, chainStatus } from '../progress/status.ts';
 import { type GlobalOptions, printResult } from './io.ts';
@@ -16,7 +18,9 @@ type Remote = {
   readonly lagBlocks: number | null;
   readonly remoteError: string | null;
 };
-type Line = ChainStatus & { readonly configured: boolean } & Remote;
+/** What waits for workers; `queueError` where the queue does not answer. */
+type Queued = { readonly queue: QueueCounts | null; readonly queueError: string | null };
+type Line = ChainStatus & { readonly configured: boolean } & Remote & Queued;
 
 /** `indexer status`: chains, heads, lag, coverage, what went wrong. */
 export function addStatus(program: Command, cli: Cli): void {
@@ -28,7 +32,15 @@ export function addStatus(program: Command, cli: Cli): void {
       const options = command.optsWithGlobals<GlobalOptions>();
       await withSession(cli, options, {}, async ({ config, database }) => {
         const known = withUnseen(await chainStatus(database.kysely), config);
-        const chains = await Promise.all(known.map((chain) => withRemote(cli, config, chain)));
+        const chains = await Promise.all(
+          known.map(async (chain): Promise<Line> => {
+            const [remote, queued] = await Promise.all([
+              withRemote(cli, config, chain),
+              queueOf(cli, config, database, chain.chainId),
+            ]);
+            return { ...remote, ...queued };
+          }),
+        );
         const lines =
           chains.length > 0 ? chains.flatMap(linesOf) : ['no chain yet: set RPC_URL_<chainId>, run `indexer start`'];
         printResult(cli.io, options, { chains }, lines);
@@ -55,7 +67,7 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
   updatedAt: null,
 };
 
-async function withRemote(cli: Cli, config: Config, chain: ChainStatus): Promise<Line> {
+async function withRemote(cli: Cli, config: Config, chain: ChainStatus): Promise<Omit<Line, keyof Queued>> {
   const settings = config.chains.find(({ chainId }) => chainId === chain.chainId);
   if (settings === undefined)
     return { ...chain, configured: false, remoteHead: null, lagBlocks: null, remoteError: null };
@@ -73,6 +85,20 @@ async function askHead({ io, services }: Cli, settings: ChainConfig, chain: Chai
   } finally {
     source.close();
   }
+}
+
+async function queueOf({ io, services }: Cli, config: Config, database: Database, chainId: number): Promise<Queued> {
+  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]);
+  try {
+    return { queue: await services.countJobs({ config, database }, chainId, signal), queueError: null };
+  } catch (error) {
+    return { queue: null, queueError: io.redact(messageOf(error)) };
+  }
+}
+
+function queueLine({ queue, queueError }: Queued): string {
+  if (queue === null) return `  queue        unknown: ${queueError}`;
+  return `  queue        ${queue.waiting} ranges wait, ${queue.active} in work, ${queue.putOff} put off`;
 }
 
 function linesOf(chain: Line): readonly string[] {
@@ -95,6 +121,7 @@ function linesOf(chain: Line): readonly string[] {
           `  gap          ${gap.kind} ${gap.address}: ${gap.gaps.map(({ from, to }) => `${from}-${to}`).join(', ')}`,
       ),
     ...(gaps.length > GAPS_LISTED_MAX ? [`  gap          and ${gaps.length - GAPS_LISTED_MAX} more contracts`] : []),
+    queueLine(chain),
     `  dead letters ${chain.deadLetters}`,
     ...chain.deadRanges
       .slice(0, GAPS_LISTED_MAX)

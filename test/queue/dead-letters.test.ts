@@ -24,6 +24,7 @@ await onEachQueue((place) => {
     const status = run('status', '--json');
     await status.exited;
     expect(JSON.parse(status.stdout).chains[0]).toMatchObject({
+      queue: { waiting: 0, active: 0, putOff: 0 },
       deadRanges: [{ from: 0 }, { from: 1_000 }, { from: 2_000 }],
     });
 

@@ -14,6 +14,7 @@ function testServices(given: Partial<Services> = {}): Services {
     openDatabase,
     createSource: missing('source'),
     runDaemon: missing('daemon'),
+    countJobs: missing('queue'),
     runWorker: missing('worker'),
     runBackfill: missing('backfill'),
     requestBackfill: missing('backfill'),

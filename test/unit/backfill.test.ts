@@ -60,7 +60,6 @@ describe('judgeFailure', () => {
 
   test.each([
     { what: 'pruned history', error: rpc('pruned'), on: 'rest of job' },
-    { what: 'a wrong configuration', error: new ConfigError('no'), on: 'rest of job' },
     { what: 'facts that no coverage claims', error: new FactConflict('no'), on: 'piece' },
     { what: 'a request that no node will take', error: rpc('rejected'), on: 'piece' },
   ])('gives up at once on $what', ({ error, on }) => {
@@ -68,6 +67,7 @@ describe('judgeFailure', () => {
   });
 
   test.each([
+    { what: 'the configuration is wrong', error: new ConfigError('no') },
     { what: 'an endpoint is away', error: rpc('unavailable') },
     { what: 'an endpoint is behind', error: rpc('unknown-block') },
     { what: 'the database is away', error: refused },
