@@ -20,7 +20,7 @@ export type BackfillResult = {
 /** How the program is told to fill history; the one place that knows. */
 function startFilling(databaseUrl: string, rpcUrl: string, flags: readonly string[]) {
   const env = { DATABASE_URL: databaseUrl, [`RPC_URL_${CHAIN_ID}`]: rpcUrl, LOG_LEVEL: 'warn' };
-  return startIndexing('../indexer/bin.ts', ['backfill', '--from-block', '1', '--json'], env, flags);
+  return startIndexing(['backfill', '--from-block', '1', '--json'], env, flags);
 }
 
 /**

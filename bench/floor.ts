@@ -24,6 +24,8 @@ const CHUNK_BYTES = 256 * 1024;
 export type Dump = { readonly tables: readonly DumpedTable[]; remove(): Promise<void> };
 type DumpedTable = { readonly name: string; readonly columns: string; readonly file: string };
 
+export type FloorResult = { readonly wallMs: number; readonly postgresCpuMs: number };
+
 /** Writes the rows of facts and of state to files, without the columns that PostgreSQL generates. */
 export async function dumpRows(url: string): Promise<Dump> {
   const folder = await mkdtemp(join(tmpdir(), 'indexer-bench-'));
@@ -49,11 +51,11 @@ export async function dumpRows(url: string): Promise<Dump> {
  * Writes the same rows into the same tables of a new database, with the same indexes, keys and triggers, by one connection and
  * one `COPY` a table: as fast as PostgreSQL takes them from anyone.
  *
- * @returns milliseconds
  */
-export async function measureFloor(server: Server, dump: Dump, name: string): Promise<number> {
+export async function measureFloor(server: Server, dump: Dump, name: string): Promise<FloorResult> {
   const url = await server.createDatabase(name);
   await server.settle();
+  const cpuBefore = await server.cpuMs();
   const wallMs = await connected(url, async (client) => {
     const startedAt = performance.now();
     for (const { name, columns, file } of dump.tables) {
@@ -62,8 +64,9 @@ export async function measureFloor(server: Server, dump: Dump, name: string): Pr
     }
     return performance.now() - startedAt;
   });
+  const postgresCpuMs = (await server.cpuMs()) - cpuBefore;
   await server.dropDatabase(name);
-  return wallMs;
+  return { wallMs, postgresCpuMs };
 }
 
 async function connected<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {

@@ -37,7 +37,7 @@ export async function measureFollowing(
   const url = await server.createDatabase(name);
   await chain.moveTo(0, 0);
   await server.settle();
-  const daemon = startIndexing('../indexer/bin.ts', ['start'], {
+  const daemon = startIndexing(['start'], {
     DATABASE_URL: url,
     [`RPC_URL_${CHAIN_ID}`]: chain.wsUrl,
     HTTP_PORT: '0',

@@ -1,4 +1,5 @@
 import type { BackfillResult } from './backfill.ts';
+import type { FloorResult } from './floor.ts';
 import type { FollowingResult } from './following.ts';
 import type { Statement } from './statements.ts';
 import type { WorldOptions } from './world.ts';
@@ -11,8 +12,7 @@ export type Report = {
   readonly chain: WorldOptions;
   readonly runs: number;
   readonly backfill: BackfillResult | undefined;
-  readonly floorEventsPerSecond: number | undefined;
-  readonly ratioToFloor: number | undefined;
+  readonly floor: (FloorResult & { readonly speedRatio: number; readonly cpuRatio: number }) | undefined;
   readonly following: FollowingResult | undefined;
   readonly growth:
     | readonly { readonly events: number; readonly microsecondsPerEvent: number; readonly peakRssBytes: number }[]
@@ -24,18 +24,27 @@ const BATCH_EVENTS = 25_000;
 
 /** The report for people. */
 export function tableOf(report: Report): string {
-  const { chain, backfill, following, growth } = report;
+  const { chain, backfill, floor, following, growth } = report;
   const size = `${whole(chain.events)} events in ${whole(chain.blocks)} blocks, ${whole(chain.holders)} holders, ${whole(chain.tokens)} tokens`;
   const lines = ['', `${report.machine}; ${report.postgres}`, `${size}; median of ${report.runs}`, ''];
   const row = (name: string, value: string, note = '') =>
     lines.push(`${name.padEnd(36)}${value.padStart(12)}  ${note}`.trimEnd());
   if (backfill !== undefined) {
     row('backfill', whole(backfill.eventsPerSecond), 'events/s');
-    if (report.floorEventsPerSecond !== undefined) row('COPY floor', whole(report.floorEventsPerSecond), 'events/s');
-    if (report.ratioToFloor !== undefined) row('ratio to the floor', report.ratioToFloor.toFixed(2), 'at least 0.65');
+    if (floor !== undefined) {
+      row('COPY floor', whole(chain.events / (floor.wallMs / 1_000)), 'events/s');
+      row('ratio to the floor', floor.speedRatio.toFixed(2), 'at least 0.65');
+    }
     row('wall time', seconds(backfill.wallMs), 's');
     row('CPU of the indexing process', seconds(backfill.processCpuMs), 's');
     row('CPU of PostgreSQL', seconds(backfill.postgresCpuMs), 's');
+    if (floor !== undefined) {
+      row(
+        'CPU of PostgreSQL for the floor',
+        seconds(floor.postgresCpuMs),
+        `s; the backfill takes ${floor.cpuRatio.toFixed(2)} ×`,
+      );
+    }
     row('peak memory of the process', megabytes(backfill.peakRssBytes), 'MB, at most 300');
     row('database', megabytes(backfill.databaseBytes), 'MB');
   }

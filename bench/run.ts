@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BackfillResult, measureBackfill } from './backfill.ts';
 import { type Chain, startChain } from './chain.ts';
-import { dumpRows, measureFloor } from './floor.ts';
+import { dumpRows, type FloorResult, measureFloor } from './floor.ts';
 import { type FollowingResult, type FollowingSizes, measureFollowing, quantile } from './following.ts';
+import { buildProgram } from './indexing-process.ts';
 import { type Report, tableOf } from './report.ts';
 import { SETTINGS, type Server, startServer } from './server.ts';
 import { SIZES, World, type WorldOptions } from './world.ts';
@@ -51,6 +53,7 @@ async function run(): Promise<Report> {
   const options: WorldOptions = { ...SIZES, events, blocks: Number(flags.blocks ?? events / EVENTS_PER_BLOCK) };
   const runs = Number(flags.runs ?? (flags.quick ? 1 : 3));
   const only = new Set(flags.only.split(','));
+  await buildProgram();
   const server = await startServer(new World(options));
   try {
     const measured = await withChain(options, (chain) => measure(server, chain, options, runs, only));
@@ -74,9 +77,9 @@ async function measure(
   options: WorldOptions,
   runs: number,
   only: ReadonlySet<string>,
-): Promise<Pick<Report, 'backfill' | 'floorEventsPerSecond' | 'ratioToFloor' | 'following'>> {
+): Promise<Pick<Report, 'backfill' | 'floor' | 'following'>> {
   const fills: BackfillResult[] = [];
-  const floors: number[] = [];
+  const floors: FloorResult[] = [];
   const follows: FollowingResult[] = [];
   for (let run = 1; run <= runs; run++) {
     if (only.has('backfill') || only.has('floor')) {
@@ -88,9 +91,9 @@ async function measure(
       fills.push(result);
       if (only.has('floor')) {
         const dump = await dumpRows(url);
-        const floor = options.events / ((await measureFloor(server, dump, 'floor')) / 1_000);
+        const floor = await measureFloor(server, dump, 'floor');
         await dump.remove();
-        note(`COPY floor, run ${run}: ${Math.round(floor)} events/s`);
+        note(`COPY floor, run ${run}: ${Math.round(options.events / (floor.wallMs / 1_000))} events/s`);
         floors.push(floor);
       }
       await server.dropDatabase('backfill');
@@ -104,15 +107,7 @@ async function measure(
   }
   return {
     backfill: fills.length === 0 ? undefined : medianFill(fills),
-    floorEventsPerSecond: floors.length === 0 ? undefined : quantile(floors, 0.5),
-    // Each fill against the floor that was measured right after it.
-    ratioToFloor:
-      floors.length === 0
-        ? undefined
-        : quantile(
-            floors.map((floor, at) => (fills[at]?.eventsPerSecond ?? 0) / floor),
-            0.5,
-          ),
+    floor: floors.length === 0 ? undefined : medianFloor(floors, fills),
     following: follows.length === 0 ? undefined : medianFollow(follows),
   };
 }
@@ -151,6 +146,21 @@ function medianFill(results: readonly BackfillResult[]): BackfillResult {
   return results.find((result) => result.eventsPerSecond === speed) as BackfillResult;
 }
 
+/** Ratios are of each fill to the floor that was measured right after it. */
+function medianFloor(floors: readonly FloorResult[], fills: readonly BackfillResult[]): NonNullable<Report['floor']> {
+  const ratios = (of: (fill: BackfillResult, floor: FloorResult) => number) =>
+    quantile(
+      floors.map((floor, at) => of(fills[at] as BackfillResult, floor)),
+      0.5,
+    );
+  return {
+    wallMs: ratios((_, floor) => floor.wallMs),
+    postgresCpuMs: ratios((_, floor) => floor.postgresCpuMs),
+    speedRatio: ratios((fill, floor) => floor.wallMs / fill.wallMs),
+    cpuRatio: ratios((fill, floor) => fill.postgresCpuMs / floor.postgresCpuMs),
+  };
+}
+
 function medianFollow(results: readonly FollowingResult[]): FollowingResult {
   const median = (of: Exclude<keyof FollowingResult, 'perBlock'>) =>
     quantile(
@@ -168,7 +178,7 @@ function medianFollow(results: readonly FollowingResult[]): FollowingResult {
 }
 
 function profileFlags(): readonly string[] {
-  return flags.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${flags.profile}`];
+  return flags.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(flags.profile)}`];
 }
 
 function note(text: string): void {
