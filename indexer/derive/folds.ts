@@ -16,9 +16,9 @@ import { tokenSupply } from './token-supply.ts';
  */
 export const folds: readonly Fold[] = [
   nftTokens,
-  poolPositions,
   tokenBalances,
   tokenSupply,
+  poolPositions,
   poolReserves,
   mintOrder,
   masterSupply,

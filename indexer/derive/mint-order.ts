@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Transaction } from '../db/transaction.ts';
-import { type FactRange, type Fold, NO_POSITION, positionOf, within } from './fold.ts';
+import { eventsWithin, type FactRange, type Fold, NO_POSITION, positionOf, within } from './fold.ts';
 
 /**
  * The wallets of a master's first three mint facts, by position and, within a batch, by token id; also as flags on the tokens.
@@ -11,9 +11,27 @@ import { type FactRange, type Fold, NO_POSITION, positionOf, within } from './fo
 export const mintOrder: Fold = {
   name: 'mint-order',
   reads: 'nftTransfers',
-  apply: (tx, range) => rank(tx, range, NO_POSITION),
+  async apply(tx, range) {
+    await lockMasters(tx, range);
+    await rank(tx, range, NO_POSITION);
+  },
   unwind: (tx, range) => rank(tx, range, positionOf(range.from)),
 };
+
+/**
+ * Takes the rows of all masters that the range names, in one order: this fold, `master-supply` and `royalty` write to some of
+ * them each, and two commits that took them piece by piece would wait for each other.
+ */
+async function lockMasters(tx: Transaction, range: FactRange): Promise<void> {
+  await sql`
+    select id from master_contracts
+    where chain_id = ${String(range.chainId)} and contract_address in (
+      select contract_address from nft_transfers where ${within(range, 'master')} and transfer_type in ('mint', 'burn')
+      union
+      select address from indexer.contract_events where ${eventsWithin(range, 'master', 'DefaultRoyaltySet')})
+    order by contract_address for no key update
+  `.execute(tx);
+}
 
 /** Ranks the mints below a position anew for the contracts whose first three the range could change. */
 async function rank(tx: Transaction, range: FactRange, below: RawBuilder<unknown>): Promise<void> {

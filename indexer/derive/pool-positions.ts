@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
+import type { Transaction } from '../db/transaction.ts';
 import { ZERO_ADDRESS } from '../kernel/chain.ts';
 import { eventsWithin, type FactRange, type Fold, NO_POSITION, positionOf } from './fold.ts';
 
@@ -13,6 +14,7 @@ export const poolPositions: Fold = {
   reads: 'contractEvents',
 
   async apply(tx, range) {
+    await lockPools(tx, range);
     await sql`
       with movement as materialized (${movements(range)}),
       change as (${changes()}),
@@ -66,6 +68,22 @@ export const poolPositions: Fold = {
     `.execute(tx);
   },
 };
+
+/**
+ * Takes the rows of all pools that the range names, in one order: this fold and `pool-reserves` write to some of them each, and
+ * two commits that took them piece by piece would wait for each other.
+ */
+async function lockPools(tx: Transaction, { chainId, from, to }: FactRange): Promise<void> {
+  await sql`
+    select id from liquidity_pools
+    where id in (
+      select platform_id from indexer.contracts contract
+      where chain_id = ${chainId} and kind = 'pool' and address in (
+        select address from indexer.contract_events
+        where chain_id = ${chainId}::bigint and block_number between ${from}::bigint and ${to}::bigint and kind = 'pool'))
+    order by id for no key update
+  `.execute(tx);
+}
 
 const earlier = sql`excluded.entry_position < coalesce(held.entry_position, ${NO_POSITION})`;
 
