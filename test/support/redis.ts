@@ -7,6 +7,9 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, onTestFinished } from 'vitest';
 import { until } from './until.ts';
 
+/** Ends the server when its own input ends: because it is told to, or because whoever started it is gone in whatever way. */
+const SUPERVISOR = 'redis-server "$@" </dev/null & read -r order; kill -KILL $!';
+
 /** A Redis of the test's own, in memory only. */
 export class RedisServer {
   readonly url: string;
@@ -32,16 +35,15 @@ export class RedisServer {
     const child = this.#child;
     this.#child = undefined;
     if (child === undefined || child.exitCode !== null) return;
-    child.kill('SIGKILL');
+    child.stdin?.end();
     await once(child, 'exit');
   }
 
   async resume(): Promise<void> {
     const inMemory = this.#flags.includes('--sentinel') ? [] : ['--save', '', '--appendonly', 'no'];
     const flags = [...this.#flags, '--port', String(this.#port), '--bind', '127.0.0.1', ...inMemory];
-    const child = spawn('redis-server', flags, { stdio: 'ignore', cwd: tmpdir() });
-    this.#child = child;
-    process.once('exit', () => child.kill('SIGKILL'));
+    const stdio = ['pipe', 'ignore', 'ignore'] as const;
+    this.#child = spawn('/bin/sh', ['-c', SUPERVISOR, 'sh', ...flags], { stdio: [...stdio], cwd: tmpdir() });
     await until('Redis to answer', () => this.run((redis) => redis.ping()), 10_000);
   }
 
