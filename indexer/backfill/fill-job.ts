@@ -4,6 +4,7 @@ import { commitFill } from '../ingest/commit-fill.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
 import type { VerifiedRange } from '../kernel/chain.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
+import { sleep } from '../kernel/sleep.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { blockAt } from '../progress/checkpoints.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
@@ -30,6 +31,8 @@ const PIECE_BLOCKS_MAX = 50_000;
 /** What a log costs in memory besides its data. */
 const LOG_BYTES = 1_000;
 const GROWTH_MAX = 4;
+/** How long an open transaction waits for a piece that could join it. */
+const READY_WITHIN_MS = 250;
 
 /** How many blocks to read at once, learnt from how densely the last ones were filled. */
 export class Pace {
@@ -89,16 +92,15 @@ export class JobFiller {
     if (contracts.length === 0) return;
     const former = contracts.filter(({ formerTo }) => formerTo !== null && formerTo >= lack.from);
     const most = Math.max(1, Math.floor((job.to - job.from + 1) / 8 ** narrowing));
-    let ahead: Promise<Fetched> | undefined;
-    for (let next = lack.from; next <= lack.to; ) {
-      const { seen, range, batch, piece } = await (ahead ?? this.#fetch(next, lack.to, most, contracts, signal));
-      next = range.to + 1;
-      ahead = next <= lack.to ? this.#fetch(next, lack.to, most, contracts, signal) : undefined;
-      ahead?.catch(() => undefined); // awaited in the next turn, or given up with this one
-      const facts = await commitFill(this.#deps.database, { seen, range, batch, contracts, former }).catch((error) => {
+    const reader = new ReadAhead(lack, (from) => this.#fetch(from, lack.to, most, contracts, signal));
+    while (!reader.atEnd) {
+      const { piece, ...first } = await reader.take();
+      const commit = { ...first, contracts, former, following: () => reader.takeIfReady() };
+      const { facts, to } = await commitFill(this.#deps.database, commit).catch((error) => {
         throw new PieceFailure(piece, error);
       });
-      this.#onPiece({ from: range.from, to: range.to, facts });
+      reader.goBackTo(to + 1);
+      this.#onPiece({ from: first.range.from, to, facts });
       signal.throwIfAborted();
       if (!job.standing && !(await anyRequestRuns(this.#deps.database.kysely, job.chainId))) return;
     }
@@ -161,6 +163,45 @@ export class JobFiller {
 }
 
 type Fetched = FetchedRange & { readonly seen: ChainState; readonly piece: BlockRange };
+
+/** Reads the pieces of a range one behind the other, always one ahead of who takes them. */
+class ReadAhead {
+  readonly #end: number;
+  readonly #read: (from: number) => Promise<Fetched>;
+  #next: number;
+  #ahead: Promise<Fetched> | undefined;
+
+  constructor({ from, to }: BlockRange, read: (from: number) => Promise<Fetched>) {
+    this.#next = from;
+    this.#end = to;
+    this.#read = read;
+  }
+
+  get atEnd(): boolean {
+    return this.#next > this.#end;
+  }
+
+  async take(): Promise<Fetched> {
+    const fetched = await (this.#ahead ?? this.#read(this.#next));
+    this.goBackTo(fetched.range.to + 1);
+    return fetched;
+  }
+
+  /** The next piece, if it comes soon and does more than set a contract aside; what is wrong with it, `take` tells. */
+  async takeIfReady(): Promise<Fetched | undefined> {
+    const fetched = await Promise.race([this.#ahead?.catch(() => undefined), sleep(READY_WITHIN_MS)]);
+    if (fetched === undefined || fetched.batch.quarantined.length > 0) return undefined;
+    return this.take();
+  }
+
+  /** Reads on from a block, where it does not already. */
+  goBackTo(from: number): void {
+    if (from === this.#next) return;
+    this.#next = from;
+    this.#ahead = this.atEnd ? undefined : this.#read(from);
+    this.#ahead?.catch(() => undefined); // awaited by the next to take, or given up with the job
+  }
+}
 
 const REGISTRY_TTL_MS = 60_000;
 const INDEXES_MAX = 8;

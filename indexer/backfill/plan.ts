@@ -10,7 +10,7 @@ import { findGaps, type Wish } from './wish.ts';
 /** How many jobs are in the queue at a time: enough for many workers, and nothing in memory however long the plan. */
 export const WINDOW_JOBS = 64;
 /** Blocks of one job: as many jobs as fit into the window, within these bounds. */
-const SPAN_MIN_BLOCKS = 1_000;
+const SPAN_MIN_BLOCKS = 2_000;
 const SPAN_MAX_BLOCKS = 50_000;
 
 const REMEMBERED_RANGES_MAX = 4 * WINDOW_JOBS;

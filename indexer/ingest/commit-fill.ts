@@ -3,28 +3,37 @@ import type { Copy } from '../db/copy.ts';
 import type { Database } from '../db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { type Transaction, transaction } from '../db/transaction.ts';
-import type { DecodedBatch, Quarantine } from '../decode/decoded-batch.ts';
+import type { DecodedBatch, FactLists, Quarantine } from '../decode/decoded-batch.ts';
 import { filterBatch } from '../decode/filter-batch.ts';
 import type { VerifiedRange } from '../kernel/chain.ts';
 import { FactConflict, IndexerError, StaleRange } from '../kernel/errors.ts';
-import { contains } from '../kernel/ranges.ts';
+import { contains, union } from '../kernel/ranges.ts';
 import { type ChainState, raiseLiveVersion, readChain } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
 import { type ContractKey, claimCoverage, missingSlices, quarantine, type Slice } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
-import { applyFacts, checkpointsOf, type FormerContract, factCount } from './apply.ts';
+import { checkpointsOf, type FormerContract, factCount, factListsOf, foldFacts, replaceFacts } from './apply.ts';
 
-export type FillCommit = {
-  /** The chain as it was when the range was fetched; an unwind since then that went below the range's end refuses it. */
-  readonly seen: ChainState;
-  readonly range: VerifiedRange;
-  readonly batch: DecodedBatch;
+/** A range as it was read, and the chain as it was before: an unwind since then that went below its end refuses it. */
+export type FillPiece = { readonly seen: ChainState; readonly range: VerifiedRange; readonly batch: DecodedBatch };
+
+export type FillCommit = FillPiece & {
   /** The contracts that the range was asked for; others' facts must not be in the batch. */
   readonly contracts: readonly ContractKey[];
   /** Of these, the ones of which a former indexer left facts. */
   readonly former?: readonly (ContractKey & FormerContract)[];
+  /**
+   * The piece right behind the one before, asked for the same contracts and with none to set aside, if it is at hand: it joins
+   * the same transaction, whose folds then touch a row of state once for all of them.
+   */
+  readonly following?: () => Promise<FillPiece | undefined>;
 };
 
+/** What a fill wrote: so many facts, and which block is the last that it covers. */
+export type Filled = { readonly facts: number; readonly to: number };
+
+/** Facts of one transaction, at which it takes no more pieces. */
+const COMMIT_FACTS_MAX = 50_000;
 /** How often a range is trimmed anew because another commit covered part of it meanwhile. */
 const TRIM_ATTEMPTS_MAX = 5;
 
@@ -32,19 +41,25 @@ const TRIM_ATTEMPTS_MAX = 5;
 class Overlapped extends IndexerError {}
 
 /**
- * Fills a gap of coverage below the head: what is still missing of the range, in one transaction with its coverage.
+ * Fills a gap of coverage below the head: what is still missing of the range, and of those that follow it while they are at
+ * hand, in one transaction with its coverage.
  *
  * Safe to repeat, to overlap and to run on any number of machines: the range is trimmed by coverage first, and coverage is
- * claimed by an update that fails where another commit was quicker.
+ * claimed by an update that fails where another commit was quicker. Another attempt is of the first piece alone, since the
+ * others are held by nobody then.
  *
- * @returns how many facts were written; 0 where others had covered all of it.
  * @throws {StaleRange} when an unwind or another branch came between, or the range ends above the head: fetch it again.
  * @throws {FactConflict} when facts exist where coverage says there are none.
  */
-export async function commitFill(database: Database, commit: FillCommit): Promise<number> {
+export async function commitFill(database: Database, { following, ...commit }: FillCommit): Promise<Filled> {
+  let more = following;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await transaction(database, (tx, copy) => fill(tx, copy, commit));
+      return await transaction(database, async (tx, copy) => {
+        const next = more;
+        more = undefined;
+        return fill(tx, copy, commit, next);
+      });
     } catch (error) {
       const overlapped = error instanceof Overlapped || sqlstateOf(error) === SQLSTATE.uniqueViolation;
       if (!overlapped) throw error;
@@ -58,24 +73,49 @@ export async function commitFill(database: Database, commit: FillCommit): Promis
   }
 }
 
-async function fill(tx: Transaction, copy: Copy, commit: FillCommit): Promise<number> {
-  const { seen, range, batch, contracts } = commit;
-  const { chainId } = range;
+async function fill(
+  tx: Transaction,
+  copy: Copy,
+  commit: Omit<FillCommit, 'following'>,
+  following: FillCommit['following'],
+): Promise<Filled> {
+  const { chainId, from } = commit.range;
   await lockChain(tx, chainId, 'shared');
   const now = await readChain(tx, chainId);
-  await refuseStale(tx, seen, now, range);
-  let written = 0;
-  const unfit = new Set(batch.quarantined.map(({ contract }) => keyOf(contract)));
-  const fit = contracts.filter((contract) => !unfit.has(keyOf(contract)));
-  const slices = await missingSlices(tx, chainId, fit, range);
-  for (const slice of slices) written += await applySlice(tx, copy, commit, slice);
-  await remember(tx, range, now.finalized);
-  for (const slice of slices) {
+  const written = new WrittenSlices();
+  let to = from - 1;
+  for (let piece: FillPiece | undefined = commit; piece !== undefined; ) {
+    await writePiece(tx, copy, { ...commit, ...piece }, now, written);
+    to = piece.range.to;
+    piece = written.facts < COMMIT_FACTS_MAX ? await following?.() : undefined;
+  }
+  for (const { contracts, missing, lists } of written.slices) {
+    for (const { from, to } of missing) await foldFacts(tx, { chainId, from, to, contracts }, lists);
+  }
+  for (const slice of written.slices) {
     if (!(await claimCoverage(tx, chainId, slice)))
       throw new Overlapped('another commit covered part of the range first');
   }
-  await setAside(tx, chainId, batch.quarantined);
-  return written;
+  await setAside(tx, chainId, commit.batch.quarantined);
+  return { facts: written.facts, to };
+}
+
+/** Writes the facts of a piece that coverage lacks. */
+async function writePiece(
+  tx: Transaction,
+  copy: Copy,
+  commit: Omit<FillCommit, 'following'>,
+  now: ChainState,
+  written: WrittenSlices,
+): Promise<void> {
+  const { seen, range, batch, contracts } = commit;
+  await refuseStale(tx, seen, now, range);
+  const unfit = new Set(batch.quarantined.map(({ contract }) => keyOf(contract)));
+  const fit = contracts.filter((contract) => !unfit.has(keyOf(contract)));
+  for (const slice of await missingSlices(tx, range.chainId, fit, range)) {
+    written.add(slice, await writeSlice(tx, copy, commit, slice));
+  }
+  await remember(tx, range, now.finalized);
 }
 
 /** A follower may hold the contract already, and be about to commit its facts: it must not any more. */
@@ -100,26 +140,22 @@ async function refuseStale(tx: Transaction, seen: ChainState, now: ChainState, r
   }
 }
 
-async function applySlice(
+/** @returns the facts of the batch that the slice lacked. */
+async function writeSlice(
   tx: Transaction,
   copy: Copy,
-  { range: { chainId }, batch, former = [] }: FillCommit,
+  { range: { chainId }, batch, former = [] }: FillPiece & Pick<FillCommit, 'former'>,
   { contracts, missing }: Slice,
-): Promise<number> {
+): Promise<FactLists> {
   const keys = new Set(contracts.map(keyOf));
   const giveWay = former.filter((contract) => keys.has(keyOf(contract)));
-  let written = 0;
-  for (const { from, to } of missing) {
-    const facts = filterBatch(
-      batch,
-      (kind, address, block) => contains([{ from, to }], block) && keys.has(keyOf({ kind, address })),
-    );
-    const count = factCount(facts);
-    if (count === 0 && giveWay.length === 0) continue;
-    await applyFacts(tx, copy, { chainId, from, to, contracts }, facts, giveWay);
-    written += count;
-  }
-  return written;
+  const facts = filterBatch(
+    batch,
+    (kind, address, block) => contains(missing, block) && keys.has(keyOf({ kind, address })),
+  );
+  const stretches = missing.map(({ from, to }) => ({ chainId, from, to }));
+  await replaceFacts(tx, copy, stretches, facts, giveWay);
+  return facts;
 }
 
 function keyOf({ kind, address }: ContractKey): string {
@@ -134,5 +170,29 @@ async function remember(tx: Transaction, range: VerifiedRange, finalized: number
     if (error instanceof FactConflict)
       throw new StaleRange('the range was read from another branch than the head', { cause: error });
     throw error;
+  }
+}
+
+/** What the pieces of a transaction wrote, neighbouring stretches of the same contracts as one. */
+class WrittenSlices {
+  readonly #slices = new Map<string, Slice & { readonly lists: Set<keyof FactLists> }>();
+  #facts = 0;
+
+  get facts(): number {
+    return this.#facts;
+  }
+
+  /** Each with the kinds of fact that it got. */
+  get slices() {
+    return [...this.#slices.values()];
+  }
+
+  add({ contracts, missing }: Slice, facts: FactLists): void {
+    const key = contracts.map(keyOf).join();
+    const held = this.#slices.get(key);
+    const lists = held?.lists ?? new Set();
+    for (const list of factListsOf(facts)) lists.add(list);
+    this.#slices.set(key, { contracts, missing: union([...(held?.missing ?? []), ...missing]), lists });
+    this.#facts += factCount(facts);
   }
 }
