@@ -24,9 +24,9 @@ export type FillDeps = {
 /** Above finalized every header is read: few blocks at a time. */
 const STRICT_PIECE_BLOCKS = 32;
 /** What one commit writes, in bytes of logs: the most that a worker holds is two such pieces for each of its jobs. */
-const PIECE_BYTES = 12_000_000;
+const PIECE_BYTES = 3_000_000;
 const PIECE_LOGS_MAX = 20_000;
-const PIECE_BLOCKS_FIRST = 500;
+const PIECE_BLOCKS_FIRST = 100;
 const PIECE_BLOCKS_MAX = 50_000;
 /** What a log costs in memory besides its data. */
 const LOG_BYTES = 1_000;

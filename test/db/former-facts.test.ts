@@ -149,8 +149,8 @@ test('what a former indexer left gives way to what the chain says, and what the 
       const range = { chainId: 1, from: 1, to: 10, logs: LOGS, headers: [1, 5, 6, 7, 10].map(header) };
       const batch = decodeRange(range, contractIndex(followed.contracts), new Map());
       const commit = { seen, range, batch, contracts: followed.contracts, former: followed.former };
-      expect(await commitFill(database, commit)).toBe(3);
-      expect(await commitFill(database, commit)).toBe(0);
+      expect(await commitFill(database, commit)).toMatchObject({ facts: 3 });
+      expect(await commitFill(database, commit)).toMatchObject({ facts: 0 });
       await settleStages(database);
     } finally {
       await database.close();

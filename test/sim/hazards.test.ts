@@ -90,7 +90,7 @@ test('a fill that was fetched before the platform announced its contract anew wr
     'insert into master_contracts (master_id, chain_id, contract_address) values ($1, $2, $3)',
     [masterId, String(scene.chainId), FIRST],
   );
-  expect(await commitFill(database, late)).toBe(0);
+  expect(await commitFill(database, late)).toMatchObject({ facts: 0 });
   await prepareContracts(database, scene.chainId);
   await scene.check();
 });
