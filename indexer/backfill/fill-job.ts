@@ -187,11 +187,10 @@ class ReadAhead {
     return fetched;
   }
 
-  /** The next piece, if it comes soon and does more than set a contract aside; what is wrong with it, `take` tells. */
+  /** The next piece, if it comes soon; why it does not, `take` tells. */
   async takeIfReady(): Promise<Fetched | undefined> {
     const fetched = await Promise.race([this.#ahead?.catch(() => undefined), sleep(READY_WITHIN_MS)]);
-    if (fetched === undefined || fetched.batch.quarantined.length > 0) return undefined;
-    return this.take();
+    return fetched === undefined ? undefined : this.take();
   }
 
   /** Reads on from a block, where it does not already. */

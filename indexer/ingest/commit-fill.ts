@@ -23,8 +23,8 @@ export type FillCommit = FillPiece & {
   /** Of these, the ones of which a former indexer left facts. */
   readonly former?: readonly (ContractKey & FormerContract)[];
   /**
-   * The piece right behind the one before, asked for the same contracts and with none to set aside, if it is at hand: it joins
-   * the same transaction, whose folds then touch a row of state once for all of them.
+   * The piece right behind the one before, asked for the same contracts, if it is at hand: it joins the same transaction,
+   * whose folds then touch a row of state once for all of them.
    */
   readonly following?: () => Promise<FillPiece | undefined>;
 };
@@ -96,7 +96,7 @@ async function fill(
     if (!(await claimCoverage(tx, chainId, slice)))
       throw new Overlapped('another commit covered part of the range first');
   }
-  await setAside(tx, chainId, commit.batch.quarantined);
+  await setAside(tx, chainId, written.quarantined);
   return { facts: written.facts, to };
 }
 
@@ -110,7 +110,8 @@ async function writePiece(
 ): Promise<void> {
   const { seen, range, batch, contracts } = commit;
   await refuseStale(tx, seen, now, range);
-  const unfit = new Set(batch.quarantined.map(({ contract }) => keyOf(contract)));
+  written.quarantined.push(...batch.quarantined);
+  const unfit = new Set(written.quarantined.map(({ contract }) => keyOf(contract)));
   const fit = contracts.filter((contract) => !unfit.has(keyOf(contract)));
   for (const slice of await missingSlices(tx, range.chainId, fit, range)) {
     written.add(slice, await writeSlice(tx, copy, commit, slice));
@@ -175,6 +176,8 @@ async function remember(tx: Transaction, range: VerifiedRange, finalized: number
 
 /** What the pieces of a transaction wrote, neighbouring stretches of the same contracts as one. */
 class WrittenSlices {
+  /** Set aside when all is written: what was read of these behind the block that shows why is of no use. */
+  readonly quarantined: Quarantine[] = [];
   readonly #slices = new Map<string, Slice & { readonly lists: Set<keyof FactLists> }>();
   #facts = 0;
 

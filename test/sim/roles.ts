@@ -120,8 +120,14 @@ export async function drawFill(
     ({ kind, address }) => gap === undefined || random.percent(50) || (kind === gap.kind && address === gap.address),
   );
   if (named.length === 0) return null;
-  const { range, batch } = node.fetch(named, from, to);
-  return { seen, range, batch, contracts: named.map(({ kind, address }) => ({ kind, address })) };
+  // Now and then in several pieces, which one transaction takes.
+  const cuts = [from, ...Array.from({ length: random.below(3) }, () => random.between(from, to))];
+  const starts = [...new Set(cuts)].sort((a, b) => a - b);
+  const pieces = starts.map((start, at) => ({ seen, ...node.fetch(named, start, (starts[at + 1] ?? to + 1) - 1) }));
+  const [first, ...rest] = pieces;
+  if (first === undefined) return null;
+  const contractKeys = named.map(({ kind, address }) => ({ kind, address }));
+  return { ...first, contracts: contractKeys, following: async () => rest.shift() };
 }
 
 /** Fills every gap that there is, as the program's filler does; returns how many stretches there were. */
