@@ -29,7 +29,9 @@ async function runUnderNewerNode(): Promise<number> {
     process.stderr.write(`indexer: needs Node ${NODE_MAJOR_MIN} or newer; this is ${process.version}\n`);
     return 1;
   }
-  const child = spawn(node, [...MEMORY_FLAGS, ...process.argv.slice(1)], { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
+  const child = spawn(node, [...MEMORY_FLAGS, ...process.argv.slice(1)], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   return new Promise((resolve) => {
     child.on('error', () => resolve(1));

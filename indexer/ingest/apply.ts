@@ -42,11 +42,7 @@ export async function replaceFacts(
 }
 
 /** Brings state in line with the facts of a range, which holds those of the given kinds. */
-export async function foldFacts(
-  tx: Transaction,
-  range: FactRange,
-  lists: ReadonlySet<keyof FactLists>,
-): Promise<void> {
+export async function foldFacts(tx: Transaction, range: FactRange, lists: ReadonlySet<keyof FactLists>): Promise<void> {
   for (const fold of folds) {
     if (lists.has(fold.reads)) await fold.apply(tx, range);
   }

@@ -5,7 +5,7 @@ import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { type Transaction, transaction } from '../db/transaction.ts';
 import type { DecodedBatch, FactLists, Quarantine } from '../decode/decoded-batch.ts';
 import { filterBatch } from '../decode/filter-batch.ts';
-import type { VerifiedRange } from '../kernel/chain.ts';
+import type { BlockHeader, VerifiedRange } from '../kernel/chain.ts';
 import { FactConflict, IndexerError, StaleRange } from '../kernel/errors.ts';
 import { contains, union } from '../kernel/ranges.ts';
 import { type ChainState, raiseLiveVersion, readChain } from '../progress/chains.ts';
@@ -92,6 +92,7 @@ async function fill(
   for (const { contracts, missing, lists } of written.slices) {
     for (const { from, to } of missing) await foldFacts(tx, { chainId, from, to, contracts }, lists);
   }
+  await remember(tx, chainId, written.checkpoints);
   for (const slice of written.slices) {
     if (!(await claimCoverage(tx, chainId, slice)))
       throw new Overlapped('another commit covered part of the range first');
@@ -110,13 +111,15 @@ async function writePiece(
 ): Promise<void> {
   const { seen, range, batch, contracts } = commit;
   await refuseStale(tx, seen, now, range);
+  written.refuseOtherBranch(range);
   written.quarantined.push(...batch.quarantined);
   const unfit = new Set(written.quarantined.map(({ contract }) => keyOf(contract)));
   const fit = contracts.filter((contract) => !unfit.has(keyOf(contract)));
   for (const slice of await missingSlices(tx, range.chainId, fit, range)) {
     written.add(slice, await writeSlice(tx, copy, commit, slice));
   }
-  await remember(tx, range, now.finalized);
+  written.last = range.headers.at(-1);
+  written.checkpoints.push(...checkpointsOf(range, now.finalized));
 }
 
 /** A follower may hold the contract already, and be about to commit its facts: it must not any more. */
@@ -164,9 +167,9 @@ function keyOf({ kind, address }: ContractKey): string {
 }
 
 /** A branch that differs from the one that the follower holds means that the range was fetched from another fork. */
-async function remember(tx: Transaction, range: VerifiedRange, finalized: number | undefined): Promise<void> {
+async function remember(tx: Transaction, chainId: number, checkpoints: readonly BlockHeader[]): Promise<void> {
   try {
-    await saveCheckpoints(tx, range.chainId, checkpointsOf(range, finalized));
+    await saveCheckpoints(tx, chainId, checkpoints);
   } catch (error) {
     if (error instanceof FactConflict)
       throw new StaleRange('the range was read from another branch than the head', { cause: error });
@@ -178,6 +181,9 @@ async function remember(tx: Transaction, range: VerifiedRange, finalized: number
 class WrittenSlices {
   /** Set aside when all is written: what was read of these behind the block that shows why is of no use. */
   readonly quarantined: Quarantine[] = [];
+  readonly checkpoints: BlockHeader[] = [];
+  /** The block at which the newest piece ends. */
+  last: BlockHeader | undefined;
   readonly #slices = new Map<string, Slice & { readonly lists: Set<keyof FactLists> }>();
   #facts = 0;
 
@@ -188,6 +194,12 @@ class WrittenSlices {
   /** Each with the kinds of fact that it got. */
   get slices() {
     return [...this.#slices.values()];
+  }
+
+  /** Each piece is of one branch; the node may have changed its mind between two. */
+  refuseOtherBranch({ headers: [first] }: VerifiedRange): void {
+    if (this.last !== undefined && first?.number === this.last.number + 1 && first.parentHash !== this.last.hash)
+      throw new StaleRange('the range does not follow the one before it', { context: { number: first.number } });
   }
 
   add({ contracts, missing }: Slice, facts: FactLists): void {

@@ -113,6 +113,39 @@ test('a claim lets go of a token whose facts are all unwound, also where the pla
   await scene.check();
 });
 
+test('a fill that is overtaken while it takes more pieces tries the first of them again, and says how far it came', async () => {
+  const token: Key = ['artist_token', FIRST];
+  const scene = await sceneOf([token], [[], [], [issue(FIRST, 5n)], [issue(FIRST, 7n)]]);
+  await scene.start(3);
+  const [first, second] = [await scene.fetch(token, 1), await scene.fetch(token, 3, 2)];
+  // One is at hand, then none, then, too late, one again.
+  const answers = [second, undefined, second];
+  const following = async () => {
+    // Empty blocks: nothing but coverage tells that they are there already.
+    if (answers.length === 3) await commitFill(database, first);
+    return answers.shift();
+  };
+  expect(await commitFill(database, { ...first, following })).toEqual({ facts: 0, to: 1 });
+  await scene.check();
+  expect(await commitFill(database, second)).toEqual({ facts: 2, to: 3 });
+  await scene.check();
+});
+
+test('pieces of two branches are not taken into one fill', async () => {
+  const token: Key = ['artist_token', FIRST];
+  const blocks = [[], [], [issue(FIRST, 5n)], [], []];
+  const scene = await sceneOf([token], blocks, { from: 1, blocks: [[], [issue(FIRST, 7n)], [], []] });
+  await scene.start(4);
+  const pieces = [await scene.fetch(token, 1)];
+  scene.node.reorg();
+  scene.node.grow(9);
+  pieces.push(await scene.fetch(token, 2, 2));
+  const [first, second] = pieces as [FillCommit, FillCommit];
+  const answers = [second];
+  const taken = commitFill(database, { ...first, following: async () => answers.shift() });
+  await expect(taken).rejects.toThrow(StaleRange);
+});
+
 test('a fill that was fetched from a branch that is lost by now is refused, also where no block of it was remembered', async () => {
   const token: Key = ['artist_token', FIRST];
   const scene = await sceneOf([token], [[], [], [issue(FIRST, 5n)], [], []], { from: 2, blocks: [[], [], [], []] });
@@ -204,13 +237,13 @@ async function sceneOf(keys: readonly Key[], blocks: readonly (readonly LogBody[
   const follower = new SimFollower(node, tree);
   const contract = (kind: ContractKind, address: Hex) =>
     contracts.find((one) => one.kind === kind && one.address === address) as SimContract;
-  const fetch = async (wanted: Key | readonly Key[], to?: number): Promise<FillCommit> => {
+  const fetch = async (wanted: Key | readonly Key[], to?: number, from = 0): Promise<FillCommit> => {
     const keys = (typeof wanted[0] === 'string' ? [wanted] : wanted) as readonly Key[];
     const seen = await readChain(database.kysely, chainId);
     const named = (await loadContracts(database.kysely, chainId)).contracts.filter(({ kind, address }) =>
       keys.some((key) => key[0] === kind && key[1] === address),
     );
-    return { seen, ...node.fetch(named, 0, to ?? seen.head?.number ?? 0), contracts: named };
+    return { seen, ...node.fetch(named, from, to ?? seen.head?.number ?? 0), contracts: named };
   };
   return {
     ...{ chainId, node, platform, follower, contract, fetch },
