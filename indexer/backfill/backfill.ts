@@ -12,8 +12,6 @@ import { judgeFailure, OUTAGE_ATTEMPTS } from './verdict.ts';
 export type BackfillDeps = FillDeps & {
   readonly queue: QueueSettings;
   readonly scope: PlanScope;
-  /** Jobs that this process works on at a time. */
-  readonly concurrency: number;
   readonly log: Logger;
   readonly redact: Redact;
 };

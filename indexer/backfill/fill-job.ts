@@ -1,15 +1,15 @@
 import type { Database } from '../db/database.ts';
 import { type ContractIndex, contractIndex } from '../decode/contract-index.ts';
+import { byteCount } from '../facts/encoded-batch.ts';
 import { commitFill } from '../ingest/commit-fill.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
-import type { VerifiedRange } from '../kernel/chain.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
-import { sleep } from '../kernel/sleep.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { blockAt } from '../progress/checkpoints.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Source } from '../source/source.ts';
 import type { FillJob } from './queue.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { anyRequestRuns } from './requests.ts';
 import { findLack, type LackingContract } from './wish.ts';
 
@@ -17,20 +17,22 @@ export type FillDeps = {
   readonly chainId: number;
   readonly database: Database;
   readonly source: Source;
+  /** Jobs that are worked on at a time. */
+  readonly concurrency: number;
   /** The contracts whose logs can be decoded. */
   readonly loadContracts: () => Promise<readonly RegisteredContract[]>;
 };
 
 /** Above finalized every header is read: few blocks at a time. */
 const STRICT_PIECE_BLOCKS = 32;
-/** What one commit writes, in bytes of logs: the most that a worker holds is two such pieces for each of its jobs. */
-const PIECE_BYTES = 3_000_000;
+/** Text of the facts of one piece (`COPY` takes about 400 bytes a fact). */
+const PIECE_BYTES = 1_000_000;
 const PIECE_LOGS_MAX = 20_000;
 const PIECE_BLOCKS_FIRST = 100;
 const PIECE_BLOCKS_MAX = 50_000;
-/** What a log costs in memory besides its data. */
-const LOG_BYTES = 1_000;
 const GROWTH_MAX = 4;
+/** Text that waits to be written, of all jobs that the process works on for the chain. */
+const WAITING_BYTES_MAX = 16_000_000;
 /** How long an open transaction waits for a piece that could join it. */
 const READY_WITHIN_MS = 250;
 
@@ -42,7 +44,7 @@ export class Pace {
     return this.#blocks;
   }
 
-  /** So many blocks held so many bytes of logs. */
+  /** So many blocks held so many bytes of facts. */
   seen(blocks: number, bytes: number): void {
     const fitting = bytes === 0 ? Number.POSITIVE_INFINITY : Math.floor((blocks * PIECE_BYTES) / bytes);
     this.#blocks = Math.max(1, Math.min(fitting, Math.max(this.#blocks, blocks) * GROWTH_MAX, PIECE_BLOCKS_MAX));
@@ -92,15 +94,19 @@ export class JobFiller {
     if (contracts.length === 0) return;
     const former = contracts.filter(({ formerTo }) => formerTo !== null && formerTo >= lack.from);
     const most = Math.max(1, Math.floor((job.to - job.from + 1) / 8 ** narrowing));
-    const reader = new ReadAhead(lack, (from) => this.#fetch(from, lack.to, most, contracts, signal));
+    // What failed is tried piece by piece, so that what fails by itself is told from what stands beside it.
+    const waitingBytes = narrowing > 0 ? 0 : WAITING_BYTES_MAX / this.#deps.concurrency;
+    const reader = new ReadAhead(lack, waitingBytes, (from) => this.#fetch(from, lack.to, most, contracts, signal));
     while (!reader.atEnd) {
-      const { piece, ...first } = await reader.take();
-      const commit = { ...first, contracts, former, following: () => reader.takeIfReady() };
+      const pieces = await reader.take();
+      const from = pieces[0]?.range.from as number;
+      const following = async () => (narrowing > 0 ? [] : reader.takeWithin(READY_WITHIN_MS));
+      const commit = { pieces, contracts, former, following, end: lack.to };
       const { facts, to } = await commitFill(this.#deps.database, commit).catch((error) => {
-        throw new PieceFailure(piece, error);
+        throw new PieceFailure({ from, to: pieces.at(-1)?.range.to as number }, error);
       });
       reader.goBackTo(to + 1);
-      this.#onPiece({ from: first.range.from, to, facts });
+      this.#onPiece({ from, to, facts });
       signal.throwIfAborted();
       if (!job.standing && !(await anyRequestRuns(this.#deps.database.kysely, job.chainId))) return;
     }
@@ -122,8 +128,9 @@ export class JobFiller {
       const tip = await blockAt(database.kysely, seen.chainId, to);
       const request = { from, to, strict, tip, maxLogs: PIECE_LOGS_MAX };
       const fetched = await fetchBatch(source, this.#indexOf(contracts), request, signal);
-      if (!strict) this.#pace.seen(fetched.range.to - from + 1, bytesOf(fetched.range));
-      return { ...fetched, seen, piece: { from, to } };
+      const bytes = byteCount(fetched.batch);
+      if (!strict) this.#pace.seen(fetched.range.to - from + 1, bytes);
+      return { ...fetched, bytes, seen };
     } catch (error) {
       throw new PieceFailure({ from, to }, error);
     }
@@ -162,55 +169,11 @@ export class JobFiller {
   }
 }
 
-type Fetched = FetchedRange & { readonly seen: ChainState; readonly piece: BlockRange };
-
-/** Reads the pieces of a range one behind the other, always one ahead of who takes them. */
-class ReadAhead {
-  readonly #end: number;
-  readonly #read: (from: number) => Promise<Fetched>;
-  #next: number;
-  #ahead: Promise<Fetched> | undefined;
-
-  constructor({ from, to }: BlockRange, read: (from: number) => Promise<Fetched>) {
-    this.#next = from;
-    this.#end = to;
-    this.#read = read;
-  }
-
-  get atEnd(): boolean {
-    return this.#next > this.#end;
-  }
-
-  async take(): Promise<Fetched> {
-    const fetched = await (this.#ahead ?? this.#read(this.#next));
-    this.goBackTo(fetched.range.to + 1);
-    return fetched;
-  }
-
-  /** The next piece, if it comes soon; why it does not, `take` tells. */
-  async takeIfReady(): Promise<Fetched | undefined> {
-    const fetched = await Promise.race([this.#ahead?.catch(() => undefined), sleep(READY_WITHIN_MS)]);
-    return fetched === undefined ? undefined : this.take();
-  }
-
-  /** Reads on from a block, where it does not already. */
-  goBackTo(from: number): void {
-    if (from === this.#next) return;
-    this.#next = from;
-    this.#ahead = this.atEnd ? undefined : this.#read(from);
-    this.#ahead?.catch(() => undefined); // awaited by the next to take, or given up with the job
-  }
-}
+type Fetched = FetchedRange & { readonly bytes: number; readonly seen: ChainState };
 
 const REGISTRY_TTL_MS = 60_000;
 const INDEXES_MAX = 8;
 
 function keyOf({ kind, address }: Pick<RegisteredContract, 'kind' | 'address'>): string {
   return `${kind} ${address}`;
-}
-
-function bytesOf({ logs }: VerifiedRange): number {
-  let bytes = 0;
-  for (const { data } of logs) bytes += LOG_BYTES + data.length;
-  return bytes;
 }

@@ -1,5 +1,5 @@
 import { sqlstateOf } from '../db/sqlstate.ts';
-import { ConfigError, FactConflict, HeadMoved, RpcError, RpcInconsistency, StaleRange } from '../kernel/errors.ts';
+import { ConfigError, HeadMoved, RpcError, RpcInconsistency, StaleRange } from '../kernel/errors.ts';
 import { type Backoff, backoffMs } from '../kernel/retry.ts';
 
 /**
@@ -37,7 +37,6 @@ export function judgeFailure(
   if (error instanceof RpcError && error.kind === 'pruned') return { do: 'give up', on: 'rest of job' };
   // Mended by whoever configured it, and then every range is as good as before.
   if (error instanceof ConfigError) return { do: 'wait', delayMs: RETRY_BACKOFF.maxMs };
-  if (error instanceof FactConflict) return { do: 'give up', on: 'piece' };
   if (error instanceof RpcError && error.kind === 'rejected') return { do: 'give up', on: 'piece' };
   if (isOutage(error)) {
     const atFault = error instanceof RpcError && error.kind !== 'rate-limited' && endpointLives;

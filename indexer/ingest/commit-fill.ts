@@ -3,30 +3,35 @@ import type { Copy } from '../db/copy.ts';
 import type { Database } from '../db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { type Transaction, transaction } from '../db/transaction.ts';
-import type { DecodedBatch, FactLists, Quarantine } from '../decode/decoded-batch.ts';
-import { filterBatch } from '../decode/filter-batch.ts';
-import type { BlockHeader, VerifiedRange } from '../kernel/chain.ts';
+import type { FactLists, Quarantine } from '../decode/decoded-batch.ts';
+import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
+import type { BlockHeader } from '../kernel/chain.ts';
 import { FactConflict, IndexerError, StaleRange } from '../kernel/errors.ts';
-import { contains, union } from '../kernel/ranges.ts';
+import { intersect, union } from '../kernel/ranges.ts';
 import { type ChainState, raiseLiveVersion, readChain } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
-import { type ContractKey, claimCoverage, missingSlices, quarantine, type Slice } from '../progress/coverage.ts';
+import { type ContractKey, claimCoverage, keyOf, missingSlices, quarantine, type Slice } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
-import { checkpointsOf, type FormerContract, factCount, factListsOf, foldFacts, replaceFacts } from './apply.ts';
+import { checkpointsOf, type FormerContract, factListsOf, foldFacts, type Replacement, replaceFacts } from './apply.ts';
+import type { ReadRange } from './fetch-batch.ts';
 
 /** A range as it was read, and the chain as it was before: an unwind since then that went below its end refuses it. */
-export type FillPiece = { readonly seen: ChainState; readonly range: VerifiedRange; readonly batch: DecodedBatch };
+export type FillPiece = { readonly seen: ChainState; readonly range: ReadRange; readonly batch: EncodedBatch };
 
-export type FillCommit = FillPiece & {
-  /** The contracts that the range was asked for; others' facts must not be in the batch. */
+export type FillCommit = {
+  /** One behind the other, at least one. */
+  readonly pieces: readonly FillPiece[];
+  /** The contracts that the pieces were asked for; others' facts must not be in the batch. */
   readonly contracts: readonly ContractKey[];
   /** Of these, the ones of which a former indexer left facts. */
   readonly former?: readonly (ContractKey & FormerContract)[];
   /**
-   * The piece right behind the one before, asked for the same contracts, if it is at hand: it joins the same transaction,
-   * whose folds then touch a row of state once for all of them.
+   * The pieces right behind, asked for the same contracts, as far as they are at hand: they join the same transaction, whose
+   * folds then touch a row of state once for all of them.
    */
-  readonly following?: () => Promise<FillPiece | undefined>;
+  readonly following?: () => Promise<readonly FillPiece[]>;
+  /** The last block that pieces may come to; left out where none follow. */
+  readonly end?: number;
 };
 
 /** What a fill wrote: so many facts, and which block is the last that it covers. */
@@ -45,8 +50,8 @@ class Overlapped extends IndexerError {}
  * hand, in one transaction with its coverage.
  *
  * Safe to repeat, to overlap and to run on any number of machines: the range is trimmed by coverage first, and coverage is
- * claimed by an update that fails where another commit was quicker. Another attempt is of the first piece alone, since the
- * others are held by nobody then.
+ * claimed by an update that fails where another commit was quicker. Another attempt is of `pieces` alone, since what followed
+ * is held by nobody then.
  *
  * @throws {StaleRange} when an unwind or another branch came between, or the range ends above the head: fetch it again.
  * @throws {FactConflict} when facts exist where coverage says there are none.
@@ -66,7 +71,7 @@ export async function commitFill(database: Database, { following, ...commit }: F
       if (attempt === TRIM_ATTEMPTS_MAX) {
         throw new FactConflict('the database holds facts in a range that no coverage claims', {
           cause: error,
-          context: { chainId: commit.range.chainId, from: commit.range.from, to: commit.range.to },
+          context: stretchOf(commit.pieces),
         });
       }
     }
@@ -79,15 +84,16 @@ async function fill(
   commit: Omit<FillCommit, 'following'>,
   following: FillCommit['following'],
 ): Promise<Filled> {
-  const { chainId, from } = commit.range;
+  const { chainId, from, to: first } = stretchOf(commit.pieces);
   await lockChain(tx, chainId, 'shared');
   const now = await readChain(tx, chainId);
-  const written = new WrittenSlices();
+  const end = following === undefined ? first : Math.max(first, commit.end ?? 0);
+  const written = new WrittenSlices(await missingSlices(tx, chainId, commit.contracts, { from, to: end }));
   let to = from - 1;
-  for (let piece: FillPiece | undefined = commit; piece !== undefined; ) {
-    await writePiece(tx, copy, { ...commit, ...piece }, now, written);
-    to = piece.range.to;
-    piece = written.facts < COMMIT_FACTS_MAX ? await following?.() : undefined;
+  for (let pieces: readonly FillPiece[] = commit.pieces; pieces.length > 0; ) {
+    await writePieces(tx, copy, { ...commit, pieces }, now, written);
+    to = stretchOf(pieces).to;
+    pieces = to < end && written.facts < COMMIT_FACTS_MAX ? ((await following?.()) ?? []) : [];
   }
   for (const { contracts, missing, lists } of written.slices) {
     for (const { from, to } of missing) await foldFacts(tx, { chainId, from, to, contracts }, lists);
@@ -101,25 +107,33 @@ async function fill(
   return { facts: written.facts, to };
 }
 
-/** Writes the facts of a piece that coverage lacks. */
-async function writePiece(
+function stretchOf(pieces: readonly FillPiece[]) {
+  const [first, last] = [pieces[0], pieces.at(-1)];
+  if (first === undefined || last === undefined) throw new TypeError('a fill is of at least one piece');
+  return { chainId: first.range.chainId, from: first.range.from, to: last.range.to };
+}
+
+/** Writes the facts of some pieces that coverage lacks. */
+async function writePieces(
   tx: Transaction,
   copy: Copy,
-  commit: Omit<FillCommit, 'following'>,
+  { pieces, former = [] }: Pick<FillCommit, 'pieces' | 'former'>,
   now: ChainState,
   written: WrittenSlices,
 ): Promise<void> {
-  const { seen, range, batch, contracts } = commit;
-  await refuseStale(tx, seen, now, range);
-  written.refuseOtherBranch(range);
-  written.quarantined.push(...batch.quarantined);
-  const unfit = new Set(written.quarantined.map(({ contract }) => keyOf(contract)));
-  const fit = contracts.filter((contract) => !unfit.has(keyOf(contract)));
-  for (const slice of await missingSlices(tx, range.chainId, fit, range)) {
-    written.add(slice, await writeSlice(tx, copy, commit, slice));
+  const replacements: Replacement[] = [];
+  for (const { seen, range, batch } of pieces) {
+    await refuseStale(tx, seen, now, range);
+    for (const { contracts, missing } of written.begin(range, batch.quarantined, now.finalized)) {
+      const keys = new Set(contracts.map(keyOf));
+      const giveWay = former.filter((contract) => keys.has(keyOf(contract)));
+      const whole = missing[0]?.from === range.from && missing[0]?.to === range.to;
+      const facts = keepFacts(batch, (contract) => keys.has(keyOf(contract)), whole ? undefined : missing);
+      replacements.push({ stretches: missing, batch: facts, former: giveWay });
+      written.add({ contracts, missing }, facts);
+    }
   }
-  written.last = range.headers.at(-1);
-  written.checkpoints.push(...checkpointsOf(range, now.finalized));
+  await replaceFacts(tx, copy, stretchOf(pieces).chainId, replacements);
 }
 
 /** A follower may hold the contract already, and be about to commit its facts: it must not any more. */
@@ -131,7 +145,7 @@ async function setAside(tx: Transaction, chainId: number, quarantined: readonly 
   }
 }
 
-async function refuseStale(tx: Transaction, seen: ChainState, now: ChainState, range: VerifiedRange): Promise<void> {
+async function refuseStale(tx: Transaction, seen: ChainState, now: ChainState, range: ReadRange): Promise<void> {
   if (now.head === undefined || range.to > now.head.number) {
     throw new StaleRange('the range ends above the head', { context: { to: range.to, head: now.head?.number } });
   }
@@ -142,28 +156,6 @@ async function refuseStale(tx: Transaction, seen: ChainState, now: ChainState, r
   if (Number(rows[0]?.lowest ?? 0) < range.to) {
     throw new StaleRange('an unwind came between fetching the range and committing it', { context: { to: range.to } });
   }
-}
-
-/** @returns the facts of the batch that the slice lacked. */
-async function writeSlice(
-  tx: Transaction,
-  copy: Copy,
-  { range: { chainId }, batch, former = [] }: FillPiece & Pick<FillCommit, 'former'>,
-  { contracts, missing }: Slice,
-): Promise<FactLists> {
-  const keys = new Set(contracts.map(keyOf));
-  const giveWay = former.filter((contract) => keys.has(keyOf(contract)));
-  const facts = filterBatch(
-    batch,
-    (kind, address, block) => contains(missing, block) && keys.has(keyOf({ kind, address })),
-  );
-  const stretches = missing.map(({ from, to }) => ({ chainId, from, to }));
-  await replaceFacts(tx, copy, stretches, facts, giveWay);
-  return facts;
-}
-
-function keyOf({ kind, address }: ContractKey): string {
-  return `${kind} ${address}`;
 }
 
 /** A branch that differs from the one that the follower holds means that the range was fetched from another fork. */
@@ -182,10 +174,16 @@ class WrittenSlices {
   /** Set aside when all is written: what was read of these behind the block that shows why is of no use. */
   readonly quarantined: Quarantine[] = [];
   readonly checkpoints: BlockHeader[] = [];
-  /** The block at which the newest piece ends. */
-  last: BlockHeader | undefined;
+  /** What coverage lacked when the transaction began. */
+  readonly #lacking: readonly Slice[];
   readonly #slices = new Map<string, Slice & { readonly lists: Set<keyof FactLists> }>();
+  /** The block at which the newest piece ends. */
+  #last: BlockHeader | undefined;
   #facts = 0;
+
+  constructor(lacking: readonly Slice[]) {
+    this.#lacking = lacking;
+  }
 
   get facts(): number {
     return this.#facts;
@@ -196,13 +194,29 @@ class WrittenSlices {
     return [...this.#slices.values()];
   }
 
-  /** Each piece is of one branch; the node may have changed its mind between two. */
-  refuseOtherBranch({ headers: [first] }: VerifiedRange): void {
-    if (this.last !== undefined && first?.number === this.last.number + 1 && first.parentHash !== this.last.hash)
+  /**
+   * Takes a piece in, and gives what coverage lacks of it, without contracts that it or one before it shows to be unfit.
+   *
+   * @throws {StaleRange} where it is of another branch than the piece before it: the node may have changed its mind.
+   */
+  begin(range: ReadRange, quarantined: readonly Quarantine[], finalized: number | undefined): readonly Slice[] {
+    const [first] = range.headers;
+    const last = this.#last;
+    if (last !== undefined && first?.number === last.number + 1 && first.parentHash !== last.hash)
       throw new StaleRange('the range does not follow the one before it', { context: { number: first.number } });
+    this.#last = range.headers.at(-1);
+    this.checkpoints.push(...checkpointsOf(range, finalized));
+    this.quarantined.push(...quarantined);
+    const unfit = new Set(this.quarantined.map(({ contract }) => keyOf(contract)));
+    return this.#lacking
+      .map(({ contracts, missing }) => ({
+        contracts: unfit.size === 0 ? contracts : contracts.filter((contract) => !unfit.has(keyOf(contract))),
+        missing: intersect(missing, range),
+      }))
+      .filter(({ contracts, missing }) => contracts.length > 0 && missing.length > 0);
   }
 
-  add({ contracts, missing }: Slice, facts: FactLists): void {
+  add({ contracts, missing }: Slice, facts: EncodedBatch): void {
     const key = contracts.map(keyOf).join();
     const held = this.#slices.get(key);
     const lists = held?.lists ?? new Set();

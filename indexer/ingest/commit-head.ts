@@ -1,21 +1,22 @@
 import type { Database } from '../db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { type Transaction, transaction } from '../db/transaction.ts';
-import type { DecodedBatch, Quarantine } from '../decode/decoded-batch.ts';
-import { filterBatch } from '../decode/filter-batch.ts';
-import type { BlockHeader, VerifiedRange } from '../kernel/chain.ts';
+import type { Quarantine } from '../decode/decoded-batch.ts';
+import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
+import type { BlockHeader } from '../kernel/chain.ts';
 import { FactConflict, HeadMoved } from '../kernel/errors.ts';
 import { type ChainState, moveHead, readChain } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
-import { type ContractKey, goLive, quarantine } from '../progress/coverage.ts';
+import { type ContractKey, goLive, keyOf, quarantine } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
-import { applyFacts, checkpointsOf, type FormerContract, factCount } from './apply.ts';
+import { applyFacts, checkpointsOf, type FormerContract } from './apply.ts';
+import type { ReadRange } from './fetch-batch.ts';
 
 export type HeadCommit = {
   /** The chain as it was when the range was fetched: the commit stands on it or fails. */
   readonly seen: ChainState;
-  readonly range: VerifiedRange;
-  readonly batch: DecodedBatch;
+  readonly range: ReadRange;
+  readonly batch: EncodedBatch;
   /** The newest block known to be final. */
   readonly finalized: number | undefined;
   /** Contracts that the range was asked for and that the follower did not cover before. */
@@ -106,13 +107,13 @@ async function setAside(tx: Transaction, seen: ChainState, quarantined: readonly
 }
 
 /** A quarantined contract contributes nothing of this range, so that its coverage ends where the range begins. */
-function withoutQuarantined(batch: DecodedBatch): DecodedBatch {
+function withoutQuarantined(batch: EncodedBatch): EncodedBatch {
   if (batch.quarantined.length === 0) return batch;
-  const out = new Set(batch.quarantined.map(({ contract }) => `${contract.kind} ${contract.address}`));
-  return { ...filterBatch(batch, (kind, address) => !out.has(`${kind} ${address}`)), quarantined: batch.quarantined };
+  const out = new Set(batch.quarantined.map(({ contract }) => keyOf(contract)));
+  return keepFacts(batch, (contract) => !out.has(keyOf(contract)));
 }
 
-function lastOf({ headers, to }: VerifiedRange): BlockHeader {
+function lastOf({ headers, to }: ReadRange): BlockHeader {
   const last = headers.at(-1);
   if (last?.number !== to) throw new TypeError(`a verified range ends with the header of its last block ${to}`);
   return last;

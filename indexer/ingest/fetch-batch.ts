@@ -1,13 +1,17 @@
 import type { ContractIndex } from '../decode/contract-index.ts';
 import { cutRange } from '../decode/cut-range.ts';
 import { decodeRange, receiptsNeeded } from '../decode/decode-range.ts';
-import type { DecodedBatch, Receipt } from '../decode/decoded-batch.ts';
+import type { Receipt } from '../decode/decoded-batch.ts';
+import { type EncodedBatch, encodeBatch } from '../facts/encoded-batch.ts';
 import type { Hex, VerifiedRange } from '../kernel/chain.ts';
 import { RpcInconsistency } from '../kernel/errors.ts';
 import type { RangeRequest, Source } from '../source/source.ts';
 
+/** A range whose logs have become facts. */
+export type ReadRange = Omit<VerifiedRange, 'logs'>;
+
 /** A range as read from the chain, and what it means. */
-export type FetchedRange = { readonly range: VerifiedRange; readonly batch: DecodedBatch };
+export type FetchedRange = { readonly range: ReadRange; readonly batch: EncodedBatch };
 
 /** Facts of one batch, which bounds what a commit holds in memory; what is over is left to the next range. */
 const FACTS_MAX = 100_000;
@@ -15,7 +19,7 @@ const FACTS_MAX = 100_000;
 const RECEIPT_CONCURRENCY = 8;
 
 /**
- * Reads a range for a set of contracts, with the receipts that its claims need, and decodes it. The answer may end before the
+ * Reads a range for a set of contracts, with the receipts that its claims need, and turns its logs into facts. The answer may end before the
  * range that was asked for: look at its own `to`.
  */
 export async function fetchBatch(
@@ -24,9 +28,10 @@ export async function fetchBatch(
   request: Omit<RangeRequest, 'watch'>,
   signal: AbortSignal,
 ): Promise<FetchedRange> {
-  const range = cutRange(await source.fetchRange({ ...request, watch: contracts.watch }, signal), FACTS_MAX);
-  const receipts = await readReceipts(source, range, receiptsNeeded(range, contracts), signal);
-  return { range, batch: decodeRange(range, contracts, receipts) };
+  const verified = cutRange(await source.fetchRange({ ...request, watch: contracts.watch }, signal), FACTS_MAX);
+  const receipts = await readReceipts(source, verified, receiptsNeeded(verified, contracts), signal);
+  const { logs: _, ...range } = verified;
+  return { range, batch: encodeBatch(decodeRange(verified, contracts, receipts)) };
 }
 
 async function readReceipts(

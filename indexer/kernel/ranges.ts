@@ -29,6 +29,13 @@ export function subtract(whole: readonly BlockRange[], parts: readonly BlockRang
   return rest;
 }
 
+/** What of the ranges, which are in order and disjoint, lies in `within`. */
+export function intersect(ranges: readonly BlockRange[], within: BlockRange): readonly BlockRange[] {
+  return ranges
+    .filter(({ from, to }) => from <= within.to && to >= within.from)
+    .map(({ from, to }) => ({ from: Math.max(from, within.from), to: Math.min(to, within.to) }));
+}
+
 /** Whether a block lies in one of the ranges. */
 export function contains(ranges: readonly BlockRange[], block: number): boolean {
   return ranges.some(({ from, to }) => from <= block && block <= to);

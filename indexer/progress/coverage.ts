@@ -7,6 +7,11 @@ import { type BlockRange, parseMultirange, subtract, toMultirange } from '../ker
 /** A contract's key in the registry. */
 export type ContractKey = { readonly address: Hex; readonly kind: ContractKind };
 
+/** A contract's key as one text. */
+export function keyOf({ kind, address }: ContractKey): string {
+  return `${kind} ${address}`;
+}
+
 /** Contracts whose facts are missing in the same stretch, so that they are written together. */
 export type Slice = { readonly contracts: readonly ContractKey[]; readonly missing: readonly BlockRange[] };
 

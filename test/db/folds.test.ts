@@ -112,7 +112,7 @@ describe.each(folds)('$name', (fold) => {
       const seen = await scene.follow();
       for (const { from, to } of [...scene.pieces(), { from: 1, to: scene.top }, ...scene.pieces()]) {
         const fetched = scene.node.fetch(scene.contracts, from, to);
-        await commitFill(database, { seen, ...fetched, contracts: scene.contracts });
+        await commitFill(database, { pieces: [{ seen, ...fetched }], contracts: scene.contracts });
       }
       expect(await scene.kept(fold)).toEqual(scene.expected(fold, scene.top));
     });
@@ -269,7 +269,11 @@ async function withScene(fold: Fold, act: (scene: Scene) => Promise<void>): Prom
       0,
       node.height,
     );
-    if (batch.quarantined.length > 0 || batch[fold.reads].length < FACTS_MIN) continue;
+    if (
+      batch.quarantined.length > 0 ||
+      (batch.tables.find(({ table }) => table.list === fold.reads)?.ends.length ?? 0) < FACTS_MIN
+    )
+      continue;
     shown++;
     const scene = new Scene(history, node, randomOf(seed));
     await scene.open();

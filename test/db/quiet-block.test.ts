@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { openDatabase } from '../../indexer/db/database.ts';
 import { contractIndex } from '../../indexer/decode/contract-index.ts';
 import { decodeRange } from '../../indexer/decode/decode-range.ts';
+import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import { commitHead, commitStart } from '../../indexer/ingest/commit-head.ts';
 import type { BlockHeader } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
@@ -38,7 +39,7 @@ async function rowsWritten(contracts: number): Promise<unknown> {
         return new Map(rows.map((row) => [row.relname, Number(row.written)]));
       };
       const before = await counts();
-      const batch = decodeRange(range, contractIndex([]), new Map());
+      const batch = encodeBatch(decodeRange(range, contractIndex([]), new Map()));
       await commitHead(database, { seen, range, batch, finalized: 10, joining: [] });
       const after = await counts();
       written = [...after]

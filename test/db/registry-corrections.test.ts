@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
 import { contractIndex } from '../../indexer/decode/contract-index.ts';
 import { decodeRange } from '../../indexer/decode/decode-range.ts';
+import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import { followedContracts } from '../../indexer/follower/followed-contracts.ts';
 import { commitHead, commitStart } from '../../indexer/ingest/commit-head.ts';
 import { type BlockHeader, type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
@@ -31,7 +32,7 @@ async function followMint(database: Database, number: number, token: Hex, value:
     logOf({ address: token, blockNumber: number, ...encodeEvent(transfer, { from: ZERO_ADDRESS, to: ALICE, value }) }),
   ];
   const range = { chainId: 1, from: number, to: number, headers: [header(number)], logs };
-  const batch = decodeRange(range, contractIndex(followed.contracts), new Map());
+  const batch = encodeBatch(decodeRange(range, contractIndex(followed.contracts), new Map()));
   await commitHead(database, { seen, range, batch, finalized: 0, joining: followed.joining });
 }
 

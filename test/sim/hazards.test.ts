@@ -119,13 +119,13 @@ test('a fill that is overtaken while it takes more pieces tries the first of the
   await scene.start(3);
   const [first, second] = [await scene.fetch(token, 1), await scene.fetch(token, 3, 2)];
   // One is at hand, then none, then, too late, one again.
-  const answers = [second, undefined, second];
+  const answers = [second.pieces, [], second.pieces];
   const following = async () => {
     // Empty blocks: nothing but coverage tells that they are there already.
     if (answers.length === 3) await commitFill(database, first);
-    return answers.shift();
+    return answers.shift() ?? [];
   };
-  expect(await commitFill(database, { ...first, following })).toEqual({ facts: 0, to: 1 });
+  expect(await commitFill(database, { ...first, following, end: 3 })).toEqual({ facts: 0, to: 1 });
   await scene.check();
   expect(await commitFill(database, second)).toEqual({ facts: 2, to: 3 });
   await scene.check();
@@ -136,14 +136,15 @@ test('pieces of two branches are not taken into one fill', async () => {
   const blocks = [[], [], [issue(FIRST, 5n)], [], []];
   const scene = await sceneOf([token], blocks, { from: 1, blocks: [[], [issue(FIRST, 7n)], [], []] });
   await scene.start(4);
-  const pieces = [await scene.fetch(token, 1)];
+  const first = await scene.fetch(token, 1);
   scene.node.reorg();
   scene.node.grow(9);
-  pieces.push(await scene.fetch(token, 2, 2));
-  const [first, second] = pieces as [FillCommit, FillCommit];
-  const answers = [second];
-  const taken = commitFill(database, { ...first, following: async () => answers.shift() });
+  const { pieces } = await scene.fetch(token, 2, 2);
+  const answers = [pieces];
+  const taken = commitFill(database, { ...first, following: async () => answers.shift() ?? [], end: 2 });
   await expect(taken).rejects.toThrow(StaleRange);
+  const together = commitFill(database, { ...first, pieces: [...first.pieces, ...pieces] });
+  await expect(together).rejects.toThrow(StaleRange);
 });
 
 test('a fill that was fetched from a branch that is lost by now is refused, also where no block of it was remembered', async () => {
@@ -243,7 +244,8 @@ async function sceneOf(keys: readonly Key[], blocks: readonly (readonly LogBody[
     const named = (await loadContracts(database.kysely, chainId)).contracts.filter(({ kind, address }) =>
       keys.some((key) => key[0] === kind && key[1] === address),
     );
-    return { seen, ...node.fetch(named, from, to ?? seen.head?.number ?? 0), contracts: named };
+    const piece = { seen, ...node.fetch(named, from, to ?? seen.head?.number ?? 0) };
+    return { pieces: [piece], contracts: named };
   };
   return {
     ...{ chainId, node, platform, follower, contract, fetch },

@@ -1,12 +1,11 @@
 import { type ContractIndex, contractIndex } from '../../indexer/decode/contract-index.ts';
 import { decodeRange, receiptsNeeded } from '../../indexer/decode/decode-range.ts';
-import type { DecodedBatch, Receipt } from '../../indexer/decode/decoded-batch.ts';
-import type { BlockHeader, Contract, Hex, VerifiedRange } from '../../indexer/kernel/chain.ts';
+import type { Receipt } from '../../indexer/decode/decoded-batch.ts';
+import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
+import type { FetchedRange } from '../../indexer/ingest/fetch-batch.ts';
+import type { BlockHeader, Contract, Hex } from '../../indexer/kernel/chain.ts';
 import type { Branch, SimBlock, SimChain } from './history.ts';
 import type { Random } from './random.ts';
-
-/** A range as the source would give it, and what it means. */
-export type Fetched = { readonly range: VerifiedRange; readonly batch: DecodedBatch };
 
 /** What a chain's nodes say at the moment: which branch they believe, how far they have it, and what is final. */
 export class SimNode {
@@ -76,8 +75,8 @@ export class SimNode {
     return Math.min(sharedBlocks(this.branch, branch) - 1, this.#height);
   }
 
-  /** Reads a stretch for some contracts and decodes it. */
-  fetch(contracts: readonly Contract[], from: number, to: number): Fetched {
+  /** Reads a stretch for some contracts and turns it into facts. */
+  fetch(contracts: readonly Contract[], from: number, to: number): FetchedRange {
     const index = contractIndex(contracts);
     const blocks = this.branch.slice(from, to + 1);
     const logs = this.#logsOf(blocks, index);
@@ -91,7 +90,7 @@ export class SimNode {
       );
     const range = { chainId: this.chain.chainId, from, to, headers, logs };
     const receipts = new Map(receiptsNeeded(range, index).map((hash) => [hash, receiptOf(blocks, hash)]));
-    return { range, batch: decodeRange(range, index, receipts) };
+    return { range, batch: encodeBatch(decodeRange(range, index, receipts)) };
   }
 
   /** As a source filters them; now and then with all that the address emits, or everything. */

@@ -124,10 +124,10 @@ export async function drawFill(
   const cuts = [from, ...Array.from({ length: random.below(3) }, () => random.between(from, to))];
   const starts = [...new Set(cuts)].sort((a, b) => a - b);
   const pieces = starts.map((start, at) => ({ seen, ...node.fetch(named, start, (starts[at + 1] ?? to + 1) - 1) }));
-  const [first, ...rest] = pieces;
-  if (first === undefined) return null;
   const contractKeys = named.map(({ kind, address }) => ({ kind, address }));
-  return { ...first, contracts: contractKeys, following: async () => rest.shift() };
+  const rest = pieces.splice(random.between(1, pieces.length));
+  const following = async () => rest.splice(0, random.between(1, 2));
+  return { pieces, contracts: contractKeys, following, end: to };
 }
 
 /** Fills every gap that there is, as the program's filler does; returns how many stretches there were. */
@@ -141,8 +141,8 @@ export async function fillGaps(database: Database, node: SimNode): Promise<numbe
     const contract = contracts.find((candidate) => candidate.kind === kind && candidate.address === address);
     if (contract === undefined) continue;
     for (const { from, to } of stretches) {
-      const { range, batch } = node.fetch([contract], from, to);
-      await commitFill(database, { seen, range, batch, contracts: [{ kind, address }] });
+      const pieces = [{ seen, ...node.fetch([contract], from, to) }];
+      await commitFill(database, { pieces, contracts: [{ kind, address }] });
     }
   }
   return gaps.length;

@@ -1,0 +1,101 @@
+import type { BlockRange } from '../kernel/ranges.ts';
+import { sleep } from '../kernel/sleep.ts';
+
+/** A stretch that was read; `to` is the last block of it, which may lie before the end of what was asked for. */
+type Read = { readonly range: { readonly to: number }; readonly bytes: number };
+
+/**
+ * Reads the pieces of a range one behind the other and keeps ahead of who takes them, by so many bytes and no more.
+ *
+ * A failure to read is thrown by the `take` that comes to it; the pieces before it are taken first.
+ */
+export class ReadAhead<Piece extends Read> {
+  readonly #end: number;
+  readonly #read: (from: number) => Promise<Piece>;
+  readonly #maxBytes: number;
+  #ready: Piece[] = [];
+  #readyBytes = 0;
+  /** The first block that was not taken yet, and the first that was not read yet. */
+  #taken: number;
+  #next: number;
+  #reading: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  /** @param maxBytes with so much at hand nothing more is read; at least one piece always is */
+  constructor({ from, to }: BlockRange, maxBytes: number, read: (from: number) => Promise<Piece>) {
+    this.#taken = from;
+    this.#next = from;
+    this.#end = to;
+    this.#maxBytes = maxBytes;
+    this.#read = read;
+  }
+
+  get atEnd(): boolean {
+    return this.#taken > this.#end;
+  }
+
+  /** All that is at hand, at least the next piece. */
+  async take(): Promise<readonly Piece[]> {
+    for (;;) {
+      this.#readOn();
+      const pieces = this.#takeReady();
+      if (pieces.length > 0) return pieces;
+      const failure = this.#failure;
+      this.#failure = undefined;
+      if (failure !== undefined) throw failure.error;
+      await this.#reading;
+    }
+  }
+
+  /** What is at hand, or comes in time; why nothing does, `take` tells. */
+  async takeWithin(ms: number): Promise<readonly Piece[]> {
+    if (this.#ready.length === 0) {
+      const taken = new AbortController();
+      await Promise.race([this.#reading, sleep(ms, taken.signal)]);
+      taken.abort();
+    }
+    return this.#takeReady();
+  }
+
+  #takeReady(): readonly Piece[] {
+    const pieces = this.#ready;
+    this.#ready = [];
+    this.#readyBytes = 0;
+    this.#taken = (pieces.at(-1)?.range.to ?? this.#taken - 1) + 1;
+    this.#readOn();
+    return pieces;
+  }
+
+  /** Reads on from a block that was taken already, or from the one where it is anyway. */
+  goBackTo(from: number): void {
+    if (from === this.#taken) return;
+    this.#taken = from;
+    this.#next = from;
+    this.#ready = [];
+    this.#readyBytes = 0;
+    this.#reading = undefined;
+    this.#failure = undefined;
+    this.#readOn();
+  }
+
+  #readOn(): void {
+    if (this.#reading !== undefined || this.#failure !== undefined || this.#next > this.#end) return;
+    if (this.#ready.length > 0 && this.#readyBytes >= this.#maxBytes) return;
+    const reading: Promise<void> = this.#read(this.#next).then(
+      (piece) => {
+        if (this.#reading !== reading) return; // it went back meanwhile
+        this.#ready.push(piece);
+        this.#readyBytes += piece.bytes;
+        this.#next = piece.range.to + 1;
+        this.#reading = undefined;
+        this.#readOn();
+      },
+      (error) => {
+        if (this.#reading !== reading) return;
+        this.#failure = { error };
+        this.#reading = undefined;
+      },
+    );
+    this.#reading = reading;
+  }
+}

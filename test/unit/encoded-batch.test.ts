@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+import type { DecodedBatch } from '../../indexer/decode/decoded-batch.ts';
+import { byteCount, type EncodedBatch, encodeBatch, factCount, keepFacts } from '../../indexer/facts/encoded-batch.ts';
+import { factTables } from '../../indexer/facts/fact-tables.ts';
+import type { Contract } from '../../indexer/kernel/chain.ts';
+import { blockHashOf, contractOf } from '../support/event-logs.ts';
+import { awkwardBatch } from '../support/fact-batch.ts';
+
+const [token, pool] = [contractOf('artist_token', 1), contractOf('pool', 2)];
+
+/** Transfers and pool events of two contracts in turn, one of each a block, some with letters of several bytes. */
+function batchOf(blocks: number): DecodedBatch {
+  const { tokenTransfers, contractEvents, ...rest } = awkwardBatch();
+  const at = <Fact extends object>(fact: Fact | undefined, contract: Contract, block: number) => {
+    const { log, ...others } = fact as Fact & { readonly log: object };
+    return { ...others, contract, log: { ...log, blockNumber: block, blockHash: blockHashOf(block) } } as never;
+  };
+  const numbers = Array.from({ length: blocks }, (_, block) => block);
+  const words = (block: number) => ({ name: block % 3 === 0 ? 'é😀' : 'e', value: `${block}` });
+  return {
+    ...Object.fromEntries(Object.keys(rest).map((list) => [list, []])),
+    tokenTransfers: numbers.map((block) => at(tokenTransfers[0], token, block)),
+    contractEvents: numbers.map((block) => at({ ...contractEvents[0], arguments: words(block) }, pool, block)),
+    quarantined: [],
+  } as unknown as DecodedBatch;
+}
+
+function linesOf({ tables }: EncodedBatch): readonly (readonly [string, string])[] {
+  return tables.flatMap(({ table, text, ends }) =>
+    Array.from(ends, (end, line) => [table.name, text.subarray(ends[line - 1] ?? 0, end).toString()] as const),
+  );
+}
+
+test('the lines of a batch are those of its tables, each with its newline, its block and its contract', () => {
+  // Long enough to be turned into bytes in several parts.
+  const batch = batchOf(1_000);
+  const encoded = encodeBatch(batch);
+  const expected = factTables.flatMap((table) => [...table.lines(batch)].map((line) => [table.name, `${line}\n`]));
+  expect(linesOf(encoded)).toEqual(expected);
+  expect(factCount(encoded)).toBe(2_000);
+  expect(byteCount(encoded)).toBe(expected.reduce((bytes, [, line]) => bytes + Buffer.byteLength(line as string), 0));
+  for (const { blocks, contracts, table } of encoded.tables) {
+    expect([...blocks]).toEqual(Array.from({ length: 1_000 }, (_, block) => block));
+    const [only] = new Set(contracts);
+    expect(encoded.contracts[only as number]).toBe(table.name === 'token_transfers' ? token : pool);
+  }
+  expect(encodeBatch(batchOf(0)).tables).toEqual([]);
+});
+
+test('facts are kept by contract and by block, byte for byte', () => {
+  const whole = encodeBatch(batchOf(300));
+  expect(keepFacts(whole, () => true)).toBe(whole);
+  const blocks = [
+    { from: 5, to: 9 },
+    { from: 100, to: 100 },
+  ];
+  const some = keepFacts(whole, ({ kind }) => kind === 'pool', blocks);
+  const numbers = [5, 6, 7, 8, 9, 100];
+  const all = linesOf(whole).filter(([table]) => table === 'contract_events');
+  expect(linesOf(some)).toEqual(numbers.map((block) => all[block]));
+  expect(some.tables.map(({ table, blocks: kept }) => [table.name, [...kept]])).toEqual([['contract_events', numbers]]);
+  expect(keepFacts(some, ({ kind }) => kind === 'pool', [{ from: 6, to: 7 }]).tables[0]?.text).toEqual(
+    Buffer.from(`${all[6]?.[1]}${all[7]?.[1]}`),
+  );
+  expect(keepFacts(whole, () => false).tables).toEqual([]);
+});

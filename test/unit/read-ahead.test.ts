@@ -1,0 +1,111 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { ReadAhead } from '../../indexer/backfill/read-ahead.ts';
+
+const PIECE_BLOCKS = 10;
+
+type Piece = { readonly range: { readonly from: number; readonly to: number }; readonly bytes: number };
+
+/** Reads ten blocks at a time, each read answered when told to. */
+function reading(to: number, maxBytes: number, bytes = 1) {
+  const asked: number[] = [];
+  const open: { resolve(piece: Piece): void; reject(error: Error): void; from: number }[] = [];
+  const reader = new ReadAhead<Piece>({ from: 0, to }, maxBytes, (from) => {
+    asked.push(from);
+    return new Promise((resolve, reject) => open.push({ resolve, reject, from }));
+  });
+  const answer = async (until?: number) => {
+    const one = open.shift();
+    one?.resolve({ range: { from: one.from, to: until ?? one.from + PIECE_BLOCKS - 1 }, bytes });
+    await turn();
+  };
+  const fail = async (error: Error) => {
+    open.shift()?.reject(error);
+    await turn();
+  };
+  return { reader, asked, answer, fail };
+}
+
+/** The first blocks of pieces. */
+function starts(pieces: readonly Piece[]): readonly number[] {
+  return pieces.map(({ range }) => range.from);
+}
+
+test('reads on while less waits than its bound, one after the other, and gives what is at hand together', async () => {
+  const { reader, asked, answer } = reading(99, 2);
+  const first = reader.take();
+  expect(asked).toEqual([0]);
+  await answer();
+  expect(starts(await first)).toEqual([0]);
+  for (let piece = 0; piece < 5; piece++) await answer();
+  expect(asked).toEqual([0, 10, 20]);
+  expect(starts(await reader.take())).toEqual([10, 20]);
+  await answer();
+  expect(asked).toEqual([0, 10, 20, 30, 40]);
+});
+
+test('a piece that is larger than the bound is read all the same, and one at a time', async () => {
+  const { reader, asked, answer } = reading(29, 1, 1_000);
+  for (const from of [0, 10, 20]) {
+    const pieces = reader.take();
+    await answer();
+    await answer();
+    expect(starts(await pieces)).toEqual([from]);
+  }
+  expect(asked).toEqual([0, 10, 20]);
+  expect(reader.atEnd).toBe(true);
+});
+
+test('goes on behind a piece that ended early', async () => {
+  const { reader, asked, answer } = reading(19, 100);
+  const first = reader.take();
+  await answer(4);
+  expect((await first)[0]?.range.to).toBe(4);
+  await answer();
+  expect(asked).toEqual([0, 5, 15]);
+});
+
+test('a failure waits until the pieces before it are taken, and reading goes on behind them', async () => {
+  const { reader, asked, answer, fail } = reading(29, 100);
+  const first = reader.take();
+  await answer();
+  await answer();
+  await fail(new Error('no'));
+  await first;
+  expect(starts(await reader.take())).toEqual([10]);
+  expect(await reader.takeWithin(1_000)).toEqual([]);
+  await expect(reader.take()).rejects.toThrow('no');
+  const again = reader.take();
+  await answer();
+  expect(starts(await again)).toEqual([20]);
+  expect(asked).toEqual([0, 10, 20, 20]);
+});
+
+test('takes what comes in time, and nothing else', async () => {
+  const { reader, answer } = reading(29, 100);
+  const first = reader.take();
+  await answer();
+  await first;
+  expect(await reader.takeWithin(1)).toEqual([]);
+  const second = reader.takeWithin(10_000);
+  await answer();
+  expect(starts(await second)).toEqual([10]);
+});
+
+test('what was read behind the block that it goes back to is forgotten, also when it comes late', async () => {
+  const { reader, asked, answer } = reading(29, 100);
+  const first = reader.take();
+  await answer();
+  await first;
+  await answer();
+  await reader.take();
+  reader.goBackTo(10); // 20 is on its way
+  await answer();
+  expect(await reader.takeWithin(1)).toEqual([]);
+  const again = reader.take();
+  await answer();
+  expect(starts(await again)).toEqual([10]);
+  expect(asked).toEqual([0, 10, 20, 10, 20]);
+  reader.goBackTo(20);
+  expect(asked).toHaveLength(5);
+});
