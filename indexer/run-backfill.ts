@@ -14,6 +14,7 @@ import { type ChainWork, chainWork } from './chain-work.ts';
 import type { ChainConfig, Config } from './config/resolve.ts';
 import { keepAnalyzed } from './db/analyze.ts';
 import type { Database } from './db/database.ts';
+import { buildDeferredIndexes, countDeferredIndexes } from './db/deferred-indexes.ts';
 import { settleStages } from './derive/stages.ts';
 import type { Hex } from './kernel/chain.ts';
 import { messageOf, UsageError } from './kernel/errors.ts';
@@ -59,6 +60,8 @@ export type BackfillOutcome = {
   readonly dead: readonly DeadRange[];
   /** Why the chain halted. */
   readonly reason?: string;
+  /** Indexes of readers that the load left for its end and that are not there yet. */
+  readonly indexesLeft: number;
 };
 
 const LOOK_INTERVAL_MS = 500;
@@ -91,16 +94,32 @@ export async function runBackfill(
     const working = AbortSignal.any([signal, ended.signal]);
     const analyzing = keepAnalyzed(database, working, (error) => input.log.debug({ err: error }, 'cannot analyse'));
     const parts = [work.follow(working), work.backfill.run(working), analyzing];
+    let outcome: Watched;
     try {
       const events = () => work.backfill.figures.facts + followed;
-      return await watch({ ...input, request, work, events, onProgress }, signal);
+      outcome = await watch({ ...input, request, work, events, onProgress }, signal);
     } finally {
       ended.abort();
       await Promise.allSettled(parts);
       await endRequest(database.kysely, id, 'cancelled').catch(() => undefined);
     }
+    return { ...outcome, indexesLeft: await endLoad(input, signal) };
   } finally {
     work.source.close();
+  }
+}
+
+/** Builds the indexes that the load left for its end; tells how many are still to be built, by another process or the next. */
+async function endLoad({ database, log }: BackfillInput, signal: AbortSignal): Promise<number> {
+  try {
+    const left = await countDeferredIndexes(database.kysely);
+    if (left === 0 || signal.aborted) return left;
+    log.info({ indexes: left }, 'building the indexes that the load left for its end');
+    await buildDeferredIndexes(database, signal);
+    return await countDeferredIndexes(database.kysely);
+  } catch (error) {
+    if (!signal.aborted) log.warn({ err: error }, `cannot build indexes yet: ${messageOf(error)}`);
+    return countDeferredIndexes(database.kysely).catch(() => 0);
   }
 }
 
@@ -180,6 +199,8 @@ async function record(
   return recordRequest(database.kysely, { id, chainId, from, to: end, contracts });
 }
 
+type Watched = Omit<BackfillOutcome, 'indexesLeft'>;
+
 type Watching = BackfillInput & {
   readonly request: BackfillRequest;
   readonly work: ChainWork;
@@ -188,7 +209,7 @@ type Watching = BackfillInput & {
 };
 
 /** Looks at coverage until it proves the request complete, or shows that nothing more can be done. */
-async function watch(watching: Watching, signal: AbortSignal): Promise<BackfillOutcome> {
+async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> {
   const { database, request, work, events, onProgress, log } = watching;
   const meter = new Meter();
   let reportedAt = Number.NEGATIVE_INFINITY;
@@ -211,10 +232,7 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<BackfillO
   }
 }
 
-async function endOf(
-  { database, request, events }: Watching,
-  left: RequestProgress,
-): Promise<BackfillOutcome | undefined> {
+async function endOf({ database, request, events }: Watching, left: RequestProgress): Promise<Watched | undefined> {
   const db = database.kysely;
   const outcome = { request, events: events(), incomplete: left.incomplete, dead: [] };
   if (left.blocksLeft === 0) {

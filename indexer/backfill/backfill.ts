@@ -1,3 +1,4 @@
+import { buildDeferredIndexes } from '../db/deferred-indexes.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 import { backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
@@ -122,11 +123,18 @@ export class Backfill {
       if (changed) await this.#deps.loadContracts();
       planned = await this.#planner.topUp(queue);
       if (planned === 'busy') this.#startTaking();
+      if (planned === 'idle') await this.#buildIndexes(signal);
       await sleep(
         planned === 'idle' ? PLAN_IDLE_INTERVAL_MS : PLAN_BUSY_INTERVAL_MS,
         this.#either(signal, this.#planNow),
       );
     });
+  }
+
+  /** A load's end, or that of one which crashed. */
+  async #buildIndexes(signal: AbortSignal): Promise<void> {
+    const built = await buildDeferredIndexes(this.#deps.database, signal);
+    if (built > 0) this.#deps.log.info({ indexes: built }, 'built the indexes that the load left for its end');
   }
 
   /** Takes one job after another. */

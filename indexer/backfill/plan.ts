@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
+import { deferIndexes } from '../db/deferred-indexes.ts';
 import { transaction } from '../db/transaction.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { readChain } from '../progress/chains.ts';
@@ -12,6 +13,9 @@ export const WINDOW_JOBS = 64;
 /** Blocks of one job: as many jobs as fit into the window, within these bounds. */
 const SPAN_MIN_BLOCKS = 2_000;
 const SPAN_MAX_BLOCKS = 50_000;
+
+/** What is shorter is no load that dropping and building indexes would pay for. */
+const LOAD_MIN_BLOCKS = 1_000;
 
 const REMEMBERED_RANGES_MAX = 4 * WINDOW_JOBS;
 
@@ -71,6 +75,7 @@ export class Planner {
       const pending = await queue.pending();
       const wish: Wish = { chainId: this.#chainId, head: chain.head.number, ...this.#scope };
       const gaps = await findGaps(tx, wish, pending, WINDOW_JOBS);
+      if (gaps.blocks >= LOAD_MIN_BLOCKS) await deferIndexes(this.#database);
       const ranges = cutGaps(gaps.ranges, gaps.blocks, Math.max(0, WINDOW_JOBS - pending.length));
       await queue.add(this.#identified(ranges, chain.epoch));
       return ranges.length + pending.length > 0 ? 'busy' : 'idle';

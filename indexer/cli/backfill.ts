@@ -93,6 +93,11 @@ async function report(
   const { request, ended, events } = outcome;
   const lines =
     ended === 'complete' ? [`complete: ${nameOf(request)}; ${events} events written here`] : missingLines(outcome);
+  if (outcome.indexesLeft > 0) {
+    lines.push(
+      `${outcome.indexesLeft} indexes are not built yet: a running daemon does it, or the next \`indexer backfill\``,
+    );
+  }
   printResult(io, options, { ...outcome, others }, lines);
   switch (ended) {
     case 'complete':
@@ -108,7 +113,7 @@ async function report(
   }
 }
 
-function missingLines({ incomplete, dead }: BackfillOutcome): readonly string[] {
+function missingLines({ incomplete, dead }: BackfillOutcome): string[] {
   return [
     ...incomplete.map(({ kind, address, missing, setAside }) => {
       const ranges = missing.map(({ from, to }) => `${from}-${to}`).join(', ');

@@ -15,6 +15,7 @@ import * as lowerCase from '../../migrations/0012_lower_case.ts';
 import * as machinery from '../../migrations/0013_machinery.ts';
 import * as registration from '../../migrations/0014_registration.ts';
 import * as comments from '../../migrations/0015_comments.ts';
+import * as filling from '../../migrations/0016_filling.ts';
 import { messageOf, SchemaVersionError } from '../kernel/errors.ts';
 
 /** Every migration there is, oldest first. */
@@ -34,6 +35,7 @@ const MIGRATIONS: Readonly<Record<string, Required<Migration>>> = {
   '0013_machinery': machinery,
   '0014_registration': registration,
   '0015_comments': comments,
+  '0016_filling': filling,
 };
 
 /** Beside the machinery, so that `public` holds the platform's tables only. */

@@ -4,6 +4,7 @@ export const SQLSTATE = {
   foreignKeyViolation: '23503',
   serializationFailure: '40001',
   deadlockDetected: '40P01',
+  lockNotAvailable: '55P03',
 } as const;
 
 /** The SQLSTATE of an error that PostgreSQL raised, else `undefined`. */

@@ -1,0 +1,161 @@
+import { sql } from 'kysely';
+import type pg from 'pg';
+import type { Database } from './database.ts';
+import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
+import { transaction } from './transaction.ts';
+
+/**
+ * The indexes that only readers use, by table: no statement of the program, and no foreign key that it makes PostgreSQL check,
+ * looks anything up by them. Kept up row by row they are more than half of what a load costs PostgreSQL.
+ */
+const READERS_INDEXES: Readonly<Record<string, readonly string[]>> = {
+  nft_transfers: [
+    'nft_transfers_block_number_idx',
+    'nft_transfers_block_timestamp_idx',
+    'nft_transfers_from_wallet_idx',
+    'nft_transfers_marketplace_idx',
+    'nft_transfers_master_id_idx',
+    'nft_transfers_to_wallet_idx',
+    'nft_transfers_transfer_type_idx',
+    'nft_transfers_tx_log_idx',
+  ],
+  token_transfers: [
+    'token_transfers_artist_token_id_idx',
+    'token_transfers_from_wallet_idx',
+    'token_transfers_to_wallet_idx',
+  ],
+  pool_events: [
+    'pool_events_artist_token_idx',
+    'pool_events_block_timestamp_idx',
+    'pool_events_event_type_idx',
+    'pool_events_pool_id_idx',
+    'pool_events_tx_idx',
+  ],
+  dividend_events: [
+    'dividend_events_block_number_idx',
+    'dividend_events_block_timestamp_idx',
+    'dividend_events_claimant_wallet_idx',
+    'dividend_events_event_type_idx',
+    'dividend_events_master_id_idx',
+    'dividend_events_tx_log_idx',
+  ],
+  dividend_claims: [
+    'dividend_claims_block_timestamp_idx',
+    'dividend_claims_master_id_idx',
+    'dividend_claims_tx_hash_idx',
+    'dividend_claims_wallet_idx',
+  ],
+  master_nfts: [
+    'master_nfts_listing_status_idx',
+    'master_nfts_master_id_idx',
+    'master_nfts_minted_at_idx',
+    'master_nfts_original_minter_idx',
+    'master_nfts_owner_wallet_idx',
+  ],
+  token_holders: ['token_holders_balance_idx', 'token_holders_wallet_idx'],
+  pool_positions: ['pool_positions_value_idx', 'pool_positions_wallet_idx'],
+};
+const TABLES = Object.keys(READERS_INDEXES);
+/** While any of these holds a row the tables are in use, and keep their indexes. */
+const FACTS = [
+  'public.nft_transfers',
+  'public.token_transfers',
+  'public.pool_events',
+  'public.dividend_events',
+  'public.dividend_claims',
+  'indexer.contract_events',
+];
+/** Who reads an empty table is not kept waiting for long. */
+const LOCK_TIMEOUT_MS = 1_000;
+/** An index is built for as long as it takes. */
+const PATIENCE_MS = 24 * 3_600_000;
+
+/**
+ * Drops the readers' indexes where an initial load is about to begin, and records them, so that whoever comes to it builds
+ * them: the load's end, or after a crash the next process that has nothing to fill. Does nothing once there is any fact.
+ *
+ * @returns how many were dropped
+ */
+export async function deferIndexes(database: Database): Promise<number> {
+  if (await holdsAny(database.kysely, FACTS)) return 0;
+  try {
+    return await transaction(database, async (tx) => {
+      await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(tx);
+      await sql`lock table ${sql.join([...TABLES].sort().map((name) => sql.table(name)))} in access exclusive mode`.execute(
+        tx,
+      );
+      if (await holdsAny(tx, FACTS)) return 0;
+      let dropped = 0;
+      for (const table of TABLES) {
+        // The platform may have made rows of its own.
+        if (await holdsAny(tx, [`public.${table}`])) continue;
+        const { rows } = await sql<{ name: string }>`
+          insert into indexer.deferred_indexes (name, definition)
+          select format('%I.%I', 'public', relname), pg_get_indexdef(indexrelid)
+          from pg_index join pg_class on pg_class.oid = indexrelid
+          where indrelid = ${`public.${table}`}::regclass and not indisunique and relname = any(${READERS_INDEXES[table]}::text[])
+          returning name
+        `.execute(tx);
+        for (const { name } of rows) await sql`drop index ${sql.raw(name)}`.execute(tx);
+        dropped += rows.length;
+      }
+      return dropped;
+    });
+  } catch (error) {
+    if (sqlstateOf(error) === SQLSTATE.lockNotAvailable) return 0;
+    throw error;
+  }
+}
+
+/** How many indexes are left for the end of a load. */
+export async function countDeferredIndexes(db: Database['kysely']): Promise<number> {
+  const { rows } = await sql<{ count: string }>`select count(*) from indexer.deferred_indexes`.execute(db);
+  return Number(rows[0]?.count);
+}
+
+/**
+ * Builds the indexes that an initial load left, beside everything else that goes on. One process does it at a time; what
+ * another is at, or has done, is left to it. Safe to interrupt and to repeat.
+ *
+ * @returns how many are there now that were not
+ */
+export async function buildDeferredIndexes(database: Database, signal: AbortSignal): Promise<number> {
+  if ((await countDeferredIndexes(database.kysely)) === 0) return 0;
+  const client = await database.pool.connect();
+  // Its settings and its lock go with it; so does a build under way, once PostgreSQL notices.
+  const stop = () => client.release(true);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    await client.query(`set statement_timeout = 0; set lock_timeout = 0`);
+    const { rows } = await client.query<{ locked: boolean }>(
+      "select pg_try_advisory_lock(hashtextextended('indexer:indexes', 0)) as locked",
+    );
+    return rows[0]?.locked ? await buildAll(client, signal) : 0;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    if (!signal.aborted) client.release(true);
+  }
+}
+
+async function buildAll(client: pg.PoolClient, signal: AbortSignal): Promise<number> {
+  const { rows } = await client.query<{ name: string; definition: string; valid: boolean | null }>(`
+    select name, definition, (select indisvalid from pg_index where indexrelid = to_regclass(name)) as valid
+    from indexer.deferred_indexes order by name
+  `);
+  const patient = (text: string) => client.query({ text, query_timeout: PATIENCE_MS } as pg.QueryConfig);
+  for (const { name, definition, valid } of rows) {
+    signal.throwIfAborted();
+    // One that is not valid was interrupted.
+    if (valid === false) await patient(`drop index concurrently ${name}`);
+    if (valid !== true) await patient(definition.replace(/^CREATE INDEX /, 'CREATE INDEX CONCURRENTLY '));
+    await client.query('delete from indexer.deferred_indexes where name = $1', [name]);
+  }
+  return rows.length;
+}
+
+/** Whether any of the tables holds a row. */
+async function holdsAny(db: Database['kysely'], tables: readonly string[]): Promise<boolean> {
+  const asked = tables.map((table) => sql`exists (select from ${sql.table(table)})`);
+  const { rows } = await sql<{ any: boolean }>`select ${sql.join(asked, sql` or `)} as any`.execute(db);
+  return rows[0]?.any === true;
+}
