@@ -64,7 +64,7 @@ export type BackfillOutcome = {
   readonly indexesLeft: number;
 };
 
-const LOOK_INTERVAL_MS = 500;
+const LOOK_INTERVAL_MS = 200;
 const REPORT_INTERVAL_MS = 1_000;
 /** Rates are those of the last so many reports. */
 const RATE_REPORTS = 15;

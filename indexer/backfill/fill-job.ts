@@ -26,7 +26,7 @@ export type FillDeps = {
 /** Above finalized every header is read: few blocks at a time. */
 const STRICT_PIECE_BLOCKS = 32;
 /** Text of the facts of one piece (`COPY` takes about 400 bytes a fact). */
-const PIECE_BYTES = 1_000_000;
+const PIECE_BYTES = 500_000;
 const PIECE_LOGS_MAX = 20_000;
 const PIECE_BLOCKS_FIRST = 100;
 const PIECE_BLOCKS_MAX = 50_000;

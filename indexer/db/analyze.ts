@@ -6,6 +6,8 @@ import { transaction } from './transaction.ts';
 const LOOK_INTERVAL_MS = 1_000;
 /** A table that grew by less is planned well whatever the planner believes. */
 const GROWTH_MIN_ROWS = 1_000;
+/** A sample of 300 rows for each: what matters is how large a table is. PostgreSQL's own analyses take a larger one. */
+const STATISTICS_TARGET = 10;
 /**
  * What the indexer's own statements look rows up by; the columns that nobody looks up by are most of an `analyze`'s cost. For
  * all others PostgreSQL's own analyses go on: one of some columns does not set back what it counts.
@@ -56,6 +58,7 @@ async function analyzeGrown(database: Database): Promise<void> {
       select pg_try_advisory_xact_lock(hashtextextended('indexer:analyze', 0)) as locked
     `.execute(tx);
     if (!rows[0]?.locked) return;
+    await sql`set local default_statistics_target = ${sql.lit(STATISTICS_TARGET)}`.execute(tx);
     for (const { schema, name } of (await grown.execute(tx)).rows) {
       const columns = COLUMNS[`${schema}.${name}`];
       const list = columns === undefined ? sql`` : sql` (${sql.join(columns.map((column) => sql.ref(column)))})`;

@@ -121,36 +121,64 @@ export async function countDeferredIndexes(db: Database['kysely']): Promise<numb
  */
 export async function buildDeferredIndexes(database: Database, signal: AbortSignal): Promise<number> {
   if ((await countDeferredIndexes(database.kysely)) === 0) return 0;
+  return withBuilder(database, signal, async (first) => {
+    const { rows: lock } = await first.query<{ locked: boolean }>(
+      "select pg_try_advisory_lock(hashtextextended('indexer:indexes', 0)) as locked",
+    );
+    if (!lock[0]?.locked) return 0;
+    const { rows } = await first.query<Deferred>(`
+      select name, definition, split_part(definition, ' ', 5) as table,
+        (select indisvalid from pg_index where indexrelid = to_regclass(name)) as valid
+      from indexer.deferred_indexes order by name
+    `);
+    // Of one table, one is built at a time.
+    const tables = [...Map.groupBy(rows, ({ table }) => table).values()].sort((a, b) => b.length - a.length);
+    const work = async (client: pg.PoolClient) => {
+      for (let next = tables.shift(); next !== undefined; next = tables.shift())
+        for (const index of next) await build(client, index, signal);
+    };
+    await Promise.all([work(first), withBuilder(database, signal, work)]);
+    return rows.length;
+  });
+}
+
+type Deferred = {
+  readonly name: string;
+  readonly definition: string;
+  readonly table: string;
+  /** Null where there is no such index. */
+  readonly valid: boolean | null;
+};
+
+async function build(
+  client: pg.PoolClient,
+  { name, definition, valid }: Deferred,
+  signal: AbortSignal,
+): Promise<void> {
+  signal.throwIfAborted();
+  const patient = (text: string) => client.query({ text, query_timeout: PATIENCE_MS } as pg.QueryConfig);
+  // One that is not valid was interrupted.
+  if (valid === false) await patient(`drop index concurrently ${name}`);
+  if (valid !== true) await patient(definition.replace(/^CREATE INDEX /, 'CREATE INDEX CONCURRENTLY '));
+  await client.query('delete from indexer.deferred_indexes where name = $1', [name]);
+}
+
+/** A connection of its own, whose settings and locks go with it; so does a build under way, once PostgreSQL notices. */
+async function withBuilder<T>(
+  database: Database,
+  signal: AbortSignal,
+  act: (client: pg.PoolClient) => Promise<T>,
+): Promise<T> {
   const client = await database.pool.connect();
-  // Its settings and its lock go with it; so does a build under way, once PostgreSQL notices.
   const stop = () => client.release(true);
   signal.addEventListener('abort', stop, { once: true });
   try {
-    await client.query(`set statement_timeout = 0; set lock_timeout = 0`);
-    const { rows } = await client.query<{ locked: boolean }>(
-      "select pg_try_advisory_lock(hashtextextended('indexer:indexes', 0)) as locked",
-    );
-    return rows[0]?.locked ? await buildAll(client, signal) : 0;
+    await client.query('set statement_timeout = 0; set lock_timeout = 0; set client_connection_check_interval = 1000');
+    return await act(client);
   } finally {
     signal.removeEventListener('abort', stop);
     if (!signal.aborted) client.release(true);
   }
-}
-
-async function buildAll(client: pg.PoolClient, signal: AbortSignal): Promise<number> {
-  const { rows } = await client.query<{ name: string; definition: string; valid: boolean | null }>(`
-    select name, definition, (select indisvalid from pg_index where indexrelid = to_regclass(name)) as valid
-    from indexer.deferred_indexes order by name
-  `);
-  const patient = (text: string) => client.query({ text, query_timeout: PATIENCE_MS } as pg.QueryConfig);
-  for (const { name, definition, valid } of rows) {
-    signal.throwIfAborted();
-    // One that is not valid was interrupted.
-    if (valid === false) await patient(`drop index concurrently ${name}`);
-    if (valid !== true) await patient(definition.replace(/^CREATE INDEX /, 'CREATE INDEX CONCURRENTLY '));
-    await client.query('delete from indexer.deferred_indexes where name = $1', [name]);
-  }
-  return rows.length;
 }
 
 /** Whether any of the tables holds a row. */
