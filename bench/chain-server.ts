@@ -53,7 +53,7 @@ class ChainServer {
     server.keepAliveTimeout = 60_000;
     new WebSocketServer({ server }).on('connection', (socket) => {
       socket.on('message', (message) =>
-        socket.send(this.#replies(JSON.parse(String(message)), socket).toString('latin1')),
+        socket.send(Buffer.concat(this.#replies(JSON.parse(String(message)), socket)).toString('latin1')),
       );
       socket.on('close', () => this.#subscribers.delete(socket));
       socket.on('error', () => undefined);
@@ -67,28 +67,30 @@ class ChainServer {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const asked = JSON.parse(Buffer.concat(chunks).toString()) as Request | Request[];
     const body = this.#replies(asked);
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
-    response.end(body);
+    const length = body.reduce((sum, part) => sum + part.length, 0);
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': length });
+    response.cork();
+    for (const part of body) response.write(part);
+    response.end();
   }
 
-  #replies(asked: Request | readonly Request[], socket?: WebSocket): Buffer {
+  /** The parts of an answer; what is large is not copied. */
+  #replies(asked: Request | readonly Request[], socket?: WebSocket): readonly Buffer[] {
     if ('method' in asked) return this.#reply(asked, socket);
     const replies = asked.map((one) => this.#reply(one, socket));
-    return Buffer.concat([Buffer.from('['), ...joined(replies), Buffer.from(']')]);
+    return [
+      Buffer.concat([Buffer.from('['), ...joined(replies.map((parts) => Buffer.concat(parts))), Buffer.from(']')]),
+    ];
   }
 
-  #reply({ id, method, params = [] }: Request, socket?: WebSocket): Buffer {
+  #reply({ id, method, params = [] }: Request, socket?: WebSocket): readonly Buffer[] {
     try {
       const result = this.#answer(method, params, socket);
       const parts = result instanceof Ready ? result.parts : [Buffer.from(JSON.stringify(result))];
-      return Buffer.concat([
-        Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`),
-        ...parts,
-        Buffer.from('}'),
-      ]);
+      return [Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`), ...parts, Buffer.from('}')];
     } catch (error) {
       const code = error instanceof MethodNotFound ? -32601 : -32603;
-      return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message: (error as Error).message } }));
+      return [Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message: (error as Error).message } }))];
     }
   }
 
@@ -137,7 +139,7 @@ class ChainServer {
   }
 
   #announce(): number {
-    const header = this.#generator.block(this.#head).header.toString('latin1');
+    const header = this.#generator.header(this.#head).toString('latin1');
     const at = performance.timeOrigin + performance.now();
     for (const socket of this.#subscribers) {
       socket.send(`{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x1","result":${header}}}`);
@@ -151,13 +153,13 @@ class ChainServer {
   }
 
   #header(number: number | undefined): Ready | null {
-    return number === undefined || number > this.#head ? null : new Ready(this.#generator.block(number).header);
+    return number === undefined || number > this.#head ? null : new Ready(this.#generator.header(number));
   }
 
   /** Rarely asked for (where a bloom holds a contract by chance), so made on the spot. */
   #receipts(number: number | undefined): unknown {
     if (number === undefined) return null;
-    const logs = JSON.parse(`[${this.#generator.block(number).logs}]`) as {
+    const logs = JSON.parse(`[${Buffer.concat(joined(this.#generator.logs(number, number)))}]`) as {
       transactionHash: string;
       blockHash: string;
     }[];
@@ -176,17 +178,13 @@ class ChainServer {
     if (blockHash !== undefined && (one === undefined || one > this.#head)) throw new Error('unknown block');
     const from = one ?? Number(fromBlock);
     const to = Math.min(one ?? Number(toBlock), this.#head);
-    const blocks: Buffer[] = [];
-    for (let block = from; block <= to; block++) {
-      const { logs } = this.#generator.block(block);
-      if (logs.length > 0) blocks.push(logs);
-    }
+    const logs = this.#generator.logs(from, to);
     if (one === this.#head && this.#followTo !== undefined && this.#head < this.#followTo) {
       this.#head += 1;
       // After this answer has left.
       setImmediate(() => this.#announce());
     }
-    return new Ready(Buffer.from('['), ...joined(blocks), Buffer.from(']'));
+    return new Ready(Buffer.from('['), ...joined(logs), Buffer.from(']'));
   }
 }
 

@@ -10,10 +10,16 @@ const SEGMENT_BLOCKS = 500;
 const KEPT_BYTES = 768 * 2 ** 20;
 const BLOOM_BYTES = 256;
 
-/** A block as the server sends it: its logs as the members of a JSON array, its header as a JSON object. */
-export type BlockText = { readonly logs: Buffer; readonly header: Buffer };
-
-type Segment = { readonly blocks: readonly BlockText[]; readonly bytes: number };
+/** Blocks as the server sends them. */
+type Segment = {
+  /** The logs of all its blocks as the members of one JSON array. */
+  readonly logs: Buffer;
+  /** Where the logs of each block begin and end in `logs`. */
+  readonly places: readonly { readonly start: number; readonly end: number }[];
+  /** Each a JSON object. */
+  readonly headers: readonly Buffer[];
+  readonly bytes: number;
+};
 
 /**
  * The whole chain of a benchmark, block by block, from its options alone.
@@ -41,8 +47,26 @@ export class Generator {
     }
   }
 
-  /** @param block from 0 (which has no logs) to the last. */
-  block(block: number): BlockText {
+  /** A block's header as a JSON object. */
+  header(block: number): Buffer {
+    return this.#segment(block).headers[block % SEGMENT_BLOCKS] as Buffer;
+  }
+
+  /** The logs of a stretch as the members of a JSON array, in parts that are joined by commas. */
+  logs(from: number, to: number): readonly Buffer[] {
+    const parts: Buffer[] = [];
+    for (let first = from; first <= to; first = (Math.floor(first / SEGMENT_BLOCKS) + 1) * SEGMENT_BLOCKS) {
+      const { logs, places } = this.#segment(first);
+      const last = Math.min(to, this.#lastOf(first - (first % SEGMENT_BLOCKS)));
+      const start = places[first % SEGMENT_BLOCKS]?.start as number;
+      const end = places[last % SEGMENT_BLOCKS]?.end as number;
+      // Block 0 alone has no logs: what follows it begins behind no comma.
+      if (end > start) parts.push(logs.subarray(start, end));
+    }
+    return parts;
+  }
+
+  #segment(block: number): Segment {
     const index = Math.floor(block / SEGMENT_BLOCKS);
     let segment = this.#segments.get(index);
     if (segment === undefined) {
@@ -53,7 +77,7 @@ export class Generator {
       this.#keptBytes -= segment.bytes;
     }
     this.#keep(index, segment);
-    return segment.blocks[block % SEGMENT_BLOCKS] as BlockText;
+    return segment;
   }
 
   /** What the database must hold once the blocks up to `block` are in it. */
@@ -76,15 +100,26 @@ export class Generator {
   }
 
   #make(first: number, ledger: Ledger): Segment {
-    const blocks: BlockText[] = [];
+    const texts: string[] = [];
+    const places: { start: number; end: number }[] = [];
+    const headers: Buffer[] = [];
+    let at = 0;
     let bytes = 0;
     for (let block = first; block <= this.#lastOf(first); block++) {
       const { json, items } = block === 0 ? { json: '', items: new Set<Hex>() } : this.#writer.write(block, ledger);
-      const text = { logs: Buffer.from(json, 'latin1'), header: Buffer.from(this.#header(block, items), 'latin1') };
-      bytes += text.logs.length + text.header.length;
-      blocks.push(text);
+      if (json !== '' && at > 0) {
+        texts.push(',');
+        at += 1;
+      }
+      texts.push(json);
+      places.push({ start: at, end: at + json.length });
+      at += json.length;
+      const header = Buffer.from(this.#header(block, items), 'latin1');
+      bytes += header.length;
+      headers.push(header);
     }
-    return { blocks, bytes };
+    const logs = Buffer.from(texts.join(''), 'latin1');
+    return { logs, places, headers, bytes: bytes + logs.length };
   }
 
   #replay(first: number, last: number, ledger: Ledger): void {

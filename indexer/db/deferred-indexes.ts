@@ -150,11 +150,7 @@ type Deferred = {
   readonly valid: boolean | null;
 };
 
-async function build(
-  client: pg.PoolClient,
-  { name, definition, valid }: Deferred,
-  signal: AbortSignal,
-): Promise<void> {
+async function build(client: pg.PoolClient, { name, definition, valid }: Deferred, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   const patient = (text: string) => client.query({ text, query_timeout: PATIENCE_MS } as pg.QueryConfig);
   // One that is not valid was interrupted.
