@@ -39,6 +39,10 @@ export function cutGaps(gaps: readonly BlockRange[], blocks: number, count: numb
   return jobs;
 }
 
+function distinct(ranges: readonly BlockRange[]): readonly BlockRange[] {
+  return [...new Map(ranges.map((range) => [`${range.from}-${range.to}`, range])).values()];
+}
+
 /** What a look at the plan found: jobs are in the queue, there is nothing to do, or another process plans right now. */
 export type Planned = 'busy' | 'idle' | 'elsewhere';
 
@@ -63,7 +67,8 @@ export class Planner {
    * that another died.
    */
   async topUp(queue: BackfillQueue): Promise<Planned> {
-    if ((await queue.pending()).length > WINDOW_JOBS / 2) return 'busy';
+    const before = await queue.pending();
+    if (before.length > WINDOW_JOBS / 2) return 'busy';
     return transaction(this.#database, async (tx) => {
       const { rows } = await sql<{ locked: boolean }>`
         select pg_try_advisory_xact_lock(hashtextextended(${`indexer:plan:${this.#chainId}`}, 0)) as locked
@@ -72,7 +77,8 @@ export class Planner {
       const chain = await readChain(tx, this.#chainId);
       await settleRequests(tx, this.#chainId);
       if (chain.head === undefined) return 'idle';
-      const pending = await queue.pending();
+      // A job that moves from one state to another between two questions is in neither answer: it is looked for twice.
+      const pending = distinct([...before, ...(await queue.pending())]);
       const wish: Wish = { chainId: this.#chainId, head: chain.head.number, ...this.#scope };
       const gaps = await findGaps(tx, wish, pending, WINDOW_JOBS);
       if (gaps.blocks >= LOAD_MIN_BLOCKS) await deferIndexes(this.#database);

@@ -11,8 +11,13 @@ const LOCK_TIMEOUT_MS = 5_000;
 /** So much longer the client waits for a server that accepted a statement and never answers. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
+/** One for each chain that is followed; where there are more chains they take turns. */
+const PIPELINED_CONNECTIONS_MAX = 4;
+
 export type Database = {
   readonly pool: pg.Pool;
+  /** For transactions whose statements are sent without waiting for each other's results; it knows no `COPY`. */
+  readonly pipelined: pg.Pool;
   /** For single statements outside a transaction. */
   readonly kysely: Kysely<DB>;
   close(): Promise<void>;
@@ -36,9 +41,8 @@ export function openDatabase({
   statementTimeoutMs = STATEMENT_TIMEOUT_MS,
   onConnectionLost,
 }: DatabaseOptions): Database {
-  const pool = new pg.Pool({
+  const options = {
     connectionString: url,
-    max: maxConnections,
     application_name: applicationName,
     statement_timeout: statementTimeoutMs,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
@@ -46,10 +50,21 @@ export function openDatabase({
     lock_timeout: statementTimeoutMs === 0 ? 0 : LOCK_TIMEOUT_MS,
     query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + ANSWER_TIMEOUT_MS,
     keepAlive: true,
-  });
-  pool.on('error', (error) => onConnectionLost?.(error));
-  // One that breaks under a statement fails the statement; that nobody listens to the connection itself must not end the process.
-  pool.on('connect', (client) => void client.on('error', () => undefined));
+  };
+  const pool = new pg.Pool({ ...options, max: maxConnections });
+  const pipelined = new pg.Pool({ ...options, max: PIPELINED_CONNECTIONS_MAX, pipeline: true } as pg.PoolConfig);
+  for (const each of [pool, pipelined]) {
+    each.on('error', (error) => onConnectionLost?.(error));
+    // One that breaks under a statement fails the statement; that nobody listens to the connection itself must not end the process.
+    each.on('connect', (client) => void client.on('error', () => undefined));
+  }
   const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
-  return { pool, kysely, close: () => kysely.destroy() };
+  return {
+    pool,
+    pipelined,
+    kysely,
+    close: async () => {
+      await Promise.all([kysely.destroy(), pipelined.end()]);
+    },
+  };
 }

@@ -504,6 +504,12 @@ export interface IndexerDeadLetters {
   tx_hash: string | null;
 }
 
+export interface IndexerDeferredIndexes {
+  deferred_at: Generated<Timestamp>;
+  definition: string;
+  name: string;
+}
+
 export interface IndexerReorgs {
   chain_id: Int8;
   depth: Int8;
@@ -1474,6 +1480,7 @@ export interface DB {
   "indexer.contracts": IndexerContracts;
   "indexer.created_tables": IndexerCreatedTables;
   "indexer.dead_letters": IndexerDeadLetters;
+  "indexer.deferred_indexes": IndexerDeferredIndexes;
   "indexer.reorgs": IndexerReorgs;
   invoices: Invoices;
   liquidity_pools: LiquidityPools;

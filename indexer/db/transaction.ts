@@ -1,11 +1,13 @@
-import { createHash } from 'node:crypto';
-import { Kysely, PostgresDialect, sql } from 'kysely';
+import { hash } from 'node:crypto';
+import { type CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely';
 import type pg from 'pg';
+import { IndexerError } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { type Copy, copyOver } from './copy.ts';
 import type { Database } from './database.ts';
 import type { DB } from './schema.ts';
 import { isTransactionConflict } from './sqlstate.ts';
+import type { Step } from './step.ts';
 
 /** Kysely over the one connection of an open transaction. */
 export type Transaction = Kysely<DB>;
@@ -40,6 +42,36 @@ export async function patientTransaction<T>(database: Database, work: (tx: Trans
   );
 }
 
+/**
+ * Runs steps in one transaction, all sent before the first is answered: for many small statements, whose way to the server and
+ * back would take longer than they do. Then, where every check holds, it commits.
+ *
+ * @throws {PipelineRefused} where a result calls for more steps: run them one behind the other instead.
+ */
+export async function pipelinedTransaction(database: Database, steps: readonly Step[]): Promise<void> {
+  const queries = steps.map(({ statement }) => queryOf(statement.compile(database.kysely)));
+  await retried(() => inTransaction(database.pipelined, (client) => runPipelined(client, steps, queries)));
+}
+
+/** The result of a step calls for more. */
+export class PipelineRefused extends IndexerError {}
+
+async function runPipelined(
+  client: pg.PoolClient,
+  steps: readonly Step[],
+  queries: readonly pg.QueryConfig[],
+): Promise<void> {
+  const answers = await Promise.allSettled(queries.map(async (query) => client.query(query)));
+  for (const [at, answer] of answers.entries()) {
+    // What stands behind a statement that failed failed for that reason.
+    if (answer.status === 'rejected') throw answer.reason;
+    const { check, next } = steps[at] as Step;
+    const result = { rows: answer.value.rows, affected: answer.value.rowCount ?? 0 };
+    check?.(result);
+    if (next !== undefined && next(result).length > 0) throw new PipelineRefused('a step calls for more');
+  }
+}
+
 async function retried<T>(attemptOnce: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -56,7 +88,13 @@ async function once<T>(
   queryTimeoutMs: number | undefined,
   work: (tx: Transaction, copy: Copy) => Promise<T>,
 ): Promise<T> {
-  const client = await database.pool.connect();
+  return inTransaction(database.pool, async (client) =>
+    work(transactionOver(client, queryTimeoutMs), copyOver(client)),
+  );
+}
+
+async function inTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
   let broken: Error | undefined;
   // A connection that dies while no statement waits for it is reported only here.
   const onError = (error: Error) => {
@@ -65,7 +103,7 @@ async function once<T>(
   client.on('error', onError);
   try {
     await client.query('begin');
-    const result = await work(transactionOver(client, queryTimeoutMs), copyOver(client));
+    const result = await work(client);
     await client.query('commit');
     return result;
   } catch (error) {
@@ -89,13 +127,15 @@ function transactionOver(client: pg.PoolClient, queryTimeoutMs: number | undefin
 }
 
 /** Every statement of a commit recurs with other values, so each is prepared once per connection, under a name of its own. */
+function queryOf({ sql: text, parameters }: Pick<CompiledQuery, 'sql' | 'parameters'>): pg.QueryConfig {
+  return { name: hash('md5', text, 'hex'), text, values: [...parameters] };
+}
+
 function preparing(client: pg.PoolClient, queryTimeoutMs: number | undefined) {
   return {
     query: (text: string, values: readonly unknown[]) =>
       client.query({
-        name: createHash('md5').update(text).digest('hex'),
-        text,
-        values: [...values],
+        ...queryOf({ sql: text, parameters: values }),
         ...(queryTimeoutMs === undefined ? {} : { query_timeout: queryTimeoutMs }),
       }),
     release: () => undefined,

@@ -1,18 +1,17 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Transaction } from '../db/transaction.ts';
 import { ZERO_ADDRESS } from '../kernel/chain.ts';
 import { type FactRange, type Fold, within } from './fold.ts';
 
 /** What a dividend contract took in and gave out in all, in the native coin; other currencies are told by its events. */
 export const dividendTotals: Fold = {
   name: 'dividend-totals',
-  reads: 'dividendEvents',
-  apply: (tx, range) => add(tx, range, sql`+`),
-  unwind: (tx, range) => add(tx, range, sql`-`),
+  reads: { list: 'dividendEvents' },
+  apply: (range) => [{ statement: add(range, sql`+`) }],
+  unwind: (range) => [{ statement: add(range, sql`-`) }],
 };
 
-async function add(tx: Transaction, range: FactRange, sign: RawBuilder<unknown>): Promise<void> {
-  await sql`
+function add(range: FactRange, sign: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
     with change as (
       select dividend_contract_id,
         coalesce(sum(total_amount) filter (where event_type = 'deposit'), 0) as deposited,
@@ -29,5 +28,5 @@ async function add(tx: Transaction, range: FactRange, sign: RawBuilder<unknown>)
       total_dividends_distributed = coalesce(total_dividends_distributed, 0) ${sign} locked.distributed,
       last_indexed_block = greatest(last_indexed_block, ${range.to}), last_indexed_at = now()
     from locked where contract.id = locked.id
-  `.execute(tx);
+  `;
 }

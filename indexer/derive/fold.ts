@@ -1,9 +1,12 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Transaction } from '../db/transaction.ts';
+import type { Step } from '../db/step.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 
-/** A list of facts, by the name that a decoded batch gives it. */
-export type FactList = 'nftTransfers' | 'tokenTransfers' | 'dividendEvents' | 'contractEvents';
+/** What a fold reads: a list of facts, by the name that a decoded batch gives it, and which of them where not all. */
+export type Reading = {
+  readonly list: 'nftTransfers' | 'tokenTransfers' | 'dividendEvents' | 'contractEvents';
+  readonly tags?: readonly string[];
+};
 
 /**
  * A stretch of one chain, both ends included, whose facts a commit has just written or is about to take away.
@@ -19,16 +22,16 @@ export type FactRange = {
 /**
  * A rule that keeps state equal to the facts.
  *
- * `apply` runs after the range's facts were written, `unwind` before they are deleted, both in the commit's transaction. Any
- * number of ranges may be applied in any order; `unwind` of a range that ends at the head restores every row that `apply`
- * of it touched.
+ * The steps of `apply` run after the range's facts were written, those of `unwind` before they are deleted, both in the
+ * commit's transaction. Any number of ranges may be applied in any order; `unwind` of a range that ends at the head restores
+ * every row that `apply` of it touched.
  */
 export type Fold = {
   readonly name: string;
-  /** What it reads; it is not called for a range that brought none of these. */
-  readonly reads: FactList;
-  apply(tx: Transaction, range: FactRange): Promise<void>;
-  unwind(tx: Transaction, range: FactRange): Promise<void>;
+  /** What it reads; it is not applied to a range that brought none of these. */
+  readonly reads: Reading;
+  apply(range: FactRange): readonly Step[];
+  unwind(range: FactRange): readonly Step[];
 };
 
 /** Larger than any position; stands for "none yet" where an earliest is sought. */

@@ -1,5 +1,5 @@
-import { sql } from 'kysely';
-import type { Transaction } from '../db/transaction.ts';
+import { type RawBuilder, sql } from 'kysely';
+import type { Step } from '../db/step.ts';
 import { ZERO_ADDRESS } from '../kernel/chain.ts';
 import { type FactRange, type Fold, within } from './fold.ts';
 
@@ -12,13 +12,13 @@ import { type FactRange, type Fold, within } from './fold.ts';
  */
 export const masterSupply: Fold = {
   name: 'master-supply',
-  reads: 'nftTransfers',
-  apply: (tx, range) => add(tx, range, 1),
-  unwind: (tx, range) => add(tx, range, -1),
+  reads: { list: 'nftTransfers', tags: ['mint', 'burn'] },
+  apply: (range) => [{ statement: add(range, 1) }, ...sumIpoSupply(mastersOf(range))],
+  unwind: (range) => [{ statement: add(range, -1) }, ...sumIpoSupply(mastersOf(range))],
 };
 
-async function add(tx: Transaction, range: FactRange, sign: 1 | -1): Promise<void> {
-  const { rows } = await sql<{ master_id: string }>`
+function add(range: FactRange, sign: 1 | -1): RawBuilder<unknown> {
+  return sql`
     with fact as (
       select contract_address, master_nft_id, to_wallet = ${ZERO_ADDRESS} as burns, transfer_type
       from nft_transfers where ${within(range, 'master')} and transfer_type in ('mint', 'burn')
@@ -45,13 +45,15 @@ async function add(tx: Transaction, range: FactRange, sign: 1 | -1): Promise<voi
       minted_supply = minted_supply + ${sign} * held.minted,
       last_indexed_block = greatest(last_indexed_block, ${range.to}), last_indexed_at = now()
     from held where contract.id = held.id
-    returning contract.master_id
-  `.execute(tx);
-  if (rows.length > 0)
-    await sumIpoSupply(
-      tx,
-      rows.map((row) => row.master_id),
-    );
+  `;
+}
+
+/** The masters of which the range's facts mint or burn tokens. */
+function mastersOf(range: FactRange): RawBuilder<unknown> {
+  return sql`
+    select master_id from master_contracts where chain_id = ${String(range.chainId)} and contract_address in (
+      select contract_address from nft_transfers where ${within(range, 'master')} and transfer_type in ('mint', 'burn'))
+  `;
 }
 
 /**
@@ -59,19 +61,19 @@ async function add(tx: Transaction, range: FactRange, sign: 1 | -1): Promise<voi
  *
  * The IPO's row is locked before the sum is read, so that of two chains' commits the later sees both. A row that the platform
  * inserts later is summed when it is noticed.
+ *
+ * @param masters a query for their ids
  */
-export async function sumIpoSupply(tx: Transaction, masterIds: readonly string[]): Promise<void> {
-  const { rows } = await sql<{ id: string }>`
-    select id from master_ipos where master_id = any(${masterIds}::uuid[]) order by id for no key update
-  `.execute(tx);
-  if (rows.length === 0) return;
-  await sql`
+export function sumIpoSupply(masters: RawBuilder<unknown>): readonly Step[] {
+  const lock = sql`select from master_ipos where master_id in (${masters}) order by id for no key update`;
+  const sum = sql`
     update master_ipos ipo set minted_supply = minted.supply
     from (
-      select master_id, coalesce(sum(contract.minted_supply), 0) as supply
-      from unnest(${masterIds}::uuid[]) as asked (master_id) left join master_contracts contract using (master_id)
-      group by master_id
+      select named.master_id, coalesce(sum(contract.minted_supply), 0) as supply
+      from master_ipos named left join master_contracts contract using (master_id)
+      where named.master_id in (${masters}) group by named.master_id, named.id
     ) minted
     where ipo.master_id = minted.master_id and ipo.minted_supply is distinct from minted.supply
-  `.execute(tx);
+  `;
+  return [{ statement: lock }, { statement: sum }];
 }

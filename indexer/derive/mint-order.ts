@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Transaction } from '../db/transaction.ts';
+import type { Step } from '../db/step.ts';
 import { eventsWithin, type FactRange, type Fold, NO_POSITION, positionOf, within } from './fold.ts';
 
 /**
@@ -10,32 +10,30 @@ import { eventsWithin, type FactRange, type Fold, NO_POSITION, positionOf, withi
  */
 export const mintOrder: Fold = {
   name: 'mint-order',
-  reads: 'nftTransfers',
-  async apply(tx, range) {
-    await lockMasters(tx, range);
-    await rank(tx, range, NO_POSITION);
-  },
-  unwind: (tx, range) => rank(tx, range, positionOf(range.from)),
+  // Burns too: for the lock alone.
+  reads: { list: 'nftTransfers', tags: ['mint', 'burn'] },
+  apply: (range) => [{ statement: lockMasters(range) }, rank(range, NO_POSITION)],
+  unwind: (range) => [rank(range, positionOf(range.from))],
 };
 
 /**
  * Takes the rows of all masters that the range names, in one order: this fold, `master-supply` and `royalty` write to some of
  * them each, and two commits that took them piece by piece would wait for each other.
  */
-async function lockMasters(tx: Transaction, range: FactRange): Promise<void> {
-  await sql`
+function lockMasters(range: FactRange): RawBuilder<unknown> {
+  return sql`
     select id from master_contracts
     where chain_id = ${String(range.chainId)} and contract_address in (
       select contract_address from nft_transfers where ${within(range, 'master')} and transfer_type in ('mint', 'burn')
       union
       select address from indexer.contract_events where ${eventsWithin(range, 'master', 'DefaultRoyaltySet')})
     order by contract_address for no key update
-  `.execute(tx);
+  `;
 }
 
 /** Ranks the mints below a position anew for the contracts whose first three the range could change. */
-async function rank(tx: Transaction, range: FactRange, below: RawBuilder<unknown>): Promise<void> {
-  const { rows: contracts } = await sql<{ id: string }>`
+function rank(range: FactRange, below: RawBuilder<unknown>): Step {
+  const due = sql`
     with minted as (
       select contract_address, min(position) as position
       from nft_transfers where ${within(range, 'master')} and transfer_type = 'mint' group by contract_address
@@ -44,10 +42,26 @@ async function rank(tx: Transaction, range: FactRange, below: RawBuilder<unknown
     where held.chain_id = ${String(range.chainId)} and minted.position <= coalesce(held.third_mint_position, ${NO_POSITION})
     order by held.contract_address
     for no key update of held
-  `.execute(tx);
-  if (contracts.length === 0) return;
-  const ids = contracts.map(({ id }) => id);
-  await sql`
+  `;
+  return {
+    statement: due,
+    next: ({ rows }) =>
+      rows.length === 0
+        ? []
+        : [
+            {
+              statement: rankAnew(
+                range,
+                below,
+                rows.map(({ id }) => String(id)),
+              ),
+            },
+          ],
+  };
+}
+
+function rankAnew(range: FactRange, below: RawBuilder<unknown>, ids: readonly string[]): RawBuilder<unknown> {
+  return sql`
     with first as (
       select contract.id, mint.*
       from master_contracts contract, lateral (
@@ -79,5 +93,5 @@ async function rank(tx: Transaction, range: FactRange, below: RawBuilder<unknown
       third_minter_wallet = (select to_wallet from first where first.id = contract.id and place = 3),
       third_mint_position = (select position from first where first.id = contract.id and place = 3)
     where contract.id = any(${ids}::uuid[])
-  `.execute(tx);
+  `;
 }

@@ -1,5 +1,4 @@
-import { sql } from 'kysely';
-import type { Transaction } from '../db/transaction.ts';
+import { type RawBuilder, sql } from 'kysely';
 import { ZERO_ADDRESS } from '../kernel/chain.ts';
 import { type FactRange, type Fold, isAt, NO_POSITION, positionOf, within } from './fold.ts';
 
@@ -11,10 +10,19 @@ import { type FactRange, type Fold, isAt, NO_POSITION, positionOf, within } from
  */
 export const nftTokens: Fold = {
   name: 'nft-tokens',
-  reads: 'nftTransfers',
+  reads: { list: 'nftTransfers' },
+  apply: (range) => [
+    {
+      statement: merge(range),
+      next: ({ rows }) => (rows[0]?.foreign_ids === '0' ? [] : [{ statement: adoptForeignIds(range) }]),
+    },
+  ],
+  unwind: (range) => [{ statement: restore(range) }, { statement: deleteUnseen(range) }],
+};
 
-  async apply(tx, range) {
-    const { rows } = await sql<{ foreign_ids: string }>`
+/** Gives back how many of the tokens' rows go by an id of the platform's. */
+function merge(range: FactRange): RawBuilder<unknown> {
+  return sql`
       with latest as (
         select distinct on (contract_address, token_id)
           contract_address, token_id, master_nft_id, master_id, to_wallet, position,
@@ -60,12 +68,11 @@ export const nftTokens: Fold = {
       )
       select count(*) as foreign_ids from merged
       where id <> indexer.derived_id('master_nfts:' || ${String(range.chainId)} || ':' || contract_address || ':' || token_id)
-    `.execute(tx);
-    if (rows[0]?.foreign_ids !== '0') await adoptForeignIds(tx, range);
-  },
+  `;
+}
 
-  async unwind(tx, range) {
-    await sql`
+function restore(range: FactRange): RawBuilder<unknown> {
+  return sql`
       with touched as (
         select master_nft_id, count(*) filter (where transfer_type = 'mint') as mints
         from nft_transfers where ${within(range, 'master')} group by master_nft_id
@@ -87,10 +94,8 @@ export const nftTokens: Fold = {
         order by position desc limit 1
       ) previous on true
       where held.id = touched.master_nft_id
-    `.execute(tx);
-    await deleteUnseen(tx, range);
-  },
-};
+  `;
+}
 
 /** Whether the batch brings an earlier mint than the row knows. */
 const earlierMint = sql`excluded.first_mint_position < coalesce(held.first_mint_position, ${NO_POSITION})`;
@@ -98,22 +103,22 @@ const earlierMint = sql`excluded.first_mint_position < coalesce(held.first_mint_
 const mintGoes = (range: FactRange) => sql`first_mint_position >= ${positionOf(range.from)}`;
 
 /** The platform may have made a token's row before its first fact: facts then point to the platform's id. */
-async function adoptForeignIds(tx: Transaction, range: FactRange): Promise<void> {
-  await sql`
+function adoptForeignIds(range: FactRange): RawBuilder<unknown> {
+  return sql`
     update nft_transfers fact set master_nft_id = held.id
     from master_nfts held
     where fact.chain_id = ${String(range.chainId)} and fact.block_number between ${range.from}::numeric and ${range.to}::numeric
       and held.chain_id = fact.chain_id and held.contract_address = fact.contract_address and held.token_id = fact.token_id
       and held.id <> fact.master_nft_id
-  `.execute(tx);
+  `;
 }
 
 /**
  * Removes the rows of tokens that no fact is left of, except where the platform made the row or wrote a column of its own
  * into it: such a row waits, unowned, for the token to be minted again. No claim stays linked to either.
  */
-async function deleteUnseen(tx: Transaction, range: FactRange): Promise<void> {
-  await sql`
+function deleteUnseen(range: FactRange): RawBuilder<unknown> {
+  return sql`
     with unseen as materialized (
       select id, id = indexer.derived_id('master_nfts:' || chain_id || ':' || contract_address || ':' || token_id)
         and listing_status = 'not_listed' and listing_price_wei is null and listing_currency is null and listed_at is null
@@ -124,5 +129,5 @@ async function deleteUnseen(tx: Transaction, range: FactRange): Promise<void> {
     ),
     unlinked as (update dividend_claims set master_nft_id = null where master_nft_id in (select id from unseen))
     delete from master_nfts where id in (select id from unseen where ours)
-  `.execute(tx);
+  `;
 }

@@ -1,5 +1,4 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Transaction } from '../db/transaction.ts';
 import { ZERO_ADDRESS } from '../kernel/chain.ts';
 import { eventsWithin, type FactRange, type Fold, NO_POSITION, positionOf } from './fold.ts';
 
@@ -11,11 +10,13 @@ import { eventsWithin, type FactRange, type Fold, NO_POSITION, positionOf } from
  */
 export const poolPositions: Fold = {
   name: 'pool-positions',
-  reads: 'contractEvents',
+  reads: { list: 'contractEvents', tags: ['Transfer'] },
+  apply: (range) => [{ statement: lockPools(range) }, { statement: merge(range) }],
+  unwind: (range) => [{ statement: restore(range) }],
+};
 
-  async apply(tx, range) {
-    await lockPools(tx, range);
-    await sql`
+function merge(range: FactRange): RawBuilder<unknown> {
+  return sql`
       with movement as materialized (${movements(range)}),
       change as (${changes()}),
       merged as (
@@ -41,12 +42,12 @@ export const poolPositions: Fold = {
           entry_position = least(held.entry_position, excluded.entry_position)
       )
       ${addSupply(sql`+`)}
-    `.execute(tx);
-  },
+  `;
+}
 
-  async unwind(tx, range) {
-    const cut = positionOf(range.from);
-    await sql`
+function restore(range: FactRange): RawBuilder<unknown> {
+  const cut = positionOf(range.from);
+  return sql`
       with movement as materialized (${movements(range)}),
       change as (${changes()}),
       gone as (
@@ -65,16 +66,15 @@ export const poolPositions: Fold = {
           and held.first_position < ${cut}
       )
       ${addSupply(sql`-`)}
-    `.execute(tx);
-  },
-};
+  `;
+}
 
 /**
  * Takes the rows of all pools that the range names, in one order: this fold and `pool-reserves` write to some of them each, and
  * two commits that took them piece by piece would wait for each other.
  */
-async function lockPools(tx: Transaction, { chainId, from, to }: FactRange): Promise<void> {
-  await sql`
+function lockPools({ chainId, from, to }: FactRange): RawBuilder<unknown> {
+  return sql`
     select id from liquidity_pools
     where id in (
       select platform_id from indexer.contracts contract
@@ -82,7 +82,7 @@ async function lockPools(tx: Transaction, { chainId, from, to }: FactRange): Pro
         select address from indexer.contract_events
         where chain_id = ${chainId}::bigint and block_number between ${from}::bigint and ${to}::bigint and kind = 'pool'))
     order by id for no key update
-  `.execute(tx);
+  `;
 }
 
 const earlier = sql`excluded.entry_position < coalesce(held.entry_position, ${NO_POSITION})`;

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Database } from '../db/database.ts';
+import { runSteps } from '../db/step.ts';
 import { transaction } from '../db/transaction.ts';
 import { lockChain } from '../progress/locks.ts';
 import { sumIpoSupply } from './master-supply.ts';
@@ -24,7 +25,7 @@ async function settleSupplies(database: Database): Promise<void> {
   `.execute(database.kysely);
   if (rows.length === 0) return;
   const masters = rows.map(({ master_id }) => master_id);
-  await transaction(database, (tx) => sumIpoSupply(tx, masters));
+  await transaction(database, (tx) => runSteps(tx, sumIpoSupply(sql`select unnest(${masters}::uuid[])`)));
 }
 
 /** Under the chain's lock, so that no unwind takes away a token that a claim is just being linked to. */
@@ -32,7 +33,7 @@ async function linkClaims(database: Database, chainId: number): Promise<void> {
   const { rows } = await sql`${linkable(chainId)} limit 1`.execute(database.kysely);
   if (rows.length === 0) return;
   await transaction(database, async (tx) => {
-    await lockChain(tx, chainId, 'shared');
+    await runSteps(tx, [lockChain(chainId, 'shared')]);
     await sql`
       update dividend_claims claim set master_nft_id = found.token_id
       from (${linkable(chainId)}) found where claim.id = found.claim_id

@@ -11,10 +11,13 @@ import { type FactRange, type Fold, isAt, NO_POSITION, positionOf, within } from
  */
 export const tokenBalances: Fold = {
   name: 'token-balances',
-  reads: 'tokenTransfers',
+  reads: { list: 'tokenTransfers' },
+  apply: (range) => [{ statement: merge(range) }],
+  unwind: (range) => [{ statement: restore(range) }],
+};
 
-  async apply(tx, range) {
-    await sql`
+function merge(range: FactRange): RawBuilder<unknown> {
+  return sql`
       with change as materialized (${changes(range)}),
       merged as (
         insert into token_holders as held (
@@ -45,12 +48,12 @@ export const tokenBalances: Fold = {
         group by merged.artist_token_id
       )
       ${addHolders(range, sql`+`)}
-    `.execute(tx);
-  },
+  `;
+}
 
-  async unwind(tx, range) {
-    const cut = positionOf(range.from);
-    await sql`
+function restore(range: FactRange): RawBuilder<unknown> {
+  const cut = positionOf(range.from);
+  return sql`
       with change as materialized (${changes(range)}),
       gone as (
         delete from token_holders held using change
@@ -74,9 +77,8 @@ export const tokenBalances: Fold = {
         from (select * from gone union all select * from kept) held group by artist_token_id
       )
       ${addHolders(range, sql`-`)}
-    `.execute(tx);
-  },
-};
+  `;
+}
 
 /** Whether the batch brings an earlier acquisition than the row knows. */
 const earlier = sql`excluded.first_acquired_position < coalesce(held.first_acquired_position, ${NO_POSITION})`;

@@ -1,18 +1,17 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Transaction } from '../db/transaction.ts';
 import { ZERO_ADDRESS } from '../kernel/chain.ts';
 import { type FactRange, type Fold, within } from './fold.ts';
 
 /** An artist token's supply: what was minted from the zero address less what was burnt to it (EIP-20, `Transfer`). */
 export const tokenSupply: Fold = {
   name: 'token-supply',
-  reads: 'tokenTransfers',
-  apply: (tx, range) => add(tx, range, sql`+`),
-  unwind: (tx, range) => add(tx, range, sql`-`),
+  reads: { list: 'tokenTransfers', tags: ['mint', 'burn'] },
+  apply: (range) => [{ statement: add(range, sql`+`) }],
+  unwind: (range) => [{ statement: add(range, sql`-`) }],
 };
 
-async function add(tx: Transaction, range: FactRange, sign: RawBuilder<unknown>): Promise<void> {
-  await sql`
+function add(range: FactRange, sign: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
     with change as (
       select artist_token_id, sum(case when from_wallet = ${ZERO_ADDRESS} then value else -value end) as supply
       from token_transfers
@@ -25,5 +24,5 @@ async function add(tx: Transaction, range: FactRange, sign: RawBuilder<unknown>)
     )
     update artist_tokens token set total_supply = token.total_supply ${sign} locked.supply
     from locked where token.id = locked.id
-  `.execute(tx);
+  `;
 }

@@ -1,6 +1,6 @@
 import { copyJson } from './copy-text.ts';
 import type { FactTable } from './fact-table.ts';
-import { ORIGIN_COLUMNS, originText } from './origin-columns.ts';
+import { originColumns, originText } from './origin-columns.ts';
 
 const NAME = 'contract_events';
 
@@ -14,7 +14,14 @@ export const contractEvents: FactTable = {
   positionColumn: 'position',
   kind: { column: 'kind' },
   key: ['chain_id', 'block_number', 'log_index', 'kind'],
-  columns: [...ORIGIN_COLUMNS, 'address', 'kind', 'event', 'arguments'],
+  columns: {
+    ...originColumns('bigint'),
+    address: 'text',
+    kind: 'text',
+    event: 'text',
+    arguments: 'jsonb',
+  },
+  tagsOf: ({ contractEvents }) => new Set(contractEvents.map(({ event }) => event)),
   *lines({ contractEvents: facts }) {
     const origin = originText(NAME);
     for (const fact of facts) {

@@ -1,6 +1,6 @@
 import { NULL_TEXT } from './copy-text.ts';
 import type { FactTable } from './fact-table.ts';
-import { ORIGIN_COLUMNS, originText } from './origin-columns.ts';
+import { originColumns, originText } from './origin-columns.ts';
 
 const NAME = 'dividend_claims';
 
@@ -14,17 +14,17 @@ export const dividendClaims: FactTable = {
   positionColumn: 'position',
   kind: 'dividend',
   key: ['chain_id', 'block_number', 'log_index'],
-  columns: [
-    ...ORIGIN_COLUMNS,
-    'wallet_address',
-    'master_id',
-    'dividend_contract_id',
-    'token_id',
-    'amount_claimed',
-    'currency',
-    'gas_used',
-    'gas_price_wei',
-  ],
+  columns: {
+    ...originColumns('text'),
+    wallet_address: 'text',
+    master_id: 'uuid',
+    dividend_contract_id: 'uuid',
+    token_id: 'numeric',
+    amount_claimed: 'numeric',
+    currency: 'text',
+    gas_used: 'numeric',
+    gas_price_wei: 'numeric',
+  },
   *lines({ dividendClaims: facts }) {
     const origin = originText(NAME);
     for (const fact of facts) {

@@ -1,6 +1,6 @@
 import { NULL_TEXT } from './copy-text.ts';
 import type { FactTable } from './fact-table.ts';
-import { ORIGIN_COLUMNS, originText } from './origin-columns.ts';
+import { originColumns, originText } from './origin-columns.ts';
 
 const NAME = 'dividend_events';
 
@@ -14,18 +14,18 @@ export const dividendEvents: FactTable = {
   positionColumn: 'position',
   kind: 'dividend',
   key: ['chain_id', 'block_number', 'log_index'],
-  columns: [
-    ...ORIGIN_COLUMNS,
-    'master_id',
-    'dividend_contract_id',
-    'contract_address',
-    'event_type',
-    'total_amount',
-    'currency',
-    'claimant_wallet',
-    'claimant_token_id',
-    'per_token_amount',
-  ],
+  columns: {
+    ...originColumns('text'),
+    master_id: 'uuid',
+    dividend_contract_id: 'uuid',
+    contract_address: 'text',
+    event_type: 'dividend_event_type',
+    total_amount: 'numeric',
+    currency: 'text',
+    claimant_wallet: 'text',
+    claimant_token_id: 'numeric',
+    per_token_amount: 'numeric',
+  },
   *lines({ dividendEvents: facts }) {
     const origin = originText(NAME);
     for (const fact of facts) {

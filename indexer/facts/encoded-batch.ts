@@ -11,6 +11,8 @@ import { factTables } from './fact-tables.ts';
  */
 export type EncodedTable = {
   readonly table: FactTable;
+  /** The kinds of fact that may be among them. */
+  readonly tags: ReadonlySet<string>;
   readonly text: Buffer;
   /** Where each line ends in `text`, behind its newline. */
   readonly ends: Uint32Array;
@@ -56,7 +58,7 @@ function encode(table: FactTable, batch: FactLists, places: Map<Contract, number
     writer.add(line);
     at += 1;
   }
-  return { table, text: writer.end(), ends, blocks, contracts };
+  return { table, tags: table.tagsOf?.(batch) ?? new Set(), text: writer.end(), ends, blocks, contracts };
 }
 
 /** Gathers lines into bytes and notes where each ends. */
@@ -141,6 +143,7 @@ function keepLines(encoded: EncodedTable, keeps: (line: number) => boolean): Enc
   }
   return {
     table: encoded.table,
+    tags: encoded.tags,
     text: Buffer.concat(parts),
     ends,
     blocks: Uint32Array.from(lines, (line) => encoded.blocks[line] as number),

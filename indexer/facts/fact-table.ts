@@ -20,8 +20,10 @@ export type FactTable = {
   readonly kind: ContractKind | { readonly column: string } | null;
   /** The natural key: unique, and the same in every database that saw the chain. */
   readonly key: readonly string[];
-  /** What `lines` writes, in order; the others have defaults, are generated, or are the platform's. */
-  readonly columns: readonly string[];
+  /** What `lines` writes, in order, and the types; the other columns have defaults, are generated, or are the platform's. */
+  readonly columns: Readonly<Record<string, string>>;
+  /** What kinds of fact a batch holds, where folds tell them apart. */
+  readonly tagsOf?: (batch: FactLists) => ReadonlySet<string>;
   /** The facts of a batch, in order, as lines of `COPY … FROM STDIN` in text format without their newline. */
   readonly lines: (batch: FactLists) => Iterable<string>;
 };

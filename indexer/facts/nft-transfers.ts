@@ -1,7 +1,7 @@
 import { NULL_TEXT } from './copy-text.ts';
 import type { FactTable } from './fact-table.ts';
 import { masterNftId } from './ids.ts';
-import { ORIGIN_COLUMNS, originText } from './origin-columns.ts';
+import { originColumns, originText } from './origin-columns.ts';
 
 const NAME = 'nft_transfers';
 
@@ -15,18 +15,19 @@ export const nftTransfers: FactTable = {
   positionColumn: 'position',
   kind: 'master',
   key: ['chain_id', 'block_number', 'log_index', 'token_id'],
-  columns: [
-    ...ORIGIN_COLUMNS,
-    'master_nft_id',
-    'master_id',
-    'contract_address',
-    'token_id',
-    'from_wallet',
-    'to_wallet',
-    'transfer_type',
-    'sale_price_wei',
-    'sale_currency',
-  ],
+  columns: {
+    ...originColumns('text'),
+    master_nft_id: 'uuid',
+    master_id: 'uuid',
+    contract_address: 'text',
+    token_id: 'numeric',
+    from_wallet: 'text',
+    to_wallet: 'text',
+    transfer_type: 'transfer_type',
+    sale_price_wei: 'numeric',
+    sale_currency: 'text',
+  },
+  tagsOf: ({ nftTransfers }) => new Set(nftTransfers.map(({ type }) => type)),
   *lines({ nftTransfers: facts }) {
     const origin = originText(NAME);
     for (const fact of facts) {

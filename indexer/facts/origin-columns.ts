@@ -1,20 +1,23 @@
 import type { Origin } from '../decode/decoded-batch.ts';
 import { copyTimestamp } from './copy-text.ts';
+import type { FactTable } from './fact-table.ts';
 import { factId } from './ids.ts';
 
-/** The columns that every table of facts has, as `originText` writes them. */
-export const ORIGIN_COLUMNS = [
-  'id',
-  'chain_id',
-  'tx_hash',
-  'block_number',
-  'block_hash',
-  'log_index',
-  'block_timestamp',
-] as const;
+/** The columns that every table of facts has, as `originText` writes them, and their types. */
+export function originColumns(chainIdType: FactTable['chainIdType']): FactTable['columns'] {
+  return {
+    id: 'uuid',
+    chain_id: chainIdType,
+    tx_hash: 'text',
+    block_number: 'numeric',
+    block_hash: 'text',
+    log_index: 'bigint',
+    block_timestamp: 'timestamptz',
+  };
+}
 
 /**
- * Makes the writer of `ORIGIN_COLUMNS` for one list of facts.
+ * Makes the writer of the `originColumns` for one list of facts.
  *
  * It remembers the last block's timestamp as text, since the facts of a block follow each other.
  *

@@ -1,6 +1,6 @@
 import { NULL_TEXT } from './copy-text.ts';
 import type { FactTable } from './fact-table.ts';
-import { ORIGIN_COLUMNS, originText } from './origin-columns.ts';
+import { originColumns, originText } from './origin-columns.ts';
 
 const NAME = 'pool_events';
 
@@ -14,17 +14,17 @@ export const poolEvents: FactTable = {
   positionColumn: 'position',
   kind: 'pool',
   key: ['chain_id', 'block_number', 'log_index'],
-  columns: [
-    ...ORIGIN_COLUMNS,
-    'liquidity_pool_id',
-    'artist_token_id',
-    'pool_address',
-    'event_type',
-    'amount0',
-    'amount1',
-    'sender',
-    'recipient',
-  ],
+  columns: {
+    ...originColumns('text'),
+    liquidity_pool_id: 'uuid',
+    artist_token_id: 'uuid',
+    pool_address: 'text',
+    event_type: 'pool_event_type',
+    amount0: 'numeric',
+    amount1: 'numeric',
+    sender: 'text',
+    recipient: 'text',
+  },
   *lines({ poolEvents: facts }) {
     const origin = originText(NAME);
     for (const fact of facts) {

@@ -1,5 +1,6 @@
+import { ZERO_ADDRESS } from '../kernel/chain.ts';
 import type { FactTable } from './fact-table.ts';
-import { ORIGIN_COLUMNS, originText } from './origin-columns.ts';
+import { originColumns, originText } from './origin-columns.ts';
 
 const NAME = 'token_transfers';
 
@@ -13,7 +14,20 @@ export const tokenTransfers: FactTable = {
   positionColumn: 'position',
   kind: 'artist_token',
   key: ['chain_id', 'block_number', 'log_index'],
-  columns: [...ORIGIN_COLUMNS, 'artist_token_id', 'contract_address', 'from_wallet', 'to_wallet', 'value'],
+  columns: {
+    ...originColumns('text'),
+    artist_token_id: 'uuid',
+    contract_address: 'text',
+    from_wallet: 'text',
+    to_wallet: 'text',
+    value: 'numeric',
+  },
+  tagsOf: ({ tokenTransfers }) =>
+    new Set(
+      tokenTransfers.map(({ from, to }) =>
+        from === ZERO_ADDRESS ? 'mint' : to === ZERO_ADDRESS ? 'burn' : 'transfer',
+      ),
+    ),
   *lines({ tokenTransfers: facts }) {
     const origin = originText(NAME);
     for (const fact of facts) {

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { DB } from '../db/schema.ts';
+import { runSteps } from '../db/step.ts';
 import { transaction } from '../db/transaction.ts';
 import { contractFault } from '../decode/contract-index.ts';
 import type { Contract } from '../kernel/chain.ts';
@@ -75,7 +76,7 @@ async function setAside(
   faulty: readonly { readonly contract: Contract; readonly reason: string }[],
 ): Promise<void> {
   await transaction(database, async (tx) => {
-    await lockChain(tx, chainId, 'exclusive');
+    await runSteps(tx, [lockChain(chainId, 'exclusive')]);
     const { head } = await readChain(tx, chainId);
     for (const { contract, reason } of faulty) {
       await quarantine(tx, chainId, contract, { atBlock: undefined, coveredTo: head?.number, reason });

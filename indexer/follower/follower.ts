@@ -11,6 +11,7 @@ import { blockAt, thinCheckpoints } from '../progress/checkpoints.ts';
 import type { ContractKey } from '../progress/coverage.ts';
 import type { Source } from '../source/source.ts';
 import { decide } from './decide.ts';
+import { HeadFeed } from './head-feed.ts';
 import { ReorgWatch, type StepOutcome } from './reorg-watch.ts';
 
 export type FollowerOptions = {
@@ -39,6 +40,13 @@ export type FollowerDeps = {
   readonly onCommit?: (commit: { readonly head: BlockRef; readonly facts: number }) => void;
   /** A step succeeded, or failed with the error given: what `/ready` tells. */
   readonly onStep?: (failure: Error | undefined) => void;
+};
+
+/** What is read behind the range that is being written: up to which head, and for which contracts. */
+type Ahead = {
+  readonly target: BlockHeader;
+  readonly index: ContractIndex;
+  readonly fetched: Promise<FetchedRange> | undefined;
 };
 
 /** Blocks of one commit above finalized: small, so that the head is never far from what a reader sees. */
@@ -77,12 +85,13 @@ export class Follower {
 
   /** Follows until the signal aborts. Never throws: what fails is logged and tried again with growing pauses. */
   async run(signal: AbortSignal): Promise<void> {
-    for await (const head of this.#deps.source.heads(signal)) {
+    const heads = new HeadFeed(this.#deps.source.heads(signal));
+    for (let head = await heads.take(); head !== undefined && !signal.aborted; head = await heads.take()) {
       let failures = 0;
       for (let remote: BlockHeader | undefined = head; remote !== undefined && !signal.aborted; ) {
         try {
           if (failures > 0) remote = await this.#deps.source.head(signal); // what failed may have failed because it was old
-          const outcome = await this.step(remote, signal);
+          const outcome = await this.#step(remote, heads, signal);
           failures = 0;
           this.#deps.onStep?.(undefined);
           if (outcome === 'settled') remote = undefined;
@@ -109,7 +118,7 @@ export class Follower {
   }
 
   /** Takes one decision about a head and acts on it. */
-  async step(remote: BlockHeader, signal: AbortSignal): Promise<StepOutcome> {
+  async #step(remote: BlockHeader, heads: HeadFeed, signal: AbortSignal): Promise<StepOutcome> {
     const { database, source } = this.#deps;
     const seen = await readChain(database.kysely, this.#options.chainId);
     if (seen.halted !== undefined) return 'open';
@@ -133,8 +142,7 @@ export class Follower {
         return this.#reorgs.weigh(seen, remote, await this.#finalizedBlock(remote, seen, signal), signal);
       case 'extend':
       case 'catch up':
-        await this.#advance(seen, remote, signal);
-        return 'again';
+        return this.#advance(seen, remote, heads, signal);
     }
   }
 
@@ -148,35 +156,40 @@ export class Follower {
     this.#deps.log.info({ chain: seen.chainId, block: start.number }, 'following from the finalized block on');
   }
 
-  /** Extends the head to `remote` in commits one after another, while the next range is already being read. */
-  async #advance(seen: ChainState, remote: BlockHeader, signal: AbortSignal): Promise<void> {
-    const finalized = await this.#finalizedBlock(remote, seen, signal);
+  /**
+   * Extends the head to the newest one, `remote` to begin with, in commits one after another; the next range is read while one
+   * is written, also where its head is announced only then.
+   */
+  async #advance(seen: ChainState, remote: BlockHeader, heads: HeadFeed, signal: AbortSignal): Promise<StepOutcome> {
     let state = seen;
-    let ahead: { readonly index: ContractIndex; readonly fetched: Promise<FetchedRange> } | undefined;
-    while (state.head !== undefined && state.head.number < remote.number && !signal.aborted) {
+    let target = remote;
+    let ahead: Ahead | undefined;
+    while (state.head !== undefined && state.head.number < target.number && !signal.aborted) {
+      const finalized = await this.#finalizedBlock(target, state, signal);
       const { index, followed } = await this.#contracts(state);
       // What was read for other contracts than those of now would claim blocks for them that nobody asked about.
-      const fetched =
-        ahead?.index === index ? ahead.fetched : this.#fetch(index, state.head, remote, finalized, signal);
-      ahead = undefined;
-      const { range, batch } = await fetched;
+      const read = ahead?.index === index ? ahead.fetched : undefined;
+      const { range, batch } = await (read ?? this.#fetch(index, state.head, target, finalized, signal));
       const tip = range.headers.at(-1) as BlockHeader;
       linkTo(state.head, range.headers[0] as BlockHeader);
       const next = { number: tip.number, hash: tip.hash };
       const joins = followed.joining.length > 0;
-      if (!joins && tip.number < remote.number) {
-        ahead = { index, fetched: this.#fetch(index, next, remote, finalized, signal) };
-        ahead.fetched.catch(() => undefined); // awaited in the next turn, or given up with this one
-      }
-      const facts = await commitHead(this.#deps.database, {
-        seen: state,
-        range,
-        batch,
-        finalized: Math.min(finalized, tip.number),
-        joining: followed.joining,
-        former: followed.former,
-      });
+      const written = new AbortController();
+      const goOn = async (): Promise<Ahead | undefined> => {
+        const to = tip.number < target.number ? target : await heads.takeBehind(tip, written.signal);
+        if (to === undefined) return undefined;
+        const reading = joins ? undefined : this.#fetch(index, next, to, finalized, signal);
+        reading?.catch(() => undefined); // awaited in the next turn, or given up with this one
+        return { target: to, index, fetched: reading };
+      };
+      const going = goOn();
+      const commit = { seen: state, range, batch, joining: followed.joining, former: followed.former };
+      const facts = await commitHead(this.#deps.database, { ...commit, finalized: Math.min(finalized, tip.number) });
+      written.abort();
+      ahead = await going;
+      target = ahead?.target ?? target;
       this.#deps.onCommit?.({ head: next, facts });
+      this.#deps.onStep?.(undefined);
       this.#deps.log.debug({ chain: state.chainId, from: range.from, to: range.to, facts }, 'committed');
       if (joins || batch.quarantined.length > 0) this.#index = undefined;
       state = {
@@ -184,8 +197,9 @@ export class Follower {
         head: next,
         liveVersion: state.liveVersion + (joins || batch.quarantined.length > 0 ? 1 : 0),
       };
+      await this.#thin(state, finalized);
     }
-    await this.#thin(state, finalized);
+    return state.head?.hash === target.hash ? 'settled' : 'again';
   }
 
   async #fetch(

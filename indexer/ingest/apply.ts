@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Copy } from '../db/copy.ts';
+import { runSteps, type Step } from '../db/step.ts';
 import type { Transaction } from '../db/transaction.ts';
-import type { FactLists } from '../decode/decoded-batch.ts';
 import type { FactRange } from '../derive/fold.ts';
 import { folds } from '../derive/folds.ts';
 import type { EncodedBatch } from '../facts/encoded-batch.ts';
@@ -13,6 +13,9 @@ import type { ReadRange } from './fetch-batch.ts';
 
 /** A contract of which a former indexer left facts. */
 export type FormerContract = { readonly address: Hex; readonly platformId: string };
+
+/** A token's first fact is written before the fold that makes the token's row. */
+export const DEFER_CONSTRAINTS: Step = { statement: sql`set constraints all deferred` };
 
 /** The facts of some stretches, and the contracts whose former facts give way to them. */
 export type Replacement = {
@@ -30,7 +33,7 @@ export async function applyFacts(
   former: readonly FormerContract[],
 ): Promise<void> {
   await replaceFacts(tx, copy, range.chainId, [{ stretches: [range], batch, former }]);
-  await foldFacts(tx, range, new Set(factListsOf(batch)));
+  await runSteps(tx, foldFacts(range, new Set(kindsOf(batch))));
 }
 
 /** Writes facts in the place of what a former indexer left there. State is not touched. */
@@ -47,23 +50,27 @@ export async function replaceFacts(
       links.push(...(await removeFormerFacts(tx, { chainId, from, to, contracts: former })));
   }
   const batches = replacements.map(({ batch }) => batch);
-  // A token's first fact is written before the fold that makes the token's row.
-  if (batches.some((batch) => factListsOf(batch).includes('nftTransfers')))
-    await sql`set constraints all deferred`.execute(tx);
+  if (batches.some((batch) => kindsOf(batch).includes('nftTransfers'))) await runSteps(tx, [DEFER_CONSTRAINTS]);
   await writeFacts(copy, batches);
   await restoreLinks(tx, chainId, links);
 }
 
-/** Brings state in line with the facts of a range, which holds those of the given kinds. */
-export async function foldFacts(tx: Transaction, range: FactRange, lists: ReadonlySet<keyof FactLists>): Promise<void> {
-  for (const fold of folds) {
-    if (lists.has(fold.reads)) await fold.apply(tx, range);
-  }
+/** The steps that bring state in line with the facts of a range, of which these are the kinds. */
+export function foldFacts(range: FactRange, kinds: ReadonlySet<string>): readonly Step[] {
+  return folds
+    .filter(({ reads: { list, tags } }) =>
+      tags === undefined ? kinds.has(list) : tags.some((tag) => kinds.has(kindOf(list, tag))),
+    )
+    .flatMap((fold) => fold.apply(range));
 }
 
-/** The lists of a batch that hold any fact. */
-export function factListsOf({ tables }: EncodedBatch): readonly (keyof FactLists)[] {
-  return tables.map(({ table }) => table.list);
+/** The kinds of fact that a batch may hold: by list, and by list and tag. */
+export function kindsOf({ tables }: EncodedBatch): readonly string[] {
+  return tables.flatMap(({ table: { list }, tags }) => [list, ...[...tags].map((tag) => kindOf(list, tag))]);
+}
+
+function kindOf(list: string, tag: string): string {
+  return `${list} ${tag}`;
 }
 
 /** The blocks of a range that a commit remembers: every one above finalized, and the last. */

@@ -2,8 +2,9 @@ import { sql } from 'kysely';
 import type { Copy } from '../db/copy.ts';
 import type { Database } from '../db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
+import { runSteps } from '../db/step.ts';
 import { type Transaction, transaction } from '../db/transaction.ts';
-import type { FactLists, Quarantine } from '../decode/decoded-batch.ts';
+import type { Quarantine } from '../decode/decoded-batch.ts';
 import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
 import { FactConflict, IndexerError, StaleRange } from '../kernel/errors.ts';
@@ -12,7 +13,7 @@ import { type ChainState, raiseLiveVersion, readChain } from '../progress/chains
 import { saveCheckpoints } from '../progress/checkpoints.ts';
 import { type ContractKey, claimCoverage, keyOf, missingSlices, quarantine, type Slice } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
-import { checkpointsOf, type FormerContract, factListsOf, foldFacts, type Replacement, replaceFacts } from './apply.ts';
+import { checkpointsOf, type FormerContract, foldFacts, kindsOf, type Replacement, replaceFacts } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
 /** A range as it was read, and the chain as it was before: an unwind since then that went below its end refuses it. */
@@ -39,6 +40,8 @@ export type Filled = { readonly facts: number; readonly to: number };
 
 /** Facts of one transaction, at which it takes no more pieces. */
 const COMMIT_FACTS_MAX = 50_000;
+/** A transaction that is open for so long takes no more pieces either: an unwind of the chain waits for it. */
+const COMMIT_TAKES_MS_MAX = 3_000;
 /** How often a range is trimmed anew because another commit covered part of it meanwhile. */
 const TRIM_ATTEMPTS_MAX = 5;
 
@@ -85,18 +88,20 @@ async function fill(
   following: FillCommit['following'],
 ): Promise<Filled> {
   const { chainId, from, to: first } = stretchOf(commit.pieces);
-  await lockChain(tx, chainId, 'shared');
+  await runSteps(tx, [lockChain(chainId, 'shared')]);
   const now = await readChain(tx, chainId);
   const end = following === undefined ? first : Math.max(first, commit.end ?? 0);
   const written = new WrittenSlices(await missingSlices(tx, chainId, commit.contracts, { from, to: end }));
+  const begunAt = performance.now();
   let to = from - 1;
   for (let pieces: readonly FillPiece[] = commit.pieces; pieces.length > 0; ) {
     await writePieces(tx, copy, { ...commit, pieces }, now, written);
     to = stretchOf(pieces).to;
-    pieces = to < end && written.facts < COMMIT_FACTS_MAX ? ((await following?.()) ?? []) : [];
+    const takesMore = written.facts < COMMIT_FACTS_MAX && performance.now() - begunAt < COMMIT_TAKES_MS_MAX;
+    pieces = to < end && takesMore ? ((await following?.()) ?? []) : [];
   }
-  for (const { contracts, missing, lists } of written.slices) {
-    for (const { from, to } of missing) await foldFacts(tx, { chainId, from, to, contracts }, lists);
+  for (const { contracts, missing, kinds } of written.slices) {
+    for (const { from, to } of missing) await runSteps(tx, foldFacts({ chainId, from, to, contracts }, kinds));
   }
   await remember(tx, chainId, written.checkpoints);
   for (const slice of written.slices) {
@@ -161,7 +166,7 @@ async function refuseStale(tx: Transaction, seen: ChainState, now: ChainState, r
 /** A branch that differs from the one that the follower holds means that the range was fetched from another fork. */
 async function remember(tx: Transaction, chainId: number, checkpoints: readonly BlockHeader[]): Promise<void> {
   try {
-    await saveCheckpoints(tx, chainId, checkpoints);
+    await runSteps(tx, [saveCheckpoints(chainId, checkpoints)]);
   } catch (error) {
     if (error instanceof FactConflict)
       throw new StaleRange('the range was read from another branch than the head', { cause: error });
@@ -176,7 +181,7 @@ class WrittenSlices {
   readonly checkpoints: BlockHeader[] = [];
   /** What coverage lacked when the transaction began. */
   readonly #lacking: readonly Slice[];
-  readonly #slices = new Map<string, Slice & { readonly lists: Set<keyof FactLists> }>();
+  readonly #slices = new Map<string, Slice & { readonly kinds: Set<string> }>();
   /** The block at which the newest piece ends. */
   #last: BlockHeader | undefined;
   #facts = 0;
@@ -189,7 +194,7 @@ class WrittenSlices {
     return this.#facts;
   }
 
-  /** Each with the kinds of fact that it got. */
+  /** Each with the kinds of fact that it may have got. */
   get slices() {
     return [...this.#slices.values()];
   }
@@ -219,9 +224,9 @@ class WrittenSlices {
   add({ contracts, missing }: Slice, facts: EncodedBatch): void {
     const key = contracts.map(keyOf).join();
     const held = this.#slices.get(key);
-    const lists = held?.lists ?? new Set();
-    for (const list of factListsOf(facts)) lists.add(list);
-    this.#slices.set(key, { contracts, missing: union([...(held?.missing ?? []), ...missing]), lists });
+    const kinds = held?.kinds ?? new Set();
+    for (const kind of kindsOf(facts)) kinds.add(kind);
+    this.#slices.set(key, { contracts, missing: union([...(held?.missing ?? []), ...missing]), kinds });
     this.#facts += factCount(facts);
   }
 }

@@ -1,15 +1,17 @@
 import type { Database } from '../db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
-import { type Transaction, transaction } from '../db/transaction.ts';
+import { runSteps } from '../db/step.ts';
+import { PipelineRefused, pipelinedTransaction, type Transaction, transaction } from '../db/transaction.ts';
 import type { Quarantine } from '../decode/decoded-batch.ts';
 import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
+import { insertFacts } from '../facts/write.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
 import { FactConflict, HeadMoved } from '../kernel/errors.ts';
-import { type ChainState, moveHead, readChain } from '../progress/chains.ts';
+import { type ChainState, moveHead, readChain, standOn } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
 import { type ContractKey, goLive, keyOf, quarantine } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
-import { applyFacts, checkpointsOf, type FormerContract } from './apply.ts';
+import { applyFacts, checkpointsOf, DEFER_CONSTRAINTS, type FormerContract, foldFacts, kindsOf } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
 export type HeadCommit = {
@@ -49,24 +51,32 @@ export async function commitHead(database: Database, commit: HeadCommit): Promis
   }
 }
 
-async function extend(
-  database: Database,
-  { seen, range, batch, finalized, joining, former }: HeadCommit,
-): Promise<number> {
+async function extend(database: Database, commit: HeadCommit): Promise<number> {
+  const { seen, range, batch, finalized, joining, former = [] } = commit;
+  const { chainId } = range;
+  const changesContracts = joining.length > 0 || batch.quarantined.length > 0;
+  const begin = [lockChain(chainId, 'shared'), standOn(seen)];
+  const end = [
+    saveCheckpoints(chainId, checkpointsOf(range, finalized)),
+    moveHead({ chainId, expected: seen, to: lastOf(range), finalized, addsContracts: changesContracts }),
+  ];
+  const inserts = changesContracts || former.length > 0 ? undefined : insertFacts(batch);
+  if (inserts !== undefined) {
+    const steps = [...begin, DEFER_CONSTRAINTS, ...inserts, ...foldFacts(range, new Set(kindsOf(batch))), ...end];
+    try {
+      await pipelinedTransaction(database, steps);
+      return factCount(batch);
+    } catch (error) {
+      if (!(error instanceof PipelineRefused)) throw error;
+    }
+  }
   return transaction(database, async (tx, copy) => {
-    await standOn(tx, seen);
-    if (joining.length > 0) await goLive(tx, range.chainId, joining, range.from);
+    await runSteps(tx, begin);
+    if (joining.length > 0) await goLive(tx, chainId, joining, range.from);
     await setAside(tx, seen, batch.quarantined);
     const facts = withoutQuarantined(batch);
-    await applyFacts(tx, copy, range, facts, former ?? []);
-    await saveCheckpoints(tx, range.chainId, checkpointsOf(range, finalized));
-    await moveHead(tx, {
-      chainId: range.chainId,
-      expected: seen,
-      to: lastOf(range),
-      finalized,
-      addsContracts: joining.length > 0 || batch.quarantined.length > 0,
-    });
+    await applyFacts(tx, copy, range, facts, former);
+    await runSteps(tx, end);
     return factCount(facts);
   });
 }
@@ -86,18 +96,13 @@ export async function commitStart(
   finalized: number | undefined,
 ): Promise<void> {
   await transaction(database, async (tx) => {
-    await standOn(tx, seen);
-    await saveCheckpoints(tx, seen.chainId, [start]);
-    await moveHead(tx, { chainId: seen.chainId, expected: seen, to: start, finalized, addsContracts: false });
+    await runSteps(tx, [
+      lockChain(seen.chainId, 'shared'),
+      standOn(seen),
+      saveCheckpoints(seen.chainId, [start]),
+      moveHead({ chainId: seen.chainId, expected: seen, to: start, finalized, addsContracts: false }),
+    ]);
   });
-}
-
-async function standOn(tx: Transaction, seen: ChainState): Promise<void> {
-  await lockChain(tx, seen.chainId, 'shared');
-  const now = await readChain(tx, seen.chainId);
-  if (now.head?.hash !== seen.head?.hash || now.epoch !== seen.epoch || now.liveVersion !== seen.liveVersion) {
-    throw new HeadMoved('another process moved the head first', { context: { chainId: seen.chainId } });
-  }
 }
 
 async function setAside(tx: Transaction, seen: ChainState, quarantined: readonly Quarantine[]): Promise<void> {

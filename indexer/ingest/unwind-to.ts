@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
+import { runSteps } from '../db/step.ts';
 import { patientTransaction, type Transaction } from '../db/transaction.ts';
 import { folds } from '../derive/folds.ts';
 import { factTables } from '../facts/fact-tables.ts';
@@ -28,7 +29,7 @@ export type Unwind = {
  */
 export async function unwindTo(database: Database, { chainId, to, reason, seen }: Unwind): Promise<number> {
   return patientTransaction(database, async (tx) => {
-    await lockChain(tx, chainId, 'exclusive');
+    await runSteps(tx, [lockChain(chainId, 'exclusive')]);
     const now = await readChain(tx, chainId);
     if (seen !== undefined && (now.head?.hash !== seen.head?.hash || now.epoch !== seen.epoch)) {
       throw new HeadMoved('another process moved the head first', { context: { chainId } });
@@ -43,7 +44,10 @@ export async function unwindTo(database: Database, { chainId, to, reason, seen }
     }
     await sql`set constraints all deferred`.execute(tx);
     const range = { chainId, from: keep + 1, to: head.number };
-    for (const fold of folds.toReversed()) await fold.unwind(tx, range);
+    await runSteps(
+      tx,
+      folds.toReversed().flatMap((fold) => fold.unwind(range)),
+    );
     const removed = await deleteFacts(tx, chainId, range.from);
     await unwindCoverage(tx, chainId, keep);
     if (to === undefined)

@@ -1,5 +1,6 @@
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
+import type { Step } from '../db/step.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { HeadMoved } from '../kernel/errors.ts';
@@ -27,20 +28,28 @@ export async function readChain(db: Kysely<DB>, chainId: number): Promise<ChainS
 }
 
 async function selectChain(db: Kysely<DB>, chainId: number): Promise<ChainState | undefined> {
-  const { rows } = await sql<{
-    head_number: string | null;
-    head_hash: Hex | null;
-    finalized_number: string | null;
-    epoch: string;
-    live_version: string;
-    status: string;
-    status_reason: string | null;
-  }>`
+  const { rows } = await chainRow(chainId).execute(db);
+  return rows[0] && stateOf(chainId, rows[0]);
+}
+
+type ChainRow = {
+  readonly head_number: string | null;
+  readonly head_hash: Hex | null;
+  readonly finalized_number: string | null;
+  readonly epoch: string;
+  readonly live_version: string;
+  readonly status: string;
+  readonly status_reason: string | null;
+};
+
+function chainRow(chainId: number): RawBuilder<ChainRow> {
+  return sql<ChainRow>`
     select head_number, head_hash, finalized_number, epoch, live_version, status, status_reason
     from indexer.chains where chain_id = ${chainId}
-  `.execute(db);
-  const row = rows[0];
-  if (row === undefined) return undefined;
+  `;
+}
+
+function stateOf(chainId: number, row: ChainRow): ChainState {
   return {
     chainId,
     head:
@@ -54,7 +63,19 @@ async function selectChain(db: Kysely<DB>, chainId: number): Promise<ChainState 
   };
 }
 
-/** The step of the head that a follower's commit claims: it fails unless everything is as the follower saw it when it fetched. */
+/** Throws `HeadMoved` unless the chain is as it was seen. */
+export function standOn(seen: ChainState): Step {
+  return {
+    statement: chainRow(seen.chainId),
+    check: ({ rows: [row] }) => {
+      const now = row && stateOf(seen.chainId, row as ChainRow);
+      if (now?.head?.hash !== seen.head?.hash || now?.epoch !== seen.epoch || now.liveVersion !== seen.liveVersion)
+        throw new HeadMoved('another process moved the head first', { context: { chainId: seen.chainId } });
+    },
+  };
+}
+
+/** The move of the head that a follower's commit claims: it fails unless everything is as the follower saw it when it fetched. */
 export type HeadMove = {
   readonly chainId: number;
   readonly expected: ChainState;
@@ -65,15 +86,11 @@ export type HeadMove = {
 };
 
 /**
- * Compares and sets the chain's head, so that a second follower that believes it leads changes nothing.
- *
- * @throws {HeadMoved} when another process moved the head, unwound, or changed the set of followed contracts first.
+ * Compares and sets the chain's head, so that a second follower that believes it leads changes nothing. The step throws
+ * `HeadMoved` when another process moved the head, unwound, or changed the set of followed contracts first.
  */
-export async function moveHead(
-  tx: Transaction,
-  { chainId, expected, to, finalized, addsContracts }: HeadMove,
-): Promise<void> {
-  const { numAffectedRows } = await sql`
+export function moveHead({ chainId, expected, to, finalized, addsContracts }: HeadMove): Step {
+  const statement = sql`
     update indexer.chains set
       head_number = ${to.number}, head_hash = ${to.hash},
       finalized_number = greatest(finalized_number, ${finalized ?? null}::bigint),
@@ -83,9 +100,14 @@ export async function moveHead(
       and head_number is not distinct from ${expected.head?.number ?? null}::bigint
       and head_hash is not distinct from ${expected.head?.hash ?? null}
       and epoch = ${expected.epoch} and live_version = ${expected.liveVersion} and status = 'following'
-  `.execute(tx);
-  if (numAffectedRows !== 1n)
-    throw new HeadMoved('another process moved the head first', { context: { chainId, to: to.number } });
+  `;
+  return {
+    statement,
+    check: ({ affected }) => {
+      if (affected !== 1)
+        throw new HeadMoved('another process moved the head first', { context: { chainId, to: to.number } });
+    },
+  };
 }
 
 /**

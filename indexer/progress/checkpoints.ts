@@ -1,20 +1,14 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
-import type { Transaction } from '../db/transaction.ts';
+import type { Step } from '../db/step.ts';
 import type { BlockHeader, BlockRef, Hex } from '../kernel/chain.ts';
 import { FactConflict } from '../kernel/errors.ts';
 
 /**
- * Remembers blocks that a commit reached.
- *
- * @throws {FactConflict} when another block is remembered at one of the heights, or when a neighbour does not link.
+ * Remembers blocks that a commit reached. The step throws `FactConflict` when another block is remembered at one of the heights, or when a neighbour does not link.
  */
-export async function saveCheckpoints(
-  tx: Transaction,
-  chainId: number,
-  headers: readonly BlockHeader[],
-): Promise<void> {
-  const { rows } = await sql<{ number: string }>`
+export function saveCheckpoints(chainId: number, headers: readonly BlockHeader[]): Step {
+  const statement = sql`
     with given as (
       select number, hash, parent_hash, to_timestamp(timestamp) as timestamp
       from unnest(${headers.map((h) => h.number)}::bigint[], ${headers.map((h) => h.hash)}::text[],
@@ -32,13 +26,16 @@ export async function saveCheckpoints(
       or (held.number = given.number - 1 and held.hash <> given.parent_hash)
       or (held.number = given.number + 1 and held.parent_hash <> given.hash))
     limit 1
-  `.execute(tx);
-  const conflict = rows[0];
-  if (conflict !== undefined) {
-    throw new FactConflict('the database remembers another branch at this height', {
-      context: { chainId, block: Number(conflict.number) },
-    });
-  }
+  `;
+  return {
+    statement,
+    check: ({ rows: [conflict] }) => {
+      if (conflict === undefined) return;
+      throw new FactConflict('the database remembers another branch at this height', {
+        context: { chainId, block: Number(conflict.number) },
+      });
+    },
+  };
 }
 
 /** The remembered block at a height: a checkpoint, else the block hash that a fact there carries. */

@@ -1,14 +1,12 @@
 import { sql } from 'kysely';
-import type { Transaction } from '../db/transaction.ts';
+import type { Step } from '../db/step.ts';
 
 /**
  * Takes the chain's advisory lock until the transaction ends: commits share it, an unwind or a removal holds it alone, so
  * that no commit is half way while facts are taken back.
  */
-export async function lockChain(tx: Transaction, chainId: number, mode: 'shared' | 'exclusive'): Promise<void> {
+export function lockChain(chainId: number, mode: 'shared' | 'exclusive'): Step {
   const key = sql`hashtextextended(${`indexer:chain:${chainId}`}, 0)`;
-  await (mode === 'shared'
-    ? sql`select pg_advisory_xact_lock_shared(${key})`
-    : sql`select pg_advisory_xact_lock(${key})`
-  ).execute(tx);
+  const lock = mode === 'shared' ? sql`pg_advisory_xact_lock_shared` : sql`pg_advisory_xact_lock`;
+  return { statement: sql`select ${lock}(${key})` };
 }

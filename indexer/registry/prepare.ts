@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Database } from '../db/database.ts';
+import { runSteps } from '../db/step.ts';
 import { patientTransaction, type Transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { lockChain } from '../progress/locks.ts';
@@ -18,7 +19,7 @@ export async function prepareContracts(database: Database, chainId: number): Pro
   `.execute(database.kysely);
   if (rows.length === 0) return 0;
   return patientTransaction(database, async (tx) => {
-    await lockChain(tx, chainId, 'exclusive');
+    await runSteps(tx, [lockChain(chainId, 'exclusive')]);
     await deleteRetired(tx, chainId);
     return resetUnprepared(tx, chainId);
   });

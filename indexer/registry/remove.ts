@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
+import { runSteps } from '../db/step.ts';
 import { transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { lockChain } from '../progress/locks.ts';
@@ -29,7 +30,7 @@ export async function removeContract(database: Database, removal: Removal): Prom
   const { chainId, address, kind, purge } = removal;
   return transaction(database, async (tx) => {
     await sql`set local statement_timeout = 0`.execute(tx);
-    await lockChain(tx, chainId, 'exclusive');
+    await runSteps(tx, [lockChain(chainId, 'exclusive')]);
     await sql`update indexer.chains set live_version = live_version + 1, updated_at = now() where chain_id = ${chainId}`.execute(
       tx,
     );

@@ -113,7 +113,7 @@ test('a request lowers the wish to its own first block, also of a contract of un
 });
 
 test('a lost job is planned again under another id; one that is in the queue is not', async () => {
-  await withContracts(5_000, [{ address: A, deployed: 0 }], async (open) => {
+  await withContracts(11_000, [{ address: A, deployed: 0 }], async (open) => {
     const planner = new Planner(open, CHAIN_ID, { standing: true });
     const queue = shelf();
     expect(await planner.topUp(queue)).toBe('busy');

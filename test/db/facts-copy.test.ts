@@ -1,13 +1,14 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { copyOver } from '../../indexer/db/copy.ts';
+import { openDatabase } from '../../indexer/db/database.ts';
 import type { FactLists } from '../../indexer/decode/decoded-batch.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import { factTables } from '../../indexer/facts/fact-tables.ts';
 import { masterNftId } from '../../indexer/facts/ids.ts';
-import { writeFacts } from '../../indexer/facts/write.ts';
+import { insertFacts, writeFacts } from '../../indexer/facts/write.ts';
 import { addressOf, hexOf } from '../support/event-logs.ts';
-import { ALICE, awkwardBatch, UINT256_MAX } from '../support/fact-batch.ts';
+import { ALICE, awkwardBatch, emptyBatch, UINT256_MAX } from '../support/fact-batch.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 let database: TestDatabase;
@@ -87,6 +88,52 @@ test('every table that the list names has its columns, its key and one row per f
       expect([name, unique.rowCount]).toEqual([name, 1]);
     }
   });
+});
+
+/** What every table of facts holds, without what the clock told. */
+async function stored(): Promise<unknown> {
+  const tables = [];
+  for (const { schema, name } of factTables) {
+    const { rows } = await client.query(
+      `select to_jsonb(fact) - 'created_at' as fact from ${schema}.${name} fact order by id`,
+    );
+    tables.push([name, rows.map(({ fact }) => fact)]);
+  }
+  return tables;
+}
+
+test('facts that are inserted are those that COPY writes', async () => {
+  const { contractEvents, deadLetters, ...rest } = awkwardBatch();
+  const plain = {
+    ...rest,
+    contractEvents: contractEvents.map((event) => ({ ...event, arguments: { reserve0: '1', name: 'é 😀' } })),
+    deadLetters: deadLetters.map((letter) => ({ ...letter, reason: 'no fit' })),
+  };
+  let copied: unknown;
+  await written(plain, async () => {
+    copied = await stored();
+  });
+  const compiler = openDatabase({ url: database.url });
+  await client.query('begin');
+  try {
+    for (const { statement } of insertFacts(encodeBatch({ ...plain, quarantined: [] })) ?? []) {
+      const { sql, parameters } = statement.compile(compiler.kysely);
+      await client.query(sql, [...parameters]);
+    }
+    expect(await stored()).toEqual(copied);
+  } finally {
+    await client.query('rollback');
+    await compiler.close();
+  }
+});
+
+test('what only COPY can read, and what is much, is not inserted', () => {
+  expect(insertFacts(encodeBatch({ ...awkwardBatch(), quarantined: [] }))).toBeUndefined();
+  const [transfer] = awkwardBatch().tokenTransfers;
+  const many = { ...emptyBatch(), tokenTransfers: transfer ? Array(501).fill(transfer) : [], quarantined: [] };
+  expect(insertFacts(encodeBatch(many))).toBeUndefined();
+  expect(insertFacts(encodeBatch({ ...many, tokenTransfers: many.tokenTransfers.slice(1) }))).toHaveLength(1);
+  expect(insertFacts(encodeBatch({ ...emptyBatch(), quarantined: [] }))).toEqual([]);
 });
 
 test('the last date that a header may tell is one that PostgreSQL knows', async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Copy } from '../../indexer/db/copy.ts';
 import type { Database } from '../../indexer/db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../../indexer/db/sqlstate.ts';
+import { runSteps } from '../../indexer/db/step.ts';
 import { type Transaction, transaction } from '../../indexer/db/transaction.ts';
 import type { Fold } from '../../indexer/derive/fold.ts';
 import { folds } from '../../indexer/derive/folds.ts';
@@ -79,8 +80,8 @@ describe.each(folds)('$name', (fold) => {
       const before = await scene.everything();
       for (const verb of ['apply', 'unwind'] as const) {
         const range = { chainId: scene.chainId, from: scene.top + 1, to: scene.top + 9 };
-        await transaction(database, (tx) => fold[verb](tx, range));
-        await transaction(database, (tx) => fold[verb](tx, { ...range, contracts: [] }));
+        await transaction(database, (tx) => runSteps(tx, fold[verb](range)));
+        await transaction(database, (tx) => runSteps(tx, fold[verb]({ ...range, contracts: [] })));
       }
       expect(await scene.everything()).toEqual(before);
     });
@@ -217,7 +218,7 @@ class Scene {
     const range = { chainId: this.chainId, from: to + 1, to: this.top };
     await transaction(database, async (tx) => {
       await sql`set constraints all deferred`.execute(tx);
-      for (const fold of folds.toReversed()) await fold.unwind(tx, range);
+      for (const fold of folds.toReversed()) await runSteps(tx, fold.unwind(range));
       for (const { schema, name } of factTables) {
         await sql`
           delete from ${sql.table(`${schema}.${name}`)}
@@ -271,7 +272,7 @@ async function withScene(fold: Fold, act: (scene: Scene) => Promise<void>): Prom
     );
     if (
       batch.quarantined.length > 0 ||
-      (batch.tables.find(({ table }) => table.list === fold.reads)?.ends.length ?? 0) < FACTS_MIN
+      (batch.tables.find(({ table }) => table.list === fold.reads.list)?.ends.length ?? 0) < FACTS_MIN
     )
       continue;
     shown++;

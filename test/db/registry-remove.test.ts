@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import { runSteps } from '../../indexer/db/step.ts';
 import { transaction } from '../../indexer/db/transaction.ts';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import { lockChain } from '../../indexer/progress/locks.ts';
@@ -104,7 +105,7 @@ describe('removing', () => {
     let committed = false;
     let removal: Promise<unknown> = Promise.resolve();
     await transaction(database, async (tx) => {
-      await lockChain(tx, CHAIN, 'shared');
+      await runSteps(tx, [lockChain(CHAIN, 'shared')]);
       removal = remove(1).then(() => expect(committed).toBe(true));
       await new Promise((resolve) => setTimeout(resolve, 300));
       committed = true;

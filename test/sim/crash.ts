@@ -31,6 +31,7 @@ export function drawCrash(random: Random): CrashPlan {
 /** The database, whose transactions meet a crash once, at their n-th statement over all (`begin`, COPY and `commit` included). */
 export class CrashingDatabase implements Database {
   readonly pool: pg.Pool;
+  readonly pipelined: pg.Pool;
   readonly kysely: Database['kysely'];
   readonly #plan: CrashPlan;
   #statements = 0;
@@ -39,7 +40,8 @@ export class CrashingDatabase implements Database {
   constructor(database: Database, plan: CrashPlan) {
     this.#plan = plan;
     this.kysely = database.kysely;
-    this.pool = overlaid(database.pool, { connect: async () => this.#client(await database.pool.connect()) });
+    this.pool = this.#crashing(database.pool);
+    this.pipelined = this.#crashing(database.pipelined);
   }
 
   /** Whether the program died. A conflict is survived. */
@@ -48,6 +50,10 @@ export class CrashingDatabase implements Database {
   }
 
   async close(): Promise<void> {}
+
+  #crashing(pool: pg.Pool): pg.Pool {
+    return overlaid(pool, { connect: async () => this.#client(await pool.connect()) });
+  }
 
   #client(client: pg.PoolClient): pg.PoolClient {
     return overlaid(client, { query: (...args: unknown[]) => this.#query(client, args) });

@@ -118,7 +118,7 @@ describe('Pace', () => {
 
   it('is bounded by bytes, not by blocks', () => {
     const pace = new Pace();
-    pace.seen(10_000, 40_000_000);
+    pace.seen(10_000, 20_000_000);
     expect(pace.blocks).toBe(250);
     pace.seen(1, 1_000_000_000);
     expect(pace.blocks).toBe(1);
