@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import { attempt } from './attempt.ts';
 
-/** What makes filling history fast. */
+/** What makes filling and following fast. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   // Indexes that an initial load left for its end; whoever finds a row here builds the index and takes the row away.
   await sql`
@@ -11,6 +11,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       definition text not null,
       deferred_at timestamptz not null default now()
     )
+  `.execute(db);
+  // Lets a statement tell by itself that a transaction must not go on: then its commit can be sent along with it.
+  await sql`
+    create function indexer.refuse() returns void language plpgsql as $body$
+    begin
+      raise exception using errcode = 'IX001', message = 'refused by a condition of the statement';
+    end $body$
   `.execute(db);
   // Checked for every transfer it was a fifth of the cost of filling, and it kept nothing that the holders' key does not
   // keep: whoever a transfer names is a holder.
@@ -34,4 +41,5 @@ export async function down(db: Kysely<unknown>): Promise<void> {
     await sql.raw(definition).execute(db);
   }
   await sql`drop table indexer.deferred_indexes`.execute(db);
+  await sql`drop function indexer.refuse`.execute(db);
 }

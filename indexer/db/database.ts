@@ -11,13 +11,16 @@ const LOCK_TIMEOUT_MS = 5_000;
 /** So much longer the client waits for a server that accepted a statement and never answers. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** One for each chain that is followed; where there are more chains they take turns. */
-const PIPELINED_CONNECTIONS_MAX = 4;
+/** Two for each chain that is followed; where there are more chains they take turns. */
+const BATCH_CONNECTIONS_MAX = 6;
+
+/** The same few rows each time: planning anew for each value takes longer than the statements themselves. */
+const GENERIC_PLANS = '-c plan_cache_mode=force_generic_plan';
 
 export type Database = {
   readonly pool: pg.Pool;
-  /** For transactions whose statements are sent without waiting for each other's results; it knows no `COPY`. */
-  readonly pipelined: pg.Pool;
+  /** For transactions of many small statements that recur. */
+  readonly batches: pg.Pool;
   /** For single statements outside a transaction. */
   readonly kysely: Kysely<DB>;
   close(): Promise<void>;
@@ -52,8 +55,8 @@ export function openDatabase({
     keepAlive: true,
   };
   const pool = new pg.Pool({ ...options, max: maxConnections });
-  const pipelined = new pg.Pool({ ...options, max: PIPELINED_CONNECTIONS_MAX, pipeline: true } as pg.PoolConfig);
-  for (const each of [pool, pipelined]) {
+  const batches = new pg.Pool({ ...options, max: BATCH_CONNECTIONS_MAX, options: GENERIC_PLANS });
+  for (const each of [pool, batches]) {
     each.on('error', (error) => onConnectionLost?.(error));
     // One that breaks under a statement fails the statement; that nobody listens to the connection itself must not end the process.
     each.on('connect', (client) => void client.on('error', () => undefined));
@@ -61,10 +64,10 @@ export function openDatabase({
   const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
   return {
     pool,
-    pipelined,
+    batches,
     kysely,
     close: async () => {
-      await Promise.all([kysely.destroy(), pipelined.end()]);
+      await Promise.all([kysely.destroy(), batches.end()]);
     },
   };
 }

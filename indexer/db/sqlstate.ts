@@ -5,6 +5,8 @@ export const SQLSTATE = {
   serializationFailure: '40001',
   deadlockDetected: '40P01',
   lockNotAvailable: '55P03',
+  /** Our own: raised by `indexer.refuse()`. */
+  refused: 'IX001',
 } as const;
 
 /** The SQLSTATE of an error that PostgreSQL raised, else `undefined`. */

@@ -1,27 +1,27 @@
 import type { RawBuilder } from 'kysely';
+import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
 import type { Transaction } from './transaction.ts';
-
-/** What came of a statement; `affected` rows were inserted, updated, deleted or selected. */
-export type StepResult = {
-  readonly rows: readonly Readonly<Record<string, unknown>>[];
-  readonly affected: number;
-};
 
 /** One statement of a transaction. Steps are values: who runs them decides whether each waits for the one before. */
 export type Step = {
   readonly statement: RawBuilder<unknown>;
-  /** Throws where the result shows that the transaction must not be committed. */
-  readonly check?: (result: StepResult) => void;
-  /** What the result calls for besides, before the step behind this one. */
-  readonly next?: (result: StepResult) => readonly Step[];
+  /** What is wrong where the statement itself refuses to go on, by `indexer.refuse()`. */
+  readonly refusal?: () => Error;
+  /** What the rows call for besides, before the step behind this one; not asked of steps that run together. */
+  readonly next?: (rows: readonly Readonly<Record<string, unknown>>[]) => readonly Step[];
 };
 
 /** Runs steps one behind the other. */
 export async function runSteps(tx: Transaction, steps: readonly Step[]): Promise<void> {
-  for (const { statement, check, next } of steps) {
-    const { rows, numAffectedRows } = await statement.execute(tx);
-    const result = { rows: rows as StepResult['rows'], affected: Number(numAffectedRows ?? rows.length) };
-    check?.(result);
-    if (next !== undefined) await runSteps(tx, next(result));
+  for (const step of steps) {
+    const { rows } = await step.statement.execute(tx).catch((error: unknown) => {
+      throw refusalOf(step, error);
+    });
+    if (step.next !== undefined) await runSteps(tx, step.next(rows as Readonly<Record<string, unknown>>[]));
   }
+}
+
+/** What a step's error means. */
+export function refusalOf({ refusal }: Step, error: unknown): unknown {
+  return (sqlstateOf(error) === SQLSTATE.refused ? refusal?.() : undefined) ?? error;
 }

@@ -1,13 +1,13 @@
 import { hash } from 'node:crypto';
 import { type CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely';
 import type pg from 'pg';
-import { IndexerError } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
+import { BatchFailure, type BatchQuery, runBatch } from './batch.ts';
 import { type Copy, copyOver } from './copy.ts';
 import type { Database } from './database.ts';
 import type { DB } from './schema.ts';
 import { isTransactionConflict } from './sqlstate.ts';
-import type { Step } from './step.ts';
+import { refusalOf, type Step } from './step.ts';
 
 /** Kysely over the one connection of an open transaction. */
 export type Transaction = Kysely<DB>;
@@ -43,34 +43,24 @@ export async function patientTransaction<T>(database: Database, work: (tx: Trans
 }
 
 /**
- * Runs steps in one transaction, all sent before the first is answered: for many small statements, whose way to the server and
- * back would take longer than they do. Then, where every check holds, it commits.
- *
- * @throws {PipelineRefused} where a result calls for more steps: run them one behind the other instead.
+ * Runs steps in one transaction that goes to the server and back once, its commit included: for many small statements, whose way
+ * would take longer than they do. Steps whose rows call for more must refuse instead.
  */
-export async function pipelinedTransaction(database: Database, steps: readonly Step[]): Promise<void> {
-  const queries = steps.map(({ statement }) => queryOf(statement.compile(database.kysely)));
-  await retried(() => inTransaction(database.pipelined, (client) => runPipelined(client, steps, queries)));
+export async function batchTransaction(database: Database, steps: readonly Step[]): Promise<void> {
+  const all = [BEGIN, ...steps, COMMIT];
+  const queries = all.map(({ statement }) => queryOf(statement.compile(database.kysely)));
+  await retried(async () => {
+    const client = await database.batches.connect();
+    await released(client, async () => {
+      await runBatch(client, queries).catch((error: unknown) => {
+        throw error instanceof BatchFailure ? refusalOf(all[error.at] as Step, error.cause) : error;
+      });
+    });
+  });
 }
 
-/** The result of a step calls for more. */
-export class PipelineRefused extends IndexerError {}
-
-async function runPipelined(
-  client: pg.PoolClient,
-  steps: readonly Step[],
-  queries: readonly pg.QueryConfig[],
-): Promise<void> {
-  const answers = await Promise.allSettled(queries.map(async (query) => client.query(query)));
-  for (const [at, answer] of answers.entries()) {
-    // What stands behind a statement that failed failed for that reason.
-    if (answer.status === 'rejected') throw answer.reason;
-    const { check, next } = steps[at] as Step;
-    const result = { rows: answer.value.rows, affected: answer.value.rowCount ?? 0 };
-    check?.(result);
-    if (next !== undefined && next(result).length > 0) throw new PipelineRefused('a step calls for more');
-  }
-}
+const BEGIN: Step = { statement: sql`begin` };
+const COMMIT: Step = { statement: sql`commit` };
 
 async function retried<T>(attemptOnce: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
@@ -88,13 +78,17 @@ async function once<T>(
   queryTimeoutMs: number | undefined,
   work: (tx: Transaction, copy: Copy) => Promise<T>,
 ): Promise<T> {
-  return inTransaction(database.pool, async (client) =>
-    work(transactionOver(client, queryTimeoutMs), copyOver(client)),
-  );
+  const client = await database.pool.connect();
+  return released(client, async () => {
+    await client.query('begin');
+    const result = await work(transactionOver(client, queryTimeoutMs), copyOver(client));
+    await client.query('commit');
+    return result;
+  });
 }
 
-async function inTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
+/** Runs a transaction on a connection and gives the connection back; what fails is rolled back. */
+async function released<T>(client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
   let broken: Error | undefined;
   // A connection that dies while no statement waits for it is reported only here.
   const onError = (error: Error) => {
@@ -102,10 +96,7 @@ async function inTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => 
   };
   client.on('error', onError);
   try {
-    await client.query('begin');
-    const result = await work(client);
-    await client.query('commit');
-    return result;
+    return await work();
   } catch (error) {
     await client.query('rollback').catch((failure: Error) => {
       broken = failure;
@@ -127,17 +118,23 @@ function transactionOver(client: pg.PoolClient, queryTimeoutMs: number | undefin
 }
 
 /** Every statement of a commit recurs with other values, so each is prepared once per connection, under a name of its own. */
-function queryOf({ sql: text, parameters }: Pick<CompiledQuery, 'sql' | 'parameters'>): pg.QueryConfig {
-  return { name: hash('md5', text, 'hex'), text, values: [...parameters] };
-}
-
 function preparing(client: pg.PoolClient, queryTimeoutMs: number | undefined) {
   return {
     query: (text: string, values: readonly unknown[]) =>
       client.query({
-        ...queryOf({ sql: text, parameters: values }),
+        name: nameOf(text),
+        text,
+        values: [...values],
         ...(queryTimeoutMs === undefined ? {} : { query_timeout: queryTimeoutMs }),
       }),
     release: () => undefined,
   } as never;
+}
+
+function queryOf({ sql, parameters }: CompiledQuery): BatchQuery {
+  return { name: nameOf(sql), sql, parameters };
+}
+
+function nameOf(text: string): string {
+  return hash('md5', text, 'hex');
 }

@@ -17,7 +17,14 @@ export type FactRange = {
   readonly from: number;
   readonly to: number;
   readonly contracts?: readonly { readonly address: Hex; readonly kind: ContractKind }[];
+  /** All steps run together: one whose rows would call for more refuses instead. */
+  readonly together?: boolean;
 };
+
+/** In the place of a column: rows call for more steps. */
+export function callsForMore({ together }: FactRange): RawBuilder<unknown> {
+  return together ? sql`indexer.refuse()` : sql`true`;
+}
 
 /**
  * A rule that keeps state equal to the facts.

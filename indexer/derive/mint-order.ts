@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Step } from '../db/step.ts';
-import { eventsWithin, type FactRange, type Fold, NO_POSITION, positionOf, within } from './fold.ts';
+import { callsForMore, eventsWithin, type FactRange, type Fold, NO_POSITION, positionOf, within } from './fold.ts';
 
 /**
  * The wallets of a master's first three mint facts, by position and, within a batch, by token id; also as flags on the tokens.
@@ -38,14 +38,14 @@ function rank(range: FactRange, below: RawBuilder<unknown>): Step {
       select contract_address, min(position) as position
       from nft_transfers where ${within(range, 'master')} and transfer_type = 'mint' group by contract_address
     )
-    select held.id from master_contracts held join minted using (contract_address)
+    select held.id, ${callsForMore(range)} from master_contracts held join minted using (contract_address)
     where held.chain_id = ${String(range.chainId)} and minted.position <= coalesce(held.third_mint_position, ${NO_POSITION})
     order by held.contract_address
     for no key update of held
   `;
   return {
     statement: due,
-    next: ({ rows }) =>
+    next: (rows) =>
       rows.length === 0
         ? []
         : [

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { ZERO_ADDRESS } from '../kernel/chain.ts';
-import { type FactRange, type Fold, isAt, NO_POSITION, positionOf, within } from './fold.ts';
+import { callsForMore, type FactRange, type Fold, isAt, NO_POSITION, positionOf, within } from './fold.ts';
 
 /**
  * Who owns each token of a master, and who minted it, when and for how much.
@@ -14,13 +14,13 @@ export const nftTokens: Fold = {
   apply: (range) => [
     {
       statement: merge(range),
-      next: ({ rows }) => (rows[0]?.foreign_ids === '0' ? [] : [{ statement: adoptForeignIds(range) }]),
+      next: (rows) => (rows.length === 0 ? [] : [{ statement: adoptForeignIds(range) }]),
     },
   ],
   unwind: (range) => [{ statement: restore(range) }, { statement: deleteUnseen(range) }],
 };
 
-/** Gives back how many of the tokens' rows go by an id of the platform's. */
+/** Gives back a row where a token's row goes by an id of the platform's. */
 function merge(range: FactRange): RawBuilder<unknown> {
   return sql`
       with latest as (
@@ -66,8 +66,9 @@ function merge(range: FactRange): RawBuilder<unknown> {
           last_indexed_at = excluded.last_indexed_at
         returning id, contract_address, token_id
       )
-      select count(*) as foreign_ids from merged
+      select ${callsForMore(range)} from merged
       where id <> indexer.derived_id('master_nfts:' || ${String(range.chainId)} || ':' || contract_address || ':' || token_id)
+      limit 1
   `;
 }
 

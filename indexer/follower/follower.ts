@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.ts';
 import { type ContractIndex, contractIndex } from '../decode/contract-index.ts';
-import { commitHead, commitStart } from '../ingest/commit-head.ts';
+import { commitHead, commitStart, type HeadCommit } from '../ingest/commit-head.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
 import type { BlockHeader, BlockRef, Contract } from '../kernel/chain.ts';
 import { HeadMoved, IndexerError, messageOf, RpcInconsistency } from '../kernel/errors.ts';
@@ -42,12 +42,11 @@ export type FollowerDeps = {
   readonly onStep?: (failure: Error | undefined) => void;
 };
 
-/** What is read behind the range that is being written: up to which head, and for which contracts. */
-type Ahead = {
-  readonly target: BlockHeader;
-  readonly index: ContractIndex;
-  readonly fetched: Promise<FetchedRange> | undefined;
-};
+/** What is read behind the range that is being written, and for which contracts. */
+type Ahead = { readonly index: ContractIndex; readonly fetched: Promise<FetchedRange> };
+
+/** Commits on their way at a time: one moves the head while the next brings its facts. */
+const COMMITS_IN_FLIGHT = 2;
 
 /** Blocks of one commit above finalized: small, so that the head is never far from what a reader sees. */
 const STRICT_SPAN_BLOCKS = 32;
@@ -157,49 +156,55 @@ export class Follower {
   }
 
   /**
-   * Extends the head to the newest one, `remote` to begin with, in commits one after another; the next range is read while one
-   * is written, also where its head is announced only then.
+   * Extends the head to the newest one, `remote` to begin with, in commits one behind the other. The next range is read while
+   * one is written, also where its head is announced only then, and its facts go in while the one before is still on its way:
+   * each commit stands on the one before, and fails where that fails.
    */
   async #advance(seen: ChainState, remote: BlockHeader, heads: HeadFeed, signal: AbortSignal): Promise<StepOutcome> {
+    const commits = new Commits();
     let state = seen;
     let target = remote;
     let ahead: Ahead | undefined;
-    while (state.head !== undefined && state.head.number < target.number && !signal.aborted) {
-      const finalized = await this.#finalizedBlock(target, state, signal);
-      const { index, followed } = await this.#contracts(state);
-      // What was read for other contracts than those of now would claim blocks for them that nobody asked about.
-      const read = ahead?.index === index ? ahead.fetched : undefined;
-      const { range, batch } = await (read ?? this.#fetch(index, state.head, target, finalized, signal));
-      const tip = range.headers.at(-1) as BlockHeader;
-      linkTo(state.head, range.headers[0] as BlockHeader);
-      const next = { number: tip.number, hash: tip.hash };
-      const joins = followed.joining.length > 0;
-      const written = new AbortController();
-      const goOn = async (): Promise<Ahead | undefined> => {
-        const to = tip.number < target.number ? target : await heads.takeBehind(tip, written.signal);
-        if (to === undefined) return undefined;
-        const reading = joins ? undefined : this.#fetch(index, next, to, finalized, signal);
-        reading?.catch(() => undefined); // awaited in the next turn, or given up with this one
-        return { target: to, index, fetched: reading };
-      };
-      const going = goOn();
-      const commit = { seen: state, range, batch, joining: followed.joining, former: followed.former };
-      const facts = await commitHead(this.#deps.database, { ...commit, finalized: Math.min(finalized, tip.number) });
-      written.abort();
-      ahead = await going;
-      target = ahead?.target ?? target;
-      this.#deps.onCommit?.({ head: next, facts });
-      this.#deps.onStep?.(undefined);
-      this.#deps.log.debug({ chain: state.chainId, from: range.from, to: range.to, facts }, 'committed');
-      if (joins || batch.quarantined.length > 0) this.#index = undefined;
-      state = {
-        ...state,
-        head: next,
-        liveVersion: state.liveVersion + (joins || batch.quarantined.length > 0 ? 1 : 0),
-      };
-      await this.#thin(state, finalized);
+    try {
+      while (state.head !== undefined && state.head.number < target.number && !signal.aborted) {
+        const finalized = await this.#finalizedBlock(target, state, signal);
+        const { index, followed } = await this.#contracts(state);
+        // What was read for other contracts than those of now would claim blocks for them that nobody asked about.
+        const read = ahead?.index === index ? ahead.fetched : undefined;
+        const { range, batch } = await (read ?? this.#fetch(index, state.head, target, finalized, signal));
+        const tip = range.headers.at(-1) as BlockHeader;
+        linkTo(state.head, range.headers[0] as BlockHeader);
+        const changes = followed.joining.length > 0 || batch.quarantined.length > 0;
+        await commits.atMost(changes ? 0 : COMMITS_IN_FLIGHT - 1);
+        const { joining, former } = followed;
+        const commit = { seen: state, range, batch, finalized: Math.min(finalized, tip.number), joining, former };
+        const written = commits.add(() => this.#commit(commit, tip));
+        const head = { number: tip.number, hash: tip.hash };
+        state = { ...state, head, liveVersion: state.liveVersion + (changes ? 1 : 0) };
+        if (changes) {
+          this.#index = undefined;
+          await commits.atMost(0);
+        }
+        const to = tip.number < target.number ? target : await heads.takeBehind(tip, written);
+        if (to === undefined) break;
+        target = to;
+        ahead = changes ? undefined : { index, fetched: this.#fetch(index, head, target, finalized, signal) };
+        ahead?.fetched.catch(() => undefined); // awaited in the next turn, or given up with this one
+        await this.#thin(state, finalized);
+      }
+      await commits.atMost(0);
+    } finally {
+      await commits.settled();
     }
     return state.head?.hash === target.hash ? 'settled' : 'again';
+  }
+
+  async #commit(commit: HeadCommit, { number, hash }: BlockHeader): Promise<void> {
+    const facts = await commitHead(this.#deps.database, commit);
+    const { chainId, from, to } = commit.range;
+    this.#deps.onCommit?.({ head: { number, hash }, facts });
+    this.#deps.onStep?.(undefined);
+    this.#deps.log.debug({ chain: chainId, from, to, facts }, 'committed');
   }
 
   async #fetch(
@@ -259,5 +264,35 @@ function linkTo(head: BlockRef, first: BlockHeader): void {
     throw new RpcInconsistency('the range does not continue our head', {
       context: { head: head.number, block: first.number },
     });
+  }
+}
+
+/** Commits on their way, the oldest first. */
+class Commits {
+  readonly #writing: Promise<void>[] = [];
+
+  /**
+   * Begins a commit; what it gives resolves when that has ended, however it ended. Where the one before was held up, so that
+   * this one came to the head too early, it is tried again behind it.
+   */
+  add(write: () => Promise<void>): Promise<unknown> {
+    const before = this.#writing.at(-1);
+    const commit = write().catch(async (error: unknown) => {
+      if (before === undefined || !(error instanceof HeadMoved)) throw error;
+      await before;
+      await write();
+    });
+    this.#writing.push(commit);
+    return commit.catch(() => undefined);
+  }
+
+  /** Waits until no more than so many are left. Throws what the oldest threw. */
+  async atMost(count: number): Promise<void> {
+    while (this.#writing.length > count) await this.#writing.shift();
+  }
+
+  /** Waits for all of them, whatever becomes of them. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#writing.splice(0));
   }
 }

@@ -28,14 +28,16 @@ export class HeadFeed {
 
   /**
    * The newest head as soon as there is one that goes on from a block: above it, and its child where it is the next.
-   * Undefined where the signal aborts before. A head that does not go on stays for `take`.
+   * Undefined where `until` is over before. A head that does not go on stays for `take`.
    */
-  async takeBehind(block: BlockHeader, signal: AbortSignal): Promise<BlockHeader | undefined> {
-    const aborted = Promise.withResolvers<void>();
-    signal.addEventListener('abort', () => aborted.resolve(), { once: true });
-    while (!signal.aborted && !this.#ended) {
+  async takeBehind(block: BlockHeader, until: Promise<unknown>): Promise<BlockHeader | undefined> {
+    let over = false;
+    const end = until.then(() => {
+      over = true;
+    });
+    while (!over && !this.#ended) {
       if (this.#newest !== undefined && goesOn(block, this.#newest)) return this.#takeNewest();
-      await Promise.race([this.#news.promise, aborted.promise]);
+      await Promise.race([this.#news.promise, end]);
     }
     return undefined;
   }

@@ -1,7 +1,7 @@
 import type { Database } from '../db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { runSteps } from '../db/step.ts';
-import { PipelineRefused, pipelinedTransaction, type Transaction, transaction } from '../db/transaction.ts';
+import { batchTransaction, type Transaction, transaction } from '../db/transaction.ts';
 import type { Quarantine } from '../decode/decoded-batch.ts';
 import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
 import { insertFacts } from '../facts/write.ts';
@@ -10,7 +10,7 @@ import { FactConflict, HeadMoved } from '../kernel/errors.ts';
 import { type ChainState, moveHead, readChain, standOn } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
 import { type ContractKey, goLive, keyOf, quarantine } from '../progress/coverage.ts';
-import { lockChain } from '../progress/locks.ts';
+import { lockChain, lockChainAndBlock } from '../progress/locks.ts';
 import { applyFacts, checkpointsOf, DEFER_CONSTRAINTS, type FormerContract, foldFacts, kindsOf } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
@@ -55,23 +55,26 @@ async function extend(database: Database, commit: HeadCommit): Promise<number> {
   const { seen, range, batch, finalized, joining, former = [] } = commit;
   const { chainId } = range;
   const changesContracts = joining.length > 0 || batch.quarantined.length > 0;
-  const begin = [lockChain(chainId, 'shared'), standOn(seen)];
   const end = [
     saveCheckpoints(chainId, checkpointsOf(range, finalized)),
     moveHead({ chainId, expected: seen, to: lastOf(range), finalized, addsContracts: changesContracts }),
   ];
   const inserts = changesContracts || former.length > 0 ? undefined : insertFacts(batch);
   if (inserts !== undefined) {
-    const steps = [...begin, DEFER_CONSTRAINTS, ...inserts, ...foldFacts(range, new Set(kindsOf(batch))), ...end];
+    const folded = foldFacts({ chainId, from: range.from, to: range.to, together: true }, new Set(kindsOf(batch)));
+    const write = inserts.length === 0 ? [] : [DEFER_CONSTRAINTS, ...inserts];
     try {
-      await pipelinedTransaction(database, steps);
+      // The facts go in while the block before may still be on its way: what comes behind them waits for it.
+      const begin = lockChainAndBlock(chainId, range.to);
+      await batchTransaction(database, [begin, ...write, standOn(seen), ...folded, ...end]);
       return factCount(batch);
     } catch (error) {
-      if (!(error instanceof PipelineRefused)) throw error;
+      // Something to do that depends on what is there, which is rare: one step behind the other.
+      if (sqlstateOf(error) !== SQLSTATE.refused) throw error;
     }
   }
   return transaction(database, async (tx, copy) => {
-    await runSteps(tx, begin);
+    await runSteps(tx, [lockChainAndBlock(chainId, range.to), standOn(seen)]);
     if (joining.length > 0) await goLive(tx, chainId, joining, range.from);
     await setAside(tx, seen, batch.quarantined);
     const facts = withoutQuarantined(batch);

@@ -4,6 +4,7 @@ import type { Step } from '../db/step.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { HeadMoved } from '../kernel/errors.ts';
+import { afterCommit } from './locks.ts';
 
 /** What the database says of a chain. */
 export type ChainState = {
@@ -63,16 +64,31 @@ function stateOf(chainId: number, row: ChainRow): ChainState {
   };
 }
 
-/** Throws `HeadMoved` unless the chain is as it was seen. */
+/**
+ * Waits for the commit of the head that was seen, and for any other that is moving it, and holds the head. Throws `HeadMoved`
+ * unless the chain is then as it was seen.
+ */
 export function standOn(seen: ChainState): Step {
   return {
-    statement: chainRow(seen.chainId),
-    check: ({ rows: [row] }) => {
-      const now = row && stateOf(seen.chainId, row as ChainRow);
-      if (now?.head?.hash !== seen.head?.hash || now?.epoch !== seen.epoch || now.liveVersion !== seen.liveVersion)
-        throw new HeadMoved('another process moved the head first', { context: { chainId: seen.chainId } });
-    },
+    // Locked first, whatever it is, and compared then: with what the commit that was waited for left.
+    statement: sql`
+      with waited as materialized (select ${afterCommit(seen.chainId, seen.head?.number ?? -1)}),
+      held as materialized (
+        select chains.* from waited, indexer.chains where chain_id = ${seen.chainId} for no key update of chains)
+      select indexer.refuse() from held where not (${isAsSeen(seen)})
+    `,
+    refusal: () => headMoved(seen.chainId),
   };
+}
+
+function isAsSeen({ head, epoch, liveVersion }: ChainState): RawBuilder<boolean> {
+  return sql`head_number is not distinct from ${head?.number ?? null}::bigint
+    and head_hash is not distinct from ${head?.hash ?? null}::text
+    and epoch = ${epoch} and live_version = ${liveVersion}`;
+}
+
+function headMoved(chainId: number): HeadMoved {
+  return new HeadMoved('another process moved the head first', { context: { chainId } });
 }
 
 /** The move of the head that a follower's commit claims: it fails unless everything is as the follower saw it when it fetched. */
@@ -91,23 +107,18 @@ export type HeadMove = {
  */
 export function moveHead({ chainId, expected, to, finalized, addsContracts }: HeadMove): Step {
   const statement = sql`
-    update indexer.chains set
-      head_number = ${to.number}, head_hash = ${to.hash},
-      finalized_number = greatest(finalized_number, ${finalized ?? null}::bigint),
-      live_version = live_version + ${addsContracts ? 1 : 0},
-      updated_at = now()
-    where chain_id = ${chainId}
-      and head_number is not distinct from ${expected.head?.number ?? null}::bigint
-      and head_hash is not distinct from ${expected.head?.hash ?? null}
-      and epoch = ${expected.epoch} and live_version = ${expected.liveVersion} and status = 'following'
+    with moved as (
+      update indexer.chains set
+        head_number = ${to.number}, head_hash = ${to.hash},
+        finalized_number = greatest(finalized_number, ${finalized ?? null}::bigint),
+        live_version = live_version + ${addsContracts ? 1 : 0},
+        updated_at = now()
+      where chain_id = ${chainId} and ${isAsSeen(expected)} and status = 'following'
+      returning 1
+    )
+    select indexer.refuse() where not exists (select from moved)
   `;
-  return {
-    statement,
-    check: ({ affected }) => {
-      if (affected !== 1)
-        throw new HeadMoved('another process moved the head first', { context: { chainId, to: to.number } });
-    },
-  };
+  return { statement, refusal: () => headMoved(chainId) };
 }
 
 /**

@@ -5,7 +5,8 @@ import type { BlockHeader, BlockRef, Hex } from '../kernel/chain.ts';
 import { FactConflict } from '../kernel/errors.ts';
 
 /**
- * Remembers blocks that a commit reached. The step throws `FactConflict` when another block is remembered at one of the heights, or when a neighbour does not link.
+ * Remembers blocks that a commit reached. The step throws `FactConflict` when another block is remembered at one of the
+ * heights, or when a neighbour does not link.
  */
 export function saveCheckpoints(chainId: number, headers: readonly BlockHeader[]): Step {
   const statement = sql`
@@ -20,21 +21,16 @@ export function saveCheckpoints(chainId: number, headers: readonly BlockHeader[]
       select ${chainId}, number, hash, parent_hash, timestamp from given order by number
       on conflict do nothing
     )
-    select given.number from given
+    select indexer.refuse() from given
     join indexer.block_checkpoints held on held.chain_id = ${chainId} and (
       (held.number = given.number and held.hash <> given.hash)
       or (held.number = given.number - 1 and held.hash <> given.parent_hash)
       or (held.number = given.number + 1 and held.parent_hash <> given.hash))
-    limit 1
   `;
+  const blocks = { from: headers[0]?.number, to: headers.at(-1)?.number };
   return {
     statement,
-    check: ({ rows: [conflict] }) => {
-      if (conflict === undefined) return;
-      throw new FactConflict('the database remembers another branch at this height', {
-        context: { chainId, block: Number(conflict.number) },
-      });
-    },
+    refusal: () => new FactConflict('the database remembers another branch', { context: { chainId, ...blocks } }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Step } from '../db/step.ts';
 
 /**
@@ -6,7 +6,28 @@ import type { Step } from '../db/step.ts';
  * that no commit is half way while facts are taken back.
  */
 export function lockChain(chainId: number, mode: 'shared' | 'exclusive'): Step {
-  const key = sql`hashtextextended(${`indexer:chain:${chainId}`}, 0)`;
   const lock = mode === 'shared' ? sql`pg_advisory_xact_lock_shared` : sql`pg_advisory_xact_lock`;
-  return { statement: sql`select ${lock}(${key})` };
+  return { statement: sql`select ${lock}(${keyOf(`chain:${chainId}`)})` };
+}
+
+/** As `lockChain` shared; and whoever stands on the block with `afterCommit` waits until the transaction ends. */
+export function lockChainAndBlock(chainId: number, block: number): Step {
+  return {
+    statement: sql`
+      select pg_advisory_xact_lock_shared(${keyOf(`chain:${chainId}`)}), pg_advisory_xact_lock(${blockKey(chainId, block)})
+    `,
+  };
+}
+
+/** An expression that waits for the commit, if any is on its way, whose last block this is. */
+export function afterCommit(chainId: number, block: number): RawBuilder<unknown> {
+  return sql`pg_advisory_xact_lock_shared(${blockKey(chainId, block)})`;
+}
+
+function blockKey(chainId: number, block: number): RawBuilder<unknown> {
+  return keyOf(`block:${chainId}:${block}`);
+}
+
+function keyOf(what: string): RawBuilder<unknown> {
+  return sql`hashtextextended(${`indexer:${what}`}, 0)`;
 }

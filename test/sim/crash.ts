@@ -31,7 +31,7 @@ export function drawCrash(random: Random): CrashPlan {
 /** The database, whose transactions meet a crash once, at their n-th statement over all (`begin`, COPY and `commit` included). */
 export class CrashingDatabase implements Database {
   readonly pool: pg.Pool;
-  readonly pipelined: pg.Pool;
+  readonly batches: pg.Pool;
   readonly kysely: Database['kysely'];
   readonly #plan: CrashPlan;
   #statements = 0;
@@ -41,7 +41,7 @@ export class CrashingDatabase implements Database {
     this.#plan = plan;
     this.kysely = database.kysely;
     this.pool = this.#crashing(database.pool);
-    this.pipelined = this.#crashing(database.pipelined);
+    this.batches = this.#crashing(database.batches);
   }
 
   /** Whether the program died. A conflict is survived. */

@@ -48,7 +48,9 @@ test('two runs over the same chain by different routes have equal digests', asyn
   // The daemon links claims to their tokens every other second.
   for (const { db } of [early, late]) {
     await until('the links of claims', async () => {
-      const { rows } = await db.query('select count(*)::int as unlinked from dividend_claims where master_nft_id is null');
+      const { rows } = await db.query(
+        'select count(*)::int as unlinked from dividend_claims where master_nft_id is null',
+      );
       return rows[0]?.unlinked === 0;
     });
   }

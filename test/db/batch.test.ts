@@ -1,0 +1,136 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import type { Step } from '../../indexer/db/step.ts';
+import { batchTransaction } from '../../indexer/db/transaction.ts';
+import { commitHead, commitStart } from '../../indexer/ingest/commit-head.ts';
+import type { BlockHeader } from '../../indexer/kernel/chain.ts';
+import { HeadMoved } from '../../indexer/kernel/errors.ts';
+import { type ChainState, readChain } from '../../indexer/progress/chains.ts';
+import { blockHashOf } from '../support/event-logs.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { until } from '../support/until.ts';
+
+let created: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  created = await createDatabase();
+  database = openDatabase({ url: created.url, maxConnections: 6 });
+  await database.pool.query('create table line (number integer primary key, word text)');
+});
+
+afterAll(async () => {
+  await database.close();
+  await created.drop();
+});
+
+const insert = (number: number, word: string | null = null): Step => ({
+  statement: sql`insert into line (number, word) values (${number}, ${word})`,
+});
+
+async function lines(): Promise<readonly unknown[]> {
+  const { rows } = await database.pool.query('select number, word from line order by number');
+  await database.pool.query('delete from line');
+  return rows;
+}
+
+test('all steps of a batch are committed together, again and again over the same connection', async () => {
+  for (let turn = 0; turn < 3; turn++) {
+    await batchTransaction(database, [insert(1, 'one'), insert(2), insert(3, 'a\'b"c\\')]);
+    expect(await lines()).toEqual([
+      { number: 1, word: 'one' },
+      { number: 2, word: null },
+      { number: 3, word: 'a\'b"c\\' },
+    ]);
+  }
+  await batchTransaction(database, []);
+  expect(await lines()).toEqual([]);
+});
+
+test('what fails in the middle takes everything back, is thrown as it is, and leaves the connection usable', async () => {
+  await expect(batchTransaction(database, [insert(1), insert(1), insert(2)])).rejects.toMatchObject({ code: '23505' });
+  expect(await lines()).toEqual([]);
+  const unknown = { statement: sql`insert into nowhere values (1)` };
+  await expect(batchTransaction(database, [insert(1), unknown, insert(4, 'new')])).rejects.toMatchObject({
+    code: '42P01',
+  });
+  await batchTransaction(database, [insert(4, 'new')]);
+  expect(await lines()).toEqual([{ number: 4, word: 'new' }]);
+});
+
+test('a failure of the commit itself is a failure', async () => {
+  await database.pool.query('create table other (line integer references line deferrable initially deferred)');
+  const dangling = { statement: sql`insert into other values (7)` };
+  await expect(batchTransaction(database, [insert(1), dangling])).rejects.toMatchObject({ code: '23503' });
+  expect(await lines()).toEqual([]);
+});
+
+test('a step that refuses says what is wrong, and the commit that was sent along does not happen', async () => {
+  const refusing = { statement: sql`select indexer.refuse()`, refusal: () => new HeadMoved('no') };
+  await expect(batchTransaction(database, [insert(1), refusing, insert(2)])).rejects.toThrow(HeadMoved);
+  expect(await lines()).toEqual([]);
+});
+
+const header = (number: number): BlockHeader => ({
+  ...{ number, hash: blockHashOf(number), parentHash: blockHashOf(number - 1) },
+  ...{ timestamp: 1_700_000_000 + number, logsBloom: '0x' },
+});
+
+/** The commit of one quiet block on top of what is, or will be, the head. */
+function commitOf(seen: ChainState, number: number) {
+  const range = { chainId: seen.chainId, from: number, to: number, headers: [header(number)] };
+  const batch = { contracts: [], tables: [], quarantined: [] };
+  const before = { ...seen, head: { number: number - 1, hash: blockHashOf(number - 1) } };
+  return { seen: before, range, batch, finalized: 0, joining: [] };
+}
+
+/** Holds the head of a chain until the returned function is called, and tells how many commits wait. */
+async function holdingHead(chainId: number) {
+  const client = await database.pool.connect();
+  await client.query('begin');
+  await client.query(`select from indexer.chains where chain_id = ${chainId} for update`);
+  return {
+    waiting: async (count: number) => {
+      const { rows } = await database.pool.query(
+        "select count(*)::int as waiting from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+      );
+      return rows[0]?.waiting === count;
+    },
+    letGo: async () => {
+      await client.query('commit');
+      client.release();
+    },
+  };
+}
+
+test('a commit whose facts are in waits for the one that it stands on, and then succeeds', async () => {
+  await commitStart(database, await readChain(database.kysely, 1), header(10), 10);
+  const seen = await readChain(database.kysely, 1);
+  const head = await holdingHead(1);
+  const first = commitHead(database, commitOf(seen, 11));
+  await until('the first to wait', () => head.waiting(1));
+  const second = commitHead(database, commitOf(seen, 12));
+  await until('both to wait', () => head.waiting(2));
+  await head.letGo();
+  expect(await Promise.all([first, second])).toEqual([0, 0]);
+  expect((await readChain(database.kysely, 1)).head?.number).toBe(12);
+});
+
+test('a commit fails with the one that it stands on', async () => {
+  await commitStart(database, await readChain(database.kysely, 2), header(10), 10);
+  const seen = await readChain(database.kysely, 2);
+  const head = await holdingHead(2);
+  const first = commitHead(database, { ...commitOf(seen, 11), seen: { ...seen, epoch: 5 } });
+  const results = Promise.allSettled([first]);
+  await until('the first to wait', () => head.waiting(1));
+  const second = commitHead(database, commitOf(seen, 12));
+  const others = Promise.allSettled([second]);
+  await until('both to wait', () => head.waiting(2));
+  await head.letGo();
+  const reasons = [...(await results), ...(await others)].map((one) => (one as PromiseRejectedResult).reason);
+  for (const reason of reasons) expect(reason).toBeInstanceOf(HeadMoved);
+  expect((await readChain(database.kysely, 2)).head?.number).toBe(10);
+  const { rows } = await database.pool.query('select number from indexer.block_checkpoints where chain_id = 2');
+  expect(rows).toEqual([{ number: '10' }]);
+});
