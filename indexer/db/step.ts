@@ -1,6 +1,6 @@
-import type { RawBuilder } from 'kysely';
+import type { Kysely, RawBuilder } from 'kysely';
+import type { DB } from './schema.ts';
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
-import type { Transaction } from './transaction.ts';
 
 /** One statement of a transaction. Steps are values: who runs them decides whether each waits for the one before. */
 export type Step = {
@@ -12,7 +12,7 @@ export type Step = {
 };
 
 /** Runs steps one behind the other. */
-export async function runSteps(tx: Transaction, steps: readonly Step[]): Promise<void> {
+export async function runSteps(tx: Kysely<DB>, steps: readonly Step[]): Promise<void> {
   for (const step of steps) {
     const { rows } = await step.statement.execute(tx).catch((error: unknown) => {
       throw refusalOf(step, error);
