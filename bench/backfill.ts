@@ -4,7 +4,7 @@ import { checkDatabase } from './check.ts';
 import { startIndexing } from './indexing-process.ts';
 import type { Server } from './server.ts';
 import { type Statement, statementsOf } from './statements.ts';
-import { CHAIN_ID, type WorldOptions } from './world.ts';
+import { environment, type WorldOptions } from './world.ts';
 
 /** What filling the whole chain took. Times in milliseconds. */
 export type BackfillResult = {
@@ -18,9 +18,8 @@ export type BackfillResult = {
 };
 
 /** How the program is told to fill history; the one place that knows. */
-function startFilling(databaseUrl: string, rpcUrl: string, flags: readonly string[]) {
-  const env = { DATABASE_URL: databaseUrl, [`RPC_URL_${CHAIN_ID}`]: rpcUrl, LOG_LEVEL: 'warn' };
-  return startIndexing(['backfill', '--from-block', '1', '--json'], env, flags);
+export function startFilling(databaseUrl: string, rpcUrl: string, flags: readonly string[] = []) {
+  return startIndexing(['backfill', '--from-block', '1', '--json'], environment(databaseUrl, rpcUrl), flags);
 }
 
 /**

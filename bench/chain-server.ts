@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { Generator } from './generator.ts';
@@ -11,8 +12,9 @@ import { CHAIN_ID, SIZES } from './world.ts';
  * standard input does.
  *
  * Besides a node's methods it knows: `bench_head` (newest block, newest final block; announces the newest), `bench_follow`
- * (from then on each block is announced when the logs of the one before are asked for), `bench_expected` and `bench_first`
- * (when the first logs were asked for, in milliseconds since 1970).
+ * (from then on each block is announced when the logs of the one before are asked for), `bench_latency` (how many milliseconds
+ * every answer over HTTP takes), `bench_expected` and `bench_first` (when the first logs were asked for, in milliseconds since
+ * 1970).
  */
 type Request = { readonly id: unknown; readonly method: string; readonly params?: readonly unknown[] };
 type Filter = { readonly fromBlock?: string; readonly toBlock?: string; readonly blockHash?: string };
@@ -37,6 +39,7 @@ class ChainServer {
   /** Blocks are announced one by one up to this one; undefined where that is not asked for. */
   #followTo: number | undefined;
   #firstLogsAt: number | undefined;
+  #latencyMs = 0;
 
   constructor(generator: Generator) {
     this.#generator = generator;
@@ -67,6 +70,7 @@ class ChainServer {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const asked = JSON.parse(Buffer.concat(chunks).toString()) as Request | Request[];
     const body = this.#replies(asked);
+    if (this.#latencyMs > 0) await wait(this.#latencyMs);
     const length = body.reduce((sum, part) => sum + part.length, 0);
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': length });
     response.cork();
@@ -121,6 +125,9 @@ class ChainServer {
       case 'bench_follow':
         this.#followTo = Number(params[0]);
         return this.#moveTo(this.#head + 1, this.#finalized);
+      case 'bench_latency':
+        this.#latencyMs = Number(params[0]);
+        return null;
       case 'bench_expected':
         return this.#generator.expected(Number(params[0]));
       case 'bench_first':

@@ -13,6 +13,8 @@ export type Chain = {
   moveTo(head: number, finalized: number): Promise<number>;
   /** Announces block after block, each when the logs of the one before were asked for. */
   followTo(head: number): Promise<void>;
+  /** From now on every answer over HTTP takes so long. */
+  answerAfter(ms: number): Promise<void>;
   /** What the database must hold after a block. */
   expected(block: number): Promise<Expected>;
   /** When logs were first asked for since `moveTo` (milliseconds since 1970). */
@@ -44,6 +46,9 @@ export async function startChain(options: WorldOptions): Promise<Chain> {
     moveTo: async (head, finalized) => Number(await ask('bench_head', head, finalized)),
     async followTo(head) {
       await ask('bench_follow', head);
+    },
+    async answerAfter(ms) {
+      await ask('bench_latency', ms);
     },
     expected: async (block) => (await ask('bench_expected', block)) as Expected,
     async firstLogsAt() {

@@ -6,7 +6,7 @@ import { type IndexingProcess, startIndexing } from './indexing-process.ts';
 import { Random } from './random.ts';
 import type { Server } from './server.ts';
 import { type Statement, statementsOf } from './statements.ts';
-import { CHAIN_ID } from './world.ts';
+import { CHAIN_ID, environment } from './world.ts';
 
 export type FollowingResult = {
   /** Every block a commit of its own. */
@@ -37,12 +37,7 @@ export async function measureFollowing(
   const url = await server.createDatabase(name);
   await chain.moveTo(0, 0);
   await server.settle();
-  const daemon = startIndexing(['start'], {
-    DATABASE_URL: url,
-    [`RPC_URL_${CHAIN_ID}`]: chain.wsUrl,
-    HTTP_PORT: '0',
-    LOG_LEVEL: 'warn',
-  });
+  const daemon = startIndexing(['start'], { ...environment(url, chain.wsUrl), HTTP_PORT: '0' });
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {

@@ -2,6 +2,7 @@ import type { BackfillResult } from './backfill.ts';
 import type { FloorResult } from './floor.ts';
 import type { FollowingResult } from './following.ts';
 import type { Statement } from './statements.ts';
+import type { WorkersResult } from './workers.ts';
 import type { WorldOptions } from './world.ts';
 
 /** Everything that one run of the benchmark found out. */
@@ -14,6 +15,7 @@ export type Report = {
   readonly backfill: BackfillResult | undefined;
   readonly floor: (FloorResult & { readonly speedRatio: number; readonly cpuRatio: number }) | undefined;
   readonly following: FollowingResult | undefined;
+  readonly workers: readonly WorkersResult[] | undefined;
   readonly growth:
     | readonly { readonly events: number; readonly microsecondsPerEvent: number; readonly peakRssBytes: number }[]
     | undefined;
@@ -24,7 +26,7 @@ const BATCH_EVENTS = 25_000;
 
 /** The report for people. */
 export function tableOf(report: Report): string {
-  const { chain, backfill, floor, following, growth } = report;
+  const { chain, backfill, floor, following, workers, growth } = report;
   const size = `${whole(chain.events)} events in ${whole(chain.blocks)} blocks, ${whole(chain.holders)} holders, ${whole(chain.tokens)} tokens`;
   const lines = ['', `${report.machine}; ${report.postgres}`, `${size}; median of ${report.runs}`, ''];
   const row = (name: string, value: string, note = '') =>
@@ -55,6 +57,14 @@ export function tableOf(report: Report): string {
     row('announced to readable, median', following.latencyMedianMs.toFixed(1), 'ms, at most 30');
     row('announced to readable, p99', following.latencyP99Ms.toFixed(1), 'ms, at most 150');
     row('peak memory of the daemon', megabytes(following.peakRssBytes), 'MB');
+  }
+  for (const { latencyMs, processes, eventsPerSecond, postgresShare, busyShare } of workers ?? []) {
+    const alone = workers?.find((one) => one.latencyMs === latencyMs && one.processes === 1)?.eventsPerSecond ?? 1;
+    row(
+      `${processes === 1 ? 'one process' : `${processes} processes`}, node answers in ${latencyMs} ms`,
+      whole(eventsPerSecond),
+      `events/s, ${(eventsPerSecond / alone).toFixed(2)} ×; the machine is ${whole(100 * busyShare)} % busy, ${whole(100 * postgresShare)} % with PostgreSQL`,
+    );
   }
   for (const { events, microsecondsPerEvent, peakRssBytes } of growth ?? []) {
     row(

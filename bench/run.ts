@@ -9,9 +9,10 @@ import { type FollowingResult, type FollowingSizes, measureFollowing, quantile }
 import { buildProgram } from './indexing-process.ts';
 import { type Report, tableOf } from './report.ts';
 import { SETTINGS, type Server, startServer } from './server.ts';
+import { measureWorkers } from './workers.ts';
 import { SIZES, World, type WorldOptions } from './world.ts';
 
-const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--only backfill,floor,following] [--growth]
+const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--only backfill,floor,following,workers] [--growth]
   [--quick] [--profile FOLDER] [--json FILE]
 
   --events, --blocks  size of the chain (default: 500,000 events in 20,000 blocks)
@@ -22,6 +23,7 @@ const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--o
 `;
 const EVENTS_PER_BLOCK = 25;
 const QUICK_EVENTS = 100_000;
+const WORKERS_EVENTS = 200_000;
 const GROWTH_EVENTS = [100_000, 5_000_000] as const;
 const FOLLOWING: FollowingSizes = { singly: 2_000, catchUp: 2_000, announced: 500 };
 const FOLLOWING_QUICK: FollowingSizes = { singly: 500, catchUp: 500, announced: 100 };
@@ -31,7 +33,7 @@ const { values: flags } = parseArgs({
     events: { type: 'string' },
     blocks: { type: 'string' },
     runs: { type: 'string' },
-    only: { type: 'string', default: 'backfill,floor,following' },
+    only: { type: 'string', default: 'backfill,floor,following,workers' },
     growth: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     profile: { type: 'string' },
@@ -77,7 +79,7 @@ async function measure(
   options: WorldOptions,
   runs: number,
   only: ReadonlySet<string>,
-): Promise<Pick<Report, 'backfill' | 'floor' | 'following'>> {
+): Promise<Pick<Report, 'backfill' | 'floor' | 'following' | 'workers'>> {
   const fills: BackfillResult[] = [];
   const floors: FloorResult[] = [];
   const follows: FollowingResult[] = [];
@@ -105,11 +107,21 @@ async function measure(
       follows.push(result);
     }
   }
+  const workers = only.has('workers') ? await measureWorkers(server, chain, partOf(options)) : undefined;
+  for (const one of workers ?? [])
+    note(`${one.processes} processes, ${one.latencyMs} ms: ${Math.round(one.eventsPerSecond)} events/s`);
   return {
+    workers,
     backfill: fills.length === 0 ? undefined : medianFill(fills),
     floor: floors.length === 0 ? undefined : medianFloor(floors, fills),
     following: follows.length === 0 ? undefined : medianFollow(follows),
   };
+}
+
+/** Of a long chain the first part shows as much. */
+function partOf({ events, blocks }: WorldOptions) {
+  const part = Math.min(1, WORKERS_EVENTS / events);
+  return { events: Math.round(events * part), blocks: Math.round(blocks * part) };
 }
 
 async function measureGrowth(server: Server): Promise<NonNullable<Report['growth']>> {

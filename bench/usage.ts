@@ -36,6 +36,13 @@ export async function cpuOfTree(pid: number): Promise<number> {
   }, 0);
 }
 
+/** CPU time that all programs on the machine took since it started, idle time and what other machines took from it left out. */
+export async function busyMs(): Promise<number> {
+  const [all = ''] = (await readFile('/proc/stat', 'utf8')).split('\n');
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = all.split(/ +/).slice(1).map(Number);
+  return (user + nice + system + irq + softirq) * TICK_MS;
+}
+
 type Stat = { readonly pid: number; readonly parent: number; readonly ownMs: number; readonly childrenMs: number };
 
 async function readStat(pid: number): Promise<Stat | undefined> {

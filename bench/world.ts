@@ -14,6 +14,11 @@ export type WorldOptions = {
 };
 
 export const CHAIN_ID = 31_337;
+/** What the program is told of where everything is. */
+export function environment(databaseUrl: string, rpcUrl: string): Readonly<Record<string, string>> {
+  return { DATABASE_URL: databaseUrl, [`RPC_URL_${CHAIN_ID}`]: rpcUrl, LOG_LEVEL: 'warn' };
+}
+
 export const SIZES: WorldOptions = { events: 500_000, blocks: 20_000, holders: 5_000, tokens: 25_000, seed: 1 };
 
 const ARTIST_TOKENS = 2;
