@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { QueueCounts } from '../backfill/queue.ts';
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
+import { countDeferredIndexes } from '../db/deferred-indexes.ts';
 import { messageOf } from '../kernel/errors.ts';
 import { type ChainStatus, chainStatus } from '../progress/status.ts';
 import { type GlobalOptions, printResult } from './io.ts';
@@ -41,9 +42,12 @@ export function addStatus(program: Command, cli: Cli): void {
             return { ...remote, ...queued };
           }),
         );
+        const deferredIndexes = await countDeferredIndexes(database.kysely);
         const lines =
           chains.length > 0 ? chains.flatMap(linesOf) : ['no chain yet: set RPC_URL_<chainId>, run `indexer start`'];
-        printResult(cli.io, options, { chains }, lines);
+        if (deferredIndexes > 0)
+          lines.push(`${deferredIndexes} indexes that a load left for its end are not there yet`);
+        printResult(cli.io, options, { chains, deferredIndexes }, lines);
       });
     });
 }
@@ -101,7 +105,7 @@ function queueLine({ queue, queueError }: Queued): string {
   return `  queue        ${queue.waiting} ranges wait, ${queue.active} in work, ${queue.putOff} put off`;
 }
 
-function linesOf(chain: Line): readonly string[] {
+function linesOf(chain: Line): string[] {
   const { contracts, gaps } = chain;
   const others = [
     contracts.quarantined > 0 ? `${contracts.quarantined} quarantined` : [],

@@ -1,0 +1,137 @@
+import pg from 'pg';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import { buildDeferredIndexes, countDeferredIndexes, deferIndexes } from '../../indexer/db/deferred-indexes.ts';
+import { migrateDown, migrateUp } from '../../indexer/db/migrate.ts';
+import { indexesOf } from '../support/indexes.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+let created: TestDatabase;
+let database: Database;
+let before: readonly string[];
+
+beforeEach(async () => {
+  created = await createDatabase();
+  database = openDatabase({ url: created.url, maxConnections: 6 });
+  before = await indexesOf(database.pool);
+});
+
+afterEach(async () => {
+  await database.close();
+  await created.drop();
+});
+
+const never = new AbortController().signal;
+
+async function insertTransfer(): Promise<void> {
+  await database.pool.query(
+    `insert into token_transfers (id, artist_token_id, chain_id, contract_address, from_wallet, to_wallet, value, tx_hash,
+       block_number, block_hash, log_index, block_timestamp)
+     values (gen_random_uuid(), gen_random_uuid(), '1', '0xa', '0xb', '0xc', 1, '0xd', 1, '0xe', 0, now())`,
+  );
+}
+
+test('what only readers use is dropped from empty tables and built again as it was', async () => {
+  const dropped = await deferIndexes(database);
+  expect(dropped).toBeGreaterThan(20);
+  expect(await countDeferredIndexes(database.kysely)).toBe(dropped);
+  const left = await indexesOf(database.pool);
+  expect(left).toHaveLength(before.length - dropped);
+  // What identifies rows, and what commits and unwinds look up by, stays.
+  expect(
+    before.filter((index) => !left.includes(index)).filter((index) => /UNIQUE|mints|movers|master_nft_id/.test(index)),
+  ).toEqual([]);
+  expect(await deferIndexes(database)).toBe(0);
+  await insertTransfer();
+  expect(await buildDeferredIndexes(database, never)).toBe(dropped);
+  expect(await indexesOf(database.pool)).toEqual(before);
+  expect(await countDeferredIndexes(database.kysely)).toBe(0);
+  expect(await buildDeferredIndexes(database, never)).toBe(0);
+});
+
+test('a table in use loses no index: one fact, wherever it is, keeps all of them', async () => {
+  await insertTransfer();
+  expect(await deferIndexes(database)).toBe(0);
+  expect(await indexesOf(database.pool)).toEqual(before);
+});
+
+test('a table in which the platform has rows keeps its indexes', async () => {
+  // Without the rows that it refers to.
+  await database.pool.query(`
+    begin; set local session_replication_role = replica;
+    insert into token_holders (artist_token_id, wallet_address, chain_id) values (gen_random_uuid(), '0xa', '1');
+    commit`);
+  expect(await deferIndexes(database)).toBeGreaterThan(0);
+  const left = await indexesOf(database.pool);
+  const held = (indexes: readonly string[]) => indexes.filter((index) => index.includes(' public.token_holders '));
+  expect(held(left)).toEqual(held(before));
+});
+
+test('who reads a table is not kept waiting: then the load goes without', async () => {
+  const reader = await database.pool.connect();
+  await reader.query('begin; select count(*) from pool_events');
+  const startedAt = performance.now();
+  expect(await deferIndexes(database)).toBe(0);
+  expect(performance.now() - startedAt).toBeLessThan(5_000);
+  await reader.query('rollback');
+  reader.release();
+  expect(await indexesOf(database.pool)).toEqual(before);
+});
+
+test('a build that was interrupted is repaired, and one that another process did is recognised', async () => {
+  await deferIndexes(database);
+  await insertTransfer();
+  const { rows } = await database.pool.query<{ definition: string }>(
+    "select definition from indexer.deferred_indexes where name like '%token_transfers_%' order by name",
+  );
+  const [first, second] = rows.map(({ definition }) => definition);
+  for (const definition of [first, second]) await database.pool.query(definition as string);
+  await database.pool.query(
+    "update pg_index set indisvalid = false where indexrelid = 'token_transfers_from_wallet_idx'::regclass",
+  );
+  await buildDeferredIndexes(database, never);
+  expect(await indexesOf(database.pool)).toEqual(before);
+});
+
+test('two processes that come to it at once do it once', async () => {
+  const dropped = await deferIndexes(database);
+  const other = openDatabase({ url: created.url, maxConnections: 4 });
+  try {
+    const built = await Promise.all([buildDeferredIndexes(database, never), buildDeferredIndexes(other, never)]);
+    expect(built.reduce((sum, count) => sum + count, 0)).toBe(dropped);
+  } finally {
+    await other.close();
+  }
+  expect(await indexesOf(database.pool)).toEqual(before);
+});
+
+test('a build that is told to stop leaves the rest for the next', async () => {
+  await deferIndexes(database);
+  const stop = new AbortController();
+  // Holds up the first build of the table.
+  const writer = new pg.Client({ connectionString: created.url });
+  await writer.connect();
+  await writer.query('begin; lock table nft_transfers in row exclusive mode');
+  const building = buildDeferredIndexes(database, stop.signal);
+  setTimeout(() => stop.abort(), 300);
+  await expect(building).rejects.toThrow();
+  await writer.query('rollback');
+  await writer.end();
+  expect(await countDeferredIndexes(database.kysely)).toBeGreaterThan(0);
+  await expect
+    .poll(() => buildDeferredIndexes(database, never).then(() => countDeferredIndexes(database.kysely)), {
+      timeout: 10_000,
+    })
+    .toBe(0);
+  expect(await indexesOf(database.pool)).toEqual(before);
+});
+
+test('taking the migration back builds them first', async () => {
+  await deferIndexes(database);
+  await migrateDown(database.kysely, 1);
+  const names = async () => (await indexesOf(database.pool)).filter((index) => !index.includes('deferred_indexes'));
+  const expected = before.filter((index) => !index.includes('deferred_indexes'));
+  expect(await names()).toEqual(expected);
+  await migrateUp(database.kysely);
+  expect(await indexesOf(database.pool)).toEqual(before);
+});
