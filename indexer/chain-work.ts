@@ -81,8 +81,9 @@ export function chainWork(input: ChainWorkInput): ChainWork {
       follower.contractsChanged();
       backfill.wake();
     },
-    follow: (signal) =>
-      lead(
+    follow: async (signal) => {
+      await backfill.beginLoad(signal);
+      await lead(
         {
           databaseUrl: config.databaseUrl,
           chainId,
@@ -94,6 +95,7 @@ export function chainWork(input: ChainWorkInput): ChainWork {
         },
         (leading) => follower.run(leading),
         signal,
-      ),
+      );
+    },
   };
 }

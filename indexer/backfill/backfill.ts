@@ -73,6 +73,21 @@ export class Backfill {
     this.#planNow.abort();
   }
 
+  /**
+   * Called before anything is written: an initial load is recognised as one although the head is followed beside it. Never
+   * throws; where it cannot tell, the load goes on as any other.
+   */
+  async beginLoad(signal: AbortSignal): Promise<void> {
+    const { source, loadContracts, log, chainId } = this.#deps;
+    try {
+      const { number } = await source.head(AbortSignal.any([signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]));
+      await loadContracts();
+      await this.#planner.beginLoad(number);
+    } catch (error) {
+      if (!signal.aborted) log.debug({ chain: chainId, err: error }, 'cannot tell whether this is an initial load');
+    }
+  }
+
   /** Works until the signal aborts. Never throws: while the queue or the database is away it waits, and says so. */
   async run(signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted; ) {

@@ -6,7 +6,7 @@ import type { BlockRange } from '../kernel/ranges.ts';
 import { readChain } from '../progress/chains.ts';
 import { type BackfillQueue, type FillJob, jobId } from './queue.ts';
 import { settleRequests } from './requests.ts';
-import { findGaps, type Wish } from './wish.ts';
+import { findGaps, type Gaps, type Wish } from './wish.ts';
 
 /** How many jobs are in the queue at a time: enough for many workers, and nothing in memory however long the plan. */
 export const WINDOW_JOBS = 64;
@@ -81,11 +81,21 @@ export class Planner {
       const pending = distinct([...before, ...(await queue.pending())]);
       const wish: Wish = { chainId: this.#chainId, head: chain.head.number, ...this.#scope };
       const gaps = await findGaps(tx, wish, pending, WINDOW_JOBS);
-      if (gaps.blocks >= LOAD_MIN_BLOCKS) await deferIndexes(this.#database);
+      await this.#beginLoad(gaps);
       const ranges = cutGaps(gaps.ranges, gaps.blocks, Math.max(0, WINDOW_JOBS - pending.length));
       await queue.add(this.#identified(ranges, chain.epoch));
       return ranges.length + pending.length > 0 ? 'busy' : 'idle';
     });
+  }
+
+  /** Before anything is written: where much is missing from tables that hold nothing, their readers' indexes are built at the end. */
+  async beginLoad(head: number): Promise<void> {
+    const wish: Wish = { chainId: this.#chainId, head, ...this.#scope };
+    await this.#beginLoad(await findGaps(this.#database.kysely, wish, [], 1));
+  }
+
+  async #beginLoad({ blocks }: Gaps): Promise<void> {
+    if (blocks >= LOAD_MIN_BLOCKS) await deferIndexes(this.#database);
   }
 
   /** A range that was added before, is still missing and is not in the queue any more goes by another id. */
