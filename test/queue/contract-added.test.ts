@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { atHead, expectSettled, truthOf } from '../support/expected.ts';
+import { database, serve } from '../support/follow.ts';
+import { announceAll, busyBlocks, registerArtist } from '../support/music.ts';
+import { Program } from '../support/program.ts';
+import { onEachQueue } from '../support/redis.ts';
+import { until } from '../support/until.ts';
+import { filledBlocks, longChain } from './scene.ts';
+
+const BLOCKS = 4_000;
+
+await onEachQueue((place) => {
+  test('contracts added to a running daemon are followed at once and filled by its queue and a worker', async () => {
+    const chain = longChain(BLOCKS);
+    const server = await serve(chain);
+    const { url, db } = await database();
+    const artist = await registerArtist(db);
+    const env = { DATABASE_URL: url, QUEUE_URL: place().url, [`RPC_URL_${chain.chainId}`]: server.url };
+    const daemon = new Program(['start'], env);
+    await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
+    const worker = new Program(['worker'], env);
+    await until('the worker', () => worker.said('working') > 0);
+    const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 150 } });
+    await announceAll(db, artist, chain);
+    await until('them to be live', async () => {
+      const { rows } = await db.query('select bool_and(live_from is not null) as live from indexer.contracts');
+      if (rows[0]?.live !== true) chain.append(...busyBlocks(3)(1));
+      return rows[0]?.live === true;
+    });
+    expect(await filledBlocks(db)).toBeLessThan(BLOCKS - 100);
+    heal();
+    await expectSettled(db, truthOf(chain), undefined, 60_000);
+    expect(daemon.said('filled') + worker.said('filled')).toBeGreaterThan(1);
+    for (const program of [daemon, worker]) program.signal('SIGTERM');
+    expect(await Promise.all([daemon.exited, worker.exited])).toEqual([0, 0]);
+  });
+});

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest';
+import { RpcFault } from '../support/chain-rpc.ts';
+import { expectSettled, truthOf } from '../support/expected.ts';
+import { busyChain, database, serve } from '../support/follow.ts';
+import { announceAll, registerArtist } from '../support/music.ts';
+import { Program } from '../support/program.ts';
+import { PROVIDER_CAPS } from '../support/provider-words.ts';
+import { onEachQueue } from '../support/redis.ts';
+
+const BLOCKS = 150;
+const BLOCKS_MAX = 20;
+/** Less than some blocks hold by themselves: these are read through their receipts. */
+const LOGS_MAX = 4;
+/** Chains of one daemon. */
+const GROUP = 12;
+
+const groups = Array.from({ length: Math.ceil(PROVIDER_CAPS.length / GROUP) }, (_, at) =>
+  PROVIDER_CAPS.slice(at * GROUP, (at + 1) * GROUP),
+);
+
+await onEachQueue((place) => {
+  test.each(groups.map((caps) => ({ caps, who: caps.map(({ who }) => who).join(', ') })))(
+    'history is filled from nodes that refuse in the words of $who',
+    { timeout: 180_000 },
+    async ({ caps }) => {
+      const { url, db } = await database();
+      const artist = await registerArtist(db);
+      const chains = caps.map((_, at) => busyChain(BLOCKS, BLOCKS - 5, 300 + at));
+      const refused = new Map<string, number>();
+      const env: Record<string, string | undefined> = { DATABASE_URL: url, QUEUE_URL: place().url };
+      for (const [at, chain] of chains.entries()) {
+        const { who, over, code, words } = caps[at] as (typeof caps)[number];
+        const server = await serve(chain);
+        const limit = over === 'blocks' ? BLOCKS_MAX : LOGS_MAX;
+        server.view.cap = (asked) => {
+          if ((over === 'blocks' ? asked.blocks : asked.results) <= limit) return;
+          refused.set(who, (refused.get(who) ?? 0) + 1);
+          throw new RpcFault(code, words(asked, limit));
+        };
+        env[`RPC_URL_${chain.chainId}`] = server.url;
+        await announceAll(db, artist, chain);
+      }
+      const daemon = new Program(['start'], env);
+      for (const chain of chains) await expectSettled(db, truthOf(chain), undefined, 120_000);
+      expect([...refused.keys()].sort()).toEqual(caps.map(({ who }) => who).sort());
+      expect(daemon.isRunning).toBe(true);
+      const { rows } = await db.query("select reason from indexer.dead_letters where kind = 'job'");
+      expect(rows).toEqual([]);
+    },
+  );
+});
