@@ -18,9 +18,24 @@ export type BackfillResult = {
 };
 
 /** How the program is told to fill history; the one place that knows. */
-export function startFilling(databaseUrl: string, rpcUrl: string, flags: readonly string[] = []) {
-  return startIndexing(['backfill', '--from-block', '1', '--json'], environment(databaseUrl, rpcUrl), flags);
+export function startFilling(
+  databaseUrl: string,
+  rpcUrl: string,
+  { args = [], flags = [] }: { readonly args?: readonly string[]; readonly flags?: readonly string[] } = {},
+) {
+  return startIndexing(['backfill', '--from-block', '1', '--json', ...args], environment(databaseUrl, rpcUrl), flags);
 }
+
+/** Blocks that are there before, where tables are to be in use. */
+const BLOCKS_BEFORE = 20;
+
+export type Filling = {
+  readonly name: string;
+  /** Flags of Node. */
+  readonly flags?: readonly string[] | undefined;
+  /** Tables hold facts already, so that no index may be left for the end. */
+  readonly inUse?: boolean;
+};
 
 /**
  * Fills a new database with the whole chain, which is final, and checks it. The time runs from the first request for logs to
@@ -32,13 +47,17 @@ export async function measureBackfill(
   server: Server,
   chain: Chain,
   options: WorldOptions,
-  { name, flags = [] }: { readonly name: string; readonly flags?: readonly string[] | undefined },
+  { name, flags = [], inUse = false }: Filling,
 ): Promise<{ readonly url: string; readonly result: BackfillResult }> {
   const url = await server.createDatabase(name);
+  if (inUse) {
+    await chain.moveTo(options.blocks, options.blocks);
+    await startFilling(url, chain.httpUrl, { args: ['--to-block', String(BLOCKS_BEFORE)] }).finished();
+  }
   await chain.moveTo(options.blocks, options.blocks);
   await server.settle();
   const cpuBefore = await server.cpuMs();
-  const usage = await startFilling(url, chain.httpUrl, flags).finished();
+  const usage = await startFilling(url, chain.httpUrl, { flags }).finished();
   const endedAt = performance.timeOrigin + performance.now();
   const postgresCpuMs = (await server.cpuMs()) - cpuBefore;
   const startedAt = await chain.firstLogsAt();

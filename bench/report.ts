@@ -14,6 +14,8 @@ export type Report = {
   readonly runs: number;
   readonly backfill: BackfillResult | undefined;
   readonly floor: (FloorResult & { readonly speedRatio: number; readonly cpuRatio: number }) | undefined;
+  /** Into tables that hold facts already. */
+  readonly used: BackfillResult | undefined;
   readonly following: FollowingResult | undefined;
   readonly workers: readonly WorkersResult[] | undefined;
   readonly growth:
@@ -26,7 +28,7 @@ const BATCH_EVENTS = 25_000;
 
 /** The report for people. */
 export function tableOf(report: Report): string {
-  const { chain, backfill, floor, following, workers, growth } = report;
+  const { chain, backfill, floor, used, following, workers, growth } = report;
   const size = `${whole(chain.events)} events in ${whole(chain.blocks)} blocks, ${whole(chain.holders)} holders, ${whole(chain.tokens)} tokens`;
   const lines = ['', `${report.machine}; ${report.postgres}`, `${size}; median of ${report.runs}`, ''];
   const row = (name: string, value: string, note = '') =>
@@ -50,6 +52,8 @@ export function tableOf(report: Report): string {
     row('peak memory of the process', megabytes(backfill.peakRssBytes), 'MB, at most 300');
     row('database', megabytes(backfill.databaseBytes), 'MB');
   }
+  if (used !== undefined)
+    row('backfill into tables in use', whole(used.eventsPerSecond), 'events/s, all indexes kept up');
   if (following !== undefined) {
     row('follower, a commit a block', whole(following.blocksPerSecond), 'blocks/s, at least 200');
     row('', whole(following.blocksPerSecond * (chain.events / chain.blocks)), 'events/s');

@@ -12,17 +12,18 @@ import { SETTINGS, type Server, startServer } from './server.ts';
 import { measureWorkers } from './workers.ts';
 import { SIZES, World, type WorldOptions } from './world.ts';
 
-const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--only backfill,floor,following,workers] [--growth]
+const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--only backfill,floor,used,following,workers,growth]
   [--quick] [--profile FOLDER] [--json FILE]
 
   --events, --blocks  size of the chain (default: 500,000 events in 20,000 blocks)
   --runs              the result is the median of so many (default: 3)
-  --growth            also how the cost of an event grows from 100 thousand to 5 million of them; takes minutes
-  --quick             100,000 events, one run
+  --only              parts of it; all of it takes a quarter of an hour
+  --quick             100,000 events, one run, without growth
   --profile           keep a CPU profile of the indexing process there
 `;
 const EVENTS_PER_BLOCK = 25;
 const QUICK_EVENTS = 100_000;
+const QUICK_PARTS = 'backfill,floor,used,following,workers';
 const WORKERS_EVENTS = 200_000;
 const GROWTH_EVENTS = [100_000, 5_000_000] as const;
 const FOLLOWING: FollowingSizes = { singly: 2_000, catchUp: 2_000, announced: 500 };
@@ -33,8 +34,7 @@ const { values: flags } = parseArgs({
     events: { type: 'string' },
     blocks: { type: 'string' },
     runs: { type: 'string' },
-    only: { type: 'string', default: 'backfill,floor,following,workers' },
-    growth: { type: 'boolean', default: false },
+    only: { type: 'string' },
     quick: { type: 'boolean', default: false },
     profile: { type: 'string' },
     json: { type: 'string' },
@@ -54,7 +54,7 @@ async function run(): Promise<Report> {
   const events = Number(flags.events ?? (flags.quick ? QUICK_EVENTS : SIZES.events));
   const options: WorldOptions = { ...SIZES, events, blocks: Number(flags.blocks ?? events / EVENTS_PER_BLOCK) };
   const runs = Number(flags.runs ?? (flags.quick ? 1 : 3));
-  const only = new Set(flags.only.split(','));
+  const only = new Set((flags.only ?? (flags.quick ? QUICK_PARTS : `${QUICK_PARTS},growth`)).split(','));
   await buildProgram();
   const server = await startServer(new World(options));
   try {
@@ -66,7 +66,7 @@ async function run(): Promise<Report> {
       chain: options,
       runs,
       ...measured,
-      growth: flags.growth ? await measureGrowth(server) : undefined,
+      growth: only.has('growth') ? await measureGrowth(server) : undefined,
     };
   } finally {
     await server.stop();
@@ -79,9 +79,10 @@ async function measure(
   options: WorldOptions,
   runs: number,
   only: ReadonlySet<string>,
-): Promise<Pick<Report, 'backfill' | 'floor' | 'following' | 'workers'>> {
+): Promise<Pick<Report, 'backfill' | 'floor' | 'used' | 'following' | 'workers'>> {
   const fills: BackfillResult[] = [];
   const floors: FloorResult[] = [];
+  const uses: BackfillResult[] = [];
   const follows: FollowingResult[] = [];
   for (let run = 1; run <= runs; run++) {
     if (only.has('backfill') || only.has('floor')) {
@@ -100,6 +101,12 @@ async function measure(
       }
       await server.dropDatabase('backfill');
     }
+    if (only.has('used')) {
+      const { result } = await measureBackfill(server, chain, options, { name: 'used', inUse: true });
+      note(`backfill into tables in use, run ${run}: ${Math.round(result.eventsPerSecond)} events/s`);
+      uses.push(result);
+      await server.dropDatabase('used');
+    }
     if (only.has('following')) {
       const sizes = flags.quick ? FOLLOWING_QUICK : FOLLOWING;
       const result = await measureFollowing(server, chain, sizes, 'following');
@@ -113,6 +120,7 @@ async function measure(
   return {
     workers,
     backfill: fills.length === 0 ? undefined : medianFill(fills),
+    used: uses.length === 0 ? undefined : medianFill(uses),
     floor: floors.length === 0 ? undefined : medianFloor(floors, fills),
     following: follows.length === 0 ? undefined : medianFollow(follows),
   };

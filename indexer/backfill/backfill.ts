@@ -53,6 +53,7 @@ export class Backfill {
   #retries = 0;
   #lastBlocks = 0;
   #complainedAt = Number.NEGATIVE_INFINITY;
+  #building: Promise<void> | undefined;
 
   constructor(deps: BackfillDeps) {
     this.#deps = deps;
@@ -123,13 +124,14 @@ export class Backfill {
       await Promise.all(parts);
     } finally {
       broken.abort();
-      await Promise.allSettled(parts);
+      await Promise.allSettled([...parts, this.#building]);
       await queue.close();
     }
   }
 
   /** Keeps the queue's window full. */
   async #plan(queue: BackfillQueue, signal: AbortSignal): Promise<void> {
+    const { scope } = this.#deps;
     let planned: Planned = 'idle';
     await this.#again(signal, async () => {
       const changed = planned === 'idle' || this.#planNow.signal.aborted;
@@ -138,7 +140,8 @@ export class Backfill {
       if (changed) await this.#deps.loadContracts();
       planned = await this.#planner.topUp(queue);
       if (planned === 'busy') this.#startTaking();
-      if (planned === 'idle') await this.#buildIndexes(signal);
+      // What a command began it ends itself; and who waits for an index plans on.
+      if (planned === 'idle' && scope.request === undefined) this.#building ??= this.#buildIndexes(signal);
       await sleep(
         planned === 'idle' ? PLAN_IDLE_INTERVAL_MS : PLAN_BUSY_INTERVAL_MS,
         this.#either(signal, this.#planNow),
@@ -148,8 +151,14 @@ export class Backfill {
 
   /** A load's end, or that of one which crashed. */
   async #buildIndexes(signal: AbortSignal): Promise<void> {
-    const built = await buildDeferredIndexes(this.#deps.database, signal);
-    if (built > 0) this.#deps.log.info({ indexes: built }, 'built the indexes that the load left for its end');
+    try {
+      const built = await buildDeferredIndexes(this.#deps.database, signal);
+      if (built > 0) this.#deps.log.info({ indexes: built }, 'built the indexes that the load left for its end');
+    } catch (error) {
+      if (!signal.aborted) this.#complain(error, 'cannot build indexes yet');
+    } finally {
+      this.#building = undefined;
+    }
   }
 
   /** Takes one job after another. */

@@ -67,6 +67,7 @@ const FACTS = [
 ];
 /** Who reads an empty table is not kept waiting for long. */
 const LOCK_TIMEOUT_MS = 1_000;
+const WITHOUT: readonly string[] = [SQLSTATE.lockNotAvailable, SQLSTATE.insufficientPrivilege];
 /** An index is built for as long as it takes. */
 const PATIENCE_MS = 24 * 3_600_000;
 
@@ -102,7 +103,8 @@ export async function deferIndexes(database: Database): Promise<number> {
       return dropped;
     });
   } catch (error) {
-    if (sqlstateOf(error) === SQLSTATE.lockNotAvailable) return 0;
+    // Someone reads the tables, or they are another's: then the load does without.
+    if (WITHOUT.includes(sqlstateOf(error) ?? '')) return 0;
     throw error;
   }
 }
@@ -166,14 +168,21 @@ async function withBuilder<T>(
   act: (client: pg.PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await database.pool.connect();
-  const stop = () => client.release(true);
-  signal.addEventListener('abort', stop, { once: true });
+  let isOver = false;
+  const end = () => {
+    if (!isOver) client.release(true);
+    isOver = true;
+  };
+  signal.addEventListener('abort', end, { once: true });
   try {
-    await client.query('set statement_timeout = 0; set lock_timeout = 0; set client_connection_check_interval = 1000');
+    signal.throwIfAborted();
+    await client.query('set statement_timeout = 0; set lock_timeout = 0');
+    // Not every platform has it.
+    await client.query('set client_connection_check_interval = 1000').catch(() => undefined);
     return await act(client);
   } finally {
-    signal.removeEventListener('abort', stop);
-    if (!signal.aborted) client.release(true);
+    signal.removeEventListener('abort', end);
+    end();
   }
 }
 

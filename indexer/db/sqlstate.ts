@@ -5,6 +5,7 @@ export const SQLSTATE = {
   serializationFailure: '40001',
   deadlockDetected: '40P01',
   lockNotAvailable: '55P03',
+  insufficientPrivilege: '42501',
   /** Our own: raised by `indexer.refuse()`. */
   refused: 'IX001',
 } as const;

@@ -78,6 +78,22 @@ test('who reads a table is not kept waiting: then the load goes without', async 
   expect(await indexesOf(database.pool)).toEqual(before);
 });
 
+test('who does not own the tables loads them as they are', async () => {
+  await database.pool.query(`
+    create role loader login password 'loader';
+    grant usage on schema indexer to loader;
+    grant all on all tables in schema public, indexer to loader`);
+  const url = Object.assign(new URL(created.url), { username: 'loader', password: 'loader' });
+  const other = openDatabase({ url: url.href, maxConnections: 2 });
+  try {
+    expect(await deferIndexes(other)).toBe(0);
+  } finally {
+    await other.close();
+    await database.pool.query('drop owned by loader; drop role loader');
+  }
+  expect(await indexesOf(database.pool)).toEqual(before);
+});
+
 test('a build that was interrupted is repaired, and one that another process did is recognised', async () => {
   await deferIndexes(database);
   await insertTransfer();
@@ -124,6 +140,15 @@ test('a build that is told to stop leaves the rest for the next', async () => {
     })
     .toBe(0);
   expect(await indexesOf(database.pool)).toEqual(before);
+});
+
+test('a build that is told to stop before it begins holds on to nothing', async () => {
+  await deferIndexes(database);
+  const stop = new AbortController();
+  const building = buildDeferredIndexes(database, stop.signal);
+  stop.abort();
+  await expect(building).rejects.toThrow();
+  await expect.poll(() => database.pool.totalCount - database.pool.idleCount).toBe(0);
 });
 
 test('taking the migration back builds them first', async () => {

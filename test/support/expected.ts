@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import { createPublicClient, custom, type PublicClient } from 'viem';
 import { expect } from 'vitest';
 import { compareWithChain, headOf } from '../../indexer/demo/oracle/compare.ts';
@@ -73,27 +74,40 @@ export async function reorgsOf(db: Queryable, chainId: number): Promise<{ from: 
 
 /**
  * Has the facts of a made-up platform be exactly the logs of the blocks that its contracts' coverage claims: none missing,
- * none beyond. Holds at every moment, also while history has gaps.
+ * none beyond. Holds at every moment, also while history has gaps, and while PostgreSQL commits what a process sent before it
+ * died.
  */
-export async function expectFactsAsCovered(db: Queryable, chain: Chain): Promise<void> {
-  const { rows } = await db.query(
-    `select address, kind, block from indexer.contracts join indexer.chains using (chain_id),
-       generate_series(0, head_number) as block
-     where chain_id = $1 and (covered @> block or live_from <= block)`,
-    [chain.chainId],
-  );
-  const covered = new Set(rows.map(({ address, block }) => `${address} ${block}`));
+export async function expectFactsAsCovered(db: pg.Pool, chain: Chain): Promise<void> {
+  const { coverage, facts } = await inOneSnapshot(db, chain.chainId);
+  const covered = new Set(coverage.map(({ address, block }) => `${address} ${block}`));
   const expected = chain.logs().filter(({ address, blockNumber }) => covered.has(`${address} ${blockNumber}`));
-  const facts = await db.query(
-    `select contract_address as address, block_number, log_index from nft_transfers where chain_id = $1::text
-     union select contract_address, block_number, log_index from token_transfers where chain_id = $1::text
-     union select pool_address, block_number, log_index from pool_events where chain_id = $1::text
-     union select contract_address, block_number, log_index from dividend_events where chain_id = $1::text
-     union select address, block_number, log_index from indexer.contract_events where chain_id = $1::text::bigint`,
-    [String(chain.chainId)],
-  );
-  const stored = facts.rows.map((row) => `${row.address} ${row.block_number} ${row.log_index}`);
+  const stored = facts.map((row) => `${row.address} ${row.block_number} ${row.log_index}`);
   expect(stored.sort()).toEqual(
     expected.map(({ address, blockNumber, logIndex }) => `${address} ${blockNumber} ${logIndex}`).sort(),
   );
+}
+
+async function inOneSnapshot(db: pg.Pool, chainId: number) {
+  const client = await db.connect();
+  try {
+    await client.query('begin isolation level repeatable read');
+    const coverage = await client.query(
+      `select address, kind, block from indexer.contracts join indexer.chains using (chain_id),
+         generate_series(0, head_number) as block
+       where chain_id = $1 and (covered @> block or live_from <= block)`,
+      [chainId],
+    );
+    const facts = await client.query(
+      `select contract_address as address, block_number, log_index from nft_transfers where chain_id = $1::text
+       union select contract_address, block_number, log_index from token_transfers where chain_id = $1::text
+       union select pool_address, block_number, log_index from pool_events where chain_id = $1::text
+       union select contract_address, block_number, log_index from dividend_events where chain_id = $1::text
+       union select address, block_number, log_index from indexer.contract_events where chain_id = $1::text::bigint`,
+      [String(chainId)],
+    );
+    return { coverage: coverage.rows, facts: facts.rows };
+  } finally {
+    await client.query('rollback');
+    client.release();
+  }
 }

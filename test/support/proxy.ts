@@ -6,14 +6,13 @@ import { onTestFinished } from 'vitest';
 export class TcpProxy {
   /** How long everything that a client sends is kept back, in milliseconds. */
   delayMs = 0;
-  /** Sees what a client sends before it is passed on, and over which connection, counted from 1. */
-  onSent: (bytes: Buffer, connection: number) => void = () => undefined;
+  /** Sees what a client sends before it is passed on; where it gives a number, the connection is cut after so many bytes. */
+  onSent: (bytes: Buffer) => number | undefined = () => undefined;
   readonly #target: { readonly host: string; readonly port: number };
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   #refuses = false;
   #stalls = false;
-  #connections = 0;
 
   private constructor(target: { readonly host: string; readonly port: number }) {
     this.#target = target;
@@ -65,7 +64,6 @@ export class TcpProxy {
       client.destroy();
       return;
     }
-    const connection = ++this.#connections;
     const server = connect(this.#target);
     const pair = [client, server] as const;
     this.#pairs.add(pair);
@@ -80,12 +78,13 @@ export class TcpProxy {
     server.on('data', (bytes) => void client.write(bytes));
     let sent = Promise.resolve();
     client.on('data', (bytes: Buffer) => {
-      this.onSent(bytes, connection);
+      const cutAt = this.onSent(bytes);
       const due = performance.now() + this.delayMs;
       sent = sent.then(async () => {
         const left = due - performance.now();
         if (left > 0) await wait(left);
-        if (!server.destroyed) server.write(bytes);
+        if (!server.destroyed) server.write(cutAt === undefined ? bytes : bytes.subarray(0, cutAt));
+        if (cutAt !== undefined) server.end();
       });
     });
     if (this.#stalls) for (const socket of pair) socket.pause();
