@@ -8,7 +8,7 @@ import { type FillDeps, JobFiller, PieceFailure } from './fill-job.ts';
 import { type Planned, Planner, type PlanScope } from './plan.ts';
 import { BackfillQueue, type QueueSettings, queueNameOf, type TakenJob } from './queue.ts';
 import { buryRange } from './requests.ts';
-import { judgeFailure, OUTAGE_ATTEMPTS } from './verdict.ts';
+import { judgeFailure, NO_SETBACKS, OUTAGE_ATTEMPTS } from './verdict.ts';
 
 export type BackfillDeps = FillDeps & {
   readonly queue: QueueSettings;
@@ -173,10 +173,10 @@ export class Backfill {
   async #fill(taken: TakenJob, signal: AbortSignal): Promise<void> {
     const ended = new AbortController();
     try {
-      await this.#filler.fill(taken.job, taken.failures, this.#either(signal, ended));
+      await this.#filler.fill(taken.job, this.#either(signal, ended));
     } catch (error) {
       if (signal.aborted) await Promise.race([taken.giveBack(), sleep(GIVE_BACK_TIMEOUT_MS)]);
-      else await this.#settle(taken, error);
+      else await this.#settle(taken, error, signal);
       return;
     } finally {
       // What was being read ahead of a failure is of no use.
@@ -186,15 +186,17 @@ export class Backfill {
   }
 
   /** Does what the failure calls for; where the queue itself is away, the job comes back by its lock. */
-  async #settle(taken: TakenJob, thrown: unknown): Promise<void> {
+  async #settle(taken: TakenJob, thrown: unknown, signal: AbortSignal): Promise<void> {
     const { database, chainId, log, redact } = this.#deps;
-    const { job, failures } = taken;
-    const piece = thrown instanceof PieceFailure ? thrown.piece : job;
-    const error = thrown instanceof PieceFailure ? thrown.cause : thrown;
-    const lives = failures >= OUTAGE_ATTEMPTS && (await this.#endpointLives());
-    const verdict = judgeFailure(error, failures, lives);
+    const { job } = taken;
+    const failed = thrown instanceof PieceFailure;
+    const piece = failed ? { from: thrown.piece.from, to: thrown.piece.to } : { from: job.from, to: job.to };
+    const error = failed ? thrown.cause : thrown;
+    const before = { ...NO_SETBACKS, ...job.setbacks, ...(failed && thrown.progressed ? { waited: 0 } : {}) };
+    const head = before.waited >= OUTAGE_ATTEMPTS ? await this.#endpointHead() : undefined;
+    const verdict = judgeFailure({ error, piece, before, head });
     const reason = redact(messageOf(error)).slice(0, REASON_LENGTH_MAX);
-    const context = { chain: chainId, ...piece, failures: failures + 1, verdict: verdict.do, reason };
+    const context = { chain: chainId, ...piece, ...before, verdict: verdict.do, reason };
     if (verdict.do === 'plan again') {
       log.debug(context, 'a range is out of date');
       await taken.done();
@@ -202,7 +204,8 @@ export class Backfill {
       return;
     }
     if (verdict.do === 'give up') {
-      const dead = verdict.on === 'piece' ? piece : { from: piece.from, to: job.to };
+      const dead =
+        verdict.on === 'piece' ? piece : await this.#filler.prunedOf(job, piece.from, signal).catch(() => piece);
       log.error({ ...context, ...dead, err: error }, `gave up on a range: ${reason}`);
       await buryRange(database.kysely, chainId, dead, reason);
       await taken.done();
@@ -210,14 +213,16 @@ export class Backfill {
       return;
     }
     this.#retries += 1;
-    log[failures === 0 ? 'debug' : 'warn']({ ...context, err: error }, `cannot fill a range yet: ${reason}`);
-    await taken.putOff(verdict.delayMs, verdict.do);
+    const isFirst = before.waited + before.narrowed === 0;
+    log[isFirst ? 'debug' : 'warn']({ ...context, err: error }, `cannot fill a range yet: ${reason}`);
+    await taken.putOff(verdict.delayMs, verdict.do, verdict.setbacks);
   }
 
-  async #endpointLives(): Promise<boolean> {
+  /** The endpoint's newest block; undefined where it does not answer. */
+  async #endpointHead(): Promise<number | undefined> {
     return this.#deps.source.head(AbortSignal.timeout(HEAD_TIMEOUT_MS)).then(
-      () => true,
-      () => false,
+      ({ number }) => number,
+      () => undefined,
     );
   }
 

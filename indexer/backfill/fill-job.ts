@@ -3,6 +3,7 @@ import { type ContractIndex, contractIndex } from '../decode/contract-index.ts';
 import { byteCount } from '../facts/encoded-batch.ts';
 import { commitFill } from '../ingest/commit-fill.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
+import { RpcError } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { blockAt } from '../progress/checkpoints.ts';
@@ -10,7 +11,7 @@ import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Source } from '../source/source.ts';
 import type { FillJob } from './queue.ts';
 import { ReadAhead } from './read-ahead.ts';
-import { anyRequestRuns } from './requests.ts';
+import { requestsThatRun } from './requests.ts';
 import { findLack, type LackingContract } from './wish.ts';
 
 export type FillDeps = {
@@ -31,6 +32,7 @@ const PIECE_LOGS_MAX = 20_000;
 const PIECE_BLOCKS_FIRST = 100;
 const PIECE_BLOCKS_MAX = 50_000;
 const GROWTH_MAX = 4;
+const NARROWING = 8;
 /** Text that waits to be written, of all jobs that the process works on for the chain. */
 const WAITING_BYTES_MAX = 16_000_000;
 /** How long an open transaction waits for a piece that could join it. */
@@ -56,11 +58,32 @@ export type Piece = BlockRange & { readonly facts: number };
 /** What failed, and which part of the job it was at. */
 export class PieceFailure extends Error {
   readonly piece: BlockRange;
+  /** Whether something was filled before. */
+  readonly progressed: boolean;
+
+  constructor(piece: BlockRange, progressed: boolean, cause: unknown) {
+    super(`blocks ${piece.from} to ${piece.to}`, { cause });
+    this.piece = piece;
+    this.progressed = progressed;
+  }
+}
+
+/** A piece that could not be read. */
+class FetchFailure extends Error {
+  readonly piece: BlockRange;
 
   constructor(piece: BlockRange, cause: unknown) {
     super(`blocks ${piece.from} to ${piece.to}`, { cause });
     this.piece = piece;
   }
+}
+
+/** What of a range to read from a block on: of blocks under suspicion a part, so that a few attempts tell which it is. */
+function partOf({ to }: BlockRange, from: number, suspect: BlockRange | undefined): BlockRange {
+  if (suspect === undefined || from > suspect.to) return { from, to };
+  if (from < suspect.from) return { from, to: Math.min(to, suspect.from - 1) };
+  const blocks = Math.max(1, Math.floor((suspect.to - suspect.from + 1) / NARROWING));
+  return { from, to: Math.min(to, suspect.to, from + blocks - 1) };
 }
 
 /** Fills ranges of one chain piece by piece: what a job lacks is asked of coverage when it runs, never remembered. */
@@ -78,51 +101,80 @@ export class JobFiller {
   }
 
   /**
-   * Fills what is missing of a job, each piece a commit of its own, the next being read while one is written.
+   * Fills what is missing of a job, in commits of as much as is at hand, the next being read while one is written. Blocks under
+   * suspicion are read and written in smaller pieces, each by itself.
    *
-   * @param narrowing how often the job failed: each time its pieces are smaller
-   * @throws {PieceFailure} with the cause; the pieces before it are committed.
+   * @throws {PieceFailure} with the cause; what came before is committed.
    */
-  async fill(job: FillJob, narrowing: number, signal: AbortSignal): Promise<void> {
-    const seen = await this.#readChain();
-    const head = seen.head?.number ?? -1;
-    if (job.from > head) return;
-    const range = { from: job.from, to: Math.min(job.to, head) };
-    const lack = await findLack(this.#deps.database.kysely, { ...job, head }, range);
-    if (lack === undefined) return;
-    const contracts = await this.#contracts(lack.contracts);
-    if (contracts.length === 0) return;
+  async fill(job: FillJob, signal: AbortSignal): Promise<void> {
+    const { database, concurrency } = this.#deps;
+    const wanted = await requestsThatRun(database.kysely, job.chainId);
+    const found = await this.#lackOf(job);
+    if (found === undefined) return;
+    const { lack, contracts } = found;
     const former = contracts.filter(({ formerTo }) => formerTo !== null && formerTo >= lack.from);
-    const most = Math.max(1, Math.floor((job.to - job.from + 1) / 8 ** narrowing));
-    // What failed is tried piece by piece, so that what fails by itself is told from what stands beside it.
-    const waitingBytes = narrowing > 0 ? 0 : WAITING_BYTES_MAX / this.#deps.concurrency;
-    const reader = new ReadAhead(lack, waitingBytes, (from) => this.#fetch(from, lack.to, most, contracts, signal));
-    while (!reader.atEnd) {
-      const pieces = await reader.take();
+    const suspect = job.setbacks?.suspect;
+    const isAlone = (from: number) => suspect !== undefined && suspect.from <= from && from <= suspect.to;
+    const reader = new ReadAhead(lack, { maxBytes: WAITING_BYTES_MAX / concurrency, isAlone }, (from) =>
+      this.#fetch(partOf(lack, from, suspect), contracts, signal),
+    );
+    for (let progressed = false; !reader.atEnd; progressed = true) {
+      const pieces = await reader.take().catch((error: unknown) => {
+        if (!(error instanceof FetchFailure)) throw error;
+        throw new PieceFailure(error.piece, progressed, error.cause);
+      });
       const from = pieces[0]?.range.from as number;
-      const following = async () => (narrowing > 0 ? [] : reader.takeWithin(READY_WITHIN_MS));
+      const following = async () => (isAlone(from) || isAlone(reader.from) ? [] : reader.takeWithin(READY_WITHIN_MS));
       const commit = { pieces, contracts, former, following, end: lack.to };
-      const { facts, to } = await commitFill(this.#deps.database, commit).catch((error) => {
-        throw new PieceFailure({ from, to: pieces.at(-1)?.range.to as number }, error);
+      const { facts, to } = await commitFill(database, commit).catch((error) => {
+        throw new PieceFailure({ from, to: reader.from - 1 }, progressed, error);
       });
       reader.goBackTo(to + 1);
       this.#onPiece({ from, to, facts });
       signal.throwIfAborted();
-      if (!job.standing && !(await anyRequestRuns(this.#deps.database.kysely, job.chainId))) return;
+      if (!job.standing && (await requestsThatRun(database.kysely, job.chainId)) !== wanted) return;
     }
   }
 
+  /** The blocks of a job from one on that its endpoints have pruned: they lie below those that they have. */
+  async prunedOf(job: FillJob, from: number, signal: AbortSignal): Promise<BlockRange> {
+    const { lack, contracts } = (await this.#lackOf(job)) ?? { lack: job, contracts: [] };
+    let pruned = from;
+    let served = lack.to + 1;
+    while (served - pruned > 1) {
+      const middle = Math.floor((pruned + served) / 2);
+      try {
+        await this.#fetch({ from: middle, to: middle }, contracts, signal);
+        served = middle;
+      } catch (error) {
+        const cause = error instanceof FetchFailure ? error.cause : error;
+        if (!(cause instanceof RpcError && cause.kind === 'pruned')) throw cause;
+        pruned = middle;
+      }
+    }
+    return { from, to: pruned };
+  }
+
+  /** What is still to do of a job, up to the head; undefined where nothing is. */
+  async #lackOf(job: FillJob): Promise<{ lack: BlockRange; contracts: readonly RegisteredContract[] } | undefined> {
+    const { head } = await this.#readChain();
+    if (head === undefined || job.from > head.number) return undefined;
+    const range = { from: job.from, to: Math.min(job.to, head.number) };
+    const lack = await findLack(this.#deps.database.kysely, { ...job, head: head.number }, range);
+    const contracts = lack === undefined ? [] : await this.#contracts(lack.contracts);
+    return lack === undefined || contracts.length === 0 ? undefined : { lack, contracts };
+  }
+
+  /** Reads a piece from a block on, up to `to` at most. */
   async #fetch(
-    from: number,
-    end: number,
-    most: number,
+    { from, to: end }: BlockRange,
     contracts: readonly RegisteredContract[],
     signal: AbortSignal,
   ): Promise<Fetched> {
     const { database, source } = this.#deps;
     const seen = await this.#readChain();
     const strict = from > (seen.finalized ?? -1);
-    const blocks = Math.min(most, strict ? STRICT_PIECE_BLOCKS : this.#pace.blocks);
+    const blocks = strict ? STRICT_PIECE_BLOCKS : this.#pace.blocks;
     const to = Math.min(end, from + blocks - 1, strict ? end : (seen.finalized ?? end));
     try {
       const tip = await blockAt(database.kysely, seen.chainId, to);
@@ -132,7 +184,7 @@ export class JobFiller {
       if (!strict) this.#pace.seen(fetched.range.to - from + 1, bytes);
       return { ...fetched, bytes, seen };
     } catch (error) {
-      throw new PieceFailure({ from, to }, error);
+      throw new FetchFailure({ from, to }, error);
     }
   }
 

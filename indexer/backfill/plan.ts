@@ -5,7 +5,7 @@ import { transaction } from '../db/transaction.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { readChain } from '../progress/chains.ts';
 import { type BackfillQueue, type FillJob, jobId } from './queue.ts';
-import { settleRequests } from './requests.ts';
+import { forgetFilled, settleRequests } from './requests.ts';
 import { findGaps, type Gaps, type Wish } from './wish.ts';
 
 /** How many jobs are in the queue at a time: enough for many workers, and nothing in memory however long the plan. */
@@ -84,7 +84,9 @@ export class Planner {
       await this.#beginLoad(gaps);
       const ranges = cutGaps(gaps.ranges, gaps.blocks, Math.max(0, WINDOW_JOBS - pending.length));
       await queue.add(this.#identified(ranges, chain.epoch));
-      return ranges.length + pending.length > 0 ? 'busy' : 'idle';
+      if (ranges.length + pending.length > 0) return 'busy';
+      await forgetFilled(tx, this.#chainId);
+      return 'idle';
     });
   }
 

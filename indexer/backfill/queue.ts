@@ -6,6 +6,7 @@ import type { DB } from '../db/schema.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { sleep } from '../kernel/sleep.ts';
+import type { Setbacks } from './verdict.ts';
 
 /** Where the queue lives: ioredis' options where the configuration gives them, else by URL in Redis or in PostgreSQL. */
 export type QueueSettings = { readonly url: string; readonly redis?: RedisSettings | undefined };
@@ -15,17 +16,16 @@ export type FillJob = BlockRange & {
   readonly chainId: number;
   /** Whether everything since deployment is wanted, or just what requests ask for. */
   readonly standing: boolean;
+  readonly setbacks?: Setbacks;
 };
 
 /** A job that is ours until it is done, put off or given back. */
 export type TakenJob = {
   readonly job: FillJob;
-  /** How often it failed before. */
-  readonly failures: number;
   /** It leaves the queue. */
   done(): Promise<void>;
-  /** It comes again after a while. */
-  putOff(delayMs: number, reason: string): Promise<void>;
+  /** It comes again after a while, and remembers what befell it. */
+  putOff(delayMs: number, reason: string, setbacks: Setbacks): Promise<void>;
   /** Another worker may have it at once. */
   giveBack(): Promise<void>;
 };
@@ -242,9 +242,12 @@ function taken(job: Job<FillJob>, token: string): TakenJob {
   };
   return {
     job: job.data,
-    failures: job.attemptsMade,
     done: () => leave(() => job.moveToCompleted(undefined as never, token, false)),
-    putOff: (delayMs, reason) => leave(() => job.moveToFailed(new PutOff(reason, Math.ceil(delayMs)), token, false)),
+    putOff: (delayMs, reason, setbacks) =>
+      leave(async () => {
+        await job.updateData({ ...job.data, setbacks });
+        await job.moveToFailed(new PutOff(reason, Math.ceil(delayMs)), token, false);
+      }),
     giveBack: () => leave(() => job.moveToWait(token)),
   };
 }

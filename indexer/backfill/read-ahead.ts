@@ -2,7 +2,7 @@ import type { BlockRange } from '../kernel/ranges.ts';
 import { sleep } from '../kernel/sleep.ts';
 
 /** A stretch that was read; `to` is the last block of it, which may lie before the end of what was asked for. */
-type Read = { readonly range: { readonly to: number }; readonly bytes: number };
+type Read = { readonly range: BlockRange; readonly bytes: number };
 
 /**
  * Reads the pieces of a range one behind the other and keeps ahead of who takes them, by so many bytes and no more.
@@ -13,6 +13,7 @@ export class ReadAhead<Piece extends Read> {
   readonly #end: number;
   readonly #read: (from: number) => Promise<Piece>;
   readonly #maxBytes: number;
+  readonly #isAlone: (from: number) => boolean;
   #ready: Piece[] = [];
   #readyBytes = 0;
   /** The first block that was not taken yet, and the first that was not read yet. */
@@ -21,13 +22,26 @@ export class ReadAhead<Piece extends Read> {
   #reading: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  /** @param maxBytes with so much at hand nothing more is read; at least one piece always is */
-  constructor({ from, to }: BlockRange, maxBytes: number, read: (from: number) => Promise<Piece>) {
+  /**
+   * @param maxBytes with so much at hand nothing more is read; at least one piece always is
+   * @param isAlone whether the piece that begins at a block is to be taken by itself
+   */
+  constructor(
+    { from, to }: BlockRange,
+    { maxBytes, isAlone }: { readonly maxBytes: number; readonly isAlone: (from: number) => boolean },
+    read: (from: number) => Promise<Piece>,
+  ) {
     this.#taken = from;
     this.#next = from;
     this.#end = to;
     this.#maxBytes = maxBytes;
+    this.#isAlone = isAlone;
     this.#read = read;
+  }
+
+  /** The first block that was not taken yet. */
+  get from(): number {
+    return this.#taken;
   }
 
   get atEnd(): boolean {
@@ -80,7 +94,11 @@ export class ReadAhead<Piece extends Read> {
 
   #readOn(): void {
     if (this.#reading !== undefined || this.#failure !== undefined || this.#next > this.#end) return;
-    if (this.#ready.length > 0 && this.#readyBytes >= this.#maxBytes) return;
+    const last = this.#ready.at(-1);
+    if (last !== undefined) {
+      if (this.#readyBytes >= this.#maxBytes) return;
+      if (this.#isAlone(this.#next) || this.#isAlone(last.range.from)) return;
+    }
     const reading: Promise<void> = this.#read(this.#next).then(
       (piece) => {
         if (this.#reading !== reading) return; // it went back meanwhile

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { type BlockRange, parseMultirange } from '../kernel/ranges.ts';
-import { deadRanges } from './wish.ts';
+import { deadFor, deadRanges } from './wish.ts';
 
 export type RequestStatus = 'running' | 'finished' | 'failed' | 'cancelled';
 
@@ -79,12 +79,13 @@ export async function statusOf(db: Kysely<DB>, id: string): Promise<RequestStatu
   return rows[0]?.status;
 }
 
-/** Whether anything that was asked for is still wanted. */
-export async function anyRequestRuns(db: Kysely<DB>, chainId: number): Promise<boolean> {
-  const { rows } = await sql`
-    select from indexer.backfills where chain_id = ${chainId} and status = 'running' limit 1
+/** The requests of a chain that run, as one text: another text means that something else is wanted. */
+export async function requestsThatRun(db: Kysely<DB>, chainId: number): Promise<string> {
+  const { rows } = await sql<{ ids: string }>`
+    select coalesce(string_agg(id::text, ' ' order by id), '') as ids
+    from indexer.backfills where chain_id = ${chainId} and status = 'running'
   `.execute(db);
-  return rows.length > 0;
+  return rows[0]?.ids ?? '';
 }
 
 /** Requests, the newest first: those of one chain, or of all. */
@@ -122,8 +123,9 @@ export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Prom
     to_do: string | null;
     incomplete: { address: Hex; kind: ContractKind; missing: string; reason: string | null }[];
   }>`
-    with contract as (
-      select address, kind, contracts.status, contracts.status_reason,
+    with dead as materialized (${deadRanges(chainId)}),
+    contract as (
+      select address, kind, contracts.created_at, contracts.status, contracts.status_reason,
         int8multirange(int8range(greatest(${from}, coalesce(deployed_at_block, 0)), ${to}, '[]')) - covered
         - case when live_from <= head_number then int8multirange(int8range(live_from, head_number, '[]')) else '{}' end
           as missing
@@ -132,12 +134,11 @@ export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Prom
         and (${contracts === null} or address = any(${contracts === null ? [] : [...contracts]}::text[]))
     ),
     lacking as (select * from contract where not isempty(missing)),
-    dead as (${deadRanges(chainId)}),
     listed as (select * from lacking order by address, kind limit ${INCOMPLETE_LISTED_MAX})
     select
       (select sum(upper(range) - lower(range)) from (select unnest(range_agg(missing)) as range from lacking) ranges) as left,
       (select sum(upper(range) - lower(range)) from (
-        select unnest(range_agg(missing) - (select blocks from dead)) as range from lacking where status = 'active'
+        select unnest(range_agg(missing - ${deadFor(sql`lacking`)})) as range from lacking where status = 'active'
       ) ranges) as to_do,
       (select coalesce(json_agg(json_build_object(
           'address', address, 'kind', kind, 'missing', missing::text,
@@ -177,6 +178,18 @@ export async function buryRange(
     insert into indexer.dead_letters (id, chain_id, kind, range_from, range_to, reason)
     values (indexer.derived_id(${`job:${chainId}:${from}:${to}`}), ${chainId}, 'job', ${from}, ${to}, ${reason})
     on conflict (id) do update set reason = excluded.reason, created_at = now()
+  `.execute(db);
+}
+
+/** Forgets what was given up on and is there by now: of every contract, as far back as it goes. */
+export async function forgetFilled(db: Kysely<DB>, chainId: number): Promise<void> {
+  await sql`
+    delete from indexer.dead_letters letter
+    where chain_id = ${chainId} and kind = 'job' and not exists (
+      select from indexer.contracts
+      where contracts.chain_id = letter.chain_id and status = 'active' and coalesce(deployed_at_block, 0) <= range_to
+        and not int8multirange(int8range(greatest(range_from, coalesce(deployed_at_block, 0)), range_to, '[]'))
+          <@ (covered + case when live_from is null then '{}' else int8multirange(int8range(live_from, null)) end))
   `.execute(db);
 }
 

@@ -1,50 +1,83 @@
 import { sqlstateOf } from '../db/sqlstate.ts';
 import { ConfigError, HeadMoved, RpcError, RpcInconsistency, StaleRange } from '../kernel/errors.ts';
+import type { BlockRange } from '../kernel/ranges.ts';
 import { type Backoff, backoffMs } from '../kernel/retry.ts';
+
+/** What befell a job so far. */
+export type Setbacks = {
+  /** How often in a row something was away. */
+  readonly waited: number;
+  /** How often in a row the blocks under suspicion failed, each time fewer of them. */
+  readonly narrowed: number;
+  /** What failed by itself the last time: read in smaller pieces, and all else as ever. */
+  readonly suspect?: BlockRange;
+};
+
+export const NO_SETBACKS: Setbacks = { waited: 0, narrowed: 0 };
 
 /**
  * What becomes of a job that failed:
  * - `plan again`: it is out of date, not at fault; coverage tells what is left of it.
  * - `wait`: the endpoint, the database or the queue is away, which says nothing about the range.
  * - `narrow`: try again with less, so that what cannot be read is told from what stands beside it.
- * - `give up`: no attempt will end otherwise.
+ * - `give up`: no attempt will end otherwise, on the piece or on as much as is pruned.
  */
 export type Verdict =
   | { readonly do: 'plan again' }
-  | { readonly do: 'wait' | 'narrow'; readonly delayMs: number }
-  | { readonly do: 'give up'; readonly on: 'piece' | 'rest of job' };
+  | { readonly do: 'wait' | 'narrow'; readonly delayMs: number; readonly setbacks: Setbacks }
+  | { readonly do: 'give up'; readonly on: 'piece' | 'what is pruned' };
 
 const RETRY_BACKOFF: Backoff = { baseMs: 500, maxMs: 30_000 };
-/** A range that fails by itself is given up on after so many attempts, each narrower than the one before. */
-export const ATTEMPTS_MAX = 6;
+/** A block that fails by itself is given up on after so many attempts, each narrower than the one before until it is alone. */
+const ATTEMPTS_MAX = 6;
 /** What looks like an outage is taken for one so often; then it matters whether the endpoint answers everything else. */
 export const OUTAGE_ATTEMPTS = 12;
+/** JSON-RPC: the method does not exist, or is not part of what was paid for. */
+const METHOD_NOT_FOUND = -32601;
 
-/**
- * Decides by class of error. Pure.
- *
- * @param failures how often the job failed before
- * @param endpointLives whether the endpoint answers other questions; asked only once `failures` reaches `OUTAGE_ATTEMPTS`
- */
-export function judgeFailure(
-  error: unknown,
-  failures: number,
-  endpointLives: boolean,
-  random: () => number = Math.random,
-): Verdict {
-  const delayMs = backoffMs(failures + 1, RETRY_BACKOFF, random);
+/** A failure, and what is known around it. */
+export type Failure = {
+  readonly error: unknown;
+  /** The blocks that it is about. */
+  readonly piece: BlockRange;
+  /** What befell the job before. */
+  readonly before: Setbacks;
+  /** The endpoint's newest block, where it answers other questions; needs to be asked only once an outage lasts. */
+  readonly head: number | undefined;
+};
+
+/** Decides by class of error. Pure. */
+export function judgeFailure({ error, piece, before, head }: Failure, random: () => number = Math.random): Verdict {
   if (error instanceof StaleRange || error instanceof HeadMoved) return { do: 'plan again' };
-  if (error instanceof RpcError && error.kind === 'pruned') return { do: 'give up', on: 'rest of job' };
+  if (error instanceof RpcError && error.kind === 'pruned') return { do: 'give up', on: 'what is pruned' };
+  const waiting = { ...before, waited: before.waited + 1 };
   // Mended by whoever configured it, and then every range is as good as before.
-  if (error instanceof ConfigError) return { do: 'wait', delayMs: RETRY_BACKOFF.maxMs };
+  if (error instanceof ConfigError || isUnserved(error))
+    return { do: 'wait', delayMs: RETRY_BACKOFF.maxMs, setbacks: waiting };
   if (error instanceof RpcError && error.kind === 'rejected') return { do: 'give up', on: 'piece' };
   if (isOutage(error)) {
-    const atFault = error instanceof RpcError && error.kind !== 'rate-limited' && endpointLives;
-    if (failures < OUTAGE_ATTEMPTS || !atFault) return { do: 'wait', delayMs };
-    return { do: 'give up', on: 'piece' };
+    if (before.waited >= OUTAGE_ATTEMPTS && isAtFault(error, piece, head)) return { do: 'give up', on: 'piece' };
+    return { do: 'wait', delayMs: backoffMs(waiting.waited, RETRY_BACKOFF, random), setbacks: waiting };
   }
-  if (failures + 1 < ATTEMPTS_MAX) return { do: 'narrow', delayMs };
-  return { do: 'give up', on: 'piece' };
+  const narrowed = liesIn(piece, before.suspect) ? before.narrowed + 1 : 1;
+  if (narrowed >= ATTEMPTS_MAX && piece.from === piece.to) return { do: 'give up', on: 'piece' };
+  const delayMs = backoffMs(narrowed, RETRY_BACKOFF, random);
+  return { do: 'narrow', delayMs, setbacks: { waited: 0, narrowed, suspect: piece } };
+}
+
+/** The endpoint does not serve logs at all. */
+function isUnserved(error: unknown): boolean {
+  return error instanceof RpcError && error.kind === 'rejected' && error.context.code === METHOD_NOT_FOUND;
+}
+
+/** Whether it is the range that does not come while the endpoint answers all else. One that is behind has not come to it yet. */
+function isAtFault(error: unknown, piece: BlockRange, head: number | undefined): boolean {
+  if (!(error instanceof RpcError) || error.kind === 'rate-limited' || head === undefined) return false;
+  return error.kind !== 'unknown-block' || head >= piece.to;
+}
+
+function liesIn(piece: BlockRange, suspect: BlockRange | undefined): boolean {
+  return suspect !== undefined && suspect.from <= piece.from && piece.to <= suspect.to;
 }
 
 /** Classes of SQLSTATE that tell of the server and not of the statement: connection, resources, locks, operator, system. */

@@ -27,7 +27,7 @@ function missingByContract({ chainId, head, standing, request }: Wish): RawBuild
       select from_block, least(to_block, ${head}) as to_block, contracts from indexer.backfills
       where chain_id = ${chainId} and status = 'running' and ${wanted}
     )
-    select address, kind, platform_id,
+    select address, kind, platform_id, created_at,
       ${sinceDeployment}
       + coalesce(asked.blocks, '{}')
       - covered
@@ -58,10 +58,10 @@ export async function findGaps(
   count: number,
 ): Promise<Gaps> {
   const { rows } = await sql<{ from: string; to: string; blocks: string }>`
-    with contract as (${missingByContract(wish)}),
-    dead as (${deadRanges(wish.chainId)}),
+    with dead as materialized (${deadRanges(wish.chainId)}),
+    contract as (${missingByContract(wish)}),
     gap as (
-      select unnest(range_agg(missing) - ${toMultirange(pending)}::int8multirange - (select blocks from dead)) as range
+      select unnest(range_agg(missing - ${deadFor(sql`contract`)}) - ${toMultirange(pending)}::int8multirange) as range
       from contract where not isempty(missing)
     )
     select lower(range) as from, upper(range) - 1 as to, sum(upper(range) - lower(range)) over () as blocks
@@ -73,12 +73,20 @@ export async function findGaps(
   };
 }
 
-/** One row: the blocks of a chain whose jobs ended as dead letters. */
+/** What was given up on is tried again after a while: an endpoint may have it by then. */
+const DEAD_FOR = '1 hour';
+
+/** Rows `(range, since)`: the blocks of a chain that were given up on lately. */
 export function deadRanges(chainId: number): RawBuilder<unknown> {
   return sql`
-    select coalesce(range_agg(int8range(range_from, range_to, '[]')), '{}') as blocks
-    from indexer.dead_letters where chain_id = ${chainId} and kind = 'job'
+    select int8range(range_from, range_to, '[]') as range, created_at as since from indexer.dead_letters
+    where chain_id = ${chainId} and kind = 'job' and created_at > now() - ${DEAD_FOR}::interval
   `;
+}
+
+/** What of the rows `dead` counts for a contract: one that was registered since has not been tried there. */
+export function deadFor(contract: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`coalesce((select range_agg(range) from dead where since > ${contract}.created_at), '{}'::int8multirange)`;
 }
 
 /** Who lacks something in a range, and the first and last block that any of them lacks. */

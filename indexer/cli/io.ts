@@ -1,8 +1,12 @@
 import type { Environment } from '../config/resolve.ts';
 import type { Redact } from '../observability/redact.ts';
 
-/** A stream to write to, and whether a person reads it. */
-export type Output = { write(text: string): unknown; readonly isTTY?: boolean | undefined };
+/** A stream to write to, whether a person reads it, and how many characters a line of theirs takes. */
+export type Output = {
+  write(text: string): unknown;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+};
 
 /** The process around a command. */
 export type Io = {

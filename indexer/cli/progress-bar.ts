@@ -1,7 +1,9 @@
 import type { BackfillProgress } from '../run-backfill.ts';
 import type { Output } from './io.ts';
 
-const BAR_CELLS = 24;
+const BAR_CELLS = { least: 5, most: 24 };
+/** Of a terminal that does not tell. */
+const COLUMNS = 80;
 
 /** Shows progress on standard error: a line that is drawn over and over for people, a line of JSON each time otherwise. */
 export class ProgressBar {
@@ -20,7 +22,7 @@ export class ProgressBar {
       this.#output.write(`${JSON.stringify({ progress })}\n`);
       return;
     }
-    this.#line = lineOf(progress);
+    this.#line = lineOf(progress, (this.#output.columns ?? COLUMNS) - 1);
     this.#output.write(`\r\u001b[2K${this.#line}`);
   }
 
@@ -35,20 +37,23 @@ export class ProgressBar {
   }
 }
 
-/** One line for people. */
-export function lineOf(progress: BackfillProgress): string {
+/** One line for people, no longer than a width: a line that wraps would be drawn over only in part. */
+export function lineOf(progress: BackfillProgress, width: number): string {
   const { blocks, blocksDone, eventsPerSecond, secondsLeft, rangeBlocks, retries } = progress;
   const share = blocks === 0 ? 1 : blocksDone / blocks;
-  const full = Math.floor(share * BAR_CELLS);
   const number = (value: number) => value.toLocaleString('en');
-  return [
-    `[${'#'.repeat(full)}${'.'.repeat(BAR_CELLS - full)}] ${(Math.floor(share * 1_000) / 10).toFixed(1)} %`,
+  const words = [
+    `${(Math.floor(share * 1_000) / 10).toFixed(1)} %`,
     `${number(blocksDone)}/${number(blocks)} blocks`,
     `${number(eventsPerSecond)} events/s`,
     ...(secondsLeft === undefined ? [] : [`${durationOf(secondsLeft)} left`]),
     ...(rangeBlocks === 0 ? [] : [`${number(rangeBlocks)} blocks a range`]),
     ...(retries === 0 ? [] : [`${number(retries)} ${retries === 1 ? 'retry' : 'retries'}`]),
   ].join('  ');
+  const cells = Math.min(BAR_CELLS.most, width - words.length - '[] '.length);
+  if (cells < BAR_CELLS.least) return words.slice(0, width);
+  const full = Math.floor(share * cells);
+  return `[${'#'.repeat(full)}${'.'.repeat(cells - full)}] ${words}`;
 }
 
 function durationOf(seconds: number): string {

@@ -38,7 +38,7 @@ export function createEndpoint(url: string, index: number, timeoutMs: number): E
       if (signal.aborted) throw new Aborted(`${method} was told to stop`);
       const outcome = await transport.request({ method, params }, { signal, maxBytes });
       if ('result' in outcome) return outcome.result;
-      throw errorOf(outcome.failure, method, name, scrub);
+      throw errorOf(outcome.failure, { method, params }, name, scrub);
     },
     async batch(calls, signal = NEVER) {
       if (signal.aborted) throw new Aborted('a batch was told to stop');
@@ -47,7 +47,7 @@ export function createEndpoint(url: string, index: number, timeoutMs: number): E
       return batched.outcomes.map((outcome, index): Answer => {
         if ('result' in outcome) return outcome;
         const { failure } = outcome;
-        const error = errorOf(failure, calls[index]?.method ?? BATCH, name, scrub) as RpcError;
+        const error = errorOf(failure, calls[index] ?? BATCH, name, scrub) as RpcError;
         const isOfSize = error.kind === 'range-refused' || fittingBatch(failure.text, calls.length) !== undefined;
         return isOfSize ? { again: true } : { error };
       });
@@ -65,7 +65,7 @@ export function createEndpoint(url: string, index: number, timeoutMs: number): E
 }
 
 const NEVER = new AbortController().signal;
-const BATCH = 'batch';
+const BATCH: Call = { method: 'batch', params: [] };
 
 /** What a batch failed of as a whole: of being one, of its size, or of what any request would have failed of. */
 function batchErrorOf(
@@ -84,7 +84,8 @@ function batchErrorOf(
   return new BatchRefused(error.message, undefined);
 }
 
-function errorOf(failure: Failure, method: string, name: string, scrub: (text: string) => string): RpcError | Aborted {
+function errorOf(failure: Failure, call: Call, name: string, scrub: (text: string) => string): RpcError | Aborted {
+  const { method } = call;
   if (failure.how === 'aborted') return new Aborted(`${method} was told to stop`);
   const text = scrub(failure.text) || 'no reason given';
   const message = `${name}: ${method}: ${failure.status === undefined ? '' : `HTTP ${failure.status}: `}${text}`;
@@ -92,9 +93,16 @@ function errorOf(failure: Failure, method: string, name: string, scrub: (text: s
   const context = { endpoint: name, method, ...(status && { status }), ...(code !== undefined && { code }) };
   if (failure.how === 'too-large') return new RpcError('range-refused', message, { context });
   if (failure.how === 'broken' && status === undefined) return new RpcError('unavailable', message, { context });
-  const refusal: Refusal = { method, status, code, text: failure.text };
+  const refusal: Refusal = { method, blocks: blocksOf(call), status, code, text: failure.text };
   const { kind, hintBlocks } = meaningOf(refusal);
   return new RpcError(kind, message, { context, hintBlocks, retryAfterMs: retryAfterMs(failure.retryAfter) });
+}
+
+/** How many blocks an `eth_getLogs` asks for by their numbers. */
+function blocksOf({ method, params: [filter] }: Call): number | undefined {
+  if (method !== 'eth_getLogs') return undefined;
+  const { fromBlock, toBlock } = filter as { readonly fromBlock?: string; readonly toBlock?: string };
+  return fromBlock === undefined ? undefined : Number(toBlock) - Number(fromBlock) + 1;
 }
 
 /** `Retry-After` in seconds or as a date (RFC 9110, 10.2.3). */

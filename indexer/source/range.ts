@@ -202,7 +202,7 @@ async function spanLogs(
     } catch (error) {
       if (!(error instanceof RpcError) || (error.kind !== 'range-refused' && error.kind !== 'unavailable')) throw error;
       tries.failures += blocks === 1 && error.kind === 'range-refused' ? FAILURES_BEFORE_RECEIPTS : 1;
-      if (blocks > 1) {
+      if (blocks > 1 && !isGateway(error)) {
         peer.span.refused(blocks, error.hintBlocks);
         notice({ event: 'range narrowed', endpoint: peer.name, detail: `${blocks} to ${peer.span.blocks()} blocks` });
       }
@@ -210,6 +210,11 @@ async function spanLogs(
       if (error.kind === 'unavailable') throw error;
     }
   }
+}
+
+/** A gateway without a node behind it says nothing about the range. */
+function isGateway({ context: { status } }: RpcError): boolean {
+  return status === 502 || status === 503;
 }
 
 async function logsByReceipts(

@@ -3,6 +3,8 @@ import type { RpcErrorKind } from '../kernel/errors.ts';
 /** A request that was not answered, in the node's own words. */
 export type Refusal = {
   readonly method: string;
+  /** How many blocks an `eth_getLogs` asked for; undefined of one that named a block by its hash. */
+  readonly blocks?: number | undefined;
   /** The HTTP status, where it was not 2xx. */
   readonly status?: number | undefined;
   /** The JSON-RPC error's code. */
@@ -33,12 +35,14 @@ type Row = {
   readonly words?: RegExp;
   /** For `narrow to N` where the words name no number. */
   readonly blocks?: number;
+  /** Only where more than one block was asked for. */
+  readonly ofMany?: boolean;
 };
 
 /** Only these can be asked for less; to any other request the words of a range mean nothing. */
 const RANGE_METHODS: ReadonlySet<string> = new Set(['eth_getLogs', 'eth_getBlockReceipts']);
 
-const N = '([\\d,_.]+ ?[km]?)';
+const N = '([\\d,_.]+ ?(?:[km]\\b)?)';
 const END = '(0x[0-9a-f]+|\\d+)';
 /** What is left of words about size when no row above knew them. */
 const MUCH = '\\b(?:range|blocks|results|logs|response)\\b';
@@ -149,6 +153,8 @@ const ROWS: readonly Row[] = [
       'revert|invalid opcode|out of gas|stack (?:under|over)flow|invalid jump|vm execution error|gas required exceeds',
     ),
   },
+  // What providers put their caps under, in words that change.
+  { who: 'Alchemy, Infura, Reth', means: 'halve', codes: [-32602], ofMany: true },
   { who: 'JSON-RPC', means: 'rejected', codes: [-32601, -32602, -32004] },
   {
     who: 'nodes',
@@ -180,6 +186,7 @@ export function meaningOf(refusal: Refusal): Meaning {
   for (const row of ROWS) {
     const narrows = row.means === 'narrow to hint' || row.means === 'narrow to N' || row.means === 'halve';
     if (narrows && !ranged) continue;
+    if (row.ofMany === true && !((refusal.blocks ?? 0) > 1)) continue;
     if (row.codes !== undefined && !row.codes.some((code) => code === refusal.code || code === refusal.status))
       continue;
     const match = row.words?.exec(refusal.text);

@@ -16,10 +16,10 @@ await onEachQueue((place) => {
     expect(outcome.ended).toBe('incomplete');
     expect(outcome.dead.map(({ from, to }: { from: number; to: number }) => [from, to])).toEqual([
       [0, 1_999],
-      [2_000, 3_999],
+      [2_000, 2_499],
     ]);
     expect(outcome.dead[0].reason).toContain('pruned history unavailable');
-    expect(outcome.incomplete[0].missing).toEqual([{ from: 0, to: 3_999 }]);
+    expect(outcome.incomplete[0].missing).toEqual([{ from: 0, to: 2_499 }]);
     const status = run('status', '--json');
     await status.exited;
     expect(JSON.parse(status.stdout).chains[0]).toMatchObject({

@@ -2,8 +2,14 @@ import { describe, expect, it, test } from 'vitest';
 import { Pace } from '../../indexer/backfill/fill-job.ts';
 import { cutGaps, WINDOW_JOBS } from '../../indexer/backfill/plan.ts';
 import { jobId } from '../../indexer/backfill/queue.ts';
-import { ATTEMPTS_MAX, judgeFailure, OUTAGE_ATTEMPTS } from '../../indexer/backfill/verdict.ts';
-import { lineOf } from '../../indexer/cli/progress-bar.ts';
+import {
+  type Failure,
+  judgeFailure,
+  NO_SETBACKS,
+  OUTAGE_ATTEMPTS,
+  type Setbacks,
+} from '../../indexer/backfill/verdict.ts';
+import { lineOf, ProgressBar } from '../../indexer/cli/progress-bar.ts';
 import {
   ConfigError,
   FactConflict,
@@ -50,59 +56,91 @@ test('the id of a job is the same for the same range of the same plan, and has n
 });
 
 describe('judgeFailure', () => {
-  const rpc = (kind: RpcErrorKind) => new RpcError(kind, 'no');
+  const rpc = (kind: RpcErrorKind, code?: number) => new RpcError(kind, 'no', { context: { code } });
   const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
   const state = (code: string) => Object.assign(new Error('no'), { code });
+  const piece = { from: 100, to: 199 };
+  /** The verdict on an error at blocks 100 to 199, of a chain whose endpoint answers. */
+  const judge = (error: unknown, around: Partial<Failure> = {}) =>
+    judgeFailure({ error, piece, before: NO_SETBACKS, head: 1_000, ...around }, never);
+  const waited = (times: number) => ({ before: { waited: times, narrowed: 0 } });
 
   it('plans a range anew that is only out of date', () => {
-    expect(judgeFailure(new StaleRange('an unwind'), 0, true)).toEqual({ do: 'plan again' });
+    expect(judge(new StaleRange('an unwind'))).toEqual({ do: 'plan again' });
+  });
+
+  it('gives up at once on a request that no node will take, and on as much as is pruned', () => {
+    expect(judge(rpc('rejected'))).toEqual({ do: 'give up', on: 'piece' });
+    expect(judge(rpc('pruned'))).toEqual({ do: 'give up', on: 'what is pruned' });
   });
 
   test.each([
-    { what: 'pruned history', error: rpc('pruned'), on: 'rest of job' },
-    { what: 'a request that no node will take', error: rpc('rejected'), on: 'piece' },
-  ])('gives up at once on $what', ({ error, on }) => {
-    expect(judgeFailure(error, 0, true)).toEqual({ do: 'give up', on });
+    { what: 'the configuration is wrong', error: new ConfigError('no'), head: 1_000 },
+    { what: 'the endpoint serves no logs at all', error: rpc('rejected', -32_601), head: 1_000 },
+    { what: 'an endpoint is away', error: rpc('unavailable'), head: undefined },
+    { what: 'an endpoint is behind', error: rpc('unknown-block'), head: 198 },
+    { what: 'an endpoint that is behind does not answer', error: rpc('unknown-block'), head: undefined },
+    { what: 'it is told to slow down', error: rpc('rate-limited'), head: 1_000 },
+    { what: 'the database is away', error: refused, head: 1_000 },
+    { what: 'the database shuts down', error: state('57P01'), head: 1_000 },
+    { what: 'the database has no connection left', error: state('53300'), head: 1_000 },
+  ])('waits for ever while $what', ({ error, head }) => {
+    for (const times of [0, OUTAGE_ATTEMPTS, 10_000])
+      expect(judge(error, { ...waited(times), head })).toMatchObject({ do: 'wait', setbacks: { waited: times + 1 } });
   });
 
-  test.each([
-    { what: 'the configuration is wrong', error: new ConfigError('no') },
-    { what: 'an endpoint is away', error: rpc('unavailable') },
-    { what: 'an endpoint is behind', error: rpc('unknown-block') },
-    { what: 'the database is away', error: refused },
-    { what: 'the database shuts down', error: state('57P01') },
-    { what: 'the database has no connection left', error: state('53300') },
-  ])('waits for ever while $what', ({ error }) => {
-    for (const failures of [0, OUTAGE_ATTEMPTS, 10_000])
-      expect(judgeFailure(error, failures, false)).toMatchObject({ do: 'wait' });
+  it('gives up on a range that does not come for long while the endpoint answers everything else', () => {
+    for (const error of [rpc('unavailable'), rpc('unknown-block')]) {
+      expect(judge(error, waited(OUTAGE_ATTEMPTS - 1))).toMatchObject({ do: 'wait' });
+      expect(judge(error, waited(OUTAGE_ATTEMPTS))).toEqual({ do: 'give up', on: 'piece' });
+    }
   });
 
-  it('slows down for ever where it is told to, also by an endpoint that lives', () => {
-    expect(judgeFailure(rpc('rate-limited'), 10_000, true)).toMatchObject({ do: 'wait' });
-  });
-
-  it('gives up on a range where the endpoint answers everything else', () => {
-    expect(judgeFailure(rpc('unavailable'), OUTAGE_ATTEMPTS, true)).toEqual({ do: 'give up', on: 'piece' });
-  });
-
-  test.each([
+  const byThemselves = [
     { what: 'a contradiction', error: new RpcInconsistency('no') },
     { what: 'facts that no coverage claims', error: new FactConflict('no') },
     { what: 'a statement that took too long', error: state('57014') },
     { what: 'a value that does not fit', error: state('22003') },
     { what: 'a programming error', error: new TypeError('no') },
-  ])('tries $what with less and less, then gives up', ({ error }) => {
-    expect(judgeFailure(error, 0, true)).toMatchObject({ do: 'narrow' });
-    expect(judgeFailure(error, ATTEMPTS_MAX - 1, true)).toEqual({ do: 'give up', on: 'piece' });
+  ];
+  test.each(byThemselves)('tries $what with less and less until one block is alone, then gives up', ({ error }) => {
+    let before: Setbacks = NO_SETBACKS;
+    let blocks = 50_000;
+    const widths: number[] = [];
+    for (;;) {
+      const verdict = judge(error, { before, piece: { from: 0, to: blocks - 1 } });
+      if (verdict.do !== 'narrow') {
+        expect(verdict).toEqual({ do: 'give up', on: 'piece' });
+        break;
+      }
+      widths.push(blocks);
+      before = verdict.setbacks;
+      blocks = Math.max(1, Math.floor(blocks / 8));
+    }
+    expect(widths).toEqual([50_000, 6_250, 781, 97, 12]);
+    expect(blocks).toBe(1);
+  });
+
+  test.each(byThemselves)('an outage before says nothing about $what', ({ error }) => {
+    const verdict = judge(error, waited(OUTAGE_ATTEMPTS));
+    expect(verdict).toMatchObject({ do: 'narrow', setbacks: { waited: 0, narrowed: 1, suspect: piece } });
+  });
+
+  it('suspects other blocks anew', () => {
+    const before = { waited: 0, narrowed: 4, suspect: { from: 0, to: 99 } };
+    expect(judge(new RpcInconsistency('no'), { before })).toMatchObject({ setbacks: { narrowed: 1, suspect: piece } });
+    const inside = { ...before, suspect: { from: 50, to: 199 } };
+    expect(judge(new RpcInconsistency('no'), { before: inside })).toMatchObject({ setbacks: { narrowed: 5 } });
   });
 
   it('waits longer after each failure, with jitter, half a minute at most', () => {
-    const delays = [0, 1, 2, 20].map((failures) => {
-      const verdict = judgeFailure(rpc('unavailable'), failures, false, never);
+    const delays = [0, 1, 2, 20].map((times) => {
+      const verdict = judge(rpc('unavailable'), { ...waited(times), head: undefined });
       return 'delayMs' in verdict ? verdict.delayMs : 0;
     });
     expect(delays).toEqual([500, 1_000, 2_000, 30_000]);
-    expect(judgeFailure(rpc('unavailable'), 0, false, () => 0.99)).toMatchObject({ delayMs: expect.closeTo(252.5) });
+    const failure = { error: rpc('unavailable'), piece, before: NO_SETBACKS, head: undefined };
+    expect(judgeFailure(failure, () => 0.99)).toMatchObject({ delayMs: expect.closeTo(252.5) });
   });
 });
 
@@ -125,19 +163,45 @@ describe('Pace', () => {
   });
 });
 
-test('the line for people tells blocks, share, events, time left, range and retries', () => {
-  const line = lineOf({
-    ...{
-      blocks: 2_000,
-      blocksDone: 500,
-      events: 9,
-      eventsPerSecond: 12_345,
-      secondsLeft: 90,
-      rangeBlocks: 250,
-      retries: 1,
-    },
+const PROGRESS = {
+  blocks: 2_000,
+  blocksDone: 500,
+  events: 9,
+  eventsPerSecond: 12_345,
+  secondsLeft: 90,
+  rangeBlocks: 250,
+  retries: 1,
+};
+
+describe('progress on a terminal', () => {
+  it('tells blocks, share, events, time left, range and retries', () => {
+    expect(lineOf(PROGRESS, 120)).toBe(
+      '[######..................] 25.0 %  500/2,000 blocks  12,345 events/s  1 min 30 s left  250 blocks a range  1 retry',
+    );
   });
-  expect(line).toBe(
-    '[######..................] 25.0 %  500/2,000 blocks  12,345 events/s  1 min 30 s left  250 blocks a range  1 retry',
-  );
+
+  it('fits its line into the terminal: the bar first gives way, then the end', () => {
+    const words = '25.0 %  500/2,000 blocks  12,345 events/s  1 min 30 s left  250 blocks a range  1 retry';
+    expect(lineOf(PROGRESS, 100)).toBe(`[${'##........'}] ${words}`);
+    expect(lineOf(PROGRESS, 90)).toBe(words);
+    expect(lineOf(PROGRESS, 40)).toBe(words.slice(0, 40));
+  });
+
+  it('draws one line over itself, and what else is written above it', () => {
+    let screen = '';
+    const bar = new ProgressBar({ write: (text) => (screen += text), isTTY: true, columns: 91 });
+    bar.show(PROGRESS);
+    bar.beside.write('a warning\n');
+    bar.end();
+    const line = lineOf(PROGRESS, 90);
+    expect(screen).toBe(`\r\u001b[2K${line}\r\u001b[2Ka warning\n${line}\n`);
+  });
+
+  it('is a line of JSON each time where nobody watches', () => {
+    let written = '';
+    const bar = new ProgressBar({ write: (text) => (written += text) });
+    bar.show(PROGRESS);
+    bar.end();
+    expect(JSON.parse(written)).toEqual({ progress: PROGRESS });
+  });
 });

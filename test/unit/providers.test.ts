@@ -74,6 +74,15 @@ test('HTTP 413 halves the range', () => {
   expect(meaningOf({ method: 'eth_getLogs', status: 413, text: '' })).toEqual({ kind: 'range-refused' });
 });
 
+test('unknown words under the code that caps go by ask for less of a range, and mean what they say of a single block', () => {
+  const meaning = (blocks: number | undefined, text: string) =>
+    meaningOf({ method: 'eth_getLogs', blocks, code: -32602, text });
+  expect(meaning(100, 'please reduce your window')).toEqual({ kind: 'range-refused' });
+  for (const blocks of [1, undefined]) expect(meaning(blocks, 'please reduce your window').kind).toBe('rejected');
+  expect(meaning(100, 'range 100 exceeds limit of 50')).toEqual({ kind: 'range-refused', hintBlocks: 50 });
+  expect(meaning(undefined, 'invalid params: blockHash is not supported').kind).toBe('rejected');
+});
+
 test('words about a range mean nothing to a request that has none', () => {
   expect(meaningOf({ method: 'eth_call', code: -32000, text: 'response is too big' }).kind).toBe('unavailable');
 });
@@ -83,4 +92,5 @@ test('a number may be written in thousands', () => {
   expect(meaning('range is too large, max is 10k blocks')).toBe(10_000);
   expect(meaning('eth_getLogs is limited to a 10,000 range')).toBe(10_000);
   expect(meaning('range 5000 exceeds limit of 1000.')).toBe(1_000);
+  expect(meaning('exceed maximum block range: 1000 max')).toBe(1_000);
 });

@@ -7,10 +7,10 @@ const PIECE_BLOCKS = 10;
 type Piece = { readonly range: { readonly from: number; readonly to: number }; readonly bytes: number };
 
 /** Reads ten blocks at a time, each read answered when told to. */
-function reading(to: number, maxBytes: number, bytes = 1) {
+function reading(to: number, maxBytes: number, bytes = 1, isAlone: (from: number) => boolean = () => false) {
   const asked: number[] = [];
   const open: { resolve(piece: Piece): void; reject(error: Error): void; from: number }[] = [];
-  const reader = new ReadAhead<Piece>({ from: 0, to }, maxBytes, (from) => {
+  const reader = new ReadAhead<Piece>({ from: 0, to }, { maxBytes, isAlone }, (from) => {
     asked.push(from);
     return new Promise((resolve, reject) => open.push({ resolve, reject, from }));
   });
@@ -108,4 +108,19 @@ test('what was read behind the block that it goes back to is forgotten, also whe
   expect(asked).toEqual([0, 10, 20, 10, 20]);
   reader.goBackTo(20);
   expect(asked).toHaveLength(5);
+});
+
+test('a piece that is to be alone is taken by itself', async () => {
+  const { reader, answer } = reading(49, 1_000, 1, (from) => from === 20);
+  const first = reader.take();
+  for (let piece = 0; piece < 3; piece++) await answer();
+  expect(starts(await first)).toEqual([0]);
+  expect(starts(await reader.take())).toEqual([10]);
+  expect(reader.from).toBe(20);
+  const alone = reader.take();
+  for (let piece = 0; piece < 3; piece++) await answer();
+  expect(starts(await alone)).toEqual([20]);
+  await answer();
+  await answer();
+  expect(starts(await reader.take())).toEqual([30, 40]);
 });
