@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { RpcFault } from '../support/chain-rpc.ts';
 import { atHead, expectSettled, truthOf } from '../support/expected.ts';
 import { database, serve } from '../support/follow.ts';
 import { announceAll, busyBlocks, registerArtist } from '../support/music.ts';
@@ -20,7 +21,11 @@ await onEachQueue((place) => {
     await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
     const worker = new Program(['worker'], env);
     await until('the worker', () => worker.said('working') > 0);
+    // History takes many requests, each of which takes long.
     const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 150 } });
+    server.view.cap = ({ blocks }) => {
+      if (blocks > 10) throw new RpcFault(-32000, 'block range too large, max is 10 blocks');
+    };
     await announceAll(db, artist, chain);
     await until('them to be live', async () => {
       const { rows } = await db.query('select bool_and(live_from is not null) as live from indexer.contracts');
@@ -29,6 +34,7 @@ await onEachQueue((place) => {
     });
     expect(await filledBlocks(db)).toBeLessThan(BLOCKS - 100);
     heal();
+    server.view.cap = undefined;
     await expectSettled(db, truthOf(chain), undefined, 60_000);
     expect(daemon.said('filled') + worker.said('filled')).toBeGreaterThan(1);
     for (const program of [daemon, worker]) program.signal('SIGTERM');

@@ -22,7 +22,7 @@ export type View = {
   /** Hashes that stopped existing. */
   forgotten?: ReadonlySet<Hex>;
   /** Refuses `eth_getLogs`, in a provider's words, by throwing an `RpcFault`. */
-  cap?: (request: CapRequest) => void;
+  cap?: ((request: CapRequest) => void) | undefined;
 };
 
 export type CapRequest = {
