@@ -23,7 +23,7 @@ const ENRICH_INTERVAL_MS = 15_000;
 const PROBE_INTERVAL_MS = 5_000;
 const REFUSED_RETRY_MS = 30_000;
 /** Ranges of history that a daemon works on at a time, chain by chain. */
-const CONCURRENCY = 2;
+export const DAEMON_CONCURRENCY = 2;
 
 export type DaemonInput = { readonly config: Config; readonly database: Database; readonly log: Logger };
 
@@ -64,7 +64,7 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
 
 function followedChain(input: DaemonInput, chain: ChainConfig): FollowedChain {
   const { config, database, log } = input;
-  const work = chainWork({ config, chain, database, log, scope: { standing: true }, concurrency: CONCURRENCY });
+  const work = chainWork({ config, chain, database, log, scope: { standing: true }, concurrency: DAEMON_CONCURRENCY });
   const { chainId, source } = work;
   let waking = new AbortController();
   let refusal: string | undefined;

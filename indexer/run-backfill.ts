@@ -18,6 +18,7 @@ import { buildDeferredIndexes, countDeferredIndexes } from './db/deferred-indexe
 import { settleStages } from './derive/stages.ts';
 import type { Hex } from './kernel/chain.ts';
 import { messageOf, UsageError } from './kernel/errors.ts';
+import { backoffMs } from './kernel/retry.ts';
 import { sleep } from './kernel/sleep.ts';
 import type { Logger } from './observability/log.ts';
 import { readChain } from './progress/chains.ts';
@@ -44,6 +45,8 @@ export type BackfillProgress = {
   /** What this process wrote. */
   readonly events: number;
   readonly eventsPerSecond: number;
+  /** By whichever process. */
+  readonly blocksPerSecond: number;
   /** Undefined until there is something to reckon from. */
   readonly secondsLeft: number | undefined;
   /** Blocks of the newest commit. */
@@ -65,6 +68,7 @@ export type BackfillOutcome = {
 };
 
 const LOOK_INTERVAL_MS = 200;
+const LOOK_BACKOFF = { baseMs: 500, maxMs: 10_000 };
 const REPORT_INTERVAL_MS = 1_000;
 /** Rates are those of the last so many reports. */
 const RATE_REPORTS = 15;
@@ -189,6 +193,9 @@ async function record(
   if (end > head) throw new UsageError(`block ${end} is not there yet: chain ${chainId} is at block ${head}`);
   if (from > end) throw new UsageError(`the range is empty: it begins at block ${from} and ends at block ${end}`);
   const registry = await loadContracts(database.kysely, chainId);
+  if (registry.contracts.every(({ status }) => status === 'removed')) {
+    throw new UsageError(`nothing is registered on chain ${chainId}: add what to fill with: indexer contracts add`);
+  }
   const known = new Set(registry.contracts.filter(({ status }) => status !== 'removed').map(({ address }) => address));
   const unknown = contracts?.filter((address) => !known.has(address)) ?? [];
   if (unknown.length > 0) {
@@ -212,23 +219,34 @@ type Watching = BackfillInput & {
 async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> {
   const { database, request, work, events, onProgress, log } = watching;
   const meter = new Meter();
-  let reportedAt = Number.NEGATIVE_INFINITY;
-  for (;;) {
-    try {
-      const left = await progressOf(database.kysely, request);
-      if (performance.now() - reportedAt >= REPORT_INTERVAL_MS || left.blocksLeft === 0) {
-        reportedAt = performance.now();
-        const { lastBlocks, retries } = work.backfill.figures;
-        onProgress({ ...meter.read(left.blocksLeft, events()), rangeBlocks: lastBlocks, retries });
+  let blocksLeft: number | undefined;
+  const report = () => {
+    if (blocksLeft === undefined) return;
+    const { lastBlocks, retries } = work.backfill.figures;
+    onProgress({ ...meter.read(blocksLeft, events()), rangeBlocks: lastBlocks, retries });
+  };
+  // Goes on while the database does not answer.
+  const reporting = setInterval(report, REPORT_INTERVAL_MS);
+  try {
+    for (let failures = 0; ; ) {
+      try {
+        const left = await progressOf(database.kysely, request);
+        const isFirst = blocksLeft === undefined;
+        blocksLeft = left.blocksLeft;
+        if (isFirst || blocksLeft === 0) report();
+        const ended = await endOf(watching, left);
+        if (ended !== undefined) return ended;
+        failures = 0;
+      } catch (error) {
+        failures += 1;
+        if (!signal.aborted)
+          log.warn({ chain: request.chainId, err: error }, `cannot look at coverage: ${messageOf(error)}`);
       }
-      const ended = await endOf(watching, left);
-      if (ended !== undefined) return ended;
-    } catch (error) {
-      if (!signal.aborted)
-        log.warn({ chain: request.chainId, err: error }, `cannot look at coverage: ${messageOf(error)}`);
+      if (signal.aborted) return { request, ended: 'stopped', events: events(), incomplete: [], dead: [] };
+      await sleep(failures === 0 ? LOOK_INTERVAL_MS : backoffMs(failures, LOOK_BACKOFF, Math.random), signal);
     }
-    if (signal.aborted) return { request, ended: 'stopped', events: events(), incomplete: [], dead: [] };
-    await sleep(LOOK_INTERVAL_MS, signal);
+  } finally {
+    clearInterval(reporting);
   }
 }
 
@@ -270,6 +288,7 @@ class Meter {
       blocksDone: this.#blocks - left,
       events,
       eventsPerSecond: seconds > 0 ? Math.round((events - first.events) / seconds) : 0,
+      blocksPerSecond: seconds > 0 ? Math.round(Math.max(0, done) / seconds) : 0,
       secondsLeft: done > 0 ? Math.ceil((left * seconds) / done) : undefined,
     };
   }

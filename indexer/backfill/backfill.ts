@@ -27,6 +27,8 @@ export type BackfillFigures = {
 
 const PLAN_BUSY_INTERVAL_MS = 500;
 const PLAN_IDLE_INTERVAL_MS = 15_000;
+/** Looks in a row that find no head: one that comes along with the others has had its time. */
+const HEADLESS_TOLD = 2;
 /** Where another worker may add jobs that this one knows nothing of. */
 const TAKE_INTERVAL_MS = 1_000;
 /** Trouble that goes on is told so often at most. */
@@ -131,10 +133,12 @@ export class Backfill {
 
   /** Keeps the queue's window full. */
   async #plan(queue: BackfillQueue, signal: AbortSignal): Promise<void> {
-    const { scope } = this.#deps;
-    let planned: Planned = 'idle';
+    const { scope, log, chainId } = this.#deps;
+    let planned: Planned = 'headless';
+    let headless = 0;
     await this.#again(signal, async () => {
-      const changed = planned === 'idle' || this.#planNow.signal.aborted;
+      const isIdle = planned === 'idle' || planned === 'headless';
+      const changed = isIdle || this.#planNow.signal.aborted;
       this.#planNow = new AbortController();
       // Also readies what was registered since: until then it has no gaps.
       if (changed) await this.#deps.loadContracts();
@@ -142,10 +146,11 @@ export class Backfill {
       if (planned === 'busy') this.#startTaking();
       // What a command began it ends itself; and who waits for an index plans on.
       if (planned === 'idle' && scope.request === undefined) this.#building ??= this.#buildIndexes(signal);
-      await sleep(
-        planned === 'idle' ? PLAN_IDLE_INTERVAL_MS : PLAN_BUSY_INTERVAL_MS,
-        this.#either(signal, this.#planNow),
-      );
+      headless = planned === 'headless' ? headless + 1 : 0;
+      if (headless === HEADLESS_TOLD)
+        log.warn({ chain: chainId }, 'no process follows the chain yet: run `indexer start`');
+      const isBusy = planned === 'busy' || planned === 'elsewhere';
+      await sleep(isBusy ? PLAN_BUSY_INTERVAL_MS : PLAN_IDLE_INTERVAL_MS, this.#either(signal, this.#planNow));
     });
   }
 

@@ -43,8 +43,8 @@ function distinct(ranges: readonly BlockRange[]): readonly BlockRange[] {
   return [...new Map(ranges.map((range) => [`${range.from}-${range.to}`, range])).values()];
 }
 
-/** What a look at the plan found: jobs are in the queue, there is nothing to do, or another process plans right now. */
-export type Planned = 'busy' | 'idle' | 'elsewhere';
+/** What a look at the plan found: jobs are in the queue, nothing to do, no head yet to plan up to, or another process that plans right now. */
+export type Planned = 'busy' | 'idle' | 'headless' | 'elsewhere';
 
 /** Fills the queue's window from coverage, again and again; holds no plan of its own that could be lost. */
 export class Planner {
@@ -76,7 +76,7 @@ export class Planner {
       if (!rows[0]?.locked) return 'elsewhere';
       const chain = await readChain(tx, this.#chainId);
       await settleRequests(tx, this.#chainId);
-      if (chain.head === undefined) return 'idle';
+      if (chain.head === undefined) return 'headless';
       // A job that moves from one state to another between two questions is in neither answer: it is looked for twice.
       const pending = distinct([...before, ...(await queue.pending())]);
       const wish: Wish = { chainId: this.#chainId, head: chain.head.number, ...this.#scope };

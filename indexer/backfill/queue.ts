@@ -48,7 +48,7 @@ const EVENTS_KEPT = 100;
 const CONNECTIONS_MAX = 2;
 const PENDING_STATES = ['wait', 'active', 'delayed'] as const;
 
-/** One name for each database: several may share a Redis, also those that were cloned from one another. */
+/** One name for each database: several may share a Redis. A physical copy of a whole server needs a Redis of its own. */
 export async function queueNameOf(db: Kysely<DB>, chainId: number): Promise<string> {
   const { rows } = await sql<{ name: string }>`
     select left(md5(system_identifier || '-' || oid), 16) as name

@@ -88,8 +88,11 @@ export async function requestsThatRun(db: Kysely<DB>, chainId: number): Promise<
   return rows[0]?.ids ?? '';
 }
 
-/** Requests, the newest first: those of one chain, or of all. */
-export async function listRequests(db: Kysely<DB>, onlyRunning: boolean): Promise<readonly RecordedRequest[]> {
+/** Requests, the newest first, of one chain or of all: those that run, or the last ones. */
+export async function listRequests(
+  db: Kysely<DB>,
+  { onlyRunning, chainId = null }: { readonly onlyRunning: boolean; readonly chainId?: number | null | undefined },
+): Promise<readonly RecordedRequest[]> {
   const { rows } = await sql<{
     id: string;
     chain_id: string;
@@ -101,7 +104,7 @@ export async function listRequests(db: Kysely<DB>, onlyRunning: boolean): Promis
     finished_at: Date | null;
   }>`
     select id, chain_id, from_block, to_block, contracts, status, created_at, finished_at from indexer.backfills
-    where status = 'running' or ${!onlyRunning} order by created_at desc, id limit ${REQUESTS_LISTED_MAX}
+    where (status = 'running' or ${!onlyRunning}) and (${chainId}::bigint is null or chain_id = ${chainId}) order by created_at desc, id limit ${onlyRunning ? null : REQUESTS_LISTED_MAX}::int
   `.execute(db);
   return rows.map((row) => ({
     id: row.id,
@@ -159,8 +162,7 @@ export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Prom
 
 /** Ends the requests of a chain that coverage proves complete, or of which nothing is left but what was given up on. */
 export async function settleRequests(db: Kysely<DB>, chainId: number): Promise<void> {
-  for (const request of await listRequests(db, true)) {
-    if (request.chainId !== chainId) continue;
+  for (const request of await listRequests(db, { onlyRunning: true, chainId })) {
     const { blocksLeft, blocksToDo } = await progressOf(db, request);
     if (blocksLeft === 0) await endRequest(db, request.id, 'finished');
     else if (blocksToDo === 0) await endRequest(db, request.id, 'failed');

@@ -6,16 +6,20 @@ import { wholeNumber } from './arguments.ts';
 import { type GlobalOptions, printResult } from './io.ts';
 import { type Cli, withSession } from './session.ts';
 
+/** `backfill` itself takes the option too, and is the one that gets it. */
+type OfChain = { readonly chain?: number };
+
 /** `indexer backfill status`: what was asked for, how far it is, what was given up on. */
 export function addBackfillStatus(backfill: Command, cli: Cli): void {
   backfill
     .command('status')
     .description('what was asked for, how far it is, and what was given up on')
+    .option('--chain <id>', 'only those of one chain', wholeNumber)
     .action(async (_: unknown, command: Command) => {
-      const options = command.optsWithGlobals<GlobalOptions>();
+      const { chain, ...options } = command.optsWithGlobals<GlobalOptions & OfChain>();
       await withSession(cli, options, {}, async ({ database }) => {
         const requests = [];
-        for (const request of await listRequests(database.kysely, false))
+        for (const request of await listRequests(database.kysely, { onlyRunning: false, chainId: chain }))
           requests.push(await stateOf(database, request));
         const lines = requests.flatMap(linesOf);
         printResult(cli.io, options, { requests }, lines.length > 0 ? lines : ['nothing was asked for']);
@@ -31,13 +35,10 @@ export function addBackfillCancel(backfill: Command, cli: Cli): void {
     .argument('[id]', 'only this one, as `indexer backfill status` names it', requestId)
     .option('--chain <id>', 'only those of one chain', wholeNumber)
     .action(async (id: string | undefined, _: unknown, command: Command) => {
-      // `backfill` itself takes the option too, and is the one that gets it.
-      const { chain, ...options } = command.optsWithGlobals<GlobalOptions & { chain?: number }>();
+      const { chain, ...options } = command.optsWithGlobals<GlobalOptions & OfChain>();
       await withSession(cli, options, {}, async ({ database }) => {
-        const running = await listRequests(database.kysely, true);
-        const meant = running.filter(
-          (request) => (id === undefined || request.id === id) && (chain === undefined || request.chainId === chain),
-        );
+        const running = await listRequests(database.kysely, { onlyRunning: true, chainId: chain });
+        const meant = running.filter((request) => id === undefined || request.id === id);
         if (id !== undefined && meant.length === 0) throw new UsageError(`no request ${id} runs`);
         for (const request of meant) await endRequest(database.kysely, request.id, 'cancelled');
         const lines = meant.map((request) => `cancelled ${request.id}`);

@@ -8,11 +8,9 @@ import { address, chainOf, positiveNumber, wholeNumber } from './arguments.ts';
 import { addBackfillCancel, addBackfillStatus } from './backfill-requests.ts';
 import { type GlobalOptions, printResult } from './io.ts';
 import { ProgressBar } from './progress-bar.ts';
-import { type Cli, withSession } from './session.ts';
+import { type Cli, fillingConnections, withSession } from './session.ts';
 
 export const DEFAULT_CONCURRENCY = 2;
-/** Connections besides one for each range in work: head, plan, progress, lock. */
-export const OTHER_CONNECTIONS = 6;
 
 type Given = {
   readonly fromBlock?: number;
@@ -57,7 +55,7 @@ async function fill(cli: Cli, given: Given, options: GlobalOptions): Promise<voi
   if (from === undefined) throw new UsageError('from which block on? Name it: --from-block N');
   const bar = new ProgressBar(cli.io.stderr);
   const beside = { ...cli, io: { ...cli.io, stderr: bar.beside } };
-  const needs = { needs: ['chains'], maxConnections: given.concurrency + OTHER_CONNECTIONS, daemon: true } as const;
+  const needs = { needs: ['chains'], maxConnections: fillingConnections(1, given.concurrency), daemon: true } as const;
   await withSession(beside, options, needs, async ({ config, database, log }) => {
     const input = {
       ...{ config, database, log, from, to: given.toBlock, concurrency: given.concurrency },
@@ -68,31 +66,33 @@ async function fill(cli: Cli, given: Given, options: GlobalOptions): Promise<voi
       const request = await cli.services.requestBackfill(input, cli.io.signal);
       printResult(cli.io, options, { request }, [
         `recorded ${request.id}: ${nameOf(request)}`,
-        'it is filled by `indexer start` and `indexer worker`; see `indexer backfill status`',
+        'it is filled while `indexer start` runs, with the help of any `indexer worker`; see `indexer backfill status`',
       ]);
       return;
     }
     const outcome = await cli.services.runBackfill(input, (progress) => bar.show(progress), cli.io.signal);
     bar.end();
-    await report(beside, options, outcome, await othersOf(database.kysely, outcome));
+    await report(beside, { ...options, ...given }, outcome, await othersOf(database.kysely, outcome));
   });
 }
 
 async function othersOf(db: Parameters<typeof listRequests>[0], { ended, request }: BackfillOutcome) {
   if (ended !== 'cancelled') return [];
-  return (await listRequests(db, true)).filter(({ chainId }) => chainId === request.chainId);
+  return listRequests(db, { onlyRunning: true, chainId: request.chainId });
 }
 
 /** Says how it ended; anything but complete is a failure. */
 async function report(
   { io }: Cli,
-  options: GlobalOptions,
+  options: GlobalOptions & Given,
   outcome: BackfillOutcome,
   others: readonly RecordedRequest[],
 ): Promise<void> {
   const { request, ended, events } = outcome;
-  const lines =
-    ended === 'complete' ? [`complete: ${nameOf(request)}; ${events} events written here`] : missingLines(outcome);
+  const lines = [
+    ...(ended === 'complete' ? [`complete: ${nameOf(request)}; ${events} events written here`] : missingLines(outcome)),
+    ...others.map((other) => `still runs  ${other.id}: ${nameOf(other)}`),
+  ];
   if (outcome.indexesLeft > 0) {
     lines.push(
       `${outcome.indexesLeft} indexes are not built yet: a running daemon does it, or the next \`indexer backfill\``,
@@ -103,13 +103,15 @@ async function report(
     case 'complete':
       return;
     case 'incomplete':
-      throw new IndexerError(`${nameOf(request)} is not complete; try what is missing again with: ${again(request)}`);
+      throw new IndexerError(
+        `${nameOf(request)} is not complete; try what is missing again with: ${again(request, options)}`,
+      );
     case 'halted':
       throw new IndexerError(`${nameOf(request)} is not complete, and the chain is halted: ${outcome.reason}`);
     case 'cancelled':
       throw new IndexerError(`${nameOf(request)} was cancelled by \`indexer backfill cancel\``);
     case 'stopped':
-      throw new IndexerError(`stopped; what was written stays. To go on: ${again(request)}`);
+      throw new IndexerError(`stopped; what was written stays. To go on: ${again(request, options)}`);
   }
 }
 
@@ -136,7 +138,9 @@ function nameOf({ chainId, from, to, contracts }: BackfillRequest): string {
 }
 
 /** The command line that goes on with a request. */
-function again({ chainId, from, to, contracts }: BackfillRequest): string {
+function again({ chainId, from, to, contracts }: BackfillRequest, options: GlobalOptions & Given): string {
   const only = (contracts ?? []).map((contract) => ` --contract ${contract}`).join('');
-  return `indexer backfill --chain ${chainId} --from-block ${from} --to-block ${to}${only}`;
+  const config = options.config === undefined ? '' : ` --config ${options.config}`;
+  const concurrency = options.concurrency === DEFAULT_CONCURRENCY ? '' : ` --concurrency ${options.concurrency}`;
+  return `indexer backfill --chain ${chainId} --from-block ${from} --to-block ${to}${only}${concurrency}${config}`;
 }

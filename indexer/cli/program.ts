@@ -35,7 +35,7 @@ export function buildProgram(cli: Cli, version: string): Command {
 Environment:
   DATABASE_URL         postgres://user:password@host:5432/name
   RPC_URL_<chainId>    endpoints of a chain to follow, comma-separated: RPC_URL_8453=https://…,wss://…
-  QUEUE_URL            redis://… or postgres://… (default: DATABASE_URL)
+  QUEUE_URL            redis://…, rediss://… or postgres://… (default: DATABASE_URL)
   HTTP_HOST, HTTP_PORT where /health and /ready are served (default: 127.0.0.1, 8080)
   LOG_LEVEL            fatal, error, warn, info, debug, trace or silent (default: info)
 

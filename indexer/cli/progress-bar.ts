@@ -39,13 +39,14 @@ export class ProgressBar {
 
 /** One line for people, no longer than a width: a line that wraps would be drawn over only in part. */
 export function lineOf(progress: BackfillProgress, width: number): string {
-  const { blocks, blocksDone, eventsPerSecond, secondsLeft, rangeBlocks, retries } = progress;
+  const { blocks, blocksDone, eventsPerSecond, blocksPerSecond, secondsLeft, rangeBlocks, retries } = progress;
   const share = blocks === 0 ? 1 : blocksDone / blocks;
   const number = (value: number) => value.toLocaleString('en');
   const words = [
     `${(Math.floor(share * 1_000) / 10).toFixed(1)} %`,
     `${number(blocksDone)}/${number(blocks)} blocks`,
-    `${number(eventsPerSecond)} events/s`,
+    // Where other processes write all there is, blocks tell that it goes on.
+    eventsPerSecond === 0 ? `${number(blocksPerSecond)} blocks/s` : `${number(eventsPerSecond)} events/s`,
     ...(secondsLeft === undefined ? [] : [`${durationOf(secondsLeft)} left`]),
     ...(rangeBlocks === 0 ? [] : [`${number(rangeBlocks)} blocks a range`]),
     ...(retries === 0 ? [] : [`${number(retries)} ${retries === 1 ? 'retry' : 'retries'}`]),

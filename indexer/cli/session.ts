@@ -18,10 +18,15 @@ type SessionNeeds = {
   readonly needs?: readonly Need[];
   /** Whether the schema must be the program's own; only migrating does without. */
   readonly schema?: 'current' | 'any';
-  readonly maxConnections?: number;
+  readonly maxConnections?: number | ((config: Config) => number);
   /** Runs for months, so that a frozen statement is given up; a command may take as long as it takes. */
   readonly daemon?: boolean;
 };
+
+/** Connections of a process that fills history: of each chain its ranges in work, its head and its plan; and what is asked beside. */
+export function fillingConnections(chains: number, concurrency: number): number {
+  return chains * (concurrency + 2) + 6;
+}
 
 /** Runs a command over an open database, and closes it whatever happens. */
 export async function withSession<T>(
@@ -40,7 +45,7 @@ export async function withSession<T>(
   });
   const database = services.openDatabase({
     url: config.databaseUrl,
-    maxConnections,
+    maxConnections: typeof maxConnections === 'number' ? maxConnections : maxConnections(config),
     ...(daemon ? {} : { statementTimeoutMs: 0 }),
     onConnectionLost: (error) => log.warn({ err: error }, 'lost an idle database connection'),
   });

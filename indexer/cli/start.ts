@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
+import type { Config } from '../config/resolve.ts';
+import { DAEMON_CONCURRENCY } from '../daemon.ts';
 import { migrateUp } from '../db/migrate.ts';
 import type { GlobalOptions } from './io.ts';
-import { type Cli, withSession } from './session.ts';
-
-const DAEMON_CONNECTIONS = 16;
+import { type Cli, fillingConnections, withSession } from './session.ts';
 
 /** `indexer start`: the daemon, until it is told to stop. */
 export function addStart(program: Command, cli: Cli): void {
@@ -25,7 +25,8 @@ Example:
           log.info({ applied: applied.length }, 'schema is up to date');
         });
       }
-      const session = { needs: ['chains'], maxConnections: DAEMON_CONNECTIONS, daemon: true } as const;
+      const maxConnections = ({ chains }: Config) => fillingConnections(chains.length, DAEMON_CONCURRENCY);
+      const session = { needs: ['chains'], maxConnections, daemon: true } as const;
       await withSession(cli, globals, session, async ({ config, database, log }) => {
         await cli.services.runDaemon({ config, database, log }, cli.io.signal);
       });

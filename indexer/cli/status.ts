@@ -27,7 +27,7 @@ type Line = ChainStatus & { readonly configured: boolean } & Remote & Queued;
 export function addStatus(program: Command, cli: Cli): void {
   program
     .command('status')
-    .description('chains, head, lag, coverage gaps, dead letters, reorgs')
+    .description('chains, head, lag, coverage gaps, queues, dead letters, reorgs')
     .addHelpText('after', '\nAsks the chain for its head where an RPC_URL_<chainId> is set; works without.')
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import type { Config } from '../config/resolve.ts';
 import { positiveNumber } from './arguments.ts';
-import { DEFAULT_CONCURRENCY, OTHER_CONNECTIONS } from './backfill.ts';
+import { DEFAULT_CONCURRENCY } from './backfill.ts';
 import type { GlobalOptions } from './io.ts';
-import { type Cli, withSession } from './session.ts';
+import { type Cli, fillingConnections, withSession } from './session.ts';
 
 /** `indexer worker`: fills history that others plan, until it is told to stop. */
 export function addWorker(program: Command, cli: Cli): void {
@@ -17,11 +18,12 @@ export function addWorker(program: Command, cli: Cli): void {
     )
     .addHelpText(
       'after',
-      '\nWorks on the chains that are configured for it. The head is followed by `indexer start`, or by `indexer backfill` while it runs.',
+      '\nWorks on the chains that are configured for it, up to the head. It needs a process that follows the head: `indexer start`, or\n`indexer backfill` while it runs.',
     )
     .action(async ({ concurrency }: { concurrency: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      const session = { needs: ['chains'], maxConnections: concurrency + OTHER_CONNECTIONS, daemon: true } as const;
+      const maxConnections = ({ chains }: Config) => fillingConnections(chains.length, concurrency);
+      const session = { needs: ['chains'], maxConnections, daemon: true } as const;
       await withSession(cli, options, session, async ({ config, database, log }) => {
         await cli.services.runWorker({ config, database, log, concurrency }, cli.io.signal);
       });

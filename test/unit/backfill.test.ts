@@ -168,6 +168,7 @@ const PROGRESS = {
   blocksDone: 500,
   events: 9,
   eventsPerSecond: 12_345,
+  blocksPerSecond: 240,
   secondsLeft: 90,
   rangeBlocks: 250,
   retries: 1,
@@ -178,6 +179,10 @@ describe('progress on a terminal', () => {
     expect(lineOf(PROGRESS, 120)).toBe(
       '[######..................] 25.0 %  500/2,000 blocks  12,345 events/s  1 min 30 s left  250 blocks a range  1 retry',
     );
+  });
+
+  it('tells blocks a second where others write the events', () => {
+    expect(lineOf({ ...PROGRESS, eventsPerSecond: 0 }, 120)).toContain('  240 blocks/s  ');
   });
 
   it('fits its line into the terminal: the bar first gives way, then the end', () => {
