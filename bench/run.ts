@@ -24,7 +24,6 @@ const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--o
 const EVENTS_PER_BLOCK = 25;
 const QUICK_EVENTS = 100_000;
 const QUICK_PARTS = 'backfill,floor,used,following,workers';
-const WORKERS_EVENTS = 200_000;
 const GROWTH_EVENTS = [100_000, 5_000_000] as const;
 const FOLLOWING: FollowingSizes = { singly: 2_000, catchUp: 2_000, announced: 500 };
 const FOLLOWING_QUICK: FollowingSizes = { singly: 500, catchUp: 500, announced: 100 };
@@ -114,7 +113,7 @@ async function measure(
       follows.push(result);
     }
   }
-  const workers = only.has('workers') ? await measureWorkers(server, chain, partOf(options)) : undefined;
+  const workers = only.has('workers') ? await measureWorkers(server, chain, options) : undefined;
   for (const one of workers ?? [])
     note(`${one.processes} processes, ${one.latencyMs} ms: ${Math.round(one.eventsPerSecond)} events/s`);
   return {
@@ -124,12 +123,6 @@ async function measure(
     floor: floors.length === 0 ? undefined : medianFloor(floors, fills),
     following: follows.length === 0 ? undefined : medianFollow(follows),
   };
-}
-
-/** Of a long chain the first part shows as much. */
-function partOf({ events, blocks }: WorldOptions) {
-  const part = Math.min(1, WORKERS_EVENTS / events);
-  return { events: Math.round(events * part), blocks: Math.round(blocks * part) };
 }
 
 async function measureGrowth(server: Server): Promise<NonNullable<Report['growth']>> {

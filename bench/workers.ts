@@ -21,7 +21,7 @@ const PROCESSES = [1, 2] as const;
 /** None, and that of an endpoint on another continent. */
 const LATENCIES_MS = [0, 100] as const;
 
-/** Fills the first blocks by `indexer backfill` alone, and beside an `indexer worker`. */
+/** Fills the chain by `indexer backfill` alone, and beside an `indexer worker`. */
 export async function measureWorkers(
   server: Server,
   chain: Chain,
