@@ -190,8 +190,17 @@ export class Backfill {
     await taken.done();
   }
 
-  /** Does what the failure calls for; where the queue itself is away, the job comes back by its lock. */
+  /** Does what the failure calls for; where that cannot be done now either, the job is another's to try. */
   async #settle(taken: TakenJob, thrown: unknown, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#judge(taken, thrown, signal);
+    } catch (error) {
+      await taken.giveBack().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #judge(taken: TakenJob, thrown: unknown, signal: AbortSignal): Promise<void> {
     const { database, chainId, log, redact } = this.#deps;
     const { job } = taken;
     const failed = thrown instanceof PieceFailure;
@@ -205,12 +214,13 @@ export class Backfill {
     if (verdict.do === 'plan again') {
       log.debug(context, 'a range is out of date');
       await taken.done();
+      // The node may say the same again, as fast as it is asked.
+      await sleep(PLAN_BUSY_INTERVAL_MS, signal);
       this.wake();
       return;
     }
     if (verdict.do === 'give up') {
-      const dead =
-        verdict.on === 'piece' ? piece : await this.#filler.prunedOf(job, piece.from, signal).catch(() => piece);
+      const dead = verdict.on === 'piece' ? piece : await this.#filler.prunedOf(job, piece.from, signal);
       log.error({ ...context, ...dead, err: error }, `gave up on a range: ${reason}`);
       await buryRange(database.kysely, chainId, dead, reason);
       await taken.done();

@@ -12,6 +12,7 @@ import type { Source } from '../source/source.ts';
 import type { FillJob } from './queue.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { requestsThatRun } from './requests.ts';
+import { isOutage } from './verdict.ts';
 import { findLack, type LackingContract } from './wish.ts';
 
 export type FillDeps = {
@@ -136,7 +137,11 @@ export class JobFiller {
     }
   }
 
-  /** The blocks of a job from one on that its endpoints have pruned: they lie below those that they have. */
+  /**
+   * The blocks of a job from one on that its endpoints have pruned: they lie below those that they have.
+   *
+   * @throws what tells neither way: an endpoint that is away
+   */
   async prunedOf(job: FillJob, from: number, signal: AbortSignal): Promise<BlockRange> {
     const { lack, contracts } = (await this.#lackOf(job)) ?? { lack: job, contracts: [] };
     let pruned = from;
@@ -148,8 +153,10 @@ export class JobFiller {
         served = middle;
       } catch (error) {
         const cause = error instanceof FetchFailure ? error.cause : error;
-        if (!(cause instanceof RpcError && cause.kind === 'pruned')) throw cause;
-        pruned = middle;
+        const kind = cause instanceof RpcError ? cause.kind : undefined;
+        if (kind === 'pruned') pruned = middle;
+        else if (signal.aborted || (kind !== 'rejected' && isOutage(cause))) throw cause;
+        else served = middle;
       }
     }
     return { from, to: pruned };

@@ -84,7 +84,7 @@ function liesIn(piece: BlockRange, suspect: BlockRange | undefined): boolean {
 const SERVER_CLASSES = ['08', '53', '55', '57', '58'];
 const QUERY_CANCELED = '57014';
 
-function isOutage(error: unknown): boolean {
+export function isOutage(error: unknown): boolean {
   if (error instanceof RpcError) return error.kind !== 'range-refused';
   if (error instanceof RpcInconsistency) return false;
   const state = sqlstateOf(error);

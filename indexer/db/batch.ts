@@ -1,5 +1,6 @@
 import type { CompiledQuery } from 'kysely';
 import pg from 'pg';
+import { sqlstateOf } from './sqlstate.ts';
 
 /** The parts of pg's connection that a query which submits itself uses, as pg-cursor and pg-copy-streams do. */
 type Connection = {
@@ -85,7 +86,7 @@ class Batch {
   }
 
   readonly #onParsed = () => {
-    this.#parsed += 1;
+    prepared.get(this.#connection as Connection)?.add(this.#parsing[this.#parsed++] as string);
   };
 
   handleRowDescription(): void {}
@@ -101,14 +102,12 @@ class Batch {
   }
 
   handleError(error: Error): void {
-    this.#end();
+    // Where it is a timeout, the answers are still to come.
+    if (sqlstateOf(error) !== undefined) this.#end();
     this.callback(new BatchFailure(this.#completed, error));
   }
 
-  /** What was parsed before the failure stays prepared. */
   #end(): void {
-    if (this.#connection === undefined) return;
-    this.#connection.off('parseComplete', this.#onParsed);
-    for (const name of this.#parsing.slice(0, this.#parsed)) prepared.get(this.#connection)?.add(name);
+    this.#connection?.off('parseComplete', this.#onParsed);
   }
 }

@@ -1,4 +1,5 @@
-import { finished } from 'node:stream/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 
@@ -14,9 +15,7 @@ export type Copy = (table: string, columns: readonly string[], texts: readonly B
 export function copyOver(client: pg.PoolClient): Copy {
   return async (table, columns, texts) => {
     const rows = client.query(copyFrom(`copy ${table} (${columns.join(', ')}) from stdin`));
-    // All of it is in memory already: the socket takes it at its own pace.
-    for (const text of texts) rows.write(text);
-    rows.end();
-    await finished(rows);
+    // `pipeline` destroys `rows` where it fails: else what is still to be sent goes to a connection that it has let go of.
+    await pipeline(Readable.from(texts), rows);
   };
 }

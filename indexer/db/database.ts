@@ -14,8 +14,20 @@ const ANSWER_TIMEOUT_MS = 10_000;
 /** Two for each chain that is followed; where there are more chains they take turns. */
 const BATCH_CONNECTIONS_MAX = 6;
 
-/** The same few rows each time: planning anew for each value takes longer than the statements themselves. */
-const GENERIC_PLANS = '-c plan_cache_mode=force_generic_plan';
+/**
+ * The same few rows each time: planning anew for each value takes longer than the statements themselves. Between two statements of
+ * one packet no timeout of statements runs, so a client that went away in the middle is to be noticed.
+ */
+const BATCH_SETTINGS = [
+  '-c plan_cache_mode=force_generic_plan',
+  '-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3',
+].join(' ');
+
+/** The same for a client that stands still; PostgreSQL 17 and later have it. */
+const LIMIT_TRANSACTIONS = `
+  select set_config('transaction_timeout', '${IDLE_IN_TRANSACTION_TIMEOUT_MS}', false)
+  where current_setting('server_version_num')::int >= 170000
+`;
 
 export type Database = {
   readonly pool: pg.Pool;
@@ -55,7 +67,8 @@ export function openDatabase({
     keepAlive: true,
   };
   const pool = new pg.Pool({ ...options, max: maxConnections });
-  const batches = new pg.Pool({ ...options, max: BATCH_CONNECTIONS_MAX, options: GENERIC_PLANS });
+  const onConnect = async (client: pg.ClientBase) => void (await client.query(LIMIT_TRANSACTIONS));
+  const batches = new pg.Pool({ ...options, max: BATCH_CONNECTIONS_MAX, options: BATCH_SETTINGS, onConnect });
   for (const each of [pool, batches]) {
     each.on('error', (error) => onConnectionLost?.(error));
     // One that breaks under a statement fails the statement; that nobody listens to the connection itself must not end the process.

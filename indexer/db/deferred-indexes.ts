@@ -92,9 +92,16 @@ export async function deferIndexes(database: Database): Promise<number> {
         if (await holdsAny(tx, [`public.${table}`])) continue;
         const { rows } = await sql<{ name: string }>`
           insert into indexer.deferred_indexes (name, definition)
-          select format('%I.%I', 'public', relname), pg_get_indexdef(indexrelid)
-          from pg_index join pg_class on pg_class.oid = indexrelid
-          where indrelid = ${`public.${table}`}::regclass and not indisunique and relname = any(${READERS_INDEXES[table]}::text[])
+          select name, definition from (
+            select format('%I.%I', 'public', relname) as name, pg_get_indexdef(indexrelid) as definition
+            from pg_index join pg_class on pg_class.oid = indexrelid
+            where indrelid = ${`public.${table}`}::regclass and not indisunique and relname = any(${READERS_INDEXES[table]}::text[])
+            offset 0
+          ) held
+          -- not one that a builder has just made, and is about to strike off
+          where pg_try_advisory_xact_lock(hashtextextended('indexer:index:' || name, 0))
+          -- one that is recorded and yet there: a builder was killed before it struck it off
+          on conflict (name) do update set definition = excluded.definition
           returning name
         `.execute(tx);
         for (const { name } of rows) await sql`drop index ${sql.raw(name)}`.execute(tx);
@@ -129,36 +136,46 @@ export async function buildDeferredIndexes(database: Database, signal: AbortSign
     );
     if (!lock[0]?.locked) return 0;
     const { rows } = await first.query<Deferred>(`
-      select name, definition, split_part(definition, ' ', 5) as table,
-        (select indisvalid from pg_index where indexrelid = to_regclass(name)) as valid
-      from indexer.deferred_indexes order by name
+      select name, split_part(definition, ' ', 5) as table from indexer.deferred_indexes order by name
     `);
     // Of one table, one is built at a time.
     const tables = [...Map.groupBy(rows, ({ table }) => table).values()].sort((a, b) => b.length - a.length);
+    let built = 0;
     const work = async (client: pg.PoolClient) => {
       for (let next = tables.shift(); next !== undefined; next = tables.shift())
-        for (const index of next) await build(client, index, signal);
+        for (const { name } of next) if (await build(client, name, signal)) built += 1;
     };
     await Promise.all([work(first), withBuilder(database, signal, work)]);
-    return rows.length;
+    return built;
   });
 }
 
-type Deferred = {
-  readonly name: string;
-  readonly definition: string;
-  readonly table: string;
-  /** Null where there is no such index. */
-  readonly valid: boolean | null;
-};
+type Deferred = { readonly name: string; readonly table: string };
 
-async function build(client: pg.PoolClient, { name, definition, valid }: Deferred, signal: AbortSignal): Promise<void> {
+/** Under a lock that the building connection holds: of a builder that lost its first connection the second may be at it still. */
+const LOCK = "hashtextextended('indexer:index:' || $1, 0)";
+
+/** Builds an index and strikes it off; false where another builder is at it. */
+async function build(client: pg.PoolClient, name: string, signal: AbortSignal): Promise<boolean> {
   signal.throwIfAborted();
-  const patient = (text: string) => client.query({ text, query_timeout: PATIENCE_MS } as pg.QueryConfig);
-  // One that is not valid was interrupted.
-  if (valid === false) await patient(`drop index concurrently ${name}`);
-  if (valid !== true) await patient(definition.replace(/^CREATE INDEX /, 'CREATE INDEX CONCURRENTLY '));
-  await client.query('delete from indexer.deferred_indexes where name = $1', [name]);
+  const { rows: lock } = await client.query<{ locked: boolean }>(`select pg_try_advisory_lock(${LOCK}) as locked`, [
+    name,
+  ]);
+  if (!lock[0]?.locked) return false;
+  const { rows } = await client.query<{ definition: string; valid: boolean | null }>(
+    `select definition, (select indisvalid from pg_index where indexrelid = to_regclass(name)) as valid
+     from indexer.deferred_indexes where name = $1`,
+    [name],
+  );
+  for (const { definition, valid } of rows) {
+    const patient = (text: string) => client.query({ text, query_timeout: PATIENCE_MS } as pg.QueryConfig);
+    // One that is not valid was interrupted.
+    if (valid === false) await patient(`drop index concurrently ${name}`);
+    if (valid !== true) await patient(definition.replace(/^CREATE INDEX /, 'CREATE INDEX CONCURRENTLY '));
+    await client.query('delete from indexer.deferred_indexes where name = $1', [name]);
+  }
+  await client.query(`select pg_advisory_unlock(${LOCK})`, [name]);
+  return rows.length > 0;
 }
 
 /** A connection of its own, whose settings and locks go with it; so does a build under way, once PostgreSQL notices. */

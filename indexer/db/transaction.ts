@@ -53,7 +53,7 @@ export async function batchTransaction(database: Database, steps: readonly Step[
     const client = await database.batches.connect();
     await released(client, async () => {
       await runBatch(client, queries).catch((error: unknown) => {
-        throw error instanceof BatchFailure ? refusalOf(all[error.at] as Step, error.cause) : error;
+        throw error instanceof BatchFailure ? refusalOf(all[error.at] ?? COMMIT, error.cause) : error;
       });
     });
   });

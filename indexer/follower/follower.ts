@@ -1,4 +1,5 @@
 import type { Database } from '../db/database.ts';
+import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { type ContractIndex, contractIndex } from '../decode/contract-index.ts';
 import { commitHead, commitStart, type HeadCommit } from '../ingest/commit-head.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
@@ -278,7 +279,8 @@ class Commits {
   add(write: () => Promise<void>): Promise<unknown> {
     const before = this.#writing.at(-1);
     const commit = write().catch(async (error: unknown) => {
-      if (before === undefined || !(error instanceof HeadMoved)) throw error;
+      const early = error instanceof HeadMoved || sqlstateOf(error) === SQLSTATE.lockNotAvailable;
+      if (before === undefined || !early) throw error;
       await before;
       await write();
     });

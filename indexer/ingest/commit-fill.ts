@@ -11,7 +11,15 @@ import { FactConflict, IndexerError, StaleRange } from '../kernel/errors.ts';
 import { intersect, union } from '../kernel/ranges.ts';
 import { type ChainState, raiseLiveVersion, readChain } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
-import { type ContractKey, claimCoverage, keyOf, missingSlices, quarantine, type Slice } from '../progress/coverage.ts';
+import {
+  type ContractKey,
+  claimCoverage,
+  keyOf,
+  missingSlices,
+  quarantine,
+  type ReadContract,
+  type Slice,
+} from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
 import { checkpointsOf, type FormerContract, foldFacts, kindsOf, type Replacement, replaceFacts } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
@@ -23,7 +31,7 @@ export type FillCommit = {
   /** One behind the other, at least one. */
   readonly pieces: readonly FillPiece[];
   /** The contracts that the pieces were asked for; others' facts must not be in the batch. */
-  readonly contracts: readonly ContractKey[];
+  readonly contracts: readonly ReadContract[];
   /** Of these, the ones of which a former indexer left facts. */
   readonly former?: readonly (ContractKey & FormerContract)[];
   /**

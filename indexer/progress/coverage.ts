@@ -7,6 +7,9 @@ import { type BlockRange, parseMultirange, subtract, toMultirange } from '../ker
 /** A contract's key in the registry. */
 export type ContractKey = { readonly address: Hex; readonly kind: ContractKind };
 
+/** A contract as it was read, and the platform's row that its facts name. */
+export type ReadContract = ContractKey & { readonly platformId?: string };
+
 /** A contract's key as one text. */
 export function keyOf({ kind, address }: ContractKey): string {
   return `${kind} ${address}`;
@@ -17,20 +20,22 @@ export type Slice = { readonly contracts: readonly ContractKey[]; readonly missi
 
 /**
  * What a range still lacks, grouped by contracts that lack the same: the wish less what is covered, and without contracts
- * that are not followed any more, or announced anew and not readied again since.
+ * that are not followed any more, or were announced anew: the facts that were read of these name a row that is gone.
  */
 export async function missingSlices(
   tx: Transaction,
   chainId: number,
-  contracts: readonly ContractKey[],
+  contracts: readonly ReadContract[],
   range: BlockRange,
 ): Promise<readonly Slice[]> {
   const { rows } = await sql<{ address: Hex; kind: ContractKind; covered: string; live_from: string | null }>`
     select address, kind, covered::text, live_from
     from indexer.contracts
-    join unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as asked (address, kind)
+    join unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[],
+                ${contracts.map((c) => c.platformId ?? null)}::uuid[]) as asked (address, kind, row_id)
       using (address, kind)
     where chain_id = ${chainId} and status = 'active' and prepared_at is not null
+      and platform_id = coalesce(row_id, platform_id)
     order by address, kind
   `.execute(tx);
   const groups = new Map<string, { contracts: ContractKey[]; missing: readonly BlockRange[] }>();

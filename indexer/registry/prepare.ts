@@ -73,6 +73,10 @@ const RESETS: readonly ((chainId: number) => RawBuilder<unknown>)[] = [
     where contract.chain_id = ${chainId} and contract.prepared_at is null
       and fact.chain_id = contract.chain_id and fact.address = contract.address and fact.kind = contract.kind`,
   (chainId) => sql`
+    delete from token_transfers fact using indexer.contracts contract
+    where contract.chain_id = ${chainId} and contract.kind = 'artist_token' and contract.prepared_at is null
+      and fact.chain_id = ${String(chainId)} and fact.contract_address = contract.address`,
+  (chainId) => sql`
     delete from indexer.dead_letters letter using indexer.contracts contract
     where contract.chain_id = ${chainId} and contract.prepared_at is null
       and letter.chain_id = contract.chain_id and letter.address = contract.address and letter.contract_kind = contract.kind`,

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
 import type { Step } from '../../indexer/db/step.ts';
@@ -70,6 +71,31 @@ test('a step that refuses says what is wrong, and the commit that was sent along
   const refusing = { statement: sql`select indexer.refuse()`, refusal: () => new HeadMoved('no') };
   await expect(batchTransaction(database, [insert(1), refusing, insert(2)])).rejects.toThrow(HeadMoved);
   expect(await lines()).toEqual([]);
+});
+
+test('what the server answers after the client gave up is kept apart from what comes next', async () => {
+  const impatient = new pg.Pool({ connectionString: created.url, max: 1, query_timeout: 300 });
+  const slow = { statement: sql`insert into line select 1 from pg_sleep(0.6)` };
+  try {
+    const over = { ...database, batches: impatient };
+    // It is committed all the same.
+    await expect(batchTransaction(over, [slow])).rejects.toThrow('timeout');
+    for (const number of [2, 3, 4]) await batchTransaction(over, [insert(number)]);
+  } finally {
+    await impatient.end();
+  }
+  expect(await lines()).toEqual([1, 2, 3, 4].map((number) => ({ number, word: null })));
+});
+
+test('a client that goes away or stands still in the middle of its packet is noticed', async () => {
+  const client = await database.batches.connect();
+  try {
+    const setting = async (name: string) => (await client.query(`show ${name}`)).rows[0]?.[name];
+    expect(await setting('tcp_keepalives_idle')).toBe('15');
+    expect(await setting('transaction_timeout')).toBe('1min');
+  } finally {
+    client.release();
+  }
 });
 
 const header = (number: number): BlockHeader => ({

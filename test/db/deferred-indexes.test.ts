@@ -109,6 +109,35 @@ test('a build that was interrupted is repaired, and one that another process did
   expect(await indexesOf(database.pool)).toEqual(before);
 });
 
+test('killed between a build and striking it off, before there is any fact: the next load leaves the index to its end again', async () => {
+  const dropped = await deferIndexes(database);
+  const { rows } = await database.pool.query<{ definition: string }>(
+    'select definition from indexer.deferred_indexes order by name limit 1',
+  );
+  await database.pool.query(rows[0]?.definition as string);
+  expect(await deferIndexes(database)).toBe(1);
+  expect(await countDeferredIndexes(database.kysely)).toBe(dropped);
+  await buildDeferredIndexes(database, never);
+  expect(await indexesOf(database.pool)).toEqual(before);
+});
+
+test('an index that another builder is at is left to it, and kept by a load that begins meanwhile', async () => {
+  const dropped = await deferIndexes(database);
+  const name = 'public.token_transfers_from_wallet_idx';
+  const other = new pg.Client({ connectionString: created.url });
+  await other.connect();
+  await other.query("select pg_advisory_lock(hashtextextended('indexer:index:' || $1, 0))", [name]);
+  const { rows } = await other.query('select definition from indexer.deferred_indexes where name = $1', [name]);
+  expect(await buildDeferredIndexes(database, never)).toBe(dropped - 1);
+  expect(await countDeferredIndexes(database.kysely)).toBe(1);
+  await other.query(rows[0].definition);
+  await deferIndexes(database);
+  await other.query('delete from indexer.deferred_indexes where name = $1', [name]);
+  await other.end();
+  await buildDeferredIndexes(database, never);
+  expect(await indexesOf(database.pool)).toEqual(before);
+});
+
 test('two processes that come to it at once do it once', async () => {
   const dropped = await deferIndexes(database);
   const other = openDatabase({ url: created.url, maxConnections: 4 });

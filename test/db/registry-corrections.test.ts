@@ -5,9 +5,11 @@ import { contractIndex } from '../../indexer/decode/contract-index.ts';
 import { decodeRange } from '../../indexer/decode/decode-range.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import { followedContracts } from '../../indexer/follower/followed-contracts.ts';
+import { commitFill } from '../../indexer/ingest/commit-fill.ts';
 import { commitHead, commitStart } from '../../indexer/ingest/commit-head.ts';
 import { type BlockHeader, type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
+import type { RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { addressOf, blockHashOf, encodeEvent, logOf } from '../support/event-logs.ts';
 import { insertMaster, insertRow } from '../support/platform-rows.ts';
 import { createDatabase } from '../support/postgres.ts';
@@ -24,16 +26,26 @@ const header = (number: number): BlockHeader => ({
   logsBloom: '0x',
 });
 
-/** Follows one more block, in which `token` mints. */
-async function followMint(database: Database, number: number, token: Hex, value: bigint): Promise<void> {
-  const followed = await followedContracts(database, 1);
-  const seen = await readChain(database.kysely, 1);
+/** A block in which `token` mints, as it is read for some contracts. */
+function mintOf(contracts: readonly RegisteredContract[], number: number, token: Hex, value: bigint) {
   const logs = [
     logOf({ address: token, blockNumber: number, ...encodeEvent(transfer, { from: ZERO_ADDRESS, to: ALICE, value }) }),
   ];
   const range = { chainId: 1, from: number, to: number, headers: [header(number)], logs };
-  const batch = encodeBatch(decodeRange(range, contractIndex(followed.contracts), new Map()));
-  await commitHead(database, { seen, range, batch, finalized: 0, joining: followed.joining });
+  return { range, batch: encodeBatch(decodeRange(range, contractIndex(contracts), new Map())) };
+}
+
+/** Follows one more block, in which `token` mints. */
+async function followMint(database: Database, number: number, token: Hex, value: bigint): Promise<void> {
+  const { contracts, joining } = await followedContracts(database, 1);
+  const seen = await readChain(database.kysely, 1);
+  await commitHead(database, { seen, ...mintOf(contracts, number, token, value), finalized: 0, joining });
+}
+
+function announceAnew(artistId: string): string {
+  return `
+    insert into artist_tokens (artist_id, chain_id, contract_address, name, symbol, total_supply)
+    values ('${artistId}', '1', '${A}', 'T', 'T', 5)`;
 }
 
 async function withToken(
@@ -92,14 +104,45 @@ test('a contract whose row the platform deleted does not stop the chain, and is 
     await rows('delete from artist_tokens');
     await followMint(database, 11, A, 70n);
     expect(await rows('select status from indexer.contracts')).toEqual([{ status: 'quarantined' }]);
-    await rows(
-      `insert into artist_tokens (artist_id, chain_id, contract_address, name, symbol, total_supply) values ('${artistId}', '1', '${A}', 'T', 'T', 5)`,
-    );
+    await rows(announceAnew(artistId));
     await followMint(database, 12, A, 1n);
     expect(await rows('select status, live_from from indexer.contracts')).toEqual([
       { status: 'active', live_from: '12' },
     ]);
     expect(await rows('select total_supply from artist_tokens')).toEqual([{ total_supply: '1' }]);
+  });
+});
+
+test('what was read before the platform deleted a contract and announced it anew is not written', async () => {
+  await withToken(async ({ database, rows, artistId }) => {
+    const { contracts } = await followedContracts(database, 1);
+    const seen = await readChain(database.kysely, 1);
+    const stale = mintOf(contracts, 5, A, 70n);
+    await rows('delete from artist_tokens');
+    await rows(announceAnew(artistId));
+    const anew = (await followedContracts(database, 1)).contracts;
+    expect(await commitFill(database, { pieces: [{ seen, ...stale }], contracts })).toEqual({ facts: 0, to: 5 });
+    expect(await rows('select covered from indexer.contracts')).toEqual([{ covered: '{}' }]);
+    await commitFill(database, { pieces: [{ seen, ...mintOf(anew, 5, A, 70n) }], contracts: anew });
+    expect(await rows('select total_supply, holders_count from artist_tokens')).toEqual([
+      { total_supply: '70', holders_count: '1' },
+    ]);
+  });
+});
+
+test('of a token that the platform deleted with its holders no transfers are left when it is announced anew', async () => {
+  await withToken(async ({ database, rows, artistId }) => {
+    await followMint(database, 11, A, 70n);
+    await rows('delete from token_holders');
+    await rows('delete from artist_tokens');
+    await rows(announceAnew(artistId));
+    await followMint(database, 12, A, 1n);
+    const { contracts } = await followedContracts(database, 1);
+    const seen = await readChain(database.kysely, 1);
+    await commitFill(database, { pieces: [{ seen, ...mintOf(contracts, 11, A, 70n) }], contracts });
+    expect(await rows('select total_supply, holders_count from artist_tokens')).toEqual([
+      { total_supply: '71', holders_count: '1' },
+    ]);
   });
 });
 

@@ -39,6 +39,22 @@ await onEachQueue((place) => {
     await settled();
   });
 
+  test('a range that cannot even be given up on, because the database is away just then, is not lost', async () => {
+    const { run, server, db, settled } = await scene(place(), longChain(3_000));
+    server.view.prunedBelow = 500;
+    await db.query(`
+      create function refuse() returns trigger language plpgsql
+      as $$ begin raise exception using errcode = '57P03', message = 'away'; end $$;
+      create trigger refuse before insert on indexer.dead_letters for each row when (new.kind = 'job')
+      execute function refuse()`);
+    const backfill = run('backfill', '--from-block', '0');
+    await until('it to give up', () => backfill.said('gave up on a range') > 0);
+    server.view.prunedBelow = 0;
+    await db.query('drop trigger refuse on indexer.dead_letters');
+    expect(await backfill.exited).toBe(0);
+    await settled();
+  });
+
   test('a single block that contradicts itself for ever is set apart from all around it', async () => {
     const { run, server, chain } = await scene(place(), longChain(3_000));
     const bad = 1_201;

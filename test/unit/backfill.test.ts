@@ -82,6 +82,7 @@ describe('judgeFailure', () => {
     { what: 'an endpoint that is behind does not answer', error: rpc('unknown-block'), head: undefined },
     { what: 'it is told to slow down', error: rpc('rate-limited'), head: 1_000 },
     { what: 'the database is away', error: refused, head: 1_000 },
+    { what: 'the database dies under a write', error: state('EPIPE'), head: 1_000 },
     { what: 'the database shuts down', error: state('57P01'), head: 1_000 },
     { what: 'the database has no connection left', error: state('53300'), head: 1_000 },
   ])('waits for ever while $what', ({ error, head }) => {

@@ -47,3 +47,17 @@ test('a database that takes 100 ms for every statement: the reader waits', async
   expect(ahead).toBeLessThanOrEqual(AHEAD_BLOCKS);
   expect(memory).toBeLessThan(MEMORY_MIB);
 });
+
+test('a commit that takes longer than anyone waits for a lock: the next, whose facts are at hand, waits for it', async () => {
+  const { chain, db, daemon, settled } = await follow();
+  await settled();
+  await db.query(`
+    create function public.take_long() returns trigger language plpgsql as $$ begin perform pg_sleep(7); return new; end $$;
+    create trigger take_long after insert on indexer.block_checkpoints for each row when (new.number = ${chain.head.number + 40})
+    execute function public.take_long()`);
+  chain.append(...busyBlocks(21)(BACKLOG_BLOCKS));
+  await settled();
+  expect(daemon.log.filter(({ err }) => String((err as Error | undefined)?.message).includes('lock timeout'))).toEqual(
+    [],
+  );
+});

@@ -1,0 +1,48 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import { transaction } from '../../indexer/db/transaction.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+/** More than the kernel takes at once from a process that does not wait. */
+const PARTS = 30;
+const PART_ROWS = 1_000;
+
+let created: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  created = await createDatabase();
+  database = openDatabase({ url: created.url, maxConnections: 1 });
+  await database.pool.query('create table line (number integer primary key, word text)');
+});
+
+afterAll(async () => {
+  await database.close();
+  await created.drop();
+});
+
+function textOf(part: number): Buffer {
+  const rows = Array.from({ length: PART_ROWS }, (_, at) => `${part * PART_ROWS + at}\t${'w'.repeat(490)}\n`);
+  return Buffer.from(rows.join(''));
+}
+
+test('a COPY that is refused while its text is on the way fails by itself, and its connection goes on', async () => {
+  const texts = Array.from({ length: PARTS }, (_, part) => textOf(part));
+  await database.pool.query('insert into line values (0)');
+  const unhandled: unknown[] = [];
+  const hear = (error: unknown) => unhandled.push(error);
+  process.on('uncaughtExceptionMonitor', hear);
+  try {
+    for (let turn = 0; turn < 2; turn++) {
+      const copying = transaction(database, async (_, copy) => copy('line', ['number', 'word'], texts));
+      await expect(copying).rejects.toMatchObject({ code: '23505' });
+    }
+    await database.pool.query('delete from line');
+    await transaction(database, async (_, copy) => copy('line', ['number', 'word'], texts));
+    const { rows } = await database.pool.query('select count(*)::int as lines from line');
+    expect(rows).toEqual([{ lines: PARTS * PART_ROWS }]);
+  } finally {
+    process.off('uncaughtExceptionMonitor', hear);
+  }
+  expect(unhandled).toEqual([]);
+});
