@@ -17,9 +17,11 @@ export type Fault = {
         readonly status: number;
         readonly body?: string;
         readonly headers?: Record<string, string>;
+        /** Only in place of an answer of more bytes. */
+        readonly overBytes?: number;
       }
-    /** The answer, cut in the middle. */
-    | { readonly kind: 'truncate' }
+    /** The answer, cut in the middle; only one of more bytes where that is said. */
+    | { readonly kind: 'truncate'; readonly overBytes?: number }
     /** Accepts the request and never answers. */
     | { readonly kind: 'hang' }
     | { readonly kind: 'latency'; readonly ms: number }
@@ -111,6 +113,11 @@ export class ChainServer {
     this.#faults.clear();
   }
 
+  /** In how many ways it misbehaves still. */
+  get faults(): number {
+    return this.#faults.size;
+  }
+
   count(method: string): number {
     return this.counts.get(method) ?? 0;
   }
@@ -170,7 +177,7 @@ export class ChainServer {
     for (const fault of faults) if (fault.kind === 'latency') await wait(fault.ms);
     if (faults.some((fault) => fault.kind === 'hang')) return undefined;
     const http = faults.find((fault) => fault.kind === 'http');
-    if (http !== undefined) return { body: http.body ?? `<html>${http.status}</html>`, http };
+    if (http !== undefined && http.overBytes === undefined) return refused(http);
     let body: string;
     try {
       for (const fault of faults) if (fault.kind === 'error') throw new RpcFault(fault.code, fault.message, fault.data);
@@ -181,7 +188,9 @@ export class ChainServer {
       const { code = -32603, message, data } = error as Partial<RpcFault>;
       body = JSON.stringify({ jsonrpc: '2.0', id, error: { code, message, data } });
     }
-    return { body: faults.some((fault) => fault.kind === 'truncate') ? body.slice(0, body.length / 2) : body };
+    if (http !== undefined && body.length > (http.overBytes ?? 0)) return refused(http);
+    const cut = faults.find((fault) => fault.kind === 'truncate');
+    return { body: cut !== undefined && body.length > (cut.overBytes ?? 0) ? body.slice(0, body.length / 2) : body };
   }
 
   #subscription(method: string, params: readonly unknown[], socket: WebSocket | undefined): unknown {
@@ -226,6 +235,10 @@ export class ChainServer {
     const fault = this.batchFault(JSON.parse(body) as BatchAnswer[]);
     return { body: JSON.stringify(fault.body), status: fault.status };
   }
+}
+
+function refused(http: Fault['do'] & { kind: 'http' }) {
+  return { body: http.body ?? `<html>${http.status}</html>`, http };
 }
 
 type Message = {

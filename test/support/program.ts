@@ -48,7 +48,7 @@ export class Program {
     return this.#child.pid ?? -1;
   }
 
-  signal(name: 'SIGINT' | 'SIGTERM' | 'SIGKILL'): void {
+  signal(name: NodeJS.Signals): void {
     this.#child.kill(name);
   }
 
