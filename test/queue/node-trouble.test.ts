@@ -1,0 +1,62 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { Fault } from '../support/chain-server.ts';
+import type { Program } from '../support/program.ts';
+import { onEachQueue } from '../support/redis.ts';
+import { until } from '../support/until.ts';
+import { filledBlocks, longChain, scene } from './scene.ts';
+
+const BLOCKS = 20_000;
+const TROUBLE_MS = 1_000;
+const RESUMES_WITHIN_MS = 30_000;
+const RETRY_AFTER_MS = 2_000;
+/** Requests on their way while the first of them is told to come later. */
+const UNDER_WAY_MS = 300;
+
+const TROUBLES: readonly Fault[] = [
+  { do: { kind: 'http', status: 502 } },
+  { do: { kind: 'http', status: 429 } },
+  { do: { kind: 'error', code: -32_603, message: 'internal error' } },
+  { methods: ['eth_getLogs'], do: { kind: 'truncate' } },
+  { do: { kind: 'http', status: 429, headers: { 'retry-after': String(RETRY_AFTER_MS / 1_000) } } },
+];
+
+/** Blocks of each commit so far. */
+function widths({ stderr }: Program): number[] {
+  const commits = stderr.matchAll(/"from":(\d+),"to":(\d+),"facts":\d+,"msg":"filled"/g);
+  return [...commits].map(([, from, to]) => Number(to) - Number(from) + 1);
+}
+
+await onEachQueue((place) => {
+  test('a node in every kind of trouble in turn: the backfill goes on each time, at last with wide ranges', async () => {
+    const { run, server, db, settled } = await scene(place(), longChain(BLOCKS));
+    const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 250 } });
+    const backfill = run('backfill', '--from-block', '0');
+    const resumes = async () => {
+      const before = await filledBlocks(db);
+      await until('it to go on', async () => (await filledBlocks(db)) > before, RESUMES_WITHIN_MS);
+    };
+    await resumes();
+    // One is never answered; the others go on beside it until it is given up and asked again.
+    server.misbehave({ methods: ['eth_getLogs'], times: 1, do: { kind: 'hang' } });
+    await until('it to hang', () => server.faults === 1);
+    for (const trouble of TROUBLES) {
+      const since = performance.now();
+      const end = server.misbehave(trouble);
+      await wait(TROUBLE_MS);
+      end();
+      await resumes();
+      if (trouble === TROUBLES.at(-1)) {
+        const [first = 0, ...others] = server.arrivals.filter((at) => at > since);
+        expect(others.find((at) => at > first + UNDER_WAY_MS)).toBeGreaterThan(first + RETRY_AFTER_MS * 0.95);
+      }
+    }
+    expect(backfill.said('source: range narrowed')).toBeGreaterThan(0);
+    const { length } = widths(backfill);
+    heal();
+    expect(await backfill.exited).toBe(0);
+    expect(Math.max(...widths(backfill).slice(length))).toBeGreaterThan(1_000);
+    await settled();
+    expect((await db.query('select from indexer.dead_letters')).rows).toEqual([]);
+  });
+});
