@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import type { RpcErrorKind } from '../../indexer/kernel/errors.ts';
+import type { Fault } from '../support/chain-server.ts';
+import { PROVIDER_REFUSALS } from '../support/provider-words.ts';
+import { until } from '../support/until.ts';
+import { filledBlocks, longChain, type Scene, scene } from './scene.ts';
+
+/** How a node refuses is nothing to the queue: the program's own will do. */
+const IN_POSTGRES = { url: undefined, redis: undefined };
+/** Less than the logs of some blocks take by themselves. */
+const BLOCK_BYTES = 2_500;
+/** Less than the logs of a piece take. */
+const PIECE_BYTES = 40_000;
+const WIDE_BLOCKS = 500;
+
+function refusals(wanted: RpcErrorKind): Fault[] {
+  return PROVIDER_REFUSALS.filter(({ kind }) => kind === wanted).map(({ code = 0, status, message }) => ({
+    methods: ['eth_getLogs'],
+    times: 1,
+    do: status === undefined ? { kind: 'error', code, message } : { kind: 'http', status, body: message },
+  }));
+}
+
+/** Blocks of each range that is asked for from now on. */
+function watchWidths({ server }: Scene): number[] {
+  const widths: number[] = [];
+  server.view.cap = ({ blocks }) => void widths.push(blocks);
+  return widths;
+}
+
+test('refusals that say nothing of size: history waits and comes, and what is known to be no matter of size narrows nothing', async () => {
+  const { run, server, db, settled } = await scene(IN_POSTGRES, longChain(20_000));
+  const backfill = run('backfill', '--from-block', '0', '--concurrency', '1');
+  const meet = async (kind: RpcErrorKind) => {
+    for (const refusal of refusals(kind)) {
+      const before = server.count('eth_getLogs');
+      server.misbehave(refusal);
+      await until(`${JSON.stringify(refusal.do)} to be met`, () => server.faults === 0);
+      if (kind !== 'unknown-block') await until('another question', () => server.count('eth_getLogs') > before + 1);
+    }
+  };
+  await until('some history', async () => (await filledBlocks(db)) > 0);
+  await meet('unavailable');
+  const narrowed = backfill.said('source: range narrowed');
+  await meet('rate-limited');
+  await meet('unknown-block');
+  expect(backfill.said('source: range narrowed')).toBe(narrowed);
+  expect(await backfill.exited).toBe(0);
+  await settled();
+  expect((await db.query('select from indexer.dead_letters')).rows).toEqual([]);
+});
+
+test.each([
+  { serves: 'eth_getBlockReceipts', noBlockReceipts: false },
+  { serves: 'eth_getTransactionReceipt', noBlockReceipts: true },
+])(
+  'HTTP 413, for single blocks too: ranges narrow, $serves brings the rest, ranges widen',
+  async ({ serves, noBlockReceipts }) => {
+    const at = await scene(IN_POSTGRES);
+    const { run, server, db, settled } = at;
+    server.view.noBlockReceipts = noBlockReceipts;
+    const heal = server.misbehave({
+      methods: ['eth_getLogs'],
+      do: { kind: 'http', status: 413, overBytes: BLOCK_BYTES },
+    });
+    const backfill = run('backfill', '--from-block', '0');
+    await until('some history', async () => (await filledBlocks(db)) > 200);
+    expect(server.count(serves)).toBeGreaterThan(0);
+    heal();
+    const widths = watchWidths(at);
+    expect(await backfill.exited).toBe(0);
+    expect(Math.max(...widths)).toBeGreaterThan(WIDE_BLOCKS);
+    await settled();
+  },
+);
+
+test('large answers are cut in the middle: ranges narrow until they come whole, and widen again', async () => {
+  const at = await scene(IN_POSTGRES, longChain(8_000));
+  const { run, server, db, settled } = at;
+  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'truncate', overBytes: PIECE_BYTES } });
+  const backfill = run('backfill', '--from-block', '0');
+  await until('some history', async () => (await filledBlocks(db)) > 1_000);
+  expect(backfill.said('source: range narrowed')).toBeGreaterThan(0);
+  heal();
+  const widths = watchWidths(at);
+  expect(await backfill.exited).toBe(0);
+  expect(Math.max(...widths)).toBeGreaterThan(WIDE_BLOCKS);
+  await settled();
+});
