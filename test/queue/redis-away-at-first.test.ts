@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { hasRedis, redisServer } from '../support/redis.ts';
+import { until } from '../support/until.ts';
+import { filledBlocks, longChain, scene } from './scene.ts';
+
+test.skipIf(!(await hasRedis()))(
+  'Redis is not there yet: a backfill and a worker say so, wait, and fill history once it is',
+  async () => {
+    const redis = await redisServer();
+    await redis.stop();
+    const { run, server, db, settled } = await scene({ url: redis.url, redis }, longChain(8_000));
+    const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 500 } });
+    const worker = run('worker', '--concurrency', '1');
+    const backfill = run('backfill', '--from-block', '0', '--concurrency', '1');
+    const both = [worker, backfill];
+    const told = `the queue has trouble: connect ECONNREFUSED ${new URL(redis.url).host}`;
+    await until('both to say so', () => both.every((program) => program.said(told) > 0));
+    await until('the head', () => backfill.said('following') > 0);
+    expect(both.every(({ isRunning }) => isRunning)).toBe(true);
+    expect(await filledBlocks(db)).toBeLessThan(100);
+    await redis.resume();
+    await until('both to fill', () => both.every((program) => program.said('filled') > 0));
+    heal();
+    expect(await backfill.exited).toBe(0);
+    await settled();
+    worker.signal('SIGTERM');
+    expect(await worker.exited).toBe(0);
+  },
+);
