@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest';
+import { Chain } from '../support/chain.ts';
+import { serve } from '../support/follow.ts';
+import { announceAll, DIVIDENDS, MASTER } from '../support/music.ts';
+import { Program } from '../support/program.ts';
+import { until } from '../support/until.ts';
+import { filledBlocks, longChain, scene } from './scene.ts';
+
+/** Where the queue lives is nothing to the command. */
+const IN_POSTGRES = { url: undefined, redis: undefined };
+
+/** What a backfill without a terminal says, a line of JSON each time. */
+function progressOf({ stderr }: Program): Record<string, unknown>[] {
+  const lines = stderr.split('\n').filter((line) => line.startsWith('{"progress"') && line.endsWith('}}'));
+  return lines.map((line) => JSON.parse(line).progress);
+}
+
+test('of two chains the one that is named, of its contracts and blocks only those that are asked for', async () => {
+  const { db, artist, env, chain } = await scene(IN_POSTGRES, longChain(200));
+  const other = new Chain({ chainId: 31_338 });
+  other.mine(4_000);
+  other.finalized = 3_990;
+  await announceAll(db, artist, other);
+  const both = { ...env, [`RPC_URL_${other.chainId}`]: (await serve(other)).url };
+  const unnamed = new Program(['backfill', '--from-block', '0'], both);
+  expect(await unnamed.exited).toBe(2);
+  expect(unnamed.stderr).toContain(`which chain? Name it: --chain ${chain.chainId} or --chain ${other.chainId}`);
+  const only = ['--contract', MASTER, '--contract', DIVIDENDS];
+  const args = ['backfill', '--chain', String(other.chainId), '--from-block', '100', '--to-block', '2999', ...only];
+  expect(await new Program(args, both).exited).toBe(0);
+  const { rows } = await db.query('select chain_id, address, covered::text from indexer.contracts');
+  expect(rows).toHaveLength(8);
+  for (const { chain_id, address, covered } of rows) {
+    const asked = Number(chain_id) === other.chainId && [MASTER, DIVIDENDS].includes(address);
+    expect(covered).toBe(asked ? '{[100,3000)}' : '{}');
+  }
+});
+
+test('recorded with --detach before anything runs, it is filled by a daemon and a worker, and the status says so', async () => {
+  const { run, settled } = await scene(IN_POSTGRES);
+  expect(await run('backfill', '--from-block', '0', '--detach').exited).toBe(0);
+  run('worker');
+  run('start');
+  await settled();
+  const state = async () => {
+    const status = run('backfill', 'status', '--json');
+    await status.exited;
+    return JSON.parse(status.stdout).requests[0];
+  };
+  await until('it to be finished', async () => (await state()).status === 'finished');
+  expect(await state()).toMatchObject({ from: 0, to: 4_000, contracts: null, blocksLeft: 0, dead: [] });
+});
+
+test('without a terminal it says each second how far it is; cancelled by its id, it ends with 1 and says so', async () => {
+  const { run, server, db } = await scene(IN_POSTGRES, longChain(8_000));
+  server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 1_500 } });
+  const backfill = run('backfill', '--from-block', '0', '--concurrency', '1');
+  await until('the first line', () => progressOf(backfill).length > 0);
+  const since = performance.now();
+  await until('more', () => progressOf(backfill).length > 3);
+  const seconds = (performance.now() - since) / 1_000;
+  expect(seconds).toBeGreaterThan(2);
+  expect(seconds).toBeLessThan(6);
+  await until('some history', async () => (await filledBlocks(db)) > 200);
+  const fields = ['blocks', 'blocksDone', 'events', 'eventsPerSecond', 'secondsLeft', 'rangeBlocks', 'retries'];
+  await until('every field', () => Object.keys(progressOf(backfill).at(-1) ?? {}).length === fields.length);
+  expect(Object.keys(progressOf(backfill).at(-1) ?? {})).toEqual(fields);
+  const { rows } = await db.query('select id from indexer.backfills');
+  const cancel = run('backfill', 'cancel', rows[0]?.id, '--json');
+  expect(await cancel.exited).toBe(0);
+  expect(JSON.parse(cancel.stdout)).toEqual({ cancelled: [rows[0]?.id] });
+  expect(await backfill.exited).toBe(1);
+  expect(backfill.stderr).toContain('was cancelled by `indexer backfill cancel`');
+  expect(await filledBlocks(db)).toBeLessThan(7_900);
+});
+
+test('beyond the head of a halted chain nothing comes: it ends with 1 and says why', async () => {
+  const { run, db, chain } = await scene(IN_POSTGRES, longChain(1_000));
+  expect(await run('backfill', '--from-block', '900').exited).toBe(0);
+  await db.query("update indexer.chains set status = 'halted', status_reason = 'a reorg of 2000 blocks'");
+  chain.mine(10);
+  const backfill = run('backfill', '--from-block', '0', '--json');
+  expect(await backfill.exited).toBe(1);
+  expect(backfill.stderr).toContain('is not complete, and the chain is halted: a reorg of 2000 blocks');
+  const { ended, incomplete } = JSON.parse(backfill.stdout);
+  expect(ended).toBe('halted');
+  expect(incomplete[0].missing).toEqual([{ from: 1_001, to: 1_010 }]);
+});
