@@ -3,7 +3,7 @@ import type { RpcErrorKind } from '../../indexer/kernel/errors.ts';
 import type { Fault } from '../support/chain-server.ts';
 import { PROVIDER_REFUSALS } from '../support/provider-words.ts';
 import { until } from '../support/until.ts';
-import { filledBlocks, longChain, type Scene, scene } from './scene.ts';
+import { filledBlocks, longChain, scene, watchWidths } from './scene.ts';
 
 /** How a node refuses is nothing to the queue: the program's own will do. */
 const IN_POSTGRES = { url: undefined, redis: undefined };
@@ -19,13 +19,6 @@ function refusals(wanted: RpcErrorKind): Fault[] {
     times: 1,
     do: status === undefined ? { kind: 'error', code, message } : { kind: 'http', status, body: message },
   }));
-}
-
-/** Blocks of each range that is asked for from now on. */
-function watchWidths({ server }: Scene): number[] {
-  const widths: number[] = [];
-  server.view.cap = ({ blocks }) => void widths.push(blocks);
-  return widths;
 }
 
 test('refusals that say nothing of size: history waits and comes, and what is known to be no matter of size narrows nothing', async () => {
@@ -56,8 +49,7 @@ test.each([
 ])(
   'HTTP 413, for single blocks too: ranges narrow, $serves brings the rest, ranges widen',
   async ({ serves, noBlockReceipts }) => {
-    const at = await scene(IN_POSTGRES);
-    const { run, server, db, settled } = at;
+    const { run, server, db, settled } = await scene(IN_POSTGRES);
     server.view.noBlockReceipts = noBlockReceipts;
     const heal = server.misbehave({
       methods: ['eth_getLogs'],
@@ -67,7 +59,7 @@ test.each([
     await until('some history', async () => (await filledBlocks(db)) > 200);
     expect(server.count(serves)).toBeGreaterThan(0);
     heal();
-    const widths = watchWidths(at);
+    const widths = watchWidths(server);
     expect(await backfill.exited).toBe(0);
     expect(Math.max(...widths)).toBeGreaterThan(WIDE_BLOCKS);
     await settled();
@@ -75,14 +67,13 @@ test.each([
 );
 
 test('large answers are cut in the middle: ranges narrow until they come whole, and widen again', async () => {
-  const at = await scene(IN_POSTGRES, longChain(8_000));
-  const { run, server, db, settled } = at;
+  const { run, server, db, settled } = await scene(IN_POSTGRES, longChain(8_000));
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'truncate', overBytes: PIECE_BYTES } });
   const backfill = run('backfill', '--from-block', '0');
   await until('some history', async () => (await filledBlocks(db)) > 1_000);
   expect(backfill.said('source: range narrowed')).toBeGreaterThan(0);
   heal();
-  const widths = watchWidths(at);
+  const widths = watchWidths(server);
   expect(await backfill.exited).toBe(0);
   expect(Math.max(...widths)).toBeGreaterThan(WIDE_BLOCKS);
   await settled();

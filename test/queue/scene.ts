@@ -71,3 +71,10 @@ export async function filledBlocks(db: pg.Pool): Promise<number> {
     from indexer.contracts`);
   return Number(rows[0]?.filled ?? 0);
 }
+
+/** Blocks of each range whose logs are asked for from now on, as they come. */
+export function watchWidths(server: ChainServer): readonly number[] {
+  const widths: number[] = [];
+  server.view.cap = ({ blocks }) => void widths.push(blocks);
+  return widths;
+}
