@@ -22,12 +22,13 @@ await onEachQueue((place) => {
     expect(await run('backfill', ...request, '--detach').exited).toBe(0);
     const busy = await until('one to work', () => workers.find((worker) => worker.said('filled') > 0));
     const idle = workers.find((worker) => worker !== busy);
-    expect(idle?.said('filled')).toBe(0);
+    const hasWorked = () => (idle?.said('filled') ?? 0) > 0;
+    expect(hasWorked()).toBe(false);
     busy.signal('SIGTERM');
     const since = performance.now();
     expect(await busy.exited).toBe(0);
     expect(performance.now() - since).toBeLessThan(STOPPED_WITHIN_MS);
-    await until('the other to have it', () => idle?.said('filled'), TAKEN_WITHIN_MS);
+    await until('the other to have it', hasWorked, TAKEN_WITHIN_MS);
     await until('the range', async () => (await filledBlocks(db)) >= JOB_BLOCKS);
   });
 });
