@@ -6,7 +6,7 @@ import type { Database } from './db/database.ts';
 import { settleStages } from './derive/stages.ts';
 import { type Readiness, serveHttp } from './http/server.ts';
 import { messageOf } from './kernel/errors.ts';
-import { sleep } from './kernel/sleep.ts';
+import { sleep, within } from './kernel/sleep.ts';
 import type { Logger } from './observability/log.ts';
 import { chainReaderOver } from './registry/chain-reader.ts';
 import { enrichContracts } from './registry/enrich.ts';
@@ -187,7 +187,10 @@ async function readiness(database: Database, chains: readonly FollowedChain[]): 
   const asked = sql<{ chain_id: string; status_reason: string | null }>`
     select chain_id, status_reason from indexer.chains where status = 'halted'
   `.execute(database.kysely);
-  const answer = await Promise.race([asked.catch(() => undefined), sleep(READY_TIMEOUT_MS).then(() => undefined)]);
+  const answer = await within(
+    READY_TIMEOUT_MS,
+    asked.catch(() => undefined),
+  );
   if (answer === undefined)
     return { ready: false, chains: { ...Object.fromEntries(states), database: 'does not answer' } };
   for (const { chain_id, status_reason } of answer.rows)

@@ -1,7 +1,7 @@
 import { buildDeferredIndexes } from '../db/deferred-indexes.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 import { backoffMs } from '../kernel/retry.ts';
-import { sleep } from '../kernel/sleep.ts';
+import { sleep, within } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Redact } from '../observability/redact.ts';
 import { type FillDeps, JobFiller, PieceFailure } from './fill-job.ts';
@@ -114,7 +114,7 @@ export class Backfill {
     const queue = await BackfillQueue.open(
       settings,
       name,
-      (error) => this.#complain(error, 'the queue has trouble'),
+      (error) => this.#complain(error, 'history waits: the queue has trouble'),
       signal,
     );
     const broken = new AbortController();
@@ -180,7 +180,7 @@ export class Backfill {
     try {
       await this.#filler.fill(taken.job, this.#either(signal, ended));
     } catch (error) {
-      if (signal.aborted) await Promise.race([taken.giveBack(), sleep(GIVE_BACK_TIMEOUT_MS)]);
+      if (signal.aborted) await within(GIVE_BACK_TIMEOUT_MS, taken.giveBack());
       else await this.#settle(taken, error, signal);
       return;
     } finally {

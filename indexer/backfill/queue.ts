@@ -5,7 +5,7 @@ import type { RedisSettings } from '../config/define.ts';
 import type { DB } from '../db/schema.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
-import { sleep } from '../kernel/sleep.ts';
+import { within } from '../kernel/sleep.ts';
 import type { Setbacks } from './verdict.ts';
 
 /** Where the queue lives: ioredis' options where the configuration gives them, else by URL in Redis or in PostgreSQL. */
@@ -101,14 +101,14 @@ export class BackfillQueue {
     const ready = Promise.all([queue.#queue.waitUntilReady(), queue.#worker.waitUntilReady()]);
     ready.catch(() => undefined);
     try {
-      if ((await Promise.race([ready, sleep(OPEN_TIMEOUT_MS, signal)])) === undefined) {
+      if ((await within(OPEN_TIMEOUT_MS, ready, signal)) === undefined) {
         throw trouble ?? new IndexerError(`no answer within ${OPEN_TIMEOUT_MS / 1_000} s`);
       }
       await queue.#worker.startStalledCheckTimer();
       return queue;
     } catch (error) {
       // BullMQ opens connections on its way to being ready, also once it was closed.
-      await Promise.race([ready.catch(() => undefined), sleep(CLOSE_TIMEOUT_MS)]);
+      await within(CLOSE_TIMEOUT_MS, Promise.allSettled([ready]));
       await queue.close();
       throw new IndexerError(`the queue at ${whereOf(settings)} cannot be used: ${messageOf(error)}`, { cause: error });
     }
@@ -141,12 +141,8 @@ export class BackfillQueue {
 
   /** Closes within seconds, also where the server is away. */
   async close(): Promise<void> {
-    const closing = Promise.allSettled([this.#worker.close(true), this.#queue.close()]);
-    await Promise.race([closing, sleep(CLOSE_TIMEOUT_MS)]);
-    await Promise.race([
-      Promise.allSettled([this.#worker.disconnect(), this.#queue.disconnect()]),
-      sleep(CLOSE_TIMEOUT_MS),
-    ]);
+    await within(CLOSE_TIMEOUT_MS, Promise.allSettled([this.#worker.close(true), this.#queue.close()]));
+    await within(CLOSE_TIMEOUT_MS, Promise.allSettled([this.#worker.disconnect(), this.#queue.disconnect()]));
     this.#release();
   }
 

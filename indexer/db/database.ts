@@ -4,7 +4,9 @@ import type { DB } from './schema.ts';
 
 /** A statement that runs longer is cancelled, so that a frozen holder of a lock dies (milliseconds). */
 const STATEMENT_TIMEOUT_MS = 120_000;
-const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000;
+/** A frozen process lets go of what it holds in the middle of a transaction. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000;
+const BATCH_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Whoever holds a row for longer (the platform, in a transaction of its own) is waited for anew; a stop is not kept waiting. */
 const LOCK_TIMEOUT_MS = 5_000;
@@ -25,7 +27,7 @@ const BATCH_SETTINGS = [
 
 /** The same for a client that stands still; PostgreSQL 17 and later have it. */
 const LIMIT_TRANSACTIONS = `
-  select set_config('transaction_timeout', '${IDLE_IN_TRANSACTION_TIMEOUT_MS}', false)
+  select set_config('transaction_timeout', '${BATCH_TIMEOUT_MS}', false)
   where current_setting('server_version_num')::int >= 170000
 `;
 

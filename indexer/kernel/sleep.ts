@@ -4,3 +4,14 @@ import { setTimeout as wait } from 'node:timers/promises';
 export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   await wait(ms, undefined, { signal, ref: true }).catch(() => undefined);
 }
+
+/** What a promise gives; undefined where it takes longer than `ms` milliseconds, or `signal` aborts first. Leaves no timer behind. */
+export async function within<T>(ms: number, promise: Promise<T>, signal?: AbortSignal): Promise<T | undefined> {
+  const settled = new AbortController();
+  const either = signal === undefined ? settled.signal : AbortSignal.any([signal, settled.signal]);
+  try {
+    return await Promise.race([promise, sleep(ms, either).then(() => undefined)]);
+  } finally {
+    settled.abort();
+  }
+}

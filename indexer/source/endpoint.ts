@@ -2,7 +2,7 @@ import { Aborted, RpcError } from '../kernel/errors.ts';
 import { type Answer, BatchRefused } from './batch.ts';
 import { connectHttp } from './http.ts';
 import { createRedaction } from './redact.ts';
-import { fittingBatch, meaningOf, type Refusal } from './refusals.ts';
+import { fittingBatch, meaningOf, RANGE_METHODS, type Refusal } from './refusals.ts';
 import { connectSocket } from './socket.ts';
 import { type Call, type Failure, MAX_RESPONSE_BYTES, type RequestOptions, type Transport } from './transport.ts';
 
@@ -77,7 +77,8 @@ function batchErrorOf(
   const { how, status = 200, text } = failure;
   const error = errorOf(failure, BATCH, name, scrub);
   if (error instanceof Aborted || (how === 'broken' && failure.status === undefined)) return error;
-  if (how === 'too-large' || status === 413) return new BatchRefused(error.message, Math.floor(calls / 2));
+  if (how === 'too-large' || how === 'cut' || status === 413)
+    return new BatchRefused(error.message, Math.floor(calls / 2));
   const fitting = how === 'answered' && status !== 429 ? fittingBatch(text, calls) : undefined;
   if (fitting !== undefined) return new BatchRefused(error.message, fitting);
   if (error.kind === 'rate-limited' || (status >= 500 && status !== 501)) return error;
@@ -92,6 +93,10 @@ function errorOf(failure: Failure, call: Call, name: string, scrub: (text: strin
   const { status, code } = failure;
   const context = { endpoint: name, method, ...(status && { status }), ...(code !== undefined && { code }) };
   if (failure.how === 'too-large') return new RpcError('range-refused', message, { context });
+  // What no node says: some cut an answer where it becomes too long.
+  if (failure.how === 'cut') {
+    return new RpcError(RANGE_METHODS.has(method) ? 'range-refused' : 'unavailable', message, { context });
+  }
   if (failure.how === 'broken' && status === undefined) return new RpcError('unavailable', message, { context });
   const refusal: Refusal = { method, blocks: blocksOf(call), status, code, text: failure.text };
   const { kind, hintBlocks } = meaningOf(refusal);

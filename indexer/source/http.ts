@@ -8,6 +8,9 @@ import type { Failure, SendOptions, Transport } from './transport.ts';
 /** The answer to a request passed its bound. */
 class TooLarge extends Error {}
 
+/** The answer to a request has no end. */
+class Cut extends Error {}
+
 type Answer = HttpAnswer & { readonly statusText: string; readonly text: string };
 
 /**
@@ -28,7 +31,7 @@ export function connectHttp(url: string, timeoutMs: number): Transport {
       return readAnswer(answer);
     } catch (error) {
       if (options.signal.aborted) return { failure: { how: 'aborted', text: '' } };
-      return { failure: { how: error instanceof TooLarge ? 'too-large' : 'broken', text: reasonOf(error) } };
+      return { failure: { how: howOf(error), text: reasonOf(error) } };
     }
   }
 
@@ -52,7 +55,7 @@ function readAnswer(
   answer: Answer,
 ): { readonly json: unknown; readonly http: HttpAnswer } | { readonly failure: Failure } {
   const { status, text, statusText } = answer;
-  if (isOk(status)) return { json: JSON.parse(text), http: answer };
+  if (isOk(status)) return { json: parse(text), http: answer };
   try {
     const json: unknown = JSON.parse(text);
     const { error } = membersOf(Array.isArray(json) ? json[0] : json);
@@ -61,6 +64,20 @@ function readAnswer(
   } catch {
     return { failure: { how: 'answered', ...httpOf(answer), text: text || statusText } };
   }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    // What does not even begin as an answer is a page of a gateway.
+    throw /^\s*[{[]/.test(text) ? new Cut('the answer is cut', { cause: error }) : error;
+  }
+}
+
+function howOf(error: unknown): Failure['how'] {
+  if (error instanceof TooLarge) return 'too-large';
+  return error instanceof Cut ? 'cut' : 'broken';
 }
 
 function connect(url: string, timeoutMs: number) {
@@ -130,7 +147,9 @@ function read(
     if (bytes > maxBytes) body.destroy(new TooLarge(`the answer is larger than ${maxBytes} bytes`));
   });
   body.once('end', () => done(Buffer.concat(chunks).toString()));
-  body.once('error', fail);
+  body.once('error', (error) =>
+    fail(bytes > 0 && !(error instanceof TooLarge) ? new Cut('the answer is cut', { cause: error }) : error),
+  );
   // What breaks the connection must also end the reading of what it fed.
   if (zipped) answer.once('error', fail);
 }

@@ -33,7 +33,10 @@ export type RangeRequest = {
    * (strict only) nothing more is asked, and the block's logs are asked by its hash.
    */
   readonly tip?: BlockRef | BlockHeader | undefined;
-  /** Not strict only: the answer may end before `to` once it holds this many logs (look at the range's own `to`). */
+  /**
+   * Not strict only: the answer may end before `to` (look at the range's own) once it holds this many logs, as it does where
+   * no endpoint answers any more.
+   */
   readonly maxLogs?: number | undefined;
 };
 
@@ -82,7 +85,12 @@ export function createRangeReader({ chainId, pool, notice }: RangeReaderDeps) {
         const part = strict ? await readStrict(peer, rest, blooms, signal) : await readSpan(peer, rest, notice, signal);
         return settleBlooms({ pool, blooms, notice }, peer, part, watched, signal);
       };
-      const part = await pool.ask(read, { signal, from: next });
+      const part = await pool.ask(read, { signal, from: next }).catch((error: unknown) => {
+        // What was read before is of use, and what comes is asked for anew.
+        if (!strict && next > from && isOutage(error)) return undefined;
+        throw error;
+      });
+      if (part === undefined) break;
       for (const header of part.headers) headers.push(header);
       for (const log of part.logs) logs.push(log);
       anchor = headers.at(-1);
@@ -91,6 +99,11 @@ export function createRangeReader({ chainId, pool, notice }: RangeReaderDeps) {
     }
     return { chainId, from, to: next - 1, headers, logs };
   };
+}
+
+/** Nobody answers; it says nothing about what was answered before. */
+function isOutage(error: unknown): boolean {
+  return error instanceof RpcError && ['unavailable', 'rate-limited', 'range-refused'].includes(error.kind);
 }
 
 /** Above finalized: every header, linked; then the logs of each block by its hash, so that no two forks mix. */

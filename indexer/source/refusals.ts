@@ -40,7 +40,7 @@ type Row = {
 };
 
 /** Only these can be asked for less; to any other request the words of a range mean nothing. */
-const RANGE_METHODS: ReadonlySet<string> = new Set(['eth_getLogs', 'eth_getBlockReceipts']);
+export const RANGE_METHODS: ReadonlySet<string> = new Set(['eth_getLogs', 'eth_getBlockReceipts']);
 
 const N = '([\\d,_.]+ ?(?:[km]\\b)?)';
 const END = '(0x[0-9a-f]+|\\d+)';

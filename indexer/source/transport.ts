@@ -10,10 +10,10 @@ export type Call = { readonly method: string; readonly params: readonly unknown[
 /** What went wrong with a request, before anyone decided what it means. Its text may hold secrets. */
 export type Failure = {
   /**
-   * `too-large`: the answer passed its bound; `answered`: with an error; `broken`: with no answer, or with garbage;
-   * `mismatched`: the answers of a batch are not one for each of its calls.
+   * `too-large`: the answer passed its bound; `cut`: it has no end; `answered`: with an error; `broken`: with no answer, or
+   * with garbage; `mismatched`: the answers of a batch are not one for each of its calls.
    */
-  readonly how: 'aborted' | 'too-large' | 'answered' | 'broken' | 'mismatched';
+  readonly how: 'aborted' | 'too-large' | 'cut' | 'answered' | 'broken' | 'mismatched';
   readonly status?: number | undefined;
   readonly code?: number | undefined;
   readonly text: string;

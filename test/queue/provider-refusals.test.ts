@@ -43,28 +43,26 @@ test('refusals that say nothing of size: history waits and comes, and what is kn
   expect((await db.query('select from indexer.dead_letters')).rows).toEqual([]);
 });
 
+const TOO_LARGE = { kind: 'http', status: 413, overBytes: BLOCK_BYTES } as const;
+const CUT = { kind: 'truncate', overBytes: BLOCK_BYTES } as const;
+
 test.each([
-  { serves: 'eth_getBlockReceipts', noBlockReceipts: false },
-  { serves: 'eth_getTransactionReceipt', noBlockReceipts: true },
-])(
-  'HTTP 413, for single blocks too: ranges narrow, $serves brings the rest, ranges widen',
-  async ({ serves, noBlockReceipts }) => {
-    const { run, server, db, settled } = await scene(IN_POSTGRES);
-    server.view.noBlockReceipts = noBlockReceipts;
-    const heal = server.misbehave({
-      methods: ['eth_getLogs'],
-      do: { kind: 'http', status: 413, overBytes: BLOCK_BYTES },
-    });
-    const backfill = run('backfill', '--from-block', '0');
-    await until('some history', async () => (await filledBlocks(db)) > 200);
-    expect(server.count(serves)).toBeGreaterThan(0);
-    heal();
-    const widths = watchWidths(server);
-    expect(await backfill.exited).toBe(0);
-    expect(Math.max(...widths)).toBeGreaterThan(WIDE_BLOCKS);
-    await settled();
-  },
-);
+  { how: 'HTTP 413', fault: TOO_LARGE, serves: 'eth_getBlockReceipts' },
+  { how: 'HTTP 413', fault: TOO_LARGE, serves: 'eth_getTransactionReceipt' },
+  { how: 'cut answers', fault: CUT, serves: 'eth_getBlockReceipts' },
+])('$how, for single blocks too: ranges narrow, $serves brings the rest, ranges widen', async ({ fault, serves }) => {
+  const { run, server, db, settled } = await scene(IN_POSTGRES);
+  server.view.noBlockReceipts = serves !== 'eth_getBlockReceipts';
+  const heal = server.misbehave({ methods: ['eth_getLogs'], do: fault });
+  const backfill = run('backfill', '--from-block', '0');
+  await until('some history', async () => (await filledBlocks(db)) > 200);
+  expect(server.count(serves)).toBeGreaterThan(0);
+  heal();
+  const widths = watchWidths(server);
+  expect(await backfill.exited).toBe(0);
+  expect(Math.max(...widths)).toBeGreaterThan(WIDE_BLOCKS);
+  await settled();
+});
 
 test('large answers are cut in the middle: ranges narrow until they come whole, and widen again', async () => {
   const { run, server, db, settled } = await scene(IN_POSTGRES, longChain(8_000));
