@@ -16,6 +16,7 @@ import * as machinery from '../../migrations/0013_machinery.ts';
 import * as registration from '../../migrations/0014_registration.ts';
 import * as comments from '../../migrations/0015_comments.ts';
 import * as filling from '../../migrations/0016_filling.ts';
+import * as retiredRows from '../../migrations/0017_retired_rows.ts';
 import { messageOf, SchemaVersionError } from '../kernel/errors.ts';
 
 /** Every migration there is, oldest first. */
@@ -36,6 +37,7 @@ const MIGRATIONS: Readonly<Record<string, Required<Migration>>> = {
   '0014_registration': registration,
   '0015_comments': comments,
   '0016_filling': filling,
+  '0017_retired_rows': retiredRows,
 };
 
 /** Beside the machinery, so that `public` holds the platform's tables only. */

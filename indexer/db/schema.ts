@@ -478,6 +478,7 @@ export interface IndexerContracts {
   platform_id: string;
   prepared_at: Timestamp | null;
   quarantined_at_block: Int8 | null;
+  retired_ids: Generated<string[]>;
   status: Generated<string>;
   status_reason: string | null;
 }

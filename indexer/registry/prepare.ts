@@ -39,6 +39,7 @@ async function deleteRetired(tx: Transaction, chainId: number): Promise<void> {
 /** The same within a transaction that holds the chain's lock alone. */
 export async function resetUnprepared(tx: Transaction, chainId: number): Promise<number> {
   for (const reset of RESETS) await reset(chainId).execute(tx);
+  await deleteTransfersOfRetired(tx, chainId);
   return noteFormerFacts(tx, chainId);
 }
 
@@ -73,10 +74,6 @@ const RESETS: readonly ((chainId: number) => RawBuilder<unknown>)[] = [
     where contract.chain_id = ${chainId} and contract.prepared_at is null
       and fact.chain_id = contract.chain_id and fact.address = contract.address and fact.kind = contract.kind`,
   (chainId) => sql`
-    delete from token_transfers fact using indexer.contracts contract
-    where contract.chain_id = ${chainId} and contract.kind = 'artist_token' and contract.prepared_at is null
-      and fact.chain_id = ${String(chainId)} and fact.contract_address = contract.address`,
-  (chainId) => sql`
     delete from indexer.dead_letters letter using indexer.contracts contract
     where contract.chain_id = ${chainId} and contract.prepared_at is null
       and letter.chain_id = contract.chain_id and letter.address = contract.address and letter.contract_kind = contract.kind`,
@@ -89,10 +86,20 @@ const RESETS: readonly ((chainId: number) => RawBuilder<unknown>)[] = [
     where liquidity_pool_id in (${fresh(chainId, 'pool')})`,
 ];
 
+/** Their key forbids nothing: of a token whose row the platform deleted they are there still, and so they are by their index. */
+async function deleteTransfersOfRetired(tx: Transaction, chainId: number): Promise<void> {
+  const { rows } = await sql<{ id: string }>`
+    select unnest(retired_ids) as id from indexer.contracts
+    where chain_id = ${chainId} and kind = 'artist_token' and prepared_at is null
+  `.execute(tx);
+  if (rows.length === 0) return;
+  await sql`delete from token_transfers where artist_token_id = any(${rows.map(({ id }) => id)}::uuid[])`.execute(tx);
+}
+
 async function noteFormerFacts(tx: Transaction, chainId: number): Promise<number> {
   const { numAffectedRows } = await sql`
     update indexer.contracts contract set
-      prepared_at = now(),
+      prepared_at = now(), retired_ids = '{}',
       former_to = case kind
         when 'master' then (
           select max(block_number) from nft_transfers where block_hash is null

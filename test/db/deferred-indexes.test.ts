@@ -182,7 +182,7 @@ test('a build that is told to stop before it begins holds on to nothing', async 
 
 test('taking the migration back builds them first', async () => {
   await deferIndexes(database);
-  await migrateDown(database.kysely, 1);
+  await migrateDown(database.kysely, 2);
   const names = async () => (await indexesOf(database.pool)).filter((index) => !index.includes('deferred_indexes'));
   const expected = before.filter((index) => !index.includes('deferred_indexes'));
   expect(await names()).toEqual(expected);

@@ -1,0 +1,26 @@
+import { type Kysely, sql } from 'kysely';
+
+/**
+ * The platform may delete a contract's row and announce the contract anew: facts that name the old row, also those that are
+ * written meanwhile, go before the new one is followed. No key forbids them.
+ */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table indexer.contracts add column retired_ids uuid[] not null default '{}'`.execute(db);
+  await sql`
+    create function indexer.retire_row() returns trigger language plpgsql as $body$
+    begin
+      new.retired_ids := old.retired_ids || old.platform_id;
+      return new;
+    end $body$
+  `.execute(db);
+  await sql`
+    create trigger retire_row before update of platform_id on indexer.contracts
+    for each row when (old.platform_id <> new.platform_id) execute function indexer.retire_row()
+  `.execute(db);
+}
+
+export async function down(db: Kysely<unknown>): Promise<void> {
+  await sql`drop trigger retire_row on indexer.contracts`.execute(db);
+  await sql`drop function indexer.retire_row`.execute(db);
+  await sql`alter table indexer.contracts drop column retired_ids`.execute(db);
+}
