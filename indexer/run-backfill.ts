@@ -15,6 +15,7 @@ import type { ChainConfig, Config } from './config/resolve.ts';
 import { keepAnalyzed } from './db/analyze.ts';
 import type { Database } from './db/database.ts';
 import { buildDeferredIndexes, countDeferredIndexes } from './db/deferred-indexes.ts';
+import { endFrozenClients } from './db/frozen-clients.ts';
 import { settleStages } from './derive/stages.ts';
 import type { Hex } from './kernel/chain.ts';
 import { messageOf, UsageError } from './kernel/errors.ts';
@@ -96,8 +97,7 @@ export async function runBackfill(
     const request = await record(input, id, work, signal);
     const ended = new AbortController();
     const working = AbortSignal.any([signal, ended.signal]);
-    const analyzing = keepAnalyzed(database, working, (error) => input.log.debug({ err: error }, 'cannot analyse'));
-    const parts = [work.follow(working), work.backfill.run(working), analyzing];
+    const parts = [work.follow(working), work.backfill.run(working), ...upkeep(input, working)];
     let outcome: Watched;
     try {
       const events = () => work.backfill.figures.facts + followed;
@@ -111,6 +111,13 @@ export async function runBackfill(
   } finally {
     work.source.close();
   }
+}
+
+function upkeep({ database, log }: Pick<BackfillInput, 'database' | 'log'>, signal: AbortSignal): Promise<void>[] {
+  return [
+    keepAnalyzed(database, signal, (error) => log.debug({ err: error }, 'cannot analyse')),
+    endFrozenClients(database, signal, (error) => log.debug({ err: error }, 'cannot look for frozen clients')),
+  ];
 }
 
 /** Builds the indexes that the load left for its end; tells how many are still to be built, by another process or the next. */
@@ -165,7 +172,7 @@ export async function runWorker(
     log.info({ chains: chains.map(({ chainId }) => chainId), concurrency: input.concurrency }, 'working');
     await Promise.all([
       ...chains.map(({ backfill }) => backfill.run(signal)),
-      keepAnalyzed(input.database, signal, (error) => log.debug({ err: error }, 'cannot analyse')),
+      ...upkeep(input, signal),
       watchContracts(
         {
           databaseUrl: config.databaseUrl,

@@ -7,6 +7,13 @@ import { type Kysely, sql } from 'kysely';
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`alter table indexer.contracts add column retired_ids uuid[] not null default '{}'`.execute(db);
   await sql`
+    update indexer.contracts contract set retired_ids = (
+      select coalesce(array_agg(distinct artist_token_id), '{}') from token_transfers
+      where chain_id = contract.chain_id::text and contract_address = contract.address
+        and artist_token_id <> contract.platform_id)
+    where kind = 'artist_token' and prepared_at is null
+  `.execute(db);
+  await sql`
     create function indexer.retire_row() returns trigger language plpgsql as $body$
     begin
       new.retired_ids := old.retired_ids || old.platform_id;

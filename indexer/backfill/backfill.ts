@@ -146,7 +146,8 @@ export class Backfill {
       if (planned === 'busy') this.#startTaking();
       // What a command began it ends itself; and who waits for an index plans on.
       if (planned === 'idle' && scope.request === undefined) this.#building ??= this.#buildIndexes(signal);
-      headless = planned === 'headless' ? headless + 1 : 0;
+      // Who plans for itself follows the chain too, once the endpoint answers.
+      headless = planned === 'headless' && !scope.standing && scope.request === undefined ? headless + 1 : 0;
       if (headless === HEADLESS_TOLD)
         log.warn({ chain: chainId }, 'no process follows the chain yet: run `indexer start`');
       const isBusy = planned === 'busy' || planned === 'elsewhere';
@@ -206,7 +207,9 @@ export class Backfill {
     const failed = thrown instanceof PieceFailure;
     const piece = failed ? { from: thrown.piece.from, to: thrown.piece.to } : { from: job.from, to: job.to };
     const error = failed ? thrown.cause : thrown;
-    const before = { ...NO_SETBACKS, ...job.setbacks, ...(failed && thrown.progressed ? { waited: 0 } : {}) };
+    const suspect = job.setbacks?.suspect;
+    const isPast = failed && thrown.progressed && (suspect === undefined || piece.from > suspect.to);
+    const before = { ...NO_SETBACKS, ...(isPast ? {} : job.setbacks) };
     const head = before.waited >= OUTAGE_ATTEMPTS ? await this.#endpointHead() : undefined;
     const verdict = judgeFailure({ error, piece, before, head });
     const reason = redact(messageOf(error)).slice(0, REASON_LENGTH_MAX);

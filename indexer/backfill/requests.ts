@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { type BlockRange, parseMultirange } from '../kernel/ranges.ts';
-import { deadFor, deadRanges } from './wish.ts';
+import { deadRanges, stillToDo } from './wish.ts';
 
 export type RequestStatus = 'running' | 'finished' | 'failed' | 'cancelled';
 
@@ -126,7 +126,9 @@ export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Prom
     to_do: string | null;
     incomplete: { address: Hex; kind: ContractKind; missing: string; reason: string | null }[];
   }>`
-    with dead as materialized (${deadRanges(chainId)}),
+    with dead as materialized (
+      ${deadRanges(chainId, sql`(select created_at from indexer.backfills where id = ${request.id}::uuid)`)}
+    ),
     contract as (
       select address, kind, contracts.created_at, contracts.status, contracts.status_reason,
         int8multirange(int8range(greatest(${from}, coalesce(deployed_at_block, 0)), ${to}, '[]')) - covered
@@ -140,9 +142,8 @@ export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Prom
     listed as (select * from lacking order by address, kind limit ${INCOMPLETE_LISTED_MAX})
     select
       (select sum(upper(range) - lower(range)) from (select unnest(range_agg(missing)) as range from lacking) ranges) as left,
-      (select sum(upper(range) - lower(range)) from (
-        select unnest(range_agg(missing - ${deadFor(sql`lacking`)})) as range from lacking where status = 'active'
-      ) ranges) as to_do,
+      (select sum(upper(range) - lower(range))
+        from (select unnest((${stillToDo(sql`(select * from lacking where status = 'active')`)})) as range) ranges) as to_do,
       (select coalesce(json_agg(json_build_object(
           'address', address, 'kind', kind, 'missing', missing::text,
           'reason', case when status = 'active' then null else coalesce(status_reason, status) end)), '[]') from listed) as incomplete

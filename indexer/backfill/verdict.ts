@@ -11,6 +11,8 @@ export type Setbacks = {
   readonly narrowed: number;
   /** What failed by itself the last time: read in smaller pieces, and all else as ever. */
   readonly suspect?: BlockRange;
+  /** Whether the endpoint answered everything else the last time that something was away. */
+  readonly lived?: boolean;
 };
 
 export const NO_SETBACKS: Setbacks = { waited: 0, narrowed: 0 };
@@ -50,19 +52,31 @@ export type Failure = {
 export function judgeFailure({ error, piece, before, head }: Failure, random: () => number = Math.random): Verdict {
   if (error instanceof StaleRange || error instanceof HeadMoved) return { do: 'plan again' };
   if (error instanceof RpcError && error.kind === 'pruned') return { do: 'give up', on: 'what is pruned' };
-  const waiting = { ...before, waited: before.waited + 1 };
+  const waiting = { ...before, waited: before.waited + 1, lived: false };
   // Mended by whoever configured it, and then every range is as good as before.
   if (error instanceof ConfigError || isUnserved(error))
     return { do: 'wait', delayMs: RETRY_BACKOFF.maxMs, setbacks: waiting };
   if (error instanceof RpcError && error.kind === 'rejected') return { do: 'give up', on: 'piece' };
   if (isOutage(error)) {
-    if (before.waited >= OUTAGE_ATTEMPTS && isAtFault(error, piece, head)) return { do: 'give up', on: 'piece' };
-    return { do: 'wait', delayMs: backoffMs(waiting.waited, RETRY_BACKOFF, random), setbacks: waiting };
+    const lived = before.waited >= OUTAGE_ATTEMPTS && isAtFault(error, piece, head);
+    // Once may be the moment at which an outage ends.
+    if (lived && before.lived === true) return narrow({ piece, before }, { waited: before.waited, lived }, random);
+    const delayMs = backoffMs(waiting.waited, RETRY_BACKOFF, random);
+    return { do: 'wait', delayMs, setbacks: { ...waiting, lived } };
   }
+  return narrow({ piece, before }, { waited: 0 }, random);
+}
+
+/** Less the next time; a block that is alone is given up on in the end. */
+function narrow(
+  { piece, before }: Pick<Failure, 'piece' | 'before'>,
+  others: Pick<Setbacks, 'waited' | 'lived'>,
+  random: () => number,
+): Verdict {
   const narrowed = liesIn(piece, before.suspect) ? before.narrowed + 1 : 1;
   if (narrowed >= ATTEMPTS_MAX && piece.from === piece.to) return { do: 'give up', on: 'piece' };
   const delayMs = backoffMs(narrowed, RETRY_BACKOFF, random);
-  return { do: 'narrow', delayMs, setbacks: { waited: 0, narrowed, suspect: piece } };
+  return { do: 'narrow', delayMs, setbacks: { ...others, narrowed, suspect: piece } };
 }
 
 /** The endpoint does not serve logs at all. */

@@ -60,10 +60,7 @@ export async function findGaps(
   const { rows } = await sql<{ from: string; to: string; blocks: string }>`
     with dead as materialized (${deadRanges(wish.chainId)}),
     contract as (${missingByContract(wish)}),
-    gap as (
-      select unnest(range_agg(missing - ${deadFor(sql`contract`)}) - ${toMultirange(pending)}::int8multirange) as range
-      from contract where not isempty(missing)
-    )
+    gap as (select unnest((${stillToDo(sql`contract`)}) - ${toMultirange(pending)}::int8multirange) as range)
     select lower(range) as from, upper(range) - 1 as to, sum(upper(range) - lower(range)) over () as blocks
     from gap order by 1 limit ${count}
   `.execute(db);
@@ -76,17 +73,31 @@ export async function findGaps(
 /** What was given up on is tried again after a while: an endpoint may have it by then. */
 const DEAD_FOR = '1 hour';
 
-/** Rows `(range, since)`: the blocks of a chain that were given up on lately. */
-export function deadRanges(chainId: number): RawBuilder<unknown> {
+/** Rows `(range, since)`: the blocks of a chain that were given up on lately, or since some time before. */
+export function deadRanges(chainId: number, before: RawBuilder<unknown> = sql`null`): RawBuilder<unknown> {
   return sql`
     select int8range(range_from, range_to, '[]') as range, created_at as since from indexer.dead_letters
-    where chain_id = ${chainId} and kind = 'job' and created_at > now() - ${DEAD_FOR}::interval
+    where chain_id = ${chainId} and kind = 'job' and created_at > least(now() - ${DEAD_FOR}::interval, ${before})
   `;
 }
 
 /** What of the rows `dead` counts for a contract: one that was registered since has not been tried there. */
-export function deadFor(contract: RawBuilder<unknown>): RawBuilder<unknown> {
+function deadFor(contract: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`coalesce((select range_agg(range) from dead where since > ${contract}.created_at), '{}'::int8multirange)`;
+}
+
+/**
+ * What rows `(missing, created_at)` lack in all, less what of `dead` counts for each. Those for which the same counts are taken
+ * together: there may be many of both.
+ */
+export function stillToDo(contracts: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+    select range_agg(missing - ${deadFor(sql`alike`)}) from (
+      select range_agg(missing) as missing, max(created_at) as created_at from ${contracts} as contract
+      where not isempty(missing)
+      group by width_bucket(created_at, (select array_agg(since order by since) from dead))
+    ) alike
+  `;
 }
 
 /** Who lacks something in a range, and the first and last block that any of them lacks. */
@@ -96,8 +107,13 @@ export type Lack = BlockRange & { readonly contracts: readonly LackingContract[]
 export async function findLack(db: Kysely<DB>, wish: Wish, { from, to }: BlockRange): Promise<Lack | undefined> {
   const range = toMultirange([{ from, to }]);
   const { rows } = await sql<{ address: Hex; kind: ContractKind; platform_id: string; from: string; to: string }>`
-    with contract as (${missingByContract(wish)}),
-    lacking as (select address, kind, platform_id, missing * ${range}::int8multirange as missing from contract)
+    with dead as materialized (
+      select * from (${deadRanges(wish.chainId)}) lately where range && int8range(${from}, ${to}, '[]')
+    ),
+    contract as (${missingByContract(wish)}),
+    lacking as (
+      select address, kind, platform_id, missing * ${range}::int8multirange - ${deadFor(sql`contract`)} as missing from contract
+    )
     select address, kind, platform_id,
       min(lower(missing)) over () as from, max(upper(missing)) over () - 1 as to
     from lacking where not isempty(missing) order by address, kind

@@ -2,7 +2,7 @@ import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import type { DB } from './schema.ts';
 
-/** A statement that runs longer is cancelled, so that a frozen holder of a lock dies (milliseconds). */
+/** A statement that runs longer is cancelled (milliseconds). */
 const STATEMENT_TIMEOUT_MS = 120_000;
 /** A frozen process lets go of what it holds in the middle of a transaction. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000;
@@ -17,15 +17,14 @@ const ANSWER_TIMEOUT_MS = 10_000;
 const BATCH_CONNECTIONS_MAX = 6;
 
 /**
- * The same few rows each time: planning anew for each value takes longer than the statements themselves. Between two statements of
- * one packet no timeout of statements runs, so a client that went away in the middle is to be noticed.
+ * Within a `COPY`, and between two statements of one packet, no timeout of statements runs: a client whose host went away in the
+ * middle is to be noticed. For one that stands still see `endFrozenClients`.
  */
-const BATCH_SETTINGS = [
-  '-c plan_cache_mode=force_generic_plan',
-  '-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3',
-].join(' ');
+const NOTICE_THE_GONE = '-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3';
+/** The same few rows each time: planning anew for each value takes longer than the statements themselves. */
+const GENERIC_PLANS = '-c plan_cache_mode=force_generic_plan';
 
-/** The same for a client that stands still; PostgreSQL 17 and later have it. */
+/** PostgreSQL 17 and later have it. */
 const LIMIT_TRANSACTIONS = `
   select set_config('transaction_timeout', '${BATCH_TIMEOUT_MS}', false)
   where current_setting('server_version_num')::int >= 170000
@@ -67,10 +66,16 @@ export function openDatabase({
     lock_timeout: statementTimeoutMs === 0 ? 0 : LOCK_TIMEOUT_MS,
     query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + ANSWER_TIMEOUT_MS,
     keepAlive: true,
+    options: NOTICE_THE_GONE,
   };
   const pool = new pg.Pool({ ...options, max: maxConnections });
   const onConnect = async (client: pg.ClientBase) => void (await client.query(LIMIT_TRANSACTIONS));
-  const batches = new pg.Pool({ ...options, max: BATCH_CONNECTIONS_MAX, options: BATCH_SETTINGS, onConnect });
+  const batches = new pg.Pool({
+    ...options,
+    max: BATCH_CONNECTIONS_MAX,
+    options: `${NOTICE_THE_GONE} ${GENERIC_PLANS}`,
+    onConnect,
+  });
   for (const each of [pool, batches]) {
     each.on('error', (error) => onConnectionLost?.(error));
     // One that breaks under a statement fails the statement; that nobody listens to the connection itself must not end the process.

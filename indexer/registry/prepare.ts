@@ -86,14 +86,19 @@ const RESETS: readonly ((chainId: number) => RawBuilder<unknown>)[] = [
     where liquidity_pool_id in (${fresh(chainId, 'pool')})`,
 ];
 
-/** Their key forbids nothing: of a token whose row the platform deleted they are there still, and so they are by their index. */
+/** No key forbids them: where the platform deleted a token's row they are there still, and are found by its id. */
 async function deleteTransfersOfRetired(tx: Transaction, chainId: number): Promise<void> {
-  const { rows } = await sql<{ id: string }>`
-    select unnest(retired_ids) as id from indexer.contracts
-    where chain_id = ${chainId} and kind = 'artist_token' and prepared_at is null
+  const { rows } = await sql<{ address: Hex; retired_ids: string[] }>`
+    select address, retired_ids from indexer.contracts
+    where chain_id = ${chainId} and kind = 'artist_token' and prepared_at is null and retired_ids <> '{}'
   `.execute(tx);
-  if (rows.length === 0) return;
-  await sql`delete from token_transfers where artist_token_id = any(${rows.map(({ id }) => id)}::uuid[])`.execute(tx);
+  for (const { address, retired_ids } of rows) {
+    // A row that the platform moved to another address has its transfers there.
+    await sql`
+      delete from token_transfers
+      where artist_token_id = any(${retired_ids}::uuid[]) and chain_id = ${String(chainId)} and contract_address = ${address}
+    `.execute(tx);
+  }
 }
 
 async function noteFormerFacts(tx: Transaction, chainId: number): Promise<number> {

@@ -17,6 +17,8 @@ const STRICT_SPAN_BLOCKS = 64;
 const BATCH_WORDS_MAX = 10_000;
 /** A single block that fails so often, or is refused once, is read through its receipts. */
 const FAILURES_BEFORE_RECEIPTS = 2;
+/** JSON-RPC. */
+const INVALID_PARAMS = -32602;
 
 /** What to read. Both ends are included; `from === to` is one block. */
 export type RangeRequest = {
@@ -35,7 +37,7 @@ export type RangeRequest = {
   readonly tip?: BlockRef | BlockHeader | undefined;
   /**
    * Not strict only: the answer may end before `to` (look at the range's own) once it holds this many logs, as it does where
-   * no endpoint answers any more.
+   * no endpoint answers what comes next.
    */
   readonly maxLogs?: number | undefined;
 };
@@ -87,7 +89,7 @@ export function createRangeReader({ chainId, pool, notice }: RangeReaderDeps) {
       };
       const part = await pool.ask(read, { signal, from: next }).catch((error: unknown) => {
         // What was read before is of use, and what comes is asked for anew.
-        if (!strict && next > from && isOutage(error)) return undefined;
+        if (!strict && next > from && error instanceof RpcError) return undefined;
         throw error;
       });
       if (part === undefined) break;
@@ -99,11 +101,6 @@ export function createRangeReader({ chainId, pool, notice }: RangeReaderDeps) {
     }
     return { chainId, from, to: next - 1, headers, logs };
   };
-}
-
-/** Nobody answers; it says nothing about what was answered before. */
-function isOutage(error: unknown): boolean {
-  return error instanceof RpcError && ['unavailable', 'rate-limited', 'range-refused'].includes(error.kind);
 }
 
 /** Above finalized: every header, linked; then the logs of each block by its hash, so that no two forks mix. */
@@ -213,9 +210,14 @@ async function spanLogs(
       peer.span.accepted(blocks);
       return { to, logs };
     } catch (error) {
-      if (!(error instanceof RpcError) || (error.kind !== 'range-refused' && error.kind !== 'unavailable')) throw error;
+      if (!(error instanceof RpcError)) throw error;
+      // Some put their caps under what says that the request is wrong: then a block that is alone is not to be had otherwise.
+      if (blocks === 1 && error.context.code === INVALID_PARAMS) {
+        return { to, logs: await logsByReceipts(peer, from, watched, signal) };
+      }
+      if (error.kind !== 'range-refused' && error.kind !== 'unavailable') throw error;
       tries.failures += blocks === 1 && error.kind === 'range-refused' ? FAILURES_BEFORE_RECEIPTS : 1;
-      if (blocks > 1 && !isGateway(error)) {
+      if (blocks > 1) {
         peer.span.refused(blocks, error.hintBlocks);
         notice({ event: 'range narrowed', endpoint: peer.name, detail: `${blocks} to ${peer.span.blocks()} blocks` });
       }
@@ -223,11 +225,6 @@ async function spanLogs(
       if (error.kind === 'unavailable') throw error;
     }
   }
-}
-
-/** A gateway without a node behind it says nothing about the range. */
-function isGateway({ context: { status } }: RpcError): boolean {
-  return status === 502 || status === 503;
 }
 
 async function logsByReceipts(

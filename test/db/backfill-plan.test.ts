@@ -76,14 +76,49 @@ test('gaps are the wish less coverage, over all contracts at once', async () => 
     });
     const pending = [{ from: 200, to: 249 }];
     expect((await findGaps(kysely, wish, pending, 10)).ranges[0]).toEqual({ from: 250, to: 299 });
-    await buryRange(kysely, CHAIN_ID, { from: 200, to: 399 }, 'no');
-    expect((await findGaps(kysely, wish, [], 10)).ranges).toEqual([{ from: 400, to: 899 }]);
-
     const lack = await findLack(kysely, wish, { from: 0, to: 375 });
     expect(lack).toMatchObject({ from: 200, to: 375, contracts: [{ address: A }, { address: B }] });
     expect((await findLack(kysely, wish, { from: 600, to: 800 }))?.contracts).toHaveLength(2);
     expect((await findLack(kysely, wish, { from: 701, to: 800 }))?.contracts).toMatchObject([{ address: A }]);
     expect(await findLack(kysely, wish, { from: 900, to: 1_000 })).toBeUndefined();
+  });
+});
+
+test('what was given up on is no gap of those that were there, but of a contract that is registered later', async () => {
+  await withContracts(1_000, [{ address: A, deployed: 100, live: 900 }], async ({ kysely }, db) => {
+    const wish = { chainId: CHAIN_ID, head: 1_000, standing: true };
+    await buryRange(kysely, CHAIN_ID, { from: 200, to: 399 }, 'no');
+    const left = [
+      { from: 100, to: 199 },
+      { from: 400, to: 899 },
+    ];
+    expect((await findGaps(kysely, wish, [], 10)).ranges).toEqual(left);
+    expect(await findLack(kysely, wish, { from: 200, to: 399 })).toBeUndefined();
+    await db.query(
+      `insert into indexer.contracts (chain_id, address, kind, platform_id, deployed_at_block, live_from, prepared_at)
+       values ($1, $2, 'artist_token', $3, 300, 900, now())`,
+      [CHAIN_ID, B, randomUUID()],
+    );
+    expect((await findGaps(kysely, wish, [], 10)).ranges).toEqual([left[0], { from: 300, to: 899 }]);
+    expect(await findLack(kysely, wish, { from: 200, to: 399 })).toMatchObject({
+      from: 300,
+      contracts: [{ address: B }],
+    });
+    // Some time later it is tried again.
+    await db.query(`update indexer.dead_letters set created_at = now() - interval '61 minutes'`);
+    expect((await findGaps(kysely, wish, [], 10)).ranges).toEqual([{ from: 100, to: 899 }]);
+  });
+});
+
+test('a request ends although what was given up on for it is more than an hour ago', async () => {
+  await withContracts(1_000, [{ address: A, deployed: 0 }], async ({ kysely }, db) => {
+    const request = { id: randomUUID(), chainId: CHAIN_ID, from: 0, to: 99, contracts: null };
+    await recordRequest(kysely, request);
+    await db.query(`update indexer.contracts set created_at = now() - interval '4 hours'`);
+    await db.query(`update indexer.backfills set created_at = now() - interval '3 hours'`);
+    await buryRange(kysely, CHAIN_ID, { from: 0, to: 99 }, 'no');
+    await db.query(`update indexer.dead_letters set created_at = now() - interval '2 hours'`);
+    expect(await progressOf(kysely, request)).toMatchObject({ blocksLeft: 100, blocksToDo: 0 });
   });
 });
 
@@ -142,6 +177,12 @@ test('20 million blocks and 10,000 contracts are planned in a window, with littl
        select $1, '0x' || lpad(to_hex(n), 40, '0'), 'artist_token', gen_random_uuid(), n * 1500, int8multirange(
          int8range(n * 1500 + 100, n * 1500 + 400), int8range(n * 1500 + 600, n * 1500 + 700), int8range(n * 1600, n * 1700)), now()
        from generate_series(0, 9999) as n`,
+      [CHAIN_ID],
+    );
+    // None of it matters to contracts that came later, and there may be as many of one as of the other.
+    await db.query(
+      `insert into indexer.dead_letters (id, chain_id, kind, range_from, range_to, reason, created_at)
+       select gen_random_uuid(), $1, 'job', n * 10, n * 10 + 5, 'no', now() - interval '1 minute' from generate_series(0, 4999) as n`,
       [CHAIN_ID],
     );
     const planner = new Planner(open, CHAIN_ID, { standing: true });

@@ -1,6 +1,7 @@
 import { parseAbi } from 'viem';
 import { expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import { migrateDown, migrateUp } from '../../indexer/db/migrate.ts';
 import { contractIndex } from '../../indexer/decode/contract-index.ts';
 import { decodeRange } from '../../indexer/decode/decode-range.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
@@ -54,6 +55,7 @@ async function withToken(
     rows: (query: string) => Promise<unknown[]>;
     artistId: string;
     tokenId: string;
+    anotherArtist: () => Promise<string>;
   }) => Promise<void>,
 ): Promise<void> {
   const created = await createDatabase();
@@ -70,7 +72,9 @@ async function withToken(
         total_supply: 0,
       });
       await commitStart(database, await readChain(database.kysely, 1), header(10), 10);
-      await work({ database, rows: async (query) => (await client.query(query)).rows, artistId, tokenId });
+      const anotherArtist = async () => (await insertMaster(client, 'two')).artistId;
+      const rows = async (query: string) => (await client.query(query)).rows;
+      await work({ database, rows, artistId, tokenId, anotherArtist });
     } finally {
       await database.close();
     }
@@ -143,6 +147,33 @@ test('of a token that the platform deleted with its holders no transfers are lef
     expect(await rows('select total_supply, holders_count from artist_tokens')).toEqual([
       { total_supply: '71', holders_count: '1' },
     ]);
+  });
+});
+
+test('another token at an address that the platform corrected takes nothing from the corrected one', async () => {
+  await withToken(async ({ database, rows, anotherArtist }) => {
+    await followMint(database, 11, A, 70n);
+    await rows(`update artist_tokens set contract_address = '${B}'`);
+    await followMint(database, 12, B, 3n);
+    await rows(announceAnew(await anotherArtist()));
+    await followMint(database, 13, A, 1n);
+    expect(await rows('select contract_address, value from token_transfers order by block_number')).toEqual([
+      { contract_address: B, value: '3' },
+      { contract_address: A, value: '1' },
+    ]);
+  });
+});
+
+test('a token that was announced anew before the schema knew of it loses the transfers of its former row too', async () => {
+  await withToken(async ({ database, rows, artistId }) => {
+    await followMint(database, 11, A, 70n);
+    await migrateDown(database.kysely, 1);
+    await rows('delete from token_holders');
+    await rows('delete from artist_tokens');
+    await rows(announceAnew(artistId));
+    await migrateUp(database.kysely);
+    await followMint(database, 12, A, 1n);
+    expect(await rows('select value from token_transfers')).toEqual([{ value: '1' }]);
   });
 });
 

@@ -90,12 +90,25 @@ describe('judgeFailure', () => {
       expect(judge(error, { ...waited(times), head })).toMatchObject({ do: 'wait', setbacks: { waited: times + 1 } });
   });
 
-  it('gives up on a range that does not come for long while the endpoint answers everything else', () => {
-    for (const error of [rpc('unavailable'), rpc('unknown-block')]) {
-      expect(judge(error, waited(OUTAGE_ATTEMPTS - 1))).toMatchObject({ do: 'wait' });
-      expect(judge(error, waited(OUTAGE_ATTEMPTS))).toEqual({ do: 'give up', on: 'piece' });
-    }
-  });
+  test.each(['unavailable', 'unknown-block'] as const)(
+    'narrows what is %s for long while the endpoint answers everything else, until one block is alone, then gives up',
+    (kind) => {
+      let before: Setbacks = { waited: OUTAGE_ATTEMPTS - 1, narrowed: 0 };
+      const judged = (blocks: number, answers = true) => {
+        const head = answers ? 1_000 : undefined;
+        const verdict = judge(rpc(kind), { before, piece: { from: 0, to: blocks - 1 }, head });
+        if ('setbacks' in verdict) before = verdict.setbacks;
+        return verdict.do;
+      };
+      expect(judged(500)).toBe('wait');
+      // It may have become well at this moment.
+      expect(judged(500)).toBe('wait');
+      expect(judged(500, false)).toBe('wait');
+      expect(judged(500)).toBe('wait');
+      expect([500, 62, 7, 1, 1].map((blocks) => judged(blocks))).toEqual(Array(5).fill('narrow'));
+      expect(judged(1)).toBe('give up');
+    },
+  );
 
   const byThemselves = [
     { what: 'a contradiction', error: new RpcInconsistency('no') },

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { Aborted, ConfigError, type IndexerError, RpcError } from '../../indexer/kernel/errors.ts';
 import { createEndpoint } from '../../indexer/source/endpoint.ts';
 import { Chain } from '../support/chain.ts';
+import { RpcFault } from '../support/chain-rpc.ts';
 import type { ChainServer, Fault } from '../support/chain-server.ts';
 import { ADDRESS, busyChain, log, OTHER_ADDRESS, sourceFixture, WATCH } from '../support/source-fixture.ts';
 
@@ -166,6 +167,37 @@ test('a range whose answer is always cut is read in smaller parts, and a single 
   server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'truncate' } });
   const range = await source.fetchRange({ from: 4, to: 4, strict: false, watch: WATCH });
   expect(range.logs.length).toBe(1);
+});
+
+test.each([502, 503])('words about size narrow a range whatever the status (%s)', async (status) => {
+  const server = await fixture.serve(busyChain(40));
+  const source = fixture.open([server.url]);
+  const body = 'backend response too large';
+  server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'http', status, body, overBytes: 2_000 } });
+  const range = await source.fetchRange({ from: 1, to: 40, strict: false, watch: WATCH });
+  expect(range.logs.length).toBe(40);
+});
+
+test('a block that is refused as a wrong request where it is too large is read through its receipts', async () => {
+  const server = await fixture.serve(busyChain(40));
+  const source = fixture.open([server.url]);
+  server.view.cap = ({ from, to }) => {
+    if (from <= 20 && 20 <= to) throw new RpcFault(-32602, 'the filter matches more entries than your plan serves');
+  };
+  const range = await source.fetchRange({ from: 1, to: 40, strict: false, watch: WATCH });
+  expect(range.logs.length).toBe(40);
+  expect(server.count('eth_getBlockReceipts')).toBe(1);
+});
+
+test('what was read before an outage is given', async () => {
+  const server = await fixture.serve(busyChain(40));
+  const source = fixture.open([server.url]);
+  server.view.cap = ({ to, blocks }) => {
+    if (blocks > 20) throw new RpcFault(-32005, 'block range is too wide');
+    if (to > 20) throw new RpcFault(-32000, 'internal trouble');
+  };
+  const range = await source.fetchRange({ from: 1, to: 40, strict: false, watch: WATCH });
+  expect(range).toMatchObject({ from: 1, to: 20 });
 });
 
 describe('secrets', () => {

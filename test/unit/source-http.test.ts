@@ -55,6 +55,17 @@ test.each([false, true])('an answer that ends in the middle is no answer (compre
   await expect(endpoint.request('eth_chainId', [])).rejects.toMatchObject({ kind: 'unavailable' });
 });
 
+test.each([false, true])('logs that end in the middle are too many at once (compressed: %s)', async (zipped) => {
+  const text = answer(Array.from({ length: 20_000 }, () => Math.random()));
+  const endpoint = await endpointOf((_, response) => {
+    const body = zipped ? gzipSync(text) : Buffer.from(text);
+    response.writeHead(200, { 'content-length': body.length, ...(zipped && { 'content-encoding': 'gzip' }) });
+    response.write(body.subarray(0, body.length / 2), () => setTimeout(() => response.destroy(), 50));
+  });
+  const filter = { fromBlock: '0x1', toBlock: '0x9' };
+  await expect(endpoint.request('eth_getLogs', [filter])).rejects.toMatchObject({ kind: 'range-refused' });
+});
+
 test('an answer that stalls in the middle is given up', async () => {
   const endpoint = await endpointOf((_, response) => void response.write('{"jsonrpc":'), '', 200);
   await expect(endpoint.request('eth_chainId', [])).rejects.toThrow('no answer in time');
