@@ -207,9 +207,7 @@ export class Backfill {
     const failed = thrown instanceof PieceFailure;
     const piece = failed ? { from: thrown.piece.from, to: thrown.piece.to } : { from: job.from, to: job.to };
     const error = failed ? thrown.cause : thrown;
-    const suspect = job.setbacks?.suspect;
-    const isPast = failed && thrown.progressed && (suspect === undefined || piece.from > suspect.to);
-    const before = { ...NO_SETBACKS, ...(isPast ? {} : job.setbacks) };
+    const before = { ...NO_SETBACKS, ...job.setbacks, ...(failed && thrown.progressed && { waited: 0, lived: false }) };
     const head = before.waited >= OUTAGE_ATTEMPTS ? await this.#endpointHead() : undefined;
     const verdict = judgeFailure({ error, piece, before, head });
     const reason = redact(messageOf(error)).slice(0, REASON_LENGTH_MAX);
@@ -223,7 +221,9 @@ export class Backfill {
       return;
     }
     if (verdict.do === 'give up') {
-      const dead = verdict.on === 'piece' ? piece : await this.#filler.prunedOf(job, piece.from, signal);
+      const dead = verdict.on === 'piece' ? piece : await this.#filler.unservedOf(job, piece, verdict.unserved, signal);
+      // Where it is away by now, that was what it answered.
+      if (verdict.on === 'unserved' && (await this.#endpointHead()) === undefined) throw error;
       log.error({ ...context, ...dead, err: error }, `gave up on a range: ${reason}`);
       await buryRange(database.kysely, chainId, dead, reason);
       await taken.done();

@@ -3,7 +3,7 @@ import { type ContractIndex, contractIndex } from '../decode/contract-index.ts';
 import { byteCount } from '../facts/encoded-batch.ts';
 import { commitFill } from '../ingest/commit-fill.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
-import { RpcError } from '../kernel/errors.ts';
+import { RpcError, type RpcErrorKind } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { blockAt } from '../progress/checkpoints.ts';
@@ -138,28 +138,39 @@ export class JobFiller {
   }
 
   /**
-   * The blocks of a job from one on that its endpoints have pruned: they lie below those that they have.
+   * How far what endpoints do not serve goes on from the beginning of a piece, up to the end of the job: it lies below what they
+   * serve. The piece itself where its first block is served.
    *
+   * @param unserved the kinds of error that say so
    * @throws what tells neither way: an endpoint that is away
    */
-  async prunedOf(job: FillJob, from: number, signal: AbortSignal): Promise<BlockRange> {
-    const { lack, contracts } = (await this.#lackOf(job)) ?? { lack: job, contracts: [] };
-    let pruned = from;
-    let served = lack.to + 1;
-    while (served - pruned > 1) {
-      const middle = Math.floor((pruned + served) / 2);
+  async unservedOf(
+    job: FillJob,
+    piece: BlockRange,
+    unserved: readonly RpcErrorKind[],
+    signal: AbortSignal,
+  ): Promise<BlockRange> {
+    const { lack, contracts } = (await this.#lackOf(job)) ?? { lack: piece, contracts: [] };
+    const isServed = async (block: number) => {
       try {
-        await this.#fetch({ from: middle, to: middle }, contracts, signal);
-        served = middle;
+        await this.#fetch({ from: block, to: block }, contracts, signal);
+        return true;
       } catch (error) {
         const cause = error instanceof FetchFailure ? error.cause : error;
         const kind = cause instanceof RpcError ? cause.kind : undefined;
-        if (kind === 'pruned') pruned = middle;
-        else if (signal.aborted || (kind !== 'rejected' && isOutage(cause))) throw cause;
-        else served = middle;
+        if (kind !== undefined && unserved.includes(kind)) return false;
+        if (signal.aborted || (kind !== 'rejected' && isOutage(cause))) throw cause;
+        return true;
       }
+    };
+    if (await isServed(piece.from)) return piece;
+    let [last, served] = [piece.from, lack.to + 1];
+    while (served - last > 1) {
+      const middle = Math.floor((last + served) / 2);
+      if (await isServed(middle)) served = middle;
+      else last = middle;
     }
-    return { from, to: pruned };
+    return { from: piece.from, to: last };
   }
 
   /** What is still to do of a job, up to the head; undefined where nothing is. */

@@ -1,5 +1,5 @@
 import { sqlstateOf } from '../db/sqlstate.ts';
-import { ConfigError, HeadMoved, RpcError, RpcInconsistency, StaleRange } from '../kernel/errors.ts';
+import { ConfigError, HeadMoved, RpcError, type RpcErrorKind, RpcInconsistency, StaleRange } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { type Backoff, backoffMs } from '../kernel/retry.ts';
 
@@ -22,12 +22,14 @@ export const NO_SETBACKS: Setbacks = { waited: 0, narrowed: 0 };
  * - `plan again`: it is out of date, not at fault; coverage tells what is left of it.
  * - `wait`: the endpoint, the database or the queue is away, which says nothing about the range.
  * - `narrow`: try again with less, so that what cannot be read is told from what stands beside it.
- * - `give up`: no attempt will end otherwise, on the piece or on as much as is pruned.
+ * - `give up`: no attempt will end otherwise, on the piece or on as much as endpoints do not serve, which errors of these kinds
+ *   tell.
  */
 export type Verdict =
   | { readonly do: 'plan again' }
   | { readonly do: 'wait' | 'narrow'; readonly delayMs: number; readonly setbacks: Setbacks }
-  | { readonly do: 'give up'; readonly on: 'piece' | 'what is pruned' };
+  | { readonly do: 'give up'; readonly on: 'piece' }
+  | { readonly do: 'give up'; readonly on: 'unserved'; readonly unserved: readonly RpcErrorKind[] };
 
 const RETRY_BACKOFF: Backoff = { baseMs: 500, maxMs: 30_000 };
 /** A block that fails by itself is given up on after so many attempts, each narrower than the one before until it is alone. */
@@ -36,6 +38,8 @@ const ATTEMPTS_MAX = 6;
 export const OUTAGE_ATTEMPTS = 12;
 /** JSON-RPC: the method does not exist, or is not part of what was paid for. */
 const METHOD_NOT_FOUND = -32601;
+/** What endpoints answer for a stretch that they do not serve, in words that nobody knows. */
+const UNSERVED: readonly RpcErrorKind[] = ['pruned', 'unavailable', 'unknown-block'];
 
 /** A failure, and what is known around it. */
 export type Failure = {
@@ -51,7 +55,8 @@ export type Failure = {
 /** Decides by class of error. Pure. */
 export function judgeFailure({ error, piece, before, head }: Failure, random: () => number = Math.random): Verdict {
   if (error instanceof StaleRange || error instanceof HeadMoved) return { do: 'plan again' };
-  if (error instanceof RpcError && error.kind === 'pruned') return { do: 'give up', on: 'what is pruned' };
+  if (error instanceof RpcError && error.kind === 'pruned')
+    return { do: 'give up', on: 'unserved', unserved: ['pruned'] };
   const waiting = { ...before, waited: before.waited + 1, lived: false };
   // Mended by whoever configured it, and then every range is as good as before.
   if (error instanceof ConfigError || isUnserved(error))
@@ -60,23 +65,14 @@ export function judgeFailure({ error, piece, before, head }: Failure, random: ()
   if (isOutage(error)) {
     const lived = before.waited >= OUTAGE_ATTEMPTS && isAtFault(error, piece, head);
     // Once may be the moment at which an outage ends.
-    if (lived && before.lived === true) return narrow({ piece, before }, { waited: before.waited, lived }, random);
+    if (lived && before.lived === true) return { do: 'give up', on: 'unserved', unserved: UNSERVED };
     const delayMs = backoffMs(waiting.waited, RETRY_BACKOFF, random);
     return { do: 'wait', delayMs, setbacks: { ...waiting, lived } };
   }
-  return narrow({ piece, before }, { waited: 0 }, random);
-}
-
-/** Less the next time; a block that is alone is given up on in the end. */
-function narrow(
-  { piece, before }: Pick<Failure, 'piece' | 'before'>,
-  others: Pick<Setbacks, 'waited' | 'lived'>,
-  random: () => number,
-): Verdict {
   const narrowed = liesIn(piece, before.suspect) ? before.narrowed + 1 : 1;
   if (narrowed >= ATTEMPTS_MAX && piece.from === piece.to) return { do: 'give up', on: 'piece' };
   const delayMs = backoffMs(narrowed, RETRY_BACKOFF, random);
-  return { do: 'narrow', delayMs, setbacks: { ...others, narrowed, suspect: piece } };
+  return { do: 'narrow', delayMs, setbacks: { waited: 0, narrowed, suspect: piece } };
 }
 
 /** The endpoint does not serve logs at all. */

@@ -86,6 +86,9 @@ function deadFor(contract: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`coalesce((select range_agg(range) from dead where since > ${contract}.created_at), '{}'::int8multirange)`;
 }
 
+/** Of contracts with the same number the same rows of `dead` count. */
+const sinceBucket = sql`width_bucket(created_at, (select array_agg(since order by since) from dead))`;
+
 /**
  * What rows `(missing, created_at)` lack in all, less what of `dead` counts for each. Those for which the same counts are taken
  * together: there may be many of both.
@@ -95,7 +98,7 @@ export function stillToDo(contracts: RawBuilder<unknown>): RawBuilder<unknown> {
     select range_agg(missing - ${deadFor(sql`alike`)}) from (
       select range_agg(missing) as missing, max(created_at) as created_at from ${contracts} as contract
       where not isempty(missing)
-      group by width_bucket(created_at, (select array_agg(since order by since) from dead))
+      group by ${sinceBucket}
     ) alike
   `;
 }
@@ -111,8 +114,17 @@ export async function findLack(db: Kysely<DB>, wish: Wish, { from, to }: BlockRa
       select * from (${deadRanges(wish.chainId)}) lately where range && int8range(${from}, ${to}, '[]')
     ),
     contract as (${missingByContract(wish)}),
-    lacking as (
-      select address, kind, platform_id, missing * ${range}::int8multirange - ${deadFor(sql`contract`)} as missing from contract
+    inside as materialized (
+      select address, kind, platform_id, created_at, ${sinceBucket} as bucket, missing * ${range}::int8multirange as missing
+      from contract where missing && ${range}::int8multirange
+    ),
+    tried as materialized (
+      select bucket, ${deadFor(sql`alike`)} as blocks
+      from (select bucket, max(created_at) as created_at from inside group by bucket) alike
+    ),
+    lacking as materialized (
+      select address, kind, platform_id, missing - blocks as missing
+      from inside join tried on tried.bucket is not distinct from inside.bucket
     )
     select address, kind, platform_id,
       min(lower(missing)) over () as from, max(upper(missing)) over () - 1 as to

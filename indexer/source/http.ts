@@ -147,8 +147,12 @@ function read(
     if (bytes > maxBytes) body.destroy(new TooLarge(`the answer is larger than ${maxBytes} bytes`));
   });
   body.once('end', () => done(Buffer.concat(chunks).toString()));
+  let hasBegun = false;
+  answer.once('data', () => {
+    hasBegun = true;
+  });
   const broke = (error: Error) =>
-    fail(bytes > 0 && !(error instanceof TooLarge) ? new Cut('the answer is cut', { cause: error }) : error);
+    fail(hasBegun && !(error instanceof TooLarge) ? new Cut('the answer is cut', { cause: error }) : error);
   body.once('error', broke);
   // What breaks the connection must also end the reading of what it fed.
   if (zipped) answer.once('error', broke);

@@ -88,8 +88,8 @@ export function createRangeReader({ chainId, pool, notice }: RangeReaderDeps) {
         return settleBlooms({ pool, blooms, notice }, peer, part, watched, signal);
       };
       const part = await pool.ask(read, { signal, from: next }).catch((error: unknown) => {
-        // What was read before is of use, and what comes is asked for anew.
-        if (!strict && next > from && error instanceof RpcError) return undefined;
+        // What was read before is of use, and what comes is asked for anew; another block at the end speaks against all of it.
+        if (!strict && next > from && error instanceof RpcError && error.kind !== 'unknown-block') return undefined;
         throw error;
       });
       if (part === undefined) break;

@@ -197,7 +197,9 @@ test('20 million blocks and 10,000 contracts are planned in a window, with littl
     // Every job is the continuation of the plan: done, they leave the next blocks.
     const planned = [...queue.jobs.values()].sort((a, b) => a.from - b.from);
     for (let at = 1; at < planned.length; at += 1) expect(planned[at]?.from).toBeGreaterThan(planned[at - 1]?.to ?? 0);
-    const next = await findGaps(open.kysely, { chainId: CHAIN_ID, head: blocks, standing: true }, planned, WINDOW_JOBS);
+    const wish = { chainId: CHAIN_ID, head: blocks, standing: true };
+    expect((await findLack(open.kysely, wish, { from: 0, to: 49_999 }))?.contracts).toHaveLength(34);
+    const next = await findGaps(open.kysely, wish, planned, WINDOW_JOBS);
     expect(next.ranges[0]?.from).toBe((planned.at(-1) as BlockRange).to + 1);
     expect(cutGaps(next.ranges, next.blocks, WINDOW_JOBS)).toHaveLength(WINDOW_JOBS);
   });

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { expect, test } from 'vitest';
 import { openDatabase } from '../../indexer/db/database.ts';
-import { endSilent } from '../../indexer/db/frozen-clients.ts';
+import { FrozenClients } from '../../indexer/db/frozen-clients.ts';
 import { database } from '../support/follow.ts';
 import { until } from '../support/until.ts';
 
@@ -26,8 +26,19 @@ test('who stops in the middle of a COPY is ended, and what it locked is free; wh
       return rows.length === 1;
     });
     const working = open.pool.query('select pg_sleep(1)');
-    expect(await endSilent(open, 60_000)).toBe(0);
-    expect(await endSilent(open, 0)).toBe(1);
+    const patient = new FrozenClients(open, 60_000);
+    for (let look = 0; look < 2; look++) expect(await patient.look()).toBe(0);
+    const impatient = new FrozenClients(open, 1);
+    expect(await impatient.look()).toBe(0);
+    copy.write(`${'2\n'.repeat(100_000)}`);
+    await until('it to have come', async () => {
+      const { rows } = await db.query('select from pg_stat_progress_copy where bytes_processed > 100000');
+      return rows.length === 1;
+    });
+    // Something came meanwhile.
+    expect(await impatient.look()).toBe(0);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await impatient.look()).toBe(1);
     await ended;
     await db.query('select pg_advisory_lock(7)');
     await working;
