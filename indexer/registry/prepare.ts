@@ -25,11 +25,12 @@ export async function prepareContracts(database: Database, chainId: number): Pro
   });
 }
 
-/** What was followed at an address that the platform corrected: its rows go before the corrected address is followed. */
+/** What was followed at an address that the platform corrected: its rows go before the corrected address is followed, or it again. */
 async function deleteRetired(tx: Transaction, chainId: number): Promise<void> {
   const { rows } = await sql<{ address: Hex; kind: ContractKind; platform_id: string }>`
     select address, kind, platform_id from indexer.contracts
-    where chain_id = ${chainId} and status = 'removed' and prepared_at is null order by address, kind
+    where chain_id = ${chainId} and (status = 'removed' or platform_id = any(retired_ids)) and prepared_at is null
+    order by address, kind
   `.execute(tx);
   for (const { address, kind, platform_id: platformId } of rows) {
     for (const statement of deletions({ chainId, address, kind, platformId })) await statement.execute(tx);

@@ -150,6 +150,32 @@ test('of a token that the platform deleted with its holders no transfers are lef
   });
 });
 
+test.each([
+  { how: 'followed at both places', follow: true },
+  { how: 'before anything was followed at the other', follow: false },
+])('an address that is corrected, and corrected back, is followed from nothing ($how)', async ({ follow }) => {
+  await withToken(async ({ database, rows }) => {
+    await followMint(database, 11, A, 70n);
+    await rows(`update artist_tokens set contract_address = '${B}'`);
+    if (follow) await followMint(database, 12, B, 3n);
+    await rows(`update artist_tokens set contract_address = '${A}'`);
+    await followMint(database, follow ? 13 : 12, A, 1n);
+    expect(await rows('select contract_address, value from token_transfers')).toEqual([
+      { contract_address: A, value: '1' },
+    ]);
+    const { contracts } = await followedContracts(database, 1);
+    const seen = await readChain(database.kysely, 1);
+    await commitFill(database, { pieces: [{ seen, ...mintOf(contracts, 11, A, 70n) }], contracts });
+    expect(await rows('select total_supply, holders_count from artist_tokens')).toEqual([
+      { total_supply: '71', holders_count: '1' },
+    ]);
+    expect(await rows('select address, status from indexer.contracts order by address')).toEqual([
+      { address: A, status: 'active' },
+      { address: B, status: 'removed' },
+    ]);
+  });
+});
+
 test('another token at an address that the platform corrected takes nothing from the corrected one', async () => {
   await withToken(async ({ database, rows, anotherArtist }) => {
     await followMint(database, 11, A, 70n);
