@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Fault } from '../support/chain-server.ts';
 import { onEachQueue } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { filledBlocks, longChain, scene, watchWidths } from './scene.ts';
+import { expectWideEnd, filledBlocks, longChain, scene } from './scene.ts';
 
 const BLOCKS = 32_000;
 const TROUBLE_MS = 1_000;
@@ -48,9 +48,7 @@ await onEachQueue((place) => {
     }
     expect(backfill.said('source: range narrowed')).toBeGreaterThan(0);
     heal();
-    const widths = watchWidths(server);
-    expect(await backfill.exited).toBe(0);
-    expect(Math.max(...widths)).toBeGreaterThan(WIDE_BLOCKS);
+    await expectWideEnd(backfill, server, WIDE_BLOCKS);
     await settled();
     expect((await db.query('select from indexer.dead_letters')).rows).toEqual([]);
   });

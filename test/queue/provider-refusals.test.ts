@@ -3,7 +3,7 @@ import type { RpcErrorKind } from '../../indexer/kernel/errors.ts';
 import type { Fault } from '../support/chain-server.ts';
 import { PROVIDER_REFUSALS } from '../support/provider-words.ts';
 import { until } from '../support/until.ts';
-import { filledBlocks, longChain, scene, watchWidths } from './scene.ts';
+import { expectWideEnd, filledBlocks, longChain, scene } from './scene.ts';
 
 /** How a node refuses is nothing to the queue: the program's own will do. */
 const IN_POSTGRES = { url: undefined, redis: undefined };
@@ -51,16 +51,14 @@ test.each([
   { how: 'HTTP 413', fault: TOO_LARGE, serves: 'eth_getTransactionReceipt' },
   { how: 'cut answers', fault: CUT, serves: 'eth_getBlockReceipts' },
 ])('$how, for single blocks too: ranges narrow, $serves brings the rest, ranges widen', async ({ fault, serves }) => {
-  const { run, server, db, settled } = await scene(IN_POSTGRES);
+  const { run, server, db, settled } = await scene(IN_POSTGRES, longChain(12_000));
   server.view.noBlockReceipts = serves !== 'eth_getBlockReceipts';
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: fault });
   const backfill = run('backfill', '--from-block', '0');
   await until('some history', async () => (await filledBlocks(db)) > 200);
   expect(server.count(serves)).toBeGreaterThan(0);
   heal();
-  const widths = watchWidths(server);
-  expect(await backfill.exited).toBe(0);
-  expect(Math.max(...widths)).toBeGreaterThan(WIDE_BLOCKS);
+  await expectWideEnd(backfill, server, WIDE_BLOCKS);
   await settled();
 });
 
@@ -71,8 +69,6 @@ test('large answers are cut in the middle: ranges narrow until they come whole, 
   await until('some history', async () => (await filledBlocks(db)) > 1_000);
   expect(backfill.said('source: range narrowed')).toBeGreaterThan(0);
   heal();
-  const widths = watchWidths(server);
-  expect(await backfill.exited).toBe(0);
-  expect(Math.max(...widths)).toBeGreaterThan(WIDE_BLOCKS);
+  await expectWideEnd(backfill, server, WIDE_BLOCKS);
   await settled();
 });

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { expect } from 'vitest';
 import { openDatabase } from '../../indexer/db/database.ts';
 import { seededRandom } from '../../indexer/demo/random.ts';
 import { digest } from '../../indexer/verify/digest.ts';
@@ -72,9 +73,10 @@ export async function filledBlocks(db: pg.Pool): Promise<number> {
   return Number(rows[0]?.filled ?? 0);
 }
 
-/** Blocks of each range whose logs are asked for from now on, as they come. */
-export function watchWidths(server: ChainServer): readonly number[] {
+/** Has a backfill end well, and ask from now on for the logs of more than so many blocks at once. */
+export async function expectWideEnd(backfill: Program, server: ChainServer, blocks: number): Promise<void> {
   const widths: number[] = [];
-  server.view.cap = ({ blocks }) => void widths.push(blocks);
-  return widths;
+  server.view.cap = (asked) => void widths.push(asked.blocks);
+  expect(await backfill.exited).toBe(0);
+  expect(Math.max(...widths)).toBeGreaterThan(blocks);
 }
