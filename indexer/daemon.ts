@@ -1,9 +1,8 @@
 import { sql } from 'kysely';
 import { chainWork } from './chain-work.ts';
 import type { ChainConfig, Config } from './config/resolve.ts';
-import { keepAnalyzed } from './db/analyze.ts';
 import type { Database } from './db/database.ts';
-import { endFrozenClients } from './db/frozen-clients.ts';
+import { keepUp } from './db/upkeep.ts';
 import { settleStages } from './derive/stages.ts';
 import { type Readiness, serveHttp } from './http/server.ts';
 import { messageOf } from './kernel/errors.ts';
@@ -53,8 +52,7 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
       ...chains.map((chain) => chain.run(signal)),
       watchRegistry(database, config.databaseUrl, chains, log, signal),
       repeat(STAGE_INTERVAL_MS, signal, log, () => settleStages(database)),
-      keepAnalyzed(database, signal, (error) => log.debug({ err: error }, 'cannot analyse')),
-      endFrozenClients(database, signal, (error) => log.debug({ err: error }, 'cannot look for frozen clients')),
+      keepUp(database, log, signal),
     ]);
   } finally {
     http.close();

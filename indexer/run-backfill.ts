@@ -12,10 +12,9 @@ import {
 } from './backfill/requests.ts';
 import { type ChainWork, chainWork } from './chain-work.ts';
 import type { ChainConfig, Config } from './config/resolve.ts';
-import { keepAnalyzed } from './db/analyze.ts';
 import type { Database } from './db/database.ts';
 import { buildDeferredIndexes, countDeferredIndexes } from './db/deferred-indexes.ts';
-import { endFrozenClients } from './db/frozen-clients.ts';
+import { keepUp } from './db/upkeep.ts';
 import { settleStages } from './derive/stages.ts';
 import type { Hex } from './kernel/chain.ts';
 import { messageOf, UsageError } from './kernel/errors.ts';
@@ -97,7 +96,7 @@ export async function runBackfill(
     const request = await record(input, id, work, signal);
     const ended = new AbortController();
     const working = AbortSignal.any([signal, ended.signal]);
-    const parts = [work.follow(working), work.backfill.run(working), ...upkeep(input, working)];
+    const parts = [work.follow(working), work.backfill.run(working), keepUp(database, input.log, working)];
     let outcome: Watched;
     try {
       const events = () => work.backfill.figures.facts + followed;
@@ -111,13 +110,6 @@ export async function runBackfill(
   } finally {
     work.source.close();
   }
-}
-
-function upkeep({ database, log }: Pick<BackfillInput, 'database' | 'log'>, signal: AbortSignal): Promise<void>[] {
-  return [
-    keepAnalyzed(database, signal, (error) => log.debug({ err: error }, 'cannot analyse')),
-    endFrozenClients(database, signal, (error) => log.debug({ err: error }, 'cannot look for frozen clients')),
-  ];
 }
 
 /** Builds the indexes that the load left for its end; tells how many are still to be built, by another process or the next. */
@@ -172,7 +164,7 @@ export async function runWorker(
     log.info({ chains: chains.map(({ chainId }) => chainId), concurrency: input.concurrency }, 'working');
     await Promise.all([
       ...chains.map(({ backfill }) => backfill.run(signal)),
-      ...upkeep(input, signal),
+      keepUp(input.database, log, signal),
       watchContracts(
         {
           databaseUrl: config.databaseUrl,

@@ -97,8 +97,8 @@ const REGISTER = sql`
  * The platform corrected a contract's address or chain: what was registered at the old place is followed no more, and its facts
  * and state go before the new place is followed, because both belong to one row of the platform.
  */
-export const RETIRE = sql`
-  create or replace function indexer.retire_contracts(id uuid, chain text, place text) returns void language sql
+const RETIRE = sql`
+  create function indexer.retire_contracts(id uuid, chain text, place text) returns void language sql
   set search_path = pg_catalog, pg_temp as $body$
     with retired as (
       update indexer.contracts set

@@ -1,19 +1,11 @@
 import { type Kysely, sql } from 'kysely';
-import { RETIRE } from './0014_registration.ts';
 
-/** As before; and a place that the platform corrects back to is followed again, from nothing. */
+/** What was there; and a place that the platform corrects back to is followed again, from nothing. */
 const RETIRE_AND_REVIVE = sql`
-  create or replace function indexer.retire_contracts(id uuid, chain text, place text) returns void language sql
+  create function indexer.retire_contracts(id uuid, chain text, place text) returns void language sql
   set search_path = pg_catalog, pg_temp as $body$
-    with changed as (
-      update indexer.contracts set
-        status = 'removed', status_reason = 'the platform corrected its address', quarantined_at_block = null,
-        covered = '{}', live_from = null, prepared_at = null
-      where platform_id = id and (chain_id::text, address) is distinct from (chain, place)
-        and (status <> 'removed' or covered <> '{}')
-      returning chain_id
-    ),
-    revived as (
+    select indexer.retire_other_places(id, chain, place);
+    with revived as (
       update indexer.contracts set
         status = 'active', status_reason = null, covered = '{}', live_from = null, prepared_at = null,
         retired_ids = retired_ids || platform_id
@@ -21,8 +13,7 @@ const RETIRE_AND_REVIVE = sql`
         and status = 'removed' and status_reason = 'the platform corrected its address'
       returning chain_id
     )
-    update indexer.chains set live_version = live_version + 1
-    where chain_id in (select chain_id from changed union select chain_id from revived)
+    update indexer.chains set live_version = live_version + 1 where chain_id in (select chain_id from revived)
   $body$
 `;
 
@@ -50,11 +41,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     create trigger retire_row before update of platform_id on indexer.contracts
     for each row when (old.platform_id <> new.platform_id) execute function indexer.retire_row()
   `.execute(db);
+  await sql`alter function indexer.retire_contracts rename to retire_other_places`.execute(db);
   await RETIRE_AND_REVIVE.execute(db);
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {
-  await RETIRE.execute(db);
+  await sql`drop function indexer.retire_contracts`.execute(db);
+  await sql`alter function indexer.retire_other_places rename to retire_contracts`.execute(db);
   await sql`drop trigger retire_row on indexer.contracts`.execute(db);
   await sql`drop function indexer.retire_row`.execute(db);
   await sql`alter table indexer.contracts drop column retired_ids`.execute(db);

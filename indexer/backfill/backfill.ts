@@ -137,8 +137,7 @@ export class Backfill {
     let planned: Planned = 'headless';
     let headless = 0;
     await this.#again(signal, async () => {
-      const isIdle = planned === 'idle' || planned === 'headless';
-      const changed = isIdle || this.#planNow.signal.aborted;
+      const changed = isIdle(planned) || this.#planNow.signal.aborted;
       this.#planNow = new AbortController();
       // Also readies what was registered since: until then it has no gaps.
       if (changed) await this.#deps.loadContracts();
@@ -150,8 +149,7 @@ export class Backfill {
       headless = planned === 'headless' && !scope.standing && scope.request === undefined ? headless + 1 : 0;
       if (headless === HEADLESS_TOLD)
         log.warn({ chain: chainId }, 'no process follows the chain yet: run `indexer start`');
-      const isBusy = planned === 'busy' || planned === 'elsewhere';
-      await sleep(isBusy ? PLAN_BUSY_INTERVAL_MS : PLAN_IDLE_INTERVAL_MS, this.#either(signal, this.#planNow));
+      await sleep(isIdle(planned) ? PLAN_IDLE_INTERVAL_MS : PLAN_BUSY_INTERVAL_MS, this.#either(signal, this.#planNow));
     });
   }
 
@@ -205,7 +203,7 @@ export class Backfill {
     const { database, chainId, log, redact } = this.#deps;
     const { job } = taken;
     const failed = thrown instanceof PieceFailure;
-    const piece = failed ? { from: thrown.piece.from, to: thrown.piece.to } : { from: job.from, to: job.to };
+    const piece = failed ? thrown.piece : { from: job.from, to: job.to };
     const error = failed ? thrown.cause : thrown;
     const before = { ...NO_SETBACKS, ...job.setbacks, ...(failed && thrown.progressed && { waited: 0, lived: false }) };
     const head = before.waited >= OUTAGE_ATTEMPTS ? await this.#endpointHead() : undefined;
@@ -277,4 +275,9 @@ export class Backfill {
     this.#takeNow = new AbortController();
     waiting.abort();
   }
+}
+
+/** Nothing will change by itself soon. */
+function isIdle(planned: Planned): boolean {
+  return planned === 'idle' || planned === 'headless';
 }

@@ -1,5 +1,5 @@
 import type { BlockRange } from '../kernel/ranges.ts';
-import { sleep } from '../kernel/sleep.ts';
+import { within } from '../kernel/sleep.ts';
 
 /** A stretch that was read; `to` is the last block of it, which may lie before the end of what was asked for. */
 type Read = { readonly range: BlockRange; readonly bytes: number };
@@ -63,11 +63,7 @@ export class ReadAhead<Piece extends Read> {
 
   /** What is at hand, or comes in time; why nothing does, `take` tells. */
   async takeWithin(ms: number): Promise<readonly Piece[]> {
-    if (this.#ready.length === 0) {
-      const taken = new AbortController();
-      await Promise.race([this.#reading, sleep(ms, taken.signal)]);
-      taken.abort();
-    }
+    if (this.#ready.length === 0) await within(ms, Promise.resolve(this.#reading));
     return this.#takeReady();
   }
 

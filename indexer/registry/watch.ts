@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { sleep } from '../kernel/sleep.ts';
+import { sleep, within } from '../kernel/sleep.ts';
 
 /** What the triggers send to. */
 const CHANNEL = 'indexer_contracts';
@@ -67,7 +67,7 @@ async function listen(options: WatchOptions, signal: AbortSignal, onConnected: (
     onConnected();
     while (!signal.aborted) {
       onChange({ of: 'anything' });
-      await Promise.race([sleep(pollIntervalMs, signal), lost]);
+      await within(pollIntervalMs, lost, signal);
       // Also finds a connection that died without a word, which a listener alone would never notice.
       if (!signal.aborted) await Promise.race([client.query('select 1'), lost]);
     }
