@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import type { Anvil } from '../indexer/demo/anvil.ts';
-import { createWorld, type World } from '../indexer/demo/world.ts';
+import { createWorld, type World } from '../demo/world.ts';
 import { sleep } from '../indexer/kernel/sleep.ts';
+import type { Anvil } from '../test/kit/anvil-node.ts';
 import { quantile } from './following.ts';
 
 /**

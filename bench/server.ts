@@ -1,9 +1,9 @@
 import pg from 'pg';
 import { type Database, openDatabase } from '../indexer/db/database.ts';
 import { migrateUp } from '../indexer/db/migrate.ts';
-import { startPostgres } from '../indexer/demo/postgres-server.ts';
 import type { Hex } from '../indexer/kernel/chain.ts';
 import { addContracts, type ContractSpec } from '../indexer/registry/add.ts';
+import { startPostgres } from '../test/kit/postgres-server.ts';
 import { cpuOfTree } from './usage.ts';
 import { CHAIN_ID, type World } from './world.ts';
 

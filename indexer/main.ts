@@ -17,23 +17,23 @@ const services: Services = {
     return createSource({ chainId, urls: rpcUrls, pollIntervalMs });
   },
   async runDaemon(input, signal) {
-    const { runDaemon } = await import('./daemon.ts');
+    const { runDaemon } = await import('./roles/daemon.ts');
     await runDaemon(input, signal);
   },
   async countJobs(input, chainId, signal) {
-    const { countJobs } = await import('./run-backfill.ts');
+    const { countJobs } = await import('./roles/backfill.ts');
     return countJobs(input, chainId, signal);
   },
   async runWorker(input, signal) {
-    const { runWorker } = await import('./run-backfill.ts');
+    const { runWorker } = await import('./roles/backfill.ts');
     await runWorker(input, signal);
   },
   async runBackfill(input, onProgress, signal) {
-    const { runBackfill } = await import('./run-backfill.ts');
+    const { runBackfill } = await import('./roles/backfill.ts');
     return runBackfill(input, onProgress, signal);
   },
   async requestBackfill(input, signal) {
-    const { requestBackfill } = await import('./run-backfill.ts');
+    const { requestBackfill } = await import('./roles/backfill.ts');
     return requestBackfill(input, signal);
   },
   async unwind(database, chainId, toBlock) {
@@ -47,7 +47,7 @@ const services: Services = {
   },
   demo: async (input, screen, signal) => {
     // Late, because it needs packages that only a checkout has.
-    const { runDemo } = await import('./demo/demo.ts').catch((cause: unknown) => {
+    const { runDemo } = await import('../demo/demo.ts').catch((cause: unknown) => {
       throw new IndexerError('the demo needs a checkout with its development packages (npm install)', { cause });
     });
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';

@@ -3,7 +3,7 @@ import { type BackfillRequest, listRequests, type RecordedRequest } from '../bac
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import type { Hex } from '../kernel/chain.ts';
 import { IndexerError, UsageError } from '../kernel/errors.ts';
-import type { BackfillOutcome } from '../run-backfill.ts';
+import type { BackfillOutcome } from '../roles/backfill.ts';
 import { address, chainOf, positiveNumber, wholeNumber } from './arguments.ts';
 import { addBackfillCancel, addBackfillStatus } from './backfill-requests.ts';
 import { type GlobalOptions, printResult } from './io.ts';

@@ -1,4 +1,4 @@
-import type { BackfillProgress } from '../run-backfill.ts';
+import type { BackfillProgress } from '../roles/backfill.ts';
 import type { Output } from './io.ts';
 
 const BAR_CELLS = { least: 5, most: 24 };

@@ -5,7 +5,7 @@ import type { Database, DatabaseOptions } from '../db/database.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
 import type { Logger } from '../observability/log.ts';
 import type { CallSource } from '../registry/chain-reader.ts';
-import type { BackfillInput, BackfillOutcome, BackfillProgress } from '../run-backfill.ts';
+import type { BackfillInput, BackfillOutcome, BackfillProgress } from '../roles/backfill.ts';
 import type { Output } from './io.ts';
 
 /** The chain as commands ask it. */

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
-import { DAEMON_CONCURRENCY } from '../daemon.ts';
 import { migrateUp } from '../db/migrate.ts';
+import { DAEMON_CONCURRENCY } from '../roles/daemon.ts';
 import type { GlobalOptions } from './io.ts';
 import { type Cli, fillingConnections, withSession } from './session.ts';
 

@@ -1,8 +1,8 @@
-import type { DecodedBatch, FactLists, Quarantine } from '../decode/decoded-batch.ts';
 import type { Contract } from '../kernel/chain.ts';
 import { type BlockRange, contains } from '../kernel/ranges.ts';
+import { factTables } from '../protocols/fact-tables.ts';
+import type { DecodedBatch, FactLists, Quarantine } from '../protocols/shared/decoded-batch.ts';
 import type { FactTable } from './fact-table.ts';
-import { factTables } from './fact-tables.ts';
 
 /**
  * The facts of one table as text of `COPY … FROM STDIN`, with what is needed to leave some of them out.

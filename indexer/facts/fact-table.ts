@@ -1,5 +1,5 @@
-import type { FactLists } from '../decode/decoded-batch.ts';
 import type { ContractKind } from '../kernel/chain.ts';
+import type { FactLists } from '../protocols/shared/decoded-batch.ts';
 
 /**
  * What the writer, unwind, digest and purge need to know of a table of facts. Each has the columns `chain_id`,

@@ -1,4 +1,4 @@
-import type { Origin } from '../decode/decoded-batch.ts';
+import type { Origin } from '../protocols/shared/decoded-batch.ts';
 import { copyTimestamp } from './copy-text.ts';
 import type { FactTable } from './fact-table.ts';
 import { factId } from './ids.ts';

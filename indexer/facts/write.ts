@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import type { Copy } from '../db/copy.ts';
 import type { Step } from '../db/step.ts';
+import { factTables } from '../protocols/fact-tables.ts';
 import { type EncodedBatch, type EncodedTable, factCount } from './encoded-batch.ts';
-import { factTables } from './fact-tables.ts';
 
 /** Up to so many facts are inserted as steps; with more a `COPY` is faster. */
 const INSERTED_FACTS_MAX = 500;

@@ -3,7 +3,7 @@ import type { Database } from '../db/database.ts';
 import type { DB } from '../db/schema.ts';
 import { runSteps } from '../db/step.ts';
 import { transaction } from '../db/transaction.ts';
-import { contractFault } from '../decode/contract-index.ts';
+import { contractFault } from '../ingest/contract-index.ts';
 import type { Contract } from '../kernel/chain.ts';
 import { readChain } from '../progress/chains.ts';
 import { quarantine } from '../progress/coverage.ts';

@@ -1,7 +1,7 @@
 import type { Database } from '../db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
-import { type ContractIndex, contractIndex } from '../decode/contract-index.ts';
 import { commitHead, commitStart, type HeadCommit } from '../ingest/commit-head.ts';
+import { type ContractIndex, contractIndex } from '../ingest/contract-index.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
 import type { BlockHeader, BlockRef, Contract } from '../kernel/chain.ts';
 import { HeadMoved, IndexerError, messageOf, RpcInconsistency } from '../kernel/errors.ts';

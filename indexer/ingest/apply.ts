@@ -2,13 +2,13 @@ import { sql } from 'kysely';
 import type { Copy } from '../db/copy.ts';
 import { runSteps, type Step } from '../db/step.ts';
 import type { Transaction } from '../db/transaction.ts';
-import type { FactRange } from '../derive/fold.ts';
-import { folds } from '../derive/folds.ts';
 import type { EncodedBatch } from '../facts/encoded-batch.ts';
 import { removeFormerFacts, restoreLinks } from '../facts/former-facts.ts';
 import { writeFacts } from '../facts/write.ts';
 import type { BlockHeader, Hex } from '../kernel/chain.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
+import { folds } from '../protocols/folds.ts';
+import type { FactRange } from '../protocols/shared/fold.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
 /** A contract of which a former indexer left facts. */

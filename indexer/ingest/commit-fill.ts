@@ -4,7 +4,6 @@ import type { Database } from '../db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { runSteps } from '../db/step.ts';
 import { type Transaction, transaction } from '../db/transaction.ts';
-import type { Quarantine } from '../decode/decoded-batch.ts';
 import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
 import { FactConflict, IndexerError, StaleRange } from '../kernel/errors.ts';
@@ -21,6 +20,7 @@ import {
   type Slice,
 } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
+import type { Quarantine } from '../protocols/shared/decoded-batch.ts';
 import { checkpointsOf, type FormerContract, foldFacts, kindsOf, type Replacement, replaceFacts } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 

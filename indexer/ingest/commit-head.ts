@@ -2,7 +2,6 @@ import type { Database } from '../db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { runSteps } from '../db/step.ts';
 import { batchTransaction, type Transaction, transaction } from '../db/transaction.ts';
-import type { Quarantine } from '../decode/decoded-batch.ts';
 import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
 import { insertFacts } from '../facts/write.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
@@ -11,6 +10,7 @@ import { type ChainState, moveHead, readChain, standOn } from '../progress/chain
 import { saveCheckpoints } from '../progress/checkpoints.ts';
 import { type ContractKey, goLive, keyOf, quarantine } from '../progress/coverage.ts';
 import { lockChain, lockChainAndBlock } from '../progress/locks.ts';
+import type { Quarantine } from '../protocols/shared/decoded-batch.ts';
 import { applyFacts, checkpointsOf, DEFER_CONSTRAINTS, type FormerContract, foldFacts, kindsOf } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 

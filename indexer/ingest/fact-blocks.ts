@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
-import { factTables } from '../facts/fact-tables.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
+import { factTables } from '../protocols/fact-tables.ts';
 
 /**
  * The blocks of a stretch, neither end included, that the database knows by the facts in them, newest first and at most

@@ -1,11 +1,11 @@
-import type { ContractIndex } from '../decode/contract-index.ts';
-import { cutRange } from '../decode/cut-range.ts';
-import { decodeRange, receiptsNeeded } from '../decode/decode-range.ts';
-import type { Receipt } from '../decode/decoded-batch.ts';
 import { type EncodedBatch, encodeBatch } from '../facts/encoded-batch.ts';
 import type { Hex, VerifiedRange } from '../kernel/chain.ts';
 import { RpcInconsistency } from '../kernel/errors.ts';
+import type { Receipt } from '../protocols/shared/decoded-batch.ts';
 import type { RangeRequest, Source } from '../source/source.ts';
+import type { ContractIndex } from './contract-index.ts';
+import { cutRange } from './cut-range.ts';
+import { decodeRange, receiptsNeeded } from './decode-range.ts';
 
 /** A range whose logs have become facts. */
 export type ReadRange = Omit<VerifiedRange, 'logs'>;

@@ -2,13 +2,13 @@ import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
 import { patientTransaction, type Transaction } from '../db/transaction.ts';
-import { folds } from '../derive/folds.ts';
-import { factTables } from '../facts/fact-tables.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { HeadMoved } from '../kernel/errors.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { unwindCoverage } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
+import { factTables } from '../protocols/fact-tables.ts';
+import { folds } from '../protocols/folds.ts';
 
 export type Unwind = {
   readonly chainId: number;

@@ -1,8 +1,8 @@
 import type { BlockHeader, Hex, RawLog } from '../kernel/chain.ts';
 import { ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import type { Peer, SourceNotice } from '../rpc/peer.ts';
+import type { Pool } from '../rpc/pool.ts';
 import type { Blooms } from './bloom.ts';
-import type { Peer, SourceNotice } from './peer.ts';
-import type { Pool } from './pool.ts';
 import { readBlockLogs } from './receipts.ts';
 import type { Watched } from './verify.ts';
 

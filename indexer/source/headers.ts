@@ -1,6 +1,6 @@
 import type { BlockHeader, Hex } from '../kernel/chain.ts';
 import { RpcError } from '../kernel/errors.ts';
-import type { Asker } from './batch.ts';
+import type { Asker } from '../rpc/batch.ts';
 import { parseHeader, verifyAsked } from './verify.ts';
 
 /** A JSON-RPC quantity. */

@@ -2,8 +2,8 @@ import type { BlockHeader } from '../kernel/chain.ts';
 import { Aborted, messageOf } from '../kernel/errors.ts';
 import { backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
-import type { Peer, SourceNotice } from './peer.ts';
-import type { Pool } from './pool.ts';
+import type { Peer, SourceNotice } from '../rpc/peer.ts';
+import type { Pool } from '../rpc/pool.ts';
 import { parseHeader } from './verify.ts';
 
 /** A preferred endpoint whose head stood still for so long is compared with the others. */

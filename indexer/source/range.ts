@@ -1,11 +1,11 @@
 import type { BlockHeader, BlockRef, RawLog, VerifiedRange, WatchFilter } from '../kernel/chain.ts';
 import { IndexerError, RpcError } from '../kernel/errors.ts';
-import { type Asker, mapBatched } from './batch.ts';
+import { type Asker, mapBatched } from '../rpc/batch.ts';
+import type { Peer, SourceNotice } from '../rpc/peer.ts';
+import type { Pool } from '../rpc/pool.ts';
 import { type Blooms, createBlooms, isSilent } from './bloom.ts';
 import { type Part, settleBlooms, wantedOf } from './evidence.ts';
 import { hexOf, requireHeader, unknownBlock } from './headers.ts';
-import type { Peer, SourceNotice } from './peer.ts';
-import type { Pool } from './pool.ts';
 import { readBlockLogs } from './receipts.ts';
 import { parseLogs, verifyHashes, verifyLinks, verifyLogs, type Watched, watchedOf } from './verify.ts';
 

@@ -1,9 +1,9 @@
 import type { BlockHeader, Hex, RawLog } from '../kernel/chain.ts';
 import { RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { mapLimit } from '../rpc/limit.ts';
+import type { Peer } from '../rpc/peer.ts';
+import { MAX_BLOCK_BYTES } from '../rpc/transport.ts';
 import { hexOf, unknownBlock } from './headers.ts';
-import { mapLimit } from './limit.ts';
-import type { Peer } from './peer.ts';
-import { MAX_BLOCK_BYTES } from './transport.ts';
 import { parseLogs, recordOf, verifyOrder } from './verify.ts';
 
 const RECEIPTS_IN_FLIGHT = 8;

@@ -1,10 +1,10 @@
 import type { BlockHeader, Hex, VerifiedRange } from '../kernel/chain.ts';
 import { Aborted, ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
-import { createEndpoint } from './endpoint.ts';
+import { createEndpoint } from '../rpc/endpoint.ts';
+import { createPeer, type Peer, type SourceNotice } from '../rpc/peer.ts';
+import { createPool, type Pool } from '../rpc/pool.ts';
 import { hexOf, readHeader, requireHeader } from './headers.ts';
 import { createHeadReader, followHeads } from './heads.ts';
-import { createPeer, type Peer, type SourceNotice } from './peer.ts';
-import { createPool, type Pool } from './pool.ts';
 import { createRangeReader, type RangeRequest } from './range.ts';
 import { type Receipt, readReceipt } from './receipts.ts';
 import { parseHeader } from './verify.ts';

@@ -1,10 +1,10 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { deployPlatform, type Platform } from '../../indexer/demo/deploy.ts';
-import { compareWithChain, subjectsOf } from '../../indexer/demo/oracle/compare.ts';
-import { registerPlatform } from '../../indexer/demo/register.ts';
-import { useAnvil } from '../support/anvil.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { compareWithChain, subjectsOf } from '../../demo/oracle/compare.ts';
+import { registerPlatform } from '../../demo/register.ts';
+import { useAnvil } from '../kit/anvil.ts';
+import { deployPlatform, type Platform } from '../kit/deploy.ts';
+import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
 const anvil = useAnvil({ timestamp: 1_700_000_000, timestampInterval: 2 });
 let platform: Platform;

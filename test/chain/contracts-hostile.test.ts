@@ -1,11 +1,11 @@
 import { decodeAbiParameters, encodeAbiParameters, maxUint256, pad, parseAbi, toEventSelector, toHex } from 'viem';
 import { beforeAll, expect, test } from 'vitest';
-import type { Deployed } from '../../indexer/demo/deploy.ts';
-import { expectedOf } from '../../indexer/demo/oracle/expected.ts';
-import { type Subjects, viewOf } from '../../indexer/demo/oracle/view.ts';
+import { expectedOf } from '../../demo/oracle/expected.ts';
+import { type Subjects, viewOf } from '../../demo/oracle/view.ts';
 import type { Hex } from '../../indexer/kernel/chain.ts';
-import { useAnvil } from '../support/anvil.ts';
-import { deployHostile, emitLog, type HostileName } from '../support/contracts/hostile.ts';
+import { useAnvil } from '../kit/anvil.ts';
+import { deployHostile, emitLog, type HostileName } from '../kit/contracts/hostile.ts';
+import type { Deployed } from '../kit/deploy.ts';
 
 const NAMED = parseAbi(['function name() view returns (string)', 'function symbol() view returns (string)']);
 const TRANSFER = toEventSelector('Transfer(address,address,uint256)');

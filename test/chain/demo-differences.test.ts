@@ -1,14 +1,14 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { deployPlatform, type Platform } from '../../indexer/demo/deploy.ts';
-import { registerPlatform } from '../../indexer/demo/register.ts';
-import { summaryLines } from '../../indexer/demo/show.ts';
-import { summarise } from '../../indexer/demo/summary.ts';
-import { createTraffic } from '../../indexer/demo/traffic.ts';
-import { useAnvil } from '../support/anvil.ts';
-import { runCommand } from '../support/command-line.ts';
-import { Daemon } from '../support/daemon.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { registerPlatform } from '../../demo/register.ts';
+import { summaryLines } from '../../demo/show.ts';
+import { summarise } from '../../demo/summary.ts';
+import { createTraffic } from '../../demo/traffic.ts';
+import { useAnvil } from '../kit/anvil.ts';
+import { runCommand } from '../kit/command-line.ts';
+import { Daemon } from '../kit/daemon.ts';
+import { deployPlatform, type Platform } from '../kit/deploy.ts';
+import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
 const anvil = useAnvil();
 let platform: Platform;

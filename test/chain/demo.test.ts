@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { until } from '../support/until.ts';
+import { until } from '../kit/until.ts';
 
 const BIN = fileURLToPath(new URL('../../indexer/bin.ts', import.meta.url));
 const START_TIMEOUT_MS = 90_000;

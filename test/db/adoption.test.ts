@@ -10,11 +10,11 @@ import {
   databaseCatalogue,
   differences,
   platformCatalogue,
-} from '../support/catalogue.ts';
-import { CHECKSUM_ADDRESS, insertRow, insertRowEverywhere, tablesByReference } from '../support/platform-rows.ts';
-import { createEmptyDatabase } from '../support/postgres.ts';
-import { onEachVersion } from '../support/versions.ts';
-import { withDatabase } from '../support/with-database.ts';
+} from '../kit/catalogue.ts';
+import { CHECKSUM_ADDRESS, insertRow, insertRowEverywhere, tablesByReference } from '../kit/platform-rows.ts';
+import { createEmptyDatabase } from '../kit/postgres.ts';
+import { onEachVersion } from '../kit/versions.ts';
+import { withDatabase } from '../kit/with-database.ts';
 
 const LOWER = CHECKSUM_ADDRESS.toLowerCase();
 const OTHER = `0x${'Cd'.repeat(20)}`;

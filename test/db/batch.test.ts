@@ -8,9 +8,9 @@ import { commitHead, commitStart } from '../../indexer/ingest/commit-head.ts';
 import type { BlockHeader } from '../../indexer/kernel/chain.ts';
 import { HeadMoved } from '../../indexer/kernel/errors.ts';
 import { type ChainState, readChain } from '../../indexer/progress/chains.ts';
-import { blockHashOf } from '../support/event-logs.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
-import { until } from '../support/until.ts';
+import { blockHashOf } from '../kit/event-logs.ts';
+import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
+import { until } from '../kit/until.ts';
 
 let created: TestDatabase;
 let database: Database;

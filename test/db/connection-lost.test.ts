@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { expect, inject, test } from 'vitest';
 import { openDatabase } from '../../indexer/db/database.ts';
-import { TcpProxy } from '../support/proxy.ts';
-import { until } from '../support/until.ts';
+import { TcpProxy } from '../kit/proxy.ts';
+import { until } from '../kit/until.ts';
 
 test('a connection that breaks under a statement fails the statement and nothing else', async () => {
   const proxy = await TcpProxy.before(inject('postgresUrl'));

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
 import { transaction } from '../../indexer/db/transaction.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
 /** More than the kernel takes at once from a process that does not wait. */
 const PARTS = 30;

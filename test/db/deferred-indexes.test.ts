@@ -3,8 +3,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
 import { buildDeferredIndexes, countDeferredIndexes, deferIndexes } from '../../indexer/db/deferred-indexes.ts';
 import { migrateDown, migrateUp } from '../../indexer/db/migrate.ts';
-import { indexesOf } from '../support/indexes.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { indexesOf } from '../kit/indexes.ts';
+import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
 let created: TestDatabase;
 let database: Database;

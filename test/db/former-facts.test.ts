@@ -2,19 +2,19 @@ import type pg from 'pg';
 import { parseAbi } from 'viem';
 import { expect, test } from 'vitest';
 import { openDatabase } from '../../indexer/db/database.ts';
-import { contractIndex } from '../../indexer/decode/contract-index.ts';
-import { decodeRange } from '../../indexer/decode/decode-range.ts';
-import { settleStages } from '../../indexer/derive/stages.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import { followedContracts } from '../../indexer/follower/followed-contracts.ts';
 import { commitFill } from '../../indexer/ingest/commit-fill.ts';
 import { commitStart } from '../../indexer/ingest/commit-head.ts';
+import { contractIndex } from '../../indexer/ingest/contract-index.ts';
+import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import { type BlockHeader, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
-import { addressOf, blockHashOf, encodeEvent, hexOf, logOf } from '../support/event-logs.ts';
-import { insertMaster, insertRow } from '../support/platform-rows.ts';
-import { createDatabase } from '../support/postgres.ts';
-import { withDatabase } from '../support/with-database.ts';
+import { settleStages } from '../../indexer/stages/stages.ts';
+import { addressOf, blockHashOf, encodeEvent, hexOf, logOf } from '../kit/event-logs.ts';
+import { insertMaster, insertRow } from '../kit/platform-rows.ts';
+import { createDatabase } from '../kit/postgres.ts';
+import { withDatabase } from '../kit/with-database.ts';
 
 const [nft, revenue, erc20] = parseAbi([
   'event Transfer(address indexed from, address indexed to, uint256 indexed tokenId)',

@@ -4,8 +4,8 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { expect, test } from 'vitest';
 import { openDatabase } from '../../indexer/db/database.ts';
 import { FrozenClients } from '../../indexer/db/frozen-clients.ts';
-import { database } from '../support/follow.ts';
-import { until } from '../support/until.ts';
+import { database } from '../kit/follow.ts';
+import { until } from '../kit/until.ts';
 
 test('who stops in the middle of a COPY is ended, and what it locked is free; who works is left alone', async () => {
   const { url, db } = await database();

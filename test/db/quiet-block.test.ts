@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { openDatabase } from '../../indexer/db/database.ts';
-import { contractIndex } from '../../indexer/decode/contract-index.ts';
-import { decodeRange } from '../../indexer/decode/decode-range.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import { commitHead, commitStart } from '../../indexer/ingest/commit-head.ts';
+import { contractIndex } from '../../indexer/ingest/contract-index.ts';
+import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import type { BlockHeader } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
-import { blockHashOf } from '../support/event-logs.ts';
-import { createDatabase } from '../support/postgres.ts';
-import { withDatabase } from '../support/with-database.ts';
+import { blockHashOf } from '../kit/event-logs.ts';
+import { createDatabase } from '../kit/postgres.ts';
+import { withDatabase } from '../kit/with-database.ts';
 
 const header = (number: number): BlockHeader => ({
   number,

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { CommandSource, Services } from '../../indexer/cli/services.ts';
 import type { BlockHeader, Hex } from '../../indexer/kernel/chain.ts';
-import { type Ran, runCommand } from '../support/command-line.ts';
-import { createDatabase, createEmptyDatabase, type TestDatabase } from '../support/postgres.ts';
+import { type Ran, runCommand } from '../kit/command-line.ts';
+import { createDatabase, createEmptyDatabase, type TestDatabase } from '../kit/postgres.ts';
 
 const MASTER: Hex = `0x${'aa'.repeat(20)}`;
 const TOKEN: Hex = `0x${'bb'.repeat(20)}`;

@@ -6,7 +6,7 @@ import { addContracts } from '../../indexer/registry/add.ts';
 import type { ChainReader } from '../../indexer/registry/chain-reader.ts';
 import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { refreshMetadata } from '../../indexer/registry/metadata.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
 const CHAIN = 1;
 const TOKEN: Hex = `0x${'aa'.repeat(20)}`;

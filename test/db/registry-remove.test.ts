@@ -9,7 +9,7 @@ import { addContracts, type ContractSpec } from '../../indexer/registry/add.ts';
 import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
 import { removeContract } from '../../indexer/registry/remove.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
 const CHAIN = 31337;
 const addressOf = (n: number): Hex => `0x${n.toString(16).padStart(40, '0')}`;

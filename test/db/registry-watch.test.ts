@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type RegistryChange, watchContracts } from '../../indexer/registry/watch.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
 let test: TestDatabase;
 let client: pg.Client;

@@ -5,7 +5,7 @@ import type { Hex } from '../../indexer/kernel/chain.ts';
 import { addContracts, type ContractSpec } from '../../indexer/registry/add.ts';
 import { loadContracts, saveDeploymentBlock } from '../../indexer/registry/contracts.ts';
 import { registerPlatformRows } from '../../indexer/registry/register-platform-rows.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
 const CHAIN = 8453;
 const addressOf = (n: number): Hex => `0x${n.toString(16).padStart(40, '0')}`;

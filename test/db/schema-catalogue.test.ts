@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { migrateUp } from '../../indexer/db/migrate.ts';
-import { acceptedCorrections, databaseCatalogue, differences, platformCatalogue } from '../support/catalogue.ts';
-import { generateTypes, TYPES_FILE } from '../support/generate-types.ts';
-import { createDatabase } from '../support/postgres.ts';
-import { onEachVersion } from '../support/versions.ts';
-import { withDatabase } from '../support/with-database.ts';
+import { acceptedCorrections, databaseCatalogue, differences, platformCatalogue } from '../kit/catalogue.ts';
+import { generateTypes, TYPES_FILE } from '../kit/generate-types.ts';
+import { createDatabase } from '../kit/postgres.ts';
+import { onEachVersion } from '../kit/versions.ts';
+import { withDatabase } from '../kit/with-database.ts';
 
 await onEachVersion((emptyDatabase) => {
   test('the migrated database is the catalogue with the accepted corrections, and nothing else', async () => {

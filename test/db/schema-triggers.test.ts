@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { migrateUp } from '../../indexer/db/migrate.ts';
-import { CHECKSUM_ADDRESS, insertMaster, insertRow } from '../support/platform-rows.ts';
-import { createDatabase } from '../support/postgres.ts';
-import { onEachVersion } from '../support/versions.ts';
-import { withDatabase } from '../support/with-database.ts';
+import { CHECKSUM_ADDRESS, insertMaster, insertRow } from '../kit/platform-rows.ts';
+import { createDatabase } from '../kit/postgres.ts';
+import { onEachVersion } from '../kit/versions.ts';
+import { withDatabase } from '../kit/with-database.ts';
 
 const LOWER = CHECKSUM_ADDRESS.toLowerCase();
 const OTHER = `0x${'Cd'.repeat(20)}`;

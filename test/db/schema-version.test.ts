@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { assertSchemaCurrent, migrateDown, migrateUp, migrationStatus } from '../../indexer/db/migrate.ts';
 import { SchemaVersionError } from '../../indexer/kernel/errors.ts';
-import { createDatabase } from '../support/postgres.ts';
-import { onEachVersion } from '../support/versions.ts';
-import { withDatabase } from '../support/with-database.ts';
+import { createDatabase } from '../kit/postgres.ts';
+import { onEachVersion } from '../kit/versions.ts';
+import { withDatabase } from '../kit/with-database.ts';
 
 const OBJECTS = `
   select format('%s %s', nspname, relname) as name from pg_class join pg_namespace n on n.oid = relnamespace

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { onEachQueue } from '../support/redis.ts';
-import { until } from '../support/until.ts';
+import { onEachQueue } from '../kit/redis.ts';
+import { until } from '../kit/until.ts';
 import { digestOf, filledBlocks, scene } from './scene.ts';
 
 await onEachQueue((place) => {

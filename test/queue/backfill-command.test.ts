@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { Chain } from '../support/chain.ts';
-import { serve } from '../support/follow.ts';
-import { announceAll, DIVIDENDS, MASTER } from '../support/music.ts';
-import { Program } from '../support/program.ts';
-import { until } from '../support/until.ts';
+import { Chain } from '../kit/chain.ts';
+import { serve } from '../kit/follow.ts';
+import { announceAll, DIVIDENDS, MASTER } from '../kit/music.ts';
+import { Program } from '../kit/program.ts';
+import { until } from '../kit/until.ts';
 import { filledBlocks, longChain, scene } from './scene.ts';
 
 /** Where the queue lives is nothing to the command. */

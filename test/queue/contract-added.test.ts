@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { RpcFault } from '../support/chain-rpc.ts';
-import { atHead, expectSettled, truthOf } from '../support/expected.ts';
-import { database, serve } from '../support/follow.ts';
-import { announceAll, busyBlocks, registerArtist } from '../support/music.ts';
-import { Program } from '../support/program.ts';
-import { onEachQueue } from '../support/redis.ts';
-import { until } from '../support/until.ts';
+import { RpcFault } from '../kit/chain-rpc.ts';
+import { atHead, expectSettled, truthOf } from '../kit/expected.ts';
+import { database, serve } from '../kit/follow.ts';
+import { announceAll, busyBlocks, registerArtist } from '../kit/music.ts';
+import { Program } from '../kit/program.ts';
+import { onEachQueue } from '../kit/redis.ts';
+import { until } from '../kit/until.ts';
 import { filledBlocks, longChain } from './scene.ts';
 
 const BLOCKS = 4_000;

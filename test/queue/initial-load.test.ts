@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { expect, test } from 'vitest';
-import { database } from '../support/follow.ts';
-import { indexesOf } from '../support/indexes.ts';
-import { until } from '../support/until.ts';
+import { database } from '../kit/follow.ts';
+import { indexesOf } from '../kit/indexes.ts';
+import { until } from '../kit/until.ts';
 import { digestOf, filledBlocks, scene } from './scene.ts';
 
 /** The program's own queue: what is tested here is what the load leaves for its end. */

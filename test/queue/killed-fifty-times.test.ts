@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { seededRandom } from '../../indexer/demo/random.ts';
-import { onEachQueue } from '../support/redis.ts';
-import { until } from '../support/until.ts';
+import { seededRandom } from '../kit/random.ts';
+import { onEachQueue } from '../kit/redis.ts';
+import { until } from '../kit/until.ts';
 import { digestOf, filledBlocks, longChain, scene } from './scene.ts';
 
 /** Fifty in one run where the queue is Redis, fewer where it is the database: a process takes its time to start. */

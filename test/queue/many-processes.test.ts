@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { busyBlocks } from '../support/music.ts';
-import { hasRedis, onEachQueue, redisServer } from '../support/redis.ts';
-import { until } from '../support/until.ts';
+import { busyBlocks } from '../kit/music.ts';
+import { hasRedis, onEachQueue, redisServer } from '../kit/redis.ts';
+import { until } from '../kit/until.ts';
 import { digestOf, filledBlocks, longChain, scene } from './scene.ts';
 
 const PIECE_MS = 2_000;

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { Fault } from '../support/chain-server.ts';
-import { onEachQueue } from '../support/redis.ts';
-import { until } from '../support/until.ts';
+import type { Fault } from '../kit/chain-server.ts';
+import { onEachQueue } from '../kit/redis.ts';
+import { until } from '../kit/until.ts';
 import { expectWideEnd, filledBlocks, longChain, scene } from './scene.ts';
 
 const BLOCKS = 32_000;

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, inject, test } from 'vitest';
-import { atHead } from '../support/expected.ts';
-import { busyBlocks } from '../support/music.ts';
-import { TcpProxy } from '../support/proxy.ts';
-import { onEachQueue, redisServer } from '../support/redis.ts';
-import { until } from '../support/until.ts';
+import { atHead } from '../kit/expected.ts';
+import { busyBlocks } from '../kit/music.ts';
+import { TcpProxy } from '../kit/proxy.ts';
+import { onEachQueue, redisServer } from '../kit/redis.ts';
+import { until } from '../kit/until.ts';
 import { filledBlocks, longChain, scene } from './scene.ts';
 
 const OUTAGE_MS = 10_000;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { RpcErrorKind } from '../../indexer/kernel/errors.ts';
-import type { Fault } from '../support/chain-server.ts';
-import { PROVIDER_REFUSALS } from '../support/provider-words.ts';
-import { until } from '../support/until.ts';
+import type { Fault } from '../kit/chain-server.ts';
+import { PROVIDER_REFUSALS } from '../kit/provider-words.ts';
+import { until } from '../kit/until.ts';
 import { expectWideEnd, filledBlocks, longChain, scene } from './scene.ts';
 
 /** How a node refuses is nothing to the queue: the program's own will do. */

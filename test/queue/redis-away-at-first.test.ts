@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { hasRedis, redisServer } from '../support/redis.ts';
-import { until } from '../support/until.ts';
+import { hasRedis, redisServer } from '../kit/redis.ts';
+import { until } from '../kit/until.ts';
 import { filledBlocks, longChain, scene } from './scene.ts';
 
 test.skipIf(!(await hasRedis()))(

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Settings } from '../../indexer/config/define.ts';
-import { freePort, hasRedis, redisServer } from '../support/redis.ts';
-import { until } from '../support/until.ts';
+import { freePort, hasRedis, redisServer } from '../kit/redis.ts';
+import { until } from '../kit/until.ts';
 import { scene } from './scene.ts';
 
 async function directory(): Promise<string> {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { queueNameOf } from '../../indexer/backfill/queue.ts';
 import { openDatabase } from '../../indexer/db/database.ts';
-import { onEachQueue, type QueuePlace } from '../support/redis.ts';
-import { until } from '../support/until.ts';
+import { onEachQueue, type QueuePlace } from '../kit/redis.ts';
+import { until } from '../kit/until.ts';
 import { digestOf, filledBlocks, longChain, type Scene, scene } from './scene.ts';
 
 await onEachQueue((place) => {

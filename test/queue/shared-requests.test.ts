@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { addressOf } from '../support/event-logs.ts';
-import { announce, registerArtist } from '../support/music.ts';
+import { addressOf } from '../kit/event-logs.ts';
+import { announce, registerArtist } from '../kit/music.ts';
 import { longChain, scene } from './scene.ts';
 
 const MANY = 12;

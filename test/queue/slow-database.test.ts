@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { expect, inject, test } from 'vitest';
-import { TcpProxy } from '../support/proxy.ts';
+import { TcpProxy } from '../kit/proxy.ts';
 import { longChain, scene } from './scene.ts';
 
 const STATEMENT_MS = 100;

@@ -1,5 +1,5 @@
 import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
-import { addressOf } from '../support/event-logs.ts';
+import { addressOf } from '../kit/event-logs.ts';
 import { anonymousLog, type EventName, type Flaw, type LogBody, logBody } from './events.ts';
 import type { Random } from './random.ts';
 import type { SimContract } from './world.ts';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import type { Database } from '../../indexer/db/database.ts';
-import { settleStages } from '../../indexer/derive/stages.ts';
 import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts';
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
 import { HeadMoved, StaleRange } from '../../indexer/kernel/errors.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
+import { settleStages } from '../../indexer/stages/stages.ts';
 import { BlockTree, checkDatabase } from './check.ts';
 import { CrashingDatabase, drawCrash } from './crash.ts';
 import { finish } from './finish.ts';

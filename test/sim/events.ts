@@ -1,6 +1,6 @@
 import { type AbiEvent, parseAbiItem } from 'viem';
 import type { ContractKind, Hex } from '../../indexer/kernel/chain.ts';
-import { encodeEvent } from '../support/event-logs.ts';
+import { encodeEvent } from '../kit/event-logs.ts';
 
 /** The events that histories are made of. A `Transfer` of EIP-20 and one of EIP-721 share their first topic. */
 const EVENTS = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { settleStages } from '../../indexer/derive/stages.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
 import { coverageGaps } from '../../indexer/progress/coverage.ts';
 import { loadContracts, saveDeploymentBlock } from '../../indexer/registry/contracts.ts';
+import { settleStages } from '../../indexer/stages/stages.ts';
 import type { Drive, Lane } from './drive.ts';
 import { quarantinesIn } from './naive-facts.ts';
 import { restoreAll } from './registry-changes.ts';

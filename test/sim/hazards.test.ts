@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Database } from '../../indexer/db/database.ts';
-import { settleStages } from '../../indexer/derive/stages.ts';
 import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts';
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
 import { type ContractKind, type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
@@ -10,7 +9,8 @@ import { addContracts } from '../../indexer/registry/add.ts';
 import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
 import { removeContract } from '../../indexer/registry/remove.ts';
-import { addressOf, hexOf } from '../support/event-logs.ts';
+import { settleStages } from '../../indexer/stages/stages.ts';
+import { addressOf, hexOf } from '../kit/event-logs.ts';
 import { BlockTree, checkDatabase } from './check.ts';
 import { type LogBody, logBody } from './events.ts';
 import type { History, SimBlock } from './history.ts';

@@ -1,5 +1,5 @@
 import type { BlockHeader, Hex, RawLog } from '../../indexer/kernel/chain.ts';
-import { hexOf } from '../support/event-logs.ts';
+import { hexOf } from '../kit/event-logs.ts';
 import { drawTransaction } from './draw-logs.ts';
 import type { LogBody } from './events.ts';
 import { type Random, randomOf } from './random.ts';

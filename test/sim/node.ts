@@ -1,9 +1,9 @@
-import { type ContractIndex, contractIndex } from '../../indexer/decode/contract-index.ts';
-import { decodeRange, receiptsNeeded } from '../../indexer/decode/decode-range.ts';
-import type { Receipt } from '../../indexer/decode/decoded-batch.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
+import { type ContractIndex, contractIndex } from '../../indexer/ingest/contract-index.ts';
+import { decodeRange, receiptsNeeded } from '../../indexer/ingest/decode-range.ts';
 import type { FetchedRange } from '../../indexer/ingest/fetch-batch.ts';
 import type { BlockHeader, Contract, Hex } from '../../indexer/kernel/chain.ts';
+import type { Receipt } from '../../indexer/protocols/shared/decoded-batch.ts';
 import type { Branch, SimBlock, SimChain } from './history.ts';
 import type { Random } from './random.ts';
 

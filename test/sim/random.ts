@@ -1,4 +1,4 @@
-import { randomSource } from '../support/event-logs.ts';
+import { randomSource } from '../kit/event-logs.ts';
 
 /** Everything that a simulation leaves to chance, drawn from one seed. */
 export type Random = {

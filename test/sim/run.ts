@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { openDatabase } from '../../indexer/db/database.ts';
 import { migrateUp } from '../../indexer/db/migrate.ts';
-import { startPostgres } from '../../indexer/demo/postgres-server.ts';
+import { startPostgres } from '../kit/postgres-server.ts';
 import type { Tally } from './drive.ts';
 import { simulate } from './simulate.ts';
 

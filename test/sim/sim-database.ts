@@ -1,5 +1,5 @@
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
-import { createDatabase } from '../support/postgres.ts';
+import { createDatabase } from '../kit/postgres.ts';
 
 /** Connections that histories share. */
 const CONNECTIONS = 16;

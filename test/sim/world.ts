@@ -1,5 +1,5 @@
 import type { ContractKind, Hex } from '../../indexer/kernel/chain.ts';
-import { hexOf } from '../support/event-logs.ts';
+import { hexOf } from '../kit/event-logs.ts';
 import type { Random } from './random.ts';
 
 /** A contract of the platform, as its row in `public` announces it. */

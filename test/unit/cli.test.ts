@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Services } from '../../indexer/cli/services.ts';
 import { IndexerError } from '../../indexer/kernel/errors.ts';
 import { parseContracts } from '../../indexer/registry/import.ts';
-import { runCommand } from '../support/command-line.ts';
+import { runCommand } from '../kit/command-line.ts';
 
 const ADDRESS = `0x${'Ab'.repeat(20)}`;
 const UNREACHABLE = 'postgres://indexer:hunter2@127.0.0.1:1/mirror';

@@ -1,8 +1,8 @@
 import { parseAbi } from 'viem';
 import { describe, expect, it } from 'vitest';
-import { cutRange } from '../../indexer/decode/cut-range.ts';
+import { cutRange } from '../../indexer/ingest/cut-range.ts';
 import type { VerifiedRange } from '../../indexer/kernel/chain.ts';
-import { addressOf, blockHashOf, encodeEvent, logOf } from '../support/event-logs.ts';
+import { addressOf, blockHashOf, encodeEvent, logOf } from '../kit/event-logs.ts';
 
 const [batch, single] = parseAbi([
   'event ConsecutiveTransfer(uint256 indexed fromTokenId, uint256 toTokenId, address indexed fromAddress, address indexed toAddress)',

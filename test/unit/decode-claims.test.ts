@@ -2,11 +2,11 @@ import { getAbiItem } from 'viem';
 import { expect, test } from 'vitest';
 import { dividendV1 } from '../../abis/dividend.v1.ts';
 import { erc20V1 } from '../../abis/erc20.v1.ts';
-import { contractIndex } from '../../indexer/decode/contract-index.ts';
-import { decodeRange, receiptsNeeded } from '../../indexer/decode/decode-range.ts';
-import type { Receipt } from '../../indexer/decode/decoded-batch.ts';
+import { contractIndex } from '../../indexer/ingest/contract-index.ts';
+import { decodeRange, receiptsNeeded } from '../../indexer/ingest/decode-range.ts';
 import { type Hex, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
-import { addressOf, blockHashOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../support/event-logs.ts';
+import type { Receipt } from '../../indexer/protocols/shared/decoded-batch.ts';
+import { addressOf, blockHashOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../kit/event-logs.ts';
 
 const dividend = contractOf('dividend', 7);
 const contracts = contractIndex([dividend, contractOf('artist_token', 8)]);

@@ -1,10 +1,10 @@
 import { toEventSelector } from 'viem';
 import { expect, test } from 'vitest';
-import { contractFault, contractIndex } from '../../indexer/decode/contract-index.ts';
-import { decodeRange } from '../../indexer/decode/decode-range.ts';
-import { filterBatch } from '../../indexer/decode/filter-batch.ts';
+import { contractFault, contractIndex } from '../../indexer/ingest/contract-index.ts';
+import { decodeRange } from '../../indexer/ingest/decode-range.ts';
+import { filterBatch } from '../../indexer/ingest/filter-batch.ts';
 import { ConfigError } from '../../indexer/kernel/errors.ts';
-import { addressOf, contractOf, hexOf, logOf, rangeOf } from '../support/event-logs.ts';
+import { addressOf, contractOf, hexOf, logOf, rangeOf } from '../kit/event-logs.ts';
 
 const TRANSFER = toEventSelector('Transfer(address,address,uint256)');
 

@@ -1,15 +1,15 @@
 import { getAbiItem } from 'viem';
 import { expect, test } from 'vitest';
 import { erc721cV1 } from '../../abis/erc721c.v1.ts';
-import { contractIndex } from '../../indexer/decode/contract-index.ts';
-import { decodeRange } from '../../indexer/decode/decode-range.ts';
-import type { DecodedBatch } from '../../indexer/decode/decoded-batch.ts';
+import { contractIndex } from '../../indexer/ingest/contract-index.ts';
+import { decodeRange } from '../../indexer/ingest/decode-range.ts';
+import { type Contract, type Hex, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import {
   CONSECUTIVE_TRANSFER_TOKENS_MAX,
   CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX,
-} from '../../indexer/decode/erc721c.ts';
-import { type Contract, type Hex, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
-import { addressOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../support/event-logs.ts';
+} from '../../indexer/protocols/erc721c/decoders.ts';
+import type { DecodedBatch } from '../../indexer/protocols/shared/decoded-batch.ts';
+import { addressOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../kit/event-logs.ts';
 
 const master = contractOf('master', 7);
 const ALICE = addressOf(0xa);

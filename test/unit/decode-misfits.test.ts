@@ -4,11 +4,11 @@ import { dividendV1 } from '../../abis/dividend.v1.ts';
 import { erc20V1 } from '../../abis/erc20.v1.ts';
 import { erc721cV1 } from '../../abis/erc721c.v1.ts';
 import { uniswapV2PairV1 } from '../../abis/uniswap-v2-pair.v1.ts';
-import { contractIndex } from '../../indexer/decode/contract-index.ts';
-import { decodeRange } from '../../indexer/decode/decode-range.ts';
-import type { DecodedBatch, FactLists } from '../../indexer/decode/decoded-batch.ts';
+import { contractIndex } from '../../indexer/ingest/contract-index.ts';
+import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import type { Contract, ContractKind, Hex, RawLog } from '../../indexer/kernel/chain.ts';
-import { addressOf, blockHashOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../support/event-logs.ts';
+import type { DecodedBatch, FactLists } from '../../indexer/protocols/shared/decoded-batch.ts';
+import { addressOf, blockHashOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../kit/event-logs.ts';
 
 const abis: Readonly<Record<ContractKind, Abi>> = {
   artist_token: erc20V1,

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import type { DecodedBatch } from '../../indexer/decode/decoded-batch.ts';
 import { byteCount, type EncodedBatch, encodeBatch, factCount, keepFacts } from '../../indexer/facts/encoded-batch.ts';
-import { factTables } from '../../indexer/facts/fact-tables.ts';
 import type { Contract } from '../../indexer/kernel/chain.ts';
-import { blockHashOf, contractOf } from '../support/event-logs.ts';
-import { awkwardBatch } from '../support/fact-batch.ts';
+import { factTables } from '../../indexer/protocols/fact-tables.ts';
+import type { DecodedBatch } from '../../indexer/protocols/shared/decoded-batch.ts';
+import { blockHashOf, contractOf } from '../kit/event-logs.ts';
+import { awkwardBatch } from '../kit/fact-batch.ts';
 
 const [token, pool] = [contractOf('artist_token', 1), contractOf('pool', 2)];
 

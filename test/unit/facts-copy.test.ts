@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { copyHexArray, copyJson, copyText, copyTimestamp } from '../../indexer/facts/copy-text.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
-import { factTables } from '../../indexer/facts/fact-tables.ts';
 import { factId, masterNftId } from '../../indexer/facts/ids.ts';
 import { writeFacts } from '../../indexer/facts/write.ts';
-import { addressOf, blockHashOf, contractOf, hexOf } from '../support/event-logs.ts';
-import { ALICE, awkwardBatch, emptyBatch, UINT256_MAX } from '../support/fact-batch.ts';
+import { factTables } from '../../indexer/protocols/fact-tables.ts';
+import { addressOf, blockHashOf, contractOf, hexOf } from '../kit/event-logs.ts';
+import { ALICE, awkwardBatch, emptyBatch, UINT256_MAX } from '../kit/fact-batch.ts';
 
 const empty = emptyBatch();
 const batch = awkwardBatch();

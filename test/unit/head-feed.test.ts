@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { HeadFeed } from '../../indexer/follower/head-feed.ts';
 import type { BlockHeader } from '../../indexer/kernel/chain.ts';
-import { blockHashOf } from '../support/event-logs.ts';
+import { blockHashOf } from '../kit/event-logs.ts';
 
 function header(number: number, parent = number - 1): BlockHeader {
   return { number, hash: blockHashOf(number), parentHash: blockHashOf(parent), timestamp: number, logsBloom: '0x' };

@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Hex } from '../../indexer/kernel/chain.ts';
-import { meaningOf } from '../../indexer/source/refusals.ts';
+import { meaningOf } from '../../indexer/rpc/refusals.ts';
 import { createSource, type Source } from '../../indexer/source/source.ts';
-import { Chain } from '../support/chain.ts';
-import { RpcFault } from '../support/chain-rpc.ts';
-import { ChainServer } from '../support/chain-server.ts';
-import { PROVIDER_CAPS, PROVIDER_REFUSALS } from '../support/provider-words.ts';
+import { Chain } from '../kit/chain.ts';
+import { RpcFault } from '../kit/chain-rpc.ts';
+import { ChainServer } from '../kit/chain-server.ts';
+import { PROVIDER_CAPS, PROVIDER_REFUSALS } from '../kit/provider-words.ts';
 
 const ADDRESS: Hex = `0x${'aa'.repeat(20)}`;
 const TOPIC: Hex = `0x${'bb'.repeat(32)}`;

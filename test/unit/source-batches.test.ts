@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { BlockHeader } from '../../indexer/kernel/chain.ts';
-import { BatchRefused, createBatchSize } from '../../indexer/source/batch.ts';
-import { createEndpoint } from '../../indexer/source/endpoint.ts';
-import { fittingBatch } from '../../indexer/source/refusals.ts';
-import type { BatchFault, ChainServer } from '../support/chain-server.ts';
-import { busyChain, sourceFixture, WATCH } from '../support/source-fixture.ts';
+import { BatchRefused, createBatchSize } from '../../indexer/rpc/batch.ts';
+import { createEndpoint } from '../../indexer/rpc/endpoint.ts';
+import { fittingBatch } from '../../indexer/rpc/refusals.ts';
+import type { BatchFault, ChainServer } from '../kit/chain-server.ts';
+import { busyChain, sourceFixture, WATCH } from '../kit/source-fixture.ts';
 
 const fixture = sourceFixture();
 const urlOf = (server: ChainServer, transport: string) => (transport === 'ws' ? server.wsUrl : server.url);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ConfigError } from '../../indexer/kernel/errors.ts';
-import { Chain } from '../support/chain.ts';
-import { busyChain, log, OTHER_ADDRESS, sourceFixture, WATCH } from '../support/source-fixture.ts';
+import { Chain } from '../kit/chain.ts';
+import { busyChain, log, OTHER_ADDRESS, sourceFixture, WATCH } from '../kit/source-fixture.ts';
 
 const fixture = sourceFixture();
 

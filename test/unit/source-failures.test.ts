@@ -2,11 +2,11 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { Aborted, ConfigError, type IndexerError, RpcError } from '../../indexer/kernel/errors.ts';
-import { createEndpoint } from '../../indexer/source/endpoint.ts';
-import { Chain } from '../support/chain.ts';
-import { RpcFault } from '../support/chain-rpc.ts';
-import type { ChainServer, Fault } from '../support/chain-server.ts';
-import { ADDRESS, busyChain, log, OTHER_ADDRESS, sourceFixture, WATCH } from '../support/source-fixture.ts';
+import { createEndpoint } from '../../indexer/rpc/endpoint.ts';
+import { Chain } from '../kit/chain.ts';
+import { RpcFault } from '../kit/chain-rpc.ts';
+import type { ChainServer, Fault } from '../kit/chain-server.ts';
+import { ADDRESS, busyChain, log, OTHER_ADDRESS, sourceFixture, WATCH } from '../kit/source-fixture.ts';
 
 const fixture = sourceFixture();
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { BlockHeader } from '../../indexer/kernel/chain.ts';
 import type { Source } from '../../indexer/source/source.ts';
-import { busyChain, sourceFixture } from '../support/source-fixture.ts';
+import { busyChain, sourceFixture } from '../kit/source-fixture.ts';
 
 const fixture = sourceFixture();
 

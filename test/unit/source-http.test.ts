@@ -2,7 +2,7 @@ import { createServer, type IncomingHttpHeaders, type RequestListener } from 'no
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
-import { createEndpoint } from '../../indexer/source/endpoint.ts';
+import { createEndpoint } from '../../indexer/rpc/endpoint.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(() => {

@@ -2,12 +2,12 @@ import { expect, test } from 'vitest';
 import type { BlockHeader, Hex } from '../../indexer/kernel/chain.ts';
 import { RpcInconsistency } from '../../indexer/kernel/errors.ts';
 import { backoffMs } from '../../indexer/kernel/retry.ts';
+import { createLimiter, mapLimit } from '../../indexer/rpc/limit.ts';
+import { createSpan } from '../../indexer/rpc/span.ts';
 import { createBlooms } from '../../indexer/source/bloom.ts';
-import { createLimiter, mapLimit } from '../../indexer/source/limit.ts';
-import { createSpan } from '../../indexer/source/span.ts';
 import { AnchorMismatch, parseHeader, verifyLinks, watchedOf } from '../../indexer/source/verify.ts';
-import { bloomOf } from '../support/chain.ts';
-import { ADDRESS, OTHER_ADDRESS, TOPIC, WATCH } from '../support/source-fixture.ts';
+import { bloomOf } from '../kit/chain.ts';
+import { ADDRESS, OTHER_ADDRESS, TOPIC, WATCH } from '../kit/source-fixture.ts';
 
 const hash = (digit: string): Hex => `0x${digit.repeat(64)}`;
 const rawHeader = { number: '0x10', hash: hash('1'), parentHash: hash('0'), timestamp: '0x65', logsBloom: '0x00' };

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import { RpcInconsistency } from '../../indexer/kernel/errors.ts';
 import { ADDRESSES_MAX } from '../../indexer/source/range.ts';
-import { Chain } from '../support/chain.ts';
-import { RpcFault } from '../support/chain-rpc.ts';
-import { ADDRESS, busyChain, log, OTHER_ADDRESS, sourceFixture, TOPIC, WATCH } from '../support/source-fixture.ts';
+import { Chain } from '../kit/chain.ts';
+import { RpcFault } from '../kit/chain-rpc.ts';
+import { ADDRESS, busyChain, log, OTHER_ADDRESS, sourceFixture, TOPIC, WATCH } from '../kit/source-fixture.ts';
 
 const fixture = sourceFixture();
 const anyHash: Hex = `0x${'dd'.repeat(32)}`;

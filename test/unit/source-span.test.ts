@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import { RpcError, RpcInconsistency } from '../../indexer/kernel/errors.ts';
-import { Chain } from '../support/chain.ts';
-import { RpcFault } from '../support/chain-rpc.ts';
-import { busyChain, log, sourceFixture, WATCH } from '../support/source-fixture.ts';
+import { Chain } from '../kit/chain.ts';
+import { RpcFault } from '../kit/chain-rpc.ts';
+import { busyChain, log, sourceFixture, WATCH } from '../kit/source-fixture.ts';
 
 const fixture = sourceFixture();
 const anyHash: Hex = `0x${'dd'.repeat(32)}`;

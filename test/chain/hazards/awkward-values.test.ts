@@ -1,20 +1,10 @@
 import { encodeAbiParameters, maxUint256, pad, parseAbiParameters, toEventSelector, toHex } from 'viem';
 import { expect, test } from 'vitest';
 import { type Hex, ZERO_ADDRESS } from '../../../indexer/kernel/chain.ts';
-import { addressOf } from '../../support/event-logs.ts';
-import { busyChain, follow } from '../../support/follow.ts';
-import {
-  announce,
-  busyBlocks,
-  issued,
-  MASTER,
-  moved,
-  paid,
-  registerArtist,
-  TOKEN,
-  WALLETS,
-} from '../../support/music.ts';
-import { until } from '../../support/until.ts';
+import { addressOf } from '../../kit/event-logs.ts';
+import { busyChain, follow } from '../../kit/follow.ts';
+import { announce, busyBlocks, issued, MASTER, moved, paid, registerArtist, TOKEN, WALLETS } from '../../kit/music.ts';
+import { until } from '../../kit/until.ts';
 
 const TRANSFER = toEventSelector('Transfer(address,address,uint256)');
 const NAME = '0x06fdde03';

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Hex } from '../../../indexer/kernel/chain.ts';
-import { follow } from '../../support/follow.ts';
-import { busyBlocks, issued, WALLETS } from '../../support/music.ts';
-import { Reader } from '../../support/picture.ts';
+import { follow } from '../../kit/follow.ts';
+import { busyBlocks, issued, WALLETS } from '../../kit/music.ts';
+import { Reader } from '../../kit/picture.ts';
 
 const BLOCKS = 30;
 const BLOCK_TIME_MS = 1_000;

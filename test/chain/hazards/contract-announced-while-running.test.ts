@@ -1,12 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { getAddress } from 'viem';
 import { expect, test } from 'vitest';
-import { headOf } from '../../../indexer/demo/oracle/compare.ts';
-import { runCommand } from '../../support/daemon.ts';
-import { atHead, expectSettled, truthOf } from '../../support/expected.ts';
-import { busyChain, follow, type Scene } from '../../support/follow.ts';
-import { announce, announceAll, busyBlocks, DIVIDENDS, MASTER, PAIR, TOKEN } from '../../support/music.ts';
-import { until } from '../../support/until.ts';
+import { headOf } from '../../../demo/oracle/compare.ts';
+import { runCommand } from '../../kit/daemon.ts';
+import { atHead, expectSettled, truthOf } from '../../kit/expected.ts';
+import { busyChain, follow, type Scene } from '../../kit/follow.ts';
+import { announce, announceAll, busyBlocks, DIVIDENDS, MASTER, PAIR, TOKEN } from '../../kit/music.ts';
+import { until } from '../../kit/until.ts';
 
 const NONE = { masters: [], dividends: [], artistTokens: [], pools: [], unreadable: [MASTER, TOKEN, DIVIDENDS, PAIR] };
 /** Far below the daemon's slow looks, which come every 15 and 30 s. */

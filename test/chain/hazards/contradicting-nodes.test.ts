@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { expectSettled, reorgsOf, truthOf } from '../../support/expected.ts';
-import { busyChain, follow, serve } from '../../support/follow.ts';
-import { busyBlocks, issued, WALLETS } from '../../support/music.ts';
-import { until } from '../../support/until.ts';
+import { expectSettled, reorgsOf, truthOf } from '../../kit/expected.ts';
+import { busyChain, follow, serve } from '../../kit/follow.ts';
+import { busyBlocks, issued, WALLETS } from '../../kit/music.ts';
+import { until } from '../../kit/until.ts';
 
 const blocks = busyBlocks(11);
 const someLogs = { logs: [issued(WALLETS[0], 5n), issued(WALLETS[1] ?? WALLETS[0], 7n)] };

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { headOf } from '../../../indexer/demo/oracle/compare.ts';
-import { busyChain, follow } from '../../support/follow.ts';
-import { busyBlocks } from '../../support/music.ts';
+import { headOf } from '../../../demo/oracle/compare.ts';
+import { busyChain, follow } from '../../kit/follow.ts';
+import { busyBlocks } from '../../kit/music.ts';
 
 const AT_HEAD_WITHIN_MS = 30_000;
 const TEN_A_SECOND_MS = 100;

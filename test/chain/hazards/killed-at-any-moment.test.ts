@@ -1,12 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Queryable } from '../../../indexer/demo/oracle/stored.ts';
-import { seededRandom } from '../../../indexer/demo/random.ts';
-import type { Traffic } from '../../../indexer/demo/traffic.ts';
-import { Daemon } from '../../support/daemon.ts';
-import { announced, stage } from '../../support/follow.ts';
-import { Reader } from '../../support/picture.ts';
-import { until } from '../../support/until.ts';
+import type { Queryable } from '../../../demo/oracle/stored.ts';
+import type { Traffic } from '../../../demo/traffic.ts';
+import { Daemon } from '../../kit/daemon.ts';
+import { announced, stage } from '../../kit/follow.ts';
+import { Reader } from '../../kit/picture.ts';
+import { seededRandom } from '../../kit/random.ts';
+import { until } from '../../kit/until.ts';
 
 const KILLS = 5;
 const STEPS_AT_ONCE = 4;

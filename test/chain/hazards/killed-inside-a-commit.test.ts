@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { expect, inject, test } from 'vitest';
-import { Daemon } from '../../support/daemon.ts';
-import { expectFactsAsCovered } from '../../support/expected.ts';
-import { busyChain, follow } from '../../support/follow.ts';
-import { busyBlocks } from '../../support/music.ts';
-import { heldStates, pictureOf, Reader } from '../../support/picture.ts';
-import { TcpProxy } from '../../support/proxy.ts';
-import { until } from '../../support/until.ts';
+import { Daemon } from '../../kit/daemon.ts';
+import { expectFactsAsCovered } from '../../kit/expected.ts';
+import { busyChain, follow } from '../../kit/follow.ts';
+import { busyBlocks } from '../../kit/music.ts';
+import { heldStates, pictureOf, Reader } from '../../kit/picture.ts';
+import { TcpProxy } from '../../kit/proxy.ts';
+import { until } from '../../kit/until.ts';
 
 /** How much of a commit reaches PostgreSQL before the process dies; after all of it, it is committed without anybody to tell. */
 const SHARES = [0.02, 0.3, 0.6, 0.95, 1];

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { expectSettled, truthOf } from '../../support/expected.ts';
-import { busyChain, follow, serve } from '../../support/follow.ts';
-import { busyBlocks } from '../../support/music.ts';
-import { until } from '../../support/until.ts';
+import { expectSettled, truthOf } from '../../kit/expected.ts';
+import { busyChain, follow, serve } from '../../kit/follow.ts';
+import { busyBlocks } from '../../kit/music.ts';
+import { until } from '../../kit/until.ts';
 
 test('one of two chains stalls, the other goes on', async () => {
   const stalling = await serve(busyChain(24, 8, 10));

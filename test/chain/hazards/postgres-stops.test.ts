@@ -1,13 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { startPostgres } from '../../../indexer/demo/postgres-server.ts';
-import { Daemon } from '../../support/daemon.ts';
-import { atHead, expectSettled, truthOf } from '../../support/expected.ts';
-import { busyChain, serve } from '../../support/follow.ts';
-import { announceAll, busyBlocks, registerArtist } from '../../support/music.ts';
-import { TcpProxy } from '../../support/proxy.ts';
-import { until } from '../../support/until.ts';
+import { Daemon } from '../../kit/daemon.ts';
+import { atHead, expectSettled, truthOf } from '../../kit/expected.ts';
+import { busyChain, serve } from '../../kit/follow.ts';
+import { announceAll, busyBlocks, registerArtist } from '../../kit/music.ts';
+import { startPostgres } from '../../kit/postgres-server.ts';
+import { TcpProxy } from '../../kit/proxy.ts';
+import { until } from '../../kit/until.ts';
 
 const OUTAGE_MS = 10_000;
 const OUTAGE_WHILE_FILLING_MS = 3_000;

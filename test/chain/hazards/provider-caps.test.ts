@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { RpcFault } from '../../support/chain-rpc.ts';
-import { expectSettled, truthOf } from '../../support/expected.ts';
-import { busyChain, follow, serve } from '../../support/follow.ts';
-import { announceAll } from '../../support/music.ts';
-import { PROVIDER_CAPS } from '../../support/provider-words.ts';
+import { RpcFault } from '../../kit/chain-rpc.ts';
+import { expectSettled, truthOf } from '../../kit/expected.ts';
+import { busyChain, follow, serve } from '../../kit/follow.ts';
+import { announceAll } from '../../kit/music.ts';
+import { PROVIDER_CAPS } from '../../kit/provider-words.ts';
 
 const BLOCKS = 150;
 const LIMIT = 20;

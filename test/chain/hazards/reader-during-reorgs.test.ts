@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { seededRandom } from '../../../indexer/demo/random.ts';
-import { busyChain, follow } from '../../support/follow.ts';
-import { busyBlocks } from '../../support/music.ts';
-import { heldStates, pictureOf, Reader } from '../../support/picture.ts';
+import { busyChain, follow } from '../../kit/follow.ts';
+import { busyBlocks } from '../../kit/music.ts';
+import { heldStates, pictureOf, Reader } from '../../kit/picture.ts';
+import { seededRandom } from '../../kit/random.ts';
 
 const TURNS = 20;
 const TURN_MS = 250;

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { runCommand } from '../../support/daemon.ts';
-import { expectSettled, truthOf } from '../../support/expected.ts';
-import { busyChain, follow, serve } from '../../support/follow.ts';
-import { busyBlocks } from '../../support/music.ts';
-import { until } from '../../support/until.ts';
+import { runCommand } from '../../kit/daemon.ts';
+import { expectSettled, truthOf } from '../../kit/expected.ts';
+import { busyChain, follow, serve } from '../../kit/follow.ts';
+import { busyBlocks } from '../../kit/music.ts';
+import { until } from '../../kit/until.ts';
 
 test('a reorg deeper than the policy halts its chain until an operator unwinds it; other chains go on', async () => {
   const other = busyChain(30, 8, 10);

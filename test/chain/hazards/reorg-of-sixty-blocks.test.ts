@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { reorgsOf } from '../../support/expected.ts';
-import { busyChain, follow } from '../../support/follow.ts';
-import { busyBlocks } from '../../support/music.ts';
+import { reorgsOf } from '../../kit/expected.ts';
+import { busyChain, follow } from '../../kit/follow.ts';
+import { busyBlocks } from '../../kit/music.ts';
 
 test('a reorg of sixty blocks', async () => {
   const { chain, db, settled } = await follow({ chain: busyChain(100) });

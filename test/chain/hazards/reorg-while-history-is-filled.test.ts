@@ -1,9 +1,9 @@
 import { expect, inject, test } from 'vitest';
-import { atHead, reorgsOf } from '../../support/expected.ts';
-import { busyChain, follow } from '../../support/follow.ts';
-import { announceAll, busyBlocks } from '../../support/music.ts';
-import { TcpProxy } from '../../support/proxy.ts';
-import { until } from '../../support/until.ts';
+import { atHead, reorgsOf } from '../../kit/expected.ts';
+import { busyChain, follow } from '../../kit/follow.ts';
+import { announceAll, busyBlocks } from '../../kit/music.ts';
+import { TcpProxy } from '../../kit/proxy.ts';
+import { until } from '../../kit/until.ts';
 
 const HEAD = 180;
 const ANCESTOR = 70;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { reorgsOf } from '../../support/expected.ts';
-import { busyChain, follow } from '../../support/follow.ts';
-import { busyBlocks } from '../../support/music.ts';
-import { until } from '../../support/until.ts';
+import { reorgsOf } from '../../kit/expected.ts';
+import { busyChain, follow } from '../../kit/follow.ts';
+import { busyBlocks } from '../../kit/music.ts';
+import { until } from '../../kit/until.ts';
 
 const METHOD = 'eth_getBlockByNumber';
 

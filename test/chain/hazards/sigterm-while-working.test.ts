@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { Daemon } from '../../support/daemon.ts';
-import { atHead, expectFactsAsCovered } from '../../support/expected.ts';
-import { busyChain, follow } from '../../support/follow.ts';
-import { announceAll, busyBlocks } from '../../support/music.ts';
-import { until } from '../../support/until.ts';
+import { Daemon } from '../../kit/daemon.ts';
+import { atHead, expectFactsAsCovered } from '../../kit/expected.ts';
+import { busyChain, follow } from '../../kit/follow.ts';
+import { announceAll, busyBlocks } from '../../kit/music.ts';
+import { until } from '../../kit/until.ts';
 
 const STOPPED_WITHIN_MS = 15_000;
 

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, inject, test } from 'vitest';
-import { headOf } from '../../../indexer/demo/oracle/compare.ts';
-import { follow } from '../../support/follow.ts';
-import { busyBlocks } from '../../support/music.ts';
-import { TcpProxy } from '../../support/proxy.ts';
+import { headOf } from '../../../demo/oracle/compare.ts';
+import { follow } from '../../kit/follow.ts';
+import { busyBlocks } from '../../kit/music.ts';
+import { TcpProxy } from '../../kit/proxy.ts';
 
 const STATEMENT_MS = 100;
 const BACKLOG_BLOCKS = 160;

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { Daemon } from '../../support/daemon.ts';
-import { busyChain, follow } from '../../support/follow.ts';
-import { busyBlocks } from '../../support/music.ts';
+import { Daemon } from '../../kit/daemon.ts';
+import { busyChain, follow } from '../../kit/follow.ts';
+import { busyBlocks } from '../../kit/music.ts';
 
 const TURNS = 16;
 const TURN_MS = 250;

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { headOf } from '../../../indexer/demo/oracle/compare.ts';
-import { registerPlatform } from '../../../indexer/demo/register.ts';
-import { Daemon, type Following, runCommand } from '../../support/daemon.ts';
-import { announced, database, stage } from '../../support/follow.ts';
-import { until } from '../../support/until.ts';
+import { headOf } from '../../../demo/oracle/compare.ts';
+import { registerPlatform } from '../../../demo/register.ts';
+import { Daemon, type Following, runCommand } from '../../kit/daemon.ts';
+import { announced, database, stage } from '../../kit/follow.ts';
+import { until } from '../../kit/until.ts';
 
 const ROUNDS = 4;
 const STEPS = 30;

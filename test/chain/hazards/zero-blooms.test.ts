@@ -1,6 +1,6 @@
 import { test } from 'vitest';
-import { busyChain, follow } from '../../support/follow.ts';
-import { announceAll, busyBlocks } from '../../support/music.ts';
+import { busyChain, follow } from '../../kit/follow.ts';
+import { announceAll, busyBlocks } from '../../kit/music.ts';
 
 test('headers whose bloom is all zeros although there are logs', async () => {
   const { chain, server, db, artist, settled } = await follow({ chain: busyChain(60, 30), announce: false });

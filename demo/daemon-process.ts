@@ -1,0 +1,78 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Settings } from '../indexer/config/define.ts';
+import { IndexerError } from '../indexer/kernel/errors.ts';
+import { watchOver } from './watchman.ts';
+
+/** The real daemon, in a process of its own. */
+export type DaemonProcess = {
+  readonly pid: number;
+  /** Aborts, with an error that quotes its log, when it ends unasked. */
+  readonly ended: AbortSignal;
+  /** Keeps the log when the daemon is gone, and gives its path. */
+  keepLog(): string;
+  /** An error of what the daemon did or did not do; keeps its log and quotes it. */
+  complaint(what: string): Promise<IndexerError>;
+  /** Ends it and removes its files. Safe to repeat. */
+  stop(): Promise<void>;
+};
+
+const STOP_TIMEOUT_MS = 8_000;
+const LOG_LINES_TOLD = 12;
+
+/**
+ * Runs `indexer start --migrate` with exactly these settings: nothing of the caller's environment or configuration reaches it,
+ * so that it follows no other chain and writes to no other database. It dies with us.
+ *
+ * @param program - path of the bin
+ */
+export async function startDaemon(program: string, settings: Settings): Promise<DaemonProcess> {
+  const directory = await mkdtemp(join(tmpdir(), 'indexer-demo-'));
+  const [config, logFile] = [join(directory, 'config.mjs'), join(directory, 'daemon.log')];
+  await writeFile(config, `export default ${JSON.stringify(settings)};\n`, { mode: 0o600 });
+  const log = await open(logFile, 'a');
+  const child = spawn(process.execPath, [program, 'start', '--migrate', '--config', config], {
+    cwd: directory,
+    env: {},
+    stdio: ['ignore', log.fd, log.fd],
+    // In a session of its own, so that Ctrl-C on the terminal reaches our program first.
+    detached: true,
+  });
+  const exited = once(child, 'exit').catch(() => undefined);
+  await log.close();
+  const unwatch = child.pid === undefined ? () => undefined : watchOver(child.pid, directory);
+  const ended = new AbortController();
+  let [stopping, keeping] = [false, false];
+  const keepLog = (): string => {
+    keeping = true;
+    return logFile;
+  };
+  const complaint = async (what: string): Promise<IndexerError> =>
+    new IndexerError(`the indexer ${what}; ${await tailOf(keepLog())}`);
+  void exited.then(async () => {
+    if (!stopping) ended.abort(await complaint(`ended with ${child.signalCode ?? `code ${child.exitCode}`}`));
+  });
+  return {
+    pid: child.pid ?? -1,
+    ended: ended.signal,
+    keepLog,
+    complaint,
+    async stop() {
+      stopping = true;
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+      await exited;
+      clearTimeout(timer);
+      unwatch();
+      if (!keeping) await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function tailOf(logFile: string): Promise<string> {
+  const text = await readFile(logFile, 'utf8').catch(() => '');
+  return [`its log (${logFile}) ends with`, ...text.trim().split('\n').slice(-LOG_LINES_TOLD)].join('\n');
+}

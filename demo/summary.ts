@@ -1,0 +1,67 @@
+import { sleep } from '../indexer/kernel/sleep.ts';
+import type { Anvil } from '../test/kit/anvil-node.ts';
+import type { Platform } from '../test/kit/deploy.ts';
+import { type Comparison, compareTables, headOf, incompleteContracts, subjectsOf } from './oracle/compare.ts';
+import type { Queryable } from './oracle/stored.ts';
+
+/** What the demo ends with. */
+export type Summary = Comparison & {
+  /** Nothing differs, and the database caught up in time. */
+  readonly equal: boolean;
+  readonly block: number | null;
+  readonly reorgs: number;
+  readonly deepestReorg: number;
+};
+
+type Scene = { readonly db: Queryable; readonly anvil: Anvil; readonly platform: Platform };
+
+const CATCH_UP_TIMEOUT_MS = 60_000;
+const LOOK_INTERVAL_MS = 100;
+
+/**
+ * Waits until the database has caught up with a chain on which nothing happens any more, and compares the two. A database that
+ * does not catch up in time is a difference too.
+ */
+export async function summarise(
+  { db, anvil, platform }: Scene,
+  signal?: AbortSignal,
+  timeoutMs: number = CATCH_UP_TIMEOUT_MS,
+): Promise<Summary> {
+  const subjects = subjectsOf(platform);
+  const deadline = Date.now() + timeoutMs;
+  let missing = await stillMissing({ db, anvil, platform });
+  while (missing !== undefined && Date.now() < deadline) {
+    signal?.throwIfAborted();
+    await sleep(LOOK_INTERVAL_MS, signal);
+    missing = await stillMissing({ db, anvil, platform });
+  }
+  signal?.throwIfAborted();
+  const { tables, differences } = await compareTables(db, anvil, subjects);
+  const { rows } = await db.query(
+    `select count(*) as reorgs, coalesce(max(depth), 0) as deepest from indexer.reorgs where reason = 'reorg'`,
+  );
+  const all = missing === undefined ? differences : [`not caught up after ${timeoutMs} ms: ${missing}`, ...differences];
+  return {
+    ...{ equal: all.length === 0, block: (await headOf(db, anvil.chainId))?.number ?? null },
+    ...{ tables, differences: all },
+    ...{ reorgs: Number(rows[0]?.reorgs), deepestReorg: Number(rows[0]?.deepest) },
+  };
+}
+
+/** What the database has yet to do: the chain's head, history without gaps, and what is settled behind the commits. */
+async function stillMissing({ db, anvil, platform }: Scene): Promise<string | undefined> {
+  const { number, hash } = await anvil.client.getBlock();
+  const head = await headOf(db, anvil.chainId);
+  if (head === undefined || head.hash !== hash)
+    return `it is at block ${head?.number ?? 'none'}, the chain at ${number}`;
+  const gaps = await incompleteContracts(db, anvil.chainId, head.number, subjectsOf(platform));
+  if (gaps.length > 0) return `contracts with gaps: ${gaps.join(', ')}`;
+  const { rows } = await db.query(
+    `select (select count(*) from dividend_claims where master_nft_id is null) as unlinked,
+       (select count(*) from master_ipos ipo where minted_supply is distinct from
+         (select sum(minted_supply) from master_contracts where master_id = ipo.master_id)) as uncounted`,
+  );
+  if (Number(rows[0]?.unlinked) > 0) return `claims without their token: ${rows[0]?.unlinked}`;
+  if (Number(rows[0]?.uncounted) > 0) return `offerings whose minted supply is not counted: ${rows[0]?.uncounted}`;
+  return undefined;
+}

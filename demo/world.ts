@@ -1,0 +1,94 @@
+import pg from 'pg';
+import { sleep } from '../indexer/kernel/sleep.ts';
+import { type Anvil, startAnvil } from '../test/kit/anvil-node.ts';
+import { deployPlatform, type Platform } from '../test/kit/deploy.ts';
+import { startPostgres } from '../test/kit/postgres-server.ts';
+import { type DaemonProcess, startDaemon } from './daemon-process.ts';
+import { headOf } from './oracle/compare.ts';
+import { registerPlatform } from './register.ts';
+import { createTraffic, type Traffic } from './traffic.ts';
+
+/** Everything that the demo runs over. */
+export type World = {
+  readonly databaseUrl: string;
+  readonly db: pg.Pool;
+  readonly anvil: Anvil;
+  readonly platform: Platform;
+  readonly traffic: Traffic;
+  readonly daemon: DaemonProcess;
+};
+
+export type WorldOptions = {
+  readonly seed: number;
+  /** Path of the bin whose `start` is the daemon. */
+  readonly program: string;
+  /** Told what has just come to be. */
+  readonly onStep: (text: string) => void;
+};
+
+/** What happens on the chain before anybody indexes it, so that there is history to fill. */
+const PAST_STEPS = 60;
+/**
+ * How many blocks back the node answers questions of state. Left to itself Anvil (1.7.1) moves old states to disk after some
+ * 900 blocks, and a reorg that needs one of those leaves a chain without any contract.
+ */
+const STATES_KEPT = 128;
+const FIRST_HEAD_TIMEOUT_MS = 60_000;
+const LOOK_INTERVAL_MS = 100;
+
+/**
+ * Starts PostgreSQL, a chain with a platform's contracts and a past, and the daemon; then announces the contracts to it as the
+ * platform would.
+ *
+ * @param releases - takes over what is started, so that it ends in whatever way this does
+ * @throws the signal's reason when it aborts meanwhile
+ */
+export async function createWorld(
+  { seed, program, onStep }: WorldOptions,
+  releases: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<World> {
+  const server = await startPostgres({ disposable: true });
+  releases.defer(() => server.stop());
+  const db = new pg.Pool({ connectionString: server.url, max: 2 });
+  db.on('error', () => undefined); // an idle connection that is lost is told by the next query
+  releases.defer(() => db.end());
+  const { rows } = await db.query('show server_version');
+  onStep(`PostgreSQL ${rows[0].server_version} runs`);
+  signal.throwIfAborted();
+  const anvil = await startAnvil({ args: ['--prune-history', String(STATES_KEPT)] });
+  releases.defer(() => anvil.stop());
+  onStep(`Anvil runs: chain ${anvil.chainId}`);
+  const platform = await deployPlatform(anvil);
+  onStep('contracts are deployed: 3 ERC-721C masters, dividends, 2 ERC-20, a Uniswap V2 pair');
+  signal.throwIfAborted();
+  const traffic = await createTraffic(anvil, platform, seed);
+  await traffic.run(PAST_STEPS);
+  onStep(`history is made: ${await anvil.client.getBlockNumber()} blocks`);
+  signal.throwIfAborted();
+  const daemon = await startDaemon(program, {
+    databaseUrl: server.url,
+    chains: { [anvil.chainId]: { rpcUrls: [anvil.wsUrl] } },
+    http: { port: 0 },
+    logLevel: 'info',
+  });
+  releases.defer(() => daemon.stop());
+  await firstHead(db, anvil.chainId, daemon, signal);
+  onStep(`the indexer follows the chain (process ${daemon.pid})`);
+  await registerPlatform(db, platform);
+  onStep('the platform has announced 6 contracts');
+  return { databaseUrl: server.url, db, anvil, platform, traffic, daemon };
+}
+
+/** Waits until the daemon has migrated the database and follows the chain. */
+async function firstHead(db: pg.Pool, chainId: number, daemon: DaemonProcess, signal: AbortSignal): Promise<void> {
+  const failing = AbortSignal.any([signal, daemon.ended]);
+  const deadline = Date.now() + FIRST_HEAD_TIMEOUT_MS;
+  for (;;) {
+    failing.throwIfAborted();
+    // The table is not there before the migration.
+    if ((await headOf(db, chainId).catch(() => undefined)) !== undefined) return;
+    if (Date.now() > deadline) throw await daemon.complaint(`follows no block after ${FIRST_HEAD_TIMEOUT_MS} ms`);
+    await sleep(LOOK_INTERVAL_MS, failing);
+  }
+}

@@ -1,0 +1,32 @@
+import { type RawBuilder, sql } from 'kysely';
+import { ZERO_ADDRESS } from '../../kernel/chain.ts';
+import { type FactRange, type Fold, within } from '../shared/fold.ts';
+
+/** What a dividend contract took in and gave out in all, in the native coin; other currencies are told by its events. */
+export const dividendTotals: Fold = {
+  name: 'dividend-totals',
+  reads: { list: 'dividendEvents' },
+  apply: (range) => [{ statement: add(range, sql`+`) }],
+  unwind: (range) => [{ statement: add(range, sql`-`) }],
+};
+
+function add(range: FactRange, sign: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+    with change as (
+      select dividend_contract_id,
+        coalesce(sum(total_amount) filter (where event_type = 'deposit'), 0) as deposited,
+        coalesce(sum(total_amount) filter (where event_type = 'distribution'), 0) as distributed
+      from dividend_events where ${within(range, 'dividend')} and currency = ${ZERO_ADDRESS} and event_type <> 'claim'
+      group by dividend_contract_id
+    ),
+    locked as (
+      select id, change.deposited, change.distributed from dividend_contracts join change on change.dividend_contract_id = id
+      order by id for no key update of dividend_contracts
+    )
+    update dividend_contracts contract set
+      total_revenue_deposited = coalesce(total_revenue_deposited, 0) ${sign} locked.deposited,
+      total_dividends_distributed = coalesce(total_dividends_distributed, 0) ${sign} locked.distributed,
+      last_indexed_block = greatest(last_indexed_block, ${range.to}), last_indexed_at = now()
+    from locked where contract.id = locked.id
+  `;
+}

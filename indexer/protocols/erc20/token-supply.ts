@@ -1,0 +1,28 @@
+import { type RawBuilder, sql } from 'kysely';
+import { ZERO_ADDRESS } from '../../kernel/chain.ts';
+import { type FactRange, type Fold, within } from '../shared/fold.ts';
+
+/** An artist token's supply: what was minted from the zero address less what was burnt to it (EIP-20, `Transfer`). */
+export const tokenSupply: Fold = {
+  name: 'token-supply',
+  reads: { list: 'tokenTransfers', tags: ['mint', 'burn'] },
+  apply: (range) => [{ statement: add(range, sql`+`) }],
+  unwind: (range) => [{ statement: add(range, sql`-`) }],
+};
+
+function add(range: FactRange, sign: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+    with change as (
+      select artist_token_id, sum(case when from_wallet = ${ZERO_ADDRESS} then value else -value end) as supply
+      from token_transfers
+      where ${within(range, 'artist_token')} and (from_wallet = ${ZERO_ADDRESS}) <> (to_wallet = ${ZERO_ADDRESS})
+      group by artist_token_id
+    ),
+    locked as (
+      select id, change.supply from artist_tokens join change on change.artist_token_id = id
+      order by id for no key update of artist_tokens
+    )
+    update artist_tokens token set total_supply = token.total_supply ${sign} locked.supply
+    from locked where token.id = locked.id
+  `;
+}

@@ -1,0 +1,110 @@
+import { getAbiItem } from 'viem';
+import { erc721cV1 } from '../../../abis/erc721c.v1.ts';
+import { type Hex, ZERO_ADDRESS } from '../../kernel/chain.ts';
+import { contractEventDecoder } from '../shared/contract-event.ts';
+import type { NftTransfer, Origin, TransferType } from '../shared/decoded-batch.ts';
+import { type Decoder, decoderSet, type Sink } from '../shared/decoder.ts';
+import { decodeStrict } from '../shared/strict-event.ts';
+import { dataUint, topicAddress, topicUint } from '../shared/words.ts';
+
+/** Tokens that one EIP-2309 `ConsecutiveTransfer` may name; ERC721A itself allows 5,000. Each becomes a fact. */
+export const CONSECUTIVE_TRANSFER_TOKENS_MAX = 10_000;
+/** Tokens that all of them in one block of one contract may name, so that a block's facts fit into memory. */
+export const CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX = 100_000;
+
+const consecutiveTransferEvent = getAbiItem({ abi: erc721cV1, name: 'ConsecutiveTransfer' });
+
+const transfer: Decoder = ({ contract, log, timestamp }, sink) => {
+  const from = topicAddress(log.topics[1]);
+  const to = topicAddress(log.topics[2]);
+  if (from === null || to === null) return false;
+  const tokenId = topicUint(log.topics[3]);
+  const type = transferType(from, to);
+  sink.nftTransfers.push({ contract, log, timestamp, tokenId, from, to, type, salePrice: null, saleCurrency: null });
+  return true;
+};
+
+const minted: Decoder = ({ contract, log, timestamp }, sink) => {
+  const minter = topicAddress(log.topics[1]);
+  if (minter === null) return false;
+  const args = { minter, tokenId: topicUint(log.topics[2]), price: dataUint(log.data, 0) };
+  sink.contractEvents.push({ contract, log, timestamp, event: 'Minted', arguments: args });
+  return true;
+};
+
+const consecutiveTransfer: Decoder = (origin, sink) => {
+  const args = decodeStrict(consecutiveTransferEvent, origin.log);
+  if (args === null) return false;
+  const first = BigInt(args.fromTokenId);
+  const last = BigInt(args.toTokenId);
+  if (first > last) return false;
+  const fault = tooMany(origin, last - first + 1n, sink);
+  if (fault !== null) {
+    sink.quarantined.push({ contract: origin.contract, blockNumber: origin.log.blockNumber, reason: fault });
+    return true;
+  }
+  const from = args.fromAddress;
+  const to = args.toAddress;
+  const type = transferType(from, to);
+  for (let tokenId = first; tokenId <= last; tokenId++) {
+    sink.nftTransfers.push({ ...origin, tokenId: `${tokenId}`, from, to, type, salePrice: null, saleCurrency: null });
+  }
+  return true;
+};
+
+/** Events of a master, first version. */
+export const erc721cV1Decoders = decoderSet(erc721cV1, {
+  Transfer: transfer,
+  ConsecutiveTransfer: consecutiveTransfer,
+  Minted: minted,
+  TransferValidatorUpdated: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'TransferValidatorUpdated' })),
+  DefaultRoyaltySet: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'DefaultRoyaltySet' })),
+  TokenRoyaltySet: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'TokenRoyaltySet' })),
+});
+
+/**
+ * Gives each mint the price that the contract's own `Minted` of the same transaction and token names.
+ *
+ * Where a token was minted, burnt and minted again in one transaction, prices and mints pair in the order of their logs, and
+ * the last price serves the mints that are left.
+ */
+export function priceMints(sink: Sink): void {
+  const prices = new Map<string, string[]>();
+  for (const fact of sink.contractEvents) {
+    const { tokenId, price } = fact.arguments;
+    if (fact.event !== 'Minted' || typeof tokenId !== 'string' || typeof price !== 'string') continue;
+    const key = saleKey(fact, tokenId);
+    const known = prices.get(key);
+    if (known === undefined) prices.set(key, [price]);
+    else known.push(price);
+  }
+  if (prices.size === 0) return;
+  for (const [index, fact] of sink.nftTransfers.entries()) {
+    const known = fact.type === 'mint' ? prices.get(saleKey(fact, fact.tokenId)) : undefined;
+    if (known === undefined) continue;
+    const salePrice = (known.length > 1 ? known.shift() : known[0]) ?? null;
+    sink.nftTransfers[index] = { ...fact, salePrice, saleCurrency: ZERO_ADDRESS } satisfies NftTransfer;
+  }
+}
+
+function saleKey({ contract, log }: Origin, tokenId: string): string {
+  return `${log.transactionHash}:${contract.address}:${tokenId}`;
+}
+
+function transferType(from: Hex, to: Hex): TransferType {
+  if (from === to) return 'transfer'; // Also from zero to zero, which makes and destroys nothing.
+  if (from === ZERO_ADDRESS) return 'mint';
+  return to === ZERO_ADDRESS ? 'burn' : 'transfer';
+}
+
+function tooMany({ contract, log }: Origin, tokens: bigint, sink: Sink): string | null {
+  if (tokens > CONSECUTIVE_TRANSFER_TOKENS_MAX) {
+    return `ConsecutiveTransfer of ${tokens} tokens; at most ${CONSECUTIVE_TRANSFER_TOKENS_MAX} are followed`;
+  }
+  const known = sink.consecutiveTokens.get(contract);
+  const before = known?.blockNumber === log.blockNumber ? known.tokens : 0;
+  const inBlock = before + Number(tokens);
+  sink.consecutiveTokens.set(contract, { blockNumber: log.blockNumber, tokens: inBlock });
+  if (inBlock <= CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX) return null;
+  return `more than ${CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX} tokens by ConsecutiveTransfer in one block`;
+}

@@ -1,0 +1,105 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Step } from '../../db/step.ts';
+import {
+  callsForMore,
+  eventsWithin,
+  type FactRange,
+  type Fold,
+  NO_POSITION,
+  positionOf,
+  within,
+} from '../shared/fold.ts';
+
+/**
+ * The wallets of a master's first three mint facts, by position and, within a batch, by token id; also as flags on the tokens.
+ *
+ * A first-k is sought again from the facts, and only when the range holds a mint that could be among them. The contract's row is
+ * locked first: of two commits that bring early mints at once, the later looks again with the earlier's facts in sight.
+ */
+export const mintOrder: Fold = {
+  name: 'mint-order',
+  // Burns too: for the lock alone.
+  reads: { list: 'nftTransfers', tags: ['mint', 'burn'] },
+  apply: (range) => [{ statement: lockMasters(range) }, rank(range, NO_POSITION)],
+  unwind: (range) => [rank(range, positionOf(range.from))],
+};
+
+/**
+ * Takes the rows of all masters that the range names, in one order: this fold, `master-supply` and `royalty` write to some of
+ * them each, and two commits that took them piece by piece would wait for each other.
+ */
+function lockMasters(range: FactRange): RawBuilder<unknown> {
+  return sql`
+    select id from master_contracts
+    where chain_id = ${String(range.chainId)} and contract_address in (
+      select contract_address from nft_transfers where ${within(range, 'master')} and transfer_type in ('mint', 'burn')
+      union
+      select address from indexer.contract_events where ${eventsWithin(range, 'master', 'DefaultRoyaltySet')})
+    order by contract_address for no key update
+  `;
+}
+
+/** Ranks the mints below a position anew for the contracts whose first three the range could change. */
+function rank(range: FactRange, below: RawBuilder<unknown>): Step {
+  const due = sql`
+    with minted as (
+      select contract_address, min(position) as position
+      from nft_transfers where ${within(range, 'master')} and transfer_type = 'mint' group by contract_address
+    )
+    select held.id, ${callsForMore(range)} from master_contracts held join minted using (contract_address)
+    where held.chain_id = ${String(range.chainId)} and minted.position <= coalesce(held.third_mint_position, ${NO_POSITION})
+    order by held.contract_address
+    for no key update of held
+  `;
+  return {
+    statement: due,
+    next: (rows) =>
+      rows.length === 0
+        ? []
+        : [
+            {
+              statement: rankAnew(
+                range,
+                below,
+                rows.map(({ id }) => String(id)),
+              ),
+            },
+          ],
+  };
+}
+
+function rankAnew(range: FactRange, below: RawBuilder<unknown>, ids: readonly string[]): RawBuilder<unknown> {
+  return sql`
+    with first as (
+      select contract.id, mint.*
+      from master_contracts contract, lateral (
+        select to_wallet, master_nft_id, position, row_number() over (order by position, token_id) as place
+        from nft_transfers
+        where chain_id = ${String(range.chainId)} and contract_address = contract.contract_address
+          and transfer_type = 'mint' and position < ${below} and block_hash is not null
+        order by position, token_id limit 3
+      ) mint
+      where contract.id = any(${ids}::uuid[])
+    ),
+    flagged as (
+      update master_nfts token set
+        is_first_minter = place.first, is_second_minter = place.second, is_third_minter = place.third
+      from (
+        select token.id,
+          coalesce(bool_or(place = 1), false) as first, coalesce(bool_or(place = 2), false) as second,
+          coalesce(bool_or(place = 3), false) as third
+        from master_nfts token left join first on first.master_nft_id = token.id
+        where token.master_contract_id = any(${ids}::uuid[])
+          and (first.place is not null or token.is_first_minter or token.is_second_minter or token.is_third_minter)
+        group by token.id
+      ) place
+      where token.id = place.id
+    )
+    update master_contracts contract set
+      first_minter_wallet = (select to_wallet from first where first.id = contract.id and place = 1),
+      second_minter_wallet = (select to_wallet from first where first.id = contract.id and place = 2),
+      third_minter_wallet = (select to_wallet from first where first.id = contract.id and place = 3),
+      third_mint_position = (select position from first where first.id = contract.id and place = 3)
+    where contract.id = any(${ids}::uuid[])
+  `;
+}

@@ -1,0 +1,60 @@
+import { getAbiItem } from 'viem';
+import { uniswapV2PairV1 } from '../../../abis/uniswap-v2-pair.v1.ts';
+import { type Decoder, decoderSet } from '../shared/decoder.ts';
+import { decodeStrict } from '../shared/strict-event.ts';
+import { dataDifference, dataUint, dataUint112, topicAddress } from '../shared/words.ts';
+
+const mintEvent = getAbiItem({ abi: uniswapV2PairV1, name: 'Mint' });
+const burnEvent = getAbiItem({ abi: uniswapV2PairV1, name: 'Burn' });
+
+const transfer: Decoder = ({ contract, log, timestamp }, sink) => {
+  const from = topicAddress(log.topics[1]);
+  const to = topicAddress(log.topics[2]);
+  if (from === null || to === null) return false;
+  const value = dataUint(log.data, 0);
+  sink.contractEvents.push({ contract, log, timestamp, event: 'Transfer', arguments: { from, to, value } });
+  return true;
+};
+
+const sync: Decoder = ({ contract, log, timestamp }, sink) => {
+  const reserve0 = dataUint112(log.data, 0);
+  const reserve1 = dataUint112(log.data, 1);
+  if (reserve0 === null || reserve1 === null) return false;
+  sink.contractEvents.push({ contract, log, timestamp, event: 'Sync', arguments: { reserve0, reserve1 } });
+  return true;
+};
+
+/** Signed from the pool's view, as Uniswap V3 does: what came in less what went out. */
+const swap: Decoder = ({ contract, log, timestamp }, sink) => {
+  const sender = topicAddress(log.topics[1]);
+  const recipient = topicAddress(log.topics[2]);
+  if (sender === null || recipient === null) return false;
+  const amount0 = dataDifference(log.data, 0, 2);
+  const amount1 = dataDifference(log.data, 1, 3);
+  sink.poolEvents.push({ contract, log, timestamp, type: 'swap', amount0, amount1, sender, recipient });
+  return true;
+};
+
+const mint: Decoder = (origin, sink) => {
+  const args = decodeStrict(mintEvent, origin.log);
+  if (args === null) return false;
+  sink.poolEvents.push({ ...origin, type: 'add_liquidity', ...args, recipient: null });
+  return true;
+};
+
+const burn: Decoder = (origin, sink) => {
+  const args = decodeStrict(burnEvent, origin.log);
+  if (args === null) return false;
+  const { sender, amount0, amount1, to } = args;
+  sink.poolEvents.push({ ...origin, type: 'remove_liquidity', amount0, amount1, sender, recipient: to });
+  return true;
+};
+
+/** Events of a Uniswap V2 pair or a fork of it, first version. */
+export const uniswapV2PairV1Decoders = decoderSet(uniswapV2PairV1, {
+  Transfer: transfer,
+  Sync: sync,
+  Swap: swap,
+  Mint: mint,
+  Burn: burn,
+});

@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Abi } from 'viem';
+import type { Hex } from '../../indexer/kernel/chain.ts';
+import { IndexerError } from '../../indexer/kernel/errors.ts';
+
+/** What is needed to deploy a contract. */
+export type Artifact = { readonly abi: Abi; readonly bytecode: Hex };
+
+type SolcOutput = {
+  readonly errors?: readonly { readonly severity: string; readonly formattedMessage: string }[];
+  readonly contracts?: Record<string, Record<string, { abi: Abi; evm: { bytecode: { object: string } } }>>;
+};
+type Solc = {
+  version(): string;
+  compile(input: string, callbacks: { import(path: string): { contents: string } | { error: string } }): string;
+};
+
+const require = createRequire(import.meta.url);
+const SETTINGS = {
+  optimizer: { enabled: true, runs: 200 },
+  evmVersion: 'paris',
+  outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } },
+};
+
+/** The Solidity of the demo's own contracts, which stays where it is when the program is compiled to `dist/`. */
+export const DEMO_CONTRACTS = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? './contracts' : '../../../test/kit/contracts', import.meta.url),
+);
+
+/**
+ * The artifact that a package of third-party contracts was published with.
+ *
+ * @param path - module path of the JSON file, such as `@uniswap/v2-core/build/UniswapV2Pair.json`
+ */
+export async function publishedArtifact(path: string): Promise<Artifact> {
+  const { abi, bytecode } = JSON.parse(await readFile(resolve(path), 'utf8')) as { abi: Abi; bytecode: string };
+  return { abi, bytecode: prefixed(bytecode) };
+}
+
+/**
+ * Every contract that the `.sol` files of a directory define, by name. Compiling takes seconds, so the output is kept in
+ * `node_modules/.cache` under a hash of the sources and the compiler's settings.
+ *
+ * @throws IndexerError with the compiler's words when a source does not compile
+ */
+export async function compileDirectory(directory: string): Promise<Record<string, Artifact>> {
+  const sources = await readSources(directory);
+  const { version } = JSON.parse(await readFile(resolve('solc/package.json'), 'utf8')) as { version: string };
+  const key = createHash('sha256').update(JSON.stringify({ version, SETTINGS, sources })).digest('hex').slice(0, 32);
+  const cache = join(dirname(resolve('solc/package.json')), '..', '.cache', 'audifi-indexer', `solc-${key}.json`);
+  const cached = await readFile(cache, 'utf8').catch(() => undefined);
+  if (cached !== undefined) return JSON.parse(cached) as Record<string, Artifact>;
+  const artifacts = await compile(sources);
+  // A cache that cannot be written costs time only; renaming keeps a reader beside us from a half-written file.
+  const scratch = `${cache}.${process.pid}`;
+  await mkdir(dirname(cache), { recursive: true })
+    .then(() => writeFile(scratch, JSON.stringify(artifacts)))
+    .then(() => rename(scratch, cache))
+    .catch(() => undefined);
+  return artifacts;
+}
+
+async function readSources(directory: string): Promise<Record<string, { content: string }>> {
+  const sources: Record<string, { content: string }> = {};
+  for (const file of (await readdir(directory)).filter((name) => name.endsWith('.sol')).sort()) {
+    sources[file] = { content: await readFile(join(directory, file), 'utf8') };
+  }
+  return sources;
+}
+
+async function compile(sources: Record<string, { content: string }>): Promise<Record<string, Artifact>> {
+  const { readFileSync } = await import('node:fs');
+  const solc = require('solc') as Solc;
+  const input = JSON.stringify({ language: 'Solidity', sources, settings: SETTINGS });
+  const output = JSON.parse(
+    solc.compile(input, { import: (path) => ({ contents: readFileSync(resolve(path), 'utf8') }) }),
+  ) as SolcOutput;
+  const errors = (output.errors ?? []).filter(({ severity }) => severity === 'error');
+  if (errors.length > 0) throw new IndexerError(errors.map(({ formattedMessage }) => formattedMessage).join('\n'));
+  const artifacts: Record<string, Artifact> = {};
+  for (const file of Object.keys(sources)) {
+    for (const [name, { abi, evm }] of Object.entries(output.contracts?.[file] ?? {})) {
+      if (evm.bytecode.object !== '') artifacts[name] = { abi, bytecode: prefixed(evm.bytecode.object) };
+    }
+  }
+  return artifacts;
+}
+
+function resolve(path: string): string {
+  try {
+    return require.resolve(path);
+  } catch (cause) {
+    throw new IndexerError(`${path} is not installed: this needs a checkout with its development packages`, { cause });
+  }
+}
+
+function prefixed(bytecode: string): Hex {
+  return bytecode.startsWith('0x') ? (bytecode as Hex) : `0x${bytecode}`;
+}

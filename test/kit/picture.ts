@@ -1,0 +1,119 @@
+import pg from 'pg';
+import { onTestFinished } from 'vitest';
+import type { Queryable } from '../../demo/oracle/stored.ts';
+import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
+import type { Chain, ChainBlock } from './chain.ts';
+import { MASTER, TOKEN } from './music.ts';
+
+/** What a reader sees of a chain in one snapshot: the head, and facts and state that must be of that very head. */
+export type Picture = {
+  readonly head: Hex;
+  readonly number: number;
+  readonly transfers: string;
+  readonly balances: string;
+  readonly supply: string;
+  readonly owners: string;
+};
+
+const PICTURE = `
+  select head_hash as head, head_number::int as number,
+    (select concat(count(*), ' to ', max(block_number)) from token_transfers where contract_address = '${TOKEN}') as transfers,
+    (select coalesce(string_agg(wallet_address || '=' || balance, ' ' order by wallet_address), '')
+       from token_holders join artist_tokens token on token.id = artist_token_id
+       where token.contract_address = '${TOKEN}' and balance <> 0) as balances,
+    (select total_supply::text from artist_tokens where contract_address = '${TOKEN}') as supply,
+    (select coalesce(string_agg(token_id || '=' || current_owner_wallet, ' ' order by token_id), '')
+       from master_nfts where contract_address = '${MASTER}') as owners
+  from indexer.chains where chain_id = $1`;
+
+/** Looks at the database once. */
+export async function pictureOf(db: Queryable, chainId: number): Promise<Picture> {
+  const { rows } = await db.query(PICTURE, [chainId]);
+  return rows[0] as unknown as Picture;
+}
+
+/** Every state that a chain holds at some time from now on, by the hash of its head; those that it held until now, too. */
+export function heldStates(chain: Chain): ReadonlyMap<Hex, Picture> {
+  const held = new Map<Hex, Picture>();
+  const hold = ({ number, hash }: ChainBlock) => held.set(hash, pictureAt(chain, number));
+  for (const block of chain.blocks) hold(block);
+  onTestFinished(chain.onBlock(hold));
+  return held;
+}
+
+/** The state as of a block of the canonical chain, naively: all logs from the beginning. */
+function pictureAt(chain: Chain, number: number): Picture {
+  const balances = new Map<string, bigint>();
+  const owners = new Map<bigint, string>();
+  let [count, last, supply] = [0, '', 0n];
+  const topicAddress = (topic: Hex | undefined): string => `0x${topic?.slice(26)}`;
+  for (const { address, topics, data, blockNumber } of chain.logs(0, number)) {
+    const [, from, to] = [topics[0], topicAddress(topics[1]), topicAddress(topics[2])];
+    if (address === TOKEN) {
+      const value = BigInt(data);
+      count++;
+      last = String(blockNumber);
+      if (from === ZERO_ADDRESS) supply += value;
+      else balances.set(from, (balances.get(from) ?? 0n) - value);
+      if (to === ZERO_ADDRESS) supply -= value;
+      else balances.set(to, (balances.get(to) ?? 0n) + value);
+    }
+    if (address === MASTER && topics.length === 4) owners.set(BigInt(topics[3] ?? 0), to);
+  }
+  const { hash } = chain.block(number) as ChainBlock;
+  const nonZero = [...balances].filter(([, balance]) => balance !== 0n);
+  return {
+    ...{ head: hash, number, transfers: `${count} to ${last}`, supply: String(supply) },
+    balances: nonZero
+      .map(([wallet, balance]) => `${wallet}=${balance}`)
+      .sort()
+      .join(' '),
+    owners: [...owners]
+      .sort(([a], [b]) => Number(a - b))
+      .map(([token, owner]) => `${token}=${owner}`)
+      .join(' '),
+  };
+}
+
+/** Reads all the time, each time in one snapshot, until asked for what it saw. */
+export class Reader<T> {
+  readonly seen: T[] = [];
+  readonly #client: pg.Client;
+  #stopped = false;
+  #reading: Promise<void> = Promise.resolve();
+
+  private constructor(client: pg.Client) {
+    this.#client = client;
+  }
+
+  static async start<T>(url: string, look: (db: Queryable) => Promise<T>): Promise<Reader<T>> {
+    const client = new pg.Client({ connectionString: url });
+    client.on('error', () => undefined);
+    await client.connect();
+    const reader = new Reader<T>(client);
+    reader.#reading = reader.#read(look);
+    // Looked at when it stops, not before.
+    reader.#reading.catch(() => undefined);
+    onTestFinished(async () => {
+      reader.#stopped = true;
+      await reader.#reading.catch(() => undefined);
+      await client.end();
+    });
+    return reader;
+  }
+
+  /** Gives everything seen; throws what went wrong with reading. */
+  async stop(): Promise<readonly T[]> {
+    this.#stopped = true;
+    await this.#reading;
+    return this.seen;
+  }
+
+  async #read(look: (db: Queryable) => Promise<T>): Promise<void> {
+    while (!this.#stopped) {
+      await this.#client.query('begin isolation level repeatable read read only');
+      this.seen.push(await look(this.#client));
+      await this.#client.query('commit');
+    }
+  }
+}

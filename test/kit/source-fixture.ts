@@ -1,0 +1,49 @@
+import { afterEach } from 'vitest';
+import type { Hex, WatchFilter } from '../../indexer/kernel/chain.ts';
+import type { SourceNotice } from '../../indexer/rpc/peer.ts';
+import { createSource, type Source, type SourceOptions } from '../../indexer/source/source.ts';
+import { Chain, type LogSpec } from './chain.ts';
+import { ChainServer } from './chain-server.ts';
+
+export const ADDRESS: Hex = `0x${'aa'.repeat(20)}`;
+export const OTHER_ADDRESS: Hex = `0x${'cc'.repeat(20)}`;
+export const TOPIC: Hex = `0x${'bb'.repeat(32)}`;
+export const WATCH: WatchFilter = { addresses: [ADDRESS], topics: [TOPIC] };
+
+/** A log of the watched contract, or of another. */
+export function log(spec: Partial<LogSpec> = {}): LogSpec {
+  return { address: ADDRESS, topics: [TOPIC], ...spec };
+}
+
+/** A chain with one watched log in every block up to `height`. */
+export function busyChain(height: number): Chain {
+  const chain = new Chain();
+  for (let number = 1; number <= height; number++) chain.append({ logs: [log({ data: `0x${'00'.repeat(31)}01` })] });
+  return chain;
+}
+
+/** Servers and sources that are closed after each test. */
+export function sourceFixture() {
+  const closing: (() => unknown)[] = [];
+  const notices: SourceNotice[] = [];
+  afterEach(async () => {
+    notices.length = 0;
+    for (const close of closing.splice(0).reverse()) await close();
+  });
+  return {
+    notices,
+    async serve(chain: Chain): Promise<ChainServer> {
+      const server = await ChainServer.start(chain);
+      closing.push(() => server.close());
+      return server;
+    },
+    open(urls: readonly string[], options: Partial<SourceOptions> = {}, now?: () => number): Source {
+      const source = createSource(
+        { chainId: 31_337, urls, requestTimeoutMs: 2_000, pollIntervalMs: 20, ...options },
+        { notice: (notice) => notices.push(notice), ...(now && { now }) },
+      );
+      closing.push(() => source.close());
+      return source;
+    },
+  };
+}

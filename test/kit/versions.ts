@@ -1,0 +1,24 @@
+import { afterAll, beforeAll, describe, inject } from 'vitest';
+import { createEmptyDatabase, type TestDatabase } from './postgres.ts';
+import { hasPostgres, type PostgresServer, startPostgres } from './postgres-server.ts';
+
+/** The oldest PostgreSQL that the schema supports, from Debian's packages. */
+const OLDEST_VERSION = 15;
+
+/**
+ * Runs a suite on the run's own PostgreSQL 18 and, where it is installed, on the oldest supported version. Where it is not, the
+ * suite shows as skipped, by name. The suite is given a function that makes an empty database.
+ */
+export async function onEachVersion(suite: (emptyDatabase: () => Promise<TestDatabase>) => void): Promise<void> {
+  describe('PostgreSQL 18', () => suite(() => createEmptyDatabase(inject('postgresUrl'))));
+  const installed = await hasPostgres(OLDEST_VERSION);
+  const name = `PostgreSQL ${OLDEST_VERSION}${installed ? '' : ' (NOT INSTALLED HERE)'}`;
+  describe.skipIf(!installed)(name, () => {
+    let server: PostgresServer;
+    beforeAll(async () => {
+      server = await startPostgres({ version: OLDEST_VERSION, disposable: true });
+    });
+    afterAll(() => server?.stop());
+    suite(() => createEmptyDatabase(server.url));
+  });
+}
