@@ -97,8 +97,8 @@ const REGISTER = sql`
  * The platform corrected a contract's address or chain: what was registered at the old place is followed no more, and its facts
  * and state go before the new place is followed, because both belong to one row of the platform.
  */
-const RETIRE = sql`
-  create function indexer.retire_contracts(id uuid, chain text, place text) returns void language sql
+const RETIRE_OTHER_PLACES = sql`
+  create function indexer.retire_other_places(id uuid, chain text, place text) returns void language sql
   set search_path = pg_catalog, pg_temp as $body$
     with retired as (
       update indexer.contracts set
@@ -112,6 +112,35 @@ const RETIRE = sql`
   $body$
 `;
 
+/** Retires the other places of a row, and follows its present place again, from nothing, where that had been retired. */
+const RETIRE_CONTRACTS = sql`
+  create function indexer.retire_contracts(id uuid, chain text, place text) returns void language sql
+  set search_path = pg_catalog, pg_temp as $body$
+    select indexer.retire_other_places(id, chain, place);
+    with revived as (
+      update indexer.contracts set
+        status = 'active', status_reason = null, covered = '{}', live_from = null, prepared_at = null,
+        retired_ids = retired_ids || platform_id
+      where platform_id = id and (chain_id::text, address) = (chain, place)
+        and status = 'removed' and status_reason = 'the platform corrected its address'
+      returning chain_id
+    )
+    update indexer.chains set live_version = live_version + 1 where chain_id in (select chain_id from revived)
+  $body$
+`;
+
+/**
+ * Notes the row that a contract had before. The platform may delete a contract's row and announce the contract anew; no key
+ * forbids facts that name the old row, so they are deleted before the contract is followed under its new one.
+ */
+const RETIRE_ROW = sql`
+  create function indexer.retire_row() returns trigger language plpgsql as $body$
+    begin
+      new.retired_ids := old.retired_ids || old.platform_id;
+      return new;
+    end $body$
+`;
+
 /** An IPO's minted supply is computed too when its row appears after the mints. */
 const ANNOUNCE_IPO = sql`
   create function indexer.announce_ipo() returns trigger language plpgsql as $body$
@@ -123,11 +152,17 @@ const ANNOUNCE_IPO = sql`
 `;
 
 export async function up(db: Db): Promise<void> {
-  for (const statement of [NORMALISE, RETIRE, REGISTER, ANNOUNCE_IPO]) await statement.execute(db);
+  for (const statement of [NORMALISE, RETIRE_OTHER_PLACES, RETIRE_CONTRACTS, REGISTER, RETIRE_ROW, ANNOUNCE_IPO])
+    await statement.execute(db);
   for (const registry of REGISTRIES) {
     await createTriggers(db, registry);
     await registerRows(db, registry);
   }
+  await noteRetiredRows(db);
+  await sql`
+    create trigger retire_row before update of platform_id on indexer.contracts
+    for each row when (old.platform_id <> new.platform_id) execute function indexer.retire_row()
+  `.execute(db);
   await sql`
     create trigger indexer_announce after insert on master_ipos
     for each statement execute function indexer.announce_ipo()
@@ -136,12 +171,14 @@ export async function up(db: Db): Promise<void> {
 
 export async function down(db: Db): Promise<void> {
   await sql`drop trigger indexer_announce on master_ipos`.execute(db);
+  await sql`drop trigger retire_row on indexer.contracts`.execute(db);
   for (const [table] of REGISTRIES) {
     await sql`drop trigger indexer_register on ${sql.table(table)}`.execute(db);
     await sql`drop trigger indexer_normalise on ${sql.table(table)}`.execute(db);
   }
   await sql`
-    drop function indexer.announce_ipo, indexer.register_contract, indexer.retire_contracts, indexer.normalise_contract
+    drop function indexer.announce_ipo, indexer.retire_row, indexer.register_contract, indexer.retire_contracts,
+      indexer.retire_other_places, indexer.normalise_contract
   `.execute(db);
 }
 
@@ -170,5 +207,16 @@ async function registerRows(db: Db, [table, kind, address, block]: Registry): Pr
     from ${sql.table(table)}
     where chain_id ~ '^[1-9][0-9]{0,17}$' and ${sql.ref(address)} ~ '^0x[0-9a-f]{40}$'
     on conflict do nothing
+  `.execute(db);
+}
+
+/** Transfers outlive the machinery when only that is taken down, and may name rows that the platform has replaced since. */
+async function noteRetiredRows(db: Db): Promise<void> {
+  await sql`
+    update indexer.contracts contract set retired_ids = (
+      select coalesce(array_agg(distinct artist_token_id), '{}') from token_transfers
+      where chain_id = contract.chain_id::text and contract_address = contract.address
+        and artist_token_id <> contract.platform_id)
+    where kind = 'artist_token' and prepared_at is null
   `.execute(db);
 }

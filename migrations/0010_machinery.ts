@@ -45,6 +45,8 @@ const TABLES = [
     prepared_at timestamptz,
     -- the newest block of the facts that the platform's former indexer left of it, which give way to ours range by range
     former_to bigint,
+    -- earlier rows of the platform for this contract: facts that name them are deleted before it is followed
+    retired_ids uuid[] not null default '{}',
     created_at timestamptz not null default now(),
     primary key (chain_id, address, kind)
   )`,
@@ -128,10 +130,17 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     create function indexer.derived_id(key text) returns uuid
     immutable parallel safe language sql as 'select md5(key)::uuid'
   `.execute(db);
+  // Lets a statement abort its own transaction, so that the commit can be sent in one packet with it.
+  await sql`
+    create function indexer.refuse() returns void language plpgsql as $body$
+    begin
+      raise exception using errcode = 'IX001', message = 'refused by a condition of the statement';
+    end $body$
+  `.execute(db);
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {
-  await sql`drop function indexer.derived_id`.execute(db);
+  await sql`drop function indexer.derived_id, indexer.refuse`.execute(db);
   await sql`
     drop table indexer.backfills, indexer.dead_letters, indexer.reorgs, indexer.contract_events, indexer.contracts,
       indexer.block_checkpoints, indexer.chains
