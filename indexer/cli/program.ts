@@ -2,21 +2,20 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError, IndexerError, messageOf, UsageError } from '../kernel/errors.ts';
 import { addBackfill } from './backfill.ts';
 import { addContracts } from './contracts.ts';
-import { addDemo } from './demo.ts';
 import { addDigest } from './digest.ts';
 import type { Io } from './io.ts';
 import { addMigrate } from './migrate.ts';
-import type { Cli } from './session.ts';
 import { addStart } from './start.ts';
 import { addStatus } from './status.ts';
 import { addUnwind } from './unwind.ts';
 import { addWorker } from './worker.ts';
 
 const EXIT = { success: 0, failure: 1, usage: 2 } as const;
+/** 0 for success, 1 for failure, 2 for wrong usage. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** The command line, every command of it. */
-export function buildProgram(cli: Cli, version: string): Command {
+/** Builds the command line with all its commands. */
+export function buildProgram(io: Io, version: string): Command {
   const program = new Command('indexer')
     .description('Mirrors the contracts of a music platform on EVM chains into PostgreSQL, and can prove it.')
     .version(version)
@@ -26,8 +25,8 @@ export function buildProgram(cli: Cli, version: string): Command {
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .configureOutput({
-      writeOut: (text) => void cli.io.stdout.write(text),
-      writeErr: (text) => void cli.io.stderr.write(text),
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
     })
     .addHelpText(
       'after',
@@ -46,18 +45,8 @@ First steps:
   indexer status                                                      how far it is`,
     )
     .exitOverride();
-  for (const add of [
-    addStart,
-    addWorker,
-    addBackfill,
-    addMigrate,
-    addContracts,
-    addStatus,
-    addUnwind,
-    addDigest,
-    addDemo,
-  ])
-    add(program, cli);
+  for (const add of [addStart, addWorker, addBackfill, addMigrate, addContracts, addStatus, addUnwind, addDigest])
+    add(program, io);
   return program;
 }
 
