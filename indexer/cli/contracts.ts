@@ -58,7 +58,7 @@ async function knownChains({ kysely }: Session['database']) {
   }));
 }
 
-/** The last block up to which the contract's facts are all present from its first block on; null where the first is missing. */
+/** Returns the last block up to which all facts of a contract are present; null where its first block is missing. */
 function completeTo({ deployedAtBlock, covered, liveFrom }: RegisteredContract, head: number | null): number | null {
   const live = liveFrom !== null && head !== null && head >= liveFrom ? [{ from: liveFrom, to: head }] : [];
   let next = deployedAtBlock ?? 0;

@@ -51,7 +51,7 @@ First steps:
 }
 
 /**
- * Runs a command line and says what went wrong on standard error, without secrets.
+ * Runs a command line, and prints an error without secrets on standard error.
  *
  * @param args without the names of node and script
  * @returns 0 for success, 1 for failure, 2 for wrong usage.
@@ -62,20 +62,20 @@ export async function runProgram(program: Command, args: readonly string[], io: 
     return EXIT.success;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
-    io.stderr.write(`${io.redact(complaint(error))}\n`);
+    io.stderr.write(`${io.redact(describeFailure(error))}\n`);
     return error instanceof UsageError ? EXIT.usage : EXIT.failure;
   }
 }
 
-/** One line for what the program foresaw; the cause's too where that says more. */
-function complaint(error: unknown): string {
+/** Describes an error in one line, with the message of its cause where there is one. */
+function describeFailure(error: unknown): string {
   if (error instanceof ConfigError) return `indexer: ${error.message}`;
   const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : '';
   if (error instanceof IndexerError) return `indexer: ${error.message}${cause}`;
   return `indexer: ${describe(error)}`;
 }
 
-/** Network errors of node carry their texts inside an `AggregateError` whose own message is empty. */
+/** Node wraps network errors in an `AggregateError` whose own message is empty. */
 function describe(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(messageOf).join('; ');
   return messageOf(error);
