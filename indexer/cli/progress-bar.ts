@@ -1,4 +1,4 @@
-import { Format, MultiBar, type SingleBar } from 'cli-progress';
+import cliProgress, { type MultiBar, type SingleBar } from 'cli-progress';
 import type { BackfillProgress } from '../roles/progress-meter.ts';
 import type { Output } from './io.ts';
 
@@ -48,7 +48,7 @@ export class ProgressBar {
   }
 
   #createBars(): MultiBar {
-    return new MultiBar({
+    return new cliProgress.MultiBar({
       stream: this.#output as NodeJS.WritableStream,
       format: (_options, _params, payload) => lineOf(payload.progress, (this.#output.columns ?? COLUMNS) - 1),
       hideCursor: false,
@@ -82,7 +82,7 @@ export function lineOf(progress: BackfillProgress, width: number): string {
   if (cells < BAR_CELLS_MIN) return words.slice(0, width);
   // Full only at the end: the library would round.
   const full = Math.floor(share * cells) / cells;
-  return `[${Format.BarFormat(full, { ...BAR, barsize: cells })}] ${words}`;
+  return `[${cliProgress.Format.BarFormat(full, { ...BAR, barsize: cells })}] ${words}`;
 }
 
 function durationOf(seconds: number): string {

@@ -32,7 +32,7 @@ beforeEach(async () => {
   chain.mine(120);
   chain.call = (to, data) => (to === POOL ? (ANSWERS[data] ?? '0x') : '0x');
   server = await ChainServer.start(chain);
-  return () => server.close();
+  return () => server.close().catch(() => undefined);
 });
 
 function run(...args: string[]): Promise<Ran> {
@@ -153,8 +153,9 @@ describe('indexer status', () => {
   it('works without a chain to ask, and with one that does not answer', async () => {
     const env = { DATABASE_URL: test.url };
     expect(await runCommand(['status'], env)).toMatchObject({ code: 0, out: expect.stringContaining('no chain yet') });
+    const rpcUrl = `${server.url}/topsecret-key-of-mine`;
     await server.close();
-    const ran = await runCommand(['status'], { ...env, RPC_URL_1: `${server.url}/topsecret-key-of-mine` });
+    const ran = await runCommand(['status'], { ...env, RPC_URL_1: rpcUrl });
     expect(ran.code).toBe(0);
     expect(ran.out).toContain('lag          unknown: ');
     expect(ran.out).not.toContain('topsecret');
@@ -205,6 +206,8 @@ describe('start, unwind and digest', () => {
     const client = new Client({ connectionString: test.url });
     await client.connect();
     await client.query(`insert into indexer.chains (chain_id, head_number, head_hash) values (1, 9, '0xabc')`);
+    await client.query(`insert into indexer.block_checkpoints (chain_id, number, hash, parent_hash, "timestamp")
+      values (1, 9, '0xabc', '0xab', now())`);
     await client.end();
     const unwound = await runCommand(['unwind', '--chain', '1', '--to-block', '9', '--json'], env);
     expect(JSON.parse(unwound.out)).toEqual({ chainId: 1, toBlock: 9, factsRemoved: 0 });
