@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { BackfillQueue, type QueueCounts, queueNameOf } from '../backfill/queue.ts';
 import {
   type BackfillRequest,
   type DeadRange,
@@ -16,81 +15,67 @@ import { buildDeferredIndexes, countDeferredIndexes } from '../db/deferred-index
 import { keepUp } from '../db/upkeep.ts';
 import type { Hex } from '../kernel/chain.ts';
 import { messageOf, UsageError } from '../kernel/errors.ts';
-import { backoffMs } from '../kernel/retry.ts';
+import { type Backoff, Retry } from '../kernel/retry.ts';
+import type { Runtime } from '../kernel/runtime.ts';
 import { sleep } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
 import { readChain } from '../progress/chains.ts';
 import { loadContracts } from '../registry/contracts.ts';
-import { watchContracts } from '../registry/watch.ts';
 import { settleStages } from '../stages/stages.ts';
-import { type ChainWork, chainWork } from './chain-work.ts';
+import { ChainWork } from './chain-work.ts';
+import { type BackfillProgress, ProgressMeter } from './progress-meter.ts';
 
+/** What the backfill command works with. The caller opens and closes the database. */
 export type BackfillInput = {
   readonly config: Config;
   readonly database: Database;
   readonly log: Logger;
+  readonly runtime: Runtime;
   readonly chain: ChainConfig;
   readonly from: number;
-  /** Undefined: the head of now. */
+  /** Undefined: the chain's head when the command begins. */
   readonly to: number | undefined;
   /** Null: all. */
   readonly contracts: readonly Hex[] | null;
   readonly concurrency: number;
 };
 
-/** How far a backfill is, as of one look. */
-export type BackfillProgress = {
-  readonly blocks: number;
-  readonly blocksDone: number;
-  /** What this process wrote. */
-  readonly events: number;
-  readonly eventsPerSecond: number;
-  /** By whichever process. */
-  readonly blocksPerSecond: number;
-  /** Undefined until there is something to reckon from. */
-  readonly secondsLeft: number | undefined;
-  /** Blocks of the newest commit. */
-  readonly rangeBlocks: number;
-  readonly retries: number;
-};
-
+/** How a backfill ended. */
 export type BackfillOutcome = {
   readonly request: BackfillRequest;
-  /** `complete` is what coverage proves; `stopped` was told to; `halted` waits for an operator. */
+  /** `complete` is proved by coverage; `stopped` by a signal; `halted` needs an operator. */
   readonly ended: 'complete' | 'incomplete' | 'stopped' | 'cancelled' | 'halted';
   readonly events: number;
   readonly incomplete: RequestProgress['incomplete'];
   readonly dead: readonly DeadRange[];
   /** Why the chain halted. */
   readonly reason?: string;
-  /** Indexes of readers that the load left for its end and that are not there yet. */
+  /** Deferred indexes of readers that are not built yet. */
   readonly indexesLeft: number;
 };
 
-const LOOK_INTERVAL_MS = 200;
-const LOOK_BACKOFF = { baseMs: 500, maxMs: 10_000 };
+const CHECK_INTERVAL_MS = 200;
+const CHECK_BACKOFF: Backoff = { baseMs: 500, maxMs: 10_000 };
 const REPORT_INTERVAL_MS = 1_000;
-/** Rates are those of the last so many reports. */
-const RATE_REPORTS = 15;
 
 /**
- * Fills a range of a chain and watches until coverage proves it complete, or nothing more can be done.
+ * Fills a range of a chain and watches it until coverage proves it complete, or nothing more can be done.
  *
- * Beside a daemon it shares the work; without one it also leads the chain until its end, since nothing above the head can be
- * filled.
+ * Beside a daemon it shares the work. Where no daemon runs it also leads the chain until its end, because nothing above the head
+ * can be filled.
  *
- * @throws {UsageError} for a range or contracts that cannot be.
+ * @throws {UsageError} for a range or contracts that do not exist.
  */
 export async function runBackfill(
   input: BackfillInput,
   onProgress: (progress: BackfillProgress) => void,
   signal: AbortSignal,
 ): Promise<BackfillOutcome> {
-  const { database, concurrency } = input;
+  const { database } = input;
   const id = randomUUID();
   let followed = 0;
   const scope = { standing: false, request: id };
-  const work = chainWork({ ...input, scope, concurrency, onCommit: (facts) => (followed += facts) });
+  const work = new ChainWork({ ...input, scope, onCommit: (facts) => (followed += facts) });
   try {
     await work.source.checkChainId(signal);
     const request = await record(input, id, work, signal);
@@ -112,72 +97,27 @@ export async function runBackfill(
   }
 }
 
-/** Builds the indexes that the load left for its end; tells how many are still to be built, by another process or the next. */
+/** Builds the indexes that an initial load deferred. Returns how many are still missing. */
 async function endLoad({ database, log }: BackfillInput, signal: AbortSignal): Promise<number> {
   try {
-    const left = await countDeferredIndexes(database.kysely);
-    if (left === 0 || signal.aborted) return left;
-    log.info({ indexes: left }, 'building the indexes that the load left for its end');
+    const indexes = await countDeferredIndexes(database.kysely);
+    if (indexes === 0 || signal.aborted) return indexes;
+    log.info({ indexes }, 'building deferred indexes');
     await buildDeferredIndexes(database, signal);
     return await countDeferredIndexes(database.kysely);
   } catch (error) {
-    if (!signal.aborted) log.warn({ err: error }, `cannot build indexes yet: ${messageOf(error)}`);
+    if (!signal.aborted) log.warn({ reason: messageOf(error), err: error }, 'building deferred indexes failed');
     return countDeferredIndexes(database.kysely).catch(() => 0);
   }
 }
 
 /** Records what is to be filled and leaves it to running daemons and workers. */
 export async function requestBackfill(input: BackfillInput, signal: AbortSignal): Promise<BackfillRequest> {
-  const work = chainWork({ ...input, scope: { standing: false } });
+  const work = new ChainWork({ ...input, scope: { standing: false } });
   try {
     return await record(input, randomUUID(), work, signal);
   } finally {
     work.source.close();
-  }
-}
-
-/** What is in the queue of a chain. Throws where the queue does not answer. */
-export async function countJobs(
-  { config, database }: Pick<BackfillInput, 'config' | 'database'>,
-  chainId: number,
-  signal: AbortSignal,
-): Promise<QueueCounts> {
-  const settings = { url: config.queueUrl, redis: config.queueRedis };
-  const name = await queueNameOf(database.kysely, chainId);
-  const queue = await BackfillQueue.open(settings, name, () => undefined, signal);
-  try {
-    return await queue.counts();
-  } finally {
-    await queue.close();
-  }
-}
-
-/** Works on what others plan and on what was asked for, chain by chain, until the signal aborts. */
-export async function runWorker(
-  input: Pick<BackfillInput, 'config' | 'database' | 'log' | 'concurrency'>,
-  signal: AbortSignal,
-): Promise<void> {
-  const { config, log } = input;
-  const chains = config.chains.map((chain) => chainWork({ ...input, chain, scope: { standing: false } }));
-  try {
-    await Promise.all(chains.map(({ source }) => source.checkChainId(signal)));
-    log.info({ chains: chains.map(({ chainId }) => chainId), concurrency: input.concurrency }, 'working');
-    await Promise.all([
-      ...chains.map(({ backfill }) => backfill.run(signal)),
-      keepUp(input.database, log, signal),
-      watchContracts(
-        {
-          databaseUrl: config.databaseUrl,
-          onChange: () => {
-            for (const { backfill } of chains) backfill.wake();
-          },
-        },
-        signal,
-      ),
-    ]);
-  } finally {
-    for (const { source } of chains) source.close();
-    log.info('stopped');
   }
 }
 
@@ -189,7 +129,7 @@ async function record(
 ): Promise<BackfillRequest> {
   const head = (await source.head(signal)).number;
   const end = to ?? head;
-  if (end > head) throw new UsageError(`block ${end} is not there yet: chain ${chainId} is at block ${head}`);
+  if (end > head) throw new UsageError(`block ${end} does not exist yet: chain ${chainId} is at block ${head}`);
   if (from > end) throw new UsageError(`the range is empty: it begins at block ${from} and ends at block ${end}`);
   const registry = await loadContracts(database.kysely, chainId);
   if (registry.contracts.every(({ status }) => status === 'removed')) {
@@ -214,20 +154,22 @@ type Watching = BackfillInput & {
   readonly onProgress: (progress: BackfillProgress) => void;
 };
 
-/** Looks at coverage until it proves the request complete, or shows that nothing more can be done. */
+/** Checks coverage until it proves the request complete, or shows that nothing more can be done. */
 async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> {
-  const { database, request, work, events, onProgress, log } = watching;
-  const meter = new Meter();
+  const { database, request, work, events, onProgress, log, runtime } = watching;
+  const meter = new ProgressMeter(runtime.now);
+  const retry = new Retry(CHECK_BACKOFF, runtime.random);
   let blocksLeft: number | undefined;
   const report = () => {
     if (blocksLeft === undefined) return;
     const { lastBlocks, retries } = work.backfill.figures;
     onProgress({ ...meter.read(blocksLeft, events()), rangeBlocks: lastBlocks, retries });
   };
-  // Goes on while the database does not answer.
+  // Reports also while the database does not answer.
   const reporting = setInterval(report, REPORT_INTERVAL_MS);
   try {
-    for (let failures = 0; ; ) {
+    for (;;) {
+      let delayMs = CHECK_INTERVAL_MS;
       try {
         const left = await progressOf(database.kysely, request);
         const isFirst = blocksLeft === undefined;
@@ -235,20 +177,21 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
         if (isFirst || blocksLeft === 0) report();
         const ended = await endOf(watching, left);
         if (ended !== undefined) return ended;
-        failures = 0;
+        retry.succeeded();
       } catch (error) {
-        failures += 1;
-        if (!signal.aborted)
-          log.warn({ chain: request.chainId, err: error }, `cannot look at coverage: ${messageOf(error)}`);
+        delayMs = retry.failed();
+        const context = { chain: request.chainId, reason: messageOf(error), retryInMs: delayMs, err: error };
+        if (!signal.aborted) log.warn(context, 'checking coverage failed');
       }
       if (signal.aborted) return { request, ended: 'stopped', events: events(), incomplete: [], dead: [] };
-      await sleep(failures === 0 ? LOOK_INTERVAL_MS : backoffMs(failures, LOOK_BACKOFF, Math.random), signal);
+      await sleep(delayMs, signal);
     }
   } finally {
     clearInterval(reporting);
   }
 }
 
+/** Returns how the request ended; undefined while it goes on. */
 async function endOf({ database, request, events }: Watching, left: RequestProgress): Promise<Watched | undefined> {
   const db = database.kysely;
   const outcome = { request, events: events(), incomplete: left.incomplete, dead: [] };
@@ -267,28 +210,4 @@ async function endOf({ database, request, events }: Watching, left: RequestProgr
   const below = await progressOf(db, { ...request, to: Math.min(request.to, head.number) });
   if (below.blocksToDo > 0) return undefined;
   return { ...outcome, ended: 'halted', dead: await deadIn(db, request.chainId, request), reason: halted };
-}
-
-/** Reckons rates over the last reports. */
-class Meter {
-  #blocks = 0;
-  readonly #readings: { readonly at: number; readonly left: number; readonly events: number }[] = [];
-
-  read(left: number, events: number): Omit<BackfillProgress, 'rangeBlocks' | 'retries'> {
-    // A reorg takes back what was done: what there is to do in all never shrinks.
-    this.#blocks = Math.max(this.#blocks, left);
-    this.#readings.push({ at: performance.now(), left, events });
-    if (this.#readings.length > RATE_REPORTS) this.#readings.shift();
-    const first = this.#readings[0] ?? { at: 0, left, events };
-    const seconds = (performance.now() - first.at) / 1_000;
-    const done = first.left - left;
-    return {
-      blocks: this.#blocks,
-      blocksDone: this.#blocks - left,
-      events,
-      eventsPerSecond: seconds > 0 ? Math.round((events - first.events) / seconds) : 0,
-      blocksPerSecond: seconds > 0 ? Math.round(Math.max(0, done) / seconds) : 0,
-      secondsLeft: done > 0 ? Math.ceil((left * seconds) / done) : undefined,
-    };
-  }
 }
