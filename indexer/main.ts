@@ -1,15 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { buildProgram, runProgram } from './cli/program.ts';
 import type { Services } from './cli/services.ts';
 import { openDatabase } from './db/database.ts';
-import { IndexerError } from './kernel/errors.ts';
 import { createRedact } from './observability/redact.ts';
 
 /** How long after the first signal the process ends by force (SIGTERM means stopped within 15 s). */
 const STOP_DEADLINE_MS = 12_000;
 
-/** Loaded when a command asks for them, so that `--help` waits for no library and only the demo needs what the demo needs. */
+/** Loaded when a command asks for them, so that `--help` waits for no library. */
 const services: Services = {
   openDatabase,
   async createSource({ chainId, rpcUrls, pollIntervalMs }) {
@@ -44,15 +42,6 @@ const services: Services = {
   async digest(database, tables) {
     const { digest } = await import('./verify/digest.ts');
     return digest(database, tables);
-  },
-  demo: async (input, screen, signal) => {
-    // Late, because it needs packages that only a checkout has.
-    const { runDemo } = await import('../demo/demo.ts').catch((cause: unknown) => {
-      throw new IndexerError('the demo needs a checkout with its development packages (npm install)', { cause });
-    });
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const program = fileURLToPath(new URL(`./bin.${extension}`, import.meta.url));
-    return runDemo({ ...input, program }, screen, signal);
   },
 };
 

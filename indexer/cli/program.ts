@@ -2,7 +2,6 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError, IndexerError, messageOf, UsageError } from '../kernel/errors.ts';
 import { addBackfill } from './backfill.ts';
 import { addContracts } from './contracts.ts';
-import { addDemo } from './demo.ts';
 import { addDigest } from './digest.ts';
 import type { Io } from './io.ts';
 import { addMigrate } from './migrate.ts';
@@ -46,17 +45,7 @@ First steps:
   indexer status                                                      how far it is`,
     )
     .exitOverride();
-  for (const add of [
-    addStart,
-    addWorker,
-    addBackfill,
-    addMigrate,
-    addContracts,
-    addStatus,
-    addUnwind,
-    addDigest,
-    addDemo,
-  ])
+  for (const add of [addStart, addWorker, addBackfill, addMigrate, addContracts, addStatus, addUnwind, addDigest])
     add(program, cli);
   return program;
 }

@@ -6,7 +6,6 @@ import type { BlockHeader } from '../kernel/chain.ts';
 import type { Logger } from '../observability/log.ts';
 import type { CallSource } from '../registry/chain-reader.ts';
 import type { BackfillInput, BackfillOutcome, BackfillProgress } from '../roles/backfill.ts';
-import type { Output } from './io.ts';
 
 /** The chain as commands ask it. */
 export type CommandSource = CallSource & {
@@ -24,14 +23,6 @@ export type Unwound = { readonly chainId: number; readonly toBlock: number | und
 
 /** Content of tables, equal for equal content. */
 export type Digest = { readonly tables: Readonly<Record<string, { readonly rows: number; readonly digest: string }>> };
-
-export type DemoInput = {
-  /** Ends by itself after so many seconds, with a comparison; undefined: runs until it is told to stop. */
-  readonly seconds: number | undefined;
-  /** Decides what happens; drawn where it is not given. */
-  readonly seed: number | undefined;
-  readonly json: boolean;
-};
 
 /** What `main` constructs for the commands. */
 export type Services = {
@@ -55,6 +46,4 @@ export type Services = {
   unwind(database: Database, chainId: number, toBlock: number): Promise<Unwound>;
   /** Of the named tables, else of all. Throws `UsageError` for a table that has no digest. */
   digest(database: Database, tables: readonly string[] | undefined): Promise<Digest>;
-  /** Shows itself on the screen; returns whether the database equals the chain. */
-  demo(input: DemoInput, screen: Output, signal: AbortSignal): Promise<boolean>;
 };

@@ -20,7 +20,6 @@ function testServices(given: Partial<Services> = {}): Services {
     requestBackfill: missing('backfill'),
     unwind: missing('unwind'),
     digest: missing('digest'),
-    demo: missing('demo'),
     ...given,
   };
 }
