@@ -9,7 +9,7 @@ import { type Random, seededRandom } from './random.ts';
 /** The contracts of a made-up platform on a chain in memory. */
 export const MASTER = addressOf(0xa57e_0001);
 export const TOKEN = addressOf(0x70ce_0001);
-export const PAIR = addressOf(0x9a12_0001);
+const PAIR = addressOf(0x9a12_0001);
 export const DIVIDENDS = addressOf(0xd171_0001);
 export const WALLETS = Array.from({ length: 8 }, (_, index) => addressOf(0xa11ce_00 + index)) as [Hex, ...Hex[]];
 

@@ -65,10 +65,10 @@ describe('failure', () => {
   });
 
   it('tells the cause, without secrets', async () => {
-    const digest = async () => {
+    const openDatabase = () => {
       throw new IndexerError('no chain', { cause: new Error('GET https://rpc.example/v2/abcdef') });
     };
-    expect((await runCommand(['digest'], { DATABASE_URL: UNREACHABLE }, { digest })).err).toBe(
+    expect((await runCommand(['digest'], { DATABASE_URL: UNREACHABLE }, { openDatabase })).err).toBe(
       'indexer: no chain: GET https://rpc.example/[redacted]\n',
     );
   });

@@ -208,12 +208,6 @@ export async function readStored(db: Queryable, chainIds: readonly number[]): Pr
   return { heads: new Map(heads), contracts, tables: tablesOf(answer, COMPARED_TABLES) };
 }
 
-/** Reads some tables only, of one chain. */
-export async function readTables(db: Queryable, chainId: number, compared: readonly ComparedTable[]): Promise<Tables> {
-  const { rows } = await db.query(statementOf(compared), [[String(chainId)]]);
-  return tablesOf((rows[0] ?? {}) as Answer, compared);
-}
-
 function tablesOf(answer: Answer, compared: readonly ComparedTable[]): Tables {
   return new Map(compared.map(({ name }) => [name, (answer[name] ?? []) as readonly Row[]]));
 }
