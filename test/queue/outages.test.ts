@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, inject, test } from 'vitest';
-import { atHead } from '../kit/expected.ts';
 import { busyBlocks } from '../kit/music.ts';
 import { TcpProxy } from '../kit/proxy.ts';
 import { onEachQueue, redisServer } from '../kit/redis.ts';
+import { atHead } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
 import { filledBlocks, longChain, scene } from './scene.ts';
 

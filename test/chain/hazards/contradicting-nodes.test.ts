@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { expectSettled, reorgsOf, truthOf } from '../../kit/expected.ts';
 import { busyChain, follow, serve } from '../../kit/follow.ts';
 import { busyBlocks, issued, WALLETS } from '../../kit/music.ts';
+import { expectSettled, reorgsOf, truthOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 const blocks = busyBlocks(11);

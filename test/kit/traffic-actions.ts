@@ -1,9 +1,9 @@
 import { encodeFunctionData, parseEther } from 'viem';
-import { type Hex, ZERO_ADDRESS } from '../indexer/kernel/chain.ts';
-import type { Anvil, Transaction } from '../test/kit/anvil-node.ts';
-import type { Platform } from '../test/kit/deploy.ts';
-import { BATCH_MASTER, CLASSIC_MASTER, DIVIDENDS, MASTER, PAIR, TOKEN, TRADER } from '../test/kit/interfaces.ts';
-import type { Random } from '../test/kit/random.ts';
+import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
+import type { Anvil, Transaction } from './anvil-node.ts';
+import type { Platform } from './deploy.ts';
+import { BATCH_MASTER, CLASSIC_MASTER, DIVIDENDS, MASTER, PAIR, TOKEN, TRADER } from './interfaces.ts';
+import type { Random } from './random.ts';
 
 /** What an action looks at. */
 export type Scene = { readonly anvil: Anvil; readonly platform: Platform; readonly random: Random };

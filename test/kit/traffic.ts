@@ -1,9 +1,9 @@
-import type { Hex } from '../indexer/kernel/chain.ts';
-import { IndexerError } from '../indexer/kernel/errors.ts';
-import type { Anvil, Transaction } from '../test/kit/anvil-node.ts';
-import type { Platform } from '../test/kit/deploy.ts';
-import { type Random, seededRandom } from '../test/kit/random.ts';
-import { ACTIONS, type Action, type Scene } from './actions.ts';
+import type { Hex } from '../../indexer/kernel/chain.ts';
+import { IndexerError } from '../../indexer/kernel/errors.ts';
+import type { Anvil, Transaction } from './anvil-node.ts';
+import type { Platform } from './deploy.ts';
+import { type Random, seededRandom } from './random.ts';
+import { ACTIONS, type Action, type Scene } from './traffic-actions.ts';
 
 /** Somebody's transaction, handed in but perhaps not mined yet; it may revert. */
 type Step = { readonly action: string; readonly hash: Hex };

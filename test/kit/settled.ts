@@ -1,54 +1,56 @@
 import type pg from 'pg';
-import { createPublicClient, custom, type PublicClient } from 'viem';
+import { createPublicClient, custom } from 'viem';
 import { expect } from 'vitest';
-import { compareWithChain, headOf } from '../../demo/oracle/compare.ts';
-import type { Queryable } from '../../demo/oracle/stored.ts';
-import type { Subjects } from '../../demo/oracle/view.ts';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import type { Chain } from './chain.ts';
 import { answer } from './chain-rpc.ts';
 import { SUBJECTS } from './music.ts';
+import { compareWithChain, describeComparison, headOf, type Subject } from './oracle/check-database.ts';
+import { isUnsettled } from './oracle/compare.ts';
+import type { LiveChain } from './oracle/live-chain.ts';
+import type { Queryable } from './queryable.ts';
 import { until } from './until.ts';
-
-/** A chain as an honest reader sees it. */
-export type Truth = { readonly client: PublicClient; readonly chainId: number };
 
 const SETTLE_TIMEOUT_MS = 60_000;
 const STAGES_TIMEOUT_MS = 10_000;
 
 /** Reads a chain in memory directly, past every server that misbehaves. */
-export function truthOf(chain: Chain): Truth {
+export function truthOf(chain: Chain): LiveChain {
   const request = async ({ method, params }: { method: string; params?: unknown }) =>
     answer({ chain, lag: 0 }, method, (params ?? []) as unknown[]);
   return { chainId: chain.chainId, client: createPublicClient({ transport: custom({ request }), cacheTime: 0 }) };
 }
 
 /**
- * Waits until the database is at the chain's head with no gap behind it, and has every table equal the computation from the
- * chain, row for row. The chain must stand still.
+ * Waits until the database is at the chain's head with no gap behind it, and expects every table to equal the computation from
+ * the chain, row for row. The chain must stand still.
  */
 export async function expectSettled(
   db: Queryable,
-  truth: Truth,
-  subjects: Subjects = SUBJECTS,
+  truth: LiveChain,
+  subjects: readonly Subject[] = SUBJECTS,
   timeoutMs: number = SETTLE_TIMEOUT_MS,
 ): Promise<void> {
   const { hash } = await truth.client.getBlock();
   await until('the head of the chain', () => atHead(db, truth.chainId, hash), timeoutMs);
   await until('history without gaps', () => isComplete(db, truth.chainId), timeoutMs);
-  const differences = await compareWithChain(db, truth, subjects);
-  // Stages run behind the folds.
-  const stages = differences.filter((difference) => difference.startsWith('master_ipos'));
-  expect(differences.filter((difference) => !stages.includes(difference))).toEqual([]);
-  if (stages.length === 0) return;
+  const { tables, problems } = await compareWithChain(db, truth, subjects);
+  const differences = tables.flatMap((table) => table.differences);
+  // Stages run behind the commits.
+  const settled = tables.map((table) => ({
+    ...table,
+    differences: table.differences.filter((difference) => !isUnsettled(difference)),
+  }));
+  expect(describeComparison({ tables: settled, problems })).toEqual([]);
+  if (differences.length === 0) return;
   await until(
-    `stages: ${stages}`,
-    async () => (await compareWithChain(db, truth, subjects)).length === 0,
+    'the stages to settle',
+    async () => describeComparison(await compareWithChain(db, truth, subjects)).length === 0,
     STAGES_TIMEOUT_MS,
   );
 }
 
-/** Whether the database's head is this block. */
+/** Returns whether the database's head is this block. */
 export async function atHead(db: Queryable, chainId: number, hash: Hex): Promise<boolean> {
   return (await headOf(db, chainId))?.hash === hash;
 }
@@ -63,7 +65,7 @@ async function isComplete(db: Queryable, chainId: number): Promise<boolean> {
   return rows.length === 0;
 }
 
-/** What `indexer.reorgs` tells of a chain, oldest first. */
+/** Reads what `indexer.reorgs` records about a chain, oldest first. */
 export async function reorgsOf(db: Queryable, chainId: number): Promise<{ from: number; to: number; depth: number }[]> {
   const { rows } = await db.query(
     'select from_number, to_number, depth from indexer.reorgs where chain_id = $1 order by id',
@@ -73,9 +75,9 @@ export async function reorgsOf(db: Queryable, chainId: number): Promise<{ from: 
 }
 
 /**
- * Has the facts of a made-up platform be exactly the logs of the blocks that its contracts' coverage claims: none missing,
- * none beyond. Holds at every moment, also while history has gaps, and while PostgreSQL commits what a process sent before it
- * died.
+ * Expects the facts of a made-up platform to be exactly the logs of the blocks that its contracts' coverage claims: none is
+ * missing and none is beyond. This holds at every moment, also while history has gaps, and while PostgreSQL commits what a
+ * process sent before it died.
  */
 export async function expectFactsAsCovered(db: pg.Pool, chain: Chain): Promise<void> {
   const { coverage, facts } = await inOneSnapshot(db, chain.chainId);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { getAddress } from 'viem';
-import type { Deployed, Platform } from '../test/kit/deploy.ts';
-import type { Queryable } from './oracle/stored.ts';
+import type { Deployed, Platform } from './deploy.ts';
+import type { Queryable } from './queryable.ts';
 
 /**
  * Announces a platform's contracts as its backend does: rows in the public tables, addresses in checksum case, and of some the
