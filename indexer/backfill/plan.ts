@@ -4,6 +4,7 @@ import { deferIndexes } from '../db/deferred-indexes.ts';
 import { transaction } from '../db/transaction.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { readChain } from '../progress/chains.ts';
+import { describedTables, loadedTables } from '../protocols/protocols.ts';
 import { type BackfillQueue, type FillJob, jobId } from './queue.ts';
 import { forgetFilled, settleRequests } from './requests.ts';
 import { findGaps, type Gaps, type Wish } from './wish.ts';
@@ -96,7 +97,7 @@ export class Planner {
   }
 
   async #beginLoad({ blocks }: Gaps): Promise<void> {
-    if (blocks >= LOAD_MIN_BLOCKS) await deferIndexes(this.#database);
+    if (blocks >= LOAD_MIN_BLOCKS) await deferIndexes(this.#database, describedTables, loadedTables);
   }
 
   /** Gives each range a job id, and a new one to a range that left the queue without being filled. */

@@ -12,9 +12,6 @@ import { loadContracts, type RegisteredContract } from '../registry/contracts.ts
 import { prepareContracts } from '../registry/prepare.ts';
 import type { FollowedContracts } from './follower-deps.ts';
 
-/** Pools whose events this version knows (Uniswap V2 and its forks). */
-const POOL_TYPES = ['uniswap_v2', 'sushiswap'];
-
 /**
  * The contracts of the registry to follow. One that cannot be decoded is set aside first, with the reason, so that neither it
  * stops the chain nor the head claims blocks for it.
@@ -54,9 +51,6 @@ export async function followedContracts(
 /** Why a contract cannot be followed as the registry and the platform's rows describe it. */
 function faultOf(contract: RegisteredContract): string | null {
   if (!contract.announced) return `${contract.kind} ${contract.address}: the platform deleted its row`;
-  if (contract.kind === 'pool' && contract.poolType !== null && !POOL_TYPES.includes(contract.poolType)) {
-    return `pool ${contract.address}: pools of type ${contract.poolType} are not followed by this version`;
-  }
   return contractFault(contract);
 }
 

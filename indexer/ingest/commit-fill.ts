@@ -5,6 +5,7 @@ import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { runSteps } from '../db/step.ts';
 import { type Transaction, transaction } from '../db/transaction.ts';
 import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
+import type { Quarantine } from '../facts/origin.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
 import { FactConflict, IndexerError, StaleRange } from '../kernel/errors.ts';
 import { intersect, union } from '../kernel/ranges.ts';
@@ -20,7 +21,6 @@ import {
   type Slice,
 } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
-import type { Quarantine } from '../protocols/shared/decoded-batch.ts';
 import { checkpointsOf, type FormerContract, foldFacts, kindsOf, type Replacement, replaceFacts } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 

@@ -3,6 +3,7 @@ import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { runSteps } from '../db/step.ts';
 import { batchTransaction, type Transaction, transaction } from '../db/transaction.ts';
 import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
+import type { Quarantine } from '../facts/origin.ts';
 import { insertFacts } from '../facts/write.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
 import { FactConflict, HeadMoved } from '../kernel/errors.ts';
@@ -10,7 +11,6 @@ import { type ChainState, moveHead, readChain, standOn } from '../progress/chain
 import { saveCheckpoints } from '../progress/checkpoints.ts';
 import { type ContractKey, goLive, keyOf, quarantine } from '../progress/coverage.ts';
 import { lockChain, lockChainAndBlock } from '../progress/locks.ts';
-import type { Quarantine } from '../protocols/shared/decoded-batch.ts';
 import { applyFacts, checkpointsOf, DEFER_CONSTRAINTS, type FormerContract, foldFacts, kindsOf } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
@@ -61,7 +61,7 @@ async function extend(database: Database, commit: HeadCommit): Promise<number> {
   ];
   const inserts = changesContracts || former.length > 0 ? undefined : insertFacts(batch);
   if (inserts !== undefined) {
-    const folded = foldFacts({ chainId, from: range.from, to: range.to, together: true }, new Set(kindsOf(batch)));
+    const folded = foldFacts({ chainId, from: range.from, to: range.to, batched: true }, new Set(kindsOf(batch)));
     const write = inserts.length === 0 ? [] : [DEFER_CONSTRAINTS, ...inserts];
     try {
       // The facts go in while the block before may still be on its way: what comes behind them waits for it.

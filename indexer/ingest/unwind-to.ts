@@ -2,13 +2,13 @@ import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
 import { patientTransaction, type Transaction } from '../db/transaction.ts';
+import { isOfChain, tableOf } from '../facts/facts-sql.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { HeadMoved } from '../kernel/errors.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { unwindCoverage } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
-import { factTables } from '../protocols/fact-tables.ts';
-import { folds } from '../protocols/folds.ts';
+import { factTables, folds } from '../protocols/protocols.ts';
 
 export type Unwind = {
   readonly chainId: number;
@@ -61,10 +61,9 @@ export async function unwindTo(database: Database, { chainId, to, reason, seen }
 /** Deletes every fact of a chain at or above a block, dead letters of logs included. */
 async function deleteFacts(tx: Transaction, chainId: number, from: number): Promise<number> {
   let removed = 0;
-  for (const { schema, name, chainIdType } of factTables) {
-    const chain = chainIdType === 'text' ? sql`${String(chainId)}` : sql`${chainId}::bigint`;
+  for (const table of factTables) {
     const { numAffectedRows } = await sql`
-      delete from ${sql.table(`${schema}.${name}`)} where chain_id = ${chain} and block_number >= ${from} and block_hash is not null
+      delete from ${tableOf(table)} where ${isOfChain(table, chainId)} and block_number >= ${from}
     `.execute(tx);
     removed += Number(numAffectedRows ?? 0);
   }
@@ -106,10 +105,9 @@ export async function newestKnownBlock(
   number: number,
 ): Promise<BlockRef | undefined> {
   const facts = factTables.map(
-    ({ schema, name, chainIdType }) => sql`
-      (select block_number::bigint as number, block_hash as hash from ${sql.table(`${schema}.${name}`)}
-      where chain_id = ${chainIdType === 'text' ? sql`${String(chainId)}` : sql`${chainId}::bigint`} and block_number <= ${number}
-        and block_hash is not null
+    (table) => sql`
+      (select block_number::bigint as number, block_hash as hash from ${tableOf(table)}
+      where ${isOfChain(table, chainId)} and block_number <= ${number}
       order by block_number desc limit 1)`,
   );
   const { rows } = await sql<{ number: string; hash: Hex }>`

@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import { messageOf } from '../kernel/errors.ts';
 import type { Logger } from '../observability/log.ts';
-import type { ChainReader } from './chain-reader.ts';
+import type { ChainReader } from '../protocols/shared/chain-reader.ts';
 import { loadContracts, saveDeploymentBlock } from './contracts.ts';
 import { findDeployment } from './deployment.ts';
 import { refreshMetadata } from './metadata.ts';

@@ -20,6 +20,7 @@ import type { Runtime } from '../kernel/runtime.ts';
 import { sleep } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
 import { readChain } from '../progress/chains.ts';
+import { describedTables } from '../protocols/protocols.ts';
 import { loadContracts } from '../registry/contracts.ts';
 import { settleStages } from '../stages/stages.ts';
 import { ChainWork } from './chain-work.ts';
@@ -81,7 +82,11 @@ export async function runBackfill(
     const request = await record(input, id, work, signal);
     const ended = new AbortController();
     const working = AbortSignal.any([signal, ended.signal]);
-    const parts = [work.follow(working), work.backfill.run(working), keepUp(database, input.log, working)];
+    const parts = [
+      work.follow(working),
+      work.backfill.run(working),
+      keepUp(database, describedTables, input.log, working),
+    ];
     let outcome: Watched;
     try {
       const events = () => work.backfill.figures.facts + followed;

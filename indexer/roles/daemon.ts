@@ -6,6 +6,7 @@ import { type Readiness, serveHttp } from '../http/server.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import { within } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
+import { describedTables } from '../protocols/protocols.ts';
 import { registerPlatformRows } from '../registry/register-platform-rows.ts';
 import { type RegistryChange, watchContracts } from '../registry/watch.ts';
 import { settleStages } from '../stages/stages.ts';
@@ -41,7 +42,7 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
       ...chains.map((chain) => chain.run(signal)),
       watchRegistry(input, chains, signal),
       repeat({ task: 'stages', intervalMs: STAGE_INTERVAL_MS }, log, () => settleStages(database), signal),
-      keepUp(database, log, signal),
+      keepUp(database, describedTables, log, signal),
     ]);
   } finally {
     http.close();

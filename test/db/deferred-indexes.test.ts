@@ -1,8 +1,13 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
-import { buildDeferredIndexes, countDeferredIndexes, deferIndexes } from '../../indexer/db/deferred-indexes.ts';
+import {
+  buildDeferredIndexes,
+  countDeferredIndexes,
+  deferIndexes as defer,
+} from '../../indexer/db/deferred-indexes.ts';
 import { migrateDown, migrateUp } from '../../indexer/db/migrate.ts';
+import { describedTables, loadedTables } from '../../indexer/protocols/protocols.ts';
 import { indexesOf } from '../kit/indexes.ts';
 import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
@@ -20,6 +25,9 @@ afterEach(async () => {
   await database.close();
   await created.drop();
 });
+
+/** Defers the indexes that the program would. */
+const deferIndexes = (open: Database) => defer(open, describedTables, loadedTables);
 
 const never = new AbortController().signal;
 
