@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { copyHexArray, copyText } from './copy-text.ts';
 import type { FactTable } from './fact-table.ts';
-import { factId, kindPart } from './ids.ts';
+import { branchOf, factId, kindPart } from './ids.ts';
 import type { Origin } from './origin.ts';
 
 /** A log whose first topic the contract's ABI names and whose content does not fit it. */
@@ -41,7 +41,7 @@ export const deadLetters: FactTable<DeadLetter> = {
     for (const { contract, log, reason } of facts) {
       const { chainId, address, kind } = contract;
       const { blockNumber, blockHash, logIndex, transactionHash } = log;
-      const id = factId(blockNumber, blockHash, logIndex, kindPart(kind));
+      const id = factId(blockNumber, branchOf(chainId, blockHash), logIndex, kindPart(kind));
       const place = `${address}\t${kind}\t${blockNumber}\t${blockHash}\t${logIndex}\t${transactionHash}`;
       yield `${id}\t${chainId}\tlog\t${place}\t${copyHexArray(log.topics)}\t${log.data}\t${copyText(reason)}`;
     }

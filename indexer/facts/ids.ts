@@ -3,6 +3,8 @@ import type { ContractKind, Hex } from '../kernel/chain.ts';
 
 /** Parts of a log that an id can tell apart: 2^20, as many as one ERC-2309 log may have tokens. */
 const PARTS = 2 ** 20;
+/** 2^32 divided by the golden ratio (Knuth's multiplicative hashing): spreads neighbouring chain ids. */
+const CHAIN_DISTANCE = 0x9e37_79b1;
 /** The place of a kind in this list goes into ids: append only. */
 const KINDS: readonly ContractKind[] = ['master', 'dividend', 'artist_token', 'pool'];
 
@@ -13,17 +15,28 @@ const KINDS: readonly ContractKind[] = ['master', 'dividend', 'artist_token', 'p
  * bbbbbbbb-llll-8lll-8lhh-hhhhhhhppppp
  * ```
  *
- * `b` is the block number (32 bits), `l` the log index (32 bits), `h` the last 36 bits of the block hash, `p` the part (20 bits). It is
+ * `b` is the block number (32 bits), `l` the log index (32 bits), `h` the branch (36 bits, see `branchOf`), `p` the part (20 bits). It is
  * derived, so that two databases that saw the same chain are equal row for row (invariant 5), and ordered by block and log, so that
  * indexes grow at their end. No hash is computed.
  *
+ * @param branch as `branchOf` gives it
  * @param part tells a table's facts of one log apart: the low bits of a token id, or the kind of contract
  */
-export function factId(blockNumber: number, blockHash: Hex, logIndex: number, part: number): string {
+export function factId(blockNumber: number, branch: string, logIndex: number, part: number): string {
   const block = blockNumber.toString(16).padStart(8, '0');
   const index = logIndex.toString(16).padStart(8, '0');
-  const end = `${blockHash.slice(-9)}${part.toString(16).padStart(5, '0')}`;
+  const end = `${branch}${part.toString(16).padStart(5, '0')}`;
   return `${block}-${index.slice(0, 4)}-8${index.slice(4, 7)}-8${index.slice(7)}${end.slice(0, 2)}-${end.slice(2)}`;
+}
+
+/**
+ * Returns 9 hex digits that tell a block's facts from those of another branch or chain: the end of the block hash, moved by a
+ * distance of the chain's own.
+ */
+export function branchOf(chainId: number, blockHash: Hex): string {
+  const distance = (chainId % 2 ** 20) * CHAIN_DISTANCE;
+  const sum = (Number.parseInt(blockHash.slice(-9), 16) + distance) % 2 ** 36;
+  return sum.toString(16).padStart(9, '0');
 }
 
 /** Returns the part of a fact that is one token of a log. Tokens of one log are consecutive, so that their low bits differ. */

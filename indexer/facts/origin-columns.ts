@@ -1,6 +1,6 @@
 import { copyTimestamp } from './copy-text.ts';
 import type { FactTable } from './fact-table.ts';
-import { factId } from './ids.ts';
+import { branchOf, factId } from './ids.ts';
 import type { Origin } from './origin.ts';
 
 /** Returns the columns that every table of facts has, as `originText` writes them, with their types. */
@@ -20,19 +20,21 @@ export function originColumns(chainIdType: FactTable['chainIdType']): FactTable[
 export const ORIGIN_DIGEST = ['chain_id', 'tx_hash', 'block_number', 'block_hash', 'log_index', 'block_timestamp'];
 
 /**
- * Returns a writer of the `originColumns` for one list of facts. It keeps the last block's timestamp as text, since the facts of a
- * block follow each other.
+ * Returns a writer of the `originColumns` for one list of facts of one chain. It keeps what it derived from the last block, since
+ * the facts of a block follow each other.
  */
 export function originText(): (fact: Origin, part?: number) => string {
-  let timestamp = Number.NaN;
+  let lastHash = '';
   let timestampText = '';
-  return ({ contract, log, timestamp: seconds }, part = 0) => {
-    if (seconds !== timestamp) {
-      timestamp = seconds;
-      timestampText = copyTimestamp(timestamp);
-    }
+  let branch = '';
+  return ({ contract: { chainId }, log, timestamp }, part = 0) => {
     const { blockNumber, blockHash, logIndex, transactionHash } = log;
-    const id = factId(blockNumber, blockHash, logIndex, part);
-    return `${id}\t${contract.chainId}\t${transactionHash}\t${blockNumber}\t${blockHash}\t${logIndex}\t${timestampText}`;
+    if (blockHash !== lastHash) {
+      lastHash = blockHash;
+      timestampText = copyTimestamp(timestamp);
+      branch = branchOf(chainId, blockHash);
+    }
+    const id = factId(blockNumber, branch, logIndex, part);
+    return `${id}\t${chainId}\t${transactionHash}\t${blockNumber}\t${blockHash}\t${logIndex}\t${timestampText}`;
   };
 }

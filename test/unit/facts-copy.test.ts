@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { copyHexArray, copyJson, copyText, copyTimestamp } from '../../indexer/facts/copy-text.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
-import { factId, masterNftId, tokenPart } from '../../indexer/facts/ids.ts';
+import { branchOf, factId, masterNftId, tokenPart } from '../../indexer/facts/ids.ts';
 import { writeFacts } from '../../indexer/facts/write.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import { addressOf, blockHashOf, contractOf, hexOf } from '../kit/event-logs.ts';
@@ -35,19 +35,19 @@ test('timestamps are dates up to the last one that both sides know', () => {
 });
 
 test('the id of a fact is a UUID of version 8 that is ordered by block and log, and tells every part apart', () => {
-  const hash = blockHashOf(1);
-  const id = factId(0x1234_5678, hash, 0xfedc_ba98, 0xabcde);
-  expect(id).toBe(`12345678-fedc-8ba9-88${hash.slice(-9, -7)}-${hash.slice(-7)}abcde`);
+  const branch = branchOf(1, blockHashOf(1));
+  expect(factId(0x1234_5678, '123456789', 0xfedc_ba98, 0xabcde)).toBe('12345678-fedc-8ba9-8812-3456789abcde');
   const ids = [
-    factId(1, hash, 2, 0),
-    factId(1, hash, 2, 1),
-    factId(1, hash, 3, 0),
-    factId(1, hash, 0x1_0000, 0),
-    factId(2, hash, 0, 0),
-    factId(0x7fff_ffff, hash, 0xffff_ffff, 0xfffff),
+    factId(1, branch, 2, 0),
+    factId(1, branch, 2, 1),
+    factId(1, branch, 3, 0),
+    factId(1, branch, 0x1_0000, 0),
+    factId(2, branch, 0, 0),
+    factId(0x7fff_ffff, branch, 0xffff_ffff, 0xfffff),
   ];
   expect(ids).toEqual([...ids].sort());
-  expect(new Set([...ids, factId(1, blockHashOf(2), 2, 0)]).size).toBe(ids.length + 1);
+  const elsewhere = [branchOf(1, blockHashOf(2)), branchOf(2, blockHashOf(1))].map((other) => factId(1, other, 2, 0));
+  expect(new Set([...ids, ...elsewhere]).size).toBe(ids.length + 2);
   for (const one of ids) expect(one).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 });
 
@@ -90,7 +90,7 @@ test('a line says in each column what the fact says', () => {
   const values = line?.split('\t') ?? [];
   const row = Object.fromEntries(Object.keys(pools?.columns ?? {}).map((column, index) => [column, values[index]]));
   expect(row).toEqual({
-    id: factId(100, blockHashOf(100), 0xffffffe2, 0),
+    id: factId(100, branchOf(1, blockHashOf(100)), 0xffffffe2, 0),
     chain_id: '1',
     tx_hash: hexOf(1, 64),
     block_number: '100',
