@@ -37,8 +37,11 @@ const services: Services = {
     return requestBackfill(input, signal);
   },
   async unwind(database, chainId, toBlock) {
-    const { newestKnownBlock, unwindTo } = await import('./ingest/unwind-to.ts');
-    const to = await newestKnownBlock(database, chainId, toBlock);
+    const [{ newestKnownBlock }, { unwindTo }] = await Promise.all([
+      import('./protocols/known-blocks.ts'),
+      import('./ingest/unwind-to.ts'),
+    ]);
+    const to = await newestKnownBlock(database.kysely, chainId, toBlock);
     return { chainId, toBlock: to?.number, factsRemoved: await unwindTo(database, { chainId, to, reason: 'command' }) };
   },
   async digest(database, tables) {

@@ -4,6 +4,7 @@ import { runSteps } from '../db/step.ts';
 import { patientTransaction, type Transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { lockChain } from '../progress/locks.ts';
+import { noteContractChange } from '../progress/stage-rows.ts';
 import { deletions } from './contract-rows.ts';
 
 /**
@@ -34,6 +35,7 @@ async function deleteRetired(tx: Transaction, chainId: number): Promise<void> {
   `.execute(tx);
   for (const { address, kind, platform_id: platformId } of rows) {
     for (const statement of deletions({ chainId, address, kind, platformId })) await statement.execute(tx);
+    await noteContractChange(tx, chainId, { address, kind });
   }
 }
 

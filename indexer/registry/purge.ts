@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Transaction } from '../db/transaction.ts';
+import { noteContractChange } from '../progress/stage-rows.ts';
 import { deletions, type PurgedContract } from './contract-rows.ts';
 import { resetUnprepared } from './prepare.ts';
 
@@ -19,6 +20,7 @@ export async function purgeContract(tx: Transaction, contract: PurgedContract): 
     where chain_id = ${contract.chainId} and address = ${contract.address} and kind = ${contract.kind}
   `.execute(tx);
   await resetUnprepared(tx, contract.chainId);
+  await noteContractChange(tx, contract.chainId, contract);
   for (const statement of bookkeeping(contract)) await statement.execute(tx);
   return Number(deleted);
 }

@@ -21,8 +21,10 @@ import { sleep } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
 import { readChain } from '../progress/chains.ts';
 import { loadContracts } from '../registry/contracts.ts';
+import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
 import { watchContracts } from '../registry/watch.ts';
-import { settleStages } from '../stages/stages.ts';
+import { advanceStages } from '../stages/advance-stages.ts';
+import { stages } from '../stages/stages.ts';
 import { type ChainWork, chainWork } from './chain-work.ts';
 
 export type BackfillInput = {
@@ -249,11 +251,17 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
   }
 }
 
-async function endOf({ database, request, events }: Watching, left: RequestProgress): Promise<Watched | undefined> {
+async function endOf(
+  { database, request, events, log }: Watching,
+  left: RequestProgress,
+): Promise<Watched | undefined> {
   const db = database.kysely;
   const outcome = { request, events: events(), incomplete: left.incomplete, dead: [] };
   if (left.blocksLeft === 0) {
-    await settleStages(database);
+    for (const { name, error } of await advanceStages(database, { chainId: request.chainId, stages })) {
+      log.warn({ chain: request.chainId, stage: name, err: error }, 'stage failed');
+    }
+    await settleIpoSupplies(database);
     await endRequest(db, request.id, 'finished');
     return { ...outcome, ended: 'complete' };
   }

@@ -9,6 +9,7 @@ import type { Logger } from '../observability/log.ts';
 import { createRedact } from '../observability/redact.ts';
 import { lead } from '../progress/leader.ts';
 import { createSource, type Source } from '../source/source.ts';
+import { StageRunner } from '../stages/stage-runner.ts';
 
 export type ChainWorkInput = {
   readonly config: Config;
@@ -27,6 +28,8 @@ export type ChainWork = {
   readonly chainId: number;
   readonly source: Source;
   readonly backfill: Backfill;
+  /** Woken by every commit of this process. */
+  readonly stages: StageRunner;
   /** `following`, `standing by`, or what is wrong. */
   readonly state: string;
   /** The registry or what is asked of history may have changed. */
@@ -44,6 +47,7 @@ export function chainWork(input: ChainWorkInput): ChainWork {
     { notice: (notice) => log.info({ chain: chainId, ...notice }, `source: ${notice.event}`) },
   );
   let state = 'starting';
+  const stages = new StageRunner({ chainId, database, log });
   const backfill = new Backfill({
     chainId,
     database,
@@ -53,6 +57,7 @@ export function chainWork(input: ChainWorkInput): ChainWork {
     queue: { url: config.queueUrl, redis: config.queueRedis },
     scope,
     concurrency,
+    onFilled: () => stages.wake(),
     loadContracts: async () => (await followedContracts(database, chainId)).contracts,
   });
   const follower = new Follower(
@@ -66,7 +71,10 @@ export function chainWork(input: ChainWorkInput): ChainWork {
         if (failure === undefined && state !== 'following') backfill.wake();
         state = failure === undefined ? 'following' : `failing: ${messageOf(failure)}`;
       },
-      onCommit: ({ facts }) => onCommit?.(facts),
+      onCommit: ({ facts }) => {
+        stages.wake();
+        onCommit?.(facts);
+      },
     },
     chain,
   );
@@ -74,12 +82,14 @@ export function chainWork(input: ChainWorkInput): ChainWork {
     chainId,
     source,
     backfill,
+    stages,
     get state() {
       return state;
     },
     changed: () => {
       follower.contractsChanged();
       backfill.wake();
+      stages.wake();
     },
     follow: async (signal) => {
       await backfill.beginLoad(signal);

@@ -6,18 +6,18 @@ import { type Readiness, serveHttp } from '../http/server.ts';
 import { messageOf } from '../kernel/errors.ts';
 import { sleep, within } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
+import { stageStatus, stoppedStage } from '../progress/stage-rows.ts';
 import { chainReaderOver } from '../registry/chain-reader.ts';
 import { enrichContracts } from '../registry/enrich.ts';
+import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
 import { registerPlatformRows } from '../registry/register-platform-rows.ts';
 import { watchContracts } from '../registry/watch.ts';
 import type { Source } from '../source/source.ts';
-import { settleStages } from '../stages/stages.ts';
 import { chainWork } from './chain-work.ts';
 
 const READY_TIMEOUT_MS = 2_000;
 /** Where another process leads, this one has nothing to catch up with. */
 const READY_STATES = ['following', 'standing by'];
-const STAGE_INTERVAL_MS = 2_000;
 const ENRICH_INTERVAL_MS = 15_000;
 /** How often `/ready` learns whether the chain can be reached. */
 const PROBE_INTERVAL_MS = 5_000;
@@ -51,7 +51,6 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
     await Promise.all([
       ...chains.map((chain) => chain.run(signal)),
       watchRegistry(database, config.databaseUrl, chains, log, signal),
-      repeat(STAGE_INTERVAL_MS, signal, log, () => settleStages(database)),
       keepUp(database, log, signal),
     ]);
   } finally {
@@ -112,6 +111,7 @@ function followedChain(input: DaemonInput, chain: ChainConfig): FollowedChain {
       await Promise.all([
         work.follow(signal),
         work.backfill.run(signal),
+        work.stages.run(signal),
         repeat(PROBE_INTERVAL_MS, signal, log, () => probe(signal)),
         repeat(
           ENRICH_INTERVAL_MS,
@@ -151,6 +151,9 @@ async function watchRegistry(
     {
       databaseUrl,
       onChange: (change) => {
+        if (change.of !== 'chain') {
+          settleIpoSupplies(database).catch((error) => log.warn({ err: error }, 'cannot sum what IPOs minted'));
+        }
         if (change.of === 'ipo') return;
         if (change.of === 'anything') {
           registerPlatformRows(database.kysely).catch((error) =>
@@ -189,11 +192,16 @@ async function readiness(database: Database, chains: readonly FollowedChain[]): 
   `.execute(database.kysely);
   const answer = await within(
     READY_TIMEOUT_MS,
-    asked.catch(() => undefined),
+    Promise.all([asked, stageStatus(database.kysely)]).catch(() => undefined),
   );
   if (answer === undefined)
     return { ready: false, chains: { ...Object.fromEntries(states), database: 'does not answer' } };
-  for (const { chain_id, status_reason } of answer.rows)
+  const [halted, stages] = answer;
+  for (const { chainId, state } of chains) {
+    const [stopped] = (stages.get(chainId) ?? []).flatMap((stage) => stoppedStage(stage) ?? []);
+    if (stopped !== undefined && READY_STATES.includes(state)) states.set(String(chainId), stopped);
+  }
+  for (const { chain_id, status_reason } of halted.rows)
     if (states.has(chain_id)) states.set(chain_id, `halted: ${status_reason}`);
   return {
     ready: [...states.values()].every((state) => READY_STATES.includes(state)),

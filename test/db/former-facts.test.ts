@@ -10,10 +10,10 @@ import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import { type BlockHeader, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
-import { settleStages } from '../../indexer/stages/stages.ts';
 import { addressOf, blockHashOf, encodeEvent, hexOf, logOf } from '../kit/event-logs.ts';
 import { insertMaster, insertRow } from '../kit/platform-rows.ts';
 import { createDatabase } from '../kit/postgres.ts';
+import { settleStages } from '../kit/settle-stages.ts';
 import { withDatabase } from '../kit/with-database.ts';
 
 const [nft, revenue, erc20] = parseAbi([

@@ -4,7 +4,7 @@ import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
 import { HeadMoved, StaleRange } from '../../indexer/kernel/errors.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
-import { settleStages } from '../../indexer/stages/stages.ts';
+import { areStagesAtHead, settleStages } from '../kit/settle-stages.ts';
 import { BlockTree, checkDatabase } from './check.ts';
 import { CrashingDatabase, drawCrash } from './crash.ts';
 import { finish } from './finish.ts';
@@ -150,7 +150,7 @@ export class Drive {
       case 'settle':
         await settleStages(this.database);
         this.iposSettled = true;
-        return this.check(true);
+        return this.check(await areStagesAtHead(this.database));
     }
     if (random.percent(40)) await this.check();
   }
