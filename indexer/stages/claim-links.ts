@@ -6,9 +6,8 @@ import type { Advance, Stage } from './stage.ts';
 /**
  * Links each claim to the row of the token that it was paid for (`dividend_claims.master_nft_id`).
  *
- * A claim names a token id; the token is the one of a master that the dividend contract serves. As of block N a claim at or below
- * N is linked to the token that has a fact at or below N. Where several masters have such a token, the one whose first fact
- * is earliest counts, so that a token that appears later never changes a link.
+ * A claim names a token id; the token is that of the master contract which the dividend contract serves (one, since a master has
+ * one contract on a chain). As of block N a claim at or below N is linked where the token has a fact at or below N.
  */
 export const claimLinks: Stage = { name: 'claim-links', advance, unwind };
 
@@ -34,17 +33,14 @@ async function advance(tx: Transaction, { chainId, from, to }: Advance): Promise
       join dividend_claims claim using (dividend_contract_id, token_id)
       where claim.master_nft_id is null and claim.block_hash is not null and claim.block_number <= ${to.number}::numeric
     ),
-    chosen as (
-      select distinct on (claim_id) claim_id, token_id
-      from candidate
-      join lateral (
-        select min(position) as position from nft_transfers
-        where master_nft_id = candidate.token_id and position < ${positionOf(to.number + 1)} and block_hash is not null
-      ) first on first.position is not null
-      order by claim_id, first.position, token_id
+    linked as (
+      select claim_id, token_id from candidate
+      where exists (
+        select from nft_transfers
+        where master_nft_id = candidate.token_id and position < ${positionOf(to.number + 1)} and block_hash is not null)
     )
-    update dividend_claims claim set master_nft_id = chosen.token_id
-    from chosen where claim.id = chosen.claim_id
+    update dividend_claims claim set master_nft_id = linked.token_id
+    from linked where claim.id = linked.claim_id
   `.execute(tx);
   return Number(numAffectedRows ?? 0);
 }
@@ -71,7 +67,7 @@ async function unwind(tx: Transaction, chainId: number, to: number): Promise<voi
   `.execute(tx);
 }
 
-/** Returns a query for the masters that each dividend contract of a chain serves: the one it names, else those of its own master. */
+/** Returns a query for the master contract that each dividend contract of a chain serves: the one it names, else that of its own master. */
 function served(chain: string): RawBuilder<unknown> {
   return sql`
     select contract.id as dividend_contract_id, master.contract_address
