@@ -123,13 +123,12 @@ export async function stageStatus(db: Kysely<DB>): Promise<ReadonlyMap<number, r
     .orderBy('chain_id')
     .orderBy('name')
     .execute();
-  const statuses = rows.map((row) => ({
-    chainId: Number(row.chain_id),
-    name: row.name,
-    asOf: row.as_of_number === null ? null : Number(row.as_of_number),
-    failedReason: row.failed_reason,
-  }));
-  return Map.groupBy(statuses, ({ chainId }) => chainId);
+  const byChain = new Map<number, StageStatus[]>();
+  for (const { chain_id, name, as_of_number, failed_reason: failedReason } of rows) {
+    const status = { name, asOf: as_of_number === null ? null : Number(as_of_number), failedReason };
+    byChain.set(Number(chain_id), [...(byChain.get(Number(chain_id)) ?? []), status]);
+  }
+  return byChain;
 }
 
 /** Describes a stage that stopped, in one sentence; undefined while it runs. */
