@@ -1,7 +1,9 @@
 import type { Database } from '../db/database.ts';
 import { messageOf } from '../kernel/errors.ts';
-import { backoffMs } from '../kernel/retry.ts';
+import { Retry } from '../kernel/retry.ts';
+import type { Runtime } from '../kernel/runtime.ts';
 import { sleep } from '../kernel/sleep.ts';
+import { Wake } from '../kernel/wake.ts';
 import type { Logger } from '../observability/log.ts';
 import { advanceOnce, type StageRound } from './advance-stages.ts';
 import type { Stage } from './stage.ts';
@@ -19,12 +21,12 @@ export type StageRunnerDeps = {
   readonly database: Database;
   readonly chainId: number;
   readonly log: Logger;
+  readonly runtime: Runtime;
   readonly stages?: readonly Stage[];
-  /** A source of numbers in [0, 1). */
-  readonly random?: () => number;
 };
 
-type Pause = { readonly failures: number; readonly until: number };
+/** A stage that failed, and when it is tried again. */
+type Pause = { readonly retry: Retry; readonly until: number };
 
 /**
  * Keeps one chain's stages behind its commits. Of several processes that do so, one at a time has its way.
@@ -34,7 +36,7 @@ type Pause = { readonly failures: number; readonly until: number };
 export class StageRunner {
   readonly #deps: StageRunnerDeps;
   readonly #pauses = new Map<string, Pause>();
-  #waking = new AbortController();
+  readonly #wake = new Wake();
 
   constructor(deps: StageRunnerDeps) {
     this.#deps = deps;
@@ -42,47 +44,42 @@ export class StageRunner {
 
   /** Looks soon: something was committed, or the registry changed. */
   wake(): void {
-    this.#waking.abort();
+    this.#wake.wake();
   }
 
   /** Advances stages until the signal aborts. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
-    const { chainId, log, random = Math.random } = this.#deps;
-    for (let failures = 0; !signal.aborted; ) {
-      this.#waking = new AbortController();
-      const woken = AbortSignal.any([signal, this.#waking.signal]);
+    const { chainId, log, runtime } = this.#deps;
+    const retry = new Retry(ROUND_BACKOFF, runtime.random);
+    while (!signal.aborted) {
       try {
         const { moves } = await this.#round();
-        failures = 0;
+        retry.succeeded();
         // More strides may follow the one that was made.
-        if (moves.length === 0) await sleep(this.#idleMs(), woken);
+        if (moves.length === 0) await this.#wake.wait(this.#idleMs(), signal);
         await sleep(ROUND_PAUSE_MS, signal);
       } catch (error) {
         if (signal.aborted) return;
-        failures += 1;
-        log.warn({ chain: chainId, err: error }, 'cannot advance stages');
-        await sleep(backoffMs(failures, ROUND_BACKOFF, random), signal);
+        const retryInMs = retry.failed();
+        log.warn({ chain: chainId, reason: messageOf(error), retryInMs, err: error }, 'advancing stages failed');
+        await sleep(retryInMs, signal);
       }
     }
   }
 
   async #round(): Promise<StageRound> {
-    const { database, chainId, log, stages = allStages, random = Math.random } = this.#deps;
-    const now = performance.now();
+    const { database, chainId, log, runtime, stages = allStages } = this.#deps;
+    const now = runtime.now();
     const paused = new Set([...this.#pauses].filter(([, { until }]) => until > now).map(([name]) => name));
     const round = await advanceOnce(database, { chainId, stages, paused });
     if (round.busy) return round;
-    for (const { name } of stages) {
-      const failure = round.failures.find((candidate) => candidate.name === name);
-      if (failure !== undefined) {
-        const failures = (this.#pauses.get(name)?.failures ?? 0) + 1;
-        const retryInMs = Math.round(backoffMs(failures, STAGE_BACKOFF, random));
-        this.#pauses.set(name, { failures, until: performance.now() + retryInMs });
-        log.warn(
-          { chain: chainId, stage: name, reason: messageOf(failure.error), retryInMs, err: failure.error },
-          'stage failed',
-        );
-      } else if (!paused.has(name)) this.#pauses.delete(name);
+    const failed = new Set(round.failures.map(({ name }) => name));
+    for (const { name } of stages) if (!paused.has(name) && !failed.has(name)) this.#pauses.delete(name);
+    for (const { name, error } of round.failures) {
+      const retry = this.#pauses.get(name)?.retry ?? new Retry(STAGE_BACKOFF, runtime.random);
+      const retryInMs = retry.failed();
+      this.#pauses.set(name, { retry, until: runtime.now() + retryInMs });
+      log.warn({ chain: chainId, stage: name, reason: messageOf(error), retryInMs, err: error }, 'stage failed');
     }
     for (const { name, to, rows } of round.moves) {
       log.debug({ chain: chainId, stage: name, block: to, rows }, 'stage advanced');
@@ -92,7 +89,8 @@ export class StageRunner {
 
   /** How long to wait for a wake: until the next stage that failed is due, at most a tick. */
   #idleMs(): number {
-    const due = Math.min(...[...this.#pauses.values()].map(({ until }) => until - performance.now()));
+    const now = this.#deps.runtime.now();
+    const due = Math.min(...[...this.#pauses.values()].map(({ until }) => until - now));
     return Math.max(0, Math.min(TICK_MS, due));
   }
 }

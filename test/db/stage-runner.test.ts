@@ -259,7 +259,13 @@ test('the runner follows commits that wake it at once, and tries a stage that fa
   const lines: { readonly msg: string; readonly stage?: string }[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => lines.push(JSON.parse(line)) });
   const ended = new AbortController();
-  const runner = new StageRunner({ database: scene.database, chainId: CHAIN_ID, log, stages, random: () => 0 });
+  const runner = new StageRunner({
+    database: scene.database,
+    chainId: CHAIN_ID,
+    log,
+    stages,
+    runtime: { now: () => performance.now(), random: () => 0 },
+  });
   const running = runner.run(ended.signal);
   const at = (name: string, block: number) =>
     until(`${name} at ${block}`, async () => (await scene.asOf())[name] === block, WOKEN_WITHIN_MS);

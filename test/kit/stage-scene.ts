@@ -44,7 +44,7 @@ export function claim(tokenId: bigint, { block, index = 1 }: Place): RawLog {
 }
 
 /** Returns the header of a block. */
-export function headerOf(number: number): BlockHeader {
+function headerOf(number: number): BlockHeader {
   const [hash, parentHash] = [blockHashOf(number), blockHashOf(number - 1)];
   return { number, hash, parentHash, timestamp: 1_700_000_000 + number, logsBloom: '0x' };
 }

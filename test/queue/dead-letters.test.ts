@@ -23,13 +23,13 @@ await onEachQueue((place) => {
     const status = run('status', '--json');
     await status.exited;
     expect(JSON.parse(status.stdout).chains[0]).toMatchObject({
-      queue: { waiting: 0, active: 0, putOff: 0 },
+      queue: { waiting: 0, active: 0, delayed: 0 },
       deadRanges: [{ from: 0 }, { from: 2_000 }],
     });
 
     const asked = server.count('eth_getLogs');
     const daemon = run('start');
-    await until('the daemon', () => daemon.said('leads the chain') > 0);
+    await until('the daemon', () => daemon.said('leading the chain') > 0);
     await until('a second look', async () => (await db.query('select from indexer.chains')).rows.length > 0);
     expect(server.count('eth_getLogs') - asked).toBeLessThan(20);
 

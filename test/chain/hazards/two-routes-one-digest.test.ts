@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { headOf } from '../../../demo/oracle/compare.ts';
-import { registerPlatform } from '../../../demo/register.ts';
 import { Daemon, type Following, runCommand } from '../../kit/daemon.ts';
 import { announced, database, stage } from '../../kit/follow.ts';
+import { headOf } from '../../kit/oracle/check-database.ts';
+import { registerPlatform } from '../../kit/register-platform.ts';
 import { until } from '../../kit/until.ts';
 
 const ROUNDS = 4;
@@ -45,7 +45,7 @@ test('two runs over the same chain by different routes have equal digests', asyn
   await settled(late.db);
   await settled(early.db);
 
-  // The daemon links claims to their tokens every other second.
+  // Claims are linked to their tokens behind the commits.
   for (const { db } of [early, late]) {
     await until('the links of claims', async () => {
       const { rows } = await db.query(
