@@ -153,7 +153,7 @@ test('what a former indexer left gives way to what the chain says, and what the 
       const commit = { pieces, contracts: followed.contracts, former: followed.former };
       expect(await commitFill(database, commit)).toMatchObject({ facts: 3 });
       expect(await commitFill(database, commit)).toMatchObject({ facts: 0 });
-      await settleStages(database);
+      await settleStages(database, [1]);
     } finally {
       await database.close();
     }

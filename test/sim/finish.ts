@@ -21,9 +21,9 @@ export async function finish(drive: Drive): Promise<void> {
   }
   for (const { id } of history.world.masters) if (!platform.ipos.has(id)) await platform.openIpo(id);
   for (const lane of drive.lanes) await finishLane(drive, lane);
-  await settleStages(drive.database);
+  await settleStages(drive.database, history.world.chainIds);
   drive.iposSettled = true;
-  assert(await areStagesAtHead(drive.database), 'the stages do not come to the head');
+  assert(await areStagesAtHead(drive.database, history.world.chainIds), 'the stages do not come to the head');
   await drive.check(true);
   for (const lane of drive.lanes) await assertComplete(drive, lane);
 }

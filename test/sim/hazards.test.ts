@@ -105,11 +105,11 @@ test('a claim lets go of a token whose facts are all unwound, also where the pla
   );
   await scene.start(2);
   await scene.fill(['master', FIRST], ['dividend', SECOND]);
-  await settleStages(database);
+  await settleStages(database, [scene.chainId]);
   await scene.check();
   await scene.platform.listToken(scene.contract('master', FIRST), 1n);
   await unwindTo(database, { chainId: scene.chainId, to: scene.node.header(1), reason: 'command' });
-  await settleStages(database);
+  await settleStages(database, [scene.chainId]);
   await scene.check();
 });
 

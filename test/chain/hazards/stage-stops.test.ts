@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { runCommand } from '../../kit/daemon.ts';
-import { atHead } from '../../kit/expected.ts';
 import { follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
+import { atHead } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 const BREAK_LINKS = `
   create function refuse_links() returns trigger language plpgsql as $$ begin raise 'no links today'; end $$;
-  create trigger refuse_links before update of master_nft_id on dividend_claims for each row execute function refuse_links()`;
+  create trigger refuse_links before update of master_nft_id on dividend_claims for each statement execute function refuse_links()`;
 
 test('a stage that fails stops alone: the head goes on, status and /ready tell why, and it recovers', async () => {
   const { chain, db, daemon, following, settled } = await follow();
