@@ -110,6 +110,25 @@ const TABLES = [
     created_at timestamptz not null default now(),
     finished_at timestamptz
   )`,
+  sql`create table indexer.stages (
+    chain_id bigint not null,
+    name text not null,
+    -- the block that the stage's state is as of; null before the first
+    as_of_number bigint,
+    as_of_hash varchar(66),
+    -- whether state of blocks above that one may be left, which has to be unwound before the stage advances
+    unwind_pending boolean not null default false,
+    -- why the stage stopped; null while it runs
+    failed_reason text,
+    failed_at timestamptz,
+    updated_at timestamptz not null default now(),
+    primary key (chain_id, name)
+  )`,
+  // The lowest block of each change to history below the head. Stages that are above it are taken back, and the row goes.
+  sql`create table indexer.history_changes (
+    chain_id bigint not null,
+    from_block bigint not null
+  )`,
 ];
 
 const INDEXES = [
@@ -121,6 +140,7 @@ const INDEXES = [
   sql`create index reorgs_chain_idx on indexer.reorgs (chain_id, id)`,
   sql`create index dead_letters_block_idx on indexer.dead_letters (chain_id, block_number)`,
   sql`create index backfills_chain_idx on indexer.backfills (chain_id, created_at)`,
+  sql`create index history_changes_chain_idx on indexer.history_changes (chain_id)`,
 ];
 
 export async function up(db: Kysely<unknown>): Promise<void> {
@@ -142,7 +162,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 export async function down(db: Kysely<unknown>): Promise<void> {
   await sql`drop function indexer.derived_id, indexer.refuse`.execute(db);
   await sql`
-    drop table indexer.backfills, indexer.dead_letters, indexer.reorgs, indexer.contract_events, indexer.contracts,
+    drop table indexer.history_changes, indexer.stages, indexer.backfills, indexer.dead_letters, indexer.reorgs,
+      indexer.contract_events, indexer.contracts,
       indexer.block_checkpoints, indexer.chains
   `.execute(db);
 }

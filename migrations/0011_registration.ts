@@ -151,9 +151,37 @@ const ANNOUNCE_IPO = sql`
   $body$
 `;
 
+/**
+ * The platform edited which master a contract belongs to or serves. Stages that joined contracts by it are taken back to before
+ * the contract's first block. Never fails the platform's update.
+ */
+const RELINK = sql`
+  create function indexer.relink_contract() returns trigger language plpgsql
+  security definer set search_path = pg_catalog, pg_temp as $body$
+  begin
+    if new.chain_id ~ '^[1-9][0-9]{0,17}$' then
+      insert into indexer.history_changes (chain_id, from_block)
+      select new.chain_id::bigint, coalesce(min(deployed_at_block), 0) from indexer.contracts where platform_id = new.id;
+      perform pg_notify('indexer_contracts', new.chain_id);
+    end if;
+    return null;
+  exception when others then
+    raise warning 'the indexer could not note the edit of contract %: %', new.id, sqlerrm;
+    return null;
+  end
+  $body$
+`;
+
+/** The tables that say which master a contract belongs to or serves, and in which columns. */
+const LINKS = [
+  ['master_contracts', ['master_id']],
+  ['dividend_contracts', ['master_id', 'linked_master_contract']],
+] as const;
+
+const FUNCTIONS = [NORMALISE, RETIRE_OTHER_PLACES, RETIRE_CONTRACTS, REGISTER, RETIRE_ROW, ANNOUNCE_IPO, RELINK];
+
 export async function up(db: Db): Promise<void> {
-  for (const statement of [NORMALISE, RETIRE_OTHER_PLACES, RETIRE_CONTRACTS, REGISTER, RETIRE_ROW, ANNOUNCE_IPO])
-    await statement.execute(db);
+  for (const statement of FUNCTIONS) await statement.execute(db);
   for (const registry of REGISTRIES) {
     await createTriggers(db, registry);
     await registerRows(db, registry);
@@ -167,9 +195,17 @@ export async function up(db: Db): Promise<void> {
     create trigger indexer_announce after insert on master_ipos
     for each statement execute function indexer.announce_ipo()
   `.execute(db);
+  for (const [table, columns] of LINKS) {
+    const differs = columns.map((column) => sql`old.${sql.ref(column)} is distinct from new.${sql.ref(column)}`);
+    await sql`
+      create trigger indexer_relink after update of ${sql.join(columns.map((column) => sql.ref(column)))}
+      on ${sql.table(table)} for each row when (${sql.join(differs, sql` or `)}) execute function indexer.relink_contract()
+    `.execute(db);
+  }
 }
 
 export async function down(db: Db): Promise<void> {
+  for (const [table] of LINKS) await sql`drop trigger indexer_relink on ${sql.table(table)}`.execute(db);
   await sql`drop trigger indexer_announce on master_ipos`.execute(db);
   await sql`drop trigger retire_row on indexer.contracts`.execute(db);
   for (const [table] of REGISTRIES) {
@@ -177,7 +213,7 @@ export async function down(db: Db): Promise<void> {
     await sql`drop trigger indexer_normalise on ${sql.table(table)}`.execute(db);
   }
   await sql`
-    drop function indexer.announce_ipo, indexer.retire_row, indexer.register_contract, indexer.retire_contracts,
+    drop function indexer.relink_contract, indexer.announce_ipo, indexer.retire_row, indexer.register_contract, indexer.retire_contracts,
       indexer.retire_other_places, indexer.normalise_contract
   `.execute(db);
 }

@@ -17,6 +17,8 @@ export type BackfillDeps = FillDeps & {
   readonly scope: PlanScope;
   readonly log: Logger;
   readonly redact: Redact;
+  /** Called after every commit. */
+  readonly onFilled?: () => void;
 };
 
 /** What this process did so far. */
@@ -65,6 +67,7 @@ export class Backfill {
       this.#facts += facts;
       this.#lastBlocks = to - from + 1;
       deps.log.debug({ chain: deps.chainId, from, to, facts }, 'filled');
+      deps.onFilled?.();
     });
   }
 

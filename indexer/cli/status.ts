@@ -70,6 +70,7 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
   deadLetters: 0,
   deadRanges: [],
   reorgs: 0,
+  stages: [],
   updatedAt: null,
 };
 
@@ -150,7 +151,19 @@ function linesOf(chain: Line): string[] {
       .slice(0, GAPS_LISTED_MAX)
       .map(({ from, to, reason }) => `  gave up on   ${from}-${to}: ${reason} (try again with: indexer backfill)`),
     `  reorgs       ${chain.reorgs}`,
+    ...stageLines(chain),
   ];
+}
+
+/** Describes the stages that stopped or are behind the head. */
+function stageLines({ stages, head }: Line): readonly string[] {
+  return stages
+    .filter(({ asOf, failedReason }) => failedReason !== null || asOf !== head?.number)
+    .map(({ name, asOf, failedReason }) => {
+      if (failedReason !== null) return `  stage ${name}  stopped at ${asOf ?? 'its beginning'}: ${failedReason}`;
+      const behind = head === null ? '' : `, ${head.number - (asOf ?? -1)} blocks behind the head`;
+      return `  stage ${name}  at ${asOf ?? 'its beginning'}${behind}`;
+    });
 }
 
 function remoteLines({ remoteHead, lagBlocks, remoteError }: Line): readonly string[] {

@@ -18,9 +18,12 @@ export function addUnwind(program: Command, io: Io): void {
     .action(async ({ toBlock, chain }: { toBlock: number; chain?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       await withSession(io, options, {}, async ({ config, database }) => {
-        const { newestKnownBlock, unwindTo } = await import('../ingest/unwind-to.ts');
+        const [{ newestKnownBlock }, { unwindTo }] = await Promise.all([
+          import('../protocols/known-blocks.ts'),
+          import('../ingest/unwind-to.ts'),
+        ]);
         const chainId = chainOf(chain, config);
-        const to = await newestKnownBlock(database, chainId, toBlock);
+        const to = await newestKnownBlock(database.kysely, chainId, toBlock);
         const factsRemoved = await unwindTo(database, { chainId, to, reason: 'command' });
         const unwound = { chainId, toBlock: to?.number, factsRemoved };
         const place = to === undefined ? 'begins anew' : `is back at block ${to.number}`;

@@ -511,6 +511,11 @@ export interface IndexerDeferredIndexes {
   name: string;
 }
 
+export interface IndexerHistoryChanges {
+  chain_id: Int8;
+  from_block: Int8;
+}
+
 export interface IndexerReorgs {
   chain_id: Int8;
   depth: Int8;
@@ -523,6 +528,17 @@ export interface IndexerReorgs {
   reason: string;
   to_hash: string | null;
   to_number: Int8;
+}
+
+export interface IndexerStages {
+  as_of_hash: string | null;
+  as_of_number: Int8 | null;
+  chain_id: Int8;
+  failed_at: Timestamp | null;
+  failed_reason: string | null;
+  name: string;
+  unwind_pending: Generated<boolean>;
+  updated_at: Generated<Timestamp>;
 }
 
 export interface Invoices {
@@ -1482,7 +1498,9 @@ export interface DB {
   "indexer.created_tables": IndexerCreatedTables;
   "indexer.dead_letters": IndexerDeadLetters;
   "indexer.deferred_indexes": IndexerDeferredIndexes;
+  "indexer.history_changes": IndexerHistoryChanges;
   "indexer.reorgs": IndexerReorgs;
+  "indexer.stages": IndexerStages;
   invoices: Invoices;
   liquidity_pools: LiquidityPools;
   master_collaborators: MasterCollaborators;

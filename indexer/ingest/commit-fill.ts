@@ -21,6 +21,7 @@ import {
   type Slice,
 } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
+import { noteHistoryChange } from '../progress/stage-rows.ts';
 import { checkpointsOf, type FormerContract, foldFacts, kindsOf, type Replacement, replaceFacts } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
@@ -117,6 +118,7 @@ async function fill(
       throw new Overlapped('another commit covered part of the range first');
   }
   await setAside(tx, chainId, written.quarantined);
+  if (written.facts > 0) await runSteps(tx, [noteHistoryChange(chainId, from)]);
   return { facts: written.facts, to };
 }
 

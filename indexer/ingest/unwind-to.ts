@@ -3,12 +3,15 @@ import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
 import { patientTransaction, type Transaction } from '../db/transaction.ts';
 import { isOfChain, tableOf } from '../facts/facts-sql.ts';
-import type { BlockRef, Hex } from '../kernel/chain.ts';
+import type { BlockRef } from '../kernel/chain.ts';
 import { HeadMoved } from '../kernel/errors.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { unwindCoverage } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
 import { factTables, folds } from '../protocols/protocols.ts';
+import type { Stage } from '../stages/stage.ts';
+import { stages as allStages } from '../stages/stages.ts';
+import { unwindStages } from '../stages/unwind-stages.ts';
 
 export type Unwind = {
   readonly chainId: number;
@@ -18,6 +21,8 @@ export type Unwind = {
   readonly reason: 'reorg' | 'command';
   /** The chain as the decision saw it; left out, the unwind goes ahead whatever the head is. */
   readonly seen?: ChainState;
+  /** The stages to take back; left out, all of them. */
+  readonly stages?: readonly Stage[];
 };
 
 /**
@@ -27,7 +32,10 @@ export type Unwind = {
  * @returns how many facts were taken away.
  * @throws {HeadMoved} when the head is not what `seen` says.
  */
-export async function unwindTo(database: Database, { chainId, to, reason, seen }: Unwind): Promise<number> {
+export async function unwindTo(
+  database: Database,
+  { chainId, to, reason, seen, stages = allStages }: Unwind,
+): Promise<number> {
   return patientTransaction(database, async (tx) => {
     await runSteps(tx, [lockChain(chainId, 'exclusive')]);
     const now = await readChain(tx, chainId);
@@ -43,6 +51,8 @@ export async function unwindTo(database: Database, { chainId, to, reason, seen }
       return 0;
     }
     await sql`set constraints all deferred`.execute(tx);
+    // First, because a stage unwinds with the help of the facts and the state that go next.
+    await unwindStages(tx, chainId, to, stages);
     const range = { chainId, from: keep + 1, to: head.number };
     await runSteps(
       tx,
@@ -93,33 +103,4 @@ async function recordUnwind(tx: Transaction, { chainId, head, to, reason, remove
       ${head.number - (to?.number ?? -1)}, ${reason}, ${removed}
     from unwound
   `.execute(tx);
-}
-
-/**
- * The newest block at or below a height whose hash the database itself knows, from a checkpoint, from its child's, or from a fact
- * of that block; undefined where it knows none. The chain is not asked: it may be on another branch there.
- */
-export async function newestKnownBlock(
-  database: Database,
-  chainId: number,
-  number: number,
-): Promise<BlockRef | undefined> {
-  const facts = factTables.map(
-    (table) => sql`
-      (select block_number::bigint as number, block_hash as hash from ${tableOf(table)}
-      where ${isOfChain(table, chainId)} and block_number <= ${number}
-      order by block_number desc limit 1)`,
-  );
-  const { rows } = await sql<{ number: string; hash: Hex }>`
-    select number, hash from (
-      (select number, hash from indexer.block_checkpoints where chain_id = ${chainId} and number <= ${number}
-        order by number desc limit 1)
-      union all
-      (select number - 1, parent_hash from indexer.block_checkpoints where chain_id = ${chainId} and number = ${number + 1})
-      union all
-      ${sql.join(facts, sql` union all `)}
-    ) known
-    order by number desc limit 1
-  `.execute(database.kysely);
-  return rows[0] && { number: Number(rows[0].number), hash: rows[0].hash };
 }

@@ -150,3 +150,21 @@ export async function coverageGaps(db: Kysely<DB>, chainId: number, to: number):
   `.execute(db);
   return rows.map((row) => ({ address: row.address, kind: row.kind, gaps: parseMultirange(row.gaps) }));
 }
+
+/**
+ * Returns the highest block, at most the head, up to which no active contract has a gap. A contract whose deployment block is
+ * unknown does not count: nobody knows yet where its history begins.
+ */
+export async function completeTo(db: Kysely<DB>, chainId: number, head: number): Promise<number> {
+  const { rows } = await sql<{ block: string }>`
+    select least(${head}::bigint, min(lower(gap)) - 1) as block from (
+      select int8multirange(int8range(deployed_at_block, ${head}, '[]')) - covered
+        - case when live_from is null then '{}'::int8multirange else int8multirange(int8range(live_from, null)) end as gap
+      from indexer.contracts
+      where chain_id = ${chainId} and status = 'active' and deployed_at_block <= ${head}
+        and (live_from <= deployed_at_block or covered @> int8range(deployed_at_block, live_from)) is not true
+    ) incomplete
+    where not isempty(gap)
+  `.execute(db);
+  return Number(rows[0]?.block ?? head);
+}

@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { coverageGaps, type Gap } from './coverage.ts';
+import { type StageStatus, stageStatus } from './stage-rows.ts';
 
 /** What an operator wants to know of one chain. */
 export type ChainStatus = {
@@ -25,6 +26,7 @@ export type ChainStatus = {
   /** The ranges among them, the lowest first, no more than `DEAD_RANGES_MAX`. */
   readonly deadRanges: readonly { readonly from: number; readonly to: number; readonly reason: string }[];
   readonly reorgs: number;
+  readonly stages: readonly StageStatus[];
   /** When the head last moved. */
   readonly updatedAt: Date | null;
 };
@@ -65,6 +67,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
     group by known.chain_id, chain.chain_id
     order by chain_id
   `.execute(db);
+  const stages = await stageStatus(db);
   return Promise.all(
     rows.map(async (row) => {
       const head =
@@ -89,6 +92,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
         deadLetters: Number(row.dead_letters),
         deadRanges: row.dead_ranges,
         reorgs: Number(row.reorgs),
+        stages: stages.get(Number(row.chain_id)) ?? [],
         updatedAt: row.updated_at,
       };
     }),

@@ -7,6 +7,7 @@ import { isOfChain, tableOf } from '../facts/facts-sql.ts';
 import { newestFormerBlock } from '../facts/former-facts.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { lockChain } from '../progress/locks.ts';
+import { noteContractChange } from '../progress/stage-rows.ts';
 import { factTables, stateTables } from '../protocols/protocols.ts';
 import { deletions } from './contract-rows.ts';
 
@@ -38,6 +39,7 @@ async function deleteRetired(tx: Transaction, chainId: number): Promise<void> {
   `.execute(tx);
   for (const { address, kind, platform_id: platformId } of rows) {
     for (const statement of deletions({ chainId, address, kind, platformId })) await statement.execute(tx);
+    await noteContractChange(tx, chainId, { address, kind });
   }
 }
 

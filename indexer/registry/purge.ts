@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Transaction } from '../db/transaction.ts';
 import type { RegisteredRow } from '../facts/fact-table.ts';
+import { noteContractChange } from '../progress/stage-rows.ts';
 import { deletions, platformTableOf } from './contract-rows.ts';
 import { resetUnprepared } from './prepare.ts';
 
@@ -18,6 +19,7 @@ export async function purgeContract(tx: Transaction, contract: RegisteredRow): P
     where chain_id = ${contract.chainId} and address = ${contract.address} and kind = ${contract.kind}
   `.execute(tx);
   await resetUnprepared(tx, contract.chainId);
+  await noteContractChange(tx, contract.chainId, contract);
   await sql`
     update ${sql.table(platformTableOf(contract.kind))} set last_indexed_block = null, last_indexed_at = null, updated_at = now()
     where id = ${contract.platformId}

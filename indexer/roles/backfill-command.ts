@@ -22,7 +22,9 @@ import type { Logger } from '../observability/log.ts';
 import { readChain } from '../progress/chains.ts';
 import { describedTables } from '../protocols/protocols.ts';
 import { loadContracts } from '../registry/contracts.ts';
-import { settleStages } from '../stages/stages.ts';
+import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
+import { advanceStages } from '../stages/advance-stages.ts';
+import { stages } from '../stages/stages.ts';
 import { ChainWork } from './chain-work.ts';
 import { type BackfillProgress, ProgressMeter } from './progress-meter.ts';
 
@@ -197,11 +199,17 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
 }
 
 /** Returns how the request ended; undefined while it goes on. */
-async function endOf({ database, request, events }: Watching, left: RequestProgress): Promise<Watched | undefined> {
+async function endOf(
+  { database, request, events, log }: Watching,
+  left: RequestProgress,
+): Promise<Watched | undefined> {
   const db = database.kysely;
   const outcome = { request, events: events(), incomplete: left.incomplete, dead: [] };
   if (left.blocksLeft === 0) {
-    await settleStages(database);
+    for (const { name, error } of await advanceStages(database, { chainId: request.chainId, stages })) {
+      log.warn({ chain: request.chainId, stage: name, reason: messageOf(error), err: error }, 'stage failed');
+    }
+    await settleIpoSupplies(database);
     await endRequest(db, request.id, 'finished');
     return { ...outcome, ended: 'complete' };
   }

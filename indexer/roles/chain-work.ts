@@ -10,6 +10,7 @@ import type { Logger } from '../observability/log.ts';
 import { createRedact } from '../observability/redact.ts';
 import { type Leadership, runAsLeader } from '../progress/leader.ts';
 import { createSource, type Source } from '../source/source.ts';
+import { StageRunner } from '../stages/stage-runner.ts';
 
 /** What the work on one chain needs. */
 export type ChainWorkInput = {
@@ -33,6 +34,8 @@ export class ChainWork {
   readonly chainId: number;
   readonly source: Source;
   readonly backfill: Backfill;
+  /** Woken by every commit of this process. */
+  readonly stages: StageRunner;
   readonly #input: ChainWorkInput;
   readonly #follower: Follower;
   #state = 'starting';
@@ -46,6 +49,7 @@ export class ChainWork {
       { chainId, urls: chain.rpcUrls, pollIntervalMs: chain.pollIntervalMs },
       { ...runtime, notice: (notice) => log.info({ chain: chainId, ...notice }, `source: ${notice.event}`) },
     );
+    this.stages = new StageRunner({ chainId, database, log, runtime });
     this.backfill = new Backfill({
       chainId,
       database,
@@ -56,6 +60,7 @@ export class ChainWork {
       queue: { url: config.queueUrl, redis: config.queueRedis },
       scope,
       concurrency,
+      onFilled: () => this.stages.wake(),
       loadContracts: async () => (await followedContracts(database, chainId)).contracts,
     });
     this.#follower = new Follower(
@@ -66,7 +71,10 @@ export class ChainWork {
         runtime,
         loadContracts: () => followedContracts(database, chainId),
         onStep: (failure) => this.#onStep(failure),
-        onCommit: ({ facts }) => onCommit?.(facts),
+        onCommit: ({ facts }) => {
+          this.stages.wake();
+          onCommit?.(facts);
+        },
       },
       chain,
     );
@@ -77,10 +85,11 @@ export class ChainWork {
     return this.#state;
   }
 
-  /** Reads the registry again and plans at once: contracts or requests may have changed. */
+  /** Reads the registry again, plans and looks at the stages at once: contracts or requests may have changed. */
   contractsChanged(): void {
     this.#follower.contractsChanged();
     this.backfill.wake();
+    this.stages.wake();
   }
 
   /** Follows the head until the signal aborts, whenever this process leads the chain. */

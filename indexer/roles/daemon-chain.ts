@@ -40,7 +40,7 @@ export class DaemonChain {
     this.#enrichNow.wake();
   }
 
-  /** Follows the head, fills history and completes contracts until the signal aborts. */
+  /** Follows the head, fills history, advances stages and completes contracts until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { log } = this.#input;
     await this.#waitForEndpoints(signal);
@@ -50,6 +50,7 @@ export class DaemonChain {
     await Promise.all([
       this.#work.follow(signal),
       this.#work.backfill.run(signal),
+      this.#work.stages.run(signal),
       repeat(probe, log, () => this.#probe(signal), signal),
       repeat(enrich, log, () => this.#enrich(signal), signal),
     ]);

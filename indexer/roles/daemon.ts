@@ -6,17 +6,16 @@ import { type Readiness, serveHttp } from '../http/server.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import { within } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
+import { stageStatus, stoppedStage } from '../progress/stage-rows.ts';
 import { describedTables } from '../protocols/protocols.ts';
+import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
 import { registerPlatformRows } from '../registry/register-platform-rows.ts';
 import { type RegistryChange, watchContracts } from '../registry/watch.ts';
-import { settleStages } from '../stages/stages.ts';
 import { DaemonChain } from './daemon-chain.ts';
-import { repeat } from './repeat.ts';
 
 const READY_TIMEOUT_MS = 2_000;
 /** A process that stands by has nothing to catch up with. */
 const READY_STATES = ['following', 'standing by'];
-const STAGE_INTERVAL_MS = 2_000;
 
 /** What a daemon works with. The caller opens the database, checks its schema and closes it. */
 export type DaemonInput = {
@@ -41,7 +40,6 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
     await Promise.all([
       ...chains.map((chain) => chain.run(signal)),
       watchRegistry(input, chains, signal),
-      repeat({ task: 'stages', intervalMs: STAGE_INTERVAL_MS }, log, () => settleStages(database), signal),
       keepUp(database, describedTables, log, signal),
     ]);
   } finally {
@@ -59,6 +57,9 @@ async function watchRegistry(
   signal: AbortSignal,
 ): Promise<void> {
   const onChange = (change: RegistryChange) => {
+    if (change.of !== 'chain') {
+      settleIpoSupplies(database).catch((error) => log.warn({ err: error }, 'summing the supplies of IPOs failed'));
+    }
     if (change.of === 'ipo') return;
     if (change.of === 'anything') {
       registerPlatformRows(database.kysely).catch((error) =>
@@ -80,11 +81,16 @@ async function readinessOf(database: Database, chains: readonly DaemonChain[]): 
   `.execute(database.kysely);
   const answer = await within(
     READY_TIMEOUT_MS,
-    halted.catch(() => undefined),
+    Promise.all([halted, stageStatus(database.kysely)]).catch(() => undefined),
   );
   if (answer === undefined)
     return { ready: false, chains: { ...Object.fromEntries(states), database: 'does not answer' } };
-  for (const { chain_id, status_reason } of answer.rows)
+  const [{ rows }, stages] = answer;
+  for (const { chainId, state } of chains) {
+    const [stopped] = (stages.get(chainId) ?? []).flatMap((stage) => stoppedStage(stage) ?? []);
+    if (stopped !== undefined && READY_STATES.includes(state)) states.set(String(chainId), stopped);
+  }
+  for (const { chain_id, status_reason } of rows)
     if (states.has(chain_id)) states.set(chain_id, `halted: ${status_reason}`);
   return {
     ready: [...states.values()].every((state) => READY_STATES.includes(state)),

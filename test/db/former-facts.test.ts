@@ -11,10 +11,10 @@ import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import { type BlockHeader, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
-import { settleStages } from '../../indexer/stages/stages.ts';
 import { addressOf, blockHashOf, encodeEvent, hexOf, logOf } from '../kit/event-logs.ts';
 import { insertMaster, insertRow } from '../kit/platform-rows.ts';
 import { createDatabase } from '../kit/postgres.ts';
+import { settleStages } from '../kit/settle-stages.ts';
 import { withDatabase } from '../kit/with-database.ts';
 
 const [nft, revenue, erc20] = parseAbi([
@@ -154,7 +154,7 @@ test('what a former indexer left gives way to what the chain says, and what the 
       const commit = { pieces, contracts: followed.contracts, former: followed.former };
       expect(await commitFill(database, commit)).toMatchObject({ facts: 3 });
       expect(await commitFill(database, commit)).toMatchObject({ facts: 0 });
-      await settleStages(database);
+      await settleStages(database, [1]);
     } finally {
       await database.close();
     }

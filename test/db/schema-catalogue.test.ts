@@ -23,7 +23,7 @@ await onEachVersion((emptyDatabase) => {
         where table_schema in ('public', 'indexer') group by 1 order by 1
       `);
       expect(rows).toEqual([
-        { schema: 'indexer', tables: 11 },
+        { schema: 'indexer', tables: 13 },
         { schema: 'public', tables: 43 },
       ]);
     });

@@ -4,7 +4,7 @@ import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
 import { HeadMoved, StaleRange } from '../../indexer/kernel/errors.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
-import { settleStages } from '../../indexer/stages/stages.ts';
+import { areStagesAtHead, settleStages } from '../kit/settle-stages.ts';
 import { BlockTree, checkDatabase } from './check.ts';
 import { CrashingDatabase, drawCrash } from './crash.ts';
 import { finish } from './finish.ts';
@@ -148,9 +148,9 @@ export class Drive {
         await changeRegistry(this, lane);
         break;
       case 'settle':
-        await settleStages(this.database);
+        await settleStages(this.database, this.history.world.chainIds);
         this.iposSettled = true;
-        return this.check(true);
+        return this.check(await areStagesAtHead(this.database, this.history.world.chainIds));
     }
     if (random.percent(40)) await this.check();
   }
@@ -259,7 +259,7 @@ export class Drive {
         if (fill !== null) works.push(() => this.#commitFill(fill));
       } else if (work === 'follow') works.push(() => this.#follow(lane, which, fork.between(1, 5)));
       else if (work === 'unwind') works.push(() => this.#unwind(lane));
-      else if (work === 'settle') works.push(() => settleStages(this.database));
+      else if (work === 'settle') works.push(() => settleStages(this.database, this.history.world.chainIds));
       else works.push(() => this.check());
     }
     await Promise.all(works.map((work) => work()));

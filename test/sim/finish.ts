@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readChain } from '../../indexer/progress/chains.ts';
 import { coverageGaps } from '../../indexer/progress/coverage.ts';
 import { loadContracts, saveDeploymentBlock } from '../../indexer/registry/contracts.ts';
-import { settleStages } from '../../indexer/stages/stages.ts';
+import { areStagesAtHead, settleStages } from '../kit/settle-stages.ts';
 import { quarantinesIn } from './check.ts';
 import type { Drive, Lane } from './drive.ts';
 import { restoreAll } from './registry-changes.ts';
@@ -21,8 +21,9 @@ export async function finish(drive: Drive): Promise<void> {
   }
   for (const { id } of history.world.masters) if (!platform.ipos.has(id)) await platform.openIpo(id);
   for (const lane of drive.lanes) await finishLane(drive, lane);
-  await settleStages(drive.database);
+  await settleStages(drive.database, history.world.chainIds);
   drive.iposSettled = true;
+  assert(await areStagesAtHead(drive.database, history.world.chainIds), 'the stages do not come to the head');
   await drive.check(true);
   for (const lane of drive.lanes) await assertComplete(drive, lane);
 }

@@ -9,8 +9,8 @@ import { addContracts } from '../../indexer/registry/add.ts';
 import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
 import { removeContract } from '../../indexer/registry/remove.ts';
-import { settleStages } from '../../indexer/stages/stages.ts';
 import { addressOf, hexOf } from '../kit/event-logs.ts';
+import { settleStages } from '../kit/settle-stages.ts';
 import { BlockTree, checkDatabase } from './check.ts';
 import { type LogBody, logBody } from './events.ts';
 import type { History, SimBlock } from './history.ts';
@@ -105,11 +105,11 @@ test('a claim lets go of a token whose facts are all unwound, also where the pla
   );
   await scene.start(2);
   await scene.fill(['master', FIRST], ['dividend', SECOND]);
-  await settleStages(database);
+  await settleStages(database, [scene.chainId]);
   await scene.check();
   await scene.platform.listToken(scene.contract('master', FIRST), 1n);
   await unwindTo(database, { chainId: scene.chainId, to: scene.node.header(1), reason: 'command' });
-  await settleStages(database);
+  await settleStages(database, [scene.chainId]);
   await scene.check();
 });
 

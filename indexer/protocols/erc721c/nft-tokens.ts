@@ -119,7 +119,7 @@ function adoptForeignIds(range: FactRange): RawBuilder<unknown> {
 
 /**
  * Removes the rows of tokens that no fact is left of, except where the platform made the row or wrote a column of its own
- * into it: such a row waits, unowned, for the token to be minted again. No claim stays linked to either.
+ * into it: such a row waits, unowned, for the token to be minted again. No claim refers to them: stages were unwound before.
  */
 function deleteUnseen(range: FactRange): RawBuilder<unknown> {
   return sql`
@@ -130,8 +130,7 @@ function deleteUnseen(range: FactRange): RawBuilder<unknown> {
       from master_nfts
       where id in (select master_nft_id from nft_transfers where ${within(nftTransfers, range, 'master')})
         and last_position is null
-    ),
-    unlinked as (update dividend_claims set master_nft_id = null where master_nft_id in (select id from unseen))
+    )
     delete from master_nfts where id in (select id from unseen where ours)
   `;
 }

@@ -45,7 +45,7 @@ test('two runs over the same chain by different routes have equal digests', asyn
   await settled(late.db);
   await settled(early.db);
 
-  // The daemon links claims to their tokens every other second.
+  // Claims are linked to their tokens behind the commits.
   for (const { db } of [early, late]) {
     await until('the links of claims', async () => {
       const { rows } = await db.query(

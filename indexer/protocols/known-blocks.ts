@@ -1,0 +1,46 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely';
+import type { DB } from '../db/schema.ts';
+import { isOfChain, tableOf } from '../facts/facts-sql.ts';
+import type { BlockRef, Hex } from '../kernel/chain.ts';
+import { factTables } from './protocols.ts';
+
+/**
+ * Returns the newest block at or below a height whose hash the database itself knows, from a checkpoint, from its child's, or from
+ * a fact of that block; undefined where it knows none. The chain is not asked, because it may be on another branch there.
+ */
+export async function newestKnownBlock(db: Kysely<DB>, chainId: number, number: number): Promise<BlockRef | undefined> {
+  return firstKnownBlock(db, chainId, number, { matches: sql`<=`, order: sql`desc` });
+}
+
+/** Returns the oldest block at or above a height whose hash the database itself knows, as `newestKnownBlock` does downwards. */
+export async function oldestKnownBlock(db: Kysely<DB>, chainId: number, number: number): Promise<BlockRef | undefined> {
+  return firstKnownBlock(db, chainId, number, { matches: sql`>=`, order: sql`asc` });
+}
+
+async function firstKnownBlock(
+  db: Kysely<DB>,
+  chainId: number,
+  height: number,
+  { matches, order }: { readonly matches: RawBuilder<unknown>; readonly order: RawBuilder<unknown> },
+): Promise<BlockRef | undefined> {
+  const facts = factTables.map(
+    (table) => sql`
+      (select block_number::bigint as number, block_hash as hash from ${tableOf(table)}
+      where ${isOfChain(table, chainId)} and block_number ${matches} ${height}
+      order by block_number ${order} limit 1)`,
+  );
+  const { rows } = await sql<{ number: string; hash: Hex }>`
+    select number, hash from (
+      (select number, hash from indexer.block_checkpoints where chain_id = ${chainId} and number ${matches} ${height}
+        order by number ${order} limit 1)
+      union all
+      (select number - 1, parent_hash from indexer.block_checkpoints
+        where chain_id = ${chainId} and number > 0 and number ${matches} ${height + 1}
+        order by number ${order} limit 1)
+      union all
+      ${sql.join(facts, sql` union all `)}
+    ) known
+    order by number ${order} limit 1
+  `.execute(db);
+  return rows[0] && { number: Number(rows[0].number), hash: rows[0].hash };
+}

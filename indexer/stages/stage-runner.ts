@@ -1,0 +1,96 @@
+import type { Database } from '../db/database.ts';
+import { messageOf } from '../kernel/errors.ts';
+import { Retry } from '../kernel/retry.ts';
+import type { Runtime } from '../kernel/runtime.ts';
+import { sleep } from '../kernel/sleep.ts';
+import { Wake } from '../kernel/wake.ts';
+import type { Logger } from '../observability/log.ts';
+import { advanceOnce, type StageRound } from './advance-stages.ts';
+import type { Stage } from './stage.ts';
+import { stages as allStages } from './stages.ts';
+
+/** Commits come faster than anybody needs stages to follow: looks are at least so far apart. */
+const ROUND_PAUSE_MS = 200;
+/** How soon to look without a commit of this process: other processes commit too. */
+const TICK_MS = 10_000;
+/** Pauses before a stage that failed is tried again, and before a look that failed. */
+const STAGE_BACKOFF = { baseMs: 1_000, maxMs: 300_000 };
+const ROUND_BACKOFF = { baseMs: 500, maxMs: 15_000 };
+
+export type StageRunnerDeps = {
+  readonly database: Database;
+  readonly chainId: number;
+  readonly log: Logger;
+  readonly runtime: Runtime;
+  readonly stages?: readonly Stage[];
+};
+
+/** A stage that failed, and when it is tried again. */
+type Pause = { readonly retry: Retry; readonly until: number };
+
+/**
+ * Keeps one chain's stages behind its commits. Of several processes that do so, one at a time has its way.
+ *
+ * A stage that fails is tried again with growing pauses, and holds up nobody but the stages behind it.
+ */
+export class StageRunner {
+  readonly #deps: StageRunnerDeps;
+  readonly #pauses = new Map<string, Pause>();
+  readonly #wake = new Wake();
+
+  constructor(deps: StageRunnerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Looks soon: something was committed, or the registry changed. */
+  wake(): void {
+    this.#wake.wake();
+  }
+
+  /** Advances stages until the signal aborts. Never throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { chainId, log, runtime } = this.#deps;
+    const retry = new Retry(ROUND_BACKOFF, runtime.random);
+    while (!signal.aborted) {
+      try {
+        const { moves } = await this.#round();
+        retry.succeeded();
+        // More strides may follow the one that was made.
+        if (moves.length === 0) await this.#wake.wait(this.#idleMs(), signal);
+        await sleep(ROUND_PAUSE_MS, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        const retryInMs = retry.failed();
+        log.warn({ chain: chainId, reason: messageOf(error), retryInMs, err: error }, 'advancing stages failed');
+        await sleep(retryInMs, signal);
+      }
+    }
+  }
+
+  async #round(): Promise<StageRound> {
+    const { database, chainId, log, runtime, stages = allStages } = this.#deps;
+    const now = runtime.now();
+    const paused = new Set([...this.#pauses].filter(([, { until }]) => until > now).map(([name]) => name));
+    const round = await advanceOnce(database, { chainId, stages, paused });
+    if (round.busy) return round;
+    const failed = new Set(round.failures.map(({ name }) => name));
+    for (const { name } of stages) if (!paused.has(name) && !failed.has(name)) this.#pauses.delete(name);
+    for (const { name, error } of round.failures) {
+      const retry = this.#pauses.get(name)?.retry ?? new Retry(STAGE_BACKOFF, runtime.random);
+      const retryInMs = retry.failed();
+      this.#pauses.set(name, { retry, until: runtime.now() + retryInMs });
+      log.warn({ chain: chainId, stage: name, reason: messageOf(error), retryInMs, err: error }, 'stage failed');
+    }
+    for (const { name, to, rows } of round.moves) {
+      log.debug({ chain: chainId, stage: name, block: to, rows }, 'stage advanced');
+    }
+    return round;
+  }
+
+  /** How long to wait for a wake: until the next stage that failed is due, at most a tick. */
+  #idleMs(): number {
+    const now = this.#deps.runtime.now();
+    const due = Math.min(...[...this.#pauses.values()].map(({ until }) => until - now));
+    return Math.max(0, Math.min(TICK_MS, due));
+  }
+}

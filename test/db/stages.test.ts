@@ -1,0 +1,142 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Transaction, transaction } from '../../indexer/db/transaction.ts';
+import type { Stage } from '../../indexer/stages/stage.ts';
+import { stages } from '../../indexer/stages/stages.ts';
+import {
+  blockOf,
+  CHAIN_ID,
+  claim,
+  MASTER,
+  mint,
+  START,
+  StageScene,
+  testedStages,
+  transferCounts,
+} from '../kit/stage-scene.ts';
+
+/** Claims before and after their tokens, of tokens that never come, and twice in a block. */
+const LOGS = [
+  mint(MASTER, 1n, { block: 2 }),
+  claim(1n, { block: 3 }),
+  claim(2n, { block: 4, index: 1 }),
+  claim(2n, { block: 4, index: 2 }),
+  mint(MASTER, 2n, { block: 6 }),
+  claim(2n, { block: 6 }),
+  claim(9n, { block: 7 }),
+  claim(4n, { block: 8 }),
+  mint(MASTER, 3n, { block: 9 }),
+  mint(MASTER, 4n, { block: 12, index: 3 }),
+  claim(3n, { block: 12 }),
+];
+const LINKS = [
+  `3/1: 1 of ${MASTER}`,
+  `4/1: 2 of ${MASTER}`,
+  `4/2: 2 of ${MASTER}`,
+  `6/1: 2 of ${MASTER}`,
+  `8/1: 4 of ${MASTER}`,
+  `12/1: 3 of ${MASTER}`,
+];
+
+let scene: StageScene;
+
+beforeEach(async () => {
+  scene = await StageScene.open();
+});
+
+afterEach(() => scene.drop());
+
+test('the stages have names of their own', () => {
+  expect(new Set(testedStages.map(({ name }) => name)).size).toBe(testedStages.length);
+  expect(stages.map(({ name }) => name)).toEqual(['claim-links']);
+});
+
+describe.each(testedStages)('$name', (stage) => {
+  const advance = (from: number | undefined, to: number, within: Stage = stage) =>
+    transaction(scene.database, (tx) => step(tx, within, from, to));
+  const unwind = (to: number) => transaction(scene.database, (tx) => stage.unwind(tx, CHAIN_ID, to));
+  const fill = () => scene.fill(1, START, LOGS);
+
+  test('nothing comes of nothing', async () => {
+    const before = await scene.state();
+    expect(await advance(undefined, 10)).toBe(0);
+    expect(await advance(10, START)).toBe(0);
+    await unwind(5);
+    await unwind(-1);
+    expect(await scene.state()).toEqual(before);
+  });
+
+  test('advancing again over the same blocks changes nothing', async () => {
+    await fill();
+    expect(await advance(undefined, START)).toBeGreaterThan(0);
+    const once = await scene.state();
+    expect(await advance(undefined, START)).toBe(0);
+    expect(await advance(4, 12)).toBe(0);
+    expect(await scene.state()).toEqual(once);
+  });
+
+  test('one stride ends as many small ones do', async () => {
+    await fill();
+    await advance(undefined, START);
+    const once = await scene.state();
+    await unwind(-1);
+    for (let block = 0; block < START; block++) await advance(block === 0 ? undefined : block, block + 1);
+    expect(await scene.state()).toEqual(once);
+  });
+
+  test('unwinding restores every row at every block', async () => {
+    await fill();
+    const asOf = [await scene.state()];
+    for (let block = 1; block <= START; block++) {
+      await advance(block === 1 ? undefined : block - 1, block);
+      asOf.push(await scene.state());
+    }
+    await unwind(START);
+    expect(await scene.state()).toEqual(asOf[START]);
+    for (const block of [18, 12, 11, 9, 8, 6, 5, 4, 2, 0]) {
+      await unwind(block);
+      expect(await scene.state(), `as of ${block}`).toEqual(asOf[block]);
+    }
+    await advance(undefined, START);
+    for (const block of [11, 5]) {
+      await unwind(block);
+      expect(await scene.state(), `at once as of ${block}`).toEqual(asOf[block]);
+      await advance(block, START);
+    }
+    expect(await scene.state()).toEqual(asOf[START]);
+  });
+
+  test('a crash before the commit leaves what was there, and the next attempt does it all', async () => {
+    await fill();
+    await advance(undefined, 6);
+    const before = await scene.state();
+    const crash = transaction(scene.database, async (tx) => {
+      await step(tx, stage, 6, START);
+      throw new Error('crash');
+    });
+    await expect(crash).rejects.toThrow('crash');
+    expect(await scene.state()).toEqual(before);
+    await advance(6, START);
+    const after = await scene.state();
+    await unwind(-1);
+    await advance(undefined, START);
+    expect(await scene.state()).toEqual(after);
+  });
+});
+
+test('a claim is linked to the token that it names, whichever of them came first', async () => {
+  await scene.fill(1, START, LOGS);
+  await transaction(scene.database, async (tx) => {
+    for (const stage of testedStages) await step(tx, stage, undefined, START);
+  });
+  expect((await scene.state()).links).toEqual(LINKS);
+  expect((await scene.state()).counts).toEqual(['2: 1', '6: 1', '9: 1', '12: 1']);
+  expect(transferCounts.name).toBe(testedStages.at(-1)?.name);
+});
+
+async function step(tx: Transaction, stage: Stage, from: number | undefined, to: number): Promise<number> {
+  return stage.advance(tx, {
+    chainId: CHAIN_ID,
+    from: from === undefined ? undefined : blockOf(from),
+    to: blockOf(to),
+  });
+}

@@ -1,0 +1,27 @@
+import type { Database } from '../../indexer/db/database.ts';
+import { settleIpoSupplies } from '../../indexer/registry/ipo-supplies.ts';
+import { advanceStages } from '../../indexer/stages/advance-stages.ts';
+import { stages } from '../../indexer/stages/stages.ts';
+
+/** Does everything that runs behind the commits of some chains: stages up to where the contracts are complete, and the supplies of IPOs. */
+export async function settleStages(database: Database, chainIds: readonly number[]): Promise<void> {
+  for (const chainId of chainIds) {
+    const [failure] = await advanceStages(database, { chainId, stages });
+    if (failure !== undefined) throw failure.error;
+  }
+  await settleIpoSupplies(database);
+}
+
+/** Returns whether every stage of some chains is as of the chain's head, and history did not change since. */
+export async function areStagesAtHead({ pool }: Database, chainIds: readonly number[]): Promise<boolean> {
+  const { rows } = await pool.query(
+    `select from indexer.chains
+     where chain_id = any($2::bigint[]) and (chain_id in (select chain_id from indexer.history_changes)
+       or exists (
+         select from unnest($1::text[]) as known (name) left join indexer.stages stage
+           on stage.chain_id = chains.chain_id and stage.name = known.name
+         where (stage.as_of_number, stage.as_of_hash) is distinct from (chains.head_number, chains.head_hash)))`,
+    [stages.map(({ name }) => name), chainIds],
+  );
+  return rows.length === 0;
+}

@@ -1,0 +1,179 @@
+import { sql } from 'kysely';
+import { parseAbi } from 'viem';
+import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
+import { followedContracts } from '../../indexer/follower/followed-contracts.ts';
+import { commitFill } from '../../indexer/ingest/commit-fill.ts';
+import { commitHead, commitStart } from '../../indexer/ingest/commit-head.ts';
+import { contractIndex } from '../../indexer/ingest/contract-index.ts';
+import { decodeRange } from '../../indexer/ingest/decode-range.ts';
+import { type BlockHeader, type BlockRef, type Hex, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
+import { readChain } from '../../indexer/progress/chains.ts';
+import { factTables } from '../../indexer/protocols/protocols.ts';
+import type { Stage } from '../../indexer/stages/stage.ts';
+import { stages } from '../../indexer/stages/stages.ts';
+import { addressOf, blockHashOf, encodeEvent, hexOf, logOf } from './event-logs.ts';
+import { insertMaster, insertRow } from './platform-rows.ts';
+import { createDatabase } from './postgres.ts';
+
+export const CHAIN_ID = 1;
+export const MASTER = addressOf(0xa1);
+export const OTHER_MASTER = addressOf(0xa2);
+export const DIVIDEND = addressOf(0xd1);
+/** The block at which the follower begins. Everything up to it is filled. */
+export const START = 20;
+
+const [transfer, claimed] = parseAbi([
+  'event Transfer(address indexed from, address indexed to, uint256 indexed tokenId)',
+  'event DividendClaimed(address indexed holder, uint256 tokenId, uint256 amount)',
+]);
+const ALICE = addressOf(0x1);
+
+type Place = { readonly block: number; readonly index?: number };
+
+/** Makes the log of a token's mint. */
+export function mint(address: Hex, tokenId: bigint, { block, index = 0 }: Place): RawLog {
+  const event = encodeEvent(transfer, { from: ZERO_ADDRESS, to: ALICE, tokenId });
+  return logOf({ address, blockNumber: block, logIndex: index, ...event });
+}
+
+/** Makes the log of a claim for a token. */
+export function claim(tokenId: bigint, { block, index = 1 }: Place): RawLog {
+  const event = encodeEvent(claimed, { holder: ALICE, tokenId, amount: 5n });
+  const transactionHash = hexOf(block * 100 + index, 64);
+  return logOf({ address: DIVIDEND, blockNumber: block, logIndex: index, transactionHash, ...event });
+}
+
+/** Returns the header of a block. */
+function headerOf(number: number): BlockHeader {
+  const [hash, parentHash] = [blockHashOf(number), blockHashOf(number - 1)];
+  return { number, hash, parentHash, timestamp: 1_700_000_000 + number, logsBloom: '0x' };
+}
+
+/** Returns a block as stages name it. */
+export function blockOf(number: number): BlockRef {
+  return { number, hash: blockHashOf(number) };
+}
+
+/** Counts the transfers of tokens in each block. The scene makes its table. */
+export const transferCounts: Stage = {
+  name: 'transfer-counts',
+  async advance(tx, { chainId, from, to }) {
+    const { numAffectedRows } = await sql`
+      insert into test_transfer_counts (chain_id, block_number, transfers)
+      select chain_id::bigint, block_number::bigint, count(*) from nft_transfers
+      where chain_id = ${String(chainId)} and block_number between ${(from?.number ?? -1) + 1} and ${to.number}
+        and block_hash is not null
+      group by chain_id, block_number
+      on conflict do nothing
+    `.execute(tx);
+    return Number(numAffectedRows ?? 0);
+  },
+  async unwind(tx, chainId, to) {
+    await sql`delete from test_transfer_counts where chain_id = ${chainId} and block_number > ${to}`.execute(tx);
+  },
+};
+
+/** Every stage of the program, and one of the tests behind them. */
+export const testedStages: readonly Stage[] = [...stages, transferCounts];
+
+function receiptsOf(logs: readonly RawLog[]) {
+  const ofTransaction = Map.groupBy(logs, ({ transactionHash }) => transactionHash);
+  return new Map([...ofTransaction].map(([hash, own]) => [hash, { gasUsed: 1n, effectiveGasPrice: 1n, logs: own }]));
+}
+
+/** A chain in a database of the test's own, written by hand. */
+export class StageScene {
+  readonly database: Database;
+  readonly drop: () => Promise<void>;
+  masterId = '';
+
+  private constructor(database: Database, drop: () => Promise<void>) {
+    this.database = database;
+    this.drop = async () => {
+      await database.close();
+      await drop();
+    };
+  }
+
+  /** Opens a database with a master and a dividend contract, both there since block 1, and a follower that is at `START`. */
+  static async open(): Promise<StageScene> {
+    const { url, drop } = await createDatabase();
+    const scene = new StageScene(openDatabase({ url }), drop);
+    await scene.#query(
+      'create table test_transfer_counts (chain_id bigint, block_number bigint, transfers bigint, primary key (chain_id, block_number))',
+    );
+    const { masterId } = await insertMaster(scene.database.pool as never, 'first');
+    scene.masterId = masterId;
+    await scene.announce('master_contracts', MASTER, 1, { master_id: masterId });
+    await scene.announce('dividend_contracts', DIVIDEND, 1, {
+      master_id: masterId,
+      linked_master_contract: MASTER,
+      distribution_model: 'per_master',
+    });
+    await followedContracts(scene.database, CHAIN_ID);
+    await commitStart(scene.database, await readChain(scene.database.kysely, CHAIN_ID), headerOf(START), START);
+    return scene;
+  }
+
+  /** Inserts the platform's row of a contract. */
+  async announce(
+    table: string,
+    address: Hex,
+    block: number | null,
+    values: Readonly<Record<string, unknown>>,
+  ): Promise<string> {
+    const row = { chain_id: String(CHAIN_ID), contract_address: address, deployed_at_block: block, ...values };
+    return insertRow(this.database.pool as never, table, row);
+  }
+
+  /** Fills a range with logs, for the contracts at some addresses. */
+  async fill(from: number, to: number, logs: readonly RawLog[], addresses: readonly Hex[] = [MASTER, DIVIDEND]) {
+    const { contracts } = await followedContracts(this.database, CHAIN_ID);
+    const named = contracts.filter(({ address }) => addresses.includes(address));
+    const inside = logs.filter(
+      ({ blockNumber, address }) => blockNumber >= from && blockNumber <= to && addresses.includes(address),
+    );
+    const numbers = [...new Set([from, ...inside.map(({ blockNumber }) => blockNumber), to])].sort((a, b) => a - b);
+    const range = { chainId: CHAIN_ID, from, to, logs: inside, headers: numbers.map(headerOf) };
+    const batch = encodeBatch(decodeRange(range, contractIndex(named), receiptsOf(inside)), factTables);
+    const seen = await readChain(this.database.kysely, CHAIN_ID);
+    return commitFill(this.database, { pieces: [{ seen, range, batch }], contracts: named });
+  }
+
+  /** Extends the head by one block. */
+  async follow(logs: readonly RawLog[] = []): Promise<number> {
+    const { contracts, joining } = await followedContracts(this.database, CHAIN_ID);
+    const seen = await readChain(this.database.kysely, CHAIN_ID);
+    const number = (seen.head?.number ?? 0) + 1;
+    const inside = logs.filter(({ blockNumber }) => blockNumber === number);
+    const range = { chainId: CHAIN_ID, from: number, to: number, logs: inside, headers: [headerOf(number)] };
+    const batch = encodeBatch(decodeRange(range, contractIndex(contracts), receiptsOf(inside)), factTables);
+    await commitHead(this.database, { seen, range, batch, finalized: undefined, joining });
+    return number;
+  }
+
+  /** Returns every link as `claim's block: token id of contract`, and the counts of the stage of the tests. */
+  async state(): Promise<{ readonly links: readonly string[]; readonly counts: readonly string[] }> {
+    const links = await this.#query(
+      `select claim.block_number || '/' || claim.log_index || ': ' || token.token_id || ' of ' || token.contract_address as text
+       from dividend_claims claim join master_nfts token on token.id = claim.master_nft_id order by claim.position`,
+    );
+    const counts = await this.#query(
+      `select block_number || ': ' || transfers as text from test_transfer_counts order by block_number`,
+    );
+    return { links: links.map(({ text }) => text), counts: counts.map(({ text }) => text) };
+  }
+
+  /** Returns the block that each stage is as of, by name. */
+  async asOf(): Promise<Readonly<Record<string, number>>> {
+    const rows = await this.#query(
+      'select name as text, as_of_number::int as number from indexer.stages order by name',
+    );
+    return Object.fromEntries(rows.map(({ text, number }) => [text, number]));
+  }
+
+  async #query(text: string): Promise<readonly { readonly text: string; readonly number: number }[]> {
+    return (await this.database.pool.query(text)).rows;
+  }
+}
