@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { buildProgram, runProgram } from './cli/program.ts';
 import type { Services } from './cli/services.ts';
+import { secretsOfEnvironment } from './config/secrets.ts';
 import { openDatabase } from './db/database.ts';
 import { IndexerError } from './kernel/errors.ts';
 import { createRedact } from './observability/redact.ts';
@@ -12,9 +13,9 @@ const STOP_DEADLINE_MS = 12_000;
 /** Loaded when a command asks for them, so that `--help` waits for no library and only the demo needs what the demo needs. */
 const services: Services = {
   openDatabase,
-  async createSource({ chainId, rpcUrls, pollIntervalMs }) {
+  async createSource(chain) {
     const { createSource } = await import('./source/source.ts');
-    return createSource({ chainId, urls: rpcUrls, pollIntervalMs });
+    return createSource(chain);
   },
   async runDaemon(input, signal) {
     const { runDaemon } = await import('./roles/daemon.ts');
@@ -90,16 +91,9 @@ const io = {
   env: process.env,
   stdout: process.stdout,
   stderr: process.stderr,
-  redact: createRedact(secretsOf(process.env)),
+  redact: createRedact(secretsOfEnvironment(process.env)),
   signal: stopSignal(),
 };
-
-/** The URLs of the environment; those of the configuration file join them once it is read. */
-function secretsOf(env: NodeJS.ProcessEnv): readonly string[] {
-  return Object.entries(env).flatMap(([name, value]) =>
-    /^(RPC_URL_.*|DATABASE_URL|QUEUE_URL)$/.test(name) ? (value ?? '').split(',').map((url) => url.trim()) : [],
-  );
-}
 
 const exitCode = await runProgram(buildProgram({ io, services }, version()), process.argv.slice(2), io);
 // Set, not called: what was written to a pipe still has to leave.

@@ -1,7 +1,16 @@
 import { sqlstateOf } from '../db/sqlstate.ts';
-import { ConfigError, HeadMoved, RpcError, type RpcErrorKind, RpcInconsistency, StaleRange } from '../kernel/errors.ts';
+import {
+  ConfigError,
+  HeadMoved,
+  messageOf,
+  RpcError,
+  type RpcErrorKind,
+  RpcInconsistency,
+  StaleRange,
+} from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { type Backoff, backoffMs } from '../kernel/retry.ts';
+import { RPC_CODE } from '../rpc/json-rpc.ts';
 
 /** What befell a job so far. */
 export type Setbacks = {
@@ -36,8 +45,6 @@ const RETRY_BACKOFF: Backoff = { baseMs: 500, maxMs: 30_000 };
 const ATTEMPTS_MAX = 6;
 /** What looks like an outage is taken for one so often; then it matters whether the endpoint answers everything else. */
 export const OUTAGE_ATTEMPTS = 12;
-/** JSON-RPC: the method does not exist, or is not part of what was paid for. */
-const METHOD_NOT_FOUND = -32601;
 /** What endpoints answer for a stretch that they do not serve, in words that nobody knows. */
 const UNSERVED: readonly RpcErrorKind[] = ['pruned', 'unavailable', 'unknown-block'];
 
@@ -77,7 +84,7 @@ export function judgeFailure({ error, piece, before, head }: Failure, random: ()
 
 /** The endpoint does not serve logs at all. */
 function isUnserved(error: unknown): boolean {
-  return error instanceof RpcError && error.kind === 'rejected' && error.context.code === METHOD_NOT_FOUND;
+  return error instanceof RpcError && error.kind === 'rejected' && error.context.code === RPC_CODE.methodNotFound;
 }
 
 /** Whether it is the range that does not come while the endpoint answers all else. One that is behind has not come to it yet. */
@@ -102,12 +109,8 @@ export function isOutage(error: unknown): boolean {
   // The driver's own errors have no SQLSTATE: refused, reset, timed out, cut.
   return (
     error instanceof Error &&
-    /ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|timeout|terminat|connect/i.test(describe(error))
+    /ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|timeout|terminat|connect/i.test(
+      `${(error as { code?: unknown }).code ?? ''} ${messageOf(error)}`,
+    )
   );
-}
-
-/** Node's network errors carry their words inside an `AggregateError`, whose own message is empty. */
-function describe(error: Error): string {
-  const inner = error instanceof AggregateError ? error.errors.map(String).join(' ') : '';
-  return `${(error as { code?: unknown }).code ?? ''} ${error.message} ${inner}`;
 }

@@ -83,11 +83,5 @@ function complaint(error: unknown): string {
   if (error instanceof ConfigError) return `indexer: ${error.message}`;
   const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : '';
   if (error instanceof IndexerError) return `indexer: ${error.message}${cause}`;
-  return `indexer: ${describe(error)}`;
-}
-
-/** Network errors of node carry their texts inside an `AggregateError` whose own message is empty. */
-function describe(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(messageOf).join('; ');
-  return messageOf(error);
+  return `indexer: ${messageOf(error)}`;
 }

@@ -1,5 +1,6 @@
 import { loadConfig } from '../config/load.ts';
 import type { Config, Need } from '../config/resolve.ts';
+import { secretsOf } from '../config/secrets.ts';
 import type { Database } from '../db/database.ts';
 import { assertSchemaCurrent } from '../db/migrate.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
@@ -36,10 +37,9 @@ export async function withSession<T>(
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
   const config = await loadConfig(options.config, io.env, ['database', ...needs]);
-  const secrets = [config.databaseUrl, config.queueUrl, ...config.chains.flatMap((chain) => chain.rpcUrls)];
   const log = createLogger({
     level: config.logLevel,
-    redact: createRedact(secrets),
+    redact: createRedact(secretsOf(config)),
     sink: io.stderr,
     pretty: io.stderr.isTTY === true,
   });

@@ -1,6 +1,7 @@
 import { Backfill } from '../backfill/backfill.ts';
 import type { PlanScope } from '../backfill/plan.ts';
 import type { ChainConfig, Config } from '../config/resolve.ts';
+import { secretsOf } from '../config/secrets.ts';
 import type { Database } from '../db/database.ts';
 import { followedContracts } from '../follower/followed-contracts.ts';
 import { Follower } from '../follower/follower.ts';
@@ -39,17 +40,16 @@ export type ChainWork = {
 export function chainWork(input: ChainWorkInput): ChainWork {
   const { config, chain, database, log, scope, concurrency, onCommit } = input;
   const { chainId } = chain;
-  const source = createSource(
-    { chainId, urls: chain.rpcUrls, pollIntervalMs: chain.pollIntervalMs },
-    { notice: (notice) => log.info({ chain: chainId, ...notice }, `source: ${notice.event}`) },
-  );
+  const source = createSource(chain, {
+    notice: (notice) => log.info({ chain: chainId, ...notice }, `source: ${notice.event}`),
+  });
   let state = 'starting';
   const backfill = new Backfill({
     chainId,
     database,
     source,
     log,
-    redact: createRedact([config.databaseUrl, config.queueUrl, ...chain.rpcUrls]),
+    redact: createRedact(secretsOf(config)),
     queue: { url: config.queueUrl, redis: config.queueRedis },
     scope,
     concurrency,

@@ -1,5 +1,6 @@
 import { buildProgram, type ExitCode, runProgram } from '../../indexer/cli/program.ts';
 import type { Services } from '../../indexer/cli/services.ts';
+import { secretsOfEnvironment } from '../../indexer/config/secrets.ts';
 import { openDatabase } from '../../indexer/db/database.ts';
 import { createRedact } from '../../indexer/observability/redact.ts';
 
@@ -36,7 +37,7 @@ export async function runCommand(
     env,
     stdout: { write: (text: string) => (out += text) },
     stderr: { write: (text: string) => (err += text) },
-    redact: createRedact(Object.values(env)),
+    redact: createRedact(secretsOfEnvironment(env)),
     signal: new AbortController().signal,
   };
   const code = await runProgram(buildProgram({ io, services: testServices(given) }, '1.2.3'), args, io);

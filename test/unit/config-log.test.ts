@@ -4,7 +4,7 @@ import { createRedact } from '../../indexer/observability/redact.ts';
 
 const ENDPOINT = 'https://mainnet.example/v3/0123456789abcdef0123456789abcdef';
 const DATABASE = 'postgres://indexer:hunter2@db.example:5432/mirror?sslpassword=abcdefghijklmnop-%2F';
-const redact = createRedact([ENDPOINT, DATABASE]);
+const redact = createRedact({ urls: [ENDPOINT, DATABASE] });
 
 function logged(pretty: boolean, write: (log: ReturnType<typeof createLogger>) => void): string {
   let out = '';
