@@ -65,9 +65,13 @@ export type EndpointSettings = {
   readonly notice: (notice: EndpointNotice) => void;
 };
 
-/** Returns an endpoint that sends its requests through a client. */
-export function createEndpoint(client: Client, settings: EndpointSettings): Endpoint {
-  const { name } = client;
+type Pace = {
+  run<T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
+  delayMs(): number;
+};
+
+/** Limits the requests of an endpoint by its health and its number of free slots, which a rate limit reduces for a while. */
+function createPace(name: string, settings: EndpointSettings): Pace {
   const limiter = createLimiter(settings.concurrency);
   const health = createHealth({
     now: settings.now,
@@ -79,15 +83,10 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
         detail: error?.message ?? 'the endpoint responds again',
       }),
   });
-  let chainId: 'unknown' | 'right' | 'wrong' = 'unknown';
-  let checking: Promise<void> | undefined;
   let succeeded = 0;
   let narrowedAt = 0;
-  const closed = new AbortController();
-  const batchSize = createBatchSize(settings.now);
-  if (client.batch === undefined) batchSize.unsupported();
 
-  async function paced<T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  async function run<T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     let startedAt = Number.NEGATIVE_INFINITY;
     const send = () => {
       startedAt = settings.now();
@@ -107,9 +106,22 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     }
   }
 
+  return { run, delayMs: () => health.delayMs() };
+}
+
+/** Returns an endpoint that sends its requests through a client. */
+export function createEndpoint(client: Client, settings: EndpointSettings): Endpoint {
+  const { name } = client;
+  const pace = createPace(name, settings);
+  let chainId: 'unknown' | 'right' | 'wrong' = 'unknown';
+  let checking: Promise<void> | undefined;
+  const closed = new AbortController();
+  const batchSize = createBatchSize(settings.now);
+  if (client.batch === undefined) batchSize.unsupported();
+
   async function checkChainId(signal: AbortSignal | undefined): Promise<void> {
     const ask = () => client.request('eth_chainId', [], { signal });
-    const served = readChainId(await paced(ask, signal));
+    const served = readChainId(await pace.run(ask, signal));
     if (served === settings.chainId) {
       chainId = 'right';
       return;
@@ -133,7 +145,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     subscribe: client.subscribe,
     async request(method, params, options: RequestOptions = {}) {
       if (chainId !== 'right') await requireChainId(options.signal);
-      return paced(() => client.request(method, params, options), options.signal);
+      return pace.run(() => client.request(method, params, options), options.signal);
     },
     async batch(calls, signal) {
       if (chainId !== 'right') await requireChainId(signal);
@@ -144,7 +156,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
         for (const answer of answers) if ('error' in answer && isEndpointFailure(answer.error)) throw answer.error;
       };
       try {
-        await paced(ask, signal);
+        await pace.run(ask, signal);
       } catch (error) {
         if (answers === undefined) throw error;
       }
@@ -153,7 +165,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     batchSize,
     checkChainId,
     isRefused: () => chainId === 'wrong',
-    delayMs: () => health.delayMs(),
+    delayMs: pace.delayMs,
     rangeSize: createRangeSize(settings.initialRangeBlocks, settings.now),
     unsupported: { blockHashFilter: false, blockReceipts: false, finalizedTag: false },
     prunedAt: -1,

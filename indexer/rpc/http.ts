@@ -118,21 +118,9 @@ function failureTypeOf(error: unknown): Failure['type'] {
 
 function createPoster(url: string, { timeoutMs, headers, proxy }: HttpOptions) {
   const dispatcher = createDispatcher(timeoutMs, proxy);
-  const { origin, pathname, search, username, password } = new URL(url);
+  const request = requestTo(url, headers);
   let connections = 0;
   dispatcher.on('connect', () => connections++);
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  const request: Dispatcher.DispatchOptions = {
-    origin,
-    path: pathname + search,
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      'accept-encoding': 'gzip',
-      ...(username !== '' && { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }),
-      ...headers,
-    },
-  };
 
   function sendOnce(body: string, { signal, maxBytes }: SendOptions): Promise<HttpResponse> {
     const connectionsBefore = connections;
@@ -186,6 +174,23 @@ function createPoster(url: string, { timeoutMs, headers, proxy }: HttpOptions) {
       }
     },
     close: () => void dispatcher.destroy(),
+  };
+}
+
+/** Returns the parts that all requests to a URL have in common. Its user and password become a header. */
+function requestTo(url: string, headers: HttpOptions['headers']): Dispatcher.DispatchOptions {
+  const { origin, pathname, search, username, password } = new URL(url);
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return {
+    origin,
+    path: pathname + search,
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'accept-encoding': 'gzip',
+      ...(username !== '' && { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }),
+      ...headers,
+    },
   };
 }
 

@@ -67,7 +67,8 @@ export function encodeRequest(calls: Call | readonly Call[], id: number): string
   return JSON.stringify(isBatch(calls) ? calls.map(member) : member(calls, 0));
 }
 
-function isBatch(calls: Call | readonly Call[]): calls is readonly Call[] {
+/** Returns whether a request is a batch. */
+export function isBatch(calls: Call | readonly Call[]): calls is readonly Call[] {
   return Array.isArray(calls);
 }
 

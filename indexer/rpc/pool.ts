@@ -50,22 +50,6 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
     );
   }
 
-  /** Returns the endpoint that is not excluded and has the fewest tries; then the healthy, the unpruned, the preferred one. */
-  function choose(tries: ReadonlyMap<Endpoint, number>, from: number | undefined): Endpoint | undefined {
-    const rankOf = (endpoint: Endpoint) => [
-      tries.get(endpoint) ?? 0,
-      endpoint.delayMs(),
-      from !== undefined && from <= endpoint.prunedAt ? 1 : 0,
-    ];
-    return endpoints()
-      .filter((endpoint) => tries.get(endpoint) !== Number.POSITIVE_INFINITY)
-      .map((endpoint) => ({ endpoint, rank: rankOf(endpoint) }))
-      .reduce<{ endpoint: Endpoint; rank: number[] } | undefined>(
-        (best, candidate) => (best === undefined || compare(candidate.rank, best.rank) < 0 ? candidate : best),
-        undefined,
-      )?.endpoint;
-  }
-
   async function run<T>(task: (endpoint: Endpoint) => Promise<T>, { signal, from }: RunOptions): Promise<T> {
     const tries = new Map<Endpoint, number>();
     const failed = new Map<Endpoint, number>();
@@ -73,7 +57,7 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
     const limit = Math.max(attempts, 2 * all.length);
     for (let attempt = 1; ; attempt++) {
       if (signal?.aborted) throw new Aborted('aborted');
-      const endpoint = choose(tries, from);
+      const endpoint = choose(endpoints(), tries, from);
       if (endpoint === undefined) throw worst;
       try {
         return await task(endpoint);
@@ -92,7 +76,7 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
         if (action === 'exclude') tries.set(endpoint, Number.POSITIVE_INFINITY);
         if (action === 'next endpoint') tries.set(endpoint, (tries.get(endpoint) ?? 0) + 1);
         if (attempt >= limit) throw worst;
-        const repeats = action === 'same endpoint' || choose(tries, from) === endpoint;
+        const repeats = action === 'same endpoint' || choose(endpoints(), tries, from) === endpoint;
         if (repeats) await sleep(backoffMs(failed.get(endpoint) ?? 1, RETRY_BACKOFF, random), signal);
       }
     }
@@ -116,6 +100,26 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
       if (order[0] === endpoint) order = [...order.slice(1), endpoint];
     },
   };
+}
+
+/** Returns the endpoint that is not excluded and has the fewest tries; then the healthy, the unpruned, the preferred one. */
+function choose(
+  endpoints: readonly Endpoint[],
+  tries: ReadonlyMap<Endpoint, number>,
+  from: number | undefined,
+): Endpoint | undefined {
+  const rankOf = (endpoint: Endpoint) => [
+    tries.get(endpoint) ?? 0,
+    endpoint.delayMs(),
+    from !== undefined && from <= endpoint.prunedAt ? 1 : 0,
+  ];
+  return endpoints
+    .filter((endpoint) => tries.get(endpoint) !== Number.POSITIVE_INFINITY)
+    .map((endpoint) => ({ endpoint, rank: rankOf(endpoint) }))
+    .reduce<{ endpoint: Endpoint; rank: number[] } | undefined>(
+      (best, candidate) => (best === undefined || compare(candidate.rank, best.rank) < 0 ? candidate : best),
+      undefined,
+    )?.endpoint;
 }
 
 function actionFor(error: unknown, failuresBefore: number): ErrorAction {

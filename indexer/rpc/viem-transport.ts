@@ -1,14 +1,7 @@
 import type { Transport as ViemTransport } from 'viem';
 import { messageOf } from '../kernel/errors.ts';
 import { orAborted } from './concurrency.ts';
-import {
-  type CallOutcome,
-  errorResponse,
-  type Failure,
-  membersOf,
-  type SendOptions,
-  type Transport,
-} from './json-rpc.ts';
+import { type CallOutcome, errorResponse, type Failure, type SendOptions, type Transport } from './json-rpc.ts';
 
 /** What `webSocket` transports offer besides requests. */
 type Subscribable = {
@@ -34,11 +27,13 @@ export function connectViem(create: ViemTransport, timeoutMs: number): NamedTran
   // A fallback needs the time to ask each of its transports.
   const patienceMs = timeoutMs * Math.max(1, value.transports?.length ?? 1);
   const { subscribe, getRpcClient } = value;
+  let isUsed = false;
   return {
     key: instance.config.key,
     attributes: instance.value,
     transport: {
       async request({ method, params }, { signal }: SendOptions): Promise<CallOutcome> {
+        isUsed = true;
         const timeout = AbortSignal.timeout(patienceMs);
         const either = AbortSignal.any([signal, timeout]);
         try {
@@ -60,10 +55,13 @@ export function connectViem(create: ViemTransport, timeoutMs: number): NamedTran
           });
           return () => void unsubscribe().catch(() => undefined);
         }),
-      close: () =>
-        void getRpcClient?.()
-          .then((client) => client.close())
-          .catch(() => undefined),
+      close() {
+        // Without a request there is no connection, and viem would open one to return its client.
+        if (isUsed)
+          void getRpcClient?.()
+            .then((client) => client.close())
+            .catch(() => undefined);
+      },
     },
   };
 }
@@ -78,6 +76,7 @@ type ViemError = {
   readonly status?: number;
   readonly headers?: Headers;
   readonly details?: string;
+  readonly message?: string;
   readonly data?: unknown;
   readonly shortMessage?: string;
   readonly cause?: unknown;
@@ -102,10 +101,9 @@ function failureOf(error: unknown): Failure {
     current = one.cause;
   }
   if (rpcError === undefined) return { type: 'no-response', text: messageOf(error) };
-  const { code, data } = rpcError;
-  // viem's own errors keep the node's message in `details`, behind advice of their own in `message`.
-  const message = rpcError.details ?? messageOf(rpcError);
-  return errorResponse({ code, message: membersOf(message).message ?? message, data }, undefined);
+  // The innermost error is the node's own. An error of viem keeps the node's text in `details`, and advice in `message`.
+  const { code, data, details, message } = rpcError;
+  return errorResponse({ code, message: details ?? message, data }, undefined);
 }
 
 function httpFailureOf({ status, details = '', headers }: ViemError): Failure {

@@ -10,6 +10,7 @@ import {
   type Call,
   encodeRequest,
   type Failure,
+  isBatch,
   MAX_BLOCK_BYTES,
   membersOf,
   readBatchResponse,
@@ -46,7 +47,6 @@ type Connection = {
  * and every request have a timeout, messages have a size limit, and the node must answer pings.
  */
 export function connectWebSocket(url: string, options: HttpOptions): Transport {
-  const { timeoutMs } = options;
   let connecting: Promise<Connection> | undefined;
   let closed = false;
   let nextId = 1;
@@ -68,28 +68,17 @@ export function connectWebSocket(url: string, options: HttpOptions): Transport {
     );
   }
 
-  async function exchange<T>(
+  function exchange<T>(
     connection: Connection,
     calls: Call | readonly Call[],
     signal: AbortSignal | undefined,
     read: (message: unknown, id: number) => T,
   ): Promise<T> {
     const id = nextId;
-    const isBatch = Array.isArray(calls);
-    const count = isBatch ? calls.length : 1;
-    nextId += count;
-    let timer: NodeJS.Timeout | undefined;
-    const response = new Promise<T>((resolve, fail) => {
-      timer = setTimeout(() => fail(new Error(`the request timed out after ${timeoutMs} ms`)), timeoutMs);
-      const pending = { calls: count, isBatch, answer: (message: unknown) => resolve(read(message, id)), fail };
-      connection.send(encodeRequest(calls, id), id, pending);
-    });
-    try {
-      return await orAborted(response, signal);
-    } finally {
-      clearTimeout(timer);
-      connection.forget(id);
-    }
+    nextId += isBatch(calls) ? calls.length : 1;
+    return exchangeOver(connection, { calls, id, timeoutMs: options.timeoutMs }, signal, (message) =>
+      read(message, id),
+    );
   }
 
   return {
@@ -111,21 +100,16 @@ export function connectWebSocket(url: string, options: HttpOptions): Transport {
     },
     async subscribe(onHead, onLost) {
       const connection = await connect();
-      const subscription: Subscription = { onHead, onLost };
-      const call = { method: 'eth_subscribe', params: ['newHeads'] };
-      const id = await exchange(connection, call, undefined, (message) => {
+      const id = await exchange(connection, { method: 'eth_subscribe', params: ['newHeads'] }, undefined, (message) => {
         const { result, error } = membersOf(message);
-        if (typeof result === 'string') connection.subscriptions.set(result, subscription);
-        return typeof result === 'string'
-          ? result
-          : new Error(String(membersOf(error).message ?? 'the node refused the subscription'));
+        if (typeof result === 'string') connection.subscriptions.set(result, { onHead, onLost });
+        return typeof result === 'string' ? result : new Error(refusalOf(error));
       });
       if (id instanceof Error) throw id;
+      const unsubscribe = { method: 'eth_unsubscribe', params: [id] };
       return () => {
         if (!connection.subscriptions.delete(id) || !connection.isOpen()) return;
-        exchange(connection, { method: 'eth_unsubscribe', params: [id] }, undefined, () => undefined).catch(
-          () => undefined,
-        );
+        exchange(connection, unsubscribe, undefined, () => undefined).catch(() => undefined);
       };
     },
     close() {
@@ -133,6 +117,34 @@ export function connectWebSocket(url: string, options: HttpOptions): Transport {
       if (connecting !== undefined) discard(connecting);
     },
   };
+}
+
+type Request = { readonly calls: Call | readonly Call[]; readonly id: number; readonly timeoutMs: number };
+
+/** Sends a request over a connection and returns what `read` makes of the response. */
+async function exchangeOver<T>(
+  connection: Connection,
+  { calls, id, timeoutMs }: Request,
+  signal: AbortSignal | undefined,
+  read: (message: unknown) => T,
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const response = new Promise<T>((resolve, fail) => {
+    timer = setTimeout(() => fail(new Error(`the request timed out after ${timeoutMs} ms`)), timeoutMs);
+    const answer = (message: unknown) => resolve(read(message));
+    const pending = { calls: isBatch(calls) ? calls.length : 1, isBatch: isBatch(calls), answer, fail };
+    connection.send(encodeRequest(calls, id), id, pending);
+  });
+  try {
+    return await orAborted(response, signal);
+  } finally {
+    clearTimeout(timer);
+    connection.forget(id);
+  }
+}
+
+function refusalOf(error: unknown): string {
+  return String(membersOf(error).message ?? 'the node refused the subscription');
 }
 
 async function open(
@@ -184,20 +196,8 @@ async function open(
     lose(new Error('the WebSocket was closed'));
     onClosed();
   });
-  await new Promise<void>((resolve, reject) => {
-    socket.once('open', resolve);
-    socket.once('error', reject);
-    socket.once('close', () => reject(new Error('the WebSocket was closed before it opened')));
-  });
-  let isAlive = true;
-  socket.on('pong', () => {
-    isAlive = true;
-  });
-  pinging = setInterval(() => {
-    if (!isAlive) return socket.terminate();
-    isAlive = false;
-    socket.ping();
-  }, PING_INTERVAL_MS);
+  await untilOpen(socket);
+  pinging = startPings(socket);
   return {
     send(body, id, request) {
       if (socket.readyState !== WebSocket.OPEN) return request.fail(new Error('the WebSocket is closed'));
@@ -209,6 +209,27 @@ async function open(
     isOpen: () => socket.readyState === WebSocket.OPEN,
     close: () => socket.terminate(),
   };
+}
+
+function untilOpen(socket: WebSocket): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    socket.once('open', resolve);
+    socket.once('error', reject);
+    socket.once('close', () => reject(new Error('the WebSocket was closed before it opened')));
+  });
+}
+
+/** Terminates the connection when a ping is not answered before the next one. */
+function startPings(socket: WebSocket): NodeJS.Timeout {
+  let isAlive = true;
+  socket.on('pong', () => {
+    isAlive = true;
+  });
+  return setInterval(() => {
+    if (!isAlive) return socket.terminate();
+    isAlive = false;
+    socket.ping();
+  }, PING_INTERVAL_MS);
 }
 
 function failureOf(error: unknown, signal: AbortSignal, mayBeTooLarge: boolean): Failure {

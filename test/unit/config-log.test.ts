@@ -28,6 +28,32 @@ describe('redaction', () => {
   });
 });
 
+describe('which parts of a URL are secret', () => {
+  const of = (url: string, text: string) => createRedact({ urls: [url] })(text);
+
+  it('ordinary words of a URL are not', () => {
+    const words = 'v3 rpc mainnet base indexer mirror require ethereum.example';
+    expect(of('https://ethereum.example/rpc/v3/mainnet?network=base', words)).toBe(words);
+    expect(of('postgres://indexer:hunter2@localhost/mirror?sslmode=require', words)).toBe(words);
+  });
+
+  it('keys, passwords and users of endpoints are, in any spelling', () => {
+    expect(of('https://x.example/v2/abcd1234', 'key ABCD1234 abcd1234')).toBe('key ABCD1234 [redacted]');
+    expect(of('https://x.example/?apikey=abc', 'key abc')).toBe('key [redacted]');
+    expect(of('https://alice:s3c@x.example', 'alice s3c')).toBe('[redacted] [redacted]');
+    expect(of('postgres://indexer:p%22w@localhost/mirror', JSON.stringify('p"w'))).toBe('"[redacted]"');
+    expect(of('https://0123456789abcdef0123.x.example', 'at 0123456789abcdef0123')).toBe('at [redacted]');
+  });
+
+  it('a short secret is removed only where it stands alone, and never breaks the JSON of a line', () => {
+    expect(of('postgres://u:abc@localhost/m', '{"hash":"0x12abc3","password":"abc"}')).toBe(
+      '{"hash":"0x12abc3","password":"[redacted]"}',
+    );
+    for (const password of ['true', '123'])
+      expect(of(`postgres://u:${password}@h/m`, '{"a":true,"b":123}')).toBe('{"a":true,"b":123}');
+  });
+});
+
 describe('a log line', () => {
   it('is JSON without a secret in message, field, error, cause or stack', () => {
     const error = new Error(`request to ${ENDPOINT} failed`, { cause: new Error(DATABASE) });
