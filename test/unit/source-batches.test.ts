@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { BlockHeader } from '../../indexer/kernel/chain.ts';
-import { BatchRefused, createBatchSize } from '../../indexer/rpc/batch.ts';
-import { createEndpoint } from '../../indexer/rpc/endpoint.ts';
+import { createBatchSize } from '../../indexer/rpc/batch-size.ts';
+import { BatchRejected, createClient } from '../../indexer/rpc/client.ts';
 import { fittingBatch } from '../../indexer/rpc/refusals.ts';
 import type { BatchFault, ChainServer } from '../kit/chain-server.ts';
 import { busyChain, sourceFixture, WATCH } from '../kit/source-fixture.ts';
@@ -164,12 +164,12 @@ test('a batch whose answer passes the bound is refused for its size', async () =
   const chain = busyChain(1);
   chain.call = () => `0x${'00'.repeat(3 * 1024 * 1024)}`;
   const server = await fixture.serve(chain);
-  const endpoint = createEndpoint(server.url, 0, 5_000);
+  const endpoint = createClient(server.url, 0, 5_000);
   const call = { method: 'eth_call', params: [{ to: WATCH.addresses[0], data: '0x' }] };
-  const refused = await endpoint.batch(new Array(4).fill(call)).catch((refusal: unknown) => refusal);
+  const refused = await endpoint.batch!(new Array(4).fill(call)).catch((refusal: unknown) => refusal);
   endpoint.close();
-  expect(refused).toBeInstanceOf(BatchRefused);
-  expect(refused).toMatchObject({ fitting: 2 });
+  expect(refused).toBeInstanceOf(BatchRejected);
+  expect(refused).toMatchObject({ fittingCalls: 2 });
 });
 
 test.each([

@@ -90,9 +90,7 @@ test('null for a header that another node has is not believed', async () => {
   behind.view.lag = 5;
   const source = fixture.open([behind.url, full.url]);
   await expect(source.header(9)).resolves.toMatchObject({ number: 9 });
-  await expect(source.headerByHash(chain.head.hash)).resolves.toMatchObject({ number: 10 });
   expect(await source.header(11)).toBeUndefined();
-  expect(await source.headerByHash(`0x${'ee'.repeat(32)}`)).toBeUndefined();
 });
 
 test('a range comes from the endpoint whose fork the caller is on', async () => {

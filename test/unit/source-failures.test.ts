@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { Aborted, ConfigError, type IndexerError, RpcError } from '../../indexer/kernel/errors.ts';
-import { createEndpoint } from '../../indexer/rpc/endpoint.ts';
+import { createClient } from '../../indexer/rpc/client.ts';
 import { Chain } from '../kit/chain.ts';
 import { RpcFault } from '../kit/chain-rpc.ts';
 import type { ChainServer, Fault } from '../kit/chain-server.ts';
@@ -228,7 +228,7 @@ describe('secrets', () => {
   test.each([200, 401, 500])('that the node says back (status %s) do not leak', async (status) => {
     const server = await echo(status);
     const { port } = server.address() as AddressInfo;
-    const endpoint = createEndpoint(`http://alice:s3cr3t@127.0.0.1:${port}${paths}`, 3, 500);
+    const endpoint = createClient(`http://alice:s3cr3t@127.0.0.1:${port}${paths}`, 3, 500);
     const error = await caught(endpoint.request('eth_chainId', []));
     server.close();
     expect(endpoint.name).toBe(`127.0.0.1:${port}#3`);
@@ -237,7 +237,7 @@ describe('secrets', () => {
   });
 
   test.each(['http', 'https', 'ws', 'wss'])('of a %s endpoint that is away do not leak', async (scheme) => {
-    const endpoint = createEndpoint(`${scheme}://alice:s3cr3t@127.0.0.1:1${paths}`, 0, 500);
+    const endpoint = createClient(`${scheme}://alice:s3cr3t@127.0.0.1:1${paths}`, 0, 500);
     const error = await caught(endpoint.request('eth_chainId', []));
     expect(error).toMatchObject({ name: 'RpcError', kind: 'unavailable' });
     for (const secret of secrets) expect(shown(error)).not.toContain(secret);
@@ -245,11 +245,11 @@ describe('secrets', () => {
   });
 
   test('in the host name do not show', () => {
-    expect(createEndpoint(`https://${key}.rpc.example.org/`, 0, 500).name).toBe('***.rpc.example.org#0');
+    expect(createClient(`https://${key}.rpc.example.org/`, 0, 500).name).toBe('***.rpc.example.org#0');
   });
 
   test('a URL that is none is not repeated', () => {
-    expect(() => createEndpoint(`ftp://${key}`, 1, 500)).toThrow(ConfigError);
-    expect(() => createEndpoint(`ftp://${key}`, 1, 500)).not.toThrow(key);
+    expect(() => createClient(`ftp://${key}`, 1, 500)).toThrow(ConfigError);
+    expect(() => createClient(`ftp://${key}`, 1, 500)).not.toThrow(key);
   });
 });
