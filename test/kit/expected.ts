@@ -13,9 +13,6 @@ import { until } from './until.ts';
 /** A chain as an honest reader sees it. */
 export type Truth = { readonly client: PublicClient; readonly chainId: number };
 
-const SETTLE_TIMEOUT_MS = 60_000;
-const STAGES_TIMEOUT_MS = 10_000;
-
 /** Reads a chain in memory directly, past every server that misbehaves. */
 export function truthOf(chain: Chain): Truth {
   const request = async ({ method, params }: { method: string; params?: unknown }) =>
@@ -27,25 +24,16 @@ export function truthOf(chain: Chain): Truth {
  * Waits until the database is at the chain's head with no gap behind it, and has every table equal the computation from the
  * chain, row for row. The chain must stand still.
  */
-export async function expectSettled(
-  db: Queryable,
-  truth: Truth,
-  subjects: Subjects = SUBJECTS,
-  timeoutMs: number = SETTLE_TIMEOUT_MS,
-): Promise<void> {
+export async function expectSettled(db: Queryable, truth: Truth, subjects: Subjects = SUBJECTS): Promise<void> {
   const { hash } = await truth.client.getBlock();
-  await until('the head of the chain', () => atHead(db, truth.chainId, hash), timeoutMs);
-  await until('history without gaps', () => isComplete(db, truth.chainId), timeoutMs);
+  await until('the head of the chain', () => atHead(db, truth.chainId, hash));
+  await until('history without gaps', () => isComplete(db, truth.chainId));
   const differences = await compareWithChain(db, truth, subjects);
   // Stages run behind the folds.
   const stages = differences.filter((difference) => difference.startsWith('master_ipos'));
   expect(differences.filter((difference) => !stages.includes(difference))).toEqual([]);
   if (stages.length === 0) return;
-  await until(
-    `stages: ${stages}`,
-    async () => (await compareWithChain(db, truth, subjects)).length === 0,
-    STAGES_TIMEOUT_MS,
-  );
+  await until(`stages: ${stages}`, async () => (await compareWithChain(db, truth, subjects)).length === 0);
 }
 
 /** Whether the database's head is this block. */
