@@ -56,6 +56,18 @@ module.exports = {
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     {
+      name: 'commands-load-lazily',
+      comment: '`indexer --help` loads no library: a command imports what it runs inside its action',
+      severity: 'error',
+      from: { path: '^indexer/(main\\.ts|cli/)', pathNot: '^indexer/cli/progress-bar\\.ts$' },
+      to: {
+        path: '^indexer/|node_modules/',
+        pathNot: ['^indexer/(cli|kernel)/', '^indexer/observability/redact\\.ts$', 'node_modules/(commander|@types)/'],
+        dependencyTypesNot: ['type-only'],
+        dynamic: false,
+      },
+    },
+    {
       name: 'indexer-stands-alone',
       comment: 'the program imports no test, no benchmark and no tool configuration',
       severity: 'error',

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Settings } from '../indexer/config/define.ts';
 import { IndexerError } from '../indexer/kernel/errors.ts';
-import { watchOver } from './watchman.ts';
+import { watchOver } from '../test/kit/watchman.ts';
 
 /** The real daemon, in a process of its own. */
 export type DaemonProcess = {

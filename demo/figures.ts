@@ -1,4 +1,4 @@
-import type { Queryable } from './oracle/stored.ts';
+import type { Queryable } from '../test/kit/queryable.ts';
 
 /** What the database says at a moment; amounts in the smallest unit, as text. */
 export type Figures = {

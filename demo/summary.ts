@@ -1,16 +1,32 @@
 import { sleep } from '../indexer/kernel/sleep.ts';
 import type { Anvil } from '../test/kit/anvil-node.ts';
-import type { Platform } from '../test/kit/deploy.ts';
-import { type Comparison, compareTables, headOf, incompleteContracts, subjectsOf } from './oracle/compare.ts';
-import type { Queryable } from './oracle/stored.ts';
+import { type Platform, subjectsOf } from '../test/kit/deploy.ts';
+import {
+  compareWithChain,
+  describeComparison,
+  headOf,
+  incompleteContracts,
+} from '../test/kit/oracle/check-database.ts';
+import type { Queryable } from '../test/kit/queryable.ts';
 
 /** What the demo ends with. */
-export type Summary = Comparison & {
-  /** Nothing differs, and the database caught up in time. */
+export type Summary = {
+  /** Whether nothing differs and the database caught up in time. */
   readonly equal: boolean;
   readonly block: number | null;
+  readonly tables: readonly TableSummary[];
+  /** A sentence for every difference. */
+  readonly differences: readonly string[];
   readonly reorgs: number;
   readonly deepestReorg: number;
+};
+
+/** How one table compares: rows that it has, rows that it should have, and how often they differ. */
+type TableSummary = {
+  readonly table: string;
+  readonly stored: number;
+  readonly expected: number;
+  readonly differences: number;
 };
 
 type Scene = { readonly db: Queryable; readonly anvil: Anvil; readonly platform: Platform };
@@ -36,7 +52,9 @@ export async function summarise(
     missing = await stillMissing({ db, anvil, platform });
   }
   signal?.throwIfAborted();
-  const { tables, differences } = await compareTables(db, anvil, subjects);
+  const comparison = await compareWithChain(db, anvil, subjects);
+  const differences = describeComparison(comparison);
+  const tables = comparison.tables.map((table) => ({ ...table, differences: table.differences.length }));
   const { rows } = await db.query(
     `select count(*) as reorgs, coalesce(max(depth), 0) as deepest from indexer.reorgs where reason = 'reorg'`,
   );

@@ -2,11 +2,11 @@ import pg from 'pg';
 import { sleep } from '../indexer/kernel/sleep.ts';
 import { type Anvil, startAnvil } from '../test/kit/anvil-node.ts';
 import { deployPlatform, type Platform } from '../test/kit/deploy.ts';
+import { headOf } from '../test/kit/oracle/check-database.ts';
 import { startPostgres } from '../test/kit/postgres-server.ts';
+import { registerPlatform } from '../test/kit/register-platform.ts';
+import { createTraffic, type Traffic } from '../test/kit/traffic.ts';
 import { type DaemonProcess, startDaemon } from './daemon-process.ts';
-import { headOf } from './oracle/compare.ts';
-import { registerPlatform } from './register.ts';
-import { createTraffic, type Traffic } from './traffic.ts';
 
 /** Everything that the demo runs over. */
 export type World = {

@@ -4,25 +4,25 @@ import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 
 /**
- * The bin of the package: starts `main` under a Node that can run it. A checkout on a machine with an older Node has a
- * newer one among its development dependencies, and hands over to that.
+ * The bin of the package: runs `main` under a Node that is new enough. On a machine with an older Node, a checkout uses the one
+ * among its development dependencies.
  */
 const NODE_MAJOR_MIN = 24;
 /**
- * Of the memory that a filling process takes, most is garbage that is not collected yet: as V8 chooses, half a gigabyte for
- * 80 MB in use. Collecting it sooner costs a tenth of the process's own CPU time (`docs/performance.md`).
+ * Makes V8 collect garbage sooner. By default a backfill with 80 MB in use grows to half a gigabyte; collecting sooner costs a
+ * tenth of the process's CPU time (`docs/performance.md`).
  */
 const MEMORY_FLAGS = ['--max-semi-space-size=16', '--heap-growing-percent=100'];
 
 if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
   process.exitCode = await runUnderNewerNode();
 } else {
-  takeMemoryFlags();
-  dieWithLauncher();
+  restartWithMemoryFlags();
+  exitWithLauncher();
   await import('./main.ts');
 }
 
-/** Resolves with the exit code that a shell would give. */
+/** Runs the program under the installed Node. Resolves with the exit code that a shell would give. */
 async function runUnderNewerNode(): Promise<number> {
   const node = installedNode();
   if (node === undefined) {
@@ -39,8 +39,8 @@ async function runUnderNewerNode(): Promise<number> {
   });
 }
 
-/** V8 reads them when it starts, so the process becomes one that started with them, under the same process id. */
-function takeMemoryFlags(): void {
+/** Replaces the process with one that has the memory flags, under the same process id: V8 reads them only when it starts. */
+function restartWithMemoryFlags(): void {
   const has = MEMORY_FLAGS.every((flag) => process.execArgv.includes(flag));
   if (has || process.channel !== undefined || process.platform === 'win32') return;
   const { execPath, execArgv, argv } = process;
@@ -55,8 +55,8 @@ function installedNode(): string | undefined {
   }
 }
 
-/** A launcher that is killed takes its child along: the channel between them closes. */
-function dieWithLauncher(): void {
+/** Makes this process exit when its launcher is killed, which closes the channel between them. */
+function exitWithLauncher(): void {
   if (process.channel === undefined) return;
   process.channel.unref();
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));

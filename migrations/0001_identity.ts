@@ -77,47 +77,28 @@ const module: CatalogueModule = {
     `,
   },
   foreignKeys: {
-    'user_wallets.user_id': sql`
-      alter table user_wallets add constraint user_wallets_user_id_users_id_fk
-      foreign key (user_id) references users (id) on delete cascade
-    `,
-    'user_roles.assigned_by': sql`
-      alter table user_roles add constraint user_roles_assigned_by_users_id_fk
-      foreign key (assigned_by) references users (id)
-    `,
-    'user_roles.role_id': sql`
-      alter table user_roles add constraint user_roles_role_id_roles_id_fk
-      foreign key (role_id) references roles (id) on delete cascade
-    `,
-    'user_roles.user_id': sql`
-      alter table user_roles add constraint user_roles_user_id_users_id_fk
-      foreign key (user_id) references users (id) on delete cascade
-    `,
-    'accounts.user_id': sql`
-      alter table accounts add constraint accounts_user_id_users_id_fk
-      foreign key (user_id) references users (id) on delete cascade
-    `,
+    'user_wallets.user_id': 'users (id) on delete cascade',
+    'user_roles.assigned_by': 'users (id)',
+    'user_roles.role_id': 'roles (id) on delete cascade',
+    'user_roles.user_id': 'users (id) on delete cascade',
+    'accounts.user_id': 'users (id) on delete cascade',
   },
   indexes: {
-    users_created_at_idx: sql`create index users_created_at_idx on users (created_at)`,
-    users_email_idx: sql`create unique index users_email_idx on users (email)`,
-    users_status_idx: sql`create index users_status_idx on users (status)`,
-    user_wallets_address_chain_idx: sql`
-      create unique index user_wallets_address_chain_idx on user_wallets (wallet_address, chain_id)
-    `,
-    user_wallets_address_idx: sql`create index user_wallets_address_idx on user_wallets (wallet_address)`,
-    user_wallets_user_id_idx: sql`create index user_wallets_user_id_idx on user_wallets (user_id)`,
-    roles_name_idx: sql`create unique index roles_name_idx on roles (name)`,
-    user_roles_role_id_idx: sql`create index user_roles_role_id_idx on user_roles (role_id)`,
-    user_roles_user_id_idx: sql`create index user_roles_user_id_idx on user_roles (user_id)`,
-    user_roles_user_role_idx: sql`create unique index user_roles_user_role_idx on user_roles (user_id, role_id)`,
-    identity_providers_provider_idx: sql`
-      create unique index identity_providers_provider_idx on identity_providers (provider)
-    `,
-    accounts_provider_account_idx: sql`
-      create unique index accounts_provider_account_idx on accounts (provider, provider_account_id)
-    `,
-    accounts_user_id_idx: sql`create index accounts_user_id_idx on accounts (user_id)`,
+    users_created_at_idx: 'users (created_at)',
+    users_status_idx: 'users (status)',
+    user_wallets_address_idx: 'user_wallets (wallet_address)',
+    user_wallets_user_id_idx: 'user_wallets (user_id)',
+    user_roles_role_id_idx: 'user_roles (role_id)',
+    user_roles_user_id_idx: 'user_roles (user_id)',
+    accounts_user_id_idx: 'accounts (user_id)',
+  },
+  uniqueIndexes: {
+    users_email_idx: 'users (email)',
+    user_wallets_address_chain_idx: 'user_wallets (wallet_address, chain_id)',
+    roles_name_idx: 'roles (name)',
+    user_roles_user_role_idx: 'user_roles (user_id, role_id)',
+    identity_providers_provider_idx: 'identity_providers (provider)',
+    accounts_provider_account_idx: 'accounts (provider, provider_account_id)',
   },
 };
 

@@ -51,37 +51,25 @@ const module: CatalogueModule = {
     `,
   },
   foreignKeys: {
-    'artists.user_id': sql`
-      alter table artists add constraint artists_user_id_users_id_fk
-      foreign key (user_id) references users (id) on delete cascade
-    `,
-    'producers.user_id': sql`
-      alter table producers add constraint producers_user_id_users_id_fk
-      foreign key (user_id) references users (id) on delete cascade
-    `,
-    'artist_follows.artist_id': sql`
-      alter table artist_follows add constraint artist_follows_artist_id_artists_id_fk
-      foreign key (artist_id) references artists (id) on delete cascade
-    `,
-    'artist_follows.follower_id': sql`
-      alter table artist_follows add constraint artist_follows_follower_id_users_id_fk
-      foreign key (follower_id) references users (id) on delete cascade
-    `,
+    'artists.user_id': 'users (id) on delete cascade',
+    'producers.user_id': 'users (id) on delete cascade',
+    'artist_follows.artist_id': 'artists (id) on delete cascade',
+    'artist_follows.follower_id': 'users (id) on delete cascade',
   },
   indexes: {
-    artists_genre_idx: sql`create index artists_genre_idx on artists (genre)`,
-    artists_name_idx: sql`create index artists_name_idx on artists (artist_name)`,
-    artists_slug_idx: sql`create unique index artists_slug_idx on artists (slug)`,
-    artists_user_id_idx: sql`create unique index artists_user_id_idx on artists (user_id)`,
-    artists_verified_idx: sql`create index artists_verified_idx on artists (is_verified)`,
-    producers_name_idx: sql`create index producers_name_idx on producers (producer_name)`,
-    producers_slug_idx: sql`create unique index producers_slug_idx on producers (slug)`,
-    producers_user_id_idx: sql`create unique index producers_user_id_idx on producers (user_id)`,
-    artist_follows_artist_follower_idx: sql`
-      create unique index artist_follows_artist_follower_idx on artist_follows (artist_id, follower_id)
-    `,
-    artist_follows_artist_id_idx: sql`create index artist_follows_artist_id_idx on artist_follows (artist_id)`,
-    artist_follows_follower_id_idx: sql`create index artist_follows_follower_id_idx on artist_follows (follower_id)`,
+    artists_genre_idx: 'artists (genre)',
+    artists_name_idx: 'artists (artist_name)',
+    artists_verified_idx: 'artists (is_verified)',
+    producers_name_idx: 'producers (producer_name)',
+    artist_follows_artist_id_idx: 'artist_follows (artist_id)',
+    artist_follows_follower_id_idx: 'artist_follows (follower_id)',
+  },
+  uniqueIndexes: {
+    artists_slug_idx: 'artists (slug)',
+    artists_user_id_idx: 'artists (user_id)',
+    producers_slug_idx: 'producers (slug)',
+    producers_user_id_idx: 'producers (user_id)',
+    artist_follows_artist_follower_idx: 'artist_follows (artist_id, follower_id)',
   },
 };
 

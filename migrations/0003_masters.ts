@@ -48,10 +48,10 @@ const module: CatalogueModule = {
     master_ipos: sql`
       id uuid not null default gen_random_uuid() primary key,
       master_id uuid not null,
-      total_supply integer not null,
-      minted_supply integer not null default 0,
+      total_supply bigint not null,
+      minted_supply bigint not null default 0,
       mint_price_wei numeric(78,0),
-      mint_price_currency varchar(20),
+      mint_price_currency varchar(255),
       revenue_share_nft_holders_bps integer not null default 5000,
       retained_artist_bps integer not null default 4000,
       retained_platform_bps integer not null default 1000,
@@ -77,11 +77,14 @@ const module: CatalogueModule = {
       deployment_tx_hash varchar(255),
       deployed_at_block numeric(20,0),
       deployed_at timestamptz,
-      contract_total_supply integer,
-      contract_royalty_bps integer,
+      contract_total_supply bigint,
+      minted_supply bigint not null default 0,
+      contract_royalty_bps numeric,
+      royalty_position bigint,
       first_minter_wallet varchar(255),
       second_minter_wallet varchar(255),
       third_minter_wallet varchar(255),
+      third_mint_position bigint,
       abi_version varchar(20) default '1.0',
       last_indexed_block numeric(20,0),
       last_indexed_at timestamptz,
@@ -96,6 +99,7 @@ const module: CatalogueModule = {
       chain_id varchar(50) not null,
       contract_address varchar(255) not null,
       current_owner_wallet varchar(255) not null,
+      last_position bigint,
       is_first_minter boolean not null default false,
       is_second_minter boolean not null default false,
       is_third_minter boolean not null default false,
@@ -103,13 +107,15 @@ const module: CatalogueModule = {
       mint_tx_hash varchar(255),
       minted_at_block numeric(20,0),
       minted_at timestamptz,
+      first_mint_position bigint,
+      mint_count bigint not null default 0,
       mint_price_wei numeric(78,0),
       listing_status nft_listing_status not null default 'not_listed',
       listing_price_wei numeric(78,0),
-      listing_currency varchar(20),
+      listing_currency varchar(255),
       listed_at timestamptz,
       token_uri text,
-      total_dividends_received numeric(78,0) default '0',
+      total_dividends_received numeric default '0',
       last_dividend_claimed_at timestamptz,
       last_indexed_block numeric(20,0),
       last_indexed_at timestamptz,
@@ -127,15 +133,17 @@ const module: CatalogueModule = {
       to_wallet varchar(255) not null,
       tx_hash varchar(255) not null,
       block_number numeric(20,0) not null,
-      log_index integer not null,
+      block_hash varchar(66),
+      log_index bigint not null,
       block_timestamp timestamptz not null,
       transfer_type transfer_type not null,
       sale_price_wei numeric(78,0),
-      sale_currency varchar(20),
+      sale_currency varchar(255),
       marketplace varchar(100),
       royalty_paid_wei numeric(78,0),
       royalty_recipient varchar(255),
-      created_at timestamptz not null default now()
+      created_at timestamptz not null default now(),
+      position bigint generated always as ((block_number * 4294967296 + log_index)::bigint) stored
     `,
     nft_ownership_snapshots: sql`
       id uuid not null default gen_random_uuid() primary key,
@@ -146,106 +154,102 @@ const module: CatalogueModule = {
       owner_wallet varchar(255) not null,
       snapshot_timestamp timestamptz not null,
       snapshot_block_number numeric(20,0),
+      snapshot_log_index bigint,
       snapshot_reason varchar(50),
       created_at timestamptz not null default now()
     `,
   },
   foreignKeys: {
-    'masters.artist_id': sql`
-      alter table masters add constraint masters_artist_id_artists_id_fk
-      foreign key (artist_id) references artists (id)
-    `,
-    'master_collaborators.master_id': sql`
-      alter table master_collaborators add constraint master_collaborators_master_id_masters_id_fk
-      foreign key (master_id) references masters (id) on delete cascade
-    `,
-    'master_collaborators.producer_id': sql`
-      alter table master_collaborators add constraint master_collaborators_producer_id_producers_id_fk
-      foreign key (producer_id) references producers (id)
-    `,
-    'master_ipos.master_id': sql`
-      alter table master_ipos add constraint master_ipos_master_id_masters_id_fk
-      foreign key (master_id) references masters (id)
-    `,
-    'master_contracts.master_id': sql`
-      alter table master_contracts add constraint master_contracts_master_id_masters_id_fk
-      foreign key (master_id) references masters (id)
-    `,
-    'master_nfts.master_contract_id': sql`
-      alter table master_nfts add constraint master_nfts_master_contract_id_master_contracts_id_fk
-      foreign key (master_contract_id) references master_contracts (id)
-    `,
-    'master_nfts.master_id': sql`
-      alter table master_nfts add constraint master_nfts_master_id_masters_id_fk
-      foreign key (master_id) references masters (id)
-    `,
-    'nft_transfers.master_id': sql`
-      alter table nft_transfers add constraint nft_transfers_master_id_masters_id_fk
-      foreign key (master_id) references masters (id)
-    `,
-    'nft_transfers.master_nft_id': sql`
-      alter table nft_transfers add constraint nft_transfers_master_nft_id_master_nfts_id_fk
-      foreign key (master_nft_id) references master_nfts (id)
-    `,
-    'nft_ownership_snapshots.master_id': sql`
-      alter table nft_ownership_snapshots add constraint nft_ownership_snapshots_master_id_masters_id_fk
-      foreign key (master_id) references masters (id)
-    `,
+    'masters.artist_id': 'artists (id)',
+    'master_collaborators.master_id': 'masters (id) on delete cascade',
+    'master_collaborators.producer_id': 'producers (id)',
+    'master_ipos.master_id': 'masters (id)',
+    'master_contracts.master_id': 'masters (id)',
+    'master_nfts.master_contract_id': 'master_contracts (id)',
+    'master_nfts.master_id': 'masters (id)',
+    'nft_transfers.master_id': 'masters (id)',
+    'nft_transfers.master_nft_id': 'master_nfts (id)',
+    'nft_ownership_snapshots.master_id': 'masters (id)',
   },
   indexes: {
-    masters_artist_id_idx: sql`create index masters_artist_id_idx on masters (artist_id)`,
-    masters_created_at_idx: sql`create index masters_created_at_idx on masters (created_at)`,
-    masters_genre_idx: sql`create index masters_genre_idx on masters (genre)`,
-    masters_release_date_idx: sql`create index masters_release_date_idx on masters (release_date)`,
-    masters_status_idx: sql`create index masters_status_idx on masters (status)`,
-    master_collaborators_master_id_idx: sql`
-      create index master_collaborators_master_id_idx on master_collaborators (master_id)
-    `,
-    master_collaborators_producer_id_idx: sql`
-      create index master_collaborators_producer_id_idx on master_collaborators (producer_id)
-    `,
-    master_ipos_master_id_idx: sql`create unique index master_ipos_master_id_idx on master_ipos (master_id)`,
-    master_ipos_start_at_idx: sql`create index master_ipos_start_at_idx on master_ipos (scheduled_start_at)`,
-    master_ipos_status_idx: sql`create index master_ipos_status_idx on master_ipos (status)`,
-    master_contracts_chain_address_idx: sql`
-      create unique index master_contracts_chain_address_idx on master_contracts (chain_id, contract_address)
-    `,
-    master_contracts_master_chain_idx: sql`
-      create unique index master_contracts_master_chain_idx on master_contracts (master_id, chain_id)
-    `,
-    master_contracts_master_id_idx: sql`create index master_contracts_master_id_idx on master_contracts (master_id)`,
-    master_nfts_chain_contract_token_idx: sql`
-      create unique index master_nfts_chain_contract_token_idx on master_nfts (chain_id, contract_address, token_id)
-    `,
-    master_nfts_contract_id_idx: sql`create index master_nfts_contract_id_idx on master_nfts (master_contract_id)`,
-    master_nfts_listing_status_idx: sql`create index master_nfts_listing_status_idx on master_nfts (listing_status)`,
-    master_nfts_master_id_idx: sql`create index master_nfts_master_id_idx on master_nfts (master_id)`,
-    master_nfts_minted_at_idx: sql`create index master_nfts_minted_at_idx on master_nfts (minted_at)`,
-    master_nfts_original_minter_idx: sql`
-      create index master_nfts_original_minter_idx on master_nfts (original_minter_wallet)
-    `,
-    master_nfts_owner_wallet_idx: sql`create index master_nfts_owner_wallet_idx on master_nfts (current_owner_wallet)`,
-    nft_transfers_block_number_idx: sql`create index nft_transfers_block_number_idx on nft_transfers (block_number)`,
-    nft_transfers_block_timestamp_idx: sql`
-      create index nft_transfers_block_timestamp_idx on nft_transfers (block_timestamp)
-    `,
-    nft_transfers_from_wallet_idx: sql`create index nft_transfers_from_wallet_idx on nft_transfers (from_wallet)`,
-    nft_transfers_marketplace_idx: sql`create index nft_transfers_marketplace_idx on nft_transfers (marketplace)`,
-    nft_transfers_master_id_idx: sql`create index nft_transfers_master_id_idx on nft_transfers (master_id)`,
-    nft_transfers_master_nft_id_idx: sql`create index nft_transfers_master_nft_id_idx on nft_transfers (master_nft_id)`,
-    nft_transfers_to_wallet_idx: sql`create index nft_transfers_to_wallet_idx on nft_transfers (to_wallet)`,
-    nft_transfers_transfer_type_idx: sql`create index nft_transfers_transfer_type_idx on nft_transfers (transfer_type)`,
-    nft_transfers_tx_log_idx: sql`create unique index nft_transfers_tx_log_idx on nft_transfers (tx_hash, log_index)`,
-    nft_snapshots_master_token_time_idx: sql`
-      create index nft_snapshots_master_token_time_idx on nft_ownership_snapshots (master_id, token_id, snapshot_timestamp)
-    `,
-    nft_snapshots_owner_wallet_idx: sql`
-      create index nft_snapshots_owner_wallet_idx on nft_ownership_snapshots (owner_wallet)
-    `,
-    nft_snapshots_reason_idx: sql`create index nft_snapshots_reason_idx on nft_ownership_snapshots (snapshot_reason)`,
-    nft_snapshots_timestamp_idx: sql`
-      create index nft_snapshots_timestamp_idx on nft_ownership_snapshots (snapshot_timestamp)
-    `,
+    masters_artist_id_idx: 'masters (artist_id)',
+    masters_created_at_idx: 'masters (created_at)',
+    masters_genre_idx: 'masters (genre)',
+    masters_release_date_idx: 'masters (release_date)',
+    masters_status_idx: 'masters (status)',
+    master_collaborators_master_id_idx: 'master_collaborators (master_id)',
+    master_collaborators_producer_id_idx: 'master_collaborators (producer_id)',
+    master_ipos_start_at_idx: 'master_ipos (scheduled_start_at)',
+    master_ipos_status_idx: 'master_ipos (status)',
+    master_contracts_master_id_idx: 'master_contracts (master_id)',
+    master_nfts_contract_id_idx: 'master_nfts (master_contract_id)',
+    master_nfts_listing_status_idx: 'master_nfts (listing_status)',
+    master_nfts_master_id_idx: 'master_nfts (master_id)',
+    master_nfts_minted_at_idx: 'master_nfts (minted_at)',
+    master_nfts_original_minter_idx: 'master_nfts (original_minter_wallet)',
+    master_nfts_owner_wallet_idx: 'master_nfts (current_owner_wallet)',
+    master_nfts_movers_idx:
+      'master_nfts (master_contract_id) where is_first_minter or is_second_minter or is_third_minter',
+    nft_transfers_block_number_idx: 'nft_transfers (block_number)',
+    nft_transfers_block_timestamp_idx: 'nft_transfers (block_timestamp)',
+    nft_transfers_from_wallet_idx: 'nft_transfers (from_wallet)',
+    nft_transfers_marketplace_idx: 'nft_transfers (marketplace)',
+    nft_transfers_master_id_idx: 'nft_transfers (master_id)',
+    nft_transfers_master_nft_id_idx: 'nft_transfers (master_nft_id)',
+    nft_transfers_to_wallet_idx: 'nft_transfers (to_wallet)',
+    nft_transfers_transfer_type_idx: 'nft_transfers (transfer_type)',
+    nft_transfers_tx_log_idx: 'nft_transfers (tx_hash, log_index)',
+    // For the first three minters of a contract, and who they were before an unwind.
+    nft_transfers_mints_idx:
+      "nft_transfers (chain_id, contract_address, position, token_id) where transfer_type = 'mint'",
+    nft_snapshots_master_token_time_idx: 'nft_ownership_snapshots (master_id, token_id, snapshot_timestamp)',
+    nft_snapshots_owner_wallet_idx: 'nft_ownership_snapshots (owner_wallet)',
+    nft_snapshots_reason_idx: 'nft_ownership_snapshots (snapshot_reason)',
+    nft_snapshots_timestamp_idx: 'nft_ownership_snapshots (snapshot_timestamp)',
+  },
+  uniqueIndexes: {
+    master_ipos_master_id_idx: 'master_ipos (master_id)',
+    master_contracts_chain_address_idx: 'master_contracts (chain_id, contract_address)',
+    master_contracts_master_chain_idx: 'master_contracts (master_id, chain_id)',
+    master_nfts_chain_contract_token_idx: 'master_nfts (chain_id, contract_address, token_id)',
+    nft_transfers_block_log_idx:
+      'nft_transfers (chain_id, block_number, log_index, token_id) where block_hash is not null',
+    nft_snapshots_position_token_idx:
+      'nft_ownership_snapshots (chain_id, contract_address, snapshot_block_number, snapshot_log_index, snapshot_reason, token_id)',
+  },
+  corrections: {
+    added: [
+      'master_contracts.minted_supply',
+      'master_contracts.royalty_position',
+      'master_contracts.third_mint_position',
+      'master_nfts.last_position',
+      'master_nfts.first_mint_position',
+      'master_nfts.mint_count',
+      'nft_transfers.block_hash',
+      'nft_transfers.position',
+      'nft_ownership_snapshots.snapshot_log_index',
+    ],
+    widened: {
+      // A currency is a token's address of 42 characters.
+      'master_ipos.mint_price_currency': 'varchar(20)',
+      'master_nfts.listing_currency': 'varchar(20)',
+      'nft_transfers.sale_currency': 'varchar(20)',
+      // Providers emit synthetic indices near 2^32.
+      'nft_transfers.log_index': 'integer',
+      // Supplies pass 2^31, and a royalty is a uint96.
+      'master_ipos.total_supply': 'integer',
+      'master_ipos.minted_supply': 'integer',
+      'master_contracts.contract_total_supply': 'integer',
+      'master_contracts.contract_royalty_bps': 'integer',
+      // The sums of a hostile token have more than 78 digits, which would stop the commit that holds them.
+      'master_nfts.total_dividends_received': 'numeric(78,0)',
+    },
+    uniqueOnPlatform: {
+      // `log_index` counts within the block, and an ERC-2309 log is one fact per token.
+      nft_transfers_tx_log_idx: 'nft_transfers (tx_hash, log_index)',
+    },
+    // A commit writes facts before the fold that creates the row of their token.
+    deferrable: ['nft_transfers.master_nft_id'],
   },
 };
 

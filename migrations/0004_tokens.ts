@@ -16,9 +16,9 @@ const module: CatalogueModule = {
       contract_address varchar(255) not null,
       name varchar(100) not null,
       symbol varchar(20) not null,
-      decimals varchar(2) not null default '18',
-      total_supply numeric(78,0) not null,
-      circulating_supply numeric(78,0),
+      decimals varchar(3) not null default '18',
+      total_supply numeric not null default 0,
+      circulating_supply numeric,
       deployment_tx_hash varchar(255),
       deployed_at_block numeric(20,0),
       deployed_at timestamptz,
@@ -42,11 +42,31 @@ const module: CatalogueModule = {
       artist_token_id uuid not null,
       wallet_address varchar(255) not null,
       chain_id varchar(50) not null,
-      balance numeric(78,0) not null default '0',
+      balance numeric not null default '0',
+      first_position bigint,
       first_acquired_at timestamptz,
       first_acquired_tx_hash varchar(255),
+      first_acquired_position bigint,
       created_at timestamptz not null default now(),
       updated_at timestamptz not null default now()
+    `,
+    // Not in the platform's catalogue: without transfers, balances could be neither unwound nor proved. No foreign key: checked for
+    // every transfer it was a fifth of the cost of writing them, and every wallet of a transfer has a row in token_holders, which has it.
+    token_transfers: sql`
+      id uuid not null primary key,
+      artist_token_id uuid not null,
+      chain_id varchar(50) not null,
+      contract_address varchar(255) not null,
+      from_wallet varchar(255) not null,
+      to_wallet varchar(255) not null,
+      value numeric(78,0) not null,
+      tx_hash varchar(255) not null,
+      block_number numeric(20,0) not null,
+      block_hash varchar(66) not null,
+      log_index bigint not null,
+      block_timestamp timestamptz not null,
+      created_at timestamptz not null default now(),
+      position bigint generated always as ((block_number * 4294967296 + log_index)::bigint) stored
     `,
     liquidity_pools: sql`
       id uuid not null default gen_random_uuid() primary key,
@@ -58,8 +78,10 @@ const module: CatalogueModule = {
       token1_address varchar(255) not null,
       token0_symbol varchar(20),
       token1_symbol varchar(20),
-      reserve0 numeric(78,0),
-      reserve1 numeric(78,0),
+      reserve0 numeric(78,0) default 0,
+      reserve1 numeric(78,0) default 0,
+      reserve_position bigint,
+      lp_total_supply numeric not null default 0,
       fee numeric(10,6),
       total_value_locked_usd numeric(28,8),
       volume_24h_usd numeric(28,8),
@@ -79,88 +101,106 @@ const module: CatalogueModule = {
       pool_address varchar(255) not null,
       tx_hash varchar(255) not null,
       block_number numeric(20,0) not null,
+      block_hash varchar(66),
+      log_index bigint,
       block_timestamp timestamptz not null,
       amount0 numeric(78,0),
       amount1 numeric(78,0),
       amount_usd numeric(28,8),
       sender varchar(255),
       recipient varchar(255),
-      created_at timestamptz not null default now()
+      created_at timestamptz not null default now(),
+      position bigint generated always as ((block_number * 4294967296 + log_index)::bigint) stored
     `,
     pool_positions: sql`
       id uuid not null default gen_random_uuid() primary key,
       liquidity_pool_id uuid not null,
       wallet_address varchar(255) not null,
       chain_id varchar(50) not null,
-      lp_token_balance numeric(78,0) not null,
-      token0_amount numeric(78,0),
-      token1_amount numeric(78,0),
+      tick_lower integer,
+      tick_upper integer,
+      lp_token_balance numeric not null,
+      token0_amount numeric,
+      token1_amount numeric,
       position_value_usd numeric(28,8),
+      first_position bigint,
       entered_at timestamptz,
       entry_tx_hash varchar(255),
+      entry_position bigint,
       created_at timestamptz not null default now(),
       updated_at timestamptz not null default now()
     `,
   },
   foreignKeys: {
-    'artist_tokens.artist_id': sql`
-      alter table artist_tokens add constraint artist_tokens_artist_id_artists_id_fk
-      foreign key (artist_id) references artists (id)
-    `,
-    'token_holders.artist_token_id': sql`
-      alter table token_holders add constraint token_holders_artist_token_id_artist_tokens_id_fk
-      foreign key (artist_token_id) references artist_tokens (id)
-    `,
-    'liquidity_pools.artist_token_id': sql`
-      alter table liquidity_pools add constraint liquidity_pools_artist_token_id_artist_tokens_id_fk
-      foreign key (artist_token_id) references artist_tokens (id)
-    `,
-    'pool_events.artist_token_id': sql`
-      alter table pool_events add constraint pool_events_artist_token_id_artist_tokens_id_fk
-      foreign key (artist_token_id) references artist_tokens (id)
-    `,
-    'pool_events.liquidity_pool_id': sql`
-      alter table pool_events add constraint pool_events_liquidity_pool_id_liquidity_pools_id_fk
-      foreign key (liquidity_pool_id) references liquidity_pools (id)
-    `,
-    'pool_positions.liquidity_pool_id': sql`
-      alter table pool_positions add constraint pool_positions_liquidity_pool_id_liquidity_pools_id_fk
-      foreign key (liquidity_pool_id) references liquidity_pools (id)
-    `,
+    'artist_tokens.artist_id': 'artists (id)',
+    'token_holders.artist_token_id': 'artist_tokens (id)',
+    'liquidity_pools.artist_token_id': 'artist_tokens (id)',
+    'pool_events.artist_token_id': 'artist_tokens (id)',
+    'pool_events.liquidity_pool_id': 'liquidity_pools (id)',
+    'pool_positions.liquidity_pool_id': 'liquidity_pools (id)',
   },
   indexes: {
-    artist_tokens_artist_chain_idx: sql`
-      create unique index artist_tokens_artist_chain_idx on artist_tokens (artist_id, chain_id)
-    `,
-    artist_tokens_artist_id_idx: sql`create index artist_tokens_artist_id_idx on artist_tokens (artist_id)`,
-    artist_tokens_chain_address_idx: sql`
-      create unique index artist_tokens_chain_address_idx on artist_tokens (chain_id, contract_address)
-    `,
-    artist_tokens_symbol_idx: sql`create index artist_tokens_symbol_idx on artist_tokens (symbol)`,
-    artist_tokens_tradable_idx: sql`create index artist_tokens_tradable_idx on artist_tokens (is_tradable)`,
-    token_holders_balance_idx: sql`create index token_holders_balance_idx on token_holders (balance)`,
-    token_holders_token_wallet_idx: sql`
-      create unique index token_holders_token_wallet_idx on token_holders (artist_token_id, wallet_address)
-    `,
-    token_holders_wallet_idx: sql`create index token_holders_wallet_idx on token_holders (wallet_address)`,
-    liquidity_pools_artist_token_idx: sql`
-      create index liquidity_pools_artist_token_idx on liquidity_pools (artist_token_id)
-    `,
-    liquidity_pools_chain_pool_idx: sql`
-      create unique index liquidity_pools_chain_pool_idx on liquidity_pools (chain_id, pool_address)
-    `,
-    liquidity_pools_pool_type_idx: sql`create index liquidity_pools_pool_type_idx on liquidity_pools (pool_type)`,
-    liquidity_pools_tvl_idx: sql`create index liquidity_pools_tvl_idx on liquidity_pools (total_value_locked_usd)`,
-    pool_events_artist_token_idx: sql`create index pool_events_artist_token_idx on pool_events (artist_token_id)`,
-    pool_events_block_timestamp_idx: sql`create index pool_events_block_timestamp_idx on pool_events (block_timestamp)`,
-    pool_events_event_type_idx: sql`create index pool_events_event_type_idx on pool_events (event_type)`,
-    pool_events_pool_id_idx: sql`create index pool_events_pool_id_idx on pool_events (liquidity_pool_id)`,
-    pool_events_tx_idx: sql`create unique index pool_events_tx_idx on pool_events (tx_hash)`,
-    pool_positions_pool_wallet_idx: sql`
-      create unique index pool_positions_pool_wallet_idx on pool_positions (liquidity_pool_id, wallet_address)
-    `,
-    pool_positions_value_idx: sql`create index pool_positions_value_idx on pool_positions (position_value_usd)`,
-    pool_positions_wallet_idx: sql`create index pool_positions_wallet_idx on pool_positions (wallet_address)`,
+    artist_tokens_artist_id_idx: 'artist_tokens (artist_id)',
+    artist_tokens_symbol_idx: 'artist_tokens (symbol)',
+    artist_tokens_tradable_idx: 'artist_tokens (is_tradable)',
+    token_transfers_artist_token_id_idx: 'token_transfers (artist_token_id)',
+    token_transfers_from_wallet_idx: 'token_transfers (from_wallet)',
+    token_transfers_to_wallet_idx: 'token_transfers (to_wallet)',
+    token_holders_balance_idx: 'token_holders (balance)',
+    token_holders_wallet_idx: 'token_holders (wallet_address)',
+    liquidity_pools_artist_token_idx: 'liquidity_pools (artist_token_id)',
+    liquidity_pools_pool_type_idx: 'liquidity_pools (pool_type)',
+    liquidity_pools_tvl_idx: 'liquidity_pools (total_value_locked_usd)',
+    pool_events_artist_token_idx: 'pool_events (artist_token_id)',
+    pool_events_block_timestamp_idx: 'pool_events (block_timestamp)',
+    pool_events_event_type_idx: 'pool_events (event_type)',
+    pool_events_pool_id_idx: 'pool_events (liquidity_pool_id)',
+    pool_events_tx_idx: 'pool_events (tx_hash)',
+    pool_positions_value_idx: 'pool_positions (position_value_usd)',
+    pool_positions_wallet_idx: 'pool_positions (wallet_address)',
+  },
+  uniqueIndexes: {
+    artist_tokens_artist_chain_idx: 'artist_tokens (artist_id, chain_id)',
+    artist_tokens_chain_address_idx: 'artist_tokens (chain_id, contract_address)',
+    token_transfers_block_log_idx: 'token_transfers (chain_id, block_number, log_index)',
+    token_holders_token_wallet_idx: 'token_holders (artist_token_id, wallet_address)',
+    liquidity_pools_chain_pool_idx: 'liquidity_pools (chain_id, pool_address)',
+    pool_events_block_log_idx: 'pool_events (chain_id, block_number, log_index) where block_hash is not null',
+    // One wallet has many ranges in a V3 pool, and one position without ticks in a V2 pool.
+    pool_positions_pool_wallet_idx:
+      'pool_positions (liquidity_pool_id, wallet_address, tick_lower, tick_upper) nulls not distinct',
+  },
+  corrections: {
+    added: [
+      'token_holders.first_position',
+      'token_holders.first_acquired_position',
+      'liquidity_pools.reserve_position',
+      'liquidity_pools.lp_total_supply',
+      'pool_events.block_hash',
+      'pool_events.log_index',
+      'pool_events.position',
+      'pool_positions.tick_lower',
+      'pool_positions.tick_upper',
+      'pool_positions.first_position',
+      'pool_positions.entry_position',
+    ],
+    widened: {
+      // decimals() is a uint8.
+      'artist_tokens.decimals': 'varchar(2)',
+      // The sums of a hostile token have more than 78 digits, which would stop the commit that holds them.
+      'artist_tokens.total_supply': 'numeric(78,0)',
+      'artist_tokens.circulating_supply': 'numeric(78,0)',
+      'token_holders.balance': 'numeric(78,0)',
+      'pool_positions.lp_token_balance': 'numeric(78,0)',
+      'pool_positions.token0_amount': 'numeric(78,0)',
+      'pool_positions.token1_amount': 'numeric(78,0)',
+    },
+    startingAtZero: ['artist_tokens.total_supply', 'liquidity_pools.reserve0', 'liquidity_pools.reserve1'],
+    uniqueOnPlatform: {
+      // One transaction makes many swaps.
+      pool_events_tx_idx: 'pool_events (tx_hash)',
+      pool_positions_pool_wallet_idx: 'pool_positions (liquidity_pool_id, wallet_address)',
+    },
   },
 };
 

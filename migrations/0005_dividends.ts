@@ -31,8 +31,8 @@ const module: CatalogueModule = {
       deployed_at_block numeric(20,0),
       deployed_at timestamptz,
       linked_master_contract varchar(255),
-      total_revenue_deposited numeric(78,0) default '0',
-      total_dividends_distributed numeric(78,0) default '0',
+      total_revenue_deposited numeric default '0',
+      total_dividends_distributed numeric default '0',
       last_indexed_block numeric(20,0),
       last_indexed_at timestamptz,
       created_at timestamptz not null default now(),
@@ -70,44 +70,49 @@ const module: CatalogueModule = {
       contract_address varchar(255) not null,
       tx_hash varchar(255) not null,
       block_number numeric(20,0) not null,
-      log_index integer not null,
+      block_hash varchar(66),
+      log_index bigint not null,
       block_timestamp timestamptz not null,
       total_amount numeric(78,0) not null,
-      currency varchar(20) not null,
+      currency varchar(255) not null,
       claimant_wallet varchar(255),
       claimant_token_id numeric(78,0),
       total_holders_at_distribution integer,
       per_token_amount numeric(78,0),
       revenue_event_id uuid,
-      created_at timestamptz not null default now()
+      created_at timestamptz not null default now(),
+      position bigint generated always as ((block_number * 4294967296 + log_index)::bigint) stored
     `,
     dividend_claims: sql`
       id uuid not null default gen_random_uuid() primary key,
       wallet_address varchar(255) not null,
-      master_id uuid not null,
+      master_id uuid,
       dividend_contract_id uuid not null,
       master_nft_id uuid,
       token_id numeric(78,0),
       amount_claimed numeric(78,0) not null,
-      currency varchar(20) not null,
+      currency varchar(255) not null,
       tx_hash varchar(255) not null,
       block_number numeric(20,0) not null,
+      block_hash varchar(66),
+      log_index bigint,
       block_timestamp timestamptz not null,
       chain_id varchar(50) not null,
       gas_used numeric(20,0),
       gas_price_wei numeric(78,0),
-      created_at timestamptz not null default now()
+      created_at timestamptz not null default now(),
+      position bigint generated always as ((block_number * 4294967296 + log_index)::bigint) stored
     `,
     wallet_dividend_balances: sql`
       id uuid not null default gen_random_uuid() primary key,
       wallet_address varchar(255) not null,
-      master_id uuid not null,
+      master_id uuid,
       dividend_contract_id uuid not null,
       chain_id varchar(50) not null,
-      total_earned numeric(78,0) not null default '0',
-      total_claimed numeric(78,0) not null default '0',
-      claimable_amount numeric(78,0) not null default '0',
-      currency varchar(20) not null,
+      total_earned numeric not null default '0',
+      total_claimed numeric not null default '0',
+      claimable_amount numeric not null default '0',
+      currency varchar(255) not null,
       last_claimed_at timestamptz,
       last_claim_tx_hash varchar(255),
       tokens_held integer not null default 0,
@@ -116,105 +121,85 @@ const module: CatalogueModule = {
     `,
   },
   foreignKeys: {
-    'dividend_contracts.artist_id': sql`
-      alter table dividend_contracts add constraint dividend_contracts_artist_id_artists_id_fk
-      foreign key (artist_id) references artists (id)
-    `,
-    'dividend_contracts.master_id': sql`
-      alter table dividend_contracts add constraint dividend_contracts_master_id_masters_id_fk
-      foreign key (master_id) references masters (id)
-    `,
-    'revenue_events.deposited_to_contract_id': sql`
-      alter table revenue_events add constraint revenue_events_deposited_to_contract_id_dividend_contracts_id_f
-      foreign key (deposited_to_contract_id) references dividend_contracts (id)
-    `,
-    'revenue_events.master_id': sql`
-      alter table revenue_events add constraint revenue_events_master_id_masters_id_fk
-      foreign key (master_id) references masters (id)
-    `,
-    'dividend_events.dividend_contract_id': sql`
-      alter table dividend_events add constraint dividend_events_dividend_contract_id_dividend_contracts_id_fk
-      foreign key (dividend_contract_id) references dividend_contracts (id)
-    `,
-    'dividend_events.master_id': sql`
-      alter table dividend_events add constraint dividend_events_master_id_masters_id_fk
-      foreign key (master_id) references masters (id)
-    `,
-    'dividend_events.revenue_event_id': sql`
-      alter table dividend_events add constraint dividend_events_revenue_event_id_revenue_events_id_fk
-      foreign key (revenue_event_id) references revenue_events (id)
-    `,
-    'dividend_claims.dividend_contract_id': sql`
-      alter table dividend_claims add constraint dividend_claims_dividend_contract_id_dividend_contracts_id_fk
-      foreign key (dividend_contract_id) references dividend_contracts (id)
-    `,
-    'dividend_claims.master_id': sql`
-      alter table dividend_claims add constraint dividend_claims_master_id_masters_id_fk
-      foreign key (master_id) references masters (id)
-    `,
-    'dividend_claims.master_nft_id': sql`
-      alter table dividend_claims add constraint dividend_claims_master_nft_id_master_nfts_id_fk
-      foreign key (master_nft_id) references master_nfts (id)
-    `,
-    'wallet_dividend_balances.dividend_contract_id': sql`
-      alter table wallet_dividend_balances add constraint wallet_dividend_balances_dividend_contract_id_dividend_contract
-      foreign key (dividend_contract_id) references dividend_contracts (id)
-    `,
-    'wallet_dividend_balances.master_id': sql`
-      alter table wallet_dividend_balances add constraint wallet_dividend_balances_master_id_masters_id_fk
-      foreign key (master_id) references masters (id)
-    `,
+    'dividend_contracts.artist_id': 'artists (id)',
+    'dividend_contracts.master_id': 'masters (id)',
+    'revenue_events.deposited_to_contract_id': 'dividend_contracts (id)',
+    'revenue_events.master_id': 'masters (id)',
+    'dividend_events.dividend_contract_id': 'dividend_contracts (id)',
+    'dividend_events.master_id': 'masters (id)',
+    'dividend_events.revenue_event_id': 'revenue_events (id)',
+    'dividend_claims.dividend_contract_id': 'dividend_contracts (id)',
+    'dividend_claims.master_id': 'masters (id)',
+    'dividend_claims.master_nft_id': 'master_nfts (id)',
+    'wallet_dividend_balances.dividend_contract_id': 'dividend_contracts (id)',
+    'wallet_dividend_balances.master_id': 'masters (id)',
   },
   indexes: {
-    dividend_contracts_artist_id_idx: sql`
-      create index dividend_contracts_artist_id_idx on dividend_contracts (artist_id)
-    `,
-    dividend_contracts_chain_address_idx: sql`
-      create unique index dividend_contracts_chain_address_idx on dividend_contracts (chain_id, contract_address)
-    `,
-    dividend_contracts_master_id_idx: sql`
-      create index dividend_contracts_master_id_idx on dividend_contracts (master_id)
-    `,
-    revenue_events_created_at_idx: sql`create index revenue_events_created_at_idx on revenue_events (created_at)`,
-    revenue_events_master_id_idx: sql`create index revenue_events_master_id_idx on revenue_events (master_id)`,
-    revenue_events_period_start_idx: sql`create index revenue_events_period_start_idx on revenue_events (period_start)`,
-    revenue_events_source_type_idx: sql`create index revenue_events_source_type_idx on revenue_events (source_type)`,
-    revenue_events_status_idx: sql`create index revenue_events_status_idx on revenue_events (status)`,
-    dividend_events_block_number_idx: sql`
-      create index dividend_events_block_number_idx on dividend_events (block_number)
-    `,
-    dividend_events_block_timestamp_idx: sql`
-      create index dividend_events_block_timestamp_idx on dividend_events (block_timestamp)
-    `,
-    dividend_events_claimant_wallet_idx: sql`
-      create index dividend_events_claimant_wallet_idx on dividend_events (claimant_wallet)
-    `,
-    dividend_events_contract_id_idx: sql`
-      create index dividend_events_contract_id_idx on dividend_events (dividend_contract_id)
-    `,
-    dividend_events_event_type_idx: sql`create index dividend_events_event_type_idx on dividend_events (event_type)`,
-    dividend_events_master_id_idx: sql`create index dividend_events_master_id_idx on dividend_events (master_id)`,
-    dividend_events_tx_log_idx: sql`
-      create unique index dividend_events_tx_log_idx on dividend_events (tx_hash, log_index)
-    `,
-    dividend_claims_block_timestamp_idx: sql`
-      create index dividend_claims_block_timestamp_idx on dividend_claims (block_timestamp)
-    `,
-    dividend_claims_master_id_idx: sql`create index dividend_claims_master_id_idx on dividend_claims (master_id)`,
-    dividend_claims_tx_hash_idx: sql`create unique index dividend_claims_tx_hash_idx on dividend_claims (tx_hash)`,
-    dividend_claims_wallet_idx: sql`create index dividend_claims_wallet_idx on dividend_claims (wallet_address)`,
-    wallet_dividends_claimable_idx: sql`
-      create index wallet_dividends_claimable_idx on wallet_dividend_balances (claimable_amount)
-    `,
-    wallet_dividends_master_id_idx: sql`
-      create index wallet_dividends_master_id_idx on wallet_dividend_balances (master_id)
-    `,
-    wallet_dividends_wallet_idx: sql`
-      create index wallet_dividends_wallet_idx on wallet_dividend_balances (wallet_address)
-    `,
-    wallet_dividends_wallet_master_chain_idx: sql`
-      create unique index wallet_dividends_wallet_master_chain_idx on wallet_dividend_balances (wallet_address, master_id, chain_id)
-    `,
+    dividend_contracts_artist_id_idx: 'dividend_contracts (artist_id)',
+    dividend_contracts_master_id_idx: 'dividend_contracts (master_id)',
+    revenue_events_created_at_idx: 'revenue_events (created_at)',
+    revenue_events_master_id_idx: 'revenue_events (master_id)',
+    revenue_events_period_start_idx: 'revenue_events (period_start)',
+    revenue_events_source_type_idx: 'revenue_events (source_type)',
+    revenue_events_status_idx: 'revenue_events (status)',
+    dividend_events_block_number_idx: 'dividend_events (block_number)',
+    dividend_events_block_timestamp_idx: 'dividend_events (block_timestamp)',
+    dividend_events_claimant_wallet_idx: 'dividend_events (claimant_wallet)',
+    dividend_events_contract_id_idx: 'dividend_events (dividend_contract_id)',
+    dividend_events_event_type_idx: 'dividend_events (event_type)',
+    dividend_events_master_id_idx: 'dividend_events (master_id)',
+    dividend_events_tx_log_idx: 'dividend_events (tx_hash, log_index)',
+    dividend_claims_block_timestamp_idx: 'dividend_claims (block_timestamp)',
+    dividend_claims_master_id_idx: 'dividend_claims (master_id)',
+    dividend_claims_tx_hash_idx: 'dividend_claims (tx_hash)',
+    dividend_claims_wallet_idx: 'dividend_claims (wallet_address)',
+    // For the foreign key's check when an unwind deletes tokens.
+    dividend_claims_master_nft_id_idx: 'dividend_claims (master_nft_id) where master_nft_id is not null',
+    // For the claims whose token was not known when they were read.
+    dividend_claims_unlinked_idx: 'dividend_claims (dividend_contract_id, token_id) where master_nft_id is null',
+    wallet_dividends_claimable_idx: 'wallet_dividend_balances (claimable_amount)',
+    wallet_dividends_master_id_idx: 'wallet_dividend_balances (master_id)',
+    wallet_dividends_wallet_idx: 'wallet_dividend_balances (wallet_address)',
+    wallet_dividends_wallet_master_chain_idx: 'wallet_dividend_balances (wallet_address, master_id, chain_id)',
+  },
+  uniqueIndexes: {
+    dividend_contracts_chain_address_idx: 'dividend_contracts (chain_id, contract_address)',
+    dividend_events_block_log_idx: 'dividend_events (chain_id, block_number, log_index) where block_hash is not null',
+    dividend_claims_block_log_idx: 'dividend_claims (chain_id, block_number, log_index) where block_hash is not null',
+    wallet_dividends_wallet_contract_currency_idx:
+      'wallet_dividend_balances (wallet_address, dividend_contract_id, currency)',
+  },
+  corrections: {
+    added: [
+      'dividend_events.block_hash',
+      'dividend_events.position',
+      'dividend_claims.block_hash',
+      'dividend_claims.log_index',
+      'dividend_claims.position',
+    ],
+    widened: {
+      // A currency is a token's address of 42 characters.
+      'dividend_events.currency': 'varchar(20)',
+      'dividend_claims.currency': 'varchar(20)',
+      'wallet_dividend_balances.currency': 'varchar(20)',
+      // Providers emit synthetic indices near 2^32.
+      'dividend_events.log_index': 'integer',
+      // The sums of a hostile token have more than 78 digits, which would stop the commit that holds them.
+      'dividend_contracts.total_revenue_deposited': 'numeric(78,0)',
+      'dividend_contracts.total_dividends_distributed': 'numeric(78,0)',
+      'wallet_dividend_balances.total_earned': 'numeric(78,0)',
+      'wallet_dividend_balances.total_claimed': 'numeric(78,0)',
+      'wallet_dividend_balances.claimable_amount': 'numeric(78,0)',
+    },
+    // A dividend contract may serve an artist instead of a master.
+    optional: ['dividend_claims.master_id', 'wallet_dividend_balances.master_id'],
+    uniqueOnPlatform: {
+      // One transaction makes many claims, and `log_index` counts within the block.
+      dividend_events_tx_log_idx: 'dividend_events (tx_hash, log_index)',
+      dividend_claims_tx_hash_idx: 'dividend_claims (tx_hash)',
+      // Revenue comes in several currencies, and a master may have two contracts.
+      wallet_dividends_wallet_master_chain_idx: 'wallet_dividend_balances (wallet_address, master_id, chain_id)',
+    },
   },
 };
 

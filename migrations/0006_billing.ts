@@ -112,57 +112,34 @@ const module: CatalogueModule = {
     `,
   },
   foreignKeys: {
-    'subscriptions.plan_id': sql`
-      alter table subscriptions add constraint subscriptions_plan_id_subscription_plans_id_fk
-      foreign key (plan_id) references subscription_plans (id)
-    `,
-    'subscriptions.user_id': sql`
-      alter table subscriptions add constraint subscriptions_user_id_users_id_fk
-      foreign key (user_id) references users (id)
-    `,
-    'invoices.subscription_id': sql`
-      alter table invoices add constraint invoices_subscription_id_subscriptions_id_fk
-      foreign key (subscription_id) references subscriptions (id)
-    `,
-    'invoices.user_id': sql`
-      alter table invoices add constraint invoices_user_id_users_id_fk
-      foreign key (user_id) references users (id)
-    `,
-    'payment_methods.user_id': sql`
-      alter table payment_methods add constraint payment_methods_user_id_users_id_fk
-      foreign key (user_id) references users (id)
-    `,
+    'subscriptions.plan_id': 'subscription_plans (id)',
+    'subscriptions.user_id': 'users (id)',
+    'invoices.subscription_id': 'subscriptions (id)',
+    'invoices.user_id': 'users (id)',
+    'payment_methods.user_id': 'users (id)',
   },
   indexes: {
-    subscription_plans_active_idx: sql`create index subscription_plans_active_idx on subscription_plans (is_active)`,
-    subscription_plans_order_idx: sql`create index subscription_plans_order_idx on subscription_plans (display_order)`,
-    subscription_plans_slug_idx: sql`create unique index subscription_plans_slug_idx on subscription_plans (slug)`,
-    subscriptions_period_end_idx: sql`create index subscriptions_period_end_idx on subscriptions (current_period_end)`,
-    subscriptions_plan_id_idx: sql`create index subscriptions_plan_id_idx on subscriptions (plan_id)`,
-    subscriptions_status_idx: sql`create index subscriptions_status_idx on subscriptions (status)`,
-    subscriptions_stripe_customer_idx: sql`
-      create index subscriptions_stripe_customer_idx on subscriptions (stripe_customer_id)
-    `,
-    subscriptions_stripe_sub_id_idx: sql`
-      create index subscriptions_stripe_sub_id_idx on subscriptions (stripe_subscription_id)
-    `,
-    subscriptions_user_id_idx: sql`create index subscriptions_user_id_idx on subscriptions (user_id)`,
-    invoices_due_date_idx: sql`create index invoices_due_date_idx on invoices (due_date)`,
-    invoices_status_idx: sql`create index invoices_status_idx on invoices (status)`,
-    invoices_stripe_invoice_id_idx: sql`
-      create unique index invoices_stripe_invoice_id_idx on invoices (stripe_invoice_id)
-    `,
-    invoices_subscription_id_idx: sql`create index invoices_subscription_id_idx on invoices (subscription_id)`,
-    invoices_user_id_idx: sql`create index invoices_user_id_idx on invoices (user_id)`,
-    payment_methods_default_idx: sql`create index payment_methods_default_idx on payment_methods (is_default)`,
-    payment_methods_stripe_pm_id_idx: sql`
-      create unique index payment_methods_stripe_pm_id_idx on payment_methods (stripe_payment_method_id)
-    `,
-    payment_methods_user_id_idx: sql`create index payment_methods_user_id_idx on payment_methods (user_id)`,
-    payment_providers_enabled_idx: sql`create index payment_providers_enabled_idx on payment_providers (is_enabled)`,
-    payment_providers_type_idx: sql`
-      create unique index payment_providers_type_idx on payment_providers (provider_type)
-    `,
+    subscription_plans_active_idx: 'subscription_plans (is_active)',
+    subscription_plans_order_idx: 'subscription_plans (display_order)',
+    subscriptions_period_end_idx: 'subscriptions (current_period_end)',
+    subscriptions_plan_id_idx: 'subscriptions (plan_id)',
+    subscriptions_status_idx: 'subscriptions (status)',
+    subscriptions_stripe_customer_idx: 'subscriptions (stripe_customer_id)',
+    subscriptions_stripe_sub_id_idx: 'subscriptions (stripe_subscription_id)',
+    subscriptions_user_id_idx: 'subscriptions (user_id)',
+    invoices_due_date_idx: 'invoices (due_date)',
+    invoices_status_idx: 'invoices (status)',
+    invoices_subscription_id_idx: 'invoices (subscription_id)',
+    invoices_user_id_idx: 'invoices (user_id)',
+    payment_methods_default_idx: 'payment_methods (is_default)',
+    payment_methods_user_id_idx: 'payment_methods (user_id)',
+    payment_providers_enabled_idx: 'payment_providers (is_enabled)',
+  },
+  uniqueIndexes: {
+    subscription_plans_slug_idx: 'subscription_plans (slug)',
+    invoices_stripe_invoice_id_idx: 'invoices (stripe_invoice_id)',
+    payment_methods_stripe_pm_id_idx: 'payment_methods (stripe_payment_method_id)',
+    payment_providers_type_idx: 'payment_providers (provider_type)',
   },
 };
 

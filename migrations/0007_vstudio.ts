@@ -125,122 +125,50 @@ const module: CatalogueModule = {
     `,
   },
   foreignKeys: {
-    'vstudio_sessions.artist_id': sql`
-      alter table vstudio_sessions add constraint vstudio_sessions_artist_id_artists_id_fk
-      foreign key (artist_id) references artists (id)
-    `,
-    'vstudio_sessions.master_id': sql`
-      alter table vstudio_sessions add constraint vstudio_sessions_master_id_masters_id_fk
-      foreign key (master_id) references masters (id)
-    `,
-    'vstudio_decision_points.vstudio_session_id': sql`
-      alter table vstudio_decision_points add constraint vstudio_decision_points_vstudio_session_id_vstudio_sessions_id_
-      foreign key (vstudio_session_id) references vstudio_sessions (id) on delete cascade
-    `,
-    'vstudio_participants.user_id': sql`
-      alter table vstudio_participants add constraint vstudio_participants_user_id_users_id_fk
-      foreign key (user_id) references users (id)
-    `,
-    'vstudio_participants.vstudio_session_id': sql`
-      alter table vstudio_participants add constraint vstudio_participants_vstudio_session_id_vstudio_sessions_id_fk
-      foreign key (vstudio_session_id) references vstudio_sessions (id) on delete cascade
-    `,
-    'vstudio_votes.decision_point_id': sql`
-      alter table vstudio_votes add constraint vstudio_votes_decision_point_id_vstudio_decision_points_id_fk
-      foreign key (decision_point_id) references vstudio_decision_points (id) on delete cascade
-    `,
-    'vstudio_votes.user_id': sql`
-      alter table vstudio_votes add constraint vstudio_votes_user_id_users_id_fk
-      foreign key (user_id) references users (id)
-    `,
-    'vstudio_votes.vstudio_session_id': sql`
-      alter table vstudio_votes add constraint vstudio_votes_vstudio_session_id_vstudio_sessions_id_fk
-      foreign key (vstudio_session_id) references vstudio_sessions (id)
-    `,
-    'vstudio_chat_messages.moderated_by': sql`
-      alter table vstudio_chat_messages add constraint vstudio_chat_messages_moderated_by_users_id_fk
-      foreign key (moderated_by) references users (id)
-    `,
-    'vstudio_chat_messages.user_id': sql`
-      alter table vstudio_chat_messages add constraint vstudio_chat_messages_user_id_users_id_fk
-      foreign key (user_id) references users (id)
-    `,
-    'vstudio_chat_messages.vstudio_session_id': sql`
-      alter table vstudio_chat_messages add constraint vstudio_chat_messages_vstudio_session_id_vstudio_sessions_id_fk
-      foreign key (vstudio_session_id) references vstudio_sessions (id) on delete cascade
-    `,
-    'vstudio_engagement_events.decision_point_id': sql`
-      alter table vstudio_engagement_events add constraint vstudio_engagement_events_decision_point_id_vstudio_decision_po
-      foreign key (decision_point_id) references vstudio_decision_points (id)
-    `,
-    'vstudio_engagement_events.user_id': sql`
-      alter table vstudio_engagement_events add constraint vstudio_engagement_events_user_id_users_id_fk
-      foreign key (user_id) references users (id)
-    `,
-    'vstudio_engagement_events.vstudio_session_id': sql`
-      alter table vstudio_engagement_events add constraint vstudio_engagement_events_vstudio_session_id_vstudio_sessions_i
-      foreign key (vstudio_session_id) references vstudio_sessions (id) on delete cascade
-    `,
+    'vstudio_sessions.artist_id': 'artists (id)',
+    'vstudio_sessions.master_id': 'masters (id)',
+    'vstudio_decision_points.vstudio_session_id': 'vstudio_sessions (id) on delete cascade',
+    'vstudio_participants.user_id': 'users (id)',
+    'vstudio_participants.vstudio_session_id': 'vstudio_sessions (id) on delete cascade',
+    'vstudio_votes.decision_point_id': 'vstudio_decision_points (id) on delete cascade',
+    'vstudio_votes.user_id': 'users (id)',
+    'vstudio_votes.vstudio_session_id': 'vstudio_sessions (id)',
+    'vstudio_chat_messages.moderated_by': 'users (id)',
+    'vstudio_chat_messages.user_id': 'users (id)',
+    'vstudio_chat_messages.vstudio_session_id': 'vstudio_sessions (id) on delete cascade',
+    'vstudio_engagement_events.decision_point_id': 'vstudio_decision_points (id)',
+    'vstudio_engagement_events.user_id': 'users (id)',
+    'vstudio_engagement_events.vstudio_session_id': 'vstudio_sessions (id) on delete cascade',
   },
   indexes: {
-    vstudio_sessions_artist_id_idx: sql`create index vstudio_sessions_artist_id_idx on vstudio_sessions (artist_id)`,
-    vstudio_sessions_master_id_idx: sql`create index vstudio_sessions_master_id_idx on vstudio_sessions (master_id)`,
-    vstudio_sessions_slug_idx: sql`create unique index vstudio_sessions_slug_idx on vstudio_sessions (slug)`,
-    vstudio_sessions_start_at_idx: sql`
-      create index vstudio_sessions_start_at_idx on vstudio_sessions (scheduled_start_at)
-    `,
-    vstudio_sessions_status_idx: sql`create index vstudio_sessions_status_idx on vstudio_sessions (status)`,
-    vstudio_decision_points_active_idx: sql`
-      create index vstudio_decision_points_active_idx on vstudio_decision_points (is_active)
-    `,
-    vstudio_decision_points_order_idx: sql`
-      create index vstudio_decision_points_order_idx on vstudio_decision_points (display_order)
-    `,
-    vstudio_decision_points_session_id_idx: sql`
-      create index vstudio_decision_points_session_id_idx on vstudio_decision_points (vstudio_session_id)
-    `,
-    vstudio_decision_points_type_idx: sql`
-      create index vstudio_decision_points_type_idx on vstudio_decision_points (type)
-    `,
-    vstudio_participants_session_id_idx: sql`
-      create index vstudio_participants_session_id_idx on vstudio_participants (vstudio_session_id)
-    `,
-    vstudio_participants_session_user_idx: sql`
-      create unique index vstudio_participants_session_user_idx on vstudio_participants (vstudio_session_id, user_id)
-    `,
-    vstudio_participants_session_wallet_idx: sql`
-      create unique index vstudio_participants_session_wallet_idx on vstudio_participants (vstudio_session_id, wallet_address)
-    `,
-    vstudio_participants_user_id_idx: sql`
-      create index vstudio_participants_user_id_idx on vstudio_participants (user_id)
-    `,
-    vstudio_votes_created_at_idx: sql`create index vstudio_votes_created_at_idx on vstudio_votes (created_at)`,
-    vstudio_votes_decision_point_idx: sql`
-      create index vstudio_votes_decision_point_idx on vstudio_votes (decision_point_id)
-    `,
-    vstudio_votes_session_id_idx: sql`create index vstudio_votes_session_id_idx on vstudio_votes (vstudio_session_id)`,
-    vstudio_votes_user_decision_idx: sql`
-      create unique index vstudio_votes_user_decision_idx on vstudio_votes (user_id, decision_point_id)
-    `,
-    vstudio_votes_user_id_idx: sql`create index vstudio_votes_user_id_idx on vstudio_votes (user_id)`,
-    vstudio_votes_wallet_decision_idx: sql`
-      create unique index vstudio_votes_wallet_decision_idx on vstudio_votes (wallet_address, decision_point_id)
-    `,
-    vstudio_votes_wallet_idx: sql`create index vstudio_votes_wallet_idx on vstudio_votes (wallet_address)`,
-    vstudio_chat_created_at_idx: sql`create index vstudio_chat_created_at_idx on vstudio_chat_messages (created_at)`,
-    vstudio_chat_session_id_idx: sql`
-      create index vstudio_chat_session_id_idx on vstudio_chat_messages (vstudio_session_id)
-    `,
-    vstudio_chat_user_id_idx: sql`create index vstudio_chat_user_id_idx on vstudio_chat_messages (user_id)`,
-    vstudio_events_created_at_idx: sql`
-      create index vstudio_events_created_at_idx on vstudio_engagement_events (created_at)
-    `,
-    vstudio_events_event_type_idx: sql`
-      create index vstudio_events_event_type_idx on vstudio_engagement_events (event_type)
-    `,
-    vstudio_events_session_id_idx: sql`
-      create index vstudio_events_session_id_idx on vstudio_engagement_events (vstudio_session_id)
-    `,
+    vstudio_sessions_artist_id_idx: 'vstudio_sessions (artist_id)',
+    vstudio_sessions_master_id_idx: 'vstudio_sessions (master_id)',
+    vstudio_sessions_start_at_idx: 'vstudio_sessions (scheduled_start_at)',
+    vstudio_sessions_status_idx: 'vstudio_sessions (status)',
+    vstudio_decision_points_active_idx: 'vstudio_decision_points (is_active)',
+    vstudio_decision_points_order_idx: 'vstudio_decision_points (display_order)',
+    vstudio_decision_points_session_id_idx: 'vstudio_decision_points (vstudio_session_id)',
+    vstudio_decision_points_type_idx: 'vstudio_decision_points (type)',
+    vstudio_participants_session_id_idx: 'vstudio_participants (vstudio_session_id)',
+    vstudio_participants_user_id_idx: 'vstudio_participants (user_id)',
+    vstudio_votes_created_at_idx: 'vstudio_votes (created_at)',
+    vstudio_votes_decision_point_idx: 'vstudio_votes (decision_point_id)',
+    vstudio_votes_session_id_idx: 'vstudio_votes (vstudio_session_id)',
+    vstudio_votes_user_id_idx: 'vstudio_votes (user_id)',
+    vstudio_votes_wallet_idx: 'vstudio_votes (wallet_address)',
+    vstudio_chat_created_at_idx: 'vstudio_chat_messages (created_at)',
+    vstudio_chat_session_id_idx: 'vstudio_chat_messages (vstudio_session_id)',
+    vstudio_chat_user_id_idx: 'vstudio_chat_messages (user_id)',
+    vstudio_events_created_at_idx: 'vstudio_engagement_events (created_at)',
+    vstudio_events_event_type_idx: 'vstudio_engagement_events (event_type)',
+    vstudio_events_session_id_idx: 'vstudio_engagement_events (vstudio_session_id)',
+  },
+  uniqueIndexes: {
+    vstudio_sessions_slug_idx: 'vstudio_sessions (slug)',
+    vstudio_participants_session_user_idx: 'vstudio_participants (vstudio_session_id, user_id)',
+    vstudio_participants_session_wallet_idx: 'vstudio_participants (vstudio_session_id, wallet_address)',
+    vstudio_votes_user_decision_idx: 'vstudio_votes (user_id, decision_point_id)',
+    vstudio_votes_wallet_decision_idx: 'vstudio_votes (wallet_address, decision_point_id)',
   },
 };
 

@@ -122,54 +122,40 @@ const module: CatalogueModule = {
     `,
   },
   foreignKeys: {
-    'audit_logs.user_id': sql`
-      alter table audit_logs add constraint audit_logs_user_id_users_id_fk
-      foreign key (user_id) references users (id)
-    `,
-    'security_events.investigated_by': sql`
-      alter table security_events add constraint security_events_investigated_by_users_id_fk
-      foreign key (investigated_by) references users (id)
-    `,
-    'security_events.user_id': sql`
-      alter table security_events add constraint security_events_user_id_users_id_fk
-      foreign key (user_id) references users (id)
-    `,
-    'webhooks_log.provider_id': sql`
-      alter table webhooks_log add constraint webhooks_log_provider_id_payment_providers_id_fk
-      foreign key (provider_id) references payment_providers (id)
-    `,
+    'audit_logs.user_id': 'users (id)',
+    'security_events.investigated_by': 'users (id)',
+    'security_events.user_id': 'users (id)',
+    'webhooks_log.provider_id': 'payment_providers (id)',
   },
   indexes: {
-    audit_logs_action_category_idx: sql`create index audit_logs_action_category_idx on audit_logs (action_category)`,
-    audit_logs_action_idx: sql`create index audit_logs_action_idx on audit_logs (action)`,
-    audit_logs_created_at_idx: sql`create index audit_logs_created_at_idx on audit_logs (created_at)`,
-    audit_logs_request_id_idx: sql`create index audit_logs_request_id_idx on audit_logs (request_id)`,
-    audit_logs_target_id_idx: sql`create index audit_logs_target_id_idx on audit_logs (target_id)`,
-    audit_logs_target_type_idx: sql`create index audit_logs_target_type_idx on audit_logs (target_type)`,
-    audit_logs_user_id_idx: sql`create index audit_logs_user_id_idx on audit_logs (user_id)`,
-    security_events_created_at_idx: sql`create index security_events_created_at_idx on security_events (created_at)`,
-    security_events_event_type_idx: sql`create index security_events_event_type_idx on security_events (event_type)`,
-    security_events_investigated_idx: sql`
-      create index security_events_investigated_idx on security_events (is_investigated)
-    `,
-    security_events_ip_address_idx: sql`create index security_events_ip_address_idx on security_events (ip_address)`,
-    security_events_severity_idx: sql`create index security_events_severity_idx on security_events (severity)`,
-    security_events_user_id_idx: sql`create index security_events_user_id_idx on security_events (user_id)`,
-    system_events_created_at_idx: sql`create index system_events_created_at_idx on system_events (created_at)`,
-    system_events_event_type_idx: sql`create index system_events_event_type_idx on system_events (event_type)`,
-    system_events_job_id_idx: sql`create index system_events_job_id_idx on system_events (job_id)`,
-    system_events_source_idx: sql`create index system_events_source_idx on system_events (source)`,
-    system_events_success_idx: sql`create index system_events_success_idx on system_events (success)`,
-    rate_limits_blocked_idx: sql`create index rate_limits_blocked_idx on rate_limits (is_blocked)`,
-    rate_limits_identifier_action_idx: sql`
-      create index rate_limits_identifier_action_idx on rate_limits (identifier, action)
-    `,
-    rate_limits_window_end_idx: sql`create index rate_limits_window_end_idx on rate_limits (window_end)`,
-    webhooks_log_created_at_idx: sql`create index webhooks_log_created_at_idx on webhooks_log (created_at)`,
-    webhooks_log_event_id_idx: sql`create unique index webhooks_log_event_id_idx on webhooks_log (event_id)`,
-    webhooks_log_event_type_idx: sql`create index webhooks_log_event_type_idx on webhooks_log (event_type)`,
-    webhooks_log_provider_idx: sql`create index webhooks_log_provider_idx on webhooks_log (provider_name)`,
-    webhooks_log_status_idx: sql`create index webhooks_log_status_idx on webhooks_log (status)`,
+    audit_logs_action_category_idx: 'audit_logs (action_category)',
+    audit_logs_action_idx: 'audit_logs (action)',
+    audit_logs_created_at_idx: 'audit_logs (created_at)',
+    audit_logs_request_id_idx: 'audit_logs (request_id)',
+    audit_logs_target_id_idx: 'audit_logs (target_id)',
+    audit_logs_target_type_idx: 'audit_logs (target_type)',
+    audit_logs_user_id_idx: 'audit_logs (user_id)',
+    security_events_created_at_idx: 'security_events (created_at)',
+    security_events_event_type_idx: 'security_events (event_type)',
+    security_events_investigated_idx: 'security_events (is_investigated)',
+    security_events_ip_address_idx: 'security_events (ip_address)',
+    security_events_severity_idx: 'security_events (severity)',
+    security_events_user_id_idx: 'security_events (user_id)',
+    system_events_created_at_idx: 'system_events (created_at)',
+    system_events_event_type_idx: 'system_events (event_type)',
+    system_events_job_id_idx: 'system_events (job_id)',
+    system_events_source_idx: 'system_events (source)',
+    system_events_success_idx: 'system_events (success)',
+    rate_limits_blocked_idx: 'rate_limits (is_blocked)',
+    rate_limits_identifier_action_idx: 'rate_limits (identifier, action)',
+    rate_limits_window_end_idx: 'rate_limits (window_end)',
+    webhooks_log_created_at_idx: 'webhooks_log (created_at)',
+    webhooks_log_event_type_idx: 'webhooks_log (event_type)',
+    webhooks_log_provider_idx: 'webhooks_log (provider_name)',
+    webhooks_log_status_idx: 'webhooks_log (status)',
+  },
+  uniqueIndexes: {
+    webhooks_log_event_id_idx: 'webhooks_log (event_id)',
   },
 };
 

@@ -1,15 +1,17 @@
 import { buildDeferredIndexes } from '../db/deferred-indexes.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
-import { backoffMs } from '../kernel/retry.ts';
+import { type Backoff, Retry } from '../kernel/retry.ts';
 import { sleep, within } from '../kernel/sleep.ts';
+import { Wake } from '../kernel/wake.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Redact } from '../observability/redact.ts';
-import { type FillDeps, JobFiller, PieceFailure } from './fill-job.ts';
-import { type Planned, Planner, type PlanScope } from './plan.ts';
-import { BackfillQueue, type QueueSettings, queueNameOf, type TakenJob } from './queue.ts';
+import { decideRetry, NO_FAILURES, OUTAGES_BEFORE_DOUBT } from './decide-retry.ts';
+import { type FillDeps, FillError, JobFiller } from './fill-job.ts';
+import { Planner, type PlanOutcome, type PlanScope } from './plan.ts';
+import { BackfillQueue, type ClaimedJob, type QueueSettings, queueNameOf } from './queue.ts';
 import { buryRange } from './requests.ts';
-import { judgeFailure, NO_SETBACKS, OUTAGE_ATTEMPTS } from './verdict.ts';
 
+/** What a backfill works with. */
 export type BackfillDeps = FillDeps & {
   readonly queue: QueueSettings;
   readonly scope: PlanScope;
@@ -27,35 +29,34 @@ export type BackfillFigures = {
 
 const PLAN_BUSY_INTERVAL_MS = 500;
 const PLAN_IDLE_INTERVAL_MS = 15_000;
-/** Looks in a row that find no head: one that comes along with the others has had its time. */
-const HEADLESS_TOLD = 2;
-/** Where another worker may add jobs that this one knows nothing of. */
-const TAKE_INTERVAL_MS = 1_000;
-/** Trouble that goes on is told so often at most. */
-const COMPLAINT_INTERVAL_MS = 5_000;
-const RETRY_BACKOFF = { baseMs: 250, maxMs: 15_000 };
-/** The queue's connections are made anew after so many failures in a row. */
+/** A missing head is reported after this many plans in a row: a process that starts together with this one needs a moment. */
+const PLANS_BEFORE_NO_HEAD_WARNING = 2;
+/** How often an idle worker looks for jobs that another process added. */
+const CLAIM_INTERVAL_MS = 1_000;
+/** Warnings about the same outage are logged at most this often. */
+const WARNING_INTERVAL_MS = 5_000;
+const RETRY_BACKOFF: Backoff = { baseMs: 250, maxMs: 15_000 };
+/** The connections to the queue are reopened after this many failures in a row. */
 const FAILURES_BEFORE_REOPENING = 8;
 const HEAD_TIMEOUT_MS = 10_000;
-const GIVE_BACK_TIMEOUT_MS = 2_000;
+const RELEASE_TIMEOUT_MS = 2_000;
 const REASON_LENGTH_MAX = 1_000;
 
 /**
- * One process's part in filling one chain's history: plans what is missing into the queue and works on what is there.
- *
- * Any number of these, in any number of processes, do the same work together. None holds anything that another needs.
+ * Fills one chain's history, together with any number of other processes: plans what is missing into the queue, and works on
+ * the jobs in it. No process holds anything that another one needs.
  */
 export class Backfill {
   readonly #deps: BackfillDeps;
   readonly #filler: JobFiller;
   readonly #planner: Planner;
-  #planNow = new AbortController();
-  #takeNow = new AbortController();
+  readonly #planNow = new Wake();
+  readonly #claimNow = new Wake();
   #facts = 0;
   #retries = 0;
   #lastBlocks = 0;
-  #complainedAt = Number.NEGATIVE_INFINITY;
-  #building: Promise<void> | undefined;
+  #warnedAt = Number.NEGATIVE_INFINITY;
+  #indexBuild: Promise<void> | undefined;
 
   constructor(deps: BackfillDeps) {
     this.#deps = deps;
@@ -67,18 +68,19 @@ export class Backfill {
     });
   }
 
+  /** What this process did so far. */
   get figures(): BackfillFigures {
     return { facts: this.#facts, retries: this.#retries, lastBlocks: this.#lastBlocks };
   }
 
-  /** There may be new gaps: look now. */
+  /** Plans at once: there may be new gaps. */
   wake(): void {
-    this.#planNow.abort();
+    this.#planNow.wake();
   }
 
   /**
-   * Called before anything is written: an initial load is recognised as one although the head is followed beside it. Never
-   * throws; where it cannot tell, the load goes on as any other.
+   * Defers indexes where this is an initial load. Called before anything is written, since the head is followed at the same time.
+   * Never throws: where it cannot tell, the load proceeds with all indexes.
    */
   async beginLoad(signal: AbortSignal): Promise<void> {
     const { source, loadContracts, log, chainId } = this.#deps;
@@ -87,154 +89,152 @@ export class Backfill {
       await loadContracts();
       await this.#planner.beginLoad(number);
     } catch (error) {
-      if (!signal.aborted) log.debug({ chain: chainId, err: error }, 'cannot tell whether this is an initial load');
+      if (!signal.aborted) log.debug({ chain: chainId, err: error }, 'initial load not recognised');
     }
   }
 
-  /** Works until the signal aborts. Never throws: while the queue or the database is away it waits, and says so. */
+  /** Plans and works until the signal aborts. Never throws: while the queue or the database is unavailable it retries and logs. */
   async run(signal: AbortSignal): Promise<void> {
-    for (let failures = 0; !signal.aborted; ) {
+    const retry = new Retry(RETRY_BACKOFF, this.#deps.runtime.random);
+    while (!signal.aborted) {
       try {
-        await this.#session(signal, () => {
-          failures = 0;
-        });
+        await this.#session(signal, () => retry.succeeded());
       } catch (error) {
         if (signal.aborted) return;
-        failures += 1;
-        this.#complain(error, 'history waits for its queue');
-        await sleep(backoffMs(failures, RETRY_BACKOFF, Math.random), signal);
+        const retryInMs = retry.failed();
+        this.#warn(error, 'backfill paused', { retryInMs });
+        await sleep(retryInMs, signal);
       }
     }
   }
 
-  /** One connection to the queue, from opening it until it is of no use or the signal aborts. */
+  /** Uses one connection to the queue, from opening it until it fails too often or the signal aborts. */
   async #session(signal: AbortSignal, onOpen: () => void): Promise<void> {
     const { database, chainId, queue: settings, concurrency } = this.#deps;
     const name = await queueNameOf(database.kysely, chainId);
-    const queue = await BackfillQueue.open(
-      settings,
-      name,
-      (error) => this.#complain(error, 'history waits: the queue has trouble'),
-      signal,
-    );
-    const broken = new AbortController();
-    const working = AbortSignal.any([signal, broken.signal]);
+    const onError = (error: Error) => this.#warn(error, 'queue connection failed');
+    const queue = await BackfillQueue.open(settings, name, onError, signal);
+    const failed = new AbortController();
+    const working = AbortSignal.any([signal, failed.signal]);
     onOpen();
-    const parts = [this.#plan(queue, working)];
-    for (let slot = 0; slot < concurrency; slot += 1) parts.push(this.#work(queue, working));
+    const loops = [this.#plan(queue, working)];
+    for (let slot = 0; slot < concurrency; slot += 1) loops.push(this.#work(queue, working));
     try {
-      await Promise.all(parts);
+      await Promise.all(loops);
     } finally {
-      broken.abort();
-      await Promise.allSettled([...parts, this.#building]);
+      failed.abort();
+      await Promise.allSettled([...loops, this.#indexBuild]);
       await queue.close();
     }
   }
 
   /** Keeps the queue's window full. */
   async #plan(queue: BackfillQueue, signal: AbortSignal): Promise<void> {
-    const { scope, log, chainId } = this.#deps;
-    let planned: Planned = 'headless';
-    let headless = 0;
-    await this.#again(signal, async () => {
-      const changed = isIdle(planned) || this.#planNow.signal.aborted;
-      this.#planNow = new AbortController();
-      // Also readies what was registered since: until then it has no gaps.
-      if (changed) await this.#deps.loadContracts();
-      planned = await this.#planner.topUp(queue);
-      if (planned === 'busy') this.#startTaking();
-      // What a command began it ends itself; and who waits for an index plans on.
-      if (planned === 'idle' && scope.request === undefined) this.#building ??= this.#buildIndexes(signal);
-      // Who plans for itself follows the chain too, once the endpoint answers.
-      headless = planned === 'headless' && !scope.standing && scope.request === undefined ? headless + 1 : 0;
-      if (headless === HEADLESS_TOLD)
+    const { scope, log, chainId, loadContracts } = this.#deps;
+    // A process that plans for itself also follows the chain: it has a head as soon as an endpoint answers.
+    const needsOtherFollower = !scope.standing && scope.request === undefined;
+    let mayHaveChanged = true;
+    let plansWithoutHead = 0;
+    await this.#repeat(signal, async () => {
+      // Also prepares contracts that were registered meanwhile: until then they have no gaps.
+      if (mayHaveChanged) await loadContracts();
+      const outcome = await this.#planner.topUp(queue);
+      if (outcome === 'busy') this.#claimNow.wake();
+      // The backfill command builds the indexes of its own load at its end. Planning continues while they are built.
+      if (outcome === 'idle' && scope.request === undefined) this.#indexBuild ??= this.#buildIndexes(signal);
+      plansWithoutHead = outcome === 'no head' && needsOtherFollower ? plansWithoutHead + 1 : 0;
+      if (plansWithoutHead === PLANS_BEFORE_NO_HEAD_WARNING)
         log.warn({ chain: chainId }, 'no process follows the chain yet: run `indexer start`');
-      await sleep(isIdle(planned) ? PLAN_IDLE_INTERVAL_MS : PLAN_BUSY_INTERVAL_MS, this.#either(signal, this.#planNow));
+      const isIdle = hasNothingToPlan(outcome);
+      const isWoken = await this.#planNow.wait(isIdle ? PLAN_IDLE_INTERVAL_MS : PLAN_BUSY_INTERVAL_MS, signal);
+      mayHaveChanged = isWoken || isIdle;
     });
   }
 
-  /** A load's end, or that of one which crashed. */
+  /** Builds the indexes that an initial load deferred, including one that crashed. */
   async #buildIndexes(signal: AbortSignal): Promise<void> {
     try {
-      const built = await buildDeferredIndexes(this.#deps.database, signal);
-      if (built > 0) this.#deps.log.info({ indexes: built }, 'built the indexes that the load left for its end');
+      const indexes = await buildDeferredIndexes(this.#deps.database, signal);
+      if (indexes > 0) this.#deps.log.info({ indexes }, 'deferred indexes built');
     } catch (error) {
-      if (!signal.aborted) this.#complain(error, 'cannot build indexes yet');
+      if (!signal.aborted) this.#warn(error, 'building deferred indexes failed');
     } finally {
-      this.#building = undefined;
+      this.#indexBuild = undefined;
     }
   }
 
-  /** Takes one job after another. */
+  /** Works on one job after another. */
   async #work(queue: BackfillQueue, signal: AbortSignal): Promise<void> {
-    await this.#again(signal, async () => {
-      const taken = await queue.take();
-      if (taken === undefined) await sleep(TAKE_INTERVAL_MS, this.#either(signal, this.#takeNow));
-      else await this.#fill(taken, signal);
+    await this.#repeat(signal, async () => {
+      const claimed = await queue.claim();
+      if (claimed === undefined) await this.#claimNow.wait(CLAIM_INTERVAL_MS, signal);
+      else await this.#fill(claimed, signal);
     });
   }
 
-  async #fill(taken: TakenJob, signal: AbortSignal): Promise<void> {
+  async #fill(claimed: ClaimedJob, signal: AbortSignal): Promise<void> {
     const ended = new AbortController();
     try {
-      await this.#filler.fill(taken.job, this.#either(signal, ended));
+      await this.#filler.fill(claimed.job, AbortSignal.any([signal, ended.signal]));
     } catch (error) {
-      if (signal.aborted) await within(GIVE_BACK_TIMEOUT_MS, taken.giveBack());
-      else await this.#settle(taken, error, signal);
+      if (signal.aborted) await within(RELEASE_TIMEOUT_MS, claimed.release());
+      else await this.#settleFailure(claimed, error, signal);
       return;
     } finally {
-      // What was being read ahead of a failure is of no use.
+      // Stops reading ahead of the piece that failed.
       ended.abort();
     }
-    await taken.done();
+    await claimed.complete();
   }
 
-  /** Does what the failure calls for; where that cannot be done now either, the job is another's to try. */
-  async #settle(taken: TakenJob, thrown: unknown, signal: AbortSignal): Promise<void> {
+  /** Handles a failed job. Where that fails too, releases the job for another worker. */
+  async #settleFailure(claimed: ClaimedJob, thrown: unknown, signal: AbortSignal): Promise<void> {
     try {
-      await this.#judge(taken, thrown, signal);
+      await this.#handleFailure(claimed, thrown, signal);
     } catch (error) {
-      await taken.giveBack().catch(() => undefined);
+      await claimed.release().catch(() => undefined);
       throw error;
     }
   }
 
-  async #judge(taken: TakenJob, thrown: unknown, signal: AbortSignal): Promise<void> {
-    const { database, chainId, log, redact } = this.#deps;
-    const { job } = taken;
-    const failed = thrown instanceof PieceFailure;
+  async #handleFailure(claimed: ClaimedJob, thrown: unknown, signal: AbortSignal): Promise<void> {
+    const { database, chainId, log, redact, runtime } = this.#deps;
+    const { job } = claimed;
+    const failed = thrown instanceof FillError;
     const piece = failed ? thrown.piece : { from: job.from, to: job.to };
     const error = failed ? thrown.cause : thrown;
-    const before = { ...NO_SETBACKS, ...job.setbacks, ...(failed && thrown.progressed && { waited: 0, lived: false }) };
-    const head = before.waited >= OUTAGE_ATTEMPTS ? await this.#endpointHead() : undefined;
-    const verdict = judgeFailure({ error, piece, before, head });
+    const progress = failed && thrown.progressed ? { outages: 0, endpointAnswered: false } : {};
+    const history = { ...NO_FAILURES, ...job.history, ...progress };
+    const head = history.outages >= OUTAGES_BEFORE_DOUBT ? await this.#endpointHead() : undefined;
+    const decision = decideRetry({ error, piece, history, head }, runtime.random);
     const reason = redact(messageOf(error)).slice(0, REASON_LENGTH_MAX);
-    const context = { chain: chainId, ...piece, ...before, verdict: verdict.do, reason };
-    if (verdict.do === 'plan again') {
-      log.debug(context, 'a range is out of date');
-      await taken.done();
-      // The node may say the same again, as fast as it is asked.
+    const context = { chain: chainId, ...piece, ...history, decision: decision.do, reason };
+    if (decision.do === 'plan again') {
+      log.debug(context, 'range is out of date, planning again');
+      await claimed.complete();
+      // The node may answer the same again, as fast as it is asked.
       await sleep(PLAN_BUSY_INTERVAL_MS, signal);
       this.wake();
       return;
     }
-    if (verdict.do === 'give up') {
-      const dead = verdict.on === 'piece' ? piece : await this.#filler.unservedOf(job, piece, verdict.unserved, signal);
-      // Where it is away by now, that was what it answered.
-      if (verdict.on === 'unserved' && (await this.#endpointHead()) === undefined) throw error;
-      log.error({ ...context, ...dead, err: error }, `gave up on a range: ${reason}`);
+    if (decision.do === 'give up') {
+      const isPiece = decision.on === 'piece';
+      const dead = isPiece ? piece : await this.#filler.findUnserved(job, piece, decision.unserved, signal);
+      // An endpoint that has become unavailable meanwhile explains the error.
+      if (!isPiece && (await this.#endpointHead()) === undefined) throw error;
+      log.error({ ...context, ...dead, err: error }, 'gave up on a range');
       await buryRange(database.kysely, chainId, dead, reason);
-      await taken.done();
+      await claimed.complete();
       this.wake();
       return;
     }
     this.#retries += 1;
-    const isFirst = before.waited + before.narrowed === 0;
-    log[isFirst ? 'debug' : 'warn']({ ...context, err: error }, `cannot fill a range yet: ${reason}`);
-    await taken.putOff(verdict.delayMs, verdict.do, verdict.setbacks);
+    const isFirst = history.outages + history.narrowings === 0;
+    log[isFirst ? 'debug' : 'warn']({ ...context, retryInMs: decision.delayMs, err: error }, 'filling a range failed');
+    await claimed.delay(decision.delayMs, decision.do, decision.history);
   }
 
-  /** The endpoint's newest block; undefined where it does not answer. */
+  /** Returns the endpoint's newest block; undefined where it does not answer. */
   async #endpointHead(): Promise<number | undefined> {
     return this.#deps.source.head(AbortSignal.timeout(HEAD_TIMEOUT_MS)).then(
       ({ number }) => number,
@@ -242,42 +242,33 @@ export class Backfill {
     );
   }
 
-  /** Repeats until the signal aborts; throws once it failed so often in a row that the connection is not worth keeping. */
-  async #again(signal: AbortSignal, turn: () => Promise<void>): Promise<void> {
-    for (let failures = 0; !signal.aborted; ) {
+  /** Repeats a step until the signal aborts. Throws after so many failures in a row that the connection should be reopened. */
+  async #repeat(signal: AbortSignal, step: () => Promise<void>): Promise<void> {
+    const retry = new Retry(RETRY_BACKOFF, this.#deps.runtime.random);
+    while (!signal.aborted) {
       try {
-        await turn();
-        failures = 0;
+        await step();
+        retry.succeeded();
       } catch (error) {
         if (signal.aborted) return;
-        failures += 1;
-        this.#complain(error, 'history waits');
-        if (failures === FAILURES_BEFORE_REOPENING) throw new IndexerError(messageOf(error), { cause: error });
-        await sleep(backoffMs(failures, RETRY_BACKOFF, Math.random), signal);
+        const retryInMs = retry.failed();
+        this.#warn(error, 'backfill paused', { retryInMs });
+        if (retry.failures === FAILURES_BEFORE_REOPENING) throw new IndexerError(messageOf(error), { cause: error });
+        await sleep(retryInMs, signal);
       }
     }
   }
 
-  /** However many wait for the end of the same trouble, and whatever each calls it, one of them tells. */
-  #complain(error: unknown, what: string): void {
-    const { log, chainId, redact } = this.#deps;
-    const due = performance.now() - this.#complainedAt > COMPLAINT_INTERVAL_MS;
-    if (due) this.#complainedAt = performance.now();
-    log[due ? 'warn' : 'debug']({ chain: chainId, err: error }, redact(`${what}: ${messageOf(error)}`));
-  }
-
-  #either(signal: AbortSignal, wake: AbortController): AbortSignal {
-    return AbortSignal.any([signal, wake.signal]);
-  }
-
-  #startTaking(): void {
-    const waiting = this.#takeNow;
-    this.#takeNow = new AbortController();
-    waiting.abort();
+  /** Logs a failure. Many loops report the same outage, so that one warning in a while is enough. */
+  #warn(error: unknown, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    const { log, chainId, runtime } = this.#deps;
+    const isDue = runtime.now() - this.#warnedAt > WARNING_INTERVAL_MS;
+    if (isDue) this.#warnedAt = runtime.now();
+    log[isDue ? 'warn' : 'debug']({ chain: chainId, reason: messageOf(error), ...fields, err: error }, message);
   }
 }
 
-/** Nothing will change by itself soon. */
-function isIdle(planned: Planned): boolean {
-  return planned === 'idle' || planned === 'headless';
+/** Whether planning again would find nothing new for a while. */
+function hasNothingToPlan(outcome: PlanOutcome): boolean {
+  return outcome === 'idle' || outcome === 'no head';
 }

@@ -5,61 +5,68 @@ import { type ContractIndex, contractIndex } from '../ingest/contract-index.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
 import { RpcError, type RpcErrorKind } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
+import type { Runtime } from '../kernel/runtime.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { blockAt } from '../progress/checkpoints.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Source } from '../source/source.ts';
+import { isOutage } from './decide-retry.ts';
 import type { FillJob } from './queue.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { requestsThatRun } from './requests.ts';
-import { isOutage } from './verdict.ts';
+
 import { findLack, type LackingContract } from './wish.ts';
 
+/** What filling works with. */
 export type FillDeps = {
   readonly chainId: number;
   readonly database: Database;
   readonly source: Source;
+  readonly runtime: Runtime;
   /** Jobs that are worked on at a time. */
   readonly concurrency: number;
   /** The contracts whose logs can be decoded. */
   readonly loadContracts: () => Promise<readonly RegisteredContract[]>;
 };
 
-/** Above finalized every header is read: few blocks at a time. */
+/** Blocks of a piece above finalized, where every header is read. */
 const STRICT_PIECE_BLOCKS = 32;
-/** Text of the facts of one piece (`COPY` takes about 400 bytes a fact). */
+/** Size of the encoded facts of one piece (about 400 bytes per fact). */
 const PIECE_BYTES = 500_000;
 const PIECE_LOGS_MAX = 20_000;
 const PIECE_BLOCKS_FIRST = 100;
 const PIECE_BLOCKS_MAX = 50_000;
 const GROWTH_MAX = 4;
-const NARROWING = 8;
-/** Text that waits to be written, of all jobs that the process works on for the chain. */
+/** Suspect blocks are read in pieces of this fraction. */
+const NARROWING_FACTOR = 8;
+/** Encoded facts that wait to be written, over all jobs of the chain in this process. */
 const WAITING_BYTES_MAX = 16_000_000;
-/** How long an open transaction waits for a piece that could join it. */
+/** How long an open transaction waits for another piece that could join it. */
 const READY_WITHIN_MS = 250;
 
-/** How many blocks to read at once, learnt from how densely the last ones were filled. */
+/** Adapts the number of blocks of a piece to how many facts the last pieces held. */
 export class Pace {
   #blocks = PIECE_BLOCKS_FIRST;
 
+  /** The number of blocks to read next. */
   get blocks(): number {
     return this.#blocks;
   }
 
-  /** So many blocks held so many bytes of facts. */
-  seen(blocks: number, bytes: number): void {
+  /** Records how many bytes of facts a number of blocks held. */
+  record(blocks: number, bytes: number): void {
     const fitting = bytes === 0 ? Number.POSITIVE_INFINITY : Math.floor((blocks * PIECE_BYTES) / bytes);
     this.#blocks = Math.max(1, Math.min(fitting, Math.max(this.#blocks, blocks) * GROWTH_MAX, PIECE_BLOCKS_MAX));
   }
 }
 
+/** A piece that was committed, with its number of new facts. */
 export type Piece = BlockRange & { readonly facts: number };
 
-/** What failed, and which part of the job it was at. */
-export class PieceFailure extends Error {
+/** A job failed at one piece; the cause says why. */
+export class FillError extends Error {
   readonly piece: BlockRange;
-  /** Whether something was filled before. */
+  /** Whether the attempt filled something before it failed. */
   readonly progressed: boolean;
 
   constructor(piece: BlockRange, progressed: boolean, cause: unknown) {
@@ -69,8 +76,8 @@ export class PieceFailure extends Error {
   }
 }
 
-/** A piece that could not be read. */
-class FetchFailure extends Error {
+/** A piece could not be read; the cause says why. */
+class ReadError extends Error {
   readonly piece: BlockRange;
 
   constructor(piece: BlockRange, cause: unknown) {
@@ -79,15 +86,15 @@ class FetchFailure extends Error {
   }
 }
 
-/** What of a range to read from a block on: of blocks under suspicion a part, so that a few attempts tell which it is. */
-function partOf({ to }: BlockRange, from: number, suspect: BlockRange | undefined): BlockRange {
+/** Returns the next blocks to read. Suspect blocks are read in small parts, so that a few attempts isolate the faulty ones. */
+function nextPart({ to }: BlockRange, from: number, suspect: BlockRange | undefined): BlockRange {
   if (suspect === undefined || from > suspect.to) return { from, to };
   if (from < suspect.from) return { from, to: Math.min(to, suspect.from - 1) };
-  const blocks = Math.max(1, Math.floor((suspect.to - suspect.from + 1) / NARROWING));
+  const blocks = Math.max(1, Math.floor((suspect.to - suspect.from + 1) / NARROWING_FACTOR));
   return { from, to: Math.min(to, suspect.to, from + blocks - 1) };
 }
 
-/** Fills ranges of one chain piece by piece: what a job lacks is asked of coverage when it runs, never remembered. */
+/** Fills ranges of one chain piece by piece. What a job has to fill is read from coverage when the job runs. */
 export class JobFiller {
   readonly #deps: FillDeps;
   readonly #pace = new Pace();
@@ -102,61 +109,61 @@ export class JobFiller {
   }
 
   /**
-   * Fills what is missing of a job, in commits of as much as is at hand, the next being read while one is written. Blocks under
-   * suspicion are read and written in smaller pieces, each by itself.
+   * Fills what a job still misses. Pieces are read ahead while others are written, and a commit takes all pieces that are ready.
+   * Suspect blocks are read and committed in smaller pieces, each by itself.
    *
-   * @throws {PieceFailure} with the cause; what came before is committed.
+   * @throws {FillError} with the cause; everything before the failed piece is committed.
    */
   async fill(job: FillJob, signal: AbortSignal): Promise<void> {
     const { database, concurrency } = this.#deps;
-    const wanted = await requestsThatRun(database.kysely, job.chainId);
-    const found = await this.#lackOf(job);
-    if (found === undefined) return;
-    const { lack, contracts } = found;
-    const former = contracts.filter(({ formerTo }) => formerTo !== null && formerTo >= lack.from);
-    const suspect = job.setbacks?.suspect;
+    const requests = await requestsThatRun(database.kysely, job.chainId);
+    const work = await this.#missingOf(job);
+    if (work === undefined) return;
+    const { missing, contracts } = work;
+    const former = contracts.filter(({ formerTo }) => formerTo !== null && formerTo >= missing.from);
+    const suspect = job.history?.suspect;
     const isAlone = (from: number) => suspect !== undefined && suspect.from <= from && from <= suspect.to;
-    const reader = new ReadAhead(lack, { maxBytes: WAITING_BYTES_MAX / concurrency, isAlone }, (from) =>
-      this.#fetch(partOf(lack, from, suspect), contracts, signal),
+    const reader = new ReadAhead(missing, { maxBytes: WAITING_BYTES_MAX / concurrency, isAlone }, (from) =>
+      this.#fetch(nextPart(missing, from, suspect), contracts, signal),
     );
     for (let progressed = false; !reader.atEnd; progressed = true) {
       const pieces = await reader.take().catch((error: unknown) => {
-        if (!(error instanceof FetchFailure)) throw error;
-        throw new PieceFailure(error.piece, progressed, error.cause);
+        if (!(error instanceof ReadError)) throw error;
+        throw new FillError(error.piece, progressed, error.cause);
       });
       const from = pieces[0]?.range.from as number;
       const following = async () => (isAlone(from) || isAlone(reader.from) ? [] : reader.takeWithin(READY_WITHIN_MS));
-      const commit = { pieces, contracts, former, following, end: lack.to };
+      const commit = { pieces, contracts, former, following, end: missing.to };
       const { facts, to } = await commitFill(database, commit).catch((error) => {
-        throw new PieceFailure({ from, to: reader.from - 1 }, progressed, error);
+        throw new FillError({ from, to: reader.from - 1 }, progressed, error);
       });
-      reader.goBackTo(to + 1);
+      reader.rewindTo(to + 1);
       this.#onPiece({ from, to, facts });
       signal.throwIfAborted();
-      if (!job.standing && (await requestsThatRun(database.kysely, job.chainId)) !== wanted) return;
+      if (!job.standing && (await requestsThatRun(database.kysely, job.chainId)) !== requests) return;
     }
   }
 
   /**
-   * How far what endpoints do not serve goes on from the beginning of a piece, up to the end of the job: it lies below what they
-   * serve. The piece itself where its first block is served.
+   * Finds the blocks that endpoints do not serve: from the beginning of a piece up to where they serve again, or the end of the
+   * job. Returns the piece itself where its first block is served.
    *
-   * @param unserved the kinds of error that say so
-   * @throws what tells neither way: an endpoint that is away
+   * @param unserved the kinds of error that mean a block is not served
+   * @throws any error that tells neither way, such as an outage
    */
-  async unservedOf(
+  async findUnserved(
     job: FillJob,
     piece: BlockRange,
     unserved: readonly RpcErrorKind[],
     signal: AbortSignal,
   ): Promise<BlockRange> {
-    const { lack, contracts } = (await this.#lackOf(job)) ?? { lack: piece, contracts: [] };
+    const { missing, contracts } = (await this.#missingOf(job)) ?? { missing: piece, contracts: [] };
     const isServed = async (block: number) => {
       try {
         await this.#fetch({ from: block, to: block }, contracts, signal);
         return true;
       } catch (error) {
-        const cause = error instanceof FetchFailure ? error.cause : error;
+        const cause = error instanceof ReadError ? error.cause : error;
         const kind = cause instanceof RpcError ? cause.kind : undefined;
         if (kind !== undefined && unserved.includes(kind)) return false;
         if (signal.aborted || (kind !== 'rejected' && isOutage(cause))) throw cause;
@@ -164,7 +171,7 @@ export class JobFiller {
       }
     };
     if (await isServed(piece.from)) return piece;
-    let [last, served] = [piece.from, lack.to + 1];
+    let [last, served] = [piece.from, missing.to + 1];
     while (served - last > 1) {
       const middle = Math.floor((last + served) / 2);
       if (await isServed(middle)) served = middle;
@@ -173,17 +180,19 @@ export class JobFiller {
     return { from: piece.from, to: last };
   }
 
-  /** What is still to do of a job, up to the head; undefined where nothing is. */
-  async #lackOf(job: FillJob): Promise<{ lack: BlockRange; contracts: readonly RegisteredContract[] } | undefined> {
+  /** Returns what a job still misses, up to the head; undefined where nothing is. */
+  async #missingOf(
+    job: FillJob,
+  ): Promise<{ missing: BlockRange; contracts: readonly RegisteredContract[] } | undefined> {
     const { head } = await this.#readChain();
     if (head === undefined || job.from > head.number) return undefined;
     const range = { from: job.from, to: Math.min(job.to, head.number) };
-    const lack = await findLack(this.#deps.database.kysely, { ...job, head: head.number }, range);
-    const contracts = lack === undefined ? [] : await this.#contracts(lack.contracts);
-    return lack === undefined || contracts.length === 0 ? undefined : { lack, contracts };
+    const missing = await findLack(this.#deps.database.kysely, { ...job, head: head.number }, range);
+    const contracts = missing === undefined ? [] : await this.#contracts(missing.contracts);
+    return missing === undefined || contracts.length === 0 ? undefined : { missing, contracts };
   }
 
-  /** Reads a piece from a block on, up to `to` at most. */
+  /** Reads a piece that begins at `from` and ends at `to` at most. */
   async #fetch(
     { from, to: end }: BlockRange,
     contracts: readonly RegisteredContract[],
@@ -199,10 +208,10 @@ export class JobFiller {
       const request = { from, to, strict, tip, maxLogs: PIECE_LOGS_MAX };
       const fetched = await fetchBatch(source, this.#indexOf(contracts), request, signal);
       const bytes = byteCount(fetched.batch);
-      if (!strict) this.#pace.seen(fetched.range.to - from + 1, bytes);
+      if (!strict) this.#pace.record(fetched.range.to - from + 1, bytes);
       return { ...fetched, bytes, seen };
     } catch (error) {
-      throw new FetchFailure({ from, to }, error);
+      throw new ReadError({ from, to }, error);
     }
   }
 
@@ -210,18 +219,18 @@ export class JobFiller {
     return readChain(this.#deps.database.kysely, this.#deps.chainId);
   }
 
-  /** The registry is read anew when it does not know one of them; 10,000 contracts are not read for every job. */
+  /** Returns the contracts from a cache of the registry, which is read again when it is old or does not know one of them. */
   async #contracts(lacking: readonly LackingContract[]): Promise<readonly RegisteredContract[]> {
     const known = () =>
       lacking.flatMap((contract) => {
         const found = this.#registry.get(keyOf(contract));
         return found?.platformId === contract.platformId ? [found] : [];
       });
-    const old = performance.now() - this.#registryReadAt > REGISTRY_TTL_MS;
-    if (old || known().length < lacking.length) {
+    const isOld = this.#deps.runtime.now() - this.#registryReadAt > REGISTRY_TTL_MS;
+    if (isOld || known().length < lacking.length) {
       const contracts = await this.#deps.loadContracts();
       this.#registry = new Map(contracts.map((contract) => [keyOf(contract), contract]));
-      this.#registryReadAt = performance.now();
+      this.#registryReadAt = this.#deps.runtime.now();
       this.#indexes.clear();
     }
     return known();

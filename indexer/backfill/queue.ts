@@ -6,49 +6,50 @@ import type { DB } from '../db/schema.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { within } from '../kernel/sleep.ts';
-import type { Setbacks } from './verdict.ts';
+import type { FailureHistory } from './decide-retry.ts';
 
-/** Where the queue lives: ioredis' options where the configuration gives them, else by URL in Redis or in PostgreSQL. */
+/** Where the queue lives: in Redis by ioredis options where the configuration gives them, else in Redis or PostgreSQL by URL. */
 export type QueueSettings = { readonly url: string; readonly redis?: RedisSettings | undefined };
 
-/** All that a job says. What there is to do, the worker asks the database when it runs. */
+/** The payload of a job. What is missing inside the range is read from the database when the job runs. */
 export type FillJob = BlockRange & {
   readonly chainId: number;
-  /** Whether everything since deployment is wanted, or just what requests ask for. */
+  /** Whether to fill everything since deployment, or just what requests ask for. */
   readonly standing: boolean;
-  readonly setbacks?: Setbacks;
+  readonly history?: FailureHistory;
 };
 
-/** A job that is ours until it is done, put off or given back. */
-export type TakenJob = {
+/** A job that this worker holds until it is completed, delayed or released. */
+export type ClaimedJob = {
   readonly job: FillJob;
-  /** It leaves the queue. */
-  done(): Promise<void>;
-  /** It comes again after a while, and remembers what befell it. */
-  putOff(delayMs: number, reason: string, setbacks: Setbacks): Promise<void>;
-  /** Another worker may have it at once. */
-  giveBack(): Promise<void>;
+  /** Removes the job from the queue. */
+  complete(): Promise<void>;
+  /** Makes the job available again after a delay, with the history of its failures. */
+  delay(delayMs: number, reason: string, history: FailureHistory): Promise<void>;
+  /** Makes the job available to another worker at once. */
+  release(): Promise<void>;
 };
 
-export type QueueCounts = { readonly waiting: number; readonly active: number; readonly putOff: number };
+/** How many jobs of a queue are in which state. */
+export type QueueCounts = { readonly waiting: number; readonly active: number; readonly delayed: number };
 
 const SCHEMA = 'bullmq';
-/** A worker that is silent for so long has lost its job. */
+/** A worker loses its job when it has not renewed the lock for this long. */
 const LOCK_MS = 10_000;
 const LOCK_RENEWAL_MS = 3_000;
 const STALLED_CHECK_MS = 3_000;
-/** A job may come back from killed workers for ever: coverage says when it is done, nobody else. */
+/** A job may stall without limit (killed workers): only coverage says when it is done. */
 const STALLED_COUNT_MAX = 1_000_000;
 const ATTEMPTS_MAX = 1_000_000;
 const OPEN_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 const COMMAND_TIMEOUT_MS = 10_000;
-/** Nobody listens to BullMQ's events. */
+/** BullMQ's events, which nothing listens to. */
 const EVENTS_KEPT = 100;
 const CONNECTIONS_MAX = 2;
 const PENDING_STATES = ['wait', 'active', 'delayed'] as const;
 
-/** One name for each database: several may share a Redis. A physical copy of a whole server needs a Redis of its own. */
+/** Returns the queue's name, which is unique per database, since several databases may share a Redis. A physical copy of a database server needs its own Redis. */
 export async function queueNameOf(db: Kysely<DB>, chainId: number): Promise<string> {
   const { rows } = await sql<{ name: string }>`
     select left(md5(system_identifier || '-' || oid), 16) as name
@@ -57,8 +58,8 @@ export async function queueNameOf(db: Kysely<DB>, chainId: number): Promise<stri
   return `${rows[0]?.name}-${chainId}`;
 }
 
-/** The delay that a failed job is to wait is decided before BullMQ hears of the failure. */
-class PutOff extends Error {
+/** Passes a delay that is already decided to BullMQ, which computes delays from the error of a failed job. */
+class Delayed extends Error {
   readonly delayMs: number;
 
   constructor(reason: string, delayMs: number) {
@@ -81,9 +82,9 @@ export class BackfillQueue {
   }
 
   /**
-   * Connects, and makes the schema where the queue lives in PostgreSQL.
+   * Connects to the queue, and creates its schema where it lives in PostgreSQL.
    *
-   * @param onError told of what goes wrong in the background
+   * @param onError called with errors of the connections in the background
    * @throws {IndexerError} where the server does not answer in time.
    */
   static async open(
@@ -92,66 +93,69 @@ export class BackfillQueue {
     onError: (error: Error) => void,
     signal: AbortSignal,
   ): Promise<BackfillQueue> {
-    let trouble: Error | undefined;
-    const hear = (error: Error) => {
-      trouble = error;
+    let lastError: Error | undefined;
+    const onConnectionError = (error: Error) => {
+      lastError = error;
       onError(error);
     };
-    const queue = construct(settings, name, hear);
+    const queue = construct(settings, name, onConnectionError);
     const ready = Promise.all([queue.#queue.waitUntilReady(), queue.#worker.waitUntilReady()]);
     ready.catch(() => undefined);
     try {
       if ((await within(OPEN_TIMEOUT_MS, ready, signal)) === undefined) {
-        throw trouble ?? new IndexerError(`no answer within ${OPEN_TIMEOUT_MS / 1_000} s`);
+        throw lastError ?? new IndexerError(`no answer within ${OPEN_TIMEOUT_MS / 1_000} s`);
       }
       await queue.#worker.startStalledCheckTimer();
       return queue;
     } catch (error) {
-      // BullMQ opens connections on its way to being ready, also once it was closed.
+      // BullMQ goes on opening connections until it is ready, even when it was closed meanwhile.
       await within(CLOSE_TIMEOUT_MS, Promise.allSettled([ready]));
       await queue.close();
-      throw new IndexerError(`the queue at ${whereOf(settings)} cannot be used: ${messageOf(error)}`, { cause: error });
+      throw new IndexerError(`the queue at ${serverOf(settings)} cannot be used: ${messageOf(error)}`, {
+        cause: error,
+      });
     }
   }
 
-  /** Adds jobs. One that is in the queue already, by its id, stays as it is. */
+  /** Adds jobs. A job whose id is in the queue already stays as it is. */
   async add(jobs: readonly { readonly id: string; readonly job: FillJob }[]): Promise<void> {
     if (jobs.length === 0) return;
     await this.#queue.addBulk(jobs.map(({ id, job }) => ({ name: 'fill', data: job, opts: { jobId: id } })));
   }
 
-  /** The ranges of all jobs that wait, run or were put off. */
+  /** Returns the ranges of all jobs: waiting, active and delayed. */
   async pending(): Promise<readonly BlockRange[]> {
     const ids = await this.#queue.getRanges([...PENDING_STATES]);
     return ids.flatMap((id) => rangeOf(id) ?? []);
   }
 
-  /** How many jobs wait, run, and were put off. */
+  /** Counts the jobs by state. */
   async counts(): Promise<QueueCounts> {
     const { wait = 0, active = 0, delayed = 0 } = await this.#queue.getJobCounts(...PENDING_STATES);
-    return { waiting: wait, active, putOff: delayed };
+    return { waiting: wait, active, delayed };
   }
 
-  /** The oldest waiting job; undefined where there is none. */
-  async take(): Promise<TakenJob | undefined> {
+  /** Claims the oldest waiting job; undefined where there is none. */
+  async claim(): Promise<ClaimedJob | undefined> {
     const token = `${this.#worker.id}:${this.#tokens++}`;
     const job = await this.#worker.getNextJob(token, { block: false });
-    return job === undefined ? undefined : taken(job, token);
+    return job === undefined ? undefined : claimed(job, token);
   }
 
-  /** Closes within seconds, also where the server is away. */
+  /** Closes the connections within seconds, also where the server is unavailable. */
   async close(): Promise<void> {
     await within(CLOSE_TIMEOUT_MS, Promise.allSettled([this.#worker.close(true), this.#queue.close()]));
     await within(CLOSE_TIMEOUT_MS, Promise.allSettled([this.#worker.disconnect(), this.#queue.disconnect()]));
     this.#release();
   }
 
+  /** Wraps a queue and a worker that are already constructed. */
   static of(queue: Queue<FillJob>, worker: Worker<FillJob>, release: () => void): BackfillQueue {
     return new BackfillQueue(queue, worker, release);
   }
 }
 
-/** An id tells its range, is the same for the same range of the same plan, and has no colon, which BullMQ rejects. */
+/** Returns the id of a job: it names the range, is the same for the same range of the same plan, and has no colon, which BullMQ rejects. */
 export function jobId({ chainId, from, to }: FillJob, epoch: number, attempt: number): string {
   return `${chainId}-${from}-${to}-${epoch}-${attempt}`;
 }
@@ -191,7 +195,7 @@ function construct(settings: QueueSettings, name: string, onError: (error: Error
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_CHECK_MS,
       maxStalledCount: STALLED_COUNT_MAX,
-      settings: { backoffStrategy: (_, __, error) => (error instanceof PutOff ? error.delayMs : LOCK_MS) },
+      settings: { backoffStrategy: (_, __, error) => (error instanceof Delayed ? error.delayMs : LOCK_MS) },
     },
     backend,
   );
@@ -201,7 +205,7 @@ function construct(settings: QueueSettings, name: string, onError: (error: Error
 }
 
 function redisConnection({ url, redis }: QueueSettings, onError: (error: Error) => void) {
-  // What cannot be said now fails now: the loops that asked come again.
+  // Commands fail at once while disconnected: the callers retry them.
   const options = { enableOfflineQueue: false, commandTimeout: COMMAND_TIMEOUT_MS, ...redis?.options };
   if (redis?.cluster === undefined) {
     return { connection: redis === undefined ? { url, ...options } : options, release: () => undefined };
@@ -221,41 +225,41 @@ function postgresConnection(url: string) {
     connectionTimeoutMillis: COMMAND_TIMEOUT_MS / 2,
     query_timeout: COMMAND_TIMEOUT_MS,
     keepAlive: true,
-    // What a crash takes from the queue is planned again.
+    // Jobs that a crash loses are planned again.
     options: '-c synchronous_commit=off',
   };
   return { connection, release: () => undefined };
 }
 
-function taken(job: Job<FillJob>, token: string): TakenJob {
+function claimed(job: Job<FillJob>, token: string): ClaimedJob {
   const renewal = setInterval(() => void job.extendLock(token, LOCK_MS).catch(() => undefined), LOCK_RENEWAL_MS);
   const leave = async (move: () => Promise<unknown>) => {
     clearInterval(renewal);
-    // Where the lock was lost meanwhile, another worker has the job: it finds nothing left to do.
+    // Where the lock was lost meanwhile, another worker has the job and finds nothing left to do.
     await move().catch((error: unknown) => {
       if (!isLost(error)) throw error;
     });
   };
   return {
     job: job.data,
-    done: () => leave(() => job.moveToCompleted(undefined as never, token, false)),
-    putOff: (delayMs, reason, setbacks) =>
+    complete: () => leave(() => job.moveToCompleted(undefined as never, token, false)),
+    delay: (delayMs, reason, history) =>
       leave(async () => {
-        await job.updateData({ ...job.data, setbacks });
-        await job.moveToFailed(new PutOff(reason, Math.ceil(delayMs)), token, false);
+        await job.updateData({ ...job.data, history });
+        await job.moveToFailed(new Delayed(reason, Math.ceil(delayMs)), token, false);
       }),
-    giveBack: () => leave(() => job.moveToWait(token)),
+    release: () => leave(() => job.moveToWait(token)),
   };
 }
 
-/** BullMQ's own errors carry a negative number: the job is gone, or another worker's. */
+/** Whether the job is gone or belongs to another worker: BullMQ reports both with a negative code. */
 function isLost(error: unknown): boolean {
   const { code } = error as { readonly code?: unknown };
   return typeof code === 'number' && code < 0;
 }
 
-/** For messages: without user, password and path. */
-function whereOf({ url, redis }: QueueSettings): string {
+/** Names the queue's server in messages, without user, password and path. */
+function serverOf({ url, redis }: QueueSettings): string {
   if (redis !== undefined) return 'the configured Redis';
   return `${new URL(url).protocol}//${new URL(url).host}`;
 }

@@ -1,30 +1,30 @@
 import type { BlockRange } from '../kernel/ranges.ts';
 import { within } from '../kernel/sleep.ts';
 
-/** A stretch that was read; `to` is the last block of it, which may lie before the end of what was asked for. */
-type Read = { readonly range: BlockRange; readonly bytes: number };
+/** A piece that was read. Its last block (`to`) may lie before the end of the range that was asked for. */
+type ReadPiece = { readonly range: BlockRange; readonly bytes: number };
 
 /**
- * Reads the pieces of a range one behind the other and keeps ahead of who takes them, by so many bytes and no more.
+ * Reads the pieces of a range in order, ahead of the consumer by a bounded number of bytes.
  *
- * A failure to read is thrown by the `take` that comes to it; the pieces before it are taken first.
+ * An error of reading is thrown by `take` once all pieces before it have been taken.
  */
-export class ReadAhead<Piece extends Read> {
+export class ReadAhead<Piece extends ReadPiece> {
   readonly #end: number;
   readonly #read: (from: number) => Promise<Piece>;
   readonly #maxBytes: number;
   readonly #isAlone: (from: number) => boolean;
   #ready: Piece[] = [];
   #readyBytes = 0;
-  /** The first block that was not taken yet, and the first that was not read yet. */
+  /** The first block that was not taken yet; `#next` is the first that was not read yet. */
   #taken: number;
   #next: number;
   #reading: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
 
   /**
-   * @param maxBytes with so much at hand nothing more is read; at least one piece always is
-   * @param isAlone whether the piece that begins at a block is to be taken by itself
+   * @param maxBytes reading pauses while this much waits to be taken; one piece is always read
+   * @param isAlone whether the piece that begins at a block must be taken by itself
    */
   constructor(
     { from, to }: BlockRange,
@@ -44,14 +44,15 @@ export class ReadAhead<Piece extends Read> {
     return this.#taken;
   }
 
+  /** Whether every block was taken. */
   get atEnd(): boolean {
     return this.#taken > this.#end;
   }
 
-  /** All that is at hand, at least the next piece. */
+  /** Takes all pieces that are ready, waiting for at least one. */
   async take(): Promise<readonly Piece[]> {
     for (;;) {
-      this.#readOn();
+      this.#continueReading();
       const pieces = this.#takeReady();
       if (pieces.length > 0) return pieces;
       const failure = this.#failure;
@@ -61,7 +62,7 @@ export class ReadAhead<Piece extends Read> {
     }
   }
 
-  /** What is at hand, or comes in time; why nothing does, `take` tells. */
+  /** Takes all pieces that are ready, waiting `ms` milliseconds at most for one. Never throws: `take` reports the error. */
   async takeWithin(ms: number): Promise<readonly Piece[]> {
     if (this.#ready.length === 0) await within(ms, Promise.resolve(this.#reading));
     return this.#takeReady();
@@ -72,12 +73,12 @@ export class ReadAhead<Piece extends Read> {
     this.#ready = [];
     this.#readyBytes = 0;
     this.#taken = (pieces.at(-1)?.range.to ?? this.#taken - 1) + 1;
-    this.#readOn();
+    this.#continueReading();
     return pieces;
   }
 
-  /** Reads on from a block that was taken already, or from the one where it is anyway. */
-  goBackTo(from: number): void {
+  /** Continues from a block that was taken already, or from the current one. */
+  rewindTo(from: number): void {
     if (from === this.#taken) return;
     this.#taken = from;
     this.#next = from;
@@ -85,10 +86,10 @@ export class ReadAhead<Piece extends Read> {
     this.#readyBytes = 0;
     this.#reading = undefined;
     this.#failure = undefined;
-    this.#readOn();
+    this.#continueReading();
   }
 
-  #readOn(): void {
+  #continueReading(): void {
     if (this.#reading !== undefined || this.#failure !== undefined || this.#next > this.#end) return;
     const last = this.#ready.at(-1);
     if (last !== undefined) {
@@ -97,12 +98,12 @@ export class ReadAhead<Piece extends Read> {
     }
     const reading: Promise<void> = this.#read(this.#next).then(
       (piece) => {
-        if (this.#reading !== reading) return; // it went back meanwhile
+        if (this.#reading !== reading) return; // the reader was rewound meanwhile
         this.#ready.push(piece);
         this.#readyBytes += piece.bytes;
         this.#next = piece.range.to + 1;
         this.#reading = undefined;
-        this.#readOn();
+        this.#continueReading();
       },
       (error) => {
         if (this.#reading !== reading) return;

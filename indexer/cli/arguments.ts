@@ -2,27 +2,28 @@ import { InvalidArgumentError } from 'commander';
 import type { Config } from '../config/resolve.ts';
 import type { Hex } from '../kernel/chain.ts';
 import { UsageError } from '../kernel/errors.ts';
+import { ADDRESS, WHOLE_NUMBER } from '../kernel/patterns.ts';
 
-/** A block number, a chain id, a count: a whole number that is not negative. */
+/** Parses a block number, a chain id or a count: a whole number that is not negative. */
 export function wholeNumber(text: string): number {
-  if (!/^[0-9]{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  if (!WHOLE_NUMBER.test(text)) throw new InvalidArgumentError('It must be a whole number.');
   return Number(text);
 }
 
-/** A count of at least one. */
+/** Parses a count of at least one. */
 export function positiveNumber(text: string): number {
   const number = wholeNumber(text);
   if (number === 0) throw new InvalidArgumentError('It must be at least 1.');
   return number;
 }
 
-/** An address, which becomes lower case. */
+/** Parses an address and lower-cases it. */
 export function address(text: string): Hex {
-  if (!/^0x[0-9a-fA-F]{40}$/.test(text)) throw new InvalidArgumentError('It must be 0x and 40 hexadecimal digits.');
+  if (!ADDRESS.test(text)) throw new InvalidArgumentError('It must be 0x and 40 hexadecimal digits.');
   return text.toLowerCase() as Hex;
 }
 
-/** The chain that was named, else the only one that is configured. */
+/** Returns the chain that was named, else the only one that is configured. */
 export function chainOf(named: number | undefined, { chains }: Config): number {
   if (named !== undefined) return named;
   const [only, ...others] = chains;

@@ -1,34 +1,36 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { deadIn, endRequest, listRequests, progressOf, type RecordedRequest } from '../backfill/requests.ts';
+import type { RecordedRequest } from '../backfill/requests.ts';
 import type { Database } from '../db/database.ts';
 import { UsageError } from '../kernel/errors.ts';
+import { UUID } from '../kernel/patterns.ts';
 import { wholeNumber } from './arguments.ts';
-import { type GlobalOptions, printResult } from './io.ts';
-import { type Cli, withSession } from './session.ts';
+import { type GlobalOptions, type Io, printResult } from './io.ts';
+import { withSession } from './session.ts';
 
 /** `backfill` itself takes the option too, and is the one that gets it. */
 type OfChain = { readonly chain?: number };
 
 /** `indexer backfill status`: what was asked for, how far it is, what was given up on. */
-export function addBackfillStatus(backfill: Command, cli: Cli): void {
+export function addBackfillStatus(backfill: Command, io: Io): void {
   backfill
     .command('status')
     .description('what was asked for, how far it is, and what was given up on')
     .option('--chain <id>', 'only those of one chain', wholeNumber)
     .action(async (_: unknown, command: Command) => {
       const { chain, ...options } = command.optsWithGlobals<GlobalOptions & OfChain>();
-      await withSession(cli, options, {}, async ({ database }) => {
+      await withSession(io, options, {}, async ({ database }) => {
+        const { listRequests } = await import('../backfill/requests.ts');
         const requests = [];
         for (const request of await listRequests(database.kysely, { onlyRunning: false, chainId: chain }))
           requests.push(await stateOf(database, request));
         const lines = requests.flatMap(linesOf);
-        printResult(cli.io, options, { requests }, lines.length > 0 ? lines : ['nothing was asked for']);
+        printResult(io, options, { requests }, lines.length > 0 ? lines : ['nothing was asked for']);
       });
     });
 }
 
 /** `indexer backfill cancel`: what runs is not planned any more; what is filled stays. */
-export function addBackfillCancel(backfill: Command, cli: Cli): void {
+export function addBackfillCancel(backfill: Command, io: Io): void {
   backfill
     .command('cancel')
     .description('end requests that run; what was filled stays, and a daemon goes on filling what it follows')
@@ -36,24 +38,26 @@ export function addBackfillCancel(backfill: Command, cli: Cli): void {
     .option('--chain <id>', 'only those of one chain', wholeNumber)
     .action(async (id: string | undefined, _: unknown, command: Command) => {
       const { chain, ...options } = command.optsWithGlobals<GlobalOptions & OfChain>();
-      await withSession(cli, options, {}, async ({ database }) => {
+      await withSession(io, options, {}, async ({ database }) => {
+        const { endRequest, listRequests } = await import('../backfill/requests.ts');
         const running = await listRequests(database.kysely, { onlyRunning: true, chainId: chain });
         const meant = running.filter((request) => id === undefined || request.id === id);
         if (id !== undefined && meant.length === 0) throw new UsageError(`no request ${id} runs`);
         for (const request of meant) await endRequest(database.kysely, request.id, 'cancelled');
         const lines = meant.map((request) => `cancelled ${request.id}`);
         const cancelled = meant.map((request) => request.id);
-        printResult(cli.io, options, { cancelled }, lines.length > 0 ? lines : ['nothing runs']);
+        printResult(io, options, { cancelled }, lines.length > 0 ? lines : ['nothing runs']);
       });
     });
 }
 
 function requestId(text: string): string {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) throw new InvalidArgumentError('It must be a UUID.');
+  if (!UUID.test(text)) throw new InvalidArgumentError('It must be a UUID.');
   return text.toLowerCase();
 }
 
 async function stateOf({ kysely }: Database, request: RecordedRequest) {
+  const { deadIn, progressOf } = await import('../backfill/requests.ts');
   const blocksLeft = request.status === 'finished' ? 0 : (await progressOf(kysely, request)).blocksLeft;
   return { ...request, blocksLeft, dead: await deadIn(kysely, request.chainId, request) };
 }

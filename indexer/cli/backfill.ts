@@ -1,15 +1,16 @@
 import type { Command } from 'commander';
-import { type BackfillRequest, listRequests, type RecordedRequest } from '../backfill/requests.ts';
+import type { BackfillRequest, RecordedRequest } from '../backfill/requests.ts';
 import type { ChainConfig, Config } from '../config/resolve.ts';
+import type { Database } from '../db/database.ts';
 import type { Hex } from '../kernel/chain.ts';
 import { IndexerError, UsageError } from '../kernel/errors.ts';
-import type { BackfillOutcome } from '../roles/backfill.ts';
+import type { BackfillOutcome } from '../roles/backfill-command.ts';
 import { address, chainOf, positiveNumber, wholeNumber } from './arguments.ts';
 import { addBackfillCancel, addBackfillStatus } from './backfill-requests.ts';
-import { type GlobalOptions, printResult } from './io.ts';
-import { ProgressBar } from './progress-bar.ts';
-import { type Cli, fillingConnections, withSession } from './session.ts';
+import { type GlobalOptions, type Io, printResult } from './io.ts';
+import { fillingConnections, withSession } from './session.ts';
 
+/** Ranges of history that a backfill or a worker fills at a time. */
 export const DEFAULT_CONCURRENCY = 2;
 
 type Given = {
@@ -22,7 +23,7 @@ type Given = {
 };
 
 /** `indexer backfill`: fills history, and `status` and `cancel` of what was asked for. */
-export function addBackfill(program: Command, cli: Cli): void {
+export function addBackfill(program: Command, io: Io): void {
   const backfill = program
     .command('backfill')
     .description('fill history; safe to repeat, to interrupt and to run beside a daemon')
@@ -41,49 +42,60 @@ Examples:
   indexer backfill --from-block 21000000 --chain 8453
   indexer backfill --from-block 0 --to-block 999999 --contract 0x… --concurrency 4`,
     )
-    .action((given: Given, command: Command) => fill(cli, given, command.optsWithGlobals<GlobalOptions>()));
-  addBackfillStatus(backfill, cli);
-  addBackfillCancel(backfill, cli);
+    .action((given: Given, command: Command) => fill(io, given, command.optsWithGlobals<GlobalOptions>()));
+  addBackfillStatus(backfill, io);
+  addBackfillCancel(backfill, io);
 }
 
 function listed(text: string, before: readonly Hex[]): readonly Hex[] {
   return [...before, address(text)];
 }
 
-async function fill(cli: Cli, given: Given, options: GlobalOptions): Promise<void> {
+async function fill(io: Io, given: Given, options: GlobalOptions): Promise<void> {
   const { fromBlock: from } = given;
   if (from === undefined) throw new UsageError('from which block on? Name it: --from-block N');
-  const bar = new ProgressBar(cli.io.stderr);
-  const beside = { ...cli, io: { ...cli.io, stderr: bar.beside } };
-  const needs = { needs: ['chains'], maxConnections: fillingConnections(1, given.concurrency), daemon: true } as const;
-  await withSession(beside, options, needs, async ({ config, database, log }) => {
+  const [{ ProgressBar }, { requestBackfill, runBackfill }] = await Promise.all([
+    import('./progress-bar.ts'),
+    import('../roles/backfill-command.ts'),
+  ]);
+  const bar = new ProgressBar(io.stderr);
+  const aboveBar = { ...io, stderr: bar.above };
+  const needs = {
+    needs: ['chains'],
+    maxConnections: fillingConnections(1, given.concurrency),
+    limitStatements: true,
+  } as const;
+  await withSession(aboveBar, options, needs, async ({ config, database, log }) => {
     const input = {
-      ...{ config, database, log, from, to: given.toBlock, concurrency: given.concurrency },
+      ...{ config, database, log, runtime: io.runtime, from, to: given.toBlock, concurrency: given.concurrency },
       chain: configured(config, chainOf(given.chain, config)),
       contracts: given.contract.length === 0 ? null : given.contract,
     };
     if (given.detach) {
-      const request = await cli.services.requestBackfill(input, cli.io.signal);
-      printResult(cli.io, options, { request }, [
+      const request = await requestBackfill(input, io.signal);
+      printResult(io, options, { request }, [
         `recorded ${request.id}: ${nameOf(request)}`,
         'it is filled while `indexer start` runs, with the help of any `indexer worker`; see `indexer backfill status`',
       ]);
       return;
     }
-    const outcome = await cli.services.runBackfill(input, (progress) => bar.show(progress), cli.io.signal);
-    bar.end();
-    await report(beside, { ...options, ...given }, outcome, await othersOf(database.kysely, outcome));
+    const outcome = await runBackfill(input, (progress) => bar.show(progress), io.signal).finally(() => bar.end());
+    await report(io, { ...options, ...given }, outcome, await othersOf(database.kysely, outcome));
   });
 }
 
-async function othersOf(db: Parameters<typeof listRequests>[0], { ended, request }: BackfillOutcome) {
+async function othersOf(
+  db: Database['kysely'],
+  { ended, request }: BackfillOutcome,
+): Promise<readonly RecordedRequest[]> {
   if (ended !== 'cancelled') return [];
+  const { listRequests } = await import('../backfill/requests.ts');
   return listRequests(db, { onlyRunning: true, chainId: request.chainId });
 }
 
-/** Says how it ended; anything but complete is a failure. */
+/** Prints how it ended. Throws unless it is complete. */
 async function report(
-  { io }: Cli,
+  io: Io,
   options: GlobalOptions & Given,
   outcome: BackfillOutcome,
   others: readonly RecordedRequest[],
@@ -131,13 +143,13 @@ function configured({ chains }: Config, chainId: number): ChainConfig {
   return chain;
 }
 
-/** `chain 1, blocks 5 to 9`. */
+/** Names a request, as `chain 1, blocks 5 to 9`. */
 function nameOf({ chainId, from, to, contracts }: BackfillRequest): string {
   const only = contracts === null ? '' : ` of ${contracts.join(', ')}`;
   return `chain ${chainId}, blocks ${from} to ${to}${only}`;
 }
 
-/** The command line that goes on with a request. */
+/** Returns the command line that continues a request. */
 function again({ chainId, from, to, contracts }: BackfillRequest, options: GlobalOptions & Given): string {
   const only = (contracts ?? []).map((contract) => ` --contract ${contract}`).join('');
   const config = options.config === undefined ? '' : ` --config ${options.config}`;

@@ -1,13 +1,12 @@
-import { Argument, type Command, Option } from 'commander';
+import { Argument, type Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
 import { IndexerError, UsageError } from '../kernel/errors.ts';
-import { type Added, addContracts, type ContractSpec, POOL_TYPES } from '../registry/add.ts';
-import { chainReaderOver } from '../registry/chain-reader.ts';
-import { type NamedContract, nameContract } from '../registry/import.ts';
-import { readPool } from '../registry/metadata.ts';
+import type { Added, ContractSpec } from '../registry/add.ts';
+import type { NamedContract } from '../registry/import.ts';
 import { address, chainOf, wholeNumber } from './arguments.ts';
-import { type GlobalOptions, printResult } from './io.ts';
-import { type Cli, withSession } from './session.ts';
+import { type GlobalOptions, type Io, printResult } from './io.ts';
+import { openSource } from './open-source.ts';
+import { withSession } from './session.ts';
 
 type Given = {
   chain?: number;
@@ -19,7 +18,7 @@ type Given = {
 };
 
 /** `indexer contracts add KIND ADDR`. */
-export function addAdd(contracts: Command, cli: Cli): void {
+export function addAdd(contracts: Command, io: Io): void {
   contracts
     .command('add')
     .description('follow a contract; a running daemon notices at once. Repeating it is harmless')
@@ -30,7 +29,7 @@ export function addAdd(contracts: Command, cli: Cli): void {
     .option('--master-id <uuid>', 'master: the row of `masters` it belongs to')
     .option('--master-contract <address>', 'dividend: the registered master contract whose holders it pays')
     .option('--artist-id <uuid>', 'artist-token: the row of `artists` it belongs to')
-    .addOption(new Option('--type <type>', 'pool: its type (default: as the chain answers)').choices(POOL_TYPES))
+    .option('--type <type>', 'pool: its type, such as uniswap_v2 or sushiswap (default: read from the chain)')
     .addHelpText(
       'after',
       `
@@ -45,7 +44,9 @@ Examples:
     )
     .action(async (kind: string, contract: string, given: Given, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      await withSession(cli, options, {}, async ({ config, database }) => {
+      await withSession(io, options, {}, async ({ config, database }) => {
+        const { nameContract } = await import('../registry/import.ts');
+        const { addContracts } = await import('../registry/add.ts');
         const { chain, fromBlock, masterId, masterContract, artistId, type } = given;
         const chainId = chainOf(chain, config);
         const named = nameContract({
@@ -59,9 +60,9 @@ Examples:
           type,
         });
         if ('faults' in named) throw new UsageError(named.faults.join('\n'));
-        const added = await addContracts(database, [await specOf(cli, config, named.contract)]);
+        const added = await addContracts(database, [await specOf(io, config, named.contract)]);
         printResult(
-          cli.io,
+          io,
           options,
           { contracts: added },
           added.map((one) => lineOf(one, chainId)),
@@ -70,14 +71,14 @@ Examples:
     });
 }
 
-/** What was done, for people. */
+/** Says in one line what was done with a contract. */
 function lineOf({ kind, address: contract, outcome }: Added, chainId: number): string {
   const what = { added: 'added', restored: 'follows again', unchanged: 'was there already:' }[outcome];
   return `${what} ${kind.replace('_', '-')} ${contract} on chain ${chainId}`;
 }
 
-/** Completes a named contract: a pool's tokens, and its type where it is not given, are asked of the chain. */
-export async function specOf(cli: Cli, config: Config, named: NamedContract): Promise<ContractSpec> {
+/** Completes a named contract: the tokens of a pool, and its type where it is not given, are read from the chain. */
+export async function specOf(io: Io, config: Config, named: NamedContract): Promise<ContractSpec> {
   const { chainId, address: contract, fromBlock } = named;
   switch (named.kind) {
     case 'master':
@@ -87,19 +88,23 @@ export async function specOf(cli: Cli, config: Config, named: NamedContract): Pr
     case 'artist_token':
       return { kind: 'artist_token', chainId, address: contract, fromBlock, artistId: named.artistId };
     case 'pool':
-      return { kind: 'pool', chainId, address: contract, fromBlock, ...(await poolOf(cli, config, named)) };
+      return { kind: 'pool', chainId, address: contract, fromBlock, ...(await poolOf(io, config, named)) };
   }
 }
 
-async function poolOf(cli: Cli, config: Config, { chainId, address: pool, type, token0, token1 }: NamedContract) {
+async function poolOf(io: Io, config: Config, { chainId, address: pool, type, token0, token1 }: NamedContract) {
   if (type !== undefined && token0 !== undefined && token1 !== undefined) return { type, token0, token1 };
   const chain = config.chains.find((settings) => settings.chainId === chainId);
   if (chain === undefined) {
     throw new IndexerError(`the tokens of pool ${pool} are read from the chain: set RPC_URL_${chainId}`);
   }
-  const source = await cli.services.createSource(chain);
+  const [{ chainReaderOver }, { readPool }] = await Promise.all([
+    import('../registry/chain-reader.ts'),
+    import('../registry/metadata.ts'),
+  ]);
+  const source = await openSource(chain, io.runtime);
   try {
-    const read = await readPool(chainReaderOver(source), pool, cli.io.signal);
+    const read = await readPool(chainReaderOver(source), pool, io.signal);
     if (read === undefined)
       throw new IndexerError(`${pool} does not answer token0() and token1(): it is no pool of chain ${chainId}`);
     const answered = read.family === 'v3' ? 'uniswap_v3' : 'uniswap_v2';

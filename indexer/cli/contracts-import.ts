@@ -1,15 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
-import { addContracts } from '../registry/add.ts';
-import { parseContracts } from '../registry/import.ts';
 import { wholeNumber } from './arguments.ts';
 import { specOf } from './contracts-add.ts';
-import { type GlobalOptions, printResult } from './io.ts';
-import { type Cli, withSession } from './session.ts';
+import { type GlobalOptions, type Io, printResult } from './io.ts';
+import { withSession } from './session.ts';
 
 /** `indexer contracts import FILE`. */
-export function addImport(contracts: Command, cli: Cli): void {
+export function addImport(contracts: Command, io: Io): void {
   contracts
     .command('import')
     .description('add many contracts from a file, all or none')
@@ -26,14 +24,16 @@ Example:
     )
     .action(async (file: string, { chain }: { chain?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      await withSession(cli, options, {}, async ({ config, database }) => {
+      await withSession(io, options, {}, async ({ config, database }) => {
+        const { addContracts } = await import('../registry/add.ts');
+        const { parseContracts } = await import('../registry/import.ts');
         const only = config.chains.length === 1 ? config.chains[0]?.chainId : undefined;
         const named = parseContracts(await contentOf(file), chain ?? only);
         const specs = [];
-        for (const contract of named) specs.push(await specOf(cli, config, contract));
+        for (const contract of named) specs.push(await specOf(io, config, contract));
         const added = await addContracts(database, specs);
         const count = (outcome: string) => added.filter((one) => one.outcome === outcome).length;
-        printResult(cli.io, options, { contracts: added }, [
+        printResult(io, options, { contracts: added }, [
           `${count('added')} added, ${count('restored')} followed again, ${count('unchanged')} were there already`,
         ]);
       });

@@ -1,31 +1,29 @@
 import type { Command } from 'commander';
-import { sql } from 'kysely';
 import type { RegisteredContract } from '../registry/contracts.ts';
-import { loadContracts } from '../registry/contracts.ts';
-import { removeContract } from '../registry/remove.ts';
 import { address, chainOf, wholeNumber } from './arguments.ts';
 import { addAdd } from './contracts-add.ts';
 import { addImport } from './contracts-import.ts';
-import { type GlobalOptions, printResult, table } from './io.ts';
-import { type Cli, type Session, withSession } from './session.ts';
+import { type GlobalOptions, type Io, printResult, table } from './io.ts';
+import { type Session, withSession } from './session.ts';
 
 /** `indexer contracts add|list|remove|import`: the registry. */
-export function addContracts(program: Command, cli: Cli): void {
+export function addContracts(program: Command, io: Io): void {
   const contracts = program.command('contracts').description('add, list, remove or import the contracts to follow');
-  addAdd(contracts, cli);
-  addList(contracts, cli);
-  addRemove(contracts, cli);
-  addImport(contracts, cli);
+  addAdd(contracts, io);
+  addList(contracts, io);
+  addRemove(contracts, io);
+  addImport(contracts, io);
 }
 
-function addList(contracts: Command, cli: Cli): void {
+function addList(contracts: Command, io: Io): void {
   contracts
     .command('list')
     .description('what is registered, and up to which block each contract is complete')
     .option('--chain <id>', 'only of this chain', wholeNumber)
     .action(async ({ chain }: { chain?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      await withSession(cli, options, {}, async ({ database }) => {
+      await withSession(io, options, {}, async ({ database }) => {
+        const { loadContracts } = await import('../registry/contracts.ts');
         const listed = [];
         for (const { chainId, head } of await knownChains(database)) {
           if (chain !== undefined && chainId !== chain) continue;
@@ -43,12 +41,13 @@ function addList(contracts: Command, cli: Cli): void {
           contract.statusReason ?? '',
         ]);
         const head = ['CHAIN', 'KIND', 'ADDRESS', 'STATUS', 'FROM BLOCK', 'COMPLETE TO', ''];
-        printResult(cli.io, options, { contracts: listed }, table([head, ...rows]));
+        printResult(io, options, { contracts: listed }, table([head, ...rows]));
       });
     });
 }
 
 async function knownChains({ kysely }: Session['database']) {
+  const { sql } = await import('kysely');
   const { rows } = await sql<{ chain_id: string; head_number: string | null }>`
     select distinct contract.chain_id, chain.head_number
     from indexer.contracts contract left join indexer.chains chain using (chain_id) order by contract.chain_id
@@ -59,7 +58,7 @@ async function knownChains({ kysely }: Session['database']) {
   }));
 }
 
-/** The last block up to which the contract's facts are all present from its first block on; null where the first is missing. */
+/** Returns the last block up to which all facts of a contract are present; null where its first block is missing. */
 function completeTo({ deployedAtBlock, covered, liveFrom }: RegisteredContract, head: number | null): number | null {
   const live = liveFrom !== null && head !== null && head >= liveFrom ? [{ from: liveFrom, to: head }] : [];
   let next = deployedAtBlock ?? 0;
@@ -69,7 +68,7 @@ function completeTo({ deployedAtBlock, covered, liveFrom }: RegisteredContract, 
   return next === (deployedAtBlock ?? 0) ? null : next - 1;
 }
 
-function addRemove(contracts: Command, cli: Cli): void {
+function addRemove(contracts: Command, io: Io): void {
   contracts
     .command('remove')
     .description('stop following a contract; its rows stay, true up to the block at which it was removed')
@@ -79,15 +78,16 @@ function addRemove(contracts: Command, cli: Cli): void {
     .action(
       async (contract: ReturnType<typeof address>, given: { chain?: number; purge?: boolean }, command: Command) => {
         const options = command.optsWithGlobals<GlobalOptions>();
-        await withSession(cli, options, {}, async ({ config, database }) => {
+        await withSession(io, options, {}, async ({ config, database }) => {
           const chainId = chainOf(given.chain, config);
+          const { removeContract } = await import('../registry/remove.ts');
           const removed = await removeContract(database, { chainId, address: contract, purge: given.purge === true });
           const lines = removed.map(({ kind, purgedRows }) => {
             const purged = given.purge ? `, ${purgedRows} rows deleted` : '';
             return `removed ${kind.replace('_', '-')} ${contract} of chain ${chainId}${purged}`;
           });
           printResult(
-            cli.io,
+            io,
             options,
             { removed },
             lines.length > 0 ? lines : [`${contract} is not registered on chain ${chainId}`],

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { type GlobalOptions, printResult, table } from './io.ts';
-import { type Cli, withSession } from './session.ts';
+import { type GlobalOptions, type Io, printResult, table } from './io.ts';
+import { withSession } from './session.ts';
 
 /** `indexer digest`: proves that two databases hold the same. */
-export function addDigest(program: Command, cli: Cli): void {
+export function addDigest(program: Command, io: Io): void {
   program
     .command('digest')
     .description('a digest of each table, equal for equal content, whatever the route to it')
@@ -11,10 +11,11 @@ export function addDigest(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  indexer digest --json --table nft_transfers master_nfts')
     .action(async (given: { table?: string[] }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      await withSession(cli, options, {}, async ({ database }) => {
-        const digest = await cli.services.digest(database, given.table);
+      await withSession(io, options, {}, async ({ database }) => {
+        const { digest: digestOf } = await import('../verify/digest.ts');
+        const digest = await digestOf(database, given.table);
         const rows = Object.entries(digest.tables).map(([name, held]) => [name, String(held.rows), held.digest]);
-        printResult(cli.io, options, digest, table([['TABLE', 'ROWS', 'DIGEST'], ...rows]));
+        printResult(io, options, digest, table([['TABLE', 'ROWS', 'DIGEST'], ...rows]));
       });
     });
 }

@@ -1,23 +1,25 @@
 import type { Environment } from '../config/resolve.ts';
+import type { Runtime } from '../kernel/runtime.ts';
 import type { Redact } from '../observability/redact.ts';
 
-/** A stream to write to, whether a person reads it, and how many characters a line of theirs takes. */
+/** A stream to write to, whether it is a terminal, and how many columns that has. */
 export type Output = {
   write(text: string): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
 };
 
-/** The process around a command. */
+/** The process around a command. Only `main` and tests construct it. */
 export type Io = {
   readonly env: Environment;
   /** Results. */
   readonly stdout: Output;
-  /** Logs, progress and complaints. */
+  /** Logs, progress and errors. */
   readonly stderr: Output;
   readonly redact: Redact;
   /** Aborts when the process is told to stop. */
   readonly signal: AbortSignal;
+  readonly runtime: Runtime;
 };
 
 /** The options that every command takes. */
@@ -29,7 +31,7 @@ export function printResult(io: Io, options: GlobalOptions, result: unknown, lin
   else if (lines.length > 0) io.stdout.write(`${lines.join('\n')}\n`);
 }
 
-/** Lines of a table with aligned columns, the first row being its head. */
+/** Formats a table with aligned columns. The first row is its header. */
 export function table(rows: readonly (readonly string[])[]): readonly string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
   return rows.map((row) =>

@@ -2,21 +2,20 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError, IndexerError, messageOf, UsageError } from '../kernel/errors.ts';
 import { addBackfill } from './backfill.ts';
 import { addContracts } from './contracts.ts';
-import { addDemo } from './demo.ts';
 import { addDigest } from './digest.ts';
 import type { Io } from './io.ts';
 import { addMigrate } from './migrate.ts';
-import type { Cli } from './session.ts';
 import { addStart } from './start.ts';
 import { addStatus } from './status.ts';
 import { addUnwind } from './unwind.ts';
 import { addWorker } from './worker.ts';
 
 const EXIT = { success: 0, failure: 1, usage: 2 } as const;
+/** 0 for success, 1 for failure, 2 for wrong usage. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** The command line, every command of it. */
-export function buildProgram(cli: Cli, version: string): Command {
+/** Builds the command line with all its commands. */
+export function buildProgram(io: Io, version: string): Command {
   const program = new Command('indexer')
     .description('Mirrors the contracts of a music platform on EVM chains into PostgreSQL, and can prove it.')
     .version(version)
@@ -26,8 +25,8 @@ export function buildProgram(cli: Cli, version: string): Command {
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .configureOutput({
-      writeOut: (text) => void cli.io.stdout.write(text),
-      writeErr: (text) => void cli.io.stderr.write(text),
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
     })
     .addHelpText(
       'after',
@@ -46,23 +45,13 @@ First steps:
   indexer status                                                      how far it is`,
     )
     .exitOverride();
-  for (const add of [
-    addStart,
-    addWorker,
-    addBackfill,
-    addMigrate,
-    addContracts,
-    addStatus,
-    addUnwind,
-    addDigest,
-    addDemo,
-  ])
-    add(program, cli);
+  for (const add of [addStart, addWorker, addBackfill, addMigrate, addContracts, addStatus, addUnwind, addDigest])
+    add(program, io);
   return program;
 }
 
 /**
- * Runs a command line and says what went wrong on standard error, without secrets.
+ * Runs a command line, and prints an error without secrets on standard error.
  *
  * @param args without the names of node and script
  * @returns 0 for success, 1 for failure, 2 for wrong usage.
@@ -73,20 +62,20 @@ export async function runProgram(program: Command, args: readonly string[], io: 
     return EXIT.success;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
-    io.stderr.write(`${io.redact(complaint(error))}\n`);
+    io.stderr.write(`${io.redact(describeFailure(error))}\n`);
     return error instanceof UsageError ? EXIT.usage : EXIT.failure;
   }
 }
 
-/** One line for what the program foresaw; the cause's too where that says more. */
-function complaint(error: unknown): string {
+/** Describes an error in one line, with the message of its cause where there is one. */
+function describeFailure(error: unknown): string {
   if (error instanceof ConfigError) return `indexer: ${error.message}`;
   const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : '';
   if (error instanceof IndexerError) return `indexer: ${error.message}${cause}`;
   return `indexer: ${describe(error)}`;
 }
 
-/** Network errors of node carry their texts inside an `AggregateError` whose own message is empty. */
+/** Node wraps network errors in an `AggregateError` whose own message is empty. */
 function describe(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(messageOf).join('; ');
   return messageOf(error);

@@ -1,43 +1,70 @@
-import type { BackfillProgress } from '../roles/backfill.ts';
+import cliProgress, { type MultiBar, type SingleBar } from 'cli-progress';
+import type { BackfillProgress } from '../roles/progress-meter.ts';
 import type { Output } from './io.ts';
 
-const BAR_CELLS = { least: 5, most: 24 };
-/** Of a terminal that does not tell. */
+const BAR_CELLS_MIN = 5;
+const BAR_CELLS_MAX = 24;
+const BAR = {
+  barCompleteString: '#'.repeat(BAR_CELLS_MAX),
+  barIncompleteString: '.'.repeat(BAR_CELLS_MAX),
+  barGlue: '',
+};
+/** Width of a terminal that does not say. */
 const COLUMNS = 80;
 
-/** Shows progress on standard error: a line that is drawn over and over for people, a line of JSON each time otherwise. */
+/** Shows progress on standard error: as a line that is redrawn in place on a terminal, else as a line of JSON each time. */
 export class ProgressBar {
-  /** What else is written goes through here, so that it does not end up in the middle of the line. */
-  readonly beside: Output;
+  /** Writes above the bar. Everything else that is written to the terminal must go through here. */
+  readonly above: Output;
   readonly #output: Output;
-  #line = '';
+  #bars: MultiBar | undefined;
+  #bar: SingleBar | undefined;
 
   constructor(output: Output) {
     this.#output = output;
-    this.beside = { write: (text) => this.#beside(text), isTTY: output.isTTY };
+    this.above = { write: (text) => this.#writeAbove(text), isTTY: output.isTTY };
   }
 
+  /** Shows the progress as of now. */
   show(progress: BackfillProgress): void {
     if (this.#output.isTTY !== true) {
       this.#output.write(`${JSON.stringify({ progress })}\n`);
       return;
     }
-    this.#line = lineOf(progress, (this.#output.columns ?? COLUMNS) - 1);
-    this.#output.write(`\r\u001b[2K${this.#line}`);
+    this.#bars ??= this.#createBars();
+    this.#bar ??= this.#bars.create(progress.blocks, progress.blocksDone, { progress });
+    this.#bar.setTotal(progress.blocks);
+    this.#bar.update(progress.blocksDone, { progress });
   }
 
-  /** Leaves the last line as it is. */
+  /** Stops drawing and leaves the last line as it is. */
   end(): void {
-    if (this.#line !== '') this.#output.write('\n');
-    this.#line = '';
+    if (this.#bars === undefined) return;
+    // Draws the latest progress, with everything above it that was not drawn yet.
+    this.#bars.update();
+    this.#bars.stop();
+    this.#bars = undefined;
+    this.#bar = undefined;
   }
 
-  #beside(text: string): unknown {
-    return this.#output.write(this.#line === '' ? text : `\r\u001b[2K${text}${this.#line}`);
+  #createBars(): MultiBar {
+    return new cliProgress.MultiBar({
+      stream: this.#output as NodeJS.WritableStream,
+      format: (_options, _params, payload) => lineOf(payload.progress, (this.#output.columns ?? COLUMNS) - 1),
+      hideCursor: false,
+      linewrap: true,
+      // The program handles signals itself.
+      gracefulExit: false,
+    });
+  }
+
+  #writeAbove(text: string): unknown {
+    if (this.#bars === undefined) return this.#output.write(text);
+    return this.#bars.log(text);
   }
 }
 
-/** One line for people, no longer than a width: a line that wraps would be drawn over only in part. */
+/** Formats the line, at most `width` characters long: a line that wraps would be redrawn only in part. */
 export function lineOf(progress: BackfillProgress, width: number): string {
   const { blocks, blocksDone, eventsPerSecond, blocksPerSecond, secondsLeft, rangeBlocks, retries } = progress;
   const share = blocks === 0 ? 1 : blocksDone / blocks;
@@ -45,16 +72,17 @@ export function lineOf(progress: BackfillProgress, width: number): string {
   const words = [
     `${(Math.floor(share * 1_000) / 10).toFixed(1)} %`,
     `${number(blocksDone)}/${number(blocks)} blocks`,
-    // Where other processes write all there is, blocks tell that it goes on.
+    // Where other processes write the events, the rate of blocks shows that it progresses.
     eventsPerSecond === 0 ? `${number(blocksPerSecond)} blocks/s` : `${number(eventsPerSecond)} events/s`,
     ...(secondsLeft === undefined ? [] : [`${durationOf(secondsLeft)} left`]),
     ...(rangeBlocks === 0 ? [] : [`${number(rangeBlocks)} blocks a range`]),
     ...(retries === 0 ? [] : [`${number(retries)} ${retries === 1 ? 'retry' : 'retries'}`]),
   ].join('  ');
-  const cells = Math.min(BAR_CELLS.most, width - words.length - '[] '.length);
-  if (cells < BAR_CELLS.least) return words.slice(0, width);
-  const full = Math.floor(share * cells);
-  return `[${'#'.repeat(full)}${'.'.repeat(cells - full)}] ${words}`;
+  const cells = Math.min(BAR_CELLS_MAX, width - words.length - '[] '.length);
+  if (cells < BAR_CELLS_MIN) return words.slice(0, width);
+  // Full only at the end: the library would round.
+  const full = Math.floor(share * cells) / cells;
+  return `[${cliProgress.Format.BarFormat(full, { ...BAR, barsize: cells })}] ${words}`;
 }
 
 function durationOf(seconds: number): string {

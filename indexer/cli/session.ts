@@ -1,41 +1,41 @@
-import { loadConfig } from '../config/load.ts';
 import type { Config, Need } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
-import { assertSchemaCurrent } from '../db/migrate.ts';
-import { createLogger, type Logger } from '../observability/log.ts';
-import { createRedact } from '../observability/redact.ts';
+import type { Logger } from '../observability/log.ts';
 import type { GlobalOptions, Io } from './io.ts';
-import type { Services } from './services.ts';
 
 /** What a command works with: its configuration, its database, its log. */
 export type Session = { readonly config: Config; readonly database: Database; readonly log: Logger };
 
-/** What runs a command: the process around it and what `main` constructed for it. */
-export type Cli = { readonly io: Io; readonly services: Services };
-
 type SessionNeeds = {
-  /** Beside the database. */
+  /** What the configuration must hold besides the database. */
   readonly needs?: readonly Need[];
-  /** Whether the schema must be the program's own; only migrating does without. */
+  /** Whether the schema must be up to date; only the commands that migrate it do without. */
   readonly schema?: 'current' | 'any';
   readonly maxConnections?: number | ((config: Config) => number);
-  /** Runs for months, so that a frozen statement is given up; a command may take as long as it takes. */
-  readonly daemon?: boolean;
+  /** Limits the time of statements, for processes that run for months. A command may take as long as it needs. */
+  readonly limitStatements?: boolean;
 };
 
-/** Connections of a process that fills history: of each chain its ranges in work, its head and its plan; and what is asked beside. */
+/** Returns how many connections a process needs that fills history: per chain for its ranges, head and plan, and some others. */
 export function fillingConnections(chains: number, concurrency: number): number {
   return chains * (concurrency + 2) + 6;
 }
 
-/** Runs a command over an open database, and closes it whatever happens. */
+/** Runs a command over an open database, and closes the database in any case. Loads its libraries only now. */
 export async function withSession<T>(
-  { io, services }: Cli,
+  io: Io,
   options: GlobalOptions,
-  { needs = [], schema = 'current', maxConnections = 4, daemon = false }: SessionNeeds,
+  { needs = [], schema = 'current', maxConnections = 4, limitStatements = false }: SessionNeeds,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
+  const { loadConfig } = await import('../config/load.ts');
   const config = await loadConfig(options.config, io.env, ['database', ...needs]);
+  const [{ openDatabase }, { assertSchemaCurrent }, { createLogger }, { createRedact }] = await Promise.all([
+    import('../db/database.ts'),
+    import('../db/migrate.ts'),
+    import('../observability/log.ts'),
+    import('../observability/redact.ts'),
+  ]);
   const secrets = [config.databaseUrl, config.queueUrl, ...config.chains.flatMap((chain) => chain.rpcUrls)];
   const log = createLogger({
     level: config.logLevel,
@@ -43,11 +43,11 @@ export async function withSession<T>(
     sink: io.stderr,
     pretty: io.stderr.isTTY === true,
   });
-  const database = services.openDatabase({
+  const database = openDatabase({
     url: config.databaseUrl,
     maxConnections: typeof maxConnections === 'number' ? maxConnections : maxConnections(config),
-    ...(daemon ? {} : { statementTimeoutMs: 0 }),
-    onConnectionLost: (error) => log.warn({ err: error }, 'lost an idle database connection'),
+    ...(limitStatements ? {} : { statementTimeoutMs: 0 }),
+    onConnectionLost: (error) => log.warn({ err: error }, 'idle database connection lost'),
   });
   try {
     if (schema === 'current') await assertSchemaCurrent(database.kysely);

@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
-import { migrateUp } from '../db/migrate.ts';
-import { DAEMON_CONCURRENCY } from '../roles/daemon.ts';
-import type { GlobalOptions } from './io.ts';
-import { type Cli, fillingConnections, withSession } from './session.ts';
+import type { GlobalOptions, Io } from './io.ts';
+import { fillingConnections, withSession } from './session.ts';
+
+/** Ranges of history that a daemon fills at a time, for each chain. */
+const DAEMON_CONCURRENCY = 2;
 
 /** `indexer start`: the daemon, until it is told to stop. */
-export function addStart(program: Command, cli: Cli): void {
+export function addStart(program: Command, io: Io): void {
   program
     .command('start')
     .description('follow every configured chain until told to stop (SIGTERM or Ctrl-C)')
@@ -20,15 +21,18 @@ Example:
     .action(async (options: { migrate?: boolean }, command: Command) => {
       const globals = command.optsWithGlobals<GlobalOptions>();
       if (options.migrate) {
-        await withSession(cli, globals, { schema: 'any', maxConnections: 1 }, async ({ database, log }) => {
+        await withSession(io, globals, { schema: 'any', maxConnections: 1 }, async ({ database, log }) => {
+          const { migrateUp } = await import('../db/migrate.ts');
           const applied = await migrateUp(database.kysely);
           log.info({ applied: applied.length }, 'schema is up to date');
         });
       }
       const maxConnections = ({ chains }: Config) => fillingConnections(chains.length, DAEMON_CONCURRENCY);
-      const session = { needs: ['chains'], maxConnections, daemon: true } as const;
-      await withSession(cli, globals, session, async ({ config, database, log }) => {
-        await cli.services.runDaemon({ config, database, log }, cli.io.signal);
+      const session = { needs: ['chains'], maxConnections, limitStatements: true } as const;
+      await withSession(io, globals, session, async ({ config, database, log }) => {
+        const { runDaemon } = await import('../roles/daemon.ts');
+        const daemon = { config, database, log, concurrency: DAEMON_CONCURRENCY, runtime: io.runtime };
+        await runDaemon(daemon, io.signal);
       });
     });
 }

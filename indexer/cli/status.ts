@@ -2,42 +2,44 @@ import type { Command } from 'commander';
 import type { QueueCounts } from '../backfill/queue.ts';
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
-import { countDeferredIndexes } from '../db/deferred-indexes.ts';
 import { messageOf } from '../kernel/errors.ts';
-import { type ChainStatus, chainStatus } from '../progress/status.ts';
-import { type GlobalOptions, printResult } from './io.ts';
-import { type Cli, withSession } from './session.ts';
+import type { ChainStatus } from '../progress/status.ts';
+import { type GlobalOptions, type Io, printResult } from './io.ts';
+import { openSource } from './open-source.ts';
+import { withSession } from './session.ts';
 
-/** How long an endpoint may take to tell its head before the status goes without. */
+/** How long an endpoint may take to answer before the status is printed without its head. */
 const HEAD_TIMEOUT_MS = 3_000;
-/** How many gaps are listed for people; `--json` has them all. */
+/** How many gaps are printed; `--json` has them all. */
 const GAPS_LISTED_MAX = 10;
 
-/** What the chain's own head says, where an endpoint is configured. */
+/** The head of the chain, where an endpoint is configured. */
 type Remote = {
   readonly remoteHead: number | null;
   readonly lagBlocks: number | null;
   readonly remoteError: string | null;
 };
-/** What waits for workers; `queueError` where the queue does not answer. */
+/** The jobs in the queue, or why it does not answer. */
 type Queued = { readonly queue: QueueCounts | null; readonly queueError: string | null };
 type Line = ChainStatus & { readonly configured: boolean } & Remote & Queued;
 
 /** `indexer status`: chains, heads, lag, coverage, what went wrong. */
-export function addStatus(program: Command, cli: Cli): void {
+export function addStatus(program: Command, io: Io): void {
   program
     .command('status')
     .description('chains, head, lag, coverage gaps, queues, dead letters, reorgs')
     .addHelpText('after', '\nAsks the chain for its head where an RPC_URL_<chainId> is set; works without.')
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      await withSession(cli, options, {}, async ({ config, database }) => {
+      await withSession(io, options, {}, async ({ config, database }) => {
+        const { countDeferredIndexes } = await import('../db/deferred-indexes.ts');
+        const { chainStatus } = await import('../progress/status.ts');
         const known = withUnseen(await chainStatus(database.kysely), config);
         const chains = await Promise.all(
           known.map(async (chain): Promise<Line> => {
             const [remote, queued] = await Promise.all([
-              withRemote(cli, config, chain),
-              queueOf(cli, config, database, chain.chainId),
+              withRemote(io, config, chain),
+              queueOf(io, config, database, chain.chainId),
             ]);
             return { ...remote, ...queued };
           }),
@@ -47,12 +49,12 @@ export function addStatus(program: Command, cli: Cli): void {
           chains.length > 0 ? chains.flatMap(linesOf) : ['no chain yet: set RPC_URL_<chainId>, run `indexer start`'];
         if (deferredIndexes > 0)
           lines.push(`${deferredIndexes} indexes that a load left for its end are not there yet`);
-        printResult(cli.io, options, { chains, deferredIndexes }, lines);
+        printResult(io, options, { chains, deferredIndexes }, lines);
       });
     });
 }
 
-/** With the chains that are configured but that the database has never seen. */
+/** Adds the chains that are configured but not in the database yet. */
 function withUnseen(known: readonly ChainStatus[], { chains }: Config): readonly ChainStatus[] {
   const unseen = chains.filter(({ chainId }) => !known.some((chain) => chain.chainId === chainId));
   return [...known, ...unseen.map(({ chainId }) => ({ ...UNSEEN, chainId }))].sort((a, b) => a.chainId - b.chainId);
@@ -71,15 +73,15 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
   updatedAt: null,
 };
 
-async function withRemote(cli: Cli, config: Config, chain: ChainStatus): Promise<Omit<Line, keyof Queued>> {
+async function withRemote(io: Io, config: Config, chain: ChainStatus): Promise<Omit<Line, keyof Queued>> {
   const settings = config.chains.find(({ chainId }) => chainId === chain.chainId);
   if (settings === undefined)
     return { ...chain, configured: false, remoteHead: null, lagBlocks: null, remoteError: null };
-  return { ...chain, configured: true, ...(await askHead(cli, settings, chain)) };
+  return { ...chain, configured: true, ...(await askHead(io, settings, chain)) };
 }
 
-async function askHead({ io, services }: Cli, settings: ChainConfig, chain: ChainStatus): Promise<Remote> {
-  const source = await services.createSource(settings);
+async function askHead(io: Io, settings: ChainConfig, chain: ChainStatus): Promise<Remote> {
+  const source = await openSource(settings, io.runtime);
   try {
     const { number } = await source.head(AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]));
     const lagBlocks = chain.head === null ? null : Math.max(0, number - chain.head.number);
@@ -91,18 +93,35 @@ async function askHead({ io, services }: Cli, settings: ChainConfig, chain: Chai
   }
 }
 
-async function queueOf({ io, services }: Cli, config: Config, database: Database, chainId: number): Promise<Queued> {
+async function queueOf(io: Io, config: Config, database: Database, chainId: number): Promise<Queued> {
   const signal = AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]);
   try {
-    return { queue: await services.countJobs({ config, database }, chainId, signal), queueError: null };
+    return { queue: await countJobs(config, database, chainId, signal), queueError: null };
   } catch (error) {
     return { queue: null, queueError: io.redact(messageOf(error)) };
   }
 }
 
+async function countJobs(
+  config: Config,
+  database: Database,
+  chainId: number,
+  signal: AbortSignal,
+): Promise<QueueCounts> {
+  const { BackfillQueue, queueNameOf } = await import('../backfill/queue.ts');
+  const settings = { url: config.queueUrl, redis: config.queueRedis };
+  const name = await queueNameOf(database.kysely, chainId);
+  const queue = await BackfillQueue.open(settings, name, () => undefined, signal);
+  try {
+    return await queue.counts();
+  } finally {
+    await queue.close();
+  }
+}
+
 function queueLine({ queue, queueError }: Queued): string {
   if (queue === null) return `  queue        unknown: ${queueError}`;
-  return `  queue        ${queue.waiting} ranges wait, ${queue.active} in work, ${queue.putOff} put off`;
+  return `  queue        ${queue.waiting} ranges waiting, ${queue.active} active, ${queue.delayed} delayed`;
 }
 
 function linesOf(chain: Line): string[] {

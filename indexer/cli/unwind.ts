@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { chainOf, wholeNumber } from './arguments.ts';
-import { type GlobalOptions, printResult } from './io.ts';
-import { type Cli, withSession } from './session.ts';
+import { type GlobalOptions, type Io, printResult } from './io.ts';
+import { withSession } from './session.ts';
 
 /** `indexer unwind`: the repair after a reorg that was deeper than the policy allows. */
-export function addUnwind(program: Command, cli: Cli): void {
+export function addUnwind(program: Command, io: Io): void {
   program
     .command('unwind')
     .description('take a chain back to a block, as if nothing above it had been seen, and clear a halt')
@@ -17,12 +17,14 @@ export function addUnwind(program: Command, cli: Cli): void {
     )
     .action(async ({ toBlock, chain }: { toBlock: number; chain?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      await withSession(cli, options, {}, async ({ config, database }) => {
-        const unwound = await cli.services.unwind(database, chainOf(chain, config), toBlock);
-        const place = unwound.toBlock === undefined ? 'begins anew' : `is back at block ${unwound.toBlock}`;
-        printResult(cli.io, options, unwound, [
-          `chain ${unwound.chainId} ${place}; ${unwound.factsRemoved} facts removed`,
-        ]);
+      await withSession(io, options, {}, async ({ config, database }) => {
+        const { newestKnownBlock, unwindTo } = await import('../ingest/unwind-to.ts');
+        const chainId = chainOf(chain, config);
+        const to = await newestKnownBlock(database, chainId, toBlock);
+        const factsRemoved = await unwindTo(database, { chainId, to, reason: 'command' });
+        const unwound = { chainId, toBlock: to?.number, factsRemoved };
+        const place = to === undefined ? 'begins anew' : `is back at block ${to.number}`;
+        printResult(io, options, unwound, [`chain ${chainId} ${place}; ${factsRemoved} facts removed`]);
       });
     });
 }

@@ -2,11 +2,11 @@ import type { Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
 import { positiveNumber } from './arguments.ts';
 import { DEFAULT_CONCURRENCY } from './backfill.ts';
-import type { GlobalOptions } from './io.ts';
-import { type Cli, fillingConnections, withSession } from './session.ts';
+import type { GlobalOptions, Io } from './io.ts';
+import { fillingConnections, withSession } from './session.ts';
 
-/** `indexer worker`: fills history that others plan, until it is told to stop. */
-export function addWorker(program: Command, cli: Cli): void {
+/** `indexer worker`: works on the queues until it is told to stop. */
+export function addWorker(program: Command, io: Io): void {
   program
     .command('worker')
     .description('work the queues until told to stop; any number, on any machine')
@@ -23,9 +23,10 @@ export function addWorker(program: Command, cli: Cli): void {
     .action(async ({ concurrency }: { concurrency: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const maxConnections = ({ chains }: Config) => fillingConnections(chains.length, concurrency);
-      const session = { needs: ['chains'], maxConnections, daemon: true } as const;
-      await withSession(cli, options, session, async ({ config, database, log }) => {
-        await cli.services.runWorker({ config, database, log, concurrency }, cli.io.signal);
+      const session = { needs: ['chains'], maxConnections, limitStatements: true } as const;
+      await withSession(io, options, session, async ({ config, database, log }) => {
+        const { runWorker } = await import('../roles/worker.ts');
+        await runWorker({ config, database, log, concurrency, runtime: io.runtime }, io.signal);
       });
     });
 }

@@ -118,8 +118,11 @@ export async function deferIndexes(database: Database): Promise<number> {
 
 /** How many indexes are left for the end of a load. */
 export async function countDeferredIndexes(db: Database['kysely']): Promise<number> {
-  const { rows } = await sql<{ count: string }>`select count(*) from indexer.deferred_indexes`.execute(db);
-  return Number(rows[0]?.count);
+  const { count } = await db
+    .selectFrom('indexer.deferred_indexes')
+    .select(({ fn }) => fn.countAll().as('count'))
+    .executeTakeFirstOrThrow();
+  return Number(count);
 }
 
 /**

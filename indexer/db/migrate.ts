@@ -1,44 +1,22 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Kysely, sql, type Transaction } from 'kysely';
-import { type Migration, type MigrationResultSet, Migrator } from 'kysely/migration';
-import * as identity from '../../migrations/0001_identity.ts';
-import * as artists from '../../migrations/0002_artists.ts';
-import * as masters from '../../migrations/0003_masters.ts';
-import * as tokens from '../../migrations/0004_tokens.ts';
-import * as dividends from '../../migrations/0005_dividends.ts';
-import * as billing from '../../migrations/0006_billing.ts';
-import * as vstudio from '../../migrations/0007_vstudio.ts';
-import * as operations from '../../migrations/0008_operations.ts';
-import * as corrections from '../../migrations/0009_corrections.ts';
-import * as positions from '../../migrations/0010_positions.ts';
-import * as tokenTransfers from '../../migrations/0011_token_transfers.ts';
-import * as lowerCase from '../../migrations/0012_lower_case.ts';
-import * as machinery from '../../migrations/0013_machinery.ts';
-import * as registration from '../../migrations/0014_registration.ts';
-import * as comments from '../../migrations/0015_comments.ts';
-import * as filling from '../../migrations/0016_filling.ts';
-import * as retiredRows from '../../migrations/0017_retired_rows.ts';
+import { FileMigrationProvider, type Migration, type MigrationResultSet, Migrator } from 'kysely/migration';
 import { messageOf, SchemaVersionError } from '../kernel/errors.ts';
 
-/** Every migration there is, oldest first. */
-const MIGRATIONS: Readonly<Record<string, Required<Migration>>> = {
-  '0001_identity': identity,
-  '0002_artists': artists,
-  '0003_masters': masters,
-  '0004_tokens': tokens,
-  '0005_dividends': dividends,
-  '0006_billing': billing,
-  '0007_vstudio': vstudio,
-  '0008_operations': operations,
-  '0009_corrections': corrections,
-  '0010_positions': positions,
-  '0011_token_transfers': tokenTransfers,
-  '0012_lower_case': lowerCase,
-  '0013_machinery': machinery,
-  '0014_registration': registration,
-  '0015_comments': comments,
-  '0016_filling': filling,
-  '0017_retired_rows': retiredRows,
-};
+/** Beside the program: `migrations/` in a checkout, `dist/migrations/` in the package. */
+const FOLDER = fileURLToPath(new URL('../../migrations/', import.meta.url));
+
+/** Excludes the helpers of migrations, and the declarations (`.d.ts`) that stand beside compiled ones. */
+const MIGRATION_FILE = /^\d{4}_[a-z_]+\.(ts|js)$/;
+
+const files = new FileMigrationProvider({
+  fs: { readdir: migrationFiles },
+  path,
+  migrationFolder: FOLDER,
+  import: (file) => import(pathToFileURL(file).href),
+});
 
 /** Beside the machinery, so that `public` holds the platform's tables only. */
 const BOOKKEEPING_SCHEMA = 'indexer';
@@ -67,7 +45,7 @@ export async function migrateUp<DB>(db: Kysely<DB>): Promise<string[]> {
  * Takes back the newest `steps` migrations (all of them when absent) in one transaction and returns their names. Tables that
  * no migration created are neither dropped nor emptied; after the last step nothing of the schema `indexer` is left.
  */
-export async function migrateDown<DB>(db: Kysely<DB>, steps = Object.keys(MIGRATIONS).length): Promise<string[]> {
+export async function migrateDown<DB>(db: Kysely<DB>, steps = Number.POSITIVE_INFINITY): Promise<string[]> {
   return exclusively(db, async (migrator, tx) => {
     const names: string[] = [];
     while (names.length < steps) {
@@ -83,8 +61,9 @@ export async function migrateDown<DB>(db: Kysely<DB>, steps = Object.keys(MIGRAT
 /** Every migration that the program or the database knows, oldest first. Changes nothing. */
 export async function migrationStatus<DB>(db: Kysely<DB>): Promise<MigrationStatus[]> {
   const applied = await appliedMigrations(db);
-  const names = new Set([...Object.keys(MIGRATIONS), ...applied.keys()]);
-  return [...names].sort().map((name) => ({ name, appliedAt: applied.get(name) ?? null, known: name in MIGRATIONS }));
+  const known = new Set((await migrationFiles(FOLDER)).map((file) => path.parse(file).name));
+  const names = [...new Set([...known, ...applied.keys()])].sort();
+  return names.map((name) => ({ name, appliedAt: applied.get(name) ?? null, known: known.has(name) }));
 }
 
 /** Throws `SchemaVersionError`, with what to run, unless the database has exactly the migrations that the program knows. */
@@ -122,7 +101,7 @@ async function exclusively<DB>(db: Kysely<DB>, act: Act<DB>): Promise<string[]> 
         await sql`set local search_path to public`.execute(tx);
         await sql`set local statement_timeout to 0`.execute(tx);
         refuseNewer(await migrationStatus(tx));
-        const provider = { getMigrations: async () => recordingFailures(failures) };
+        const provider = { getMigrations: async () => recordingFailures(await files.getMigrations(), failures) };
         const migrator = new Migrator({ db: tx, provider, migrationTableSchema: BOOKKEEPING_SCHEMA });
         return act(migrator, tx);
       });
@@ -134,16 +113,23 @@ async function exclusively<DB>(db: Kysely<DB>, act: Act<DB>): Promise<string[]> 
   });
 }
 
-/** The migrations, each keeping what it threw. */
-function recordingFailures(failures: unknown[]): Record<string, Migration> {
+/** Returns the migrations, each of which keeps what it threw. */
+function recordingFailures(migrations: Record<string, Migration>, failures: unknown[]): Record<string, Migration> {
   const guard = (step: Migration['up']) => (db: Kysely<unknown>) =>
     step(db).catch((error: unknown) => {
       failures.push(error);
       throw error;
     });
   return Object.fromEntries(
-    Object.entries(MIGRATIONS).map(([name, { up, down }]) => [name, { up: guard(up), down: guard(down) }]),
+    Object.entries(migrations).map(([name, { up, down }]) => [
+      name,
+      { up: guard(up), ...(down === undefined ? {} : { down: guard(down) }) },
+    ]),
   );
+}
+
+async function migrationFiles(folder: string): Promise<string[]> {
+  return (await readdir(folder)).filter((name) => MIGRATION_FILE.test(name)).sort();
 }
 
 function migrationError(error: unknown): Error {

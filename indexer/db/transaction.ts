@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { type CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely';
 import type pg from 'pg';
+import { type Backoff, backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { BatchFailure, type BatchQuery, runBatch } from './batch.ts';
 import { type Copy, copyOver } from './copy.ts';
@@ -14,7 +15,7 @@ export type Transaction = Kysely<DB>;
 
 /** How often a transaction that lost against another is run again. */
 const CONFLICT_ATTEMPTS_MAX = 10;
-const CONFLICT_DELAY_MAX_MS = 200;
+const CONFLICT_BACKOFF: Backoff = { baseMs: 20, maxMs: 200 };
 const PATIENCE_MS = 24 * 3_600_000;
 
 const transactions = new WeakMap<pg.PoolClient, Transaction>();
@@ -68,7 +69,7 @@ async function retried<T>(attemptOnce: () => Promise<T>): Promise<T> {
       return await attemptOnce();
     } catch (error) {
       if (!isTransactionConflict(error) || attempt === CONFLICT_ATTEMPTS_MAX) throw error;
-      await sleep(Math.random() * Math.min(CONFLICT_DELAY_MAX_MS, 10 * 2 ** attempt));
+      await sleep(backoffMs(attempt, CONFLICT_BACKOFF, Math.random));
     }
   }
 }

@@ -1,91 +1,95 @@
 import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
 
+/** The two chains as the follower sees them. */
 export type View = {
-  /** Our newest committed block; `undefined` before the first. */
+  /** The newest block that the database holds; `undefined` before the first. */
   readonly local: BlockRef | undefined;
   /** The endpoint's newest block. */
   readonly remote: BlockHeader;
-  /** The endpoint's block at our height, where it is asked for and has one. */
+  /** The endpoint's block at the local height, where it was read and exists. */
   readonly remoteAtLocal: BlockRef | undefined;
-  /** Our own block at the endpoint's height, where we remember one. */
+  /** The block that the database holds at the endpoint's height, where it remembers one. */
   readonly localAtRemote: BlockRef | undefined;
 };
 
+/** What to do about the endpoint's head. */
 export type Decision =
   | { readonly do: 'start' }
   | { readonly do: 'extend' }
   | { readonly do: 'catch up' }
-  | { readonly do: 'wait'; readonly because: 'up to date' | 'node is behind' | 'node has not our block yet' }
+  | { readonly do: 'wait'; readonly because: 'up to date' | 'node is behind' | 'node lacks the local head' }
   | { readonly do: 'suspect reorg'; readonly at: number };
 
 /**
- * What to do about the head. Pure: the shell that calls it reads the blocks and acts.
+ * Decides what to do about the endpoint's head. Pure: the caller reads the blocks and acts.
  *
  * | endpoint's head | at the lower of both heights | decision |
  * | --- | --- | --- |
- * | any, and we hold nothing | | start |
- * | below ours | same block, or we remember none there | wait: the node is behind, which is no reorg |
- * | below ours | another block | suspect a reorg there: a shorter branch may win |
- * | at ours | same block | wait: up to date |
- * | at ours | another block | suspect a reorg |
- * | one above ours, child of ours | | extend |
- * | above ours | same block | catch up |
- * | above ours | another block | suspect a reorg |
- * | above ours | the node does not know our height | wait: two nodes behind one address |
+ * | any, and the database holds no block | | start |
+ * | below the local head | same block, or none remembered there | wait: the node is behind, which is no reorg |
+ * | below the local head | another block | suspect a reorg there: a shorter branch may win |
+ * | at the local height | same block | wait: up to date |
+ * | at the local height | another block | suspect a reorg |
+ * | child of the local head | | extend |
+ * | above the local head | same block | catch up |
+ * | above the local head | another block | suspect a reorg |
+ * | above the local head | the node has no block at the local height | wait: two nodes behind one address |
  *
- * A suspicion is not yet an unwind: `judge` weighs it once the common ancestor is found.
+ * A suspicion is not yet an unwind: `decideReorg` weighs it once the common ancestor is found.
  */
 export function decide({ local, remote, remoteAtLocal, localAtRemote }: View): Decision {
   if (local === undefined) return { do: 'start' };
   if (remote.number <= local.number) {
-    const ours = remote.number === local.number ? local : localAtRemote;
-    if (ours !== undefined && ours.hash !== remote.hash) return { do: 'suspect reorg', at: remote.number };
+    const known = remote.number === local.number ? local : localAtRemote;
+    if (known !== undefined && known.hash !== remote.hash) return { do: 'suspect reorg', at: remote.number };
     return { do: 'wait', because: remote.number === local.number ? 'up to date' : 'node is behind' };
   }
   if (remote.number === local.number + 1 && remote.parentHash === local.hash) return { do: 'extend' };
-  if (remoteAtLocal === undefined) return { do: 'wait', because: 'node has not our block yet' };
+  if (remoteAtLocal === undefined) return { do: 'wait', because: 'node lacks the local head' };
   if (remoteAtLocal.hash !== local.hash) return { do: 'suspect reorg', at: local.number };
   return { do: 'catch up' };
 }
 
+/** What is known about a suspected reorg. */
 export type Evidence = {
   readonly head: BlockRef;
-  /** The newest block that we remember and the chain still has; `undefined` where none was found. */
+  /** The newest block that the database remembers and the chain still has; `undefined` where none was found. */
   readonly ancestor: BlockRef | undefined;
   readonly finalized: number;
-  /** Endpoints that have our block just above the ancestor, and those that have another there. */
+  /** How many endpoints have the local block just above the ancestor, and how many have another block there. */
   readonly votes: { readonly ours: number; readonly other: number };
-  /** How often in a row the same branch was seen, this time included. */
+  /** How often in a row the same branch was observed, including this time. */
   readonly observations: number;
   readonly haltDepth: number;
 };
 
-export type Verdict =
+/** What to do about a suspected reorg. */
+export type ReorgDecision =
   | { readonly do: 'unwind'; readonly to: BlockRef; readonly belowFinalized: boolean }
-  | { readonly do: 'wait'; readonly because: 'endpoints disagree' | 'seen too seldom' }
+  | { readonly do: 'wait'; readonly because: 'endpoints disagree' | 'too few observations' }
   | { readonly do: 'halt'; readonly because: string };
 
-/** How often a branch must be seen before a block that was final, or more than `haltDepth` of them, is given up. */
+/** How often a branch must be observed before a finalized block, or more than `haltDepth` blocks, may be unwound. */
 export const OBSERVATIONS_BELOW_FINALIZED = 3;
 
 /**
- * Whether a branch that links to an ancestor of ours is the chain now. Pure.
+ * Decides whether a branch that links to a local ancestor is the chain now. Pure.
  *
- * | case | verdict |
+ * | case | decision |
  * | --- | --- |
- * | as many endpoints or more still have our block | wait: no rewind on one node's word |
+ * | at least half of the endpoints still have the local block | wait: one node alone causes no unwind |
  * | the ancestor is above finalized and within `haltDepth` | unwind to it |
- * | below finalized, no ancestor, or deeper than `haltDepth`, seen fewer than three times in a row | wait |
- * | no ancestor among the blocks that we remember | halt |
+ * | below finalized, no ancestor, or deeper than `haltDepth`, observed fewer than three times in a row | wait |
+ * | no ancestor among the remembered blocks | halt |
  * | deeper than `haltDepth` | halt: an operator decides (`indexer unwind`) |
- * | below finalized, within `haltDepth` | unwind, and say so as an error |
+ * | below finalized, within `haltDepth` | unwind, logged as an error |
  */
-export function judge({ head, ancestor, finalized, votes, observations, haltDepth }: Evidence): Verdict {
+export function decideReorg({ head, ancestor, finalized, votes, observations, haltDepth }: Evidence): ReorgDecision {
   if (votes.ours > 0 && votes.ours >= votes.other) return { do: 'wait', because: 'endpoints disagree' };
   const depth = ancestor === undefined ? Number.POSITIVE_INFINITY : head.number - ancestor.number;
   const belowFinalized = ancestor === undefined || ancestor.number < Math.min(finalized, head.number);
   if ((belowFinalized || depth > haltDepth) && observations < OBSERVATIONS_BELOW_FINALIZED) {
-    return { do: 'wait', because: 'seen too seldom' };
+    return { do: 'wait', because: 'too few observations' };
   }
   if (ancestor === undefined)
     return { do: 'halt', because: 'the chain has none of the blocks that the database remembers' };

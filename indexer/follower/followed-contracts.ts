@@ -10,7 +10,7 @@ import { quarantine } from '../progress/coverage.ts';
 import { lockChain } from '../progress/locks.ts';
 import { loadContracts, type RegisteredContract } from '../registry/contracts.ts';
 import { prepareContracts } from '../registry/prepare.ts';
-import type { FollowedContracts } from './follower.ts';
+import type { FollowedContracts } from './follower-deps.ts';
 
 /** Pools whose events this version knows (Uniswap V2 and its forks). */
 const POOL_TYPES = ['uniswap_v2', 'sushiswap'];

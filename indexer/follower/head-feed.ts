@@ -1,12 +1,13 @@
 import type { BlockHeader } from '../kernel/chain.ts';
+import { Wake } from '../kernel/wake.ts';
 
-/** The newest head that nobody took yet: for who waits for the next one, and for who looks while it is busy with another. */
+/** Holds the newest head that the follower has not taken yet. Older ones are dropped. */
 export class HeadFeed {
+  readonly #news = new Wake();
   #newest: BlockHeader | undefined;
-  #ended = false;
-  #news = Promise.withResolvers<void>();
+  #hasEnded = false;
 
-  /** Reads the heads until they end; they must not throw. */
+  /** Begins to read the heads, which must not throw. */
   constructor(heads: AsyncIterable<BlockHeader>) {
     void this.#read(heads);
   }
@@ -14,30 +15,31 @@ export class HeadFeed {
   async #read(heads: AsyncIterable<BlockHeader>): Promise<void> {
     for await (const head of heads) {
       this.#newest = head;
-      this.#tell();
+      this.#news.wake();
     }
-    this.#ended = true;
-    this.#tell();
+    this.#hasEnded = true;
+    this.#news.wake();
   }
 
-  /** The next head; undefined where there will be none. */
-  async take(): Promise<BlockHeader | undefined> {
-    while (this.#newest === undefined && !this.#ended) await this.#news.promise;
+  /** Waits for the next head and takes it; undefined after the last. */
+  async next(): Promise<BlockHeader | undefined> {
+    while (this.#newest === undefined && !this.#hasEnded) await this.#news.wait();
     return this.#takeNewest();
   }
 
   /**
-   * The newest head as soon as there is one that goes on from a block: above it, and its child where it is the next.
-   * Undefined where `until` is over before. A head that does not go on stays for `take`.
+   * Waits for a head that can descend from a block (above it, and its child where it is the next block) and takes it. Returns
+   * undefined once `until` resolves. A head that does not descend from the block is left for `next`.
    */
-  async takeBehind(block: BlockHeader, until: Promise<unknown>): Promise<BlockHeader | undefined> {
-    let over = false;
-    const end = until.then(() => {
-      over = true;
+  async nextDescendant(block: BlockHeader, until: Promise<unknown>): Promise<BlockHeader | undefined> {
+    let isOver = false;
+    void until.then(() => {
+      isOver = true;
+      this.#news.wake();
     });
-    while (!over && !this.#ended) {
-      if (this.#newest !== undefined && goesOn(block, this.#newest)) return this.#takeNewest();
-      await Promise.race([this.#news.promise, end]);
+    while (!isOver && !this.#hasEnded) {
+      if (this.#newest !== undefined && canDescend(block, this.#newest)) return this.#takeNewest();
+      await this.#news.wait();
     }
     return undefined;
   }
@@ -47,14 +49,8 @@ export class HeadFeed {
     this.#newest = undefined;
     return head;
   }
-
-  #tell(): void {
-    const told = this.#news;
-    this.#news = Promise.withResolvers();
-    told.resolve();
-  }
 }
 
-function goesOn(block: BlockHeader, head: BlockHeader): boolean {
+function canDescend(block: BlockHeader, head: BlockHeader): boolean {
   return head.number > block.number + 1 || (head.number === block.number + 1 && head.parentHash === block.hash);
 }

@@ -7,19 +7,19 @@ import { type ChainState, haltChain } from '../progress/chains.ts';
 import { blocksBelow } from '../progress/checkpoints.ts';
 import type { Source } from '../source/source.ts';
 import { commonAncestor } from './ancestor.ts';
-import { judge } from './decide.ts';
+import { decideReorg } from './decide.ts';
 
-/** `again`: there is more to do for the same head; `open`: look again soon; `settled`: wait for another head. */
-export type StepOutcome = 'again' | 'open' | 'settled';
+/** `continue`: there is more to do for the same head; `recheck`: read the head again soon; `settled`: wait for another head. */
+export type StepOutcome = 'continue' | 'recheck' | 'settled';
 
-/** After so many looks an endpoint that has our block, but none at the other branch's height, is taken to stand still. */
-const OBSERVATIONS_OF_STANDSTILL = 20;
-/** Blocks of the new branch whose links to the ancestor are read before ours is given up. */
+/** After this many observations, an endpoint that has the local block but none at the other branch's height counts as stuck. */
+const OBSERVATIONS_BEFORE_STUCK = 20;
+/** Blocks of the new branch whose links to the ancestor are checked before the local branch is unwound. */
 const LINK_CHECK_BLOCKS = 64;
-/** Remembered blocks compared beyond `haltDepth`, so that a halt can name the ancestor. */
+/** How many remembered blocks beyond `haltDepth` are compared, so that a halt can name the ancestor. */
 const BEYOND_HALT_BLOCKS = 1_024;
 
-/** Weighs suspicions of a reorg: finds the common ancestor, counts witnesses and observations, and unwinds, waits or halts. */
+/** Investigates suspected reorgs: finds the common ancestor, counts witnesses and observations, then unwinds, waits or halts. */
 export class ReorgWatch {
   readonly #deps: { readonly database: Database; readonly source: Source; readonly log: Logger };
   readonly #haltDepth: number;
@@ -33,54 +33,60 @@ export class ReorgWatch {
     this.#haltDepth = haltDepth;
   }
 
-  /** The chain showed our branch again. */
-  forget(): void {
+  /** Forgets the suspicion: the chain showed the local branch again. */
+  clearSuspicion(): void {
     this.#suspicion = undefined;
   }
 
-  /** Acts on a suspicion; `again` when the database was unwound and the head can be extended at once. */
-  async weigh(seen: ChainState, remote: BlockHeader, finalized: number, signal: AbortSignal): Promise<StepOutcome> {
+  /** Investigates a suspicion. Returns `continue` when the database was unwound and the head can be extended at once. */
+  async investigate(
+    state: ChainState,
+    remote: BlockHeader,
+    finalized: number,
+    signal: AbortSignal,
+  ): Promise<StepOutcome> {
     const { database, log } = this.#deps;
-    const { chainId, head } = seen;
+    const { chainId, head } = state;
     if (head === undefined) return 'settled';
-    const { ancestor, firstLost } = await this.#fork(chainId, head, remote, signal);
-    if (firstLost === undefined && ancestor !== undefined) return 'settled'; // the chain has our block after all
+    const { ancestor, firstLost } = await this.#findFork(chainId, head, remote, signal);
+    if (firstLost === undefined && ancestor !== undefined) return 'settled'; // the chain has the local head after all
     if (ancestor !== undefined) await this.#checkLinks(ancestor, remote, signal);
     const observations = this.#suspicion?.ancestor === ancestor?.number ? (this.#suspicion?.observations ?? 0) + 1 : 1;
     this.#suspicion = { ancestor: ancestor?.number, observations };
     const votes =
-      firstLost === undefined ? { ours: 0, other: 1 } : await this.#votes(firstLost, remote, observations, signal);
-    const verdict = judge({ head, ancestor, finalized, votes, observations, haltDepth: this.#haltDepth });
+      firstLost === undefined ? { ours: 0, other: 1 } : await this.#countVotes(firstLost, remote, observations, signal);
+    const decision = decideReorg({ head, ancestor, finalized, votes, observations, haltDepth: this.#haltDepth });
     const context = { chain: chainId, head: head.number, ancestor: ancestor?.number, finalized, votes, observations };
-    switch (verdict.do) {
+    switch (decision.do) {
       case 'wait':
-        // Looked at every second, said ever more seldom.
-        if (Number.isInteger(Math.log2(observations))) log.warn(context, `a reorg is suspected: ${verdict.because}`);
-        return 'open';
+        // Observed every second, logged at powers of two.
+        if (Number.isInteger(Math.log2(observations)))
+          log.warn({ ...context, reason: decision.because }, 'reorg suspected');
+        return 'recheck';
       case 'halt':
         await haltChain(
           database.kysely,
           chainId,
-          `${verdict.because}; repair it with: indexer unwind --chain ${chainId} --to-block N`,
+          `${decision.because}; repair it with: indexer unwind --chain ${chainId} --to-block N`,
         );
-        log.error(context, `halted: ${verdict.because}`);
-        this.forget();
-        return 'open';
+        log.error({ ...context, reason: decision.because }, 'chain halted');
+        this.clearSuspicion();
+        return 'recheck';
       case 'unwind': {
-        const removed = await unwindTo(database, { chainId, to: verdict.to, reason: 'reorg', seen });
-        this.forget();
-        const level = verdict.belowFinalized ? 'error' : 'info';
+        const removed = await unwindTo(database, { chainId, to: decision.to, reason: 'reorg', seen: state });
+        this.clearSuspicion();
+        const level = decision.belowFinalized ? 'error' : 'info';
         log[level](
-          { ...context, depth: head.number - verdict.to.number, removed },
-          verdict.belowFinalized ? 'unwound a reorg below the finalized block' : 'unwound a reorg',
+          { ...context, depth: head.number - decision.to.number, removed },
+          decision.belowFinalized ? 'reorg below the finalized block unwound' : 'reorg unwound',
         );
-        return 'again';
+        return 'continue';
       }
     }
   }
 
-  /** The newest block of ours that the chain still has, and the oldest that it has not, as far as we remember them. */
-  async #fork(
+  /** Finds the newest remembered block that the chain still has, and the oldest that it no longer has. */
+  async #findFork(
     chainId: number,
     head: BlockRef,
     remote: BlockRef,
@@ -90,18 +96,18 @@ export class ReorgWatch {
     const onChain = async ({ number, hash }: BlockRef) => (await source.header(number, signal))?.hash === hash;
     const top = Math.min(head.number, remote.number);
     const checkpoints = await blocksBelow(database.kysely, chainId, top, this.#haltDepth + BEYOND_HALT_BLOCKS);
-    // An unwind may have left a head that is no checkpoint.
-    const ours = head.number === top && checkpoints[0]?.number !== top ? [head, ...checkpoints] : checkpoints;
-    const { ancestor, firstLost } = await commonAncestor(ours, onChain);
+    // The head may be no checkpoint after an unwind.
+    const remembered = head.number === top && checkpoints[0]?.number !== top ? [head, ...checkpoints] : checkpoints;
+    const { ancestor, firstLost } = await commonAncestor(remembered, onChain);
     const above = ancestor?.number ?? -1;
     if (firstLost === undefined || firstLost.number - above === 1) return { ancestor, firstLost };
-    // Checkpoints of history lie far apart: between two of them blocks are known by the facts in them.
+    // Checkpoints of history lie far apart. Between two of them, blocks are known by the hashes that facts carry.
     const between = await factBlocks(database, chainId, { above, below: firstLost.number }, BEYOND_HALT_BLOCKS);
     const nearer = await commonAncestor(between, onChain);
     return { ancestor: nearer.ancestor ?? ancestor, firstLost: nearer.firstLost ?? firstLost };
   }
 
-  /** A reorg is another block on a branch that links; anything else is a node that contradicts itself, and throws. */
+  /** Checks that the other branch links to the ancestor. Throws where it does not: then the node contradicts itself. */
   async #checkLinks(ancestor: BlockRef, remote: BlockHeader, signal: AbortSignal): Promise<void> {
     if (remote.number <= ancestor.number) return;
     const to = Math.min(remote.number, ancestor.number + LINK_CHECK_BLOCKS);
@@ -111,8 +117,11 @@ export class ReorgWatch {
     );
   }
 
-  /** Who has no block at a height says nothing of it; who stands still on our branch is not listened to for ever. */
-  async #votes(
+  /**
+   * Counts the endpoints that have the local block and those that have another. Ignores endpoints that have no block at this
+   * height, and after a while those that are stuck on the local branch.
+   */
+  async #countVotes(
     firstLost: BlockRef,
     remote: BlockRef,
     observations: number,
@@ -120,11 +129,11 @@ export class ReorgWatch {
   ): Promise<{ readonly ours: number; readonly other: number }> {
     const { source } = this.#deps;
     const witnesses = (await source.witnesses(firstLost.number, signal)).filter(({ header }) => header !== undefined);
-    const keepUp =
-      observations < OBSERVATIONS_OF_STANDSTILL
+    const upToDate =
+      observations < OBSERVATIONS_BEFORE_STUCK
         ? witnesses
         : (await source.witnesses(remote.number, signal)).filter(({ header }) => header !== undefined);
-    const current = new Set(keepUp.map(({ endpoint }) => endpoint));
+    const current = new Set(upToDate.map(({ endpoint }) => endpoint));
     const ours = witnesses.filter((one) => one.header?.hash === firstLost.hash && current.has(one.endpoint)).length;
     const other = witnesses.filter((one) => one.header?.hash !== firstLost.hash).length;
     return { ours, other };

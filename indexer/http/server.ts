@@ -1,9 +1,9 @@
 import { createServer, type Server } from 'node:http';
 
-/** What an orchestrator asks: whether the process lives, and whether it can be relied upon now, with reasons where not. */
+/** Whether the process is ready, and the state of each chain. */
 export type Readiness = { readonly ready: boolean; readonly chains: Readonly<Record<string, string>> };
 
-/** Serves `/health` (the process answers) and `/ready` (200 or 503, with one word or sentence per chain). */
+/** Serves `/health` (200 while the process answers) and `/ready` (200 or 503, with the state of each chain). */
 export async function serveHttp(
   { host, port }: { readonly host: string; readonly port: number },
   readiness: () => Promise<Readiness>,

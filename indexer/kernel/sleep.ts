@@ -1,11 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** Resolves after `ms` milliseconds, or at once when `signal` aborts; never rejects, so that loops check their signal themselves. */
+/** Resolves after `ms` milliseconds, or at once when the signal aborts. Never rejects: loops check their signal themselves. */
 export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   await wait(ms, undefined, { signal, ref: true }).catch(() => undefined);
 }
 
-/** What a promise gives; undefined where it takes longer than `ms` milliseconds, or `signal` aborts first. Leaves no timer behind. */
+/** Returns what the promise resolves to, or undefined where `ms` milliseconds pass or the signal aborts first. Leaves no timer behind. */
 export async function within<T>(ms: number, promise: Promise<T>, signal?: AbortSignal): Promise<T | undefined> {
   const settled = new AbortController();
   const either = signal === undefined ? settled.signal : AbortSignal.any([signal, settled.signal]);

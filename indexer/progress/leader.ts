@@ -1,39 +1,47 @@
 import pg from 'pg';
 import { messageOf } from '../kernel/errors.ts';
+import { type Backoff, Retry } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
 
-const RETRY_INTERVAL_MS = 1_000;
+const LOCK_RETRY_INTERVAL_MS = 1_000;
+const RECONNECT_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 1_000 };
 const HEARTBEAT_INTERVAL_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
-/** The server lets go of a leader that is silent for so long: frozen, or behind a cut wire. */
+/** The server ends the session of a leader that is silent for this long: frozen, or disconnected without notice. */
 const SILENCE_MAX_MS = 15_000;
+
+/** Whether this process leads the chain, another process does, or the database cannot be reached. */
+export type Leadership = 'leading' | 'standing by' | 'disconnected';
 
 export type LeaderOptions = {
   readonly databaseUrl: string;
   readonly chainId: number;
-  /** Told of every change: this process leads, another does, or the database is away. */
-  readonly onChange: (state: 'leading' | 'standing by' | 'away', error?: Error) => void;
+  /** Numbers in [0, 1), for the jitter of reconnecting. */
+  readonly random: () => number;
+  /** Called at every change. */
+  readonly onChange: (leadership: Leadership, error?: Error) => void;
 };
 
 /**
- * Runs `work` while this process leads the chain, until the signal aborts: of all processes over one database one leads, the
- * others stand by and take over within seconds of its end.
+ * Runs `work` whenever this process leads the chain, until the signal aborts. Of all processes over one database one leads;
+ * the others stand by and take over within seconds of its end.
  *
- * Leading is a session's advisory lock. It is lost with the connection; then the work's signal aborts. That two may believe
- * they lead for a moment harms nothing: every commit of the head compares and sets it.
+ * Leadership is an advisory lock of a session. When the connection is lost, so is the lock, and the work's signal aborts. Two
+ * processes may both believe for a moment that they lead: this is harmless, because every commit compares and sets the head.
  */
-export async function lead(
-  { databaseUrl, chainId, onChange }: LeaderOptions,
+export async function runAsLeader(
+  { databaseUrl, chainId, random, onChange }: LeaderOptions,
   work: (signal: AbortSignal) => Promise<unknown>,
   signal: AbortSignal,
 ): Promise<void> {
-  let state = '';
-  const change = (next: 'leading' | 'standing by' | 'away', error?: Error) => {
-    if (next !== state) onChange(next, error);
-    state = next;
+  const retry = new Retry(RECONNECT_BACKOFF, random);
+  let current: Leadership | undefined;
+  const change = (next: Leadership, error?: Error) => {
+    if (next !== current) onChange(next, error);
+    current = next;
   };
   while (!signal.aborted) {
-    const client = sessionOf(databaseUrl);
+    const client = connectionTo(databaseUrl);
     const lost = new AbortController();
     client.on('error', () => lost.abort());
     client.on('end', () => lost.abort());
@@ -42,23 +50,23 @@ export async function lead(
       while (!signal.aborted && !lost.signal.aborted) {
         if (await tryLock(client, chainId)) {
           change('leading');
-          await whileHeld(client, lost, signal, work);
+          await runWhileConnected(client, lost, signal, work);
           break;
         }
         change('standing by');
-        await sleep(RETRY_INTERVAL_MS, AbortSignal.any([signal, lost.signal]));
+        await sleep(LOCK_RETRY_INTERVAL_MS, AbortSignal.any([signal, lost.signal]));
       }
     } catch (error) {
-      change('away', error instanceof Error ? error : new Error(messageOf(error)));
+      change('disconnected', error instanceof Error ? error : new Error(messageOf(error)));
     } finally {
       client.end().catch(() => undefined);
     }
-    if (!signal.aborted) await sleep(RETRY_INTERVAL_MS * (0.5 + Math.random() / 2), signal);
+    if (!signal.aborted) await sleep(retry.failed(), signal);
   }
 }
 
-/** Runs the work under heartbeats; returns once both ended. */
-async function whileHeld(
+/** Runs the work while heartbeats show that the connection is alive; returns once both ended. */
+async function runWhileConnected(
   client: pg.Client,
   lost: AbortController,
   signal: AbortSignal,
@@ -66,7 +74,7 @@ async function whileHeld(
 ): Promise<void> {
   const leading = AbortSignal.any([signal, lost.signal]);
   const ended = new AbortController();
-  const beats = (async () => {
+  const heartbeats = (async () => {
     while (!leading.aborted && !ended.signal.aborted) {
       await sleep(HEARTBEAT_INTERVAL_MS, AbortSignal.any([leading, ended.signal]));
       if (!leading.aborted) await client.query('select 1').catch(() => lost.abort());
@@ -76,11 +84,11 @@ async function whileHeld(
     await work(leading);
   } finally {
     ended.abort();
-    await beats;
+    await heartbeats;
   }
 }
 
-function sessionOf(databaseUrl: string): pg.Client {
+function connectionTo(databaseUrl: string): pg.Client {
   return new pg.Client({
     connectionString: databaseUrl,
     application_name: 'indexer-leader',

@@ -1,5 +1,6 @@
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { IndexerError } from '../kernel/errors.ts';
+import { ADDRESS, UUID, WHOLE_NUMBER } from '../kernel/patterns.ts';
 import { POOL_TYPES, type PoolType } from './add.ts';
 
 /** A contract as a person names it; what a pool's tokens are is still to be read from the chain unless both are given. */
@@ -23,8 +24,6 @@ const KINDS: Readonly<Record<string, ContractKind>> = {
   artist_token: 'artist_token',
   pool: 'pool',
 };
-const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const FIELDS = [
   'kind',
   'address',
@@ -62,7 +61,7 @@ export function nameContract(
   const whole = (field: string): number | undefined => {
     const value = given[field];
     if (value === undefined || value === null) return undefined;
-    const number = typeof value === 'string' && /^[0-9]{1,15}$/.test(value) ? Number(value) : value;
+    const number = typeof value === 'string' && WHOLE_NUMBER.test(value) ? Number(value) : value;
     if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number;
     faults.push(`${field} must be a whole number`);
     return undefined;

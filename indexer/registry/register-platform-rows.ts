@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
+import { EVM_CHAIN_ID, LOWERCASE_ADDRESS } from '../kernel/patterns.ts';
 
 /** Where the platform announces contracts: table, column of the address. */
 const REGISTRIES = [
@@ -8,9 +9,6 @@ const REGISTRIES = [
   ['artist_tokens', 'contract_address'],
   ['liquidity_pools', 'pool_address'],
 ] as const;
-
-const EVM_CHAIN = '^[1-9][0-9]{0,17}$';
-const EVM_ADDRESS = '^0x[0-9a-f]{40}$';
 
 /**
  * Registers what the platform announced while its triggers were away (disabled, or the rows are older than they are). Rows of
@@ -35,7 +33,7 @@ export async function registerPlatformRows(db: Kysely<DB>): Promise<readonly num
       select chain_id::bigint, address, kind, id, coalesce(abi_version, '1.0'),
         case when deployed_at_block < 1e18 then deployed_at_block::bigint end
       from announced
-      where chain_id ~ ${EVM_CHAIN} and address ~ ${EVM_ADDRESS} and not exists (
+      where chain_id ~ ${EVM_CHAIN_ID.source} and address ~ ${LOWERCASE_ADDRESS.source} and not exists (
         select from indexer.contracts same
         where same.chain_id::text = announced.chain_id and same.address = announced.address and same.kind = announced.kind
           and same.platform_id = announced.id)
@@ -64,7 +62,7 @@ async function normaliseAddresses(db: Kysely<DB>, table: string, column: string)
   const address = sql.ref(column);
   await sql`
     update ${sql.table(table)} given set ${address} = lower(${address})
-    where chain_id ~ ${EVM_CHAIN} and ${address} <> lower(${address}) and not exists (
+    where chain_id ~ ${EVM_CHAIN_ID.source} and ${address} <> lower(${address}) and not exists (
       select from ${sql.table(table)} other where other.chain_id = given.chain_id and other.${address} = lower(given.${address}))
   `.execute(db);
 }

@@ -1,11 +1,12 @@
 import pg from 'pg';
+import { WHOLE_NUMBER } from '../kernel/patterns.ts';
+import { type Backoff, Retry } from '../kernel/retry.ts';
 import { sleep, within } from '../kernel/sleep.ts';
 
-/** What the triggers send to. */
+/** The channel on which the triggers notify. */
 const CHANNEL = 'indexer_contracts';
 const POLL_INTERVAL_MS = 30_000;
-const RECONNECT_DELAY_MIN_MS = 250;
-const RECONNECT_DELAY_MAX_MS = 15_000;
+const RECONNECT_BACKOFF: Backoff = { baseMs: 250, maxMs: 15_000 };
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /** `chain`: contracts of one chain changed; `ipo`: the platform inserted an IPO; `anything`: look at everything. */
@@ -16,36 +17,35 @@ export type RegistryChange =
 
 export type WatchOptions = {
   readonly databaseUrl: string;
-  /** Called once at the start, at every announcement, after every interruption and at every slow poll; must not throw. */
+  /** Called at the start, at every notification, after every reconnect and at every poll; must not throw. */
   readonly onChange: (change: RegistryChange) => void;
-  /** Told about a lost connection; the watch connects again by itself. */
+  /** Called when the connection is lost; the watch reconnects by itself. */
   readonly onError?: (error: Error) => void;
   readonly pollIntervalMs?: number;
+  /** Numbers in [0, 1), for the jitter of reconnecting. */
+  readonly random: () => number;
 };
 
 /**
- * Tells when the set of contracts may have changed, until the signal aborts; then it resolves. Never throws.
+ * Calls back when the set of contracts may have changed, until the signal aborts; then it resolves. Never throws.
  *
- * A `LISTEN` on a connection of its own brings an announcement at once. A notification can be missed (connection lost,
- * trigger disabled), so a slow poll stands behind it, and every new connection begins with "anything".
+ * A `LISTEN` on its own connection reports a notification at once. Notifications can be missed (connection lost, trigger
+ * disabled), so it also reports "anything" at a slow interval and after every connect.
  */
 export async function watchContracts(options: WatchOptions, signal: AbortSignal): Promise<void> {
-  let delay = RECONNECT_DELAY_MIN_MS;
+  const retry = new Retry(RECONNECT_BACKOFF, options.random);
   while (!signal.aborted) {
     try {
-      await listen(options, signal, () => {
-        delay = RECONNECT_DELAY_MIN_MS;
-      });
+      await listen(options, signal, () => retry.succeeded());
     } catch (error) {
       if (signal.aborted) return;
       options.onError?.(error instanceof Error ? error : new Error(String(error)));
-      await sleep(delay, signal);
-      delay = Math.min(delay * 2, RECONNECT_DELAY_MAX_MS);
+      await sleep(retry.failed(), signal);
     }
   }
 }
 
-/** One connection's life: resolves when the signal aborts, throws when the connection is lost. */
+/** Listens over one connection: resolves when the signal aborts, throws when the connection is lost. */
 async function listen(options: WatchOptions, signal: AbortSignal, onConnected: () => void): Promise<void> {
   const { databaseUrl, onChange, pollIntervalMs = POLL_INTERVAL_MS } = options;
   const client = new pg.Client({
@@ -68,7 +68,7 @@ async function listen(options: WatchOptions, signal: AbortSignal, onConnected: (
     while (!signal.aborted) {
       onChange({ of: 'anything' });
       await within(pollIntervalMs, lost, signal);
-      // Also finds a connection that died without a word, which a listener alone would never notice.
+      // Detects a connection that died silently, which a listener alone would never notice.
       if (!signal.aborted) await Promise.race([client.query('select 1'), lost]);
     }
   } finally {
@@ -78,6 +78,6 @@ async function listen(options: WatchOptions, signal: AbortSignal, onConnected: (
 
 function changeOf(payload: string | undefined): RegistryChange {
   if (payload === 'ipo') return { of: 'ipo' };
-  if (payload !== undefined && /^[0-9]{1,15}$/.test(payload)) return { of: 'chain', chainId: Number(payload) };
+  if (payload !== undefined && WHOLE_NUMBER.test(payload)) return { of: 'chain', chainId: Number(payload) };
   return { of: 'anything' };
 }

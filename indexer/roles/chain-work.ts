@@ -5,97 +5,112 @@ import type { Database } from '../db/database.ts';
 import { followedContracts } from '../follower/followed-contracts.ts';
 import { Follower } from '../follower/follower.ts';
 import { messageOf } from '../kernel/errors.ts';
+import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
 import { createRedact } from '../observability/redact.ts';
-import { lead } from '../progress/leader.ts';
+import { type Leadership, runAsLeader } from '../progress/leader.ts';
 import { createSource, type Source } from '../source/source.ts';
 
+/** What the work on one chain needs. */
 export type ChainWorkInput = {
   readonly config: Config;
   readonly chain: ChainConfig;
   readonly database: Database;
   readonly log: Logger;
+  readonly runtime: Runtime;
   /** What this process plans of history. */
   readonly scope: PlanScope;
-  /** Ranges of history that it works on at a time. */
+  /** Ranges of history that it fills at a time. */
   readonly concurrency: number;
   readonly onCommit?: (facts: number) => void;
 };
 
-/** What a process may do for a chain: follow its head, where no other process does, and fill its history. */
-export type ChainWork = {
+/**
+ * What a process can do for a chain: follow its head where no other process leads it, and fill its history. Nothing runs until
+ * the role calls `follow` or `backfill.run`.
+ */
+export class ChainWork {
   readonly chainId: number;
   readonly source: Source;
   readonly backfill: Backfill;
-  /** `following`, `standing by`, or what is wrong. */
-  readonly state: string;
-  /** The registry or what is asked of history may have changed. */
-  changed(): void;
-  /** Follows the head until the signal aborts, while this process leads the chain. */
-  follow(signal: AbortSignal): Promise<void>;
-};
+  readonly #input: ChainWorkInput;
+  readonly #follower: Follower;
+  #state = 'starting';
 
-/** The work on one chain. Nothing runs until it is told to. */
-export function chainWork(input: ChainWorkInput): ChainWork {
-  const { config, chain, database, log, scope, concurrency, onCommit } = input;
-  const { chainId } = chain;
-  const source = createSource(
-    { chainId, urls: chain.rpcUrls, pollIntervalMs: chain.pollIntervalMs },
-    { notice: (notice) => log.info({ chain: chainId, ...notice }, `source: ${notice.event}`) },
-  );
-  let state = 'starting';
-  const backfill = new Backfill({
-    chainId,
-    database,
-    source,
-    log,
-    redact: createRedact([config.databaseUrl, config.queueUrl, ...chain.rpcUrls]),
-    queue: { url: config.queueUrl, redis: config.queueRedis },
-    scope,
-    concurrency,
-    loadContracts: async () => (await followedContracts(database, chainId)).contracts,
-  });
-  const follower = new Follower(
-    {
+  constructor(input: ChainWorkInput) {
+    const { config, chain, database, log, runtime, scope, concurrency, onCommit } = input;
+    const { chainId } = chain;
+    this.#input = input;
+    this.chainId = chainId;
+    this.source = createSource(
+      { chainId, urls: chain.rpcUrls, pollIntervalMs: chain.pollIntervalMs },
+      { ...runtime, notice: (notice) => log.info({ chain: chainId, ...notice }, `source: ${notice.event}`) },
+    );
+    this.backfill = new Backfill({
+      chainId,
       database,
-      source,
+      source: this.source,
       log,
-      loadContracts: () => followedContracts(database, chainId),
-      onStep: (failure) => {
-        // From the first head on there is history to fill, and what failed along with the head can be tried again.
-        if (failure === undefined && state !== 'following') backfill.wake();
-        state = failure === undefined ? 'following' : `failing: ${messageOf(failure)}`;
+      runtime,
+      redact: createRedact([config.databaseUrl, config.queueUrl, ...chain.rpcUrls]),
+      queue: { url: config.queueUrl, redis: config.queueRedis },
+      scope,
+      concurrency,
+      loadContracts: async () => (await followedContracts(database, chainId)).contracts,
+    });
+    this.#follower = new Follower(
+      {
+        database,
+        source: this.source,
+        log,
+        runtime,
+        loadContracts: () => followedContracts(database, chainId),
+        onStep: (failure) => this.#onStep(failure),
+        onCommit: ({ facts }) => onCommit?.(facts),
       },
-      onCommit: ({ facts }) => onCommit?.(facts),
-    },
-    chain,
-  );
-  return {
-    chainId,
-    source,
-    backfill,
-    get state() {
-      return state;
-    },
-    changed: () => {
-      follower.contractsChanged();
-      backfill.wake();
-    },
-    follow: async (signal) => {
-      await backfill.beginLoad(signal);
-      await lead(
-        {
-          databaseUrl: config.databaseUrl,
-          chainId,
-          onChange: (change, error) => {
-            if (change === 'leading') log.info({ chain: chainId }, 'leads the chain');
-            else log[error === undefined ? 'info' : 'warn']({ chain: chainId, err: error }, `does not lead: ${change}`);
-            if (change === 'standing by') state = change;
-          },
-        },
-        (leading) => follower.run(leading),
-        signal,
-      );
-    },
-  };
+      chain,
+    );
+  }
+
+  /** `following`, `standing by`, or what is wrong. */
+  get state(): string {
+    return this.#state;
+  }
+
+  /** Reads the registry again and plans at once: contracts or requests may have changed. */
+  contractsChanged(): void {
+    this.#follower.contractsChanged();
+    this.backfill.wake();
+  }
+
+  /** Follows the head until the signal aborts, whenever this process leads the chain. */
+  async follow(signal: AbortSignal): Promise<void> {
+    const { config, runtime } = this.#input;
+    await this.backfill.beginLoad(signal);
+    await runAsLeader(
+      {
+        databaseUrl: config.databaseUrl,
+        chainId: this.chainId,
+        random: runtime.random,
+        onChange: (leadership, error) => this.#onLeadership(leadership, error),
+      },
+      (leading) => this.#follower.run(leading),
+      signal,
+    );
+  }
+
+  #onStep(failure: Error | undefined): void {
+    // The first head opens history to be planned, and what failed together with the head can be tried again.
+    if (failure === undefined && this.#state !== 'following') this.backfill.wake();
+    this.#state = failure === undefined ? 'following' : `failing: ${messageOf(failure)}`;
+  }
+
+  #onLeadership(leadership: Leadership, error: Error | undefined): void {
+    const { log } = this.#input;
+    const context = { chain: this.chainId };
+    if (leadership === 'leading') log.info(context, 'leading the chain');
+    else if (leadership === 'standing by') log.info(context, 'standing by, another process leads the chain');
+    else log.warn({ ...context, reason: messageOf(error), err: error }, 'leader connection lost');
+    if (leadership === 'standing by') this.#state = leadership;
+  }
 }

@@ -1,195 +1,85 @@
 import { sql } from 'kysely';
-import type { ChainConfig, Config } from '../config/resolve.ts';
+import type { Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
 import { keepUp } from '../db/upkeep.ts';
 import { type Readiness, serveHttp } from '../http/server.ts';
-import { messageOf } from '../kernel/errors.ts';
-import { sleep, within } from '../kernel/sleep.ts';
+import type { Runtime } from '../kernel/runtime.ts';
+import { within } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
-import { chainReaderOver } from '../registry/chain-reader.ts';
-import { enrichContracts } from '../registry/enrich.ts';
 import { registerPlatformRows } from '../registry/register-platform-rows.ts';
-import { watchContracts } from '../registry/watch.ts';
-import type { Source } from '../source/source.ts';
+import { type RegistryChange, watchContracts } from '../registry/watch.ts';
 import { settleStages } from '../stages/stages.ts';
-import { chainWork } from './chain-work.ts';
+import { DaemonChain } from './daemon-chain.ts';
+import { repeat } from './repeat.ts';
 
 const READY_TIMEOUT_MS = 2_000;
-/** Where another process leads, this one has nothing to catch up with. */
+/** A process that stands by has nothing to catch up with. */
 const READY_STATES = ['following', 'standing by'];
 const STAGE_INTERVAL_MS = 2_000;
-const ENRICH_INTERVAL_MS = 15_000;
-/** How often `/ready` learns whether the chain can be reached. */
-const PROBE_INTERVAL_MS = 5_000;
-const REFUSED_RETRY_MS = 30_000;
-/** Ranges of history that a daemon works on at a time, chain by chain. */
-export const DAEMON_CONCURRENCY = 2;
 
-export type DaemonInput = { readonly config: Config; readonly database: Database; readonly log: Logger };
-
-/** One chain's workers, and what `/ready` says of it. */
-type FollowedChain = {
-  readonly chainId: number;
-  readonly source: Source;
-  readonly state: string;
-  changed(): void;
-  run(signal: AbortSignal): Promise<unknown>;
+/** What a daemon works with. The caller opens the database, checks its schema and closes it. */
+export type DaemonInput = {
+  readonly config: Config;
+  readonly database: Database;
+  readonly log: Logger;
+  readonly runtime: Runtime;
+  /** Ranges of history that it fills at a time, for each chain. */
+  readonly concurrency: number;
 };
 
 /**
- * Follows every configured chain until the signal aborts: heads, gaps of history, new contracts, HTTP. Chains do not wait for
- * each other.
- *
- * The database is open and its schema checked; who opened it closes it.
+ * Follows every configured chain until the signal aborts: its head, the gaps of its history, new contracts. Serves HTTP.
+ * Chains do not wait for each other.
  */
 export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promise<void> {
   const { config, database, log } = input;
-  const chains = config.chains.map((chain) => followedChain(input, chain));
-  const http = await serveHttp(config.http, () => readiness(database, chains));
+  const chains = config.chains.map((chain) => new DaemonChain({ ...input, chain }));
+  const http = await serveHttp(config.http, () => readinessOf(database, chains));
   log.info({ chains: chains.map(({ chainId }) => chainId), http: http.address() }, 'started');
   try {
     await Promise.all([
       ...chains.map((chain) => chain.run(signal)),
-      watchRegistry(database, config.databaseUrl, chains, log, signal),
-      repeat(STAGE_INTERVAL_MS, signal, log, () => settleStages(database)),
+      watchRegistry(input, chains, signal),
+      repeat({ task: 'stages', intervalMs: STAGE_INTERVAL_MS }, log, () => settleStages(database), signal),
       keepUp(database, log, signal),
     ]);
   } finally {
     http.close();
     http.closeAllConnections();
-    for (const { source } of chains) source.close();
+    for (const chain of chains) chain.close();
     log.info('stopped');
   }
 }
 
-function followedChain(input: DaemonInput, chain: ChainConfig): FollowedChain {
-  const { config, database, log } = input;
-  const work = chainWork({ config, chain, database, log, scope: { standing: true }, concurrency: DAEMON_CONCURRENCY });
-  const { chainId, source } = work;
-  let waking = new AbortController();
-  let refusal: string | undefined;
-  let unreachable: string | undefined;
-  // A head that does not come is no failure of a step, so whether anyone answers is asked by itself.
-  const probe = async (signal: AbortSignal) => {
-    try {
-      await source.head(signal);
-      unreachable = undefined;
-    } catch (error) {
-      if (unreachable === undefined)
-        log.warn({ chain: chainId, err: error }, `no endpoint answers: ${messageOf(error)}`);
-      unreachable = `failing: ${messageOf(error)}`;
+/** Tells the chains when contracts or requests may have changed. */
+async function watchRegistry(
+  { config, database, log, runtime }: DaemonInput,
+  chains: readonly DaemonChain[],
+  signal: AbortSignal,
+): Promise<void> {
+  const onChange = (change: RegistryChange) => {
+    if (change.of === 'ipo') return;
+    if (change.of === 'anything') {
+      registerPlatformRows(database.kysely).catch((error) =>
+        log.warn({ err: error }, 'registering contracts of the platform failed'),
+      );
+    }
+    for (const chain of chains) {
+      if (change.of === 'anything' || change.chainId === chain.chainId) chain.contractsChanged();
     }
   };
-  const enrich = async (signal: AbortSignal) => {
-    const { number } = await source.head(signal);
-    const found = await enrichContracts(
-      { db: database.kysely, chainId, reader: chainReaderOver(source), log },
-      number,
-      signal,
-    );
-    if (found) work.backfill.wake();
-  };
-  return {
-    chainId,
-    source,
-    get state() {
-      return refusal ?? unreachable ?? work.state;
-    },
-    changed: () => {
-      work.changed();
-      waking.abort();
-    },
-    run: async (signal) => {
-      // A chain whose endpoint is wrong does not stop the others, and is well again once the endpoint is.
-      for (
-        refusal = await refusalOf(source, log, signal);
-        refusal !== undefined;
-        refusal = await refusalOf(source, log, signal)
-      ) {
-        await sleep(REFUSED_RETRY_MS, signal);
-        if (signal.aborted) return;
-      }
-      await Promise.all([
-        work.follow(signal),
-        work.backfill.run(signal),
-        repeat(PROBE_INTERVAL_MS, signal, log, () => probe(signal)),
-        repeat(
-          ENRICH_INTERVAL_MS,
-          signal,
-          log,
-          () => enrich(signal),
-          () => {
-            waking = new AbortController();
-            return waking.signal;
-          },
-        ),
-      ]);
-    },
-  };
+  const onError = (error: Error) => log.warn({ err: error }, 'listening for new contracts failed');
+  await watchContracts({ databaseUrl: config.databaseUrl, random: runtime.random, onChange, onError }, signal);
 }
 
-/** An endpoint of another chain is refused before anything is read from it; one that is away is asked again later. */
-async function refusalOf(source: Source, log: Logger, signal: AbortSignal): Promise<string | undefined> {
-  try {
-    await source.checkChainId(signal);
-    log.info({ chain: source.chainId, endpoints: source.endpoints() }, 'endpoints');
-    return undefined;
-  } catch (error) {
-    if (!signal.aborted) log.error({ chain: source.chainId, err: error }, messageOf(error));
-    return `failing: ${messageOf(error)}`;
-  }
-}
-
-async function watchRegistry(
-  database: Database,
-  databaseUrl: string,
-  chains: readonly FollowedChain[],
-  log: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  await watchContracts(
-    {
-      databaseUrl,
-      onChange: (change) => {
-        if (change.of === 'ipo') return;
-        if (change.of === 'anything') {
-          registerPlatformRows(database.kysely).catch((error) =>
-            log.warn({ err: error }, 'cannot look for new contracts'),
-          );
-        }
-        for (const chain of chains) if (change.of === 'anything' || change.chainId === chain.chainId) chain.changed();
-      },
-      onError: (error) => log.warn({ err: error }, 'cannot listen for new contracts'),
-    },
-    signal,
-  );
-}
-
-/** Runs `work` every so often, and when woken, until the signal aborts; a failure is logged and the next turn tries again. */
-async function repeat(
-  intervalMs: number,
-  signal: AbortSignal,
-  log: Logger,
-  work: () => Promise<unknown>,
-  woken?: () => AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    const wake = woken?.();
-    await work().catch((error: unknown) => {
-      if (!signal.aborted) log.warn({ err: error }, messageOf(error));
-    });
-    await sleep(intervalMs, wake === undefined ? signal : AbortSignal.any([signal, wake]));
-  }
-}
-
-async function readiness(database: Database, chains: readonly FollowedChain[]): Promise<Readiness> {
+async function readinessOf(database: Database, chains: readonly DaemonChain[]): Promise<Readiness> {
   const states = new Map(chains.map(({ chainId, state }) => [String(chainId), state]));
-  const asked = sql<{ chain_id: string; status_reason: string | null }>`
+  const halted = sql<{ chain_id: string; status_reason: string | null }>`
     select chain_id, status_reason from indexer.chains where status = 'halted'
   `.execute(database.kysely);
   const answer = await within(
     READY_TIMEOUT_MS,
-    asked.catch(() => undefined),
+    halted.catch(() => undefined),
   );
   if (answer === undefined)
     return { ready: false, chains: { ...Object.fromEntries(states), database: 'does not answer' } };

@@ -1,10 +1,10 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { compareWithChain, subjectsOf } from '../../demo/oracle/compare.ts';
-import { registerPlatform } from '../../demo/register.ts';
 import { useAnvil } from '../kit/anvil.ts';
-import { deployPlatform, type Platform } from '../kit/deploy.ts';
+import { deployPlatform, type Platform, subjectsOf } from '../kit/deploy.ts';
+import { compareWithChain, describeComparison } from '../kit/oracle/check-database.ts';
 import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
+import { registerPlatform } from '../kit/register-platform.ts';
 
 const anvil = useAnvil({ timestamp: 1_700_000_000, timestampInterval: 2 });
 let platform: Platform;
@@ -24,7 +24,7 @@ afterAll(async () => {
 
 test('a database that follows nothing differs in every fact', async () => {
   const subjects = subjectsOf(platform);
-  expect(await compareWithChain(db, anvil(), subjects)).toEqual([
+  expect(describeComparison(await compareWithChain(db, anvil(), subjects))).toEqual([
     `the database follows no block of chain ${anvil().chainId}`,
   ]);
   const { number, hash } = await anvil().client.getBlock();
@@ -33,7 +33,7 @@ test('a database that follows nothing differs in every fact', async () => {
     number,
     hash,
   ]);
-  const differences = await compareWithChain(db, anvil(), subjects);
+  const differences = describeComparison(await compareWithChain(db, anvil(), subjects));
   const tables = new Set(differences.map((difference) => difference.slice(0, difference.indexOf(':'))));
   expect([...tables].sort()).toEqual([
     ...[
@@ -48,5 +48,5 @@ test('a database that follows nothing differs in every fact', async () => {
     ...['nft_transfers', 'pool_events', 'pool_positions', 'token_holders', 'token_transfers'],
   ]);
   await db.query('update indexer.chains set head_hash = $1', [`0x${'00'.repeat(32)}`]);
-  expect((await compareWithChain(db, anvil(), subjects))[0]).toContain('the chain has');
+  expect(describeComparison(await compareWithChain(db, anvil(), subjects))[0]).toContain('the chain has');
 });

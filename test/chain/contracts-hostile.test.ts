@@ -1,11 +1,11 @@
 import { decodeAbiParameters, encodeAbiParameters, maxUint256, pad, parseAbi, toEventSelector, toHex } from 'viem';
 import { beforeAll, expect, test } from 'vitest';
-import { expectedOf } from '../../demo/oracle/expected.ts';
-import { type Subjects, viewOf } from '../../demo/oracle/view.ts';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import { useAnvil } from '../kit/anvil.ts';
 import { deployHostile, emitLog, type HostileName } from '../kit/contracts/hostile.ts';
 import type { Deployed } from '../kit/deploy.ts';
+import { unregistered } from '../kit/oracle/check-database.ts';
+import { expectedOf } from '../kit/oracle/live-chain.ts';
 
 const NAMED = parseAbi(['function name() view returns (string)', 'function symbol() view returns (string)']);
 const TRANSFER = toEventSelector('Transfer(address,address,uint256)');
@@ -51,15 +51,12 @@ test('an emitter says anything: too many topics, none at all, data that does not
   const topics = [TRANSFER, pad('0xff', { dir: 'right' }), ALICE] as const;
   await emitLog(anvil(), address, { topics, data: value });
   const head = Number(await anvil().client.getBlockNumber());
-  const subjects: Subjects = { masters: [], dividends: [], artistTokens: [hostile.Emitter.address], pools: [] };
   const logs = await anvil().client.getLogs({ address, fromBlock: 0n, toBlock: 'latest' });
   expect(logs.map((log) => (log.topics as readonly Hex[]).length)).toEqual([3, 3, 3, 4, 0, 3, 3]);
-  const view = viewOf(anvil().client, anvil().chainId, head, [address]);
-  const { tables } = await expectedOf(view, subjects);
-  expect([...(tables.get('token_transfers')?.values() ?? [])].map(({ value }) => value)).toEqual(
-    Array(3).fill(String(maxUint256)),
-  );
-  expect(tables.get('dead_letters')?.size).toBe(3);
+  const contracts = unregistered(anvil().chainId, [{ kind: 'artist_token', address }]);
+  const { tables } = await expectedOf(anvil(), head, contracts, [address]);
+  expect((tables.get('token_transfers') ?? []).map(({ value }) => value)).toEqual(Array(3).fill(String(maxUint256)));
+  expect(tables.get('dead_letters')?.length).toBe(3);
 });
 
 test('an ERC-2309 batch of more tokens than a contract may have', async () => {

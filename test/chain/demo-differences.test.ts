@@ -1,14 +1,14 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { registerPlatform } from '../../demo/register.ts';
+import { runCommandLine } from '../../demo/command-line.ts';
 import { summaryLines } from '../../demo/show.ts';
 import { summarise } from '../../demo/summary.ts';
-import { createTraffic } from '../../demo/traffic.ts';
 import { useAnvil } from '../kit/anvil.ts';
-import { runCommand } from '../kit/command-line.ts';
 import { Daemon } from '../kit/daemon.ts';
 import { deployPlatform, type Platform } from '../kit/deploy.ts';
 import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
+import { registerPlatform } from '../kit/register-platform.ts';
+import { createTraffic } from '../kit/traffic.ts';
 
 const anvil = useAnvil();
 let platform: Platform;
@@ -59,8 +59,10 @@ test('the summary names what was tampered with, and what was not caught up', asy
 });
 
 test('a demo that found a difference exits with 1', async () => {
-  const told = await runCommand(['demo', '--seconds', '1'], {}, { demo: async () => false });
-  expect(told.code).toBe(1);
-  expect(told.err).toContain('the database differs from the chain');
-  expect(await runCommand(['demo'], {}, { demo: async () => true })).toMatchObject({ code: 0 });
+  const printed: string[] = [];
+  const stderr = { write: (text: string) => printed.push(text) };
+  const run = async ({ seconds }: { readonly seconds: number | undefined }) => seconds !== 1;
+  expect(await runCommandLine(['--seconds', '1'], { stderr, run })).toBe(1);
+  expect(printed.join('')).toContain('the database differs from the chain');
+  expect(await runCommandLine([], { stderr, run })).toBe(0);
 });

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { until } from '../kit/until.ts';
 
-const BIN = fileURLToPath(new URL('../../indexer/bin.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../demo/main.ts', import.meta.url));
 
 type Line = { readonly type: string; readonly [field: string]: unknown };
 /** A process under the demo, and the scratch folder that its arguments name. */
@@ -19,7 +19,7 @@ type Descendant = { readonly pid: number; readonly args: string };
 /** The real command in a process of its own, with a folder of its own for what it would leave behind. */
 async function startDemo(...args: string[]) {
   const scratch = await mkdtemp(join(tmpdir(), 'indexer-demo-test-'));
-  const child = spawn(process.execPath, [BIN, 'demo', '--json', ...args], {
+  const child = spawn(process.execPath, [MAIN, '--json', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, TMPDIR: scratch },
   });

@@ -15,14 +15,14 @@ import { folds } from '../../indexer/protocols/folds.ts';
 import type { Fold } from '../../indexer/protocols/shared/fold.ts';
 import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
+import type { Row, Tables } from '../kit/oracle/fact-rows.ts';
+import { readStored } from '../kit/oracle/stored.ts';
 import { BlockTree, expectedTables } from '../sim/check.ts';
 import { drawHistory, type History } from '../sim/history.ts';
-import type { Row } from '../sim/naive-rows.ts';
 import { SimNode } from '../sim/node.ts';
 import { Platform } from '../sim/platform.ts';
 import { type Random, randomOf } from '../sim/random.ts';
 import { createSimDatabase, type SimDatabase } from '../sim/sim-database.ts';
-import { readStored, type Tables } from '../sim/stored.ts';
 
 /** What each fold keeps: the tables and, of tables that several keep, the columns. */
 const KEEPS: Readonly<Record<string, Readonly<Record<string, readonly string[] | 'all'>>>> = {

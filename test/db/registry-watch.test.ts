@@ -14,7 +14,7 @@ let watching: Promise<void>;
 function watch(pollIntervalMs: number): void {
   const onChange = (change: RegistryChange) => changes.push(change);
   watching = watchContracts(
-    { databaseUrl: test.url, pollIntervalMs, onChange, onError: (error) => errors.push(error) },
+    { databaseUrl: test.url, pollIntervalMs, random: Math.random, onChange, onError: (error) => errors.push(error) },
     stop.signal,
   );
 }
@@ -79,7 +79,12 @@ describe('watching the registry', () => {
 
     const away = new AbortController();
     const hopeless = watchContracts(
-      { databaseUrl: 'postgres://localhost:1/x', onChange: () => undefined, onError: (error) => errors.push(error) },
+      {
+        databaseUrl: 'postgres://localhost:1/x',
+        random: Math.random,
+        onChange: () => undefined,
+        onError: (error) => errors.push(error),
+      },
       away.signal,
     );
     await soon(() => expect(errors).not.toEqual([]));

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type CreateAnvilOptions, createAnvil } from '@viem/anvil';
 import { createPublicClient, http, type PublicClient } from 'viem';
-import { watchOver } from '../../demo/watchman.ts';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import { IndexerError, messageOf } from '../../indexer/kernel/errors.ts';
 import { sleep } from '../../indexer/kernel/sleep.ts';
+import { watchOver } from './watchman.ts';
 
 export type AnvilOptions = {
   /** `manual` (the default) mines when told to, `auto` a block per transaction, a number every so many seconds. */

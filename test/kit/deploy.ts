@@ -4,6 +4,7 @@ import { IndexerError } from '../../indexer/kernel/errors.ts';
 import type { Anvil, Receipt, Transaction } from './anvil-node.ts';
 import { type Artifact, compileDirectory, DEMO_CONTRACTS, publishedArtifact } from './artifacts.ts';
 import { FACTORY, MASTER, TOKEN, TRADER } from './interfaces.ts';
+import type { Subject } from './oracle/check-database.ts';
 
 /** A contract where it stands, in lower case, and since when. */
 export type Deployed = { readonly address: Hex; readonly block: number; readonly transactionHash: Hex };
@@ -34,6 +35,18 @@ export type Platform = {
   /** A transfer validator that forbids nothing. */
   readonly validator: Deployed;
 };
+
+/** Returns the contracts of a platform that are followed; its quote token is not one of the artist's. */
+export function subjectsOf(platform: Platform): readonly Subject[] {
+  return [
+    { kind: 'master', address: platform.master.address },
+    { kind: 'master', address: platform.classicMaster.address },
+    { kind: 'master', address: platform.batchMaster.address },
+    { kind: 'dividend', address: platform.dividends.address },
+    { kind: 'artist_token', address: platform.artistToken.address },
+    { kind: 'pool', address: platform.pair.address },
+  ];
+}
 
 const DEPLOY_GAS = 12_000_000n;
 const CALL_GAS = 3_000_000n;

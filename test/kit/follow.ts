@@ -1,17 +1,16 @@
 import pg from 'pg';
 import { onTestFinished } from 'vitest';
-import { subjectsOf } from '../../demo/oracle/compare.ts';
-import { registerPlatform } from '../../demo/register.ts';
-import { createTraffic, type Traffic } from '../../demo/traffic.ts';
 import type { ChainSettings } from '../../indexer/config/define.ts';
 import { type Anvil, type AnvilOptions, startAnvil } from './anvil-node.ts';
 import { Chain } from './chain.ts';
 import { ChainServer } from './chain-server.ts';
 import { Daemon, type Following } from './daemon.ts';
-import { deployPlatform, type Platform } from './deploy.ts';
-import { expectSettled, truthOf } from './expected.ts';
+import { deployPlatform, type Platform, subjectsOf } from './deploy.ts';
 import { type Artist, announceAll, busyBlocks, registerArtist } from './music.ts';
 import { createDatabase } from './postgres.ts';
+import { registerPlatform } from './register-platform.ts';
+import { expectSettled, truthOf } from './settled.ts';
+import { createTraffic, type Traffic } from './traffic.ts';
 
 const SEED = 20_260_102;
 const HISTORY_BLOCKS = 24;

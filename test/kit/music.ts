@@ -1,41 +1,29 @@
-import { parseAbi } from 'viem';
-import type { Queryable } from '../../demo/oracle/stored.ts';
-import type { Subjects } from '../../demo/oracle/view.ts';
 import { type ContractKind, type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import type { BlockSpec, Chain, LogSpec } from './chain.ts';
 import { addressOf, encodeEvent } from './event-logs.ts';
+import type { Subject } from './oracle/check-database.ts';
+import { EVENT_ABIS } from './oracle/events.ts';
+import type { Queryable } from './queryable.ts';
 import { type Random, seededRandom } from './random.ts';
-
-// Written apart from `abis/`, as the demo's interfaces are.
-const [tokenTransfer, nftTransfer, minted, royaltySet, sync, swapped, deposited] = parseAbi([
-  'event Transfer(address indexed from, address indexed to, uint256 value)',
-  'event Transfer(address indexed from, address indexed to, uint256 indexed tokenId)',
-  'event Minted(address indexed minter, uint256 indexed tokenId, uint256 price)',
-  'event DefaultRoyaltySet(address indexed receiver, uint96 feeNumerator)',
-  'event Sync(uint112 reserve0, uint112 reserve1)',
-  'event Swap(address indexed sender, uint256 amount0In, uint256 amount1In, uint256 amount0Out, uint256 amount1Out, address indexed to)',
-  'event RevenueDeposited(uint256 amount, address token, uint256 timestamp)',
-]);
 
 /** The contracts of a made-up platform on a chain in memory. */
 export const MASTER = addressOf(0xa57e_0001);
 export const TOKEN = addressOf(0x70ce_0001);
-export const PAIR = addressOf(0x9a12_0001);
+const PAIR = addressOf(0x9a12_0001);
 export const DIVIDENDS = addressOf(0xd171_0001);
 export const WALLETS = Array.from({ length: 8 }, (_, index) => addressOf(0xa11ce_00 + index)) as [Hex, ...Hex[]];
 
-/** The same, for comparing; they answer no reads of their own. */
-export const SUBJECTS: Subjects = {
-  masters: [MASTER],
-  dividends: [DIVIDENDS],
-  artistTokens: [TOKEN],
-  pools: [PAIR],
-  unreadable: [MASTER, DIVIDENDS, TOKEN, PAIR],
-};
+/** The same contracts for a comparison; a chain in memory answers no reads of them. */
+export const SUBJECTS: readonly Subject[] = [
+  { kind: 'master', address: MASTER, readable: false },
+  { kind: 'dividend', address: DIVIDENDS, readable: false },
+  { kind: 'artist_token', address: TOKEN, readable: false },
+  { kind: 'pool', address: PAIR, readable: false },
+];
 
 /** An ERC-20 transfer; of the artist token unless told otherwise. */
 export function paid(from: Hex, to: Hex, value: bigint, address: Hex = TOKEN): LogSpec {
-  return { address, ...encodeEvent(tokenTransfer, { from, to, value }) };
+  return { address, ...encodeEvent(EVENT_ABIS.Transfer20, { from, to, value }) };
 }
 
 /** An ERC-20 transfer out of nothing. */
@@ -45,7 +33,7 @@ export function issued(to: Hex, value: bigint, address: Hex = TOKEN): LogSpec {
 
 /** An ERC-721 transfer. */
 export function moved(from: Hex, to: Hex, tokenId: bigint): LogSpec {
-  return { address: MASTER, ...encodeEvent(nftTransfer, { from, to, tokenId }) };
+  return { address: MASTER, ...encodeEvent(EVENT_ABIS.Transfer721, { from, to, tokenId }) };
 }
 
 /** A block in which a little of everything happens. */
@@ -58,17 +46,22 @@ export function busyBlock(random: Random): BlockSpec {
     () => [paid(a, b, amount), paid(b, a, amount / 2n), paid(a, ZERO_ADDRESS, amount / 7n)],
     () => [
       { ...moved(ZERO_ADDRESS, a, tokenId), transaction: 1 },
-      { address: MASTER, ...encodeEvent(minted, { minter: a, tokenId, price: amount }), transaction: 1 },
+      { address: MASTER, ...encodeEvent(EVENT_ABIS.Minted, { minter: a, tokenId, price: amount }), transaction: 1 },
     ],
     () => [moved(a, b, tokenId), moved(b, a, tokenId + 1n)],
     () => [moved(a, ZERO_ADDRESS, tokenId)],
-    () => [{ address: MASTER, ...encodeEvent(royaltySet, { receiver: a, feeNumerator: BigInt(random.below(900)) }) }],
+    () => [
+      {
+        address: MASTER,
+        ...encodeEvent(EVENT_ABIS.DefaultRoyaltySet, { receiver: a, feeNumerator: BigInt(random.below(900)) }),
+      },
+    ],
     () => [
       issued(a, amount, PAIR),
-      { address: PAIR, ...encodeEvent(sync, { reserve0: amount, reserve1: amount * 2n }) },
+      { address: PAIR, ...encodeEvent(EVENT_ABIS.Sync, { reserve0: amount, reserve1: amount * 2n }) },
       {
         address: PAIR,
-        ...encodeEvent(swapped, {
+        ...encodeEvent(EVENT_ABIS.Swap, {
           ...{ sender: a, amount0In: amount, amount1In: 0n, amount0Out: 0n, amount1Out: amount / 2n, to: b },
         }),
       },
@@ -76,7 +69,11 @@ export function busyBlock(random: Random): BlockSpec {
     () => [
       {
         address: DIVIDENDS,
-        ...encodeEvent(deposited, { amount, token: ZERO_ADDRESS, timestamp: BigInt(random.below(1_000)) }),
+        ...encodeEvent(EVENT_ABIS.RevenueDeposited, {
+          amount,
+          token: ZERO_ADDRESS,
+          timestamp: BigInt(random.below(1_000)),
+        }),
       },
     ],
   ];

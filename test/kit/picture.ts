@@ -1,9 +1,9 @@
 import pg from 'pg';
 import { onTestFinished } from 'vitest';
-import type { Queryable } from '../../demo/oracle/stored.ts';
 import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import type { Chain, ChainBlock } from './chain.ts';
 import { MASTER, TOKEN } from './music.ts';
+import type { Queryable } from './queryable.ts';
 
 /** What a reader sees of a chain in one snapshot: the head, and facts and state that must be of that very head. */
 export type Picture = {

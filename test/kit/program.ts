@@ -52,9 +52,10 @@ export class Program {
     this.#child.kill(name);
   }
 
-  /** Messages of its log that begin so. */
-  said(message: string): number {
-    return this.stderr.split(`"msg":"${message}`).length - 1;
+  /** Returns how many lines of its log have a message that begins so, and hold a text besides. */
+  said(message: string, text = ''): number {
+    const lines = this.stderr.split('\n');
+    return lines.filter((line) => line.includes(`"msg":"${message}`) && line.includes(text)).length;
   }
 
   #tell(args: readonly string[]): void {

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { RpcFault } from '../kit/chain-rpc.ts';
-import { atHead, expectSettled, truthOf } from '../kit/expected.ts';
 import { database, serve } from '../kit/follow.ts';
 import { announceAll, busyBlocks, registerArtist } from '../kit/music.ts';
 import { Program } from '../kit/program.ts';
 import { onEachQueue } from '../kit/redis.ts';
+import { atHead, expectSettled, truthOf } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
 import { filledBlocks, longChain } from './scene.ts';
 

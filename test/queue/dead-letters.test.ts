@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { atHead } from '../kit/expected.ts';
 import { onEachQueue } from '../kit/redis.ts';
+import { atHead } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
 import { longChain, scene } from './scene.ts';
 
@@ -24,13 +24,13 @@ await onEachQueue((place) => {
     const status = run('status', '--json');
     await status.exited;
     expect(JSON.parse(status.stdout).chains[0]).toMatchObject({
-      queue: { waiting: 0, active: 0, putOff: 0 },
+      queue: { waiting: 0, active: 0, delayed: 0 },
       deadRanges: [{ from: 0 }, { from: 2_000 }],
     });
 
     const asked = server.count('eth_getLogs');
     const daemon = run('start');
-    await until('the daemon', () => daemon.said('leads the chain') > 0);
+    await until('the daemon', () => daemon.said('leading the chain') > 0);
     // It looks at the queue again while it follows the head.
     for (let block = 0; block < 3; block++) {
       chain.mine(1);

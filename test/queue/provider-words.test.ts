@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { RpcFault } from '../kit/chain-rpc.ts';
-import { expectSettled, truthOf } from '../kit/expected.ts';
 import { busyChain, database, serve } from '../kit/follow.ts';
 import { announceAll, registerArtist } from '../kit/music.ts';
 import { Program } from '../kit/program.ts';
 import { PROVIDER_CAPS } from '../kit/provider-words.ts';
 import { onEachQueue } from '../kit/redis.ts';
+import { expectSettled, truthOf } from '../kit/settled.ts';
 
 const BLOCKS = 150;
 const BLOCKS_MAX = 20;

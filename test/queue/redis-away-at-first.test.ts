@@ -13,8 +13,8 @@ test.skipIf(!(await hasRedis()))(
     const worker = run('worker', '--concurrency', '1');
     const backfill = run('backfill', '--from-block', '0', '--concurrency', '1');
     const both = [worker, backfill];
-    const told = `history waits: the queue has trouble: connect ECONNREFUSED ${new URL(redis.url).host}`;
-    await until('both to say so', () => both.every((program) => program.said(told) > 0));
+    const reason = `"reason":"connect ECONNREFUSED ${new URL(redis.url).host}`;
+    await until('both to say so', () => both.every((program) => program.said('queue connection failed', reason) > 0));
     await until('the head', () => backfill.said('following') > 0);
     expect(both.every(({ isRunning }) => isRunning)).toBe(true);
     expect(await filledBlocks(db)).toBeLessThan(100);

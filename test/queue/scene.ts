@@ -6,12 +6,12 @@ import { digest } from '../../indexer/verify/digest.ts';
 import { Chain } from '../kit/chain.ts';
 import { RpcFault } from '../kit/chain-rpc.ts';
 import type { ChainServer } from '../kit/chain-server.ts';
-import { expectSettled, truthOf } from '../kit/expected.ts';
 import { database, serve } from '../kit/follow.ts';
 import { type Artist, announceAll, busyBlock, registerArtist } from '../kit/music.ts';
 import { type Environment, Program } from '../kit/program.ts';
 import { seededRandom } from '../kit/random.ts';
 import type { QueuePlace } from '../kit/redis.ts';
+import { expectSettled, truthOf } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
 
 /** One busy block among so many: a chain is long, so that it makes many jobs, and quick to build. */

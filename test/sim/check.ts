@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import type pg from 'pg';
 import type { Hex } from '../../indexer/kernel/chain.ts';
+import { compareTables, type Difference, describeDifferences, isUnsettled } from '../kit/oracle/compare.ts';
+import { big, LogReader } from '../kit/oracle/events.ts';
+import type { Gas, PlatformTokens, Row, Tables } from '../kit/oracle/fact-rows.ts';
+import type { OracleBlock } from '../kit/oracle/facts.ts';
+import { Oracle, offeringRows } from '../kit/oracle/oracle.ts';
+import { readStored, type Stored } from '../kit/oracle/stored.ts';
 import type { Branch, History, SimBlock } from './history.ts';
-import { type Fact, nftMoves, readBranch } from './naive-facts.ts';
-import type { PlatformTokens, Row } from './naive-rows.ts';
-import * as rowsOf from './naive-rows.ts';
-import * as stateOf from './naive-state.ts';
-import { readStored, type Stored, type Tables } from './stored.ts';
 import { keyOf, type SimContract, type SimWorld } from './world.ts';
 
-/** What the platform and the driver did besides the chain. */
+/** What the platform and the driver did besides what happened on the chain. */
 export type PlatformState = {
   /** Contracts whose row the platform has inserted. */
   readonly announced: ReadonlySet<SimContract>;
@@ -25,20 +26,26 @@ export type CheckOptions = {
   readonly ipos: boolean;
 };
 
-/** Every block of a history by its hash, and the branch that it ends. */
+/** Every block of a history by its hash, with the branch that it ends, and as the oracle reads it. */
 export class BlockTree {
+  readonly reader = new LogReader();
   readonly #branches = new Map<string, Branch>();
-  readonly #blocks = new Map<Hex, { readonly chainId: number; readonly branch: Branch; readonly number: number }>();
+  readonly #blocks = new Map<Hex, { readonly branch: Branch; readonly number: number }>();
+  readonly #oracleBlocks = new Map<Hex, OracleBlock>();
+  readonly #gas = new Map<Hex, Gas>();
 
   constructor(history: History) {
-    for (const { chainId, branches } of history.chains) {
-      for (const branch of branches) {
-        for (const { header } of branch) this.#blocks.set(header.hash, { chainId, branch, number: header.number });
+    for (const branch of history.chains.flatMap(({ branches }) => branches)) {
+      for (const block of branch) {
+        const { number, hash, timestamp } = block.header;
+        this.#blocks.set(hash, { branch, number });
+        this.#oracleBlocks.set(hash, { number, timestamp, logs: block.logs.map(({ raw }) => raw) });
+        for (const { transaction } of block.logs) this.#gas.set(transaction.hash, transaction);
       }
     }
   }
 
-  /** The blocks from 0 to the one of a hash. */
+  /** Returns the blocks from 0 to the one of a hash. */
   branchTo(hash: Hex): Branch {
     const known = this.#branches.get(hash);
     if (known !== undefined) return known;
@@ -47,6 +54,16 @@ export class BlockTree {
     const branch = found.branch.slice(0, found.number + 1);
     this.#branches.set(hash, branch);
     return branch;
+  }
+
+  /** Returns the same blocks as the oracle reads them. */
+  oracleBlocksTo(hash: Hex): OracleBlock[] {
+    return this.branchTo(hash).map(({ header }) => this.#oracleBlocks.get(header.hash) as OracleBlock);
+  }
+
+  /** Returns the gas of a transaction, which is the same on every branch. */
+  gasOf(transactionHash: Hex): Gas | undefined {
+    return this.#gas.get(transactionHash);
   }
 }
 
@@ -70,134 +87,49 @@ export async function checkDatabase(
   return stored;
 }
 
-/** What the tables should hold, given the heads and the coverage that the database claims. */
+/** Returns what the tables should hold, given the heads and the coverage that the database claims. */
 export function expectedTables(world: SimWorld, tree: BlockTree, platform: PlatformState, stored: Stored): Tables {
   const covered = new Map(stored.contracts.map((contract) => [keyOf(contract), contract.covers]));
   const announced = world.contracts.filter((contract) => platform.announced.has(contract));
   const tables = new Map<string, Row[]>();
-  const add = (name: string, rows: readonly Row[]) => {
-    const table = tables.get(name) ?? [];
-    table.push(...rows);
-    tables.set(name, table);
-  };
   for (const chainId of world.chainIds) {
-    const head = stored.heads.get(chainId)?.headHash;
-    const branch: readonly SimBlock[] = head == null ? [] : tree.branchTo(head as Hex);
-    const contracts = announced.filter((contract) => contract.chainId === chainId);
-    const { facts, misfits } = readBranch(
-      branch,
-      contracts,
-      (contract, block) => covered.get(keyOf(contract))?.(block) ?? false,
+    const oracle = new Oracle(
+      announced.filter((contract) => contract.chainId === chainId),
+      {
+        platform: platform.tokens,
+        covers: (contract, block) => covered.get(keyOf(contract))?.(block) ?? false,
+        gasOf: (hash) => tree.gasOf(hash),
+        reader: tree.reader,
+      },
     );
-    addFacts(facts, platform, add);
-    add('dead_letters', rowsOf.deadLetterRows(misfits));
-    addState(contracts, facts, platform, add);
+    const head = stored.heads.get(chainId)?.headHash;
+    for (const block of head == null ? [] : tree.oracleBlocksTo(head as Hex)) oracle.addBlock(block);
+    for (const [name, rows] of oracle.tables()) tables.set(name, [...(tables.get(name) ?? []), ...rows]);
   }
-  const minted = Map.groupBy(tables.get('master_contracts') ?? [], (row) => masterOf(announced, row));
-  for (const id of platform.ipos) {
-    const contracts = minted.get(id);
-    if (contracts === undefined) continue;
-    const supply = contracts.reduce((sum, row) => sum + BigInt(row.minted_supply ?? 0), 0n);
-    add('master_ipos', [{ master_id: id, minted_supply: String(supply) }]);
-  }
+  tables.set('master_ipos', offeringRows(announced, tables.get('master_contracts') ?? [], platform.ipos));
   return tables;
 }
 
-type Add = (name: string, rows: readonly Row[]) => void;
-
-function addFacts(facts: readonly Fact[], platform: PlatformState, add: Add): void {
-  add('nft_transfers', rowsOf.nftTransferRows(nftMoves(facts), platform.tokens));
-  add('token_transfers', rowsOf.tokenTransferRows(facts));
-  add('pool_events', rowsOf.poolEventRows(facts));
-  add('dividend_events', rowsOf.dividendEventRows(facts));
-  add('dividend_claims', rowsOf.dividendClaimRows(facts));
-  add('contract_events', rowsOf.contractEventRows(facts));
-}
-
-function addState(contracts: readonly SimContract[], facts: readonly Fact[], platform: PlatformState, add: Add): void {
-  const ofContract = Map.groupBy(facts, ({ contract }) => contract);
-  const masters = new Map(
-    contracts.filter(({ kind }) => kind === 'master').map((master) => [master, ofContract.get(master) ?? []]),
-  );
-  for (const contract of contracts) {
-    const own = ofContract.get(contract) ?? [];
-    switch (contract.kind) {
-      case 'master':
-        add('master_nfts', stateOf.masterNftRows(contract, own, platform.tokens));
-        add('master_contracts', [stateOf.masterContractRow(contract, own)]);
-        break;
-      case 'artist_token':
-        add('token_holders', stateOf.tokenHolderRows(contract, own));
-        add('artist_tokens', [stateOf.artistTokenRow(contract, own)]);
-        break;
-      case 'pool':
-        add('pool_positions', stateOf.poolPositionRows(contract, own));
-        add('liquidity_pools', [stateOf.liquidityPoolRow(contract, own)]);
-        break;
-      case 'dividend': {
-        add('dividend_contracts', [stateOf.dividendContractRow(contract, own)]);
-        const chain_id = String(contract.chainId);
-        const links = stateOf.claimedTokens(contract, own, masters, platform.tokens);
-        add(
-          'claim_links',
-          [...links].map(([position, master_nft_id]) => ({ chain_id, position, master_nft_id })),
-        );
-      }
-    }
-  }
-}
-
-function masterOf(contracts: readonly SimContract[], row: Row): string | null {
-  const contract = contracts.find(
-    ({ kind, chainId, address }) =>
-      kind === 'master' && String(chainId) === row.chain_id && address === row.contract_address,
-  );
-  return contract?.masterId ?? null;
-}
-
-/** Stages run behind: before they are settled a link may be missing, but none may be wrong, and an IPO may wait. */
+/** Before the stages have run a link may be missing, but none may be wrong, and the supply of an IPO may be out of date. */
 function assertEqualTables(stored: Tables, expected: Tables, { links, ipos }: CheckOptions): void {
-  const faults: string[] = [];
-  for (const [name, rows] of stored) {
-    if (name === 'master_ipos' && !ipos) continue;
-    const want = textsOf(expected.get(name) ?? []);
-    const have = textsOf(rows);
-    const extra = difference(have, want);
-    const missing = name === 'claim_links' && !links ? [] : difference(want, have);
-    if (extra.length + missing.length === 0) continue;
-    faults.push(`${name}: ${missing.length} rows missing, ${extra.length} too many`);
-    faults.push(...missing.slice(0, ROWS_SHOWN).map((row) => `  - ${row}`));
-    faults.push(...extra.slice(0, ROWS_SHOWN).map((row) => `  + ${row}`));
-  }
-  assert(faults.length === 0, `the database is not the fold of the chain\n${faults.join('\n')}`);
+  const isDue = (difference: Difference) =>
+    !isUnsettled(difference) || (difference.table === 'master_ipos' ? ipos : links);
+  const differences = compareTables(expected, stored).flatMap((table) => table.differences.filter(isDue));
+  assert(
+    differences.length === 0,
+    `the database is not the fold of the chain\n${describeDifferences(differences).join('\n')}`,
+  );
 }
 
-/** Rows that a failure shows of each table and side. */
-const ROWS_SHOWN = 2;
+/** Tokens of the largest batch that a master may mint without being quarantined. */
+const TOKENS_MAX = 10_000n;
 
-function textsOf(rows: readonly Row[]): string[] {
-  const text = (row: Row) => Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1));
-  return rows
-    .map((row) =>
-      text(row)
-        .map(([name, value]) => `${name}=${shortened(value)}`)
-        .join(' '),
-    )
-    .sort();
-}
-
-/** Without the zeros that addresses and hashes of a history begin with. */
-function shortened(value: string | null): string | null {
-  return value?.replace(/^0x0{12,}/, '0x…') ?? null;
-}
-
-/** What `some` has more of than `others`; both sorted, repetitions count. */
-function difference(some: readonly string[], others: readonly string[]): string[] {
-  const left = new Map<string, number>();
-  for (const text of others) left.set(text, (left.get(text) ?? 0) + 1);
-  return some.filter((text) => {
-    const count = left.get(text) ?? 0;
-    left.set(text, count - 1);
-    return count <= 0;
+/** Returns whether a block holds a batch of more tokens than are followed. */
+export function quarantinesIn({ logs }: SimBlock, contract: SimContract): boolean {
+  const reader = new LogReader();
+  return logs.some(({ raw }) => {
+    const reading = raw.address === contract.address ? reader.read(raw, contract.kind) : 'nothing';
+    if (typeof reading === 'string' || reading.event !== 'ConsecutiveTransfer') return false;
+    return big(reading.args, 'toTokenId') - big(reading.args, 'fromTokenId') + 1n > TOKENS_MAX;
   });
 }

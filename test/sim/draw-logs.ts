@@ -1,6 +1,6 @@
 import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { addressOf } from '../kit/event-logs.ts';
-import { anonymousLog, type EventName, type Flaw, type LogBody, logBody } from './events.ts';
+import { anonymousLog, type Flaw, type LogBody, logBody, type SimEvent } from './events.ts';
 import type { Random } from './random.ts';
 import type { SimContract } from './world.ts';
 
@@ -231,7 +231,7 @@ const FLAWS: readonly Flaw[] = ['extra topic', 'missing topic', 'short data', 'l
 function misfit({ address, kind }: SimContract, random: Random): LogBody {
   const some = { from: random.pick(WALLETS), to: random.pick(WALLETS) };
   const flaw = random.pick(FLAWS);
-  const name = random.pick<EventName>(
+  const name = random.pick<SimEvent>(
     {
       master: ['Transfer20', 'Transfer721', 'DefaultRoyaltySet', 'Minted', 'TransferValidatorUpdated'] as const,
       artist_token: ['Transfer721', 'Transfer20', 'Transfer20'] as const,

@@ -1,30 +1,16 @@
 import { type AbiEvent, parseAbiItem } from 'viem';
-import type { ContractKind, Hex } from '../../indexer/kernel/chain.ts';
+import type { Hex } from '../../indexer/kernel/chain.ts';
 import { encodeEvent } from '../kit/event-logs.ts';
+import { EVENT_ABIS, type EventArguments, type EventName } from '../kit/oracle/events.ts';
 
-/** The events that histories are made of. A `Transfer` of EIP-20 and one of EIP-721 share their first topic. */
-const EVENTS = {
-  Transfer721: 'event Transfer(address indexed from, address indexed to, uint256 indexed tokenId)',
-  Transfer20: 'event Transfer(address indexed from, address indexed to, uint256 value)',
-  ConsecutiveTransfer:
-    'event ConsecutiveTransfer(uint256 indexed fromTokenId, uint256 toTokenId, address indexed fromAddress, address indexed toAddress)',
-  Minted: 'event Minted(address indexed minter, uint256 indexed tokenId, uint256 price)',
-  TransferValidatorUpdated: 'event TransferValidatorUpdated(address oldValidator, address newValidator)',
-  DefaultRoyaltySet: 'event DefaultRoyaltySet(address indexed receiver, uint96 feeNumerator)',
-  TokenRoyaltySet: 'event TokenRoyaltySet(uint256 indexed tokenId, address indexed receiver, uint96 feeNumerator)',
-  RevenueDeposited: 'event RevenueDeposited(uint256 amount, address token, uint256 timestamp)',
-  DividendsDistributed: 'event DividendsDistributed(uint256 amount, address token, uint256 perTokenAmount)',
-  DividendClaimed: 'event DividendClaimed(address indexed holder, uint256 tokenId, uint256 amount)',
-  Mint: 'event Mint(address indexed sender, uint256 amount0, uint256 amount1)',
-  Burn: 'event Burn(address indexed sender, uint256 amount0, uint256 amount1, address indexed to)',
-  Swap: 'event Swap(address indexed sender, uint256 amount0In, uint256 amount1In, uint256 amount0Out, uint256 amount1Out, address indexed to)',
-  Sync: 'event Sync(uint112 reserve0, uint112 reserve1)',
-  /** Of no contract that is followed. */
-  Approval: 'event Approval(address indexed owner, address indexed spender, uint256 value)',
-} as const;
+/** Names an event that histories are made of. */
+export type SimEvent = EventName | 'Approval';
 
-export type EventName = keyof typeof EVENTS;
-export type EventArguments = Readonly<Record<string, Hex | bigint>>;
+const ABI: Readonly<Record<SimEvent, AbiEvent>> = {
+  ...EVENT_ABIS,
+  /** An event of no contract that is followed. */
+  Approval: parseAbiItem('event Approval(address indexed owner, address indexed spender, uint256 value)'),
+};
 
 /** Ways in which a log may fail to be the event that its first topic names. */
 export type Flaw = 'extra topic' | 'missing topic' | 'short data' | 'long data' | 'dirty word';
@@ -33,56 +19,15 @@ export type Flaw = 'extra topic' | 'missing topic' | 'short data' | 'long data' 
 export type LogBody = {
   readonly address: Hex;
   /** Null for a log without topics. */
-  readonly event: EventName | null;
+  readonly event: SimEvent | null;
   readonly args: EventArguments;
   readonly flaw: Flaw | null;
   readonly topics: readonly Hex[];
   readonly data: Hex;
 };
 
-/** What the ABI of a kind of contract names, by the design's table. */
-const READ_BY: Readonly<Record<ContractKind, readonly EventName[]>> = {
-  master: [
-    'Transfer721',
-    'ConsecutiveTransfer',
-    'Minted',
-    'TransferValidatorUpdated',
-    'DefaultRoyaltySet',
-    'TokenRoyaltySet',
-  ],
-  dividend: ['RevenueDeposited', 'DividendsDistributed', 'DividendClaimed'],
-  artist_token: ['Transfer20'],
-  pool: ['Transfer20', 'Mint', 'Burn', 'Swap', 'Sync'],
-};
-const TWIN: Partial<Record<EventName, EventName>> = { Transfer721: 'Transfer20', Transfer20: 'Transfer721' };
-
-/** What a log is to a contract of a kind: a fact, a dead letter, or nothing. */
-export function readingOf({ event, flaw, args }: LogBody, kind: ContractKind): 'fact' | 'misfit' | 'nothing' {
-  if (event === null) return 'nothing';
-  if (READ_BY[kind].includes(event)) {
-    const backwards = event === 'ConsecutiveTransfer' && big(args, 'fromTokenId') > big(args, 'toTokenId');
-    return flaw !== null || backwards ? 'misfit' : 'fact';
-  }
-  const twin = TWIN[event];
-  return twin !== undefined && READ_BY[kind].includes(twin) ? 'misfit' : 'nothing';
-}
-
-/** An argument that is a number. */
-export function big(args: EventArguments, name: string): bigint {
-  return args[name] as bigint;
-}
-
-/** An argument that is an address. */
-export function address(args: EventArguments, name: string): Hex {
-  return args[name] as Hex;
-}
-
-const ABI = Object.fromEntries(
-  Object.entries(EVENTS).map(([name, text]) => [name, parseAbiItem(text)]),
-) as unknown as Record<EventName, AbiEvent>;
-
-/** A log of an event, spoilt by a flaw where one is given and the event has the place for it. */
-export function logBody(contract: Hex, event: EventName, given: EventArguments, wish: Flaw | null = null): LogBody {
+/** Returns a log of an event, spoilt by a flaw where one is given and the event has the place for it. */
+export function logBody(contract: Hex, event: SimEvent, given: EventArguments, wish: Flaw | null = null): LogBody {
   const args = Object.fromEntries(ABI[event].inputs.map(({ name = '' }) => [name, given[name] as Hex | bigint]));
   const { topics, data } = encodeEvent(ABI[event], args);
   const flaw = wish !== null && flawsOf(event).includes(wish) ? wish : null;
@@ -110,7 +55,7 @@ export function anonymousLog(contract: Hex): LogBody {
 
 const ONE_WORD: Hex = `0x${'1'.padStart(64, '0')}`;
 
-function flawsOf(event: EventName): readonly Flaw[] {
+function flawsOf(event: SimEvent): readonly Flaw[] {
   const { inputs } = ABI[event];
   const indexed = inputs.filter((input) => input.indexed === true).length;
   const flaws: Flaw[] = ['long data'];
@@ -122,7 +67,7 @@ function flawsOf(event: EventName): readonly Flaw[] {
 }
 
 /** The high bits set of the first word whose type is narrower than a word. */
-function dirtied(event: EventName, topics: readonly Hex[], data: Hex): Pick<LogBody, 'topics' | 'data'> {
+function dirtied(event: SimEvent, topics: readonly Hex[], data: Hex): Pick<LogBody, 'topics' | 'data'> {
   let topic = 0;
   let word = 0;
   for (const { type, indexed } of ABI[event].inputs) {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { getAddress } from 'viem';
+import { type PlatformToken, tokenKey } from '../kit/oracle/fact-rows.ts';
 import type { PlatformState } from './check.ts';
-import { type PlatformToken, tokenKey } from './naive-rows.ts';
 import type { Random } from './random.ts';
 import { rowId, type SimContract, type SimWorld } from './world.ts';
 

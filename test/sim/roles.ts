@@ -1,6 +1,6 @@
 import type { Database } from '../../indexer/db/database.ts';
 import { followedContracts } from '../../indexer/follower/followed-contracts.ts';
-import type { FollowedContracts } from '../../indexer/follower/follower.ts';
+import type { FollowedContracts } from '../../indexer/follower/follower-deps.ts';
 import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts';
 import { commitHead, commitStart, type HeadCommit } from '../../indexer/ingest/commit-head.ts';
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Database } from '../../indexer/db/database.ts';
 import { digest } from '../../indexer/verify/digest.ts';
+import { quarantinesIn } from './check.ts';
 import type { Drive, Tally } from './drive.ts';
 import { drawHistory } from './history.ts';
-import { quarantinesIn } from './naive-facts.ts';
 import { createSimDatabase } from './sim-database.ts';
 import { simulate } from './simulate.ts';
 

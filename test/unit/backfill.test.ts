@@ -1,14 +1,14 @@
 import { describe, expect, it, test } from 'vitest';
+import {
+  decideRetry,
+  type Failure,
+  type FailureHistory,
+  NO_FAILURES,
+  OUTAGES_BEFORE_DOUBT,
+} from '../../indexer/backfill/decide-retry.ts';
 import { Pace } from '../../indexer/backfill/fill-job.ts';
 import { cutGaps, WINDOW_JOBS } from '../../indexer/backfill/plan.ts';
 import { jobId } from '../../indexer/backfill/queue.ts';
-import {
-  type Failure,
-  judgeFailure,
-  NO_SETBACKS,
-  OUTAGE_ATTEMPTS,
-  type Setbacks,
-} from '../../indexer/backfill/verdict.ts';
 import { lineOf, ProgressBar } from '../../indexer/cli/progress-bar.ts';
 import {
   ConfigError,
@@ -55,15 +55,15 @@ test('the id of a job is the same for the same range of the same plan, and has n
   expect(jobId(job, 3, 0)).not.toContain(':');
 });
 
-describe('judgeFailure', () => {
+describe('decideRetry', () => {
   const rpc = (kind: RpcErrorKind, code?: number) => new RpcError(kind, 'no', { context: { code } });
   const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
   const state = (code: string) => Object.assign(new Error('no'), { code });
   const piece = { from: 100, to: 199 };
-  /** The verdict on an error at blocks 100 to 199, of a chain whose endpoint answers. */
+  /** The decision about an error at blocks 100 to 199, of a chain whose endpoint answers. */
   const judge = (error: unknown, around: Partial<Failure> = {}) =>
-    judgeFailure({ error, piece, before: NO_SETBACKS, head: 1_000, ...around }, never);
-  const waited = (times: number) => ({ before: { waited: times, narrowed: 0 } });
+    decideRetry({ error, piece, history: NO_FAILURES, head: 1_000, ...around }, never);
+  const waited = (times: number) => ({ history: { outages: times, narrowings: 0 } });
 
   it('plans a range anew that is only out of date', () => {
     expect(judge(new StaleRange('an unwind'))).toEqual({ do: 'plan again' });
@@ -86,18 +86,18 @@ describe('judgeFailure', () => {
     { what: 'the database shuts down', error: state('57P01'), head: 1_000 },
     { what: 'the database has no connection left', error: state('53300'), head: 1_000 },
   ])('waits for ever while $what', ({ error, head }) => {
-    for (const times of [0, OUTAGE_ATTEMPTS, 10_000])
-      expect(judge(error, { ...waited(times), head })).toMatchObject({ do: 'wait', setbacks: { waited: times + 1 } });
+    for (const times of [0, OUTAGES_BEFORE_DOUBT, 10_000])
+      expect(judge(error, { ...waited(times), head })).toMatchObject({ do: 'wait', history: { outages: times + 1 } });
   });
 
   test.each(['unavailable', 'unknown-block'] as const)(
     'gives up on what is %s for long while the endpoint answers everything else, as far as it goes',
     (kind) => {
-      let before: Setbacks = { waited: OUTAGE_ATTEMPTS - 1, narrowed: 0 };
+      let history: FailureHistory = { outages: OUTAGES_BEFORE_DOUBT - 1, narrowings: 0 };
       const judged = (answers = true) => {
-        const verdict = judge(rpc(kind), { before, head: answers ? 1_000 : undefined });
-        if ('setbacks' in verdict) before = verdict.setbacks;
-        return verdict;
+        const decision = judge(rpc(kind), { history, head: answers ? 1_000 : undefined });
+        if ('history' in decision) history = decision.history;
+        return decision;
       };
       expect(judged()).toMatchObject({ do: 'wait' });
       // It may have become well at this moment.
@@ -116,17 +116,17 @@ describe('judgeFailure', () => {
     { what: 'a programming error', error: new TypeError('no') },
   ];
   test.each(byThemselves)('tries $what with less and less until one block is alone, then gives up', ({ error }) => {
-    let before: Setbacks = NO_SETBACKS;
+    let history: FailureHistory = NO_FAILURES;
     let blocks = 50_000;
     const widths: number[] = [];
     for (;;) {
-      const verdict = judge(error, { before, piece: { from: 0, to: blocks - 1 } });
-      if (verdict.do !== 'narrow') {
-        expect(verdict).toEqual({ do: 'give up', on: 'piece' });
+      const decision = judge(error, { history, piece: { from: 0, to: blocks - 1 } });
+      if (decision.do !== 'narrow') {
+        expect(decision).toEqual({ do: 'give up', on: 'piece' });
         break;
       }
       widths.push(blocks);
-      before = verdict.setbacks;
+      history = decision.history;
       blocks = Math.max(1, Math.floor(blocks / 8));
     }
     expect(widths).toEqual([50_000, 6_250, 781, 97, 12]);
@@ -134,25 +134,27 @@ describe('judgeFailure', () => {
   });
 
   test.each(byThemselves)('an outage before says nothing about $what', ({ error }) => {
-    const verdict = judge(error, waited(OUTAGE_ATTEMPTS));
-    expect(verdict).toMatchObject({ do: 'narrow', setbacks: { waited: 0, narrowed: 1, suspect: piece } });
+    const decision = judge(error, waited(OUTAGES_BEFORE_DOUBT));
+    expect(decision).toMatchObject({ do: 'narrow', history: { outages: 0, narrowings: 1, suspect: piece } });
   });
 
   it('suspects other blocks anew', () => {
-    const before = { waited: 0, narrowed: 4, suspect: { from: 0, to: 99 } };
-    expect(judge(new RpcInconsistency('no'), { before })).toMatchObject({ setbacks: { narrowed: 1, suspect: piece } });
-    const inside = { ...before, suspect: { from: 50, to: 199 } };
-    expect(judge(new RpcInconsistency('no'), { before: inside })).toMatchObject({ setbacks: { narrowed: 5 } });
+    const history = { outages: 0, narrowings: 4, suspect: { from: 0, to: 99 } };
+    expect(judge(new RpcInconsistency('no'), { history })).toMatchObject({
+      history: { narrowings: 1, suspect: piece },
+    });
+    const inside = { ...history, suspect: { from: 50, to: 199 } };
+    expect(judge(new RpcInconsistency('no'), { history: inside })).toMatchObject({ history: { narrowings: 5 } });
   });
 
   it('waits longer after each failure, with jitter, half a minute at most', () => {
     const delays = [0, 1, 2, 20].map((times) => {
-      const verdict = judge(rpc('unavailable'), { ...waited(times), head: undefined });
-      return 'delayMs' in verdict ? verdict.delayMs : 0;
+      const decision = judge(rpc('unavailable'), { ...waited(times), head: undefined });
+      return 'delayMs' in decision ? decision.delayMs : 0;
     });
     expect(delays).toEqual([500, 1_000, 2_000, 30_000]);
-    const failure = { error: rpc('unavailable'), piece, before: NO_SETBACKS, head: undefined };
-    expect(judgeFailure(failure, () => 0.99)).toMatchObject({ delayMs: expect.closeTo(252.5) });
+    const failure = { error: rpc('unavailable'), piece, history: NO_FAILURES, head: undefined };
+    expect(decideRetry(failure, () => 0.99)).toMatchObject({ delayMs: expect.closeTo(252.5) });
   });
 });
 
@@ -160,17 +162,17 @@ describe('Pace', () => {
   it('grows over empty blocks, step by step, and no further than its bound', () => {
     const pace = new Pace();
     const first = pace.blocks;
-    pace.seen(first, 0);
+    pace.record(first, 0);
     expect(pace.blocks).toBe(4 * first);
-    for (let step = 0; step < 20; step += 1) pace.seen(pace.blocks, 0);
+    for (let step = 0; step < 20; step += 1) pace.record(pace.blocks, 0);
     expect(pace.blocks).toBe(50_000);
   });
 
   it('is bounded by bytes, not by blocks', () => {
     const pace = new Pace();
-    pace.seen(10_000, 20_000_000);
+    pace.record(10_000, 20_000_000);
     expect(pace.blocks).toBe(250);
-    pace.seen(1, 1_000_000_000);
+    pace.record(1, 1_000_000_000);
     expect(pace.blocks).toBe(1);
   });
 });
@@ -185,6 +187,25 @@ const PROGRESS = {
   rangeBlocks: 250,
   retries: 1,
 };
+
+/** What a terminal shows of a text: knows the sequences that move to a column of the line and that clear the line. */
+function screenOf(written: string): string {
+  const lines = [''];
+  let column = 0;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
+  for (const [part, argument, command] of written.matchAll(/\u001b\[(\d*)([GK])|\r|\n|[^\u001b\r\n]+/g)) {
+    const line = lines.at(-1) ?? '';
+    if (command === 'G') column = Number(argument) - 1;
+    else if (command === 'K') lines[lines.length - 1] = argument === '2' ? ' '.repeat(column) : line.slice(0, column);
+    else if (part === '\r') column = 0;
+    else if (part === '\n') [column] = [0, lines.push('')];
+    else {
+      lines[lines.length - 1] = line.slice(0, column) + part + line.slice(column + part.length);
+      column += part.length;
+    }
+  }
+  return lines.join('\n');
+}
 
 describe('progress on a terminal', () => {
   it('tells blocks, share, events, time left, range and retries', () => {
@@ -205,13 +226,15 @@ describe('progress on a terminal', () => {
   });
 
   it('draws one line over itself, and what else is written above it', () => {
-    let screen = '';
-    const bar = new ProgressBar({ write: (text) => (screen += text), isTTY: true, columns: 91 });
+    let written = '';
+    const bar = new ProgressBar({ write: (text) => (written += text), isTTY: true, columns: 91 });
+    bar.show({ ...PROGRESS, blocksDone: 400 });
     bar.show(PROGRESS);
-    bar.beside.write('a warning\n');
+    bar.above.write('a warning\n');
     bar.end();
-    const line = lineOf(PROGRESS, 90);
-    expect(screen).toBe(`\r\u001b[2K${line}\r\u001b[2Ka warning\n${line}\n`);
+    expect(screenOf(written)).toBe(`a warning\n${lineOf(PROGRESS, 90)}\n`);
+    bar.above.write('the end\n');
+    expect(screenOf(written)).toBe(`a warning\n${lineOf(PROGRESS, 90)}\nthe end\n`);
   });
 
   it('is a line of JSON each time where nobody watches', () => {

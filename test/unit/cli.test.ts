@@ -1,5 +1,5 @@
+import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import type { Services } from '../../indexer/cli/services.ts';
 import { IndexerError } from '../../indexer/kernel/errors.ts';
 import { parseContracts } from '../../indexer/registry/import.ts';
 import { runCommand } from '../kit/command-line.ts';
@@ -30,7 +30,7 @@ describe('help', () => {
   it('goes to standard output and is a success', async () => {
     const ran = await runCommand(['--help']);
     expect(ran).toMatchObject({ code: 0, err: '' });
-    for (const command of ['start', 'migrate', 'contracts', 'status', 'unwind', 'digest', 'demo'])
+    for (const command of ['start', 'migrate', 'contracts', 'status', 'unwind', 'digest'])
       expect(ran.out).toContain(`  ${command}`);
     expect(ran.out).toMatch(/DATABASE_URL[\s\S]*RPC_URL_<chainId>/);
   });
@@ -65,17 +65,12 @@ describe('failure', () => {
     expect(ran.err).not.toContain('hunter2');
   });
 
-  it('of the demo’s comparison: exit 1', async () => {
-    const demo: Services['demo'] = async ({ seconds }) => seconds !== 20;
-    expect((await runCommand(['demo', '--seconds', '20'], {}, { demo })).code).toBe(1);
-    expect((await runCommand(['demo', '--seconds', '5'], {}, { demo })).code).toBe(0);
-  });
-
   it('tells the cause, without secrets', async () => {
-    const demo = async () => {
-      throw new IndexerError('no chain', { cause: new Error('GET https://rpc.example/v2/abcdef') });
-    };
-    expect((await runCommand(['demo'], {}, { demo })).err).toBe(
+    const extend = (program: Command) =>
+      void program.command('fail').action(() => {
+        throw new IndexerError('no chain', { cause: new Error('GET https://rpc.example/v2/abcdef') });
+      });
+    expect((await runCommand(['fail'], {}, { extend })).err).toBe(
       'indexer: no chain: GET https://rpc.example/[redacted]\n',
     );
   });

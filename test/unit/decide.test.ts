@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { commonAncestor } from '../../indexer/follower/ancestor.ts';
-import { decide, judge, OBSERVATIONS_BELOW_FINALIZED } from '../../indexer/follower/decide.ts';
+import { decide, decideReorg, OBSERVATIONS_BELOW_FINALIZED } from '../../indexer/follower/decide.ts';
 import type { BlockHeader, BlockRef } from '../../indexer/kernel/chain.ts';
 
 const block = (number: number, branch = 'a'): BlockRef => ({ number, hash: `0x${branch}${number}` });
@@ -67,13 +67,13 @@ describe('decide: one row of its table each', () => {
     [
       'above ours, our height unknown to the node',
       { local, remote: header(14), remoteAtLocal: undefined, localAtRemote: undefined },
-      { do: 'wait', because: 'node has not our block yet' },
+      { do: 'wait', because: 'node lacks the local head' },
     ],
   ];
   it.each(cases)('%s', (_, view, decision) => expect(decide(view)).toEqual(decision));
 });
 
-describe('judge: one row of its table each', () => {
+describe('decideReorg: one row of its table each', () => {
   const evidence = {
     head: block(100),
     ancestor: block(95),
@@ -96,7 +96,7 @@ describe('judge: one row of its table each', () => {
     ],
     ['above finalized', {}, { do: 'unwind', to: block(95), belowFinalized: false }],
     ['exactly to finalized', { ancestor: block(90) }, { do: 'unwind', to: block(90), belowFinalized: false }],
-    ['below finalized, seen once', { ancestor: block(89) }, { do: 'wait', because: 'seen too seldom' }],
+    ['below finalized, seen once', { ancestor: block(89) }, { do: 'wait', because: 'too few observations' }],
     [
       'below finalized, seen often',
       { ancestor: block(89), observations: often },
@@ -107,24 +107,24 @@ describe('judge: one row of its table each', () => {
       { ancestor: block(50), observations: often },
       { do: 'unwind', to: block(50), belowFinalized: true },
     ],
-    ['deeper than haltDepth, seen once', { ancestor: block(49) }, { do: 'wait', because: 'seen too seldom' }],
+    ['deeper than haltDepth, seen once', { ancestor: block(49) }, { do: 'wait', because: 'too few observations' }],
     [
       'deeper than haltDepth though above finalized, seen once',
       { ancestor: block(49), finalized: 0 },
-      { do: 'wait', because: 'seen too seldom' },
+      { do: 'wait', because: 'too few observations' },
     ],
     [
       'deeper than haltDepth',
       { ancestor: block(49), observations: often },
       { do: 'halt', because: 'a reorg of 51 blocks, to block 49, is deeper than 50' },
     ],
-    ['no ancestor, seen once', { ancestor: undefined }, { do: 'wait', because: 'seen too seldom' }],
+    ['no ancestor, seen once', { ancestor: undefined }, { do: 'wait', because: 'too few observations' }],
     [
       'no ancestor',
       { ancestor: undefined, observations: often },
       { do: 'halt', because: 'the chain has none of the blocks that the database remembers' },
     ],
-  ])('%s', (_, change, verdict) => expect(judge({ ...evidence, ...change })).toEqual(verdict));
+  ])('%s', (_, change, verdict) => expect(decideReorg({ ...evidence, ...change })).toEqual(verdict));
 });
 
 describe('commonAncestor', () => {

@@ -27,12 +27,12 @@ function feeding() {
 
 test('gives the newest head, each once, and none after the last', async () => {
   const { feed, announce, end } = feeding();
-  const first = feed.take();
+  const first = feed.next();
   await announce(header(1));
   expect(await first).toEqual(header(1));
   await announce(header(2), header(3));
-  expect(await feed.take()).toEqual(header(3));
-  const last = feed.take();
+  expect(await feed.next()).toEqual(header(3));
+  const last = feed.next();
   await end();
   expect(await last).toBeUndefined();
 });
@@ -40,10 +40,10 @@ test('gives the newest head, each once, and none after the last', async () => {
 test('a head that goes on from a block is given to who stands there, as soon as it comes', async () => {
   const { feed, announce } = feeding();
   const never = new Promise(() => undefined);
-  const child = feed.takeBehind(header(5), never);
+  const child = feed.nextDescendant(header(5), never);
   await announce(header(6));
   expect(await child).toEqual(header(6));
-  const later = feed.takeBehind(header(6), never);
+  const later = feed.nextDescendant(header(6), never);
   await announce(header(9));
   expect(await later).toEqual(header(9));
 });
@@ -52,20 +52,20 @@ test('a head that does not go on is left for who decides about it', async () => 
   const { feed, announce } = feeding();
   for (const other of [header(6, 99), header(5), header(2)]) {
     await announce(other);
-    expect(await feed.takeBehind(header(5), Promise.resolve())).toBeUndefined();
-    expect(await feed.take()).toEqual(other);
+    expect(await feed.nextDescendant(header(5), Promise.resolve())).toBeUndefined();
+    expect(await feed.next()).toEqual(other);
   }
 });
 
 test('nobody waits for a head behind a block once the commit is over, or the heads are', async () => {
   const { feed, announce, end } = feeding();
   const commit = Promise.withResolvers<void>();
-  const waiting = feed.takeBehind(header(5), commit.promise);
+  const waiting = feed.nextDescendant(header(5), commit.promise);
   commit.resolve();
   expect(await waiting).toBeUndefined();
   await announce(header(6));
-  expect(await feed.take()).toEqual(header(6));
-  const ended = feed.takeBehind(header(6), new Promise(() => undefined));
+  expect(await feed.next()).toEqual(header(6));
+  const ended = feed.nextDescendant(header(6), new Promise(() => undefined));
   await end();
   expect(await ended).toBeUndefined();
 });

@@ -99,14 +99,14 @@ test('what was read behind the block that it goes back to is forgotten, also whe
   await first;
   await answer();
   await reader.take();
-  reader.goBackTo(10); // 20 is on its way
+  reader.rewindTo(10); // 20 is on its way
   await answer();
   expect(await reader.takeWithin(1)).toEqual([]);
   const again = reader.take();
   await answer();
   expect(starts(await again)).toEqual([10]);
   expect(asked).toEqual([0, 10, 20, 10, 20]);
-  reader.goBackTo(20);
+  reader.rewindTo(20);
   expect(asked).toHaveLength(5);
 });
 

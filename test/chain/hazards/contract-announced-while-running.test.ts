@@ -1,14 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { getAddress } from 'viem';
 import { expect, test } from 'vitest';
-import { headOf } from '../../../demo/oracle/compare.ts';
 import { runCommand } from '../../kit/daemon.ts';
-import { atHead, expectSettled, truthOf } from '../../kit/expected.ts';
 import { busyChain, follow, type Scene } from '../../kit/follow.ts';
-import { announce, announceAll, busyBlocks, DIVIDENDS, MASTER, PAIR, TOKEN } from '../../kit/music.ts';
+import { announce, announceAll, busyBlocks, MASTER, SUBJECTS, TOKEN } from '../../kit/music.ts';
+import { headOf } from '../../kit/oracle/check-database.ts';
+import { atHead, expectSettled, truthOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
-const NONE = { masters: [], dividends: [], artistTokens: [], pools: [], unreadable: [MASTER, TOKEN, DIVIDENDS, PAIR] };
+const subjectsAt = (...addresses: string[]) => SUBJECTS.filter(({ address }) => addresses.includes(address));
 const BLOCK_INTERVAL_MS = 100;
 
 async function atTheHead(): Promise<Scene> {
@@ -41,7 +41,7 @@ test.each([
   chain.append(...busyBlocks(22)(3));
   await followed(scene, MASTER);
   await followed(scene, TOKEN);
-  await expectSettled(db, truthOf(chain), { ...NONE, masters: [MASTER], artistTokens: [TOKEN] });
+  await expectSettled(db, truthOf(chain), subjectsAt(MASTER, TOKEN));
   expect(daemon.isRunning).toBe(true);
 });
 
@@ -73,5 +73,5 @@ test('`contracts add` while the daemon runs', async () => {
   expect(added).toMatchObject({ code: 0 });
   chain.append(...busyBlocks(23)(3));
   await followed(scene, TOKEN);
-  await expectSettled(db, truthOf(chain), { ...NONE, artistTokens: [TOKEN] });
+  await expectSettled(db, truthOf(chain), subjectsAt(TOKEN));
 });

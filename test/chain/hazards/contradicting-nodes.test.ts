@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { expectSettled, reorgsOf, truthOf } from '../../kit/expected.ts';
 import { busyChain, follow, serve } from '../../kit/follow.ts';
 import { busyBlocks, issued, WALLETS } from '../../kit/music.ts';
+import { expectSettled, reorgsOf, truthOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 const blocks = busyBlocks(11);
@@ -83,7 +83,10 @@ test('two endpoints on different forks: no rewind on one node’s word', async (
   const fork = chain.fork(34);
   fork.append(...blocks(9));
   server.serve(fork);
-  await until('the daemon to be in doubt', () => daemon.said('a reorg is suspected: endpoints disagree').length > 2);
+  await until(
+    'the daemon to be in doubt',
+    () => daemon.said('reorg suspected').filter(({ reason }) => reason === 'endpoints disagree').length > 2,
+  );
   expect(await reorgsOf(db, chain.chainId)).toEqual([]);
   await settled();
   // The first comes to its senses.

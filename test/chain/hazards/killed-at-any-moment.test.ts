@@ -1,11 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Queryable } from '../../../demo/oracle/stored.ts';
-import type { Traffic } from '../../../demo/traffic.ts';
 import { Daemon } from '../../kit/daemon.ts';
 import { announced, stage } from '../../kit/follow.ts';
 import { Reader } from '../../kit/picture.ts';
+import type { Queryable } from '../../kit/queryable.ts';
 import { seededRandom } from '../../kit/random.ts';
+import type { Traffic } from '../../kit/traffic.ts';
 import { until } from '../../kit/until.ts';
 
 const KILLS = 5;

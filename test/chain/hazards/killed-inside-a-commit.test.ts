@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { expect, inject, test } from 'vitest';
 import { Daemon } from '../../kit/daemon.ts';
-import { expectFactsAsCovered } from '../../kit/expected.ts';
 import { busyChain, follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
 import { heldStates, pictureOf, Reader } from '../../kit/picture.ts';
 import { TcpProxy } from '../../kit/proxy.ts';
+import { expectFactsAsCovered } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 /** How much of a commit reaches PostgreSQL before the process dies; after all of it, it is committed without anybody to tell. */

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Fault } from '../../kit/chain-server.ts';
-import { expectSettled, truthOf } from '../../kit/expected.ts';
 import { busyChain, follow, serve } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
+import { expectSettled, truthOf } from '../../kit/settled.ts';
 
 /** An outage of 30 s would show nothing more: pauses are at their longest before it is over. */
 const OUTAGE_MS = 8_000;

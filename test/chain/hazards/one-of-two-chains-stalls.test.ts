@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { expectSettled, truthOf } from '../../kit/expected.ts';
 import { busyChain, follow, serve } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
+import { expectSettled, truthOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 test('one of two chains stalls, the other goes on', async () => {

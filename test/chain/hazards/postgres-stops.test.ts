@@ -2,11 +2,11 @@ import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { Daemon } from '../../kit/daemon.ts';
-import { atHead, expectSettled, truthOf } from '../../kit/expected.ts';
 import { busyChain, serve } from '../../kit/follow.ts';
 import { announceAll, busyBlocks, registerArtist } from '../../kit/music.ts';
 import { startPostgres } from '../../kit/postgres-server.ts';
 import { TcpProxy } from '../../kit/proxy.ts';
+import { atHead, expectSettled, truthOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 const OUTAGE_MS = 10_000;

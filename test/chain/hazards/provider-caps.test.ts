@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { RpcFault } from '../../kit/chain-rpc.ts';
-import { expectSettled, truthOf } from '../../kit/expected.ts';
 import { busyChain, follow, serve } from '../../kit/follow.ts';
 import { announceAll } from '../../kit/music.ts';
 import { PROVIDER_CAPS } from '../../kit/provider-words.ts';
+import { expectSettled, truthOf } from '../../kit/settled.ts';
 
 const BLOCKS = 150;
 const LIMIT = 20;

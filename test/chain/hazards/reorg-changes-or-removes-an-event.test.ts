@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { ZERO_ADDRESS } from '../../../indexer/kernel/chain.ts';
-import { reorgsOf } from '../../kit/expected.ts';
 import { follow } from '../../kit/follow.ts';
 import { issued, moved, paid, WALLETS } from '../../kit/music.ts';
+import { reorgsOf } from '../../kit/settled.ts';
 
 const [alice, bob] = WALLETS as unknown as [`0x${string}`, `0x${string}`];
 

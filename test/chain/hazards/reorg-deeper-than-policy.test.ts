@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { runCommand } from '../../kit/daemon.ts';
-import { expectSettled, truthOf } from '../../kit/expected.ts';
 import { busyChain, follow, serve } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
+import { expectSettled, truthOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 test('a reorg deeper than the policy halts its chain until an operator unwinds it; other chains go on', async () => {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { Daemon } from '../../kit/daemon.ts';
-import { reorgsOf } from '../../kit/expected.ts';
 import { busyChain, follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
+import { reorgsOf } from '../../kit/settled.ts';
 
 test.each([
   { what: 'and the chain went on', blocks: 30 },

@@ -1,8 +1,8 @@
 import { expect, inject, test } from 'vitest';
-import { atHead, reorgsOf } from '../../kit/expected.ts';
 import { busyChain, follow } from '../../kit/follow.ts';
 import { announceAll, busyBlocks } from '../../kit/music.ts';
 import { TcpProxy } from '../../kit/proxy.ts';
+import { atHead, reorgsOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 const HEAD = 180;

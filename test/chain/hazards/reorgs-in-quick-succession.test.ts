@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { reorgsOf } from '../../kit/expected.ts';
 import { busyChain, follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
+import { reorgsOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 const METHOD = 'eth_getBlockByNumber';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { Daemon } from '../../kit/daemon.ts';
-import { atHead, expectFactsAsCovered } from '../../kit/expected.ts';
 import { busyChain, follow } from '../../kit/follow.ts';
 import { announceAll, busyBlocks } from '../../kit/music.ts';
+import { atHead, expectFactsAsCovered } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 test('SIGTERM while history is filled and the head moves', async () => {

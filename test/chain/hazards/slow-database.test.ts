@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, inject, test } from 'vitest';
-import { headOf } from '../../../demo/oracle/compare.ts';
 import { follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
+import { headOf } from '../../kit/oracle/check-database.ts';
 import { TcpProxy } from '../../kit/proxy.ts';
 
 const STATEMENT_MS = 100;

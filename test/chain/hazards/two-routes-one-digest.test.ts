@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { headOf } from '../../../demo/oracle/compare.ts';
-import { registerPlatform } from '../../../demo/register.ts';
 import { Daemon, type Following, runCommand } from '../../kit/daemon.ts';
 import { announced, database, stage } from '../../kit/follow.ts';
+import { headOf } from '../../kit/oracle/check-database.ts';
+import { registerPlatform } from '../../kit/register-platform.ts';
 import { until } from '../../kit/until.ts';
 
 const ROUNDS = 4;

@@ -1,0 +1,120 @@
+import { sqlstateOf } from '../db/sqlstate.ts';
+import { ConfigError, HeadMoved, RpcError, type RpcErrorKind, RpcInconsistency, StaleRange } from '../kernel/errors.ts';
+import type { BlockRange } from '../kernel/ranges.ts';
+import { type Backoff, backoffMs } from '../kernel/retry.ts';
+
+/** How the earlier attempts at a job failed. */
+export type FailureHistory = {
+  /** How many attempts in a row ended in an outage. */
+  readonly outages: number;
+  /** How many attempts in a row failed inside the suspect blocks, each with fewer blocks. */
+  readonly narrowings: number;
+  /** The blocks that failed in the last attempt. They are read in smaller pieces, all others as usual. */
+  readonly suspect?: BlockRange;
+  /** Whether the endpoint answered other requests during the last outage. */
+  readonly endpointAnswered?: boolean;
+};
+
+/** The history of a job that has not failed yet. */
+export const NO_FAILURES: FailureHistory = { outages: 0, narrowings: 0 };
+
+/**
+ * What to do with a job that failed:
+ * - `plan again`: the job is out of date; coverage says what is left of it.
+ * - `wait`: the endpoint, the database or the queue is unavailable, which says nothing about the range.
+ * - `narrow`: try again with fewer blocks, to separate those that cannot be read from their neighbours.
+ * - `give up`: no further attempt can succeed. Gives up either on the piece, or on all blocks that endpoints do not serve; the
+ *   kinds of error in `unserved` identify those.
+ */
+export type RetryDecision =
+  | { readonly do: 'plan again' }
+  | { readonly do: 'wait' | 'narrow'; readonly delayMs: number; readonly history: FailureHistory }
+  | { readonly do: 'give up'; readonly on: 'piece' }
+  | { readonly do: 'give up'; readonly on: 'unserved'; readonly unserved: readonly RpcErrorKind[] };
+
+const RETRY_BACKOFF: Backoff = { baseMs: 500, maxMs: 30_000 };
+/** Attempts at blocks that fail by themselves, each with fewer blocks than the one before, before a single block is given up. */
+const ATTEMPTS_MAX = 6;
+/** After this many outages in a row, it matters whether the endpoint answers other requests. */
+export const OUTAGES_BEFORE_DOUBT = 12;
+/** JSON-RPC: the method does not exist, or is not part of what was paid for. */
+const METHOD_NOT_FOUND = -32601;
+/** The kinds of error with which endpoints refuse blocks that they do not serve, when they do not say so. */
+const UNSERVED: readonly RpcErrorKind[] = ['pruned', 'unavailable', 'unknown-block'];
+
+/** A failure and its circumstances. */
+export type Failure = {
+  readonly error: unknown;
+  /** The blocks that were being filled. */
+  readonly piece: BlockRange;
+  /** How the attempts before failed. */
+  readonly history: FailureHistory;
+  /** The endpoint's newest block, where it answers. Needed only after `OUTAGES_BEFORE_DOUBT` outages. */
+  readonly head: number | undefined;
+};
+
+/**
+ * Decides what to do with a job that failed, by the class of its error. Pure.
+ *
+ * @param random a source of numbers in [0, 1)
+ */
+export function decideRetry({ error, piece, history, head }: Failure, random: () => number): RetryDecision {
+  if (error instanceof StaleRange || error instanceof HeadMoved) return { do: 'plan again' };
+  if (error instanceof RpcError && error.kind === 'pruned')
+    return { do: 'give up', on: 'unserved', unserved: ['pruned'] };
+  const waiting = { ...history, outages: history.outages + 1, endpointAnswered: false };
+  // The operator has to correct the configuration; the range itself is not at fault.
+  if (error instanceof ConfigError || servesNoLogs(error))
+    return { do: 'wait', delayMs: RETRY_BACKOFF.maxMs, history: waiting };
+  if (error instanceof RpcError && error.kind === 'rejected') return { do: 'give up', on: 'piece' };
+  if (isOutage(error)) {
+    const endpointAnswered = history.outages >= OUTAGES_BEFORE_DOUBT && isRangeAtFault(error, piece, head);
+    // A single answer may mean that the outage has just ended.
+    if (endpointAnswered && history.endpointAnswered === true)
+      return { do: 'give up', on: 'unserved', unserved: UNSERVED };
+    const delayMs = backoffMs(waiting.outages, RETRY_BACKOFF, random);
+    return { do: 'wait', delayMs, history: { ...waiting, endpointAnswered } };
+  }
+  const narrowings = liesIn(piece, history.suspect) ? history.narrowings + 1 : 1;
+  if (narrowings >= ATTEMPTS_MAX && piece.from === piece.to) return { do: 'give up', on: 'piece' };
+  const delayMs = backoffMs(narrowings, RETRY_BACKOFF, random);
+  return { do: 'narrow', delayMs, history: { outages: 0, narrowings, suspect: piece } };
+}
+
+/** Whether the endpoint serves no logs at all. */
+function servesNoLogs(error: unknown): boolean {
+  return error instanceof RpcError && error.kind === 'rejected' && error.context.code === METHOD_NOT_FOUND;
+}
+
+/** Whether the endpoint answers other requests and refuses just this range. An endpoint that is behind has not reached it yet. */
+function isRangeAtFault(error: unknown, piece: BlockRange, head: number | undefined): boolean {
+  if (!(error instanceof RpcError) || error.kind === 'rate-limited' || head === undefined) return false;
+  return error.kind !== 'unknown-block' || head >= piece.to;
+}
+
+function liesIn(piece: BlockRange, suspect: BlockRange | undefined): boolean {
+  return suspect !== undefined && suspect.from <= piece.from && piece.to <= suspect.to;
+}
+
+/** Classes of SQLSTATE that concern the server and not the statement: connection, resources, locks, operator, system. */
+const SERVER_CLASSES = ['08', '53', '55', '57', '58'];
+const QUERY_CANCELED = '57014';
+
+/** Returns whether an error means that the endpoint or the database is unavailable. */
+export function isOutage(error: unknown): boolean {
+  if (error instanceof RpcError) return error.kind !== 'range-refused';
+  if (error instanceof RpcInconsistency) return false;
+  const state = sqlstateOf(error);
+  if (state !== undefined) return state !== QUERY_CANCELED && SERVER_CLASSES.some((prefix) => state.startsWith(prefix));
+  // Errors of the driver itself have no SQLSTATE: refused, reset, timed out, terminated.
+  return (
+    error instanceof Error &&
+    /ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|timeout|terminat|connect/i.test(describe(error))
+  );
+}
+
+/** Node wraps network errors in an `AggregateError` whose own message is empty. */
+function describe(error: Error): string {
+  const inner = error instanceof AggregateError ? error.errors.map(String).join(' ') : '';
+  return `${(error as { code?: unknown }).code ?? ''} ${error.message} ${inner}`;
+}

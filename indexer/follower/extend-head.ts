@@ -1,0 +1,148 @@
+import { commitHead, type HeadCommit } from '../ingest/commit-head.ts';
+import { type ContractIndex, contractIndex } from '../ingest/contract-index.ts';
+import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
+import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
+import { HeadMoved, RpcInconsistency } from '../kernel/errors.ts';
+import type { ChainState } from '../progress/chains.ts';
+import { thinCheckpoints } from '../progress/checkpoints.ts';
+import { CommitPipeline } from './commit-pipeline.ts';
+import type { FinalizedBlock } from './finalized-block.ts';
+import type { FollowedContracts, FollowerDeps } from './follower-deps.ts';
+import type { HeadFeed } from './head-feed.ts';
+
+/** A range that is being read while the one before it is written, and the contracts that it is read for. */
+type Prefetch = { readonly index: ContractIndex; readonly fetched: Promise<FetchedRange> };
+
+type LoadedContracts = { readonly index: ContractIndex; readonly followed: FollowedContracts };
+
+/** One commit moves the head while the next writes its facts. */
+const COMMITS_IN_FLIGHT = 2;
+
+/** Blocks of one commit above finalized: few, so that readers see a head that is never far behind. */
+const STRICT_RANGE_BLOCKS = 32;
+/** Blocks of one commit below finalized, and the number of logs after which it ends earlier. */
+const FINAL_RANGE_BLOCKS = 2_000;
+const FINAL_RANGE_LOGS = 20_000;
+/** How often checkpoints that no reorg can reach are thinned, in blocks. */
+const THIN_INTERVAL_BLOCKS = 1_024;
+
+/** Extends the head of one chain: reads ranges, decodes and commits them. */
+export class HeadExtender {
+  readonly #deps: FollowerDeps;
+  readonly #haltDepth: number;
+  readonly #finalized: FinalizedBlock;
+  #contracts: LoadedContracts | undefined;
+  #thinnedTo = 0;
+
+  constructor(deps: FollowerDeps, finalized: FinalizedBlock, haltDepth: number) {
+    this.#deps = deps;
+    this.#finalized = finalized;
+    this.#haltDepth = haltDepth;
+  }
+
+  /** Makes the next range read the contracts of the registry again. */
+  forgetContracts(): void {
+    this.#contracts = undefined;
+  }
+
+  /**
+   * Extends the head to `remote`, and on to every head that is announced meanwhile. Returns whether it reached the newest one.
+   *
+   * Commits overlap: the next range is read while one is written, and its facts are written while the commit before it is still
+   * in flight. Every commit builds on the one before, and fails where that one fails.
+   */
+  async extend(local: ChainState, remote: BlockHeader, heads: HeadFeed, signal: AbortSignal): Promise<boolean> {
+    const commits = new CommitPipeline();
+    let state = local;
+    let target = remote;
+    let prefetch: Prefetch | undefined;
+    try {
+      while (state.head !== undefined && state.head.number < target.number && !signal.aborted) {
+        const finalized = await this.#finalized.read(target, state, signal);
+        const { index, followed } = await this.#loadContracts(state);
+        // A range that was read for another set of contracts would claim blocks for contracts that nobody asked about.
+        const fetched = prefetch?.index === index ? prefetch.fetched : undefined;
+        const { range, batch } = await (fetched ?? this.#fetch(index, state.head, target, finalized, signal));
+        const tip = range.headers.at(-1) as BlockHeader;
+        assertContinues(state.head, range.headers[0] as BlockHeader);
+        const changesContracts = followed.joining.length > 0 || batch.quarantined.length > 0;
+        await commits.drainTo(changesContracts ? 0 : COMMITS_IN_FLIGHT - 1);
+        const { joining, former } = followed;
+        const commit = { seen: state, range, batch, finalized: Math.min(finalized, tip.number), joining, former };
+        const written = commits.begin(() => this.#commit(commit, tip));
+        const head = { number: tip.number, hash: tip.hash };
+        state = { ...state, head, liveVersion: state.liveVersion + (changesContracts ? 1 : 0) };
+        if (changesContracts) {
+          this.forgetContracts();
+          await commits.drainTo(0);
+        }
+        const next = tip.number < target.number ? target : await heads.nextDescendant(tip, written);
+        if (next === undefined) break;
+        target = next;
+        prefetch = changesContracts
+          ? undefined
+          : { index, fetched: this.#fetch(index, head, target, finalized, signal) };
+        prefetch?.fetched.catch(() => undefined); // awaited in the next turn, or dropped with this one
+        await this.#thinCheckpoints(state, finalized);
+      }
+      await commits.drainTo(0);
+    } finally {
+      await commits.settle();
+    }
+    return state.head?.hash === target.hash;
+  }
+
+  async #commit(commit: HeadCommit, { number, hash }: BlockHeader): Promise<void> {
+    const facts = await commitHead(this.#deps.database, commit);
+    const { chainId, from, to } = commit.range;
+    this.#deps.onCommit?.({ head: { number, hash }, facts });
+    this.#deps.onStep?.(undefined);
+    this.#deps.log.debug({ chain: chainId, from, to, facts }, 'committed');
+  }
+
+  async #fetch(
+    index: ContractIndex,
+    head: BlockRef,
+    remote: BlockHeader,
+    finalized: number,
+    signal: AbortSignal,
+  ): Promise<FetchedRange> {
+    const from = head.number + 1;
+    const strict = from > finalized;
+    const to = Math.min(
+      remote.number,
+      strict ? from + STRICT_RANGE_BLOCKS - 1 : Math.min(from + FINAL_RANGE_BLOCKS - 1, finalized),
+    );
+    return fetchBatch(
+      this.#deps.source,
+      index,
+      { from, to, strict, anchor: head, tip: to === remote.number ? remote : undefined, maxLogs: FINAL_RANGE_LOGS },
+      signal,
+    );
+  }
+
+  async #loadContracts(state: ChainState): Promise<LoadedContracts> {
+    if (this.#contracts === undefined || this.#contracts.followed.liveVersion !== state.liveVersion) {
+      const followed = await this.#deps.loadContracts();
+      if (followed.liveVersion !== state.liveVersion) throw new HeadMoved('the set of followed contracts changed');
+      this.#contracts = { index: contractIndex(followed.contracts), followed };
+    }
+    return this.#contracts;
+  }
+
+  async #thinCheckpoints(state: ChainState, finalized: number): Promise<void> {
+    const upTo = Math.min(finalized, state.head?.number ?? 0) - this.#haltDepth - 1;
+    if (upTo - this.#thinnedTo < THIN_INTERVAL_BLOCKS) return;
+    await thinCheckpoints(this.#deps.database.kysely, state.chainId, this.#thinnedTo, upTo);
+    this.#thinnedTo = upTo;
+  }
+}
+
+/** Refuses a range that does not build on the head: a range below finalized is read without its parent. */
+function assertContinues(head: BlockRef, first: BlockHeader): void {
+  if (first.number !== head.number + 1 || first.parentHash !== head.hash) {
+    throw new RpcInconsistency('range does not continue the local head', {
+      context: { head: head.number, block: first.number },
+    });
+  }
+}

@@ -1,0 +1,32 @@
+import type { BlockHeader } from '../kernel/chain.ts';
+import type { ChainState } from '../progress/chains.ts';
+import type { Source } from '../source/source.ts';
+
+/** The finalized block is read at most this often. */
+const READ_INTERVAL_MS = 2_000;
+
+/** Reads the finalized block of a chain and remembers it for a moment. It never decreases. */
+export class FinalizedBlock {
+  readonly #source: Source;
+  readonly #confirmations: number;
+  readonly #now: () => number;
+  #latest: { readonly block: number; readonly readAt: number } | undefined;
+
+  /** @param confirmations how many blocks below the head count as not final where the chain serves no `finalized` tag */
+  constructor(source: Source, confirmations: number, now: () => number) {
+    this.#source = source;
+    this.#confirmations = confirmations;
+    this.#now = now;
+  }
+
+  /** Returns the number of the newest finalized block, never less than the database holds. */
+  async read(remote: BlockHeader, local: ChainState, signal: AbortSignal): Promise<number> {
+    const now = this.#now();
+    if (this.#latest === undefined || now - this.#latest.readAt > READ_INTERVAL_MS) {
+      const tagged = await this.#source.finalized(signal);
+      const block = Math.max(0, Math.min(tagged ?? remote.number - this.#confirmations, remote.number));
+      this.#latest = { block: Math.max(block, this.#latest?.block ?? 0), readAt: now };
+    }
+    return Math.max(this.#latest.block, local.finalized ?? 0);
+  }
+}

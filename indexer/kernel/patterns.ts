@@ -1,0 +1,14 @@
+/** An EVM address in any case. */
+export const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
+
+/** An EVM address in lower case. Also valid as a regular expression of PostgreSQL (`source`). */
+export const LOWERCASE_ADDRESS = /^0x[0-9a-f]{40}$/;
+
+/** The decimal id of an EVM chain. Also valid as a regular expression of PostgreSQL (`source`). */
+export const EVM_CHAIN_ID = /^[1-9][0-9]{0,17}$/;
+
+/** A UUID in any case. */
+export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** A whole number, not negative, that a JavaScript number holds exactly. */
+export const WHOLE_NUMBER = /^[0-9]{1,15}$/;

@@ -1,0 +1,213 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type BackfillRequest,
+  type DeadRange,
+  deadIn,
+  endRequest,
+  progressOf,
+  type RequestProgress,
+  recordRequest,
+  statusOf,
+} from '../backfill/requests.ts';
+import type { ChainConfig, Config } from '../config/resolve.ts';
+import type { Database } from '../db/database.ts';
+import { buildDeferredIndexes, countDeferredIndexes } from '../db/deferred-indexes.ts';
+import { keepUp } from '../db/upkeep.ts';
+import type { Hex } from '../kernel/chain.ts';
+import { messageOf, UsageError } from '../kernel/errors.ts';
+import { type Backoff, Retry } from '../kernel/retry.ts';
+import type { Runtime } from '../kernel/runtime.ts';
+import { sleep } from '../kernel/sleep.ts';
+import type { Logger } from '../observability/log.ts';
+import { readChain } from '../progress/chains.ts';
+import { loadContracts } from '../registry/contracts.ts';
+import { settleStages } from '../stages/stages.ts';
+import { ChainWork } from './chain-work.ts';
+import { type BackfillProgress, ProgressMeter } from './progress-meter.ts';
+
+/** What the backfill command works with. The caller opens and closes the database. */
+export type BackfillInput = {
+  readonly config: Config;
+  readonly database: Database;
+  readonly log: Logger;
+  readonly runtime: Runtime;
+  readonly chain: ChainConfig;
+  readonly from: number;
+  /** Undefined: the chain's head when the command begins. */
+  readonly to: number | undefined;
+  /** Null: all. */
+  readonly contracts: readonly Hex[] | null;
+  readonly concurrency: number;
+};
+
+/** How a backfill ended. */
+export type BackfillOutcome = {
+  readonly request: BackfillRequest;
+  /** `complete` is proved by coverage; `stopped` by a signal; `halted` needs an operator. */
+  readonly ended: 'complete' | 'incomplete' | 'stopped' | 'cancelled' | 'halted';
+  readonly events: number;
+  readonly incomplete: RequestProgress['incomplete'];
+  readonly dead: readonly DeadRange[];
+  /** Why the chain halted. */
+  readonly reason?: string;
+  /** Deferred indexes of readers that are not built yet. */
+  readonly indexesLeft: number;
+};
+
+const CHECK_INTERVAL_MS = 200;
+const CHECK_BACKOFF: Backoff = { baseMs: 500, maxMs: 10_000 };
+const REPORT_INTERVAL_MS = 1_000;
+
+/**
+ * Fills a range of a chain and watches it until coverage proves it complete, or nothing more can be done.
+ *
+ * Beside a daemon it shares the work. Where no daemon runs it also leads the chain until its end, because nothing above the head
+ * can be filled.
+ *
+ * @throws {UsageError} for a range or contracts that do not exist.
+ */
+export async function runBackfill(
+  input: BackfillInput,
+  onProgress: (progress: BackfillProgress) => void,
+  signal: AbortSignal,
+): Promise<BackfillOutcome> {
+  const { database } = input;
+  const id = randomUUID();
+  let followed = 0;
+  const scope = { standing: false, request: id };
+  const work = new ChainWork({ ...input, scope, onCommit: (facts) => (followed += facts) });
+  try {
+    await work.source.checkChainId(signal);
+    const request = await record(input, id, work, signal);
+    const ended = new AbortController();
+    const working = AbortSignal.any([signal, ended.signal]);
+    const parts = [work.follow(working), work.backfill.run(working), keepUp(database, input.log, working)];
+    let outcome: Watched;
+    try {
+      const events = () => work.backfill.figures.facts + followed;
+      outcome = await watch({ ...input, request, work, events, onProgress }, signal);
+    } finally {
+      ended.abort();
+      await Promise.allSettled(parts);
+      await endRequest(database.kysely, id, 'cancelled').catch(() => undefined);
+    }
+    return { ...outcome, indexesLeft: await endLoad(input, signal) };
+  } finally {
+    work.source.close();
+  }
+}
+
+/** Builds the indexes that an initial load deferred. Returns how many are still missing. */
+async function endLoad({ database, log }: BackfillInput, signal: AbortSignal): Promise<number> {
+  try {
+    const indexes = await countDeferredIndexes(database.kysely);
+    if (indexes === 0 || signal.aborted) return indexes;
+    log.info({ indexes }, 'building deferred indexes');
+    await buildDeferredIndexes(database, signal);
+    return await countDeferredIndexes(database.kysely);
+  } catch (error) {
+    if (!signal.aborted) log.warn({ reason: messageOf(error), err: error }, 'building deferred indexes failed');
+    return countDeferredIndexes(database.kysely).catch(() => 0);
+  }
+}
+
+/** Records what is to be filled and leaves it to running daemons and workers. */
+export async function requestBackfill(input: BackfillInput, signal: AbortSignal): Promise<BackfillRequest> {
+  const work = new ChainWork({ ...input, scope: { standing: false } });
+  try {
+    return await record(input, randomUUID(), work, signal);
+  } finally {
+    work.source.close();
+  }
+}
+
+async function record(
+  { database, chain: { chainId }, from, to, contracts }: BackfillInput,
+  id: string,
+  { source }: ChainWork,
+  signal: AbortSignal,
+): Promise<BackfillRequest> {
+  const head = (await source.head(signal)).number;
+  const end = to ?? head;
+  if (end > head) throw new UsageError(`block ${end} does not exist yet: chain ${chainId} is at block ${head}`);
+  if (from > end) throw new UsageError(`the range is empty: it begins at block ${from} and ends at block ${end}`);
+  const registry = await loadContracts(database.kysely, chainId);
+  if (registry.contracts.every(({ status }) => status === 'removed')) {
+    throw new UsageError(`nothing is registered on chain ${chainId}: add what to fill with: indexer contracts add`);
+  }
+  const known = new Set(registry.contracts.filter(({ status }) => status !== 'removed').map(({ address }) => address));
+  const unknown = contracts?.filter((address) => !known.has(address)) ?? [];
+  if (unknown.length > 0) {
+    throw new UsageError(
+      `not registered on chain ${chainId}: ${unknown.join(', ')}; add it with: indexer contracts add`,
+    );
+  }
+  return recordRequest(database.kysely, { id, chainId, from, to: end, contracts });
+}
+
+type Watched = Omit<BackfillOutcome, 'indexesLeft'>;
+
+type Watching = BackfillInput & {
+  readonly request: BackfillRequest;
+  readonly work: ChainWork;
+  readonly events: () => number;
+  readonly onProgress: (progress: BackfillProgress) => void;
+};
+
+/** Checks coverage until it proves the request complete, or shows that nothing more can be done. */
+async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> {
+  const { database, request, work, events, onProgress, log, runtime } = watching;
+  const meter = new ProgressMeter(runtime.now);
+  const retry = new Retry(CHECK_BACKOFF, runtime.random);
+  let blocksLeft: number | undefined;
+  const report = () => {
+    if (blocksLeft === undefined) return;
+    const { lastBlocks, retries } = work.backfill.figures;
+    onProgress({ ...meter.read(blocksLeft, events()), rangeBlocks: lastBlocks, retries });
+  };
+  // Reports also while the database does not answer.
+  const reporting = setInterval(report, REPORT_INTERVAL_MS);
+  try {
+    for (;;) {
+      let delayMs = CHECK_INTERVAL_MS;
+      try {
+        const left = await progressOf(database.kysely, request);
+        const isFirst = blocksLeft === undefined;
+        blocksLeft = left.blocksLeft;
+        if (isFirst || blocksLeft === 0) report();
+        const ended = await endOf(watching, left);
+        if (ended !== undefined) return ended;
+        retry.succeeded();
+      } catch (error) {
+        delayMs = retry.failed();
+        const context = { chain: request.chainId, reason: messageOf(error), retryInMs: delayMs, err: error };
+        if (!signal.aborted) log.warn(context, 'checking coverage failed');
+      }
+      if (signal.aborted) return { request, ended: 'stopped', events: events(), incomplete: [], dead: [] };
+      await sleep(delayMs, signal);
+    }
+  } finally {
+    clearInterval(reporting);
+  }
+}
+
+/** Returns how the request ended; undefined while it goes on. */
+async function endOf({ database, request, events }: Watching, left: RequestProgress): Promise<Watched | undefined> {
+  const db = database.kysely;
+  const outcome = { request, events: events(), incomplete: left.incomplete, dead: [] };
+  if (left.blocksLeft === 0) {
+    await settleStages(database);
+    await endRequest(db, request.id, 'finished');
+    return { ...outcome, ended: 'complete' };
+  }
+  if (left.blocksToDo === 0) {
+    await endRequest(db, request.id, 'failed');
+    return { ...outcome, ended: 'incomplete', dead: await deadIn(db, request.chainId, request) };
+  }
+  if ((await statusOf(db, request.id)) === 'cancelled') return { ...outcome, ended: 'cancelled' };
+  const { halted, head } = await readChain(db, request.chainId);
+  if (halted === undefined || head === undefined) return undefined;
+  const below = await progressOf(db, { ...request, to: Math.min(request.to, head.number) });
+  if (below.blocksToDo > 0) return undefined;
+  return { ...outcome, ended: 'halted', dead: await deadIn(db, request.chainId, request), reason: halted };
+}

@@ -1,0 +1,106 @@
+import type { ChainConfig } from '../config/resolve.ts';
+import { messageOf } from '../kernel/errors.ts';
+import { sleep } from '../kernel/sleep.ts';
+import { Wake } from '../kernel/wake.ts';
+import { chainReaderOver } from '../registry/chain-reader.ts';
+import { enrichContracts } from '../registry/enrich.ts';
+import { ChainWork, type ChainWorkInput } from './chain-work.ts';
+import { repeat } from './repeat.ts';
+
+const ENRICH_INTERVAL_MS = 15_000;
+/** How often the daemon checks that an endpoint answers, for `/ready`. */
+const PROBE_INTERVAL_MS = 5_000;
+const REFUSED_RETRY_INTERVAL_MS = 30_000;
+
+/** Everything that a daemon does for one chain, and what `/ready` reports of it. */
+export class DaemonChain {
+  readonly chainId: number;
+  readonly #input: Omit<ChainWorkInput, 'scope'>;
+  readonly #work: ChainWork;
+  readonly #enrichNow = new Wake();
+  /** Why the configured endpoints cannot be used. */
+  #refusal: string | undefined;
+  /** Why no endpoint can be reached. */
+  #outage: string | undefined;
+
+  constructor(input: Omit<ChainWorkInput, 'scope'> & { readonly chain: ChainConfig }) {
+    this.#input = input;
+    this.#work = new ChainWork({ ...input, scope: { standing: true } });
+    this.chainId = this.#work.chainId;
+  }
+
+  /** `following`, `standing by`, or what is wrong. */
+  get state(): string {
+    return this.#refusal ?? this.#outage ?? this.#work.state;
+  }
+
+  /** Follows, plans and enriches at once: contracts or requests may have changed. */
+  contractsChanged(): void {
+    this.#work.contractsChanged();
+    this.#enrichNow.wake();
+  }
+
+  /** Follows the head, fills history and completes contracts until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { log } = this.#input;
+    await this.#waitForEndpoints(signal);
+    if (signal.aborted) return;
+    const probe = { task: 'probe', chain: this.chainId, intervalMs: PROBE_INTERVAL_MS };
+    const enrich = { task: 'enrich', chain: this.chainId, intervalMs: ENRICH_INTERVAL_MS, wake: this.#enrichNow };
+    await Promise.all([
+      this.#work.follow(signal),
+      this.#work.backfill.run(signal),
+      repeat(probe, log, () => this.#probe(signal), signal),
+      repeat(enrich, log, () => this.#enrich(signal), signal),
+    ]);
+  }
+
+  /** Closes the connections to the endpoints. */
+  close(): void {
+    this.#work.source.close();
+  }
+
+  /** Waits until no endpoint serves another chain. A chain whose endpoint is wrong does not stop the others. */
+  async #waitForEndpoints(signal: AbortSignal): Promise<void> {
+    const { log } = this.#input;
+    const { source, chainId } = this.#work;
+    while (!signal.aborted) {
+      try {
+        await source.checkChainId(signal);
+        this.#refusal = undefined;
+        log.info({ chain: chainId, endpoints: source.endpoints() }, 'endpoints accepted');
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#refusal = `failing: ${messageOf(error)}`;
+        const context = { chain: chainId, reason: messageOf(error), retryInMs: REFUSED_RETRY_INTERVAL_MS, err: error };
+        log.error(context, 'endpoints refused');
+        await sleep(REFUSED_RETRY_INTERVAL_MS, signal);
+      }
+    }
+  }
+
+  /** Asks for the head: a head that does not come is no failed step of the follower. */
+  async #probe(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#work.source.head(signal);
+      this.#outage = undefined;
+    } catch (error) {
+      const isNew = this.#outage === undefined;
+      this.#outage = `failing: ${messageOf(error)}`;
+      if (isNew && !signal.aborted) {
+        const context = { chain: this.chainId, reason: messageOf(error), err: error };
+        this.#input.log.warn(context, 'no endpoint answers');
+      }
+    }
+  }
+
+  /** Reads from the chain what the registry lacks of its contracts. */
+  async #enrich(signal: AbortSignal): Promise<void> {
+    const { database, log } = this.#input;
+    const { source, backfill } = this.#work;
+    const { number } = await source.head(signal);
+    const deps = { db: database.kysely, chainId: this.chainId, reader: chainReaderOver(source), log };
+    if (await enrichContracts(deps, number, signal)) backfill.wake();
+  }
+}

@@ -1,0 +1,51 @@
+/** How far a backfill is at one moment. */
+export type BackfillProgress = {
+  readonly blocks: number;
+  readonly blocksDone: number;
+  /** Events that this process wrote. */
+  readonly events: number;
+  readonly eventsPerSecond: number;
+  /** Blocks that all processes filled. */
+  readonly blocksPerSecond: number;
+  /** Undefined until there is a rate to compute it from. */
+  readonly secondsLeft: number | undefined;
+  /** Blocks of the newest commit. */
+  readonly rangeBlocks: number;
+  readonly retries: number;
+};
+
+/** Rates are computed over this many readings. */
+const READINGS_MAX = 15;
+
+type Reading = { readonly at: number; readonly left: number; readonly events: number };
+
+/** Computes rates and the time left from the last readings. */
+export class ProgressMeter {
+  readonly #now: () => number;
+  readonly #readings: Reading[] = [];
+  #blocks = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Adds a reading and returns the progress as of it. */
+  read(left: number, events: number): Omit<BackfillProgress, 'rangeBlocks' | 'retries'> {
+    // A reorg takes back blocks that were done: the total never shrinks.
+    this.#blocks = Math.max(this.#blocks, left);
+    const reading = { at: this.#now(), left, events };
+    this.#readings.push(reading);
+    if (this.#readings.length > READINGS_MAX) this.#readings.shift();
+    const first = this.#readings[0] ?? reading;
+    const seconds = (reading.at - first.at) / 1_000;
+    const done = first.left - left;
+    return {
+      blocks: this.#blocks,
+      blocksDone: this.#blocks - left,
+      events,
+      eventsPerSecond: seconds > 0 ? Math.round((events - first.events) / seconds) : 0,
+      blocksPerSecond: seconds > 0 ? Math.round(Math.max(0, done) / seconds) : 0,
+      secondsLeft: done > 0 ? Math.ceil((left * seconds) / done) : undefined,
+    };
+  }
+}

@@ -1,0 +1,282 @@
+import { type Hex, zeroAddress } from 'viem';
+import { address, big } from './events.ts';
+import { type PlatformTokens, type Row, tokenKey, tokenRowId } from './fact-rows.ts';
+import { type Fact, isLpTransfer, type NftMove, type OracleContract } from './facts.ts';
+
+type Token = { owner: Hex; lastPosition: bigint; mints: number; firstMint: NftMove | undefined };
+
+/** The tokens of one master and what follows from their moves. */
+export class MasterState {
+  readonly #contract: OracleContract;
+  readonly #tokens = new Map<string, Token>();
+  /** The first three mints, by position and then by token id. */
+  #firstMints: readonly NftMove[] = [];
+  #supply = 0;
+  #minted = 0;
+  #royalty: Fact | undefined;
+
+  constructor(contract: OracleContract) {
+    this.#contract = contract;
+  }
+
+  /** Returns whether a token has moved. */
+  hasMoved(tokenId: string): boolean {
+    return this.#tokens.has(tokenId);
+  }
+
+  /** Applies the facts and moves of one block, which follows those applied before. */
+  apply(facts: readonly Fact[], moves: readonly NftMove[]): void {
+    this.#royalty = facts.findLast(({ event }) => event === 'DefaultRoyaltySet') ?? this.#royalty;
+    for (const move of moves) {
+      const tokenId = String(move.tokenId);
+      let token = this.#tokens.get(tokenId);
+      if (token === undefined) {
+        token = { owner: zeroAddress, lastPosition: 0n, mints: 0, firstMint: undefined };
+        this.#tokens.set(tokenId, token);
+      }
+      token.owner = move.to;
+      token.lastPosition = move.position;
+      if (move.type === 'burn') this.#supply--;
+      if (move.type !== 'mint') continue;
+      this.#supply++;
+      if (token.mints === 0) this.#minted++;
+      token.mints++;
+      token.firstMint ??= move;
+      if (this.#firstMints.length < 3) this.#firstMints = [...this.#firstMints, move];
+    }
+  }
+
+  /** Returns the rows of `master_nfts`: tokens that moved, and tokens whose row the platform wrote. */
+  tokenRows(platform: PlatformTokens): Row[] {
+    const { chainId, address: contract, masterId, platformId } = this.#contract;
+    const prefix = tokenKey(chainId, contract, '');
+    const kept = [...platform.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+    return [...new Set([...this.#tokens.keys(), ...kept])].map((tokenId) => {
+      const token = this.#tokens.get(tokenId);
+      const mint = token?.firstMint;
+      const key = tokenKey(chainId, contract, tokenId);
+      const isFirst = (place: number) => String(String(this.#firstMints[place]?.tokenId) === tokenId);
+      return {
+        contract,
+        id: tokenRowId(key, platform),
+        chain_id: String(chainId),
+        token_id: tokenId,
+        master_id: masterId,
+        master_contract_id: platformId,
+        current_owner_wallet: token?.owner ?? zeroAddress,
+        last_position: textOf(token?.lastPosition),
+        original_minter_wallet: mint?.to ?? zeroAddress,
+        first_mint_position: textOf(mint?.position),
+        mint_count: String(token?.mints ?? 0),
+        mint_tx_hash: mint?.log.transactionHash ?? null,
+        minted_at_block: textOf(mint?.log.blockNumber),
+        minted_at: textOf(mint?.timestamp),
+        mint_price_wei: textOf(mint?.price ?? undefined),
+        is_first_minter: isFirst(0),
+        is_second_minter: isFirst(1),
+        is_third_minter: isFirst(2),
+        listing_status: platform.get(key)?.listed === true ? 'listed' : 'not_listed',
+      };
+    });
+  }
+
+  /** Returns the contract's row of `master_contracts`. */
+  contractRow(): Row {
+    const [first, second, third] = this.#firstMints;
+    return {
+      contract: this.#contract.address,
+      chain_id: String(this.#contract.chainId),
+      first_minter_wallet: first?.to ?? null,
+      second_minter_wallet: second?.to ?? null,
+      third_minter_wallet: third?.to ?? null,
+      third_mint_position: textOf(third?.position),
+      contract_total_supply: String(this.#supply),
+      minted_supply: String(this.#minted),
+      contract_royalty_bps: textOf(this.#royalty && big(this.#royalty.args, 'feeNumerator')),
+      royalty_position: textOf(this.#royalty?.position),
+    };
+  }
+}
+
+type Holding = { balance: bigint; readonly first: Fact; acquired: Fact | undefined };
+
+/** What every wallet but the zero address holds of one fungible token. */
+class Holdings {
+  readonly #held = new Map<Hex, Holding>();
+
+  apply(fact: Fact): void {
+    const value = big(fact.args, 'value');
+    this.#change(address(fact.args, 'from'), -value, fact);
+    this.#change(address(fact.args, 'to'), value, fact);
+  }
+
+  get holders(): number {
+    return [...this.#held.values()].filter(({ balance }) => balance > 0n).length;
+  }
+
+  entries(): Iterable<[Hex, Holding]> {
+    return this.#held;
+  }
+
+  #change(wallet: Hex, amount: bigint, fact: Fact): void {
+    if (wallet === zeroAddress) return;
+    let holding = this.#held.get(wallet);
+    if (holding === undefined) {
+      holding = { balance: 0n, first: fact, acquired: undefined };
+      this.#held.set(wallet, holding);
+    }
+    holding.balance += amount;
+    if (amount > 0n) holding.acquired ??= fact;
+  }
+}
+
+/** The holders and the supply of one artist token. */
+export class TokenState {
+  readonly #contract: OracleContract;
+  readonly #holdings = new Holdings();
+  #supply = 0n;
+
+  constructor(contract: OracleContract) {
+    this.#contract = contract;
+  }
+
+  /** Applies the facts of one block, which follows those applied before. */
+  apply(facts: readonly Fact[]): void {
+    for (const fact of facts) {
+      this.#holdings.apply(fact);
+      const { from, to } = fact.args;
+      if (from === zeroAddress && to !== zeroAddress) this.#supply += big(fact.args, 'value');
+      if (to === zeroAddress && from !== zeroAddress) this.#supply -= big(fact.args, 'value');
+    }
+  }
+
+  /** Returns the rows of `token_holders`. */
+  holderRows(): Row[] {
+    const { address: contract, chainId, platformId } = this.#contract;
+    return [...this.#holdings.entries()].map(([wallet, { balance, first, acquired }]) => ({
+      contract,
+      artist_token_id: platformId,
+      chain_id: String(chainId),
+      wallet_address: wallet,
+      balance: String(balance),
+      first_position: String(first.position),
+      first_acquired_position: textOf(acquired?.position),
+      first_acquired_at: textOf(acquired?.timestamp),
+      first_acquired_tx_hash: acquired?.log.transactionHash ?? null,
+    }));
+  }
+
+  /** Returns the contract's row of `artist_tokens`. */
+  contractRow(): Row {
+    return {
+      contract: this.#contract.address,
+      chain_id: String(this.#contract.chainId),
+      total_supply: String(this.#supply),
+      holders_count: String(this.#holdings.holders),
+    };
+  }
+}
+
+/** The reserves, the liquidity providers and the LP supply of one pool. */
+export class PoolState {
+  readonly #contract: OracleContract;
+  readonly #holdings = new Holdings();
+  #supply = 0n;
+  #sync: Fact | undefined;
+
+  constructor(contract: OracleContract) {
+    this.#contract = contract;
+  }
+
+  /** Applies the facts of one block, which follows those applied before. */
+  apply(facts: readonly Fact[]): void {
+    this.#sync = facts.findLast(({ event }) => event === 'Sync') ?? this.#sync;
+    for (const fact of facts.filter(isLpTransfer)) {
+      this.#holdings.apply(fact);
+      // The first mint sends 1000 from the zero address to the zero address, and they count.
+      if (fact.args.from === zeroAddress) this.#supply += big(fact.args, 'value');
+      else if (fact.args.to === zeroAddress) this.#supply -= big(fact.args, 'value');
+    }
+  }
+
+  /** Returns the rows of `pool_positions`. */
+  positionRows(): Row[] {
+    const { address: contract, chainId, platformId } = this.#contract;
+    return [...this.#holdings.entries()].map(([wallet, { balance, first, acquired }]) => ({
+      contract,
+      liquidity_pool_id: platformId,
+      chain_id: String(chainId),
+      wallet_address: wallet,
+      lp_token_balance: String(balance),
+      first_position: String(first.position),
+      entry_position: textOf(acquired?.position),
+      entered_at: textOf(acquired?.timestamp),
+      entry_tx_hash: acquired?.log.transactionHash ?? null,
+    }));
+  }
+
+  /** Returns the contract's row of `liquidity_pools`. */
+  contractRow(): Row {
+    return {
+      contract: this.#contract.address,
+      chain_id: String(this.#contract.chainId),
+      reserve0: String(this.#sync?.args.reserve0 ?? 0n),
+      reserve1: String(this.#sync?.args.reserve1 ?? 0n),
+      reserve_position: textOf(this.#sync?.position),
+      lp_total_supply: String(this.#supply),
+    };
+  }
+}
+
+/** The totals of one dividend contract, and its claims. */
+export class DividendState {
+  readonly #contract: OracleContract;
+  readonly #claims: Row[] = [];
+  #deposited = 0n;
+  #distributed = 0n;
+
+  constructor(contract: OracleContract) {
+    this.#contract = contract;
+  }
+
+  /** Applies the facts of one block, and the rows of its claims. */
+  apply(facts: readonly Fact[], claims: readonly Row[]): void {
+    this.#claims.push(...claims);
+    for (const { event, args } of facts) {
+      if (args.token !== zeroAddress) continue;
+      if (event === 'RevenueDeposited') this.#deposited += big(args, 'amount');
+      if (event === 'DividendsDistributed') this.#distributed += big(args, 'amount');
+    }
+  }
+
+  /** Returns the rows of `dividend_claims`, each linked to the row of its token where that token has moved. */
+  claimRows(masters: ReadonlyMap<OracleContract, MasterState>, platform: PlatformTokens): Row[] {
+    const [master, state] = [...masters].find(([candidate]) => this.#serves(candidate)) ?? [];
+    return this.#claims.map((claim) => {
+      const tokenId = claim.token_id ?? '';
+      const isLinked = master !== undefined && state?.hasMoved(tokenId);
+      const key = isLinked ? tokenKey(master.chainId, master.address, tokenId) : undefined;
+      return { ...claim, master_nft_id: key === undefined ? null : tokenRowId(key, platform) };
+    });
+  }
+
+  /** Returns the contract's row of `dividend_contracts`. */
+  contractRow(): Row {
+    return {
+      contract: this.#contract.address,
+      chain_id: String(this.#contract.chainId),
+      total_revenue_deposited: String(this.#deposited),
+      total_dividends_distributed: String(this.#distributed),
+    };
+  }
+
+  /** Whether this contract pays the holders of a master contract. */
+  #serves(master: OracleContract): boolean {
+    const { linkedMaster, masterId } = this.#contract;
+    return linkedMaster === null ? masterId !== null && master.masterId === masterId : master.address === linkedMaster;
+  }
+}
+
+function textOf(value: bigint | number | undefined): string | null {
+  return value === undefined ? null : String(value);
+}

@@ -1,0 +1,21 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** Folders of the program, and the compiled configuration that is the default. */
+const PACKED = /^(dist\/(indexer|abis|migrations)\/|dist\/config\/local\.|README\.md$|LICENSE$|package\.json$)/;
+
+test('the package holds the built program and nothing else: no demo, no test kit, no benchmark', async () => {
+  await promisify(execFile)('npm', ['run', 'build'], { cwd: ROOT });
+  const { stdout } = await promisify(execFile)('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: ROOT,
+    maxBuffer: 64 * 2 ** 20,
+  });
+  // npm gives a list, and since version 12 an object by package name.
+  const [packed] = Object.values(JSON.parse(stdout)) as { files: { path: string }[] }[];
+  const paths = packed?.files.map(({ path }) => path) ?? [];
+  expect(paths).toContain('dist/indexer/bin.js');
+  expect(paths.filter((path) => !PACKED.test(path))).toEqual([]);
+});
