@@ -166,9 +166,7 @@ test('a lost job is planned again under another id; one that is in the queue is 
   });
 });
 
-test('20 million blocks and 10,000 contracts are planned in a window, with little memory', {
-  timeout: 120_000,
-}, async () => {
+test('20 million blocks and 10,000 contracts are planned in a window, with little memory', async () => {
   const blocks = 20_000_000;
   await withContracts(blocks, [], async (open, db) => {
     // Every contract began at another block and holds three stretches of its own.
