@@ -17,12 +17,15 @@ const TICK_MS = 10_000;
 const STAGE_BACKOFF = { baseMs: 1_000, maxMs: 300_000 };
 const ROUND_BACKOFF = { baseMs: 500, maxMs: 15_000 };
 
+/** What the runner of one chain's stages works with. */
 export type StageRunnerDeps = {
   readonly database: Database;
   readonly chainId: number;
   readonly log: Logger;
   readonly runtime: Runtime;
   readonly stages?: readonly Stage[];
+  /** Replaces `TICK_MS` in tests. */
+  readonly tickMs?: number;
 };
 
 /** A stage that failed, and when it is tried again. */
@@ -89,8 +92,9 @@ export class StageRunner {
 
   /** How long to wait for a wake: until the next stage that failed is due, at most a tick. */
   #idleMs(): number {
-    const now = this.#deps.runtime.now();
+    const { runtime, tickMs = TICK_MS } = this.#deps;
+    const now = runtime.now();
     const due = Math.min(...[...this.#pauses.values()].map(({ until }) => until - now));
-    return Math.max(0, Math.min(TICK_MS, due));
+    return Math.max(0, Math.min(tickMs, due));
   }
 }
