@@ -13,7 +13,9 @@ export function receiptsNeeded(range: VerifiedRange, contracts: ContractIndex): 
   for (const log of range.logs) {
     const topic = log.topics[0];
     if (topic === undefined) continue;
-    const needs = contracts.byAddress.get(log.address)?.some(({ decoders }) => decoders.receiptTopics.has(topic));
+    const needs = contracts.byAddress
+      .get(log.address)
+      ?.some((indexed) => indexed.decoders.receiptTopics.has(topic) && decodesBlock(indexed, log.blockNumber));
     if (needs === true) hashes.add(log.transactionHash);
   }
   return [...hashes];
@@ -40,11 +42,19 @@ export function decodeRange(
     const followed = contracts.byAddress.get(log.address);
     if (followed === undefined) continue;
     const timestamp = timestamps(log);
-    for (const { contract, decoders } of followed) decodeLog({ contract, log, timestamp }, decoders, sink);
+    for (const indexed of followed) {
+      if (!decodesBlock(indexed, log.blockNumber)) continue;
+      decodeLog({ contract: indexed.contract, log, timestamp }, indexed.decoders, sink);
+    }
   }
   priceMints(sink);
   const { claims: _claims, consecutiveTokens: _tokens, ...batch } = sink;
   return batch.quarantined.length === 0 ? batch : withoutQuarantined(batch, batch.quarantined);
+}
+
+/** Whether a contract's ABI version is the one of a block. */
+function decodesBlock({ fromBlock, toBlock }: IndexedContract, block: number): boolean {
+  return fromBlock <= block && block <= toBlock;
 }
 
 function decodeLog(origin: Origin, decoders: IndexedContract['decoders'], sink: Sink): void {

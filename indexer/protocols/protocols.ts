@@ -14,7 +14,7 @@ const versions: Readonly<Record<ContractKind, ReadonlyMap<string, DecoderSet>>> 
 };
 
 /** The decoders of a contract's kind and version; undefined where the version is not known. */
-export function decodersOf({ kind, abiVersion }: Contract): DecoderSet | undefined {
+export function decodersOf({ kind, abiVersion }: Pick<Contract, 'kind' | 'abiVersion'>): DecoderSet | undefined {
   return versions[kind].get(abiVersion);
 }
 

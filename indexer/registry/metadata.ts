@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { Contract, Hex } from '../kernel/chain.ts';
+import { markMetadataRead } from '../progress/contract-registration.ts';
 import { addressOf, decimalsOf, hasWords, textOf } from './answers.ts';
 import type { ChainReader } from './chain-reader.ts';
 
@@ -99,10 +100,7 @@ export async function refreshMetadata(
     const pool = await readPool(reader, contract.address, signal);
     if (pool !== undefined) await savePool(db, contract, pool);
   }
-  await sql`
-    update indexer.contracts set metadata_read_at = now()
-    where chain_id = ${contract.chainId} and address = ${contract.address} and kind = ${contract.kind}
-  `.execute(db);
+  await markMetadataRead(db, contract);
   return true;
 }
 

@@ -3,6 +3,7 @@ import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
 import { patientTransaction, type Transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
+import { markPrepared } from '../progress/contract-registration.ts';
 import { lockChain } from '../progress/locks.ts';
 import { deletions } from './contract-rows.ts';
 
@@ -103,20 +104,18 @@ async function deleteTransfersOfRetired(tx: Transaction, chainId: number): Promi
 }
 
 async function noteFormerFacts(tx: Transaction, chainId: number): Promise<number> {
-  const { numAffectedRows } = await sql`
-    update indexer.contracts contract set
-      prepared_at = now(), retired_ids = '{}',
-      former_to = case kind
-        when 'master' then (
-          select max(block_number) from nft_transfers where block_hash is null
-            and master_id = (select master_id from master_contracts where id = contract.platform_id))
-        when 'dividend' then greatest(
-          (select max(block_number) from dividend_events where block_hash is null and dividend_contract_id = contract.platform_id),
-          (select max(block_number) from dividend_claims where block_hash is null and dividend_contract_id = contract.platform_id))
-        when 'pool' then (
-          select max(block_number) from pool_events where block_hash is null and liquidity_pool_id = contract.platform_id)
-        end
-    where chain_id = ${chainId} and prepared_at is null
-  `.execute(tx);
-  return Number(numAffectedRows ?? 0);
+  return markPrepared(
+    tx,
+    chainId,
+    sql`case kind
+      when 'master' then (
+        select max(block_number) from nft_transfers where block_hash is null
+          and master_id = (select master_id from master_contracts where id = contract.platform_id))
+      when 'dividend' then greatest(
+        (select max(block_number) from dividend_events where block_hash is null and dividend_contract_id = contract.platform_id),
+        (select max(block_number) from dividend_claims where block_hash is null and dividend_contract_id = contract.platform_id))
+      when 'pool' then (
+        select max(block_number) from pool_events where block_hash is null and liquidity_pool_id = contract.platform_id)
+      end`,
+  );
 }

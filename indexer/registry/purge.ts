@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Transaction } from '../db/transaction.ts';
+import { clearCoverage } from '../progress/contract-state.ts';
 import { deletions, type PurgedContract } from './contract-rows.ts';
 import { resetUnprepared } from './prepare.ts';
 
@@ -14,10 +15,7 @@ type Statement = RawBuilder<unknown>;
 export async function purgeContract(tx: Transaction, contract: PurgedContract): Promise<number> {
   let deleted = 0n;
   for (const statement of deletions(contract)) deleted += (await statement.execute(tx)).numAffectedRows ?? 0n;
-  await sql`
-    update indexer.contracts set covered = '{}', metadata_read_at = null, prepared_at = null
-    where chain_id = ${contract.chainId} and address = ${contract.address} and kind = ${contract.kind}
-  `.execute(tx);
+  await clearCoverage(tx, contract.chainId, contract);
   await resetUnprepared(tx, contract.chainId);
   for (const statement of bookkeeping(contract)) await statement.execute(tx);
   return Number(deleted);

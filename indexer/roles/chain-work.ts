@@ -56,7 +56,7 @@ export class ChainWork {
       queue: { url: config.queueUrl, redis: config.queueRedis },
       scope,
       concurrency,
-      loadContracts: async () => (await followedContracts(database, chainId)).contracts,
+      loadContracts: () => followedContracts(database, chainId, { log }),
     });
     this.#follower = new Follower(
       {
@@ -64,7 +64,7 @@ export class ChainWork {
         source: this.source,
         log,
         runtime,
-        loadContracts: () => followedContracts(database, chainId),
+        loadContracts: () => followedContracts(database, chainId, { log, leads: true }),
         onStep: (failure) => this.#onStep(failure),
         onCommit: ({ facts }) => onCommit?.(facts),
       },

@@ -8,12 +8,11 @@ import { type Transaction, transaction } from '../../indexer/db/transaction.ts';
 import { applyFacts } from '../../indexer/ingest/apply.ts';
 import { commitFill } from '../../indexer/ingest/commit-fill.ts';
 import { commitStart } from '../../indexer/ingest/commit-head.ts';
-import type { Contract } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
 import { factTables } from '../../indexer/protocols/fact-tables.ts';
 import { folds } from '../../indexer/protocols/folds.ts';
 import type { Fold } from '../../indexer/protocols/shared/fold.ts';
-import { loadContracts } from '../../indexer/registry/contracts.ts';
+import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
 import type { Row, Tables } from '../kit/oracle/fact-rows.ts';
 import { readStored } from '../kit/oracle/stored.ts';
@@ -159,7 +158,7 @@ class Scene {
   readonly node: SimNode;
   readonly platform: Platform;
   readonly top: number;
-  contracts: readonly Contract[] = [];
+  contracts: readonly RegisteredContract[] = [];
 
   constructor(history: History, node: SimNode, random: Random) {
     this.history = history;

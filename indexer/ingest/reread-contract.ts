@@ -1,0 +1,59 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Database } from '../db/database.ts';
+import { runSteps } from '../db/step.ts';
+import { patientTransaction, type Transaction } from '../db/transaction.ts';
+import type { FactTable } from '../facts/fact-table.ts';
+import type { Contract } from '../kernel/chain.ts';
+import { raiseLiveVersion } from '../progress/chains.ts';
+import { type Rereading, readAnew } from '../progress/contract-state.ts';
+import { lockChain } from '../progress/locks.ts';
+import { factTables } from '../protocols/fact-tables.ts';
+import { folds } from '../protocols/folds.ts';
+
+/**
+ * Takes a contract's facts and the state that follows from them back, and empties its coverage, in one transaction. The
+ * contract stays active: it joins the head at once, and its history is planned like any gap. Columns that the platform owns stay.
+ *
+ * The chain's lock is held exclusively, so that no commit is in flight. A follower that has fetched its next block already finds
+ * `live_version` raised and fetches again, with the new events.
+ *
+ * @returns false when another process did it first.
+ */
+export async function rereadContract(database: Database, contract: Contract, rereading: Rereading): Promise<boolean> {
+  const { chainId } = contract;
+  return patientTransaction(database, async (tx) => {
+    await runSteps(tx, [lockChain(chainId, 'exclusive')]);
+    if (!(await readAnew(tx, chainId, contract, rereading))) return false;
+    const head = (await raiseLiveVersion(tx, chainId)) ?? 0;
+    await sql`set constraints all deferred`.execute(tx);
+    const range = { chainId, from: 0, to: head, contracts: [contract] };
+    await runSteps(
+      tx,
+      folds.toReversed().flatMap((fold) => fold.unwind(range)),
+    );
+    await deleteFacts(tx, contract);
+    await sql`select pg_notify('indexer_contracts', ${String(chainId)})`.execute(tx);
+    return true;
+  });
+}
+
+async function deleteFacts(tx: Transaction, contract: Contract): Promise<void> {
+  for (const table of factTables) {
+    if (typeof table.kind === 'string' && table.kind !== contract.kind) continue;
+    await sql`
+      delete from ${sql.table(`${table.schema}.${table.name}`)} where ${rowsOf(table, contract)} and block_hash is not null
+    `.execute(tx);
+  }
+}
+
+/** The rows of one contract in a table of facts. */
+function rowsOf(
+  { chainIdType, addressColumn, kind }: FactTable,
+  { chainId, address, kind: contractKind, platformId }: Contract,
+): RawBuilder<boolean> {
+  if (addressColumn === null) return sql`dividend_contract_id = ${platformId}`;
+  const chain = chainIdType === 'text' ? sql`${String(chainId)}` : sql`${chainId}::bigint`;
+  const place = sql`chain_id = ${chain} and ${sql.ref(addressColumn)} = ${address}`;
+  if (typeof kind === 'string') return sql`${place}`;
+  return sql`${place} and ${sql.ref(kind?.column ?? 'contract_kind')} = ${contractKind}`;
+}
