@@ -1,13 +1,18 @@
 import type { Contract, Hex, WatchFilter } from '../kernel/chain.ts';
 import { ConfigError } from '../kernel/errors.ts';
 import type { Protocol } from '../protocols/protocol.ts';
-import { chooseProtocol, type Speaker } from '../protocols/protocols.ts';
+import { abiVersionsOf, chooseProtocol, protocolsOf, type Speaker } from '../protocols/protocols.ts';
 import type { EventOptions } from '../protocols/shared/decoder.ts';
 
-/** A contract and the protocol that it speaks. */
-export type IndexedContract = { readonly contract: Contract; readonly protocol: Protocol };
+/** A contract, and the protocol that it speaks in some of its blocks, both ends included. */
+export type IndexedContract = {
+  readonly contract: Contract;
+  readonly protocol: Protocol;
+  readonly fromBlock: number;
+  readonly toBlock: number;
+};
 
-/** The followed contracts of one chain, looked up by address. One address may be followed as several kinds. */
+/** The followed contracts of one chain, looked up by address: an entry for each kind and ABI version of a contract. */
 export type ContractIndex = {
   readonly watch: WatchFilter;
   readonly byAddress: ReadonlyMap<Hex, readonly IndexedContract[]>;
@@ -19,10 +24,12 @@ export type ContractIndex = {
  * Returns why a contract cannot be decoded, in one line; null where it can. The registry asks this first, so that one wrong row does
  * not stop the chain.
  */
-export function contractFault(contract: Contract & Pick<Speaker, 'poolType'>): string | null {
+export function contractFault(contract: Speaker & Contract): string | null {
   const { kind, address, masterId, artistTokenId } = contract;
-  const chosen = chooseProtocol(contract);
-  if ('refusal' in chosen) return `${kind} ${address}: ${chosen.refusal}`;
+  for (const { abiVersion } of abiVersionsOf(contract)) {
+    const chosen = chooseProtocol({ ...contract, abiVersion });
+    if ('refusal' in chosen) return `${kind} ${address}: ${chosen.refusal}`;
+  }
   if (kind === 'master' && masterId === null) return `master ${address}: belongs to no master`;
   if (kind === 'pool' && artistTokenId === null) return `pool ${address}: none of its tokens is an artist token`;
   return null;
@@ -33,25 +40,25 @@ export function contractFault(contract: Contract & Pick<Speaker, 'poolType'>): s
  *
  * @throws {ConfigError} naming every contract that cannot be decoded, and why
  */
-export function contractIndex(contracts: readonly (Contract & Pick<Speaker, 'poolType'>)[]): ContractIndex {
+export function contractIndex(contracts: readonly (Speaker & Contract)[]): ContractIndex {
   const byAddress = new Map<Hex, IndexedContract[]>();
   const topics = new Set<Hex>();
   const factsOf = new Map<Hex, NonNullable<EventOptions['factsOf']>>();
   const faults: string[] = [];
   for (const contract of contracts) {
     const fault = contractFault(contract);
-    const chosen = chooseProtocol(contract);
-    if (fault !== null || 'refusal' in chosen) {
-      faults.push(String(fault));
+    if (fault !== null) {
+      faults.push(fault);
       continue;
     }
-    const { protocol } = chosen;
-    const sameAddress = byAddress.get(contract.address);
-    if (sameAddress === undefined) byAddress.set(contract.address, [{ contract, protocol }]);
-    else sameAddress.push({ contract, protocol });
-    for (const [topic, event] of protocol.events) {
-      topics.add(topic);
-      if (event.factsOf !== undefined) factsOf.set(topic, event.factsOf);
+    const indexed = byAddress.get(contract.address) ?? [];
+    byAddress.set(contract.address, indexed);
+    for (const { protocol, fromBlock, toBlock } of protocolsOf(contract)) {
+      indexed.push({ contract, protocol, fromBlock, toBlock });
+      for (const [topic, event] of protocol.events) {
+        topics.add(topic);
+        if (event.factsOf !== undefined) factsOf.set(topic, event.factsOf);
+      }
     }
   }
   if (faults.length > 0) throw new ConfigError(`contracts that cannot be decoded: ${faults.join('; ')}`);

@@ -5,7 +5,7 @@ import type { Hex, RawLog, VerifiedRange } from '../kernel/chain.ts';
 import { RpcInconsistency } from '../kernel/errors.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import { misfit, type Sink } from '../protocols/shared/decoder.ts';
-import type { ContractIndex } from './contract-index.ts';
+import type { ContractIndex, IndexedContract } from './contract-index.ts';
 import { filterBatch } from './filter-batch.ts';
 
 /** Returns the transactions, each once and in the order of the logs, whose receipts `decodeRange` needs. */
@@ -14,8 +14,12 @@ export function receiptsNeeded(range: VerifiedRange, contracts: ContractIndex): 
   for (const log of range.logs) {
     const topic = log.topics[0];
     if (topic === undefined) continue;
-    const followed = contracts.byAddress.get(log.address);
-    if (followed?.some(({ protocol }) => protocol.events.get(topic)?.needsReceipt)) hashes.add(log.transactionHash);
+    const needs = contracts.byAddress
+      .get(log.address)
+      ?.some(
+        (indexed) => indexed.protocol.events.get(topic)?.needsReceipt === true && speaksAt(indexed, log.blockNumber),
+      );
+    if (needs === true) hashes.add(log.transactionHash);
   }
   return [...hashes];
 }
@@ -38,7 +42,9 @@ export function decodeRange(range: VerifiedRange, contracts: ContractIndex, rece
     const followed = contracts.byAddress.get(log.address);
     if (followed === undefined) continue;
     const timestamp = timestamps(log);
-    for (const { contract, protocol } of followed) {
+    for (const indexed of followed) {
+      const { contract, protocol } = indexed;
+      if (!speaksAt(indexed, log.blockNumber)) continue;
       spoken.add(protocol);
       decodeLog({ contract, log, timestamp }, protocol, sink);
     }
@@ -46,6 +52,11 @@ export function decodeRange(range: VerifiedRange, contracts: ContractIndex, rece
   for (const { finish } of spoken) finish?.(sink.facts);
   const batch = { facts: sink.facts, quarantined: sink.quarantined };
   return batch.quarantined.length === 0 ? batch : withoutQuarantined(batch, batch.quarantined);
+}
+
+/** Returns whether a contract speaks the protocol of an entry in a block. */
+function speaksAt({ fromBlock, toBlock }: IndexedContract, block: number): boolean {
+  return fromBlock <= block && block <= toBlock;
 }
 
 function decodeLog(origin: Origin, { events }: Protocol, sink: Sink): void {

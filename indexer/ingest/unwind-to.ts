@@ -6,7 +6,7 @@ import { isOfChain, tableOf } from '../facts/facts-sql.ts';
 import type { BlockRef } from '../kernel/chain.ts';
 import { HeadMoved } from '../kernel/errors.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
-import { unwindCoverage } from '../progress/coverage.ts';
+import { unwindCoverage } from '../progress/contract-state.ts';
 import { lockChain } from '../progress/locks.ts';
 import { factTables, folds } from '../protocols/protocols.ts';
 import type { Stage } from '../stages/stage.ts';
@@ -59,9 +59,7 @@ export async function unwindTo(
       folds.toReversed().flatMap((fold) => fold.unwind(range)),
     );
     const removed = await deleteFacts(tx, chainId, range.from);
-    await unwindCoverage(tx, chainId, keep);
-    if (to === undefined)
-      await sql`update indexer.contracts set live_from = null where chain_id = ${chainId}`.execute(tx);
+    await unwindCoverage(tx, chainId, to?.number);
     await sql`delete from indexer.block_checkpoints where chain_id = ${chainId} and number > ${keep}`.execute(tx);
     await recordUnwind(tx, { chainId, head, to, reason, removed });
     return removed;

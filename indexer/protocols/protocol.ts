@@ -51,8 +51,3 @@ export class NotThisProtocol extends IndexerError {
     this.poolType = poolType;
   }
 }
-
-/** Returns what is stored with coverage: history that was asked for with another fingerprint has to be read anew. */
-export function fingerprintOf({ name, version, events }: Pick<Protocol, 'name' | 'version' | 'events'>): string {
-  return [name, version, ...[...events.keys()].sort()].join(' ');
-}

@@ -1,7 +1,7 @@
 import { deadLetters } from '../facts/dead-letters.ts';
 import type { FactTable, StateTable, TableDescription } from '../facts/fact-table.ts';
 import type { Fold } from '../facts/fold.ts';
-import type { ContractKind } from '../kernel/chain.ts';
+import type { AbiUpgrade, ContractKind } from '../kernel/chain.ts';
 import { dividendV1 } from './dividend/protocol.ts';
 import { erc20V1 } from './erc20/protocol.ts';
 import { erc721cV1 } from './erc721c/protocol.ts';
@@ -39,7 +39,37 @@ export type Speaker = {
   readonly abiVersion: string;
   /** The catalogue's `pool_type`; undefined or null for a contract that is no pool. */
   readonly poolType?: string | null | undefined;
+  /** Later ABI versions, ordered by block. */
+  readonly upgrades?: readonly AbiUpgrade[];
 };
+
+/** An ABI version of a contract, and the blocks whose logs it decodes, both ends included. */
+export type AbiVersionRange = { readonly abiVersion: string; readonly fromBlock: number; readonly toBlock: number };
+
+/** Returns the ABI versions of a contract, each with its blocks, in order. Most contracts have one, for all blocks. */
+export function abiVersionsOf({
+  abiVersion,
+  upgrades = [],
+}: Pick<Speaker, 'abiVersion' | 'upgrades'>): readonly AbiVersionRange[] {
+  const starts = [{ fromBlock: 0, abiVersion }, ...upgrades];
+  return starts.map((start, at) => ({
+    ...start,
+    toBlock: (starts[at + 1]?.fromBlock ?? Number.POSITIVE_INFINITY) - 1,
+  }));
+}
+
+/** Returns the protocols that a contract speaks, each with its blocks. Versions that are not known are left out. */
+export function protocolsOf(contract: Speaker): readonly (AbiVersionRange & { readonly protocol: Protocol })[] {
+  return abiVersionsOf(contract).flatMap((range) => {
+    const chosen = chooseProtocol({ ...contract, abiVersion: range.abiVersion });
+    return 'protocol' in chosen ? [{ ...range, protocol: chosen.protocol }] : [];
+  });
+}
+
+/** Returns the ABI versions that are known of a kind of contract. */
+export function knownAbiVersions(kind: ContractKind): readonly string[] {
+  return [...new Set(protocols.filter((protocol) => protocol.kind === kind).map(({ version }) => version))];
+}
 
 /** Returns the protocol that a contract speaks, or why there is none for it, in one line. */
 export function chooseProtocol({

@@ -4,6 +4,7 @@ import type { DB } from '../db/schema.ts';
 import { type Transaction, transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { IndexerError } from '../kernel/errors.ts';
+import { registerContract } from '../progress/contract-registration.ts';
 import { chooseProtocol } from '../protocols/protocols.ts';
 import { insertPlaceholders } from './placeholders.ts';
 
@@ -60,23 +61,10 @@ export async function addContracts(database: Database, specs: readonly ContractS
 
 async function addContract(tx: Transaction, spec: ContractSpec): Promise<Added> {
   const platform = (await findPlatformRow(tx, spec)) ?? (await insertPlatformRow(tx, spec));
-  const { rows } = await sql<{ inserted: boolean; restored: boolean }>`
-    with before as (
-      select status, created_at = now() as fresh from indexer.contracts
-      where chain_id = ${spec.chainId} and address = ${spec.address} and kind = ${spec.kind}
-    )
-    insert into indexer.contracts as held (chain_id, address, kind, platform_id, abi_version, deployed_at_block)
-    values (${spec.chainId}, ${spec.address}, ${spec.kind}, ${platform.id}, ${platform.abiVersion}, ${spec.fromBlock ?? null})
-    on conflict (chain_id, address, kind) do update set
-      deployed_at_block = least(held.deployed_at_block, excluded.deployed_at_block),
-      status = case when held.status = 'removed' then 'active' else held.status end,
-      status_reason = case when held.status = 'removed' then null else held.status_reason end
-    returning coalesce((select fresh from before), true) as inserted,
-      coalesce((select status = 'removed' from before), false) as restored
-  `.execute(tx);
-  const { inserted, restored } = rows[0] ?? { inserted: false, restored: false };
-  const outcome = restored ? 'restored' : inserted ? 'added' : 'unchanged';
-  return { kind: spec.kind, address: spec.address, outcome };
+  const { chainId, address, kind, fromBlock } = spec;
+  const registration = { chainId, address, kind, platformId: platform.id, abiVersion: platform.abiVersion };
+  const outcome = await registerContract(tx, { ...registration, deployedAtBlock: fromBlock });
+  return { kind, address, outcome };
 }
 
 type PlatformRow = { readonly id: string; readonly abiVersion: string };

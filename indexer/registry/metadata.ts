@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { Hex } from '../kernel/chain.ts';
+import { markMetadataRead } from '../progress/contract-registration.ts';
 import { type Identity, NotThisProtocol } from '../protocols/protocol.ts';
 import { chooseProtocol, protocols } from '../protocols/protocols.ts';
 import type { ChainReader } from '../protocols/shared/chain-reader.ts';
@@ -22,10 +23,7 @@ export async function refreshMetadata(
 ): Promise<boolean> {
   if ((await reader.codeAt(contract.address, head, signal)) === false) return false;
   await saveIdentity(db, contract, await identify(reader, contract, signal));
-  await sql`
-    update indexer.contracts set metadata_read_at = now()
-    where chain_id = ${contract.chainId} and address = ${contract.address} and kind = ${contract.kind}
-  `.execute(db);
+  await markMetadataRead(db, contract);
   return true;
 }
 

@@ -6,6 +6,7 @@ import type { FactTable } from '../facts/fact-table.ts';
 import { isOfChain, tableOf } from '../facts/facts-sql.ts';
 import { newestFormerBlock } from '../facts/former-facts.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
+import { markPrepared } from '../progress/contract-registration.ts';
 import { lockChain } from '../progress/locks.ts';
 import { noteContractChange } from '../progress/stage-rows.ts';
 import { factTables, stateTables } from '../protocols/protocols.ts';
@@ -47,7 +48,7 @@ async function deleteRetired(tx: Transaction, chainId: number): Promise<void> {
 export async function resetUnprepared(tx: Transaction, chainId: number): Promise<number> {
   for (const { kind, reset } of stateTables) await reset?.(unprepared(chainId, kind)).execute(tx);
   for (const table of factTables) await deleteOrphans(tx, chainId, table);
-  return markPrepared(tx, chainId);
+  return markPrepared(tx, chainId, newestFormerBlock(factTables));
 }
 
 /** Returns a query for the platform ids of contracts of a kind that were not made ready yet. */
@@ -80,13 +81,4 @@ async function deleteOrphans(tx: Transaction, chainId: number, table: FactTable)
         and ${sql.ref(reading?.addressColumn ?? 'address')} = ${address}
     `.execute(tx);
   }
-}
-
-async function markPrepared(tx: Transaction, chainId: number): Promise<number> {
-  const { numAffectedRows } = await sql`
-    update indexer.contracts contract set
-      prepared_at = now(), retired_ids = '{}', former_to = ${newestFormerBlock(factTables)}
-    where chain_id = ${chainId} and prepared_at is null
-  `.execute(tx);
-  return Number(numAffectedRows ?? 0);
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Transaction } from '../db/transaction.ts';
 import type { RegisteredRow } from '../facts/fact-table.ts';
+import { clearCoverage } from '../progress/contract-state.ts';
 import { noteContractChange } from '../progress/stage-rows.ts';
 import { deletions, platformTableOf } from './contract-rows.ts';
 import { resetUnprepared } from './prepare.ts';
@@ -14,10 +15,7 @@ import { resetUnprepared } from './prepare.ts';
 export async function purgeContract(tx: Transaction, contract: RegisteredRow): Promise<number> {
   let deleted = 0n;
   for (const statement of deletions(contract)) deleted += (await statement.execute(tx)).numAffectedRows ?? 0n;
-  await sql`
-    update indexer.contracts set covered = '{}', metadata_read_at = null, prepared_at = null
-    where chain_id = ${contract.chainId} and address = ${contract.address} and kind = ${contract.kind}
-  `.execute(tx);
+  await clearCoverage(tx, contract.chainId, contract);
   await resetUnprepared(tx, contract.chainId);
   await noteContractChange(tx, contract.chainId, contract);
   await sql`

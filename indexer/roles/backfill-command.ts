@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import {
   type BackfillRequest,
-  type DeadRange,
-  deadIn,
   endRequest,
+  type FailedRange,
+  failedIn,
   progressOf,
   type RequestProgress,
   recordRequest,
@@ -50,7 +50,7 @@ export type BackfillOutcome = {
   readonly ended: 'complete' | 'incomplete' | 'stopped' | 'cancelled' | 'halted';
   readonly events: number;
   readonly incomplete: RequestProgress['incomplete'];
-  readonly dead: readonly DeadRange[];
+  readonly dead: readonly FailedRange[];
   /** Why the chain halted. */
   readonly reason?: string;
   /** Deferred indexes of readers that are not built yet. */
@@ -215,12 +215,12 @@ async function endOf(
   }
   if (left.blocksToDo === 0) {
     await endRequest(db, request.id, 'failed');
-    return { ...outcome, ended: 'incomplete', dead: await deadIn(db, request.chainId, request) };
+    return { ...outcome, ended: 'incomplete', dead: await failedIn(db, request.chainId, request) };
   }
   if ((await statusOf(db, request.id)) === 'cancelled') return { ...outcome, ended: 'cancelled' };
   const { halted, head } = await readChain(db, request.chainId);
   if (halted === undefined || head === undefined) return undefined;
   const below = await progressOf(db, { ...request, to: Math.min(request.to, head.number) });
   if (below.blocksToDo > 0) return undefined;
-  return { ...outcome, ended: 'halted', dead: await deadIn(db, request.chainId, request), reason: halted };
+  return { ...outcome, ended: 'halted', dead: await failedIn(db, request.chainId, request), reason: halted };
 }

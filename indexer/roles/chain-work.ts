@@ -62,7 +62,7 @@ export class ChainWork {
       scope,
       concurrency,
       onFilled: () => this.stages.wake(),
-      loadContracts: async () => (await followedContracts(database, chainId)).contracts,
+      loadContracts: () => followedContracts(database, chainId, { log }),
     });
     this.#follower = new Follower(
       {
@@ -70,7 +70,7 @@ export class ChainWork {
         source: this.source,
         log,
         runtime,
-        loadContracts: () => followedContracts(database, chainId),
+        loadContracts: () => followedContracts(database, chainId, { log, leads: true }),
         onStep: (failure) => this.#onStep(failure),
         onCommit: ({ facts }) => {
           this.stages.wake();

@@ -5,7 +5,7 @@ import type { BlockRef } from '../kernel/chain.ts';
 import { messageOf } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { readChain } from '../progress/chains.ts';
-import { completeTo } from '../progress/coverage.ts';
+import { chainCompleteTo } from '../progress/contract-coverage.ts';
 import { lockChain, tryLockStages } from '../progress/locks.ts';
 import { readStageRows, type StageRow, takeHistoryChanges, writeStageRow } from '../progress/stage-rows.ts';
 import { newestKnownBlock, oldestKnownBlock } from '../protocols/known-blocks.ts';
@@ -53,7 +53,7 @@ export async function advanceOnce(database: Database, work: StageWork): Promise<
     if (head === undefined) return { busy: false, moves: [], failures: [] };
     // Read before anything else: what a fill adds from now on leaves a note for the next look.
     const changedFrom = await takeHistoryChanges(tx, chainId);
-    let limit = await completeTo(tx, chainId, head.number);
+    let limit = await chainCompleteTo(tx, chainId, head.number);
     const failures = [...(await takeBack(tx, work, Math.min(limit, (changedFrom ?? Number.POSITIVE_INFINITY) - 1)))];
     const moves: StageMove[] = [];
     const rows = await readStageRows(tx, chainId);

@@ -9,10 +9,9 @@ import type { Fold } from '../../indexer/facts/fold.ts';
 import { applyFacts } from '../../indexer/ingest/apply.ts';
 import { commitFill } from '../../indexer/ingest/commit-fill.ts';
 import { commitStart } from '../../indexer/ingest/commit-head.ts';
-import type { Contract } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
 import { factTables, folds } from '../../indexer/protocols/protocols.ts';
-import { loadContracts } from '../../indexer/registry/contracts.ts';
+import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
 import type { Row, Tables } from '../kit/oracle/fact-rows.ts';
 import { readStored } from '../kit/oracle/stored.ts';
@@ -158,7 +157,7 @@ class Scene {
   readonly node: SimNode;
   readonly platform: Platform;
   readonly top: number;
-  contracts: readonly Contract[] = [];
+  contracts: readonly RegisteredContract[] = [];
 
   constructor(history: History, node: SimNode, random: Random) {
     this.history = history;

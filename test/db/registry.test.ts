@@ -2,8 +2,9 @@ import type pg from 'pg';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
 import type { Hex } from '../../indexer/kernel/chain.ts';
+import { recordDeployment } from '../../indexer/progress/contract-registration.ts';
 import { addContracts, type ContractSpec } from '../../indexer/registry/add.ts';
-import { loadContracts, saveDeploymentBlock } from '../../indexer/registry/contracts.ts';
+import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { registerPlatformRows } from '../../indexer/registry/register-platform-rows.ts';
 import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
@@ -177,7 +178,7 @@ describe('the registry of a chain', () => {
   it('keeps a deployment block that is known', async () => {
     await addContracts(database, [MASTER, { ...TOKEN, fromBlock: undefined }]);
     for (const contract of (await loadContracts(database.kysely, CHAIN)).contracts) {
-      await saveDeploymentBlock(database.kysely, contract, 55);
+      await recordDeployment(database.kysely, contract, 55);
     }
     const { contracts } = await loadContracts(database.kysely, CHAIN);
     expect(contracts.map(({ deployedAtBlock }) => deployedAtBlock)).toEqual([100, 55]);
