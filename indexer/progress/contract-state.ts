@@ -187,7 +187,7 @@ export async function readAnew(
 export async function unwindCoverage(tx: Transaction, chainId: number, toBlock: number | undefined): Promise<void> {
   const keep = toBlock ?? -1;
   const above = sql`int8multirange(int8range(${keep + 1}, null))`;
-  const live = toBlock === undefined ? sql`null` : sql`least(live_from, ${keep + 1}::bigint)`;
+  const live = toBlock === undefined ? sql`null::bigint` : sql`least(live_from, ${keep + 1}::bigint)`;
   await sql`
     update indexer.contracts set
       covered = covered - ${above},
