@@ -29,6 +29,7 @@ export function startFilling(
 /** Blocks that are there before, where tables are to be in use. */
 const BLOCKS_BEFORE = 20;
 
+/** A backfill to measure: the chain, the database and what runs beside it. */
 export type Filling = {
   readonly name: string;
   /** Flags of Node. */

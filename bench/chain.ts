@@ -22,6 +22,7 @@ export type Chain = {
   stop(): Promise<void>;
 };
 
+/** Starts the chain server as a process of its own. */
 export async function startChain(options: WorldOptions): Promise<Chain> {
   const flags = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
   const child = spawn(process.execPath, [fileURLToPath(new URL('chain-server.ts', import.meta.url)), ...flags], {

@@ -24,6 +24,7 @@ const CHUNK_BYTES = 256 * 1024;
 export type Dump = { readonly tables: readonly DumpedTable[]; remove(): Promise<void> };
 type DumpedTable = { readonly name: string; readonly columns: string; readonly file: string };
 
+/** What writing the same rows by `COPY` alone took. */
 export type FloorResult = { readonly wallMs: number; readonly postgresCpuMs: number };
 
 /** Writes the rows of facts and of state to files, without the columns that PostgreSQL generates. */

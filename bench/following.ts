@@ -8,6 +8,7 @@ import type { Server } from './server.ts';
 import { type Statement, statementsOf } from './statements.ts';
 import { CHAIN_ID, environment } from './world.ts';
 
+/** What following a head cost, block by block and when catching up. */
 export type FollowingResult = {
   /** Every block a commit of its own. */
   readonly blocksPerSecond: number;
@@ -21,6 +22,7 @@ export type FollowingResult = {
   readonly perBlock: readonly Statement[];
 };
 
+/** How many blocks each part of the measurement announces. */
 export type FollowingSizes = { readonly singly: number; readonly catchUp: number; readonly announced: number };
 
 const TIMEOUT_MS = 300_000;
@@ -122,6 +124,7 @@ async function timed(work: () => Promise<void>): Promise<number> {
   return performance.now() - startedAt;
 }
 
+/** Returns the value below which a share of the values lies. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;

@@ -4,8 +4,11 @@ import type { World } from './world.ts';
 export const UNIT = 1_000_000_000n;
 /** What a pair's first mint sends from zero to zero (Uniswap V2 core, `MINIMUM_LIQUIDITY`), in the smallest unit. */
 export const MINIMUM_LIQUIDITY = 1_000n;
+/** Stands for the owner of a token that does not exist yet. */
 export const NOT_MINTED = -1;
+/** Stands for the owner of a token that was burnt. */
 export const BURNT = -2;
+/** Both reserves of a pair before its first event, in base units. */
 export const RESERVE_AT_START = 1_000_000_000_000;
 
 /** The chain's state after a block, as its contracts would hold it; amounts in `UNIT`s. */
@@ -55,6 +58,7 @@ export class Ledger {
 /** What the database must hold after a block: rows by table of facts, and a line for every balance, owner, reserve and total. */
 export type Expected = { readonly facts: Ledger['facts']; readonly state: readonly string[] };
 
+/** Returns the rows that a database must hold after the whole chain. */
 export function expectedOf(world: World, ledger: Ledger): Expected {
   const state: string[] = [];
   const amount = (units: number) => (BigInt(units) * UNIT).toString();

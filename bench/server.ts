@@ -38,6 +38,7 @@ export type Server = {
   stop(): Promise<void>;
 };
 
+/** Starts PostgreSQL with the settings of the benchmark. */
 export async function startServer(world: World): Promise<Server> {
   const server = await startPostgres({ settings: SETTINGS });
   const admin = new pg.Client({ connectionString: server.url });
@@ -74,6 +75,7 @@ export async function startServer(world: World): Promise<Server> {
   }
 }
 
+/** Runs work over an open database and closes it. */
 export async function withDatabase<T>(url: string, work: (database: Database) => Promise<T>): Promise<T> {
   const database = openDatabase({ url, maxConnections: 2 });
   try {

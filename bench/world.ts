@@ -13,12 +13,14 @@ export type WorldOptions = {
   readonly seed: number;
 };
 
+/** The benchmark's chain. */
 export const CHAIN_ID = 31_337;
 /** What the program is told of where everything is. */
 export function environment(databaseUrl: string, rpcUrl: string): Readonly<Record<string, string>> {
   return { DATABASE_URL: databaseUrl, [`RPC_URL_${CHAIN_ID}`]: rpcUrl, LOG_LEVEL: 'warn' };
 }
 
+/** The sizes of a full run. */
 export const SIZES: WorldOptions = { events: 500_000, blocks: 20_000, holders: 5_000, tokens: 25_000, seed: 1 };
 
 const ARTIST_TOKENS = 2;
@@ -29,6 +31,7 @@ export const SHARE = { nft: 0.25, pool: 0.15 };
 const TIMESTAMP_OF_GENESIS_S = 1_700_000_000;
 const BLOCK_TIME_S = 2;
 
+/** First topics of the events that the chain emits. */
 export const TOPIC = {
   transfer: toEventSelector('Transfer(address,address,uint256)'),
   minted: toEventSelector('Minted(address,uint256,uint256)'),

@@ -7,6 +7,7 @@ import { createShow, type Screen, type Show } from './show.ts';
 import { summarise } from './summary.ts';
 import { createWorld, type World } from './world.ts';
 
+/** How a demo runs and when it ends. */
 export type DemoOptions = {
   /** Ends by itself after so many seconds of traffic, with a comparison; undefined: runs until told to stop. */
   readonly seconds: number | undefined;

@@ -14,7 +14,9 @@ export type Moment = {
   readonly news: readonly News[];
 };
 
+/** How a piece of text is emphasised. */
 export type Style = 'bold' | 'dim' | 'cyan' | 'green' | 'yellow' | 'magenta';
+/** Returns a text in a style, or as it is where the output has no styles. */
 export type Paint = (style: Style, text: string) => string;
 
 const LABEL_WIDTH = 11;

@@ -18,6 +18,7 @@ export type World = {
   readonly daemon: DaemonProcess;
 };
 
+/** What to start for a demo. */
 export type WorldOptions = {
   readonly seed: number;
   /** Path of the bin whose `start` is the daemon. */

@@ -30,6 +30,7 @@ const LIMIT_TRANSACTIONS = `
   where current_setting('server_version_num')::int >= 170000
 `;
 
+/** Connections to one database. */
 export type Database = {
   readonly pool: pg.Pool;
   /** For transactions of many small statements that recur. */
@@ -39,6 +40,7 @@ export type Database = {
   close(): Promise<void>;
 };
 
+/** How to connect to a database. */
 export type DatabaseOptions = {
   readonly url: string;
   readonly maxConnections?: number;

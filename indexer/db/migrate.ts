@@ -24,6 +24,7 @@ const BOOKKEEPING_SCHEMA = 'indexer';
 /** Any constant of our own: it serialises everyone who migrates one database. */
 const MIGRATION_LOCK = 5_294_871_036;
 
+/** Whether a migration was applied. */
 export type MigrationStatus = {
   readonly name: string;
   /** When it was applied, or null while it is pending. */

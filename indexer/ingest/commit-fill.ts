@@ -27,6 +27,7 @@ import type { ReadRange } from './fetch-batch.ts';
 /** A range as it was read, and the chain as it was before: an unwind since then that went below its end refuses it. */
 export type FillPiece = { readonly seen: ChainState; readonly range: ReadRange; readonly batch: EncodedBatch };
 
+/** What a commit of history writes. */
 export type FillCommit = {
   /** One behind the other, at least one. */
   readonly pieces: readonly FillPiece[];

@@ -15,6 +15,7 @@ import { lockChain, lockChainAndBlock } from '../progress/locks.ts';
 import { applyFacts, checkpointsOf, DEFER_CONSTRAINTS, type FormerContract, foldFacts, kindsOf } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
+/** What a commit of the head writes. */
 export type HeadCommit = {
   /** The chain as it was when the range was fetched: the commit stands on it or fails. */
   readonly seen: ChainState;

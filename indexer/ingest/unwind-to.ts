@@ -13,6 +13,7 @@ import type { Stage } from '../stages/stage.ts';
 import { stages as allStages } from '../stages/stages.ts';
 import { unwindStages } from '../stages/unwind-stages.ts';
 
+/** What to take back, and why. */
 export type Unwind = {
   readonly chainId: number;
   /** The newest block to keep; undefined takes everything back, and the chain is begun anew. */

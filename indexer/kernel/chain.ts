@@ -39,6 +39,7 @@ export type VerifiedRange = {
 /** Which logs to ask for: those of `addresses` whose first topic is one of `topics`. */
 export type WatchFilter = { readonly addresses: readonly Hex[]; readonly topics: readonly Hex[] };
 
+/** What a contract is to the platform. */
 export type ContractKind = 'master' | 'dividend' | 'artist_token' | 'pool';
 
 /** A later ABI version of a contract, because its proxy was upgraded, and the first block whose logs it decodes. */

@@ -1,11 +1,13 @@
 import { type Logger as PinoLogger, pino } from 'pino';
 import type { Redact } from './redact.ts';
 
+/** The logger that everything below `main` is handed. */
 export type Logger = PinoLogger;
 
 /** Where lines go: standard error in the program. */
 export type LineSink = { write(line: string): unknown };
 
+/** Where log lines go, and in which form. */
 export type LogOptions = {
   /** A level of pino, or `silent`. */
   readonly level: string;

@@ -13,6 +13,7 @@ const SILENCE_MAX_MS = 15_000;
 /** Whether this process leads the chain, another process does, or the database cannot be reached. */
 export type Leadership = 'leading' | 'standing by' | 'disconnected';
 
+/** Which chain to lead, and who is told of changes. */
 export type LeaderOptions = {
   readonly databaseUrl: string;
   readonly chainId: number;

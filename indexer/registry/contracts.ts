@@ -5,6 +5,7 @@ import { parseMultirange } from '../kernel/ranges.ts';
 import type { Coverage } from '../progress/contract-coverage.ts';
 import { coverageFingerprint } from '../protocols/fingerprint.ts';
 
+/** Whether a contract is followed, was removed, or was set aside. */
 export type ContractStatus = 'active' | 'removed' | 'quarantined';
 
 /** A contract of the registry with what is known of it. */

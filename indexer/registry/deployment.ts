@@ -1,6 +1,7 @@
 import type { Hex } from '../kernel/chain.ts';
 import type { ChainReader } from '../protocols/shared/chain-reader.ts';
 
+/** What the search for a deployment block found. */
 export type Deployment =
   | { readonly found: 'at'; readonly block: number }
   /** No endpoint remembers the state around it, so history is read from the first block on. */

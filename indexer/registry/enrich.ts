@@ -8,6 +8,7 @@ import { loadContracts } from './contracts.ts';
 import { findDeployment } from './deployment.ts';
 import { refreshMetadata } from './metadata.ts';
 
+/** What reading contracts from the chain needs. */
 export type EnrichDeps = {
   readonly db: Kysely<DB>;
   readonly chainId: number;

@@ -15,6 +15,7 @@ export type RegistryChange =
   | { readonly of: 'ipo' }
   | { readonly of: 'anything' };
 
+/** Where to listen for announcements, and who is told. */
 export type WatchOptions = {
   readonly databaseUrl: string;
   /** Called at the start, at every notification, after every reconnect and at every poll; must not throw. */

@@ -79,6 +79,7 @@ export type SourceDeps = {
   readonly notice?: ((notice: EndpointNotice) => void) | undefined;
 };
 
+/** What `fetchRange` takes. */
 export type { RangeRequest };
 
 /** Maximum size of an `eth_call` result. The largest token names seen so far have 1 MB. */

@@ -9,6 +9,7 @@ import { IndexerError, messageOf } from '../../indexer/kernel/errors.ts';
 import { sleep } from '../../indexer/kernel/sleep.ts';
 import { watchOver } from './watchman.ts';
 
+/** How a local chain is started. */
 export type AnvilOptions = {
   /** `manual` (the default) mines when told to, `auto` a block per transaction, a number every so many seconds. */
   readonly mining?: 'manual' | 'auto' | number;
@@ -34,6 +35,7 @@ export type Transaction = {
   readonly gas?: bigint;
 };
 
+/** A transaction's receipt, as viem gives it. */
 export type Receipt = Awaited<ReturnType<PublicClient['getTransactionReceipt']>>;
 
 /** A real local chain in a process of its own. */

@@ -11,6 +11,7 @@ export type Difference = {
   readonly migrated: string | undefined;
 };
 
+/** A row of a fixture, by column. */
 export type Row = Readonly<Record<string, string>>;
 
 /** The platform's catalogue as it documents it. */

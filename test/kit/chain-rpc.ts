@@ -25,6 +25,7 @@ export type View = {
   cap?: ((request: CapRequest) => void) | undefined;
 };
 
+/** A request that a provider may refuse for its size. */
 export type CapRequest = {
   readonly from: number;
   readonly to: number;

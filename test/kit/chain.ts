@@ -12,6 +12,7 @@ export type LogSpec = {
   readonly transaction?: number | Hex;
 };
 
+/** What a block of the scripted chain holds. */
 export type BlockSpec = {
   readonly logs?: readonly LogSpec[];
   /** In Unix seconds; by default the parent's plus the chain's block time. */
@@ -20,6 +21,7 @@ export type BlockSpec = {
   readonly salt?: string;
 };
 
+/** A log of the scripted chain. */
 export type ChainLog = {
   readonly address: Hex;
   readonly topics: readonly Hex[];
@@ -31,6 +33,7 @@ export type ChainLog = {
   readonly logIndex: number;
 };
 
+/** A block of the scripted chain. */
 export type ChainBlock = BlockRef & {
   readonly parentHash: Hex;
   readonly timestamp: number;
@@ -39,6 +42,7 @@ export type ChainBlock = BlockRef & {
   readonly logs: readonly ChainLog[];
 };
 
+/** How the scripted chain behaves. */
 export type ChainSettings = {
   readonly chainId?: number;
   readonly blockTimeSeconds?: number;

@@ -3,6 +3,7 @@ import { buildProgram, type ExitCode, runProgram } from '../../indexer/cli/progr
 import { secretsOfEnvironment } from '../../indexer/config/secrets.ts';
 import { createRedact } from '../../indexer/observability/redact.ts';
 
+/** What a command printed, and its exit code. */
 export type Ran = { readonly code: ExitCode; readonly out: string; readonly err: string };
 
 /**

@@ -10,6 +10,7 @@ import { onTestFinished } from 'vitest';
 import type { ChainSettings } from '../../indexer/config/define.ts';
 import { HANG_TIMEOUT_MS, until } from './until.ts';
 
+/** A daemon to start: its database, its chains and its settings. */
 export type Following = {
   readonly databaseUrl: string;
   /** By chain id; the first of several is preferred. */
@@ -18,6 +19,7 @@ export type Following = {
   readonly settings?: Omit<ChainSettings, 'rpcUrls'>;
 };
 
+/** A line of the log, parsed. */
 export type LogLine = { readonly level: number; readonly msg: string; readonly [field: string]: unknown };
 
 /** What `/ready` says. */

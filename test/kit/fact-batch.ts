@@ -12,6 +12,7 @@ import { addressOf, contractOf, hexOf, logOf } from './event-logs.ts';
 
 /** The largest amount or token id. */
 export const UINT256_MAX = `${2n ** 256n - 1n}`;
+/** A wallet. */
 export const ALICE = addressOf(0xa);
 const BOB = addressOf(0xb);
 /** Facts of each table, as plain lists. */

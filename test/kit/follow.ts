@@ -44,6 +44,7 @@ export function busyChain(blocks: number = HISTORY_BLOCKS, finalized: number = F
   return chain;
 }
 
+/** A scripted chain, a database and a daemon over them. */
 export type Scene = {
   readonly chain: Chain;
   readonly server: ChainServer;
@@ -57,6 +58,7 @@ export type Scene = {
   settled(): Promise<void>;
 };
 
+/** How a scene is set up. */
 export type SceneOptions = {
   readonly chain?: Chain;
   /** Chains that are followed beside it, each by a server. */
@@ -89,6 +91,7 @@ export async function follow(options: SceneOptions = {}): Promise<Scene> {
   return { chain, server, db, url, artist, daemon, following, settled };
 }
 
+/** A chain of Anvil, a database and a daemon over them. */
 export type AnvilScene = {
   readonly anvil: Anvil;
   readonly platform: Platform;

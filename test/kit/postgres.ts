@@ -14,6 +14,7 @@ declare module 'vitest' {
 
 const TEMPLATE = 'migrated_template';
 
+/** A database of a test's own. */
 export type TestDatabase = {
   readonly url: string;
   /** Drops the database, also under open connections. */

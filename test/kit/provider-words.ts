@@ -18,6 +18,7 @@ const limited = (_: CapRequest, limit: number) => limit;
 const half = ({ blocks }: CapRequest) => Math.max(1, Math.floor(blocks / 2));
 const halfEnd = (request: CapRequest) => request.from + half(request) - 1;
 
+/** How providers refuse a request for its size, in their own words. */
 export const PROVIDER_CAPS: readonly ProviderCap[] = [
   {
     who: 'Alchemy',

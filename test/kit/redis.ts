@@ -94,6 +94,7 @@ export async function redisServer(...flags: readonly string[]): Promise<RedisSer
   return server;
 }
 
+/** Returns a port that nothing listens on. */
 export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');

@@ -6,9 +6,13 @@ import { createSource, type Source, type SourceOptions } from '../../indexer/sou
 import { Chain, type LogSpec } from './chain.ts';
 import { ChainServer } from './chain-server.ts';
 
+/** The watched contract. */
 export const ADDRESS: Hex = `0x${'aa'.repeat(20)}`;
+/** A contract that nobody watches. */
 export const OTHER_ADDRESS: Hex = `0x${'cc'.repeat(20)}`;
+/** The watched first topic. */
 export const TOPIC: Hex = `0x${'bb'.repeat(32)}`;
+/** The filter for the watched contract. */
 export const WATCH: WatchFilter = { addresses: [ADDRESS], topics: [TOPIC] };
 
 /** A log of the watched contract, or of another. */

@@ -16,9 +16,13 @@ import { addressOf, blockHashOf, encodeEvent, hexOf, logOf } from './event-logs.
 import { insertMaster, insertRow } from './platform-rows.ts';
 import { createDatabase } from './postgres.ts';
 
+/** The scene's chain. */
 export const CHAIN_ID = 1;
+/** A master contract. */
 export const MASTER = addressOf(0xa1);
+/** Another master contract. */
 export const OTHER_MASTER = addressOf(0xa2);
+/** The dividend contract of the first master. */
 export const DIVIDEND = addressOf(0xd1);
 /** The block at which the follower begins. Everything up to it is filled. */
 export const START = 20;

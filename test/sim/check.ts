@@ -19,6 +19,7 @@ export type PlatformState = {
   readonly ipos: ReadonlySet<string>;
 };
 
+/** What a check compares. */
 export type CheckOptions = {
   /** Whether the stages have run since the last commit: all links from claims to tokens are there. */
   readonly links: boolean;

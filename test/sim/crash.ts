@@ -8,6 +8,7 @@ import type { Random } from './random.ts';
  */
 type Death = 'exception' | 'lost before' | 'lost after' | 'conflict';
 
+/** At which statement a process dies, and how. */
 export type CrashPlan = { readonly atStatement: number; readonly death: Death };
 
 /** What a simulated exception throws. */
@@ -18,6 +19,7 @@ class SimulatedCrash extends Error {
 /** More than most commits have. */
 const STATEMENTS_MAX = 22;
 
+/** Draws when and how a process dies. */
 export function drawCrash(random: Random): CrashPlan {
   const death = random.weighted<Death>([
     [3, 'exception'],

@@ -16,6 +16,7 @@ import { changeRegistry } from './registry-changes.ts';
 import { drawFill, SimFollower } from './roles.ts';
 import { keyOf } from './world.ts';
 
+/** How a history is driven. */
 export type DriveOptions = {
   /** Whether contracts are removed and the platform writes rows of its own, so that the route shows in the end. */
   readonly detours: boolean;

@@ -16,17 +16,20 @@ export type SimTransaction = {
 /** A log in its block. */
 export type SimLog = { readonly raw: RawLog; readonly body: LogBody; readonly transaction: SimTransaction };
 
+/** A block of a drawn chain. */
 export type SimBlock = { readonly header: BlockHeader; readonly logs: readonly SimLog[] };
 
 /** One branch of a chain: every block from 0 to its tip, so that a block's number is its place. */
 export type Branch = readonly SimBlock[];
 
+/** A drawn chain with its forks. */
 export type SimChain = {
   readonly chainId: number;
   /** In the order in which the chain's nodes come to believe them; the last one stays. */
   readonly branches: readonly Branch[];
 };
 
+/** A drawn history: its seed, its contracts and its chains. */
 export type History = { readonly seed: number; readonly world: SimWorld; readonly chains: readonly SimChain[] };
 
 const TRANSACTIONS_PER_BLOCK_MAX = 3;

@@ -20,6 +20,7 @@ export type SimContract = {
 /** A master of the platform: one artist has one, and each may have a contract on every chain. */
 export type SimMaster = { readonly id: string; readonly artistId: string; readonly userId: string };
 
+/** The contracts and wallets of a drawn history. */
 export type SimWorld = {
   readonly seed: number;
   readonly chainIds: readonly number[];
