@@ -17,6 +17,7 @@ const TICK_MS = 10_000;
 const STAGE_BACKOFF = { baseMs: 1_000, maxMs: 300_000 };
 const ROUND_BACKOFF = { baseMs: 500, maxMs: 15_000 };
 
+/** What keeping the stages of one chain needs. */
 export type StageRunnerDeps = {
   readonly database: Database;
   readonly chainId: number;
