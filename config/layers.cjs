@@ -62,7 +62,11 @@ module.exports = {
       from: { path: '^indexer/(main\\.ts|cli/)', pathNot: '^indexer/cli/progress-bar\\.ts$' },
       to: {
         path: '^indexer/|node_modules/',
-        pathNot: ['^indexer/(cli|kernel)/', '^indexer/observability/redact\\.ts$', 'node_modules/(commander|@types)/'],
+        pathNot: [
+          '^indexer/(cli|kernel)/',
+          '^indexer/(observability/redact|config/secrets)\\.ts$',
+          'node_modules/(commander|@types)/',
+        ],
         dependencyTypesNot: ['type-only'],
         dynamic: false,
       },

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { buildProgram, runProgram } from './cli/program.ts';
+import { secretsOfEnvironment } from './config/secrets.ts';
 import type { Runtime } from './kernel/runtime.ts';
 import { createRedact } from './observability/redact.ts';
 
@@ -42,17 +43,10 @@ const io = {
   env: process.env,
   stdout: process.stdout,
   stderr: process.stderr,
-  redact: createRedact(secretsOf(process.env)),
+  redact: createRedact(secretsOfEnvironment(process.env)),
   signal: stopSignal(runtime),
   runtime,
 };
-
-/** Returns the URLs of the environment. Those of the configuration file are added once it is read. */
-function secretsOf(env: NodeJS.ProcessEnv): readonly string[] {
-  return Object.entries(env).flatMap(([name, value]) =>
-    /^(RPC_URL_.*|DATABASE_URL|QUEUE_URL)$/.test(name) ? (value ?? '').split(',').map((url) => url.trim()) : [],
-  );
-}
 
 const exitCode = await runProgram(buildProgram(io, version()), process.argv.slice(2), io);
 // Not `process.exit`: output that was written to a pipe must be flushed first.

@@ -31,11 +31,17 @@ const TABLES = [
     -- its row in master_contracts, dividend_contracts, artist_tokens or liquidity_pools
     platform_id uuid not null,
     abi_version varchar(20) not null default '1.0',
+    -- later ABI versions of an upgraded proxy, ordered by block: [{"fromBlock": 100, "abiVersion": "2.0"}]
+    upgrades jsonb not null default '[]',
     -- null until it is known
     deployed_at_block bigint,
     covered int8multirange not null default '{}',
     -- the follower covers [live_from, head of the chain]
     live_from bigint,
+    -- the ABI versions and events that the coverage was read with; null until the contract is first covered
+    fingerprint text,
+    -- why its history is incomplete although it was complete before; null again once it is complete
+    coverage_note text,
     status text not null default 'active' check (status in ('active', 'removed', 'quarantined')),
     status_reason text,
     quarantined_at_block bigint,

@@ -9,7 +9,7 @@ import { decideRetry, NO_FAILURES, OUTAGES_BEFORE_DOUBT } from './decide-retry.t
 import { type FillDeps, FillError, JobFiller } from './fill-job.ts';
 import { Planner, type PlanOutcome, type PlanScope } from './plan.ts';
 import { BackfillQueue, type ClaimedJob, type QueueSettings, queueNameOf } from './queue.ts';
-import { buryRange } from './requests.ts';
+import { recordFailedRange } from './requests.ts';
 
 /** What a backfill works with. */
 export type BackfillDeps = FillDeps & {
@@ -226,7 +226,7 @@ export class Backfill {
       // An endpoint that has become unavailable meanwhile explains the error.
       if (!isPiece && (await this.#endpointHead()) === undefined) throw error;
       log.error({ ...context, ...dead, err: error }, 'gave up on a range');
-      await buryRange(database.kysely, chainId, dead, reason);
+      await recordFailedRange(database.kysely, chainId, dead, reason);
       await claimed.complete();
       this.wake();
       return;

@@ -1,7 +1,16 @@
 import { sqlstateOf } from '../db/sqlstate.ts';
-import { ConfigError, HeadMoved, RpcError, type RpcErrorKind, RpcInconsistency, StaleRange } from '../kernel/errors.ts';
+import {
+  ConfigError,
+  HeadMoved,
+  messageOf,
+  RpcError,
+  type RpcErrorKind,
+  RpcInconsistency,
+  StaleRange,
+} from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { type Backoff, backoffMs } from '../kernel/retry.ts';
+import { RPC_CODE } from '../rpc/json-rpc.ts';
 
 /** How the earlier attempts at a job failed. */
 export type FailureHistory = {
@@ -37,8 +46,6 @@ const RETRY_BACKOFF: Backoff = { baseMs: 500, maxMs: 30_000 };
 const ATTEMPTS_MAX = 6;
 /** After this many outages in a row, it matters whether the endpoint answers other requests. */
 export const OUTAGES_BEFORE_DOUBT = 12;
-/** JSON-RPC: the method does not exist, or is not part of what was paid for. */
-const METHOD_NOT_FOUND = -32601;
 /** The kinds of error with which endpoints refuse blocks that they do not serve, when they do not say so. */
 const UNSERVED: readonly RpcErrorKind[] = ['pruned', 'unavailable', 'unknown-block'];
 
@@ -83,7 +90,7 @@ export function decideRetry({ error, piece, history, head }: Failure, random: ()
 
 /** Whether the endpoint serves no logs at all. */
 function servesNoLogs(error: unknown): boolean {
-  return error instanceof RpcError && error.kind === 'rejected' && error.context.code === METHOD_NOT_FOUND;
+  return error instanceof RpcError && error.kind === 'rejected' && error.context.code === RPC_CODE.methodNotFound;
 }
 
 /** Whether the endpoint answers other requests and refuses just this range. An endpoint that is behind has not reached it yet. */
@@ -109,12 +116,8 @@ export function isOutage(error: unknown): boolean {
   // Errors of the driver itself have no SQLSTATE: refused, reset, timed out, terminated.
   return (
     error instanceof Error &&
-    /ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|timeout|terminat|connect/i.test(describe(error))
+    /ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|timeout|terminat|connect/i.test(
+      `${(error as { code?: unknown }).code ?? ''} ${messageOf(error)}`,
+    )
   );
-}
-
-/** Node wraps network errors in an `AggregateError` whose own message is empty. */
-function describe(error: Error): string {
-  const inner = error instanceof AggregateError ? error.errors.map(String).join(' ') : '';
-  return `${(error as { code?: unknown }).code ?? ''} ${error.message} ${inner}`;
 }

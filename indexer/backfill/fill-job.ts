@@ -3,19 +3,19 @@ import { byteCount } from '../facts/encoded-batch.ts';
 import { commitFill } from '../ingest/commit-fill.ts';
 import { type ContractIndex, contractIndex } from '../ingest/contract-index.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
-import { RpcError, type RpcErrorKind } from '../kernel/errors.ts';
+import { ConfigError, RpcError, type RpcErrorKind } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { blockAt } from '../progress/checkpoints.ts';
+import { keyOf } from '../progress/contract-coverage.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Source } from '../source/source.ts';
 import { isOutage } from './decide-retry.ts';
+import { findMissingWork, type IncompleteContract } from './missing-work.ts';
 import type { FillJob } from './queue.ts';
 import { ReadAhead } from './read-ahead.ts';
-import { requestsThatRun } from './requests.ts';
-
-import { findLack, type LackingContract } from './wish.ts';
+import { runningRequests } from './requests.ts';
 
 /** What filling works with. */
 export type FillDeps = {
@@ -25,8 +25,13 @@ export type FillDeps = {
   readonly runtime: Runtime;
   /** Jobs that are worked on at a time. */
   readonly concurrency: number;
-  /** The contracts whose logs can be decoded. */
-  readonly loadContracts: () => Promise<readonly RegisteredContract[]>;
+  readonly loadContracts: () => Promise<FillableContracts>;
+};
+
+/** The contracts whose logs this program can read, and those that it must leave to a newer program. */
+export type FillableContracts = {
+  readonly contracts: readonly RegisteredContract[];
+  readonly refused: readonly { readonly contract: RegisteredContract; readonly because: string }[];
 };
 
 /** Blocks of a piece above finalized, where every header is read. */
@@ -116,7 +121,7 @@ export class JobFiller {
    */
   async fill(job: FillJob, signal: AbortSignal): Promise<void> {
     const { database, concurrency } = this.#deps;
-    const requests = await requestsThatRun(database.kysely, job.chainId);
+    const requests = await runningRequests(database.kysely, job.chainId);
     const work = await this.#missingOf(job);
     if (work === undefined) return;
     const { missing, contracts } = work;
@@ -140,7 +145,7 @@ export class JobFiller {
       reader.rewindTo(to + 1);
       this.#onPiece({ from, to, facts });
       signal.throwIfAborted();
-      if (!job.standing && (await requestsThatRun(database.kysely, job.chainId)) !== requests) return;
+      if (!job.standing && (await runningRequests(database.kysely, job.chainId)) !== requests) return;
     }
   }
 
@@ -180,16 +185,21 @@ export class JobFiller {
     return { from: piece.from, to: last };
   }
 
-  /** Returns what a job still misses, up to the head; undefined where nothing is. */
+  /**
+   * Returns what a job still misses, up to the head; undefined where nothing is.
+   *
+   * @throws {ConfigError} where only a newer program may fill what is missing.
+   */
   async #missingOf(
     job: FillJob,
   ): Promise<{ missing: BlockRange; contracts: readonly RegisteredContract[] } | undefined> {
     const { head } = await this.#readChain();
     if (head === undefined || job.from > head.number) return undefined;
     const range = { from: job.from, to: Math.min(job.to, head.number) };
-    const missing = await findLack(this.#deps.database.kysely, { ...job, head: head.number }, range);
-    const contracts = missing === undefined ? [] : await this.#contracts(missing.contracts);
-    return missing === undefined || contracts.length === 0 ? undefined : { missing, contracts };
+    const missing = await findMissingWork(this.#deps.database.kysely, { ...job, head: head.number }, range);
+    if (missing === undefined) return undefined;
+    const contracts = await this.#contracts(missing.contracts);
+    return contracts.length === 0 ? undefined : { missing, contracts };
   }
 
   /** Reads a piece that begins at `from` and ends at `to` at most. */
@@ -220,18 +230,22 @@ export class JobFiller {
   }
 
   /** Returns the contracts from a cache of the registry, which is read again when it is old or does not know one of them. */
-  async #contracts(lacking: readonly LackingContract[]): Promise<readonly RegisteredContract[]> {
+  async #contracts(incomplete: readonly IncompleteContract[]): Promise<readonly RegisteredContract[]> {
     const known = () =>
-      lacking.flatMap((contract) => {
+      incomplete.flatMap((contract) => {
         const found = this.#registry.get(keyOf(contract));
-        return found?.platformId === contract.platformId ? [found] : [];
+        const isCurrent =
+          found?.platformId === contract.platformId &&
+          (contract.coveredFingerprint ?? found.fingerprint) === found.fingerprint;
+        return isCurrent ? [found] : [];
       });
     const isOld = this.#deps.runtime.now() - this.#registryReadAt > REGISTRY_TTL_MS;
-    if (isOld || known().length < lacking.length) {
-      const contracts = await this.#deps.loadContracts();
+    if (isOld || known().length < incomplete.length) {
+      const { contracts, refused } = await this.#deps.loadContracts();
       this.#registry = new Map(contracts.map((contract) => [keyOf(contract), contract]));
       this.#registryReadAt = this.#deps.runtime.now();
       this.#indexes.clear();
+      if (known().length === 0) refuseIfOutdated(incomplete, refused);
     }
     return known();
   }
@@ -253,6 +267,9 @@ type Fetched = FetchedRange & { readonly bytes: number; readonly seen: ChainStat
 const REGISTRY_TTL_MS = 60_000;
 const INDEXES_MAX = 8;
 
-function keyOf({ kind, address }: Pick<RegisteredContract, 'kind' | 'address'>): string {
-  return `${kind} ${address}`;
+/** Throws where a contract is missing blocks that only a newer program may fill. */
+function refuseIfOutdated(incomplete: readonly IncompleteContract[], refused: FillableContracts['refused']): void {
+  const keys = new Set(incomplete.map(keyOf));
+  const first = refused.find(({ contract }) => keys.has(keyOf(contract)));
+  if (first !== undefined) throw new ConfigError(`${first.contract.kind} ${first.contract.address}: ${first.because}`);
 }

@@ -4,9 +4,10 @@ import { deferIndexes } from '../db/deferred-indexes.ts';
 import { transaction } from '../db/transaction.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { readChain } from '../progress/chains.ts';
+import { describedTables, loadedTables } from '../protocols/protocols.ts';
+import { findGaps, type Gaps, type WantedHistory } from './missing-work.ts';
 import { type BackfillQueue, type FillJob, jobId } from './queue.ts';
-import { forgetFilled, settleRequests } from './requests.ts';
-import { findGaps, type Gaps, type Wish } from './wish.ts';
+import { deleteCoveredFailures, settleRequests } from './requests.ts';
 
 /** How many jobs are in the queue at a time: enough for many workers, and bounded however much is missing. */
 export const WINDOW_JOBS = 64;
@@ -20,7 +21,7 @@ const LOAD_MIN_BLOCKS = 1_000;
 const REMEMBERED_RANGES_MAX = 4 * WINDOW_JOBS;
 
 /** What a process plans: everything since deployment, or what requests ask for. */
-export type PlanScope = Pick<Wish, 'standing' | 'request'>;
+export type PlanScope = Pick<WantedHistory, 'standing' | 'request'>;
 
 /**
  * Cuts gaps into at most `count` jobs, the oldest blocks first. Pure.
@@ -78,25 +79,25 @@ export class Planner {
       if (chain.head === undefined) return 'no head';
       // A job that changes its state between the reads of two states would be missed by one read: read twice.
       const pending = distinct([...before, ...(await queue.pending())]);
-      const wish: Wish = { chainId: this.#chainId, head: chain.head.number, ...this.#scope };
-      const gaps = await findGaps(tx, wish, pending, WINDOW_JOBS);
+      const wanted: WantedHistory = { chainId: this.#chainId, head: chain.head.number, ...this.#scope };
+      const gaps = await findGaps(tx, wanted, pending, WINDOW_JOBS);
       await this.#beginLoad(gaps);
       const ranges = cutGaps(gaps.ranges, gaps.blocks, Math.max(0, WINDOW_JOBS - pending.length));
       await queue.add(this.#withIds(ranges, chain.epoch));
       if (ranges.length + pending.length > 0) return 'busy';
-      await forgetFilled(tx, this.#chainId);
+      await deleteCoveredFailures(tx, this.#chainId);
       return 'idle';
     });
   }
 
   /** Called before anything is written: where much is missing from empty tables, the indexes of readers are built at the end. */
   async beginLoad(head: number): Promise<void> {
-    const wish: Wish = { chainId: this.#chainId, head, ...this.#scope };
-    await this.#beginLoad(await findGaps(this.#database.kysely, wish, [], 1));
+    const wanted: WantedHistory = { chainId: this.#chainId, head, ...this.#scope };
+    await this.#beginLoad(await findGaps(this.#database.kysely, wanted, [], 1));
   }
 
   async #beginLoad({ blocks }: Gaps): Promise<void> {
-    if (blocks >= LOAD_MIN_BLOCKS) await deferIndexes(this.#database);
+    if (blocks >= LOAD_MIN_BLOCKS) await deferIndexes(this.#database, describedTables, loadedTables);
   }
 
   /** Gives each range a job id, and a new one to a range that left the queue without being filled. */

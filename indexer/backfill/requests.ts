@@ -2,26 +2,28 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { type BlockRange, parseMultirange } from '../kernel/ranges.ts';
-import { deadRanges, stillToDo } from './wish.ts';
+import { blocksBetween, coveredBlocks, firstBlockSince, missingBlocks } from '../progress/contract-coverage.ts';
+import { blocksToFill, failedRanges } from './missing-work.ts';
 
+/** What became of a request. */
 export type RequestStatus = 'running' | 'finished' | 'failed' | 'cancelled';
 
-/** What someone asked to be filled. */
+/** A range that someone asked to be filled. */
 export type BackfillRequest = BlockRange & {
   readonly id: string;
   readonly chainId: number;
-  /** Null asks for all. */
+  /** Null asks for all contracts. */
   readonly contracts: readonly Hex[] | null;
 };
 
-/** A request with what has become of it. */
+/** A request with its status. */
 export type RecordedRequest = BackfillRequest & {
   readonly status: RequestStatus;
   readonly createdAt: Date;
   readonly finishedAt: Date | null;
 };
 
-/** A contract of a request that is not complete, and why where it never will be. */
+/** A contract of a request that is not complete, and why it is set aside where it is. */
 export type Incomplete = {
   readonly address: Hex;
   readonly kind: ContractKind;
@@ -29,26 +31,23 @@ export type Incomplete = {
   readonly setAside: string | null;
 };
 
-/** How far a request is. */
+/** The progress of a request. */
 export type RequestProgress = {
-  /** Blocks that some contract still lacks. */
+  /** Blocks that are missing of any contract. */
   readonly blocksLeft: number;
-  /** Of these, the ones that a worker can still bring: neither given up on, nor of a contract that was set aside. */
+  /** The ones among them that a worker can still fill: they have not failed, and their contract is not set aside. */
   readonly blocksToDo: number;
-  /** Contracts that lack something, in order, no more than `INCOMPLETE_LISTED_MAX`. */
+  /** Incomplete contracts in order, at most `INCOMPLETE_LISTED_MAX`. */
   readonly incomplete: readonly Incomplete[];
 };
 
-/** A stretch that no worker could fill. */
-export type DeadRange = BlockRange & { readonly reason: string };
+/** A range that no worker could fill. */
+export type FailedRange = BlockRange & { readonly reason: string };
 
 const INCOMPLETE_LISTED_MAX = 20;
 const REQUESTS_LISTED_MAX = 50;
 
-/**
- * Records a request, tells running daemons and workers of it, and gives what earlier attempts gave up on in its range
- * another chance.
- */
+/** Records a request, notifies running daemons and workers, and lets ranges that failed inside of it be tried again. */
 export async function recordRequest(db: Kysely<DB>, request: BackfillRequest): Promise<BackfillRequest> {
   const { id, chainId, from, to, contracts } = request;
   await sql`
@@ -63,7 +62,7 @@ export async function recordRequest(db: Kysely<DB>, request: BackfillRequest): P
   return request;
 }
 
-/** Ends a request that still runs. */
+/** Ends a request that still runs. Returns false where it has ended already. */
 export async function endRequest(db: Kysely<DB>, id: string, status: RequestStatus): Promise<boolean> {
   const { numAffectedRows } = await sql`
     update indexer.backfills set status = ${status}, finished_at = now() where id = ${id}::uuid and status = 'running'
@@ -71,7 +70,7 @@ export async function endRequest(db: Kysely<DB>, id: string, status: RequestStat
   return numAffectedRows === 1n;
 }
 
-/** What became of a request; undefined where there is none of that id. */
+/** Returns the status of a request; undefined where no request has that id. */
 export async function statusOf(db: Kysely<DB>, id: string): Promise<RequestStatus | undefined> {
   const { rows } = await sql<{ status: RequestStatus }>`
     select status from indexer.backfills where id = ${id}::uuid
@@ -79,8 +78,8 @@ export async function statusOf(db: Kysely<DB>, id: string): Promise<RequestStatu
   return rows[0]?.status;
 }
 
-/** The requests of a chain that run, as one text: another text means that something else is wanted. */
-export async function requestsThatRun(db: Kysely<DB>, chainId: number): Promise<string> {
+/** Returns the ids of a chain's running requests as one text, which changes when other history is wanted. */
+export async function runningRequests(db: Kysely<DB>, chainId: number): Promise<string> {
   const { rows } = await sql<{ ids: string }>`
     select coalesce(string_agg(id::text, ' ' order by id), '') as ids
     from indexer.backfills where chain_id = ${chainId} and status = 'running'
@@ -88,7 +87,7 @@ export async function requestsThatRun(db: Kysely<DB>, chainId: number): Promise<
   return rows[0]?.ids ?? '';
 }
 
-/** Requests, the newest first, of one chain or of all: those that run, or the last ones. */
+/** Returns requests of one chain or of all, the newest first: those that run, or the last ones. */
 export async function listRequests(
   db: Kysely<DB>,
   { onlyRunning, chainId = null }: { readonly onlyRunning: boolean; readonly chainId?: number | null | undefined },
@@ -118,7 +117,7 @@ export async function listRequests(
   }));
 }
 
-/** What coverage says of a request: the only thing that proves it complete. */
+/** Returns the progress of a request. Coverage is the only proof that it is complete. */
 export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Promise<RequestProgress> {
   const { chainId, from, to, contracts } = request;
   const { rows } = await sql<{
@@ -126,24 +125,22 @@ export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Prom
     to_do: string | null;
     incomplete: { address: Hex; kind: ContractKind; missing: string; reason: string | null }[];
   }>`
-    with dead as materialized (
-      ${deadRanges(chainId, sql`(select created_at from indexer.backfills where id = ${request.id}::uuid)`)}
+    with failed as materialized (
+      ${failedRanges(chainId, sql`(select created_at from indexer.backfills where id = ${request.id}::uuid)`)}
     ),
     contract as (
       select address, kind, contracts.created_at, contracts.status, contracts.status_reason,
-        int8multirange(int8range(greatest(${from}, coalesce(deployed_at_block, 0)), ${to}, '[]')) - covered
-        - case when live_from <= head_number then int8multirange(int8range(live_from, head_number, '[]')) else '{}' end
-          as missing
+        ${blocksBetween(firstBlockSince(sql`${from}::bigint`), sql`${to}::bigint`)} - ${coveredBlocks(sql`head_number`)} as missing
       from indexer.contracts left join indexer.chains using (chain_id)
-      where contracts.chain_id = ${chainId} and contracts.status <> 'removed' and coalesce(deployed_at_block, 0) <= ${to}
+      where contracts.chain_id = ${chainId} and contracts.status <> 'removed'
         and (${contracts === null} or address = any(${contracts === null ? [] : [...contracts]}::text[]))
     ),
-    lacking as (select * from contract where not isempty(missing)),
-    listed as (select * from lacking order by address, kind limit ${INCOMPLETE_LISTED_MAX})
+    incomplete as (select * from contract where not isempty(missing)),
+    listed as (select * from incomplete order by address, kind limit ${INCOMPLETE_LISTED_MAX})
     select
-      (select sum(upper(range) - lower(range)) from (select unnest(range_agg(missing)) as range from lacking) ranges) as left,
+      (select sum(upper(range) - lower(range)) from (select unnest(range_agg(missing)) as range from incomplete) ranges) as left,
       (select sum(upper(range) - lower(range))
-        from (select unnest((${stillToDo(sql`(select * from lacking where status = 'active')`)})) as range) ranges) as to_do,
+        from (select unnest((${blocksToFill(sql`(select * from incomplete where status = 'active')`)})) as range) ranges) as to_do,
       (select coalesce(json_agg(json_build_object(
           'address', address, 'kind', kind, 'missing', missing::text,
           'reason', case when status = 'active' then null else coalesce(status_reason, status) end)), '[]') from listed) as incomplete
@@ -161,7 +158,7 @@ export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Prom
   };
 }
 
-/** Ends the requests of a chain that coverage proves complete, or of which nothing is left but what was given up on. */
+/** Ends the requests of a chain that coverage proves complete, and those of which only failed ranges are left. */
 export async function settleRequests(db: Kysely<DB>, chainId: number): Promise<void> {
   for (const request of await listRequests(db, { onlyRunning: true, chainId })) {
     const { blocksLeft, blocksToDo } = await progressOf(db, request);
@@ -170,8 +167,8 @@ export async function settleRequests(db: Kysely<DB>, chainId: number): Promise<v
   }
 }
 
-/** Gives up on a range: it is not planned again until someone asks for it. `reason` must be free of secrets. */
-export async function buryRange(
+/** Records that a range failed. It is planned again after an hour, or when someone asks for it. `reason` must be free of secrets. */
+export async function recordFailedRange(
   db: Kysely<DB>,
   chainId: number,
   { from, to }: BlockRange,
@@ -184,20 +181,23 @@ export async function buryRange(
   `.execute(db);
 }
 
-/** Forgets what was given up on and is there by now: of every contract, as far back as it goes. */
-export async function forgetFilled(db: Kysely<DB>, chainId: number): Promise<void> {
+/** Deletes failed ranges that are covered by now for every contract, from its deployment on. */
+export async function deleteCoveredFailures(db: Kysely<DB>, chainId: number): Promise<void> {
   await sql`
     delete from indexer.dead_letters letter
     where chain_id = ${chainId} and kind = 'job' and not exists (
       select from indexer.contracts
-      where contracts.chain_id = letter.chain_id and status = 'active' and coalesce(deployed_at_block, 0) <= range_to
-        and not int8multirange(int8range(greatest(range_from, coalesce(deployed_at_block, 0)), range_to, '[]'))
-          <@ (covered + case when live_from is null then '{}' else int8multirange(int8range(live_from, null)) end))
+      where contracts.chain_id = letter.chain_id and status = 'active'
+        and not isempty(${missingBlocks(sql`range_to`, sql`range_from`)}))
   `.execute(db);
 }
 
-/** What was given up on in a range, in order. */
-export async function deadIn(db: Kysely<DB>, chainId: number, { from, to }: BlockRange): Promise<readonly DeadRange[]> {
+/** Returns the failed ranges that overlap a range, in order. */
+export async function failedIn(
+  db: Kysely<DB>,
+  chainId: number,
+  { from, to }: BlockRange,
+): Promise<readonly FailedRange[]> {
   const { rows } = await sql<{ range_from: string; range_to: string; reason: string }>`
     select range_from, range_to, reason from indexer.dead_letters
     where chain_id = ${chainId} and kind = 'job' and range_from <= ${to} and range_to >= ${from}

@@ -57,9 +57,9 @@ function requestId(text: string): string {
 }
 
 async function stateOf({ kysely }: Database, request: RecordedRequest) {
-  const { deadIn, progressOf } = await import('../backfill/requests.ts');
+  const { failedIn, progressOf } = await import('../backfill/requests.ts');
   const blocksLeft = request.status === 'finished' ? 0 : (await progressOf(kysely, request)).blocksLeft;
-  return { ...request, blocksLeft, dead: await deadIn(kysely, request.chainId, request) };
+  return { ...request, blocksLeft, dead: await failedIn(kysely, request.chainId, request) };
 }
 
 function linesOf(request: Awaited<ReturnType<typeof stateOf>>): readonly string[] {

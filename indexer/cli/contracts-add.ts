@@ -99,8 +99,8 @@ async function poolOf(io: Io, config: Config, { chainId, address: pool, type, to
     throw new IndexerError(`the tokens of pool ${pool} are read from the chain: set RPC_URL_${chainId}`);
   }
   const [{ chainReaderOver }, { readPool }] = await Promise.all([
-    import('../registry/chain-reader.ts'),
-    import('../registry/metadata.ts'),
+    import('../protocols/shared/chain-reader.ts'),
+    import('../protocols/shared/metadata.ts'),
   ]);
   const source = await openSource(chain, io.runtime);
   try {

@@ -1,17 +1,20 @@
 import type { Command } from 'commander';
-import type { RegisteredContract } from '../registry/contracts.ts';
 import { address, chainOf, wholeNumber } from './arguments.ts';
 import { addAdd } from './contracts-add.ts';
 import { addImport } from './contracts-import.ts';
+import { addUpgrade } from './contracts-upgrade.ts';
 import { type GlobalOptions, type Io, printResult, table } from './io.ts';
 import { type Session, withSession } from './session.ts';
 
-/** `indexer contracts add|list|remove|import`: the registry. */
+/** `indexer contracts add|list|remove|upgrade|import`: the registry. */
 export function addContracts(program: Command, io: Io): void {
-  const contracts = program.command('contracts').description('add, list, remove or import the contracts to follow');
+  const contracts = program
+    .command('contracts')
+    .description('add, list, remove, upgrade or import the contracts to follow');
   addAdd(contracts, io);
   addList(contracts, io);
   addRemove(contracts, io);
+  addUpgrade(contracts, io);
   addImport(contracts, io);
 }
 
@@ -24,6 +27,7 @@ function addList(contracts: Command, io: Io): void {
       const options = command.optsWithGlobals<GlobalOptions>();
       await withSession(io, options, {}, async ({ database }) => {
         const { loadContracts } = await import('../registry/contracts.ts');
+        const { completeTo } = await import('../progress/contract-coverage.ts');
         const listed = [];
         for (const { chainId, head } of await knownChains(database)) {
           if (chain !== undefined && chainId !== chain) continue;
@@ -38,7 +42,7 @@ function addList(contracts: Command, io: Io): void {
           contract.status,
           contract.deployedAtBlock === null ? '?' : String(contract.deployedAtBlock),
           contract.completeTo === null ? '-' : String(contract.completeTo),
-          contract.statusReason ?? '',
+          contract.statusReason ?? contract.coverageNote ?? '',
         ]);
         const head = ['CHAIN', 'KIND', 'ADDRESS', 'STATUS', 'FROM BLOCK', 'COMPLETE TO', ''];
         printResult(io, options, { contracts: listed }, table([head, ...rows]));
@@ -56,16 +60,6 @@ async function knownChains({ kysely }: Session['database']) {
     chainId: Number(row.chain_id),
     head: row.head_number === null ? null : Number(row.head_number),
   }));
-}
-
-/** Returns the last block up to which all facts of a contract are present; null where its first block is missing. */
-function completeTo({ deployedAtBlock, covered, liveFrom }: RegisteredContract, head: number | null): number | null {
-  const live = liveFrom !== null && head !== null && head >= liveFrom ? [{ from: liveFrom, to: head }] : [];
-  let next = deployedAtBlock ?? 0;
-  for (const { from, to } of [...covered, ...live].sort((a, b) => a.from - b.from)) {
-    if (from <= next) next = Math.max(next, to + 1);
-  }
-  return next === (deployedAtBlock ?? 0) ? null : next - 1;
 }
 
 function addRemove(contracts: Command, io: Io): void {

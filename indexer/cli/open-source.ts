@@ -3,7 +3,7 @@ import type { Runtime } from '../kernel/runtime.ts';
 import type { Source } from '../source/source.ts';
 
 /** Opens a chain for the reads of a command. The caller closes it. */
-export async function openSource({ chainId, rpcUrls, pollIntervalMs }: ChainConfig, runtime: Runtime): Promise<Source> {
+export async function openSource(chain: ChainConfig, runtime: Runtime): Promise<Source> {
   const { createSource } = await import('../source/source.ts');
-  return createSource({ chainId, urls: rpcUrls, pollIntervalMs }, runtime);
+  return createSource(chain, runtime);
 }

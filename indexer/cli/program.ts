@@ -72,11 +72,5 @@ function describeFailure(error: unknown): string {
   if (error instanceof ConfigError) return `indexer: ${error.message}`;
   const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : '';
   if (error instanceof IndexerError) return `indexer: ${error.message}${cause}`;
-  return `indexer: ${describe(error)}`;
-}
-
-/** Node wraps network errors in an `AggregateError` whose own message is empty. */
-function describe(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(messageOf).join('; ');
-  return messageOf(error);
+  return `indexer: ${messageOf(error)}`;
 }

@@ -30,16 +30,17 @@ export async function withSession<T>(
 ): Promise<T> {
   const { loadConfig } = await import('../config/load.ts');
   const config = await loadConfig(options.config, io.env, ['database', ...needs]);
-  const [{ openDatabase }, { assertSchemaCurrent }, { createLogger }, { createRedact }] = await Promise.all([
-    import('../db/database.ts'),
-    import('../db/migrate.ts'),
-    import('../observability/log.ts'),
-    import('../observability/redact.ts'),
-  ]);
-  const secrets = [config.databaseUrl, config.queueUrl, ...config.chains.flatMap((chain) => chain.rpcUrls)];
+  const [{ openDatabase }, { assertSchemaCurrent }, { createLogger }, { createRedact }, { secretsOf }] =
+    await Promise.all([
+      import('../db/database.ts'),
+      import('../db/migrate.ts'),
+      import('../observability/log.ts'),
+      import('../observability/redact.ts'),
+      import('../config/secrets.ts'),
+    ]);
   const log = createLogger({
     level: config.logLevel,
-    redact: createRedact(secrets),
+    redact: createRedact(secretsOf(config)),
     sink: io.stderr,
     pretty: io.stderr.isTTY === true,
   });

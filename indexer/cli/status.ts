@@ -142,7 +142,7 @@ function linesOf(chain: Line): string[] {
       .slice(0, GAPS_LISTED_MAX)
       .map(
         (gap) =>
-          `  gap          ${gap.kind} ${gap.address}: ${gap.gaps.map(({ from, to }) => `${from}-${to}`).join(', ')}`,
+          `  gap          ${gap.kind} ${gap.address}: ${gap.gaps.map(({ from, to }) => `${from}-${to}`).join(', ')}${gap.note === null ? '' : ` (${gap.note})`}`,
       ),
     ...(gaps.length > GAPS_LISTED_MAX ? [`  gap          and ${gaps.length - GAPS_LISTED_MAX} more contracts`] : []),
     queueLine(chain),

@@ -1,35 +1,60 @@
 import type { ClusterNode, RedisOptions } from 'ioredis';
+import type { Transport } from 'viem';
 
-/** What a configuration file may say of one chain; every part has a default. */
+/**
+ * One RPC endpoint of a chain:
+ *
+ * - a URL (`http`, `https`, `ws` or `wss`);
+ * - a URL with headers, for providers that expect the key there. Header values never appear in logs or errors;
+ * - a viem transport: `http(url, { … })`, `webSocket(url)`, `custom(provider)` or `fallback([…])`. A transport sends its calls
+ *   one by one, so a URL is faster. Do not turn on `rank`: the program measures the health of endpoints itself.
+ *
+ * @example
+ * chains: {
+ *   8453: {
+ *     rpcUrls: [
+ *       'wss://base.example/v2/KEY',
+ *       { url: 'https://other.example', headers: { authorization: `Bearer ${process.env.OTHER_KEY}` } },
+ *       fallback([http('https://third.example'), http('https://fourth.example')]),
+ *     ],
+ *   },
+ * }
+ */
+export type RpcEndpoint =
+  | string
+  | { readonly url: string; readonly headers?: Readonly<Record<string, string>> }
+  | Transport;
+
+/** Settings of one chain. Each has a default. */
 export type ChainSettings = {
-  /** HTTP or WebSocket endpoints of one chain, the preferred first. Default: `RPC_URL_<chainId>`. */
-  readonly rpcUrls?: readonly string[];
-  /** How often the head is asked for where the endpoint does not announce it. Default: 1,000. */
+  /** RPC endpoints of the chain, the preferred one first. Default: the URLs in `RPC_URL_<chainId>`. */
+  readonly rpcUrls?: readonly RpcEndpoint[];
+  /** How often to poll for the head, if the endpoint does not support subscriptions. Default: 1,000. */
   readonly pollIntervalMs?: number;
-  /** How many blocks below the head count as final where the endpoint has no `finalized` tag. Default: 64. */
+  /** How many blocks below the head count as finalized, if the endpoint does not serve the `finalized` tag. Default: 64. */
   readonly confirmations?: number;
-  /** The deepest reorg that is repaired without an operator, in blocks. Default: 1,024. */
+  /** The deepest reorganisation that is repaired without an operator, in blocks. Default: 1,024. */
   readonly haltDepth?: number;
 };
 
 /**
- * The queue's Redis where one URL does not name it. `options` go to ioredis as they are: `sentinels` and `name`, `tls`,
- * `username`, `password`. With `cluster`, its nodes, they hold for every node.
+ * The Redis of the queue, if one URL is not enough to describe it. `options` are passed to ioredis unchanged: `sentinels` and
+ * `name`, `tls`, `username`, `password`. If `cluster` lists nodes, the options apply to every node.
  */
 export type RedisSettings = {
   readonly options?: Readonly<RedisOptions>;
   readonly cluster?: readonly ClusterNode[];
 };
 
-/** What a configuration file may say. What it leaves out comes from the environment, then from the defaults. */
+/** Settings of a configuration file. What is missing is taken from the environment, then from the defaults. */
 export type Settings = {
   /** `postgres://…`. Default: `DATABASE_URL`. */
   readonly databaseUrl?: string;
   /** `redis://…` or `postgres://…`. Default: `QUEUE_URL`, else the database. */
   readonly queueUrl?: string;
-  /** A Sentinel or a cluster; stands in the place of `queueUrl`. */
+  /** A Redis Sentinel or cluster, used instead of `queueUrl`. */
   readonly queueRedis?: RedisSettings;
-  /** By chain id. A chain is followed when it stands here or `RPC_URL_<chainId>` is set. */
+  /** Settings by chain id. A chain is followed if it is listed here or `RPC_URL_<chainId>` is set. */
   readonly chains?: Readonly<Record<number, ChainSettings>>;
   /** Default: `HTTP_HOST` and `HTTP_PORT`, else 127.0.0.1 and 8080. */
   readonly http?: { readonly host?: string; readonly port?: number };
@@ -37,11 +62,13 @@ export type Settings = {
   readonly logLevel?: LogLevel;
 };
 
+/** All log levels, from the least to the most verbose, and `silent`. */
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+/** One of the log levels. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /**
- * Types a configuration file: `export default defineConfig({ … })`.
+ * Returns the settings unchanged, and gives a configuration file its types: `export default defineConfig({ … })`.
  *
  * @example
  * export default defineConfig({ chains: { 8453: { confirmations: 128 } } });

@@ -1,30 +1,41 @@
-import { ConfigError } from '../kernel/errors.ts';
-import { type ChainSettings, LOG_LEVELS, type LogLevel, type RedisSettings } from './define.ts';
+import type { Transport } from 'viem';
+import { ConfigError, messageOf } from '../kernel/errors.ts';
+import { type ChainSettings, LOG_LEVELS, type LogLevel, type RedisSettings, type RpcEndpoint } from './define.ts';
 
-/** One chain to follow. */
+/** The HTTP proxies of the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`). */
+export type ProxySettings = {
+  readonly httpProxy?: string | undefined;
+  readonly httpsProxy?: string | undefined;
+  readonly noProxy?: string | undefined;
+};
+
+/** The configuration of one chain that is followed. */
 export type ChainConfig = {
   readonly chainId: number;
-  readonly rpcUrls: readonly string[];
+  readonly rpcUrls: readonly RpcEndpoint[];
+  /** Undefined if the environment names no proxy. */
+  readonly proxy?: ProxySettings | undefined;
   readonly pollIntervalMs: number;
   readonly confirmations: number;
   readonly haltDepth: number;
 };
 
-/** The configuration as the program uses it: complete and checked. */
+/** The complete and validated configuration. */
 export type Config = {
   readonly databaseUrl: string;
   readonly queueUrl: string;
-  /** In the place of `queueUrl`. */
+  /** Used instead of `queueUrl`. */
   readonly queueRedis: RedisSettings | undefined;
-  /** By ascending chain id; may be empty for commands that need no chain. */
+  /** Sorted by chain id. May be empty for commands that need no chain. */
   readonly chains: readonly ChainConfig[];
   readonly http: { readonly host: string; readonly port: number };
   readonly logLevel: LogLevel;
 };
 
+/** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What a command cannot do without. */
+/** A part of the configuration that a command requires. */
 export type Need = 'database' | 'chains';
 
 const DEFAULT_CHAIN = { pollIntervalMs: 1_000, confirmations: 64, haltDepth: 1_024 };
@@ -33,10 +44,10 @@ const DEPTH_MAX_BLOCKS = 1_000_000;
 const RPC_URL_VARIABLE = /^RPC_URL_(.*)$/;
 
 /**
- * Merges a configuration file's settings with the environment and the defaults, the file first.
+ * Returns the settings of a configuration file, completed from the environment and then from the defaults.
  *
- * @param place how messages call the file
- * @throws {ConfigError} one error that names every fault and where it is; it quotes no URL, since those carry keys.
+ * @param place the name of the file in messages
+ * @throws {ConfigError} one error that lists every fault with its place. It quotes no URL, since URLs contain keys.
  */
 export function resolveConfig(settings: unknown, place: string, env: Environment, needs: readonly Need[]): Config {
   const faults: string[] = [];
@@ -71,7 +82,7 @@ export function resolveConfig(settings: unknown, place: string, env: Environment
   return config;
 }
 
-/** What stands in `options` is ioredis' own, and is checked by it. */
+/** Reads the Redis settings. ioredis validates its own `options`. */
 function readRedis(read: Reader, given: unknown, place: string): RedisSettings | undefined {
   if (given === undefined) return undefined;
   const redis = read.object(given, place, ['options', 'cluster']);
@@ -85,6 +96,7 @@ function readRedis(read: Reader, given: unknown, place: string): RedisSettings |
 function readChains(read: Reader, given: unknown, place: string, env: Environment): readonly ChainConfig[] {
   const settings = given === undefined ? {} : read.object(given, `${place} chains`);
   const urls = new Map<string, readonly [unknown, string]>();
+  const proxy = readProxy(read, env);
   for (const id of Object.keys(settings)) {
     if (read.chainId(id, `${place} chains.${id}`)) urls.set(id, [undefined, `RPC_URL_${id}`]);
   }
@@ -93,8 +105,22 @@ function readChains(read: Reader, given: unknown, place: string, env: Environmen
     if (id !== undefined && isSet(value) && read.chainId(id, name)) urls.set(id, [value, name]);
   }
   return [...urls]
-    .map(([id, [value, name]]) => readChain(read, Number(id), settings[id] ?? {}, `${place} chains.${id}`, value, name))
+    .map(([id, [value, name]]) => ({
+      ...readChain(read, Number(id), settings[id] ?? {}, `${place} chains.${id}`, value, name),
+      ...(proxy && { proxy }),
+    }))
     .sort((a, b) => a.chainId - b.chainId);
+}
+
+/** Reads the proxy variables, which are written in lower or in upper case. */
+function readProxy(read: Reader, env: Environment): ProxySettings | undefined {
+  const url = (name: string) => {
+    const variable = isSet(env[name.toLowerCase()]) ? name.toLowerCase() : name;
+    return read.url(isSet(env[variable]) ? env[variable] : undefined, variable, PROXY);
+  };
+  const [httpProxy, httpsProxy] = [url('HTTP_PROXY'), url('HTTPS_PROXY')];
+  if (httpProxy === undefined && httpsProxy === undefined) return undefined;
+  return { httpProxy, httpsProxy, noProxy: env.no_proxy ?? env.NO_PROXY };
 }
 
 function readChain(
@@ -111,8 +137,8 @@ function readChain(
     read.integer(chain[key], `${place}.${key}`, least, most) ?? DEFAULT_CHAIN[key];
   const rpcUrls =
     chain.rpcUrls === undefined
-      ? read.urls(typeof environmentUrls === 'string' ? environmentUrls.split(',') : [], variable)
-      : read.urls(chain.rpcUrls, `${place}.rpcUrls`);
+      ? read.endpoints(typeof environmentUrls === 'string' ? environmentUrls.split(',') : [], variable)
+      : read.endpoints(chain.rpcUrls, `${place}.rpcUrls`);
   return {
     chainId,
     rpcUrls,
@@ -122,7 +148,7 @@ function readChain(
   };
 }
 
-/** The file's value with its place, else the environment's. */
+/** Returns the value of the file with its place, else that of the environment. */
 function pick(fileValue: unknown, place: string, env: Environment, variable: string): [unknown, string] {
   if (fileValue !== undefined) return [fileValue, place];
   return [isSet(env[variable]) ? env[variable] : undefined, variable];
@@ -135,8 +161,9 @@ function isSet(value: unknown): boolean {
 const POSTGRES = ['postgres:', 'postgresql:'];
 const QUEUE = ['redis:', 'rediss:', ...POSTGRES];
 const RPC = ['http:', 'https:', 'ws:', 'wss:'];
+const PROXY = ['http:', 'https:'];
 
-/** Reads single values and collects what is wrong with them; `undefined` stands for what is absent or wrong. */
+/** Reads single values and collects faults. Returns `undefined` for a value that is missing or wrong. */
 class Reader {
   readonly #faults: string[];
 
@@ -195,13 +222,45 @@ class Reader {
     return undefined;
   }
 
-  urls(value: unknown, place: string): readonly string[] {
+  endpoints(value: unknown, place: string): readonly RpcEndpoint[] {
     if (!Array.isArray(value) || value.length === 0) {
       this.#faults.push(`${place}: must name at least one endpoint`);
       return [];
     }
     return value.flatMap(
-      (url, i) => this.url(url, value.length === 1 ? place : `${place}, endpoint ${i + 1}`, RPC) ?? [],
+      (endpoint, i) => this.#endpoint(endpoint, value.length === 1 ? place : `${place}, endpoint ${i + 1}`) ?? [],
     );
+  }
+
+  #endpoint(value: unknown, place: string): RpcEndpoint | undefined {
+    if (typeof value === 'string') return this.url(value, place, RPC);
+    if (typeof value === 'function') return this.#transport(value as Transport, place);
+    const { url, headers } = this.object(value, place, ['url', 'headers']);
+    const validUrl = this.url(url ?? '', `${place}.url`, RPC);
+    if (validUrl === undefined || headers === undefined) return validUrl;
+    const values = this.object(headers, `${place}.headers`);
+    for (const [name, text] of Object.entries(values)) {
+      if (!isHeader(name, text)) this.#faults.push(`${place}.headers.${name}: is not a valid HTTP header`);
+    }
+    return { url: validUrl, headers: values as Readonly<Record<string, string>> };
+  }
+
+  /** Constructs the transport once to find out whether viem accepts its options. It opens no connection. */
+  #transport(transport: Transport, place: string): Transport | undefined {
+    try {
+      if (typeof transport({ retryCount: 0 }).request === 'function') return transport;
+      this.#faults.push(`${place}: must be a URL, an object with url and headers, or a viem transport`);
+    } catch (error) {
+      this.#faults.push(`${place}: viem refuses this transport: ${messageOf(error).split('\n')[0]}`);
+    }
+    return undefined;
+  }
+}
+
+function isHeader(name: string, value: unknown): boolean {
+  try {
+    return typeof value === 'string' && new Headers({ [name]: value }).has(name);
+  } catch {
+    return false;
   }
 }

@@ -8,21 +8,8 @@ const LOOK_INTERVAL_MS = 1_000;
 const GROWTH_MIN_ROWS = 1_000;
 /** A sample of 300 rows for each: what matters is how large a table is. PostgreSQL's own analyses take a larger one. */
 const STATISTICS_TARGET = 10;
-/**
- * What the indexer's own statements look rows up by; the columns that nobody looks up by are most of an `analyze`'s cost. For
- * all others PostgreSQL's own analyses go on: one of some columns does not set back what it counts.
- */
-const COLUMNS: Readonly<Record<string, readonly string[]>> = {
-  'public.nft_transfers': ['chain_id', 'block_number', 'log_index', 'token_id', 'contract_address', 'transfer_type'],
-  'public.token_transfers': ['chain_id', 'block_number', 'log_index', 'artist_token_id'],
-  'public.pool_events': ['chain_id', 'block_number', 'log_index', 'liquidity_pool_id'],
-  'public.dividend_events': ['chain_id', 'block_number', 'log_index', 'dividend_contract_id'],
-  'public.dividend_claims': ['chain_id', 'block_number', 'log_index', 'dividend_contract_id', 'token_id'],
-  'public.master_nfts': ['chain_id', 'contract_address', 'token_id', 'master_contract_id'],
-  'public.token_holders': ['artist_token_id', 'wallet_address'],
-  'public.pool_positions': ['liquidity_pool_id', 'wallet_address'],
-  'indexer.contract_events': ['chain_id', 'block_number', 'log_index', 'address', 'kind', 'event', 'position'],
-};
+/** Tables to analyze by some columns only: those that the program's statements look rows up by are a small part of the cost. */
+export type AnalyzedTable = { readonly schema: string; readonly name: string; readonly statistics: readonly string[] };
 
 /**
  * Tells PostgreSQL anew how large the indexed tables are whenever one has doubled, until the signal aborts. Never throws.
@@ -33,23 +20,29 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
  */
 export async function keepAnalyzed(
   database: Database,
+  tables: readonly AnalyzedTable[],
   signal: AbortSignal,
   onFailure: (error: unknown) => void,
 ): Promise<void> {
   while (!signal.aborted) {
-    await analyzeGrown(database).catch((error: unknown) => {
+    await analyzeGrown(database, tables).catch((error: unknown) => {
       if (!signal.aborted) onFailure(error);
     });
     await sleep(LOOK_INTERVAL_MS, signal);
   }
 }
 
-async function analyzeGrown(database: Database): Promise<void> {
+async function analyzeGrown(database: Database, tables: readonly AnalyzedTable[]): Promise<void> {
+  const columnsOf = new Map(
+    tables
+      .filter(({ statistics }) => statistics.length > 0)
+      .map(({ schema, name, statistics }) => [`${schema}.${name}`, statistics]),
+  );
   const grown = sql<{ schema: string; name: string }>`
     select stat.schemaname as schema, stat.relname as name
     from pg_stat_user_tables stat join pg_class class on class.oid = stat.relid
     where stat.n_live_tup - greatest(class.reltuples, 0) > greatest(${GROWTH_MIN_ROWS}, class.reltuples)
-      and (stat.schemaname = 'indexer' or stat.schemaname || '.' || stat.relname = any(${Object.keys(COLUMNS)}::text[]))
+      and (stat.schemaname = 'indexer' or stat.schemaname || '.' || stat.relname = any(${[...columnsOf.keys()]}::text[]))
     order by 1, 2
   `;
   if ((await grown.execute(database.kysely)).rows.length === 0) return;
@@ -60,7 +53,7 @@ async function analyzeGrown(database: Database): Promise<void> {
     if (!rows[0]?.locked) return;
     await sql`set local default_statistics_target = ${sql.lit(STATISTICS_TARGET)}`.execute(tx);
     for (const { schema, name } of (await grown.execute(tx)).rows) {
-      const columns = COLUMNS[`${schema}.${name}`];
+      const columns = columnsOf.get(`${schema}.${name}`);
       const list = columns === undefined ? sql`` : sql` (${sql.join(columns.map((column) => sql.ref(column)))})`;
       await sql`analyze ${sql.table(`${schema}.${name}`)}${list}`.execute(tx);
     }

@@ -4,98 +4,50 @@ import type { Database } from './database.ts';
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
 import { transaction } from './transaction.ts';
 
-/**
- * The indexes that only readers use, by table: no statement of the program, and no foreign key that it makes PostgreSQL check,
- * looks anything up by them. Kept up row by row they are more than half of what a load costs PostgreSQL.
- */
-const READERS_INDEXES: Readonly<Record<string, readonly string[]>> = {
-  nft_transfers: [
-    'nft_transfers_block_number_idx',
-    'nft_transfers_block_timestamp_idx',
-    'nft_transfers_from_wallet_idx',
-    'nft_transfers_marketplace_idx',
-    'nft_transfers_master_id_idx',
-    'nft_transfers_to_wallet_idx',
-    'nft_transfers_transfer_type_idx',
-    'nft_transfers_tx_log_idx',
-  ],
-  token_transfers: [
-    'token_transfers_artist_token_id_idx',
-    'token_transfers_from_wallet_idx',
-    'token_transfers_to_wallet_idx',
-  ],
-  pool_events: [
-    'pool_events_artist_token_idx',
-    'pool_events_block_timestamp_idx',
-    'pool_events_event_type_idx',
-    'pool_events_pool_id_idx',
-    'pool_events_tx_idx',
-  ],
-  dividend_events: [
-    'dividend_events_block_number_idx',
-    'dividend_events_block_timestamp_idx',
-    'dividend_events_claimant_wallet_idx',
-    'dividend_events_event_type_idx',
-    'dividend_events_master_id_idx',
-    'dividend_events_tx_log_idx',
-  ],
-  dividend_claims: [
-    'dividend_claims_block_timestamp_idx',
-    'dividend_claims_master_id_idx',
-    'dividend_claims_tx_hash_idx',
-    'dividend_claims_wallet_idx',
-  ],
-  master_nfts: [
-    'master_nfts_listing_status_idx',
-    'master_nfts_master_id_idx',
-    'master_nfts_minted_at_idx',
-    'master_nfts_original_minter_idx',
-    'master_nfts_owner_wallet_idx',
-  ],
-  token_holders: ['token_holders_balance_idx', 'token_holders_wallet_idx'],
-  pool_positions: ['pool_positions_value_idx', 'pool_positions_wallet_idx'],
+/** A table, and its indexes that only readers use: no statement of the program, and no foreign key check, looks rows up by them. */
+export type DeferrableTable = {
+  readonly schema: string;
+  readonly name: string;
+  readonly readersIndexes: readonly string[];
 };
-const TABLES = Object.keys(READERS_INDEXES);
-/** While any of these holds a row the tables are in use, and keep their indexes. */
-const FACTS = [
-  'public.nft_transfers',
-  'public.token_transfers',
-  'public.pool_events',
-  'public.dividend_events',
-  'public.dividend_claims',
-  'indexer.contract_events',
-];
-/** Who reads an empty table is not kept waiting for long. */
+
+/** Readers of an empty table wait no longer than this for the lock (milliseconds). */
 const LOCK_TIMEOUT_MS = 1_000;
 const WITHOUT: readonly string[] = [SQLSTATE.lockNotAvailable, SQLSTATE.insufficientPrivilege];
 /** An index is built for as long as it takes. */
 const PATIENCE_MS = 24 * 3_600_000;
 
 /**
- * Drops the readers' indexes where an initial load is about to begin, and records them, so that whoever comes to it builds
- * them: the load's end, or after a crash the next process that has nothing to fill. Does nothing once there is any fact.
+ * Drops the readers' indexes before an initial load, and records them to be built at its end, or after a crash by the next process
+ * that has nothing to fill. Kept up row by row they are more than half of what a load costs PostgreSQL.
  *
+ * @param facts tables of which any row means that the tables are in use: then nothing is dropped
  * @returns how many were dropped
  */
-export async function deferIndexes(database: Database): Promise<number> {
-  if (await holdsAny(database.kysely, FACTS)) return 0;
+export async function deferIndexes(
+  database: Database,
+  tables: readonly DeferrableTable[],
+  facts: readonly Pick<DeferrableTable, 'schema' | 'name'>[],
+): Promise<number> {
+  const inUse = facts.map(nameOf);
+  const deferrable = tables.filter(({ readersIndexes }) => readersIndexes.length > 0);
+  const names = deferrable.map(nameOf).sort();
+  if (await holdsAny(database.kysely, inUse)) return 0;
   try {
     return await transaction(database, async (tx) => {
       await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(tx);
-      await sql`lock table ${sql.join([...TABLES].sort().map((name) => sql.table(name)))} in access exclusive mode`.execute(
-        tx,
-      );
-      if (await holdsAny(tx, FACTS)) return 0;
+      await sql`lock table ${sql.join(names.map((name) => sql.table(name)))} in access exclusive mode`.execute(tx);
+      if (await holdsAny(tx, inUse)) return 0;
       let dropped = 0;
-      for (const table of TABLES) {
+      for (const table of deferrable) {
         // The platform may have made rows of its own.
-        if (await holdsAny(tx, [`public.${table}`])) continue;
+        if (await holdsAny(tx, [nameOf(table)])) continue;
         const { rows } = await sql<{ name: string }>`
           insert into indexer.deferred_indexes (name, definition)
           select name, definition from (
-            select format('%I.%I', 'public', relname) as name, pg_get_indexdef(indexrelid) as definition
+            select format('%I.%I', ${table.schema}::text, relname) as name, pg_get_indexdef(indexrelid) as definition
             from pg_index join pg_class on pg_class.oid = indexrelid
-            where indrelid = ${`public.${table}`}::regclass and not indisunique and relname = any(${READERS_INDEXES[table]}::text[])
+            where indrelid = ${nameOf(table)}::regclass and not indisunique and relname = any(${[...table.readersIndexes]}::text[])
             offset 0
           ) held
           -- not one that a builder has just made, and is about to strike off
@@ -211,4 +163,8 @@ async function holdsAny(db: Database['kysely'], tables: readonly string[]): Prom
   const asked = tables.map((table) => sql`exists (select from ${sql.table(table)})`);
   const { rows } = await sql<{ any: boolean }>`select ${sql.join(asked, sql` or `)} as any`.execute(db);
   return rows[0]?.any === true;
+}
+
+function nameOf({ schema, name }: Pick<DeferrableTable, 'schema' | 'name'>): string {
+  return `${schema}.${name}`;
 }

@@ -468,9 +468,11 @@ export interface IndexerContracts {
   abi_version: Generated<string>;
   address: string;
   chain_id: Int8;
+  coverage_note: string | null;
   covered: Generated<string>;
   created_at: Generated<Timestamp>;
   deployed_at_block: Int8 | null;
+  fingerprint: string | null;
   former_to: Int8 | null;
   kind: string;
   live_from: Int8 | null;
@@ -481,6 +483,7 @@ export interface IndexerContracts {
   retired_ids: Generated<string[]>;
   status: Generated<string>;
   status_reason: string | null;
+  upgrades: Generated<Json>;
 }
 
 export interface IndexerCreatedTables {

@@ -1,17 +1,17 @@
+import { sql } from 'kysely';
 import { copyHexArray, copyText } from './copy-text.ts';
 import type { FactTable } from './fact-table.ts';
-import { factId } from './ids.ts';
+import { branchOf, factId, kindPart } from './ids.ts';
+import type { Origin } from './origin.ts';
 
-const NAME = 'dead_letters';
+/** A log whose first topic the contract's ABI names and whose content does not fit it. */
+export type DeadLetter = Origin & { readonly reason: string };
 
-/** Logs that the contract's ABI names and that do not fit it, whole. The table's `kind` is the kind of letter, `log`. */
-export const deadLetters: FactTable = {
-  list: 'deadLetters',
+/** Logs that the contract's ABI names and that do not fit it, whole. The table's own `kind` is the kind of letter: `log`. */
+export const deadLetters: FactTable<DeadLetter> = {
   schema: 'indexer',
-  name: NAME,
+  name: 'dead_letters',
   chainIdType: 'bigint',
-  addressColumn: 'address',
-  positionColumn: null,
   kind: null,
   key: ['id'],
   columns: {
@@ -28,11 +28,20 @@ export const deadLetters: FactTable = {
     data: 'text',
     reason: 'text',
   },
-  *lines({ deadLetters: facts }) {
+  statistics: [],
+  readersIndexes: [],
+  digest: {
+    rows: `indexer.dead_letters where kind = 'log'`,
+    columns: ['chain_id', 'address', 'tx_hash', 'block_number', 'block_hash', 'log_index', 'topics', 'data', 'reason'],
+  },
+  orphans: { kindColumn: 'contract_kind' },
+  rowsOf: ({ chainId, address, kind }) =>
+    sql`chain_id = ${chainId}::bigint and address = ${address} and contract_kind = ${kind}`,
+  *lines(facts) {
     for (const { contract, log, reason } of facts) {
       const { chainId, address, kind } = contract;
       const { blockNumber, blockHash, logIndex, transactionHash } = log;
-      const id = factId({ table: NAME, chainId, blockNumber, blockHash, logIndex, part: kind });
+      const id = factId(blockNumber, branchOf(chainId, blockHash), logIndex, kindPart(kind));
       const place = `${address}\t${kind}\t${blockNumber}\t${blockHash}\t${logIndex}\t${transactionHash}`;
       yield `${id}\t${chainId}\tlog\t${place}\t${copyHexArray(log.topics)}\t${log.data}\t${copyText(reason)}`;
     }

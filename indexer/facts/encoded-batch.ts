@@ -1,8 +1,8 @@
 import type { Contract } from '../kernel/chain.ts';
 import { type BlockRange, contains } from '../kernel/ranges.ts';
-import { factTables } from '../protocols/fact-tables.ts';
-import type { DecodedBatch, FactLists, Quarantine } from '../protocols/shared/decoded-batch.ts';
+import type { DecodedBatch } from './fact-lists.ts';
 import type { FactTable } from './fact-table.ts';
+import type { Origin, Quarantine } from './origin.ts';
 
 /**
  * The facts of one table as text of `COPY … FROM STDIN`, with what is needed to leave some of them out.
@@ -22,7 +22,7 @@ export type EncodedTable = {
   readonly contracts: Uint32Array;
 };
 
-/** The facts of a range, ready to be written. Tables without any are left out; the others come in the order of `factTables`. */
+/** The facts of a range, ready to be written. Tables without any are left out; the others come in the order in which commits write to them. */
 export type EncodedBatch = {
   readonly contracts: readonly Contract[];
   readonly tables: readonly EncodedTable[];
@@ -32,22 +32,26 @@ export type EncodedBatch = {
 /** Text that is turned into bytes at a time. */
 const CHUNK_CHARS = 64 * 1024;
 
-/** Turns the facts of a range into the lines of their tables. */
-export function encodeBatch(batch: DecodedBatch): EncodedBatch {
+/**
+ * Turns the facts of a range into the lines of their tables.
+ *
+ * @param order every table of facts, in the order in which commits write to them
+ */
+export function encodeBatch({ facts, quarantined }: DecodedBatch, order: readonly FactTable[]): EncodedBatch {
   const places = new Map<Contract, number>();
-  const tables = factTables.filter(({ list }) => batch[list].length > 0).map((table) => encode(table, batch, places));
-  return { contracts: [...places.keys()], tables, quarantined: batch.quarantined };
+  const filled = new Set(facts.tables());
+  const tables = order.filter((table) => filled.has(table)).map((table) => encode(table, facts.of(table), places));
+  return { contracts: [...places.keys()], tables, quarantined };
 }
 
-function encode(table: FactTable, batch: FactLists, places: Map<Contract, number>): EncodedTable {
-  const facts = batch[table.list];
+function encode(table: FactTable, facts: readonly Origin[], places: Map<Contract, number>): EncodedTable {
   const ends = new Uint32Array(facts.length);
   const blocks = new Uint32Array(facts.length);
   const contracts = new Uint32Array(facts.length);
   const writer = new Writer(ends);
   let at = 0;
-  for (const line of table.lines(batch)) {
-    const { contract, log } = facts[at] as (typeof facts)[number];
+  for (const line of table.lines(facts)) {
+    const { contract, log } = facts[at] as Origin;
     let place = places.get(contract);
     if (place === undefined) {
       place = places.size;
@@ -58,7 +62,13 @@ function encode(table: FactTable, batch: FactLists, places: Map<Contract, number
     writer.add(line);
     at += 1;
   }
-  return { table, tags: table.tagsOf?.(batch) ?? new Set(), text: writer.end(), ends, blocks, contracts };
+  return { table, tags: tagsOf(table, facts), text: writer.end(), ends, blocks, contracts };
+}
+
+function tagsOf(table: FactTable, facts: readonly Origin[]): ReadonlySet<string> {
+  const tags = new Set<string>();
+  if (table.tagOf !== undefined) for (const fact of facts) tags.add(table.tagOf(fact));
+  return tags;
 }
 
 /** Gathers lines into bytes and notes where each ends. */

@@ -1,8 +1,10 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Transaction } from '../db/transaction.ts';
-import type { Hex } from '../kernel/chain.ts';
+import type { ContractKind, Hex } from '../kernel/chain.ts';
+import type { FactTable } from './fact-table.ts';
+import { tableOf } from './facts-sql.ts';
 
-/** A stretch of blocks and the contracts whose former facts lie in the way. */
+/** A stretch of blocks, and the contracts whose former facts give way there. */
 export type FormerFacts = {
   readonly chainId: number;
   readonly from: number;
@@ -10,47 +12,69 @@ export type FormerFacts = {
   readonly contracts: readonly { readonly address: Hex; readonly platformId: string }[];
 };
 
-/** What the platform attached to a former fact, by the keys that the chain gave it. */
-export type FormerLinks = readonly {
+/** A row that the platform attached to a former fact, by the keys that the chain gave the fact. */
+export type FormerLink = {
+  readonly table: FactTable;
   readonly tx_hash: string;
   readonly log_index: string;
-  readonly revenue_event_id: string;
-}[];
+  readonly linked: string;
+};
 
 /**
- * Takes away the facts that a former indexer left in a stretch which verified facts are about to cover: they have no block hash,
- * so that nobody could unwind or prove them. Gives back what the platform had attached to them.
+ * Deletes the facts that a former indexer left in a stretch which verified facts are about to cover: they have no block hash, so that
+ * nobody could unwind or prove them. Returns what the platform had attached to them.
  */
 export async function removeFormerFacts(
   tx: Transaction,
+  tables: readonly FactTable[],
   { chainId, from, to, contracts }: FormerFacts,
-): Promise<FormerLinks> {
-  const stretch = sql`chain_id = ${String(chainId)} and block_number between ${from}::numeric and ${to}::numeric and block_hash is null`;
+): Promise<readonly FormerLink[]> {
   const addresses = contracts.map(({ address }) => address);
   const ids = contracts.map(({ platformId }) => platformId);
-  await sql`delete from nft_transfers where ${stretch} and lower(contract_address) = any(${addresses}::text[])`.execute(
-    tx,
-  );
-  await sql`delete from pool_events where ${stretch} and lower(pool_address) = any(${addresses}::text[])`.execute(tx);
-  await sql`delete from dividend_claims where ${stretch} and dividend_contract_id = any(${ids}::uuid[])`.execute(tx);
-  const { rows } = await sql<FormerLinks[number]>`
-    with gone as (
-      delete from dividend_events where ${stretch} and dividend_contract_id = any(${ids}::uuid[])
-      returning lower(tx_hash) as tx_hash, log_index, revenue_event_id
-    )
-    select tx_hash, log_index, revenue_event_id from gone where revenue_event_id is not null
-  `.execute(tx);
-  return rows;
+  const links: FormerLink[] = [];
+  for (const table of tables) {
+    if (table.former === undefined) continue;
+    const { link, isOfAny } = table.former;
+    const { rows } = await sql<Omit<FormerLink, 'table'> & { linked: string | null }>`
+      delete from ${tableOf(table)}
+      where chain_id = ${String(chainId)} and block_number between ${from}::numeric and ${to}::numeric and block_hash is null
+        and ${isOfAny(addresses, ids)}
+      returning lower(tx_hash) as tx_hash, log_index, ${link === undefined ? sql`null` : sql.ref(link)} as linked
+    `.execute(tx);
+    for (const row of rows) if (row.linked !== null) links.push({ ...row, table });
+  }
+  return links;
 }
 
 /** Attaches to the verified facts what the platform had attached to the former ones. */
-export async function restoreLinks(tx: Transaction, chainId: number, links: FormerLinks): Promise<void> {
-  if (links.length === 0) return;
-  await sql`
-    update dividend_events event set revenue_event_id = link.revenue_event_id
-    from unnest(${links.map((l) => l.tx_hash)}::text[], ${links.map((l) => l.log_index)}::bigint[],
-                ${links.map((l) => l.revenue_event_id)}::uuid[]) as link (tx_hash, log_index, revenue_event_id)
-    where event.chain_id = ${String(chainId)} and event.tx_hash = link.tx_hash and event.log_index = link.log_index
-      and event.block_hash is not null
-  `.execute(tx);
+export async function restoreLinks(tx: Transaction, chainId: number, links: readonly FormerLink[]): Promise<void> {
+  for (const [table, ofTable] of Map.groupBy(links, (link) => link.table)) {
+    const column = sql.ref(table.former?.link ?? 'id');
+    await sql`
+      update ${tableOf(table)} fact set ${column} = link.linked
+      from unnest(${ofTable.map((l) => l.tx_hash)}::text[], ${ofTable.map((l) => l.log_index)}::bigint[],
+                  ${ofTable.map((l) => l.linked)}::uuid[]) as link (tx_hash, log_index, linked)
+      where fact.chain_id = ${String(chainId)} and fact.tx_hash = link.tx_hash and fact.log_index = link.log_index
+        and fact.block_hash is not null
+    `.execute(tx);
+  }
+}
+
+/**
+ * Returns an expression over the row `contract` of `indexer.contracts`: the newest block of the former facts of the contract, null
+ * where there are none.
+ */
+export function newestFormerBlock(tables: readonly FactTable[]): RawBuilder<unknown> {
+  const byKind = Map.groupBy(
+    tables.filter(({ former }) => former !== undefined),
+    ({ kind }) => kind,
+  );
+  const cases = [...byKind].map(([kind, ofKind]: [ContractKind | null, FactTable[]]) => {
+    const newest = ofKind.map(
+      (table) => sql`
+        (select max(block_number) from ${tableOf(table)} where block_hash is null and ${table.former?.isOfContract})`,
+    );
+    return sql`when ${sql.lit(kind)} then greatest(${sql.join(newest)})`;
+  });
+  return sql`case contract.kind ${sql.join(cases, sql` `)} end`;
 }

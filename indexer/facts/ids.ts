@@ -1,37 +1,56 @@
 import { hash } from 'node:crypto';
-import type { Hex } from '../kernel/chain.ts';
+import type { ContractKind, Hex } from '../kernel/chain.ts';
 
-/** Hex digits of a block number in an id: 48 bits. */
-const BLOCK_DIGITS = 12;
-/** The variant digit of RFC 9562, by the two bits that are left to the hash. */
-const VARIANTS = '89ab';
-
-/** The log, or the part of a log, that a fact is made of. */
-export type FactSource = {
-  readonly table: string;
-  readonly chainId: number;
-  readonly blockNumber: number;
-  readonly blockHash: Hex;
-  readonly logIndex: number;
-  /** What else tells the table's facts of one log apart: the token, or the kind of contract. */
-  readonly part?: string | undefined;
-};
+/** Parts of a log that an id can tell apart: 2^20, as many as one ERC-2309 log may have tokens. */
+const PARTS = 2 ** 20;
+/** 2^32 divided by the golden ratio (Knuth's multiplicative hashing): spreads neighbouring chain ids. */
+const CHAIN_DISTANCE = 0x9e37_79b1;
+/** The place of a kind in this list goes into ids: append only. */
+const KINDS: readonly ContractKind[] = ['master', 'dividend', 'artist_token', 'pool'];
 
 /**
- * The id of a fact: a UUID of version 8 (RFC 9562), the block number in its first 48 bits, then an MD5 of its source.
+ * Returns the id of a fact: a UUID of version 8 (RFC 9562).
  *
- * It is derived, so that two databases that saw the same chain are equal row for row (invariant 5), and it begins with the
- * block, so that the rows of a commit are neighbours in the index.
+ * ```
+ * bbbbbbbb-llll-8lll-8lhh-hhhhhhhppppp
+ * ```
+ *
+ * `b` is the block number (32 bits), `l` the log index (32 bits), `h` the branch (36 bits, see `branchOf`), `p` the part (20 bits). It is
+ * derived, so that two databases that saw the same chain are equal row for row (invariant 5), and ordered by block and log, so that
+ * indexes grow at their end. No hash is computed.
+ *
+ * @param branch as `branchOf` gives it
+ * @param part tells a table's facts of one log apart: the low bits of a token id, or the kind of contract
  */
-export function factId({ table, chainId, blockNumber, blockHash, logIndex, part }: FactSource): string {
-  const source = `${table}:${chainId}:${blockHash}:${logIndex}`;
-  const digits = hash('md5', part === undefined ? source : `${source}:${part}`, 'hex');
-  const block = blockNumber.toString(16).padStart(BLOCK_DIGITS, '0');
-  const variant = VARIANTS[Number.parseInt(digits[3] ?? '0', 16) & 3];
-  return `${block.slice(0, 8)}-${block.slice(8)}-8${digits.slice(0, 3)}-${variant}${digits.slice(4, 7)}-${digits.slice(7, 19)}`;
+export function factId(blockNumber: number, branch: string, logIndex: number, part: number): string {
+  const block = blockNumber.toString(16).padStart(8, '0');
+  const index = logIndex.toString(16).padStart(8, '0');
+  const end = `${branch}${part.toString(16).padStart(5, '0')}`;
+  return `${block}-${index.slice(0, 4)}-8${index.slice(4, 7)}-8${index.slice(7)}${end.slice(0, 2)}-${end.slice(2)}`;
 }
 
-/** The id of a token's row in `master_nfts`, as `indexer.derived_id('master_nfts:…')` gives it in SQL. */
+/**
+ * Returns 9 hex digits that tell a block's facts from those of another branch or chain: the end of the block hash, moved by a
+ * distance of the chain's own.
+ */
+export function branchOf(chainId: number, blockHash: Hex): string {
+  const distance = (chainId % 2 ** 20) * CHAIN_DISTANCE;
+  const sum = (Number.parseInt(blockHash.slice(-9), 16) + distance) % 2 ** 36;
+  return sum.toString(16).padStart(9, '0');
+}
+
+/** Returns the part of a fact that is one token of a log. Tokens of one log are consecutive, so that their low bits differ. */
+export function tokenPart(tokenId: string): number {
+  // Up to 15 digits are exact as a number.
+  return tokenId.length <= 15 ? Number(tokenId) % PARTS : Number(BigInt.asUintN(20, BigInt(tokenId)));
+}
+
+/** Returns the part of a fact in a table that may hold the same log for several kinds of contract. */
+export function kindPart(kind: ContractKind): number {
+  return KINDS.indexOf(kind);
+}
+
+/** Returns the id of a token's row in `master_nfts`, as `indexer.derived_id('master_nfts:…')` gives it in SQL. */
 export function masterNftId(chainId: number, contract: Hex, tokenId: string): string {
   const digits = hash('md5', `master_nfts:${chainId}:${contract}:${tokenId}`, 'hex');
   return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join(

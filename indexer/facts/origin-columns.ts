@@ -1,9 +1,9 @@
-import type { Origin } from '../protocols/shared/decoded-batch.ts';
 import { copyTimestamp } from './copy-text.ts';
 import type { FactTable } from './fact-table.ts';
-import { factId } from './ids.ts';
+import { branchOf, factId } from './ids.ts';
+import type { Origin } from './origin.ts';
 
-/** The columns that every table of facts has, as `originText` writes them, and their types. */
+/** Returns the columns that every table of facts has, as `originText` writes them, with their types. */
 export function originColumns(chainIdType: FactTable['chainIdType']): FactTable['columns'] {
   return {
     id: 'uuid',
@@ -16,25 +16,25 @@ export function originColumns(chainIdType: FactTable['chainIdType']): FactTable[
   };
 }
 
+/** The columns of an origin that a digest reads. */
+export const ORIGIN_DIGEST = ['chain_id', 'tx_hash', 'block_number', 'block_hash', 'log_index', 'block_timestamp'];
+
 /**
- * Makes the writer of the `originColumns` for one list of facts.
- *
- * It remembers the last block's timestamp as text, since the facts of a block follow each other.
- *
- * @param table the table's name, which goes into the ids
+ * Returns a writer of the `originColumns` for one list of facts of one chain. It keeps what it derived from the last block, since
+ * the facts of a block follow each other.
  */
-export function originText(table: string): (fact: Origin, part?: string) => string {
-  let timestamp = Number.NaN;
+export function originText(): (fact: Origin, part?: number) => string {
+  let lastHash = '';
   let timestampText = '';
-  return (fact, part) => {
-    const { contract, log } = fact;
-    if (fact.timestamp !== timestamp) {
-      timestamp = fact.timestamp;
+  let branch = '';
+  return ({ contract: { chainId }, log, timestamp }, part = 0) => {
+    const { blockNumber, blockHash, logIndex, transactionHash } = log;
+    if (blockHash !== lastHash) {
+      lastHash = blockHash;
       timestampText = copyTimestamp(timestamp);
+      branch = branchOf(chainId, blockHash);
     }
-    const { chainId } = contract;
-    const { blockNumber, blockHash, logIndex } = log;
-    const id = factId({ table, chainId, blockNumber, blockHash, logIndex, part });
-    return `${id}\t${chainId}\t${log.transactionHash}\t${blockNumber}\t${blockHash}\t${logIndex}\t${timestampText}`;
+    const id = factId(blockNumber, branch, logIndex, part);
+    return `${id}\t${chainId}\t${transactionHash}\t${blockNumber}\t${blockHash}\t${logIndex}\t${timestampText}`;
   };
 }

@@ -1,26 +1,34 @@
 import { sql } from 'kysely';
 import type { Copy } from '../db/copy.ts';
 import type { Step } from '../db/step.ts';
-import { factTables } from '../protocols/fact-tables.ts';
 import { type EncodedBatch, type EncodedTable, factCount } from './encoded-batch.ts';
+import type { FactTable } from './fact-table.ts';
 
 /** Up to so many facts are inserted as steps; with more a `COPY` is faster. */
 const INSERTED_FACTS_MAX = 500;
 
 /**
- * Writes the facts of some batches, one `COPY` a table; a table that has none of them is not touched. The facts must be of
- * ranges that are not covered yet: a fact that is there already violates its table's natural key.
+ * Writes the facts of several batches by one `COPY` a table. The facts must be of ranges that are not covered yet: a fact that is
+ * there already violates its table's natural key.
+ *
+ * @param order every table of facts, in the order in which commits write to them
  */
-export async function writeFacts(copy: Copy, batches: readonly EncodedBatch[]): Promise<void> {
-  for (const { schema, name, columns } of factTables) {
-    const texts = batches.flatMap(({ tables }) =>
-      tables.filter(({ table }) => table.name === name).map(({ text }) => text),
-    );
-    if (texts.length > 0) await copy(`${schema}.${name}`, Object.keys(columns), texts);
+export async function writeFacts(
+  copy: Copy,
+  order: readonly FactTable[],
+  batches: readonly EncodedBatch[],
+): Promise<void> {
+  const byTable = Map.groupBy(
+    batches.flatMap(({ tables }) => tables),
+    ({ table }) => table,
+  );
+  for (const table of order) {
+    const texts = byTable.get(table)?.map(({ text }) => text) ?? [];
+    if (texts.length > 0) await copy(`${table.schema}.${table.name}`, Object.keys(table.columns), texts);
   }
 }
 
-/** The same for a few facts by `insert`, which needs no connection of its own; undefined where only a `COPY` will do. */
+/** Returns steps that insert the facts of a small batch, which need no `COPY`. Undefined where only a `COPY` will do. */
 export function insertFacts(batch: EncodedBatch): readonly Step[] | undefined {
   if (factCount(batch) > INSERTED_FACTS_MAX) return undefined;
   const texts = batch.tables.map(({ text }) => text.toString('utf8', 0, text.length - 1));

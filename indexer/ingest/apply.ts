@@ -3,13 +3,14 @@ import type { Copy } from '../db/copy.ts';
 import { runSteps, type Step } from '../db/step.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { EncodedBatch } from '../facts/encoded-batch.ts';
+import type { FactRange } from '../facts/fold.ts';
 import { removeFormerFacts, restoreLinks } from '../facts/former-facts.ts';
 import { writeFacts } from '../facts/write.ts';
 import type { BlockHeader, Hex } from '../kernel/chain.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
-import { folds } from '../protocols/folds.ts';
-import type { FactRange } from '../protocols/shared/fold.ts';
+import { factTables, folds } from '../protocols/protocols.ts';
 import type { ReadRange } from './fetch-batch.ts';
+import { lockSteps } from './lock-steps.ts';
 
 /** A contract of which a former indexer left facts. */
 export type FormerContract = { readonly address: Hex; readonly platformId: string };
@@ -47,30 +48,35 @@ export async function replaceFacts(
   for (const { stretches, former } of replacements) {
     if (former.length === 0) continue;
     for (const { from, to } of stretches)
-      links.push(...(await removeFormerFacts(tx, { chainId, from, to, contracts: former })));
+      links.push(...(await removeFormerFacts(tx, factTables, { chainId, from, to, contracts: former })));
   }
   const batches = replacements.map(({ batch }) => batch);
-  if (batches.some((batch) => kindsOf(batch).includes('nftTransfers'))) await runSteps(tx, [DEFER_CONSTRAINTS]);
-  await writeFacts(copy, batches);
+  if (batches.some(defersConstraints)) await runSteps(tx, [DEFER_CONSTRAINTS]);
+  await writeFacts(copy, factTables, batches);
   await restoreLinks(tx, chainId, links);
 }
 
-/** The steps that bring state in line with the facts of a range, of which these are the kinds. */
+/** Returns whether facts of a batch are written before the state that their foreign keys name. */
+function defersConstraints({ tables }: EncodedBatch): boolean {
+  return tables.some(({ table }) => table.defersConstraints === true);
+}
+
+/** Returns the steps that bring state in line with the facts of a range, which are of these kinds (`kindsOf`). */
 export function foldFacts(range: FactRange, kinds: ReadonlySet<string>): readonly Step[] {
-  return folds
-    .filter(({ reads: { list, tags } }) =>
-      tags === undefined ? kinds.has(list) : tags.some((tag) => kinds.has(kindOf(list, tag))),
-    )
-    .flatMap((fold) => fold.apply(range));
+  const applied = folds.filter(({ reads: { table, tags } }) =>
+    tags === undefined ? kinds.has(table.name) : tags.some((tag) => kinds.has(kindOf(table.name, tag))),
+  );
+  const locks = lockSteps(applied, range);
+  return applied.flatMap((fold) => [...(locks.get(fold) ?? []), ...fold.apply(range)]);
 }
 
-/** The kinds of fact that a batch may hold: by list, and by list and tag. */
+/** Returns the kinds of fact that a batch may hold: by table, and by table and tag. */
 export function kindsOf({ tables }: EncodedBatch): readonly string[] {
-  return tables.flatMap(({ table: { list }, tags }) => [list, ...[...tags].map((tag) => kindOf(list, tag))]);
+  return tables.flatMap(({ table: { name }, tags }) => [name, ...[...tags].map((tag) => kindOf(name, tag))]);
 }
 
-function kindOf(list: string, tag: string): string {
-  return `${list} ${tag}`;
+function kindOf(table: string, tag: string): string {
+  return `${table} ${tag}`;
 }
 
 /** The blocks of a range that a commit remembers: every one above finalized, and the last. */

@@ -5,23 +5,22 @@ import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { runSteps } from '../db/step.ts';
 import { type Transaction, transaction } from '../db/transaction.ts';
 import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
+import type { Quarantine } from '../facts/origin.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
 import { FactConflict, IndexerError, StaleRange } from '../kernel/errors.ts';
 import { intersect, union } from '../kernel/ranges.ts';
 import { type ChainState, raiseLiveVersion, readChain } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
 import {
+  type AskedContract,
   type ContractKey,
-  claimCoverage,
   keyOf,
   missingSlices,
-  quarantine,
-  type ReadContract,
   type Slice,
-} from '../progress/coverage.ts';
+} from '../progress/contract-coverage.ts';
+import { claimCoverage, quarantine } from '../progress/contract-state.ts';
 import { lockChain } from '../progress/locks.ts';
 import { noteHistoryChange } from '../progress/stage-rows.ts';
-import type { Quarantine } from '../protocols/shared/decoded-batch.ts';
 import { checkpointsOf, type FormerContract, foldFacts, kindsOf, type Replacement, replaceFacts } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
@@ -32,7 +31,7 @@ export type FillCommit = {
   /** One behind the other, at least one. */
   readonly pieces: readonly FillPiece[];
   /** The contracts that the pieces were asked for; others' facts must not be in the batch. */
-  readonly contracts: readonly ReadContract[];
+  readonly contracts: readonly AskedContract[];
   /** Of these, the ones of which a former indexer left facts. */
   readonly former?: readonly (ContractKey & FormerContract)[];
   /**

@@ -3,14 +3,15 @@ import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { runSteps } from '../db/step.ts';
 import { batchTransaction, type Transaction, transaction } from '../db/transaction.ts';
 import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
+import type { Quarantine } from '../facts/origin.ts';
 import { insertFacts } from '../facts/write.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
 import { FactConflict, HeadMoved } from '../kernel/errors.ts';
 import { type ChainState, moveHead, readChain, standOn } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
-import { type ContractKey, goLive, keyOf, quarantine } from '../progress/coverage.ts';
+import { type AskedContract, keyOf } from '../progress/contract-coverage.ts';
+import { goLive, quarantine } from '../progress/contract-state.ts';
 import { lockChain, lockChainAndBlock } from '../progress/locks.ts';
-import type { Quarantine } from '../protocols/shared/decoded-batch.ts';
 import { applyFacts, checkpointsOf, DEFER_CONSTRAINTS, type FormerContract, foldFacts, kindsOf } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
@@ -22,7 +23,7 @@ export type HeadCommit = {
   /** The newest block known to be final. */
   readonly finalized: number | undefined;
   /** Contracts that the range was asked for and that the follower did not cover before. */
-  readonly joining: readonly ContractKey[];
+  readonly joining: readonly AskedContract[];
   /** Of the followed contracts, those of which a former indexer left facts. */
   readonly former?: readonly FormerContract[];
 };
@@ -61,7 +62,7 @@ async function extend(database: Database, commit: HeadCommit): Promise<number> {
   ];
   const inserts = changesContracts || former.length > 0 ? undefined : insertFacts(batch);
   if (inserts !== undefined) {
-    const folded = foldFacts({ chainId, from: range.from, to: range.to, together: true }, new Set(kindsOf(batch)));
+    const folded = foldFacts({ chainId, from: range.from, to: range.to, batched: true }, new Set(kindsOf(batch)));
     const write = inserts.length === 0 ? [] : [DEFER_CONSTRAINTS, ...inserts];
     try {
       // The facts go in while the block before may still be on its way: what comes behind them waits for it.
@@ -75,7 +76,8 @@ async function extend(database: Database, commit: HeadCommit): Promise<number> {
   }
   return transaction(database, async (tx, copy) => {
     await runSteps(tx, [lockChainAndBlock(chainId, range.to), standOn(seen)]);
-    if (joining.length > 0) await goLive(tx, chainId, joining, range.from);
+    if (joining.length > 0 && !(await goLive(tx, chainId, joining, range.from)))
+      throw new HeadMoved('the set of followed contracts changed', { context: { chainId } });
     await setAside(tx, seen, batch.quarantined);
     const facts = withoutQuarantined(batch);
     await applyFacts(tx, copy, range, facts, former);

@@ -1,26 +1,34 @@
 import type { Contract, Hex, WatchFilter } from '../kernel/chain.ts';
 import { ConfigError } from '../kernel/errors.ts';
-import { decodersOf, knownAbiVersions } from '../protocols/protocols.ts';
-import type { DecoderSet } from '../protocols/shared/decoder.ts';
+import type { Protocol } from '../protocols/protocol.ts';
+import { abiVersionsOf, chooseProtocol, protocolsOf, type Speaker } from '../protocols/protocols.ts';
+import type { EventOptions } from '../protocols/shared/decoder.ts';
 
-/** A contract and how its events are decoded. */
-export type IndexedContract = { readonly contract: Contract; readonly decoders: DecoderSet };
+/** A contract, and the protocol that it speaks in some of its blocks, both ends included. */
+export type IndexedContract = {
+  readonly contract: Contract;
+  readonly protocol: Protocol;
+  readonly fromBlock: number;
+  readonly toBlock: number;
+};
 
-/** The followed contracts of one chain, looked up by address; one address may be followed as several kinds. */
+/** The followed contracts of one chain, looked up by address: an entry for each kind and ABI version of a contract. */
 export type ContractIndex = {
   readonly watch: WatchFilter;
   readonly byAddress: ReadonlyMap<Hex, readonly IndexedContract[]>;
+  /** How many facts a log becomes, by first topic, for events of which that is not one. */
+  readonly factsOf: ReadonlyMap<Hex, NonNullable<EventOptions['factsOf']>>;
 };
 
 /**
- * Why a contract cannot be decoded, in one line that names the known versions of ABI; null where it can.
- *
- * The registry asks this first, so that one wrong row does not stop the chain.
+ * Returns why a contract cannot be decoded, in one line; null where it can. The registry asks this first, so that one wrong row does
+ * not stop the chain.
  */
-export function contractFault(contract: Contract): string | null {
-  const { kind, address, abiVersion, masterId, artistTokenId } = contract;
-  if (decodersOf(contract) === undefined) {
-    return `${kind} ${address}: unknown ABI version ${abiVersion} (known: ${knownAbiVersions(kind).join(', ')})`;
+export function contractFault(contract: Speaker & Contract): string | null {
+  const { kind, address, masterId, artistTokenId } = contract;
+  for (const { abiVersion } of abiVersionsOf(contract)) {
+    const chosen = chooseProtocol({ ...contract, abiVersion });
+    if ('refusal' in chosen) return `${kind} ${address}: ${chosen.refusal}`;
   }
   if (kind === 'master' && masterId === null) return `master ${address}: belongs to no master`;
   if (kind === 'pool' && artistTokenId === null) return `pool ${address}: none of its tokens is an artist token`;
@@ -28,26 +36,32 @@ export function contractFault(contract: Contract): string | null {
 }
 
 /**
- * Looks a set of contracts up by address, for decoding their logs and for asking for them.
+ * Indexes contracts by address, for asking for their logs and for decoding them.
  *
- * @throws ConfigError naming every contract that cannot be decoded, and why
+ * @throws {ConfigError} naming every contract that cannot be decoded, and why
  */
-export function contractIndex(contracts: readonly Contract[]): ContractIndex {
+export function contractIndex(contracts: readonly (Speaker & Contract)[]): ContractIndex {
   const byAddress = new Map<Hex, IndexedContract[]>();
   const topics = new Set<Hex>();
+  const factsOf = new Map<Hex, NonNullable<EventOptions['factsOf']>>();
   const faults: string[] = [];
   for (const contract of contracts) {
-    const decoders = decodersOf(contract);
     const fault = contractFault(contract);
-    if (fault !== null || decoders === undefined) {
-      faults.push(String(fault));
+    if (fault !== null) {
+      faults.push(fault);
       continue;
     }
-    const sameAddress = byAddress.get(contract.address);
-    if (sameAddress === undefined) byAddress.set(contract.address, [{ contract, decoders }]);
-    else sameAddress.push({ contract, decoders });
-    for (const topic of decoders.events.keys()) topics.add(topic);
+    const indexed = byAddress.get(contract.address) ?? [];
+    byAddress.set(contract.address, indexed);
+    for (const { protocol, fromBlock, toBlock } of protocolsOf(contract)) {
+      indexed.push({ contract, protocol, fromBlock, toBlock });
+      for (const [topic, event] of protocol.events) {
+        topics.add(topic);
+        if (event.factsOf !== undefined) factsOf.set(topic, event.factsOf);
+      }
+    }
   }
   if (faults.length > 0) throw new ConfigError(`contracts that cannot be decoded: ${faults.join('; ')}`);
-  return { watch: { addresses: [...byAddress.keys()].sort(), topics: [...topics].sort() }, byAddress };
+  const watch = { addresses: [...byAddress.keys()].sort(), topics: [...topics].sort() };
+  return { watch, byAddress, factsOf };
 }

@@ -1,27 +1,26 @@
-import { toEventSelector } from 'viem';
-import { erc721cV1 } from '../../abis/erc721c.v1.ts';
 import type { RawLog, VerifiedRange } from '../kernel/chain.ts';
-
-const CONSECUTIVE_TRANSFER = toEventSelector(
-  erc721cV1.filter((item) => item.type === 'event').find(({ name }) => name === 'ConsecutiveTransfer') ?? '',
-);
+import type { ContractIndex } from './contract-index.ts';
 
 /**
- * The beginning of a range whose logs become at most about so many facts, but at least its first block with logs. A log is one
- * fact, except EIP-2309's, which is one for each token: a few cheap ones would otherwise fill the memory.
+ * Returns the beginning of a range whose logs become at most about `factsMax` facts, but at least its first block with logs. A log
+ * is one fact, except for events that name many tokens: a few cheap ones would otherwise fill the memory.
  */
-export function cutRange(range: VerifiedRange, factsMax: number): VerifiedRange {
+export function cutRange(
+  range: VerifiedRange,
+  { factsOf }: Pick<ContractIndex, 'factsOf'>,
+  factsMax: number,
+): VerifiedRange {
   let facts = 0;
   let blockStart = 0;
   for (const [index, log] of range.logs.entries()) {
     if (log.blockNumber !== range.logs[blockStart]?.blockNumber) blockStart = index;
-    facts += log.topics[0] === CONSECUTIVE_TRANSFER ? tokensOf(log) : 1;
+    facts += factsOf.get(log.topics[0] ?? '0x')?.(log) ?? 1;
     if (facts > factsMax) return before(range, blockStart);
   }
   return range;
 }
 
-/** The range up to the block before the one that the log at `blockStart` begins; where that is the first, up to itself. */
+/** Returns the range up to the block before the one that the log at `blockStart` begins, or up to that one where it is the first. */
 function before(range: VerifiedRange, blockStart: number): VerifiedRange {
   const { logs, headers } = range;
   const first = (logs[0] as RawLog).blockNumber;
@@ -33,10 +32,4 @@ function before(range: VerifiedRange, blockStart: number): VerifiedRange {
     headers: headers.filter(({ number }) => number <= to),
     logs: logs.filter(({ blockNumber }) => blockNumber <= to),
   };
-}
-
-function tokensOf({ topics, data }: RawLog): number {
-  if (data.length !== 66 || topics[1] === undefined) return 1;
-  const tokens = BigInt(data) - BigInt(topics[1]) + 1n;
-  return tokens < 1n || tokens > 1_000_000n ? 1 : Number(tokens);
 }

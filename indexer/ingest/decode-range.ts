@@ -1,74 +1,71 @@
+import { deadLetters } from '../facts/dead-letters.ts';
+import { type DecodedBatch, FactLists } from '../facts/fact-lists.ts';
+import type { Origin, Quarantine, Receipts } from '../facts/origin.ts';
 import type { Hex, RawLog, VerifiedRange } from '../kernel/chain.ts';
 import { RpcInconsistency } from '../kernel/errors.ts';
-import { claimSettler } from '../protocols/dividend/claim-settler.ts';
-import { priceMints } from '../protocols/erc721c/decoders.ts';
-import type { DecodedBatch, Origin, Quarantine, Receipt } from '../protocols/shared/decoded-batch.ts';
+import type { Protocol } from '../protocols/protocol.ts';
 import { misfit, type Sink } from '../protocols/shared/decoder.ts';
 import type { ContractIndex, IndexedContract } from './contract-index.ts';
 import { filterBatch } from './filter-batch.ts';
 
-/** The transactions, each once and in the order of the logs, whose receipts `decodeRange` needs. */
+/** Returns the transactions, each once and in the order of the logs, whose receipts `decodeRange` needs. */
 export function receiptsNeeded(range: VerifiedRange, contracts: ContractIndex): Hex[] {
   const hashes = new Set<Hex>();
   for (const log of range.logs) {
     const topic = log.topics[0];
     if (topic === undefined) continue;
-    const needs = contracts.byAddress.get(log.address)?.some(({ decoders }) => decoders.receiptTopics.has(topic));
+    const needs = contracts.byAddress
+      .get(log.address)
+      ?.some(
+        (indexed) => indexed.protocol.events.get(topic)?.needsReceipt === true && speaksAt(indexed, log.blockNumber),
+      );
     if (needs === true) hashes.add(log.transactionHash);
   }
   return [...hashes];
 }
 
 /**
- * The facts of a range's logs.
+ * Returns the facts of a range's logs.
  *
  * Logs of other addresses, without topics, or with a first topic that the contract's ABI does not name are ignored. A log
  * whose first topic it names and that does not fit exactly is a dead letter. A contract that cannot be indexed is reported
  * in `quarantined`, with the block from which on the batch holds no fact of it.
  *
  * @param receipts by transaction hash: those of `receiptsNeeded`
- * @throws RpcInconsistency when a block with logs has no header of the same hash, or a receipt contradicts its logs
+ * @throws {RpcInconsistency} when a block with logs has no header of the same hash, or a receipt contradicts its logs
  */
-export function decodeRange(
-  range: VerifiedRange,
-  contracts: ContractIndex,
-  receipts: ReadonlyMap<Hex, Receipt>,
-): DecodedBatch {
-  const sink = emptySink(receipts);
+export function decodeRange(range: VerifiedRange, contracts: ContractIndex, receipts: Receipts): DecodedBatch {
+  const sink: Sink = { facts: new FactLists(), quarantined: [], receipts, kept: new Map() };
   const timestamps = timestampReader(range);
+  const spoken = new Set<Protocol>();
   for (const log of range.logs) {
     const followed = contracts.byAddress.get(log.address);
     if (followed === undefined) continue;
     const timestamp = timestamps(log);
-    for (const { contract, decoders } of followed) decodeLog({ contract, log, timestamp }, decoders, sink);
+    for (const indexed of followed) {
+      const { contract, protocol } = indexed;
+      if (!speaksAt(indexed, log.blockNumber)) continue;
+      spoken.add(protocol);
+      decodeLog({ contract, log, timestamp }, protocol, sink);
+    }
   }
-  priceMints(sink);
-  const { claims: _claims, consecutiveTokens: _tokens, ...batch } = sink;
+  for (const { finish } of spoken) finish?.(sink.facts);
+  const batch = { facts: sink.facts, quarantined: sink.quarantined };
   return batch.quarantined.length === 0 ? batch : withoutQuarantined(batch, batch.quarantined);
 }
 
-function decodeLog(origin: Origin, decoders: IndexedContract['decoders'], sink: Sink): void {
+/** Returns whether a contract speaks the protocol of an entry in a block. */
+function speaksAt({ fromBlock, toBlock }: IndexedContract, block: number): boolean {
+  return fromBlock <= block && block <= toBlock;
+}
+
+function decodeLog(origin: Origin, { events }: Protocol, sink: Sink): void {
   const { log, contract } = origin;
-  const event = log.topics[0] === undefined ? undefined : decoders.events.get(log.topics[0]);
+  const event = log.topics[0] === undefined ? undefined : events.get(log.topics[0]);
   if (event === undefined) return;
   if (sink.quarantined.length > 0 && sink.quarantined.some((one) => one.contract === contract)) return;
   const fits = log.topics.length === event.topics && log.data.length === event.dataLength && event.decode(origin, sink);
-  if (!fits) sink.deadLetters.push({ ...origin, reason: misfit(event, log) });
-}
-
-function emptySink(receipts: ReadonlyMap<Hex, Receipt>): Sink {
-  return {
-    nftTransfers: [],
-    tokenTransfers: [],
-    poolEvents: [],
-    dividendEvents: [],
-    dividendClaims: [],
-    contractEvents: [],
-    deadLetters: [],
-    quarantined: [],
-    claims: claimSettler(receipts),
-    consecutiveTokens: new Map(),
-  };
+  if (!fits) sink.facts.of(deadLetters).push({ ...origin, reason: misfit(event, log) });
 }
 
 function withoutQuarantined(batch: DecodedBatch, quarantined: readonly Quarantine[]): DecodedBatch {
@@ -82,7 +79,7 @@ function withoutQuarantined(batch: DecodedBatch, quarantined: readonly Quarantin
   );
 }
 
-/** Reads the timestamp of a log's block; logs must come in their order, so that each header is looked at once. */
+/** Returns a function that gives the timestamp of a log's block. Logs must come in order, so that each header is read once. */
 function timestampReader({ headers, chainId }: VerifiedRange): (log: RawLog) => number {
   let index = 0;
   return ({ blockNumber, blockHash }) => {

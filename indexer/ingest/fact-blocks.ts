@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
+import { isOfChain, tableOf } from '../facts/facts-sql.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
-import { factTables } from '../protocols/fact-tables.ts';
+import { factTables } from '../protocols/protocols.ts';
 
 /**
  * The blocks of a stretch, neither end included, that the database knows by the facts in them, newest first and at most
@@ -15,10 +16,9 @@ export async function factBlocks(
 ): Promise<readonly BlockRef[]> {
   // The unique index on (chain_id, block_number, log_index) of each table gives its newest blocks without a sort.
   const known = factTables.map(
-    ({ schema, name, chainIdType }) => sql`
-      (select distinct block_number::bigint as number, block_hash as hash from ${sql.table(`${schema}.${name}`)}
-      where chain_id = ${chainIdType === 'text' ? sql`${String(chainId)}` : sql`${chainId}::bigint`}
-        and block_number > ${above} and block_number < ${below} and block_hash is not null
+    (table) => sql`
+      (select distinct block_number::bigint as number, block_hash as hash from ${tableOf(table)}
+      where ${isOfChain(table, chainId)} and block_number > ${above} and block_number < ${below}
       order by 1 desc limit ${count})`,
   );
   const { rows } = await sql<{ number: string; hash: Hex }>`

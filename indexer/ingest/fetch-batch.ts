@@ -1,7 +1,8 @@
 import { type EncodedBatch, encodeBatch } from '../facts/encoded-batch.ts';
+import type { Receipt, Receipts } from '../facts/origin.ts';
 import type { Hex, VerifiedRange } from '../kernel/chain.ts';
 import { RpcInconsistency } from '../kernel/errors.ts';
-import type { Receipt } from '../protocols/shared/decoded-batch.ts';
+import { factTables } from '../protocols/protocols.ts';
 import type { RangeRequest, Source } from '../source/source.ts';
 import type { ContractIndex } from './contract-index.ts';
 import { cutRange } from './cut-range.ts';
@@ -28,10 +29,14 @@ export async function fetchBatch(
   request: Omit<RangeRequest, 'watch'>,
   signal: AbortSignal,
 ): Promise<FetchedRange> {
-  const verified = cutRange(await source.fetchRange({ ...request, watch: contracts.watch }, signal), FACTS_MAX);
+  const verified = cutRange(
+    await source.fetchRange({ ...request, watch: contracts.watch }, signal),
+    contracts,
+    FACTS_MAX,
+  );
   const receipts = await readReceipts(source, verified, receiptsNeeded(verified, contracts), signal);
   const { logs: _, ...range } = verified;
-  return { range, batch: encodeBatch(decodeRange(verified, contracts, receipts)) };
+  return { range, batch: encodeBatch(decodeRange(verified, contracts, receipts), factTables) };
 }
 
 async function readReceipts(
@@ -39,7 +44,7 @@ async function readReceipts(
   range: VerifiedRange,
   wanted: readonly Hex[],
   signal: AbortSignal,
-): Promise<ReadonlyMap<Hex, Receipt>> {
+): Promise<Receipts> {
   const receipts = new Map<Hex, Receipt>();
   if (wanted.length === 0) return receipts;
   const blocks = new Map(range.logs.map((log) => [log.transactionHash, log.blockHash]));

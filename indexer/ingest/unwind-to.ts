@@ -2,13 +2,13 @@ import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
 import { patientTransaction, type Transaction } from '../db/transaction.ts';
+import { isOfChain, tableOf } from '../facts/facts-sql.ts';
 import type { BlockRef } from '../kernel/chain.ts';
 import { HeadMoved } from '../kernel/errors.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
-import { unwindCoverage } from '../progress/coverage.ts';
+import { unwindCoverage } from '../progress/contract-state.ts';
 import { lockChain } from '../progress/locks.ts';
-import { factTables } from '../protocols/fact-tables.ts';
-import { folds } from '../protocols/folds.ts';
+import { factTables, folds } from '../protocols/protocols.ts';
 import type { Stage } from '../stages/stage.ts';
 import { stages as allStages } from '../stages/stages.ts';
 import { unwindStages } from '../stages/unwind-stages.ts';
@@ -59,9 +59,7 @@ export async function unwindTo(
       folds.toReversed().flatMap((fold) => fold.unwind(range)),
     );
     const removed = await deleteFacts(tx, chainId, range.from);
-    await unwindCoverage(tx, chainId, keep);
-    if (to === undefined)
-      await sql`update indexer.contracts set live_from = null where chain_id = ${chainId}`.execute(tx);
+    await unwindCoverage(tx, chainId, to?.number);
     await sql`delete from indexer.block_checkpoints where chain_id = ${chainId} and number > ${keep}`.execute(tx);
     await recordUnwind(tx, { chainId, head, to, reason, removed });
     return removed;
@@ -71,10 +69,9 @@ export async function unwindTo(
 /** Deletes every fact of a chain at or above a block, dead letters of logs included. */
 async function deleteFacts(tx: Transaction, chainId: number, from: number): Promise<number> {
   let removed = 0;
-  for (const { schema, name, chainIdType } of factTables) {
-    const chain = chainIdType === 'text' ? sql`${String(chainId)}` : sql`${chainId}::bigint`;
+  for (const table of factTables) {
     const { numAffectedRows } = await sql`
-      delete from ${sql.table(`${schema}.${name}`)} where chain_id = ${chain} and block_number >= ${from} and block_hash is not null
+      delete from ${tableOf(table)} where ${isOfChain(table, chainId)} and block_number >= ${from}
     `.execute(tx);
     removed += Number(numAffectedRows ?? 0);
   }

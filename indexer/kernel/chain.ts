@@ -41,12 +41,17 @@ export type WatchFilter = { readonly addresses: readonly Hex[]; readonly topics:
 
 export type ContractKind = 'master' | 'dividend' | 'artist_token' | 'pool';
 
+/** A later ABI version of a contract, because its proxy was upgraded, and the first block whose logs it decodes. */
+export type AbiUpgrade = { readonly fromBlock: number; readonly abiVersion: string };
+
 /** An indexed address, as decoding and committing need to know it. */
 export type Contract = {
   readonly chainId: number;
   readonly address: Hex;
   readonly kind: ContractKind;
   readonly abiVersion: string;
+  /** Later ABI versions, ordered by block. `abiVersion` decodes the logs below the first of them. */
+  readonly upgrades?: readonly AbiUpgrade[];
   /** Id of its row in `master_contracts`, `dividend_contracts`, `artist_tokens` or `liquidity_pools`. */
   readonly platformId: string;
   /** The master that a master or dividend contract belongs to. */

@@ -69,6 +69,9 @@ export class RpcInconsistency extends IndexerError {
   override readonly retryable = true;
 }
 
+/** The first header of a range is not a child of the block that the caller holds, most likely because of a reorganisation. */
+export class AnchorMismatch extends RpcInconsistency {}
+
 /** An unwind, or another branch, came between fetching a range and committing it: fetch it again. */
 export class StaleRange extends IndexerError {
   override readonly name = 'StaleRange';
@@ -91,7 +94,11 @@ export class Aborted extends IndexerError {
   override readonly name = 'Aborted';
 }
 
-/** The message of anything thrown, in one line. */
+/**
+ * Returns the message of anything thrown, in one line. Node.js reports a failed connection to a host with several addresses as
+ * an `AggregateError` without a message, of which this returns the inner messages.
+ */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(messageOf).join('; ');
+  return error instanceof Error ? error.message || error.name : String(error);
 }

@@ -1,46 +1,118 @@
-/** Takes everything secret out of a text. */
+/** Removes everything secret from a text. */
 export type Redact = (text: string) => string;
+
+/** What has to be removed from texts. */
+export type Secrets = {
+  /** Database, queue, endpoint and proxy URLs, of which the parts that carry credentials are secret. */
+  readonly urls: readonly string[];
+  /** Texts that are secret as a whole, such as the values of HTTP headers and passwords. */
+  readonly values?: readonly string[];
+};
 
 const MARK = '[redacted]';
 
-/** A part of a known URL that is at least this long is taken for a key, and scrubbed wherever it stands alone (characters). */
-const KEY_LENGTH_MIN = 16;
+/** Minimum length of a secret whose place says that it is one: a password, a header value, `?apikey=`. */
+const CREDENTIAL_MIN_CHARS = 3;
+/** Minimum length of a secret in a place that may also hold an ordinary word: a path segment, any other query value. */
+const KEY_MIN_CHARS = 8;
+/** Minimum length of a host label that is taken for a key. */
+const HOST_KEY_MIN_CHARS = 20;
 
-/** Any URL of a kind that carries credentials: scheme, user and password, host and port, the rest. */
+/** Matches any URL of a kind that carries credentials: scheme, user and password, host and port, the rest. */
 const CREDENTIAL_URL =
   /\b(https?|wss?|postgres(?:ql)?|rediss?):\/\/(?:[^\s"'\\/@]*@)?([^\s"'\\/?#,;()<>]*)([^\s"'\\,;()<>]*)/gi;
+const CREDENTIAL_PARAMETER = /key|token|secret|auth|pass|sig|jwt/i;
 
 /**
- * Makes the function that every line passes before it leaves the process.
+ * Creates the function that every log line and every message about an endpoint passes through.
  *
- * Of any URL only scheme and host stay, because providers put keys into user names, paths and queries alike; keys of the
- * known URLs are scrubbed even where they stand outside a URL.
+ * It shortens any URL to scheme and host, because providers put keys into user names, paths and queries alike. It also
+ * removes the secrets of the given URLs wherever they appear outside of a URL. Which parts of a URL are secret:
  *
- * @param secretUrls the configured URLs: database, queue, endpoints
+ * - at least 3 characters: passwords, user names of endpoints and proxies, and query values whose parameter is named like a
+ *   credential (`apikey`, `token`, `sslpassword`);
+ * - at least 8 characters: path segments of endpoints, fragments, and all other query values;
+ * - host labels of at least 20 characters that contain a digit (`0a1b….quiknode.pro`).
+ *
+ * Shorter parts (`v3`, `rpc`, `mainnet`) are ordinary words that would make logs unreadable if they were removed. So are
+ * the user and the name of a database. A secret of fewer than 8 characters is removed only where it stands as a word of its
+ * own, and not at all if it is a number, `true`, `false` or `null`, because log lines would no longer be JSON.
  */
-export function createRedact(secretUrls: readonly string[]): Redact {
-  const keys = [...new Set(secretUrls.flatMap(keysOf))].sort((a, b) => b.length - a.length);
+export function createRedact({ urls, values = [] }: Secrets): Redact {
+  const secrets = [...urls.flatMap(secretPartsOf), ...values.flatMap(secretPartsOfValue)];
+  // Longest first, so that no secret is replaced inside a longer one.
+  const spellings = [...new Set(secrets.flatMap(spellingsOf))].sort((a, b) => b.length - a.length).map(patternOf);
   return (text) => {
-    let scrubbed = text.replace(CREDENTIAL_URL, (_, scheme: string, host: string, rest: string) =>
+    let redacted = text.replace(CREDENTIAL_URL, (_, scheme: string, host: string, rest: string) =>
       rest === '' || rest === '/' ? `${scheme}://${host}` : `${scheme}://${host}/${MARK}`,
     );
-    for (const key of keys) scrubbed = scrubbed.replaceAll(key, MARK);
-    return scrubbed;
+    for (const spelling of spellings) redacted = redacted.replaceAll(spelling, MARK);
+    return redacted;
   };
 }
 
-function keysOf(secretUrl: string): readonly string[] {
-  if (!URL.canParse(secretUrl)) return [];
-  const url = new URL(secretUrl);
-  const parts = [url.username, url.password, ...url.pathname.split('/'), ...url.searchParams.values()];
-  const long = parts.filter((part) => part.length >= KEY_LENGTH_MIN);
-  return long.flatMap((part) => [part, decoded(part)]);
+/** Returns the host and port of an endpoint's URL, with `***` in place of labels that are keys. */
+export function publicHostOf(url: string): string {
+  const { hostname, port } = new URL(url);
+  const labels = hostname.split('.').map((label) => (isHostKey(label) ? '***' : label));
+  return labels.join('.') + (port === '' ? '' : `:${port}`);
 }
 
-function decoded(part: string): string {
+function isHostKey(label: string): boolean {
+  return (
+    label.length >= HOST_KEY_MIN_CHARS && /^[0-9a-z_-]+$/i.test(label) && /\d/.test(label) && !label.includes('--')
+  );
+}
+
+function secretPartsOf(text: string): readonly string[] {
+  if (!URL.canParse(text)) return [];
+  const { protocol, username, password, pathname, searchParams, hash, hostname } = new URL(text);
+  const isEndpoint = /^(?:https?|wss?):$/.test(protocol);
+  const credentials = isEndpoint ? [username, password] : [password];
+  const keys = [hash.slice(1), ...(isEndpoint ? pathname.split('/') : [])];
+  for (const [name, value] of searchParams) (CREDENTIAL_PARAMETER.test(name) ? credentials : keys).push(value);
+  const parts = [
+    ...credentials.filter(isCredential),
+    ...keys.filter((part) => part.length >= KEY_MIN_CHARS),
+    ...hostname.split('.').filter(isHostKey),
+  ];
+  if (username !== '') parts.push(toBase64(`${decode(username)}:${decode(password)}`));
+  return parts;
+}
+
+/** Returns a secret value and its long words: of `Bearer KEY`, a provider may repeat only the key. */
+function secretPartsOfValue(value: string): readonly string[] {
+  const words = value.split(/[\s,;=]+/).filter((word) => word.length >= KEY_MIN_CHARS);
+  return [value.trim(), ...words].filter(isCredential);
+}
+
+/** Returns the forms in which a secret may appear: encoded for a URL or not, in lower case, escaped inside JSON. */
+function spellingsOf(secret: string): readonly string[] {
+  const decoded = decode(secret);
+  const forms = [secret, decoded, encodeURIComponent(decoded)];
+  return [...forms, ...forms.map((form) => form.toLowerCase()), JSON.stringify(decoded).slice(1, -1)];
+}
+
+/** Returns what to search for: a long secret anywhere, a short one between characters that are no letters or digits. */
+function patternOf(secret: string): string | RegExp {
+  if (secret.length >= KEY_MIN_CHARS) return secret;
+  return new RegExp(`(?<![0-9A-Za-z])${secret.replace(/[^0-9A-Za-z]/g, '\\$&')}(?![0-9A-Za-z])`, 'g');
+}
+
+/** Returns whether a text is long enough for a credential, and is not a short number or a literal of JSON. */
+function isCredential(text: string): boolean {
+  if (text.length < CREDENTIAL_MIN_CHARS) return false;
+  return text.length >= KEY_MIN_CHARS || !/^(?:[\d.]+|true|false|null)$/i.test(text);
+}
+
+function toBase64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+
+function decode(text: string): string {
   try {
-    return decodeURIComponent(part);
+    return decodeURIComponent(text);
   } catch {
-    return part;
+    return text;
   }
 }

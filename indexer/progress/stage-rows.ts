@@ -3,7 +3,7 @@ import type { DB } from '../db/schema.ts';
 import type { Step } from '../db/step.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
-import type { ContractKey } from './coverage.ts';
+import type { ContractKey } from './contract-coverage.ts';
 
 /** What the database remembers of one stage of a chain. */
 export type StageRow = {

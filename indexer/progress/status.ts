@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
-import { coverageGaps, type Gap } from './coverage.ts';
+import { coverageGaps, type Gap } from './contract-coverage.ts';
 import { type StageStatus, stageStatus } from './stage-rows.ts';
 
 /** What an operator wants to know of one chain. */

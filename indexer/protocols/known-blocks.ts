@@ -1,7 +1,8 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
+import { isOfChain, tableOf } from '../facts/facts-sql.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
-import { factTables } from './fact-tables.ts';
+import { factTables } from './protocols.ts';
 
 /**
  * Returns the newest block at or below a height whose hash the database itself knows, from a checkpoint, from its child's, or from
@@ -23,10 +24,9 @@ async function firstKnownBlock(
   { matches, order }: { readonly matches: RawBuilder<unknown>; readonly order: RawBuilder<unknown> },
 ): Promise<BlockRef | undefined> {
   const facts = factTables.map(
-    ({ schema, name, chainIdType }) => sql`
-      (select block_number::bigint as number, block_hash as hash from ${sql.table(`${schema}.${name}`)}
-      where chain_id = ${chainIdType === 'text' ? sql`${String(chainId)}` : sql`${chainId}::bigint`}
-        and block_number ${matches} ${height} and block_hash is not null
+    (table) => sql`
+      (select block_number::bigint as number, block_hash as hash from ${tableOf(table)}
+      where ${isOfChain(table, chainId)} and block_number ${matches} ${height}
       order by block_number ${order} limit 1)`,
   );
   const { rows } = await sql<{ number: string; hash: Hex }>`

@@ -1,24 +1,97 @@
-import type { Contract, ContractKind } from '../kernel/chain.ts';
-import { dividendV1Decoders } from './dividend/decoders.ts';
-import { erc20V1Decoders } from './erc20/decoders.ts';
-import { erc721cV1Decoders } from './erc721c/decoders.ts';
-import type { DecoderSet } from './shared/decoder.ts';
-import { uniswapV2PairV1Decoders } from './uniswap-v2/decoders.ts';
+import { deadLetters } from '../facts/dead-letters.ts';
+import type { FactTable, StateTable, TableDescription } from '../facts/fact-table.ts';
+import type { Fold } from '../facts/fold.ts';
+import type { AbiUpgrade, ContractKind } from '../kernel/chain.ts';
+import { dividendV1 } from './dividend/protocol.ts';
+import { erc20V1 } from './erc20/protocol.ts';
+import { erc721cV1 } from './erc721c/protocol.ts';
+import type { Protocol } from './protocol.ts';
+import { uniswapV2 } from './uniswap-v2/protocol.ts';
 
-/** Every version of ABI that is known of a kind, by the name that the registry gives it. */
-const versions: Readonly<Record<ContractKind, ReadonlyMap<string, DecoderSet>>> = {
-  master: new Map([['1.0', erc721cV1Decoders]]),
-  dividend: new Map([['1.0', dividendV1Decoders]]),
-  artist_token: new Map([['1.0', erc20V1Decoders]]),
-  pool: new Map([['1.0', uniswapV2PairV1Decoders]]),
+/** Every protocol in every version. A new one is one line here. */
+export const protocols: readonly Protocol[] = [erc721cV1, erc20V1, uniswapV2, dividendV1];
+
+/** Every table of facts, in the order in which commits write to them: those of one kind of contract, then those of several. */
+export const factTables: readonly FactTable[] = [
+  ...new Set([...protocols.flatMap((protocol) => protocol.factTables), deadLetters]),
+].sort((a, b) => Number(a.kind === null) - Number(b.kind === null));
+
+/** The tables of facts that an initial load fills. A row in one of them means that the database is in use. */
+export const loadedTables: readonly FactTable[] = factTables.filter(({ statistics }) => statistics.length > 0);
+
+/** Every table of state. */
+export const stateTables: readonly StateTable[] = [...new Set(protocols.flatMap((protocol) => protocol.stateTables))];
+
+/** Every table that the program describes. */
+export const describedTables: readonly TableDescription[] = [...factTables, ...stateTables];
+
+/**
+ * Every fold, in the order in which a commit applies them; an unwind runs them backwards. Folds of rows of which there are many come
+ * before those of whole contracts' rows, which are then held only for the flush.
+ */
+export const folds: readonly Fold[] = [...new Set(protocols.flatMap((protocol) => protocol.folds))].sort(
+  (a, b) => Number(a.writes[0]?.isPlatformRow === true) - Number(b.writes[0]?.isPlatformRow === true),
+);
+
+/** What the registry knows of a contract that decides what it speaks. */
+export type Speaker = {
+  readonly kind: ContractKind;
+  readonly abiVersion: string;
+  /** The catalogue's `pool_type`; undefined or null for a contract that is no pool. */
+  readonly poolType?: string | null | undefined;
+  /** Later ABI versions, ordered by block. */
+  readonly upgrades?: readonly AbiUpgrade[];
 };
 
-/** The decoders of a contract's kind and version; undefined where the version is not known. */
-export function decodersOf({ kind, abiVersion }: Contract): DecoderSet | undefined {
-  return versions[kind].get(abiVersion);
+/** An ABI version of a contract, and the blocks whose logs it decodes, both ends included. */
+export type AbiVersionRange = { readonly abiVersion: string; readonly fromBlock: number; readonly toBlock: number };
+
+/** Returns the ABI versions of a contract, each with its blocks, in order. Most contracts have one, for all blocks. */
+export function abiVersionsOf({
+  abiVersion,
+  upgrades = [],
+}: Pick<Speaker, 'abiVersion' | 'upgrades'>): readonly AbiVersionRange[] {
+  const starts = [{ fromBlock: 0, abiVersion }, ...upgrades];
+  return starts.map((start, at) => ({
+    ...start,
+    toBlock: (starts[at + 1]?.fromBlock ?? Number.POSITIVE_INFINITY) - 1,
+  }));
 }
 
-/** The versions of ABI that are known of a kind. */
+/** Returns the protocols that a contract speaks, each with its blocks. Versions that are not known are left out. */
+export function protocolsOf(contract: Speaker): readonly (AbiVersionRange & { readonly protocol: Protocol })[] {
+  return abiVersionsOf(contract).flatMap((range) => {
+    const chosen = chooseProtocol({ ...contract, abiVersion: range.abiVersion });
+    return 'protocol' in chosen ? [{ ...range, protocol: chosen.protocol }] : [];
+  });
+}
+
+/** Returns the ABI versions that are known of a kind of contract. */
 export function knownAbiVersions(kind: ContractKind): readonly string[] {
-  return [...versions[kind].keys()];
+  return [...new Set(protocols.filter((protocol) => protocol.kind === kind).map(({ version }) => version))];
+}
+
+/** Returns the protocol that a contract speaks, or why there is none for it, in one line. */
+export function chooseProtocol({
+  kind,
+  abiVersion,
+  poolType,
+}: Speaker): { readonly protocol: Protocol } | { readonly refusal: string } {
+  const ofKind = protocols.filter((protocol) => protocol.kind === kind);
+  const candidates =
+    poolType === undefined || poolType === null
+      ? ofKind
+      : ofKind.filter(({ poolTypes }) => poolTypes?.includes(poolType) === true);
+  if (candidates.length === 0) {
+    return { refusal: `pools of type ${poolType} are not supported (supported: ${supportedPoolTypes().join(', ')})` };
+  }
+  const protocol = candidates.find(({ version }) => version === abiVersion);
+  if (protocol !== undefined) return { protocol };
+  const known = [...new Set(candidates.map(({ version }) => version))];
+  return { refusal: `unknown ABI version ${abiVersion} (known: ${known.join(', ')})` };
+}
+
+/** Returns the types of pool, as the catalogue names them, that some protocol speaks. */
+export function supportedPoolTypes(): readonly string[] {
+  return [...new Set(protocols.flatMap(({ poolTypes }) => poolTypes ?? []))];
 }

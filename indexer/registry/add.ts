@@ -4,11 +4,12 @@ import type { DB } from '../db/schema.ts';
 import { type Transaction, transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { IndexerError } from '../kernel/errors.ts';
+import { registerContract } from '../progress/contract-registration.ts';
+import { chooseProtocol } from '../protocols/protocols.ts';
 import { insertPlaceholders } from './placeholders.ts';
 
-/** The pool types of the catalogue that live on EVM chains and have an ABI here. */
-export const POOL_TYPES = ['uniswap_v2', 'uniswap_v3', 'sushiswap'] as const;
-export type PoolType = (typeof POOL_TYPES)[number];
+/** The ABI version of a contract whose row names none. */
+const DEFAULT_ABI_VERSION = '1.0';
 
 /** A contract to follow, as the command line or an import file names it. Addresses are lower case. */
 export type ContractSpec = {
@@ -20,7 +21,7 @@ export type ContractSpec = {
   | { readonly kind: 'master'; readonly masterId: string | undefined }
   | { readonly kind: 'dividend'; readonly masterContract: Hex | undefined }
   | { readonly kind: 'artist_token'; readonly artistId: string | undefined }
-  | { readonly kind: 'pool'; readonly type: PoolType; readonly token0: Hex; readonly token1: Hex }
+  | { readonly kind: 'pool'; readonly type: string; readonly token0: Hex; readonly token1: Hex }
 );
 
 /** What adding did: a contract that was followed already is `unchanged`, one that was removed is `restored`. */
@@ -37,6 +38,14 @@ export type Added = {
  * @throws {IndexerError} when a named master, artist, master contract or pool token is not there, or is taken.
  */
 export async function addContracts(database: Database, specs: readonly ContractSpec[]): Promise<readonly Added[]> {
+  for (const spec of specs) {
+    const chosen = chooseProtocol({
+      kind: spec.kind,
+      abiVersion: DEFAULT_ABI_VERSION,
+      poolType: 'type' in spec ? spec.type : null,
+    });
+    if ('refusal' in chosen) throw new IndexerError(`${spec.kind} ${spec.address}: ${chosen.refusal}`);
+  }
   // A pool needs its token's row, a dividend contract its master's: whatever the order they were named in.
   const order: readonly ContractKind[] = ['master', 'artist_token', 'dividend', 'pool'];
   const sorted = [...specs].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
@@ -52,23 +61,10 @@ export async function addContracts(database: Database, specs: readonly ContractS
 
 async function addContract(tx: Transaction, spec: ContractSpec): Promise<Added> {
   const platform = (await findPlatformRow(tx, spec)) ?? (await insertPlatformRow(tx, spec));
-  const { rows } = await sql<{ inserted: boolean; restored: boolean }>`
-    with before as (
-      select status, created_at = now() as fresh from indexer.contracts
-      where chain_id = ${spec.chainId} and address = ${spec.address} and kind = ${spec.kind}
-    )
-    insert into indexer.contracts as held (chain_id, address, kind, platform_id, abi_version, deployed_at_block)
-    values (${spec.chainId}, ${spec.address}, ${spec.kind}, ${platform.id}, ${platform.abiVersion}, ${spec.fromBlock ?? null})
-    on conflict (chain_id, address, kind) do update set
-      deployed_at_block = least(held.deployed_at_block, excluded.deployed_at_block),
-      status = case when held.status = 'removed' then 'active' else held.status end,
-      status_reason = case when held.status = 'removed' then null else held.status_reason end
-    returning coalesce((select fresh from before), true) as inserted,
-      coalesce((select status = 'removed' from before), false) as restored
-  `.execute(tx);
-  const { inserted, restored } = rows[0] ?? { inserted: false, restored: false };
-  const outcome = restored ? 'restored' : inserted ? 'added' : 'unchanged';
-  return { kind: spec.kind, address: spec.address, outcome };
+  const { chainId, address, kind, fromBlock } = spec;
+  const registration = { chainId, address, kind, platformId: platform.id, abiVersion: platform.abiVersion };
+  const outcome = await registerContract(tx, { ...registration, deployedAtBlock: fromBlock });
+  return { kind, address, outcome };
 }
 
 type PlatformRow = { readonly id: string; readonly abiVersion: string };
@@ -91,8 +87,6 @@ async function findPlatformRow(
   const row = (await query.execute(tx)).rows[0];
   return row && { id: row.id, abiVersion: row.abi_version ?? DEFAULT_ABI_VERSION };
 }
-
-const DEFAULT_ABI_VERSION = '1.0';
 
 async function insertPlatformRow(tx: Transaction, spec: ContractSpec): Promise<PlatformRow> {
   const insert = { master: insertMaster, dividend: insertDividend, artist_token: insertToken, pool: insertPool }[

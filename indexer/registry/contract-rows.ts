@@ -1,44 +1,24 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { ContractKind, Hex } from '../kernel/chain.ts';
+import type { RegisteredRow } from '../facts/fact-table.ts';
+import { tableOf } from '../facts/facts-sql.ts';
+import type { ContractKind } from '../kernel/chain.ts';
+import { factTables, stateTables } from '../protocols/protocols.ts';
 
-export type PurgedContract = {
-  readonly chainId: number;
-  readonly address: Hex;
-  readonly kind: ContractKind;
-  readonly platformId: string;
-};
+/** Returns the statements that delete a contract's facts and state. They need the chain's exclusive lock. */
+export function deletions(contract: RegisteredRow): readonly RawBuilder<unknown>[] {
+  const facts = factTables
+    .filter(({ kind }) => kind === contract.kind || kind === null)
+    .map((table) => sql`delete from ${tableOf(table)} where ${table.rowsOf(contract)}`);
+  const state = stateTables
+    .filter(({ kind }) => kind === contract.kind)
+    .flatMap((table) => table.deleteRows?.(contract) ?? []);
+  // Claims name tokens, and tokens name facts: what names a row is deleted before it.
+  return [...facts, ...state];
+}
 
-type Statement = RawBuilder<unknown>;
-
-/** What takes a contract's facts and state away, in the order that the foreign keys ask for; needs the chain's lock. */
-export function deletions({ chainId, address, kind, platformId }: PurgedContract): readonly Statement[] {
-  const chain = String(chainId);
-  const machinery = [
-    sql`delete from indexer.contract_events where chain_id = ${chainId} and address = ${address} and kind = ${kind}`,
-    sql`delete from indexer.dead_letters where chain_id = ${chainId} and address = ${address} and contract_kind = ${kind}`,
-  ];
-  const own: Record<ContractKind, readonly Statement[]> = {
-    master: [
-      sql`
-        update dividend_claims set master_nft_id = null
-        where master_nft_id in (select id from master_nfts where master_contract_id = ${platformId})`,
-      sql`delete from nft_transfers where chain_id = ${chain} and contract_address = ${address}`,
-      sql`delete from nft_ownership_snapshots where chain_id = ${chain} and contract_address = ${address}`,
-      sql`delete from master_nfts where master_contract_id = ${platformId}`,
-    ],
-    dividend: [
-      sql`delete from dividend_claims where dividend_contract_id = ${platformId}`,
-      sql`delete from dividend_events where dividend_contract_id = ${platformId}`,
-      sql`delete from wallet_dividend_balances where dividend_contract_id = ${platformId}`,
-    ],
-    artist_token: [
-      sql`delete from token_transfers where artist_token_id = ${platformId}`,
-      sql`delete from token_holders where artist_token_id = ${platformId}`,
-    ],
-    pool: [
-      sql`delete from pool_events where liquidity_pool_id = ${platformId}`,
-      sql`delete from pool_positions where liquidity_pool_id = ${platformId}`,
-    ],
-  };
-  return [...own[kind], ...machinery];
+/** Returns the name of the platform's table of a kind of contract. */
+export function platformTableOf(kind: ContractKind): string {
+  const table = stateTables.find((candidate) => candidate.kind === kind && candidate.isPlatformRow === true);
+  if (table === undefined) throw new TypeError(`no protocol describes the platform's rows of ${kind}`);
+  return table.name;
 }

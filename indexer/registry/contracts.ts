@@ -1,33 +1,36 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
-import type { Contract, ContractKind, Hex } from '../kernel/chain.ts';
-import { type BlockRange, parseMultirange } from '../kernel/ranges.ts';
+import type { AbiUpgrade, Contract, ContractKind, Hex } from '../kernel/chain.ts';
+import { parseMultirange } from '../kernel/ranges.ts';
+import type { Coverage } from '../progress/contract-coverage.ts';
+import { coverageFingerprint } from '../protocols/fingerprint.ts';
 
 export type ContractStatus = 'active' | 'removed' | 'quarantined';
 
 /** A contract of the registry with what is known of it. */
-export type RegisteredContract = Contract & {
-  /** The first block at which it has logs; null until found. */
-  readonly deployedAtBlock: number | null;
-  /** Whose facts are all present, besides `[liveFrom, head]`. */
-  readonly covered: readonly BlockRange[];
-  /** From where the follower covers it; null while it does not. */
-  readonly liveFrom: number | null;
-  readonly status: ContractStatus;
-  readonly statusReason: string | null;
-  /** Whether its name, symbol or tokens were read from the chain. */
-  readonly metadataRead: boolean;
-  /** The catalogue's `pool_type` of a pool. */
-  readonly poolType: string | null;
-  /** Whether its state was made that of no facts, so that it can be followed. */
-  readonly prepared: boolean;
-  /** The newest block of the facts that the platform's former indexer left of it; null where it left none. */
-  readonly formerTo: number | null;
-  /** Whether the platform still has the row that announced it. */
-  readonly announced: boolean;
-  /** The block whose log set it aside; null where the reason lies in the registry. */
-  readonly quarantinedAtBlock: number | null;
-};
+export type RegisteredContract = Contract &
+  Coverage & {
+    /** What this program asks for when it reads the contract; null where it does not know one of its ABI versions. */
+    readonly fingerprint: string | null;
+    /** What its coverage was read with; null where nothing was covered yet. */
+    readonly coveredFingerprint: string | null;
+    /** Why its history is incomplete although it was complete before. */
+    readonly coverageNote: string | null;
+    readonly status: ContractStatus;
+    readonly statusReason: string | null;
+    /** Whether its name, symbol or tokens were read from the chain. */
+    readonly metadataRead: boolean;
+    /** The catalogue's `pool_type` of a pool. */
+    readonly poolType: string | null;
+    /** Whether its state was made that of no facts, so that it can be followed. */
+    readonly prepared: boolean;
+    /** The newest block of the facts that the platform's former indexer left of it; null where it left none. */
+    readonly formerTo: number | null;
+    /** Whether the platform still has the row that announced it. */
+    readonly announced: boolean;
+    /** The block whose log set it aside; null where the reason lies in the registry. */
+    readonly quarantinedAtBlock: number | null;
+  };
 
 /** The registry of one chain as of one moment. */
 export type Registry = {
@@ -42,12 +45,15 @@ type Row = {
   address: Hex | null;
   kind: ContractKind;
   abi_version: string;
+  upgrades: readonly AbiUpgrade[];
   platform_id: string;
   master_id: string | null;
   artist_token_id: string | null;
   deployed_at_block: string | null;
   covered: string;
   live_from: string | null;
+  fingerprint: string | null;
+  coverage_note: string | null;
   status: ContractStatus;
   status_reason: string | null;
   metadata_read: boolean;
@@ -64,6 +70,7 @@ export async function loadContracts(db: Kysely<DB>, chainId: number): Promise<Re
     select
       coalesce(chain.live_version, 0) as live_version,
       contract.address, contract.kind, coalesce(master.abi_version, contract.abi_version) as abi_version, contract.platform_id,
+      contract.upgrades, contract.fingerprint, contract.coverage_note,
       coalesce(master.master_id, dividend.master_id) as master_id,
       coalesce(token.id, pool.artist_token_id) as artist_token_id,
       contract.deployed_at_block, contract.covered::text, contract.live_from,
@@ -87,10 +94,14 @@ export async function loadContracts(db: Kysely<DB>, chainId: number): Promise<Re
 
 function contractOf(chainId: number, address: Hex, row: Row): RegisteredContract {
   return {
+    fingerprint: coverageFingerprint({ kind: row.kind, abiVersion: row.abi_version, upgrades: row.upgrades }),
+    coveredFingerprint: row.fingerprint,
+    coverageNote: row.coverage_note,
     chainId,
     address,
     kind: row.kind,
     abiVersion: row.abi_version,
+    upgrades: row.upgrades,
     platformId: row.platform_id,
     masterId: row.master_id,
     artistTokenId: row.artist_token_id,
@@ -110,13 +121,4 @@ function contractOf(chainId: number, address: Hex, row: Row): RegisteredContract
 
 function numberOf(text: string | null): number | null {
   return text === null ? null : Number(text);
-}
-
-/** Remembers where a contract begins, once found; what was known already stays. */
-export async function saveDeploymentBlock(db: Kysely<DB>, contract: Contract, block: number): Promise<void> {
-  await sql`
-    update indexer.contracts set deployed_at_block = ${block}
-    where chain_id = ${contract.chainId} and address = ${contract.address} and kind = ${contract.kind}
-      and deployed_at_block is null
-  `.execute(db);
 }

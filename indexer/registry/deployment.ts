@@ -1,5 +1,5 @@
 import type { Hex } from '../kernel/chain.ts';
-import type { ChainReader } from './chain-reader.ts';
+import type { ChainReader } from '../protocols/shared/chain-reader.ts';
 
 export type Deployment =
   | { readonly found: 'at'; readonly block: number }

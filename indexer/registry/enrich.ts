@@ -2,8 +2,9 @@ import type { Kysely } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import { messageOf } from '../kernel/errors.ts';
 import type { Logger } from '../observability/log.ts';
-import type { ChainReader } from './chain-reader.ts';
-import { loadContracts, saveDeploymentBlock } from './contracts.ts';
+import { recordDeployment } from '../progress/contract-registration.ts';
+import type { ChainReader } from '../protocols/shared/chain-reader.ts';
+import { loadContracts } from './contracts.ts';
 import { findDeployment } from './deployment.ts';
 import { refreshMetadata } from './metadata.ts';
 
@@ -37,7 +38,7 @@ export async function enrichContracts(
         const deployment = await findDeployment(reader, contract.address, head, signal);
         if (deployment.found === 'nothing') continue;
         if (deployment.found === 'pruned') log.warn(context, deployment.warning);
-        await saveDeploymentBlock(db, contract, deployment.block);
+        await recordDeployment(db, contract, deployment.block);
         found = true;
       }
       if (!contract.metadataRead) await refreshMetadata(db, reader, contract, head, signal);

@@ -1,7 +1,7 @@
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { IndexerError } from '../kernel/errors.ts';
 import { ADDRESS, UUID, WHOLE_NUMBER } from '../kernel/patterns.ts';
-import { POOL_TYPES, type PoolType } from './add.ts';
+import { chooseProtocol, supportedPoolTypes } from '../protocols/protocols.ts';
 
 /** A contract as a person names it; what a pool's tokens are is still to be read from the chain unless both are given. */
 export type NamedContract = {
@@ -12,7 +12,7 @@ export type NamedContract = {
   readonly masterId: string | undefined;
   readonly masterContract: Hex | undefined;
   readonly artistId: string | undefined;
-  readonly type: PoolType | undefined;
+  readonly type: string | undefined;
   readonly token0: Hex | undefined;
   readonly token1: Hex | undefined;
 };
@@ -77,12 +77,12 @@ export function nameContract(
     masterId: text('masterId', UUID, 'a UUID'),
     masterContract: text('masterContract', ADDRESS, 'an address') as Hex | undefined,
     artistId: text('artistId', UUID, 'a UUID'),
-    type: text('type', new RegExp(`^(${POOL_TYPES.join('|')})$`), `one of ${POOL_TYPES.join(', ')}`) as
-      | PoolType
-      | undefined,
+    type: text('type', /^[a-z0-9_]+$/, `a type of pool: ${supportedPoolTypes().join(', ')}`),
     token0: text('token0', ADDRESS, 'an address') as Hex | undefined,
     token1: text('token1', ADDRESS, 'an address') as Hex | undefined,
   };
+  const chosen = kind === undefined ? undefined : chooseProtocol({ kind, abiVersion: '1.0', poolType: contract.type });
+  if (chosen !== undefined && 'refusal' in chosen) faults.push(chosen.refusal);
   for (const field of Object.keys(given)) faults.push(...misplaced(field, given[field], kind));
   if (faults.length > 0 || kind === undefined || address === undefined || chainId === undefined) return { faults };
   return { contract: { ...contract, kind, address: address as Hex, chainId } };

@@ -1,134 +1,61 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
-import type { Contract, Hex } from '../kernel/chain.ts';
-import { addressOf, decimalsOf, hasWords, textOf } from './answers.ts';
-import type { ChainReader } from './chain-reader.ts';
-
-/** Sizes of the columns, in characters. */
-const NAME_CHARS_MAX = 100;
-const SYMBOL_CHARS_MAX = 20;
-
-/** The first four bytes of keccak-256 of each signature. */
-const SELECTOR = {
-  name: '0x06fdde03',
-  symbol: '0x95d89b41',
-  decimals: '0x313ce567',
-  token0: '0x0dfe1681',
-  token1: '0xd21220a7',
-  getReserves: '0x0902f1ac',
-  slot0: '0x3850c7bd',
-} as const satisfies Record<string, Hex>;
-
-export type TokenMetadata = {
-  readonly name: string;
-  readonly symbol: string;
-  /** Undefined where the token does not say: the column keeps its default of 18. */
-  readonly decimals: number | undefined;
-};
-
-export type PoolMetadata = {
-  readonly token0: Hex;
-  readonly token1: Hex;
-  readonly token0Symbol: string;
-  readonly token1Symbol: string;
-  /** How the pool behaves: `getReserves` is of V2 and its forks, `slot0` of V3. Undefined where it answers neither. */
-  readonly family: 'v2' | 'v3' | undefined;
-};
-
-/** Name, symbol and decimals as an ERC-20 token gives them (EIP-20, all optional), made storable. */
-export async function readToken(reader: ChainReader, address: Hex, signal: AbortSignal): Promise<TokenMetadata> {
-  const [name, symbol, decimals] = await Promise.all([
-    reader.call(address, SELECTOR.name, signal),
-    reader.call(address, SELECTOR.symbol, signal),
-    reader.call(address, SELECTOR.decimals, signal),
-  ]);
-  return {
-    name: textOf(name, NAME_CHARS_MAX),
-    symbol: textOf(symbol, SYMBOL_CHARS_MAX),
-    decimals: decimalsOf(decimals),
-  };
-}
-
-/** The tokens of a Uniswap V2 or V3 pool (or fork) and its family; undefined where the contract is no pool. */
-export async function readPool(
-  reader: ChainReader,
-  address: Hex,
-  signal: AbortSignal,
-): Promise<PoolMetadata | undefined> {
-  const [answer0, answer1, reserves, slot0] = await Promise.all([
-    reader.call(address, SELECTOR.token0, signal),
-    reader.call(address, SELECTOR.token1, signal),
-    reader.call(address, SELECTOR.getReserves, signal),
-    reader.call(address, SELECTOR.slot0, signal),
-  ]);
-  const token0 = addressOf(answer0);
-  const token1 = addressOf(answer1);
-  if (token0 === undefined || token1 === undefined) return undefined;
-  const [symbol0, symbol1] = await Promise.all([
-    reader.call(token0, SELECTOR.symbol, signal),
-    reader.call(token1, SELECTOR.symbol, signal),
-  ]);
-  return {
-    token0,
-    token1,
-    token0Symbol: textOf(symbol0, SYMBOL_CHARS_MAX),
-    token1Symbol: textOf(symbol1, SYMBOL_CHARS_MAX),
-    family: hasWords(reserves, 3) ? 'v2' : hasWords(slot0, 7) ? 'v3' : undefined,
-  };
-}
+import type { Hex } from '../kernel/chain.ts';
+import { markMetadataRead } from '../progress/contract-registration.ts';
+import { type Identity, NotThisProtocol } from '../protocols/protocol.ts';
+import { chooseProtocol, protocols } from '../protocols/protocols.ts';
+import type { ChainReader } from '../protocols/shared/chain-reader.ts';
+import { platformTableOf } from './contract-rows.ts';
+import type { RegisteredContract } from './contracts.ts';
 
 /**
- * Reads what the catalogue mirrors of a contract besides its logs, and stores it.
+ * Reads what the catalogue mirrors of a contract besides its logs, and stores it in the platform's row. Only columns that mirror the
+ * chain are written, and an empty answer replaces nothing.
  *
- * Only columns that mirror the chain are written, and an empty answer replaces nothing. Masters and dividend contracts have
- * no such columns.
- *
- * @returns false while there is no code at the address (announced, not yet deployed): ask again later.
+ * @returns false while there is no code at the address (announced, not yet deployed): ask again later
  */
 export async function refreshMetadata(
   db: Kysely<DB>,
   reader: ChainReader,
-  contract: Contract,
+  contract: RegisteredContract,
   head: number,
   signal: AbortSignal,
 ): Promise<boolean> {
   if ((await reader.codeAt(contract.address, head, signal)) === false) return false;
-  if (contract.kind === 'artist_token') {
-    await saveToken(db, contract, await readToken(reader, contract.address, signal));
-  } else if (contract.kind === 'pool') {
-    const pool = await readPool(reader, contract.address, signal);
-    if (pool !== undefined) await savePool(db, contract, pool);
-  }
-  await sql`
-    update indexer.contracts set metadata_read_at = now()
-    where chain_id = ${contract.chainId} and address = ${contract.address} and kind = ${contract.kind}
-  `.execute(db);
+  await saveIdentity(db, contract, await identify(reader, contract, signal));
+  await markMetadataRead(db, contract);
   return true;
 }
 
-async function saveToken(db: Kysely<DB>, contract: Contract, token: TokenMetadata): Promise<void> {
-  await sql`
-    update artist_tokens set
-      name = coalesce(nullif(${token.name}, ''), name),
-      symbol = coalesce(nullif(${token.symbol}, ''), symbol),
-      decimals = coalesce(${token.decimals?.toString() ?? null}, decimals),
-      updated_at = now()
-    where id = ${contract.platformId}
-  `.execute(db);
+/** A contract's identity, and its type of pool where the chain shows another one than the registry has. */
+type Found = { readonly columns: Identity; readonly poolType?: string | undefined };
+
+async function identify(reader: ChainReader, contract: RegisteredContract, signal: AbortSignal): Promise<Found> {
+  const { kind, address, poolType } = contract;
+  const chosen = chooseProtocol(contract);
+  // Where the registry's own word names no protocol, those of the kind are tried: the word may be wrong.
+  const candidates = 'protocol' in chosen ? [chosen.protocol] : protocols.filter((protocol) => protocol.kind === kind);
+  let found: Found = { columns: {} };
+  for (const { identify: read, poolTypes } of candidates) {
+    try {
+      const columns = (await read?.(reader, address, signal)) ?? {};
+      const isOther = poolType !== null && poolTypes?.includes(poolType) === false && Object.keys(columns).length > 0;
+      return { columns, poolType: isOther ? poolTypes?.[0] : undefined };
+    } catch (error) {
+      if (!(error instanceof NotThisProtocol)) throw error;
+      found = { columns: error.identity, poolType: error.poolType };
+    }
+  }
+  return found;
 }
 
-async function savePool(db: Kysely<DB>, contract: Contract, pool: PoolMetadata): Promise<void> {
-  // Forks of V2 cannot be told apart from outside, so a V2 pool keeps the platform's word for which fork it is.
+async function saveIdentity(db: Kysely<DB>, contract: RegisteredContract, { columns, poolType }: Found): Promise<void> {
+  const changes = Object.entries(columns).flatMap(([column, text]: [string, Hex | string | null]) =>
+    text === null ? [] : [sql`${sql.ref(column)} = coalesce(nullif(${text}::text, ''), ${sql.ref(column)}, '')`],
+  );
+  if (poolType !== undefined) changes.push(sql`pool_type = ${poolType}::text::pool_type`);
+  if (changes.length === 0) return;
   await sql`
-    update liquidity_pools set
-      token0_address = ${pool.token0}, token1_address = ${pool.token1},
-      token0_symbol = coalesce(nullif(${pool.token0Symbol}, ''), token0_symbol, ''),
-      token1_symbol = coalesce(nullif(${pool.token1Symbol}, ''), token1_symbol, ''),
-      pool_type = case
-        when ${pool.family ?? null}::text = 'v3' then 'uniswap_v3'
-        when ${pool.family ?? null}::text = 'v2' and pool_type = 'uniswap_v3' then 'uniswap_v2'
-        else pool_type end,
-      updated_at = now()
-    where id = ${contract.platformId}
+    update ${sql.table(platformTableOf(contract.kind))} set ${sql.join(changes)}, updated_at = now() where id = ${contract.platformId}
   `.execute(db);
 }

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
-import { EVM_CHAIN_ID, LOWERCASE_ADDRESS } from '../kernel/patterns.ts';
+import { EVM_CHAIN_ID } from '../kernel/patterns.ts';
+import { registerAnnounced } from '../progress/contract-registration.ts';
 
 /** Where the platform announces contracts: table, column of the address. */
 const REGISTRIES = [
@@ -11,50 +12,24 @@ const REGISTRIES = [
 ] as const;
 
 /**
- * Registers what the platform announced while its triggers were away (disabled, or the rows are older than they are). Rows of
- * chains that are not EVM and addresses that are none are passed over; what is registered keeps its coverage.
+ * Registers contracts that the platform announced while its triggers were disabled, or before they existed. Skips rows of chains
+ * that are not EVM and malformed addresses. Contracts that are registered already keep their coverage.
  *
- * @returns the chains that have something new
+ * @returns the chains that have new contracts
  */
 export async function registerPlatformRows(db: Kysely<DB>): Promise<readonly number[]> {
   for (const [table, address] of REGISTRIES) await normaliseAddresses(db, table, address);
-  const { rows } = await sql<{ chain_id: string }>`
-    with announced as (
+  return registerAnnounced(
+    db,
+    sql`
       select id, chain_id, contract_address as address, 'master' as kind, abi_version, deployed_at_block from master_contracts
       union all
       select id, chain_id, contract_address, 'dividend', null, deployed_at_block from dividend_contracts
       union all
       select id, chain_id, contract_address, 'artist_token', null, deployed_at_block from artist_tokens
       union all
-      select id, chain_id, pool_address, 'pool', null, created_at_block from liquidity_pools
-    ),
-    registered as (
-      insert into indexer.contracts as known (chain_id, address, kind, platform_id, abi_version, deployed_at_block)
-      select chain_id::bigint, address, kind, id, coalesce(abi_version, '1.0'),
-        case when deployed_at_block < 1e18 then deployed_at_block::bigint end
-      from announced
-      where chain_id ~ ${EVM_CHAIN_ID.source} and address ~ ${LOWERCASE_ADDRESS.source} and not exists (
-        select from indexer.contracts same
-        where same.chain_id::text = announced.chain_id and same.address = announced.address and same.kind = announced.kind
-          and same.platform_id = announced.id)
-      order by 1, 2, 3
-      on conflict (chain_id, address, kind) do update set
-        platform_id = excluded.platform_id, covered = '{}', live_from = null, prepared_at = null, metadata_read_at = null,
-        status = 'active', status_reason = null, quarantined_at_block = null
-      returning chain_id
-    ),
-    retired as (
-      select indexer.retire_contracts(announced.id, announced.chain_id, announced.address)
-      from announced join indexer.contracts known on known.platform_id = announced.id
-      where (known.chain_id::text, known.address) is distinct from (announced.chain_id, announced.address)
-        and (known.status <> 'removed' or known.covered <> '{}')
-    ),
-    changed as (
-      update indexer.chains set live_version = live_version + 1 where chain_id in (select chain_id from registered)
-    )
-    select distinct chain_id from registered where (select count(*) from retired) >= 0 order by chain_id
-  `.execute(db);
-  return rows.map((row) => Number(row.chain_id));
+      select id, chain_id, pool_address, 'pool', null, created_at_block from liquidity_pools`,
+  );
 }
 
 /** Lower-cases addresses that came in checksum case, except where a row has the lower-case one already. */

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import {
   type BackfillRequest,
-  type DeadRange,
-  deadIn,
   endRequest,
+  type FailedRange,
+  failedIn,
   progressOf,
   type RequestProgress,
   recordRequest,
@@ -20,6 +20,7 @@ import type { Runtime } from '../kernel/runtime.ts';
 import { sleep } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
 import { readChain } from '../progress/chains.ts';
+import { describedTables } from '../protocols/protocols.ts';
 import { loadContracts } from '../registry/contracts.ts';
 import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
 import { advanceStages, Stride } from '../stages/advance-stages.ts';
@@ -49,7 +50,7 @@ export type BackfillOutcome = {
   readonly ended: 'complete' | 'incomplete' | 'stopped' | 'cancelled' | 'halted';
   readonly events: number;
   readonly incomplete: RequestProgress['incomplete'];
-  readonly dead: readonly DeadRange[];
+  readonly dead: readonly FailedRange[];
   /** Why the chain halted. */
   readonly reason?: string;
   /** Deferred indexes of readers that are not built yet. */
@@ -83,7 +84,11 @@ export async function runBackfill(
     const request = await record(input, id, work, signal);
     const ended = new AbortController();
     const working = AbortSignal.any([signal, ended.signal]);
-    const parts = [work.follow(working), work.backfill.run(working), keepUp(database, input.log, working)];
+    const parts = [
+      work.follow(working),
+      work.backfill.run(working),
+      keepUp(database, describedTables, input.log, working),
+    ];
     let outcome: Watched;
     try {
       const events = () => work.backfill.figures.facts + followed;
@@ -211,12 +216,12 @@ async function endOf(
   }
   if (left.blocksToDo === 0) {
     await endRequest(db, request.id, 'failed');
-    return { ...outcome, ended: 'incomplete', dead: await deadIn(db, request.chainId, request) };
+    return { ...outcome, ended: 'incomplete', dead: await failedIn(db, request.chainId, request) };
   }
   if ((await statusOf(db, request.id)) === 'cancelled') return { ...outcome, ended: 'cancelled' };
   const { halted, head } = await readChain(db, request.chainId);
   if (halted === undefined || head === undefined) return undefined;
   const below = await progressOf(db, { ...request, to: Math.min(request.to, head.number) });
   if (below.blocksToDo > 0) return undefined;
-  return { ...outcome, ended: 'halted', dead: await deadIn(db, request.chainId, request), reason: halted };
+  return { ...outcome, ended: 'halted', dead: await failedIn(db, request.chainId, request), reason: halted };
 }

@@ -1,6 +1,7 @@
 import { Backfill } from '../backfill/backfill.ts';
 import type { PlanScope } from '../backfill/plan.ts';
 import type { ChainConfig, Config } from '../config/resolve.ts';
+import { secretsOf } from '../config/secrets.ts';
 import type { Database } from '../db/database.ts';
 import { followedContracts } from '../follower/followed-contracts.ts';
 import { Follower } from '../follower/follower.ts';
@@ -45,10 +46,10 @@ export class ChainWork {
     const { chainId } = chain;
     this.#input = input;
     this.chainId = chainId;
-    this.source = createSource(
-      { chainId, urls: chain.rpcUrls, pollIntervalMs: chain.pollIntervalMs },
-      { ...runtime, notice: (notice) => log.info({ chain: chainId, ...notice }, `source: ${notice.event}`) },
-    );
+    this.source = createSource(chain, {
+      ...runtime,
+      notice: (notice) => log.info({ chain: chainId, ...notice }, `source: ${notice.event}`),
+    });
     this.stages = new StageRunner({ chainId, database, log, runtime });
     this.backfill = new Backfill({
       chainId,
@@ -56,12 +57,12 @@ export class ChainWork {
       source: this.source,
       log,
       runtime,
-      redact: createRedact([config.databaseUrl, config.queueUrl, ...chain.rpcUrls]),
+      redact: createRedact(secretsOf(config)),
       queue: { url: config.queueUrl, redis: config.queueRedis },
       scope,
       concurrency,
       onFilled: () => this.stages.wake(),
-      loadContracts: async () => (await followedContracts(database, chainId)).contracts,
+      loadContracts: () => followedContracts(database, chainId, { log }),
     });
     this.#follower = new Follower(
       {
@@ -69,7 +70,7 @@ export class ChainWork {
         source: this.source,
         log,
         runtime,
-        loadContracts: () => followedContracts(database, chainId),
+        loadContracts: () => followedContracts(database, chainId, { log, leads: true }),
         onStep: (failure) => this.#onStep(failure),
         onCommit: ({ facts }) => {
           this.stages.wake();

@@ -2,7 +2,7 @@ import type { ChainConfig } from '../config/resolve.ts';
 import { messageOf } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { Wake } from '../kernel/wake.ts';
-import { chainReaderOver } from '../registry/chain-reader.ts';
+import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
 import { enrichContracts } from '../registry/enrich.ts';
 import { ChainWork, type ChainWorkInput } from './chain-work.ts';
 import { repeat } from './repeat.ts';

@@ -7,6 +7,7 @@ import type { Runtime } from '../kernel/runtime.ts';
 import { within } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
 import { stageStatus, stoppedStage } from '../progress/stage-rows.ts';
+import { describedTables } from '../protocols/protocols.ts';
 import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
 import { registerPlatformRows } from '../registry/register-platform-rows.ts';
 import { type RegistryChange, watchContracts } from '../registry/watch.ts';
@@ -39,7 +40,7 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
     await Promise.all([
       ...chains.map((chain) => chain.run(signal)),
       watchRegistry(input, chains, signal),
-      keepUp(database, log, signal),
+      keepUp(database, describedTables, log, signal),
     ]);
   } finally {
     http.close();

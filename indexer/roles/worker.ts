@@ -3,6 +3,7 @@ import type { Database } from '../db/database.ts';
 import { keepUp } from '../db/upkeep.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
+import { describedTables } from '../protocols/protocols.ts';
 import { watchContracts } from '../registry/watch.ts';
 import { ChainWork } from './chain-work.ts';
 
@@ -28,7 +29,7 @@ export async function runWorker(input: WorkerInput, signal: AbortSignal): Promis
     log.info({ chains: chains.map(({ chainId }) => chainId), concurrency }, 'working');
     await Promise.all([
       ...chains.map(({ backfill }) => backfill.run(signal)),
-      keepUp(database, log, signal),
+      keepUp(database, describedTables, log, signal),
       watchContracts({ databaseUrl: config.databaseUrl, random: runtime.random, onChange: planAgain }, signal),
     ]);
   } finally {

@@ -1,118 +1,183 @@
-import { Aborted, RpcError } from '../kernel/errors.ts';
-import { type Answer, BatchRefused } from './batch.ts';
-import { connectHttp } from './http.ts';
-import { createRedaction } from './redact.ts';
-import { fittingBatch, meaningOf, RANGE_METHODS, type Refusal } from './refusals.ts';
-import { connectSocket } from './socket.ts';
-import { type Call, type Failure, MAX_RESPONSE_BYTES, type RequestOptions, type Transport } from './transport.ts';
+import { ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { type BatchSize, createBatchSize } from './batch-size.ts';
+import type { BatchAnswer, Client } from './client.ts';
+import { createLimiter, orAborted } from './concurrency.ts';
+import { createHealth, isEndpointFailure } from './health.ts';
+import type { Call, RequestOptions } from './json-rpc.ts';
+import { createRangeSize, type RangeSize } from './range-size.ts';
 
-/** `Retry-After` is honoured up to a minute, so that one hostile header cannot stop a chain. */
-const RETRY_AFTER_MAX_MS = 60_000;
+/** Number of successful requests after which one request slot that a rate limit took is given back. */
+const ANSWERS_PER_SLOT = 50;
 
-/** One node or provider; it has no memory of what it answered. */
-export type Endpoint = {
-  /** Host and index; safe to show. */
+/** An event about an endpoint that an operator may want to see. It contains no secret. */
+export type EndpointNotice = {
+  readonly event:
+    | 'endpoint failed'
+    | 'endpoint recovered'
+    | 'endpoint refused'
+    | 'range narrowed'
+    | 'inconsistent response'
+    | 'subscription lost'
+    | 'subscribed';
+  /** Host and index of the endpoint, as in `rpc.example.org#0`. */
+  readonly endpoint: string;
+  readonly detail: string;
+};
+
+/** Sends single requests: an endpoint, or a collector that sends them to one in batches. */
+export type Requester = {
   readonly name: string;
-  /** Throws `RpcError` or `Aborted`. The result is never undefined, and null only where the node said null. */
+  /** Returns the result. Throws `RpcError` or `Aborted`. */
   request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;
-  /**
-   * Puts several questions at once; the answers are in their order. Throws `BatchRefused` where the endpoint does not answer
-   * them together, and `RpcError` or `Aborted` as `request` does.
-   */
-  batch(calls: readonly Call[], signal?: AbortSignal): Promise<readonly Answer[]>;
-  /** Subscribes to new heads; undefined where the transport cannot. The promise is of the function that ends it. */
-  readonly subscribe:
-    | ((onHead: (header: unknown) => void, onLost: (why: string) => void) => Promise<() => void>)
-    | undefined;
+};
+
+/**
+ * One node or provider with its health, its pace, and what it turned out not to support. It sends requests as its health and
+ * pace allow, and none before it has confirmed that it serves the right chain.
+ */
+export type Endpoint = Requester & {
+  /** Sends several calls at once. Throws `BatchRejected`, `RpcError` or `Aborted` if there are no answers. */
+  batch(calls: readonly Call[], signal: AbortSignal | undefined): Promise<readonly BatchAnswer[]>;
+  readonly batchSize: BatchSize;
+  readonly rangeSize: RangeSize;
+  readonly subscribe: Client['subscribe'];
+  /** Asks for the chain id. Throws `ConfigError` if it is another chain's, and refuses the endpoint from then on. */
+  checkChainId(signal: AbortSignal | undefined): Promise<void>;
+  /** Returns whether the endpoint serves another chain. */
+  isRefused(): boolean;
+  /** Returns how long the endpoint must not be used, in milliseconds. */
+  delayMs(): number;
+  /** What the endpoint turned out not to support. */
+  readonly unsupported: { blockHashFilter: boolean; blockReceipts: boolean; finalizedTag: boolean };
+  /** The highest block that the endpoint reported as pruned. */
+  prunedAt: number;
+  /** Closes all connections. */
   close(): void;
 };
 
-/** An endpoint over HTTP or WebSocket, by its URL. Opens nothing until first asked. Throws `ConfigError` for another URL. */
-export function createEndpoint(url: string, index: number, timeoutMs: number): Endpoint {
-  const { name, scrub } = createRedaction(url, index);
-  const transport: Transport = url.startsWith('ws') ? connectSocket(url, timeoutMs) : connectHttp(url, timeoutMs);
-  const { subscribe } = transport;
+/** Settings and dependencies of an endpoint. */
+export type EndpointSettings = {
+  readonly chainId: number;
+  readonly concurrency: number;
+  readonly initialRangeBlocks: number;
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly notice: (notice: EndpointNotice) => void;
+};
+
+type Pace = {
+  run<T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
+  delayMs(): number;
+};
+
+/** Limits the requests of an endpoint by its health and its number of free slots, which a rate limit reduces for a while. */
+function createPace(name: string, settings: EndpointSettings): Pace {
+  const limiter = createLimiter(settings.concurrency);
+  const health = createHealth({
+    now: settings.now,
+    random: settings.random,
+    onChange: (error) =>
+      settings.notice({
+        event: error === undefined ? 'endpoint recovered' : 'endpoint failed',
+        endpoint: name,
+        detail: error?.message ?? 'the endpoint responds again',
+      }),
+  });
+  let succeeded = 0;
+  let narrowedAt = 0;
+
+  async function run<T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    let startedAt = Number.NEGATIVE_INFINITY;
+    const send = () => {
+      startedAt = settings.now();
+      return task();
+    };
+    try {
+      const result = await limiter.run(() => health.run(send, signal), signal);
+      if (++succeeded % ANSWERS_PER_SLOT === 0) limiter.widen();
+      return result;
+    } catch (error) {
+      // Requests that were in flight together are rate-limited together. Slow down once for all of them.
+      if (error instanceof RpcError && error.kind === 'rate-limited' && startedAt >= narrowedAt) {
+        limiter.narrow();
+        narrowedAt = settings.now();
+      }
+      throw error;
+    }
+  }
+
+  return { run, delayMs: () => health.delayMs() };
+}
+
+/** Returns an endpoint that sends its requests through a client. */
+export function createEndpoint(client: Client, settings: EndpointSettings): Endpoint {
+  const { name } = client;
+  const pace = createPace(name, settings);
+  let chainId: 'unknown' | 'right' | 'wrong' = 'unknown';
+  let checking: Promise<void> | undefined;
+  const closed = new AbortController();
+  const batchSize = createBatchSize(settings.now);
+  if (client.batch === undefined) batchSize.unsupported();
+
+  async function checkChainId(signal: AbortSignal | undefined): Promise<void> {
+    const ask = () => client.request('eth_chainId', [], { signal });
+    const served = readChainId(await pace.run(ask, signal));
+    if (served === settings.chainId) {
+      chainId = 'right';
+      return;
+    }
+    const detail = `${name} serves chain ${served}, not ${settings.chainId}`;
+    if (chainId !== 'wrong') settings.notice({ event: 'endpoint refused', endpoint: name, detail });
+    chainId = 'wrong';
+    throw new ConfigError(detail, { context: { endpoint: name, chainId: served, expected: settings.chainId } });
+  }
+
+  async function requireChainId(signal: AbortSignal | undefined): Promise<void> {
+    // All waiting callers share this request, so no single caller's signal may abort it.
+    checking ??= checkChainId(closed.signal).finally(() => {
+      checking = undefined;
+    });
+    await orAborted(checking, signal);
+  }
+
   return {
     name,
-    async request(method, params, { signal = NEVER, maxBytes = MAX_RESPONSE_BYTES } = {}) {
-      if (signal.aborted) throw new Aborted(`${method} was told to stop`);
-      const outcome = await transport.request({ method, params }, { signal, maxBytes });
-      if ('result' in outcome) return outcome.result;
-      throw errorOf(outcome.failure, { method, params }, name, scrub);
+    subscribe: client.subscribe,
+    async request(method, params, options: RequestOptions = {}) {
+      if (chainId !== 'right') await requireChainId(options.signal);
+      return pace.run(() => client.request(method, params, options), options.signal);
     },
-    async batch(calls, signal = NEVER) {
-      if (signal.aborted) throw new Aborted('a batch was told to stop');
-      const batched = await transport.batch(calls, { signal, maxBytes: MAX_RESPONSE_BYTES });
-      if ('failure' in batched) throw batchErrorOf(batched.failure, calls.length, name, scrub);
-      return batched.outcomes.map((outcome, index): Answer => {
-        if ('result' in outcome) return outcome;
-        const { failure } = outcome;
-        const error = errorOf(failure, calls[index] ?? BATCH, name, scrub) as RpcError;
-        const isOfSize = error.kind === 'range-refused' || fittingBatch(failure.text, calls.length) !== undefined;
-        return isOfSize ? { again: true } : { error };
-      });
+    async batch(calls, signal) {
+      if (chainId !== 'right') await requireChainId(signal);
+      let answers: readonly BatchAnswer[] | undefined;
+      const ask = async () => {
+        answers = (await client.batch?.(calls, signal)) ?? [];
+        // A failed call of the batch counts against the health of the endpoint like a failed request.
+        for (const answer of answers) if ('error' in answer && isEndpointFailure(answer.error)) throw answer.error;
+      };
+      try {
+        await pace.run(ask, signal);
+      } catch (error) {
+        if (answers === undefined) throw error;
+      }
+      return answers ?? [];
     },
-    subscribe:
-      subscribe &&
-      ((onHead, onLost) =>
-        subscribe(onHead, (why) => onLost(scrub(why))).catch((error: unknown) => {
-          throw new RpcError('unavailable', `${name}: eth_subscribe: ${scrub(String(error))}`, {
-            context: { endpoint: name },
-          });
-        })),
-    close: () => transport.close(),
+    batchSize,
+    checkChainId,
+    isRefused: () => chainId === 'wrong',
+    delayMs: pace.delayMs,
+    rangeSize: createRangeSize(settings.initialRangeBlocks, settings.now),
+    unsupported: { blockHashFilter: false, blockReceipts: false, finalizedTag: false },
+    prunedAt: -1,
+    close() {
+      closed.abort();
+      client.close();
+    },
   };
 }
 
-const NEVER = new AbortController().signal;
-const BATCH: Call = { method: 'batch', params: [] };
-
-/** What a batch failed of as a whole: of being one, of its size, or of what any request would have failed of. */
-function batchErrorOf(
-  failure: Failure,
-  calls: number,
-  name: string,
-  scrub: (text: string) => string,
-): RpcError | Aborted | BatchRefused {
-  const { how, status = 200, text } = failure;
-  const error = errorOf(failure, BATCH, name, scrub);
-  if (error instanceof Aborted || (how === 'broken' && failure.status === undefined)) return error;
-  if (how === 'too-large' || how === 'cut' || status === 413)
-    return new BatchRefused(error.message, Math.floor(calls / 2));
-  const fitting = how === 'answered' && status !== 429 ? fittingBatch(text, calls) : undefined;
-  if (fitting !== undefined) return new BatchRefused(error.message, fitting);
-  if (error.kind === 'rate-limited' || (status >= 500 && status !== 501)) return error;
-  return new BatchRefused(error.message, undefined);
-}
-
-function errorOf(failure: Failure, call: Call, name: string, scrub: (text: string) => string): RpcError | Aborted {
-  const { method } = call;
-  if (failure.how === 'aborted') return new Aborted(`${method} was told to stop`);
-  const text = scrub(failure.text) || 'no reason given';
-  const message = `${name}: ${method}: ${failure.status === undefined ? '' : `HTTP ${failure.status}: `}${text}`;
-  const { status, code } = failure;
-  const context = { endpoint: name, method, ...(status && { status }), ...(code !== undefined && { code }) };
-  if (failure.how === 'too-large') return new RpcError('range-refused', message, { context });
-  // What no node says: some cut an answer where it becomes too long.
-  if (failure.how === 'cut') {
-    return new RpcError(RANGE_METHODS.has(method) ? 'range-refused' : 'unavailable', message, { context });
-  }
-  if (failure.how === 'broken' && status === undefined) return new RpcError('unavailable', message, { context });
-  const refusal: Refusal = { method, blocks: blocksOf(call), status, code, text: failure.text };
-  const { kind, hintBlocks } = meaningOf(refusal);
-  return new RpcError(kind, message, { context, hintBlocks, retryAfterMs: retryAfterMs(failure.retryAfter) });
-}
-
-/** How many blocks an `eth_getLogs` asks for by their numbers. */
-function blocksOf({ method, params: [filter] }: Call): number | undefined {
-  if (method !== 'eth_getLogs') return undefined;
-  const { fromBlock, toBlock } = filter as { readonly fromBlock?: string; readonly toBlock?: string };
-  return fromBlock === undefined ? undefined : Number(toBlock) - Number(fromBlock) + 1;
-}
-
-/** `Retry-After` in seconds or as a date (RFC 9110, 10.2.3). */
-function retryAfterMs(header: string | null | undefined): number | undefined {
-  if (header === null || header === undefined || header === '') return undefined;
-  const ms = /^\d+(?:\.\d+)?$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
-  return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, RETRY_AFTER_MAX_MS) : undefined;
+function readChainId(raw: unknown): number {
+  const chainId = typeof raw === 'string' && /^0x[0-9a-f]{1,14}$/i.test(raw) ? Number(raw) : Number.NaN;
+  if (Number.isSafeInteger(chainId)) return chainId;
+  throw new RpcInconsistency('malformed chain id', { context: { value: String(JSON.stringify(raw)).slice(0, 100) } });
 }

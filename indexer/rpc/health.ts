@@ -1,31 +1,34 @@
 import { Aborted, RpcError } from '../kernel/errors.ts';
 import { type Backoff, backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
-import { orAborted } from './limit.ts';
+import { orAborted } from './concurrency.ts';
 
 /**
- * Long enough that an endpoint in trouble is asked far less often than a healthy one, short enough that work resumes
- * within seconds of its recovery.
+ * Pause after failures: long enough to ask a failing endpoint far less often than a healthy one, short enough to resume within
+ * seconds of its recovery.
  */
 const FAILURE_BACKOFF: Backoff = { baseMs: 250, maxMs: 8_000 };
 
 /**
- * The gate before an endpoint. While it is healthy everything passes. After a failure nothing passes for a while, then one
- * request is let through to try; whoever waits shares its fate.
+ * A circuit breaker in front of an endpoint. While the endpoint is healthy, every request passes. After a failure all requests
+ * wait for a backoff, then one trial request passes. If it fails, the waiting requests fail with it.
  */
 export type Health = {
+  /** Runs a task when the endpoint may be used. Throws what the task or the trial request throws. */
   run<T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
-  /** How long until something may pass, in milliseconds; 0 while healthy. */
+  /** Returns how long all requests must wait, in milliseconds; 0 while healthy. */
   delayMs(): number;
 };
 
+/** Dependencies of the health of an endpoint. */
 export type HealthDeps = {
   readonly now: () => number;
   readonly random: () => number;
-  /** Called when a healthy endpoint fails, and with undefined when it answers again. */
+  /** Called with the error when a healthy endpoint fails, and with undefined when it has recovered. */
   readonly onChange: (error: RpcError | undefined) => void;
 };
 
+/** Creates the health of one endpoint, which starts healthy. */
 export function createHealth({ now, random, onChange }: HealthDeps): Health {
   let failures = 0;
   let failedAt = Number.NEGATIVE_INFINITY;
@@ -33,7 +36,7 @@ export function createHealth({ now, random, onChange }: HealthDeps): Health {
   let trial: Promise<void> | undefined;
 
   function settle(startedAt: number, error: RpcError | undefined): void {
-    // What began before the last failure tells nothing new about the endpoint.
+    // A request that started before the last failure is no new evidence.
     if (startedAt < failedAt) return;
     if (error === undefined) {
       if (failures > 0) onChange(undefined);
@@ -53,25 +56,25 @@ export function createHealth({ now, random, onChange }: HealthDeps): Health {
       settle(startedAt, undefined);
       return result;
     } catch (error) {
-      if (isFailure(error)) settle(startedAt, error);
+      if (isEndpointFailure(error)) settle(startedAt, error);
       else if (!(error instanceof Aborted)) settle(startedAt, undefined);
       throw error;
     }
   }
 
-  /** The one request that is let through; those who wait learn of failures, not of what it asked. */
-  function tryOut<T>(task: () => Promise<T>): Promise<T> {
+  /** Runs the trial request. Waiting requests share its endpoint failures, but not errors about the request itself. */
+  function runTrial<T>(task: () => Promise<T>): Promise<T> {
     const result = attempt(task);
-    const fate = result.then(
+    const outcome = result.then(
       () => undefined,
       (error: unknown) => {
-        if (isFailure(error)) throw error;
+        if (isEndpointFailure(error)) throw error;
       },
     );
-    fate.catch(() => undefined);
-    trial = fate;
+    outcome.catch(() => undefined);
+    trial = outcome;
     return result.finally(() => {
-      if (trial === fate) trial = undefined;
+      if (trial === outcome) trial = undefined;
     });
   }
 
@@ -79,18 +82,18 @@ export function createHealth({ now, random, onChange }: HealthDeps): Health {
     delayMs: () => (failures === 0 ? 0 : Math.max(0, openAt - now())),
     async run(task, signal) {
       while (failures > 0) {
-        if (signal?.aborted) throw new Aborted('told to stop while an endpoint was in trouble');
+        if (signal?.aborted) throw new Aborted('aborted while waiting for an endpoint to recover');
         const wait = openAt - now();
         if (trial !== undefined) await orAborted(trial, signal);
         else if (wait > 0) await sleep(wait, signal);
-        else return tryOut(task);
+        else return runTrial(task);
       }
       return attempt(task);
     },
   };
 }
 
-/** Whether an error says that the endpoint is in trouble, rather than answering a question. */
-export function isFailure(error: unknown): error is RpcError {
+/** Returns whether an error is a failure of the endpoint, rather than an answer about the request. */
+export function isEndpointFailure(error: unknown): error is RpcError {
   return error instanceof RpcError && (error.kind === 'unavailable' || error.kind === 'rate-limited');
 }

@@ -1,165 +1,252 @@
-import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
-import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
-import { urlToHttpOptions } from 'node:url';
-import { createGunzip } from 'node:zlib';
-import { answered, batchOutcomeOf, bodyOf, type HttpAnswer, httpOf, isOk, membersOf, outcomeOf } from './outcome.ts';
-import type { Failure, SendOptions, Transport } from './transport.ts';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import type { ProxySettings } from '../config/resolve.ts';
+import { messageOf } from '../kernel/errors.ts';
+import {
+  encodeRequest,
+  errorResponse,
+  type Failure,
+  type HttpMeta,
+  httpMembersOf,
+  isSuccess,
+  membersOf,
+  readBatchResponse,
+  readResponse,
+  type SendOptions,
+  type Transport,
+} from './json-rpc.ts';
 
-/** The answer to a request passed its bound. */
+/** A response exceeded its size limit. */
 class TooLarge extends Error {}
 
-/** The answer to a request has no end. */
-class Cut extends Error {}
+/** A response ended before it was complete. */
+class Truncated extends Error {}
 
-type Answer = HttpAnswer & { readonly statusText: string; readonly text: string };
+/** The server closed the connection before it sent any part of the response. */
+class ConnectionLost extends Error {
+  /** Whether the request was sent over a connection that had been idle. */
+  readonly wasReused: boolean;
+
+  constructor(cause: unknown, wasReused: boolean) {
+    super(messageOf(cause), { cause });
+    this.wasReused = wasReused;
+  }
+}
+
+type HttpResponse = HttpMeta & { readonly statusText: string; readonly text: string };
+
+/** Where requests go to and what they carry. */
+export type HttpOptions = {
+  readonly timeoutMs: number;
+  /** Sent with every request. The values are secrets. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly proxy?: ProxySettings | undefined;
+};
+
+const gunzipAsync = promisify(gunzip);
+/** Error codes of Node.js and undici for a connection that the server closed. */
+const CONNECTION_LOST: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
 
 /**
- * JSON-RPC over HTTP by Node's own client and connections that stay open: for requests as small as these the global `fetch`,
- * and viem's client over any `fetch`, cost more than all the rest. No retries, no redirects, a bound on the body, one abort
- * signal and one timeout a request.
+ * Sends JSON-RPC over HTTP, through undici's connection pool and with HTTP/2 where the server offers it.
+ *
+ * It does not follow redirects and does not retry, except once when a kept-alive connection turned out to be closed. Every
+ * request has one timeout and one size limit. It calls `dispatch`, because for requests of this size the streams of
+ * `undici.request` and `fetch` cost more than everything else (see docs/performance.md).
  */
-export function connectHttp(url: string, timeoutMs: number): Transport {
-  const connections = connect(url, timeoutMs);
+export function connectHttp(url: string, options: HttpOptions): Transport {
+  const post = createPoster(url, options);
   let nextId = 1;
 
   async function exchange(
     body: string,
     options: SendOptions,
-  ): Promise<{ readonly json: unknown; readonly http: HttpAnswer } | { readonly failure: Failure }> {
+  ): Promise<{ readonly json: unknown; readonly http: HttpMeta } | { readonly failure: Failure }> {
     try {
-      const answer = await connections.post(body, options);
-      return readAnswer(answer);
+      return readHttpResponse(await post.send(body, options));
     } catch (error) {
-      if (options.signal.aborted) return { failure: { how: 'aborted', text: '' } };
-      return { failure: { how: howOf(error), text: reasonOf(error) } };
+      if (options.signal.aborted) return { failure: { type: 'aborted', text: '' } };
+      return { failure: { type: failureTypeOf(error), text: messageOf(error) } };
     }
   }
 
   return {
     async request(call, options) {
-      const got = await exchange(bodyOf(call, nextId++), options);
-      return 'failure' in got ? got : outcomeOf(got.json, got.http);
+      const response = await exchange(encodeRequest(call, nextId++), options);
+      return 'failure' in response ? response : readResponse(response.json, response.http);
     },
     async batch(calls, options) {
       const id = nextId;
       nextId += calls.length;
-      const got = await exchange(bodyOf(calls, id), options);
-      return 'failure' in got ? got : batchOutcomeOf(got.json, id, calls.length, got.http);
+      const response = await exchange(encodeRequest(calls, id), options);
+      return 'failure' in response ? response : readBatchResponse(response.json, id, calls.length, response.http);
     },
-    close: () => connections.close(),
+    close: () => post.close(),
   };
 }
 
-/** The JSON of an answer with a good status; of another the error that it says, else its words. */
-function readAnswer(
-  answer: Answer,
-): { readonly json: unknown; readonly http: HttpAnswer } | { readonly failure: Failure } {
-  const { status, text, statusText } = answer;
-  if (isOk(status)) return { json: parse(text), http: answer };
+/** Returns the JSON of a successful response. Of any other response, returns its JSON-RPC error, else its text. */
+function readHttpResponse(
+  response: HttpResponse,
+): { readonly json: unknown; readonly http: HttpMeta } | { readonly failure: Failure } {
+  const { status, text, statusText } = response;
+  if (isSuccess(status)) return { json: parseJson(text), http: response };
   try {
     const json: unknown = JSON.parse(text);
     const { error } = membersOf(Array.isArray(json) ? json[0] : json);
-    if (error !== undefined && error !== null) return { failure: answered(error, answer) };
-    return { failure: { how: 'answered', ...httpOf(answer), text: statusText } };
+    if (error !== undefined && error !== null) return { failure: errorResponse(error, response) };
+    return { failure: { type: 'error-response', ...httpMembersOf(response), text: statusText } };
   } catch {
-    return { failure: { how: 'answered', ...httpOf(answer), text: text || statusText } };
+    return { failure: { type: 'error-response', ...httpMembersOf(response), text: text || statusText } };
   }
 }
 
-function parse(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    // What does not even begin as an answer is a page of a gateway.
-    throw /^\s*[{[]/.test(text) ? new Cut('the answer is cut', { cause: error }) : error;
+    // Text that does not begin like JSON is the error page of a gateway, not a truncated response.
+    throw /^\s*[{[]/.test(text) ? new Truncated('the response is truncated', { cause: error }) : error;
   }
 }
 
-function howOf(error: unknown): Failure['how'] {
+function failureTypeOf(error: unknown): Failure['type'] {
   if (error instanceof TooLarge) return 'too-large';
-  return error instanceof Cut ? 'cut' : 'broken';
+  return error instanceof Truncated ? 'truncated' : 'no-response';
 }
 
-function connect(url: string, timeoutMs: number) {
-  const secure = url.startsWith('https:');
-  const agent = secure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
-  const send = secure ? requestHttps : requestHttp;
-  const headers = { 'content-type': 'application/json', 'accept-encoding': 'gzip' };
-  const target = { ...urlToHttpOptions(new URL(url)), agent, headers, method: 'POST' };
+function createPoster(url: string, { timeoutMs, headers, proxy }: HttpOptions) {
+  const dispatcher = createDispatcher(timeoutMs, proxy);
+  const request = requestTo(url, headers);
+  let connections = 0;
+  dispatcher.on('connect', () => connections++);
 
-  function post(body: string, options: SendOptions, isRetry = false): Promise<Answer> {
-    const { signal, maxBytes } = options;
-    return new Promise<Answer>((resolve, reject) => {
-      let late: Error | undefined;
-      const stop = () => sent.destroy(new Error('told to stop'));
-      const timer = setTimeout(() => {
-        late = new Error('no answer in time');
-        sent.destroy(late);
-      }, timeoutMs);
+  function sendOnce(body: string, { signal, maxBytes }: SendOptions): Promise<HttpResponse> {
+    const connectionsBefore = connections;
+    return new Promise<HttpResponse>((resolve, reject) => {
+      let controller: Dispatcher.DispatchController | undefined;
+      let settled: Error | undefined;
+      const fail = (error: Error) => {
+        settled ??= error;
+        end();
+        reject(settled);
+        controller?.abort(settled);
+      };
+      const abort = () => fail(new Error('the request was aborted'));
+      const timer = setTimeout(() => fail(new Error(`the request timed out after ${timeoutMs} ms`)), timeoutMs);
       const end = () => {
         clearTimeout(timer);
-        signal.removeEventListener('abort', stop);
+        signal.removeEventListener('abort', abort);
       };
-      const fail = (error: Error) => {
-        end();
-        reject(error);
-      };
-      const sent: ClientRequest = send(target, (answer) => {
-        const done = (text: string) => {
-          end();
-          const { statusCode = 0, statusMessage = '', headers: received } = answer;
-          const retryAfter = received['retry-after'] ?? null;
-          resolve({ status: statusCode, statusText: statusMessage, retryAfter, text });
-        };
-        read(answer, maxBytes, done, (error) => {
-          fail(late ?? error);
-          sent.destroy();
-        });
-      });
-      signal.addEventListener('abort', stop, { once: true });
-      sent.on('error', (error) => {
-        // The server closed an idle connection just as it was used: nothing was answered, so nothing is asked twice.
-        const stale = sent.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET' && !signal.aborted;
-        if (!stale || isRetry) return fail(error);
-        end();
-        post(body, options, true).then(resolve, reject);
-      });
-      sent.end(body);
+      signal.addEventListener('abort', abort, { once: true });
+      const response = new ResponseReader(maxBytes);
+      dispatcher.dispatch(
+        { ...request, body },
+        {
+          onRequestStart(started) {
+            controller = started;
+            if (settled !== undefined) started.abort(settled);
+          },
+          onResponseStart: (_, status, headers, statusText) => response.start(status, headers, statusText ?? ''),
+          onResponseData(_, chunk) {
+            if (!response.add(chunk)) fail(tooLarge(maxBytes));
+          },
+          onResponseEnd: () => void response.end().then(resolve, reject).finally(end),
+          onResponseError(_, error) {
+            if (response.hasBody) return fail(new Truncated('the response is truncated', { cause: error }));
+            const isLost = CONNECTION_LOST.has((error as NodeJS.ErrnoException).code);
+            fail(isLost ? new ConnectionLost(error, connections === connectionsBefore) : error);
+          },
+        },
+      );
     });
   }
 
-  return { post, close: () => agent.destroy() };
+  return {
+    async send(body: string, options: SendOptions): Promise<HttpResponse> {
+      try {
+        return await sendOnce(body, options);
+      } catch (error) {
+        // The server closed an idle connection just when it was used again, so the request was not processed.
+        if (!(error instanceof ConnectionLost && error.wasReused) || options.signal.aborted) throw error;
+        return sendOnce(body, options);
+      }
+    },
+    close: () => void dispatcher.destroy(),
+  };
 }
 
-function read(
-  answer: IncomingMessage,
-  maxBytes: number,
-  done: (text: string) => void,
-  fail: (error: Error) => void,
-): void {
-  const zipped = answer.headers['content-encoding'] === 'gzip';
-  const body = zipped ? answer.pipe(createGunzip()) : answer;
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  body.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    chunks.push(chunk);
-    if (bytes > maxBytes) body.destroy(new TooLarge(`the answer is larger than ${maxBytes} bytes`));
-  });
-  body.once('end', () => done(Buffer.concat(chunks).toString()));
-  let hasBegun = false;
-  answer.once('data', () => {
-    hasBegun = true;
-  });
-  const broke = (error: Error) =>
-    fail(hasBegun && !(error instanceof TooLarge) ? new Cut('the answer is cut', { cause: error }) : error);
-  body.once('error', broke);
-  // What breaks the connection must also end the reading of what it fed.
-  if (zipped) answer.once('error', broke);
+/** Returns the parts that all requests to a URL have in common. Its user and password become a header. */
+function requestTo(url: string, headers: HttpOptions['headers']): Dispatcher.DispatchOptions {
+  const { origin, pathname, search, username, password } = new URL(url);
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return {
+    origin,
+    path: pathname + search,
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'accept-encoding': 'gzip',
+      ...(username !== '' && { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }),
+      ...headers,
+    },
+  };
 }
 
-/** The innermost reason, as `connect ECONNREFUSED …`. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
-  return error instanceof Error ? error.message || error.name : String(error);
+/** Creates the connection pool. The timeouts of undici are off, since each request has its own. */
+function createDispatcher(timeoutMs: number, proxy: ProxySettings | undefined): Dispatcher {
+  const options = { allowH2: true, connect: { timeout: timeoutMs }, headersTimeout: 0, bodyTimeout: 0 };
+  if (proxy === undefined) return new Agent(options);
+  // Empty strings keep undici from reading the environment by itself.
+  const { httpProxy = '', httpsProxy = '', noProxy = '' } = proxy;
+  return new EnvHttpProxyAgent({ ...options, httpProxy, httpsProxy, noProxy });
+}
+
+/** Collects one response, up to a size limit. */
+class ResponseReader {
+  readonly #maxBytes: number;
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+  #meta: HttpMeta & { readonly statusText: string } = { status: 0, statusText: '', retryAfter: null };
+  #isGzip = false;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Whether a part of the body has arrived. */
+  get hasBody(): boolean {
+    return this.#bytes > 0;
+  }
+
+  start(status: number, headers: Readonly<Record<string, string | string[] | undefined>>, statusText: string): void {
+    this.#meta = { status, statusText, retryAfter: [headers['retry-after']].flat()[0] ?? null };
+    this.#isGzip = headers['content-encoding'] === 'gzip';
+  }
+
+  /** Adds a part of the body. Returns false if the response is larger than the limit. */
+  add(chunk: Buffer): boolean {
+    this.#bytes += chunk.length;
+    this.#chunks.push(chunk);
+    return this.#bytes <= this.#maxBytes;
+  }
+
+  async end(): Promise<HttpResponse> {
+    const body = Buffer.concat(this.#chunks);
+    return { ...this.#meta, text: (this.#isGzip ? await this.#unpack(body) : body).toString() };
+  }
+
+  async #unpack(body: Buffer): Promise<Buffer> {
+    try {
+      return await gunzipAsync(body, { maxOutputLength: this.#maxBytes });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(this.#maxBytes);
+      throw new Truncated('the response is truncated', { cause: error });
+    }
+  }
+}
+
+function tooLarge(maxBytes: number): TooLarge {
+  return new TooLarge(`the response is larger than ${maxBytes} bytes`);
 }

@@ -1,140 +1,153 @@
-import { Aborted, ConfigError, messageOf, RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { Aborted, AnchorMismatch, ConfigError, messageOf, RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import { type Backoff, backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
-import { AnchorMismatch } from '../source/verify.ts';
-import type { Peer, SourceNotice } from './peer.ts';
+import type { Endpoint, EndpointNotice } from './endpoint.ts';
+import { RPC_CODE } from './json-rpc.ts';
 
 const RETRY_BACKOFF: Backoff = { baseMs: 200, maxMs: 5_000 };
 
-export type Ask = {
+/** Options of a task that the pool runs. */
+export type RunOptions = {
   readonly signal: AbortSignal | undefined;
-  /** The lowest block that the answer needs: endpoints that have pruned it are asked last. */
+  /** The lowest block that the task reads. Endpoints that have pruned this block are tried last. */
   readonly from?: number | undefined;
 };
 
-/** The endpoints of one chain, asked in turn. */
+/** The endpoints of one chain, in order of preference. */
 export type Pool = {
   /**
-   * Runs a task on one endpoint, and again (there or on another) as its error says: a bounded number of times, then its
-   * error is thrown. What is no `RpcError` and no `RpcInconsistency` is thrown at once.
+   * Runs a task on one endpoint and retries it, on the same or on another endpoint, depending on the error. After a limited
+   * number of attempts it throws the error. Errors other than `RpcError` and `RpcInconsistency` are thrown at once.
    */
-  ask<T>(task: (peer: Peer) => Promise<T>, ask: Ask): Promise<T>;
-  /** Runs a task once on every endpoint that is not in trouble; the answers of those that gave one. Throws when none did. */
-  each<T>(task: (peer: Peer) => Promise<T>): Promise<{ readonly peer: Peer; readonly value: T }[]>;
-  /** Endpoints in use, the preferred one first. Throws `ConfigError` when all were refused. */
-  peers(): readonly Peer[];
-  /** Prefers another endpoint from now on. */
-  demote(peer: Peer): void;
+  run<T>(task: (endpoint: Endpoint) => Promise<T>, options: RunOptions): Promise<T>;
+  /** Runs a task once on every healthy endpoint and returns the values of those that succeed. Throws if all fail. */
+  runOnEach<T>(task: (endpoint: Endpoint) => Promise<T>): Promise<{ readonly endpoint: Endpoint; readonly value: T }[]>;
+  /** Returns the usable endpoints, the preferred one first. Throws `ConfigError` if all serve another chain. */
+  endpoints(): readonly Endpoint[];
+  /** Moves an endpoint to the end of the order if it is the preferred one. */
+  demote(endpoint: Endpoint): void;
 };
 
+/** Settings and dependencies of a pool. */
 export type PoolSettings = {
   readonly attempts: number;
   readonly random: () => number;
-  readonly notice: (notice: SourceNotice) => void;
+  readonly notice: (notice: EndpointNotice) => void;
 };
 
-/** What an error of a task asks for: give up, put this endpoint aside, ask another next, or ask the same once more. */
-type Verdict = 'throw' | 'aside' | 'next' | 'again';
+/** What to do after an error: give up, exclude this endpoint, prefer another one, or retry on the same one. */
+type ErrorAction = 'throw' | 'exclude' | 'next endpoint' | 'same endpoint';
 
-export function createPool(all: readonly Peer[], { attempts, random, notice }: PoolSettings): Pool {
+/** Creates a pool of the endpoints, whose order is the order of preference. */
+export function createPool(all: readonly Endpoint[], { attempts, random, notice }: PoolSettings): Pool {
   let order = [...all];
 
-  function peers(): readonly Peer[] {
-    const usable = order.filter((peer) => !peer.isRefused());
+  function endpoints(): readonly Endpoint[] {
+    const usable = order.filter((endpoint) => !endpoint.isRefused());
     if (usable.length > 0) return usable;
-    throw new ConfigError(`every RPC endpoint serves another chain: ${all.map((peer) => peer.name).join(', ')}`);
+    throw new ConfigError(
+      `every RPC endpoint serves another chain: ${all.map((endpoint) => endpoint.name).join(', ')}`,
+    );
   }
 
-  /** The next endpoint for a task: not aside, fewest tries first, then healthy, then with the history, then in order. */
-  function choose(tries: ReadonlyMap<Peer, number>, from: number | undefined): Peer | undefined {
-    const rank = (peer: Peer) => [
-      tries.get(peer) ?? 0,
-      peer.delayMs(),
-      from !== undefined && from <= peer.prunedAt ? 1 : 0,
-    ];
-    return peers()
-      .filter((peer) => tries.get(peer) !== Number.POSITIVE_INFINITY)
-      .map((peer) => ({ peer, rank: rank(peer) }))
-      .reduce<{ peer: Peer; rank: number[] } | undefined>(
-        (best, candidate) => (best === undefined || compare(candidate.rank, best.rank) < 0 ? candidate : best),
-        undefined,
-      )?.peer;
-  }
-
-  async function ask<T>(task: (peer: Peer) => Promise<T>, { signal, from }: Ask): Promise<T> {
-    const tries = new Map<Peer, number>();
-    const failed = new Map<Peer, number>();
+  async function run<T>(task: (endpoint: Endpoint) => Promise<T>, { signal, from }: RunOptions): Promise<T> {
+    const tries = new Map<Endpoint, number>();
+    const failed = new Map<Endpoint, number>();
     let worst: unknown;
     const limit = Math.max(attempts, 2 * all.length);
     for (let attempt = 1; ; attempt++) {
-      if (signal?.aborted) throw new Aborted('told to stop');
-      const peer = choose(tries, from);
-      if (peer === undefined) throw worst;
+      if (signal?.aborted) throw new Aborted('aborted');
+      const endpoint = choose(endpoints(), tries, from);
+      if (endpoint === undefined) throw worst;
       try {
-        return await task(peer);
+        return await task(endpoint);
       } catch (thrown) {
-        const error = named(thrown, peer);
-        const verdict = verdictOf(error, failed.get(peer) ?? 0);
-        if (verdict === 'throw') throw error;
-        // A contradiction tells the caller more than that another endpoint was away.
+        const error = withEndpointName(thrown, endpoint);
+        const action = actionFor(error, failed.get(endpoint) ?? 0);
+        if (action === 'throw') throw error;
+        // An inconsistency tells the caller more than the outage of another endpoint.
         if (!(worst instanceof RpcInconsistency)) worst = error;
         if (error instanceof RpcInconsistency)
-          notice({ event: 'inconsistent', endpoint: peer.name, detail: error.message });
+          notice({ event: 'inconsistent response', endpoint: endpoint.name, detail: error.message });
         if (error instanceof RpcError && error.kind === 'pruned' && from !== undefined) {
-          peer.prunedAt = Math.max(peer.prunedAt, from);
+          endpoint.prunedAt = Math.max(endpoint.prunedAt, from);
         }
-        failed.set(peer, (failed.get(peer) ?? 0) + 1);
-        if (verdict !== 'again')
-          tries.set(peer, verdict === 'aside' ? Number.POSITIVE_INFINITY : (tries.get(peer) ?? 0) + 1);
+        failed.set(endpoint, (failed.get(endpoint) ?? 0) + 1);
+        if (action === 'exclude') tries.set(endpoint, Number.POSITIVE_INFINITY);
+        if (action === 'next endpoint') tries.set(endpoint, (tries.get(endpoint) ?? 0) + 1);
         if (attempt >= limit) throw worst;
-        const repeats = verdict === 'again' || choose(tries, from) === peer;
-        if (repeats) await sleep(backoffMs(failed.get(peer) ?? 1, RETRY_BACKOFF, random), signal);
+        const repeats = action === 'same endpoint' || choose(endpoints(), tries, from) === endpoint;
+        if (repeats) await sleep(backoffMs(failed.get(endpoint) ?? 1, RETRY_BACKOFF, random), signal);
       }
     }
   }
 
   return {
-    ask,
-    async each(task) {
-      // One in trouble would keep the others waiting; where all are, all are asked.
-      const well = peers().filter((peer) => peer.delayMs() === 0);
-      const asked = well.length > 0 ? well : peers();
-      const settled = await Promise.allSettled(asked.map(async (peer) => ({ peer, value: await task(peer) })));
+    run,
+    async runOnEach(task) {
+      // A failing endpoint would keep the others waiting. If all are failing, ask all of them.
+      const healthy = endpoints().filter((endpoint) => endpoint.delayMs() === 0);
+      const asked = healthy.length > 0 ? healthy : endpoints();
+      const settled = await Promise.allSettled(
+        asked.map(async (endpoint) => ({ endpoint, value: await task(endpoint) })),
+      );
       const answers = settled.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
       if (answers.length > 0) return answers;
       throw settled.find((outcome) => outcome.status === 'rejected')?.reason;
     },
-    peers,
-    demote(peer) {
-      if (order[0] === peer) order = [...order.slice(1), peer];
+    endpoints,
+    demote(endpoint) {
+      if (order[0] === endpoint) order = [...order.slice(1), endpoint];
     },
   };
 }
 
-function verdictOf(error: unknown, failuresBefore: number): Verdict {
-  if (error instanceof AnchorMismatch) return 'aside';
-  if (error instanceof RpcInconsistency) return failuresBefore === 0 ? 'again' : 'next';
-  if (error instanceof ConfigError) return 'aside';
+/** Returns the endpoint that is not excluded and has the fewest tries; then the healthy, the unpruned, the preferred one. */
+function choose(
+  endpoints: readonly Endpoint[],
+  tries: ReadonlyMap<Endpoint, number>,
+  from: number | undefined,
+): Endpoint | undefined {
+  const rankOf = (endpoint: Endpoint) => [
+    tries.get(endpoint) ?? 0,
+    endpoint.delayMs(),
+    from !== undefined && from <= endpoint.prunedAt ? 1 : 0,
+  ];
+  return endpoints
+    .filter((endpoint) => tries.get(endpoint) !== Number.POSITIVE_INFINITY)
+    .map((endpoint) => ({ endpoint, rank: rankOf(endpoint) }))
+    .reduce<{ endpoint: Endpoint; rank: number[] } | undefined>(
+      (best, candidate) => (best === undefined || compare(candidate.rank, best.rank) < 0 ? candidate : best),
+      undefined,
+    )?.endpoint;
+}
+
+function actionFor(error: unknown, failuresBefore: number): ErrorAction {
+  if (error instanceof AnchorMismatch) return 'exclude';
+  if (error instanceof RpcInconsistency) return failuresBefore === 0 ? 'same endpoint' : 'next endpoint';
+  if (error instanceof ConfigError) return 'exclude';
   if (!(error instanceof RpcError)) return 'throw';
   switch (error.kind) {
     case 'unavailable':
     case 'rate-limited':
     case 'range-refused':
-      return 'next';
+      return 'next endpoint';
     case 'unknown-block':
     case 'pruned':
-      return 'aside';
+      return 'exclude';
     case 'rejected':
-      // Another endpoint may serve the method; none will like a call that reverts better.
-      return error.context.code === -32601 ? 'aside' : 'throw';
+      // Another endpoint may support the method, but a call that reverts will revert everywhere.
+      return error.context.code === RPC_CODE.methodNotFound ? 'exclude' : 'throw';
   }
 }
 
-/** Says which endpoint contradicted itself. */
-function named(error: unknown, peer: Peer): unknown {
+/** Adds the name of the endpoint to an inconsistency. */
+function withEndpointName(error: unknown, endpoint: Endpoint): unknown {
   if (!(error instanceof RpcInconsistency) || error.context.endpoint !== undefined) return error;
   const Kind = error instanceof AnchorMismatch ? AnchorMismatch : RpcInconsistency;
-  return new Kind(`${peer.name}: ${messageOf(error)}`, { context: { ...error.context, endpoint: peer.name } });
+  return new Kind(`${endpoint.name}: ${messageOf(error)}`, {
+    context: { ...error.context, endpoint: endpoint.name },
+  });
 }
 
 function compare(a: readonly number[], b: readonly number[]): number {

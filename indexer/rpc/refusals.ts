@@ -1,60 +1,73 @@
 import type { RpcErrorKind } from '../kernel/errors.ts';
+import { RPC_CODE } from './json-rpc.ts';
 
-/** A request that was not answered, in the node's own words. */
+/** An error response, in the provider's own words. */
 export type Refusal = {
   readonly method: string;
-  /** How many blocks an `eth_getLogs` asked for; undefined of one that named a block by its hash. */
+  /** The number of blocks that an `eth_getLogs` asked for; undefined for a request by block hash. */
   readonly blocks?: number | undefined;
-  /** The HTTP status, where it was not 2xx. */
+  /** The HTTP status, unless it was 2xx. */
   readonly status?: number | undefined;
   /** The JSON-RPC error's code. */
   readonly code?: number | undefined;
   readonly text: string;
 };
 
-/** What a refusal means; `hintBlocks` is how many blocks the provider says it would serve. */
-export type Meaning = { readonly kind: RpcErrorKind; readonly hintBlocks?: number | undefined };
+/** The kind of error that a refusal is. `hintBlocks` is the number of blocks that the provider says it would serve. */
+export type Classification = { readonly kind: RpcErrorKind; readonly hintBlocks?: number | undefined };
 
 /**
- * - `narrow to hint`: the words name a range that works; the two groups are its ends.
- * - `narrow to N`: the words name how many blocks work; the last group is that number, where there is one.
- * - `halve`: ask for half as much.
- * - `wait`: slow down; the range is not at fault.
- * - `other endpoint`: this one cannot answer now.
- * - `behind`: the node has not the block, or not any longer: ask for the head again.
- * - `pruned`: the node will never have it.
- * - `rejected`: the request itself is at fault, or the method is not served.
+ * How to react to a refusal.
+ *
+ * - `narrow to hint`: the text names a range that works; the two groups of the pattern are its ends.
+ * - `narrow to N`: the text names the number of blocks that work, as the last group of the pattern.
+ * - `halve`: ask for half as many blocks.
+ * - `wait`: slow down; the size of the range does not matter.
+ * - `other endpoint`: this endpoint is unavailable for now.
+ * - `behind`: the node does not have the block yet, or it was reorganised: read the head again.
+ * - `pruned`: the node has deleted this part of history.
+ * - `rejected`: the request is wrong, or the method is not supported.
  */
-type Means = 'narrow to hint' | 'narrow to N' | 'halve' | 'wait' | 'other endpoint' | 'behind' | 'pruned' | 'rejected';
+type Reaction =
+  | 'narrow to hint'
+  | 'narrow to N'
+  | 'halve'
+  | 'wait'
+  | 'other endpoint'
+  | 'behind'
+  | 'pruned'
+  | 'rejected';
 
-/** A row applies where the code or status is one of `codes` (or none is listed) and the words match (or none are listed). */
+/** A row matches if it lists the code or status (or no codes at all) and its pattern matches the text (or it has no pattern). */
 type Row = {
+  /** The provider or the kind of node that uses these words. */
   readonly who: string;
-  readonly means: Means;
+  readonly means: Reaction;
   readonly codes?: readonly number[];
   readonly words?: RegExp;
-  /** For `narrow to N` where the words name no number. */
+  /** The limit of a `narrow to N` provider whose text does not name it. */
   readonly blocks?: number;
-  /** Only where more than one block was asked for. */
+  /** Matches only requests for more than one block. */
   readonly ofMany?: boolean;
 };
 
-/** Only these can be asked for less; to any other request the words of a range mean nothing. */
+/** Methods whose responses can be too large. Words about size or ranges mean nothing for any other method. */
 export const RANGE_METHODS: ReadonlySet<string> = new Set(['eth_getLogs', 'eth_getBlockReceipts']);
 
 const N = '([\\d,_.]+ ?(?:[km]\\b)?)';
 const END = '(0x[0-9a-f]+|\\d+)';
-/** What is left of words about size when no row above knew them. */
+/** Any other words about size, for providers without a row of their own. */
 const MUCH = '\\b(?:range|blocks|results|logs|response)\\b';
 const TOO = '\\b(?:limit(?:ed|s)?|max(?:imum)?|exceed(?:s|ed)?|too)\\b';
 const words = (pattern: string) => new RegExp(pattern, 'i');
 
 /**
- * How nodes and providers refuse. The first row that applies decides: pruned history and missing blocks before ranges,
- * hints before numbers before halving, ranges before rates (since -32005 stands for both and only the words tell).
+ * How nodes and providers refuse requests. The first matching row decides. Rows about pruned history and missing blocks come
+ * before rows about ranges, hints before numbers before halving, and ranges before rate limits (code -32005 is used for both,
+ * so only the text can tell them apart).
  */
 const ROWS: readonly Row[] = [
-  { who: 'EIP-4444', means: 'pruned', codes: [4444] },
+  { who: 'EIP-4444', means: 'pruned', codes: [RPC_CODE.prunedHistory] },
   {
     who: 'EIP-4444',
     means: 'pruned',
@@ -134,7 +147,7 @@ const ROWS: readonly Row[] = [
   { who: 'HTTP', means: 'halve', codes: [413] },
 
   { who: 'HTTP', means: 'wait', codes: [429] },
-  { who: 'QuickNode', means: 'wait', codes: [-32007] },
+  { who: 'QuickNode', means: 'wait', codes: [RPC_CODE.requestRateExceeded] },
   {
     who: 'Infura, Ankr, Alchemy',
     means: 'wait',
@@ -143,9 +156,9 @@ const ROWS: readonly Row[] = [
     ),
   },
 
-  { who: 'anyone', means: 'halve', words: words(`${MUCH}.*${TOO}|${TOO}.*${MUCH}`) },
+  { who: 'unknown providers', means: 'halve', words: words(`${MUCH}.*${TOO}|${TOO}.*${MUCH}`) },
 
-  { who: 'geth', means: 'rejected', codes: [3] },
+  { who: 'geth', means: 'rejected', codes: [RPC_CODE.executionReverted] },
   {
     who: 'nodes',
     means: 'rejected',
@@ -153,9 +166,13 @@ const ROWS: readonly Row[] = [
       'revert|invalid opcode|out of gas|stack (?:under|over)flow|invalid jump|vm execution error|gas required exceeds',
     ),
   },
-  // What providers put their caps under, in words that change.
-  { who: 'Alchemy, Infura, Reth', means: 'halve', codes: [-32602], ofMany: true },
-  { who: 'JSON-RPC', means: 'rejected', codes: [-32601, -32602, -32004] },
+  // Providers report their limits with this code, in changing words.
+  { who: 'Alchemy, Infura, Reth', means: 'halve', codes: [RPC_CODE.invalidParams], ofMany: true },
+  {
+    who: 'JSON-RPC',
+    means: 'rejected',
+    codes: [RPC_CODE.methodNotFound, RPC_CODE.invalidParams, RPC_CODE.methodNotSupported],
+  },
   {
     who: 'nodes',
     means: 'rejected',
@@ -178,30 +195,30 @@ const ROWS: readonly Row[] = [
 ];
 
 /**
- * What a refusal means, by the one table of providers' words. What no row knows is `unavailable`: it is tried again, then
- * elsewhere, and a range is asked for in smaller parts.
+ * Classifies a refusal by the table above. A refusal that matches no row is `unavailable`: it is retried, then sent to another
+ * endpoint, and a range is requested in smaller parts.
  */
-export function meaningOf(refusal: Refusal): Meaning {
-  const ranged = RANGE_METHODS.has(refusal.method);
+export function classifyRefusal(refusal: Refusal): Classification {
+  const isRangeMethod = RANGE_METHODS.has(refusal.method);
   for (const row of ROWS) {
     const narrows = row.means === 'narrow to hint' || row.means === 'narrow to N' || row.means === 'halve';
-    if (narrows && !ranged) continue;
+    if (narrows && !isRangeMethod) continue;
     if (row.ofMany === true && !((refusal.blocks ?? 0) > 1)) continue;
     if (row.codes !== undefined && !row.codes.some((code) => code === refusal.code || code === refusal.status))
       continue;
     const match = row.words?.exec(refusal.text);
     if (row.words !== undefined && !match) continue;
-    return read(row, match ?? undefined);
+    return toClassification(row, match ?? undefined);
   }
   return { kind: 'unavailable' };
 }
 
-function read(row: Row, match: RegExpExecArray | undefined): Meaning {
+function toClassification(row: Row, match: RegExpExecArray | undefined): Classification {
   switch (row.means) {
     case 'narrow to hint':
       return { kind: 'range-refused', hintBlocks: positive(Number(match?.[2]) - Number(match?.[1]) + 1) };
     case 'narrow to N':
-      return { kind: 'range-refused', hintBlocks: row.blocks ?? positive(numberOf(match?.at(-1) ?? '')) };
+      return { kind: 'range-refused', hintBlocks: row.blocks ?? positive(parseAmount(match?.at(-1) ?? '')) };
     case 'halve':
       return { kind: 'range-refused' };
     case 'wait':
@@ -216,8 +233,8 @@ function read(row: Row, match: RegExpExecArray | undefined): Meaning {
   }
 }
 
-/** `10,000`, `1k`, `2_000`, `1.5K`, `800.` (the end of a sentence). */
-function numberOf(text: string): number {
+/** Parses `10,000`, `1k`, `2_000`, `1.5K` and `800.` (at the end of a sentence). */
+function parseAmount(text: string): number {
   const [, digits = '', unit = ''] = /^([\d,_.]*\d)[,_.]* ?([km]?)/i.exec(text) ?? [];
   const factor = { k: 1_000, m: 1_000_000 }[unit.toLowerCase()] ?? 1;
   return Math.floor(Number(digits.replace(/[,_]/g, '')) * factor);
@@ -228,9 +245,9 @@ function positive(value: number): number | undefined {
 }
 
 /**
- * Whether a text says that a batch held too many calls or that its answer would be too large, and how many calls would do:
+ * Returns how many calls of a batch would fit if the text says that the batch or its response is too large, else undefined:
  * `batch limit 100 exceeded` (Erigon), `batch too large` (geth), `response too large` (geth, for what its limit left out),
- * `Batch of more than 3 requests are not allowed` (dRPC). Where it names no number, half.
+ * `Batch of more than 3 requests are not allowed` (dRPC). If the text names no number, half of the calls.
  */
 export function fittingBatch(text: string, calls: number): number | undefined {
   const sized = /\bbatch/i.test(text) && /\b(?:limit|max|exceed|too|more than|at most|up to|size)/i.test(text);

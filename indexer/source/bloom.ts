@@ -1,36 +1,37 @@
 import { keccak256 } from 'viem';
 import type { Hex, RawLog } from '../kernel/chain.ts';
-import type { Watched } from './verify.ts';
+import type { Watched } from './parse.ts';
 
 const BLOOM_BITS = 2048;
 const BLOOM_HEX_CHARS = 2 + BLOOM_BITS / 4;
-/** Items whose bits are remembered; hashing one takes some 10 µs, and the same contracts come in every block. */
+/** Number of items whose bits are cached. Hashing one takes about 10 µs, and the same contracts appear in every block. */
 const CACHE_MAX_ITEMS = 65_536;
-/** A bloom is evidence only where fewer watched addresses than this are expected to be in it by chance. */
+/** A bloom is used as evidence only if the expected number of false positives among the watched addresses is below this. */
 const FALSE_POSITIVES_MAX = 0.01;
 
 /**
- * Reads logs blooms (Yellow Paper, 4.3.1: three bits of 2,048 for each address and topic).
+ * Reads the logs blooms of blocks (Yellow Paper, 4.3.1: three bits of 2,048 for each address and topic).
  *
- * A bloom is evidence for logs, never against them: some chains serve blooms of zeros.
+ * A bloom can prove that logs are missing, but an empty bloom proves nothing, because some chains serve only zeros.
  */
 export type Blooms = {
   /**
-   * Watched addresses that the bloom says logged one of the watched topics, and that no log of the block is of. Empty where
-   * the bloom is so full that chance alone would name one.
+   * Returns the watched addresses that, by the bloom, emitted a watched topic, but of which the block has no log. Returns none
+   * if the bloom is so full that false positives are likely.
    */
   suspects(bloom: Hex, watched: Watched, logs: readonly RawLog[]): Hex[];
-  /** The bloom proves that no watched address logged a watched topic. */
+  /** Returns whether the bloom proves that no watched address emitted a watched topic. */
   excludes(bloom: Hex, watched: Watched): boolean;
-  /** The address's bits are all set by these logs, whichever logs set them. */
+  /** Returns whether the logs, of whatever address, set all bits of this address. */
   explains(logs: readonly RawLog[], address: Hex): boolean;
 };
 
-/** Whether a bloom has no bit set (or is missing), and so says nothing at all. */
-export function isSilent(bloom: Hex): boolean {
+/** Returns whether a bloom is missing or has no bit set, and therefore proves nothing. */
+export function isEmptyBloom(bloom: Hex): boolean {
   return bloom.length !== BLOOM_HEX_CHARS || /^0x0*$/.test(bloom);
 }
 
+/** Creates a bloom reader with an empty cache. */
 export function createBlooms(): Blooms {
   const cache = new Map<Hex, readonly number[]>();
 
@@ -55,7 +56,7 @@ export function createBlooms(): Blooms {
 
   return {
     suspects(bloom, watched, logs) {
-      if (isSilent(bloom)) return [];
+      if (isEmptyBloom(bloom)) return [];
       const bytes = bytesOf(bloom);
       const chance = (setBits(bytes) / BLOOM_BITS) ** 3;
       if (chance * watched.addresses.size >= FALSE_POSITIVES_MAX) return [];
@@ -67,7 +68,7 @@ export function createBlooms(): Blooms {
       return suspects;
     },
     excludes(bloom, watched) {
-      if (isSilent(bloom)) return false;
+      if (isEmptyBloom(bloom)) return false;
       const bytes = bytesOf(bloom);
       return !(holdsSome(bytes, watched.topics.values()) && holdsSome(bytes, watched.addresses.values()));
     },
@@ -81,13 +82,13 @@ export function createBlooms(): Blooms {
   };
 }
 
-/** The three bits of an item: the low 11 bits of the first three pairs of bytes of its hash. */
+/** Returns the three bits of an item: the low 11 bits of the first three pairs of bytes of its hash. */
 export function bloomBits(item: Hex): readonly number[] {
   const hash = keccak256(item, 'bytes');
   return [0, 2, 4].map((at) => (((hash[at] ?? 0) << 8) | (hash[at + 1] ?? 0)) & (BLOOM_BITS - 1));
 }
 
-/** Bit 0 is the lowest bit of the last byte. */
+/** Returns whether a bit is set. Bit 0 is the lowest bit of the last byte. */
 function isSet(bytes: Uint8Array, bit: number): boolean {
   return ((bytes[bytes.length - 1 - (bit >> 3)] ?? 0) & (1 << (bit & 7))) !== 0;
 }
@@ -97,7 +98,7 @@ function setBit(bytes: Uint8Array, bit: number): void {
   bytes[at] = (bytes[at] ?? 0) | (1 << (bit & 7));
 }
 
-/** How many bits are set, four bytes at a time. */
+/** Counts the set bits, four bytes at a time. */
 function setBits(bytes: Uint8Array): number {
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   let count = 0;

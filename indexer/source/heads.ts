@@ -2,38 +2,39 @@ import type { BlockHeader } from '../kernel/chain.ts';
 import { Aborted, messageOf } from '../kernel/errors.ts';
 import { backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
-import type { Peer, SourceNotice } from '../rpc/peer.ts';
+import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
 import type { Pool } from '../rpc/pool.ts';
-import { parseHeader } from './verify.ts';
+import { parseHeader } from './parse.ts';
 
-/** A preferred endpoint whose head stood still for so long is compared with the others. */
+/** If the head of the preferred endpoint has not changed for this long, it is compared with the other endpoints. */
 const STALL_MS = 30_000;
 const POLL_BACKOFF_MAX_MS = 8_000;
-/** An endpoint whose subscription failed is polled for so long before another is tried. */
+/** Delay before the next subscription after one was lost; the head is polled meanwhile. */
 const RESUBSCRIBE_MS = 2_000;
 const RESUBSCRIBE_MAX_MS = 60_000;
 
-/** Reads the newest block of the preferred endpoint, and changes the preference where others are ahead of one that stands still. */
+/** Returns the function that reads the newest block. It changes the preferred endpoint if that is stuck behind another. */
 export function createHeadReader(pool: Pool, now: () => number): (signal?: AbortSignal) => Promise<BlockHeader> {
   let last: { readonly hash: string; readonly since: number } | undefined;
 
-  const latest = async (peer: Peer, signal: AbortSignal | undefined) =>
-    parseHeader(await peer.request('eth_getBlockByNumber', ['latest', false], { signal }));
+  const latest = async (endpoint: Endpoint, signal: AbortSignal | undefined) =>
+    parseHeader(await endpoint.request('eth_getBlockByNumber', ['latest', false], { signal }));
 
   return async function head(signal) {
-    const preferred = pool.peers()[0];
-    const header = await pool.ask((peer) => latest(peer, signal), { signal });
+    const preferred = pool.endpoints()[0];
+    const header = await pool.run((endpoint) => latest(endpoint, signal), { signal });
     if (last?.hash !== header.hash) last = { hash: header.hash, since: now() };
-    if (pool.peers().length < 2 || now() - last.since < STALL_MS) return header;
+    if (pool.endpoints().length < 2 || now() - last.since < STALL_MS) return header;
     last = { hash: header.hash, since: now() };
-    const answers = await pool.each((peer) => latest(peer, signal));
+    const answers = await pool.runOnEach((endpoint) => latest(endpoint, signal));
     const best = answers.reduce((a, b) => (b.value.number > a.value.number ? b : a));
     if (best.value.number <= header.number) return header;
-    if (preferred !== undefined && best.peer !== preferred) pool.demote(preferred);
+    if (preferred !== undefined && best.endpoint !== preferred) pool.demote(preferred);
     return best.value;
   };
 }
 
+/** Dependencies and intervals of `followHeads`. */
 export type HeadsDeps = {
   readonly pool: Pool;
   readonly head: (signal?: AbortSignal) => Promise<BlockHeader>;
@@ -41,12 +42,12 @@ export type HeadsDeps = {
   readonly silenceMs: number;
   readonly random: () => number;
   readonly now: () => number;
-  readonly notice: (notice: SourceNotice) => void;
+  readonly notice: (notice: EndpointNotice) => void;
 };
 
 /**
- * New heads until the signal aborts: by subscription where an endpoint offers it, else by polling. A subscription that is
- * lost, or silent while the chain moves on, is polled over until it stands again. Only the newest head waits for a reader.
+ * Yields new heads until the signal aborts: from a subscription if an endpoint supports it, else by polling. While a
+ * subscription is lost, or silent although the chain advances, the head is polled. A slow reader gets only the newest head.
  */
 export async function* followHeads(deps: HeadsDeps, signal: AbortSignal): AsyncGenerator<BlockHeader, void, undefined> {
   const stop = new AbortController();
@@ -70,17 +71,17 @@ export async function* followHeads(deps: HeadsDeps, signal: AbortSignal): AsyncG
 
 type Put = (header: BlockHeader) => void;
 
-/** Alternates between a subscription, while one stands, and polling. Never throws. */
+/** Uses a subscription while one is open, and polls otherwise. Never throws. */
 async function produce(deps: HeadsDeps, put: Put, signal: AbortSignal): Promise<void> {
   const { pool, head, now, random, pollIntervalMs } = deps;
   let subscribeAt = 0;
   let lost = 0;
   let failures = 0;
   while (!signal.aborted) {
-    const peer = now() < subscribeAt ? undefined : subscribable(pool);
-    if (peer !== undefined) {
+    const endpoint = now() < subscribeAt ? undefined : findSubscribable(pool);
+    if (endpoint !== undefined) {
       const startedAt = now();
-      await subscribed(deps, peer, put, signal);
+      await forwardSubscription(deps, endpoint, put, signal);
       lost = now() - startedAt > RESUBSCRIBE_MAX_MS ? 1 : lost + 1;
       subscribeAt = now() + backoffMs(lost, { baseMs: RESUBSCRIBE_MS, maxMs: RESUBSCRIBE_MAX_MS }, random);
       continue;
@@ -100,59 +101,59 @@ async function produce(deps: HeadsDeps, put: Put, signal: AbortSignal): Promise<
   }
 }
 
-function subscribable(pool: Pool): Peer | undefined {
+function findSubscribable(pool: Pool): Endpoint | undefined {
   try {
-    return pool.peers().find((peer) => peer.endpoint.subscribe !== undefined && peer.delayMs() === 0);
+    return pool.endpoints().find((endpoint) => endpoint.subscribe !== undefined && endpoint.delayMs() === 0);
   } catch {
-    return undefined; // Every endpoint was refused, which `head` says to whoever asks.
+    return undefined; // All endpoints serve another chain, which `head` reports to its callers.
   }
 }
 
-/** Passes heads on until the subscription is lost, is silent while the chain moves on, or the signal aborts. Never throws. */
-async function subscribed(deps: HeadsDeps, peer: Peer, put: Put, signal: AbortSignal): Promise<void> {
+/** Forwards heads until the subscription is lost, is silent although the chain advances, or the signal aborts. Never throws. */
+async function forwardSubscription(deps: HeadsDeps, endpoint: Endpoint, put: Put, signal: AbortSignal): Promise<void> {
   const { head, notice, silenceMs } = deps;
   const ended = Promise.withResolvers<string>();
-  const abort = () => ended.resolve('told to stop');
+  const abort = () => ended.resolve('aborted');
   signal.addEventListener('abort', abort, { once: true });
   let newest: BlockHeader | undefined;
-  let heard = false;
-  const pass = (header: BlockHeader) => {
+  let hasReceived = false;
+  const forward = (header: BlockHeader) => {
     newest = header;
     put(header);
   };
   let unsubscribe: (() => void) | undefined;
   let timer: NodeJS.Timeout | undefined;
   try {
-    // Before subscribing: this is where the endpoint's chain id is seen, and what came meanwhile is not missed.
-    await peer.request('eth_chainId', [], { signal });
-    unsubscribe = await peer.endpoint.subscribe?.((raw) => {
-      heard = true;
+    // The first request of an endpoint confirms its chain id, so make one before subscribing.
+    await endpoint.request('eth_chainId', [], { signal });
+    unsubscribe = await endpoint.subscribe?.((raw) => {
+      hasReceived = true;
       try {
-        pass(parseHeader(raw));
+        forward(parseHeader(raw));
       } catch (error) {
         ended.resolve(messageOf(error));
       }
     }, ended.resolve);
-    notice({ event: 'subscribed', endpoint: peer.name, detail: 'new heads are announced' });
-    pass(await head(signal));
-    // A chain may be quiet, and so may a dead subscription: only the head tells which.
-    const doubt = async () => {
+    notice({ event: 'subscribed', endpoint: endpoint.name, detail: 'subscribed to new heads' });
+    forward(await head(signal));
+    // A silent subscription is either dead or the chain has no new blocks. The polled head tells which.
+    const checkSilence = async () => {
       const before = newest;
-      if (!heard) {
+      if (!hasReceived) {
         const header = await head(signal);
         if (newest === before && header.hash !== before?.hash) {
-          pass(header);
-          return ended.resolve('it was silent while the chain moved on');
+          forward(header);
+          return ended.resolve('the subscription was silent although the chain advanced');
         }
       }
-      heard = false;
-      timer = setTimeout(() => doubt().catch((error: unknown) => ended.resolve(messageOf(error))), silenceMs);
+      hasReceived = false;
+      timer = setTimeout(() => checkSilence().catch((error: unknown) => ended.resolve(messageOf(error))), silenceMs);
     };
-    timer = setTimeout(() => doubt().catch((error: unknown) => ended.resolve(messageOf(error))), silenceMs);
-    const why = await ended.promise;
-    if (!signal.aborted) notice({ event: 'subscription lost', endpoint: peer.name, detail: why });
+    timer = setTimeout(() => checkSilence().catch((error: unknown) => ended.resolve(messageOf(error))), silenceMs);
+    const reason = await ended.promise;
+    if (!signal.aborted) notice({ event: 'subscription lost', endpoint: endpoint.name, detail: reason });
   } catch (error) {
-    if (!signal.aborted) notice({ event: 'subscription lost', endpoint: peer.name, detail: messageOf(error) });
+    if (!signal.aborted) notice({ event: 'subscription lost', endpoint: endpoint.name, detail: messageOf(error) });
   } finally {
     clearTimeout(timer);
     unsubscribe?.();
@@ -160,15 +161,15 @@ async function subscribed(deps: HeadsDeps, peer: Peer, put: Put, signal: AbortSi
   }
 }
 
-/** Holds the newest header for one reader; a header that was read last is not given twice in a row. */
+/** Holds the newest header for one reader. Never returns the same header twice in a row. */
 function createMailbox(signal: AbortSignal) {
   let waiting: BlockHeader | undefined;
-  let given: string | undefined;
+  let lastTaken: string | undefined;
   let wake: (() => void) | undefined;
   signal.addEventListener('abort', () => wake?.(), { once: true });
   return {
     put(header: BlockHeader): void {
-      waiting = header.hash === given ? undefined : header;
+      waiting = header.hash === lastTaken ? undefined : header;
       if (waiting !== undefined) wake?.();
     },
     async take(): Promise<BlockHeader | undefined> {
@@ -176,7 +177,7 @@ function createMailbox(signal: AbortSignal) {
         const header = waiting;
         waiting = undefined;
         if (header !== undefined) {
-          given = header.hash;
+          lastTaken = header.hash;
           return header;
         }
         await new Promise<void>((resolve) => {

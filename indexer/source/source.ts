@@ -1,86 +1,87 @@
+import type { RpcEndpoint } from '../config/define.ts';
+import type { ProxySettings } from '../config/resolve.ts';
 import type { BlockHeader, Hex, VerifiedRange } from '../kernel/chain.ts';
 import { Aborted, ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
-import { createEndpoint } from '../rpc/endpoint.ts';
-import { createPeer, type Peer, type SourceNotice } from '../rpc/peer.ts';
+import { createClient } from '../rpc/client.ts';
+import { createEndpoint, type Endpoint, type EndpointNotice } from '../rpc/endpoint.ts';
 import { createPool, type Pool } from '../rpc/pool.ts';
-import { hexOf, readHeader, requireHeader } from './headers.ts';
+import { readHeader, requireHeader } from './blocks.ts';
+import { createRangeReader, type RangeRequest } from './fetch-range.ts';
 import { createHeadReader, followHeads } from './heads.ts';
-import { createRangeReader, type RangeRequest } from './range.ts';
+import { parseHeader, toQuantity } from './parse.ts';
 import { type Receipt, readReceipt } from './receipts.ts';
-import { parseHeader } from './verify.ts';
 
-/** One endpoint's answer about a height. */
+/** The block that one endpoint has at a height. */
 export type Witness = { readonly endpoint: string; readonly header: BlockHeader | undefined };
 
 /**
- * One chain as its endpoints tell it, believed only where the answers agree.
+ * Verified reading of one chain through its RPC endpoints.
  *
- * Every method tries the endpoints in turn with backoff and jitter, a bounded number of times, and throws `RpcError` (see
- * its `kind`), `RpcInconsistency`, or `Aborted` once the signal aborts.
+ * Every method tries the endpoints in turn with backoff and jitter, a limited number of times. It throws `RpcError` (see its
+ * `kind`), `RpcInconsistency`, or `Aborted` once the signal aborts.
  */
 export type Source = {
   readonly chainId: number;
-  /** Names (host and index) of the endpoints in use, without those that were refused. */
+  /** Returns the names (host and index) of the endpoints that serve the right chain. */
   endpoints(): readonly string[];
-  /** Asks every endpoint for its chain id. Throws `ConfigError` where one answers another; unreachable ones are asked later. */
+  /** Asks every endpoint for its chain id. Throws `ConfigError` if one serves another chain. Unreachable endpoints are checked later. */
   checkChainId(signal?: AbortSignal): Promise<void>;
-  /** The newest block. */
+  /** Returns the newest block. */
   head(signal?: AbortSignal): Promise<BlockHeader>;
-  /** The block at a height; undefined where no endpoint has it. */
+  /** Returns the block at a height; undefined if no endpoint has it. */
   header(number: number, signal?: AbortSignal): Promise<BlockHeader | undefined>;
-  /** The block of a hash; undefined where no endpoint has it (any longer). */
-  headerByHash(hash: Hex, signal?: AbortSignal): Promise<BlockHeader | undefined>;
-  /** The lowest finalized block of the endpoints; undefined where none serves the tag. */
+  /** Returns the lowest finalized block of all endpoints; undefined if none serves the tag. */
   finalized(signal?: AbortSignal): Promise<number | undefined>;
-  /** What each endpoint that answers has at a height. Throws when none answers. */
+  /** Returns the block that each responding endpoint has at a height. Throws if none responds. */
   witnesses(number: number, signal?: AbortSignal): Promise<readonly Witness[]>;
-  /** Headers and logs that agree with each other, all from one endpoint. */
+  /** Returns headers and logs that are consistent with each other. */
   fetchRange(request: RangeRequest, signal?: AbortSignal): Promise<VerifiedRange>;
-  /** The receipt of a transaction in the named block. Throws `RpcError` `unknown-block` where it is in another or in none. */
+  /** Returns the receipt of a transaction. Throws `RpcError` `unknown-block` unless the transaction is in the given block. */
   receipt(transactionHash: Hex, blockHash: Hex, signal?: AbortSignal): Promise<Receipt>;
   /**
-   * `eth_call`, at a block or at the newest. A revert, and an answer larger than 4 MiB, is an `RpcError` of kind
-   * `rejected`.
+   * Returns the result of `eth_call` at a block, or at the newest. A revert, or a result larger than 4 MiB, is an `RpcError` of
+   * kind `rejected`.
    */
   call(to: Hex, data: Hex, blockNumber?: number, signal?: AbortSignal): Promise<Hex>;
-  /** Whether there is code at the address as of the block. Throws `RpcError` `pruned` where no endpoint has that state. */
+  /** Returns whether the address has code at the block. Throws `RpcError` `pruned` if no endpoint has that state. */
   codeAt(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<boolean>;
   /**
-   * New heads as they come: by subscription over WebSocket, else by polling. Never ends by itself and never throws for a
-   * failing endpoint; ends when the signal aborts. A slow reader sees the newest head only. Begins with the current head.
+   * Yields the current head and then every new one, from a subscription over WebSocket or by polling. Ends only when the signal
+   * aborts, and does not throw when an endpoint fails. A slow reader gets only the newest head.
    */
   heads(signal: AbortSignal): AsyncIterable<BlockHeader>;
-  /** Closes sockets. The source cannot be used afterwards. */
+  /** Closes all connections. The source cannot be used afterwards. */
   close(): void;
 };
 
-/** Settings of a source; times in milliseconds. Only `chainId` and `urls` are required. */
+/** Settings of a source; times in milliseconds. Only `chainId` and `rpcUrls` are required. */
 export type SourceOptions = {
   readonly chainId: number;
-  /** `http(s)://` or `ws(s)://`; the first is preferred. */
-  readonly urls: readonly string[];
+  /** The endpoints; the first is preferred. */
+  readonly rpcUrls: readonly RpcEndpoint[];
+  readonly proxy?: ProxySettings | undefined;
   readonly requestTimeoutMs?: number | undefined;
   readonly pollIntervalMs?: number | undefined;
-  /** A subscription that is silent for so long is doubted: the head is polled. */
+  /** The head is polled once when a subscription has been silent for this long. */
   readonly headSilenceMs?: number | undefined;
-  /** How often a request is tried over all endpoints before its error is thrown. */
+  /** Number of attempts over all endpoints before an error is thrown. */
   readonly attempts?: number | undefined;
-  /** Requests in flight per endpoint. */
+  /** Maximum number of requests in flight per endpoint. */
   readonly concurrency?: number | undefined;
-  /** Blocks of the first `eth_getLogs`; adapts from there. */
-  readonly initialSpan?: number | undefined;
+  /** Number of blocks of the first `eth_getLogs`. It adapts afterwards. */
+  readonly initialRangeBlocks?: number | undefined;
 };
 
-/** What a test may replace. */
+/** Dependencies that a test may replace. */
 export type SourceDeps = {
   readonly now?: (() => number) | undefined;
   readonly random?: (() => number) | undefined;
-  readonly notice?: ((notice: SourceNotice) => void) | undefined;
+  readonly notice?: ((notice: EndpointNotice) => void) | undefined;
 };
 
 export type { RangeRequest };
 
-/** An `eth_call` that answers more is refused; the largest names that tokens were seen to answer have 1 MB. */
+/** Maximum size of an `eth_call` result. The largest token names seen so far have 1 MB. */
 const MAX_CALL_BYTES = 4 * 1024 * 1024;
 
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -88,44 +89,46 @@ const POLL_INTERVAL_MS = 1_000;
 const HEAD_SILENCE_MS = 10_000;
 const ATTEMPTS = 3;
 const CONCURRENCY = 16;
-const INITIAL_SPAN_BLOCKS = 2_000;
+const INITIAL_RANGE_BLOCKS = 2_000;
 
-/** A source over one or more endpoints of one chain. Opens nothing until first asked. Throws `ConfigError` for unusable URLs. */
+/** Creates a source over the endpoints of one chain. It connects at the first request. Throws `ConfigError` for an unusable URL. */
 export function createSource(options: SourceOptions, deps: SourceDeps = {}): Source {
   const { now = () => performance.now(), random = Math.random, notice = () => undefined } = deps;
-  const { chainId, urls, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
-  if (urls.length === 0) throw new ConfigError(`chain ${chainId} has no RPC endpoint`);
+  const { chainId, rpcUrls, proxy, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
+  if (rpcUrls.length === 0) throw new ConfigError(`chain ${chainId} has no RPC endpoint`);
   const settings = {
     chainId,
     concurrency: options.concurrency ?? CONCURRENCY,
-    initialSpan: options.initialSpan ?? INITIAL_SPAN_BLOCKS,
+    initialRangeBlocks: options.initialRangeBlocks ?? INITIAL_RANGE_BLOCKS,
     now,
     random,
     notice,
   };
-  const peers = urls.map((url, index) => createPeer(createEndpoint(url, index, requestTimeoutMs), settings));
-  const pool = createPool(peers, { attempts: options.attempts ?? ATTEMPTS, random, notice });
+  const endpoints = rpcUrls.map((rpcUrl, index) =>
+    createEndpoint(createClient(rpcUrl, index, requestTimeoutMs, proxy), settings),
+  );
+  const pool = createPool(endpoints, { attempts: options.attempts ?? ATTEMPTS, random, notice });
   const head = createHeadReader(pool, now);
   return {
     chainId,
-    endpoints: () => pool.peers().map((peer) => peer.name),
-    checkChainId: (signal) => checkChainIds(peers, signal),
+    endpoints: () => pool.endpoints().map((endpoint) => endpoint.name),
+    checkChainId: (signal) => checkChainIds(endpoints, signal),
     head,
-    header: (number, signal) => headerOf(pool, number, signal),
-    headerByHash: (hash, signal) => headerOf(pool, hash, signal),
+    header: (number, signal) => readHeaderOfAny(pool, number, signal),
     finalized: (signal) => lowestFinalized(pool, signal),
     async witnesses(number, signal) {
-      const answers = await pool.each((peer) => readHeader(peer, number, signal));
-      return answers.map(({ peer, value }) => ({ endpoint: peer.name, header: value }));
+      const answers = await pool.runOnEach((endpoint) => readHeader(endpoint, number, signal));
+      return answers.map(({ endpoint, value }) => ({ endpoint: endpoint.name, header: value }));
     },
     fetchRange: createRangeReader({ chainId, pool, notice }),
     receipt: (transactionHash, blockHash, signal) =>
-      pool.ask((peer) => readReceipt(peer, transactionHash, blockHash, signal), { signal }),
+      pool.run((endpoint) => readReceipt(endpoint, transactionHash, blockHash, signal), { signal }),
     call: (to, data, blockNumber, signal) =>
-      pool.ask((peer) => readCall(peer, to, data, blockNumber, signal), { signal, from: blockNumber }),
+      pool.run((endpoint) => readCall(endpoint, to, data, blockNumber, signal), { signal, from: blockNumber }),
     async codeAt(address, blockNumber, signal) {
-      const read = (peer: Peer) => peer.request('eth_getCode', [address, hexOf(blockNumber)], { signal });
-      return bytesOf(await pool.ask(read, { signal, from: blockNumber }), 'code').length > 2;
+      const read = (endpoint: Endpoint) =>
+        endpoint.request('eth_getCode', [address, toQuantity(blockNumber)], { signal });
+      return parseBytes(await pool.run(read, { signal, from: blockNumber }), 'code').length > 2;
     },
     heads: (signal) =>
       followHeads(
@@ -141,29 +144,29 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
         signal,
       ),
     close() {
-      for (const peer of peers) peer.close();
+      for (const endpoint of endpoints) endpoint.close();
     },
   };
 }
 
-/** Every endpoint is asked, whatever the others say; one that does not answer is asked again before it is first used. */
-async function checkChainIds(peers: readonly Peer[], signal: AbortSignal | undefined): Promise<void> {
-  const checks = await Promise.allSettled(peers.map((peer) => peer.checkChainId(signal)));
-  if (signal?.aborted) throw new Aborted('told to stop');
+/** Checks every endpoint. One that does not respond is checked again before it is first used. */
+async function checkChainIds(endpoints: readonly Endpoint[], signal: AbortSignal | undefined): Promise<void> {
+  const checks = await Promise.allSettled(endpoints.map((endpoint) => endpoint.checkChainId(signal)));
+  if (signal?.aborted) throw new Aborted('aborted');
   const faults = checks.flatMap((check) =>
     check.status === 'rejected' && check.reason instanceof ConfigError ? [check.reason.message] : [],
   );
   if (faults.length > 0) throw new ConfigError(faults.join('; '));
 }
 
-/** Another endpoint may have what one has not. */
-async function headerOf(
+/** Returns the block at a height from any endpoint that has it. */
+async function readHeaderOfAny(
   pool: Pool,
-  asked: number | Hex,
+  number: number,
   signal: AbortSignal | undefined,
 ): Promise<BlockHeader | undefined> {
   try {
-    return await pool.ask((peer) => requireHeader(peer, asked, signal), { signal });
+    return await pool.run((endpoint) => requireHeader(endpoint, number, signal), { signal });
   } catch (error) {
     if (error instanceof RpcError && error.kind === 'unknown-block') return undefined;
     throw error;
@@ -171,14 +174,14 @@ async function headerOf(
 }
 
 async function lowestFinalized(pool: Pool, signal: AbortSignal | undefined): Promise<number | undefined> {
-  const answers = await pool.each(async (peer) => {
-    if (peer.lacks.finalizedTag) return undefined;
+  const answers = await pool.runOnEach(async (endpoint) => {
+    if (endpoint.unsupported.finalizedTag) return undefined;
     try {
-      const raw = await peer.request('eth_getBlockByNumber', ['finalized', false], { signal });
+      const raw = await endpoint.request('eth_getBlockByNumber', ['finalized', false], { signal });
       return raw === null ? undefined : parseHeader(raw).number;
     } catch (error) {
       if (!(error instanceof RpcError) || (error.kind !== 'rejected' && error.kind !== 'unknown-block')) throw error;
-      if (error.kind === 'rejected') peer.lacks.finalizedTag = true;
+      if (error.kind === 'rejected') endpoint.unsupported.finalizedTag = true;
       return undefined;
     }
   });
@@ -187,26 +190,29 @@ async function lowestFinalized(pool: Pool, signal: AbortSignal | undefined): Pro
 }
 
 async function readCall(
-  peer: Peer,
+  endpoint: Endpoint,
   to: Hex,
   data: Hex,
   blockNumber: number | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Hex> {
-  const block = blockNumber === undefined ? 'latest' : hexOf(blockNumber);
+  const block = blockNumber === undefined ? 'latest' : toQuantity(blockNumber);
   try {
-    const answer = bytesOf(
-      await peer.request('eth_call', [{ to, data }, block], { signal, maxBytes: MAX_CALL_BYTES }),
-      'answer',
+    const result = parseBytes(
+      await endpoint.request('eth_call', [{ to, data }, block], { signal, maxBytes: MAX_CALL_BYTES }),
+      'result',
     );
-    if (answer.length <= MAX_CALL_BYTES) return answer;
+    if (result.length <= MAX_CALL_BYTES) return result;
   } catch (error) {
     if (!(error instanceof RpcError) || error.kind !== 'range-refused') throw error;
   }
-  throw new RpcError('rejected', `${peer.name}: eth_call: the answer of ${to} is larger than ${MAX_CALL_BYTES} bytes`);
+  throw new RpcError(
+    'rejected',
+    `${endpoint.name}: eth_call: the result of ${to} is larger than ${MAX_CALL_BYTES} bytes`,
+  );
 }
 
-function bytesOf(raw: unknown, what: string): Hex {
+function parseBytes(raw: unknown, what: string): Hex {
   if (typeof raw === 'string' && /^0x(?:[0-9a-f]{2})*$/i.test(raw)) return raw as Hex;
   throw new RpcInconsistency(`malformed ${what}`, { context: { value: String(raw).slice(0, 100) } });
 }

@@ -5,7 +5,7 @@ import type { BlockRef } from '../kernel/chain.ts';
 import { messageOf } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { readChain } from '../progress/chains.ts';
-import { completeTo } from '../progress/coverage.ts';
+import { chainCompleteTo } from '../progress/contract-coverage.ts';
 import { lockChain, tryLockStages } from '../progress/locks.ts';
 import {
   deleteHistoryChanges,
@@ -63,7 +63,7 @@ export async function advanceOnce(database: Database, work: StageWork): Promise<
     const { head } = await readChain(tx, chainId);
     if (head === undefined) return { busy: false, more: false, moves: [], failures: [] };
     // Read before any fact: a fill that commits from now on is seen, or leaves a note for the next look.
-    const complete = await completeTo(tx, chainId, head.number);
+    const complete = await chainCompleteTo(tx, chainId, head.number);
     const changedFrom = (await lowestHistoryChange(tx, chainId)) ?? Number.POSITIVE_INFINITY;
     const unchanged = Math.min(complete, changedFrom - 1);
     const { isDone, failures } = await takeBack(tx, work, unchanged);

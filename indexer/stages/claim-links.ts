@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Transaction } from '../db/transaction.ts';
-import { positionOf } from '../protocols/shared/fold.ts';
+import { positionOf } from '../facts/fold.ts';
 import type { Advance, Stage } from './stage.ts';
 
 /**

@@ -24,6 +24,8 @@ export type StageRunnerDeps = {
   readonly log: Logger;
   readonly runtime: Runtime;
   readonly stages?: readonly Stage[];
+  /** Replaces `TICK_MS` in tests. */
+  readonly tickMs?: number;
 };
 
 /** A stage that failed, and when it is tried again. */
@@ -94,8 +96,9 @@ export class StageRunner {
 
   /** How long to wait for a wake: until the next stage that failed is due, at most a tick. */
   #idleMs(): number {
-    const now = this.#deps.runtime.now();
+    const { runtime, tickMs = TICK_MS } = this.#deps;
+    const now = runtime.now();
     const due = Math.min(...[...this.#pauses.values()].map(({ until }) => until - now));
-    return Math.max(0, Math.min(TICK_MS, due));
+    return Math.max(0, Math.min(tickMs, due));
   }
 }

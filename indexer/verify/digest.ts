@@ -2,14 +2,15 @@ import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { Transaction } from '../db/transaction.ts';
+import type { TableDescription } from '../facts/fact-table.ts';
 import { UsageError } from '../kernel/errors.ts';
-import { type DigestTable, digestTables } from './digest-tables.ts';
+import { describedTables } from '../protocols/protocols.ts';
 
 /** Content of tables: the number of rows, and 64 hex digits that are equal just where the content is. */
 export type Digest = { readonly tables: Readonly<Record<string, { readonly rows: number; readonly digest: string }>> };
 
 /**
- * A digest of each table (of all, or of those named), equal for equal content whatever the route to it.
+ * Returns a digest of each table (of all, or of those named), equal for equal content whatever the route to it.
  *
  * Each row is hashed by SHA-256 and the hashes are added modulo 2²⁵⁶ (a multiset hash: AdHash of Bellare and Micciancio,
  * "A New Paradigm for Collision-free Hashing"), so that no order of rows needs to be agreed on and no sort is paid for. All
@@ -18,13 +19,13 @@ export type Digest = { readonly tables: Readonly<Record<string, { readonly rows:
  * @throws {UsageError} for a name that has no digest.
  */
 export async function digest(database: Database, names?: readonly string[]): Promise<Digest> {
-  const unknown = names?.filter((name) => !digestTables.some((table) => table.name === name)) ?? [];
+  const unknown = names?.filter((name) => !describedTables.some((table) => table.name === name)) ?? [];
   if (unknown.length > 0) {
     throw new UsageError(
-      `no digest of ${unknown.join(', ')}; there are: ${digestTables.map(({ name }) => name).join(', ')}`,
+      `no digest of ${unknown.join(', ')}; there are: ${describedTables.map(({ name }) => name).join(', ')}`,
     );
   }
-  const wanted = digestTables.filter(({ name }) => names === undefined || names.includes(name));
+  const wanted = describedTables.filter(({ name }) => names === undefined || names.includes(name));
   return database.kysely
     .transaction()
     .setIsolationLevel('repeatable read')
@@ -41,7 +42,7 @@ export async function digest(database: Database, names?: readonly string[]): Pro
 
 async function digestOf(
   tx: Transaction,
-  { name, rows, columns }: DigestTable,
+  { name, digest: { rows, columns } }: TableDescription,
 ): Promise<{ rows: number; digest: string }> {
   const quarter = (n: number) =>
     sql.raw(`sum(('x' || substr(hash, ${n * 16 + 1}, 16))::bit(64)::bigint::numeric) as sum${n}`);

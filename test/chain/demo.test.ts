@@ -11,8 +11,6 @@ import { expect, onTestFinished, test } from 'vitest';
 import { until } from '../kit/until.ts';
 
 const MAIN = fileURLToPath(new URL('../../demo/main.ts', import.meta.url));
-const START_TIMEOUT_MS = 90_000;
-const END_TIMEOUT_MS = 15_000;
 
 type Line = { readonly type: string; readonly [field: string]: unknown };
 /** A process under the demo, and the scratch folder that its arguments name. */
@@ -41,7 +39,7 @@ async function startDemo(...args: string[]) {
     ended: exited.then(() => child.exitCode),
     /** Waits for the first picture, by when everything runs. */
     running: async () => {
-      await until('the first figures', () => said.lines.find(({ type }) => type === 'figures'), START_TIMEOUT_MS);
+      await until('the first figures', () => said.lines.find(({ type }) => type === 'figures'));
       return descendantsOf(child);
     },
   };
@@ -80,7 +78,7 @@ async function expectNothingLeft(descendants: readonly Descendant[], scratch: st
   expect(await readdir(scratch)).toEqual([]);
 }
 
-test('it ends by itself, equals the chain and leaves nothing behind', { timeout: 180_000 }, async () => {
+test('it ends by itself, equals the chain and leaves nothing behind', async () => {
   const demo = await startDemo('--seconds', '8', '--seed', '8');
   const descendants = await demo.running();
   expect(await demo.ended).toBe(0);
@@ -97,17 +95,15 @@ test('it ends by itself, equals the chain and leaves nothing behind', { timeout:
   await expectNothingLeft(descendants, demo.scratch);
 });
 
-test('Ctrl-C ends it, and nothing is left', { timeout: 180_000 }, async () => {
+test('Ctrl-C ends it, and nothing is left', async () => {
   const demo = await startDemo();
   const descendants = await demo.running();
-  const since = performance.now();
   demo.child.kill('SIGINT');
   expect(await demo.ended).toBe(0);
-  expect(performance.now() - since).toBeLessThan(END_TIMEOUT_MS);
   await expectNothingLeft(descendants, demo.scratch);
 });
 
-test('what is killed without a word leaves nothing either', { timeout: 180_000 }, async () => {
+test('what is killed without a word leaves nothing either', async () => {
   const demo = await startDemo();
   const descendants = await demo.running();
   demo.child.kill('SIGKILL');
@@ -115,7 +111,7 @@ test('what is killed without a word leaves nothing either', { timeout: 180_000 }
   await expectNothingLeft(descendants, demo.scratch);
 });
 
-test('a daemon that dies is told, with its log, and fails the demo', { timeout: 180_000 }, async () => {
+test('a daemon that dies is told, with its log, and fails the demo', async () => {
   const demo = await startDemo();
   const daemon = (await demo.running()).find(({ args }) => args.includes(' start '));
   process.kill(daemon?.pid ?? -1, 'SIGKILL');

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { expect, test } from 'vitest';
+import { findGaps, findMissingWork } from '../../indexer/backfill/missing-work.ts';
 import { cutGaps, Planner, WINDOW_JOBS } from '../../indexer/backfill/plan.ts';
 import type { BackfillQueue, FillJob } from '../../indexer/backfill/queue.ts';
-import { buryRange, progressOf, recordRequest } from '../../indexer/backfill/requests.ts';
-import { findGaps, findLack } from '../../indexer/backfill/wish.ts';
+import { progressOf, recordFailedRange, recordRequest } from '../../indexer/backfill/requests.ts';
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import type { BlockRange } from '../../indexer/kernel/ranges.ts';
@@ -66,8 +66,8 @@ test('gaps are the wish less coverage, over all contracts at once', async () => 
     { address: C, deployed: null },
   ];
   await withContracts(1_000, contracts, async ({ kysely }) => {
-    const wish = { chainId: CHAIN_ID, head: 1_000, standing: true };
-    expect(await findGaps(kysely, wish, [], 10)).toEqual({
+    const wanted = { chainId: CHAIN_ID, head: 1_000, standing: true };
+    expect(await findGaps(kysely, wanted, [], 10)).toEqual({
       ranges: [
         { from: 200, to: 299 },
         { from: 350, to: 899 },
@@ -75,38 +75,38 @@ test('gaps are the wish less coverage, over all contracts at once', async () => 
       blocks: 650,
     });
     const pending = [{ from: 200, to: 249 }];
-    expect((await findGaps(kysely, wish, pending, 10)).ranges[0]).toEqual({ from: 250, to: 299 });
-    const lack = await findLack(kysely, wish, { from: 0, to: 375 });
+    expect((await findGaps(kysely, wanted, pending, 10)).ranges[0]).toEqual({ from: 250, to: 299 });
+    const lack = await findMissingWork(kysely, wanted, { from: 0, to: 375 });
     expect(lack).toMatchObject({ from: 200, to: 375, contracts: [{ address: A }, { address: B }] });
-    expect((await findLack(kysely, wish, { from: 600, to: 800 }))?.contracts).toHaveLength(2);
-    expect((await findLack(kysely, wish, { from: 701, to: 800 }))?.contracts).toMatchObject([{ address: A }]);
-    expect(await findLack(kysely, wish, { from: 900, to: 1_000 })).toBeUndefined();
+    expect((await findMissingWork(kysely, wanted, { from: 600, to: 800 }))?.contracts).toHaveLength(2);
+    expect((await findMissingWork(kysely, wanted, { from: 701, to: 800 }))?.contracts).toMatchObject([{ address: A }]);
+    expect(await findMissingWork(kysely, wanted, { from: 900, to: 1_000 })).toBeUndefined();
   });
 });
 
 test('what was given up on is no gap of those that were there, but of a contract that is registered later', async () => {
   await withContracts(1_000, [{ address: A, deployed: 100, live: 900 }], async ({ kysely }, db) => {
-    const wish = { chainId: CHAIN_ID, head: 1_000, standing: true };
-    await buryRange(kysely, CHAIN_ID, { from: 200, to: 399 }, 'no');
+    const wanted = { chainId: CHAIN_ID, head: 1_000, standing: true };
+    await recordFailedRange(kysely, CHAIN_ID, { from: 200, to: 399 }, 'no');
     const left = [
       { from: 100, to: 199 },
       { from: 400, to: 899 },
     ];
-    expect((await findGaps(kysely, wish, [], 10)).ranges).toEqual(left);
-    expect(await findLack(kysely, wish, { from: 200, to: 399 })).toBeUndefined();
+    expect((await findGaps(kysely, wanted, [], 10)).ranges).toEqual(left);
+    expect(await findMissingWork(kysely, wanted, { from: 200, to: 399 })).toBeUndefined();
     await db.query(
       `insert into indexer.contracts (chain_id, address, kind, platform_id, deployed_at_block, live_from, prepared_at)
        values ($1, $2, 'artist_token', $3, 300, 900, now())`,
       [CHAIN_ID, B, randomUUID()],
     );
-    expect((await findGaps(kysely, wish, [], 10)).ranges).toEqual([left[0], { from: 300, to: 899 }]);
-    expect(await findLack(kysely, wish, { from: 200, to: 399 })).toMatchObject({
+    expect((await findGaps(kysely, wanted, [], 10)).ranges).toEqual([left[0], { from: 300, to: 899 }]);
+    expect(await findMissingWork(kysely, wanted, { from: 200, to: 399 })).toMatchObject({
       from: 300,
       contracts: [{ address: B }],
     });
     // Some time later it is tried again.
     await db.query(`update indexer.dead_letters set created_at = now() - interval '61 minutes'`);
-    expect((await findGaps(kysely, wish, [], 10)).ranges).toEqual([{ from: 100, to: 899 }]);
+    expect((await findGaps(kysely, wanted, [], 10)).ranges).toEqual([{ from: 100, to: 899 }]);
   });
 });
 
@@ -116,7 +116,7 @@ test('a request ends although what was given up on for it is more than an hour a
     await recordRequest(kysely, request);
     await db.query(`update indexer.contracts set created_at = now() - interval '4 hours'`);
     await db.query(`update indexer.backfills set created_at = now() - interval '3 hours'`);
-    await buryRange(kysely, CHAIN_ID, { from: 0, to: 99 }, 'no');
+    await recordFailedRange(kysely, CHAIN_ID, { from: 0, to: 99 }, 'no');
     await db.query(`update indexer.dead_letters set created_at = now() - interval '2 hours'`);
     expect(await progressOf(kysely, request)).toMatchObject({ blocksLeft: 100, blocksToDo: 0 });
   });
@@ -131,17 +131,19 @@ test('a request lowers the wish to its own first block, also of a contract of un
     ],
     async ({ kysely }) => {
       const request = { id: randomUUID(), chainId: CHAIN_ID, from: 500, to: 950, contracts: null };
-      const wish = { chainId: CHAIN_ID, head: 1_000, standing: false };
-      expect((await findGaps(kysely, wish, [], 10)).ranges).toEqual([]);
+      const wanted = { chainId: CHAIN_ID, head: 1_000, standing: false };
+      expect((await findGaps(kysely, wanted, [], 10)).ranges).toEqual([]);
       await recordRequest(kysely, request);
-      expect((await findGaps(kysely, wish, [], 10)).ranges).toEqual([{ from: 500, to: 950 }]);
-      expect((await findGaps(kysely, { ...wish, request: randomUUID() }, [], 10)).ranges).toEqual([]);
-      expect((await findLack(kysely, wish, { from: 0, to: 799 }))?.contracts).toMatchObject([{ address: C }]);
+      expect((await findGaps(kysely, wanted, [], 10)).ranges).toEqual([{ from: 500, to: 950 }]);
+      expect((await findGaps(kysely, { ...wanted, request: randomUUID() }, [], 10)).ranges).toEqual([]);
+      expect((await findMissingWork(kysely, wanted, { from: 0, to: 799 }))?.contracts).toMatchObject([{ address: C }]);
       const only = { ...request, id: randomUUID(), from: 0, contracts: [A] };
       await recordRequest(kysely, only);
-      expect((await findGaps(kysely, { ...wish, request: only.id }, [], 10)).ranges).toEqual([{ from: 800, to: 900 }]);
+      expect((await findGaps(kysely, { ...wanted, request: only.id }, [], 10)).ranges).toEqual([
+        { from: 800, to: 900 },
+      ]);
       expect(await progressOf(kysely, only)).toMatchObject({ blocksLeft: 101, blocksToDo: 101 });
-      await buryRange(kysely, CHAIN_ID, { from: 0, to: 2_000 }, 'no');
+      await recordFailedRange(kysely, CHAIN_ID, { from: 0, to: 2_000 }, 'no');
       expect(await progressOf(kysely, only)).toMatchObject({ blocksLeft: 101, blocksToDo: 0 });
     },
   );
@@ -166,9 +168,7 @@ test('a lost job is planned again under another id; one that is in the queue is 
   });
 });
 
-test('20 million blocks and 10,000 contracts are planned in a window, with little memory', {
-  timeout: 120_000,
-}, async () => {
+test('20 million blocks and 10,000 contracts are planned in a window, with little memory', async () => {
   const blocks = 20_000_000;
   await withContracts(blocks, [], async (open, db) => {
     // Every contract began at another block and holds three stretches of its own.
@@ -197,9 +197,9 @@ test('20 million blocks and 10,000 contracts are planned in a window, with littl
     // Every job is the continuation of the plan: done, they leave the next blocks.
     const planned = [...queue.jobs.values()].sort((a, b) => a.from - b.from);
     for (let at = 1; at < planned.length; at += 1) expect(planned[at]?.from).toBeGreaterThan(planned[at - 1]?.to ?? 0);
-    const wish = { chainId: CHAIN_ID, head: blocks, standing: true };
-    expect((await findLack(open.kysely, wish, { from: 0, to: 49_999 }))?.contracts).toHaveLength(34);
-    const next = await findGaps(open.kysely, wish, planned, WINDOW_JOBS);
+    const wanted = { chainId: CHAIN_ID, head: blocks, standing: true };
+    expect((await findMissingWork(open.kysely, wanted, { from: 0, to: 49_999 }))?.contracts).toHaveLength(34);
+    const next = await findGaps(open.kysely, wanted, planned, WINDOW_JOBS);
     expect(next.ranges[0]?.from).toBe((planned.at(-1) as BlockRange).to + 1);
     expect(cutGaps(next.ranges, next.blocks, WINDOW_JOBS)).toHaveLength(WINDOW_JOBS);
   });

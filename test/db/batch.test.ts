@@ -74,8 +74,8 @@ test('a step that refuses says what is wrong, and the commit that was sent along
 });
 
 test('what the server answers after the client gave up is kept apart from what comes next', async () => {
-  const impatient = new pg.Pool({ connectionString: created.url, max: 1, query_timeout: 500 });
-  const slow = { statement: sql`insert into line select 1 from pg_sleep(0.7)` };
+  const impatient = new pg.Pool({ connectionString: created.url, max: 1, query_timeout: 3_000 });
+  const slow = { statement: sql`insert into line select 1 from pg_sleep(3.3)` };
   try {
     const over = { ...database, batches: impatient };
     // It is committed all the same.

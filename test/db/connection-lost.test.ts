@@ -12,9 +12,17 @@ test('a connection that breaks under a statement fails the statement and nothing
   process.on('uncaughtException', hear);
   try {
     await sql`select 1`.execute(database.kysely);
-    const asleep = sql`select pg_sleep(30)`.execute(database.kysely);
+    const asleep = sql`select pg_sleep(3600)`.execute(database.kysely);
     asleep.catch(() => undefined);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const watcher = openDatabase({ url: inject('postgresUrl'), maxConnections: 1 });
+    try {
+      await until('the statement to run', async () => {
+        const { rows } = await watcher.pool.query("select from pg_stat_activity where query = 'select pg_sleep(3600)'");
+        return rows.length > 0;
+      });
+    } finally {
+      await watcher.close();
+    }
     proxy.refuse();
     await expect(asleep).rejects.toThrow();
     proxy.heal();

@@ -5,10 +5,9 @@ import { openDatabase } from '../../indexer/db/database.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import { masterNftId } from '../../indexer/facts/ids.ts';
 import { insertFacts, writeFacts } from '../../indexer/facts/write.ts';
-import { factTables } from '../../indexer/protocols/fact-tables.ts';
-import type { FactLists } from '../../indexer/protocols/shared/decoded-batch.ts';
+import { factTables } from '../../indexer/protocols/protocols.ts';
 import { addressOf, hexOf } from '../kit/event-logs.ts';
-import { ALICE, awkwardBatch, emptyBatch, UINT256_MAX } from '../kit/fact-batch.ts';
+import { ALICE, awkwardLists, batchOf, type Lists, UINT256_MAX } from '../kit/fact-batch.ts';
 import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
 let database: TestDatabase;
@@ -28,10 +27,11 @@ afterAll(async () => {
 });
 
 /** Runs `act` after writing a batch, and takes everything back. */
-async function written(batch: FactLists, act: () => Promise<void>): Promise<void> {
+async function written(lists: Partial<Lists>, act: () => Promise<void>): Promise<void> {
   await client.query('begin');
   try {
-    await writeFacts(copyOver(client as unknown as pg.PoolClient), [encodeBatch({ ...batch, quarantined: [] })]);
+    const encoded = encodeBatch(batchOf(lists), factTables);
+    await writeFacts(copyOver(client as unknown as pg.PoolClient), factTables, [encoded]);
     await act();
   } finally {
     await client.query('rollback');
@@ -39,7 +39,7 @@ async function written(batch: FactLists, act: () => Promise<void>): Promise<void
 }
 
 test('facts at the bounds of their columns are stored exactly', async () => {
-  await written(awkwardBatch(), async () => {
+  await written(awkwardLists(), async () => {
     const nfts = await client.query(
       `select token_id::text, master_nft_id, indexer.derived_id('master_nfts:1:' || contract_address || ':' || token_id) as derived,
         position::text, sale_price_wei::text, transfer_type from nft_transfers order by token_id desc`,
@@ -72,12 +72,14 @@ test('facts at the bounds of their columns are stored exactly', async () => {
 });
 
 test('every table that the list names has its columns, its key and one row per fact', async () => {
-  const batch = awkwardBatch();
-  await written(batch, async () => {
-    for (const { schema, name, list, chainIdType, addressColumn, positionColumn, key } of factTables) {
-      const columns = [...key, addressColumn, positionColumn].filter((column) => column !== null);
+  const lists = awkwardLists();
+  const { facts } = batchOf(lists);
+  await written(lists, async () => {
+    for (const table of factTables) {
+      const { schema, name, chainIdType, reading, key } = table;
+      const columns = [...key, ...Object.values(reading ?? {}), ...(reading === undefined ? [] : ['position'])];
       const rows = await client.query(`select ${columns.join(', ')}, chain_id from ${schema}.${name}`);
-      expect(rows.rows).toHaveLength(batch[list].length);
+      expect(rows.rows).toHaveLength(facts.of(table).length);
       const chainId = rows.fields.at(-1)?.dataTypeID;
       expect(chainId === pg.types.builtins.INT8 ? 'bigint' : 'text').toBe(chainIdType);
       const unique = await client.query(
@@ -103,7 +105,7 @@ async function stored(): Promise<unknown> {
 }
 
 test('facts that are inserted are those that COPY writes', async () => {
-  const { contractEvents, deadLetters, ...rest } = awkwardBatch();
+  const { contractEvents, deadLetters, ...rest } = awkwardLists();
   const plain = {
     ...rest,
     contractEvents: contractEvents.map((event) => ({ ...event, arguments: { reserve0: '1', name: 'é 😀' } })),
@@ -116,7 +118,7 @@ test('facts that are inserted are those that COPY writes', async () => {
   const compiler = openDatabase({ url: database.url });
   await client.query('begin');
   try {
-    for (const { statement } of insertFacts(encodeBatch({ ...plain, quarantined: [] })) ?? []) {
+    for (const { statement } of insertFacts(encodeBatch(batchOf(plain), factTables)) ?? []) {
       const { sql, parameters } = statement.compile(compiler.kysely);
       await client.query(sql, [...parameters]);
     }
@@ -128,17 +130,18 @@ test('facts that are inserted are those that COPY writes', async () => {
 });
 
 test('what only COPY can read, and what is much, is not inserted', () => {
-  expect(insertFacts(encodeBatch({ ...awkwardBatch(), quarantined: [] }))).toBeUndefined();
-  const [transfer] = awkwardBatch().tokenTransfers;
-  const many = { ...emptyBatch(), tokenTransfers: transfer ? Array(501).fill(transfer) : [], quarantined: [] };
-  expect(insertFacts(encodeBatch(many))).toBeUndefined();
-  expect(insertFacts(encodeBatch({ ...many, tokenTransfers: many.tokenTransfers.slice(1) }))).toHaveLength(1);
-  expect(insertFacts(encodeBatch({ ...emptyBatch(), quarantined: [] }))).toEqual([]);
+  expect(insertFacts(encodeBatch(batchOf(awkwardLists()), factTables))).toBeUndefined();
+  const [transfer] = awkwardLists().tokenTransfers;
+  const many = transfer ? Array(501).fill(transfer) : [];
+  const inserted = (tokenTransfers: typeof many) => insertFacts(encodeBatch(batchOf({ tokenTransfers }), factTables));
+  expect(inserted(many)).toBeUndefined();
+  expect(inserted(many.slice(1))).toHaveLength(1);
+  expect(inserted([])).toEqual([]);
 });
 
 test('the last date that a header may tell is one that PostgreSQL knows', async () => {
-  const [transfer] = awkwardBatch().tokenTransfers;
-  const late = { ...awkwardBatch(), tokenTransfers: transfer ? [{ ...transfer, timestamp: 8_640_000_000_000 }] : [] };
+  const [transfer] = awkwardLists().tokenTransfers;
+  const late = { ...awkwardLists(), tokenTransfers: transfer ? [{ ...transfer, timestamp: 8_640_000_000_000 }] : [] };
   await written(late, async () => {
     const rows = await client.query('select block_timestamp::text, value::text, from_wallet from token_transfers');
     expect(rows.rows).toEqual([

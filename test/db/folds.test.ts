@@ -5,15 +5,13 @@ import type { Database } from '../../indexer/db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../../indexer/db/sqlstate.ts';
 import { runSteps } from '../../indexer/db/step.ts';
 import { type Transaction, transaction } from '../../indexer/db/transaction.ts';
+import type { Fold } from '../../indexer/facts/fold.ts';
 import { applyFacts } from '../../indexer/ingest/apply.ts';
 import { commitFill } from '../../indexer/ingest/commit-fill.ts';
 import { commitStart } from '../../indexer/ingest/commit-head.ts';
-import type { Contract } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
-import { factTables } from '../../indexer/protocols/fact-tables.ts';
-import { folds } from '../../indexer/protocols/folds.ts';
-import type { Fold } from '../../indexer/protocols/shared/fold.ts';
-import { loadContracts } from '../../indexer/registry/contracts.ts';
+import { factTables, folds } from '../../indexer/protocols/protocols.ts';
+import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
 import type { Row, Tables } from '../kit/oracle/fact-rows.ts';
 import { readStored } from '../kit/oracle/stored.ts';
@@ -159,7 +157,7 @@ class Scene {
   readonly node: SimNode;
   readonly platform: Platform;
   readonly top: number;
-  contracts: readonly Contract[] = [];
+  contracts: readonly RegisteredContract[] = [];
 
   constructor(history: History, node: SimNode, random: Random) {
     this.history = history;
@@ -272,7 +270,7 @@ async function withScene(fold: Fold, act: (scene: Scene) => Promise<void>): Prom
     );
     if (
       batch.quarantined.length > 0 ||
-      (batch.tables.find(({ table }) => table.list === fold.reads.list)?.ends.length ?? 0) < FACTS_MIN
+      (batch.tables.find(({ table }) => table === fold.reads.table)?.ends.length ?? 0) < FACTS_MIN
     )
       continue;
     shown++;

@@ -10,6 +10,7 @@ import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import { type BlockHeader, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
+import { factTables } from '../../indexer/protocols/protocols.ts';
 import { addressOf, blockHashOf, encodeEvent, hexOf, logOf } from '../kit/event-logs.ts';
 import { insertMaster, insertRow } from '../kit/platform-rows.ts';
 import { createDatabase } from '../kit/postgres.ts';
@@ -148,7 +149,7 @@ test('what a former indexer left gives way to what the chain says, and what the 
       await commitStart(database, await readChain(database.kysely, 1), header(10), 10);
       const seen = await readChain(database.kysely, 1);
       const range = { chainId: 1, from: 1, to: 10, logs: LOGS, headers: [1, 5, 6, 7, 10].map(header) };
-      const batch = encodeBatch(decodeRange(range, contractIndex(followed.contracts), new Map()));
+      const batch = encodeBatch(decodeRange(range, contractIndex(followed.contracts), new Map()), factTables);
       const pieces = [{ seen, range, batch }];
       const commit = { pieces, contracts: followed.contracts, former: followed.former };
       expect(await commitFill(database, commit)).toMatchObject({ facts: 3 });

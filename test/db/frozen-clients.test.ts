@@ -7,42 +7,68 @@ import { FrozenClients } from '../../indexer/db/frozen-clients.ts';
 import { database } from '../kit/follow.ts';
 import { until } from '../kit/until.ts';
 
+const STATEMENT_TIMEOUT_MS = 500;
+const FIRST = '1\n';
+const REST = '2\n'.repeat(100_000);
+
 test('who stops in the middle of a COPY is ended, and what it locked is free; who works is left alone', async () => {
   const { url, db } = await database();
   await db.query('create table line (number integer)');
   const open = openDatabase({ url });
-  const frozen = new pg.Client({ connectionString: url, application_name: 'indexer', statement_timeout: 500 });
-  const ended = once(frozen, 'error');
-  await frozen.connect();
-  try {
-    await frozen.query('begin; select pg_advisory_xact_lock(7)');
-    const copy = frozen.query(copyFrom('copy line from stdin'));
+  const connect = async (timeoutMs: number) => {
+    const client = new pg.Client({ connectionString: url, application_name: 'indexer', statement_timeout: timeoutMs });
+    const ended = once(client, 'error');
+    await client.connect();
+    return { client, ended };
+  };
+  const [frozen, sending, working] = [await connect(STATEMENT_TIMEOUT_MS), await connect(0), await connect(0)];
+  /** Begins a COPY, of which PostgreSQL then waits for the rest. */
+  const beginCopy = ({ client }: typeof frozen) => {
+    const copy = client.query(copyFrom('copy line from stdin'));
     copy.on('error', () => undefined);
-    copy.write('1\n');
-    await until('PostgreSQL to wait for the rest', async () => {
+    copy.write(FIRST);
+    return copy;
+  };
+  /** Waits until PostgreSQL has taken so many bytes of a copy, none of which is on its way any more. */
+  const received = async (bytes: number, silentMs = 0) =>
+    until(`${bytes} bytes to have come`, async () => {
+      const { rows } = await db.query(
+        `select from pg_stat_activity join pg_stat_progress_copy using (pid)
+         where query like 'copy line%' and wait_event = 'ClientRead' and bytes_processed = $1
+           and clock_timestamp() - query_start > $2 * interval '1 millisecond'`,
+        [bytes, silentMs],
+      );
+      return rows.length > 0;
+    });
+  try {
+    await frozen.client.query('begin; select pg_advisory_xact_lock(7)');
+    const waiting = working.client.query('select pg_advisory_lock(7)');
+    beginCopy(frozen);
+    // The timeout of the statement does not end it.
+    await received(FIRST.length, 2 * STATEMENT_TIMEOUT_MS);
+    const patient = new FrozenClients(open, 60_000);
+    for (let look = 0; look < 2; look++) expect(await patient.look()).toBe(0);
+    const copy = beginCopy(sending);
+    await until('both to be waited for', async () => {
       const { rows } = await db.query(
         "select from pg_stat_activity where query like 'copy line%' and wait_event = 'ClientRead'",
       );
-      return rows.length === 1;
+      return rows.length === 2;
     });
-    const working = open.pool.query('select pg_sleep(1)');
-    const patient = new FrozenClients(open, 60_000);
-    for (let look = 0; look < 2; look++) expect(await patient.look()).toBe(0);
     const impatient = new FrozenClients(open, 1);
     expect(await impatient.look()).toBe(0);
-    copy.write(`${'2\n'.repeat(100_000)}`);
-    await until('it to have come', async () => {
-      const { rows } = await db.query('select from pg_stat_progress_copy where bytes_processed > 100000');
-      return rows.length === 1;
-    });
-    // Something came meanwhile.
-    expect(await impatient.look()).toBe(0);
+    copy.write(REST);
+    await received(FIRST.length + REST.length);
+    // From one of them something came meanwhile.
+    expect(await impatient.look()).toBe(1);
+    await frozen.ended;
+    await waiting;
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect(await impatient.look()).toBe(1);
-    await ended;
-    await db.query('select pg_advisory_lock(7)');
-    await working;
+    await sending.ended;
+    expect((await working.client.query('select pg_advisory_unlock(7) as held')).rows).toEqual([{ held: true }]);
   } finally {
+    await working.client.end();
     await open.close();
   }
 });

@@ -6,6 +6,7 @@ import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import type { BlockHeader } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
+import { factTables } from '../../indexer/protocols/protocols.ts';
 import { blockHashOf } from '../kit/event-logs.ts';
 import { createDatabase } from '../kit/postgres.ts';
 import { withDatabase } from '../kit/with-database.ts';
@@ -39,7 +40,7 @@ async function rowsWritten(contracts: number): Promise<unknown> {
         return new Map(rows.map((row) => [row.relname, Number(row.written)]));
       };
       const before = await counts();
-      const batch = encodeBatch(decodeRange(range, contractIndex([]), new Map()));
+      const batch = encodeBatch(decodeRange(range, contractIndex([]), new Map()), factTables);
       await commitHead(database, { seen, range, batch, finalized: 10, joining: [] });
       const after = await counts();
       written = [...after]

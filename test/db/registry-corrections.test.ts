@@ -10,6 +10,7 @@ import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import { type BlockHeader, type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
+import { factTables } from '../../indexer/protocols/protocols.ts';
 import type { RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { addressOf, blockHashOf, encodeEvent, logOf } from '../kit/event-logs.ts';
 import { insertMaster, insertRow } from '../kit/platform-rows.ts';
@@ -33,7 +34,7 @@ function mintOf(contracts: readonly RegisteredContract[], number: number, token:
     logOf({ address: token, blockNumber: number, ...encodeEvent(transfer, { from: ZERO_ADDRESS, to: ALICE, value }) }),
   ];
   const range = { chainId: 1, from: number, to: number, headers: [header(number)], logs };
-  return { range, batch: encodeBatch(decodeRange(range, contractIndex(contracts), new Map())) };
+  return { range, batch: encodeBatch(decodeRange(range, contractIndex(contracts), new Map()), factTables) };
 }
 
 /** Follows one more block, in which `token` mints. */

@@ -10,6 +10,7 @@ import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
 import { removeContract } from '../../indexer/registry/remove.ts';
 import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
+import { until } from '../kit/until.ts';
 
 const CHAIN = 31337;
 const addressOf = (n: number): Hex => `0x${n.toString(16).padStart(40, '0')}`;
@@ -107,7 +108,12 @@ describe('removing', () => {
     await transaction(database, async (tx) => {
       await runSteps(tx, [lockChain(CHAIN, 'shared')]);
       removal = remove(1).then(() => expect(committed).toBe(true));
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await until('the removal to wait', async () => {
+        const waiting = await rows(
+          "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        );
+        return waiting.length > 0;
+      });
       committed = true;
     });
     await removal;

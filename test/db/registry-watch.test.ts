@@ -2,6 +2,7 @@ import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type RegistryChange, watchContracts } from '../../indexer/registry/watch.ts';
 import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
+import { HANG_TIMEOUT_MS } from '../kit/until.ts';
 
 let test: TestDatabase;
 let client: pg.Client;
@@ -34,12 +35,11 @@ afterEach(async () => {
 
 const ANYTHING = { of: 'anything' };
 
-/** Bounded generously: the machine may be busy. */
-const soon = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 20 });
+const soon = (check: () => void) => vi.waitFor(check, { timeout: HANG_TIMEOUT_MS, interval: 20 });
 
 describe('watching the registry', () => {
   it('hears what the platform inserts, without waiting for the poll', async () => {
-    watch(60_000);
+    watch(3_600_000);
     await soon(() => expect(changes).toEqual([ANYTHING]));
     await client.query(`
       with person as (insert into users (email, display_name) values ('a@b.c', 'a') returning id),
@@ -59,7 +59,7 @@ describe('watching the registry', () => {
   });
 
   it('connects again when the connection is lost, and looks at everything', async () => {
-    watch(60_000);
+    watch(3_600_000);
     await soon(() => expect(changes).toHaveLength(1));
     await client.query(
       `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'indexer-watch'`,
@@ -70,20 +70,25 @@ describe('watching the registry', () => {
     await soon(() => expect(changes.at(-1)).toEqual({ of: 'chain', chainId: 1 }));
   });
 
-  it('ends at once when told to stop, connected or not', async () => {
-    watch(60_000);
+  it('ends when told to stop, connected or not', async () => {
+    watch(3_600_000);
     await soon(() => expect(changes).toHaveLength(1));
-    const began = performance.now();
+    // With an hour to the next poll, it does not wait for that.
     stop.abort();
     await watching;
-    expect(performance.now() - began).toBeLessThan(3000);
 
     const away = new AbortController();
     const hopeless = watchContracts(
-      { databaseUrl: 'postgres://localhost:1/x', random: Math.random, onChange: () => undefined },
+      {
+        databaseUrl: 'postgres://localhost:1/x',
+        random: Math.random,
+        onChange: () => undefined,
+        onError: (error) => errors.push(error),
+      },
       away.signal,
     );
-    setTimeout(() => away.abort(), 100);
+    await soon(() => expect(errors).not.toEqual([]));
+    away.abort();
     await hopeless;
   });
 });

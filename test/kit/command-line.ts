@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { buildProgram, type ExitCode, runProgram } from '../../indexer/cli/program.ts';
+import { secretsOfEnvironment } from '../../indexer/config/secrets.ts';
 import { createRedact } from '../../indexer/observability/redact.ts';
 
 export type Ran = { readonly code: ExitCode; readonly out: string; readonly err: string };
@@ -26,7 +27,7 @@ export async function runCommand(
         if (stopAt !== undefined && err.includes(stopAt)) stop.abort();
       },
     },
-    redact: createRedact(Object.values(env)),
+    redact: createRedact(secretsOfEnvironment(env)),
     signal: stop.signal,
     runtime: { now: () => performance.now(), random: Math.random },
   };

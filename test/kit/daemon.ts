@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import type { ChainSettings } from '../../indexer/config/define.ts';
-import { until } from './until.ts';
+import { HANG_TIMEOUT_MS, until } from './until.ts';
 
 export type Following = {
   readonly databaseUrl: string;
@@ -26,13 +26,8 @@ export type Ready = { readonly status: number; readonly chains: Readonly<Record<
 const execute = promisify(execFile);
 
 const MAIN = fileURLToPath(new URL('../../indexer/main.ts', import.meta.url));
-/** For a machine that has much else to do; on a quiet one nothing comes near. */
-const TEST_TIMEOUT_MS = 180_000;
-const START_TIMEOUT_MS = 60_000;
 const LOG_LINES_KEPT = 20_000;
 const POLL_INTERVAL_MS = 100;
-
-vi.setConfig({ testTimeout: TEST_TIMEOUT_MS });
 
 /** The real daemon in a process of its own. It dies with the test. */
 export class Daemon {
@@ -67,7 +62,7 @@ export class Daemon {
       await daemon.kill();
       await config.remove();
     });
-    await until('the daemon to serve HTTP', () => daemon.#port ?? daemon.#failIfExited(), START_TIMEOUT_MS);
+    await until('the daemon to serve HTTP', () => daemon.#port ?? daemon.#failIfExited());
     return daemon;
   }
 
@@ -85,7 +80,9 @@ export class Daemon {
   }
 
   async ready(): Promise<Ready> {
-    const response = await fetch(`http://127.0.0.1:${this.#port}/ready`, { signal: AbortSignal.timeout(5_000) });
+    const response = await fetch(`http://127.0.0.1:${this.#port}/ready`, {
+      signal: AbortSignal.timeout(HANG_TIMEOUT_MS),
+    });
     const { chains } = (await response.json()) as { chains: Record<string, string> };
     return { status: response.status, chains };
   }
@@ -102,12 +99,11 @@ export class Daemon {
     await this.#exited;
   }
 
-  /** Asks it to stop; gives the exit code (null where a signal ended it) and how long it took. */
-  async stop(): Promise<{ readonly code: number | null; readonly ms: number }> {
-    const since = performance.now();
+  /** Asks it to stop, and returns its exit code once it has (null where a signal ended it). */
+  async stop(): Promise<number | null> {
     this.#child.kill('SIGTERM');
     await this.#exited;
-    return { code: this.#child.exitCode, ms: performance.now() - since };
+    return this.#child.exitCode;
   }
 
   #hear(line: string): void {

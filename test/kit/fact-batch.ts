@@ -1,21 +1,53 @@
+import { type DeadLetter, deadLetters } from '../../indexer/facts/dead-letters.ts';
+import { type DecodedBatch, FactLists } from '../../indexer/facts/fact-lists.ts';
+import type { Origin } from '../../indexer/facts/origin.ts';
 import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
-import type { FactLists, Origin } from '../../indexer/protocols/shared/decoded-batch.ts';
+import { type DividendClaim, dividendClaims } from '../../indexer/protocols/dividend/dividend-claims.ts';
+import { type DividendEvent, dividendEvents } from '../../indexer/protocols/dividend/dividend-events.ts';
+import { type TokenTransfer, tokenTransfers } from '../../indexer/protocols/erc20/token-transfers.ts';
+import { type NftTransfer, nftTransfers } from '../../indexer/protocols/erc721c/nft-transfers.ts';
+import { type ContractEvent, contractEvents } from '../../indexer/protocols/shared/contract-events.ts';
+import { type PoolEvent, poolEvents } from '../../indexer/protocols/shared/pool-events.ts';
 import { addressOf, contractOf, hexOf, logOf } from './event-logs.ts';
 
 /** The largest amount or token id. */
 export const UINT256_MAX = `${2n ** 256n - 1n}`;
 export const ALICE = addressOf(0xa);
 const BOB = addressOf(0xb);
-/** A batch without facts. */
-export function emptyBatch(): FactLists {
+/** Facts of each table, as plain lists. */
+export type Lists = {
+  readonly nftTransfers: readonly NftTransfer[];
+  readonly tokenTransfers: readonly TokenTransfer[];
+  readonly poolEvents: readonly PoolEvent[];
+  readonly dividendEvents: readonly DividendEvent[];
+  readonly dividendClaims: readonly DividendClaim[];
+  readonly contractEvents: readonly ContractEvent[];
+  readonly deadLetters: readonly DeadLetter[];
+};
+
+/** Returns a batch with the facts of some lists. */
+export function batchOf(lists: Partial<Lists>): DecodedBatch {
+  const facts = new FactLists();
+  facts.of(nftTransfers).push(...(lists.nftTransfers ?? []));
+  facts.of(tokenTransfers).push(...(lists.tokenTransfers ?? []));
+  facts.of(poolEvents).push(...(lists.poolEvents ?? []));
+  facts.of(dividendEvents).push(...(lists.dividendEvents ?? []));
+  facts.of(dividendClaims).push(...(lists.dividendClaims ?? []));
+  facts.of(contractEvents).push(...(lists.contractEvents ?? []));
+  facts.of(deadLetters).push(...(lists.deadLetters ?? []));
+  return { facts, quarantined: [] };
+}
+
+/** Returns the facts of a batch as plain lists. */
+export function listsOf({ facts }: Pick<DecodedBatch, 'facts'>): Lists {
   return {
-    nftTransfers: [],
-    tokenTransfers: [],
-    poolEvents: [],
-    dividendEvents: [],
-    dividendClaims: [],
-    contractEvents: [],
-    deadLetters: [],
+    nftTransfers: facts.of(nftTransfers),
+    tokenTransfers: facts.of(tokenTransfers),
+    poolEvents: facts.of(poolEvents),
+    dividendEvents: facts.of(dividendEvents),
+    dividendClaims: facts.of(dividendClaims),
+    contractEvents: facts.of(contractEvents),
+    deadLetters: facts.of(deadLetters),
   };
 }
 
@@ -28,8 +60,8 @@ function origin(kind: Parameters<typeof contractOf>[0], topics: readonly Hex[] =
   };
 }
 
-/** A batch with a fact of each kind, at the bounds of their columns. */
-export function awkwardBatch(): FactLists {
+/** Returns a fact of each kind, at the bounds of their columns. */
+export function awkwardLists(): Lists {
   return {
     nftTransfers: [
       {

@@ -54,7 +54,7 @@ export type Scene = {
   readonly daemon: Daemon;
   readonly following: Following;
   /** Waits for the chain's head and has every table equal the chain. */
-  settled(timeoutMs?: number): Promise<void>;
+  settled(): Promise<void>;
 };
 
 export type SceneOptions = {
@@ -85,7 +85,7 @@ export async function follow(options: SceneOptions = {}): Promise<Scene> {
   };
   const following = { databaseUrl: by?.(url) ?? url, rpcUrls, ...(settings && { settings }) };
   const daemon = await Daemon.start(following);
-  const settled = (timeoutMs?: number) => expectSettled(db, truthOf(chain), undefined, timeoutMs);
+  const settled = () => expectSettled(db, truthOf(chain));
   return { chain, server, db, url, artist, daemon, following, settled };
 }
 

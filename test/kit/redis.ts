@@ -44,7 +44,7 @@ export class RedisServer {
     const flags = [...this.#flags, '--port', String(this.#port), '--bind', '127.0.0.1', ...inMemory];
     const stdio = ['pipe', 'ignore', 'ignore'] as const;
     this.#child = spawn('/bin/sh', ['-c', SUPERVISOR, 'sh', ...flags], { stdio: [...stdio], cwd: tmpdir() });
-    await until('Redis to answer', () => this.run((redis) => redis.ping()), 10_000);
+    await until('Redis to answer', () => this.run((redis) => redis.ping()));
   }
 
   /** Runs a command on a connection of its own. */

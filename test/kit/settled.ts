@@ -11,9 +11,6 @@ import type { LiveChain } from './oracle/live-chain.ts';
 import type { Queryable } from './queryable.ts';
 import { until } from './until.ts';
 
-const SETTLE_TIMEOUT_MS = 60_000;
-const STAGES_TIMEOUT_MS = 10_000;
-
 /** Reads a chain in memory directly, past every server that misbehaves. */
 export function truthOf(chain: Chain): LiveChain {
   const request = async ({ method, params }: { method: string; params?: unknown }) =>
@@ -29,11 +26,10 @@ export async function expectSettled(
   db: Queryable,
   truth: LiveChain,
   subjects: readonly Subject[] = SUBJECTS,
-  timeoutMs: number = SETTLE_TIMEOUT_MS,
 ): Promise<void> {
   const { hash } = await truth.client.getBlock();
-  await until('the head of the chain', () => atHead(db, truth.chainId, hash), timeoutMs);
-  await until('history without gaps', () => isComplete(db, truth.chainId), timeoutMs);
+  await until('the head of the chain', () => atHead(db, truth.chainId, hash));
+  await until('history without gaps', () => isComplete(db, truth.chainId));
   const { tables, problems } = await compareWithChain(db, truth, subjects);
   const differences = tables.flatMap((table) => table.differences);
   // Stages run behind the commits.
@@ -46,7 +42,6 @@ export async function expectSettled(
   await until(
     'the stages to settle',
     async () => describeComparison(await compareWithChain(db, truth, subjects)).length === 0,
-    STAGES_TIMEOUT_MS,
   );
 }
 

@@ -1,6 +1,7 @@
 import { afterEach } from 'vitest';
+import type { RpcEndpoint } from '../../indexer/config/define.ts';
 import type { Hex, WatchFilter } from '../../indexer/kernel/chain.ts';
-import type { SourceNotice } from '../../indexer/rpc/peer.ts';
+import type { EndpointNotice } from '../../indexer/rpc/endpoint.ts';
 import { createSource, type Source, type SourceOptions } from '../../indexer/source/source.ts';
 import { Chain, type LogSpec } from './chain.ts';
 import { ChainServer } from './chain-server.ts';
@@ -25,7 +26,7 @@ export function busyChain(height: number): Chain {
 /** Servers and sources that are closed after each test. */
 export function sourceFixture() {
   const closing: (() => unknown)[] = [];
-  const notices: SourceNotice[] = [];
+  const notices: EndpointNotice[] = [];
   afterEach(async () => {
     notices.length = 0;
     for (const close of closing.splice(0).reverse()) await close();
@@ -37,9 +38,9 @@ export function sourceFixture() {
       closing.push(() => server.close());
       return server;
     },
-    open(urls: readonly string[], options: Partial<SourceOptions> = {}, now?: () => number): Source {
+    open(rpcUrls: readonly RpcEndpoint[], options: Partial<SourceOptions> = {}, now?: () => number): Source {
       const source = createSource(
-        { chainId: 31_337, urls, requestTimeoutMs: 2_000, pollIntervalMs: 20, ...options },
+        { chainId: 31_337, rpcUrls, requestTimeoutMs: 2_000, pollIntervalMs: 20, ...options },
         { notice: (notice) => notices.push(notice), ...(now && { now }) },
       );
       closing.push(() => source.close());

@@ -9,6 +9,7 @@ import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import { type BlockHeader, type BlockRef, type Hex, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
+import { factTables } from '../../indexer/protocols/protocols.ts';
 import type { Stage } from '../../indexer/stages/stage.ts';
 import { stages } from '../../indexer/stages/stages.ts';
 import { addressOf, blockHashOf, encodeEvent, hexOf, logOf } from './event-logs.ts';
@@ -139,7 +140,7 @@ export class StageScene {
     );
     const numbers = [...new Set([from, ...inside.map(({ blockNumber }) => blockNumber), to])].sort((a, b) => a - b);
     const range = { chainId: CHAIN_ID, from, to, logs: inside, headers: numbers.map(headerOf) };
-    const batch = encodeBatch(decodeRange(range, contractIndex(named), receiptsOf(inside)));
+    const batch = encodeBatch(decodeRange(range, contractIndex(named), receiptsOf(inside)), factTables);
     const seen = await readChain(this.database.kysely, CHAIN_ID);
     return commitFill(this.database, { pieces: [{ seen, range, batch }], contracts: named });
   }
@@ -151,7 +152,7 @@ export class StageScene {
     const number = (seen.head?.number ?? 0) + 1;
     const inside = logs.filter(({ blockNumber }) => blockNumber === number);
     const range = { chainId: CHAIN_ID, from: number, to: number, logs: inside, headers: [headerOf(number)] };
-    const batch = encodeBatch(decodeRange(range, contractIndex(contracts), receiptsOf(inside)));
+    const batch = encodeBatch(decodeRange(range, contractIndex(contracts), receiptsOf(inside)), factTables);
     await commitHead(this.database, { seen, range, batch, finalized: undefined, joining });
     return number;
   }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { onEachQueue } from '../kit/redis.ts';
 import { until } from '../kit/until.ts';
-import { digestOf, filledBlocks, scene } from './scene.ts';
+import { digestOf, filledBlocks, scene, slowDown } from './scene.ts';
 
 await onEachQueue((place) => {
   test('a backfill on an empty database leads the chain itself, and ends when coverage proves it complete', async () => {
@@ -17,7 +17,7 @@ await onEachQueue((place) => {
     const quiet = await scene(place());
     expect(await quiet.run('backfill', '--from-block', '0').exited).toBe(0);
     const { run, server, settled, db, url } = await scene(place());
-    const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 150 } });
+    const heal = slowDown(server, 150);
     const first = run('backfill', '--from-block', '0', '--concurrency', '1');
     await until('some history', async () => (await filledBlocks(db)) > 500);
     first.signal('SIGINT');

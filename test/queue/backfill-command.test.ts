@@ -4,7 +4,7 @@ import { serve } from '../kit/follow.ts';
 import { announceAll, DIVIDENDS, MASTER } from '../kit/music.ts';
 import { Program } from '../kit/program.ts';
 import { until } from '../kit/until.ts';
-import { filledBlocks, longChain, scene } from './scene.ts';
+import { filledBlocks, longChain, scene, slowDown } from './scene.ts';
 
 /** Where the queue lives is nothing to the command. */
 const IN_POSTGRES = { url: undefined, redis: undefined };
@@ -53,14 +53,14 @@ test('recorded with --detach before anything runs, it is filled by a daemon and 
 
 test('without a terminal it says each second how far it is; cancelled by its id, it ends with 1 and says so', async () => {
   const { run, server, db } = await scene(IN_POSTGRES, longChain(8_000));
-  server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 1_500 } });
+  slowDown(server, 500);
   const backfill = run('backfill', '--from-block', '0', '--concurrency', '1');
   await until('the first line', () => progressOf(backfill).length > 0);
   const since = performance.now();
-  await until('more', () => progressOf(backfill).length > 3);
-  const seconds = (performance.now() - since) / 1_000;
-  expect(seconds).toBeGreaterThan(2);
-  expect(seconds).toBeLessThan(10);
+  const first = progressOf(backfill).length;
+  await until('more', () => progressOf(backfill).length >= first + 3);
+  // A line a second, on a machine of any speed: never more often.
+  expect((performance.now() - since) / 1_000).toBeGreaterThan(2);
   await until('some history', async () => (await filledBlocks(db)) > 200);
   const fields = [
     'blocks',

@@ -35,7 +35,7 @@ await onEachQueue((place) => {
     expect(await filledBlocks(db)).toBeLessThan(BLOCKS - 100);
     heal();
     server.view.cap = undefined;
-    await expectSettled(db, truthOf(chain), undefined, 60_000);
+    await expectSettled(db, truthOf(chain));
     expect(daemon.said('filled') + worker.said('filled')).toBeGreaterThan(1);
     for (const program of [daemon, worker]) program.signal('SIGTERM');
     expect(await Promise.all([daemon.exited, worker.exited])).toEqual([0, 0]);

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import { onEachQueue } from '../kit/redis.ts';
+import { atHead } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
 import { longChain, scene } from './scene.ts';
 
 await onEachQueue((place) => {
   test('pruned history ends in dead letters with the reason, is not asked for again, and is filled once it is there', async () => {
-    const { run, server, db, settled } = await scene(place(), longChain(5_000));
+    const { run, server, db, chain, settled } = await scene(place(), longChain(5_000));
     server.view.prunedBelow = 2_500;
     const backfill = run('backfill', '--from-block', '0', '--json');
     expect(await backfill.exited).toBe(1);
@@ -30,7 +31,11 @@ await onEachQueue((place) => {
     const asked = server.count('eth_getLogs');
     const daemon = run('start');
     await until('the daemon', () => daemon.said('leading the chain') > 0);
-    await until('a second look', async () => (await db.query('select from indexer.chains')).rows.length > 0);
+    // It looks at the queue again while it follows the head.
+    for (let block = 0; block < 3; block++) {
+      chain.mine(1);
+      await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
+    }
     expect(server.count('eth_getLogs') - asked).toBeLessThan(20);
 
     server.view.prunedBelow = 0;

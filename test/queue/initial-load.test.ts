@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { database } from '../kit/follow.ts';
 import { indexesOf } from '../kit/indexes.ts';
 import { until } from '../kit/until.ts';
-import { digestOf, filledBlocks, scene } from './scene.ts';
+import { digestOf, filledBlocks, scene, slowDown } from './scene.ts';
 
 /** The program's own queue: what is tested here is what the load leaves for its end. */
 const IN_POSTGRES = { url: undefined, redis: undefined };
@@ -19,7 +19,7 @@ async function whole(): Promise<readonly string[]> {
 
 test('a load that is killed leaves its indexes to the next, which builds them at its end', async () => {
   const { run, server, settled, db, url } = await scene(IN_POSTGRES);
-  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 150 } });
+  const heal = slowDown(server, 150);
   const killed = run('backfill', '--from-block', '0');
   await until('some history', async () => (await filledBlocks(db)) > 500);
   killed.signal('SIGKILL');
@@ -41,7 +41,7 @@ test('a load that is killed leaves its indexes to the next, which builds them at
 
 test('a load that is stopped by Ctrl-C says that indexes are left, and a daemon builds them', async () => {
   const { run, server, settled, db } = await scene(IN_POSTGRES);
-  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 150 } });
+  const heal = slowDown(server, 150);
   const stopped = run('backfill', '--from-block', '0');
   await until('some history', async () => (await filledBlocks(db)) > 500);
   stopped.signal('SIGINT');

@@ -7,12 +7,9 @@ import { expectWideEnd, filledBlocks, longChain, scene } from './scene.ts';
 
 const BLOCKS = 32_000;
 const TROUBLE_MS = 1_000;
-const RESUMES_WITHIN_MS = 30_000;
-const RETRY_AFTER_MS = 2_000;
+const RETRY_AFTER_MS = 4_000;
 /** As many as are never asked for again once a range of 2,000, the first, was narrowed and does not widen. */
 const WIDE_BLOCKS = 1_000;
-/** Requests on their way while the first of them is told to come later. */
-const UNDER_WAY_MS = 300;
 
 const TROUBLES: readonly Fault[] = [
   { methods: ['eth_getLogs'], do: { kind: 'truncate' } },
@@ -29,7 +26,7 @@ await onEachQueue((place) => {
     const backfill = run('backfill', '--from-block', '0');
     const resumes = async () => {
       const before = await filledBlocks(db);
-      await until('it to go on', async () => (await filledBlocks(db)) > before, RESUMES_WITHIN_MS);
+      await until('it to go on', async () => (await filledBlocks(db)) > before);
     };
     await resumes();
     // One is never answered; the others go on beside it until it is given up and asked again.
@@ -42,8 +39,10 @@ await onEachQueue((place) => {
       end();
       await resumes();
       if (trouble === TROUBLES.at(-1)) {
-        const [first = 0, ...others] = server.arrivals.filter((at) => at > since);
-        expect(others.find((at) => at > first + UNDER_WAY_MS)).toBeGreaterThan(first + RETRY_AFTER_MS * 0.95);
+        // Some were on their way when the first was told to come later; after them nothing comes for most of that time.
+        const arrivals = server.arrivals.filter((at) => at > since);
+        const pauses = arrivals.slice(1).map((at, place) => at - (arrivals[place] ?? at));
+        expect(Math.max(...pauses)).toBeGreaterThan(RETRY_AFTER_MS / 2);
       }
     }
     expect(backfill.said('source: range narrowed')).toBeGreaterThan(0);

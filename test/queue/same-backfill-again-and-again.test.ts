@@ -3,7 +3,7 @@ import { queueNameOf } from '../../indexer/backfill/queue.ts';
 import { openDatabase } from '../../indexer/db/database.ts';
 import { onEachQueue, type QueuePlace } from '../kit/redis.ts';
 import { until } from '../kit/until.ts';
-import { digestOf, filledBlocks, longChain, type Scene, scene } from './scene.ts';
+import { digestOf, filledBlocks, longChain, type Scene, scene, slowDown } from './scene.ts';
 
 await onEachQueue((place) => {
   test('the same backfill asked twice, by two processes, beside a daemon, the queue flushed in the middle', async () => {
@@ -12,7 +12,7 @@ await onEachQueue((place) => {
     expect(await quiet.run('backfill', '--from-block', '0').exited).toBe(0);
     const busy = await scene(place(), chain);
     const { run, server, db, url, settled } = busy;
-    const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 200 } });
+    const heal = slowDown(server, 200);
     run('start');
     const asked = [run('backfill', '--from-block', '0'), run('backfill', '--from-block', '0', '--concurrency', '1')];
     await until('some history', async () => (await filledBlocks(db)) > 500);

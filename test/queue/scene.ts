@@ -1,8 +1,10 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type pg from 'pg';
 import { expect } from 'vitest';
 import { openDatabase } from '../../indexer/db/database.ts';
 import { digest } from '../../indexer/verify/digest.ts';
 import { Chain } from '../kit/chain.ts';
+import { RpcFault } from '../kit/chain-rpc.ts';
 import type { ChainServer } from '../kit/chain-server.ts';
 import { database, serve } from '../kit/follow.ts';
 import { type Artist, announceAll, busyBlock, registerArtist } from '../kit/music.ts';
@@ -10,10 +12,12 @@ import { type Environment, Program } from '../kit/program.ts';
 import { seededRandom } from '../kit/random.ts';
 import type { QueuePlace } from '../kit/redis.ts';
 import { expectSettled, truthOf } from '../kit/settled.ts';
+import { until } from '../kit/until.ts';
 
 /** One busy block among so many: a chain is long, so that it makes many jobs, and quick to build. */
 const BUSY_EVERY_BLOCKS = 6;
 const FINALITY_BLOCKS = 40;
+const SLOW_BLOCKS = 50;
 
 /** A long chain whose last blocks are not final. */
 export function longChain(blocks: number, seed = 1): Chain {
@@ -34,7 +38,7 @@ export type Scene = {
   /** Starts a command of the program over this database. */
   run(...args: readonly string[]): Program;
   /** Has every table equal the chain, once nothing is missing. */
-  settled(timeoutMs?: number): Promise<void>;
+  settled(): Promise<void>;
 };
 
 /** A platform announced in a database of its own, and nothing that runs. */
@@ -51,7 +55,7 @@ export async function scene(
   return {
     ...{ chain, server, db, url, artist, env },
     run: (...args) => new Program(args, env),
-    settled: (timeoutMs = 60_000) => expectSettled(db, truthOf(chain), undefined, timeoutMs),
+    settled: () => expectSettled(db, truthOf(chain)),
   };
 }
 
@@ -71,6 +75,31 @@ export async function filledBlocks(db: pg.Pool): Promise<number> {
     select min((select coalesce(sum(upper(range) - lower(range)), 0) from unnest(covered) as range)) as filled
     from indexer.contracts`);
   return Number(rows[0]?.filled ?? 0);
+}
+
+/**
+ * Has a node take `ms` for the logs of each 50 blocks, so that history takes many requests and a test comes in between on a slow
+ * machine too. Returns the function that ends it.
+ */
+export function slowDown(server: ChainServer, ms: number): () => void {
+  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms } });
+  server.view.cap = ({ blocks }) => {
+    if (blocks > SLOW_BLOCKS) throw new RpcFault(-32000, `block range too large, max is ${SLOW_BLOCKS} blocks`);
+  };
+  return () => {
+    heal();
+    server.view.cap = undefined;
+  };
+}
+
+/** Waits until nothing has been filled for so long, and returns how many blocks have. */
+export async function filledInTheEnd(db: pg.Pool, quietMs: number): Promise<number> {
+  const { filled } = await until('filling to end', async () => {
+    const filled = await filledBlocks(db);
+    await wait(quietMs);
+    return (await filledBlocks(db)) === filled && { filled };
+  });
+  return filled;
 }
 
 /** Has a backfill end well, and ask from now on for the logs of more than so many blocks at once. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readChain } from '../../indexer/progress/chains.ts';
-import { coverageGaps } from '../../indexer/progress/coverage.ts';
-import { loadContracts, saveDeploymentBlock } from '../../indexer/registry/contracts.ts';
+import { coverageGaps } from '../../indexer/progress/contract-coverage.ts';
+import { recordDeployment } from '../../indexer/progress/contract-registration.ts';
+import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { areStagesAtHead, settleStages } from '../kit/settle-stages.ts';
 import { quarantinesIn } from './check.ts';
 import type { Drive, Lane } from './drive.ts';
@@ -36,7 +37,7 @@ async function finishLane(drive: Drive, lane: Lane): Promise<void> {
   await restoreAll(drive, contracts, own, () => !drive.options.detours || random.percent(60));
   for (const contract of contracts) {
     const deployedAt = own.find((candidate) => keyOf(candidate) === keyOf(contract))?.deployedAt;
-    await saveDeploymentBlock(database.kysely, contract, deployedAt ?? 0);
+    await recordDeployment(database.kysely, contract, deployedAt ?? 0);
   }
   const follower = new SimFollower(node, drive.tree);
   for (let steps = 0; ; steps++) {

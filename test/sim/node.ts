@@ -1,9 +1,10 @@
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
+import type { Receipt } from '../../indexer/facts/origin.ts';
 import { type ContractIndex, contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange, receiptsNeeded } from '../../indexer/ingest/decode-range.ts';
 import type { FetchedRange } from '../../indexer/ingest/fetch-batch.ts';
 import type { BlockHeader, Contract, Hex } from '../../indexer/kernel/chain.ts';
-import type { Receipt } from '../../indexer/protocols/shared/decoded-batch.ts';
+import { factTables } from '../../indexer/protocols/protocols.ts';
 import type { Branch, SimBlock, SimChain } from './history.ts';
 import type { Random } from './random.ts';
 
@@ -90,7 +91,7 @@ export class SimNode {
       );
     const range = { chainId: this.chain.chainId, from, to, headers, logs };
     const receipts = new Map(receiptsNeeded(range, index).map((hash) => [hash, receiptOf(blocks, hash)]));
-    return { range, batch: encodeBatch(decodeRange(range, index, receipts)) };
+    return { range, batch: encodeBatch(decodeRange(range, index, receipts), factTables) };
   }
 
   /** As a source filters them; now and then with all that the address emits, or everything. */

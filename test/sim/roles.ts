@@ -4,11 +4,10 @@ import type { FollowedContracts } from '../../indexer/follower/follower-deps.ts'
 import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts';
 import { commitHead, commitStart, type HeadCommit } from '../../indexer/ingest/commit-head.ts';
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
-import type { Contract } from '../../indexer/kernel/chain.ts';
 import { HeadMoved } from '../../indexer/kernel/errors.ts';
 import { type ChainState, readChain } from '../../indexer/progress/chains.ts';
 import { blockAt } from '../../indexer/progress/checkpoints.ts';
-import { coverageGaps } from '../../indexer/progress/coverage.ts';
+import { coverageGaps } from '../../indexer/progress/contract-coverage.ts';
 import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
 import type { BlockTree } from './check.ts';
@@ -115,7 +114,7 @@ export async function drawFill(
   const ancestor = node.ancestorOf(tree.branchTo(seen.head.hash));
   if (to > ancestor && (await blockAt(database.kysely, chainId, to)) === undefined) to = ancestor;
   if (to < from || contracts.length === 0) return null;
-  const asked: readonly Contract[] = random.percent(40) ? contracts : random.some(contracts);
+  const asked = random.percent(40) ? contracts : random.some(contracts);
   const named = asked.filter(
     ({ kind, address }) => gap === undefined || random.percent(50) || (kind === gap.kind && address === gap.address),
   );
@@ -124,7 +123,7 @@ export async function drawFill(
   const cuts = [from, ...Array.from({ length: random.below(3) }, () => random.between(from, to))];
   const starts = [...new Set(cuts)].sort((a, b) => a - b);
   const pieces = starts.map((start, at) => ({ seen, ...node.fetch(named, start, (starts[at + 1] ?? to + 1) - 1) }));
-  const contractKeys = named.map(({ kind, address }) => ({ kind, address }));
+  const contractKeys = named.map(({ kind, address, fingerprint }) => ({ kind, address, fingerprint }));
   const rest = pieces.splice(random.between(1, pieces.length));
   const following = async () => rest.splice(0, random.between(1, 2));
   return { pieces, contracts: contractKeys, following, end: to };
@@ -142,7 +141,7 @@ export async function fillGaps(database: Database, node: SimNode): Promise<numbe
     if (contract === undefined) continue;
     for (const { from, to } of stretches) {
       const pieces = [{ seen, ...node.fetch([contract], from, to) }];
-      await commitFill(database, { pieces, contracts: [{ kind, address }] });
+      await commitFill(database, { pieces, contracts: [{ kind, address, fingerprint: contract.fingerprint }] });
     }
   }
   return gaps.length;

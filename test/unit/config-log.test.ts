@@ -4,7 +4,7 @@ import { createRedact } from '../../indexer/observability/redact.ts';
 
 const ENDPOINT = 'https://mainnet.example/v3/0123456789abcdef0123456789abcdef';
 const DATABASE = 'postgres://indexer:hunter2@db.example:5432/mirror?sslpassword=abcdefghijklmnop-%2F';
-const redact = createRedact([ENDPOINT, DATABASE]);
+const redact = createRedact({ urls: [ENDPOINT, DATABASE] });
 
 function logged(pretty: boolean, write: (log: ReturnType<typeof createLogger>) => void): string {
   let out = '';
@@ -25,6 +25,32 @@ describe('redaction', () => {
   it('finds a key outside its URL, encoded or not', () => {
     expect(redact('path /v3/0123456789abcdef0123456789abcdef')).toBe('path /v3/[redacted]');
     expect(redact('abcdefghijklmnop-/')).toBe('[redacted]');
+  });
+});
+
+describe('which parts of a URL are secret', () => {
+  const of = (url: string, text: string) => createRedact({ urls: [url] })(text);
+
+  it('ordinary words of a URL are not', () => {
+    const words = 'v3 rpc mainnet base indexer mirror require ethereum.example';
+    expect(of('https://ethereum.example/rpc/v3/mainnet?network=base', words)).toBe(words);
+    expect(of('postgres://indexer:hunter2@localhost/mirror?sslmode=require', words)).toBe(words);
+  });
+
+  it('keys, passwords and users of endpoints are, in any spelling', () => {
+    expect(of('https://x.example/v2/abcd1234', 'key ABCD1234 abcd1234')).toBe('key ABCD1234 [redacted]');
+    expect(of('https://x.example/?apikey=abc', 'key abc')).toBe('key [redacted]');
+    expect(of('https://alice:s3c@x.example', 'alice s3c')).toBe('[redacted] [redacted]');
+    expect(of('postgres://indexer:p%22w@localhost/mirror', JSON.stringify('p"w'))).toBe('"[redacted]"');
+    expect(of('https://0123456789abcdef0123.x.example', 'at 0123456789abcdef0123')).toBe('at [redacted]');
+  });
+
+  it('a short secret is removed only where it stands alone, and never breaks the JSON of a line', () => {
+    expect(of('postgres://u:abc@localhost/m', '{"hash":"0x12abc3","password":"abc"}')).toBe(
+      '{"hash":"0x12abc3","password":"[redacted]"}',
+    );
+    for (const password of ['true', '123'])
+      expect(of(`postgres://u:${password}@h/m`, '{"a":true,"b":123}')).toBe('{"a":true,"b":123}');
   });
 });
 

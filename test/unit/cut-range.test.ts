@@ -1,13 +1,15 @@
 import { parseAbi } from 'viem';
 import { describe, expect, it } from 'vitest';
+import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { cutRange } from '../../indexer/ingest/cut-range.ts';
 import type { VerifiedRange } from '../../indexer/kernel/chain.ts';
-import { addressOf, blockHashOf, encodeEvent, logOf } from '../kit/event-logs.ts';
+import { addressOf, blockHashOf, contractOf, encodeEvent, logOf } from '../kit/event-logs.ts';
 
 const [batch, single] = parseAbi([
   'event ConsecutiveTransfer(uint256 indexed fromTokenId, uint256 toTokenId, address indexed fromAddress, address indexed toAddress)',
   'event Transfer(address indexed from, address indexed to, uint256 indexed tokenId)',
 ]);
+const index = contractIndex([contractOf('master', 9)]);
 const party = { fromAddress: addressOf(0), toAddress: addressOf(1) };
 
 /** Blocks 1 to 10, each with one EIP-2309 batch of so many tokens and one ordinary transfer. */
@@ -43,16 +45,16 @@ function rangeOf(tokens: bigint): VerifiedRange {
 describe('cutRange', () => {
   it('leaves a range alone whose facts fit', () => {
     const range = rangeOf(9n);
-    expect(cutRange(range, 100)).toBe(range);
+    expect(cutRange(range, index, 100)).toBe(range);
   });
 
   it('ends a range with the last block that fits, headers and logs alike', () => {
-    const cut = cutRange(rangeOf(9n), 34);
+    const cut = cutRange(rangeOf(9n), index, 34);
     expect([cut.from, cut.to, cut.headers.length, cut.logs.length]).toEqual([1, 3, 3, 6]);
   });
 
   it('never cuts a block in two, not even one that is too large by itself', () => {
-    const cut = cutRange(rangeOf(5000n), 100);
+    const cut = cutRange(rangeOf(5000n), index, 100);
     expect([cut.to, cut.headers.length, cut.logs.length]).toEqual([1, 1, 2]);
   });
 });

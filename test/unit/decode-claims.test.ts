@@ -2,11 +2,12 @@ import { getAbiItem } from 'viem';
 import { expect, test } from 'vitest';
 import { dividendV1 } from '../../abis/dividend.v1.ts';
 import { erc20V1 } from '../../abis/erc20.v1.ts';
+import type { Receipt } from '../../indexer/facts/origin.ts';
 import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange, receiptsNeeded } from '../../indexer/ingest/decode-range.ts';
 import { type Hex, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
-import type { Receipt } from '../../indexer/protocols/shared/decoded-batch.ts';
 import { addressOf, blockHashOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../kit/event-logs.ts';
+import { listsOf } from '../kit/fact-batch.ts';
 
 const dividend = contractOf('dividend', 7);
 const contracts = contractIndex([dividend, contractOf('artist_token', 8)]);
@@ -31,7 +32,7 @@ function payment(token: Hex, to: Hex, value: bigint, from = dividend.address): R
 function currencies(logs: readonly RawLog[]): string[] {
   const indexed = logs.map((log, logIndex) => ({ ...log, logIndex }));
   const receipt: Receipt = { gasUsed: 50_000n, effectiveGasPrice: 9n, logs: indexed };
-  const batch = decodeRange(rangeOf(indexed), contracts, new Map([[hexOf(1, 64), receipt]]));
+  const batch = listsOf(decodeRange(rangeOf(indexed), contracts, new Map([[hexOf(1, 64), receipt]])));
   expect(batch.dividendEvents.map((fact) => fact.currency)).toEqual(batch.dividendClaims.map((fact) => fact.currency));
   expect(batch.dividendClaims).toMatchObject(batch.dividendClaims.map(() => ({ gasUsed: '50000', gasPrice: '9' })));
   return batch.dividendClaims.map((fact) => fact.currency);
@@ -86,7 +87,7 @@ test('a receipt that lacks the claim, is of another block, or costs more gas tha
   const receipt: Receipt = { gasUsed: 1n, effectiveGasPrice: null, logs: [log] };
   const decode = (change: Partial<Receipt>) =>
     decodeRange(rangeOf([log]), contracts, new Map([[log.transactionHash, { ...receipt, ...change }]]));
-  expect(decode({}).dividendClaims).toMatchObject([{ gasPrice: null }]);
+  expect(listsOf(decode({})).dividendClaims).toMatchObject([{ gasPrice: null }]);
   expect(() => decode({ logs: [] })).toThrow(/receipt/);
   expect(() => decode({ logs: [{ ...log, blockHash: blockHashOf(101) }] })).toThrow(/receipt/);
   expect(() => decode({ gasUsed: 10n ** 20n })).toThrow(/receipt/);

@@ -5,6 +5,7 @@ import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import { filterBatch } from '../../indexer/ingest/filter-batch.ts';
 import { ConfigError } from '../../indexer/kernel/errors.ts';
 import { addressOf, contractOf, hexOf, logOf, rangeOf } from '../kit/event-logs.ts';
+import { listsOf } from '../kit/fact-batch.ts';
 
 const TRANSFER = toEventSelector('Transfer(address,address,uint256)');
 
@@ -46,9 +47,8 @@ test('a filtered batch keeps the facts of the wanted kinds, addresses and blocks
     ),
   );
   const batch = decodeRange(rangeOf(logs), contractIndex(contracts), new Map());
-  const wanted = filterBatch(
-    batch,
-    (kind, address, block) => !(kind === 'pool' || address === addressOf(2)) || block > 100,
+  const wanted = listsOf(
+    filterBatch(batch, (kind, address, block) => !(kind === 'pool' || address === addressOf(2)) || block > 100),
   );
   expect(wanted.tokenTransfers.map((fact) => fact.log.blockNumber)).toEqual([100, 101]);
   expect(wanted.contractEvents.map((fact) => fact.log.blockNumber)).toEqual([101]);

@@ -8,8 +8,8 @@ import {
   CONSECUTIVE_TRANSFER_TOKENS_MAX,
   CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX,
 } from '../../indexer/protocols/erc721c/decoders.ts';
-import type { DecodedBatch } from '../../indexer/protocols/shared/decoded-batch.ts';
 import { addressOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../kit/event-logs.ts';
+import { listsOf } from '../kit/fact-batch.ts';
 
 const master = contractOf('master', 7);
 const ALICE = addressOf(0xa);
@@ -38,9 +38,10 @@ function placed({ contract = master, ...place }: Place, encoded: Pick<RawLog, 't
   return logOf({ address: contract.address, ...encoded, ...place });
 }
 
-function decode(logs: readonly RawLog[], contracts: readonly Contract[] = [master]): DecodedBatch {
+function decode(logs: readonly RawLog[], contracts: readonly Contract[] = [master]) {
   const indexed = logs.map((log, logIndex) => ({ ...log, logIndex }));
-  return decodeRange(rangeOf(indexed), contractIndex(contracts), new Map());
+  const batch = decodeRange(rangeOf(indexed), contractIndex(contracts), new Map());
+  return { ...listsOf(batch), quarantined: batch.quarantined };
 }
 
 test('zero to someone is a mint, someone to zero a burn, all else a transfer', () => {

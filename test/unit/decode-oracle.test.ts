@@ -7,13 +7,13 @@ import { uniswapV2PairV1 } from '../../abis/uniswap-v2-pair.v1.ts';
 import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import { type ContractKind, type Hex, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
-import type { DecodedBatch } from '../../indexer/protocols/shared/decoded-batch.ts';
 import { addressOf, contractOf, encodeEvent, hexOf, logOf, randomSource, rangeOf } from '../kit/event-logs.ts';
+import { type Lists, listsOf } from '../kit/fact-batch.ts';
 
 const ROUNDS = 300;
 
 /** What a fact must say, for viem's arguments of its log; the tables of the design, written a second time. */
-type Expectation = (args: Record<string, string>) => Partial<Record<keyof DecodedBatch, object>>;
+type Expectation = (args: Record<string, string>) => Partial<Record<keyof Lists, object>>;
 
 const contractEvent =
   (event: string): Expectation =>
@@ -105,11 +105,13 @@ function checkRound(
   const decoded = decodeEventLog({ abi, topics: log.topics as [Hex, ...Hex[]], data: log.data, strict: true });
   const args = plain(decoded.args as unknown as Record<string, unknown>);
   const batch = decodeRange(rangeOf([log]), contractIndex([contract]), receiptsOf(log));
-  const lists = Object.entries(batch).filter(([, facts]) => facts.length > 0);
+  expect(batch.quarantined).toEqual([]);
+  const decodedLists = listsOf(batch);
+  const lists = Object.entries(decodedLists).filter(([, facts]) => facts.length > 0);
   const expected = Object.entries(expectation(args));
   expect(lists.map(([list]) => list).sort()).toEqual(expected.map(([list]) => list).sort());
   for (const [list, fact] of expected) {
-    expect(batch[list as keyof DecodedBatch]).toMatchObject([{ contract, log, timestamp: 1_700_000_100, ...fact }]);
+    expect(decodedLists[list as keyof Lists]).toMatchObject([{ contract, log, timestamp: 1_700_000_100, ...fact }]);
   }
 }
 

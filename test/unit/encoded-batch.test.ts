@@ -1,28 +1,26 @@
 import { expect, test } from 'vitest';
 import { byteCount, type EncodedBatch, encodeBatch, factCount, keepFacts } from '../../indexer/facts/encoded-batch.ts';
+import type { DecodedBatch } from '../../indexer/facts/fact-lists.ts';
 import type { Contract } from '../../indexer/kernel/chain.ts';
-import { factTables } from '../../indexer/protocols/fact-tables.ts';
-import type { DecodedBatch } from '../../indexer/protocols/shared/decoded-batch.ts';
+import { factTables } from '../../indexer/protocols/protocols.ts';
 import { blockHashOf, contractOf } from '../kit/event-logs.ts';
-import { awkwardBatch } from '../kit/fact-batch.ts';
+import { awkwardLists, batchOf as batchOfLists } from '../kit/fact-batch.ts';
 
 const [token, pool] = [contractOf('artist_token', 1), contractOf('pool', 2)];
 
 /** Transfers and pool events of two contracts in turn, one of each a block, some with letters of several bytes. */
 function batchOf(blocks: number): DecodedBatch {
-  const { tokenTransfers, contractEvents, ...rest } = awkwardBatch();
+  const { tokenTransfers, contractEvents } = awkwardLists();
   const at = <Fact extends object>(fact: Fact | undefined, contract: Contract, block: number) => {
     const { log, ...others } = fact as Fact & { readonly log: object };
     return { ...others, contract, log: { ...log, blockNumber: block, blockHash: blockHashOf(block) } } as never;
   };
   const numbers = Array.from({ length: blocks }, (_, block) => block);
   const words = (block: number) => ({ name: block % 3 === 0 ? 'é😀' : 'e', value: `${block}` });
-  return {
-    ...Object.fromEntries(Object.keys(rest).map((list) => [list, []])),
+  return batchOfLists({
     tokenTransfers: numbers.map((block) => at(tokenTransfers[0], token, block)),
     contractEvents: numbers.map((block) => at({ ...contractEvents[0], arguments: words(block) }, pool, block)),
-    quarantined: [],
-  } as unknown as DecodedBatch;
+  });
 }
 
 function linesOf({ tables }: EncodedBatch): readonly (readonly [string, string])[] {
@@ -34,8 +32,10 @@ function linesOf({ tables }: EncodedBatch): readonly (readonly [string, string])
 test('the lines of a batch are those of its tables, each with its newline, its block and its contract', () => {
   // Long enough to be turned into bytes in several parts.
   const batch = batchOf(1_000);
-  const encoded = encodeBatch(batch);
-  const expected = factTables.flatMap((table) => [...table.lines(batch)].map((line) => [table.name, `${line}\n`]));
+  const encoded = encodeBatch(batch, factTables);
+  const expected = factTables.flatMap((table) =>
+    [...table.lines(batch.facts.of(table))].map((line) => [table.name, `${line}\n`]),
+  );
   expect(linesOf(encoded)).toEqual(expected);
   expect(factCount(encoded)).toBe(2_000);
   expect(byteCount(encoded)).toBe(expected.reduce((bytes, [, line]) => bytes + Buffer.byteLength(line as string), 0));
@@ -44,11 +44,11 @@ test('the lines of a batch are those of its tables, each with its newline, its b
     const [only] = new Set(contracts);
     expect(encoded.contracts[only as number]).toBe(table.name === 'token_transfers' ? token : pool);
   }
-  expect(encodeBatch(batchOf(0)).tables).toEqual([]);
+  expect(encodeBatch(batchOf(0), factTables).tables).toEqual([]);
 });
 
 test('facts are kept by contract and by block, byte for byte', () => {
-  const whole = encodeBatch(batchOf(300));
+  const whole = encodeBatch(batchOf(300), factTables);
   expect(keepFacts(whole, () => true)).toBe(whole);
   const blocks = [
     { from: 5, to: 9 },

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Hex } from '../../indexer/kernel/chain.ts';
-import { meaningOf } from '../../indexer/rpc/refusals.ts';
+import { classifyRefusal } from '../../indexer/rpc/refusals.ts';
 import { createSource, type Source } from '../../indexer/source/source.ts';
 import { Chain } from '../kit/chain.ts';
 import { RpcFault } from '../kit/chain-rpc.ts';
@@ -33,9 +33,9 @@ afterEach(() => {
 
 afterAll(() => server.close());
 
-function open(initialSpan: number): Source {
+function open(initialRangeBlocks: number): Source {
   source = createSource(
-    { chainId: chain.chainId, urls: [server.url], initialSpan },
+    { chainId: chain.chainId, rpcUrls: [server.url], initialRangeBlocks },
     { now: () => performance.now() + laterMs },
   );
   return source;
@@ -45,7 +45,7 @@ describe.each(PROVIDER_CAPS)('$who refuses a range of too many $over', ({ over, 
   const request = { from: 100, to: 199, blocks: 100, results: 100 };
 
   test('its words are understood', () => {
-    const meaning = meaningOf({ method: 'eth_getLogs', code, text: words(request, 50) });
+    const meaning = classifyRefusal({ method: 'eth_getLogs', code, text: words(request, 50) });
     expect(meaning).toEqual({ kind: 'range-refused', ...(hint && { hintBlocks: hint(request, 50) }) });
   });
 
@@ -67,16 +67,16 @@ describe.each(PROVIDER_CAPS)('$who refuses a range of too many $over', ({ over, 
 });
 
 test.each(PROVIDER_REFUSALS)('$who: $message: $kind', ({ kind, code, status, message }) => {
-  expect(meaningOf({ method: 'eth_getLogs', code, status, text: message }).kind).toBe(kind);
+  expect(classifyRefusal({ method: 'eth_getLogs', code, status, text: message }).kind).toBe(kind);
 });
 
 test('HTTP 413 halves the range', () => {
-  expect(meaningOf({ method: 'eth_getLogs', status: 413, text: '' })).toEqual({ kind: 'range-refused' });
+  expect(classifyRefusal({ method: 'eth_getLogs', status: 413, text: '' })).toEqual({ kind: 'range-refused' });
 });
 
 test('unknown words under the code that caps go by ask for less of a range, and mean what they say of a single block', () => {
   const meaning = (blocks: number | undefined, text: string) =>
-    meaningOf({ method: 'eth_getLogs', blocks, code: -32602, text });
+    classifyRefusal({ method: 'eth_getLogs', blocks, code: -32602, text });
   expect(meaning(100, 'please reduce your window')).toEqual({ kind: 'range-refused' });
   for (const blocks of [1, undefined]) expect(meaning(blocks, 'please reduce your window').kind).toBe('rejected');
   expect(meaning(100, 'range 100 exceeds limit of 50')).toEqual({ kind: 'range-refused', hintBlocks: 50 });
@@ -84,11 +84,11 @@ test('unknown words under the code that caps go by ask for less of a range, and 
 });
 
 test('words about a range mean nothing to a request that has none', () => {
-  expect(meaningOf({ method: 'eth_call', code: -32000, text: 'response is too big' }).kind).toBe('unavailable');
+  expect(classifyRefusal({ method: 'eth_call', code: -32000, text: 'response is too big' }).kind).toBe('unavailable');
 });
 
 test('a number may be written in thousands', () => {
-  const meaning = (text: string) => meaningOf({ method: 'eth_getLogs', code: -32000, text }).hintBlocks;
+  const meaning = (text: string) => classifyRefusal({ method: 'eth_getLogs', code: -32000, text }).hintBlocks;
   expect(meaning('range is too large, max is 10k blocks')).toBe(10_000);
   expect(meaning('eth_getLogs is limited to a 10,000 range')).toBe(10_000);
   expect(meaning('range 5000 exceeds limit of 1000.')).toBe(1_000);

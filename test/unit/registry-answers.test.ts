@@ -2,10 +2,10 @@ import { encodeAbiParameters, type Hex as ViemHex } from 'viem';
 import { describe, expect, it } from 'vitest';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import { Aborted, RpcError } from '../../indexer/kernel/errors.ts';
-import { addressOf, decimalsOf, textOf } from '../../indexer/registry/answers.ts';
-import { type CallSource, type ChainReader, chainReaderOver } from '../../indexer/registry/chain-reader.ts';
+import { addressOf, decimalsOf, textOf } from '../../indexer/protocols/shared/answers.ts';
+import { type CallSource, type ChainReader, chainReaderOver } from '../../indexer/protocols/shared/chain-reader.ts';
+import { readPool, readToken } from '../../indexer/protocols/shared/metadata.ts';
 import { findDeployment } from '../../indexer/registry/deployment.ts';
-import { readPool, readToken } from '../../indexer/registry/metadata.ts';
 
 const string = (text: string): Hex => encodeAbiParameters([{ type: 'string' }], [text]) as ViemHex;
 const bytes = (data: string): Hex => encodeAbiParameters([{ type: 'bytes' }], [`0x${data}`]);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { BlockHeader } from '../../indexer/kernel/chain.ts';
 import type { Source } from '../../indexer/source/source.ts';
 import { busyChain, sourceFixture } from '../kit/source-fixture.ts';
+import { until } from '../kit/until.ts';
 
 const fixture = sourceFixture();
 
@@ -14,12 +15,8 @@ function follow(source: Source) {
   })();
   return {
     seen,
-    async until(number: number, withinMs = 3_000): Promise<void> {
-      const deadline = performance.now() + withinMs;
-      while (seen.at(-1)?.number !== number) {
-        if (performance.now() > deadline) throw new Error(`no head ${number}, but ${seen.map((head) => head.number)}`);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
+    async until(number: number): Promise<void> {
+      await until(`head ${number}`, () => seen.at(-1)?.number === number);
     },
     async stop(): Promise<void> {
       stop.abort();
@@ -37,10 +34,10 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     chain.mine(1);
     await heads.until(4);
     chain.reorg(1);
-    while (heads.seen.at(-1)?.hash !== chain.head.hash) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until('the new head', () => heads.seen.at(-1)?.hash === chain.head.hash);
     await heads.stop();
     expect(heads.seen.map((head) => head.number)).toEqual([3, 4, 4]);
-    while (server.subscriptions > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until('the subscription to end', () => server.subscriptions === 0);
   });
 
   test('heads come again after an outage, during which the node is asked less', async () => {
@@ -55,7 +52,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     expect(server.arrivals.length - before).toBeLessThan(12);
     chain.mine(2);
     heal();
-    await heads.until(5, 10_000);
+    await heads.until(5);
     await heads.stop();
   });
 
@@ -68,7 +65,10 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     expect((await heads.next()).value).toMatchObject({ number: 3 });
     for (let block = 0; block < 5; block++) {
       chain.mine(1);
-      await new Promise((resolve) => setTimeout(resolve, 40));
+      // Over a socket, an answer comes after what was announced before it; polling has seen the block by its third request.
+      const asked = server.count('eth_getBlockByNumber');
+      if (transport === 'ws') await source.head();
+      else await until('it to be seen', () => server.count('eth_getBlockByNumber') > asked + 2);
     }
     expect((await heads.next()).value).toMatchObject({ number: 8 });
     stop.abort();
@@ -98,7 +98,7 @@ test('a subscription is taken up again after the socket was cut', async () => {
   server.drop();
   chain.mine(1);
   await heads.until(4);
-  while (server.subscriptions === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  await until('another subscription', () => server.subscriptions > 0);
   chain.mine(1);
   await heads.until(5);
   await heads.stop();

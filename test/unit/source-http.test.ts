@@ -2,7 +2,7 @@ import { createServer, type IncomingHttpHeaders, type RequestListener } from 'no
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
-import { createEndpoint } from '../../indexer/rpc/endpoint.ts';
+import { createClient } from '../../indexer/rpc/client.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(() => {
@@ -14,7 +14,7 @@ async function endpointOf(listener: RequestListener, credentials = '', timeoutMs
   const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const endpoint = createEndpoint(`http://${credentials}127.0.0.1:${port}/`, 0, timeoutMs);
+  const endpoint = createClient(`http://${credentials}127.0.0.1:${port}/`, 0, timeoutMs);
   closing.push(() => {
     endpoint.close();
     server.closeAllConnections();
@@ -68,7 +68,7 @@ test.each([false, true])('logs that end in the middle are too many at once (comp
 
 test('an answer that stalls in the middle is given up', async () => {
   const endpoint = await endpointOf((_, response) => void response.write('{"jsonrpc":'), '', 200);
-  await expect(endpoint.request('eth_chainId', [])).rejects.toThrow('no answer in time');
+  await expect(endpoint.request('eth_chainId', [])).rejects.toThrow('timed out');
 });
 
 test('a connection that was closed while idle is no failure', async () => {

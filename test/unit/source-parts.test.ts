@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import type { BlockHeader, Hex } from '../../indexer/kernel/chain.ts';
-import { RpcInconsistency } from '../../indexer/kernel/errors.ts';
+import { AnchorMismatch, RpcInconsistency } from '../../indexer/kernel/errors.ts';
 import { backoffMs } from '../../indexer/kernel/retry.ts';
-import { createLimiter, mapLimit } from '../../indexer/rpc/limit.ts';
-import { createSpan } from '../../indexer/rpc/span.ts';
+import { createLimiter, mapLimit } from '../../indexer/rpc/concurrency.ts';
+import { createRangeSize } from '../../indexer/rpc/range-size.ts';
 import { createBlooms } from '../../indexer/source/bloom.ts';
-import { AnchorMismatch, parseHeader, verifyLinks, watchedOf } from '../../indexer/source/verify.ts';
+import { indexFilter, parseHeader } from '../../indexer/source/parse.ts';
+import { verifyLinks } from '../../indexer/source/verify.ts';
 import { bloomOf } from '../kit/chain.ts';
 import { ADDRESS, OTHER_ADDRESS, TOPIC, WATCH } from '../kit/source-fixture.ts';
 
@@ -50,7 +51,7 @@ test('headers link by parent hash and number', () => {
 
 test('a bloom names the watched addresses that it holds, unless it is too full to tell', () => {
   const blooms = createBlooms();
-  const watched = watchedOf(WATCH, 500);
+  const watched = indexFilter(WATCH, 500);
   const bloom = bloomOf([{ address: ADDRESS, topics: [TOPIC] }]);
   expect(blooms.suspects(bloom, watched, [])).toEqual([ADDRESS]);
   expect(blooms.suspects(bloomOf([{ address: ADDRESS, topics: [hash('9')] }]), watched, [])).toEqual([]);
@@ -62,27 +63,27 @@ test('a bloom names the watched addresses that it holds, unless it is too full t
   expect(blooms.suspects(full, watched, [])).toEqual([]);
 });
 
-test('a span narrows by half or to a smaller hint, and grows after a while or after enough acceptance', () => {
+test('the range size narrows by half or to a smaller hint, and grows after a while or after enough acceptance', () => {
   let now = 0;
-  const span = createSpan(1_000, () => now);
-  span.accepted(1_000);
-  expect(span.blocks()).toBe(2_000);
-  span.accepted(500);
-  expect(span.blocks()).toBe(2_000);
-  span.refused(2_000, 2_000);
-  expect(span.blocks()).toBe(1_000);
-  span.refused(1_000, 300);
-  expect(span.blocks()).toBe(300);
-  for (let time = 0; time < 100; time++) span.accepted(300);
-  expect(span.blocks()).toBe(300);
+  const rangeSize = createRangeSize(1_000, () => now);
+  rangeSize.accepted(1_000);
+  expect(rangeSize.blocks()).toBe(2_000);
+  rangeSize.accepted(500);
+  expect(rangeSize.blocks()).toBe(2_000);
+  rangeSize.rejected(2_000, 2_000);
+  expect(rangeSize.blocks()).toBe(1_000);
+  rangeSize.rejected(1_000, 300);
+  expect(rangeSize.blocks()).toBe(300);
+  for (let time = 0; time < 100; time++) rangeSize.accepted(300);
+  expect(rangeSize.blocks()).toBe(300);
   now += 60_000;
-  span.accepted(300);
-  expect(span.blocks()).toBe(600);
-  span.refused(600, undefined);
-  for (let time = 0; time < 8; time++) span.accepted(300);
-  expect(span.blocks()).toBe(600);
-  for (let time = 0; time < 40; time++) span.refused(span.blocks(), undefined);
-  expect(span.blocks()).toBe(1);
+  rangeSize.accepted(300);
+  expect(rangeSize.blocks()).toBe(600);
+  rangeSize.rejected(600, undefined);
+  for (let time = 0; time < 8; time++) rangeSize.accepted(300);
+  expect(rangeSize.blocks()).toBe(600);
+  for (let time = 0; time < 40; time++) rangeSize.rejected(rangeSize.blocks(), undefined);
+  expect(rangeSize.blocks()).toBe(1);
 });
 
 test('backoff doubles up to its maximum, less at most a half', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import { RpcInconsistency } from '../../indexer/kernel/errors.ts';
-import { ADDRESSES_MAX } from '../../indexer/source/range.ts';
+import { ADDRESSES_MAX } from '../../indexer/source/fetch-range.ts';
 import { Chain } from '../kit/chain.ts';
 import { RpcFault } from '../kit/chain-rpc.ts';
 import { ADDRESS, busyChain, log, OTHER_ADDRESS, sourceFixture, TOPIC, WATCH } from '../kit/source-fixture.ts';
@@ -75,7 +75,7 @@ describe.each([true, false])('strict: %s', (strict) => {
     server.misbehave({ ...changeLogs(() => null), times: 1 });
     const range = await fixture.open([server.url]).fetchRange({ from: 4, to: 4, strict, watch: WATCH });
     expect(range.logs.length).toBe(1);
-    expect(fixture.notices.map((notice) => notice.event)).toContain('inconsistent');
+    expect(fixture.notices.map((notice) => notice.event)).toContain('inconsistent response');
   });
 
   test('a log index near 2³² is a log index', async () => {

@@ -23,7 +23,7 @@ describe('below finalized', () => {
 
   test('may end early once it holds as many logs as the caller wants', async () => {
     const server = await fixture.serve(busyChain(100));
-    const source = fixture.open([server.url], { initialSpan: 10 });
+    const source = fixture.open([server.url], { initialRangeBlocks: 10 });
     const range = await source.fetchRange({ from: 1, to: 100, strict: false, watch: WATCH, maxLogs: 25 });
     expect([range.from, range.to, range.logs.length]).toEqual([1, 30, 30]);
   });
@@ -37,7 +37,7 @@ describe('below finalized', () => {
     first.view.cap = () => {
       if (answered++ > 0) throw new RpcFault(4444, 'pruned history unavailable');
     };
-    const source = fixture.open([first.url, second.url], { initialSpan: 50 });
+    const source = fixture.open([first.url, second.url], { initialRangeBlocks: 50 });
     const reading = source.fetchRange({ from: 1, to: 100, strict: false, watch: WATCH });
     await expect(reading).rejects.toBeInstanceOf(RpcInconsistency);
   });

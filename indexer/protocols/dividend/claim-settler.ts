@@ -1,8 +1,9 @@
 import { toEventSelector } from 'viem';
+import type { Decimal, Origin, Receipt } from '../../facts/origin.ts';
 import type { Hex, RawLog } from '../../kernel/chain.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { IndexerError, RpcInconsistency } from '../../kernel/errors.ts';
-import type { Decimal, Origin, Receipt } from '../shared/decoded-batch.ts';
+import type { Sink } from '../shared/decoder.ts';
 import { dataUint, hasShape, topicAddress } from '../shared/words.ts';
 
 /** EIP-20 */
@@ -22,8 +23,8 @@ type Settlement = { readonly currency: Hex; readonly gasUsed: Decimal; readonly 
  */
 export type ClaimSettler = (claim: Origin, holder: Hex, amount: Decimal) => Settlement;
 
-/** A settler over the receipts of one range, by transaction hash. */
-export function claimSettler(receipts: ReadonlyMap<Hex, Receipt>): ClaimSettler {
+/** Returns a settler over the receipts of the range that is decoded. */
+export function claimSettler({ receipts }: Pick<Sink, 'receipts'>): ClaimSettler {
   const taken = new Set<RawLog>();
   return ({ log, contract }, holder, amount) => {
     const receipt = receipts.get(log.transactionHash);

@@ -1,7 +1,10 @@
 import { getAbiItem } from 'viem';
 import { dividendV1 } from '../../../abis/dividend.v1.ts';
-import { type Decoder, decoderSet } from '../shared/decoder.ts';
+import { type Decoder, eventDecoders, perRange } from '../shared/decoder.ts';
 import { decodeStrict } from '../shared/strict-event.ts';
+import { claimSettler } from './claim-settler.ts';
+import { dividendClaims } from './dividend-claims.ts';
+import { dividendEvents } from './dividend-events.ts';
 
 const depositedEvent = getAbiItem({ abi: dividendV1, name: 'RevenueDeposited' });
 const distributedEvent = getAbiItem({ abi: dividendV1, name: 'DividendsDistributed' });
@@ -12,7 +15,9 @@ const NO_CLAIM = { perTokenAmount: null, claimant: null, claimedTokenId: null };
 const deposited: Decoder = (origin, sink) => {
   const args = decodeStrict(depositedEvent, origin.log);
   if (args === null) return false;
-  sink.dividendEvents.push({ ...origin, ...NO_CLAIM, type: 'deposit', amount: args.amount, currency: args.token });
+  sink.facts
+    .of(dividendEvents)
+    .push({ ...origin, ...NO_CLAIM, type: 'deposit', amount: args.amount, currency: args.token });
   return true;
 };
 
@@ -20,7 +25,9 @@ const distributed: Decoder = (origin, sink) => {
   const args = decodeStrict(distributedEvent, origin.log);
   if (args === null) return false;
   const { amount, token, perTokenAmount } = args;
-  sink.dividendEvents.push({ ...origin, ...NO_CLAIM, type: 'distribution', amount, currency: token, perTokenAmount });
+  sink.facts
+    .of(dividendEvents)
+    .push({ ...origin, ...NO_CLAIM, type: 'distribution', amount, currency: token, perTokenAmount });
   return true;
 };
 
@@ -28,9 +35,9 @@ const claimed: Decoder = (origin, sink) => {
   const args = decodeStrict(claimedEvent, origin.log);
   if (args === null) return false;
   const { holder, tokenId, amount } = args;
-  const settlement = sink.claims(origin, holder, amount);
-  sink.dividendClaims.push({ ...origin, holder, tokenId, amount, ...settlement });
-  sink.dividendEvents.push({
+  const settlement = perRange(sink, claimSettler)(origin, holder, amount);
+  sink.facts.of(dividendClaims).push({ ...origin, holder, tokenId, amount, ...settlement });
+  sink.facts.of(dividendEvents).push({
     ...origin,
     type: 'claim',
     amount,
@@ -43,8 +50,8 @@ const claimed: Decoder = (origin, sink) => {
 };
 
 /** Events of a dividend contract, first version. */
-export const dividendV1Decoders = decoderSet(
+export const dividendV1Events = eventDecoders(
   dividendV1,
   { RevenueDeposited: deposited, DividendsDistributed: distributed, DividendClaimed: claimed },
-  ['DividendClaimed'],
+  { DividendClaimed: { needsReceipt: true } },
 );

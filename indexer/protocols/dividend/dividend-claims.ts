@@ -1,17 +1,25 @@
+import { sql } from 'kysely';
 import { NULL_TEXT } from '../../facts/copy-text.ts';
 import type { FactTable } from '../../facts/fact-table.ts';
-import { originColumns, originText } from '../../facts/origin-columns.ts';
+import type { Decimal, Origin } from '../../facts/origin.ts';
+import { ORIGIN_DIGEST, originColumns, originText } from '../../facts/origin-columns.ts';
+import type { Hex } from '../../kernel/chain.ts';
 
-const NAME = 'dividend_claims';
+/** A paid claim. Gas is that of its transaction's receipt. */
+export type DividendClaim = Origin & {
+  readonly holder: Hex;
+  readonly tokenId: Decimal;
+  readonly amount: Decimal;
+  readonly currency: Hex;
+  readonly gasUsed: Decimal;
+  readonly gasPrice: Decimal | null;
+};
 
-/** Claims as they were paid. `master_nft_id` stays empty: the event does not say which contract's token it is. */
-export const dividendClaims: FactTable = {
-  list: 'dividendClaims',
+/** Claims as they were paid. `master_nft_id` stays empty here: the event does not say which contract's token it is. */
+export const dividendClaims: FactTable<DividendClaim> = {
   schema: 'public',
-  name: NAME,
+  name: 'dividend_claims',
   chainIdType: 'text',
-  addressColumn: null,
-  positionColumn: 'position',
   kind: 'dividend',
   key: ['chain_id', 'block_number', 'log_index'],
   columns: {
@@ -25,8 +33,37 @@ export const dividendClaims: FactTable = {
     gas_used: 'numeric',
     gas_price_wei: 'numeric',
   },
-  *lines({ dividendClaims: facts }) {
-    const origin = originText(NAME);
+  statistics: ['chain_id', 'block_number', 'log_index', 'dividend_contract_id', 'token_id'],
+  readersIndexes: [
+    'dividend_claims_block_timestamp_idx',
+    'dividend_claims_master_id_idx',
+    'dividend_claims_tx_hash_idx',
+    'dividend_claims_wallet_idx',
+  ],
+  digest: {
+    rows: `(
+      select claim.*, contract.contract_address, claim.master_nft_id is not null as linked
+      from dividend_claims claim join dividend_contracts contract on contract.id = claim.dividend_contract_id
+    ) claim where block_hash is not null`,
+    columns: [
+      ...ORIGIN_DIGEST,
+      'contract_address',
+      'wallet_address',
+      'token_id',
+      'amount_claimed',
+      'currency',
+      'gas_used',
+      'gas_price_wei',
+      'linked',
+    ],
+  },
+  former: {
+    isOfAny: (_, platformIds) => sql`dividend_contract_id = any(${platformIds}::uuid[])`,
+    isOfContract: sql`dividend_contract_id = contract.platform_id`,
+  },
+  rowsOf: ({ platformId }) => sql`dividend_contract_id = ${platformId}`,
+  *lines(facts) {
+    const origin = originText();
     for (const fact of facts) {
       const { masterId, platformId } = fact.contract;
       const claim = `${fact.holder}\t${masterId ?? NULL_TEXT}\t${platformId}\t${fact.tokenId}\t${fact.amount}`;

@@ -1,14 +1,15 @@
 import { erc20V1 } from '../../../abis/erc20.v1.ts';
-import { type Decoder, decoderSet } from '../shared/decoder.ts';
+import { type Decoder, eventDecoders } from '../shared/decoder.ts';
 import { dataUint, topicAddress } from '../shared/words.ts';
+import { tokenTransfers } from './token-transfers.ts';
 
 const transfer: Decoder = ({ contract, log, timestamp }, sink) => {
   const from = topicAddress(log.topics[1]);
   const to = topicAddress(log.topics[2]);
   if (from === null || to === null) return false;
-  sink.tokenTransfers.push({ contract, log, timestamp, from, to, value: dataUint(log.data, 0) });
+  sink.facts.of(tokenTransfers).push({ contract, log, timestamp, from, to, value: dataUint(log.data, 0) });
   return true;
 };
 
 /** Events of an artist token, first version. */
-export const erc20V1Decoders = decoderSet(erc20V1, { Transfer: transfer });
+export const erc20V1Events = eventDecoders(erc20V1, { Transfer: transfer });

@@ -1,11 +1,14 @@
 import { type RawBuilder, sql } from 'kysely';
+import { type FactRange, type Fold, within } from '../../facts/fold.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
-import { type FactRange, type Fold, within } from '../shared/fold.ts';
+import { artistTokens } from './state-tables.ts';
+import { tokenTransfers } from './token-transfers.ts';
 
 /** An artist token's supply: what was minted from the zero address less what was burnt to it (EIP-20, `Transfer`). */
 export const tokenSupply: Fold = {
   name: 'token-supply',
-  reads: { list: 'tokenTransfers', tags: ['mint', 'burn'] },
+  reads: { table: tokenTransfers, tags: ['mint', 'burn'] },
+  writes: [artistTokens],
   apply: (range) => [{ statement: add(range, sql`+`) }],
   unwind: (range) => [{ statement: add(range, sql`-`) }],
 };
@@ -15,7 +18,7 @@ function add(range: FactRange, sign: RawBuilder<unknown>): RawBuilder<unknown> {
     with change as (
       select artist_token_id, sum(case when from_wallet = ${ZERO_ADDRESS} then value else -value end) as supply
       from token_transfers
-      where ${within(range, 'artist_token')} and (from_wallet = ${ZERO_ADDRESS}) <> (to_wallet = ${ZERO_ADDRESS})
+      where ${within(tokenTransfers, range, 'artist_token')} and (from_wallet = ${ZERO_ADDRESS}) <> (to_wallet = ${ZERO_ADDRESS})
       group by artist_token_id
     ),
     locked as (

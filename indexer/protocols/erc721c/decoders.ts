@@ -1,11 +1,13 @@
 import { getAbiItem } from 'viem';
 import { erc721cV1 } from '../../../abis/erc721c.v1.ts';
-import { type Hex, ZERO_ADDRESS } from '../../kernel/chain.ts';
-import { contractEventDecoder } from '../shared/contract-event.ts';
-import type { NftTransfer, Origin, TransferType } from '../shared/decoded-batch.ts';
-import { type Decoder, decoderSet, type Sink } from '../shared/decoder.ts';
+import type { FactLists } from '../../facts/fact-lists.ts';
+import type { Origin } from '../../facts/origin.ts';
+import { type Contract, type Hex, type RawLog, ZERO_ADDRESS } from '../../kernel/chain.ts';
+import { contractEventDecoder, contractEvents } from '../shared/contract-events.ts';
+import { type Decoder, eventDecoders, perRange, type Sink } from '../shared/decoder.ts';
 import { decodeStrict } from '../shared/strict-event.ts';
 import { dataUint, topicAddress, topicUint } from '../shared/words.ts';
+import { type NftTransfer, nftTransfers, type TransferType } from './nft-transfers.ts';
 
 /** Tokens that one EIP-2309 `ConsecutiveTransfer` may name; ERC721A itself allows 5,000. Each becomes a fact. */
 export const CONSECUTIVE_TRANSFER_TOKENS_MAX = 10_000;
@@ -20,7 +22,9 @@ const transfer: Decoder = ({ contract, log, timestamp }, sink) => {
   if (from === null || to === null) return false;
   const tokenId = topicUint(log.topics[3]);
   const type = transferType(from, to);
-  sink.nftTransfers.push({ contract, log, timestamp, tokenId, from, to, type, salePrice: null, saleCurrency: null });
+  sink.facts
+    .of(nftTransfers)
+    .push({ contract, log, timestamp, tokenId, from, to, type, salePrice: null, saleCurrency: null });
   return true;
 };
 
@@ -28,7 +32,7 @@ const minted: Decoder = ({ contract, log, timestamp }, sink) => {
   const minter = topicAddress(log.topics[1]);
   if (minter === null) return false;
   const args = { minter, tokenId: topicUint(log.topics[2]), price: dataUint(log.data, 0) };
-  sink.contractEvents.push({ contract, log, timestamp, event: 'Minted', arguments: args });
+  sink.facts.of(contractEvents).push({ contract, log, timestamp, event: 'Minted', arguments: args });
   return true;
 };
 
@@ -46,21 +50,26 @@ const consecutiveTransfer: Decoder = (origin, sink) => {
   const from = args.fromAddress;
   const to = args.toAddress;
   const type = transferType(from, to);
+  const transfers = sink.facts.of(nftTransfers);
   for (let tokenId = first; tokenId <= last; tokenId++) {
-    sink.nftTransfers.push({ ...origin, tokenId: `${tokenId}`, from, to, type, salePrice: null, saleCurrency: null });
+    transfers.push({ ...origin, tokenId: `${tokenId}`, from, to, type, salePrice: null, saleCurrency: null });
   }
   return true;
 };
 
 /** Events of a master, first version. */
-export const erc721cV1Decoders = decoderSet(erc721cV1, {
-  Transfer: transfer,
-  ConsecutiveTransfer: consecutiveTransfer,
-  Minted: minted,
-  TransferValidatorUpdated: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'TransferValidatorUpdated' })),
-  DefaultRoyaltySet: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'DefaultRoyaltySet' })),
-  TokenRoyaltySet: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'TokenRoyaltySet' })),
-});
+export const erc721cV1Events = eventDecoders(
+  erc721cV1,
+  {
+    Transfer: transfer,
+    ConsecutiveTransfer: consecutiveTransfer,
+    Minted: minted,
+    TransferValidatorUpdated: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'TransferValidatorUpdated' })),
+    DefaultRoyaltySet: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'DefaultRoyaltySet' })),
+    TokenRoyaltySet: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'TokenRoyaltySet' })),
+  },
+  { ConsecutiveTransfer: { factsOf: tokensOf } },
+);
 
 /**
  * Gives each mint the price that the contract's own `Minted` of the same transaction and token names.
@@ -68,9 +77,9 @@ export const erc721cV1Decoders = decoderSet(erc721cV1, {
  * Where a token was minted, burnt and minted again in one transaction, prices and mints pair in the order of their logs, and
  * the last price serves the mints that are left.
  */
-export function priceMints(sink: Sink): void {
+export function priceMints(facts: FactLists): void {
   const prices = new Map<string, string[]>();
-  for (const fact of sink.contractEvents) {
+  for (const fact of facts.of(contractEvents)) {
     const { tokenId, price } = fact.arguments;
     if (fact.event !== 'Minted' || typeof tokenId !== 'string' || typeof price !== 'string') continue;
     const key = saleKey(fact, tokenId);
@@ -79,11 +88,12 @@ export function priceMints(sink: Sink): void {
     else known.push(price);
   }
   if (prices.size === 0) return;
-  for (const [index, fact] of sink.nftTransfers.entries()) {
+  const transfers = facts.of(nftTransfers);
+  for (const [index, fact] of transfers.entries()) {
     const known = fact.type === 'mint' ? prices.get(saleKey(fact, fact.tokenId)) : undefined;
     if (known === undefined) continue;
     const salePrice = (known.length > 1 ? known.shift() : known[0]) ?? null;
-    sink.nftTransfers[index] = { ...fact, salePrice, saleCurrency: ZERO_ADDRESS } satisfies NftTransfer;
+    transfers[index] = { ...fact, salePrice, saleCurrency: ZERO_ADDRESS } satisfies NftTransfer;
   }
 }
 
@@ -101,10 +111,23 @@ function tooMany({ contract, log }: Origin, tokens: bigint, sink: Sink): string 
   if (tokens > CONSECUTIVE_TRANSFER_TOKENS_MAX) {
     return `ConsecutiveTransfer of ${tokens} tokens; at most ${CONSECUTIVE_TRANSFER_TOKENS_MAX} are followed`;
   }
-  const known = sink.consecutiveTokens.get(contract);
+  const consecutiveTokens = perRange(sink, countTokens);
+  const known = consecutiveTokens.get(contract);
   const before = known?.blockNumber === log.blockNumber ? known.tokens : 0;
   const inBlock = before + Number(tokens);
-  sink.consecutiveTokens.set(contract, { blockNumber: log.blockNumber, tokens: inBlock });
+  consecutiveTokens.set(contract, { blockNumber: log.blockNumber, tokens: inBlock });
   if (inBlock <= CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX) return null;
   return `more than ${CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX} tokens by ConsecutiveTransfer in one block`;
+}
+
+/** Returns the tokens that EIP-2309 logs named so far, by contract, in the newest block that has such a log. */
+function countTokens(): Map<Contract, { readonly blockNumber: number; readonly tokens: number }> {
+  return new Map();
+}
+
+/** Returns how many tokens an EIP-2309 log names; 1 where it names none or more than anyone follows. */
+function tokensOf({ topics, data }: RawLog): number {
+  if (data.length !== 66 || topics[1] === undefined) return 1;
+  const tokens = BigInt(data) - BigInt(topics[1]) + 1n;
+  return tokens < 1n || tokens > 1_000_000n ? 1 : Number(tokens);
 }

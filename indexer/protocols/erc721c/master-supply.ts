@@ -1,7 +1,9 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Step } from '../../db/step.ts';
+import { type FactRange, type Fold, within } from '../../facts/fold.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
-import { type FactRange, type Fold, within } from '../shared/fold.ts';
+import { nftTransfers } from './nft-transfers.ts';
+import { masterContracts, masterIpos } from './state-tables.ts';
 
 /**
  * How many tokens a master has in being (mints less burns), and how many different ones it ever minted, which is also
@@ -12,7 +14,8 @@ import { type FactRange, type Fold, within } from '../shared/fold.ts';
  */
 export const masterSupply: Fold = {
   name: 'master-supply',
-  reads: { list: 'nftTransfers', tags: ['mint', 'burn'] },
+  reads: { table: nftTransfers, tags: ['mint', 'burn'] },
+  writes: [masterContracts, masterIpos],
   apply: (range) => [{ statement: add(range, 1) }, ...sumIpoSupply(mastersOf(range))],
   unwind: (range) => [{ statement: add(range, -1) }, ...sumIpoSupply(mastersOf(range))],
 };
@@ -21,7 +24,7 @@ function add(range: FactRange, sign: 1 | -1): RawBuilder<unknown> {
   return sql`
     with fact as (
       select contract_address, master_nft_id, to_wallet = ${ZERO_ADDRESS} as burns, transfer_type
-      from nft_transfers where ${within(range, 'master')} and transfer_type in ('mint', 'burn')
+      from nft_transfers where ${within(nftTransfers, range, 'master')} and transfer_type in ('mint', 'burn')
     ),
     fresh as (
       select minted.contract_address, count(*) as tokens
@@ -52,7 +55,7 @@ function add(range: FactRange, sign: 1 | -1): RawBuilder<unknown> {
 function mastersOf(range: FactRange): RawBuilder<unknown> {
   return sql`
     select master_id from master_contracts where chain_id = ${String(range.chainId)} and contract_address in (
-      select contract_address from nft_transfers where ${within(range, 'master')} and transfer_type in ('mint', 'burn'))
+      select contract_address from nft_transfers where ${within(nftTransfers, range, 'master')} and transfer_type in ('mint', 'burn'))
   `;
 }
 

@@ -1,14 +1,8 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Step } from '../../db/step.ts';
-import {
-  callsForMore,
-  eventsWithin,
-  type FactRange,
-  type Fold,
-  NO_POSITION,
-  positionOf,
-  within,
-} from '../shared/fold.ts';
+import { type FactRange, type Fold, NO_POSITION, positionOf, refuseIfBatched, within } from '../../facts/fold.ts';
+import { nftTransfers } from './nft-transfers.ts';
+import { masterContracts, masterNfts } from './state-tables.ts';
 
 /**
  * The wallets of a master's first three mint facts, by position and, within a batch, by token id; also as flags on the tokens.
@@ -18,35 +12,20 @@ import {
  */
 export const mintOrder: Fold = {
   name: 'mint-order',
-  // Burns too: for the lock alone.
-  reads: { list: 'nftTransfers', tags: ['mint', 'burn'] },
-  apply: (range) => [{ statement: lockMasters(range) }, rank(range, NO_POSITION)],
+  reads: { table: nftTransfers, tags: ['mint'] },
+  writes: [masterContracts, masterNfts],
+  apply: (range) => [rank(range, NO_POSITION)],
   unwind: (range) => [rank(range, positionOf(range.from))],
 };
-
-/**
- * Takes the rows of all masters that the range names, in one order: this fold, `master-supply` and `royalty` write to some of
- * them each, and two commits that took them piece by piece would wait for each other.
- */
-function lockMasters(range: FactRange): RawBuilder<unknown> {
-  return sql`
-    select id from master_contracts
-    where chain_id = ${String(range.chainId)} and contract_address in (
-      select contract_address from nft_transfers where ${within(range, 'master')} and transfer_type in ('mint', 'burn')
-      union
-      select address from indexer.contract_events where ${eventsWithin(range, 'master', 'DefaultRoyaltySet')})
-    order by contract_address for no key update
-  `;
-}
 
 /** Ranks the mints below a position anew for the contracts whose first three the range could change. */
 function rank(range: FactRange, below: RawBuilder<unknown>): Step {
   const due = sql`
     with minted as (
       select contract_address, min(position) as position
-      from nft_transfers where ${within(range, 'master')} and transfer_type = 'mint' group by contract_address
+      from nft_transfers where ${within(nftTransfers, range, 'master')} and transfer_type = 'mint' group by contract_address
     )
-    select held.id, ${callsForMore(range)} from master_contracts held join minted using (contract_address)
+    select held.id, ${refuseIfBatched(range)} from master_contracts held join minted using (contract_address)
     where held.chain_id = ${String(range.chainId)} and minted.position <= coalesce(held.third_mint_position, ${NO_POSITION})
     order by held.contract_address
     for no key update of held

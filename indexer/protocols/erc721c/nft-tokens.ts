@@ -1,6 +1,8 @@
 import { type RawBuilder, sql } from 'kysely';
+import { type FactRange, type Fold, isAt, NO_POSITION, positionOf, refuseIfBatched, within } from '../../facts/fold.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
-import { callsForMore, type FactRange, type Fold, isAt, NO_POSITION, positionOf, within } from '../shared/fold.ts';
+import { nftTransfers } from './nft-transfers.ts';
+import { masterNfts } from './state-tables.ts';
 
 /**
  * Who owns each token of a master, and who minted it, when and for how much.
@@ -10,7 +12,8 @@ import { callsForMore, type FactRange, type Fold, isAt, NO_POSITION, positionOf,
  */
 export const nftTokens: Fold = {
   name: 'nft-tokens',
-  reads: { list: 'nftTransfers' },
+  reads: { table: nftTransfers },
+  writes: [masterNfts],
   apply: (range) => [
     {
       statement: merge(range),
@@ -28,7 +31,7 @@ function merge(range: FactRange): RawBuilder<unknown> {
           contract_address, token_id, master_nft_id, master_id, to_wallet, position,
           count(*) filter (where transfer_type = 'mint') over token as mints,
           min(position) filter (where transfer_type = 'mint') over token as mint_position
-        from nft_transfers where ${within(range, 'master')}
+        from nft_transfers where ${within(nftTransfers, range, 'master')}
         window token as (partition by contract_address, token_id)
         order by contract_address, token_id, position desc
       ),
@@ -46,7 +49,7 @@ function merge(range: FactRange): RawBuilder<unknown> {
         from latest
         left join lateral (
           select to_wallet, tx_hash, block_number, block_timestamp, sale_price_wei from nft_transfers
-          where ${isAt(range, sql`latest.mint_position`)} and token_id = latest.token_id limit 1
+          where ${isAt(nftTransfers, range, 'master', sql`latest.mint_position`)} and token_id = latest.token_id limit 1
         ) mint on true
         join indexer.contracts contract
           on contract.chain_id = ${range.chainId} and contract.address = latest.contract_address and contract.kind = 'master'
@@ -66,7 +69,7 @@ function merge(range: FactRange): RawBuilder<unknown> {
           last_indexed_at = excluded.last_indexed_at
         returning id, contract_address, token_id
       )
-      select ${callsForMore(range)} from merged
+      select ${refuseIfBatched(range)} from merged
       where id <> indexer.derived_id('master_nfts:' || ${String(range.chainId)} || ':' || contract_address || ':' || token_id)
       limit 1
   `;
@@ -76,7 +79,7 @@ function restore(range: FactRange): RawBuilder<unknown> {
   return sql`
       with touched as (
         select master_nft_id, count(*) filter (where transfer_type = 'mint') as mints
-        from nft_transfers where ${within(range, 'master')} group by master_nft_id
+        from nft_transfers where ${within(nftTransfers, range, 'master')} group by master_nft_id
       )
       update master_nfts held set
         current_owner_wallet = coalesce(previous.to_wallet, ${ZERO_ADDRESS}),
@@ -125,7 +128,7 @@ function deleteUnseen(range: FactRange): RawBuilder<unknown> {
         and listing_status = 'not_listed' and listing_price_wei is null and listing_currency is null and listed_at is null
         and token_uri is null as ours
       from master_nfts
-      where id in (select master_nft_id from nft_transfers where ${within(range, 'master')})
+      where id in (select master_nft_id from nft_transfers where ${within(nftTransfers, range, 'master')})
         and last_position is null
     )
     delete from master_nfts where id in (select id from unseen where ours)

@@ -1,18 +1,31 @@
+import { sql } from 'kysely';
 import { NULL_TEXT } from '../../facts/copy-text.ts';
 import type { FactTable } from '../../facts/fact-table.ts';
-import { masterNftId } from '../../facts/ids.ts';
-import { originColumns, originText } from '../../facts/origin-columns.ts';
+import { masterNftId, tokenPart } from '../../facts/ids.ts';
+import type { Decimal, Origin } from '../../facts/origin.ts';
+import { ORIGIN_DIGEST, originColumns, originText } from '../../facts/origin-columns.ts';
+import type { Hex } from '../../kernel/chain.ts';
 
-const NAME = 'nft_transfers';
+/** How a token changed hands. */
+export type TransferType = 'mint' | 'transfer' | 'burn';
 
-/** Mints, transfers and burns of a master's tokens; an EIP-2309 log is one fact per token. */
-export const nftTransfers: FactTable = {
-  list: 'nftTransfers',
+/** One token of a master changed hands (EIP-721 `Transfer`, or one token of an EIP-2309 `ConsecutiveTransfer`). */
+export type NftTransfer = Origin & {
+  readonly tokenId: Decimal;
+  readonly from: Hex;
+  readonly to: Hex;
+  readonly type: TransferType;
+  /** The price of the contract's own `Minted` of the same token and transaction, in wei; null where there is none. */
+  readonly salePrice: Decimal | null;
+  /** The zero address (native coin) where there is a price. */
+  readonly saleCurrency: Hex | null;
+};
+
+/** Mints, transfers and burns of a master's tokens. An EIP-2309 log is one fact per token. */
+export const nftTransfers: FactTable<NftTransfer> = {
   schema: 'public',
-  name: NAME,
+  name: 'nft_transfers',
   chainIdType: 'text',
-  addressColumn: 'contract_address',
-  positionColumn: 'position',
   kind: 'master',
   key: ['chain_id', 'block_number', 'log_index', 'token_id'],
   columns: {
@@ -27,15 +40,46 @@ export const nftTransfers: FactTable = {
     sale_price_wei: 'numeric',
     sale_currency: 'text',
   },
-  tagsOf: ({ nftTransfers }) => new Set(nftTransfers.map(({ type }) => type)),
-  *lines({ nftTransfers: facts }) {
-    const origin = originText(NAME);
+  reading: { addressColumn: 'contract_address', tagColumn: 'transfer_type' },
+  defersConstraints: true,
+  statistics: ['chain_id', 'block_number', 'log_index', 'token_id', 'contract_address', 'transfer_type'],
+  readersIndexes: [
+    'nft_transfers_block_number_idx',
+    'nft_transfers_block_timestamp_idx',
+    'nft_transfers_from_wallet_idx',
+    'nft_transfers_marketplace_idx',
+    'nft_transfers_master_id_idx',
+    'nft_transfers_to_wallet_idx',
+    'nft_transfers_transfer_type_idx',
+    'nft_transfers_tx_log_idx',
+  ],
+  digest: {
+    rows: 'nft_transfers where block_hash is not null',
+    columns: [
+      ...ORIGIN_DIGEST,
+      'contract_address',
+      'token_id',
+      'from_wallet',
+      'to_wallet',
+      'transfer_type',
+      'sale_price_wei',
+      'sale_currency',
+    ],
+  },
+  former: {
+    isOfAny: (addresses) => sql`lower(contract_address) = any(${addresses}::text[])`,
+    isOfContract: sql`master_id = (select master_id from master_contracts where id = contract.platform_id)`,
+  },
+  rowsOf: ({ chainId, address }) => sql`chain_id = ${String(chainId)} and contract_address = ${address}`,
+  tagOf: ({ type }) => type,
+  *lines(facts) {
+    const origin = originText();
     for (const fact of facts) {
       const { chainId, address, masterId } = fact.contract;
       const { tokenId, from, to, type } = fact;
       const token = `${masterNftId(chainId, address, tokenId)}\t${masterId ?? NULL_TEXT}\t${address}\t${tokenId}`;
       const sale = `${fact.salePrice ?? NULL_TEXT}\t${fact.saleCurrency ?? NULL_TEXT}`;
-      yield `${origin(fact, tokenId)}\t${token}\t${from}\t${to}\t${type}\t${sale}`;
+      yield `${origin(fact, tokenPart(tokenId))}\t${token}\t${from}\t${to}\t${type}\t${sale}`;
     }
   },
 };

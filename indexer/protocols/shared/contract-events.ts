@@ -1,18 +1,25 @@
+import { sql } from 'kysely';
+import type { AbiEvent } from 'viem';
 import { copyJson } from '../../facts/copy-text.ts';
 import type { FactTable } from '../../facts/fact-table.ts';
-import { originColumns, originText } from '../../facts/origin-columns.ts';
+import { kindPart } from '../../facts/ids.ts';
+import type { Origin } from '../../facts/origin.ts';
+import { ORIGIN_DIGEST, originColumns, originText } from '../../facts/origin-columns.ts';
+import type { Decoder } from './decoder.ts';
+import { decodeStrict } from './strict-event.ts';
 
-const NAME = 'contract_events';
+/** An event that has no table of its own; integers as decimal strings, addresses and bytes as lower-case hex. */
+export type ContractEvent = Origin & {
+  readonly event: string;
+  readonly arguments: Readonly<Record<string, string | boolean>>;
+};
 
-/** Events that no table of the catalogue holds. */
-export const contractEvents: FactTable = {
-  list: 'contractEvents',
+/** Events that no table of the catalogue holds, of every kind of contract. */
+export const contractEvents: FactTable<ContractEvent> = {
   schema: 'indexer',
-  name: NAME,
+  name: 'contract_events',
   chainIdType: 'bigint',
-  addressColumn: 'address',
-  positionColumn: 'position',
-  kind: { column: 'kind' },
+  kind: null,
   key: ['chain_id', 'block_number', 'log_index', 'kind'],
   columns: {
     ...originColumns('bigint'),
@@ -21,12 +28,29 @@ export const contractEvents: FactTable = {
     event: 'text',
     arguments: 'jsonb',
   },
-  tagsOf: ({ contractEvents }) => new Set(contractEvents.map(({ event }) => event)),
-  *lines({ contractEvents: facts }) {
-    const origin = originText(NAME);
+  reading: { addressColumn: 'address', tagColumn: 'event' },
+  statistics: ['chain_id', 'block_number', 'log_index', 'address', 'kind', 'event', 'position'],
+  readersIndexes: [],
+  digest: { rows: 'indexer.contract_events', columns: [...ORIGIN_DIGEST, 'address', 'kind', 'event', 'arguments'] },
+  orphans: { kindColumn: 'kind' },
+  rowsOf: ({ chainId, address, kind }) =>
+    sql`chain_id = ${chainId}::bigint and address = ${address} and kind = ${kind}`,
+  tagOf: ({ event }) => event,
+  *lines(facts) {
+    const origin = originText();
     for (const fact of facts) {
       const { address, kind } = fact.contract;
-      yield `${origin(fact, kind)}\t${address}\t${kind}\t${fact.event}\t${copyJson(fact.arguments)}`;
+      yield `${origin(fact, kindPart(kind))}\t${address}\t${kind}\t${fact.event}\t${copyJson(fact.arguments)}`;
     }
   },
 };
+
+/** Returns a decoder, by viem, of an event that has no table of its own. */
+export function contractEventDecoder(event: AbiEvent): Decoder {
+  return (origin, sink) => {
+    const args = decodeStrict(event, origin.log);
+    if (args === null) return false;
+    sink.facts.of(contractEvents).push({ ...origin, event: event.name, arguments: args });
+    return true;
+  };
+}

@@ -1,61 +1,69 @@
 import type { Abi, AbiEvent } from 'viem';
 import { toEventSelector } from 'viem';
-import type { Contract, Hex, RawLog } from '../../kernel/chain.ts';
-import type { ClaimSettler } from '../dividend/claim-settler.ts';
-import type { FactLists, Origin, Quarantine } from './decoded-batch.ts';
+import type { FactLists } from '../../facts/fact-lists.ts';
+import type { Origin, Quarantine, Receipts } from '../../facts/origin.ts';
+import type { Hex, RawLog } from '../../kernel/chain.ts';
 
-/** Where decoders leave what they read; one per range. */
+/** Where decoders put what they read from the logs of one range. */
 export type Sink = {
-  readonly [List in keyof FactLists]: FactLists[List][number][];
-} & {
+  readonly facts: FactLists;
   readonly quarantined: Quarantine[];
-  readonly claims: ClaimSettler;
-  /** Tokens that a contract's EIP-2309 logs named so far in the newest block that has one. */
-  readonly consecutiveTokens: Map<Contract, { readonly blockNumber: number; readonly tokens: number }>;
+  readonly receipts: Receipts;
+  /** What a protocol keeps while one range is decoded, by the function that creates it. See `perRange`. */
+  readonly kept: Map<unknown, unknown>;
 };
+
+/** Returns what `create` makes for a sink, made once per range. */
+export function perRange<T>(sink: Sink, create: (sink: Sink) => T): T {
+  let kept = sink.kept.get(create) as T | undefined;
+  if (kept === undefined) {
+    kept = create(sink);
+    sink.kept.set(create, kept);
+  }
+  return kept;
+}
 
 /**
  * Turns a log whose first topic, number of topics and length of data are the event's into facts.
  *
- * False, and nothing left in the sink, where a word does not fit its type: dirty padding, an integer above its range.
+ * Returns false, and leaves nothing in the sink, where a word does not fit its type: dirty padding, an integer above its range.
  */
 export type Decoder = (origin: Origin, sink: Sink) => boolean;
 
-type EventDecoder = {
+/** What an event needs besides its decoder. */
+export type EventOptions = {
+  /** Whether its facts need the receipt of their transaction. */
+  readonly needsReceipt?: boolean;
+  /** Returns how many facts a log becomes, where that is not one. */
+  readonly factsOf?: (log: RawLog) => number;
+};
+
+/** How one event of a protocol is decoded. `dataLength` is that of the data's hex text. */
+export type EventDecoder = EventOptions & {
   readonly name: string;
   readonly topics: number;
   readonly dataLength: number;
   readonly decode: Decoder;
 };
 
-/** How the events of one kind and version of contract are decoded, by first topic. */
-export type DecoderSet = {
-  readonly events: ReadonlyMap<Hex, EventDecoder>;
-  /** The events whose facts need the receipt of their transaction. */
-  readonly receiptTopics: ReadonlySet<Hex>;
-};
-
 type EventName<Events extends Abi> = Extract<Events[number], { readonly type: 'event' }>['name'];
 
-/** Joins an ABI of events, all of static types, with a decoder for each of them. */
-export function decoderSet<const Events extends Abi>(
+/** Joins an ABI of events, all of static types, with a decoder for each of them. Returns them by first topic. */
+export function eventDecoders<const Events extends Abi>(
   abi: Events,
   decoders: Readonly<Record<EventName<Events>, Decoder>>,
-  needsReceipt: readonly EventName<Events>[] = [],
-): DecoderSet {
+  options: Readonly<Record<string, EventOptions>> = {},
+): ReadonlyMap<Hex, EventDecoder> {
   const events = new Map<Hex, EventDecoder>();
-  const receiptTopics = new Set<Hex>();
   for (const event of abi) {
     if (event.type !== 'event') continue;
     const name = event.name as EventName<Events>;
-    const topic = toEventSelector(event);
-    events.set(topic, { name, decode: decoders[name], ...shapeOf(event) });
-    if (needsReceipt.includes(name)) receiptTopics.add(topic);
+    events.set(toEventSelector(event), { name, decode: decoders[name], ...shapeOf(event), ...options[name] });
   }
-  return { events, receiptTopics };
+  return events;
 }
 
-/** Why `log` is not an `event`, in one line. */
+/** Returns why `log` is not an `event`, in one line. */
 export function misfit(event: EventDecoder, log: RawLog): string {
   const { topics, data } = log;
   if (topics.length === event.topics && data.length === event.dataLength) {

@@ -1,34 +1,33 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { ContractKind } from '../../kernel/chain.ts';
-import { eventsWithin, type FactRange, type Fold, positionOf } from './fold.ts';
+import type { StateTable } from '../../facts/fact-table.ts';
+import { type FactRange, type Fold, positionOf, within } from '../../facts/fold.ts';
+import { contractEvents } from './contract-events.ts';
 
-/** Columns of a contract's row that an event tells whole. Names are of our own, never input. */
+/** Columns of a contract's row that one event gives whole. Names are the program's, never input. */
 export type LatestEvent = {
   readonly name: string;
-  readonly kind: ContractKind;
   readonly event: string;
-  /** The platform's table of such contracts. */
-  readonly table: string;
+  /** The platform's rows of such contracts. */
+  readonly table: StateTable;
   /** The column that holds the position of the event which the row shows. */
   readonly position: string;
-  /** The order in which every writer locks the table's rows. */
-  readonly lockOrder: string;
   /** By column: the event's argument that it shows, and what it is where there was no event. */
   readonly columns: Readonly<Record<string, { readonly argument: string; readonly none: number | null }>>;
 };
 
-/** A fold that shows the arguments of a contract's latest event of one name. */
+/** Returns a fold that shows the arguments of a contract's latest event of one name. */
 export function latestEvent(shown: LatestEvent): Fold {
   return {
     name: shown.name,
-    reads: { list: 'contractEvents', tags: [shown.event] },
+    reads: { table: contractEvents, tags: [shown.event] },
+    writes: [shown.table],
     apply: (range) => [{ statement: apply(shown, range) }],
     unwind: (range) => [{ statement: unwind(shown, range) }],
   };
 }
 
 function apply(
-  { kind, event, table, position, lockOrder, columns }: LatestEvent,
+  { event, table: { name, kind, lockOrder = 'id' }, position, columns }: LatestEvent,
   range: FactRange,
 ): RawBuilder<unknown> {
   const shown = Object.entries(columns).map(
@@ -37,17 +36,17 @@ function apply(
   return sql`
     with latest as (
       select distinct on (address) address, position, arguments
-      from indexer.contract_events where ${eventsWithin(range, kind, event)} order by address, position desc
+      from indexer.contract_events where ${within(contractEvents, range, kind, [event])} order by address, position desc
     ),
     locked as (
       select shown.id, latest.position, latest.arguments
       from latest
       join indexer.contracts contract
         on contract.chain_id = ${range.chainId} and contract.address = latest.address and contract.kind = ${sql.lit(kind)}
-      join ${sql.table(table)} shown on shown.id = contract.platform_id
+      join ${sql.table(name)} shown on shown.id = contract.platform_id
       order by ${sql.ref(`shown.${lockOrder}`)} for no key update of shown
     )
-    update ${sql.table(table)} shown set
+    update ${sql.table(name)} shown set
       ${sql.join(shown)}, ${sql.ref(position)} = locked.position,
       last_indexed_block = greatest(last_indexed_block, ${range.to}), last_indexed_at = now()
     from locked
@@ -55,7 +54,10 @@ function apply(
   `;
 }
 
-function unwind({ kind, event, table, position, columns }: LatestEvent, range: FactRange): RawBuilder<unknown> {
+function unwind(
+  { event, table: { name, kind }, position, columns }: LatestEvent,
+  range: FactRange,
+): RawBuilder<unknown> {
   const shown = Object.entries(columns).map(
     ([column, { argument, none }]) =>
       sql`${sql.ref(column)} = coalesce((previous.arguments ->> ${sql.lit(argument)})::numeric, ${sql.lit(none)})`,
@@ -63,10 +65,10 @@ function unwind({ kind, event, table, position, columns }: LatestEvent, range: F
   return sql`
     with touched as (
       select distinct contract.chain_id, contract.address, contract.platform_id
-      from (select * from indexer.contract_events where ${eventsWithin(range, kind, event)}) fact
+      from (select * from indexer.contract_events where ${within(contractEvents, range, kind, [event])}) fact
       join indexer.contracts contract using (chain_id, address, kind)
     )
-    update ${sql.table(table)} shown set ${sql.join(shown)}, ${sql.ref(position)} = previous.position
+    update ${sql.table(name)} shown set ${sql.join(shown)}, ${sql.ref(position)} = previous.position
     from touched left join lateral (
       select arguments, position from indexer.contract_events event
       where event.chain_id = touched.chain_id and event.address = touched.address and event.event = ${sql.lit(event)}

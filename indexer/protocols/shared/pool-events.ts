@@ -1,17 +1,24 @@
+import { sql } from 'kysely';
 import { NULL_TEXT } from '../../facts/copy-text.ts';
 import type { FactTable } from '../../facts/fact-table.ts';
-import { originColumns, originText } from '../../facts/origin-columns.ts';
+import type { Decimal, Origin } from '../../facts/origin.ts';
+import { ORIGIN_DIGEST, originColumns, originText } from '../../facts/origin-columns.ts';
+import type { Hex } from '../../kernel/chain.ts';
 
-const NAME = 'pool_events';
+/** Liquidity that was added or removed, or a swap, whose amounts are signed from the pool's view. */
+export type PoolEvent = Origin & {
+  readonly type: 'add_liquidity' | 'remove_liquidity' | 'swap';
+  readonly amount0: Decimal;
+  readonly amount1: Decimal;
+  readonly sender: Hex;
+  readonly recipient: Hex | null;
+};
 
-/** Swaps, and liquidity added and removed. */
-export const poolEvents: FactTable = {
-  list: 'poolEvents',
+/** Swaps, and liquidity added and removed, of every protocol of pools. */
+export const poolEvents: FactTable<PoolEvent> = {
   schema: 'public',
-  name: NAME,
+  name: 'pool_events',
   chainIdType: 'text',
-  addressColumn: 'pool_address',
-  positionColumn: 'position',
   kind: 'pool',
   key: ['chain_id', 'block_number', 'log_index'],
   columns: {
@@ -25,8 +32,25 @@ export const poolEvents: FactTable = {
     sender: 'text',
     recipient: 'text',
   },
-  *lines({ poolEvents: facts }) {
-    const origin = originText(NAME);
+  statistics: ['chain_id', 'block_number', 'log_index', 'liquidity_pool_id'],
+  readersIndexes: [
+    'pool_events_artist_token_idx',
+    'pool_events_block_timestamp_idx',
+    'pool_events_event_type_idx',
+    'pool_events_pool_id_idx',
+    'pool_events_tx_idx',
+  ],
+  digest: {
+    rows: 'pool_events where block_hash is not null',
+    columns: [...ORIGIN_DIGEST, 'pool_address', 'event_type', 'amount0', 'amount1', 'sender', 'recipient'],
+  },
+  former: {
+    isOfAny: (addresses) => sql`lower(pool_address) = any(${addresses}::text[])`,
+    isOfContract: sql`liquidity_pool_id = contract.platform_id`,
+  },
+  rowsOf: ({ platformId }) => sql`liquidity_pool_id = ${platformId}`,
+  *lines(facts) {
+    const origin = originText();
     for (const fact of facts) {
       const { platformId, artistTokenId, address } = fact.contract;
       const { type, amount0, amount1, sender, recipient } = fact;

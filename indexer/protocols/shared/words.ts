@@ -1,5 +1,5 @@
+import type { Decimal } from '../../facts/origin.ts';
 import type { Hex } from '../../kernel/chain.ts';
-import type { Decimal } from './decoded-batch.ts';
 
 /** Hex digits of one ABI word (32 bytes). */
 const WORD = 64;

@@ -1,6 +1,8 @@
 import { getAbiItem } from 'viem';
 import { uniswapV2PairV1 } from '../../../abis/uniswap-v2-pair.v1.ts';
-import { type Decoder, decoderSet } from '../shared/decoder.ts';
+import { contractEvents } from '../shared/contract-events.ts';
+import { type Decoder, eventDecoders } from '../shared/decoder.ts';
+import { poolEvents } from '../shared/pool-events.ts';
 import { decodeStrict } from '../shared/strict-event.ts';
 import { dataDifference, dataUint, dataUint112, topicAddress } from '../shared/words.ts';
 
@@ -12,7 +14,7 @@ const transfer: Decoder = ({ contract, log, timestamp }, sink) => {
   const to = topicAddress(log.topics[2]);
   if (from === null || to === null) return false;
   const value = dataUint(log.data, 0);
-  sink.contractEvents.push({ contract, log, timestamp, event: 'Transfer', arguments: { from, to, value } });
+  sink.facts.of(contractEvents).push({ contract, log, timestamp, event: 'Transfer', arguments: { from, to, value } });
   return true;
 };
 
@@ -20,7 +22,7 @@ const sync: Decoder = ({ contract, log, timestamp }, sink) => {
   const reserve0 = dataUint112(log.data, 0);
   const reserve1 = dataUint112(log.data, 1);
   if (reserve0 === null || reserve1 === null) return false;
-  sink.contractEvents.push({ contract, log, timestamp, event: 'Sync', arguments: { reserve0, reserve1 } });
+  sink.facts.of(contractEvents).push({ contract, log, timestamp, event: 'Sync', arguments: { reserve0, reserve1 } });
   return true;
 };
 
@@ -31,14 +33,14 @@ const swap: Decoder = ({ contract, log, timestamp }, sink) => {
   if (sender === null || recipient === null) return false;
   const amount0 = dataDifference(log.data, 0, 2);
   const amount1 = dataDifference(log.data, 1, 3);
-  sink.poolEvents.push({ contract, log, timestamp, type: 'swap', amount0, amount1, sender, recipient });
+  sink.facts.of(poolEvents).push({ contract, log, timestamp, type: 'swap', amount0, amount1, sender, recipient });
   return true;
 };
 
 const mint: Decoder = (origin, sink) => {
   const args = decodeStrict(mintEvent, origin.log);
   if (args === null) return false;
-  sink.poolEvents.push({ ...origin, type: 'add_liquidity', ...args, recipient: null });
+  sink.facts.of(poolEvents).push({ ...origin, type: 'add_liquidity', ...args, recipient: null });
   return true;
 };
 
@@ -46,12 +48,12 @@ const burn: Decoder = (origin, sink) => {
   const args = decodeStrict(burnEvent, origin.log);
   if (args === null) return false;
   const { sender, amount0, amount1, to } = args;
-  sink.poolEvents.push({ ...origin, type: 'remove_liquidity', amount0, amount1, sender, recipient: to });
+  sink.facts.of(poolEvents).push({ ...origin, type: 'remove_liquidity', amount0, amount1, sender, recipient: to });
   return true;
 };
 
 /** Events of a Uniswap V2 pair or a fork of it, first version. */
-export const uniswapV2PairV1Decoders = decoderSet(uniswapV2PairV1, {
+export const uniswapV2PairV1Events = eventDecoders(uniswapV2PairV1, {
   Transfer: transfer,
   Sync: sync,
   Swap: swap,

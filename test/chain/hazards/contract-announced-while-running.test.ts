@@ -9,8 +9,6 @@ import { atHead, expectSettled, truthOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 const subjectsAt = (...addresses: string[]) => SUBJECTS.filter(({ address }) => addresses.includes(address));
-/** Far below the daemon's slow looks, which come every 15 and 30 s. */
-const NOTICED_WITHIN_MS = 5_000;
 const BLOCK_INTERVAL_MS = 100;
 
 async function atTheHead(): Promise<Scene> {
@@ -20,17 +18,13 @@ async function atTheHead(): Promise<Scene> {
 }
 
 async function followed({ db }: Scene, address: string): Promise<void> {
-  await until(
-    `${address} to be followed`,
-    async () => {
-      const { rows } = await db.query(
-        "select from indexer.contracts where address = lower($1) and live_from is not null and covered <> '{}'",
-        [address],
-      );
-      return rows.length > 0;
-    },
-    NOTICED_WITHIN_MS,
-  );
+  await until(`${address} to be followed`, async () => {
+    const { rows } = await db.query(
+      "select from indexer.contracts where address = lower($1) and live_from is not null and covered <> '{}'",
+      [address],
+    );
+    return rows.length > 0;
+  });
 }
 
 test.each([

@@ -7,7 +7,6 @@ import { expectSettled, truthOf } from '../../kit/settled.ts';
 
 /** An outage of 30 s would show nothing more: pauses are at their longest before it is over. */
 const OUTAGE_MS = 8_000;
-const RESUME_WITHIN_MS = 30_000;
 const BLOCK_INTERVAL_MS = 400;
 
 const OUTAGES: readonly { readonly how: string; readonly fault: Fault['do'] }[] = [
@@ -41,11 +40,9 @@ test('a node answers with errors, 429, 502, truncated JSON, or accepts and never
   const ailing = await goOn(OUTAGE_MS);
   expect(daemon.isRunning).toBe(true);
   for (const one of servers) one.heal();
-  const healedAt = performance.now();
   for (const chain of chains) chain.append(...blocks(1));
   for (const [index, { how }] of OUTAGES.entries()) {
     expect(ailing[index]!, `requests during ${how}`).toBeLessThan(healthy[index]! / 2);
-    await expectSettled(db, truthOf(chains[index]!), undefined, RESUME_WITHIN_MS);
+    await expectSettled(db, truthOf(chains[index]!));
   }
-  expect(performance.now() - healedAt).toBeLessThan(RESUME_WITHIN_MS);
 });

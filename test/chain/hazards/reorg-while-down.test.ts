@@ -10,7 +10,7 @@ test.each([
 ])('a reorg while the indexer is down, $what', async ({ blocks }) => {
   const { chain, db, daemon, following, settled } = await follow({ chain: busyChain(40) });
   await settled();
-  expect((await daemon.stop()).code).toBe(0);
+  expect(await daemon.stop()).toBe(0);
   chain.reorg(9, busyBlocks(5)(blocks));
   await Daemon.start(following);
   await settled();

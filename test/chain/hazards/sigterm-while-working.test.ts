@@ -5,8 +5,6 @@ import { announceAll, busyBlocks } from '../../kit/music.ts';
 import { atHead, expectFactsAsCovered } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
-const STOPPED_WITHIN_MS = 15_000;
-
 test('SIGTERM while history is filled and the head moves', async () => {
   const { chain, server, db, artist, daemon, following, settled } = await follow({
     chain: busyChain(200, 20),
@@ -20,9 +18,8 @@ test('SIGTERM while history is filled and the head moves', async () => {
     return rows.length > 0;
   });
   chain.append(...busyBlocks(16)(3));
-  const { code, ms } = await daemon.stop();
-  expect(code).toBe(0);
-  expect(ms).toBeLessThan(STOPPED_WITHIN_MS);
+  // After a deadline of its own it would give up, and exit with another code.
+  expect(await daemon.stop()).toBe(0);
   await expectFactsAsCovered(db, chain);
   heal();
   await Daemon.start(following);
@@ -35,8 +32,7 @@ test('SIGTERM while the node accepts and never answers', async () => {
   server.misbehave({ do: { kind: 'hang' } });
   const asked = server.arrivals.length;
   await until('a request that hangs', () => server.arrivals.length > asked);
-  const { code, ms } = await daemon.stop();
-  expect(code).toBe(0);
-  expect(ms).toBeLessThan(STOPPED_WITHIN_MS);
+  // After a deadline of its own it would give up, and exit with another code.
+  expect(await daemon.stop()).toBe(0);
   await expectFactsAsCovered(db, chain);
 });

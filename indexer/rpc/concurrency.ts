@@ -1,30 +1,31 @@
 import { Aborted } from '../kernel/errors.ts';
 
-/** Lets a bounded and changeable number of tasks run at a time, in the order in which they came. */
+/** Runs a limited number of tasks at a time, in the order in which they came. The limit can change while tasks run. */
 export type Limiter = {
-  /** Waits for a place, then runs the task. Throws `Aborted` where the signal aborts while waiting. */
+  /** Waits for a free slot, then runs the task. Throws `Aborted` if the signal aborts while waiting. */
   run<T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
-  /** Halves the places, to one at least. */
+  /** Halves the limit, down to one. */
   narrow(): void;
-  /** Gives back one place, up to the configured number. */
+  /** Raises the limit by one, up to the configured maximum. */
   widen(): void;
 };
 
+/** Creates a limiter that runs at most `max` tasks at a time. */
 export function createLimiter(max: number): Limiter {
-  let places = max;
+  let limit = max;
   let running = 0;
   const waiting = new Set<() => void>();
 
-  function next(): void {
+  function startNext(): void {
     for (const start of waiting) {
-      if (running >= places) return;
+      if (running >= limit) return;
       waiting.delete(start);
       running++;
       start();
     }
   }
 
-  function place(signal: AbortSignal | undefined): Promise<void> {
+  function acquireSlot(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const start = () => {
         signal?.removeEventListener('abort', abort);
@@ -32,40 +33,40 @@ export function createLimiter(max: number): Limiter {
       };
       const abort = () => {
         waiting.delete(start);
-        reject(new Aborted('told to stop while waiting for a place'));
+        reject(new Aborted('aborted while waiting for a free request slot'));
       };
       if (signal?.aborted) return abort();
       signal?.addEventListener('abort', abort, { once: true });
       waiting.add(start);
-      next();
+      startNext();
     });
   }
 
   return {
     async run(task, signal) {
-      await place(signal);
+      await acquireSlot(signal);
       try {
         return await task();
       } finally {
         running--;
-        next();
+        startNext();
       }
     },
     narrow() {
-      places = Math.max(1, Math.floor(places / 2));
+      limit = Math.max(1, Math.floor(limit / 2));
     },
     widen() {
-      places = Math.min(max, places + 1);
-      next();
+      limit = Math.min(max, limit + 1);
+      startNext();
     },
   };
 }
 
-/** The promise, or `Aborted` as soon as the signal aborts; what the promise stands for goes on. */
+/** Waits for a promise, and throws `Aborted` as soon as the signal aborts. The work behind the promise is not stopped. */
 export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
-    const abort = () => reject(new Aborted('told to stop'));
+    const abort = () => reject(new Aborted('aborted'));
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true });
@@ -73,8 +74,8 @@ export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefine
 }
 
 /**
- * Maps with at most `limit` calls at a time; results in the order of the items. The first failure aborts the calls that
- * run, waits for them, and is thrown.
+ * Maps items with at most `limit` calls of `map` at a time. The results are in the order of the items. The first failure
+ * aborts the calls that are running, waits for them, and is thrown.
  */
 export async function mapLimit<T, R>(
   items: readonly T[],

@@ -1,4 +1,4 @@
-import type { Hex } from '../kernel/chain.ts';
+import type { Hex } from '../../kernel/chain.ts';
 
 /** More bytes of a text than this are never looked at: the columns hold 100 characters of at most 4 bytes. */
 const TEXT_BYTES_MAX = 1024;

@@ -1,5 +1,5 @@
-import type { Hex } from '../kernel/chain.ts';
-import { RpcError } from '../kernel/errors.ts';
+import type { Hex } from '../../kernel/chain.ts';
+import { RpcError } from '../../kernel/errors.ts';
 
 /** What the registry asks of a chain. */
 export type ChainReader = {

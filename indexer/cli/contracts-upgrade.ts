@@ -1,0 +1,31 @@
+import type { Command } from 'commander';
+import { address, chainOf, wholeNumber } from './arguments.ts';
+import { type GlobalOptions, type Io, printResult } from './io.ts';
+import { withSession } from './session.ts';
+
+type Given = { readonly abiVersion: string; readonly fromBlock: number; readonly chain?: number };
+
+/** `indexer contracts upgrade ADDR`. */
+export function addUpgrade(contracts: Command, io: Io): void {
+  contracts
+    .command('upgrade')
+    .description('tell that a proxy speaks another ABI version from a block on. Repeating it is harmless')
+    .argument('<address>', 'the contract', address)
+    .requiredOption('--abi-version <version>', 'the ABI version that it speaks from then on')
+    .requiredOption('--from-block <n>', 'the block of the upgrade', wholeNumber)
+    .option('--chain <id>', 'its chain (may be left out when just one is configured)', wholeNumber)
+    .addHelpText('after', '\nThe history of the contract is read anew: see `indexer status`.')
+    .action(async (contract: ReturnType<typeof address>, given: Given, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      await withSession(io, options, {}, async ({ config, database }) => {
+        const { upgradeContract } = await import('../registry/upgrade.ts');
+        const { abiVersion, fromBlock, chain } = given;
+        const chainId = chainOf(chain, config);
+        const upgraded = await upgradeContract(database, { chainId, address: contract, abiVersion, fromBlock });
+        const versions = upgraded.upgrades.map((upgrade) => `${upgrade.abiVersion} from block ${upgrade.fromBlock} on`);
+        printResult(io, options, { contract: upgraded }, [
+          `${upgraded.kind.replace('_', '-')} ${contract} of chain ${chainId}: ABI version ${[upgraded.abiVersion, ...versions].join(', ')}`,
+        ]);
+      });
+    });
+}

@@ -1,0 +1,62 @@
+import type { RpcEndpoint } from './define.ts';
+import type { ChainConfig, Config, Environment, ProxySettings } from './resolve.ts';
+
+/** The URLs and other texts of a configuration that must not appear in logs and messages. */
+export type ConfigSecrets = { readonly urls: readonly string[]; readonly values: readonly string[] };
+
+const SECRET_VARIABLE = /^(?:RPC_URL_.*|DATABASE_URL|QUEUE_URL|HTTPS?_PROXY)$/i;
+
+/** Returns the secrets of the environment. Those of the configuration file are known only after it was read. */
+export function secretsOfEnvironment(env: Environment): ConfigSecrets {
+  const urls = Object.entries(env).flatMap(([name, value = '']) =>
+    SECRET_VARIABLE.test(name) ? value.split(',').map((url) => url.trim()) : [],
+  );
+  return { urls, values: [] };
+}
+
+/** Returns the secrets of a whole configuration. */
+export function secretsOf(config: Config): ConfigSecrets {
+  const chains = config.chains.map(secretsOfChain);
+  const redis = [config.queueRedis?.options?.password, config.queueRedis?.options?.sentinelPassword];
+  return {
+    urls: [config.databaseUrl, config.queueUrl, ...chains.flatMap(({ urls }) => urls)],
+    values: [...redis.flatMap((password) => password ?? []), ...chains.flatMap(({ values }) => values)],
+  };
+}
+
+function secretsOfChain({ rpcUrls, proxy }: ChainConfig): ConfigSecrets {
+  const endpoints = rpcUrls.map(secretsOfEndpoint);
+  return {
+    urls: [...secretsOfProxy(proxy), ...endpoints.flatMap(({ urls }) => urls)],
+    values: endpoints.flatMap(({ values }) => values),
+  };
+}
+
+/** Returns the URLs of proxies, which may contain a user and a password. */
+export function secretsOfProxy(proxy: ProxySettings | undefined): readonly string[] {
+  return [proxy?.httpProxy, proxy?.httpsProxy].flatMap((url) => url ?? []);
+}
+
+/** Returns the secrets of one endpoint: its URL, the values of its headers, and what a viem transport shows of both. */
+export function secretsOfEndpoint(endpoint: RpcEndpoint): ConfigSecrets {
+  if (typeof endpoint === 'string') return { urls: [endpoint], values: [] };
+  if (typeof endpoint === 'object') return { urls: [endpoint.url], values: Object.values(endpoint.headers ?? {}) };
+  return secretsOfTransport(endpoint({ retryCount: 0 }).value);
+}
+
+/** Returns the secrets in the attributes of a constructed viem transport, including those inside a `fallback`. */
+export function secretsOfTransport(attributes: unknown): ConfigSecrets {
+  const { url, fetchOptions, transports } = (attributes ?? {}) as {
+    readonly url?: unknown;
+    readonly fetchOptions?: { readonly headers?: ConstructorParameters<typeof Headers>[0] };
+    readonly transports?: readonly { readonly value?: unknown }[];
+  };
+  const inner = (transports ?? []).map(({ value }) => secretsOfTransport(value));
+  return {
+    urls: [...(typeof url === 'string' ? [url] : []), ...inner.flatMap(({ urls }) => urls)],
+    values: [
+      ...(fetchOptions?.headers === undefined ? [] : new Headers(fetchOptions.headers).values()),
+      ...inner.flatMap(({ values }) => values),
+    ],
+  };
+}

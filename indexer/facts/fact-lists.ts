@@ -1,0 +1,32 @@
+import type { FactTable } from './fact-table.ts';
+import type { Origin, Quarantine } from './origin.ts';
+
+/** Decoded facts by table. Each list is ordered by `(block, log index)` and, within a log, by its parts. */
+export class FactLists {
+  readonly #lists = new Map<FactTable, Origin[]>();
+
+  /** Returns a table's list, to read or to append to. */
+  of<Fact extends Origin>(table: FactTable<Fact>): Fact[] {
+    let list = this.#lists.get(table as FactTable);
+    if (list === undefined) {
+      list = [];
+      this.#lists.set(table as FactTable, list);
+    }
+    return list as Fact[];
+  }
+
+  /** Returns the tables that have facts. */
+  tables(): readonly FactTable[] {
+    return [...this.#lists].filter(([, list]) => list.length > 0).map(([table]) => table);
+  }
+
+  /** Returns the lists with only the facts that `keep` accepts. */
+  filter(keep: (fact: Origin) => boolean): FactLists {
+    const kept = new FactLists();
+    for (const [table, list] of this.#lists) kept.#lists.set(table, list.filter(keep));
+    return kept;
+  }
+}
+
+/** The facts of a range, and the contracts that turned out not to be indexable in it. */
+export type DecodedBatch = { readonly facts: FactLists; readonly quarantined: readonly Quarantine[] };

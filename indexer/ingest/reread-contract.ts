@@ -1,0 +1,46 @@
+import { sql } from 'kysely';
+import type { Database } from '../db/database.ts';
+import { runSteps } from '../db/step.ts';
+import { patientTransaction, type Transaction } from '../db/transaction.ts';
+import { tableOf } from '../facts/facts-sql.ts';
+import type { Contract } from '../kernel/chain.ts';
+import { raiseLiveVersion } from '../progress/chains.ts';
+import { type Rereading, readAnew } from '../progress/contract-state.ts';
+import { lockChain } from '../progress/locks.ts';
+import { noteContractChange } from '../progress/stage-rows.ts';
+import { factTables, folds } from '../protocols/protocols.ts';
+
+/**
+ * Takes a contract's facts and the state that follows from them back, and empties its coverage, in one transaction. The
+ * contract stays active: it joins the head at once, and its history is planned like any gap. Columns that the platform owns stay.
+ *
+ * The chain's lock is held exclusively, so that no commit is in flight. A follower that has fetched its next block already finds
+ * `live_version` raised and fetches again, with the new events.
+ *
+ * @returns false when another process did it first.
+ */
+export async function rereadContract(database: Database, contract: Contract, rereading: Rereading): Promise<boolean> {
+  const { chainId } = contract;
+  return patientTransaction(database, async (tx) => {
+    await runSteps(tx, [lockChain(chainId, 'exclusive')]);
+    if (!(await readAnew(tx, chainId, contract, rereading))) return false;
+    const head = (await raiseLiveVersion(tx, chainId)) ?? 0;
+    await sql`set constraints all deferred`.execute(tx);
+    const range = { chainId, from: 0, to: head, contracts: [contract] };
+    await runSteps(
+      tx,
+      folds.toReversed().flatMap((fold) => fold.unwind(range)),
+    );
+    await noteContractChange(tx, chainId, contract);
+    await deleteFacts(tx, contract);
+    await sql`select pg_notify('indexer_contracts', ${String(chainId)})`.execute(tx);
+    return true;
+  });
+}
+
+async function deleteFacts(tx: Transaction, contract: Contract): Promise<void> {
+  for (const table of factTables) {
+    if (table.kind !== null && table.kind !== contract.kind) continue;
+    await sql`delete from ${tableOf(table)} where ${table.rowsOf(contract)} and block_hash is not null`.execute(tx);
+  }
+}

@@ -1,0 +1,22 @@
+import type { Protocol } from '../protocol.ts';
+import { readToken } from '../shared/metadata.ts';
+import { erc20V1Events } from './decoders.ts';
+import { artistTokens, tokenHolders } from './state-tables.ts';
+import { tokenBalances } from './token-balances.ts';
+import { tokenSupply } from './token-supply.ts';
+import { tokenTransfers } from './token-transfers.ts';
+
+/** An artist's token (EIP-20). */
+export const erc20V1: Protocol = {
+  name: 'erc20',
+  version: '1.0',
+  kind: 'artist_token',
+  events: erc20V1Events,
+  factTables: [tokenTransfers],
+  stateTables: [tokenHolders, artistTokens],
+  folds: [tokenBalances, tokenSupply],
+  identify: async (reader, address, signal) => {
+    const { name, symbol, decimals } = await readToken(reader, address, signal);
+    return { name, symbol, decimals: decimals?.toString() ?? null };
+  },
+};

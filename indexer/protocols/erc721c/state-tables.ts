@@ -1,0 +1,105 @@
+import { sql } from 'kysely';
+import type { StateTable } from '../../facts/fact-table.ts';
+
+/** One row per token that a fact names: its owner, its minter, and what the platform keeps of it. */
+export const masterNfts: StateTable = {
+  schema: 'public',
+  name: 'master_nfts',
+  kind: 'master',
+  statistics: ['chain_id', 'contract_address', 'token_id', 'master_contract_id'],
+  readersIndexes: [
+    'master_nfts_listing_status_idx',
+    'master_nfts_master_id_idx',
+    'master_nfts_minted_at_idx',
+    'master_nfts_original_minter_idx',
+    'master_nfts_owner_wallet_idx',
+  ],
+  digest: {
+    // A row without a fact is the platform's alone.
+    rows: 'master_nfts where last_position is not null',
+    columns: [
+      'chain_id',
+      'contract_address',
+      'token_id',
+      'current_owner_wallet',
+      'original_minter_wallet',
+      'is_first_minter',
+      'is_second_minter',
+      'is_third_minter',
+      'mint_tx_hash',
+      'minted_at_block',
+      'minted_at',
+      'mint_price_wei',
+      'mint_count',
+      'last_position',
+      'first_mint_position',
+    ],
+  },
+  reset: (contracts) => sql`
+    update master_nfts set
+      mint_count = 0, last_position = null, first_mint_position = null,
+      is_first_minter = false, is_second_minter = false, is_third_minter = false
+    where master_contract_id in (${contracts})`,
+  deleteRows: ({ chainId, address, platformId }) => [
+    sql`
+      update dividend_claims set master_nft_id = null
+      where master_nft_id in (select id from master_nfts where master_contract_id = ${platformId})`,
+    sql`delete from nft_ownership_snapshots where chain_id = ${String(chainId)} and contract_address = ${address}`,
+    sql`delete from master_nfts where master_contract_id = ${platformId}`,
+  ],
+};
+
+/** The platform's row of a master's contract: supplies, royalty, first minters. */
+export const masterContracts: StateTable = {
+  schema: 'public',
+  name: 'master_contracts',
+  kind: 'master',
+  isPlatformRow: true,
+  lockOrder: 'contract_address',
+  statistics: [],
+  readersIndexes: [],
+  digest: {
+    rows: 'master_contracts',
+    columns: [
+      'chain_id',
+      'contract_address',
+      'coalesce(contract_total_supply, 0)',
+      'minted_supply',
+      'contract_royalty_bps',
+      'first_minter_wallet',
+      'second_minter_wallet',
+      'third_minter_wallet',
+    ],
+  },
+  reset: (contracts) => sql`
+    update master_contracts set
+      contract_total_supply = 0, minted_supply = 0, contract_royalty_bps = null, royalty_position = null,
+      first_minter_wallet = null, second_minter_wallet = null, third_minter_wallet = null, third_mint_position = null
+    where id in (${contracts})`,
+};
+
+/** The platform's offerings, which show how many tokens their master's contracts minted. */
+export const masterIpos: StateTable = {
+  schema: 'public',
+  name: 'master_ipos',
+  kind: 'master',
+  statistics: [],
+  readersIndexes: [],
+  digest: {
+    rows: `(
+      select minted_supply, (
+        select string_agg(chain_id || ':' || contract_address, ',' order by chain_id, contract_address)
+        from master_contracts where master_id = ipo.master_id
+      ) as contracts
+      from master_ipos ipo
+    ) ipo where contracts is not null`,
+    columns: ['contracts', 'minted_supply'],
+  },
+  reset: (contracts) => sql`
+    update master_ipos ipo set minted_supply = minted.supply
+    from (
+      select master_id, sum(minted_supply) as supply from master_contracts
+      where master_id in (select master_id from master_contracts where id in (${contracts})) group by master_id
+    ) minted
+    where ipo.master_id = minted.master_id and ipo.minted_supply is distinct from minted.supply`,
+};

@@ -1,0 +1,149 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { FactTable, StateTable } from '../../facts/fact-table.ts';
+import { type FactRange, type Fold, isAt, NO_POSITION, positionOf, type Reading } from '../../facts/fold.ts';
+import { ZERO_ADDRESS } from '../../kernel/chain.ts';
+
+/** What a balance is of: the tables, columns and statements that tell one kind of balance from another. */
+export type Balances = {
+  readonly name: string;
+  readonly reads: Reading;
+  /** Rows of one wallet's balance each. */
+  readonly table: StateTable;
+  /** The platform's rows of the contracts, which show totals. */
+  readonly totals: StateTable;
+  /** The column that names the contract's row, and the column of that row which holds the contract's address. */
+  readonly owner: string;
+  readonly addressColumn: string;
+  readonly balance: string;
+  /** The columns that show the earliest incoming fact with a value above 0. */
+  readonly entry: { readonly position: string; readonly time: string; readonly transaction: string };
+  /** The unique key of a wallet's row, beginning with the owner and the wallet. */
+  readonly key: readonly string[];
+  /** Restricts the rows of the table to those of this fold. */
+  readonly only?: RawBuilder<boolean>;
+  /** Returns the range's movements: `owner`, `sender`, `receiver`, `value`, `position`. */
+  movements(range: FactRange): RawBuilder<unknown>;
+  /**
+   * Returns the statement, behind the common table expressions, that adds to or takes from the totals. It may read `movement`, and
+   * `touched`: per wallet the `owner`, the balance `before` and `after`.
+   */
+  addTotals(range: FactRange, sign: 1 | -1): RawBuilder<unknown>;
+};
+
+/**
+ * Returns a fold of what every wallet holds of something, since when, and of the totals.
+ *
+ * A sum and a minimum commute, so ranges may be applied in any order (invariant 4). A wallet that was first named inside the unwound
+ * range has no other fact, so its row is deleted; from the rest the same sum is taken back (invariant 5).
+ */
+export function balanceFold(balances: Balances): Fold {
+  return {
+    name: balances.name,
+    reads: balances.reads,
+    writes: [balances.table, balances.totals],
+    apply: (range) => [{ statement: merge(balances, range) }],
+    unwind: (range) => [{ statement: restore(balances, range) }],
+  };
+}
+
+function merge(balances: Balances, range: FactRange): RawBuilder<unknown> {
+  const { table, totals, reads, owner, balance, entry, key, addressColumn } = columnsOf(balances);
+  const isEarlier = sql`excluded.${entry.position} < coalesce(held.${entry.position}, ${NO_POSITION})`;
+  return sql`
+    with movement as materialized (${balances.movements(range)}),
+    change as materialized (${changes()}),
+    merged as (
+      insert into ${table} as held (
+        id, ${owner}, chain_id, wallet_address, ${balance}, first_position,
+        ${entry.position}, ${entry.time}, ${entry.transaction})
+      select
+        indexer.derived_id(
+          ${`${balances.table.name}:`} || ${String(range.chainId)} || ':' || contract.${addressColumn} || ':' || change.wallet),
+        change.owner, ${String(range.chainId)}, change.wallet, change.delta, change.first_position,
+        entry.position, entry.block_timestamp, entry.tx_hash
+      from change join ${totals} contract on contract.id = change.owner
+      left join lateral (
+        select position, block_timestamp, tx_hash from ${sql.table(nameOf(reads.table))}
+        where ${isAt(reads.table, range, balances.table.kind, sql`change.entry_position`)} limit 1
+      ) entry on true
+      order by change.owner, change.wallet -- the order in which every writer locks
+      on conflict (${sql.join(key)}) do update set
+        ${balance} = held.${balance} + excluded.${balance},
+        first_position = least(held.first_position, excluded.first_position),
+        ${entry.time} = case when ${isEarlier} then excluded.${entry.time} else held.${entry.time} end,
+        ${entry.transaction} = case when ${isEarlier} then excluded.${entry.transaction} else held.${entry.transaction} end,
+        ${entry.position} = least(held.${entry.position}, excluded.${entry.position})
+      returning ${owner} as owner, wallet_address as wallet, ${balance} as balance
+    ),
+    touched as (
+      -- A full join hashes or merges, however few rows the planner expects: a nested loop here is quadratic.
+      select merged.owner, merged.balance - change.delta as before, merged.balance as after
+      from merged full join change on merged.owner = change.owner and merged.wallet = change.wallet
+    )
+    ${balances.addTotals(range, 1)}
+  `;
+}
+
+function restore(balances: Balances, range: FactRange): RawBuilder<unknown> {
+  const { table, owner, balance, entry, only } = columnsOf(balances);
+  const cut = positionOf(range.from);
+  const isSame = sql`held.${owner} = change.owner and held.wallet_address = change.wallet and ${only}`;
+  const kept = (column: RawBuilder<unknown>) => sql`case when held.${entry.position} < ${cut} then held.${column} end`;
+  return sql`
+    with movement as materialized (${balances.movements(range)}),
+    change as materialized (${changes()}),
+    gone as (
+      delete from ${table} held using change where ${isSame} and held.first_position >= ${cut}
+      returning held.${owner} as owner, held.${balance} as before, 0::numeric as after
+    ),
+    kept as (
+      update ${table} held set
+        ${balance} = held.${balance} - change.delta,
+        ${entry.time} = ${kept(entry.time)}, ${entry.transaction} = ${kept(entry.transaction)},
+        ${entry.position} = ${kept(entry.position)}
+      from change
+      where ${isSame} and held.first_position < ${cut}
+      returning held.${owner} as owner, held.${balance} + change.delta as before, held.${balance} as after
+    ),
+    -- Turned around: what the range did, which the totals now lose.
+    touched as (select owner, after as before, before as after from (select * from gone union all select * from kept) held)
+    ${balances.addTotals(range, -1)}
+  `;
+}
+
+/** Returns one row per owner and wallet that the movements name. */
+function changes(): RawBuilder<unknown> {
+  return sql`
+    select owner, wallet, sum(amount) as delta, min(position) as first_position,
+      min(position) filter (where amount > 0) as entry_position
+    from (
+      select owner, receiver as wallet, value as amount, position from movement
+      union all
+      select owner, sender, -value, position from movement
+    ) signed
+    where wallet <> ${ZERO_ADDRESS}
+    group by owner, wallet
+  `;
+}
+
+function columnsOf({ table, totals, reads, owner, balance, entry, key, addressColumn, only = sql`true` }: Balances) {
+  return {
+    table: sql.table(nameOf(table)),
+    totals: sql.table(nameOf(totals)),
+    reads,
+    owner: sql.ref(owner),
+    balance: sql.ref(balance),
+    entry: {
+      position: sql.ref(entry.position),
+      time: sql.ref(entry.time),
+      transaction: sql.ref(entry.transaction),
+    },
+    key: key.map((column) => sql.ref(column)),
+    addressColumn: sql.ref(addressColumn),
+    only,
+  };
+}
+
+function nameOf({ schema, name }: FactTable | StateTable): string {
+  return `${schema}.${name}`;
+}

@@ -1,0 +1,114 @@
+import type { Transport as ViemTransport } from 'viem';
+import { messageOf } from '../kernel/errors.ts';
+import { orAborted } from './concurrency.ts';
+import { type CallOutcome, errorResponse, type Failure, type SendOptions, type Transport } from './json-rpc.ts';
+
+/** What `webSocket` transports offer besides requests. */
+type Subscribable = {
+  subscribe?(options: {
+    readonly params: readonly ['newHeads'];
+    onData(message: { readonly result?: unknown }): void;
+    onError(error: unknown): void;
+  }): Promise<{ unsubscribe(): Promise<unknown> }>;
+  getRpcClient?(): Promise<{ close(): void }>;
+  readonly transports?: readonly unknown[];
+};
+
+/** A viem transport with the name under which its owner knows it. */
+export type NamedTransport = { readonly transport: Transport; readonly key: string; readonly attributes: unknown };
+
+/**
+ * Adapts a viem transport: `http`, `webSocket`, `custom`, `fallback`. It sends calls one by one, and viem instead of this
+ * program limits the size of its responses. viem does not retry unless the transport was created with a `retryCount`.
+ */
+export function connectViem(create: ViemTransport, timeoutMs: number): NamedTransport {
+  const instance = create({ retryCount: 0, timeout: timeoutMs });
+  const value = (instance.value ?? {}) as Subscribable;
+  // A fallback needs the time to ask each of its transports.
+  const patienceMs = timeoutMs * Math.max(1, value.transports?.length ?? 1);
+  const { subscribe, getRpcClient } = value;
+  let isUsed = false;
+  return {
+    key: instance.config.key,
+    attributes: instance.value,
+    transport: {
+      async request({ method, params }, { signal }: SendOptions): Promise<CallOutcome> {
+        isUsed = true;
+        const timeout = AbortSignal.timeout(patienceMs);
+        const either = AbortSignal.any([signal, timeout]);
+        try {
+          const result: unknown = await orAborted(instance.request({ method, params }, { signal: either }), either);
+          return result === undefined ? noResponse('the response has no result') : { result };
+        } catch (error) {
+          if (signal.aborted) return { failure: { type: 'aborted', text: '' } };
+          if (timeout.aborted) return noResponse(`the request timed out after ${patienceMs} ms`);
+          return { failure: failureOf(error) };
+        }
+      },
+      subscribe:
+        subscribe &&
+        (async (onHead, onLost) => {
+          const { unsubscribe } = await subscribe({
+            params: ['newHeads'],
+            onData: ({ result }) => onHead(result),
+            onError: (error) => onLost(messageOf(error)),
+          });
+          return () => void unsubscribe().catch(() => undefined);
+        }),
+      close() {
+        // Without a request there is no connection, and viem would open one to return its client.
+        if (isUsed)
+          void getRpcClient?.()
+            .then((client) => client.close())
+            .catch(() => undefined);
+      },
+    },
+  };
+}
+
+function noResponse(text: string): { readonly failure: Failure } {
+  return { failure: { type: 'no-response', text } };
+}
+
+type ViemError = {
+  readonly name?: string;
+  readonly code?: unknown;
+  readonly status?: number;
+  readonly headers?: Headers;
+  readonly details?: string;
+  readonly message?: string;
+  readonly data?: unknown;
+  readonly shortMessage?: string;
+  readonly cause?: unknown;
+};
+
+/** Errors nest at most this deep: viem's wrapper around an error of a provider around an error of a node. */
+const CAUSES_MAX = 8;
+
+/**
+ * Returns the failure behind an error of viem. viem wraps what a node said, so this looks through the causes for the HTTP
+ * status or the JSON-RPC error. It compares names and not classes, since a configuration may use its own copy of viem.
+ */
+function failureOf(error: unknown): Failure {
+  let rpcError: ViemError | undefined;
+  let current: unknown = error;
+  for (let depth = 0; depth < CAUSES_MAX && typeof current === 'object' && current !== null; depth++) {
+    const one: ViemError = current;
+    if (one.name === 'TimeoutError') return { type: 'no-response', text: 'the request timed out' };
+    if (one.name === 'ResponseBodyTooLargeError') return { type: 'too-large', text: one.shortMessage ?? '' };
+    if (one.name === 'HttpRequestError') return httpFailureOf(one);
+    if (typeof one.code === 'number') rpcError = one;
+    current = one.cause;
+  }
+  if (rpcError === undefined) return { type: 'no-response', text: messageOf(error) };
+  // The innermost error is the node's own. An error of viem keeps the node's text in `details`, and advice in `message`.
+  const { code, data, details, message } = rpcError;
+  return errorResponse({ code, message: details ?? message, data }, undefined);
+}
+
+function httpFailureOf({ status, details = '', headers }: ViemError): Failure {
+  if (status === undefined) return { type: 'no-response', text: details };
+  // A status of 2xx with this error means that the body was not JSON.
+  const type = status >= 200 && status < 300 ? 'no-response' : 'error-response';
+  return { type, ...(type === 'error-response' && { status }), text: details, retryAfter: headers?.get('retry-after') };
+}

@@ -1,0 +1,41 @@
+import type { BlockHeader, Hex } from '../kernel/chain.ts';
+import { RpcError } from '../kernel/errors.ts';
+import type { Requester } from '../rpc/endpoint.ts';
+import { parseHeader, toQuantity } from './parse.ts';
+import { verifyRequested } from './verify.ts';
+
+/** Returns the header of a block by number or hash; undefined if the endpoint does not have the block. */
+export async function readHeader(
+  requester: Requester,
+  block: number | Hex,
+  signal: AbortSignal | undefined,
+): Promise<BlockHeader | undefined> {
+  const [method, id] =
+    typeof block === 'number' ? ['eth_getBlockByNumber', toQuantity(block)] : ['eth_getBlockByHash', block];
+  try {
+    const raw = await requester.request(method, [id, false], { signal });
+    if (raw === null) return undefined;
+    const header = parseHeader(raw);
+    verifyRequested(header, block);
+    return header;
+  } catch (error) {
+    if (error instanceof RpcError && error.kind === 'unknown-block') return undefined;
+    throw error;
+  }
+}
+
+/** Returns the header of a block by number or hash. Throws `RpcError` `unknown-block` if the endpoint does not have the block. */
+export async function requireHeader(
+  requester: Requester,
+  block: number | Hex,
+  signal: AbortSignal | undefined,
+): Promise<BlockHeader> {
+  const header = await readHeader(requester, block, signal);
+  if (header === undefined) throw unknownBlock(requester, `the endpoint does not have block ${block}`);
+  return header;
+}
+
+/** Creates the error for a block that the endpoint does not have (yet or any longer). */
+export function unknownBlock(requester: Requester, detail: string): RpcError {
+  return new RpcError('unknown-block', `${requester.name}: ${detail}`, { context: { endpoint: requester.name } });
+}

@@ -1,0 +1,70 @@
+import type { BlockHeader, Hex, RawLog } from '../kernel/chain.ts';
+import { ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
+import type { Pool } from '../rpc/pool.ts';
+import type { Blooms } from './bloom.ts';
+import type { Watched } from './parse.ts';
+import { readBlockLogs } from './receipts.ts';
+
+/** The consistent part of a range that one endpoint returned, linked to the part before it. */
+export type Part = { readonly to: number; readonly headers: readonly BlockHeader[]; readonly logs: readonly RawLog[] };
+
+type Deps = { readonly pool: Pool; readonly blooms: Blooms; readonly notice: (notice: EndpointNotice) => void };
+
+/** Returns the part with logs added from receipts, for blocks whose bloom proves that the response lacks logs. */
+export async function addLogsProvenByBloom(
+  deps: Deps,
+  endpoint: Endpoint,
+  part: Part,
+  watched: Watched | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Part> {
+  if (watched === undefined) return part;
+  const byBlock = Map.groupBy(part.logs, (log) => log.blockNumber);
+  let changed = false;
+  for (const header of part.headers) {
+    const received = byBlock.get(header.number) ?? [];
+    const suspects = deps.blooms.suspects(header.logsBloom, watched, received);
+    if (suspects.length === 0) continue;
+    const logs = filterWatched(await readProvenLogs(deps, endpoint, header, suspects, signal), watched);
+    if (logs.length === received.length) continue;
+    changed = true;
+    byBlock.set(header.number, logs);
+    const detail = `block ${header.number}: the response had ${received.length} logs, the receipts have ${logs.length}`;
+    deps.notice({ event: 'inconsistent response', endpoint: endpoint.name, detail });
+  }
+  return changed ? { ...part, logs: part.headers.flatMap(({ number }) => byBlock.get(number) ?? []) } : part;
+}
+
+/** Reads all logs of a block from its receipts, which must explain the bits of the suspects. Other endpoints are asked first. */
+async function readProvenLogs(
+  { pool, blooms }: Deps,
+  endpoint: Endpoint,
+  header: BlockHeader,
+  suspects: readonly Hex[],
+  signal: AbortSignal | undefined,
+): Promise<RawLog[]> {
+  let failure: unknown;
+  for (const candidate of [...pool.endpoints().filter((other) => other !== endpoint), endpoint]) {
+    try {
+      const logs = await readBlockLogs(candidate, header, signal);
+      if (suspects.every((address) => blooms.explains(logs, address))) return logs;
+      failure = new RpcInconsistency('the bloom of a block proves logs that its receipts do not contain', {
+        context: { number: header.number, hash: header.hash, addresses: suspects },
+      });
+    } catch (error) {
+      if (!isEndpointError(error)) throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+function isEndpointError(error: unknown): boolean {
+  return error instanceof RpcError || error instanceof RpcInconsistency || error instanceof ConfigError;
+}
+
+/** Returns the logs that match the filter. */
+export function filterWatched(logs: readonly RawLog[], { addresses, topics }: Watched): RawLog[] {
+  return logs.filter(({ address, topics: [topic] }) => addresses.has(address) && topics.has(topic ?? '0x'));
+}
