@@ -96,14 +96,18 @@ export async function noteContractChange(
   `.execute(tx);
 }
 
-/** Removes what was noted of a chain. Returns the lowest block that changed; undefined where none did. */
-export async function takeHistoryChanges(tx: Transaction, chainId: number): Promise<number | undefined> {
+/** Returns the lowest block that a note of a chain names; undefined where there is none. */
+export async function lowestHistoryChange(tx: Transaction, chainId: number): Promise<number | undefined> {
   const { rows } = await sql<{ lowest: string | null }>`
-    with taken as (delete from indexer.history_changes where chain_id = ${chainId} returning from_block)
-    select min(from_block) as lowest from taken
+    select min(from_block) as lowest from indexer.history_changes where chain_id = ${chainId}
   `.execute(tx);
   const lowest = rows[0]?.lowest ?? null;
   return lowest === null ? undefined : Number(lowest);
+}
+
+/** Deletes the notes of changes above a block that no stage is beyond. */
+export async function deleteHistoryChanges(tx: Transaction, chainId: number, above: number): Promise<void> {
+  await sql`delete from indexer.history_changes where chain_id = ${chainId} and from_block > ${above}`.execute(tx);
 }
 
 /** What an operator wants to know of one stage of a chain. */

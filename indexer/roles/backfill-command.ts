@@ -23,7 +23,7 @@ import { readChain } from '../progress/chains.ts';
 import { describedTables } from '../protocols/protocols.ts';
 import { loadContracts } from '../registry/contracts.ts';
 import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
-import { advanceStages } from '../stages/advance-stages.ts';
+import { advanceStages, Stride } from '../stages/advance-stages.ts';
 import { stages } from '../stages/stages.ts';
 import { ChainWork } from './chain-work.ts';
 import { type BackfillProgress, ProgressMeter } from './progress-meter.ts';
@@ -200,13 +200,14 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
 
 /** Returns how the request ended; undefined while it goes on. */
 async function endOf(
-  { database, request, events, log }: Watching,
+  { database, request, events, log, runtime }: Watching,
   left: RequestProgress,
 ): Promise<Watched | undefined> {
   const db = database.kysely;
   const outcome = { request, events: events(), incomplete: left.incomplete, dead: [] };
   if (left.blocksLeft === 0) {
-    for (const { name, error } of await advanceStages(database, { chainId: request.chainId, stages })) {
+    const stride = new Stride(runtime.now);
+    for (const { name, error } of await advanceStages(database, { chainId: request.chainId, stages }, stride)) {
       log.warn({ chain: request.chainId, stage: name, reason: messageOf(error), err: error }, 'stage failed');
     }
     await settleIpoSupplies(database);

@@ -5,7 +5,7 @@ import type { Runtime } from '../kernel/runtime.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { Wake } from '../kernel/wake.ts';
 import type { Logger } from '../observability/log.ts';
-import { advanceOnce, type StageRound } from './advance-stages.ts';
+import { advanceOnce, type StageRound, Stride } from './advance-stages.ts';
 import type { Stage } from './stage.ts';
 import { stages as allStages } from './stages.ts';
 
@@ -17,7 +17,7 @@ const TICK_MS = 10_000;
 const STAGE_BACKOFF = { baseMs: 1_000, maxMs: 300_000 };
 const ROUND_BACKOFF = { baseMs: 500, maxMs: 15_000 };
 
-/** What the runner of one chain's stages works with. */
+/** What keeping the stages of one chain needs. */
 export type StageRunnerDeps = {
   readonly database: Database;
   readonly chainId: number;
@@ -40,9 +40,11 @@ export class StageRunner {
   readonly #deps: StageRunnerDeps;
   readonly #pauses = new Map<string, Pause>();
   readonly #wake = new Wake();
+  readonly #stride: Stride;
 
   constructor(deps: StageRunnerDeps) {
     this.#deps = deps;
+    this.#stride = new Stride(deps.runtime.now);
   }
 
   /** Looks soon: something was committed, or the registry changed. */
@@ -56,9 +58,9 @@ export class StageRunner {
     const retry = new Retry(ROUND_BACKOFF, runtime.random);
     while (!signal.aborted) {
       try {
-        const { moves } = await this.#round();
+        const { more, moves } = await this.#round();
         retry.succeeded();
-        // More strides may follow the one that was made.
+        if (more) continue;
         if (moves.length === 0) await this.#wake.wait(this.#idleMs(), signal);
         await sleep(ROUND_PAUSE_MS, signal);
       } catch (error) {
@@ -74,7 +76,9 @@ export class StageRunner {
     const { database, chainId, log, runtime, stages = allStages } = this.#deps;
     const now = runtime.now();
     const paused = new Set([...this.#pauses].filter(([, { until }]) => until > now).map(([name]) => name));
-    const round = await advanceOnce(database, { chainId, stages, paused });
+    const round = await this.#stride.measure((strideBlocks) =>
+      advanceOnce(database, { chainId, stages, paused, strideBlocks }),
+    );
     if (round.busy) return round;
     const failed = new Set(round.failures.map(({ name }) => name));
     for (const { name } of stages) if (!paused.has(name) && !failed.has(name)) this.#pauses.delete(name);

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
 import { chainStatus } from '../../indexer/progress/status.ts';
 import { removeContract } from '../../indexer/registry/remove.ts';
-import { advanceOnce, advanceStages } from '../../indexer/stages/advance-stages.ts';
+import { advanceOnce, advanceStages, Stride } from '../../indexer/stages/advance-stages.ts';
 import type { Stage } from '../../indexer/stages/stage.ts';
 import { StageRunner } from '../../indexer/stages/stage-runner.ts';
 import {
@@ -40,7 +40,7 @@ beforeEach(async () => {
 afterEach(() => scene.drop());
 
 const settle = (stages: readonly Stage[] = testedStages, strideBlocks?: number) =>
-  advanceStages(scene.database, { chainId: CHAIN_ID, stages, ...(strideBlocks && { strideBlocks }) });
+  advanceStages(scene.database, { chainId: CHAIN_ID, stages }, new Stride(() => performance.now(), strideBlocks));
 
 /** A stage that fails while it is told to, with an error of the database, and tells what it is asked. */
 function faultyStage(name: string) {
@@ -244,7 +244,7 @@ test('of two processes one advances the stages, and the other finds nothing to d
     },
     unwind: async () => undefined,
   };
-  const work = { chainId: CHAIN_ID, stages: [slow], paused: new Set<string>() };
+  const work = { chainId: CHAIN_ID, stages: [slow], paused: new Set<string>(), strideBlocks: 100 };
   const rounds = await Promise.all([advanceOnce(scene.database, work), advanceOnce(scene.database, work)]);
   expect(rounds.map(({ busy }) => busy).sort()).toEqual([false, true]);
   expect(inside).toBe(1);

@@ -21,9 +21,10 @@ export class Program {
   readonly exited: Promise<number | null>;
   readonly #child: ChildProcess;
 
-  constructor(args: readonly string[], env: Environment) {
+  /** @param main runs another copy of the program */
+  constructor(args: readonly string[], env: Environment, main = MAIN) {
     const defined = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-    const child = spawn(process.execPath, [MAIN, ...args], {
+    const child = spawn(process.execPath, [main, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env.PATH, LOG_LEVEL: 'debug', HTTP_PORT: '0', ...Object.fromEntries(defined) },
     });

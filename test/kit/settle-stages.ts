@@ -1,12 +1,12 @@
 import type { Database } from '../../indexer/db/database.ts';
 import { settleIpoSupplies } from '../../indexer/registry/ipo-supplies.ts';
-import { advanceStages } from '../../indexer/stages/advance-stages.ts';
+import { advanceStages, Stride } from '../../indexer/stages/advance-stages.ts';
 import { stages } from '../../indexer/stages/stages.ts';
 
 /** Does everything that runs behind the commits of some chains: stages up to where the contracts are complete, and the supplies of IPOs. */
 export async function settleStages(database: Database, chainIds: readonly number[]): Promise<void> {
   for (const chainId of chainIds) {
-    const [failure] = await advanceStages(database, { chainId, stages });
+    const [failure] = await advanceStages(database, { chainId, stages }, new Stride(() => performance.now()));
     if (failure !== undefined) throw failure.error;
   }
   await settleIpoSupplies(database);

@@ -16,11 +16,11 @@ import { addressOf, blockHashOf, encodeEvent, hexOf, logOf } from './event-logs.
 import { insertMaster, insertRow } from './platform-rows.ts';
 import { createDatabase } from './postgres.ts';
 
-/** The scene's chain. */
+/** The chain of a scene. */
 export const CHAIN_ID = 1;
-/** A master contract. */
+/** A master that is there since block 1. */
 export const MASTER = addressOf(0xa1);
-/** Another master contract. */
+/** A master that nobody announced yet. */
 export const OTHER_MASTER = addressOf(0xa2);
 /** The dividend contract of the first master. */
 export const DIVIDEND = addressOf(0xd1);

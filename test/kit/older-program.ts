@@ -1,0 +1,30 @@
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/**
+ * Copies the program as it was before some events were added to an ABI. The copy is deleted with the test.
+ *
+ * @param abi the file of the ABI, below `abis/`
+ * @returns the path of the copy's `main.ts`
+ */
+export async function programWithout(abi: string, events: readonly string[]): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'older-program-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  for (const part of ['indexer', 'abis', 'migrations', 'config', 'package.json'])
+    await cp(join(ROOT, part), join(folder, part), { recursive: true });
+  await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  const file = join(folder, 'abis', abi);
+  let text = await readFile(file, 'utf8');
+  for (const event of events) {
+    const entry = new RegExp(` {2}\\{\\n {4}type: 'event',\\n {4}name: '${event}',[\\s\\S]*?\\n {2}\\},\\n`);
+    if (!entry.test(text)) throw new Error(`${abi} has no event ${event}`);
+    text = text.replace(entry, '');
+  }
+  await writeFile(file, text);
+  return join(folder, 'indexer', 'main.ts');
+}
