@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { RpcFault } from '../kit/chain-rpc.ts';
 import { database, serve } from '../kit/follow.ts';
 import { announceAll, busyBlocks, MASTER, registerArtist } from '../kit/music.ts';
 import { programWithout } from '../kit/older-program.ts';
@@ -36,7 +37,10 @@ test('a program that knows more events than the one before reads the history ane
   expect(await program.exited).toBe(0);
 
   // The history takes a while, so that the head can be seen to move beside it.
-  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 300 } });
+  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 150 } });
+  server.view.cap = ({ blocks }) => {
+    if (blocks > 10) throw new RpcFault(-32000, 'block range too large, max is 10 blocks');
+  };
   const newer = new Program(['start'], env);
   await until('the history to be read anew', () => newer.said('reading contract history anew', MASTER) > 0);
   chain.append(...busyBlocks(3)(2));
@@ -45,6 +49,7 @@ test('a program that knows more events than the one before reads the history ane
   expect(await status.exited).toBe(0);
   expect(status.stdout).toMatch(/events added: .*(Minted|DefaultRoyaltySet)/);
   heal();
+  server.view.cap = undefined;
   await expectSettled(db, truthOf(chain));
 
   const fresh = await follow(chain, server.url);

@@ -69,7 +69,7 @@ await onEachQueue((place) => {
     );
     const beyond = run('backfill', '--from-block', '0', '--to-block', '5000');
     expect(await beyond.exited).toBe(2);
-    expect(beyond.stderr).toContain('block 5000 is not there yet: chain 31337 is at block 4000');
+    expect(beyond.stderr).toContain('block 5000 does not exist yet: chain 31337 is at block 4000');
     const stranger = run('backfill', '--from-block', '0', '--contract', `0x${'12'.repeat(20)}`);
     expect(await stranger.exited).toBe(2);
     expect(stranger.stderr).toContain(`not registered on chain 31337: 0x${'12'.repeat(20)}`);
