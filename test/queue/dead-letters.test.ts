@@ -77,7 +77,13 @@ await onEachQueue((place) => {
     const backfill = run('backfill', '--from-block', '0', '--json');
     expect(await backfill.exited).toBe(1);
     const { dead, incomplete } = JSON.parse(backfill.stdout);
-    expect(dead).toEqual([{ from: bad, to: bad, reason: expect.stringContaining('the block hash of a log differs from that of its header') }]);
+    expect(dead).toEqual([
+      {
+        from: bad,
+        to: bad,
+        reason: expect.stringContaining('the block hash of a log differs from that of its header'),
+      },
+    ]);
     expect(incomplete[0].missing).toEqual([{ from: bad, to: bad }]);
     expect(
       Number(
