@@ -8,8 +8,9 @@ import { type FactRange, type Fold, type Reading, within } from '../facts/fold.t
  * Returns the steps that lock rows which several folds of one commit write, by the fold before which each is to run.
  *
  * Two commits that locked such rows fold by fold would wait for each other. So the rows of all contracts that these folds' facts name
- * are locked before the first of them writes, in the table's order. No step is needed where the first fold reads all facts that the
- * others read: it locks the same rows itself, in the same order.
+ * are locked before the first of them writes, in the table's order. No step is needed where the first fold reads every fact of the
+ * table that the others read: it locks the same rows itself, in the same order. A fold that reads some tags alone may not, because
+ * it may look at fewer contracts still (`mint-order` locks those whose first mints change).
  */
 export function lockSteps(applied: readonly Fold[], range: FactRange): ReadonlyMap<Fold, readonly Step[]> {
   const steps = new Map<Fold, Step[]>();
@@ -24,8 +25,7 @@ export function lockSteps(applied: readonly Fold[], range: FactRange): ReadonlyM
 }
 
 function includes(first: Reading, other: Reading): boolean {
-  if (first.table !== other.table) return false;
-  return first.tags === undefined || other.tags?.every((tag) => first.tags?.includes(tag)) === true;
+  return first.table === other.table && first.tags === undefined;
 }
 
 function lockRows(table: StateTable, writers: readonly Fold[], range: FactRange): RawBuilder<unknown> {
