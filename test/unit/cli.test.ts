@@ -106,7 +106,7 @@ describe('a file of contracts', () => {
         '  line 4: artistId does not go with master',
         '  line 4: color is unknown; there are kind, address, chainId, fromBlock, masterId, masterContract, artistId, type, token0, token1',
         '  line 5: chainId must be a whole number',
-        '  line 5: type must be one of uniswap_v2, uniswap_v3, sushiswap',
+        '  line 5: pools of type curve are not supported (supported: uniswap_v2, sushiswap)',
       ].join('\n'),
     );
   });

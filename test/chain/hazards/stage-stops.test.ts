@@ -12,6 +12,10 @@ const BREAK_LINKS = `
 test('a stage that fails stops alone: the head goes on, status and /ready tell why, and it recovers', async () => {
   const { chain, db, daemon, following, settled } = await follow();
   await settled();
+  await until('the stage to have begun', async () => {
+    const { rows } = await db.query('select from indexer.stages where as_of_number is not null');
+    return rows.length > 0;
+  });
   await db.query(BREAK_LINKS);
   const stopped = async () => {
     const { rows } = await db.query('select as_of_number from indexer.stages where failed_reason is not null');
