@@ -1,4 +1,5 @@
 import type { RawBuilder } from 'kysely';
+import type { Step } from '../db/step.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import type { Origin } from './origin.ts';
 
@@ -87,11 +88,11 @@ export type StateTable = TableDescription & {
   /** The column in whose order every writer locks rows that several folds write; undefined where one fold alone writes them. */
   readonly lockOrder?: string;
   /**
-   * Returns the statement that sets rows to the state of no facts.
+   * Returns the steps that set rows to the state of no facts.
    *
    * @param contracts a query for the platform ids of the contracts concerned
    */
-  reset?(contracts: RawBuilder<unknown>): RawBuilder<unknown>;
+  reset?(contracts: RawBuilder<unknown>): readonly Step[];
   /** Returns the statements that delete a contract's rows and what depends on them, in the order that foreign keys need. */
   deleteRows?(contract: RegisteredRow): readonly RawBuilder<unknown>[];
   /** Whether it is the platform's own row of a contract, whose bookkeeping (`last_indexed_*`) a purge clears. */

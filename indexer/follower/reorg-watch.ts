@@ -1,10 +1,10 @@
 import type { Database } from '../db/database.ts';
-import { factBlocks } from '../ingest/fact-blocks.ts';
 import { unwindTo } from '../ingest/unwind-to.ts';
 import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
 import type { Logger } from '../observability/log.ts';
 import { type ChainState, haltChain } from '../progress/chains.ts';
 import { blocksBelow } from '../progress/checkpoints.ts';
+import { factBlocks } from '../protocols/known-blocks.ts';
 import type { Source } from '../source/source.ts';
 import { commonAncestor } from './ancestor.ts';
 import { decideReorg } from './decide.ts';
@@ -102,7 +102,7 @@ export class ReorgWatch {
     const above = ancestor?.number ?? -1;
     if (firstLost === undefined || firstLost.number - above === 1) return { ancestor, firstLost };
     // Checkpoints of history lie far apart. Between two of them, blocks are known by the hashes that facts carry.
-    const between = await factBlocks(database, chainId, { above, below: firstLost.number }, BEYOND_HALT_BLOCKS);
+    const between = await factBlocks(database.kysely, chainId, { above, below: firstLost.number }, BEYOND_HALT_BLOCKS);
     const nearer = await commonAncestor(between, onChain);
     return { ancestor: nearer.ancestor ?? ancestor, firstLost: nearer.firstLost ?? firstLost };
   }

@@ -15,10 +15,10 @@ import { lockSteps } from './lock-steps.ts';
 /** A contract of which a former indexer left facts. */
 export type FormerContract = { readonly address: Hex; readonly platformId: string };
 
-/** A token's first fact is written before the fold that makes the token's row. */
+/** Defers foreign keys: a token's first fact is written before the fold that inserts the token's row. */
 export const DEFER_CONSTRAINTS: Step = { statement: sql`set constraints all deferred` };
 
-/** The facts of some stretches, and the contracts whose former facts give way to them. */
+/** Facts to write into some block ranges, and the contracts whose former facts they replace. */
 export type Replacement = {
   readonly stretches: readonly BlockRange[];
   readonly batch: EncodedBatch;
@@ -37,7 +37,7 @@ export async function applyFacts(
   await runSteps(tx, foldFacts(range, new Set(kindsOf(batch))));
 }
 
-/** Writes facts in the place of what a former indexer left there. State is not touched. */
+/** Writes facts and deletes those that a former indexer left in the same blocks. Does not touch state. */
 export async function replaceFacts(
   tx: Transaction,
   copy: Copy,
@@ -79,7 +79,7 @@ function kindOf(table: string, tag: string): string {
   return `${table} ${tag}`;
 }
 
-/** The blocks of a range that a commit remembers: every one above finalized, and the last. */
+/** Returns the headers of a range that a commit keeps as checkpoints: all above finalized, and the last. */
 export function checkpointsOf({ headers, to }: ReadRange, finalized: number | undefined): readonly BlockHeader[] {
   return headers.filter(({ number }) => number === to || number > (finalized ?? -1));
 }

@@ -24,46 +24,46 @@ import { noteHistoryChange } from '../progress/stage-rows.ts';
 import { checkpointsOf, type FormerContract, foldFacts, kindsOf, type Replacement, replaceFacts } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
-/** A range as it was read, and the chain as it was before: an unwind since then that went below its end refuses it. */
+/** A range that was read, and the chain as it was before the read: the commit is refused after an unwind below the range's end. */
 export type FillPiece = { readonly seen: ChainState; readonly range: ReadRange; readonly batch: EncodedBatch };
 
 /** What a commit of history writes. */
 export type FillCommit = {
-  /** One behind the other, at least one. */
+  /** Consecutive pieces, at least one. */
   readonly pieces: readonly FillPiece[];
-  /** The contracts that the pieces were asked for; others' facts must not be in the batch. */
+  /** The contracts whose logs were asked for. The batch must not hold facts of other contracts. */
   readonly contracts: readonly AskedContract[];
-  /** Of these, the ones of which a former indexer left facts. */
+  /** Those of the contracts of which a former indexer left facts. */
   readonly former?: readonly (ContractKey & FormerContract)[];
   /**
-   * The pieces right behind, asked for the same contracts, as far as they are at hand: they join the same transaction, whose
-   * folds then touch a row of state once for all of them.
+   * Returns the next pieces, read for the same contracts, that are available already. They join the same transaction, so that its
+   * folds write each row of state once for all of them.
    */
   readonly following?: () => Promise<readonly FillPiece[]>;
-  /** The last block that pieces may come to; left out where none follow. */
+  /** The last block that following pieces may reach; left out where none follow. */
   readonly end?: number;
 };
 
-/** What a fill wrote: so many facts, and which block is the last that it covers. */
+/** The number of facts that a fill wrote, and the last block that it covers. */
 export type Filled = { readonly facts: number; readonly to: number };
 
-/** Facts of one transaction, at which it takes no more pieces. */
+/** With this many facts a transaction takes no more pieces. */
 const COMMIT_FACTS_MAX = 50_000;
-/** A transaction that is open for so long takes no more pieces either: an unwind of the chain waits for it. */
+/** A transaction that has been open this long takes no more pieces, since an unwind of the chain waits for it (milliseconds). */
 const COMMIT_TAKES_MS_MAX = 3_000;
-/** How often a range is trimmed anew because another commit covered part of it meanwhile. */
+/** Attempts at a range that other commits cover in part at the same time. */
 const TRIM_ATTEMPTS_MAX = 5;
 
-/** Another commit was covering the same blocks at the same time. */
+/** Another commit covered some of the same blocks first. */
 class Overlapped extends IndexerError {}
 
 /**
- * Fills a gap of coverage below the head: what is still missing of the range, and of those that follow it while they are at
- * hand, in one transaction with its coverage.
+ * Fills a gap of coverage below the head. Writes what is still missing of the range, and of the pieces that follow it, in one
+ * transaction with its coverage.
  *
- * Safe to repeat, to overlap and to run on any number of machines: the range is trimmed by coverage first, and coverage is
- * claimed by an update that fails where another commit was quicker. Another attempt is of `pieces` alone, since what followed
- * is held by nobody then.
+ * Safe to repeat, to overlap and to run on any number of machines: the range is trimmed by coverage first, and coverage is claimed by
+ * an update that fails when another commit claimed it first. A further attempt covers `pieces` alone: the pieces that followed were
+ * handed out once and are read again.
  *
  * @throws {StaleRange} when an unwind or another branch came between, or the range ends above the head: fetch it again.
  * @throws {FactConflict} when facts exist where coverage says there are none.
@@ -128,7 +128,7 @@ function stretchOf(pieces: readonly FillPiece[]) {
   return { chainId: first.range.chainId, from: first.range.from, to: last.range.to };
 }
 
-/** Writes the facts of some pieces that coverage lacks. */
+/** Writes those facts of the pieces that coverage lacks. */
 async function writePieces(
   tx: Transaction,
   copy: Copy,
@@ -151,7 +151,7 @@ async function writePieces(
   await replaceFacts(tx, copy, stretchOf(pieces).chainId, replacements);
 }
 
-/** A follower may hold the contract already, and be about to commit its facts: it must not any more. */
+/** Quarantines contracts. A follower that already read blocks for them must not commit those, so it is made to read the registry again. */
 async function setAside(tx: Transaction, chainId: number, quarantined: readonly Quarantine[]): Promise<void> {
   if (quarantined.length === 0) return;
   const head = await raiseLiveVersion(tx, chainId);
@@ -173,7 +173,7 @@ async function refuseStale(tx: Transaction, seen: ChainState, now: ChainState, r
   }
 }
 
-/** A branch that differs from the one that the follower holds means that the range was fetched from another fork. */
+/** Saves the checkpoints of the range. A conflict with those of the follower means that the range was read from another fork. */
 async function remember(tx: Transaction, chainId: number, checkpoints: readonly BlockHeader[]): Promise<void> {
   try {
     await runSteps(tx, [saveCheckpoints(chainId, checkpoints)]);
@@ -184,12 +184,12 @@ async function remember(tx: Transaction, chainId: number, checkpoints: readonly 
   }
 }
 
-/** What the pieces of a transaction wrote, neighbouring stretches of the same contracts as one. */
+/** Collects what the pieces of a transaction wrote. Adjacent blocks of the same contracts become one slice. */
 class WrittenSlices {
-  /** Set aside when all is written: what was read of these behind the block that shows why is of no use. */
+  /** Contracts to quarantine once everything is written. Their facts after the block that shows the reason are not written. */
   readonly quarantined: Quarantine[] = [];
   readonly checkpoints: BlockHeader[] = [];
-  /** What coverage lacked when the transaction began. */
+  /** The blocks that coverage lacked when the transaction began. */
   readonly #lacking: readonly Slice[];
   readonly #slices = new Map<string, Slice & { readonly kinds: Set<string> }>();
   /** The block at which the newest piece ends. */
@@ -204,15 +204,15 @@ class WrittenSlices {
     return this.#facts;
   }
 
-  /** Each with the kinds of fact that it may have got. */
+  /** The slices, each with the kinds of fact that were written into it. */
   get slices() {
     return [...this.#slices.values()];
   }
 
   /**
-   * Takes a piece in, and gives what coverage lacks of it, without contracts that it or one before it shows to be unfit.
+   * Adds a piece. Returns what coverage lacks of it, without contracts that this piece or an earlier one quarantines.
    *
-   * @throws {StaleRange} where it is of another branch than the piece before it: the node may have changed its mind.
+   * @throws {StaleRange} when the piece does not continue the branch of the piece before it.
    */
   begin(range: ReadRange, quarantined: readonly Quarantine[], finalized: number | undefined): readonly Slice[] {
     const [first] = range.headers;

@@ -8,7 +8,7 @@ import { raiseLiveVersion } from '../progress/chains.ts';
 import { type Rereading, readAnew } from '../progress/contract-state.ts';
 import { lockChain } from '../progress/locks.ts';
 import { noteContractChange } from '../progress/stage-rows.ts';
-import { factTables, folds } from '../protocols/protocols.ts';
+import { factTablesOf, folds } from '../protocols/protocols.ts';
 
 /**
  * Takes a contract's facts and the state that follows from them back, and empties its coverage, in one transaction. The
@@ -39,8 +39,7 @@ export async function rereadContract(database: Database, contract: Contract, rer
 }
 
 async function deleteFacts(tx: Transaction, contract: Contract): Promise<void> {
-  for (const table of factTables) {
-    if (table.kind !== null && table.kind !== contract.kind) continue;
+  for (const table of factTablesOf(contract.kind)) {
     await sql`delete from ${tableOf(table)} where ${table.rowsOf(contract)} and block_hash is not null`.execute(tx);
   }
 }

@@ -4,6 +4,7 @@ import type { Transaction } from '../db/transaction.ts';
 import type { AbiUpgrade, ContractKind, Hex } from '../kernel/chain.ts';
 import { EVM_CHAIN_ID, LOWERCASE_ADDRESS } from '../kernel/patterns.ts';
 import type { ContractKey } from './contract-coverage.ts';
+import { rowOf } from './contract-state.ts';
 
 /** A contract as it is registered. */
 export type Registration = ContractKey & {
@@ -157,12 +158,4 @@ export async function recordUpgrades(
   await rowOf(tx, chainId, contract)
     .set({ upgrades: JSON.stringify(upgrades) })
     .execute();
-}
-
-function rowOf(db: Kysely<DB>, chainId: number, { address, kind }: ContractKey) {
-  return db
-    .updateTable('indexer.contracts')
-    .where('chain_id', '=', String(chainId))
-    .where('address', '=', address)
-    .where('kind', '=', kind);
 }

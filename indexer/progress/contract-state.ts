@@ -142,12 +142,8 @@ export async function removeContracts(
 
 /** Forgets what a contract covers and what was read of it, because its rows are deleted. It is prepared again before it is followed. */
 export async function clearCoverage(tx: Transaction, chainId: number, { address, kind }: ContractKey): Promise<void> {
-  await tx
-    .updateTable('indexer.contracts')
+  await rowOf(tx, chainId, { address, kind })
     .set({ covered: '{}', metadata_read_at: null, prepared_at: null })
-    .where('chain_id', '=', String(chainId))
-    .where('address', '=', address)
-    .where('kind', '=', kind)
     .execute();
 }
 
@@ -166,17 +162,13 @@ export async function readAnew(
   { address, kind }: ContractKey,
   { held, asked, note }: Rereading,
 ): Promise<boolean> {
-  const { numUpdatedRows } = await tx
-    .updateTable('indexer.contracts')
+  const { numUpdatedRows } = await rowOf(tx, chainId, { address, kind })
     .set({
       covered: '{}',
       live_from: null,
       fingerprint: asked,
       coverage_note: sql`case when covered = '{}' and live_from is null then coverage_note else ${note} end`,
     })
-    .where('chain_id', '=', String(chainId))
-    .where('address', '=', address)
-    .where('kind', '=', kind)
     .where('status', '=', 'active')
     .where('fingerprint', 'is not distinct from', held)
     .executeTakeFirst();
@@ -199,4 +191,13 @@ export async function unwindCoverage(tx: Transaction, chainId: number, toBlock: 
       and (covered && ${above} or quarantined_at_block > ${keep} or live_from > ${keep + 1}
         or live_from is not null and ${toBlock === undefined})
   `.execute(tx);
+}
+
+/** Begins an update of a contract's row. */
+export function rowOf(db: Kysely<DB>, chainId: number, { address, kind }: ContractKey) {
+  return db
+    .updateTable('indexer.contracts')
+    .where('chain_id', '=', String(chainId))
+    .where('address', '=', address)
+    .where('kind', '=', kind);
 }

@@ -44,3 +44,26 @@ async function firstKnownBlock(
   `.execute(db);
   return rows[0] && { number: Number(rows[0].number), hash: rows[0].hash };
 }
+
+/**
+ * Returns the blocks between two heights, neither of them included, that the database knows by the facts in them: newest first, at most
+ * `count`. Between two checkpoints of history no others are known.
+ */
+export async function factBlocks(
+  db: Kysely<DB>,
+  chainId: number,
+  { above, below }: { readonly above: number; readonly below: number },
+  count: number,
+): Promise<readonly BlockRef[]> {
+  // The unique index on (chain_id, block_number, log_index) of each table gives its newest blocks without a sort.
+  const known = factTables.map(
+    (table) => sql`
+      (select distinct block_number::bigint as number, block_hash as hash from ${tableOf(table)}
+      where ${isOfChain(table, chainId)} and block_number > ${above} and block_number < ${below}
+      order by 1 desc limit ${count})`,
+  );
+  const { rows } = await sql<{ number: string; hash: Hex }>`
+    select distinct number, hash from (${sql.join(known, sql` union all `)}) known order by number desc limit ${count}
+  `.execute(db);
+  return rows.map(({ number, hash }) => ({ number: Number(number), hash }));
+}

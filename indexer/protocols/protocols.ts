@@ -16,6 +16,11 @@ export const factTables: readonly FactTable[] = [
   ...new Set([...protocols.flatMap((protocol) => protocol.factTables), deadLetters]),
 ].sort((a, b) => Number(a.kind === null) - Number(b.kind === null));
 
+/** Returns the tables that hold facts of a kind of contract. */
+export function factTablesOf(kind: ContractKind): readonly FactTable[] {
+  return factTables.filter((table) => table.kind === kind || table.kind === null);
+}
+
 /** The tables of facts that an initial load fills. A row in one of them means that the database is in use. */
 export const loadedTables: readonly FactTable[] = factTables.filter(({ statistics }) => statistics.length > 0);
 
@@ -32,6 +37,9 @@ export const describedTables: readonly TableDescription[] = [...factTables, ...s
 export const folds: readonly Fold[] = [...new Set(protocols.flatMap((protocol) => protocol.folds))].sort(
   (a, b) => Number(a.writes[0]?.isPlatformRow === true) - Number(b.writes[0]?.isPlatformRow === true),
 );
+
+/** The ABI version of a contract for which neither the platform nor an operator named one. */
+export const DEFAULT_ABI_VERSION = '1.0';
 
 /** What the registry knows of a contract that decides what it speaks. */
 export type Speaker = {

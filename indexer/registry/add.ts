@@ -5,11 +5,8 @@ import { type Transaction, transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { IndexerError } from '../kernel/errors.ts';
 import { registerContract } from '../progress/contract-registration.ts';
-import { chooseProtocol } from '../protocols/protocols.ts';
+import { chooseProtocol, DEFAULT_ABI_VERSION } from '../protocols/protocols.ts';
 import { insertPlaceholders } from './placeholders.ts';
-
-/** The ABI version of a contract whose row names none. */
-const DEFAULT_ABI_VERSION = '1.0';
 
 /** A contract to follow, as the command line or an import file names it. Addresses are lower case. */
 export type ContractSpec = {

@@ -1,7 +1,7 @@
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { IndexerError } from '../kernel/errors.ts';
 import { ADDRESS, UUID, WHOLE_NUMBER } from '../kernel/patterns.ts';
-import { chooseProtocol, supportedPoolTypes } from '../protocols/protocols.ts';
+import { chooseProtocol, DEFAULT_ABI_VERSION, supportedPoolTypes } from '../protocols/protocols.ts';
 
 /** A contract as a person names it; what a pool's tokens are is still to be read from the chain unless both are given. */
 export type NamedContract = {
@@ -81,7 +81,8 @@ export function nameContract(
     token0: text('token0', ADDRESS, 'an address') as Hex | undefined,
     token1: text('token1', ADDRESS, 'an address') as Hex | undefined,
   };
-  const chosen = kind === undefined ? undefined : chooseProtocol({ kind, abiVersion: '1.0', poolType: contract.type });
+  const chosen =
+    kind === undefined ? undefined : chooseProtocol({ kind, abiVersion: DEFAULT_ABI_VERSION, poolType: contract.type });
   if (chosen !== undefined && 'refusal' in chosen) faults.push(chosen.refusal);
   for (const field of Object.keys(given)) faults.push(...misplaced(field, given[field], kind));
   if (faults.length > 0 || kind === undefined || address === undefined || chainId === undefined) return { faults };

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
 import { transaction } from '../db/transaction.ts';
-import { sumIpoSupply } from '../protocols/erc721c/master-supply.ts';
+import { sumIpoSupply } from '../protocols/erc721c/ipo-supply.ts';
 
 /**
  * Sums `master_ipos.minted_supply` of IPOs that the platform inserted after tokens of their master were minted. From then on

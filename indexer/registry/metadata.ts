@@ -1,6 +1,5 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
-import type { Hex } from '../kernel/chain.ts';
 import { markMetadataRead } from '../progress/contract-registration.ts';
 import { type Identity, NotThisProtocol } from '../protocols/protocol.ts';
 import { chooseProtocol, protocols } from '../protocols/protocols.ts';
@@ -50,7 +49,7 @@ async function identify(reader: ChainReader, contract: RegisteredContract, signa
 }
 
 async function saveIdentity(db: Kysely<DB>, contract: RegisteredContract, { columns, poolType }: Found): Promise<void> {
-  const changes = Object.entries(columns).flatMap(([column, text]: [string, Hex | string | null]) =>
+  const changes = Object.entries(columns).flatMap(([column, text]) =>
     text === null ? [] : [sql`${sql.ref(column)} = coalesce(nullif(${text}::text, ''), ${sql.ref(column)}, '')`],
   );
   if (poolType !== undefined) changes.push(sql`pool_type = ${poolType}::text::pool_type`);

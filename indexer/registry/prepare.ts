@@ -13,11 +13,11 @@ import { factTables, stateTables } from '../protocols/protocols.ts';
 import { deletions } from './contract-rows.ts';
 
 /**
- * Readies newly registered contracts: their state becomes that of no facts (invariant 2), whatever the platform or its former
- * indexer wrote there, and facts of a former indexer, which have no block hash, are noted. Runs before a contract is first
- * followed; history then brings every value back.
+ * Prepares newly registered contracts: sets their state to that of no facts (invariant 2), whatever the platform or its former indexer
+ * wrote there, and notes how far the facts of a former indexer reach, which have no block hash. Runs before a contract is first
+ * followed. History then brings every value back.
  *
- * @returns how many contracts were readied.
+ * @returns how many contracts were prepared
  */
 export async function prepareContracts(database: Database, chainId: number): Promise<number> {
   const { rows } = await sql<{ one: number }>`
@@ -31,7 +31,7 @@ export async function prepareContracts(database: Database, chainId: number): Pro
   });
 }
 
-/** What was followed at an address that the platform corrected: its rows go before the corrected address is followed, or it again. */
+/** Deletes the rows of contracts at addresses that the platform has corrected, before anything is followed in their place. */
 async function deleteRetired(tx: Transaction, chainId: number): Promise<void> {
   const { rows } = await sql<{ address: Hex; kind: ContractKind; platform_id: string }>`
     select address, kind, platform_id from indexer.contracts
@@ -44,14 +44,14 @@ async function deleteRetired(tx: Transaction, chainId: number): Promise<void> {
   }
 }
 
-/** Does the same within a transaction that holds the chain's exclusive lock. */
+/** Prepares new contracts within a transaction that holds the chain's exclusive lock. */
 export async function resetUnprepared(tx: Transaction, chainId: number): Promise<number> {
-  for (const { kind, reset } of stateTables) await reset?.(unprepared(chainId, kind)).execute(tx);
+  for (const { kind, reset } of stateTables) await runSteps(tx, reset?.(unprepared(chainId, kind)) ?? []);
   for (const table of factTables) await deleteOrphans(tx, chainId, table);
   return markPrepared(tx, chainId, newestFormerBlock(factTables));
 }
 
-/** Returns a query for the platform ids of contracts of a kind that were not made ready yet. */
+/** Returns a query for the platform ids of contracts of a kind that were not prepared yet. */
 function unprepared(chainId: number, kind: string): RawBuilder<unknown> {
   return sql`
     select platform_id from indexer.contracts where chain_id = ${chainId} and kind = ${kind} and prepared_at is null`;

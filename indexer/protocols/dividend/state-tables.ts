@@ -19,8 +19,12 @@ export const dividendContracts: StateTable = {
       'coalesce(total_dividends_distributed, 0)',
     ],
   },
-  reset: (contracts) => sql`
+  reset: (contracts) => [
+    {
+      statement: sql`
     update dividend_contracts set total_revenue_deposited = 0, total_dividends_distributed = 0 where id in (${contracts})`,
+    },
+  ],
   deleteRows: ({ platformId }) => [
     sql`delete from wallet_dividend_balances where dividend_contract_id = ${platformId}`,
   ],

@@ -23,10 +23,14 @@ export const tokenHolders: StateTable = {
       'first_acquired_tx_hash',
     ],
   },
-  reset: (contracts) => sql`
+  reset: (contracts) => [
+    {
+      statement: sql`
     update token_holders set
       balance = 0, first_position = null, first_acquired_position = null, first_acquired_at = null, first_acquired_tx_hash = null
     where artist_token_id in (${contracts})`,
+    },
+  ],
   deleteRows: ({ platformId }) => [sql`delete from token_holders where artist_token_id = ${platformId}`],
 };
 
@@ -43,5 +47,7 @@ export const artistTokens: StateTable = {
     rows: 'artist_tokens',
     columns: ['chain_id', 'contract_address', 'total_supply', 'coalesce(holders_count, 0)'],
   },
-  reset: (contracts) => sql`update artist_tokens set total_supply = 0, holders_count = 0 where id in (${contracts})`,
+  reset: (contracts) => [
+    { statement: sql`update artist_tokens set total_supply = 0, holders_count = 0 where id in (${contracts})` },
+  ],
 };

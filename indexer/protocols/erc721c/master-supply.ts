@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Step } from '../../db/step.ts';
 import { type FactRange, type Fold, within } from '../../facts/fold.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
+import { sumIpoSupply } from './ipo-supply.ts';
 import { nftTransfers } from './nft-transfers.ts';
 import { masterContracts, masterIpos } from './state-tables.ts';
 
@@ -57,26 +57,4 @@ function mastersOf(range: FactRange): RawBuilder<unknown> {
     select master_id from master_contracts where chain_id = ${String(range.chainId)} and contract_address in (
       select contract_address from nft_transfers where ${within(nftTransfers, range, 'master')} and transfer_type in ('mint', 'burn'))
   `;
-}
-
-/**
- * Sets `master_ipos.minted_supply` of some masters to what their contracts minted on all chains.
- *
- * The IPO's row is locked before the sum is read, so that of two chains' commits the later sees both. A row that the platform
- * inserts later is summed when it is noticed.
- *
- * @param masters a query for their ids
- */
-export function sumIpoSupply(masters: RawBuilder<unknown>): readonly Step[] {
-  const lock = sql`select from master_ipos where master_id in (${masters}) order by id for no key update`;
-  const sum = sql`
-    update master_ipos ipo set minted_supply = minted.supply
-    from (
-      select named.master_id, coalesce(sum(contract.minted_supply), 0) as supply
-      from master_ipos named left join master_contracts contract using (master_id)
-      where named.master_id in (${masters}) group by named.master_id, named.id
-    ) minted
-    where ipo.master_id = minted.master_id and ipo.minted_supply is distinct from minted.supply
-  `;
-  return [{ statement: lock }, { statement: sum }];
 }

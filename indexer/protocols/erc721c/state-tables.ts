@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { StateTable } from '../../facts/fact-table.ts';
+import { sumIpoSupply } from './ipo-supply.ts';
 
 /** One row per token that a fact names: its owner, its minter, and what the platform keeps of it. */
 export const masterNfts: StateTable = {
@@ -35,11 +36,15 @@ export const masterNfts: StateTable = {
       'first_mint_position',
     ],
   },
-  reset: (contracts) => sql`
+  reset: (contracts) => [
+    {
+      statement: sql`
     update master_nfts set
       mint_count = 0, last_position = null, first_mint_position = null,
       is_first_minter = false, is_second_minter = false, is_third_minter = false
     where master_contract_id in (${contracts})`,
+    },
+  ],
   deleteRows: ({ chainId, address, platformId }) => [
     sql`
       update dividend_claims set master_nft_id = null
@@ -71,11 +76,15 @@ export const masterContracts: StateTable = {
       'third_minter_wallet',
     ],
   },
-  reset: (contracts) => sql`
+  reset: (contracts) => [
+    {
+      statement: sql`
     update master_contracts set
       contract_total_supply = 0, minted_supply = 0, contract_royalty_bps = null, royalty_position = null,
       first_minter_wallet = null, second_minter_wallet = null, third_minter_wallet = null, third_mint_position = null
     where id in (${contracts})`,
+    },
+  ],
 };
 
 /** The platform's offerings, which show how many tokens their master's contracts minted. */
@@ -95,11 +104,5 @@ export const masterIpos: StateTable = {
     ) ipo where contracts is not null`,
     columns: ['contracts', 'minted_supply'],
   },
-  reset: (contracts) => sql`
-    update master_ipos ipo set minted_supply = minted.supply
-    from (
-      select master_id, sum(minted_supply) as supply from master_contracts
-      where master_id in (select master_id from master_contracts where id in (${contracts})) group by master_id
-    ) minted
-    where ipo.master_id = minted.master_id and ipo.minted_supply is distinct from minted.supply`,
+  reset: (contracts) => sumIpoSupply(sql`select master_id from master_contracts where id in (${contracts})`),
 };

@@ -25,10 +25,14 @@ export const poolPositionRows: StateTable = {
       'entry_tx_hash',
     ],
   },
-  reset: (contracts) => sql`
+  reset: (contracts) => [
+    {
+      statement: sql`
     update pool_positions set
       lp_token_balance = 0, first_position = null, entry_position = null, entered_at = null, entry_tx_hash = null
     where liquidity_pool_id in (${contracts})`,
+    },
+  ],
   deleteRows: ({ platformId }) => [sql`delete from pool_positions where liquidity_pool_id = ${platformId}`],
 };
 
@@ -45,7 +49,11 @@ export const liquidityPools: StateTable = {
     rows: 'liquidity_pools',
     columns: ['chain_id', 'pool_address', 'coalesce(reserve0, 0)', 'coalesce(reserve1, 0)', 'lp_total_supply'],
   },
-  reset: (contracts) => sql`
+  reset: (contracts) => [
+    {
+      statement: sql`
     update liquidity_pools set reserve0 = 0, reserve1 = 0, reserve_position = null, lp_total_supply = 0
     where id in (${contracts})`,
+    },
+  ],
 };
