@@ -223,5 +223,8 @@ async function endOf(
   if (halted === undefined || head === undefined) return undefined;
   const below = await progressOf(db, { ...request, to: Math.min(request.to, head.number) });
   if (below.blocksToDo > 0) return undefined;
-  return { ...outcome, ended: 'halted', dead: await failedIn(db, request.chainId, request), reason: halted };
+  // What `left` calls missing may have been filled since.
+  const { incomplete } = await progressOf(db, request);
+  const dead = await failedIn(db, request.chainId, request);
+  return { ...outcome, incomplete, ended: 'halted', dead, reason: halted };
 }
