@@ -9,6 +9,8 @@ export type BlockHeader = BlockRef & {
   readonly parentHash: Hex;
   readonly timestamp: number;
   readonly logsBloom: Hex;
+  /** Undefined where the node did not list the transactions, as in announced heads. */
+  readonly transactionCount?: number;
 };
 
 /** A log as the node gave it, checked for shape and lower-cased, not yet decoded. */

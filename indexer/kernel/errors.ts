@@ -32,10 +32,17 @@ export class SchemaVersionError extends IndexerError {
 
 /**
  * Why an endpoint did not answer: `unavailable` (down, slow, garbled), `rate-limited`, `range-refused` (ask for less),
- * `unknown-block` (behind, or the block was reorganised: ask for the head again), `pruned` (it will never know),
+ * `addresses-refused` (name fewer addresses, or name some), `unknown-block` (behind, or the block was reorganised: ask for the head again), `pruned` (it will never know),
  * `rejected` (the request itself: a revert, an unknown method).
  */
-export type RpcErrorKind = 'unavailable' | 'rate-limited' | 'range-refused' | 'unknown-block' | 'pruned' | 'rejected';
+export type RpcErrorKind =
+  | 'unavailable'
+  | 'rate-limited'
+  | 'range-refused'
+  | 'addresses-refused'
+  | 'unknown-block'
+  | 'pruned'
+  | 'rejected';
 
 /** A request that a node did not answer. Its text is scrubbed of the endpoint's secrets; it has no cause, since that would not be. */
 export class RpcError extends IndexerError {
@@ -46,6 +53,10 @@ export class RpcError extends IndexerError {
   readonly retryAfterMs: number | undefined;
   /** How many blocks the provider says it would serve. */
   readonly hintBlocks: number | undefined;
+  /** How many addresses the provider says it takes in a filter. */
+  readonly hintAddresses: number | undefined;
+  /** Whether the node answered with an error of its own: then only this kind of request is in doubt, not the endpoint. */
+  readonly answered: boolean;
 
   constructor(
     kind: RpcErrorKind,
@@ -53,6 +64,8 @@ export class RpcError extends IndexerError {
     options: Omit<Options, 'cause'> & {
       readonly retryAfterMs?: number | undefined;
       readonly hintBlocks?: number | undefined;
+      readonly hintAddresses?: number | undefined;
+      readonly answered?: boolean | undefined;
     } = {},
   ) {
     super(message, options);
@@ -60,6 +73,8 @@ export class RpcError extends IndexerError {
     this.retryable = kind !== 'pruned' && kind !== 'rejected';
     this.retryAfterMs = options.retryAfterMs;
     this.hintBlocks = options.hintBlocks;
+    this.hintAddresses = options.hintAddresses;
+    this.answered = options.answered ?? false;
   }
 }
 

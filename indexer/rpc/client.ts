@@ -156,8 +156,14 @@ function errorOf(failure: Failure, call: Call, name: string, scrub: (text: strin
   }
   if (failure.type === 'no-response' && status === undefined) return new RpcError('unavailable', message, { context });
   const refusal: Refusal = { method, blocks: blocksOf(call), status, code, text: failure.text };
-  const { kind, hintBlocks } = classifyRefusal(refusal);
-  return new RpcError(kind, message, { context, hintBlocks, retryAfterMs: retryAfterMs(failure.retryAfter) });
+  const { kind, hintBlocks, hintAddresses } = classifyRefusal(refusal);
+  return new RpcError(kind, message, {
+    context,
+    hintBlocks,
+    hintAddresses,
+    retryAfterMs: retryAfterMs(failure.retryAfter),
+    answered: failure.type === 'error-response' && status === undefined,
+  });
 }
 
 /** Returns the number of blocks of an `eth_getLogs` request; undefined for a request by block hash. */

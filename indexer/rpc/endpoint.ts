@@ -1,8 +1,10 @@
 import { ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { type AnswerLimit, createAnswerLimit } from './answer-limit.ts';
 import { type BatchSize, createBatchSize } from './batch-size.ts';
 import type { BatchAnswer, Client } from './client.ts';
 import { createLimiter, orAborted } from './concurrency.ts';
-import { createHealth, isEndpointFailure } from './health.ts';
+import { createFilterLimit, type FilterLimit } from './filter-limit.ts';
+import { createHealth, type Health, isEndpointFailure, isMethodFailure } from './health.ts';
 import type { Call, RequestOptions } from './json-rpc.ts';
 import { createRangeSize, type RangeSize } from './range-size.ts';
 
@@ -14,6 +16,8 @@ export type EndpointNotice = {
   readonly event:
     | 'endpoint failed'
     | 'endpoint recovered'
+    | 'method failed'
+    | 'method recovered'
     | 'endpoint refused'
     | 'range narrowed'
     | 'inconsistent response'
@@ -40,17 +44,23 @@ export type Endpoint = Requester & {
   batch(calls: readonly Call[], signal: AbortSignal | undefined): Promise<readonly BatchAnswer[]>;
   readonly batchSize: BatchSize;
   readonly rangeSize: RangeSize;
+  readonly filterLimit: FilterLimit;
+  readonly answerLimit: AnswerLimit;
   readonly subscribe: Client['subscribe'];
   /** Asks for the chain id. Throws `ConfigError` if it is another chain's, and refuses the endpoint from then on. */
   checkChainId(signal: AbortSignal | undefined): Promise<void>;
   /** Returns whether the endpoint serves another chain. */
   isRefused(): boolean;
-  /** Returns how long the endpoint must not be used, in milliseconds. */
-  delayMs(): number;
+  /** Returns how long the endpoint, or one method of it, must not be used, in milliseconds. */
+  delayMs(method?: string): number;
   /** What the endpoint turned out not to support. */
   readonly unsupported: { blockHashFilter: boolean; blockReceipts: boolean; finalizedTag: boolean };
   /** The highest block that the endpoint reported as pruned. */
   prunedAt: number;
+  /** The lowest block whose receipts the endpoint was seen to serve, and until when this counts (a time of `now`). */
+  served: { readonly from: number; readonly until: number };
+  /** Blocks to read through their receipts next time, if the endpoint gives no logs. */
+  receiptBlocks: number;
   /** Closes all connections. */
   close(): void;
 };
@@ -66,47 +76,76 @@ export type EndpointSettings = {
 };
 
 type Pace = {
-  run<T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
-  delayMs(): number;
+  run<T>(method: string, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
+  delayMs(method?: string): number;
 };
 
-/** Limits the requests of an endpoint by its health and its number of free slots, which a rate limit reduces for a while. */
+/**
+ * Limits the requests of an endpoint by its health and its number of free slots, which a rate limit reduces for a while. A
+ * method that the node refuses in unknown words is slowed down alone.
+ */
 function createPace(name: string, settings: EndpointSettings): Pace {
   const limiter = createLimiter(settings.concurrency);
+  const { now, random, notice } = settings;
   const health = createHealth({
-    now: settings.now,
-    random: settings.random,
+    isFailure: isEndpointFailure,
+    now,
+    random,
     onChange: (error) =>
-      settings.notice({
+      notice({
         event: error === undefined ? 'endpoint recovered' : 'endpoint failed',
         endpoint: name,
         detail: error?.message ?? 'the endpoint responds again',
       }),
   });
+  const methods = new Map<string, Health>();
+
+  function healthOf(method: string): Health {
+    const known = methods.get(method);
+    if (known !== undefined) return known;
+    const created = createHealth({
+      isFailure: isMethodFailure,
+      now,
+      random,
+      onChange: (error) =>
+        notice({
+          event: error === undefined ? 'method recovered' : 'method failed',
+          endpoint: name,
+          detail: error?.message ?? `${method} is answered again`,
+        }),
+    });
+    methods.set(method, created);
+    return created;
+  }
+
   let succeeded = 0;
   let narrowedAt = 0;
 
-  async function run<T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  async function run<T>(method: string, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     let startedAt = Number.NEGATIVE_INFINITY;
     const send = () => {
-      startedAt = settings.now();
+      startedAt = now();
       return task();
     };
     try {
-      const result = await limiter.run(() => health.run(send, signal), signal);
+      const paced = () => limiter.run(() => health.run(send, signal), signal);
+      const result = await healthOf(method).run(paced, signal);
       if (++succeeded % ANSWERS_PER_SLOT === 0) limiter.widen();
       return result;
     } catch (error) {
       // Requests that were in flight together are rate-limited together. Slow down once for all of them.
       if (error instanceof RpcError && error.kind === 'rate-limited' && startedAt >= narrowedAt) {
         limiter.narrow();
-        narrowedAt = settings.now();
+        narrowedAt = now();
       }
       throw error;
     }
   }
 
-  return { run, delayMs: () => health.delayMs() };
+  return {
+    run,
+    delayMs: (method) => Math.max(health.delayMs(), method === undefined ? 0 : (methods.get(method)?.delayMs() ?? 0)),
+  };
 }
 
 /** Returns an endpoint that sends its requests through a client. */
@@ -121,7 +160,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
 
   async function checkChainId(signal: AbortSignal | undefined): Promise<void> {
     const ask = () => client.request('eth_chainId', [], { signal });
-    const served = readChainId(await pace.run(ask, signal));
+    const served = readChainId(await pace.run('eth_chainId', ask, signal));
     if (served === settings.chainId) {
       chainId = 'right';
       return;
@@ -145,7 +184,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     subscribe: client.subscribe,
     async request(method, params, options: RequestOptions = {}) {
       if (chainId !== 'right') await requireChainId(options.signal);
-      return pace.run(() => client.request(method, params, options), options.signal);
+      return pace.run(method, () => client.request(method, params, options), options.signal);
     },
     async batch(calls, signal) {
       if (chainId !== 'right') await requireChainId(signal);
@@ -153,10 +192,13 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
       const ask = async () => {
         answers = (await client.batch?.(calls, signal)) ?? [];
         // A failed call of the batch counts against the health of the endpoint like a failed request.
-        for (const answer of answers) if ('error' in answer && isEndpointFailure(answer.error)) throw answer.error;
+        for (const answer of answers) {
+          if ('error' in answer && (isEndpointFailure(answer.error) || isMethodFailure(answer.error)))
+            throw answer.error;
+        }
       };
       try {
-        await pace.run(ask, signal);
+        await pace.run(calls[0]?.method ?? 'batch', ask, signal);
       } catch (error) {
         if (answers === undefined) throw error;
       }
@@ -167,8 +209,12 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     isRefused: () => chainId === 'wrong',
     delayMs: pace.delayMs,
     rangeSize: createRangeSize(settings.initialRangeBlocks, settings.now),
+    filterLimit: createFilterLimit(settings.now),
+    answerLimit: createAnswerLimit(),
     unsupported: { blockHashFilter: false, blockReceipts: false, finalizedTag: false },
     prunedAt: -1,
+    served: { from: Number.POSITIVE_INFINITY, until: 0 },
+    receiptBlocks: 1,
     close() {
       closed.abort();
       client.close();

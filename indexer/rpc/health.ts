@@ -20,16 +20,18 @@ export type Health = {
   delayMs(): number;
 };
 
-/** Dependencies of the health of an endpoint. */
+/** Dependencies of the health of an endpoint, or of one method of it. */
 export type HealthDeps = {
+  /** Returns whether an error counts as a failure. Others count as answers. */
+  readonly isFailure: (error: unknown) => error is RpcError;
   readonly now: () => number;
   readonly random: () => number;
   /** Called with the error when a healthy endpoint fails, and with undefined when it has recovered. */
   readonly onChange: (error: RpcError | undefined) => void;
 };
 
-/** Creates the health of one endpoint, which starts healthy. */
-export function createHealth({ now, random, onChange }: HealthDeps): Health {
+/** Creates the health of one endpoint, or of one method of it, which starts healthy. */
+export function createHealth({ isFailure, now, random, onChange }: HealthDeps): Health {
   let failures = 0;
   let failedAt = Number.NEGATIVE_INFINITY;
   let openAt = 0;
@@ -56,7 +58,7 @@ export function createHealth({ now, random, onChange }: HealthDeps): Health {
       settle(startedAt, undefined);
       return result;
     } catch (error) {
-      if (isEndpointFailure(error)) settle(startedAt, error);
+      if (isFailure(error)) settle(startedAt, error);
       else if (!(error instanceof Aborted)) settle(startedAt, undefined);
       throw error;
     }
@@ -68,7 +70,7 @@ export function createHealth({ now, random, onChange }: HealthDeps): Health {
     const outcome = result.then(
       () => undefined,
       (error: unknown) => {
-        if (isEndpointFailure(error)) throw error;
+        if (isFailure(error)) throw error;
       },
     );
     outcome.catch(() => undefined);
@@ -95,5 +97,12 @@ export function createHealth({ now, random, onChange }: HealthDeps): Health {
 
 /** Returns whether an error is a failure of the endpoint, rather than an answer about the request. */
 export function isEndpointFailure(error: unknown): error is RpcError {
-  return error instanceof RpcError && (error.kind === 'unavailable' || error.kind === 'rate-limited');
+  return (
+    error instanceof RpcError && (error.kind === 'rate-limited' || (error.kind === 'unavailable' && !error.answered))
+  );
+}
+
+/** Returns whether an error is a refusal in unknown words, which says nothing about other methods of the endpoint. */
+export function isMethodFailure(error: unknown): error is RpcError {
+  return error instanceof RpcError && error.kind === 'unavailable' && error.answered;
 }

@@ -11,6 +11,8 @@ export type RunOptions = {
   readonly signal: AbortSignal | undefined;
   /** The lowest block that the task reads. Endpoints that have pruned this block are tried last. */
   readonly from?: number | undefined;
+  /** The method that the task mainly uses. Endpoints that refuse this method are tried last. */
+  readonly method?: string | undefined;
 };
 
 /** The endpoints of one chain, in order of preference. */
@@ -50,14 +52,14 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
     );
   }
 
-  async function run<T>(task: (endpoint: Endpoint) => Promise<T>, { signal, from }: RunOptions): Promise<T> {
+  async function run<T>(task: (endpoint: Endpoint) => Promise<T>, { signal, from, method }: RunOptions): Promise<T> {
     const tries = new Map<Endpoint, number>();
     const failed = new Map<Endpoint, number>();
     let worst: unknown;
     const limit = Math.max(attempts, 2 * all.length);
     for (let attempt = 1; ; attempt++) {
       if (signal?.aborted) throw new Aborted('aborted');
-      const endpoint = choose(endpoints(), tries, from);
+      const endpoint = choose(endpoints(), tries, from, method);
       if (endpoint === undefined) throw worst;
       try {
         return await task(endpoint);
@@ -76,7 +78,7 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
         if (action === 'exclude') tries.set(endpoint, Number.POSITIVE_INFINITY);
         if (action === 'next endpoint') tries.set(endpoint, (tries.get(endpoint) ?? 0) + 1);
         if (attempt >= limit) throw worst;
-        const repeats = action === 'same endpoint' || choose(endpoints(), tries, from) === endpoint;
+        const repeats = action === 'same endpoint' || choose(endpoints(), tries, from, method) === endpoint;
         if (repeats) await sleep(backoffMs(failed.get(endpoint) ?? 1, RETRY_BACKOFF, random), signal);
       }
     }
@@ -107,10 +109,11 @@ function choose(
   endpoints: readonly Endpoint[],
   tries: ReadonlyMap<Endpoint, number>,
   from: number | undefined,
+  method: string | undefined,
 ): Endpoint | undefined {
   const rankOf = (endpoint: Endpoint) => [
     tries.get(endpoint) ?? 0,
-    endpoint.delayMs(),
+    endpoint.delayMs(method),
     from !== undefined && from <= endpoint.prunedAt ? 1 : 0,
   ];
   return endpoints
@@ -131,6 +134,7 @@ function actionFor(error: unknown, failuresBefore: number): ErrorAction {
     case 'unavailable':
     case 'rate-limited':
     case 'range-refused':
+    case 'addresses-refused':
       return 'next endpoint';
     case 'unknown-block':
     case 'pruned':

@@ -14,7 +14,11 @@ export type Refusal = {
 };
 
 /** The kind of error that a refusal is. `hintBlocks` is the number of blocks that the provider says it would serve. */
-export type Classification = { readonly kind: RpcErrorKind; readonly hintBlocks?: number | undefined };
+export type Classification = {
+  readonly kind: RpcErrorKind;
+  readonly hintBlocks?: number | undefined;
+  readonly hintAddresses?: number | undefined;
+};
 
 /**
  * How to react to a refusal.
@@ -22,6 +26,7 @@ export type Classification = { readonly kind: RpcErrorKind; readonly hintBlocks?
  * - `narrow to hint`: the text names a range that works; the two groups of the pattern are its ends.
  * - `narrow to N`: the text names the number of blocks that work, as the last group of the pattern.
  * - `halve`: ask for half as many blocks.
+ * - `fewer addresses`: name fewer addresses in the filter, or name some where it named none.
  * - `wait`: slow down; the size of the range does not matter.
  * - `other endpoint`: this endpoint is unavailable for now.
  * - `behind`: the node does not have the block yet, or it was reorganised: read the head again.
@@ -32,6 +37,7 @@ type Reaction =
   | 'narrow to hint'
   | 'narrow to N'
   | 'halve'
+  | 'fewer addresses'
   | 'wait'
   | 'other endpoint'
   | 'behind'
@@ -73,7 +79,18 @@ const ROWS: readonly Row[] = [
     means: 'pruned',
     words: words('pruned history|history (?:has been|is|was) pruned|block (?:is|was|has been) pruned'),
   },
-  { who: 'geth', means: 'pruned', words: words('missing trie node|historical state (?:.* )?(?:not |un)available') },
+  {
+    who: 'geth, Besu',
+    means: 'pruned',
+    words: words('missing trie node|historical state (?:.* )?(?:not |un)available|world state unavailable'),
+  },
+  {
+    who: 'gateways, Erigon',
+    means: 'pruned',
+    words: words(
+      'does not (?:maintain|have|keep) (?:the )?(?:archiv\\w*|historical) (?:data|state)|state pruning|lowest (?:available )?(?:height|block) is \\d+|state (?:is|was|has been) pruned|(?:state|data) older than',
+    ),
+  },
   {
     who: 'Reth, Nethermind',
     means: 'pruned',
@@ -90,6 +107,26 @@ const ROWS: readonly Row[] = [
   },
   { who: 'Parity, OpenEthereum', means: 'behind', words: words('one of the blocks specified in filter') },
   { who: 'Besu, Nethermind', means: 'behind', words: words('resource not found|block is not available') },
+
+  {
+    who: 'gateways',
+    means: 'fewer addresses',
+    words: words(`(?:exceeds?|more than|max\\w*)[^\\d]{0,24}${N} (?:addresses|contracts)`),
+  },
+  {
+    who: 'geth, zkSync, Moonbeam, Linea',
+    means: 'fewer addresses',
+    words: words(
+      '(?:less|fewer) (?:number of )?addresses|(?:exceed\\w*|too many|max\\w*|limit\\w*) (?:\\w+ ){0,4}(?:addresses|contracts)|addresses? (?:\\w+ ){0,3}(?:limit|exceed|too many)',
+    ),
+  },
+  {
+    who: 'gateways',
+    means: 'fewer addresses',
+    words: words(
+      '(?:specify|provide|include|must (?:contain|have|name)|requires?) (?:an? |at least one |the )?(?:contract )?address|address(?: filter| field| parameter)? (?:is|must be) (?:required|specified|provided)|missing address',
+    ),
+  },
 
   { who: 'Alchemy', means: 'narrow to hint', words: words(`this block range should work: \\[${END}, ?${END}\\]`) },
   { who: 'Infura, zkSync', means: 'narrow to hint', words: words(`try with this block range \\[${END}, ?${END}\\]`) },
@@ -203,6 +240,7 @@ export function classifyRefusal(refusal: Refusal): Classification {
   for (const row of ROWS) {
     const narrows = row.means === 'narrow to hint' || row.means === 'narrow to N' || row.means === 'halve';
     if (narrows && !isRangeMethod) continue;
+    if (row.means === 'fewer addresses' && refusal.method !== 'eth_getLogs') continue;
     if (row.ofMany === true && !((refusal.blocks ?? 0) > 1)) continue;
     if (row.codes !== undefined && !row.codes.some((code) => code === refusal.code || code === refusal.status))
       continue;
@@ -221,6 +259,8 @@ function toClassification(row: Row, match: RegExpExecArray | undefined): Classif
       return { kind: 'range-refused', hintBlocks: row.blocks ?? positive(parseAmount(match?.at(-1) ?? '')) };
     case 'halve':
       return { kind: 'range-refused' };
+    case 'fewer addresses':
+      return { kind: 'addresses-refused', hintAddresses: positive(parseAmount(match?.at(1) ?? '')) };
     case 'wait':
       return { kind: 'rate-limited' };
     case 'behind':

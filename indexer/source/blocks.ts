@@ -2,6 +2,7 @@ import type { BlockHeader, Hex } from '../kernel/chain.ts';
 import { RpcError } from '../kernel/errors.ts';
 import type { Requester } from '../rpc/endpoint.ts';
 import { parseHeader, toQuantity } from './parse.ts';
+import type { RemainingRange } from './remaining-range.ts';
 import { verifyRequested } from './verify.ts';
 
 /** Returns the header of a block by number or hash; undefined if the endpoint does not have the block. */
@@ -35,7 +36,23 @@ export async function requireHeader(
   return header;
 }
 
+/** Returns the header at a height, as `requireHeader` does. */
+export function readHeaderOf(number: number, requester: Requester, signal: AbortSignal): Promise<BlockHeader> {
+  return requireHeader(requester, number, signal);
+}
+
 /** Creates the error for a block that the endpoint does not have (yet or any longer). */
 export function unknownBlock(requester: Requester, detail: string): RpcError {
   return new RpcError('unknown-block', `${requester.name}: ${detail}`, { context: { endpoint: requester.name } });
+}
+
+/** Throws `RpcError` `unknown-block` if the range ends with the caller's block, and the endpoint has another one there. */
+export function verifyTip(
+  endpoint: Requester,
+  headers: readonly BlockHeader[],
+  { to, tip }: Pick<RemainingRange, 'to' | 'tip'>,
+): void {
+  const last = headers.at(-1);
+  if (tip === undefined || tip.number !== to || last?.number !== to || last.hash === tip.hash) return;
+  throw unknownBlock(endpoint, `the endpoint has another block ${to} than the caller`);
 }

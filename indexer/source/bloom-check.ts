@@ -1,53 +1,56 @@
 import type { BlockHeader, Hex, RawLog } from '../kernel/chain.ts';
 import { ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
-import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
-import type { Pool } from '../rpc/pool.ts';
-import type { Blooms } from './bloom.ts';
+import type { Endpoint } from '../rpc/endpoint.ts';
 import type { Watched } from './parse.ts';
 import { readBlockLogs } from './receipts.ts';
+import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
 
 /** The consistent part of a range that one endpoint returned, linked to the part before it. */
 export type Part = { readonly to: number; readonly headers: readonly BlockHeader[]; readonly logs: readonly RawLog[] };
 
-type Deps = { readonly pool: Pool; readonly blooms: Blooms; readonly notice: (notice: EndpointNotice) => void };
-
-/** Returns the part with logs added from receipts, for blocks whose bloom proves that the response lacks logs. */
+/**
+ * Returns the part with logs added from receipts, for blocks whose bloom proves that the response lacks logs, and whether there
+ * was such a block.
+ */
 export async function addLogsProvenByBloom(
-  deps: Deps,
+  deps: ReaderDeps,
   endpoint: Endpoint,
   part: Part,
-  watched: Watched | undefined,
+  { watched, inFull, strict }: RemainingRange,
   signal: AbortSignal | undefined,
-): Promise<Part> {
-  if (watched === undefined) return part;
-  const byBlock = Map.groupBy(part.logs, (log) => log.blockNumber);
+): Promise<{ readonly part: Part; readonly lackedLogs: boolean }> {
+  if (watched === undefined) return { part, lackedLogs: false };
+  const byBlock: Map<number, readonly RawLog[]> = Map.groupBy(part.logs, (log) => log.blockNumber);
   let changed = false;
   for (const header of part.headers) {
     const received = byBlock.get(header.number) ?? [];
-    const suspects = deps.blooms.suspects(header.logsBloom, watched, received);
+    const suspects = deps.blooms.suspects(header.logsBloom, watched, received, inFull);
     if (suspects.length === 0) continue;
-    const logs = filterWatched(await readProvenLogs(deps, endpoint, header, suspects, signal), watched);
+    const logs = filterWatched(await readProvenLogs(deps, endpoint, { header, suspects, strict }, signal), watched);
     if (logs.length === received.length) continue;
     changed = true;
     byBlock.set(header.number, logs);
     const detail = `block ${header.number}: the response had ${received.length} logs, the receipts have ${logs.length}`;
     deps.notice({ event: 'inconsistent response', endpoint: endpoint.name, detail });
   }
-  return changed ? { ...part, logs: part.headers.flatMap(({ number }) => byBlock.get(number) ?? []) } : part;
+  if (!changed) return { part, lackedLogs: false };
+  return { part: { ...part, logs: part.headers.flatMap(({ number }) => byBlock.get(number) ?? []) }, lackedLogs: true };
 }
+
+/** A block, and the addresses whose logs its bloom calls for. */
+type SuspectBlock = { readonly header: BlockHeader; readonly suspects: readonly Hex[]; readonly strict: boolean };
 
 /** Reads all logs of a block from its receipts, which must explain the bits of the suspects. Other endpoints are asked first. */
 async function readProvenLogs(
-  { pool, blooms }: Deps,
+  { pool, blooms }: ReaderDeps,
   endpoint: Endpoint,
-  header: BlockHeader,
-  suspects: readonly Hex[],
+  { header, suspects, strict }: SuspectBlock,
   signal: AbortSignal | undefined,
 ): Promise<RawLog[]> {
   let failure: unknown;
   for (const candidate of [...pool.endpoints().filter((other) => other !== endpoint), endpoint]) {
     try {
-      const logs = await readBlockLogs(candidate, header, signal);
+      const logs = await readBlockLogs(candidate, header, signal, strict ? 'unknown-block' : 'pruned');
       if (suspects.every((address) => blooms.explains(logs, address))) return logs;
       failure = new RpcInconsistency('the bloom of a block proves logs that its receipts do not contain', {
         context: { number: header.number, hash: header.hash, addresses: suspects },

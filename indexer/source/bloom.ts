@@ -17,9 +17,9 @@ const FALSE_POSITIVES_MAX = 0.01;
 export type Blooms = {
   /**
    * Returns the watched addresses that, by the bloom, emitted a watched topic, but of which the block has no log. Returns none
-   * if the bloom is so full that false positives are likely.
+   * if the bloom is so full that false positives are likely, unless every doubt counts.
    */
-  suspects(bloom: Hex, watched: Watched, logs: readonly RawLog[]): Hex[];
+  suspects(bloom: Hex, watched: Watched, logs: readonly RawLog[], everyDoubt: boolean): Hex[];
   /** Returns whether the bloom proves that no watched address emitted a watched topic. */
   excludes(bloom: Hex, watched: Watched): boolean;
   /** Returns whether the logs, of whatever address, set all bits of this address. */
@@ -55,11 +55,11 @@ export function createBlooms(): Blooms {
   }
 
   return {
-    suspects(bloom, watched, logs) {
+    suspects(bloom, watched, logs, everyDoubt) {
       if (isEmptyBloom(bloom)) return [];
       const bytes = bytesOf(bloom);
       const chance = (setBits(bytes) / BLOOM_BITS) ** 3;
-      if (chance * watched.addresses.size >= FALSE_POSITIVES_MAX) return [];
+      if (!everyDoubt && chance * watched.addresses.size >= FALSE_POSITIVES_MAX) return [];
       if (!holdsSome(bytes, watched.topics.values())) return [];
       const suspects: Hex[] = [];
       for (const address of watched.addresses.values()) {

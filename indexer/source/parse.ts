@@ -20,6 +20,7 @@ export function parseHeader(raw: unknown): BlockHeader {
     timestamp: quantity(block.timestamp, 'block timestamp'),
     // A chain that serves no bloom is treated like one that serves zeros: the bloom proves nothing.
     logsBloom: typeof block.logsBloom === 'string' ? bytes(block.logsBloom, 'logs bloom') : '0x',
+    ...(Array.isArray(block.transactions) && { transactionCount: block.transactions.length }),
   };
 }
 
@@ -59,7 +60,7 @@ function parseLog(
     transactionHash:
       last !== undefined && transactionHash === lastItem?.transactionHash
         ? last.transactionHash
-        : hex(transactionHash, HASH_CHARS, 'transaction hash of a log', digits),
+        : nonZero(hex(transactionHash, HASH_CHARS, 'transaction hash of a log', digits), 'transaction hash of a log'),
     logIndex: quantity(item.logIndex, 'log index', LOG_INDEX_LIMIT),
   };
 }
@@ -68,23 +69,36 @@ function parseLog(
  * Parses a list of logs. Throws `RpcInconsistency` for anything that is not a list; it never counts as an empty one.
  *
  * @param watched the filter of the request: its addresses and topics are not checked again, and all logs share their strings
+ * @param doubtful collects the blocks of malformed logs, which are left out. Without it, a malformed log is thrown as
+ *   `RpcInconsistency`.
  */
-export function parseLogs(raw: unknown, watched?: Watched): RawLog[] {
+export function parseLogs(raw: unknown, watched?: Watched, doubtful?: Set<number>): RawLog[] {
   if (!Array.isArray(raw)) throw new RpcInconsistency('the response is not a list of logs');
   // Checking all digits together takes a fifth of the time of checking them value by value. If some are in upper case or
   // invalid, each value is checked by itself.
   const unchecked = new UncheckedDigits();
-  const logs = readLogs(raw, watched, (text) => unchecked.take(text));
-  return unchecked.areLowerHex() ? logs : readLogs(raw, watched, lowerHex);
+  const logs = readLogs(raw, watched, doubtful, (text) => unchecked.take(text));
+  return unchecked.areLowerHex() ? logs : readLogs(raw, watched, doubtful, lowerHex);
 }
 
-function readLogs(raw: readonly unknown[], watched: Watched | undefined, digits: Digits): RawLog[] {
+function readLogs(
+  raw: readonly unknown[],
+  watched: Watched | undefined,
+  doubtful: Set<number> | undefined,
+  digits: Digits,
+): RawLog[] {
   const logs: RawLog[] = [];
   let last: RawLog | undefined;
   let lastItem: Item | undefined;
   for (const one of raw) {
     const item = parseObject(one, 'log');
-    last = parseLog(item, last, lastItem, watched, digits);
+    try {
+      last = parseLog(item, last, lastItem, watched, digits);
+    } catch (error) {
+      if (doubtful === undefined) throw error;
+      doubtful.add(quantity(item.blockNumber, 'block number of a log', BLOCK_NUMBER_LIMIT));
+      continue;
+    }
     logs.push(last);
     lastItem = item;
   }
@@ -109,17 +123,24 @@ class UncheckedDigits {
 export type Watched = {
   readonly addresses: ReadonlyMap<string, Hex>;
   readonly topics: ReadonlyMap<string, Hex>;
-  /** Whether requests name the addresses. If not, logs of other addresses are filtered out here. */
-  readonly byAddress: boolean;
+  /** The filter that was indexed. */
+  readonly watch: WatchFilter;
 };
 
-/** Indexes a filter. `maxAddresses` is the maximum number of addresses that a request may name. */
-export function indexFilter(watch: WatchFilter, maxAddresses: number): Watched {
+/** Indexes a filter. */
+export function indexFilter(watch: WatchFilter): Watched {
   return {
     addresses: new Map(watch.addresses.map((address) => [address, address])),
     topics: new Map(watch.topics.map((topic) => [topic, topic])),
-    byAddress: watch.addresses.length <= maxAddresses,
+    watch,
   };
+}
+
+const ZERO_HASH = `0x${'0'.repeat(64)}`;
+
+function nonZero(hash: Hex, what: string): Hex {
+  if (hash === ZERO_HASH) throw malformed(what, hash);
+  return hash;
 }
 
 /** Encodes a number as a JSON-RPC quantity. */

@@ -2,10 +2,9 @@ import type { BlockHeader, Hex, RawLog } from '../kernel/chain.ts';
 import { RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import { mapLimit } from '../rpc/concurrency.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
-import { MAX_BLOCK_BYTES } from '../rpc/json-rpc.ts';
+import { MAX_BLOCK_BYTES, RPC_CODE } from '../rpc/json-rpc.ts';
 import { unknownBlock } from './blocks.ts';
 import { parseLogs, parseObject, toQuantity } from './parse.ts';
-import { verifyOrder } from './verify.ts';
 
 const RECEIPTS_IN_FLIGHT = 8;
 
@@ -18,62 +17,86 @@ export type Receipt = {
 };
 
 /**
- * Returns every log of one block, read from the receipts of its transactions. It is used for blocks that `eth_getLogs` refuses
- * or whose bloom contradicts the response. Every transaction must have a receipt, and every receipt and log the block's hash.
+ * Returns every log of one block, read from the receipts of its transactions. It is used for blocks of which `eth_getLogs` gives
+ * no usable answer. Every transaction must have a receipt, and every receipt and log the block's hash.
  *
- * Uses `eth_getBlockReceipts`, or `eth_getTransactionReceipt` one by one if that is not supported or too large.
+ * Uses `eth_getBlockReceipts`, or `eth_getTransactionReceipt` one by one if that does not give all of them. Where receipts number
+ * their logs otherwise than by their place in the block, the place counts.
+ *
+ * @param absent what it means if the endpoint has no receipts of the block
  */
 export async function readBlockLogs(
   endpoint: Endpoint,
   header: BlockHeader,
   signal: AbortSignal | undefined,
+  absent: 'unknown-block' | 'pruned' = 'unknown-block',
 ): Promise<RawLog[]> {
   const block = await endpoint.request('eth_getBlockByHash', [header.hash, false], {
     signal,
     maxBytes: MAX_BLOCK_BYTES,
   });
   if (block === null) throw unknownBlock(endpoint, `block ${header.number} no longer exists`);
-  const transactions = parseObject(block, 'block').transactions;
+  const { transactions } = parseObject(block, 'block');
   if (!Array.isArray(transactions)) throw new RpcInconsistency('the block has no list of transactions');
-  const receipts =
-    (await blockReceipts(endpoint, header, signal)) ??
-    (await mapLimit(transactions, RECEIPTS_IN_FLIGHT, signal, (hash, stop) =>
-      endpoint.request('eth_getTransactionReceipt', [hash], { signal: stop, maxBytes: MAX_BLOCK_BYTES }),
-    ));
-  const byTransaction = new Map<unknown, RawLog[]>();
-  for (const raw of receipts) {
-    if (raw === null) throw unknownBlock(endpoint, `block ${header.number} has a transaction without a receipt`);
+  const hashes = transactions.map(lower);
+  const together = await blockReceipts(endpoint, header, signal);
+  const known = new Map((together ?? []).map((receipt) => [lower(receipt.transactionHash), receipt]));
+  const missing = hashes.filter((hash) => !known.has(hash));
+  const single = await mapLimit(missing, RECEIPTS_IN_FLIGHT, signal, (hash, stop) =>
+    endpoint.request('eth_getTransactionReceipt', [hash], { signal: stop, maxBytes: MAX_BLOCK_BYTES }),
+  );
+  for (const [at, raw] of single.entries()) {
+    if (raw === null) throw withoutReceipt(endpoint, header, absent);
     const receipt = parseObject(raw, 'receipt');
-    byTransaction.set(lower(receipt.transactionHash), logsOfReceipt(receipt, header.hash));
+    if (lower(receipt.transactionHash) !== missing[at]) {
+      throw new RpcInconsistency('the node returned the receipt of another transaction', {
+        context: { requested: missing[at] },
+      });
+    }
+    known.set(missing[at] as string, receipt);
   }
-  if (!transactions.every((hash) => byTransaction.has(lower(hash)))) {
-    throw new RpcInconsistency('the receipts of a block do not cover its transactions', {
-      context: { number: header.number, hash: header.hash },
-    });
-  }
-  const logs = [...byTransaction.values()].flat().sort((a, b) => a.logIndex - b.logIndex);
-  verifyOrder(logs);
-  return logs;
+  // Some nodes add a receipt for what the protocol itself did, which no transaction of the block stands for.
+  const others = [...known].filter(([hash]) => !hashes.includes(hash)).map(([, receipt]) => receipt);
+  const ordered = [...hashes.map((hash) => known.get(hash) as RawReceipt), ...others];
+  return numberLogs(ordered.map((receipt) => logsOfReceipt(receipt, header.hash, header.number)));
 }
 
+type RawReceipt = Readonly<Record<string, unknown>>;
+
+/** Returns the receipts of a block from one request; undefined if the endpoint does not serve them so. */
 async function blockReceipts(
   endpoint: Endpoint,
   header: BlockHeader,
   signal: AbortSignal | undefined,
-): Promise<unknown[] | undefined> {
+): Promise<RawReceipt[] | undefined> {
   if (endpoint.unsupported.blockReceipts) return undefined;
   try {
     const number = toQuantity(header.number);
     const receipts = await endpoint.request('eth_getBlockReceipts', [number], { signal, maxBytes: MAX_BLOCK_BYTES });
-    if (receipts === null) throw unknownBlock(endpoint, `block ${header.number} has no receipts`);
-    if (!Array.isArray(receipts)) throw new RpcInconsistency('the response is not a list of receipts');
-    return receipts;
+    if (!Array.isArray(receipts)) return undefined;
+    return receipts.filter((receipt) => receipt !== null).map((receipt) => parseObject(receipt, 'receipt'));
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
-    if (error.kind === 'rejected') endpoint.unsupported.blockReceipts = true;
-    if (error.kind === 'rejected' || error.kind === 'range-refused') return undefined;
+    if (error.kind === 'rejected' && error.context.code !== RPC_CODE.invalidParams) {
+      endpoint.unsupported.blockReceipts = true;
+    }
+    if (error.kind === 'range-refused' || error.answered) return undefined;
     throw error;
   }
+}
+
+function withoutReceipt(endpoint: Endpoint, { number }: BlockHeader, absent: 'unknown-block' | 'pruned'): RpcError {
+  const detail = `block ${number} has a transaction without a receipt`;
+  if (absent === 'unknown-block') return unknownBlock(endpoint, detail);
+  const context = { endpoint: endpoint.name, number };
+  return new RpcError('pruned', `${endpoint.name}: ${detail}: its receipts are gone`, { context });
+}
+
+/** Returns the logs of all receipts of a block. If their numbers do not count up, they are numbered by their place. */
+function numberLogs(receipts: readonly (readonly ReceiptLog[])[]): RawLog[] {
+  const logs = receipts.flat();
+  const countUp = logs.every(({ logIndex }, at) => logIndex !== undefined && logIndex > (logs[at - 1]?.logIndex ?? -1));
+  return logs.map((log, at) => ({ ...log, logIndex: countUp ? (log.logIndex as number) : at }));
 }
 
 /** Returns the receipt of a transaction. Throws `RpcError` `unknown-block` unless the transaction is in the given block. */
@@ -100,7 +123,7 @@ export async function readReceipt(
   return {
     gasUsed: amount(receipt.gasUsed, 'gas used'),
     effectiveGasPrice: receipt.effectiveGasPrice == null ? null : amount(receipt.effectiveGasPrice, 'gas price'),
-    logs: logsOfReceipt(receipt, blockHash),
+    logs: numberLogs([logsOfReceipt(receipt, blockHash, Number(receipt.blockNumber))]),
   };
 }
 
@@ -109,13 +132,33 @@ function amount(raw: unknown, what: string): bigint {
   throw new RpcInconsistency(`malformed ${what}`, { context: { value: String(raw).slice(0, 100) } });
 }
 
+/** A log of a receipt; its number may be missing or wrong. */
+type ReceiptLog = Omit<RawLog, 'logIndex'> & { readonly logIndex: number | undefined };
+
 /** Returns the logs of a receipt. Throws `RpcInconsistency` unless they and the receipt belong to the block and the transaction. */
-function logsOfReceipt(receipt: Readonly<Record<string, unknown>>, blockHash: Hex): RawLog[] {
-  const logs = parseLogs(receipt.logs);
-  const hash = lower(receipt.transactionHash);
-  const matches = logs.every((log) => log.blockHash === blockHash && log.transactionHash === hash);
-  if (lower(receipt.blockHash) === blockHash && matches) return logs;
-  throw new RpcInconsistency('a receipt or its logs belong to another block or transaction', {
+function logsOfReceipt(receipt: RawReceipt, blockHash: Hex, blockNumber: number): ReceiptLog[] {
+  const transactionHash = lower(receipt.transactionHash);
+  const belongs = (raw: unknown, expected: string) => isAbsent(raw) || lower(raw) === expected;
+  if (lower(receipt.blockHash) !== blockHash || !Array.isArray(receipt.logs)) throw foreign(receipt, blockHash);
+  return receipt.logs.map((raw) => {
+    const log = parseObject(raw, 'log');
+    if (!belongs(log.blockHash, blockHash) || !belongs(log.transactionHash, transactionHash)) {
+      throw foreign(receipt, blockHash);
+    }
+    const hasIndex = typeof log.logIndex === 'string' && /^0x[0-9a-f]{1,8}$/i.test(log.logIndex);
+    const whole = { ...log, blockHash, transactionHash, blockNumber: toQuantity(blockNumber), removed: false };
+    const [parsed] = parseLogs([{ ...whole, logIndex: hasIndex ? log.logIndex : '0x0' }]);
+    return { ...(parsed as RawLog), logIndex: hasIndex ? parsed?.logIndex : undefined };
+  });
+}
+
+/** Returns whether a node left a member of a log out, or filled it with zeros. */
+function isAbsent(raw: unknown): boolean {
+  return raw === null || raw === undefined || (typeof raw === 'string' && /^0x0*$/.test(raw));
+}
+
+function foreign(receipt: RawReceipt, blockHash: Hex): RpcInconsistency {
+  return new RpcInconsistency('a receipt or its logs belong to another block or transaction', {
     context: { transaction: receipt.transactionHash, blockHash: receipt.blockHash, expected: blockHash },
   });
 }

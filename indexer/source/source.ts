@@ -121,7 +121,7 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
       const answers = await pool.runOnEach((endpoint) => readHeader(endpoint, number, signal));
       return answers.map(({ endpoint, value }) => ({ endpoint: endpoint.name, header: value }));
     },
-    fetchRange: createRangeReader({ chainId, pool, notice }),
+    fetchRange: createRangeReader({ chainId, pool, notice, now, random }),
     receipt: (transactionHash, blockHash, signal) =>
       pool.run((endpoint) => readReceipt(endpoint, transactionHash, blockHash, signal), { signal }),
     call: (to, data, blockNumber, signal) =>

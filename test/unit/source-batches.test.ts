@@ -100,7 +100,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
         times++ > 0 ? answers : answers.map((one, at) => (at === 7 ? { ...error(-32603, 'oops'), id: one.id } : one)),
     }));
     expect(seen[1]?.batches).toEqual([40, 40]);
-    expect(fixture.notices.map(({ event }) => event)).toEqual(['endpoint failed', 'endpoint recovered']);
+    expect(fixture.notices.map(({ event }) => event)).toEqual(['method failed', 'method recovered']);
   });
 
   test('logs that come for another block of the batch are an inconsistency', async () => {
@@ -121,7 +121,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
       [40, 20, 20, 20, 20],
       [20, 20, 20, 20],
     ]);
-    expect(fixture.notices.map(({ event }) => event)).toEqual(['endpoint failed', 'endpoint recovered']);
+    expect(fixture.notices.map(({ event }) => event)).toEqual(['method failed', 'method recovered']);
   });
 
   test('a node that drops what it does not like is asked one by one after a failed attempt', async () => {

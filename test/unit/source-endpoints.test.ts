@@ -133,6 +133,8 @@ test('a contradiction is thrown rather than the failure of another endpoint', as
   const [liar, away] = [await fixture.serve(chain), await fixture.serve(chain)];
   const source = fixture.open([liar.url, away.url]);
   liar.misbehave({ methods: ['eth_getLogs'], do: { kind: 'result', result: () => null } });
+  liar.misbehave({ methods: ['eth_getBlockReceipts'], do: { kind: 'result', result: () => [{ blockHash: '0x12' }] } });
+  liar.misbehave({ methods: ['eth_getTransactionReceipt'], do: { kind: 'result', result: () => ({}) } });
   away.misbehave({ do: { kind: 'http', status: 502 } });
   const reading = source.fetchRange({ from: 1, to: 6, strict: true, watch: WATCH });
   await expect(reading).rejects.toMatchObject({

@@ -51,16 +51,16 @@ test('headers link by parent hash and number', () => {
 
 test('a bloom names the watched addresses that it holds, unless it is too full to tell', () => {
   const blooms = createBlooms();
-  const watched = indexFilter(WATCH, 500);
+  const watched = indexFilter(WATCH);
   const bloom = bloomOf([{ address: ADDRESS, topics: [TOPIC] }]);
-  expect(blooms.suspects(bloom, watched, [])).toEqual([ADDRESS]);
-  expect(blooms.suspects(bloomOf([{ address: ADDRESS, topics: [hash('9')] }]), watched, [])).toEqual([]);
-  expect(blooms.suspects(bloomOf([{ address: OTHER_ADDRESS, topics: [TOPIC] }]), watched, [])).toEqual([]);
-  expect(blooms.suspects(`0x${'0'.repeat(512)}`, watched, [])).toEqual([]);
-  expect(blooms.suspects(`0x${'f'.repeat(512)}`, watched, [])).toEqual([]);
+  expect(blooms.suspects(bloom, watched, [], false)).toEqual([ADDRESS]);
+  expect(blooms.suspects(bloomOf([{ address: ADDRESS, topics: [hash('9')] }]), watched, [], false)).toEqual([]);
+  expect(blooms.suspects(bloomOf([{ address: OTHER_ADDRESS, topics: [TOPIC] }]), watched, [], false)).toEqual([]);
+  expect(blooms.suspects(`0x${'0'.repeat(512)}`, watched, [], false)).toEqual([]);
+  expect(blooms.suspects(`0x${'f'.repeat(512)}`, watched, [], false)).toEqual([]);
   const busy = Array.from({ length: 400 }, (_, index): Hex => `0x${index.toString(16).padStart(40, '0')}`);
   const full = bloomOf([{ address: ADDRESS, topics: [TOPIC] }, ...busy.map((address) => ({ address, topics: [] }))]);
-  expect(blooms.suspects(full, watched, [])).toEqual([]);
+  expect(blooms.suspects(full, watched, [], false)).toEqual([]);
 });
 
 test('the range size narrows by half or to a smaller hint, and grows after a while or after enough acceptance', () => {

@@ -1,0 +1,31 @@
+/** Numbers of logs at which some nodes cut an answer without saying so. */
+const ROUND_COUNTS: ReadonlySet<number> = new Set([
+  10, 20, 25, 50, 64, 100, 128, 200, 250, 256, 500, 512, 1_000, 1_024, 2_000, 2_048, 5_000, 10_000, 20_000, 50_000,
+]);
+
+/** Tracks at how many logs an endpoint cuts its answers. */
+export type AnswerLimit = {
+  /** Returns whether an answer of so many logs may have been cut. An answer about a single block is doubted less. */
+  mayBeCut(count: number, isSingleBlock: boolean): boolean;
+  /** Records that an answer of so many logs was whole. */
+  whole(count: number): void;
+  /** Records that an answer of so many logs turned out to be cut. */
+  cut(count: number): void;
+};
+
+/** Creates the answer limit of one endpoint. */
+export function createAnswerLimit(): AnswerLimit {
+  let largest = 0;
+  let limit: number | undefined;
+  return {
+    // An endpoint that has given more logs in one answer does not cut at fewer.
+    mayBeCut: (count, isSingleBlock) =>
+      count > 0 && (count === limit || (!isSingleBlock && count > largest && ROUND_COUNTS.has(count))),
+    whole(count) {
+      largest = Math.max(largest, count);
+    },
+    cut(count) {
+      limit = count;
+    },
+  };
+}

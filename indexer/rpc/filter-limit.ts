@@ -1,0 +1,66 @@
+import type { Hex } from '../kernel/chain.ts';
+
+/** Maximum number of addresses in one filter, until an endpoint accepts fewer only. */
+export const ADDRESSES_MAX = 500;
+/** Above this many filters for one range, the logs are requested by topic only. */
+const FILTERS_MAX = 20;
+/** How long a learnt limit holds before the larger filter is tried again. */
+const COOLDOWN_MS = 600_000;
+
+/** The part of a watch filter that one request names. Undefined: the request names none, and the answer is filtered here. */
+export type FilterPart = {
+  readonly addresses: readonly Hex[] | undefined;
+  readonly topics: readonly Hex[] | undefined;
+};
+
+/** Tracks what an endpoint accepts in the filter of one `eth_getLogs` request. */
+export type FilterLimit = {
+  /** Returns the filters that cover the addresses and topics together. */
+  parts(addresses: readonly Hex[], topics: readonly Hex[]): readonly FilterPart[];
+  /**
+   * Records that a filter was refused for its addresses, or for naming none, with the number that the provider says it takes.
+   * Returns whether another filter is left to try.
+   */
+  refused(part: FilterPart, hint: number | undefined): boolean;
+};
+
+/** Creates the filter limit of one endpoint. */
+export function createFilterLimit(now: () => number): FilterLimit {
+  let max = ADDRESSES_MAX;
+  let needsAddresses = false;
+  let takesTopics = true;
+  let learntAt = Number.NEGATIVE_INFINITY;
+
+  return {
+    parts(addresses, topics) {
+      if (now() - learntAt > COOLDOWN_MS) [max, needsAddresses, takesTopics] = [ADDRESSES_MAX, false, true];
+      const named = takesTopics ? topics : undefined;
+      if (addresses.length <= max) return [{ addresses, topics: named }];
+      const count = Math.ceil(addresses.length / max);
+      if (!needsAddresses && (max === ADDRESSES_MAX || count > FILTERS_MAX))
+        return [{ addresses: undefined, topics: named }];
+      return Array.from({ length: count }, (_, at) => ({
+        addresses: addresses.slice(at * max, (at + 1) * max),
+        topics: named,
+      }));
+    },
+    refused({ addresses, topics }, hint) {
+      learntAt = now();
+      if (addresses === undefined) {
+        if (needsAddresses) return false;
+        needsAddresses = true;
+        return true;
+      }
+      if (addresses.length > 1) {
+        const fits =
+          hint !== undefined && hint > 0 && hint < addresses.length ? hint : Math.floor(addresses.length / 2);
+        max = Math.min(max, fits);
+        return true;
+      }
+      // A single address is too many: the topics may be what the endpoint counts.
+      if (topics === undefined || !takesTopics) return false;
+      takesTopics = false;
+      return true;
+    },
+  };
+}

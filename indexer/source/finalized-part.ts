@@ -1,0 +1,250 @@
+import type { BlockHeader, RawLog } from '../kernel/chain.ts';
+import { RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { mapInBatches } from '../rpc/batch.ts';
+import { mapLimit } from '../rpc/concurrency.ts';
+import type { Endpoint } from '../rpc/endpoint.ts';
+import { readHeaderOf, requireHeader, verifyTip } from './blocks.ts';
+import { isEmptyBloom } from './bloom.ts';
+import { filterWatched, type Part } from './bloom-check.ts';
+import type { LogAnswer } from './log-answer.ts';
+import { toQuantity, type Watched } from './parse.ts';
+import { readBlockLogs } from './receipts.ts';
+import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
+import { requestLogs } from './request-logs.ts';
+import { verifyLinks } from './verify.ts';
+
+/**
+ * Headers that are read of the blocks between, to compare their blooms with the answer. Of an answer over N blocks that lacks a
+ * stretch of n with logs, a sample of 4 notices the lack with probability 1 − (1 − n/N)⁴: 94 % for half of the blocks, 34 % for
+ * a tenth.
+ */
+export const SAMPLE_HEADERS = 4;
+/** Maximum number of blocks whose headers are all read. */
+const FULL_PART_BLOCKS = 512;
+/** A range is narrowed by this factor when an endpoint refuses it without saying how much it serves. */
+const NARROWING_FACTOR = 8;
+/** Maximum number of blocks that are read through their receipts together, and how many of them at the same time. */
+const RECEIPT_PART_BLOCKS = 32;
+const RECEIPT_BLOCKS_IN_FLIGHT = 8;
+
+/**
+ * Reads a part below finalized: the logs of as many blocks as the endpoint serves, then the headers of both ends, of blocks with
+ * logs and of a sample of the blocks between. Blocks whose logs are doubtful are read from their receipts.
+ */
+export async function readFinalizedPart(
+  deps: ReaderDeps,
+  endpoint: Endpoint,
+  remaining: RemainingRange,
+  signal: AbortSignal | undefined,
+): Promise<Part> {
+  const { from, watched, inFull } = remaining;
+  if (watched !== undefined) await refusePruned(deps, endpoint, from, signal);
+  const { to, answer } =
+    watched === undefined
+      ? { to: remaining.to, answer: NOTHING }
+      : await readLogsOfPart(deps, endpoint, remaining, watched, signal);
+  // Read headers after the logs: a node that does not have the end of the range yet would have returned only its own part.
+  const numbers = inFull ? blocksOf(from, to) : [from, ...blocksToCompare(answer, from, to, deps.random, watched), to];
+  const headers = await mapInBatches(
+    endpoint,
+    [...new Set(numbers)].sort((a, b) => a - b),
+    signal,
+    readHeaderOf,
+  );
+  verifyLinks(inFull ? headers : headers.slice(0, 1), remaining.anchor);
+  verifyTip(endpoint, headers, remaining);
+  if (watched === undefined) return { to, headers, logs: [] };
+  const byNumber = new Map(headers.map((header) => [header.number, header]));
+  const doubtful = new Set(answer.doubtful);
+  for (const { blockNumber, blockHash } of answer.logs) {
+    if (byNumber.get(blockNumber)?.hash !== blockHash) doubtful.add(blockNumber);
+  }
+  if (doubtful.size > 0) noticeDoubts(deps, endpoint, doubtful);
+  if (inFull) for (const block of silentBlocks(headers, answer.logs)) doubtful.add(block);
+  return { to, headers, logs: await replaceDoubtful(endpoint, answer.logs, doubtful, byNumber, watched, signal) };
+}
+
+const NOTHING: LogAnswer = { logs: [], doubtful: new Set() };
+
+function blocksOf(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, at) => from + at);
+}
+
+/** Returns the blocks with logs, and a sample of the others. */
+function blocksToCompare(
+  { logs, doubtful }: LogAnswer,
+  from: number,
+  to: number,
+  random: () => number,
+  watched: Watched | undefined,
+): number[] {
+  const sample = watched === undefined || to - from < SAMPLE_HEADERS ? 0 : SAMPLE_HEADERS;
+  return [
+    ...logs.map(({ blockNumber }) => blockNumber),
+    ...doubtful,
+    ...Array.from({ length: sample }, () => from + Math.floor(random() * (to - from + 1))),
+  ];
+}
+
+/** Returns the blocks without a log whose bloom is silent although they have transactions. */
+function silentBlocks(headers: readonly BlockHeader[], logs: readonly RawLog[]): number[] {
+  const withLogs = new Set(logs.map(({ blockNumber }) => blockNumber));
+  return headers
+    .filter(
+      ({ number, logsBloom, transactionCount }) =>
+        isEmptyBloom(logsBloom) && transactionCount !== 0 && !withLogs.has(number),
+    )
+    .map(({ number }) => number);
+}
+
+function noticeDoubts({ notice }: ReaderDeps, endpoint: Endpoint, doubtful: ReadonlySet<number>): void {
+  const [first] = doubtful;
+  const detail = `the logs of ${doubtful.size} blocks (${first}, …) are malformed or contradict each other: reading receipts`;
+  notice({ event: 'inconsistent response', endpoint: endpoint.name, detail });
+}
+
+/** Returns the logs with those of the doubtful blocks taken from receipts. */
+async function replaceDoubtful(
+  endpoint: Endpoint,
+  logs: readonly RawLog[],
+  doubtful: ReadonlySet<number>,
+  headers: ReadonlyMap<number, BlockHeader>,
+  watched: Watched,
+  signal: AbortSignal | undefined,
+): Promise<readonly RawLog[]> {
+  if (doubtful.size === 0) return logs;
+  const read = await mapLimit([...doubtful], RECEIPT_BLOCKS_IN_FLIGHT, signal, async (number, stop) => {
+    const header = headers.get(number) ?? (await requireHeader(endpoint, number, stop));
+    return filterWatched(await readBlockLogs(endpoint, header, stop, 'pruned'), watched);
+  });
+  const certain = logs.filter(({ blockNumber }) => !doubtful.has(blockNumber));
+  return [...certain, ...read.flat()].sort((a, b) => a.blockNumber - b.blockNumber || a.logIndex - b.logIndex);
+}
+
+/**
+ * Throws `RpcError` `pruned` if the endpoint has deleted the receipts of a block whose header it has: some nodes then answer
+ * `eth_getLogs` with `[]`. Asked once for the lowest block; an endpoint that has a block has those above it.
+ */
+async function refusePruned(
+  { now }: ReaderDeps,
+  endpoint: Endpoint,
+  from: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { served, name } = endpoint;
+  if (endpoint.unsupported.blockReceipts || (from >= served.from && now() < served.until)) return;
+  const receiptsOf = (block: string) =>
+    endpoint.request('eth_getBlockReceipts', [block], { signal }).catch((error: unknown) => {
+      if (error instanceof RpcError && error.kind !== 'pruned' && (error.answered || error.kind === 'range-refused'))
+        return undefined;
+      throw error;
+    });
+  // A node that answers null for its newest block too does not serve receipts in this way at all.
+  const isGone = (await receiptsOf(toQuantity(from))) === null && (await receiptsOf('latest')) !== null;
+  if (isGone) {
+    // Some nodes serve the single receipts of such a block. If they do not, this throws `pruned`.
+    const header = await requireHeader(endpoint, from, signal);
+    await readBlockLogs(endpoint, header, signal, 'pruned');
+    if (header.transactionCount === 0) {
+      const context = { endpoint: name, number: from };
+      throw new RpcError('pruned', `${name}: the receipts of block ${from} are gone`, { context });
+    }
+  }
+  endpoint.served = { from, until: now() + SERVED_MS };
+}
+
+/** How long an endpoint that has served a block counts as having it. */
+const SERVED_MS = 3_600_000;
+
+type PartAnswer = { readonly to: number; readonly answer: LogAnswer };
+
+/** Reads the logs of as many blocks as the endpoint serves at once. Narrows the range when the endpoint refuses it. */
+async function readLogsOfPart(
+  deps: ReaderDeps,
+  endpoint: Endpoint,
+  { from, to: end, tries, inFull }: RemainingRange,
+  watched: Watched,
+  signal: AbortSignal | undefined,
+): Promise<PartAnswer> {
+  for (;;) {
+    const most = Math.min(
+      endpoint.rangeSize.blocks(),
+      tries.maxBlocks,
+      inFull ? FULL_PART_BLOCKS : Number.POSITIVE_INFINITY,
+    );
+    const gaveNoLogs = endpoint.receiptBlocks > 1;
+    const blocks = gaveNoLogs ? 1 : Math.min(most, end - from + 1);
+    const to = from + blocks - 1;
+    // Such requests were refused a moment ago. Do not wait until they may be tried again.
+    const isRefused = endpoint.delayMs() === 0 && endpoint.delayMs('eth_getLogs') > 0;
+    if (isRefused && blocks === 1) return leaveToReceipts(endpoint, from, end);
+    try {
+      const answer = await requestLogs(endpoint, endpoint, { from, to }, watched, signal);
+      endpoint.rangeSize.accepted(blocks);
+      endpoint.receiptBlocks = 1;
+      return { to, answer };
+    } catch (error) {
+      const decision = decideNarrowing(error, blocks, tries);
+      if (decision === 'throw') throw error;
+      if (decision === 'receipts') return leaveToReceipts(endpoint, from, end);
+      const concernsSize = error instanceof RpcError && (error.kind === 'range-refused' || !error.answered);
+      if (concernsSize && blocks > 1) {
+        endpoint.rangeSize.rejected(blocks, error.hintBlocks);
+        noticeNarrowing(deps, endpoint, blocks, endpoint.rangeSize.blocks());
+      } else if (blocks > 1) {
+        tries.maxBlocks = Math.max(1, Math.floor(blocks / NARROWING_FACTOR));
+        noticeNarrowing(deps, endpoint, blocks, tries.maxBlocks);
+      }
+      if (decision === 'narrow') continue;
+      // The error does not mention size, so the endpoint may be at fault. Rethrow so that the pool can try another endpoint.
+      const isAnswer = error instanceof RpcError && error.answered;
+      if (!isAnswer || (tries.failures === 1 && deps.pool.endpoints().length > 1)) throw error;
+    }
+  }
+}
+
+/**
+ * Decides what to do after a failed request for logs. Pure but for the count of failures.
+ *
+ * | failure | several blocks | one block |
+ * | --- | --- | --- |
+ * | refused for its size | narrow | receipts |
+ * | refused by a node that is there, in other words | narrow, other endpoint | receipts |
+ * | no usable answer, or none that is consistent | narrow, other endpoint | receipts after the first failure |
+ * | pruned, unknown block, rate limit | throw | throw |
+ */
+function decideNarrowing(
+  error: unknown,
+  blocks: number,
+  tries: RemainingRange['tries'],
+): 'narrow' | 'receipts' | 'throw' | 'throw and narrow' {
+  const isInconsistent = error instanceof RpcInconsistency;
+  if (!isInconsistent && !(error instanceof RpcError)) return 'throw';
+  tries.failures += 1;
+  if (isInconsistent) {
+    if (tries.failures === 1) return 'throw';
+    return blocks === 1 ? 'receipts' : 'narrow';
+  }
+  switch (error.kind) {
+    case 'range-refused':
+      return blocks === 1 ? 'receipts' : 'narrow';
+    case 'rejected':
+      return blocks === 1 ? 'receipts' : 'narrow';
+    case 'unavailable':
+      if (blocks > 1) return 'throw and narrow';
+      return error.answered || tries.failures > 1 ? 'receipts' : 'throw';
+    default:
+      return 'throw';
+  }
+}
+
+/** Leaves some blocks to their receipts: more each time, while the endpoint gives no logs. */
+function leaveToReceipts(endpoint: Endpoint, from: number, end: number): PartAnswer {
+  const to = Math.min(end, from + endpoint.receiptBlocks - 1);
+  endpoint.receiptBlocks = Math.min(RECEIPT_PART_BLOCKS, endpoint.receiptBlocks * 2);
+  return { to, answer: { logs: [], doubtful: new Set(blocksOf(from, to)) } };
+}
+
+function noticeNarrowing({ notice }: ReaderDeps, { name }: Endpoint, before: number, after: number): void {
+  notice({ event: 'range narrowed', endpoint: name, detail: `${before} to ${after} blocks` });
+}

@@ -1,0 +1,31 @@
+import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
+import type { EndpointNotice } from '../rpc/endpoint.ts';
+import type { Pool } from '../rpc/pool.ts';
+import type { Blooms } from './bloom.ts';
+import type { Watched } from './parse.ts';
+
+/** The part of a range that has not been read yet. */
+export type RemainingRange = {
+  readonly from: number;
+  readonly to: number;
+  /** Above finalized. */
+  readonly strict: boolean;
+  readonly watched: Watched | undefined;
+  /** The block below `from`. */
+  readonly anchor: BlockRef | undefined;
+  /** The block that the caller expects at the end of the range. */
+  readonly tip: BlockRef | BlockHeader | undefined;
+  /** Whether to read every header of the range and to compare its bloom with the logs. */
+  readonly inFull: boolean;
+  /** Counts the failed attempts to read the next part, and holds the number of blocks that it may have after them. */
+  readonly tries: { failures: number; maxBlocks: number };
+};
+
+/** What the readers of parts work with. */
+export type ReaderDeps = {
+  readonly pool: Pool;
+  readonly blooms: Blooms;
+  readonly notice: (notice: EndpointNotice) => void;
+  readonly now: () => number;
+  readonly random: () => number;
+};

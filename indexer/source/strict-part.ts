@@ -1,0 +1,154 @@
+import type { BlockHeader, BlockRef, RawLog } from '../kernel/chain.ts';
+import { RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { mapInBatches } from '../rpc/batch.ts';
+import { mapLimit } from '../rpc/concurrency.ts';
+import type { Endpoint, Requester } from '../rpc/endpoint.ts';
+import { ADDRESSES_MAX } from '../rpc/filter-limit.ts';
+import { readHeaderOf, requireHeader, unknownBlock, verifyTip } from './blocks.ts';
+import { type Blooms, isEmptyBloom } from './bloom.ts';
+import { filterWatched, type Part } from './bloom-check.ts';
+import type { LogAnswer } from './log-answer.ts';
+import type { Watched } from './parse.ts';
+import { readBlockLogs } from './receipts.ts';
+import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
+import { requestLogs } from './request-logs.ts';
+import { verifyLinks } from './verify.ts';
+
+/** Maximum number of blocks that are read together above finalized. */
+const STRICT_PART_BLOCKS = 64;
+/** Maximum number of addresses and topics in one batch of `eth_getLogs`, which makes a body of about 700 KB. */
+const BATCH_FILTER_ITEMS_MAX = 10_000;
+/** Blocks whose receipts are read at the same time. */
+const BLOCKS_IN_FLIGHT = 8;
+
+/** Reads a part above finalized: every header, linked, then the logs of each block by its hash, so that forks cannot mix. */
+export async function readStrictPart(
+  deps: ReaderDeps,
+  endpoint: Endpoint,
+  remaining: RemainingRange,
+  signal: AbortSignal | undefined,
+): Promise<Part> {
+  const { from, watched } = remaining;
+  const to = Math.min(remaining.to, from + STRICT_PART_BLOCKS - 1);
+  const known = to === remaining.to ? completeHeader(remaining.tip, to) : undefined;
+  const numbers = Array.from({ length: to - from + (known ? 0 : 1) }, (_, index) => from + index);
+  const headers = await mapInBatches(endpoint, numbers, signal, readHeaderOf);
+  if (known !== undefined) headers.push(known);
+  verifyLinks(headers, remaining.anchor);
+  verifyTip(endpoint, headers, remaining);
+  if (watched === undefined) return { to, headers, logs: [] };
+  const { topics, addresses } = watched.watch;
+  const maxCalls = Math.floor(BATCH_FILTER_ITEMS_MAX / (topics.length + Math.min(addresses.length, ADDRESSES_MAX)));
+  const read = (header: BlockHeader, requester: Requester, stop: AbortSignal) =>
+    readLogsOfBlock(deps, endpoint, requester, header, watched, stop);
+  const blocks = await mapInBatches(endpoint, headers, signal, read, maxCalls);
+  const logs = await confirmEmptyBlocks(endpoint, { headers, known, blocks }, watched, deps.blooms, signal);
+  return { to, headers, logs };
+}
+
+/** Returns the caller's header of the block if it is complete. */
+function completeHeader(tip: BlockRef | BlockHeader | undefined, number: number): BlockHeader | undefined {
+  const isComplete =
+    tip?.number === number && 'parentHash' in tip && tip.transactionCount !== undefined && tip.logsBloom.length > 2;
+  return isComplete ? tip : undefined;
+}
+
+type ReadBlocks = {
+  readonly headers: readonly BlockHeader[];
+  /** The header that the caller gave, which another endpoint may have served. */
+  readonly known: BlockHeader | undefined;
+  readonly blocks: readonly (readonly RawLog[])[];
+};
+
+/**
+ * Returns the logs of all blocks. Some nodes answer `[]` for a block that they do not have, so that an empty response proves
+ * nothing unless the bloom confirms it. Where the bloom is silent and the block has transactions, the receipts decide.
+ */
+async function confirmEmptyBlocks(
+  endpoint: Endpoint,
+  { headers, known, blocks }: ReadBlocks,
+  watched: Watched,
+  blooms: Blooms,
+  signal: AbortSignal | undefined,
+): Promise<RawLog[]> {
+  const empty = headers.filter((_, index) => blocks[index]?.length === 0);
+  const silent = empty.filter((header) => isEmptyBloom(header.logsBloom) && header.transactionCount !== 0);
+  const found = await mapLimit(silent, BLOCKS_IN_FLIGHT, signal, (header, stop) =>
+    readBlockLogs(endpoint, header, stop),
+  );
+  const proven = new Map(silent.map(({ number }, at) => [number, filterWatched(found[at] ?? [], watched)]));
+  const isDoubtful = (header: BlockHeader) =>
+    !isEmptyBloom(header.logsBloom) &&
+    (endpoint.unsupported.blockHashFilter || header === known) &&
+    !blooms.excludes(header.logsBloom, watched);
+  if (empty.some(isDoubtful)) await verifyStillCanonical(endpoint, headers.at(-1), signal);
+  return headers.flatMap(({ number }, index) => proven.get(number) ?? blocks[index] ?? []);
+}
+
+/** Throws unless the last block, and therefore all blocks below it, is still part of the endpoint's chain. */
+async function verifyStillCanonical(
+  endpoint: Endpoint,
+  end: BlockHeader | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (end === undefined) return;
+  const now = await requireHeader(endpoint, end.number, signal);
+  if (now.hash !== end.hash) throw unknownBlock(endpoint, `block ${end.number} was reorganised while it was read`);
+}
+
+/**
+ * Reads the watched logs of a block. Where the endpoint refuses to give them, or gives logs that contradict each other or the
+ * header, they are read from the receipts of the block.
+ */
+async function readLogsOfBlock(
+  { notice }: ReaderDeps,
+  endpoint: Endpoint,
+  requester: Requester,
+  header: BlockHeader,
+  watched: Watched,
+  signal: AbortSignal | undefined,
+): Promise<RawLog[]> {
+  const fromReceipts = async () => filterWatched(await readBlockLogs(endpoint, header, signal), watched);
+  const noticeInconsistency = (detail: string) =>
+    notice({ event: 'inconsistent response', endpoint: endpoint.name, detail: `block ${header.number}: ${detail}` });
+  // The endpoint has just refused such a request in unknown words. Do not wait until it may be asked again.
+  if (endpoint.delayMs() === 0 && endpoint.delayMs('eth_getLogs') > 0) return fromReceipts();
+  try {
+    const { logs, doubtful } = await requestLogsOfBlock(endpoint, requester, header, watched, signal);
+    const isOfBlock = doubtful.size === 0 && logs.every((log) => log.blockHash === header.hash);
+    if (isOfBlock) return [...logs];
+    noticeInconsistency('its logs are malformed or contradict each other or the header: reading receipts');
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    if (error instanceof RpcInconsistency) noticeInconsistency(error.message);
+  }
+  return fromReceipts();
+}
+
+/** Requests the logs of a block by its hash, or by its number from endpoints that know no other way. */
+async function requestLogsOfBlock(
+  endpoint: Endpoint,
+  requester: Requester,
+  { number, hash }: BlockHeader,
+  watched: Watched,
+  signal: AbortSignal | undefined,
+): Promise<LogAnswer> {
+  const byNumber = { from: number, to: number };
+  if (endpoint.unsupported.blockHashFilter) return requestLogs(endpoint, requester, byNumber, watched, signal);
+  try {
+    return await requestLogs(endpoint, requester, { ...byNumber, hash }, watched, signal);
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.kind !== 'rejected') throw error;
+    const answer = await requestLogs(endpoint, requester, byNumber, watched, signal);
+    endpoint.unsupported.blockHashFilter = true;
+    return answer;
+  }
+}
+
+/** Returns whether a node that is there refused to give logs, so that its receipts may still be had. */
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof RpcError)) return error instanceof RpcInconsistency;
+  return (
+    error.kind === 'range-refused' || error.kind === 'rejected' || (error.kind === 'unavailable' && error.answered)
+  );
+}
