@@ -6,9 +6,10 @@ import type { Hex } from '../../indexer/kernel/chain.ts';
 import type { Chain } from './chain.ts';
 import { answer, asBlock, RpcFault, type View } from './chain-rpc.ts';
 
-/** How a server misbehaves, towards which methods (all by default) and how often (until healed by default). */
+/** How a server misbehaves, towards which requests (all by default) and how often (until healed by default). */
 export type Fault = {
   readonly methods?: readonly string[];
+  readonly when?: (params: readonly unknown[]) => boolean;
   readonly times?: number;
   readonly do:
     | { readonly kind: 'error'; readonly code: number; readonly message: string; readonly data?: unknown }
@@ -154,10 +155,11 @@ export class ChainServer {
     });
   }
 
-  #faultsOf(method: string): Fault['do'][] {
+  #faultsOf(method: string, params: readonly unknown[]): Fault['do'][] {
     const found: Fault['do'][] = [];
     for (const [fault, left] of this.#faults) {
       if (fault.methods !== undefined && !fault.methods.includes(method)) continue;
+      if (fault.when !== undefined && !fault.when(params)) continue;
       found.push(fault.do);
       if (left <= 1) this.#faults.delete(fault);
       else this.#faults.set(fault, left - 1);
@@ -173,7 +175,7 @@ export class ChainServer {
     const { id, method, params = [] } = request;
     this.counts.set(method, this.count(method) + 1);
     this.arrivals.push(performance.now());
-    const faults = this.#faultsOf(method);
+    const faults = this.#faultsOf(method, params);
     for (const fault of faults) if (fault.kind === 'latency') await wait(fault.ms);
     if (faults.some((fault) => fault.kind === 'hang')) return undefined;
     const http = faults.find((fault) => fault.kind === 'http');
