@@ -1,4 +1,5 @@
 import { expect, inject, test } from 'vitest';
+import type { Hex } from '../../../indexer/kernel/chain.ts';
 import { busyChain, follow } from '../../kit/follow.ts';
 import { announceAll, busyBlocks } from '../../kit/music.ts';
 import { TcpProxy } from '../../kit/proxy.ts';
@@ -21,7 +22,8 @@ test.each([
   });
   await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
   // Of a slow node, the end of the branch does not come before the reorg does.
-  const isAtEnd = ([filter]: readonly unknown[]) => Number((filter as { toBlock?: string }).toBlock) > HEAD - 10;
+  const isAtEnd = ([filter]: readonly unknown[]) =>
+    (chain.blockOf((filter as { blockHash: Hex }).blockHash)?.number ?? 0) > HEAD - 10;
   const heal = server.misbehave({ methods: ['eth_getLogs'], when: isAtEnd, do: { kind: 'latency', ms: nodeMs } });
   proxy.delayMs = databaseMs;
   await announceAll(db, artist, chain);
