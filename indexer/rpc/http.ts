@@ -194,9 +194,18 @@ function requestTo(url: string, headers: HttpOptions['headers']): Dispatcher.Dis
   };
 }
 
-/** Creates the connection pool. The timeouts of undici are off, since each request has its own. */
+/**
+ * Creates the connection pool. The timeouts of undici are off, since each request has its own. A request over HTTP/2 that times
+ * out leaves its connection open for the others, so pings find out whether the connection is dead: within two timeouts.
+ */
 function createDispatcher(timeoutMs: number, proxy: ProxySettings | undefined): Dispatcher {
-  const options = { allowH2: true, connect: { timeout: timeoutMs }, headersTimeout: 0, bodyTimeout: 0 };
+  const options = {
+    allowH2: true,
+    h2Options: { pingInterval: timeoutMs },
+    connect: { timeout: timeoutMs },
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  };
   if (proxy === undefined) return new Agent(options);
   // Empty strings keep undici from reading the environment by itself.
   const { httpProxy = '', httpsProxy = '', noProxy = '' } = proxy;
