@@ -202,7 +202,8 @@ function createDispatcher(timeoutMs: number, proxy: ProxySettings | undefined): 
   const options = {
     allowH2: true,
     h2Options: { pingInterval: timeoutMs },
-    connect: { timeout: timeoutMs },
+    // Some servers take the first version that a client names.
+    connect: { timeout: timeoutMs, preferH2: true },
     headersTimeout: 0,
     bodyTimeout: 0,
   };

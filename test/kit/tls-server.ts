@@ -22,7 +22,11 @@ export const CERTIFICATE = readFileSync(CERTIFICATE_FILE, 'utf8');
 export type Interruption = (response: Http2ServerResponse, body: string) => void;
 
 /** The versions of HTTP that a server offers, as ALPN names them. */
-export type Offer = 'h2' | 'http/1.1' | 'both';
+export type Offer = 'h2' | 'http/1.1' | 'both' | 'what the client prefers';
+
+function preferredVersion({ protocols }: { readonly protocols: readonly string[] }): string | undefined {
+  return protocols[0];
+}
 
 /** A server over TLS that gives the answers of a `ChainServer`, over HTTP/2 where it offers that. It breaks off on command. */
 export class TlsServer {
@@ -39,9 +43,13 @@ export class TlsServer {
 
   private constructor(answers: ChainServer, offer: Offer) {
     this.#answers = answers;
-    const tls = { key: readFileSync(fixture('loopback-key.pem')), cert: CERTIFICATE };
+    const tls = {
+      key: readFileSync(fixture('loopback-key.pem')),
+      cert: CERTIFICATE,
+      ...(offer === 'what the client prefers' && { ALPNCallback: preferredVersion }),
+    };
     this.#server =
-      offer === 'http/1.1' ? this.#overHttp1(tls) : this.#overHttp2({ ...tls, allowHTTP1: offer === 'both' });
+      offer === 'http/1.1' ? this.#overHttp1(tls) : this.#overHttp2({ ...tls, allowHTTP1: offer !== 'h2' });
     this.#server.on('connection', (socket: Socket) => {
       this.connections += 1;
       this.#sockets.add(socket);

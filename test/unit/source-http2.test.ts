@@ -33,6 +33,7 @@ const whole = { from: 1, to: BLOCKS, strict: true, watch: WATCH };
 describe('an endpoint over TLS', () => {
   test.each<[string, Offer, string]>([
     ['that offers HTTP/2 and HTTP/1.1', 'both', '2.0'],
+    ['that leaves the choice to the client', 'what the client prefers', '2.0'],
     ['that offers HTTP/2 alone', 'h2', '2.0'],
     ['that offers HTTP/1.1 alone', 'http/1.1', '1.1'],
   ])('%s is read over the best it has', async (_, offered, version) => {
