@@ -1,4 +1,6 @@
+import { createServer } from 'node:http';
 import { constants, type Http2ServerResponse } from 'node:http2';
+import { type AddressInfo, connect } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createClient } from '../../indexer/rpc/client.ts';
@@ -51,6 +53,25 @@ describe('an endpoint over TLS', () => {
     await Promise.all(Array.from({ length: 20 }, () => client.request('eth_chainId', [])));
     expect(server.versions).toEqual(new Array(20).fill('2.0'));
     expect(server.connections).toBe(1);
+  });
+
+  test.each<Offer>(['h2', 'what the client prefers'])('is read over HTTP/2 through a proxy too (%s)', async (offer) => {
+    const { server } = await serve(offer);
+    const proxy = createServer().on('connect', ({ url }, client) => {
+      const onward = connect(Number(new URL(`http://${url}`).port), '127.0.0.1', () => {
+        client.write('HTTP/1.1 200 OK\r\n\r\n');
+        onward.pipe(client).pipe(onward);
+      });
+      for (const [one, other] of [[client, onward] as const, [onward, client] as const])
+        one.on('error', () => other.destroy());
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void proxy.close());
+    const httpsProxy = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const client = createClient(server.url, 0, HANG_TIMEOUT_MS, { httpsProxy });
+    onTestFinished(() => client.close());
+    expect(await client.request('eth_chainId', [])).toBe('0x7a69');
+    expect(server.versions).toEqual(['2.0']);
   });
 
   test('whose certificate nobody signed is not spoken to', async () => {
