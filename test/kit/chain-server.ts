@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -36,12 +36,23 @@ type BatchAnswer = { readonly id: number; readonly result?: unknown; readonly er
 
 type Request = { readonly id?: unknown; readonly method: string; readonly params?: readonly unknown[] };
 
+/** Where an answer over HTTP goes, of whichever version. */
+export type HttpAnswer = {
+  writeHead(status: number, headers: Record<string, string>): unknown;
+  end(body: string): unknown;
+  once(event: 'close', listener: () => void): unknown;
+};
+
 /** A small JSON-RPC node over HTTP and WebSocket, on one port, for a `Chain`. It misbehaves on command. */
 export class ChainServer {
   /** What this server sees of its chain, and what it withholds; change it at any time. */
   readonly view: View;
   /** Requests by method, refused ones included. */
   readonly counts = new Map<string, number>();
+  /** How many requests came over HTTP. A batch is one. */
+  requests = 0;
+  /** How many of these are waiting for their answer. */
+  waiting = 0;
   /** How many calls each batch held. */
   readonly batches: number[] = [];
   /** Misbehaves towards batches as a whole. */
@@ -49,7 +60,7 @@ export class ChainServer {
   /** When each request came, in milliseconds of `performance.now()`. */
   readonly arrivals: number[] = [];
   readonly #faults = new Map<Fault, number>();
-  readonly #server = createServer((request, response) => void this.#http(request, response));
+  readonly #server = createServer((request, response) => void this.http(request, response));
   readonly #sockets = new WebSocketServer({ server: this.#server });
   readonly #connections = new Set<Socket>();
   readonly #subscribers = new Map<string, WebSocket>();
@@ -205,9 +216,13 @@ export class ChainServer {
     return id;
   }
 
-  async #http(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** Answers a request over HTTP, also for another server. */
+  async http(request: AsyncIterable<Buffer>, response: HttpAnswer): Promise<void> {
+    this.requests += 1;
+    this.waiting += 1;
+    response.once('close', () => (this.waiting -= 1));
     const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
+    for await (const chunk of request) chunks.push(chunk);
     const reply = await this.#replies(JSON.parse(Buffer.concat(chunks).toString()));
     if (reply === undefined) return;
     const { body, status = 200, headers } = reply;
