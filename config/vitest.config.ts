@@ -22,7 +22,7 @@ export default defineConfig({
     pool: 'forks',
     // Workers go on with the next file, and what files import is loaded once.
     isolate: false,
-    maxWorkers: 2,
+    maxWorkers: 3,
     sequence: { sequencer: SlowestFirst },
   },
 });

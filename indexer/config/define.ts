@@ -7,7 +7,8 @@ import type { Transport } from 'viem';
  * - a URL (`http`, `https`, `ws` or `wss`);
  * - a URL with headers, for providers that expect the key there. Header values never appear in logs or errors;
  * - a viem transport: `http(url, { … })`, `webSocket(url)`, `custom(provider)` or `fallback([…])`. A transport sends its calls
- *   one by one, so a URL is faster. Do not turn on `rank`: the program measures the health of endpoints itself.
+ *   one by one, so a URL is faster. With `batch: true`, an `http` transport sends the headers and logs of several
+ *   blocks together, at most 16 calls in a batch. Do not turn on `rank`: the program measures the health of endpoints itself.
  *
  * @example
  * chains: {

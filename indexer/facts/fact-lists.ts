@@ -19,13 +19,6 @@ export class FactLists {
   tables(): readonly FactTable[] {
     return [...this.#lists].filter(([, list]) => list.length > 0).map(([table]) => table);
   }
-
-  /** Returns the lists with only the facts that `keep` accepts. */
-  filter(keep: (fact: Origin) => boolean): FactLists {
-    const kept = new FactLists();
-    for (const [table, list] of this.#lists) kept.#lists.set(table, list.filter(keep));
-    return kept;
-  }
 }
 
 /** The facts of a range, and the contracts that turned out not to be indexable in it. */

@@ -1,12 +1,11 @@
 import { deadLetters } from '../facts/dead-letters.ts';
 import { type DecodedBatch, FactLists } from '../facts/fact-lists.ts';
-import type { Origin, Quarantine, Receipts } from '../facts/origin.ts';
+import type { Origin, Receipts } from '../facts/origin.ts';
 import type { Hex, RawLog, VerifiedRange } from '../kernel/chain.ts';
 import { RpcInconsistency } from '../kernel/errors.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import { misfit, type Sink } from '../protocols/shared/decoder.ts';
 import type { ContractIndex, IndexedContract } from './contract-index.ts';
-import { filterBatch } from './filter-batch.ts';
 
 /** Returns the transactions, each once and in the order of the logs, whose receipts `decodeRange` needs. */
 export function receiptsNeeded(range: VerifiedRange, contracts: ContractIndex): Hex[] {
@@ -29,7 +28,7 @@ export function receiptsNeeded(range: VerifiedRange, contracts: ContractIndex): 
  *
  * Logs of other addresses, without topics, or with a first topic that the contract's ABI does not name are ignored. A log
  * whose first topic it names and that does not fit exactly is a dead letter. A contract that cannot be indexed is reported
- * in `quarantined`, with the block from which on the batch holds no fact of it.
+ * in `quarantined`. Its logs behind the one that shows it are not decoded; the commit leaves out the facts before it.
  *
  * @param receipts by transaction hash: those of `receiptsNeeded`
  * @throws {RpcInconsistency} when a block with logs has no header of the same hash, or a receipt contradicts its logs
@@ -50,8 +49,7 @@ export function decodeRange(range: VerifiedRange, contracts: ContractIndex, rece
     }
   }
   for (const { finish } of spoken) finish?.(sink.facts);
-  const batch = { facts: sink.facts, quarantined: sink.quarantined };
-  return batch.quarantined.length === 0 ? batch : withoutQuarantined(batch, batch.quarantined);
+  return { facts: sink.facts, quarantined: sink.quarantined };
 }
 
 /** Returns whether a contract speaks the protocol of an entry in a block. */
@@ -66,17 +64,6 @@ function decodeLog(origin: Origin, { events }: Protocol, sink: Sink): void {
   if (sink.quarantined.length > 0 && sink.quarantined.some((one) => one.contract === contract)) return;
   const fits = log.topics.length === event.topics && log.data.length === event.dataLength && event.decode(origin, sink);
   if (!fits) sink.facts.of(deadLetters).push({ ...origin, reason: misfit(event, log) });
-}
-
-function withoutQuarantined(batch: DecodedBatch, quarantined: readonly Quarantine[]): DecodedBatch {
-  return filterBatch(
-    batch,
-    (kind, address, blockNumber) =>
-      !quarantined.some(
-        ({ contract, blockNumber: from }) =>
-          contract.kind === kind && contract.address === address && blockNumber >= from,
-      ),
-  );
 }
 
 /** Returns a function that gives the timestamp of a log's block. Logs must come in order, so that each header is read once. */

@@ -60,7 +60,7 @@ export function firstBlockSince(from: RawBuilder<unknown>): RawBuilder<unknown> 
 }
 
 /** Returns the blocks whose facts are all present, as `coveredBlocks` does in SQL. */
-function coveredRanges(
+export function coveredRanges(
   { covered, liveFrom }: Pick<Coverage, 'covered' | 'liveFrom'>,
   head = Number.MAX_SAFE_INTEGER,
 ): readonly BlockRange[] {

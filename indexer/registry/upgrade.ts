@@ -41,7 +41,7 @@ export async function upgradeContract(
 }
 
 /** Returns the upgrades with another one, ordered by block, without those that change nothing. Pure. */
-function addUpgrade(
+export function addUpgrade(
   { abiVersion, upgrades }: Pick<AbiVersions, 'abiVersion' | 'upgrades'>,
   added: AbiUpgrade,
 ): readonly AbiUpgrade[] {

@@ -26,7 +26,8 @@ export async function mapInBatches<T, R>(
 ): Promise<R[]> {
   const size = Math.min(endpoint.batchSize.calls(), Math.max(1, maxCalls));
   if (size === 1 || items.length <= 1) {
-    return mapLimit(items, REQUESTS_IN_FLIGHT, signal, (item, stop) => map(item, endpoint, stop));
+    const requester = allowBatches(endpoint);
+    return mapLimit(items, REQUESTS_IN_FLIGHT, signal, (item, stop) => map(item, requester, stop));
   }
   const parts = Array.from({ length: Math.ceil(items.length / size) }, (_, at) =>
     items.slice(at * size, (at + 1) * size),
@@ -37,6 +38,14 @@ export async function mapInBatches<T, R>(
     return mapLimit(part, part.length, stop, (item, stopItem) => map(item, requester, stopItem));
   });
   return results.flat();
+}
+
+/** Returns the endpoint for single requests that a viem transport may put into batches of its own. */
+function allowBatches(endpoint: Endpoint): Requester {
+  return {
+    name: endpoint.name,
+    request: (method, params, options) => endpoint.request(method, params, { ...options, mayBatch: true }),
+  };
 }
 
 type PendingCall = Call & {

@@ -63,9 +63,9 @@ export function createClient(
   const sendBatch = transport.batch;
   return {
     name,
-    async request(method, params, { signal = NEVER, maxBytes = MAX_RESPONSE_BYTES } = {}) {
+    async request(method, params, { signal = NEVER, maxBytes = MAX_RESPONSE_BYTES, mayBatch } = {}) {
       if (signal.aborted) throw new Aborted(`${method} was aborted`);
-      const outcome = await transport.request({ method, params }, { signal, maxBytes });
+      const outcome = await transport.request({ method, params }, { signal, maxBytes, mayBatch });
       if ('result' in outcome) return outcome.result;
       throw errorOf(outcome.failure, { method, params }, name, scrub);
     },

@@ -194,13 +194,24 @@ function requestTo(url: string, headers: HttpOptions['headers']): Dispatcher.Dis
   };
 }
 
-/** Creates the connection pool. The timeouts of undici are off, since each request has its own. */
+/**
+ * Creates the connection pool. The timeouts of undici are off, since each request has its own. A request over HTTP/2 that times
+ * out leaves its connection open for the others, so pings find out whether the connection is dead: within two timeouts.
+ */
 function createDispatcher(timeoutMs: number, proxy: ProxySettings | undefined): Dispatcher {
-  const options = { allowH2: true, connect: { timeout: timeoutMs }, headersTimeout: 0, bodyTimeout: 0 };
+  // Some servers choose the first version that a client names.
+  const preferH2 = true;
+  const options = {
+    allowH2: true,
+    h2Options: { pingInterval: timeoutMs },
+    connect: { timeout: timeoutMs, preferH2 },
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  };
   if (proxy === undefined) return new Agent(options);
   // Empty strings keep undici from reading the environment by itself.
   const { httpProxy = '', httpsProxy = '', noProxy = '' } = proxy;
-  return new EnvHttpProxyAgent({ ...options, httpProxy, httpsProxy, noProxy });
+  return new EnvHttpProxyAgent({ ...options, requestTls: { preferH2 }, httpProxy, httpsProxy, noProxy });
 }
 
 /** Collects one response, up to a size limit. */

@@ -14,7 +14,15 @@ export const RPC_CODE = {
 } as const;
 
 /** Options that a caller may give a request. */
-export type RequestOptions = { readonly signal?: AbortSignal | undefined; readonly maxBytes?: number | undefined };
+export type RequestOptions = {
+  readonly signal?: AbortSignal | undefined;
+  readonly maxBytes?: number | undefined;
+  /**
+   * Whether a transport that makes batches by itself may send this request together with others that have the same signal. Only
+   * for requests whose responses are compared with what was asked for.
+   */
+  readonly mayBatch?: boolean | undefined;
+};
 
 /** The method and parameters of one request. */
 export type Call = { readonly method: string; readonly params: readonly unknown[] };
@@ -41,8 +49,12 @@ export type CallOutcome = { readonly result: unknown } | { readonly failure: Fai
 /** The outcome of each call of a batch, in the order of the calls, or the failure of the whole batch. */
 export type BatchOutcome = { readonly outcomes: readonly CallOutcome[] } | { readonly failure: Failure };
 
-/** Limits of one request. */
-export type SendOptions = { readonly signal: AbortSignal; readonly maxBytes: number };
+/** Limits of one request, and whether it may share a batch (see `RequestOptions`). */
+export type SendOptions = {
+  readonly signal: AbortSignal;
+  readonly maxBytes: number;
+  readonly mayBatch?: boolean | undefined;
+};
 
 /** Sends JSON-RPC requests over one protocol. Reports failures as values and never throws. */
 export type Transport = {

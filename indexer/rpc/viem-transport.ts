@@ -1,7 +1,8 @@
 import type { Transport as ViemTransport } from 'viem';
 import { messageOf } from '../kernel/errors.ts';
 import { orAborted } from './concurrency.ts';
-import { type CallOutcome, errorResponse, type Failure, type SendOptions, type Transport } from './json-rpc.ts';
+import { type Call, type CallOutcome, errorResponse, type Failure, type Transport } from './json-rpc.ts';
+import { fittingBatch } from './refusals.ts';
 
 /** What `webSocket` transports offer besides requests. */
 type Subscribable = {
@@ -18,8 +19,12 @@ type Subscribable = {
 export type NamedTransport = { readonly transport: Transport; readonly key: string; readonly attributes: unknown };
 
 /**
- * Adapts a viem transport: `http`, `webSocket`, `custom`, `fallback`. It sends calls one by one, and viem instead of this
- * program limits the size of its responses. viem does not retry unless the transport was created with a `retryCount`.
+ * Adapts a viem transport: `http`, `webSocket`, `custom`, `fallback`. viem instead of this program limits the size of its
+ * responses. viem does not retry unless the transport was created with a `retryCount`.
+ *
+ * Calls go to viem one by one. `http(url, { batch: true })` collects those that are made at the same time and have the same
+ * signal. It pairs responses with calls by the order of their ids alone, so only calls with `mayBatch` share a signal. Those
+ * whose batch was too large are sent again alone.
  */
 export function connectViem(create: ViemTransport, timeoutMs: number): NamedTransport {
   const instance = create({ retryCount: 0, timeout: timeoutMs });
@@ -28,22 +33,30 @@ export function connectViem(create: ViemTransport, timeoutMs: number): NamedTran
   const patienceMs = timeoutMs * Math.max(1, value.transports?.length ?? 1);
   const { subscribe, getRpcClient } = value;
   let isUsed = false;
+
+  async function send({ method, params }: Call, signal: AbortSignal, mayBatch: boolean): Promise<CallOutcome> {
+    isUsed = true;
+    const timeout = AbortSignal.timeout(patienceMs);
+    const either = AbortSignal.any([signal, timeout]);
+    try {
+      const sent = instance.request({ method, params }, { signal: mayBatch ? signal : either });
+      const result: unknown = await orAborted(sent, either);
+      return result === undefined ? noResponse('the response has no result') : { result };
+    } catch (error) {
+      if (signal.aborted) return { failure: { type: 'aborted', text: '' } };
+      if (timeout.aborted) return noResponse(`the request timed out after ${patienceMs} ms`);
+      return { failure: failureOf(error) };
+    }
+  }
+
   return {
     key: instance.config.key,
     attributes: instance.value,
     transport: {
-      async request({ method, params }, { signal }: SendOptions): Promise<CallOutcome> {
-        isUsed = true;
-        const timeout = AbortSignal.timeout(patienceMs);
-        const either = AbortSignal.any([signal, timeout]);
-        try {
-          const result: unknown = await orAborted(instance.request({ method, params }, { signal: either }), either);
-          return result === undefined ? noResponse('the response has no result') : { result };
-        } catch (error) {
-          if (signal.aborted) return { failure: { type: 'aborted', text: '' } };
-          if (timeout.aborted) return noResponse(`the request timed out after ${patienceMs} ms`);
-          return { failure: failureOf(error) };
-        }
+      async request(call, { signal, mayBatch = false }): Promise<CallOutcome> {
+        const outcome = await send(call, signal, mayBatch);
+        const isAboutBatch = mayBatch && 'failure' in outcome && isAboutSize(outcome.failure);
+        return isAboutBatch ? send(call, signal, false) : outcome;
       },
       subscribe:
         subscribe &&
@@ -64,6 +77,11 @@ export function connectViem(create: ViemTransport, timeoutMs: number): NamedTran
       },
     },
   };
+}
+
+/** Returns whether a batch or its response was too large. viem says `Expected 16 responses to batch request` where some are missing. */
+function isAboutSize({ type, status, text }: Failure): boolean {
+  return type === 'too-large' || status === 413 || /\bbatch/i.test(text) || fittingBatch(text, 2) !== undefined;
 }
 
 function noResponse(text: string): { readonly failure: Failure } {

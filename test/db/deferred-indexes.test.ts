@@ -167,17 +167,19 @@ test('a build that is told to stop leaves the rest for the next', async () => {
   await writer.query('begin; lock table nft_transfers in row exclusive mode');
   const building = buildDeferredIndexes(database, stop.signal);
   building.catch(() => undefined);
-  // Not by the writer: a transaction sees the activity of its first look for ever.
-  await until('the first build to wait for the writer', async () => {
-    const { rows } = await database.pool.query(
-      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like 'CREATE INDEX%'",
-    );
-    return rows.length > 0;
-  });
-  stop.abort();
-  await expect(building).rejects.toThrow();
-  await writer.query('rollback');
-  await writer.end();
+  try {
+    // Not by the writer: a transaction sees the activity of its first look for ever.
+    await until('the first build to wait for the writer', async () => {
+      const { rows } = await database.pool.query(
+        "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like 'CREATE INDEX%'",
+      );
+      return rows.length > 0;
+    });
+    stop.abort();
+    await expect(building).rejects.toThrow();
+  } finally {
+    await writer.end();
+  }
   expect(await countDeferredIndexes(database.kysely)).toBeGreaterThan(0);
   await expect
     .poll(() => buildDeferredIndexes(database, never).then(() => countDeferredIndexes(database.kysely)), {

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -6,9 +6,10 @@ import type { Hex } from '../../indexer/kernel/chain.ts';
 import type { Chain } from './chain.ts';
 import { answer, asBlock, RpcFault, type View } from './chain-rpc.ts';
 
-/** How a server misbehaves, towards which methods (all by default) and how often (until healed by default). */
+/** How a server misbehaves, towards which requests (all by default) and how often (until healed by default). */
 export type Fault = {
   readonly methods?: readonly string[];
+  readonly when?: (params: readonly unknown[]) => boolean;
   readonly times?: number;
   readonly do:
     | { readonly kind: 'error'; readonly code: number; readonly message: string; readonly data?: unknown }
@@ -35,12 +36,23 @@ type BatchAnswer = { readonly id: number; readonly result?: unknown; readonly er
 
 type Request = { readonly id?: unknown; readonly method: string; readonly params?: readonly unknown[] };
 
+/** Where an answer over HTTP goes, of whichever version. */
+export type HttpAnswer = {
+  writeHead(status: number, headers: Record<string, string>): unknown;
+  end(body: string): unknown;
+  once(event: 'close', listener: () => void): unknown;
+};
+
 /** A small JSON-RPC node over HTTP and WebSocket, on one port, for a `Chain`. It misbehaves on command. */
 export class ChainServer {
   /** What this server sees of its chain, and what it withholds; change it at any time. */
   readonly view: View;
   /** Requests by method, refused ones included. */
   readonly counts = new Map<string, number>();
+  /** How many requests came over HTTP. A batch is one. */
+  requests = 0;
+  /** How many of these are waiting for their answer. */
+  waiting = 0;
   /** How many calls each batch held. */
   readonly batches: number[] = [];
   /** Misbehaves towards batches as a whole. */
@@ -48,7 +60,7 @@ export class ChainServer {
   /** When each request came, in milliseconds of `performance.now()`. */
   readonly arrivals: number[] = [];
   readonly #faults = new Map<Fault, number>();
-  readonly #server = createServer((request, response) => void this.#http(request, response));
+  readonly #server = createServer((request, response) => void this.http(request, response));
   readonly #sockets = new WebSocketServer({ server: this.#server });
   readonly #connections = new Set<Socket>();
   readonly #subscribers = new Map<string, WebSocket>();
@@ -154,10 +166,11 @@ export class ChainServer {
     });
   }
 
-  #faultsOf(method: string): Fault['do'][] {
+  #faultsOf(method: string, params: readonly unknown[]): Fault['do'][] {
     const found: Fault['do'][] = [];
     for (const [fault, left] of this.#faults) {
       if (fault.methods !== undefined && !fault.methods.includes(method)) continue;
+      if (fault.when !== undefined && !fault.when(params)) continue;
       found.push(fault.do);
       if (left <= 1) this.#faults.delete(fault);
       else this.#faults.set(fault, left - 1);
@@ -173,7 +186,7 @@ export class ChainServer {
     const { id, method, params = [] } = request;
     this.counts.set(method, this.count(method) + 1);
     this.arrivals.push(performance.now());
-    const faults = this.#faultsOf(method);
+    const faults = this.#faultsOf(method, params);
     for (const fault of faults) if (fault.kind === 'latency') await wait(fault.ms);
     if (faults.some((fault) => fault.kind === 'hang')) return undefined;
     const http = faults.find((fault) => fault.kind === 'http');
@@ -203,9 +216,13 @@ export class ChainServer {
     return id;
   }
 
-  async #http(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** Answers a request over HTTP, also for another server. */
+  async http(request: AsyncIterable<Buffer>, response: HttpAnswer): Promise<void> {
+    this.requests += 1;
+    this.waiting += 1;
+    response.once('close', () => (this.waiting -= 1));
     const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
+    for await (const chunk of request) chunks.push(chunk);
     const reply = await this.#replies(JSON.parse(Buffer.concat(chunks).toString()));
     if (reply === undefined) return;
     const { body, status = 200, headers } = reply;

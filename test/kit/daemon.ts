@@ -1,13 +1,11 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
 import type { ChainSettings } from '../../indexer/config/define.ts';
+import { Program } from './program.ts';
 import { HANG_TIMEOUT_MS, until } from './until.ts';
 
 /** A daemon to start: its database, its chains and its settings. */
@@ -15,70 +13,31 @@ export type Following = {
   readonly databaseUrl: string;
   /** By chain id; the first of several is preferred. */
   readonly rpcUrls: Readonly<Record<number, string | readonly string[]>>;
-  /** What the configuration file says of a chain; heads are polled ten times a second unless it says otherwise. */
+  /** The settings of every chain. Heads are polled ten times a second unless they say otherwise. */
   readonly settings?: Omit<ChainSettings, 'rpcUrls'>;
 };
 
-/** A line of the log, parsed. */
-export type LogLine = { readonly level: number; readonly msg: string; readonly [field: string]: unknown };
-
-/** What `/ready` says. */
+/** The response of `/ready`. */
 export type Ready = { readonly status: number; readonly chains: Readonly<Record<string, string>> };
 
-const execute = promisify(execFile);
-
-const MAIN = fileURLToPath(new URL('../../indexer/main.ts', import.meta.url));
-const LOG_LINES_KEPT = 20_000;
 const POLL_INTERVAL_MS = 100;
 
-/** The real daemon in a process of its own. It dies with the test. */
-export class Daemon {
-  /** Every line of its log so far. */
-  readonly log: LogLine[] = [];
-  readonly #child: ChildProcess;
-  readonly #exited: Promise<unknown>;
+/** The real daemon in a process of its own. It is killed when the test ends. */
+export class Daemon extends Program {
   #port: number | undefined;
-  #closed = false;
 
-  private constructor(child: ChildProcess) {
-    this.#child = child;
-    this.#exited = once(child, 'close').then(() => {
-      this.#closed = true;
-    });
-    createInterface({ input: child.stderr! }).on('line', (line) => this.#hear(line));
+  private constructor(following: Following) {
+    super(['start', '--migrate', '--config', writeConfig(following)], { DATABASE_URL: following.databaseUrl });
   }
 
   /** Starts `indexer start --migrate` and waits until it serves HTTP. */
   static async start(following: Following): Promise<Daemon> {
-    const config = await configFile(following);
-    const child = spawn(process.execPath, [MAIN, 'start', '--migrate', '--config', config.path], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env.PATH, LOG_LEVEL: 'debug', HTTP_PORT: '0', DATABASE_URL: following.databaseUrl },
+    const daemon = new Daemon(following);
+    daemon.#port = await until('the daemon to serve HTTP', () => {
+      if (!daemon.isRunning) throw new Error(`it ended: ${daemon.log.map(({ msg }) => msg).join('\n')}`);
+      return (daemon.said('started')[0]?.http as { port: number } | undefined)?.port;
     });
-    const daemon = new Daemon(child);
-    const kill = () => child.kill('SIGKILL');
-    process.once('exit', kill);
-    onTestFinished(async ({ task }) => {
-      if (task.result?.state === 'fail') daemon.#tell();
-      process.off('exit', kill);
-      await daemon.kill();
-      await config.remove();
-    });
-    await until('the daemon to serve HTTP', () => daemon.#port ?? daemon.#failIfExited());
     return daemon;
-  }
-
-  get pid(): number {
-    return this.#child.pid ?? -1;
-  }
-
-  get isRunning(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
-  }
-
-  /** Lines of the log whose message begins so. */
-  said(message: string): LogLine[] {
-    return this.log.filter(({ msg }) => msg?.startsWith(message));
   }
 
   async ready(): Promise<Ready> {
@@ -89,72 +48,27 @@ export class Daemon {
     return { status: response.status, chains };
   }
 
-  /** Resident memory in MiB. */
+  /** Returns its resident memory in MiB. */
   async memory(): Promise<number> {
-    const { stdout } = await execute('ps', ['-o', 'rss=', '-p', String(this.pid)]);
+    const { stdout } = await promisify(execFile)('ps', ['-o', 'rss=', '-p', String(this.pid)]);
     return Number(stdout) / 1024;
   }
-
-  /** Ends it without a word, wherever it stands. */
-  async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
-    await this.#exited;
-  }
-
-  /** Asks it to stop, and returns its exit code once it has (null where a signal ended it). */
-  async stop(): Promise<number | null> {
-    this.#child.kill('SIGTERM');
-    await this.#exited;
-    return this.#child.exitCode;
-  }
-
-  #hear(line: string): void {
-    if (this.log.length > LOG_LINES_KEPT) this.log.shift();
-    const parsed = line.startsWith('{') ? (JSON.parse(line) as LogLine) : { level: 0, msg: line };
-    this.log.push(parsed);
-    if (parsed.msg === 'started') this.#port = (parsed.http as { port: number }).port;
-  }
-
-  #failIfExited(): undefined {
-    if (this.#closed) throw new Error(`it ended: ${this.log.map(({ msg }) => msg).join('\n')}`);
-  }
-
-  /** The end of its log, for whoever has to find out why a test failed. */
-  #tell(): void {
-    const lines = this.log.filter(({ level }) => level !== 20).slice(-30);
-    const text = lines
-      .map(({ level, time, err, ...rest }) => `${level} ${JSON.stringify(rest)} ${brief(err)}`)
-      .join('\n');
-    process.stderr.write(`--- the daemon's log\n${text}\n`);
-  }
 }
 
-function brief(error: unknown): string {
-  return error === undefined ? '' : String((error as { stack?: string }).stack ?? '').slice(0, 300);
-}
-
-/** Runs a command of the indexer to its end. */
-export async function runCommand(
+/** Runs a command of the program to its end, with the configuration of a daemon. */
+export async function runProgram(
   args: readonly string[],
   following: Following,
 ): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
-  const config = await configFile(following);
-  try {
-    const child = spawn(process.execPath, [MAIN, ...args, '--config', config.path], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env.PATH, DATABASE_URL: following.databaseUrl },
-    });
-    const said = { stdout: '', stderr: '' };
-    for (const stream of ['stdout', 'stderr'] as const) child[stream].on('data', (data) => (said[stream] += data));
-    await once(child, 'close');
-    return { code: child.exitCode, ...said };
-  } finally {
-    await config.remove();
-  }
+  const program = new Program([...args, '--config', writeConfig(following)], { DATABASE_URL: following.databaseUrl });
+  const code = await program.exited;
+  return { code, stdout: program.stdout, stderr: program.stderr };
 }
 
-async function configFile({ rpcUrls, settings }: Following): Promise<{ path: string; remove(): Promise<void> }> {
-  const directory = await mkdtemp(join(tmpdir(), 'indexer-config-'));
+/** Writes a configuration file, which is removed when the test ends, and returns its path. */
+function writeConfig({ rpcUrls, settings }: Following): string {
+  const directory = mkdtempSync(join(tmpdir(), 'indexer-config-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const chains = Object.fromEntries(
     Object.entries(rpcUrls).map(([chainId, urls]) => [
       chainId,
@@ -162,6 +76,6 @@ async function configFile({ rpcUrls, settings }: Following): Promise<{ path: str
     ]),
   );
   const path = join(directory, 'config.mjs');
-  await writeFile(path, `export default ${JSON.stringify({ chains })};\n`);
-  return { path, remove: () => rm(directory, { recursive: true, force: true }) };
+  writeFileSync(path, `export default ${JSON.stringify({ chains })};\n`);
+  return path;
 }

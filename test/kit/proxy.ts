@@ -53,6 +53,11 @@ export class TcpProxy {
     for (const pair of this.#pairs) for (const socket of pair) socket.pause();
   }
 
+  /** Passes nothing more on over the connections that exist, without a word, as a NAT that forgot them. New ones work. */
+  forget(): void {
+    for (const pair of this.#pairs) for (const socket of pair) socket.pause();
+  }
+
   heal(): void {
     this.#refuses = false;
     this.#stalls = false;

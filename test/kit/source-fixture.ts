@@ -44,7 +44,7 @@ export function sourceFixture() {
     },
     open(rpcUrls: readonly RpcEndpoint[], options: Partial<SourceOptions> = {}, now?: () => number): Source {
       const source = createSource(
-        { chainId: 31_337, rpcUrls, requestTimeoutMs: 2_000, pollIntervalMs: 20, ...options },
+        { chainId: 31_337, rpcUrls, requestTimeoutMs: 20_000, pollIntervalMs: 20, ...options },
         { notice: (notice) => notices.push(notice), ...(now && { now }) },
       );
       closing.push(() => source.close());

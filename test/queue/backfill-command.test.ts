@@ -4,10 +4,7 @@ import { serve } from '../kit/follow.ts';
 import { announceAll, DIVIDENDS, MASTER } from '../kit/music.ts';
 import { Program } from '../kit/program.ts';
 import { until } from '../kit/until.ts';
-import { filledBlocks, longChain, scene, slowDown } from './scene.ts';
-
-/** Where the queue lives is nothing to the command. */
-const IN_POSTGRES = { url: undefined, redis: undefined };
+import { filledBlocks, IN_POSTGRES, longChain, scene, slowDown } from './scene.ts';
 
 /** What a backfill without a terminal says, a line of JSON each time. */
 function progressOf({ stderr }: Program): Record<string, unknown>[] {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { onEachQueue } from '../kit/redis.ts';
 import { atHead } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
-import { longChain, scene } from './scene.ts';
+import { IN_POSTGRES, longChain, scene } from './scene.ts';
 
 await onEachQueue((place) => {
   test('pruned history ends in dead letters with the reason, is not asked for again, and is filled once it is there', async () => {
@@ -30,7 +30,7 @@ await onEachQueue((place) => {
 
     const asked = server.count('eth_getLogs');
     const daemon = run('start');
-    await until('the daemon', () => daemon.said('leading the chain') > 0);
+    await until('the daemon', () => daemon.said('leading the chain').length > 0);
     // It looks at the queue again while it follows the head.
     for (let block = 0; block < 3; block++) {
       chain.mine(1);
@@ -53,45 +53,45 @@ await onEachQueue((place) => {
       create trigger refuse before insert on indexer.dead_letters for each row when (new.kind = 'job')
       execute function refuse()`);
     const backfill = run('backfill', '--from-block', '0');
-    await until('it to give up', () => backfill.said('gave up on a range') > 0);
+    await until('it to give up', () => backfill.said('gave up on a range').length > 0);
     server.view.prunedBelow = 0;
     await db.query('drop trigger refuse on indexer.dead_letters');
     expect(await backfill.exited).toBe(0);
     await settled();
   });
+});
 
-  test('a single block that contradicts itself for ever is set apart from all around it', async () => {
-    const { run, server, chain } = await scene(place(), longChain(3_000));
-    const bad = 1_201;
-    server.misbehave({
-      methods: ['eth_getLogs'],
-      do: {
-        kind: 'result',
-        result: (honest) =>
-          (honest as { blockNumber: string }[]).map((log) =>
-            Number(log.blockNumber) === bad ? { ...log, blockHash: `0x${'ba'.repeat(32)}` } : log,
-          ),
-      },
-    });
-    expect(chain.block(bad)?.logs.length).toBeGreaterThan(0);
-    const backfill = run('backfill', '--from-block', '0', '--json');
-    expect(await backfill.exited).toBe(1);
-    const { dead, incomplete } = JSON.parse(backfill.stdout);
-    expect(dead).toEqual([
-      {
-        from: bad,
-        to: bad,
-        reason: expect.stringContaining('the block hash of a log differs from that of its header'),
-      },
-    ]);
-    expect(incomplete[0].missing).toEqual([{ from: bad, to: bad }]);
-    expect(
-      Number(
-        backfill.stderr
-          .match(/"retries":(\d+)/g)
-          ?.at(-1)
-          ?.split(':')[1],
-      ),
-    ).toBeGreaterThan(3);
+test('a single block that contradicts itself for ever is set apart from all around it', async () => {
+  const { run, server, chain } = await scene(IN_POSTGRES, longChain(3_000));
+  const bad = 1_201;
+  server.misbehave({
+    methods: ['eth_getLogs'],
+    do: {
+      kind: 'result',
+      result: (honest) =>
+        (honest as { blockNumber: string }[]).map((log) =>
+          Number(log.blockNumber) === bad ? { ...log, blockHash: `0x${'ba'.repeat(32)}` } : log,
+        ),
+    },
   });
+  expect(chain.block(bad)?.logs.length).toBeGreaterThan(0);
+  const backfill = run('backfill', '--from-block', '0', '--json');
+  expect(await backfill.exited).toBe(1);
+  const { dead, incomplete } = JSON.parse(backfill.stdout);
+  expect(dead).toEqual([
+    {
+      from: bad,
+      to: bad,
+      reason: expect.stringContaining('the block hash of a log differs from that of its header'),
+    },
+  ]);
+  expect(incomplete[0].missing).toEqual([{ from: bad, to: bad }]);
+  expect(
+    Number(
+      backfill.stderr
+        .match(/"retries":(\d+)/g)
+        ?.at(-1)
+        ?.split(':')[1],
+    ),
+  ).toBeGreaterThan(3);
 });

@@ -42,7 +42,7 @@ test('a program that knows more events than the one before reads the history ane
     if (blocks > 10) throw new RpcFault(-32000, 'block range too large, max is 10 blocks');
   };
   const newer = new Program(['start'], env);
-  await until('the history to be read anew', () => newer.said('reading contract history anew', MASTER) > 0);
+  await until('the history to be read anew', () => newer.said('reading contract history anew', MASTER).length > 0);
   chain.append(...busyBlocks(3)(2));
   await until('the head to move on', () => atHead(db, chain.chainId, chain.head.hash));
   const status = new Program(['status', '--json'], env);

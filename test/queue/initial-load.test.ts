@@ -3,10 +3,7 @@ import { expect, test } from 'vitest';
 import { database } from '../kit/follow.ts';
 import { indexesOf } from '../kit/indexes.ts';
 import { until } from '../kit/until.ts';
-import { digestOf, filledBlocks, scene, slowDown } from './scene.ts';
-
-/** The program's own queue: what is tested here is what the load leaves for its end. */
-const IN_POSTGRES = { url: undefined, redis: undefined };
+import { digestOf, filledBlocks, IN_POSTGRES, scene, slowDown } from './scene.ts';
 
 async function deferred(db: pg.Pool): Promise<number> {
   const { rows } = await db.query('select count(*)::int as count from indexer.deferred_indexes');

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { busyBlocks } from '../kit/music.ts';
 import { hasRedis, onEachQueue, redisServer } from '../kit/redis.ts';
 import { until } from '../kit/until.ts';
-import { digestOf, filledBlocks, filledInTheEnd, longChain, scene, slowDown } from './scene.ts';
+import { digestOf, filledBlocks, filledInTheEnd, IN_POSTGRES, longChain, scene, slowDown } from './scene.ts';
 
 const PIECE_MS = 500;
 
@@ -56,24 +56,6 @@ await onEachQueue((place) => {
     expect(await worker.exited).toBe(0);
     await settled();
   });
-
-  test('only what was asked for: --from-block, --to-block, --contract', async () => {
-    const { run, db } = await scene(place(), longChain(4_000));
-    const { rows } = await db.query('select address, kind from indexer.contracts order by address');
-    const [{ address }] = rows as [{ address: string }];
-    const backfill = run('backfill', '--from-block', '1000', '--to-block', '1999', '--contract', address);
-    expect(await backfill.exited).toBe(0);
-    const covered = await db.query('select address, covered::text from indexer.contracts order by address');
-    expect(covered.rows).toEqual(
-      rows.map((row) => ({ address: row.address, covered: row.address === address ? '{[1000,2000)}' : '{}' })),
-    );
-    const beyond = run('backfill', '--from-block', '0', '--to-block', '5000');
-    expect(await beyond.exited).toBe(2);
-    expect(beyond.stderr).toContain('block 5000 does not exist yet: chain 31337 is at block 4000');
-    const stranger = run('backfill', '--from-block', '0', '--contract', `0x${'12'.repeat(20)}`);
-    expect(await stranger.exited).toBe(2);
-    expect(stranger.stderr).toContain(`not registered on chain 31337: 0x${'12'.repeat(20)}`);
-  });
 });
 
 test.skipIf(!(await hasRedis()))('several databases share one Redis and do not get in each other’s way', async () => {
@@ -85,4 +67,22 @@ test.skipIf(!(await hasRedis()))('several databases share one Redis and do not g
   for (const { settled } of scenes) await settled();
   const keys = await redis.run((client) => client.keys('{indexer-*}:*'));
   expect(new Set(keys.map((key) => key.split('}')[0])).size).toBe(3);
+});
+
+test('only what was asked for: --from-block, --to-block, --contract', async () => {
+  const { run, db } = await scene(IN_POSTGRES, longChain(4_000));
+  const { rows } = await db.query('select address, kind from indexer.contracts order by address');
+  const [{ address }] = rows as [{ address: string }];
+  const backfill = run('backfill', '--from-block', '1000', '--to-block', '1999', '--contract', address);
+  expect(await backfill.exited).toBe(0);
+  const covered = await db.query('select address, covered::text from indexer.contracts order by address');
+  expect(covered.rows).toEqual(
+    rows.map((row) => ({ address: row.address, covered: row.address === address ? '{[1000,2000)}' : '{}' })),
+  );
+  const beyond = run('backfill', '--from-block', '0', '--to-block', '5000');
+  expect(await beyond.exited).toBe(2);
+  expect(beyond.stderr).toContain('block 5000 does not exist yet: chain 31337 is at block 4000');
+  const stranger = run('backfill', '--from-block', '0', '--contract', `0x${'12'.repeat(20)}`);
+  expect(await stranger.exited).toBe(2);
+  expect(stranger.stderr).toContain(`not registered on chain 31337: 0x${'12'.repeat(20)}`);
 });

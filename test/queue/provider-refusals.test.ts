@@ -34,10 +34,10 @@ test('refusals that say nothing of size: history waits and comes, and what is kn
   };
   await until('some history', async () => (await filledBlocks(db)) > 0);
   await meet('unavailable');
-  const narrowed = backfill.said('source: range narrowed');
+  const narrowed = backfill.said('source: range narrowed').length;
   await meet('rate-limited');
   await meet('unknown-block');
-  expect(backfill.said('source: range narrowed')).toBe(narrowed);
+  expect(backfill.said('source: range narrowed').length).toBe(narrowed);
   expect(await backfill.exited).toBe(0);
   await settled();
   expect((await db.query('select from indexer.dead_letters')).rows).toEqual([]);
@@ -67,7 +67,7 @@ test('large answers are cut in the middle: ranges narrow until they come whole, 
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'truncate', overBytes: PIECE_BYTES } });
   const backfill = run('backfill', '--from-block', '0');
   await until('some history', async () => (await filledBlocks(db)) > 1_000);
-  expect(backfill.said('source: range narrowed')).toBeGreaterThan(0);
+  expect(backfill.said('source: range narrowed').length).toBeGreaterThan(0);
   heal();
   await expectWideEnd(backfill, server, WIDE_BLOCKS);
   await settled();

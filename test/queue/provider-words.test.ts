@@ -4,7 +4,6 @@ import { busyChain, database, serve } from '../kit/follow.ts';
 import { announceAll, registerArtist } from '../kit/music.ts';
 import { Program } from '../kit/program.ts';
 import { PROVIDER_CAPS } from '../kit/provider-words.ts';
-import { onEachQueue } from '../kit/redis.ts';
 import { expectSettled, truthOf } from '../kit/settled.ts';
 
 const BLOCKS = 150;
@@ -18,33 +17,31 @@ const groups = Array.from({ length: Math.ceil(PROVIDER_CAPS.length / GROUP) }, (
   PROVIDER_CAPS.slice(at * GROUP, (at + 1) * GROUP),
 );
 
-await onEachQueue((place) => {
-  test.each(groups.map((caps) => ({ caps, who: caps.map(({ who }) => who).join(', ') })))(
-    'history is filled from nodes that refuse in the words of $who',
-    async ({ caps }) => {
-      const { url, db } = await database();
-      const artist = await registerArtist(db);
-      const chains = caps.map((_, at) => busyChain(BLOCKS, BLOCKS - 5, 300 + at));
-      const refused = new Map<string, number>();
-      const env: Record<string, string | undefined> = { DATABASE_URL: url, QUEUE_URL: place().url };
-      for (const [at, chain] of chains.entries()) {
-        const { who, over, code, words } = caps[at] as (typeof caps)[number];
-        const server = await serve(chain);
-        const limit = over === 'blocks' ? BLOCKS_MAX : LOGS_MAX;
-        server.view.cap = (asked) => {
-          if ((over === 'blocks' ? asked.blocks : asked.results) <= limit) return;
-          refused.set(who, (refused.get(who) ?? 0) + 1);
-          throw new RpcFault(code, words(asked, limit));
-        };
-        env[`RPC_URL_${chain.chainId}`] = server.url;
-        await announceAll(db, artist, chain);
-      }
-      const daemon = new Program(['start'], env);
-      for (const chain of chains) await expectSettled(db, truthOf(chain));
-      expect([...refused.keys()].sort()).toEqual(caps.map(({ who }) => who).sort());
-      expect(daemon.isRunning).toBe(true);
-      const { rows } = await db.query("select reason from indexer.dead_letters where kind = 'job'");
-      expect(rows).toEqual([]);
-    },
-  );
-});
+test.each(groups.map((caps) => ({ caps, who: caps.map(({ who }) => who).join(', ') })))(
+  'history is filled from nodes that refuse in the words of $who',
+  async ({ caps }) => {
+    const { url, db } = await database();
+    const artist = await registerArtist(db);
+    const chains = caps.map((_, at) => busyChain(BLOCKS, BLOCKS - 5, 300 + at));
+    const refused = new Map<string, number>();
+    const env: Record<string, string | undefined> = { DATABASE_URL: url };
+    for (const [at, chain] of chains.entries()) {
+      const { who, over, code, words } = caps[at] as (typeof caps)[number];
+      const server = await serve(chain);
+      const limit = over === 'blocks' ? BLOCKS_MAX : LOGS_MAX;
+      server.view.cap = (asked) => {
+        if ((over === 'blocks' ? asked.blocks : asked.results) <= limit) return;
+        refused.set(who, (refused.get(who) ?? 0) + 1);
+        throw new RpcFault(code, words(asked, limit));
+      };
+      env[`RPC_URL_${chain.chainId}`] = server.url;
+      await announceAll(db, artist, chain);
+    }
+    const daemon = new Program(['start'], env);
+    for (const chain of chains) await expectSettled(db, truthOf(chain));
+    expect([...refused.keys()].sort()).toEqual(caps.map(({ who }) => who).sort());
+    expect(daemon.isRunning).toBe(true);
+    const { rows } = await db.query("select reason from indexer.dead_letters where kind = 'job'");
+    expect(rows).toEqual([]);
+  },
+);

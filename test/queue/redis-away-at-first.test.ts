@@ -14,12 +14,14 @@ test.skipIf(!(await hasRedis()))(
     const backfill = run('backfill', '--from-block', '0', '--concurrency', '1');
     const both = [worker, backfill];
     const reason = `"reason":"connect ECONNREFUSED ${new URL(redis.url).host}`;
-    await until('both to say so', () => both.every((program) => program.said('queue connection failed', reason) > 0));
-    await until('the head', () => backfill.said('following') > 0);
+    await until('both to say so', () =>
+      both.every((program) => program.said('queue connection failed', reason).length > 0),
+    );
+    await until('the head', () => backfill.said('following').length > 0);
     expect(both.every(({ isRunning }) => isRunning)).toBe(true);
     expect(await filledBlocks(db)).toBeLessThan(100);
     await redis.resume();
-    await until('both to fill', () => both.every((program) => program.said('filled') > 0));
+    await until('both to fill', () => both.every((program) => program.said('filled').length > 0));
     heal();
     expect(await backfill.exited).toBe(0);
     await settled();

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { queueNameOf } from '../../indexer/backfill/queue.ts';
 import { openDatabase } from '../../indexer/db/database.ts';
+import type { Scene } from '../kit/follow.ts';
 import { onEachQueue, type QueuePlace } from '../kit/redis.ts';
 import { until } from '../kit/until.ts';
-import { digestOf, filledBlocks, longChain, type Scene, scene, slowDown } from './scene.ts';
+import { digestOf, filledBlocks, longChain, scene, slowDown } from './scene.ts';
 
 await onEachQueue((place) => {
   test('the same backfill asked twice, by two processes, beside a daemon, the queue flushed in the middle', async () => {

@@ -6,20 +6,19 @@ import { digest } from '../../indexer/verify/digest.ts';
 import { Chain } from '../kit/chain.ts';
 import { RpcFault } from '../kit/chain-rpc.ts';
 import type { ChainServer } from '../kit/chain-server.ts';
-import { database, serve } from '../kit/follow.ts';
-import { type Artist, announceAll, busyBlock, registerArtist } from '../kit/music.ts';
-import { type Environment, Program } from '../kit/program.ts';
+import { createScene, type Scene } from '../kit/follow.ts';
+import { busyBlock } from '../kit/music.ts';
+import type { Program } from '../kit/program.ts';
 import { seededRandom } from '../kit/random.ts';
 import type { QueuePlace } from '../kit/redis.ts';
-import { expectSettled, truthOf } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
 
-/** One busy block among so many: a chain is long, so that it makes many jobs, and quick to build. */
+/** Few blocks are busy, so that a chain is long enough for many jobs and still quick to build. */
 const BUSY_EVERY_BLOCKS = 6;
 const FINALITY_BLOCKS = 40;
 const SLOW_BLOCKS = 50;
 
-/** A long chain whose last blocks are not final. */
+/** Creates a long chain whose last blocks are not final. */
 export function longChain(blocks: number, seed = 1): Chain {
   const chain = new Chain({ chainId: 31_337 });
   const random = seededRandom(seed);
@@ -28,38 +27,19 @@ export function longChain(blocks: number, seed = 1): Chain {
   return chain;
 }
 
-export type Scene = {
-  readonly chain: Chain;
-  readonly server: ChainServer;
-  readonly db: pg.Pool;
-  readonly url: string;
-  readonly artist: Artist;
-  readonly env: Environment;
-  /** Starts a command of the program over this database. */
-  run(...args: readonly string[]): Program;
-  /** Has every table equal the chain, once nothing is missing. */
-  settled(): Promise<void>;
-};
+/** The queue in the database, where it does not matter to a test which queue is used. */
+export const IN_POSTGRES: QueuePlace = { url: undefined, redis: undefined };
 
-/** A platform announced in a database of its own, and nothing that runs. */
-export async function scene(
+/** Sets up a scene with a long chain, and the queue at a place. */
+export function scene(
   place: QueuePlace,
   chain: Chain = longChain(4_000),
-  by: (databaseUrl: string) => string = (url) => url,
+  by?: (databaseUrl: string) => string,
 ): Promise<Scene> {
-  const server = await serve(chain);
-  const { url, db } = await database();
-  const artist = await registerArtist(db);
-  await announceAll(db, artist, chain);
-  const env = { DATABASE_URL: by(url), QUEUE_URL: place.url, [`RPC_URL_${chain.chainId}`]: server.url };
-  return {
-    ...{ chain, server, db, url, artist, env },
-    run: (...args) => new Program(args, env),
-    settled: () => expectSettled(db, truthOf(chain)),
-  };
+  return createScene({ chain, by, queueUrl: place.url });
 }
 
-/** The digest of every table of a database. */
+/** Returns the digest of every table of a database. */
 export async function digestOf(url: string): Promise<unknown> {
   const open = openDatabase({ url, maxConnections: 1 });
   try {
@@ -69,7 +49,7 @@ export async function digestOf(url: string): Promise<unknown> {
   }
 }
 
-/** Blocks that the contract least covered has been filled with. */
+/** Returns the number of blocks that are filled for the contract with the fewest. */
 export async function filledBlocks(db: pg.Pool): Promise<number> {
   const { rows } = await db.query(`
     select min((select coalesce(sum(upper(range) - lower(range)), 0) from unnest(covered) as range)) as filled
@@ -78,8 +58,8 @@ export async function filledBlocks(db: pg.Pool): Promise<number> {
 }
 
 /**
- * Has a node take `ms` for the logs of each 50 blocks, so that history takes many requests and a test comes in between on a slow
- * machine too. Returns the function that ends it.
+ * Makes a node take `ms` for the logs of each 50 blocks. Filling then takes many requests, so that a test can act meanwhile on a
+ * slow machine too. Returns the function that ends it.
  */
 export function slowDown(server: ChainServer, ms: number): () => void {
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms } });
@@ -92,7 +72,7 @@ export function slowDown(server: ChainServer, ms: number): () => void {
   };
 }
 
-/** Waits until nothing has been filled for so long, and returns how many blocks have. */
+/** Waits until nothing has been filled for `quietMs`, and returns how many blocks are filled. */
 export async function filledInTheEnd(db: pg.Pool, quietMs: number): Promise<number> {
   const { filled } = await until('filling to end', async () => {
     const filled = await filledBlocks(db);
@@ -102,7 +82,7 @@ export async function filledInTheEnd(db: pg.Pool, quietMs: number): Promise<numb
   return filled;
 }
 
-/** Has a backfill end well, and ask from now on for the logs of more than so many blocks at once. */
+/** Waits for a backfill to succeed, and expects it to ask for the logs of more than `blocks` at once from now on. */
 export async function expectWideEnd(backfill: Program, server: ChainServer, blocks: number): Promise<void> {
   const widths: number[] = [];
   server.view.cap = (asked) => void widths.push(asked.blocks);

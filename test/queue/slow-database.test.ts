@@ -11,7 +11,7 @@ const JOBS_MAX = 64;
 
 test('a database that takes 100 ms for every statement: readers wait, the queue does not grow', async () => {
   const proxy = await TcpProxy.before(inject('postgresUrl'));
-  const { run, db, settled } = await scene({ url: undefined, redis: undefined }, longChain(5_000), (url) =>
+  const { run, db, settled } = await scene({ url: undefined, redis: undefined }, longChain(2_000), (url) =>
     proxy.url(url),
   );
   proxy.delayMs = STATEMENT_MS;

@@ -1,11 +1,8 @@
 import { toEventSelector } from 'viem';
 import { expect, test } from 'vitest';
 import { contractFault, contractIndex } from '../../indexer/ingest/contract-index.ts';
-import { decodeRange } from '../../indexer/ingest/decode-range.ts';
-import { filterBatch } from '../../indexer/ingest/filter-batch.ts';
 import { ConfigError } from '../../indexer/kernel/errors.ts';
-import { addressOf, contractOf, hexOf, logOf, rangeOf } from '../kit/event-logs.ts';
-import { listsOf } from '../kit/fact-batch.ts';
+import { addressOf, contractOf } from '../kit/event-logs.ts';
 
 const TRANSFER = toEventSelector('Transfer(address,address,uint256)');
 
@@ -31,26 +28,4 @@ test('every contract that cannot be decoded is named, with the versions that are
   expect(contractFault(future)).toMatch(/unknown ABI version 9\.9 \(known: 1\.0\)/);
   expect(() => contractIndex([future, stray, orphan])).toThrow(ConfigError);
   expect(() => contractIndex([future, stray, orphan])).toThrow(/9\.9.*artist token.*no master/);
-});
-
-test('a filtered batch keeps the facts of the wanted kinds, addresses and blocks', () => {
-  const contracts = [contractOf('artist_token', 1), contractOf('pool', 1), contractOf('artist_token', 2)];
-  const logs = [100, 101].flatMap((blockNumber) =>
-    [1, 2].map((value) =>
-      logOf({
-        address: addressOf(value),
-        topics: [TRANSFER, hexOf(1, 64), hexOf(2, 64)],
-        data: value === 2 ? '0x' : hexOf(3, 64),
-        blockNumber,
-        logIndex: value,
-      }),
-    ),
-  );
-  const batch = decodeRange(rangeOf(logs), contractIndex(contracts), new Map());
-  const wanted = listsOf(
-    filterBatch(batch, (kind, address, block) => !(kind === 'pool' || address === addressOf(2)) || block > 100),
-  );
-  expect(wanted.tokenTransfers.map((fact) => fact.log.blockNumber)).toEqual([100, 101]);
-  expect(wanted.contractEvents.map((fact) => fact.log.blockNumber)).toEqual([101]);
-  expect(wanted.deadLetters.map((fact) => fact.log.blockNumber)).toEqual([101]);
 });

@@ -166,7 +166,7 @@ test('a batch whose answer passes the bound is refused for its size', async () =
   const chain = busyChain(1);
   chain.call = () => `0x${'00'.repeat(3 * 1024 * 1024)}`;
   const server = await fixture.serve(chain);
-  const endpoint = createClient(server.url, 0, 5_000);
+  const endpoint = createClient(server.url, 0, HANG_TIMEOUT_MS);
   const call = { method: 'eth_call', params: [{ to: WATCH.addresses[0], data: '0x' }] };
   const refused = await endpoint.batch!(new Array(4).fill(call)).catch((refusal: unknown) => refusal);
   endpoint.close();

@@ -141,7 +141,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     const chain = busyChain(1);
     chain.call = () => `0x${'00'.repeat(3 * 1024 * 1024)}`;
     const server = await fixture.serve(chain);
-    const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: 5_000 });
+    const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: HANG_TIMEOUT_MS });
     await expect(source.call(ADDRESS, '0x')).rejects.toMatchObject({ kind: 'rejected' });
   });
 });
@@ -158,7 +158,7 @@ test('Retry-After is waited for', async () => {
 
 test('a timeout on a wide range narrows it', async () => {
   const server = await fixture.serve(busyChain(100));
-  const source = fixture.open([server.url], { requestTimeoutMs: 500 });
+  const source = fixture.open([server.url], { requestTimeoutMs: 2_000 });
   await source.head();
   server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'hang' }, times: 1 });
   const range = await source.fetchRange({ from: 1, to: 100, strict: false, watch: WATCH });
@@ -238,7 +238,7 @@ describe('secrets', () => {
   test.each([200, 401, 500])('that the node says back (status %s) do not leak', async (status) => {
     const server = await echo(status);
     const { port } = server.address() as AddressInfo;
-    const endpoint = createClient(`http://alice:s3cr3t@127.0.0.1:${port}${paths}`, 3, 500);
+    const endpoint = createClient(`http://alice:s3cr3t@127.0.0.1:${port}${paths}`, 3, HANG_TIMEOUT_MS);
     const error = await caught(endpoint.request('eth_chainId', []));
     server.close();
     expect(endpoint.name).toBe(`127.0.0.1:${port}#3`);
@@ -247,7 +247,7 @@ describe('secrets', () => {
   });
 
   test.each(['http', 'https', 'ws', 'wss'])('of a %s endpoint that is away do not leak', async (scheme) => {
-    const endpoint = createClient(`${scheme}://alice:s3cr3t@127.0.0.1:1${paths}`, 0, 500);
+    const endpoint = createClient(`${scheme}://alice:s3cr3t@127.0.0.1:1${paths}`, 0, HANG_TIMEOUT_MS);
     const error = await caught(endpoint.request('eth_chainId', []));
     expect(error).toMatchObject({ name: 'RpcError', kind: 'unavailable' });
     for (const secret of secrets) expect(shown(error)).not.toContain(secret);

@@ -10,7 +10,7 @@ afterEach(() => {
 });
 
 /** An endpoint over a server that answers so. */
-async function endpointOf(listener: RequestListener, credentials = '', timeoutMs = 2_000) {
+async function endpointOf(listener: RequestListener, credentials = '', timeoutMs = 20_000) {
   const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

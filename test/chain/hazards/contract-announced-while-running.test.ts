@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { getAddress } from 'viem';
 import { expect, test } from 'vitest';
-import { runCommand } from '../../kit/daemon.ts';
-import { busyChain, follow, type Scene } from '../../kit/follow.ts';
+import { runProgram } from '../../kit/daemon.ts';
+import { busyChain, type FollowedScene, follow } from '../../kit/follow.ts';
 import { announce, announceAll, busyBlocks, MASTER, SUBJECTS, TOKEN } from '../../kit/music.ts';
 import { headOf } from '../../kit/oracle/check-database.ts';
 import { atHead, expectSettled, truthOf } from '../../kit/settled.ts';
@@ -11,13 +11,13 @@ import { until } from '../../kit/until.ts';
 const subjectsAt = (...addresses: string[]) => SUBJECTS.filter(({ address }) => addresses.includes(address));
 const BLOCK_INTERVAL_MS = 100;
 
-async function atTheHead(): Promise<Scene> {
+async function atTheHead(): Promise<FollowedScene> {
   const scene = await follow({ chain: busyChain(60, 30), announce: false });
   await until('the head', () => atHead(scene.db, scene.chain.chainId, scene.chain.head.hash));
   return scene;
 }
 
-async function followed({ db }: Scene, address: string): Promise<void> {
+async function followed({ db }: FollowedScene, address: string): Promise<void> {
   await until(`${address} to be followed`, async () => {
     const { rows } = await db.query(
       "select from indexer.contracts where address = lower($1) and live_from is not null and covered <> '{}'",
@@ -69,7 +69,7 @@ test('`contracts add` while the daemon runs', async () => {
   const scene = await atTheHead();
   const { chain, db, artist, following } = scene;
   const named = ['--chain', String(chain.chainId), '--from-block', '0', '--artist-id', artist.artist];
-  const added = await runCommand(['contracts', 'add', 'artist-token', getAddress(TOKEN), ...named], following);
+  const added = await runProgram(['contracts', 'add', 'artist-token', getAddress(TOKEN), ...named], following);
   expect(added).toMatchObject({ code: 0 });
   chain.append(...busyBlocks(23)(3));
   await followed(scene, TOKEN);

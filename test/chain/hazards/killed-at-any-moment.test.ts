@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { Daemon } from '../../kit/daemon.ts';
-import { announced, stage } from '../../kit/follow.ts';
+import { announcedDatabase, deployOnAnvil } from '../../kit/follow.ts';
 import { Reader } from '../../kit/picture.ts';
 import type { Queryable } from '../../kit/queryable.ts';
 import { seededRandom } from '../../kit/random.ts';
@@ -45,8 +45,8 @@ async function keepMining(traffic: Traffic, signal: AbortSignal): Promise<void> 
 }
 
 test('killed at random moments, a reader sees whole batches only and the restart goes on', async () => {
-  const { anvil, platform, traffic, settled } = await stage();
-  const { url, db } = await announced(platform);
+  const { anvil, platform, traffic, settled } = await deployOnAnvil();
+  const { url, db } = await announcedDatabase(platform);
   const following = { databaseUrl: url, rpcUrls: { [anvil.chainId]: anvil.url } };
   let daemon = await Daemon.start(following);
   await settled(db);

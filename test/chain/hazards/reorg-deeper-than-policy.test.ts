@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { runCommand } from '../../kit/daemon.ts';
+import { runProgram } from '../../kit/daemon.ts';
 import { busyChain, follow, serve } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
 import { expectSettled, truthOf } from '../../kit/settled.ts';
@@ -30,7 +30,7 @@ test('a reorg deeper than the policy halts its chain until an operator unwinds i
   ]);
   expect(rows).toEqual([{ head_number: '40', status: 'halted' }]);
   const args = ['unwind', '--chain', String(chain.chainId), '--to-block', '28'];
-  expect(await runCommand(args, following)).toMatchObject({ code: 0 });
+  expect(await runProgram(args, following)).toMatchObject({ code: 0 });
   await settled();
   await until('the daemon to be ready', async () => (await daemon.ready()).status === 200);
   const reorgs = await db.query('select from_number, to_number, reason from indexer.reorgs');

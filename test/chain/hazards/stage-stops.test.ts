@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { runCommand } from '../../kit/daemon.ts';
+import { runProgram } from '../../kit/daemon.ts';
 import { follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
 import { atHead } from '../../kit/settled.ts';
@@ -33,7 +33,7 @@ test('a stage that fails stops alone: the head goes on, status and /ready tell w
     const { status, chains } = await daemon.ready();
     return status === 503 && chains[chain.chainId] === `stage claim-links ${reason}`;
   });
-  expect((await runCommand(['status'], following)).stdout).toContain(`  stage claim-links  ${reason}`);
+  expect((await runProgram(['status'], following)).stdout).toContain(`  stage claim-links  ${reason}`);
   await db.query('drop trigger refuse_links on dividend_claims');
   await until('the stage to go on', async () => (await stopped()) === undefined);
   await settled();

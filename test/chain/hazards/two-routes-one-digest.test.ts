@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Daemon, type Following, runCommand } from '../../kit/daemon.ts';
-import { announced, database, stage } from '../../kit/follow.ts';
+import { Daemon, type Following, runProgram } from '../../kit/daemon.ts';
+import { announcedDatabase, database, deployOnAnvil } from '../../kit/follow.ts';
 import { headOf } from '../../kit/oracle/check-database.ts';
 import { registerPlatform } from '../../kit/register-platform.ts';
 import { until } from '../../kit/until.ts';
@@ -9,17 +9,17 @@ const ROUNDS = 4;
 const STEPS = 30;
 
 async function digestOf(following: Following): Promise<Record<string, { rows: number; digest: string }>> {
-  const { code, stdout, stderr } = await runCommand(['digest', '--json'], following);
+  const { code, stdout, stderr } = await runProgram(['digest', '--json'], following);
   expect({ code, stderr }).toMatchObject({ code: 0 });
   return JSON.parse(stdout).tables;
 }
 
 test('two runs over the same chain by different routes have equal digests', async () => {
-  const { anvil, platform, traffic, settled } = await stage({ slotsInAnEpoch: 8 });
+  const { anvil, platform, traffic, settled } = await deployOnAnvil({ slotsInAnEpoch: 8 });
   const rpcUrls = { [anvil.chainId]: anvil.url };
 
   // One is there from the start, through kills and reorgs.
-  const early = await announced(platform);
+  const early = await announcedDatabase(platform);
   const live = { databaseUrl: early.url, rpcUrls };
   let daemon = await Daemon.start(live);
   for (let round = 1; round <= ROUNDS; round++) {

@@ -1,0 +1,76 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { describedTables } from '../../indexer/protocols/protocols.ts';
+import { TYPES_FILE } from '../kit/generate-types.ts';
+
+/**
+ * Tables that no protocol describes, so that neither `digest` nor a purge nor an initial load knows them. Each has its reason. A
+ * table that holds what the chain says belongs into a description instead.
+ */
+const UNDESCRIBED: Readonly<Record<string, string>> = {
+  users: 'placeholders, which stand in for people whom nobody named',
+  artists: 'placeholders',
+  masters: 'placeholders',
+  wallet_dividend_balances: 'only deleted, with the contract that it is about',
+  nft_ownership_snapshots: 'only deleted, with the contract that it is about',
+  'indexer.backfills': 'what operators asked for',
+  'indexer.block_checkpoints': 'blocks that commits reached, which depend on the route',
+  'indexer.chains': 'progress',
+  'indexer.contracts': 'the registry and progress',
+  'indexer.created_tables': 'what migrations created',
+  'indexer.deferred_indexes': 'indexes that an initial load left for its end',
+  'indexer.history_changes': 'work for stages',
+  'indexer.reorgs': 'a record of unwinds, which depend on the route',
+  'indexer.stages': 'progress',
+};
+
+const PROGRAM = fileURLToPath(new URL('../../indexer/', import.meta.url));
+/** Not `for update of`, `for no key update` and `do update set`. */
+const SQL_WRITE = /(?<!for |for no key |do )\b(?:insert into|update|delete from|merge into|truncate|copy) ([a-z_.]+)/g;
+const KYSELY_WRITE = /\.(?:insertInto|updateTable|deleteFrom|mergeInto)\('([a-z_.]+)'/g;
+
+const nameOf = ({ schema, name }: { readonly schema: string; readonly name: string }) =>
+  schema === 'public' ? name : `${schema}.${name}`;
+const described: ReadonlySet<string> = new Set(describedTables.map(nameOf));
+
+/** Every table of the database, as the checked-in types list them. Those of `indexer` are named with their schema. */
+const tables: ReadonlySet<string> = new Set(
+  [...readFileSync(TYPES_FILE, 'utf8').matchAll(/^ {2}"?([a-z_.]+)"?: [A-Z]\w+;$/gm)].map(([, name = '']) => name),
+);
+
+/** Returns the tables that the program's own text names where it writes. */
+function writtenTables(): ReadonlySet<string> {
+  const files = readdirSync(PROGRAM, { recursive: true, encoding: 'utf8' });
+  const texts = files
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => readFileSync(join(PROGRAM, file), 'utf8').replaceAll(/\s+/g, ' '));
+  const names = texts.flatMap((text) =>
+    [...text.matchAll(SQL_WRITE), ...text.matchAll(KYSELY_WRITE)].map(([, name = '']) => name.replace(/^public\./, '')),
+  );
+  // Sentences use the words of SQL too.
+  return new Set(names.filter((name) => tables.has(name)));
+}
+
+const isKnown = (name: string) => described.has(name) || name in UNDESCRIBED;
+
+test('every table of the machinery is described, or named here with a reason', () => {
+  const machinery = [...tables].filter((name) => name.startsWith('indexer.'));
+  expect(machinery.length).toBeGreaterThan(10);
+  expect(machinery.filter((name) => !isKnown(name))).toEqual([]);
+});
+
+test('every table that the program writes is described, or named here with a reason', () => {
+  const written = [...writtenTables()];
+  expect(written.length).toBeGreaterThan(20);
+  expect(written.filter((name) => !isKnown(name))).toEqual([]);
+});
+
+test('no table is named here that is described, or that nobody writes', () => {
+  const written = writtenTables();
+  const stale = Object.keys(UNDESCRIBED).filter(
+    (name) => described.has(name) || !(written.has(name) || (tables.has(name) && name.startsWith('indexer.'))),
+  );
+  expect(stale).toEqual([]);
+});
