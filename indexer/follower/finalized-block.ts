@@ -1,16 +1,21 @@
 import type { BlockHeader } from '../kernel/chain.ts';
+import { RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import type { ChainState } from '../progress/chains.ts';
 import type { Source } from '../source/source.ts';
 
 /** The finalized block is read at most this often. */
 const READ_INTERVAL_MS = 2_000;
 
-/** Reads the finalized block of a chain and remembers it for a moment. It never decreases. */
+/**
+ * Reads the finalized block of a chain and remembers it for a moment. It never decreases. While the tag fails, the last known
+ * value counts.
+ */
 export class FinalizedBlock {
   readonly #source: Source;
   readonly #confirmations: number;
   readonly #now: () => number;
   #latest: { readonly block: number; readonly readAt: number } | undefined;
+  #tagged: number | undefined;
 
   /** @param confirmations how many blocks below the head count as not final where the chain serves no `finalized` tag */
   constructor(source: Source, confirmations: number, now: () => number) {
@@ -23,10 +28,19 @@ export class FinalizedBlock {
   async read(remote: BlockHeader, local: ChainState, signal: AbortSignal): Promise<number> {
     const now = this.#now();
     if (this.#latest === undefined || now - this.#latest.readAt > READ_INTERVAL_MS) {
-      const tagged = await this.#source.finalized(signal);
+      const tagged = await this.#readTag(remote, signal);
       const block = Math.max(0, Math.min(tagged ?? remote.number - this.#confirmations, remote.number));
       this.#latest = { block: Math.max(block, this.#latest?.block ?? 0), readAt: now };
     }
     return Math.max(this.#latest.block, local.finalized ?? 0);
+  }
+
+  async #readTag(remote: BlockHeader, signal: AbortSignal): Promise<number | undefined> {
+    try {
+      this.#tagged = await this.#source.finalized(signal, remote);
+    } catch (error) {
+      if (!(error instanceof RpcError) && !(error instanceof RpcInconsistency)) throw error;
+    }
+    return this.#tagged;
   }
 }

@@ -51,8 +51,8 @@ export type Endpoint = Requester & {
   checkChainId(signal: AbortSignal | undefined): Promise<void>;
   /** Returns whether the endpoint serves another chain. */
   isRefused(): boolean;
-  /** Returns how long the endpoint, or one method of it, must not be used, in milliseconds. */
-  delayMs(method?: string): number;
+  /** Returns how long the endpoint, or one kind of request to it, must not be used, in milliseconds. */
+  delayMs(kind?: string): number;
   /** What the endpoint turned out not to support. */
   readonly unsupported: { blockHashFilter: boolean; blockReceipts: boolean; finalizedTag: boolean };
   /** The highest block that the endpoint reported as pruned. */
@@ -82,7 +82,7 @@ type Pace = {
 
 /**
  * Limits the requests of an endpoint by its health and its number of free slots, which a rate limit reduces for a while. A
- * method that the node refuses in unknown words is slowed down alone.
+ * kind of request that the node refuses in unknown words is slowed down alone.
  */
 function createPace(name: string, settings: EndpointSettings): Pace {
   const limiter = createLimiter(settings.concurrency);
@@ -184,7 +184,8 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     subscribe: client.subscribe,
     async request(method, params, options: RequestOptions = {}) {
       if (chainId !== 'right') await requireChainId(options.signal);
-      return pace.run(method, () => client.request(method, params, options), options.signal);
+      const kind = kindOfRequest(method, params);
+      return pace.run(kind, () => client.request(method, params, options), options.signal);
     },
     async batch(calls, signal) {
       if (chainId !== 'right') await requireChainId(signal);
@@ -198,7 +199,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
         }
       };
       try {
-        await pace.run(calls[0]?.method ?? 'batch', ask, signal);
+        await pace.run(kindOfRequest(calls[0]?.method ?? 'batch', calls[0]?.params ?? []), ask, signal);
       } catch (error) {
         if (answers === undefined) throw error;
       }
@@ -220,6 +221,11 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
       client.close();
     },
   };
+}
+
+/** Returns which requests fail together: those of one method, and of one block tag where they name a tag (`finalized`). */
+export function kindOfRequest(method: string, [first]: readonly unknown[]): string {
+  return typeof first === 'string' && !first.startsWith('0x') ? `${method} ${first}` : method;
 }
 
 function readChainId(raw: unknown): number {

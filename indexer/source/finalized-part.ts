@@ -3,6 +3,7 @@ import { RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import { mapInBatches } from '../rpc/batch.ts';
 import { mapLimit } from '../rpc/concurrency.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
+import { RPC_CODE } from '../rpc/json-rpc.ts';
 import { readHeaderOf, requireHeader, verifyTip } from './blocks.ts';
 import { isEmptyBloom } from './bloom.ts';
 import { filterWatched, type Part } from './bloom-check.ts';
@@ -132,12 +133,14 @@ async function refusePruned(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { served, name } = endpoint;
-  if (endpoint.unsupported.blockReceipts || (from >= served.from && now() < served.until)) return;
+  const isKnown = from >= served.from && now() < served.until;
+  if (isKnown || endpoint.unsupported.blockReceipts || endpoint.delayMs('eth_getBlockReceipts') > 0) return;
   const receiptsOf = (block: string) =>
     endpoint.request('eth_getBlockReceipts', [block], { signal }).catch((error: unknown) => {
-      if (error instanceof RpcError && error.kind !== 'pruned' && (error.answered || error.kind === 'range-refused'))
-        return undefined;
-      throw error;
+      if (!(error instanceof RpcError) || error.kind === 'pruned') throw error;
+      if (!error.answered && error.kind !== 'range-refused') throw error;
+      if (error.context.code === RPC_CODE.methodNotFound) endpoint.unsupported.blockReceipts = true;
+      return undefined;
     });
   // A node that answers null for its newest block too does not serve receipts in this way at all.
   const isGone = (await receiptsOf(toQuantity(from))) === null && (await receiptsOf('latest')) !== null;

@@ -4,7 +4,8 @@ import { backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
 import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
 import type { Pool } from '../rpc/pool.ts';
-import { parseHeader } from './parse.ts';
+import { readHeader } from './blocks.ts';
+import { parseBlockNumber, parseHeader } from './parse.ts';
 
 /** If the head of the preferred endpoint has not changed for this long, it is compared with the other endpoints. */
 const STALL_MS = 30_000;
@@ -121,6 +122,26 @@ async function forwardSubscription(deps: HeadsDeps, endpoint: Endpoint, put: Put
     newest = header;
     put(header);
   };
+  // An announced block is a hint until it is read by its number: announced hashes may be wrong, or of a block that lost.
+  let announced: number | undefined;
+  let reading = false;
+  const readAnnounced = (number: number) => {
+    announced = number;
+    if (reading) return;
+    reading = true;
+    void (async () => {
+      while (announced !== undefined && !signal.aborted) {
+        const wanted = announced;
+        announced = undefined;
+        const header = (await readHeader(endpoint, wanted, signal)) ?? (await head(signal));
+        forward(header);
+      }
+    })()
+      .catch((error: unknown) => ended.resolve(messageOf(error)))
+      .finally(() => {
+        reading = false;
+      });
+  };
   let unsubscribe: (() => void) | undefined;
   let timer: NodeJS.Timeout | undefined;
   try {
@@ -129,7 +150,7 @@ async function forwardSubscription(deps: HeadsDeps, endpoint: Endpoint, put: Put
     unsubscribe = await endpoint.subscribe?.((raw) => {
       hasReceived = true;
       try {
-        forward(parseHeader(raw));
+        readAnnounced(parseBlockNumber(raw));
       } catch (error) {
         ended.resolve(messageOf(error));
       }

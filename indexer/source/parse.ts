@@ -24,6 +24,11 @@ export function parseHeader(raw: unknown): BlockHeader {
   };
 }
 
+/** Returns the number of an announced block. Throws `RpcInconsistency` if there is none. */
+export function parseBlockNumber(raw: unknown): number {
+  return quantity(parseObject(raw, 'block').number, 'block number', BLOCK_NUMBER_LIMIT);
+}
+
 type Item = Readonly<Record<string, unknown>>;
 
 /**

@@ -69,7 +69,9 @@ async function blockReceipts(
   header: BlockHeader,
   signal: AbortSignal | undefined,
 ): Promise<RawReceipt[] | undefined> {
-  if (endpoint.unsupported.blockReceipts) return undefined;
+  // They were refused a moment ago. Do not wait until they may be tried again.
+  const isRefused = endpoint.delayMs() === 0 && endpoint.delayMs('eth_getBlockReceipts') > 0;
+  if (endpoint.unsupported.blockReceipts || isRefused) return undefined;
   try {
     const number = toQuantity(header.number);
     const receipts = await endpoint.request('eth_getBlockReceipts', [number], { signal, maxBytes: MAX_BLOCK_BYTES });

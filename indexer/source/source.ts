@@ -3,7 +3,7 @@ import type { ProxySettings } from '../config/resolve.ts';
 import type { BlockHeader, Hex, VerifiedRange } from '../kernel/chain.ts';
 import { Aborted, ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import { createClient } from '../rpc/client.ts';
-import { createEndpoint, type Endpoint, type EndpointNotice } from '../rpc/endpoint.ts';
+import { createEndpoint, type Endpoint, type EndpointNotice, kindOfRequest } from '../rpc/endpoint.ts';
 import { createPool, type Pool } from '../rpc/pool.ts';
 import { readHeader, requireHeader } from './blocks.ts';
 import { createRangeReader, type RangeRequest } from './fetch-range.ts';
@@ -30,8 +30,11 @@ export type Source = {
   head(signal?: AbortSignal): Promise<BlockHeader>;
   /** Returns the block at a height; undefined if no endpoint has it. */
   header(number: number, signal?: AbortSignal): Promise<BlockHeader | undefined>;
-  /** Returns the lowest finalized block of all endpoints; undefined if none serves the tag. */
-  finalized(signal?: AbortSignal): Promise<number | undefined>;
+  /**
+   * Returns the lowest finalized block of all endpoints; undefined if none serves the tag. Throws if they serve it and fail.
+   * A block far below the newest one does not count: some nodes answer the tag with block 0 for ever.
+   */
+  finalized(signal?: AbortSignal, newest?: BlockHeader): Promise<number | undefined>;
   /** Returns the block that each responding endpoint has at a height. Throws if none responds. */
   witnesses(number: number, signal?: AbortSignal): Promise<readonly Witness[]>;
   /** Returns headers and logs that are consistent with each other. */
@@ -85,6 +88,10 @@ export type { RangeRequest };
 /** Maximum size of an `eth_call` result. The largest token names seen so far have 1 MB. */
 const MAX_CALL_BYTES = 4 * 1024 * 1024;
 
+/** A finalized block that is both so many blocks and so many seconds below the head is not believed. */
+const FINALITY_LAG_MAX_BLOCKS = 10_000;
+const FINALITY_LAG_MAX_SECONDS = 86_400;
+
 const REQUEST_TIMEOUT_MS = 10_000;
 const POLL_INTERVAL_MS = 1_000;
 const HEAD_SILENCE_MS = 10_000;
@@ -116,7 +123,7 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
     checkChainId: (signal) => checkChainIds(endpoints, signal),
     head,
     header: (number, signal) => readHeaderOfAny(pool, number, signal),
-    finalized: (signal) => lowestFinalized(pool, signal),
+    finalized: (signal, newest) => lowestFinalized(pool, newest, signal),
     async witnesses(number, signal) {
       const answers = await pool.runOnEach((endpoint) => readHeader(endpoint, number, signal));
       return answers.map(({ endpoint, value }) => ({ endpoint: endpoint.name, header: value }));
@@ -174,20 +181,36 @@ async function readHeaderOfAny(
   }
 }
 
-async function lowestFinalized(pool: Pool, signal: AbortSignal | undefined): Promise<number | undefined> {
+async function lowestFinalized(
+  pool: Pool,
+  newest: BlockHeader | undefined,
+  signal: AbortSignal | undefined,
+): Promise<number | undefined> {
   const answers = await pool.runOnEach(async (endpoint) => {
     if (endpoint.unsupported.finalizedTag) return undefined;
+    if (endpoint.delayMs(kindOfRequest('eth_getBlockByNumber', ['finalized'])) > 0) throw tagRefused(endpoint);
     try {
       const raw = await endpoint.request('eth_getBlockByNumber', ['finalized', false], { signal });
-      return raw === null ? undefined : parseHeader(raw).number;
+      return raw === null ? undefined : parseHeader(raw);
     } catch (error) {
       if (!(error instanceof RpcError) || (error.kind !== 'rejected' && error.kind !== 'unknown-block')) throw error;
       if (error.kind === 'rejected') endpoint.unsupported.finalizedTag = true;
       return undefined;
     }
   });
-  const numbers = answers.flatMap(({ value }) => (value === undefined ? [] : [value]));
+  const isPlausible = ({ number, timestamp }: BlockHeader) =>
+    newest === undefined ||
+    newest.number - number <= FINALITY_LAG_MAX_BLOCKS ||
+    newest.timestamp - timestamp <= FINALITY_LAG_MAX_SECONDS;
+  const numbers = answers.flatMap(({ value }) => (value !== undefined && isPlausible(value) ? [value.number] : []));
   return numbers.length === 0 ? undefined : Math.min(...numbers);
+}
+
+function tagRefused({ name }: Endpoint): RpcError {
+  return new RpcError('unavailable', `${name}: the finalized tag was refused a moment ago`, {
+    context: { endpoint: name },
+    answered: true,
+  });
 }
 
 async function readCall(

@@ -121,7 +121,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
       [40, 20, 20, 20, 20],
       [20, 20, 20, 20],
     ]);
-    expect(fixture.notices.map(({ event }) => event)).toEqual(['method failed', 'method recovered']);
+    expect(fixture.notices.map(({ event }) => event)).toEqual(['endpoint failed', 'endpoint recovered']);
   });
 
   test('a node that drops what it does not like is asked one by one after a failed attempt', async () => {
