@@ -1,14 +1,15 @@
-import { commitHead, type HeadCommit } from '../ingest/commit-head.ts';
+import { commitHead, commitUnread, type HeadCommit } from '../ingest/commit-head.ts';
 import { type ContractIndex, contractIndex } from '../ingest/contract-index.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
 import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
-import { HeadMoved, RpcInconsistency } from '../kernel/errors.ts';
+import { HeadMoved, messageOf, RpcInconsistency } from '../kernel/errors.ts';
 import type { ChainState } from '../progress/chains.ts';
 import { thinCheckpoints } from '../progress/checkpoints.ts';
 import { CommitPipeline } from './commit-pipeline.ts';
 import type { FinalizedBlock } from './finalized-block.ts';
 import type { FollowedContracts, FollowerDeps } from './follower-deps.ts';
 import type { HeadFeed } from './head-feed.ts';
+import { UnreadableBlock } from './unreadable-block.ts';
 
 /** A range that is being read while the one before it is written, and the contracts that it is read for. */
 type Prefetch = { readonly index: ContractIndex; readonly fetched: Promise<FetchedRange> };
@@ -31,6 +32,7 @@ export class HeadExtender {
   readonly #deps: FollowerDeps;
   readonly #haltDepth: number;
   readonly #finalized: FinalizedBlock;
+  readonly #unreadable: UnreadableBlock;
   #contracts: LoadedContracts | undefined;
   #thinnedTo = 0;
 
@@ -38,6 +40,7 @@ export class HeadExtender {
     this.#deps = deps;
     this.#finalized = finalized;
     this.#haltDepth = haltDepth;
+    this.#unreadable = new UnreadableBlock(deps.runtime.now);
   }
 
   /** Makes the next range read the contracts of the registry again. */
@@ -62,7 +65,14 @@ export class HeadExtender {
         const { index, followed } = await this.#loadContracts(state);
         // A range that was read for another set of contracts would claim blocks for contracts that nobody asked about.
         const fetched = prefetch?.index === index ? prefetch.fetched : undefined;
-        const { range, batch } = await (fetched ?? this.#fetch(index, state.head, target, finalized, signal));
+        const read = await this.#readOrSetAside(fetched ?? this.#fetch(index, state.head, target, finalized, signal));
+        if (read instanceof BlockSetAside) {
+          await commits.drainTo(0);
+          await this.#goOnWithout(read, state, signal);
+          this.forgetContracts();
+          return false;
+        }
+        const { range, batch } = read;
         const tip = range.headers.at(-1) as BlockHeader;
         assertContinues(state.head, range.headers[0] as BlockHeader);
         const changesContracts = followed.joining.length > 0 || batch.quarantined.length > 0;
@@ -109,16 +119,43 @@ export class HeadExtender {
   ): Promise<FetchedRange> {
     const from = head.number + 1;
     const strict = from > finalized;
-    const to = Math.min(
-      remote.number,
-      strict ? from + STRICT_RANGE_BLOCKS - 1 : Math.min(from + FINAL_RANGE_BLOCKS - 1, finalized),
-    );
-    return fetchBatch(
-      this.#deps.source,
-      index,
-      { from, to, strict, anchor: head, tip: to === remote.number ? remote : undefined, maxLogs: FINAL_RANGE_LOGS },
-      signal,
-    );
+    const most = strict ? from + STRICT_RANGE_BLOCKS - 1 : Math.min(from + FINAL_RANGE_BLOCKS - 1, finalized);
+    const to = this.#unreadable.limit(from, Math.min(remote.number, most));
+    const tip = to === remote.number ? remote : undefined;
+    const request = { from, to, strict, anchor: head, tip, maxLogs: FINAL_RANGE_LOGS };
+    try {
+      const fetched = await fetchBatch(this.#deps.source, index, request, signal);
+      this.#unreadable.succeeded();
+      return fetched;
+    } catch (error) {
+      if (this.#unreadable.failed(from, to, error)) throw new BlockSetAside(from, error);
+      throw error;
+    }
+  }
+
+  async #readOrSetAside(fetched: Promise<FetchedRange>): Promise<FetchedRange | BlockSetAside> {
+    try {
+      return await fetched;
+    } catch (error) {
+      if (error instanceof BlockSetAside) return error;
+      throw error;
+    }
+  }
+
+  /**
+   * Moves the head over a block that cannot be read. Throws the failure if the chain has no such block on top of the head: then
+   * the block may have been reorganised.
+   */
+  async #goOnWithout({ block, failure }: BlockSetAside, state: ChainState, signal: AbortSignal): Promise<void> {
+    const { source, database, log } = this.#deps;
+    const header = await source.header(block, signal);
+    if (header === undefined || header.parentHash !== state.head?.hash) throw failure;
+    const reason = messageOf(failure);
+    const finalized = Math.min(await this.#finalized.read(header, state, signal), block);
+    await commitUnread(database, { seen: state, header, finalized, reason });
+    this.#unreadable.setAside(block);
+    log.error({ chain: state.chainId, block, reason, err: failure }, 'block set aside');
+    this.#deps.onCommit?.({ head: header, facts: 0 });
   }
 
   async #loadContracts(state: ChainState): Promise<LoadedContracts> {
@@ -135,6 +172,18 @@ export class HeadExtender {
     if (upTo - this.#thinnedTo < THIN_INTERVAL_BLOCKS) return;
     await thinCheckpoints(this.#deps.database.kysely, state.chainId, this.#thinnedTo, upTo);
     this.#thinnedTo = upTo;
+  }
+}
+
+/** The next block cannot be read, and the head is to go on without it. */
+class BlockSetAside extends Error {
+  readonly block: number;
+  readonly failure: unknown;
+
+  constructor(block: number, failure: unknown) {
+    super(messageOf(failure));
+    this.block = block;
+    this.failure = failure;
   }
 }
 

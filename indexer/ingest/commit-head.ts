@@ -10,7 +10,7 @@ import { FactConflict, HeadMoved } from '../kernel/errors.ts';
 import { type ChainState, moveHead, readChain, standOn } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
 import { type AskedContract, keyOf } from '../progress/contract-coverage.ts';
-import { goLive, quarantine } from '../progress/contract-state.ts';
+import { goLive, quarantine, suspendAll } from '../progress/contract-state.ts';
 import { lockChain, lockChainAndBlock } from '../progress/locks.ts';
 import { applyFacts, checkpointsOf, DEFER_CONSTRAINTS, type FormerContract, foldFacts, kindsOf } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
@@ -107,6 +107,36 @@ export async function commitStart(
       standOn(seen),
       saveCheckpoints(seen.chainId, [start]),
       moveHead({ chainId: seen.chainId, expected: seen, to: start, finalized, addsContracts: false }),
+    ]);
+  });
+}
+
+/** A block above the head that no endpoint can give the logs of, and why. */
+export type UnreadBlock = {
+  readonly seen: ChainState;
+  readonly header: BlockHeader;
+  readonly finalized: number | undefined;
+  readonly reason: string;
+};
+
+/**
+ * Moves the head over a block whose logs cannot be read, so that the chain goes on. The block stays missing of every contract, is
+ * planned like any gap, and is tried again by the backfill.
+ *
+ * @throws {HeadMoved} when another process moved the head first.
+ */
+export async function commitUnread(
+  database: Database,
+  { seen, header, finalized, reason }: UnreadBlock,
+): Promise<void> {
+  const { chainId, head } = seen;
+  await transaction(database, async (tx) => {
+    await runSteps(tx, [lockChainAndBlock(chainId, header.number), standOn(seen)]);
+    const note = `block ${header.number} could not be read: ${reason}`;
+    if (head !== undefined) await suspendAll(tx, chainId, { head: head.number, note });
+    await runSteps(tx, [
+      saveCheckpoints(chainId, [header]),
+      moveHead({ chainId, expected: seen, to: header, finalized, addsContracts: true }),
     ]);
   });
 }

@@ -121,6 +121,23 @@ export async function suspend(
   `.execute(tx);
 }
 
+/**
+ * Ends the follower's coverage of every contract of a chain at the head. They join again with the next commit; the blocks between
+ * are a gap like any other.
+ *
+ * @param note why, as `status` shows it
+ */
+export async function suspendAll(
+  tx: Transaction,
+  chainId: number,
+  { head, note }: { readonly head: number; readonly note: string },
+): Promise<void> {
+  await sql`
+    update indexer.contracts set covered = ${coveredBlocks(head)}, live_from = null, coverage_note = ${note}
+    where chain_id = ${chainId} and live_from is not null
+  `.execute(tx);
+}
+
 /** Ends following contracts of an address, of one kind or of all. What they cover up to the head stays. */
 export async function removeContracts(
   tx: Transaction,
