@@ -17,6 +17,8 @@ export type View = {
   emptyForUnknownHash?: boolean;
   noBlockReceipts?: boolean;
   noSubscriptions?: boolean;
+  /** Returns what subscribers are told of a new block instead of the truth. */
+  announce?: ((head: object) => unknown) | undefined;
   /** Blocks below have been pruned: refuses their logs and state with code 4444. */
   prunedBelow?: number;
   /** Hashes that stopped existing. */

@@ -160,7 +160,8 @@ export class ChainServer {
     return chain.onBlock((block) => {
       if (this.#muted || this.view.lag > 0) return;
       for (const [subscription, socket] of this.#subscribers) {
-        const params = { subscription, result: asBlock(this.view, block, false) };
+        const head = asBlock(this.view, block, false) as object;
+        const params = { subscription, result: this.view.announce?.(head) ?? head };
         socket.send(JSON.stringify({ jsonrpc: '2.0', method: 'eth_subscription', params }));
       }
     });
