@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
-import { patientTransaction, type Transaction } from '../db/transaction.ts';
+import { longTransaction, type Transaction } from '../db/transaction.ts';
 import { tableOf } from '../facts/facts-sql.ts';
 import type { Contract } from '../kernel/chain.ts';
 import { raiseLiveVersion } from '../progress/chains.ts';
@@ -21,7 +21,7 @@ import { factTablesOf, folds } from '../protocols/protocols.ts';
  */
 export async function rereadContract(database: Database, contract: Contract, rereading: Rereading): Promise<boolean> {
   const { chainId } = contract;
-  return patientTransaction(database, async (tx) => {
+  return longTransaction(database, async (tx) => {
     await runSteps(tx, [lockChain(chainId, 'exclusive')]);
     if (!(await readAnew(tx, chainId, contract, rereading))) return false;
     const head = (await raiseLiveVersion(tx, chainId)) ?? 0;

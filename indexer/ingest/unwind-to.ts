@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
-import { patientTransaction, type Transaction } from '../db/transaction.ts';
+import { longTransaction, type Transaction } from '../db/transaction.ts';
 import { isOfChain, tableOf } from '../facts/facts-sql.ts';
 import type { BlockRef } from '../kernel/chain.ts';
 import { HeadMoved } from '../kernel/errors.ts';
@@ -37,7 +37,7 @@ export async function unwindTo(
   database: Database,
   { chainId, to, reason, seen, stages = allStages }: Unwind,
 ): Promise<number> {
-  return patientTransaction(database, async (tx) => {
+  return longTransaction(database, async (tx) => {
     await runSteps(tx, [lockChain(chainId, 'exclusive')]);
     const now = await readChain(tx, chainId);
     if (seen !== undefined && (now.head?.hash !== seen.head?.hash || now.epoch !== seen.epoch)) {

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
-import { patientTransaction, type Transaction } from '../db/transaction.ts';
+import { longTransaction, type Transaction } from '../db/transaction.ts';
 import type { FactTable } from '../facts/fact-table.ts';
 import { isOfChain, tableOf } from '../facts/facts-sql.ts';
 import { newestFormerBlock } from '../facts/former-facts.ts';
@@ -24,7 +24,7 @@ export async function prepareContracts(database: Database, chainId: number): Pro
     select 1 as one from indexer.contracts where chain_id = ${chainId} and prepared_at is null limit 1
   `.execute(database.kysely);
   if (rows.length === 0) return 0;
-  return patientTransaction(database, async (tx) => {
+  return longTransaction(database, async (tx) => {
     await runSteps(tx, [lockChain(chainId, 'exclusive')]);
     await deleteRetired(tx, chainId);
     return resetUnprepared(tx, chainId);

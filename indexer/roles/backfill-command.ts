@@ -12,7 +12,7 @@ import {
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
 import { buildDeferredIndexes, countDeferredIndexes } from '../db/deferred-indexes.ts';
-import { keepUp } from '../db/upkeep.ts';
+import { runDatabaseUpkeep } from '../db/upkeep.ts';
 import type { Hex } from '../kernel/chain.ts';
 import { messageOf, UsageError } from '../kernel/errors.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
@@ -87,7 +87,7 @@ export async function runBackfill(
     const parts = [
       work.follow(working),
       work.backfill.run(working),
-      keepUp(database, describedTables, input.log, working),
+      runDatabaseUpkeep(database, describedTables, input.log, working),
     ];
     let outcome: Watched;
     try {

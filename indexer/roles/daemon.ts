@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
-import { keepUp } from '../db/upkeep.ts';
+import { runDatabaseUpkeep } from '../db/upkeep.ts';
 import { type Readiness, serveHttp } from '../http/server.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import { within } from '../kernel/sleep.ts';
@@ -40,7 +40,7 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
     await Promise.all([
       ...chains.map((chain) => chain.run(signal)),
       watchRegistry(input, chains, signal),
-      keepUp(database, describedTables, log, signal),
+      runDatabaseUpkeep(database, describedTables, log, signal),
     ]);
   } finally {
     http.close();

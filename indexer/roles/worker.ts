@@ -1,6 +1,6 @@
 import type { Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
-import { keepUp } from '../db/upkeep.ts';
+import { runDatabaseUpkeep } from '../db/upkeep.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
 import { describedTables } from '../protocols/protocols.ts';
@@ -29,7 +29,7 @@ export async function runWorker(input: WorkerInput, signal: AbortSignal): Promis
     log.info({ chains: chains.map(({ chainId }) => chainId), concurrency }, 'working');
     await Promise.all([
       ...chains.map(({ backfill }) => backfill.run(signal)),
-      keepUp(database, describedTables, log, signal),
+      runDatabaseUpkeep(database, describedTables, log, signal),
       watchContracts({ databaseUrl: config.databaseUrl, random: runtime.random, onChange: planAgain }, signal),
     ]);
   } finally {

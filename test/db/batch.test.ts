@@ -77,7 +77,7 @@ test('what the server answers after the client gave up is kept apart from what c
   const impatient = new pg.Pool({ connectionString: created.url, max: 1, query_timeout: 3_000 });
   const slow = { statement: sql`insert into line select 1 from pg_sleep(3.3)` };
   try {
-    const over = { ...database, batches: impatient };
+    const over = { ...database, batchPool: impatient };
     // It is committed all the same.
     await expect(batchTransaction(over, [slow])).rejects.toThrow('timeout');
     for (const number of [2, 3, 4]) await batchTransaction(over, [insert(number)]);
@@ -88,7 +88,7 @@ test('what the server answers after the client gave up is kept apart from what c
 });
 
 test('a client that goes away or stands still in the middle of its packet is noticed', async () => {
-  const client = await database.batches.connect();
+  const client = await database.batchPool.connect();
   try {
     const setting = async (name: string) => (await client.query(`show ${name}`)).rows[0]?.[name];
     expect(await setting('tcp_keepalives_idle')).toBe('15');

@@ -47,7 +47,7 @@ test('who stops in the middle of a COPY is ended, and what it locked is free; wh
     // The timeout of the statement does not end it.
     await received(FIRST.length, 2 * STATEMENT_TIMEOUT_MS);
     const patient = new FrozenClients(open, 60_000);
-    for (let look = 0; look < 2; look++) expect(await patient.look()).toBe(0);
+    for (let look = 0; look < 2; look++) expect(await patient.terminate()).toBe(0);
     const copy = beginCopy(sending);
     await until('both to be waited for', async () => {
       const { rows } = await db.query(
@@ -56,15 +56,15 @@ test('who stops in the middle of a COPY is ended, and what it locked is free; wh
       return rows.length === 2;
     });
     const impatient = new FrozenClients(open, 1);
-    expect(await impatient.look()).toBe(0);
+    expect(await impatient.terminate()).toBe(0);
     copy.write(REST);
     await received(FIRST.length + REST.length);
     // From one of them something came meanwhile.
-    expect(await impatient.look()).toBe(1);
+    expect(await impatient.terminate()).toBe(1);
     await frozen.ended;
     await waiting;
     await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(await impatient.look()).toBe(1);
+    expect(await impatient.terminate()).toBe(1);
     await sending.ended;
     expect((await working.client.query('select pg_advisory_unlock(7) as held')).rows).toEqual([{ held: true }]);
   } finally {

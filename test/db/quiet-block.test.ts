@@ -33,7 +33,7 @@ async function rowsWritten(contracts: number): Promise<unknown> {
       const seen = await readChain(database.kysely, 1);
       const range = { chainId: 1, from: 11, to: 11, headers: [header(11)], logs: [] };
       const counts = async () => {
-        for (const one of [client, database.pool, database.batches])
+        for (const one of [client, database.pool, database.batchPool])
           await one.query('select pg_stat_force_next_flush()');
         const { rows } = await client.query(`
           select relname, n_tup_ins + n_tup_upd + n_tup_del as written from pg_stat_user_tables

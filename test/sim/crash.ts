@@ -33,7 +33,7 @@ export function drawCrash(random: Random): CrashPlan {
 /** The database, whose transactions meet a crash once, at their n-th statement over all (`begin`, COPY and `commit` included). */
 export class CrashingDatabase implements Database {
   readonly pool: pg.Pool;
-  readonly batches: pg.Pool;
+  readonly batchPool: pg.Pool;
   readonly kysely: Database['kysely'];
   readonly #plan: CrashPlan;
   #statements = 0;
@@ -43,7 +43,7 @@ export class CrashingDatabase implements Database {
     this.#plan = plan;
     this.kysely = database.kysely;
     this.pool = this.#crashing(database.pool);
-    this.batches = this.#crashing(database.batches);
+    this.batchPool = this.#crashing(database.batchPool);
   }
 
   /** Whether the program died. A conflict is survived. */

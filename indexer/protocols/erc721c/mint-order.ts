@@ -32,7 +32,7 @@ function rank(range: FactRange, below: RawBuilder<unknown>): Step {
   `;
   return {
     statement: due,
-    next: (rows) =>
+    followUp: (rows) =>
       rows.length === 0
         ? []
         : [

@@ -17,7 +17,7 @@ export const nftTokens: Fold = {
   apply: (range) => [
     {
       statement: merge(range),
-      next: (rows) => (rows.length === 0 ? [] : [{ statement: adoptForeignIds(range) }]),
+      followUp: (rows) => (rows.length === 0 ? [] : [{ statement: adoptForeignIds(range) }]),
     },
   ],
   unwind: (range) => [{ statement: restore(range) }, { statement: deleteUnseen(range) }],
