@@ -7,8 +7,8 @@ import { ConfigError, RpcError, type RpcErrorKind } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
-import { blockAt } from '../progress/checkpoints.ts';
-import { keyOf } from '../progress/contract-coverage.ts';
+import { checkpointAt } from '../progress/checkpoints.ts';
+import { contractKey } from '../progress/contract-coverage.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Source } from '../source/source.ts';
 import { isOutage } from './decide-retry.ts';
@@ -214,7 +214,7 @@ export class JobFiller {
     const blocks = strict ? STRICT_PIECE_BLOCKS : this.#pace.blocks;
     const to = Math.min(end, from + blocks - 1, strict ? end : (seen.finalized ?? end));
     try {
-      const tip = await blockAt(database.kysely, seen.chainId, to);
+      const tip = await checkpointAt(database.kysely, seen.chainId, to);
       const request = { from, to, strict, tip, maxLogs: PIECE_LOGS_MAX };
       const fetched = await fetchBatch(source, this.#indexOf(contracts), request, signal);
       const bytes = byteCount(fetched.batch);
@@ -233,7 +233,7 @@ export class JobFiller {
   async #contracts(incomplete: readonly IncompleteContract[]): Promise<readonly RegisteredContract[]> {
     const known = () =>
       incomplete.flatMap((contract) => {
-        const found = this.#registry.get(keyOf(contract));
+        const found = this.#registry.get(contractKey(contract));
         const isCurrent =
           found?.platformId === contract.platformId &&
           (contract.coveredFingerprint ?? found.fingerprint) === found.fingerprint;
@@ -242,7 +242,7 @@ export class JobFiller {
     const isOld = this.#deps.runtime.now() - this.#registryReadAt > REGISTRY_TTL_MS;
     if (isOld || known().length < incomplete.length) {
       const { contracts, refused } = await this.#deps.loadContracts();
-      this.#registry = new Map(contracts.map((contract) => [keyOf(contract), contract]));
+      this.#registry = new Map(contracts.map((contract) => [contractKey(contract), contract]));
       this.#registryReadAt = this.#deps.runtime.now();
       this.#indexes.clear();
       if (known().length === 0) refuseIfOutdated(incomplete, refused);
@@ -251,7 +251,7 @@ export class JobFiller {
   }
 
   #indexOf(contracts: readonly RegisteredContract[]): ContractIndex {
-    const key = contracts.map(keyOf).join();
+    const key = contracts.map(contractKey).join();
     let index = this.#indexes.get(key);
     if (index === undefined) {
       if (this.#indexes.size === INDEXES_MAX) this.#indexes.clear();
@@ -269,7 +269,7 @@ const INDEXES_MAX = 8;
 
 /** Throws where a contract is missing blocks that only a newer program may fill. */
 function refuseIfOutdated(incomplete: readonly IncompleteContract[], refused: FillableContracts['refused']): void {
-  const keys = new Set(incomplete.map(keyOf));
-  const first = refused.find(({ contract }) => keys.has(keyOf(contract)));
+  const keys = new Set(incomplete.map(contractKey));
+  const first = refused.find(({ contract }) => keys.has(contractKey(contract)));
   if (first !== undefined) throw new ConfigError(`${first.contract.kind} ${first.contract.address}: ${first.because}`);
 }

@@ -1,4 +1,14 @@
-import type { Kysely, RawBuilder } from 'kysely';
+import {
+  DummyDriver,
+  Kysely,
+  type OperationNodeSource,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type QueryCreator,
+  type RawBuilder,
+  sql,
+} from 'kysely';
 import type { DB } from './schema.ts';
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
 
@@ -13,6 +23,21 @@ export type Step = {
   /** Returns steps that the statement's rows require, to be run before the next step. Ignored in a batch, which reads no rows. */
   readonly followUp?: (rows: readonly Readonly<Record<string, unknown>>[]) => readonly Step[];
 };
+
+/** Builds statements without a connection. */
+const builder = new Kysely<DB>({
+  dialect: {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  },
+});
+
+/** Returns a statement that is built by Kysely's typed query builder, to be run later as a step or on any connection. */
+export function typedStatement(build: (db: QueryCreator<DB>) => OperationNodeSource): RawBuilder<unknown> {
+  return sql`${build(builder)}`;
+}
 
 /** Runs steps one after the other. */
 export async function runSteps(tx: Kysely<DB>, steps: readonly Step[]): Promise<void> {

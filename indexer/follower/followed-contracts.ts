@@ -108,10 +108,10 @@ async function reconcile(
   if (mended.length > 0) await reinstate(database.kysely, chainId, mended);
   if (faulty.length > 0) await setAside(database, chainId, faulty);
   for (const { contract, because } of outdated) {
-    const { kind, address, coveredFingerprint: held, fingerprint: asked } = contract;
-    if (asked === null) continue;
+    const { kind, address, coveredFingerprint: oldFingerprint, fingerprint: newFingerprint } = contract;
+    if (newFingerprint === null) continue;
     const note = `its history is read anew: ${because}`;
-    if (await rereadContract(database, contract, { held, asked, note }))
+    if (await rereadContract(database, contract, { oldFingerprint, newFingerprint, note }))
       log?.warn({ chain: chainId, kind, address, reason: because }, 'reading contract history anew');
   }
   const live = leads ? refused.filter(({ contract }) => contract.liveFrom !== null) : [];

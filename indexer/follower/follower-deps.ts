@@ -2,7 +2,7 @@ import type { Database } from '../db/database.ts';
 import type { BlockRef, Contract } from '../kernel/chain.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
-import type { AskedContract } from '../progress/contract-coverage.ts';
+import type { RequestedContract } from '../progress/contract-coverage.ts';
 import type { Source } from '../source/source.ts';
 
 /** Settings of one chain's follower. */
@@ -18,7 +18,7 @@ export type FollowerOptions = {
 export type FollowedContracts = {
   readonly contracts: readonly Contract[];
   /** The contracts that the follower does not cover yet. */
-  readonly joining: readonly AskedContract[];
+  readonly joining: readonly RequestedContract[];
   /** The contracts of which a former indexer left facts. */
   readonly former: readonly Contract[];
   readonly liveVersion: number;

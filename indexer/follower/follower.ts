@@ -4,7 +4,7 @@ import { HeadMoved, IndexerError, messageOf, RpcInconsistency } from '../kernel/
 import { type Backoff, Retry } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
-import { blockAt } from '../progress/checkpoints.ts';
+import { checkpointAt } from '../progress/checkpoints.ts';
 import { decide } from './decide.ts';
 import { HeadExtender } from './extend-head.ts';
 import { FinalizedBlock } from './finalized-block.ts';
@@ -85,7 +85,7 @@ export class Follower {
       local,
       remote,
       remoteAtLocal: isAbove && !isChild ? await source.header(local.number, signal) : undefined,
-      localAtRemote: local && !isAbove ? await blockAt(database.kysely, state.chainId, remote.number) : undefined,
+      localAtRemote: local && !isAbove ? await checkpointAt(database.kysely, state.chainId, remote.number) : undefined,
     });
     if (decision.do !== 'suspect reorg') this.#reorgs.clearSuspicion();
     switch (decision.do) {

@@ -3,7 +3,7 @@ import { unwindTo } from '../ingest/unwind-to.ts';
 import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
 import type { Logger } from '../observability/log.ts';
 import { type ChainState, haltChain } from '../progress/chains.ts';
-import { blocksBelow } from '../progress/checkpoints.ts';
+import { checkpointsUpTo } from '../progress/checkpoints.ts';
 import { factBlocks } from '../protocols/known-blocks.ts';
 import type { Source } from '../source/source.ts';
 import { commonAncestor } from './ancestor.ts';
@@ -95,7 +95,7 @@ export class ReorgWatch {
     const { database, source } = this.#deps;
     const onChain = async ({ number, hash }: BlockRef) => (await source.header(number, signal))?.hash === hash;
     const top = Math.min(head.number, remote.number);
-    const checkpoints = await blocksBelow(database.kysely, chainId, top, this.#haltDepth + BEYOND_HALT_BLOCKS);
+    const checkpoints = await checkpointsUpTo(database.kysely, chainId, top, this.#haltDepth + BEYOND_HALT_BLOCKS);
     // The head may be no checkpoint after an unwind.
     const remembered = head.number === top && checkpoints[0]?.number !== top ? [head, ...checkpoints] : checkpoints;
     const { ancestor, firstLost } = await commonAncestor(remembered, onChain);

@@ -1,14 +1,14 @@
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
 import { longTransaction, type Transaction } from '../db/transaction.ts';
-import type { FactTable } from '../facts/fact-table.ts';
+import type { FactTable, PlatformIdQuery } from '../facts/fact-table.ts';
 import { isOfChain, tableOf } from '../facts/facts-sql.ts';
 import { newestFormerBlock } from '../facts/former-facts.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { markPrepared } from '../progress/contract-registration.ts';
 import { lockChain } from '../progress/locks.ts';
-import { noteContractChange } from '../progress/stage-rows.ts';
+import { recordContractChange } from '../progress/stage-rows.ts';
 import { factTables, stateTables } from '../protocols/protocols.ts';
 import { deletions } from './contract-rows.ts';
 
@@ -40,26 +40,30 @@ async function deleteRetired(tx: Transaction, chainId: number): Promise<void> {
   `.execute(tx);
   for (const { address, kind, platform_id: platformId } of rows) {
     for (const statement of deletions({ chainId, address, kind, platformId })) await statement.execute(tx);
-    await noteContractChange(tx, chainId, { address, kind });
+    await recordContractChange(tx, chainId, { address, kind });
   }
 }
 
 /** Prepares new contracts within a transaction that holds the chain's exclusive lock. */
 export async function resetUnprepared(tx: Transaction, chainId: number): Promise<number> {
-  for (const { kind, reset } of stateTables) await runSteps(tx, reset?.(unprepared(chainId, kind)) ?? []);
+  for (const { kind, reset } of stateTables) await runSteps(tx, reset?.(unprepared(tx, chainId, kind)) ?? []);
   for (const table of factTables) await deleteOrphans(tx, chainId, table);
   return markPrepared(tx, chainId, newestFormerBlock(factTables));
 }
 
 /** Returns a query for the platform ids of contracts of a kind that were not prepared yet. */
-function unprepared(chainId: number, kind: string): RawBuilder<unknown> {
-  return sql`
-    select platform_id from indexer.contracts where chain_id = ${chainId} and kind = ${kind} and prepared_at is null`;
+function unprepared(tx: Transaction, chainId: number, kind: string): PlatformIdQuery {
+  return tx
+    .selectFrom('indexer.contracts')
+    .select('platform_id')
+    .where('chain_id', '=', String(chainId))
+    .where('kind', '=', kind)
+    .where('prepared_at', 'is', null);
 }
 
 /** Deletes facts that were left where the platform deleted a contract's row and announced it again: history is read anew. */
 async function deleteOrphans(tx: Transaction, chainId: number, table: FactTable): Promise<void> {
-  const { orphans, reading } = table;
+  const { orphans, foldColumns } = table;
   if (orphans === undefined) return;
   if ('kindColumn' in orphans) {
     await sql`
@@ -78,7 +82,7 @@ async function deleteOrphans(tx: Transaction, chainId: number, table: FactTable)
     await sql`
       delete from ${tableOf(table)}
       where ${sql.ref(orphans.idColumn)} = any(${retired_ids}::uuid[]) and ${isOfChain(table, chainId)}
-        and ${sql.ref(reading?.addressColumn ?? 'address')} = ${address}
+        and ${sql.ref(foldColumns?.addressColumn ?? 'address')} = ${address}
     `.execute(tx);
   }
 }

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Transaction } from '../db/transaction.ts';
 import type { RegisteredRow } from '../facts/fact-table.ts';
 import { clearCoverage } from '../progress/contract-state.ts';
-import { noteContractChange } from '../progress/stage-rows.ts';
+import { recordContractChange } from '../progress/stage-rows.ts';
 import { deletions, platformTableOf } from './contract-rows.ts';
 import { resetUnprepared } from './prepare.ts';
 
@@ -17,7 +17,7 @@ export async function purgeContract(tx: Transaction, contract: RegisteredRow): P
   for (const statement of deletions(contract)) deleted += (await statement.execute(tx)).numAffectedRows ?? 0n;
   await clearCoverage(tx, contract.chainId, contract);
   await resetUnprepared(tx, contract.chainId);
-  await noteContractChange(tx, contract.chainId, contract);
+  await recordContractChange(tx, contract.chainId, contract);
   await sql`
     update ${sql.table(platformTableOf(contract.kind))} set last_indexed_block = null, last_indexed_at = null, updated_at = now()
     where id = ${contract.platformId}

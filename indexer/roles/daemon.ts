@@ -6,7 +6,7 @@ import { type Readiness, serveHttp } from '../http/server.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import { within } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
-import { stageStatus, stoppedStage } from '../progress/stage-rows.ts';
+import { describeStoppedStage, stageStatus } from '../progress/stage-rows.ts';
 import { describedTables } from '../protocols/protocols.ts';
 import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
 import { registerPlatformRows } from '../registry/register-platform-rows.ts';
@@ -87,7 +87,7 @@ async function readinessOf(database: Database, chains: readonly DaemonChain[]): 
     return { ready: false, chains: { ...Object.fromEntries(states), database: 'does not answer' } };
   const [{ rows }, stages] = answer;
   for (const { chainId, state } of chains) {
-    const [stopped] = (stages.get(chainId) ?? []).flatMap((stage) => stoppedStage(stage) ?? []);
+    const [stopped] = (stages.get(chainId) ?? []).flatMap((stage) => describeStoppedStage(stage) ?? []);
     if (stopped !== undefined && READY_STATES.includes(state)) states.set(String(chainId), stopped);
   }
   for (const { chain_id, status_reason } of rows)

@@ -76,8 +76,8 @@ test('every table that the list names has its columns, its key and one row per f
   const { facts } = batchOf(lists);
   await written(lists, async () => {
     for (const table of factTables) {
-      const { schema, name, chainIdType, reading, key } = table;
-      const columns = [...key, ...Object.values(reading ?? {}), ...(reading === undefined ? [] : ['position'])];
+      const { schema, name, chainIdType, foldColumns, key } = table;
+      const columns = [...key, ...Object.values(foldColumns ?? {}), ...(foldColumns === undefined ? [] : ['position'])];
       const rows = await client.query(`select ${columns.join(', ')}, chain_id from ${schema}.${name}`);
       expect(rows.rows).toHaveLength(facts.of(table).length);
       const chainId = rows.fields.at(-1)?.dataTypeID;

@@ -6,7 +6,7 @@ import { commitHead, commitStart, type HeadCommit } from '../../indexer/ingest/c
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
 import { HeadMoved } from '../../indexer/kernel/errors.ts';
 import { type ChainState, readChain } from '../../indexer/progress/chains.ts';
-import { blockAt } from '../../indexer/progress/checkpoints.ts';
+import { checkpointAt } from '../../indexer/progress/checkpoints.ts';
 import { coverageGaps } from '../../indexer/progress/contract-coverage.ts';
 import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
@@ -112,7 +112,7 @@ export async function drawFill(
   let to = random.percent(30) ? stretch.to : Math.min(stretch.to, from + random.below(8));
   // Read from another branch than the head's: where nothing at its end is remembered, nothing could tell.
   const ancestor = node.ancestorOf(tree.branchTo(seen.head.hash));
-  if (to > ancestor && (await blockAt(database.kysely, chainId, to)) === undefined) to = ancestor;
+  if (to > ancestor && (await checkpointAt(database.kysely, chainId, to)) === undefined) to = ancestor;
   if (to < from || contracts.length === 0) return null;
   const asked = random.percent(40) ? contracts : random.some(contracts);
   const named = asked.filter(

@@ -34,14 +34,14 @@ test.each([
     what: 'an event is new',
     held: ASKED.replace(/ Minted:\w+/, ''),
     asked: ASKED,
-    decision: { do: 'read anew', because: 'events added: Minted' },
+    decision: { do: 'reread', because: 'events added: Minted' },
   },
   {
     what: 'a version begins at a block',
     held: ASKED,
     asked: `${ASKED}; erc721c/2.0@70 Minted:12345678`,
     decision: {
-      do: 'read anew',
+      do: 'reread',
       because: 'ABI versions are now erc721c 1.0 from block 0, erc721c 2.0 from block 70; events added: Minted',
     },
   },
@@ -50,7 +50,7 @@ test.each([
     held: 'erc20/1.0@0 Transfer:ddf252ad',
     asked: 'erc721c/1.0@0 Minted:12345678',
     decision: {
-      do: 'read anew',
+      do: 'reread',
       because: 'ABI versions are now erc721c 1.0 from block 0; events added: Minted; events dropped: Transfer',
     },
   },

@@ -5,7 +5,6 @@ import {
   PostgresIntrospector,
   PostgresQueryCompiler,
   type RawBuilder,
-  sql,
 } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import type { DB } from '../../indexer/db/schema.ts';
@@ -49,9 +48,9 @@ function written(text: string): readonly string[] {
 
 /** Every statement of some steps, those that follow a row included. */
 function textsOf(steps: readonly Step[]): readonly string[] {
-  return steps.flatMap(({ statement, next }) => [
+  return steps.flatMap(({ statement, followUp }) => [
     textOf(statement),
-    ...textsOf(next?.([{ id: contractOf('master', 1).platformId }]) ?? []),
+    ...textsOf(followUp?.([{ id: contractOf('master', 1).platformId }]) ?? []),
   ]);
 }
 
@@ -76,7 +75,7 @@ describe('every table of a protocol', () => {
     const statements = KINDS.flatMap((kind) => deletions(contractOf(kind, 7))).map(textOf);
     const deleted = statements.flatMap(written);
     const reset = stateTables.flatMap((table) => {
-      const steps = table.reset?.(sql`select 1`) ?? [];
+      const steps = table.reset?.(compiler.selectFrom('indexer.contracts').select('platform_id')) ?? [];
       return steps.flatMap(({ statement }) => written(textOf(statement)));
     });
     const withSchema = ({ schema, name }: TableDescription) => (schema === 'public' ? name : `${schema}.${name}`);
