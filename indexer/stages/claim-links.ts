@@ -48,10 +48,14 @@ async function advance(tx: Transaction, { chainId, from, to }: Advance): Promise
 
 async function unwind(tx: Transaction, chainId: number, to: number): Promise<void> {
   const chain = String(chainId);
-  await sql`
-    update dividend_claims set master_nft_id = null
-    where chain_id = ${chain} and block_number > ${to}::numeric and block_hash is not null and master_nft_id is not null
-  `.execute(tx);
+  await tx
+    .updateTable('dividend_claims')
+    .set({ master_nft_id: null })
+    .where('chain_id', '=', chain)
+    .where('block_number', '>', String(to))
+    .where('block_hash', 'is not', null)
+    .where('master_nft_id', 'is not', null)
+    .execute();
   // Also unlink older claims whose token has no fact at or below the block.
   await sql`
     update dividend_claims set master_nft_id = null
