@@ -64,54 +64,53 @@ export async function recordRequest(db: Kysely<DB>, request: BackfillRequest): P
 
 /** Ends a request that still runs. Returns false where it has ended already. */
 export async function endRequest(db: Kysely<DB>, id: string, status: RequestStatus): Promise<boolean> {
-  const { numAffectedRows } = await sql`
-    update indexer.backfills set status = ${status}, finished_at = now() where id = ${id}::uuid and status = 'running'
-  `.execute(db);
-  return numAffectedRows === 1n;
+  const { numUpdatedRows } = await db
+    .updateTable('indexer.backfills')
+    .set({ status, finished_at: sql`now()` })
+    .where('id', '=', id)
+    .where('status', '=', 'running')
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
 }
 
 /** Returns the status of a request; undefined where no request has that id. */
 export async function statusOf(db: Kysely<DB>, id: string): Promise<RequestStatus | undefined> {
-  const { rows } = await sql<{ status: RequestStatus }>`
-    select status from indexer.backfills where id = ${id}::uuid
-  `.execute(db);
-  return rows[0]?.status;
+  const row = await db.selectFrom('indexer.backfills').select('status').where('id', '=', id).executeTakeFirst();
+  return row?.status as RequestStatus | undefined;
 }
 
 /** Returns the ids of a chain's running requests as one text, which changes when other history is wanted. */
 export async function runningRequests(db: Kysely<DB>, chainId: number): Promise<string> {
-  const { rows } = await sql<{ ids: string }>`
-    select coalesce(string_agg(id::text, ' ' order by id), '') as ids
-    from indexer.backfills where chain_id = ${chainId} and status = 'running'
-  `.execute(db);
-  return rows[0]?.ids ?? '';
+  const rows = await db
+    .selectFrom('indexer.backfills')
+    .select('id')
+    .where('chain_id', '=', String(chainId))
+    .where('status', '=', 'running')
+    .orderBy('id')
+    .execute();
+  return rows.map(({ id }) => id).join(' ');
 }
 
-/** Returns requests of one chain or of all, the newest first: those that run, or the last ones. */
+/** Returns requests of one chain or of all, the newest first: all that are running, or the most recent in any status. */
 export async function listRequests(
   db: Kysely<DB>,
-  { onlyRunning, chainId = null }: { readonly onlyRunning: boolean; readonly chainId?: number | null | undefined },
+  { onlyRunning, chainId }: { readonly onlyRunning: boolean; readonly chainId?: number | undefined },
 ): Promise<readonly RecordedRequest[]> {
-  const { rows } = await sql<{
-    id: string;
-    chain_id: string;
-    from_block: string;
-    to_block: string;
-    contracts: Hex[] | null;
-    status: RequestStatus;
-    created_at: Date;
-    finished_at: Date | null;
-  }>`
-    select id, chain_id, from_block, to_block, contracts, status, created_at, finished_at from indexer.backfills
-    where (status = 'running' or ${!onlyRunning}) and (${chainId}::bigint is null or chain_id = ${chainId}) order by created_at desc, id limit ${onlyRunning ? null : REQUESTS_LISTED_MAX}::int
-  `.execute(db);
+  let query = db
+    .selectFrom('indexer.backfills')
+    .select(['id', 'chain_id', 'from_block', 'to_block', 'contracts', 'status', 'created_at', 'finished_at'])
+    .orderBy('created_at', 'desc')
+    .orderBy('id');
+  query = onlyRunning ? query.where('status', '=', 'running') : query.limit(REQUESTS_LISTED_MAX);
+  if (chainId !== undefined) query = query.where('chain_id', '=', String(chainId));
+  const rows = await query.execute();
   return rows.map((row) => ({
     id: row.id,
     chainId: Number(row.chain_id),
     from: Number(row.from_block),
     to: Number(row.to_block),
-    contracts: row.contracts,
-    status: row.status,
+    contracts: row.contracts as Hex[] | null,
+    status: row.status as RequestStatus,
     createdAt: row.created_at,
     finishedAt: row.finished_at,
   }));
@@ -174,11 +173,18 @@ export async function recordFailedRange(
   { from, to }: BlockRange,
   reason: string,
 ): Promise<void> {
-  await sql`
-    insert into indexer.dead_letters (id, chain_id, kind, range_from, range_to, reason)
-    values (indexer.derived_id(${`job:${chainId}:${from}:${to}`}), ${chainId}, 'job', ${from}, ${to}, ${reason})
-    on conflict (id) do update set reason = excluded.reason, created_at = now()
-  `.execute(db);
+  await db
+    .insertInto('indexer.dead_letters')
+    .values({
+      id: sql`indexer.derived_id(${`job:${chainId}:${from}:${to}`})`,
+      chain_id: chainId,
+      kind: 'job',
+      range_from: from,
+      range_to: to,
+      reason,
+    })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet({ reason, created_at: sql`now()` }))
+    .execute();
 }
 
 /** Deletes failed ranges that are covered by now for every contract, from its deployment on. */
@@ -198,10 +204,16 @@ export async function failedIn(
   chainId: number,
   { from, to }: BlockRange,
 ): Promise<readonly FailedRange[]> {
-  const { rows } = await sql<{ range_from: string; range_to: string; reason: string }>`
-    select range_from, range_to, reason from indexer.dead_letters
-    where chain_id = ${chainId} and kind = 'job' and range_from <= ${to} and range_to >= ${from}
-    order by range_from, range_to limit ${INCOMPLETE_LISTED_MAX}
-  `.execute(db);
+  const rows = await db
+    .selectFrom('indexer.dead_letters')
+    .select(['range_from', 'range_to', 'reason'])
+    .where('chain_id', '=', String(chainId))
+    .where('kind', '=', 'job')
+    .where('range_from', '<=', String(to))
+    .where('range_to', '>=', String(from))
+    .orderBy('range_from')
+    .orderBy('range_to')
+    .limit(INCOMPLETE_LISTED_MAX)
+    .execute();
   return rows.map((row) => ({ from: Number(row.range_from), to: Number(row.range_to), reason: row.reason }));
 }

@@ -51,11 +51,13 @@ function addList(contracts: Command, io: Io): void {
 }
 
 async function knownChains({ kysely }: Session['database']) {
-  const { sql } = await import('kysely');
-  const { rows } = await sql<{ chain_id: string; head_number: string | null }>`
-    select distinct contract.chain_id, chain.head_number
-    from indexer.contracts contract left join indexer.chains chain using (chain_id) order by contract.chain_id
-  `.execute(kysely);
+  const rows = await kysely
+    .selectFrom('indexer.contracts as contract')
+    .leftJoin('indexer.chains as chain', 'chain.chain_id', 'contract.chain_id')
+    .select(['contract.chain_id', 'chain.head_number'])
+    .distinct()
+    .orderBy('contract.chain_id')
+    .execute();
   return rows.map((row) => ({
     chainId: Number(row.chain_id),
     head: row.head_number === null ? null : Number(row.head_number),

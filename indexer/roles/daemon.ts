@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import type { Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
 import { keepUp } from '../db/upkeep.ts';
@@ -76,21 +75,23 @@ async function watchRegistry(
 
 async function readinessOf(database: Database, chains: readonly DaemonChain[]): Promise<Readiness> {
   const states = new Map(chains.map(({ chainId, state }) => [String(chainId), state]));
-  const halted = sql<{ chain_id: string; status_reason: string | null }>`
-    select chain_id, status_reason from indexer.chains where status = 'halted'
-  `.execute(database.kysely);
+  const halted = database.kysely
+    .selectFrom('indexer.chains')
+    .select(['chain_id', 'status_reason'])
+    .where('status', '=', 'halted')
+    .execute();
   const answer = await within(
     READY_TIMEOUT_MS,
     Promise.all([halted, stageStatus(database.kysely)]).catch(() => undefined),
   );
   if (answer === undefined)
     return { ready: false, chains: { ...Object.fromEntries(states), database: 'does not answer' } };
-  const [{ rows }, stages] = answer;
+  const [haltedChains, stages] = answer;
   for (const { chainId, state } of chains) {
     const [stopped] = (stages.get(chainId) ?? []).flatMap((stage) => stoppedStage(stage) ?? []);
     if (stopped !== undefined && READY_STATES.includes(state)) states.set(String(chainId), stopped);
   }
-  for (const { chain_id, status_reason } of rows)
+  for (const { chain_id, status_reason } of haltedChains)
     if (states.has(chain_id)) states.set(chain_id, `halted: ${status_reason}`);
   return {
     ready: [...states.values()].every((state) => READY_STATES.includes(state)),
