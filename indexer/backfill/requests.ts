@@ -5,14 +5,14 @@ import { type BlockRange, parseMultirange } from '../kernel/ranges.ts';
 import { blocksBetween, coveredBlocks, firstBlockSince, missingBlocks } from '../progress/contract-coverage.ts';
 import { blocksToFill, failedRanges } from './missing-work.ts';
 
-/** What became of a request. */
+/** The status of a request. */
 export type RequestStatus = 'running' | 'finished' | 'failed' | 'cancelled';
 
-/** A range that someone asked to be filled. */
+/** A request to fill a range. */
 export type BackfillRequest = BlockRange & {
   readonly id: string;
   readonly chainId: number;
-  /** Null asks for all contracts. */
+  /** Null means all contracts. */
   readonly contracts: readonly Hex[] | null;
 };
 
@@ -23,21 +23,22 @@ export type RecordedRequest = BackfillRequest & {
   readonly finishedAt: Date | null;
 };
 
-/** A contract of a request that is not complete, and why it is set aside where it is. */
+/** A contract of a request that is not complete. */
 export type Incomplete = {
   readonly address: Hex;
   readonly kind: ContractKind;
   readonly missing: readonly BlockRange[];
+  /** Why the contract is quarantined; null if it is not. */
   readonly setAside: string | null;
 };
 
 /** The progress of a request. */
 export type RequestProgress = {
-  /** Blocks that are missing of any contract. */
+  /** Number of blocks that are missing for any contract. */
   readonly blocksLeft: number;
-  /** The ones among them that a worker can still fill: they have not failed, and their contract is not set aside. */
+  /** Number of those blocks that a worker can still fill: they have not failed, and their contract is not quarantined. */
   readonly blocksToDo: number;
-  /** Incomplete contracts in order, at most `INCOMPLETE_LISTED_MAX`. */
+  /** Incomplete contracts, ordered by address and kind, at most `INCOMPLETE_LISTED_MAX`. */
   readonly incomplete: readonly Incomplete[];
 };
 
@@ -47,7 +48,7 @@ export type FailedRange = BlockRange & { readonly reason: string };
 const INCOMPLETE_LISTED_MAX = 20;
 const REQUESTS_LISTED_MAX = 50;
 
-/** Records a request, notifies running daemons and workers, and lets ranges that failed inside of it be tried again. */
+/** Records a request and notifies running daemons and workers. Failed ranges that overlap the request are tried again. */
 export async function recordRequest(db: Kysely<DB>, request: BackfillRequest): Promise<BackfillRequest> {
   const { id, chainId, from, to, contracts } = request;
   await sql`
@@ -62,7 +63,7 @@ export async function recordRequest(db: Kysely<DB>, request: BackfillRequest): P
   return request;
 }
 
-/** Ends a request that still runs. Returns false where it has ended already. */
+/** Ends a running request. Returns false if it has already ended. */
 export async function endRequest(db: Kysely<DB>, id: string, status: RequestStatus): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('indexer.backfills')
@@ -73,13 +74,13 @@ export async function endRequest(db: Kysely<DB>, id: string, status: RequestStat
   return numUpdatedRows === 1n;
 }
 
-/** Returns the status of a request; undefined where no request has that id. */
+/** Returns the status of a request; undefined if no request has this id. */
 export async function statusOf(db: Kysely<DB>, id: string): Promise<RequestStatus | undefined> {
   const row = await db.selectFrom('indexer.backfills').select('status').where('id', '=', id).executeTakeFirst();
   return row?.status as RequestStatus | undefined;
 }
 
-/** Returns the ids of a chain's running requests as one text, which changes when other history is wanted. */
+/** Returns the ids of a chain's running requests in one string, so that callers can compare it to notice a change. */
 export async function runningRequests(db: Kysely<DB>, chainId: number): Promise<string> {
   const rows = await db
     .selectFrom('indexer.backfills')
@@ -116,7 +117,7 @@ export async function listRequests(
   }));
 }
 
-/** Returns the progress of a request. Coverage is the only proof that it is complete. */
+/** Returns the progress of a request, computed from coverage. */
 export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Promise<RequestProgress> {
   const { chainId, from, to, contracts } = request;
   const { rows } = await sql<{
@@ -157,7 +158,7 @@ export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Prom
   };
 }
 
-/** Ends the requests of a chain that coverage proves complete, and those of which only failed ranges are left. */
+/** Ends the requests of a chain that are complete, and those that have only failed ranges left. */
 export async function settleRequests(db: Kysely<DB>, chainId: number): Promise<void> {
   for (const request of await listRequests(db, { onlyRunning: true, chainId })) {
     const { blocksLeft, blocksToDo } = await progressOf(db, request);
@@ -166,7 +167,7 @@ export async function settleRequests(db: Kysely<DB>, chainId: number): Promise<v
   }
 }
 
-/** Records that a range failed. It is planned again after an hour, or when someone asks for it. `reason` must be free of secrets. */
+/** Records that a range failed. It is planned again after an hour, or when a new request overlaps it. `reason` must not contain secrets. */
 export async function recordFailedRange(
   db: Kysely<DB>,
   chainId: number,
@@ -187,7 +188,7 @@ export async function recordFailedRange(
     .execute();
 }
 
-/** Deletes failed ranges that are covered by now for every contract, from its deployment on. */
+/** Deletes failed ranges that are covered by now for every active contract, from its deployment on. */
 export async function deleteCoveredFailures(db: Kysely<DB>, chainId: number): Promise<void> {
   await sql`
     delete from indexer.dead_letters letter
