@@ -186,7 +186,7 @@ async function masterOf(tx: Transaction, chainId: number, masterContract: Hex): 
     .where('contract_address', '=', masterContract)
     .executeTakeFirst();
   if (master === undefined) {
-    throw new IndexerError(`${masterContract} is no registered master contract of chain ${chainId}; add it first`);
+    throw new IndexerError(`${masterContract} is not a registered master contract of chain ${chainId}; add it first`);
   }
   return master.master_id;
 }
