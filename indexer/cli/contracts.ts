@@ -21,8 +21,8 @@ export function addContracts(program: Command, io: Io): void {
 function addList(contracts: Command, io: Io): void {
   contracts
     .command('list')
-    .description('what is registered, and up to which block each contract is complete')
-    .option('--chain <id>', 'only of this chain', wholeNumber)
+    .description('list the registered contracts, and up to which block each is complete')
+    .option('--chain <id>', 'only the contracts of this chain', wholeNumber)
     .action(async ({ chain }: { chain?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       await withSession(io, options, {}, async ({ database }) => {
@@ -67,10 +67,10 @@ async function knownChains({ kysely }: Session['database']) {
 function addRemove(contracts: Command, io: Io): void {
   contracts
     .command('remove')
-    .description('stop following a contract; its rows stay, true up to the block at which it was removed')
+    .description('stop following a contract; its rows stay, correct up to the block at which it was removed')
     .argument('<address>', 'the contract', address)
-    .option('--chain <id>', 'which chain (may be left out when just one is configured)', wholeNumber)
-    .option('--purge', 'delete its facts and what was derived from them (the platform’s own rows stay)')
+    .option('--chain <id>', 'its chain (default: the only one that is configured)', wholeNumber)
+    .option('--purge', 'also delete its facts and the state derived from them (the platform’s own rows stay)')
     .action(
       async (contract: ReturnType<typeof address>, given: { chain?: number; purge?: boolean }, command: Command) => {
         const options = command.optsWithGlobals<GlobalOptions>();
