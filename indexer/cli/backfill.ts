@@ -85,11 +85,12 @@ async function fill(io: Io, given: Given, options: GlobalOptions): Promise<void>
       return;
     }
     const outcome = await runBackfill(input, (progress) => bar.show(progress), io.signal).finally(() => bar.end());
-    await report(io, { ...options, ...given }, outcome, await othersOf(database.kysely, outcome));
+    await report(io, { ...options, ...given }, outcome, await requestsStillRunning(database.kysely, outcome));
   });
 }
 
-async function othersOf(
+/** Returns the chain's requests that are still running, if this backfill was cancelled. */
+async function requestsStillRunning(
   db: Database['kysely'],
   { ended, request }: BackfillOutcome,
 ): Promise<readonly RecordedRequest[]> {
@@ -103,19 +104,19 @@ async function report(
   io: Io,
   options: GlobalOptions & Given,
   outcome: BackfillOutcome,
-  others: readonly RecordedRequest[],
+  stillRunning: readonly RecordedRequest[],
 ): Promise<void> {
   const { request, ended, events } = outcome;
   const lines = [
     ...(ended === 'complete' ? [`complete: ${nameOf(request)}; ${events} events written here`] : missingLines(outcome)),
-    ...others.map((other) => `still running  ${other.id}: ${nameOf(other)}`),
+    ...stillRunning.map((running) => `still running  ${running.id}: ${nameOf(running)}`),
   ];
   if (outcome.indexesLeft > 0) {
     lines.push(
       `${outcome.indexesLeft} indexes are not built yet: a running daemon or the next \`indexer backfill\` builds them`,
     );
   }
-  printResult(io, options, { ...outcome, others }, lines);
+  printResult(io, options, { ...outcome, stillRunning }, lines);
   switch (ended) {
     case 'complete':
       return;

@@ -11,9 +11,9 @@ const CONNECT_TIMEOUT_MS = 5_000;
 
 /** `chain`: contracts of one chain changed; `ipo`: the platform inserted an IPO; `anything`: any of both may have happened. */
 export type RegistryChange =
-  | { readonly of: 'chain'; readonly chainId: number }
-  | { readonly of: 'ipo' }
-  | { readonly of: 'anything' };
+  | { readonly type: 'chain'; readonly chainId: number }
+  | { readonly type: 'ipo' }
+  | { readonly type: 'anything' };
 
 /** The connection, callbacks and intervals of the watch. */
 export type WatchOptions = {
@@ -67,7 +67,7 @@ async function listen(options: WatchOptions, signal: AbortSignal, onConnected: (
     await Promise.race([client.query(`listen ${CHANNEL}`), lost]);
     onConnected();
     while (!signal.aborted) {
-      onChange({ of: 'anything' });
+      onChange({ type: 'anything' });
       await within(pollIntervalMs, lost, signal);
       // Detect a connection that died silently, which a listener alone would never notice.
       if (!signal.aborted) await Promise.race([client.query('select 1'), lost]);
@@ -78,7 +78,7 @@ async function listen(options: WatchOptions, signal: AbortSignal, onConnected: (
 }
 
 function changeOf(payload: string | undefined): RegistryChange {
-  if (payload === 'ipo') return { of: 'ipo' };
-  if (payload !== undefined && WHOLE_NUMBER.test(payload)) return { of: 'chain', chainId: Number(payload) };
-  return { of: 'anything' };
+  if (payload === 'ipo') return { type: 'ipo' };
+  if (payload !== undefined && WHOLE_NUMBER.test(payload)) return { type: 'chain', chainId: Number(payload) };
+  return { type: 'anything' };
 }

@@ -56,17 +56,17 @@ async function watchRegistry(
   signal: AbortSignal,
 ): Promise<void> {
   const onChange = (change: RegistryChange) => {
-    if (change.of !== 'chain') {
+    if (change.type !== 'chain') {
       settleIpoSupplies(database).catch((error) => log.warn({ err: error }, 'summing IPO supplies failed'));
     }
-    if (change.of === 'ipo') return;
-    if (change.of === 'anything') {
+    if (change.type === 'ipo') return;
+    if (change.type === 'anything') {
       registerPlatformRows(database.kysely).catch((error) =>
         log.warn({ err: error }, 'registering platform contracts failed'),
       );
     }
     for (const chain of chains) {
-      if (change.of === 'anything' || change.chainId === chain.chainId) chain.contractsChanged();
+      if (change.type === 'anything' || change.chainId === chain.chainId) chain.contractsChanged();
     }
   };
   const onError = (error: Error) => log.warn({ err: error }, 'listening for new contracts failed');
