@@ -114,8 +114,8 @@ export class JobFiller {
   }
 
   /**
-   * Fills the missing blocks of a job. Pieces are read ahead while others are written, and a commit takes all pieces that are ready.
-   * Suspect blocks are read and committed in smaller pieces, each by itself.
+   * Fills the missing blocks of a job. Pieces are read ahead while others are written, and a commit takes all pieces that are
+   * ready. Suspect blocks are read and committed in smaller pieces, each by itself.
    *
    * @throws {FillError} if a piece fails; everything before that piece is committed.
    */

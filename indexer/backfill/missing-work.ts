@@ -21,7 +21,7 @@ export type IncompleteContract = ContractKey & {
   readonly coveredFingerprint: string | null;
 };
 
-/** Returns SQL for rows `(address, kind, platform_id, fingerprint, created_at, missing)`: the wanted blocks that are not covered. */
+/** Returns SQL for rows `(address, kind, platform_id, fingerprint, created_at, missing)` with the wanted blocks that are missing. */
 function missingByContract({ chainId, head, standing, request }: WantedHistory): RawBuilder<unknown> {
   const isWanted = sql`(id = ${request ?? null}::uuid or ${request === undefined})`;
   const end = sql`${head}::bigint`;

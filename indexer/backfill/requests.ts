@@ -167,7 +167,11 @@ export async function settleRequests(db: Kysely<DB>, chainId: number): Promise<v
   }
 }
 
-/** Records that a range failed. It is planned again after an hour, or when a new request overlaps it. `reason` must not contain secrets. */
+/**
+ * Records that a range failed. It is planned again after an hour, or when a new request overlaps it.
+ *
+ * @param reason must not contain secrets
+ */
 export async function recordFailedRange(
   db: Kysely<DB>,
   chainId: number,

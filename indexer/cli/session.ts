@@ -16,7 +16,7 @@ type SessionNeeds = {
   readonly limitStatements?: boolean;
 };
 
-/** Returns the number of connections that a process needs to fill history: for each chain's ranges, head and plan, and a few more. */
+/** Returns the number of connections that a process needs to fill history: for the ranges, head and plan of each chain, and spares. */
 export function fillingConnections(chains: number, concurrency: number): number {
   return chains * (concurrency + 2) + 6;
 }

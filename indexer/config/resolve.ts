@@ -251,7 +251,7 @@ class Reader {
       if (typeof transport({ retryCount: 0 }).request === 'function') return transport;
       this.#faults.push(`${place}: must be a URL, an object with url and headers, or a viem transport`);
     } catch (error) {
-      this.#faults.push(`${place}: viem rejects this transport: ${messageOf(error).split('\n')[0]}`);
+      this.#faults.push(`${place}: viem refuses this transport: ${messageOf(error).split('\n')[0]}`);
     }
     return undefined;
   }

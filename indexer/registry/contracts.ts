@@ -11,7 +11,7 @@ export type ContractStatus = 'active' | 'removed' | 'quarantined';
 /** A contract of the registry with its coverage and status. */
 export type RegisteredContract = Contract &
   Coverage & {
-    /** Identifies the ABI versions and events with which this program reads the contract; null if it does not know one of the versions. */
+    /** The ABI versions and events with which this program reads the contract; null if it does not know one of the versions. */
     readonly fingerprint: string | null;
     /** The fingerprint with which its coverage was read; null if nothing is covered yet. */
     readonly coveredFingerprint: string | null;

@@ -3,7 +3,7 @@ import { IndexerError } from '../kernel/errors.ts';
 import { ADDRESS, UUID, WHOLE_NUMBER } from '../kernel/patterns.ts';
 import { chooseProtocol, DEFAULT_ABI_VERSION, supportedPoolTypes } from '../protocols/protocols.ts';
 
-/** A contract as the command line or an import file describes it. The tokens of a pool are read from the chain unless both are given. */
+/** A contract as the command line or an import file describes it. A pool's tokens are read from the chain unless both are given. */
 export type NamedContract = {
   readonly kind: ContractKind;
   readonly chainId: number;

@@ -34,7 +34,7 @@ export class DaemonChain {
     return this.#refusal ?? this.#outage ?? this.#work.state;
   }
 
-  /** Reads the registry again, plans and reads new contracts from the chain at once, because contracts or requests may have changed. */
+  /** Reads the registry again, plans, and reads new contracts from the chain, because contracts or requests may have changed. */
   contractsChanged(): void {
     this.#work.contractsChanged();
     this.#enrichNow.wake();

@@ -13,8 +13,8 @@ export type Digest = { readonly tables: Readonly<Record<string, { readonly rows:
  * Returns a digest of each table, or of each named table. A table has the same digest in two databases if it has the same rows in
  * both, in whatever order they were written.
  *
- * Hashes each row by SHA-256 and adds the hashes modulo 2⁶⁴ in four parts (a multiset hash: AdHash of Bellare and Micciancio, "A New
- * Paradigm for Collision-free Hashing"), so the rows need not be sorted. All tables are read in one snapshot.
+ * Hashes each row by SHA-256 and adds the four quarters of the hashes modulo 2⁶⁴ (a multiset hash: AdHash of Bellare and
+ * Micciancio, "A New Paradigm for Collision-free Hashing"), so the rows need not be sorted. All tables are read in one snapshot.
  *
  * @throws {UsageError} for a table that has no digest.
  */
