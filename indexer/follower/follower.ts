@@ -14,10 +14,10 @@ import { ReorgWatch, type StepOutcome } from './reorg-watch.ts';
 
 const RETRY_BACKOFF: Backoff = { baseMs: 50, maxMs: 10_000 };
 const HEAD_MOVED_DELAY_MS = 25;
-/** How soon the head is read again after a step that could not decide, also where no new head is announced. */
+/** Delay before the head is read again after a step that could not decide, whether or not a new head is announced. */
 const RECHECK_INTERVAL_MS = 1_000;
 
-/** Follows one chain's head. One runs per chain and process; the compare-and-set of the head lets one of several processes win. */
+/** Follows one chain's head. If several processes follow the same chain, the compare-and-set of the head lets one of them win. */
 export class Follower {
   readonly #deps: FollowerDeps;
   readonly #options: FollowerOptions;

@@ -16,7 +16,7 @@ export type StepOutcome = 'continue' | 'recheck' | 'settled';
 const OBSERVATIONS_BEFORE_STUCK = 20;
 /** Blocks of the new branch whose links to the ancestor are checked before the local branch is unwound. */
 const LINK_CHECK_BLOCKS = 64;
-/** How many remembered blocks beyond `haltDepth` are compared, so that a halt can name the ancestor. */
+/** Number of remembered blocks beyond `haltDepth` that are compared, so that the reason of a halt can name the ancestor. */
 const BEYOND_HALT_BLOCKS = 1_024;
 
 /** Investigates suspected reorgs: finds the common ancestor, counts witnesses and observations, then unwinds, waits or halts. */
@@ -107,7 +107,7 @@ export class ReorgWatch {
     return { ancestor: nearer.ancestor ?? ancestor, firstLost: nearer.firstLost ?? firstLost };
   }
 
-  /** Checks that the other branch links to the ancestor. Throws where it does not: then the node contradicts itself. */
+  /** Checks that the other branch links to the ancestor. Throws if it does not, because then the node contradicts itself. */
   async #checkLinks(ancestor: BlockRef, remote: BlockHeader, signal: AbortSignal): Promise<void> {
     if (remote.number <= ancestor.number) return;
     const to = Math.min(remote.number, ancestor.number + LINK_CHECK_BLOCKS);

@@ -51,11 +51,11 @@ describe('indexer contracts', () => {
       (await run('contracts', 'add', 'master', MASTER.toUpperCase().replace('X', 'x'), '--from-block', '5')).out,
     ).toBe(`added master ${MASTER} on chain 1\n`);
     expect((await run('contracts', 'add', 'master', MASTER)).out).toBe(
-      `was there already: master ${MASTER} on chain 1\n`,
+      `already followed: master ${MASTER} on chain 1\n`,
     );
     expect((await run('contracts', 'remove', MASTER)).out).toBe(`removed master ${MASTER} of chain 1\n`);
     expect((await run('contracts', 'list')).out).toMatch(new RegExp(`1 +master +${MASTER} +removed +5 +-`));
-    expect((await run('contracts', 'add', 'master', MASTER)).out).toBe(`follows again master ${MASTER} on chain 1\n`);
+    expect((await run('contracts', 'add', 'master', MASTER)).out).toBe(`restored master ${MASTER} on chain 1\n`);
     const listed = await result<{ contracts: object[] }>('contracts', 'list', '--chain', '1');
     expect(listed.contracts).toMatchObject([
       { chainId: 1, kind: 'master', status: 'active', deployedAtBlock: 5, completeTo: null },
@@ -89,7 +89,7 @@ describe('indexer contracts', () => {
     );
     expect(wrong).toMatchObject({ code: 2, err: 'indexer: artistId does not go with master\n' });
     const unsure = await runCommand(['contracts', 'add', 'master', MASTER], { DATABASE_URL: test.url });
-    expect(unsure).toMatchObject({ code: 2, err: 'indexer: which chain? Name it: --chain ID\n' });
+    expect(unsure).toMatchObject({ code: 2, err: 'indexer: no chain is configured; name one: --chain ID\n' });
   });
 
   it('imports many, all or none', async () => {
@@ -102,8 +102,8 @@ describe('indexer contracts', () => {
     ];
     try {
       await writeFile(file, lines.map((line) => JSON.stringify(line)).join('\n'));
-      expect((await run('contracts', 'import', file)).out).toBe('3 added, 0 followed again, 0 were there already\n');
-      expect((await run('contracts', 'import', file)).out).toBe('0 added, 0 followed again, 3 were there already\n');
+      expect((await run('contracts', 'import', file)).out).toBe('3 added, 0 restored, 0 already followed\n');
+      expect((await run('contracts', 'import', file)).out).toBe('0 added, 0 restored, 3 already followed\n');
       await writeFile(file, `{"kind":"master","address":"${WETH}"}\n{"kind":"master"}`);
       expect(await run('contracts', 'import', file)).toMatchObject({
         code: 1,
@@ -177,8 +177,8 @@ describe('indexer migrate', () => {
     const { migrations } = JSON.parse((await migrate('status', '--json')).out);
     expect(migrations.every(({ appliedAt }: { appliedAt: string | null }) => appliedAt !== null)).toBe(true);
     expect(JSON.parse((await migrate('down', '--steps', '1', '--json')).out).reverted).toHaveLength(1);
-    expect((await migrate('down')).out).toMatch(/took back 0001_\w+\n$/);
-    expect((await migrate('down')).out).toBe('nothing to take back\n');
+    expect((await migrate('down')).out).toMatch(/reverted 0001_\w+\n$/);
+    expect((await migrate('down')).out).toBe('nothing to revert\n');
   });
 
   it('is asked for by every command that finds an older schema', async () => {
@@ -193,10 +193,10 @@ describe('start, unwind and digest', () => {
   it('start migrates when told to, and hands over configuration, database and signal', async () => {
     const empty = await createEmptyDatabase();
     const env = { DATABASE_URL: empty.url, RPC_URL_1: server.url, RPC_URL_2: 'http://127.0.0.1:1', HTTP_PORT: '0' };
-    const ran = await runCommand(['start', '--migrate'], env, { stopAt: '"msg":"started"' });
+    const ran = await runCommand(['start', '--migrate'], env, { stopAt: '"msg":"daemon started"' });
     await empty.drop();
     expect(ran).toMatchObject({ code: 0, out: '' });
-    expect(ran.err).toMatch(/"msg":"started"/);
+    expect(ran.err).toMatch(/"msg":"daemon started"/);
     expect(ran.err).toContain('"chains":[1,2]');
   });
 

@@ -33,7 +33,7 @@ afterEach(async () => {
   await test.drop();
 });
 
-const ANYTHING = { of: 'anything' };
+const ANYTHING = { type: 'anything' };
 
 const soon = (check: () => void) => vi.waitFor(check, { timeout: HANG_TIMEOUT_MS, interval: 20 });
 
@@ -46,16 +46,16 @@ describe('watching the registry', () => {
       artist as (insert into artists (user_id, artist_name, slug) select id, 'a', 'a' from person returning id)
       insert into artist_tokens (artist_id, chain_id, contract_address, name, symbol, total_supply)
       select id, '8453', '0x${'aB'.repeat(20)}', 'A', 'A', 0 from artist`);
-    await soon(() => expect(changes).toEqual([ANYTHING, { of: 'chain', chainId: 8453 }]));
+    await soon(() => expect(changes).toEqual([ANYTHING, { type: 'chain', chainId: 8453 }]));
     await client.query(`select pg_notify('indexer_contracts', 'ipo')`);
     await client.query(`select pg_notify('indexer_contracts', 'nonsense')`);
-    await soon(() => expect(changes.slice(2)).toEqual([{ of: 'ipo' }, ANYTHING]));
+    await soon(() => expect(changes.slice(2)).toEqual([{ type: 'ipo' }, ANYTHING]));
   });
 
   it('looks at everything again and again, in case an announcement was missed', async () => {
     watch(50);
     await soon(() => expect(changes.length).toBeGreaterThan(3));
-    expect(new Set(changes.map((change) => change.of))).toEqual(new Set(['anything']));
+    expect(new Set(changes.map((change) => change.type))).toEqual(new Set(['anything']));
   });
 
   it('connects again when the connection is lost, and looks at everything', async () => {
@@ -67,7 +67,7 @@ describe('watching the registry', () => {
     await soon(() => expect(changes).toHaveLength(2));
     expect(errors).toHaveLength(1);
     await client.query(`select pg_notify('indexer_contracts', '1')`);
-    await soon(() => expect(changes.at(-1)).toEqual({ of: 'chain', chainId: 1 }));
+    await soon(() => expect(changes.at(-1)).toEqual({ type: 'chain', chainId: 1 }));
   });
 
   it('ends when told to stop, connected or not', async () => {

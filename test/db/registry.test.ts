@@ -126,7 +126,7 @@ describe('adding by hand', () => {
   });
 
   it('of a dividend contract or a pool without what it belongs to adds nothing at all', async () => {
-    await expect(addContracts(database, [TOKEN, DIVIDEND])).rejects.toThrow(/no registered master contract/);
+    await expect(addContracts(database, [TOKEN, DIVIDEND])).rejects.toThrow(/not a registered master contract/);
     await expect(addContracts(database, [MASTER, POOL])).rejects.toThrow(
       /neither .* nor .* is a registered artist token/,
     );

@@ -22,7 +22,7 @@ await onEachQueue((place) => {
     await until('some history', async () => (await filledBlocks(db)) > 500);
     first.signal('SIGINT');
     expect(await first.exited).toBe(1);
-    expect(first.stderr).toContain('To go on: indexer backfill --chain 31337 --from-block 0 --to-block 4000');
+    expect(first.stderr).toContain('Continue with: indexer backfill --chain 31337 --from-block 0 --to-block 4000');
     expect(await filledBlocks(db)).toBeLessThan(3_900);
     expect((await db.query('select status from indexer.backfills')).rows).toEqual([{ status: 'cancelled' }]);
     heal();

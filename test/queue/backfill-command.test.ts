@@ -21,7 +21,9 @@ test('of two chains the one that is named, of its contracts and blocks only thos
   const both = { ...env, [`RPC_URL_${other.chainId}`]: (await serve(other)).url };
   const unnamed = new Program(['backfill', '--from-block', '0'], both);
   expect(await unnamed.exited).toBe(2);
-  expect(unnamed.stderr).toContain(`which chain? Name it: --chain ${chain.chainId} or --chain ${other.chainId}`);
+  expect(unnamed.stderr).toContain(
+    `several chains are configured; name one: --chain ${chain.chainId} or --chain ${other.chainId}`,
+  );
   const only = ['--contract', MASTER, '--contract', DIVIDENDS];
   const args = ['backfill', '--chain', String(other.chainId), '--from-block', '100', '--to-block', '2999', ...only];
   expect(await new Program(args, both).exited).toBe(0);

@@ -20,7 +20,7 @@ await onEachQueue((place) => {
     const daemon = new Program(['start'], env);
     await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
     const worker = new Program(['worker'], env);
-    await until('the worker', () => worker.said('working').length > 0);
+    await until('the worker', () => worker.said('worker started').length > 0);
     // History takes many requests, each of which takes long.
     const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 150 } });
     server.view.cap = ({ blocks }) => {
@@ -36,7 +36,7 @@ await onEachQueue((place) => {
     heal();
     server.view.cap = undefined;
     await expectSettled(db, truthOf(chain));
-    expect(daemon.said('filled').length + worker.said('filled').length).toBeGreaterThan(1);
+    expect(daemon.said('range filled').length + worker.said('range filled').length).toBeGreaterThan(1);
     for (const program of [daemon, worker]) program.signal('SIGTERM');
     expect(await Promise.all([daemon.exited, worker.exited])).toEqual([0, 0]);
   });

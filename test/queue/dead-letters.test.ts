@@ -10,9 +10,7 @@ await onEachQueue((place) => {
     server.view.prunedBelow = 2_500;
     const backfill = run('backfill', '--from-block', '0', '--json');
     expect(await backfill.exited).toBe(1);
-    expect(backfill.stderr).toContain(
-      'is not complete; try what is missing again with: indexer backfill --chain 31337',
-    );
+    expect(backfill.stderr).toContain('is not complete; retry with: indexer backfill --chain 31337');
     const outcome = JSON.parse(backfill.stdout);
     expect(outcome.ended).toBe('incomplete');
     expect(outcome.dead.map(({ from, to }: { from: number; to: number }) => [from, to])).toEqual([

@@ -24,7 +24,7 @@ test('a load that is killed leaves its indexes to the next, which builds them at
   expect(await deferred(db)).toBeGreaterThan(20);
   const status = run('status');
   expect(await status.exited).toBe(0);
-  expect(status.stdout).toContain('indexes that a load left for its end');
+  expect(status.stdout).toContain('indexes were deferred by an initial load');
   heal();
   expect(await run('backfill', '--from-block', '0').exited).toBe(0);
   expect(await deferred(db)).toBe(0);

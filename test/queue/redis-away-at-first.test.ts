@@ -21,7 +21,7 @@ test.skipIf(!(await hasRedis()))(
     expect(both.every(({ isRunning }) => isRunning)).toBe(true);
     expect(await filledBlocks(db)).toBeLessThan(100);
     await redis.resume();
-    await until('both to fill', () => both.every((program) => program.said('filled').length > 0));
+    await until('both to fill', () => both.every((program) => program.said('range filled').length > 0));
     heal();
     expect(await backfill.exited).toBe(0);
     await settled();

@@ -15,12 +15,12 @@ await onEachQueue((place) => {
     expect(await run('backfill', '--from-block', String(JOB_BLOCKS + 100)).exited).toBe(0);
     const heal = slowDown(server, PIECE_MS);
     const workers = [run('worker'), run('worker')];
-    await until('both', () => workers.every((worker) => worker.said('working').length > 0));
+    await until('both', () => workers.every((worker) => worker.said('worker started').length > 0));
     const request = ['--from-block', '0', '--to-block', String(JOB_BLOCKS - 1)];
     expect(await run('backfill', ...request, '--detach').exited).toBe(0);
-    const busy = await until('one to work', () => workers.find((worker) => worker.said('filled').length > 0));
+    const busy = await until('one to work', () => workers.find((worker) => worker.said('range filled').length > 0));
     const idle = workers.find((worker) => worker !== busy);
-    const hasWorked = () => (idle?.said('filled').length ?? 0) > 0;
+    const hasWorked = () => (idle?.said('range filled').length ?? 0) > 0;
     expect(hasWorked()).toBe(false);
     busy.signal('SIGTERM');
     expect(await busy.exited).toBe(0);

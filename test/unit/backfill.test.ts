@@ -6,7 +6,7 @@ import {
   NO_FAILURES,
   OUTAGES_BEFORE_DOUBT,
 } from '../../indexer/backfill/decide-retry.ts';
-import { Pace } from '../../indexer/backfill/fill-job.ts';
+import { PieceSize } from '../../indexer/backfill/fill-job.ts';
 import { cutGaps, WINDOW_JOBS } from '../../indexer/backfill/plan.ts';
 import { jobId } from '../../indexer/backfill/queue.ts';
 import { lineOf, ProgressBar } from '../../indexer/cli/progress-bar.ts';
@@ -158,22 +158,22 @@ describe('decideRetry', () => {
   });
 });
 
-describe('Pace', () => {
+describe('PieceSize', () => {
   it('grows over empty blocks, step by step, and no further than its bound', () => {
-    const pace = new Pace();
-    const first = pace.blocks;
-    pace.record(first, 0);
-    expect(pace.blocks).toBe(4 * first);
-    for (let step = 0; step < 20; step += 1) pace.record(pace.blocks, 0);
-    expect(pace.blocks).toBe(50_000);
+    const size = new PieceSize();
+    const first = size.blocks;
+    size.record(first, 0);
+    expect(size.blocks).toBe(4 * first);
+    for (let step = 0; step < 20; step += 1) size.record(size.blocks, 0);
+    expect(size.blocks).toBe(50_000);
   });
 
   it('is bounded by bytes, not by blocks', () => {
-    const pace = new Pace();
-    pace.record(10_000, 20_000_000);
-    expect(pace.blocks).toBe(250);
-    pace.record(1, 1_000_000_000);
-    expect(pace.blocks).toBe(1);
+    const size = new PieceSize();
+    size.record(10_000, 20_000_000);
+    expect(size.blocks).toBe(250);
+    size.record(1, 1_000_000_000);
+    expect(size.blocks).toBe(1);
   });
 });
 

@@ -99,7 +99,7 @@ describe('a file of contracts', () => {
     expect(() => parseContracts(lines.join('\n'))).toThrow(
       [
         'nothing was imported:',
-        '  line 2: is no JSON object',
+        '  line 2: is not a JSON object',
         '  line 3: kind must be master, dividend, artist-token or pool',
         '  line 3: address must be an address: 0x and 40 hexadecimal digits',
         '  line 4: artistId must be a UUID',

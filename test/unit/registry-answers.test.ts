@@ -146,7 +146,7 @@ describe('the deployment block', () => {
     expect(await findDeployment(history(500, 600), POOL, 1000, signal)).toMatchObject({
       found: 'pruned',
       block: 0,
-      warning: expect.stringContaining('600'),
+      oldestState: 600,
     });
     expect(await findDeployment(history(600, 600), POOL, 1000, signal)).toMatchObject({ found: 'pruned', block: 0 });
   });

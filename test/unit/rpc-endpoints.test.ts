@@ -255,7 +255,7 @@ describe('endpoints in a configuration file', () => {
   });
 
   test.each<[string, unknown]>([
-    ['config/local.ts chains.1.rpcUrls.url: is no URL', { headers: {} }],
+    ['config/local.ts chains.1.rpcUrls.url: must be a URL', { headers: {} }],
     [
       'config/local.ts chains.1.rpcUrls.headers.a b: is not a valid HTTP header',
       { url: 'http://x', headers: { 'a b': 'v' } },
@@ -264,7 +264,7 @@ describe('endpoints in a configuration file', () => {
       'config/local.ts chains.1.rpcUrls.headers.a: is not a valid HTTP header',
       { url: 'http://x', headers: { a: 'hunter2\n' + 'b' } },
     ],
-    ["config/local.ts chains.1.rpcUrls: knows no 'key'", { url: 'http://x', key: 'hunter2' }],
+    ["config/local.ts chains.1.rpcUrls: unknown key 'key'", { url: 'http://x', key: 'hunter2' }],
     ['config/local.ts chains.1.rpcUrls: viem refuses this transport', http()],
     ['config/local.ts chains.1.rpcUrls: must be a URL, an object', () => ({})],
   ])('that are wrong are named: %s', (message, endpoint) => {
