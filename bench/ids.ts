@@ -21,7 +21,7 @@ export type IdsResult = {
 
 /** Rows that are timed together. */
 export const WINDOW_ROWS = 250_000;
-/** Rows of one `COPY`, which is as many as the program commits at once. */
+/** Rows of one `COPY`: as many as the program commits at once, and whole blocks. */
 const COPY_ROWS = 50_000;
 /** Less than the indexes of the table need at a few million rows. */
 const SHARED_BUFFERS = '256MB';
@@ -94,32 +94,39 @@ function contractOf({ address, kind, platformId }: OracleContract): Contract {
 /** Returns the lines of `COPY_ROWS` transfers, given how many transfers are before them. */
 function copyText(world: World, contracts: readonly Contract[], order: IdOrder, first: number): Buffer {
   const random = new Random(world.options.seed, 8, first);
-  const facts = Array.from({ length: COPY_ROWS }, (_, at) => transfer(world, contracts, random, first + at));
+  const firstBlock = 1 + first / EVENTS_PER_BLOCK;
+  const facts: TokenTransfer[] = [];
+  for (let block = firstBlock; facts.length < COPY_ROWS; block++) {
+    facts.push(...transfersOf(world, contracts, random, block));
+  }
   const lines: string[] = [];
   for (const line of tokenTransfers.lines(facts)) lines.push(order === 'ordered' ? line : withHashedId(line), '\n');
   return Buffer.from(lines.join(''), 'latin1');
 }
 
-function transfer(world: World, contracts: readonly Contract[], random: Random, index: number): TokenTransfer {
-  const contract = contracts[random.below(contracts.length)] as Contract;
-  const blockNumber = 1 + Math.floor(index / EVENTS_PER_BLOCK);
+function transfersOf(
+  world: World,
+  contracts: readonly Contract[],
+  random: Random,
+  blockNumber: number,
+): TokenTransfer[] {
+  const timestamp = world.timestamp(blockNumber);
+  const blockHash = world.blockHash(blockNumber);
   const wallet = () => world.wallets[random.below(world.wallets.length)] as Hex;
-  return {
-    contract,
-    timestamp: world.timestamp(blockNumber),
-    log: {
+  return Array.from({ length: EVENTS_PER_BLOCK }, (_, logIndex) => {
+    const contract = contracts[random.below(contracts.length)] as Contract;
+    const transactionHash: Hex = `0x${random.hex(64)}`;
+    const log = {
       address: contract.address,
       topics: [],
       data: '0x',
       blockNumber,
-      blockHash: world.blockHash(blockNumber),
-      transactionHash: `0x${random.hex(64)}`,
-      logIndex: index % EVENTS_PER_BLOCK,
-    },
-    from: wallet(),
-    to: wallet(),
-    value: `${random.uint32()}000000000`,
-  };
+      blockHash,
+      transactionHash,
+      logIndex,
+    } as const;
+    return { contract, timestamp, log, from: wallet(), to: wallet(), value: `${random.uint32()}000000000` };
+  });
 }
 
 /** Replaces the id of a line, which is its first column, with its MD5 as a UUID. */
