@@ -18,18 +18,18 @@ const LATENCY_BLOCKS_QUICK = 50;
 /** The sizes that are passed on to the benchmark of each side. */
 export type ComparedSizes = { readonly events: number; readonly blocks: number; readonly quick: boolean };
 
-/** One figure of both sides, in the order of the rounds. */
+/** One figure of both sides, with a value for each round. */
 export type ComparedFigure = {
   readonly name: string;
   readonly before: readonly number[];
   readonly after: readonly number[];
-  /** The median of this side as a share of the other side's, or its inverse where less is better: 1 is as good, below 1 is worse. */
+  /** The median after divided by the median before, or its inverse for a latency. Below 1 is worse than before. */
   readonly ratio: number;
   /** Whether the ratio is below the bound; false for figures without a bound. */
   readonly isSlower: boolean;
 };
 
-/** The working tree compared with another commit. */
+/** The figures of this working tree and of another commit or tree. */
 export type Comparison = { readonly before: string; readonly figures: readonly ComparedFigure[] };
 
 /** The output of the benchmark that both sides must share. Older commits have these names too. */
@@ -179,7 +179,7 @@ async function openTree(against: string, note: (text: string) => void): Promise<
   }
 }
 
-/** Shares this tree's dependencies where they are the same, else installs those of the commit. */
+/** Shares this tree's dependencies if the commit has the same lock file, else installs its own. */
 async function installDependencies(folder: string, note: (text: string) => void): Promise<void> {
   const lockOf = (tree: string) => readFile(join(tree, 'package-lock.json'), 'utf8');
   if ((await lockOf(folder)) === (await lockOf(ROOT))) {

@@ -96,7 +96,10 @@ async function followSingly(client: pg.Client, chain: Chain, blocks: number): Pr
   return blocks / (wallMs / 1_000);
 }
 
-/** Announces one block after another, each a random pause after the block before can be read. Returns their latencies in milliseconds. */
+/**
+ * Announces one block after another, each a random pause after the block before can be read. Returns their latencies in
+ * milliseconds.
+ */
 async function announce(client: pg.Client, chain: Chain, head: number, count: number): Promise<number[]> {
   const random = new Random(count);
   const latencies: number[] = [];

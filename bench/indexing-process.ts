@@ -21,9 +21,9 @@ export async function buildProgram(): Promise<void> {
 
 /** The measured program in a process of its own. */
 export type IndexingProcess = {
-  /** Waits until the process exits. Returns its usage, throws if it failed. */
+  /** Waits until the process exits. Returns its usage; throws if it failed. */
   finished(): Promise<Usage>;
-  /** Asks the process to stop and waits until it exits. Returns its usage, throws if it failed. */
+  /** Asks the process to stop and waits until it exits. Returns its usage; throws if it failed. */
   stop(): Promise<Usage>;
 };
 

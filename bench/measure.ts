@@ -8,14 +8,11 @@ import type { Server } from './server.ts';
 import { measureWorkers } from './workers.ts';
 import { EVENTS_PER_BLOCK, SIZES, type WorldOptions } from './world.ts';
 
-/** The number of blocks that the follower is measured with. */
-export type RunSizes = FollowingSizes;
-
 /** The parts to measure on one chain, and how often. */
 export type RunPlan = {
   readonly server: Server;
   readonly options: WorldOptions;
-  readonly sizes: RunSizes;
+  readonly followingSizes: FollowingSizes;
   /** Figures are the median of this many runs. */
   readonly runs: number;
   /** Names as in the usage text of the benchmark. */
@@ -61,7 +58,7 @@ async function measureParts(chain: Chain, plan: RunPlan): Promise<RunResults> {
       await server.dropDatabase('used');
     }
     if (parts.has('following')) {
-      const result = await measureFollowing(server, chain, plan.sizes, 'following');
+      const result = await measureFollowing(server, chain, plan.followingSizes, 'following');
       note(`follower, run ${run}: ${Math.round(result.blocksPerSecond)} blocks/s`);
       follows.push(result);
     }

@@ -35,7 +35,7 @@ export type GrowthResult = {
 
 const STATEMENT_CHARS = 100;
 const BATCH_EVENTS = 25_000;
-/** Numbers of rows at which the report tells the speed of `token_transfers`, as far as it was filled. */
+/** Numbers of rows at which the report shows the speed of filling `token_transfers`. */
 const ID_MARKS = [5_000_000, 20_000_000] as const;
 
 /** Returns the report as a table of text. */

@@ -3,9 +3,10 @@ import { cpus, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compareWith, tableOfComparison } from './against.ts';
+import type { FollowingSizes } from './following.ts';
 import { measureIds } from './ids.ts';
 import { buildProgram } from './indexing-process.ts';
-import { measureGrowth, measureRuns, type RunSizes } from './measure.ts';
+import { measureGrowth, measureRuns } from './measure.ts';
 import { type Report, tableOf } from './report.ts';
 import { SETTINGS, startServer } from './server.ts';
 import { EVENTS_PER_BLOCK, SIZES, World, type WorldOptions } from './world.ts';
@@ -32,8 +33,8 @@ const COMPARED_PARTS = 'backfill,following,latency';
 const RUNS = 3;
 const ROUNDS = 5;
 const IDS_ROWS = 5_000_000;
-const SIZES_OF_RUN: RunSizes = { singly: 2_000, catchUp: 2_000, announced: 500 };
-const SIZES_OF_QUICK_RUN: RunSizes = { singly: 500, catchUp: 500, announced: 100 };
+const FOLLOWING_SIZES: FollowingSizes = { singly: 2_000, catchUp: 2_000, announced: 500 };
+const FOLLOWING_SIZES_QUICK: FollowingSizes = { singly: 500, catchUp: 500, announced: 100 };
 
 const { values: flags } = parseArgs({
   options: {
@@ -76,14 +77,14 @@ async function run(): Promise<Report> {
   const server = await startServer(world);
   let report: Report;
   try {
-    const sizes = flags.quick ? SIZES_OF_QUICK_RUN : SIZES_OF_RUN;
+    const followingSizes = flags.quick ? FOLLOWING_SIZES_QUICK : FOLLOWING_SIZES;
     report = {
       machine: `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GB, Linux, Node ${process.version}`,
       postgres: `PostgreSQL ${server.version}`,
       settings: SETTINGS,
       chain: options,
       runs,
-      ...(await measureRuns({ server, options, sizes, runs, parts, nodeFlags: profileFlags(), note })),
+      ...(await measureRuns({ server, options, followingSizes, runs, parts, nodeFlags: profileFlags(), note })),
       growth: parts.has('growth') ? await measureGrowth(server, note) : undefined,
     };
   } finally {

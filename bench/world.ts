@@ -21,7 +21,7 @@ export function environment(databaseUrl: string, rpcUrl: string): Readonly<Recor
   return { DATABASE_URL: databaseUrl, [`RPC_URL_${CHAIN_ID}`]: rpcUrl, LOG_LEVEL: 'warn' };
 }
 
-/** The density of events in the blocks of a benchmark's chain, unless both numbers are given. */
+/** Events per block, unless the number of blocks is given too. */
 export const EVENTS_PER_BLOCK = 25;
 
 /** The sizes of a full run. */
