@@ -58,14 +58,14 @@ describe('the platform on a real chain', () => {
     );
   });
 
-  test('the naive computation agrees with what the contracts say, and nothing is undecodable', async () => {
+  test('the oracle agrees with the answers of the contracts, and every log is decodable', async () => {
     const { tables, contradictions } = await expectation();
     expect(contradictions).toEqual([]);
     expect(tables.get('dead_letters')?.length).toBe(0);
     for (const [table, rows] of tables) if (table !== 'dead_letters') expect(rows.length, table).toBeGreaterThan(0);
   });
 
-  test('a transaction makes many swaps, another claims for many tokens, some revert', async () => {
+  test('traffic includes transactions with many swaps and with claims for many tokens, in two currencies', async () => {
     const { tables } = await expectation();
     const perTransaction = (table: string): number => {
       const counts = new Map<string, number>();
@@ -97,7 +97,7 @@ describe('the platform on a real chain', () => {
     if (depth > 3) expect(differences).not.toEqual([]);
   });
 
-  test('the comparison tells what is missing, what is too much and what is unequal', () => {
+  test('the comparison lists missing, surplus and unequal rows', () => {
     const row = { owner: '0x1', minter: null };
     const expected = [...'abc'].map((key) => ({ key, ...row }));
     const stored = [
@@ -112,7 +112,7 @@ describe('the platform on a real chain', () => {
     ]);
   });
 
-  test('a rolled-back head is lower', async () => {
+  test('rolling back lowers the head', async () => {
     const head = await anvil().client.getBlockNumber();
     await anvil().mine(3);
     expect(await anvil().client.getBlockNumber()).toBe(head + 3n);
@@ -120,7 +120,7 @@ describe('the platform on a real chain', () => {
     expect(await anvil().client.getBlockNumber()).toBe(head);
   });
 
-  test('the same seed makes the same history', async () => {
+  test('the same seed produces the same history', async () => {
     const histories = await Promise.all(
       [1, 2].map(async () => {
         const other = await startAnvil({ timestamp: 1_700_000_000, timestampInterval: 2 });
@@ -139,7 +139,7 @@ describe('the platform on a real chain', () => {
     expect(histories[0]).toEqual(histories[1]);
   });
 
-  test('only the owner of a token burns it', async () => {
+  test('only the owner of a token may burn it', async () => {
     const abi = parseAbi(['error NotTheOwner(uint256 tokenId)']);
     const call = {
       address: platform.master.address,
