@@ -104,7 +104,7 @@ test('a ConsecutiveTransfer that ends before it begins is a dead letter', () => 
   expect(batch.deadLetters).toMatchObject([{ reason: expect.stringMatching(/^ConsecutiveTransfer: /) as string }]);
 });
 
-test('the largest batch is followed; one token more quarantines its contract alone, whose later logs are not decoded', () => {
+test('a batch of the maximum size is indexed, and one token more quarantines only its contract, whose later logs are not decoded', () => {
   const max = BigInt(CONSECUTIVE_TRANSFER_TOKENS_MAX);
   expect(decode([consecutive(1n, max)]).nftTransfers).toHaveLength(CONSECUTIVE_TRANSFER_TOKENS_MAX);
 
