@@ -2,9 +2,9 @@ import { randomInt } from 'node:crypto';
 import { IndexerError } from '../indexer/kernel/errors.ts';
 import { sleep } from '../indexer/kernel/sleep.ts';
 import { type Figures, readFigures } from './figures.ts';
-import { generateTraffic, type News } from './life.ts';
 import { createShow, type Screen, type Show } from './show.ts';
 import { summarise } from './summary.ts';
+import { generateTraffic, type News } from './traffic.ts';
 import { createWorld, type World } from './world.ts';
 
 /** How a demo runs and when it ends. */

@@ -1,6 +1,6 @@
 import type { Figures } from './figures.ts';
-import type { News } from './life.ts';
-import { bar, clock, coins, price, shortAddress, sparkline, whole } from './words.ts';
+import { bar, clock, coins, price, shortAddress, sparkline, whole } from './format.ts';
+import type { News } from './traffic.ts';
 
 /** The state that the demo shows at one moment. */
 export type Moment = {

@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
+import { clip, columns, whole } from './format.ts';
 import { frameOf, lineOf, type Moment, type Paint } from './frame.ts';
 import type { Summary } from './summary.ts';
-import { clip, columns, whole } from './words.ts';
 
 /** The stream that the demo writes to. */
 export type Screen = {

@@ -65,7 +65,7 @@ export async function createWorld(
   signal.throwIfAborted();
   const traffic = await createTraffic(anvil, platform, seed);
   await traffic.run(PAST_STEPS);
-  onStep(`history exists: ${await anvil.client.getBlockNumber()} blocks`);
+  onStep(`${await anvil.client.getBlockNumber()} blocks of history are made`);
   signal.throwIfAborted();
   const daemon = await startDaemon(program, {
     databaseUrl: server.url,

@@ -31,42 +31,48 @@ async function notifications(client: pg.Client, act: () => Promise<unknown>): Pr
   return payloads;
 }
 
+/** Inserts a row with addresses in checksum case into each registry table. Returns the ids. */
+async function insertContractOfEachKind(client: pg.Client) {
+  const { artistId, masterId } = await insertMaster(client, 'one');
+  const master = await insertRow(client, 'master_contracts', {
+    master_id: masterId,
+    chain_id: '1',
+    contract_address: CHECKSUM_ADDRESS,
+    deployment_tx_hash: `0x${'AB'.repeat(32)}`,
+    deployed_at_block: 1234,
+    abi_version: '1.1',
+  });
+  const dividend = await insertRow(client, 'dividend_contracts', {
+    master_id: masterId,
+    distribution_model: 'per_master',
+    chain_id: '137',
+    contract_address: CHECKSUM_ADDRESS,
+    linked_master_contract: OTHER,
+  });
+  const token = await insertRow(client, 'artist_tokens', {
+    artist_id: artistId,
+    chain_id: '1',
+    contract_address: OTHER,
+    name: 'Token',
+    symbol: 'TKN',
+  });
+  const pool = await insertRow(client, 'liquidity_pools', {
+    artist_token_id: token,
+    chain_id: '1',
+    pool_address: POOL,
+    pool_type: 'uniswap_v2',
+    token0_address: OTHER,
+    token1_address: CHECKSUM_ADDRESS,
+    created_at_block: 99,
+  });
+  return { master, dividend, token, pool };
+}
+
 await onEachVersion((emptyDatabase) => {
   test('a row inserted into any registry table registers its contract in lower case', async () => {
     await withDatabase(emptyDatabase(), async (client, db) => {
       await migrateUp(db);
-      const { artistId, masterId } = await insertMaster(client, 'one');
-      const master = await insertRow(client, 'master_contracts', {
-        master_id: masterId,
-        chain_id: '1',
-        contract_address: CHECKSUM_ADDRESS,
-        deployment_tx_hash: `0x${'AB'.repeat(32)}`,
-        deployed_at_block: 1234,
-        abi_version: '1.1',
-      });
-      const dividend = await insertRow(client, 'dividend_contracts', {
-        master_id: masterId,
-        distribution_model: 'per_master',
-        chain_id: '137',
-        contract_address: CHECKSUM_ADDRESS,
-        linked_master_contract: OTHER,
-      });
-      const token = await insertRow(client, 'artist_tokens', {
-        artist_id: artistId,
-        chain_id: '1',
-        contract_address: OTHER,
-        name: 'Token',
-        symbol: 'TKN',
-      });
-      const pool = await insertRow(client, 'liquidity_pools', {
-        artist_token_id: token,
-        chain_id: '1',
-        pool_address: POOL,
-        pool_type: 'uniswap_v2',
-        token0_address: OTHER,
-        token1_address: CHECKSUM_ADDRESS,
-        created_at_block: 99,
-      });
+      const { master, dividend, token, pool } = await insertContractOfEachKind(client);
       const active = { abi_version: '1.0', deployed_at_block: null, status: 'active' };
       expect(await contracts(client)).toEqual([
         { ...active, chain_id: '1', address: OTHER.toLowerCase(), kind: 'artist_token', platform_id: token },

@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
+import { bar, clip, coins, price, sparkline } from '../../demo/format.ts';
 import type { Moment } from '../../demo/frame.ts';
 import { createShow } from '../../demo/show.ts';
-import { bar, clip, coins, price, sparkline } from '../../demo/words.ts';
 
 const MOMENT: Moment = {
   figures: {

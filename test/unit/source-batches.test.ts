@@ -11,27 +11,27 @@ const fixture = sourceFixture();
 const urlOf = (server: ChainServer, transport: string) => (transport === 'ws' ? server.wsUrl : server.url);
 const error = (code: number, message: string) => ({ jsonrpc: '2.0', id: null, error: { code, message } });
 
-describe.each(['http', 'ws'])('over %s', (transport) => {
-  /** Reads a busy range twice from a server with this batch fault. Returns its batch sizes and number of calls for each time. */
-  async function readTwice(fault: BatchFault | undefined, options = {}) {
-    const chain = busyChain(40);
-    const server = await fixture.serve(chain);
-    server.batchFault = fault;
-    const source = fixture.open([urlOf(server, transport)], options);
-    const seen: { readonly batches: readonly number[]; readonly calls: number }[] = [];
-    for (let time = 0; time < 2; time++) {
-      server.batches.length = 0;
-      const before = server.arrivals.length;
-      const range = await source.fetchRange({ from: 1, to: 40, strict: true, watch: WATCH });
-      expect(range.headers.map((header) => header.hash)).toEqual(chain.blocks.slice(1).map((block) => block.hash));
-      expect(range.logs.map((log) => log.blockNumber)).toEqual(range.headers.map((header) => header.number));
-      seen.push({ batches: [...server.batches], calls: server.arrivals.length - before });
-    }
-    return { seen, server, source };
+/** Reads a busy range twice from a server with this batch fault. Returns its batch sizes and number of calls for each time. */
+async function readTwice(transport: string, fault?: BatchFault) {
+  const chain = busyChain(40);
+  const server = await fixture.serve(chain);
+  server.batchFault = fault;
+  const source = fixture.open([urlOf(server, transport)]);
+  const seen: { readonly batches: readonly number[]; readonly calls: number }[] = [];
+  for (let time = 0; time < 2; time++) {
+    server.batches.length = 0;
+    const before = server.arrivals.length;
+    const range = await source.fetchRange({ from: 1, to: 40, strict: true, watch: WATCH });
+    expect(range.headers.map((header) => header.hash)).toEqual(chain.blocks.slice(1).map((block) => block.hash));
+    expect(range.logs.map((log) => log.blockNumber)).toEqual(range.headers.map((header) => header.number));
+    seen.push({ batches: [...server.batches], calls: server.arrivals.length - before });
   }
+  return { seen, server, source };
+}
 
+describe.each(['http', 'ws'])('batches over %s', (transport) => {
   test('headers are read in one batch, and logs by block hash in another', async () => {
-    const { seen } = await readTwice(undefined);
+    const { seen } = await readTwice(transport);
     expect(seen[1]).toEqual({ batches: [40, 40], calls: 80 });
   });
 
@@ -44,7 +44,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
   });
 
   test('answers are matched by id, not by order', async () => {
-    const { seen } = await readTwice((answers) => ({ body: answers.toReversed() }));
+    const { seen } = await readTwice(transport, (answers) => ({ body: answers.toReversed() }));
     expect(seen[1]).toEqual({ batches: [40, 40], calls: 80 });
   });
 
@@ -61,12 +61,12 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     ],
     ['without ids', (answers) => ({ body: answers.map(({ id: _, ...one }) => one) })],
   ])('after a batch answered %s, calls go one by one and no batch is sent again', async (_, fault) => {
-    const { seen } = await readTwice(fault);
+    const { seen } = await readTwice(transport, fault);
     expect(seen.map(({ batches }) => batches)).toEqual([[40], []]);
   });
 
   test('a batch that is too large is repeated in batches that fit, and later batches keep that size', async () => {
-    const { seen } = await readTwice((answers) => ({
+    const { seen } = await readTwice(transport, (answers) => ({
       body: answers.length > 12 ? error(-32000, `batch limit 12 exceeded: ${answers.length} requests given`) : answers,
     }));
     const fitting = [12, 12, 12, 4];
@@ -77,13 +77,15 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
   });
 
   test('calls that a node refuses inside a batch for its response size are repeated alone', async () => {
-    const { seen } = await readTwice((answers) => ({
+    const { seen } = await readTwice(transport, (answers) => ({
       body: answers.map((one, at) => (at < 30 ? one : { ...error(-32003, 'response too large'), id: one.id })),
     }));
     expect(seen[0]).toEqual({ batches: [40, 40], calls: 101 });
     expect(fixture.notices).toEqual([]);
   });
+});
 
+describe.each(['http', 'ws'])('failures of batches over %s', (transport) => {
   test('a call that fails in a batch fails as it would alone', async () => {
     const server = await fixture.serve(busyChain(40));
     const source = fixture.open([urlOf(server, transport)]);
@@ -95,7 +97,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
 
   test('one internal error among the answers of a batch counts as a failed attempt', async () => {
     let times = 0;
-    const { seen } = await readTwice((answers) => ({
+    const { seen } = await readTwice(transport, (answers) => ({
       body:
         times++ > 0 ? answers : answers.map((one, at) => (at === 7 ? { ...error(-32603, 'oops'), id: one.id } : one)),
     }));
@@ -114,7 +116,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
 
   test('after a rate limit for a batch it waits, and later batches are smaller', async () => {
     let times = 0;
-    const { seen } = await readTwice((answers) => ({
+    const { seen } = await readTwice(transport, (answers) => ({
       body: times++ > 0 ? answers : error(-32005, 'too many requests'),
     }));
     expect(seen.map(({ batches }) => batches)).toEqual([
@@ -125,7 +127,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
   });
 
   test('a node that answers a batch with status 500 is asked one by one after a failed attempt', async () => {
-    const { seen } = await readTwice(() => ({ status: 500, body: 'oops' }));
+    const { seen } = await readTwice(transport, () => ({ status: 500, body: 'oops' }));
     expect(seen.map(({ batches }) => batches)).toEqual([[40], []]);
   });
 

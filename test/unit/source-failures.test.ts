@@ -34,7 +34,7 @@ const urlOf = (server: ChainServer, transport: string) => (transport === 'ws' ? 
 /** Uses a short timeout only for requests that are never answered. */
 const timeoutFor = ({ kind }: Fault['do']) => ({ requestTimeoutMs: kind === 'hang' ? 500 : HANG_TIMEOUT_MS });
 
-describe.each(['http', 'ws'])('over %s', (transport) => {
+describe.each(['http', 'ws'])('outages over %s', (transport) => {
   test.each(outages)(
     '%s: the request fails after a few attempts and succeeds once the outage is over',
     async (_, fault) => {
@@ -75,7 +75,9 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     const heads = await Promise.all(callers);
     expect(heads.every((head) => head.number === 3)).toBe(true);
   });
+});
 
+describe.each(['http', 'ws'])('requests over %s', (transport) => {
   test('an abort ends a request at once while the node is silent', async () => {
     const server = await fixture.serve(busyChain(3));
     const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: 2 * HANG_TIMEOUT_MS });

@@ -15,7 +15,7 @@ const changeLogs = (change: (logs: Json[]) => unknown) => ({
   do: { kind: 'result' as const, result: (honest: unknown) => change(structuredClone(honest) as Json[]) },
 });
 
-describe.each([true, false])('strict: %s', (strict) => {
+describe.each([true, false])('a range, strict: %s', (strict) => {
   test('returns all logs with their headers', async () => {
     const chain = busyChain(150);
     const server = await fixture.serve(chain);
@@ -50,7 +50,9 @@ describe.each([true, false])('strict: %s', (strict) => {
     const range = await fixture.open([server.url]).fetchRange({ from: 1, to: 1, strict, watch });
     expect(range.logs.map((one) => one.logIndex)).toEqual([0, 2]);
   });
+});
 
+describe.each([true, false])('contradictions in a range, strict: %s', (strict) => {
   test.each<[string, (logs: Json[]) => unknown]>([
     ['outside the range', (logs) => logs.map((one) => ({ ...one, blockNumber: '0x1' }))],
     ['of another block hash', (logs) => logs.map((one) => ({ ...one, blockHash: anyHash }))],
@@ -85,7 +87,9 @@ describe.each([true, false])('strict: %s', (strict) => {
     const range = await fixture.open([server.url]).fetchRange({ from: 1, to: 1, strict, watch: WATCH });
     expect(range.logs[0]?.logIndex).toBe(0xffffffe2);
   });
+});
 
+describe.each([true, false])('incomplete answers for a range, strict: %s', (strict) => {
   test('logs that the bloom shows and the answer lacks are read from the receipts', async () => {
     const server = await fixture.serve(busyChain(6));
     server.view.hiddenLogs = new Set([4]);
