@@ -44,16 +44,10 @@ module.exports = {
     },
     {
       name: 'no-circles',
-      comment: 'tests may have circles of type imports; the program may have none',
+      comment: 'neither of values nor of types',
       severity: 'error',
-      from: { pathNot: '^test/' },
+      from: {},
       to: { circular: true },
-    },
-    {
-      name: 'no-circles-of-values',
-      severity: 'error',
-      from: { path: '^test/' },
-      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     {
       name: 'commands-load-lazily',

@@ -19,7 +19,7 @@ const header = (number: number): BlockHeader => ({
   logsBloom: '0x',
 });
 
-/** Rows that the commit of one quiet block writes where so many contracts are followed. */
+/** Counts the rows by table that the commit of one block without logs writes when `contracts` contracts are followed. */
 async function rowsWritten(contracts: number): Promise<unknown> {
   const created = await createDatabase();
   let written: unknown;
@@ -54,7 +54,7 @@ async function rowsWritten(contracts: number): Promise<unknown> {
   return written;
 }
 
-test('a quiet block writes the same two rows with one contract and with 10,000', async () => {
+test('a block without logs writes the same two rows with one contract as with 10,000', async () => {
   const few = await rowsWritten(1);
   expect(few).toEqual([
     ['block_checkpoints', 1],

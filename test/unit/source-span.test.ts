@@ -11,7 +11,7 @@ const anyHash: Hex = `0x${'dd'.repeat(32)}`;
 type Json = Record<string, unknown>;
 
 describe('below finalized', () => {
-  test('reads the headers of both ends and of blocks with logs only', async () => {
+  test('reads only the headers of both ends and of blocks with logs', async () => {
     const chain = new Chain();
     chain.mine(49);
     chain.append({ logs: [log()] });
@@ -21,21 +21,21 @@ describe('below finalized', () => {
     expect(range.headers.map((header) => header.number)).toEqual([10, 50, 90]);
   });
 
-  test('may end early once it holds as many logs as the caller wants', async () => {
+  test('ends early once it holds as many logs as the caller asked for', async () => {
     const server = await fixture.serve(busyChain(100));
     const source = fixture.open([server.url], { initialRangeBlocks: 10 });
     const range = await source.fetchRange({ from: 1, to: 100, strict: false, watch: WATCH, maxLogs: 25 });
     expect([range.from, range.to, range.logs.length]).toEqual([1, 30, 30]);
   });
 
-  test('parts that come from endpoints on different forks do not mix', async () => {
+  test('parts read from endpoints on different forks are an inconsistency', async () => {
     const chain = busyChain(100);
     const fork = chain.fork(40);
     for (let number = 41; number <= 100; number++) fork.append({ logs: [log()] });
     const [first, second] = [await fixture.serve(chain), await fixture.serve(fork)];
-    let answered = 0;
+    let answers = 0;
     first.view.cap = () => {
-      if (answered++ > 0) throw new RpcFault(4444, 'pruned history unavailable');
+      if (answers++ > 0) throw new RpcFault(4444, 'pruned history unavailable');
     };
     const source = fixture.open([first.url, second.url], { initialRangeBlocks: 50 });
     const reading = source.fetchRange({ from: 1, to: 100, strict: false, watch: WATCH });
@@ -56,10 +56,10 @@ describe('below finalized', () => {
 
   test.each<[string, (receipts: Json[]) => unknown]>([
     ['of another block', (receipts) => receipts.map((one) => ({ ...one, blockHash: anyHash }))],
-    ['that are too few', (receipts) => receipts.slice(1)],
-    ['as null', () => null],
-    ['as an object', () => ({})],
-  ])('receipts %s are not believed', async (_, change) => {
+    ['with one missing', (receipts) => receipts.slice(1)],
+    ['returned as null', () => null],
+    ['returned as an object', () => ({})],
+  ])('receipts %s are not trusted', async (_, change) => {
     const chain = new Chain();
     chain.append({ logs: [log(), log()] });
     const server = await fixture.serve(chain);
