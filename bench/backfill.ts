@@ -6,7 +6,7 @@ import type { Server } from './server.ts';
 import { type Statement, statementsOf } from './statements.ts';
 import { environment, type WorldOptions } from './world.ts';
 
-/** What filling the whole chain took. Times in milliseconds. */
+/** The cost of a backfill of the whole chain. */
 export type BackfillResult = {
   readonly eventsPerSecond: number;
   readonly wallMs: number;
@@ -17,8 +17,8 @@ export type BackfillResult = {
   readonly statements: readonly Statement[];
 };
 
-/** How the program is told to fill history; the one place that knows. */
-export function startFilling(
+/** Starts `indexer backfill` over the whole chain. */
+export function startBackfill(
   databaseUrl: string,
   rpcUrl: string,
   { args = [], flags = [] }: { readonly args?: readonly string[]; readonly flags?: readonly string[] } = {},
@@ -26,61 +26,62 @@ export function startFilling(
   return startIndexing(['backfill', '--from-block', '1', '--json', ...args], environment(databaseUrl, rpcUrl), flags);
 }
 
-/** Blocks that are there before, where tables are to be in use. */
-const BLOCKS_BEFORE = 20;
+/** Blocks that are filled before the measurement of tables in use. */
+const BLOCKS_IN_USE = 20;
 
-/** A backfill to measure: the chain, the database and what runs beside it. */
-export type Filling = {
+/** The conditions under which a backfill is measured. */
+export type BackfillConditions = {
+  /** The name of the database. */
   readonly name: string;
-  /** Flags of Node. */
+  /** Flags of Node, such as `--cpu-prof`. */
   readonly flags?: readonly string[] | undefined;
-  /** Tables hold facts already, so that no index may be left for the end. */
+  /** Whether tables hold facts already, so that indexes cannot be deferred to the end. */
   readonly inUse?: boolean;
 };
 
 /**
- * Fills a new database with the whole chain, which is final, and checks it. The time runs from the first request for logs to
- * the end of the process, so that starting Node does not count.
- *
- * @returns the database's URL too; whoever calls drops it
+ * Fills a new database with the whole chain, all of it finalized, and checks the database. The time is measured from the first
+ * request for logs to the end of the process, so that the start of Node does not count. The caller drops the database.
  */
 export async function measureBackfill(
   server: Server,
   chain: Chain,
   options: WorldOptions,
-  { name, flags = [], inUse = false }: Filling,
+  { name, flags = [], inUse = false }: BackfillConditions,
 ): Promise<{ readonly url: string; readonly result: BackfillResult }> {
   const url = await server.createDatabase(name);
   if (inUse) {
     await chain.moveTo(options.blocks, options.blocks);
-    await startFilling(url, chain.httpUrl, { args: ['--to-block', String(BLOCKS_BEFORE)] }).finished();
+    await startBackfill(url, chain.httpUrl, { args: ['--to-block', String(BLOCKS_IN_USE)] }).finished();
   }
   await chain.moveTo(options.blocks, options.blocks);
   await server.settle();
   const cpuBefore = await server.cpuMs();
-  const usage = await startFilling(url, chain.httpUrl, { flags }).finished();
+  const usage = await startBackfill(url, chain.httpUrl, { flags }).finished();
   const endedAt = performance.timeOrigin + performance.now();
   const postgresCpuMs = (await server.cpuMs()) - cpuBefore;
   const startedAt = await chain.firstLogsAt();
-  if (startedAt === undefined) throw new Error('the backfill asked for no logs');
-  await checkDatabase(url, await chain.expected(options.blocks));
+  if (startedAt === undefined) throw new Error('the backfill requested no logs');
   const wallMs = endedAt - startedAt;
+  const databaseFigures = await readFigures(url);
+  await checkDatabase(url, await chain.expectedAfter(options.blocks));
+  const result = {
+    eventsPerSecond: options.events / (wallMs / 1_000),
+    wallMs,
+    processCpuMs: usage.cpuMs,
+    postgresCpuMs,
+    peakRssBytes: usage.peakRssBytes,
+    ...databaseFigures,
+  };
+  return { url, result };
+}
+
+async function readFigures(url: string): Promise<Pick<BackfillResult, 'databaseBytes' | 'statements'>> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
     const size = await client.query<{ bytes: string }>('select pg_database_size(current_database()) as bytes');
-    return {
-      url,
-      result: {
-        eventsPerSecond: options.events / (wallMs / 1_000),
-        wallMs,
-        processCpuMs: usage.cpuMs,
-        postgresCpuMs,
-        peakRssBytes: usage.peakRssBytes,
-        databaseBytes: Number(size.rows[0]?.bytes),
-        statements: await statementsOf(client),
-      },
-    };
+    return { databaseBytes: Number(size.rows[0]?.bytes), statements: await statementsOf(client) };
   } finally {
     await client.end();
   }

@@ -6,18 +6,21 @@ import { SHARE, TOPIC, type World } from './world.ts';
 const ZERO_TOPIC: Hex = `0x${'0'.repeat(64)}`;
 const FUNDING_UNITS = 1_000_000_000_000;
 const LIQUIDITY_AT_START_UNITS = 1_000_000_000;
-/** One in so many: ERC-20 transfers that burn, NFT transfers that burn, pool actions that add liquidity, and that remove it. */
+/** One of this many ERC-20 transfers is a burn. */
 const BURN_EVERY = 200;
+/** One of this many NFT transfers is a burn. */
 const NFT_BURN_EVERY = 500;
+/** One of this many pool actions adds liquidity. */
 const ADD_EVERY = 20;
+/** One of this many pool actions removes liquidity. */
 const REMOVE_EVERY = 40;
-/** Events of the longest action of a pool. */
+/** Events of a pool's longest action. */
 const LIQUIDITY_EVENTS = 4;
 
-/** Logs as text of JSON, and what a bloom of them must hold. */
+/** Logs of a block as JSON text without the brackets, and the addresses and topics that its bloom filter must contain. */
 export type BlockLogs = { readonly json: string; readonly items: ReadonlySet<Hex> };
 
-/** Makes the logs of one block after another and moves the ledger with them. */
+/** Makes the logs of one block after another and applies each to the ledger. */
 export class BlockWriter {
   readonly #world: World;
   readonly #topics: readonly Hex[];
@@ -27,12 +30,12 @@ export class BlockWriter {
     this.#topics = world.wallets.map(topicOf);
   }
 
-  /** The logs of the block that follows those that the ledger has seen. */
+  /** Returns the logs of a block and applies them to the ledger, which must be at the block before. */
   write(block: number, ledger: Ledger): BlockLogs {
     const { options } = this.#world;
     const before = this.#world.eventsUpTo(block - 1);
     const after = this.#world.eventsUpTo(block);
-    const turn = new Turn(this.#world, this.#topics, ledger, block, new Random(options.seed, 7, block));
+    const events = new BlockEvents(this.#world, this.#topics, ledger, block, new Random(options.seed, 7, block));
     let pool = Math.floor(after * SHARE.pool) - ledger.events.pool;
     let nft = Math.floor(after * SHARE.nft) - ledger.events.nft;
     let erc20 = after - before - pool - nft;
@@ -40,24 +43,24 @@ export class BlockWriter {
     ledger.events.nft += nft;
     ledger.events.erc20 += erc20;
     while (pool + nft + erc20 > 0) {
-      const pick = turn.random.below(pool + nft + erc20);
-      if (pick < pool) pool -= turn.actOnPool(pool);
-      else if (pick < pool + nft) nft -= turn.moveNft(nft);
-      else erc20 -= turn.moveToken();
+      const pick = events.random.below(pool + nft + erc20);
+      if (pick < pool) pool -= events.actOnPool(pool);
+      else if (pick < pool + nft) nft -= events.moveNft(nft);
+      else erc20 -= events.moveToken();
     }
-    return { json: turn.json, items: turn.items };
+    return { json: events.json, items: events.items };
   }
 }
 
-/** One block while it is made. Every action returns how many events it took. */
-class Turn {
+/** The events of one block while it is made. Every action returns the number of events that it emitted. */
+class BlockEvents {
   json = '';
   readonly items = new Set<Hex>();
   readonly random: Random;
   readonly #world: World;
   readonly #topics: readonly Hex[];
   readonly #ledger: Ledger;
-  readonly #place: string;
+  readonly #blockText: string;
   #logIndex = 0;
   #transaction = -1;
   #transactionText = '';
@@ -68,14 +71,13 @@ class Turn {
     this.#ledger = ledger;
     this.random = random;
     const time = world.timestamp(block).toString(16);
-    this.#place = `"blockNumber":"0x${block.toString(16)}","blockHash":"${world.blockHash(block)}","blockTimestamp":"0x${time}"`;
+    this.#blockText = `"blockNumber":"0x${block.toString(16)}","blockHash":"${world.blockHash(block)}","blockTimestamp":"0x${time}"`;
   }
 
   moveToken(): number {
     const { artistTokens, wallets } = this.#world;
-    const { balances, facts } = this.#ledger;
+    const { balances } = this.#ledger;
     this.#begin();
-    facts.token_transfers += 1;
     if (this.#ledger.funded < wallets.length) {
       const to = this.#ledger.funded++;
       balances[to] = FUNDING_UNITS;
@@ -94,9 +96,9 @@ class Turn {
     return this.#transfer(address, this.#wallet(from), burns ? ZERO_TOPIC : this.#wallet(to), units);
   }
 
-  moveNft(room: number): number {
+  moveNft(eventsMax: number): number {
     const { masters } = this.#world;
-    const { owners, facts } = this.#ledger;
+    const { owners } = this.#ledger;
     const to = this.random.below(this.#world.wallets.length);
     const mints = this.#ledger.minted < owners.length && (this.#ledger.minted < 16 || this.random.below(2) === 0);
     const token = mints ? this.#ledger.minted++ : this.#ownedToken();
@@ -106,23 +108,22 @@ class Turn {
     const id = uint(BigInt(this.#world.tokenId(token)));
     const master = masters[this.#world.masterOf(token)] as Hex;
     this.#begin();
-    facts.nft_transfers += 1;
     const parties = [mints ? ZERO_TOPIC : this.#wallet(owner), burns ? ZERO_TOPIC : this.#wallet(to)];
     this.#log(master, [TOPIC.transfer, ...(parties as Hex[]), `0x${id}`], '');
-    if (!mints || room < 2) return 1;
-    facts.contract_events += 1;
+    if (!mints || eventsMax < 2) return 1;
     const price = uint(BigInt(1 + this.random.below(1_000)) * 10n ** 15n);
     this.#log(master, [TOPIC.minted, this.#wallet(to), `0x${id}`], price);
     return 2;
   }
 
-  actOnPool(room: number): number {
+  actOnPool(eventsMax: number): number {
     const pool = this.random.below(this.#world.pools.length);
     this.#begin();
-    const exists = (this.#ledger.liquiditySupply[pool] as number) > 0;
-    if (room >= LIQUIDITY_EVENTS && (!exists || this.random.below(ADD_EVERY) === 0)) return this.#addLiquidity(pool);
-    if (room >= LIQUIDITY_EVENTS && this.random.below(REMOVE_EVERY) === 0) return this.#removeLiquidity(pool);
-    return room >= 2 ? this.#swap(pool) : this.#sync(pool);
+    const isFunded = (this.#ledger.liquiditySupply[pool] as number) > 0;
+    if (eventsMax >= LIQUIDITY_EVENTS && (!isFunded || this.random.below(ADD_EVERY) === 0))
+      return this.#addLiquidity(pool);
+    if (eventsMax >= LIQUIDITY_EVENTS && this.random.below(REMOVE_EVERY) === 0) return this.#removeLiquidity(pool);
+    return eventsMax >= 2 ? this.#swap(pool) : this.#sync(pool);
   }
 
   #swap(pool: number): number {
@@ -135,7 +136,6 @@ class Turn {
     reserves[at] = reserveIn + paid;
     reserves[other] = reserveOut - got;
     const events = this.#sync(pool);
-    this.#ledger.facts.pool_events += 1;
     const [sender, to] = [this.#someWallet(), this.#someWallet()];
     const amounts = buys === 0 ? [paid, 0, 0, got] : [0, paid, got, 0];
     const data = amounts.map(amount).join('');
@@ -143,21 +143,21 @@ class Turn {
     return events + 1;
   }
 
-  /** The first one sends 1000 from zero to zero; later ones are preceded by a `Sync` instead, which a pair may emit at any time. */
+  /**
+   * Adds liquidity in four events. The first time begins with the transfer that locks the minimum; later times begin with a `Sync`
+   * instead, which a pair may emit at any time.
+   */
   #addLiquidity(pool: number): number {
-    const { liquiditySupply, liquidity, reserves, facts } = this.#ledger;
+    const { liquiditySupply, liquidity, reserves } = this.#ledger;
     const address = this.#world.pools[pool] as Hex;
     const wallet = this.#someWallet();
     const first = liquiditySupply[pool] === 0;
     if (first) this.#log(address, [TOPIC.transfer, ZERO_TOPIC, ZERO_TOPIC], uint(MINIMUM_LIQUIDITY));
     else this.#sync(pool);
-    if (first) facts.contract_events += 1;
     const units = first ? LIQUIDITY_AT_START_UNITS : 1 + this.random.below(LIQUIDITY_AT_START_UNITS / 1_000);
     liquiditySupply[pool] = (liquiditySupply[pool] as number) + units;
     const at = pool * this.#world.wallets.length + wallet;
     liquidity[at] = (liquidity[at] as number) + units;
-    facts.contract_events += 1;
-    facts.pool_events += 1;
     this.#transfer(address, ZERO_TOPIC, this.#wallet(wallet), units);
     for (const side of [2 * pool, 2 * pool + 1]) reserves[side] = (reserves[side] as number) + units;
     this.#sync(pool);
@@ -166,7 +166,7 @@ class Turn {
   }
 
   #removeLiquidity(pool: number): number {
-    const { liquidity, liquiditySupply, reserves, facts } = this.#ledger;
+    const { liquidity, liquiditySupply, reserves } = this.#ledger;
     const address = this.#world.pools[pool] as Hex;
     const wallets = this.#world.wallets.length;
     let wallet = this.#someWallet();
@@ -177,8 +177,6 @@ class Turn {
     const units = held < 8 ? held : Math.floor(held / 2);
     liquidity[pool * wallets + wallet] = held - units;
     liquiditySupply[pool] = (liquiditySupply[pool] as number) - units;
-    facts.contract_events += 2;
-    facts.pool_events += 1;
     this.#transfer(address, this.#wallet(wallet), topicOf(address), units);
     this.#transfer(address, topicOf(address), ZERO_TOPIC, units);
     const out = Math.floor(units / 2);
@@ -189,7 +187,6 @@ class Turn {
   }
 
   #sync(pool: number): number {
-    this.#ledger.facts.contract_events += 1;
     const [reserve0 = 0, reserve1 = 0] = this.#ledger.reserves.slice(2 * pool, 2 * pool + 2);
     this.#log(this.#world.pools[pool] as Hex, [TOPIC.sync], amount(reserve0) + amount(reserve1));
     return 1;
@@ -208,9 +205,9 @@ class Turn {
   #log(address: Hex, topics: readonly Hex[], data: string): void {
     this.items.add(address);
     for (const topic of topics) this.items.add(topic);
-    const what = `"address":"${address}","topics":["${topics.join('","')}"],"data":"0x${data}"`;
-    const where = `${this.#place},${this.#transactionText},"logIndex":"0x${(this.#logIndex++).toString(16)}"`;
-    this.json += `${this.json === '' ? '' : ','}{${what},${where},"removed":false}`;
+    const content = `"address":"${address}","topics":["${topics.join('","')}"],"data":"0x${data}"`;
+    const origin = `${this.#blockText},${this.#transactionText},"logIndex":"0x${(this.#logIndex++).toString(16)}"`;
+    this.json += `${this.json === '' ? '' : ','}{${content},${origin},"removed":false}`;
   }
 
   #wallet(wallet: number): Hex {
@@ -229,7 +226,7 @@ class Turn {
     return this.#world.artistTokens[index] as Hex;
   }
 
-  /** One that was minted and not burnt; the first tokens are never asked to be rare. */
+  /** Returns an NFT that is minted and not burnt. Searches upwards from a random token; burns are too rare to exhaust them. */
   #ownedToken(): number {
     const { owners, minted } = this.#ledger;
     let token = this.random.below(minted);

@@ -7,22 +7,24 @@ import { Generator } from './generator.ts';
 import { CHAIN_ID, SIZES } from './world.ts';
 
 /**
- * A node that serves the chain of a benchmark: JSON-RPC over HTTP and WebSocket on one port, in a process of its own. Answers
- * are put together from text that was made before. Prints its port as one line of JSON when it is ready, and ends when its
- * standard input does.
+ * A node that serves the chain of a benchmark: JSON-RPC over HTTP and WebSocket on one port, in a process of its own. Answers are
+ * joined from text that was made before. Prints its port as one line of JSON when it is ready, and exits when its standard input
+ * ends.
  *
- * Besides a node's methods it knows: `bench_head` (newest block, newest final block; announces the newest), `bench_follow`
- * (from then on each block is announced when the logs of the one before are asked for), `bench_latency` (how many milliseconds
- * every answer over HTTP takes), `bench_expected` and `bench_first` (when the first logs were asked for, in milliseconds since
- * 1970).
+ * It has these methods besides those of a node:
+ *
+ * - `bench_head` sets the head and the finalized block, and announces the head.
+ * - `bench_follow` announces the next block, and then each block up to a given one when the logs of the block before are requested.
+ * - `bench_latency` sets the delay of every answer over HTTP, in milliseconds.
+ * - `bench_first` returns when logs were first requested since `bench_head`, in milliseconds since 1970.
  */
 type Request = { readonly id: unknown; readonly method: string; readonly params?: readonly unknown[] };
 type Filter = { readonly fromBlock?: string; readonly toBlock?: string; readonly blockHash?: string };
 
 class MethodNotFound extends Error {}
 
-/** An answer that is text of JSON already. */
-class Ready {
+/** A result that is JSON text already. */
+class JsonText {
   readonly parts: readonly Buffer[];
 
   constructor(...parts: readonly Buffer[]) {
@@ -36,7 +38,7 @@ class ChainServer {
   readonly #subscribers = new Set<WebSocket>();
   #head: number;
   #finalized: number;
-  /** Blocks are announced one by one up to this one; undefined where that is not asked for. */
+  /** The last block that `bench_follow` announces; undefined before its first call. */
   #followTo: number | undefined;
   #firstLogsAt: number | undefined;
   #latencyMs = 0;
@@ -48,7 +50,7 @@ class ChainServer {
     for (let block = 0; block <= this.#head; block++) this.#numbers.set(generator.world.blockHash(block), block);
   }
 
-  /** Resolves with the port. */
+  /** Listens on a free port and returns it. */
   async listen(): Promise<number> {
     const server = createServer((request, response) => {
       this.#http(request, response).catch((error: unknown) => response.destroy(error as Error));
@@ -68,8 +70,8 @@ class ChainServer {
   async #http(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const asked = JSON.parse(Buffer.concat(chunks).toString()) as Request | Request[];
-    const body = this.#replies(asked);
+    const requests = JSON.parse(Buffer.concat(chunks).toString()) as Request | Request[];
+    const body = this.#replies(requests);
     if (this.#latencyMs > 0) await wait(this.#latencyMs);
     const length = body.reduce((sum, part) => sum + part.length, 0);
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': length });
@@ -78,10 +80,10 @@ class ChainServer {
     response.end();
   }
 
-  /** The parts of an answer; what is large is not copied. */
-  #replies(asked: Request | readonly Request[], socket?: WebSocket): readonly Buffer[] {
-    if ('method' in asked) return this.#reply(asked, socket);
-    const replies = asked.map((one) => this.#reply(one, socket));
+  /** Returns the parts of an HTTP body. The logs of a single request are not copied. */
+  #replies(requests: Request | readonly Request[], socket?: WebSocket): readonly Buffer[] {
+    if ('method' in requests) return this.#reply(requests, socket);
+    const replies = requests.map((request) => this.#reply(request, socket));
     return [
       Buffer.concat([Buffer.from('['), ...joined(replies.map((parts) => Buffer.concat(parts))), Buffer.from(']')]),
     ];
@@ -89,8 +91,8 @@ class ChainServer {
 
   #reply({ id, method, params = [] }: Request, socket?: WebSocket): readonly Buffer[] {
     try {
-      const result = this.#answer(method, params, socket);
-      const parts = result instanceof Ready ? result.parts : [Buffer.from(JSON.stringify(result))];
+      const result = this.#resultOf(method, params, socket);
+      const parts = result instanceof JsonText ? result.parts : [Buffer.from(JSON.stringify(result))];
       return [Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`), ...parts, Buffer.from('}')];
     } catch (error) {
       const code = error instanceof MethodNotFound ? -32601 : -32603;
@@ -98,7 +100,7 @@ class ChainServer {
     }
   }
 
-  #answer(method: string, params: readonly unknown[], socket?: WebSocket): unknown {
+  #resultOf(method: string, params: readonly unknown[], socket?: WebSocket): unknown {
     switch (method) {
       case 'eth_chainId':
         return `0x${CHAIN_ID.toString(16)}`;
@@ -128,8 +130,6 @@ class ChainServer {
       case 'bench_latency':
         this.#latencyMs = Number(params[0]);
         return null;
-      case 'bench_expected':
-        return this.#generator.expected(Number(params[0]));
       case 'bench_first':
         return this.#firstLogsAt ?? null;
       default:
@@ -137,7 +137,7 @@ class ChainServer {
     }
   }
 
-  /** Returns when it was announced, in milliseconds since 1970. */
+  /** Returns when the head was announced, in milliseconds since 1970. */
   #moveTo(head: number, finalized: number): number {
     this.#head = head;
     this.#finalized = finalized;
@@ -159,39 +159,39 @@ class ChainServer {
     return number <= this.#head ? number : undefined;
   }
 
-  #header(number: number | undefined): Ready | null {
-    return number === undefined || number > this.#head ? null : new Ready(this.#generator.header(number));
+  #header(number: number | undefined): JsonText | null {
+    return number === undefined || number > this.#head ? null : new JsonText(this.#generator.header(number));
   }
 
-  /** Rarely asked for (where a bloom holds a contract by chance), so made on the spot. */
+  /** Makes the receipts of a block. They are requested only where a bloom filter matches a contract by chance. */
   #receipts(number: number | undefined): unknown {
     if (number === undefined) return null;
     const logs = JSON.parse(`[${Buffer.concat(joined(this.#generator.logs(number, number)))}]`) as {
       transactionHash: string;
       blockHash: string;
     }[];
-    return [...Map.groupBy(logs, (log) => log.transactionHash)].map(([transactionHash, its]) => ({
+    return [...Map.groupBy(logs, (log) => log.transactionHash)].map(([transactionHash, ownLogs]) => ({
       transactionHash,
-      blockHash: its[0]?.blockHash,
+      blockHash: ownLogs[0]?.blockHash,
       status: '0x1',
-      logs: its,
+      logs: ownLogs,
     }));
   }
 
-  /** The filter's addresses and topics are those of the whole chain: every log of a block fits. */
-  #logs({ fromBlock, toBlock, blockHash }: Filter): Ready {
+  /** Ignores the filter's addresses and topics: the indexer follows every contract and event of this chain. */
+  #logs({ fromBlock, toBlock, blockHash }: Filter): JsonText {
     this.#firstLogsAt ??= performance.timeOrigin + performance.now();
-    const one = blockHash === undefined ? undefined : this.#numbers.get(blockHash);
-    if (blockHash !== undefined && (one === undefined || one > this.#head)) throw new Error('unknown block');
-    const from = one ?? Number(fromBlock);
-    const to = Math.min(one ?? Number(toBlock), this.#head);
+    const byHash = blockHash === undefined ? undefined : this.#numbers.get(blockHash);
+    if (blockHash !== undefined && (byHash === undefined || byHash > this.#head)) throw new Error('unknown block');
+    const from = byHash ?? Number(fromBlock);
+    const to = Math.min(byHash ?? Number(toBlock), this.#head);
     const logs = this.#generator.logs(from, to);
-    if (one === this.#head && this.#followTo !== undefined && this.#head < this.#followTo) {
+    if (byHash === this.#head && this.#followTo !== undefined && this.#head < this.#followTo) {
       this.#head += 1;
-      // After this answer has left.
+      // The announcement follows this answer.
       setImmediate(() => this.#announce());
     }
-    return new Ready(Buffer.from('['), ...joined(logs), Buffer.from(']'));
+    return new JsonText(Buffer.from('['), ...joined(logs), Buffer.from(']'));
   }
 }
 

@@ -2,28 +2,36 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Expected } from './ledger.ts';
+import type { OracleContract } from '../test/kit/oracle/facts.ts';
+import { type Expected, expectedAfter, type ServedLog } from './expected.ts';
 import type { WorldOptions } from './world.ts';
 
-/** The chain server's process, and what a benchmark asks of it. */
+/** A running chain server, and the requests of a benchmark to it. */
 export type Chain = {
   readonly httpUrl: string;
   readonly wsUrl: string;
-  /** Sets the newest block and the newest final one; returns when it was announced (milliseconds since 1970). */
+  /** Sets the head and the finalized block. Returns when the head was announced, in milliseconds since 1970. */
   moveTo(head: number, finalized: number): Promise<number>;
-  /** Announces block after block, each when the logs of the one before were asked for. */
+  /** Announces one block after another up to `head`, each when the logs of the block before are requested. */
   followTo(head: number): Promise<void>;
-  /** From now on every answer over HTTP takes so long. */
-  answerAfter(ms: number): Promise<void>;
-  /** What the database must hold after a block. */
-  expected(block: number): Promise<Expected>;
-  /** When logs were first asked for since `moveTo` (milliseconds since 1970). */
+  /** Delays every answer over HTTP from now on. */
+  delayAnswers(latencyMs: number): Promise<void>;
+  /**
+   * Computes the content that a database must have after a block, which is not above the head. It requests logs, so it must not run
+   * while something is measured. Results are kept.
+   */
+  expectedAfter(block: number): Promise<Expected>;
+  /** Returns when logs were first requested since `moveTo`, in milliseconds since 1970. */
   firstLogsAt(): Promise<number | undefined>;
   stop(): Promise<void>;
 };
 
-/** Starts the chain server as a process of its own. */
-export async function startChain(options: WorldOptions): Promise<Chain> {
+/**
+ * Starts the chain server as a process of its own.
+ *
+ * @param contracts - the followed contracts, as they are registered in the databases that are filled
+ */
+export async function startChain(options: WorldOptions, contracts: readonly OracleContract[]): Promise<Chain> {
   const flags = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
   const child = spawn(process.execPath, [fileURLToPath(new URL('chain-server.ts', import.meta.url)), ...flags], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -31,29 +39,37 @@ export async function startChain(options: WorldOptions): Promise<Chain> {
   const exited = once(child, 'exit');
   const lines = createInterface({ input: child.stdout });
   const first = await Promise.race([once(lines, 'line'), exited.then(() => undefined)]);
-  if (first === undefined) throw new Error('the chain server ended before it was ready');
+  if (first === undefined) throw new Error('the chain server exited before it was ready');
   const { port } = JSON.parse(String(first[0])) as { port: number };
   const httpUrl = `http://127.0.0.1:${port}`;
-  async function ask(method: string, ...params: unknown[]): Promise<unknown> {
+  async function call(method: string, ...params: unknown[]): Promise<unknown> {
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
     const response = await fetch(httpUrl, { method: 'POST', body });
     const { result, error } = (await response.json()) as { result?: unknown; error?: { message: string } };
     if (error !== undefined) throw new Error(`${method}: ${error.message}`);
     return result;
   }
+  const hex = (block: number) => `0x${block.toString(16)}`;
+  const readLogs = async (from: number, to: number) =>
+    (await call('eth_getLogs', { fromBlock: hex(from), toBlock: hex(to) })) as ServedLog[];
+  const expected = new Map<number, Expected>();
   return {
     httpUrl,
     wsUrl: `ws://127.0.0.1:${port}`,
-    moveTo: async (head, finalized) => Number(await ask('bench_head', head, finalized)),
+    moveTo: async (head, finalized) => Number(await call('bench_head', head, finalized)),
     async followTo(head) {
-      await ask('bench_follow', head);
+      await call('bench_follow', head);
     },
-    async answerAfter(ms) {
-      await ask('bench_latency', ms);
+    async delayAnswers(latencyMs) {
+      await call('bench_latency', latencyMs);
     },
-    expected: async (block) => (await ask('bench_expected', block)) as Expected,
+    async expectedAfter(block) {
+      const known = expected.get(block) ?? (await expectedAfter(block, contracts, readLogs));
+      expected.set(block, known);
+      return known;
+    },
     async firstLogsAt() {
-      const at = await ask('bench_first');
+      const at = await call('bench_first');
       return at === null ? undefined : Number(at);
     },
     async stop() {

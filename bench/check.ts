@@ -1,54 +1,68 @@
 import pg from 'pg';
-import type { Expected } from './ledger.ts';
+import { compareTables, describeDifferences } from '../test/kit/oracle/compare.ts';
+import { COMPARED_TABLES, type ComparedTable, FACT_TABLES, readTables } from '../test/kit/oracle/stored.ts';
+import { type Expected, HASHED_DIGITS, NULL_MARK, SEPARATOR, SPAN_BLOCKS, type SpanSum } from './expected.ts';
+import { CHAIN_ID } from './world.ts';
 
-/** Lines as `expectedOf` makes them. */
-const STATE = `
-  select format('balance %s %s %s', token.contract_address, wallet_address, balance) as line
-  from token_holders join artist_tokens token on token.id = artist_token_id where balance <> 0
-  union all
-  select format('token %s supply %s holders %s', contract_address, total_supply, holders_count) from artist_tokens
-  union all
-  select format('owner %s %s %s', contract_address, token_id, current_owner_wallet) from master_nfts
-  union all
-  select format('master %s supply %s minted %s', contract_address, contract_total_supply, minted_supply)
-  from master_contracts where minted_supply > 0
-  union all
-  select format('pool %s reserves %s %s supply %s', pool_address, reserve0, reserve1, lp_total_supply) from liquidity_pools
-  union all
-  select format('liquidity %s %s %s', pool.pool_address, wallet_address, lp_token_balance)
-  from pool_positions join liquidity_pools pool on pool.id = liquidity_pool_id where lp_token_balance <> 0
-`;
+const TABLES_OF_FACTS = COMPARED_TABLES.filter(({ name }) => FACT_TABLES.includes(name));
+const TABLES_OF_STATE = COMPARED_TABLES.filter(({ name }) => !FACT_TABLES.includes(name));
 
-const FACTS = `
-  select (select count(*) from token_transfers) as token_transfers, (select count(*) from nft_transfers) as nft_transfers,
-    (select count(*) from pool_events) as pool_events, (select count(*) from indexer.contract_events) as contract_events,
-    (select count(*) from indexer.dead_letters) as dead_letters
-`;
-
-/** Throws unless the database holds exactly what the generator knows: rows of facts, balances, owners, reserves, totals. */
+/**
+ * Throws unless the database holds exactly the expected rows: every row of state is compared column by column, rows of facts by
+ * the checksums of their spans.
+ */
 export async function checkDatabase(url: string, expected: Expected): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    const { rows: counted } = await client.query<Record<string, string>>(FACTS);
-    for (const [table, rows] of Object.entries({ ...expected.facts, dead_letters: 0 })) {
-      if (Number(counted[0]?.[table]) !== rows) {
-        throw new Error(`the benchmark is void: ${table} has ${counted[0]?.[table]} rows, the chain has ${rows}`);
-      }
-    }
-    const { rows } = await client.query<{ line: string }>(STATE);
-    const found = rows.map(({ line }) => line).sort();
-    const known = new Set(expected.state);
-    const held = new Set(found);
-    const extra = found.filter((line) => !known.has(line));
-    const missing = expected.state.filter((line) => !held.has(line));
-    if (extra.length + missing.length > 0) {
-      throw new Error(
-        `the benchmark is void: ${missing.length} lines of state are missing, such as "${missing[0]}"; ` +
-          `${extra.length} are there and should not, such as "${extra[0]}"`,
-      );
-    }
+    const state = compareTables(expected.state, await readTables(client, [CHAIN_ID], TABLES_OF_STATE), TABLES_OF_STATE);
+    const problems = describeDifferences(state.flatMap(({ differences }) => differences));
+    for (const table of TABLES_OF_FACTS) problems.push(...(await compareFacts(client, table, expected)));
+    if (problems.length === 0) return;
+    throw new Error(`the measurement is void, because the database differs from the chain:\n${problems.join('\n')}`);
   } finally {
     await client.end();
   }
+}
+
+/** Compares the spans of a table; describes the rows of the first span that differs. */
+async function compareFacts(client: pg.Client, table: ComparedTable, expected: Expected): Promise<string[]> {
+  const due = expected.facts.get(table.name) ?? new Map<number, SpanSum>();
+  const stored = await sumsOf(client, table);
+  const spans = [...new Set([...due.keys(), ...stored.keys()])].sort((a, b) => a - b);
+  const differing = spans.filter(
+    (span) => due.get(span)?.rows !== stored.get(span)?.rows || due.get(span)?.sum !== stored.get(span)?.sum,
+  );
+  const [first] = differing;
+  if (first === undefined) return [];
+  const from = first * SPAN_BLOCKS;
+  const ofSpan = {
+    ...table,
+    query: `select * from (${table.query}) r where block_number between ${from} and ${from + SPAN_BLOCKS - 1}`,
+  };
+  const rows = await readTables(client, [CHAIN_ID], [ofSpan]);
+  const compared = compareTables(await expected.factsOf(first), rows, [ofSpan]);
+  return [
+    `${table.name}: the checksums of ${differing.length} spans of ${SPAN_BLOCKS} blocks differ, first at block ${from}`,
+    ...describeDifferences(compared.flatMap(({ differences }) => differences)),
+  ];
+}
+
+/** Returns the rows and the sum of hashes of each span, computed by PostgreSQL as `expectedAfter` computes them. */
+async function sumsOf(client: pg.Client, { query }: ComparedTable): Promise<ReadonlyMap<number, SpanSum>> {
+  const values = [[String(CHAIN_ID)]];
+  const { fields } = await client.query(`select * from (${query}) r limit 0`, values);
+  const columns = fields.map(({ name }) => name).sort();
+  const texts = columns.map((column) => `coalesce(r.${pg.escapeIdentifier(column)}::text, ${charOf(NULL_MARK)})`);
+  const hashed = `left(md5(concat_ws(${charOf(SEPARATOR)}, ${texts.join(', ')})), ${HASHED_DIGITS})`;
+  const { rows } = await client.query<{ span: number; rows: string; sum: string }>(
+    `select div(block_number::numeric, ${SPAN_BLOCKS})::integer as span, count(*) as rows, sum(('x' || ${hashed})::bit(64)::bigint) as sum
+     from (${query}) r group by 1`,
+    values,
+  );
+  return new Map(rows.map((row) => [row.span, { rows: Number(row.rows), sum: BigInt(row.sum) }]));
+}
+
+function charOf(character: string): string {
+  return `chr(${character.charCodeAt(0)})`;
 }

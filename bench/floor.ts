@@ -7,7 +7,7 @@ import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import type { Server } from './server.ts';
 
-/** State before facts: a transfer refers to its token. */
+/** Tables of state come before tables of facts, because NFT transfers reference their tokens. */
 const TABLES = [
   { name: 'master_nfts', order: 'contract_address, token_id' },
   { name: 'token_holders', order: 'artist_token_id, wallet_address' },
@@ -20,14 +20,14 @@ const TABLES = [
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** Rows of a filled database as text for `COPY`, in files. */
+/** The rows of a filled database in files, as text for `COPY`. */
 export type Dump = { readonly tables: readonly DumpedTable[]; remove(): Promise<void> };
 type DumpedTable = { readonly name: string; readonly columns: string; readonly file: string };
 
-/** What writing the same rows by `COPY` alone took. */
+/** The cost of writing the same rows by `COPY` alone. */
 export type FloorResult = { readonly wallMs: number; readonly postgresCpuMs: number };
 
-/** Writes the rows of facts and of state to files, without the columns that PostgreSQL generates. */
+/** Writes the rows of facts and of state to files, without generated columns. */
 export async function dumpRows(url: string): Promise<Dump> {
   const folder = await mkdtemp(join(tmpdir(), 'indexer-bench-'));
   return connected(url, async (client) => {
@@ -49,9 +49,8 @@ export async function dumpRows(url: string): Promise<Dump> {
 }
 
 /**
- * Writes the same rows into the same tables of a new database, with the same indexes, keys and triggers, by one connection and
- * one `COPY` a table: as fast as PostgreSQL takes them from anyone.
- *
+ * Writes the rows into the same tables of a new database, with the same indexes, keys and triggers, over one connection and with one
+ * `COPY` for each table. No program can write them faster.
  */
 export async function measureFloor(server: Server, dump: Dump, name: string): Promise<FloorResult> {
   const url = await server.createDatabase(name);

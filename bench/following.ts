@@ -3,33 +3,36 @@ import pg from 'pg';
 import type { Chain } from './chain.ts';
 import { checkDatabase } from './check.ts';
 import { type IndexingProcess, startIndexing } from './indexing-process.ts';
+import { median, quantile } from './quantile.ts';
 import { Random } from './random.ts';
 import type { Server } from './server.ts';
 import { type Statement, statementsOf } from './statements.ts';
 import { CHAIN_ID, environment } from './world.ts';
 
-/** What following a head cost, block by block and when catching up. */
+/** The speed and the latency of the follower. */
 export type FollowingResult = {
-  /** Every block a commit of its own. */
+  /** Speed when every block is a commit of its own. */
   readonly blocksPerSecond: number;
-  /** As the follower catches up by itself, several blocks a commit. */
+  /** Speed when the follower catches up, with several blocks in a commit. */
   readonly catchUpBlocksPerSecond: number;
-  /** From the announcement of a block to its rows readable, in milliseconds. */
+  /** Time from the announcement of a block until its rows can be read. */
   readonly latencyMedianMs: number;
   readonly latencyP99Ms: number;
   readonly peakRssBytes: number;
-  /** While every block was a commit of its own, for each block. */
+  /** Statements per block, while every block was a commit of its own. */
   readonly perBlock: readonly Statement[];
 };
 
-/** How many blocks each part of the measurement announces. */
+/** The number of blocks that each part of the measurement announces. */
 export type FollowingSizes = { readonly singly: number; readonly catchUp: number; readonly announced: number };
 
 const TIMEOUT_MS = 300_000;
 const PAUSE_MIN_MS = 20;
 const PAUSE_SPREAD_MS = 60;
 
-/** Runs the daemon over a chain of which nothing is final: block by block, catching up, and waiting at the head. */
+/**
+ * Runs the daemon over a chain without finalized blocks, in three parts: one block at a time, catching up, and waiting at the head.
+ */
 export async function measureFollowing(
   server: Server,
   chain: Chain,
@@ -54,11 +57,11 @@ export async function measureFollowing(
     });
     const latenciesMs = await announce(client, chain, caughtUp, sizes.announced);
     const usage = await daemon.stop();
-    await checkDatabase(url, await chain.expected(caughtUp + sizes.announced));
+    await checkDatabase(url, await chain.expectedAfter(caughtUp + sizes.announced));
     return {
       blocksPerSecond,
       catchUpBlocksPerSecond: sizes.catchUp / (catchUpMs / 1_000),
-      latencyMedianMs: quantile(latenciesMs, 0.5),
+      latencyMedianMs: median(latenciesMs),
       latencyP99Ms: quantile(latenciesMs, 0.99),
       peakRssBytes: usage.peakRssBytes,
       perBlock: statements.map(({ text, calls, totalMs }) => ({
@@ -76,7 +79,10 @@ export async function measureFollowing(
   }
 }
 
-/** The server announces a block when the logs of the one before are asked for: the follower is behind, but never by two. */
+/**
+ * Measures the follower with a commit for each block: the server announces a block when the logs of the block before are requested,
+ * so that the follower is always behind, but never by two blocks.
+ */
 async function followSingly(client: pg.Client, chain: Chain, blocks: number): Promise<number> {
   const wallMs = await timed(async () => {
     await chain.followTo(blocks);
@@ -86,11 +92,14 @@ async function followSingly(client: pg.Client, chain: Chain, blocks: number): Pr
     'select count(distinct xmin::text) as commits from indexer.block_checkpoints where number > 0',
   );
   const commits = Number(rows[0]?.commits);
-  if (commits !== blocks) throw new Error(`the benchmark is void: ${blocks} blocks came in ${commits} commits`);
+  if (commits !== blocks) throw new Error(`the measurement is void: ${blocks} blocks took ${commits} commits`);
   return blocks / (wallMs / 1_000);
 }
 
-/** Announces one block after another, each a moment after the one before is readable. */
+/**
+ * Announces one block after another, each a random pause after the block before can be read. Returns their latencies in
+ * milliseconds.
+ */
 async function announce(client: pg.Client, chain: Chain, head: number, count: number): Promise<number[]> {
   const random = new Random(count);
   const latencies: number[] = [];
@@ -103,7 +112,7 @@ async function announce(client: pg.Client, chain: Chain, head: number, count: nu
   return latencies;
 }
 
-/** The head moves in the transaction that writes the block's rows: where it is read, they are. */
+/** Waits until the head is at a block. Its rows can then be read too, because they commit in one transaction with the head. */
 async function untilHead(client: pg.Client, block: number, intervalMs = 10): Promise<void> {
   const query = {
     name: 'head',
@@ -115,19 +124,13 @@ async function untilHead(client: pg.Client, block: number, intervalMs = 10): Pro
     if (rows[0] !== undefined && rows[0].head_number !== null && Number(rows[0].head_number) >= block) return;
     await wait(intervalMs);
   }
-  throw new Error(`the daemon did not come to block ${block} in ${TIMEOUT_MS} ms`);
+  throw new Error(`the daemon did not reach block ${block} in ${TIMEOUT_MS} ms`);
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {
   const startedAt = performance.now();
   await work();
   return performance.now() - startedAt;
-}
-
-/** Returns the value below which a share of the values lies. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
 }
 
 async function stopQuietly(daemon: IndexingProcess): Promise<void> {

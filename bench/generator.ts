@@ -1,30 +1,31 @@
 import type { Hex } from '../indexer/kernel/chain.ts';
 import { bloomBits } from '../indexer/source/bloom.ts';
 import { BlockWriter } from './block-logs.ts';
-import { type Expected, expectedOf, Ledger } from './ledger.ts';
+import { Ledger } from './ledger.ts';
 import { World, type WorldOptions } from './world.ts';
 
-/** Blocks that are made together, from the ledger kept at the first of them. */
+/** Blocks that are made together, from a copy of the ledger at the first of them. */
 const SEGMENT_BLOCKS = 500;
-/** Text kept in memory: a chain that is longer is made again, segment by segment, as it is asked for. */
-const KEPT_BYTES = 768 * 2 ** 20;
+/** The bound of the cache of segments. Of a longer chain, segments are made again when they are requested. */
+const CACHE_BYTES_MAX = 768 * 2 ** 20;
 const BLOOM_BYTES = 256;
 
-/** Blocks as the server sends them. */
+/** The text of some consecutive blocks, as the server sends it. */
 type Segment = {
-  /** The logs of all its blocks as the members of one JSON array. */
+  /** The logs of all blocks, joined by commas as in a JSON array without its brackets. */
   readonly logs: Buffer;
-  /** Where the logs of each block begin and end in `logs`. */
-  readonly places: readonly { readonly start: number; readonly end: number }[];
-  /** Each a JSON object. */
+  /** The offsets at which the logs of each block begin and end in `logs`. */
+  readonly offsets: readonly { readonly start: number; readonly end: number }[];
+  /** The header of each block as a JSON object. */
   readonly headers: readonly Buffer[];
   readonly bytes: number;
 };
 
 /**
- * The whole chain of a benchmark, block by block, from its options alone.
+ * Makes the chain of a benchmark, which is a function of its options alone.
  *
- * One pass at the beginning keeps the ledger at the start of every segment; blocks are then made in any order.
+ * The constructor makes every block once and keeps a copy of the ledger at the start of each segment, so that segments can be made
+ * again in any order.
  */
 export class Generator {
   readonly world: World;
@@ -32,7 +33,7 @@ export class Generator {
   readonly #ledgers: Ledger[] = [];
   readonly #segments = new Map<number, Segment>();
   readonly #bits = new Map<Hex, readonly number[]>();
-  #keptBytes = 0;
+  #cachedBytes = 0;
 
   constructor(options: WorldOptions) {
     if (options.events < 4 * options.blocks) throw new RangeError('a block needs at least four events to hold the mix');
@@ -41,26 +42,26 @@ export class Generator {
     const ledger = new Ledger(this.world);
     for (let first = 0; first <= options.blocks; first += SEGMENT_BLOCKS) {
       this.#ledgers.push(ledger.clone(this.world));
-      // The first segments are kept as they are made; of a chain that fits all are.
-      if (this.#keptBytes < KEPT_BYTES) this.#keep(first / SEGMENT_BLOCKS, this.#make(first, ledger));
+      // A segment made while the cache has room need not be made again.
+      if (this.#cachedBytes < CACHE_BYTES_MAX) this.#cache(first / SEGMENT_BLOCKS, this.#make(first, ledger));
       else this.#replay(first, this.#lastOf(first), ledger);
     }
   }
 
-  /** A block's header as a JSON object. */
+  /** Returns a block's header as a JSON object. */
   header(block: number): Buffer {
     return this.#segment(block).headers[block % SEGMENT_BLOCKS] as Buffer;
   }
 
-  /** The logs of a stretch as the members of a JSON array, in parts that are joined by commas. */
+  /** Returns the logs of a block range, both ends included: parts that the caller joins by commas into a JSON array. */
   logs(from: number, to: number): readonly Buffer[] {
     const parts: Buffer[] = [];
     for (let first = from; first <= to; first = (Math.floor(first / SEGMENT_BLOCKS) + 1) * SEGMENT_BLOCKS) {
-      const { logs, places } = this.#segment(first);
+      const { logs, offsets } = this.#segment(first);
       const last = Math.min(to, this.#lastOf(first - (first % SEGMENT_BLOCKS)));
-      const start = places[first % SEGMENT_BLOCKS]?.start as number;
-      const end = places[last % SEGMENT_BLOCKS]?.end as number;
-      // Block 0 alone has no logs: what follows it begins behind no comma.
+      const start = offsets[first % SEGMENT_BLOCKS]?.start as number;
+      const end = offsets[last % SEGMENT_BLOCKS]?.end as number;
+      // Block 0 has no logs, and an empty part must not be joined by a comma.
       if (end > start) parts.push(logs.subarray(start, end));
     }
     return parts;
@@ -74,34 +75,26 @@ export class Generator {
       segment = this.#make(index * SEGMENT_BLOCKS, ledger);
     } else {
       this.#segments.delete(index);
-      this.#keptBytes -= segment.bytes;
+      this.#cachedBytes -= segment.bytes;
     }
-    this.#keep(index, segment);
+    this.#cache(index, segment);
     return segment;
   }
 
-  /** What the database must hold once the blocks up to `block` are in it. */
-  expected(block: number): Expected {
-    const index = Math.floor(block / SEGMENT_BLOCKS);
-    const ledger = (this.#ledgers[index] as Ledger).clone(this.world);
-    this.#replay(index * SEGMENT_BLOCKS, block, ledger);
-    return expectedOf(this.world, ledger);
-  }
-
-  /** The one asked for longest ago goes first. */
-  #keep(index: number, segment: Segment): void {
+  /** Adds a segment to the cache. Removes the least recently requested ones while the cache exceeds its bound. */
+  #cache(index: number, segment: Segment): void {
     this.#segments.set(index, segment);
-    this.#keptBytes += segment.bytes;
+    this.#cachedBytes += segment.bytes;
     for (const [oldest, { bytes }] of this.#segments) {
-      if (this.#keptBytes <= KEPT_BYTES || oldest === index) return;
+      if (this.#cachedBytes <= CACHE_BYTES_MAX || oldest === index) return;
       this.#segments.delete(oldest);
-      this.#keptBytes -= bytes;
+      this.#cachedBytes -= bytes;
     }
   }
 
   #make(first: number, ledger: Ledger): Segment {
     const texts: string[] = [];
-    const places: { start: number; end: number }[] = [];
+    const offsets: { start: number; end: number }[] = [];
     const headers: Buffer[] = [];
     let at = 0;
     let bytes = 0;
@@ -112,14 +105,14 @@ export class Generator {
         at += 1;
       }
       texts.push(json);
-      places.push({ start: at, end: at + json.length });
+      offsets.push({ start: at, end: at + json.length });
       at += json.length;
       const header = Buffer.from(this.#header(block, items), 'latin1');
       bytes += header.length;
       headers.push(header);
     }
     const logs = Buffer.from(texts.join(''), 'latin1');
-    return { logs, places, headers, bytes: bytes + logs.length };
+    return { logs, offsets, headers, bytes: bytes + logs.length };
   }
 
   #replay(first: number, last: number, ledger: Ledger): void {
@@ -158,7 +151,7 @@ export class Generator {
     });
   }
 
-  /** The true bloom of the logs (Yellow Paper, 4.3.1), since the indexer holds it against what it is given. */
+  /** Returns the bloom filter of the logs (Yellow Paper, 4.3.1), with which the indexer verifies the logs that it receives. */
   #bloom(items: ReadonlySet<Hex>): Hex {
     const bytes = Buffer.alloc(BLOOM_BYTES);
     for (const item of items) {

@@ -5,11 +5,11 @@ import pg from 'pg';
 import { createWorld, type World } from '../demo/world.ts';
 import { sleep } from '../indexer/kernel/sleep.ts';
 import type { Anvil } from '../test/kit/anvil-node.ts';
-import { quantile } from './following.ts';
+import { quantile } from './quantile.ts';
 
 /**
- * How long it takes from a block of a real node to its rows: Anvil announces blocks of the demo's traffic over a WebSocket, the
- * real daemon follows them, and PostgreSQL is asked every millisecond. Prints one line of JSON.
+ * Measures the time from a block of a real node until its rows can be read: Anvil announces blocks of the demo's traffic over a
+ * WebSocket, the daemon follows them, and the head in PostgreSQL is read every millisecond. Prints one line of JSON.
  *
  * usage: node bench/latency.ts [--blocks N] [--seed S]
  */
@@ -27,13 +27,13 @@ const [blocks, seed] = [Number(flags.blocks), Number(flags.seed)];
 const releases = new AsyncDisposableStack();
 try {
   const { announced, mined } = await measure(releases);
-  const report = { blocks, seed, announcedToReadableMs: told(announced), minedToReadableMs: told(mined) };
+  const report = { blocks, seed, announcedToReadableMs: summaryOf(announced), minedToReadableMs: summaryOf(mined) };
   process.stdout.write(`${JSON.stringify(report)}\n`);
 } finally {
   await releases.disposeAsync();
 }
 
-/** Times of all blocks, in milliseconds. */
+/** Returns the times of all blocks, in milliseconds. */
 async function measure(stack: AsyncDisposableStack): Promise<{ announced: number[]; mined: number[] }> {
   const program = fileURLToPath(new URL('../indexer/bin.ts', import.meta.url));
   const onStep = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -41,12 +41,12 @@ async function measure(stack: AsyncDisposableStack): Promise<{ announced: number
   const client = new pg.Client({ connectionString: world.databaseUrl });
   await client.connect();
   stack.defer(() => client.end());
-  const heads = await announcements(world.anvil);
-  stack.defer(() => heads.close());
+  const announcements = await subscribe(world.anvil);
+  stack.defer(() => announcements.close());
   const [announced, mined]: [number[], number[]] = [[], []];
   for (let done = -WARM_UP_BLOCKS; done < blocks; done++) {
     await sleep(PAUSE_MS);
-    const { announcedMs, minedMs } = await measureBlock(world, client, heads);
+    const { announcedMs, minedMs } = await measureBlock(world, client, announcements);
     if (done < 0) continue;
     announced.push(announcedMs);
     mined.push(minedMs);
@@ -54,11 +54,11 @@ async function measure(stack: AsyncDisposableStack): Promise<{ announced: number
   return { announced, mined };
 }
 
-/** One block: from when we were announced it, and from when we told the node to mine it. */
+/** Measures one block, from its announcement to this process and from the order to mine it. */
 async function measureBlock(
   { anvil, traffic }: World,
   db: pg.Client,
-  announced: Announcements,
+  announcements: Announcements,
 ): Promise<{ announcedMs: number; minedMs: number }> {
   for (let left = ACTIONS_PER_BLOCK; left > 0; left--) await traffic.step();
   const block = Number(await anvil.client.getBlockNumber()) + 1;
@@ -67,11 +67,11 @@ async function measureBlock(
   await untilHead(db, block);
   const readableAt = performance.now();
   await mined;
-  const announcedAt = announced.at.get(block) ?? Number.NaN;
+  const announcedAt = announcements.at.get(block) ?? Number.NaN;
   return { announcedMs: readableAt - announcedAt, minedMs: readableAt - startedAt };
 }
 
-/** The head moves in the transaction that writes the block's rows: where it is read, they are. */
+/** Waits until the head is at a block. Its rows can then be read too, because they commit in one transaction with the head. */
 async function untilHead(db: pg.Client, block: number): Promise<void> {
   const query = { name: 'head', text: 'select max(head_number) as head from indexer.chains' };
   for (const startedAt = performance.now(); performance.now() - startedAt < BLOCK_TIMEOUT_MS; ) {
@@ -79,13 +79,14 @@ async function untilHead(db: pg.Client, block: number): Promise<void> {
     if (Number(rows[0]?.head ?? -1) >= block) return;
     await sleep(POLL_INTERVAL_MS);
   }
-  throw new Error(`block ${block} was not readable in ${BLOCK_TIMEOUT_MS} ms`);
+  throw new Error(`the daemon did not reach block ${block} in ${BLOCK_TIMEOUT_MS} ms`);
 }
 
+/** The time of each announcement by block number, as `performance.now()` gives it. */
 type Announcements = { readonly at: ReadonlyMap<number, number>; close(): void };
 
-/** When each block was announced to a subscriber like the daemon, by `performance.now()`. */
-async function announcements(anvil: Anvil): Promise<Announcements> {
+/** Subscribes to new heads, as the daemon does. */
+async function subscribe(anvil: Anvil): Promise<Announcements> {
   const at = new Map<number, number>();
   const socket = new WebSocket(anvil.wsUrl);
   await once(socket, 'open');
@@ -97,7 +98,7 @@ async function announcements(anvil: Anvil): Promise<Announcements> {
   return { at, close: () => socket.close() };
 }
 
-function told(values: readonly number[]): Record<'median' | 'p99' | 'max', number> {
+function summaryOf(values: readonly number[]): Record<'median' | 'p99' | 'max', number> {
   const rounded = (share: number): number => Math.round(quantile(values, share) * 10) / 10;
   return { median: rounded(0.5), p99: rounded(0.99), max: rounded(1) };
 }

@@ -1,6 +1,6 @@
 const HEX16 = Array.from({ length: 0x1_0000 }, (_, value) => value.toString(16).padStart(4, '0'));
 
-/** Numbers that look random and are the same for the same keys (mulberry32 over a hash of the keys). */
+/** A pseudorandom sequence that is the same for the same keys (mulberry32, seeded with a hash of the keys). */
 export class Random {
   #state: number;
 
@@ -21,12 +21,12 @@ export class Random {
     return (t ^ (t >>> 14)) >>> 0;
   }
 
-  /** A whole number from 0 up to, and without, `limit`. */
+  /** Returns an integer from 0 to `limit` - 1. */
   below(limit: number): number {
     return Math.floor((this.uint32() / 2 ** 32) * limit);
   }
 
-  /** Lower-case hexadecimal digits; `digits` is a multiple of 8. */
+  /** Returns lower-case hexadecimal digits. `digits` is a multiple of 8. */
   hex(digits: number): string {
     let text = '';
     for (let left = digits; left > 0; left -= 8) {

@@ -1,102 +1,138 @@
 import type { BackfillResult } from './backfill.ts';
 import type { FloorResult } from './floor.ts';
 import type { FollowingResult } from './following.ts';
+import { type IdsResult, secondsAt, WINDOW_ROWS } from './ids.ts';
 import type { Statement } from './statements.ts';
 import type { WorkersResult } from './workers.ts';
 import type { WorldOptions } from './world.ts';
 
-/** Everything that one run of the benchmark found out. */
+/** The results of one run of the benchmark. A part that was not measured is undefined. */
 export type Report = {
   readonly machine: string;
   readonly postgres: string;
   readonly settings: Readonly<Record<string, string>>;
   readonly chain: WorldOptions;
   readonly runs: number;
-  readonly backfill: BackfillResult | undefined;
-  readonly floor: (FloorResult & { readonly speedRatio: number; readonly cpuRatio: number }) | undefined;
-  /** Into tables that hold facts already. */
-  readonly used: BackfillResult | undefined;
-  readonly following: FollowingResult | undefined;
-  readonly workers: readonly WorkersResult[] | undefined;
-  readonly growth:
-    | readonly { readonly events: number; readonly microsecondsPerEvent: number; readonly peakRssBytes: number }[]
-    | undefined;
+  readonly backfill?: BackfillResult | undefined;
+  readonly floor?: FloorComparison | undefined;
+  /** The backfill into tables that hold facts already. */
+  readonly used?: BackfillResult | undefined;
+  readonly following?: FollowingResult | undefined;
+  readonly workers?: readonly WorkersResult[] | undefined;
+  readonly growth?: readonly GrowthResult[] | undefined;
+  readonly ids?: readonly IdsResult[] | undefined;
+};
+
+/** The floor, and the backfill's speed and CPU time relative to it. */
+export type FloorComparison = FloorResult & { readonly speedRatio: number; readonly cpuRatio: number };
+
+/** The cost of an event in a backfill of some size. */
+export type GrowthResult = {
+  readonly events: number;
+  readonly microsecondsPerEvent: number;
+  readonly peakRssBytes: number;
 };
 
 const STATEMENT_CHARS = 100;
 const BATCH_EVENTS = 25_000;
+/** Numbers of rows at which the report shows the speed of filling `token_transfers`. */
+const ID_MARKS = [5_000_000, 20_000_000] as const;
 
-/** The report for people. */
+/** Returns the report as a table of text. */
 export function tableOf(report: Report): string {
-  const { chain, backfill, floor, used, following, workers, growth } = report;
+  const { chain, backfill, following } = report;
   const size = `${whole(chain.events)} events in ${whole(chain.blocks)} blocks, ${whole(chain.holders)} holders, ${whole(chain.tokens)} tokens`;
   const lines = ['', `${report.machine}; ${report.postgres}`, `${size}; median of ${report.runs}`, ''];
-  const row = (name: string, value: string, note = '') =>
-    lines.push(`${name.padEnd(36)}${value.padStart(12)}  ${note}`.trimEnd());
+  lines.push(...backfillRows(report), ...followingRows(following), ...workersRows(report.workers ?? []));
+  lines.push(...growthRows(report.growth ?? []), ...idsRows(report.ids ?? []));
   if (backfill !== undefined) {
-    row('backfill', whole(backfill.eventsPerSecond), 'events/s');
-    if (floor !== undefined) {
-      row('COPY floor', whole(chain.events / (floor.wallMs / 1_000)), 'events/s');
-      row('ratio to the floor', floor.speedRatio.toFixed(2), 'at least 0.65');
-    }
-    row('wall time', seconds(backfill.wallMs), 's');
-    row('CPU of the indexing process', seconds(backfill.processCpuMs), 's');
-    row('CPU of PostgreSQL', seconds(backfill.postgresCpuMs), 's');
-    if (floor !== undefined) {
-      row(
-        'CPU of PostgreSQL for the floor',
-        seconds(floor.postgresCpuMs),
-        `s; the backfill takes ${floor.cpuRatio.toFixed(2)} ×`,
-      );
-    }
-    row('peak memory of the process', megabytes(backfill.peakRssBytes), 'MB, at most 300');
-    row('database', megabytes(backfill.databaseBytes), 'MB');
-  }
-  if (used !== undefined)
-    row('backfill into tables in use', whole(used.eventsPerSecond), 'events/s, all indexes kept up');
-  if (following !== undefined) {
-    row('follower, a commit a block', whole(following.blocksPerSecond), 'blocks/s, at least 200');
-    row('', whole(following.blocksPerSecond * (chain.events / chain.blocks)), 'events/s');
-    row('follower, catching up by itself', whole(following.catchUpBlocksPerSecond), 'blocks/s');
-    row('announced to readable, median', following.latencyMedianMs.toFixed(1), 'ms, at most 30');
-    row('announced to readable, p99', following.latencyP99Ms.toFixed(1), 'ms, at most 150');
-    row('peak memory of the daemon', megabytes(following.peakRssBytes), 'MB');
-  }
-  for (const { latencyMs, processes, eventsPerSecond, postgresShare, busyShare } of workers ?? []) {
-    const alone = workers?.find((one) => one.latencyMs === latencyMs && one.processes === 1)?.eventsPerSecond ?? 1;
-    row(
-      `${processes === 1 ? 'one process' : `${processes} processes`}, node answers in ${latencyMs} ms`,
-      whole(eventsPerSecond),
-      `events/s, ${(eventsPerSecond / alone).toFixed(2)} ×; the machine is ${whole(100 * busyShare)} % busy, ${whole(100 * postgresShare)} % with PostgreSQL`,
-    );
-  }
-  for (const { events, microsecondsPerEvent, peakRssBytes } of growth ?? []) {
-    row(
-      `cost at ${whole(events)} events`,
-      microsecondsPerEvent.toFixed(1),
-      `µs an event, peak ${megabytes(peakRssBytes)} MB`,
-    );
-  }
-  const [small, large] = growth ?? [];
-  if (small !== undefined && large !== undefined) {
-    row('growth', (large.microsecondsPerEvent / small.microsecondsPerEvent).toFixed(2), 'at most 1.30');
-  }
-  if (backfill !== undefined) {
-    lines.push('', `PostgreSQL's time in the backfill, ms per ${whole(BATCH_EVENTS)} events`, '');
+    lines.push('', `Statements of the backfill: ms per ${whole(BATCH_EVENTS)} events, calls in all`, '');
     const share = BATCH_EVENTS / chain.events;
-    lines.push(...backfill.statements.flatMap((one) => statementLine(one, share, one.calls)));
+    lines.push(...backfill.statements.flatMap((statement) => statementRow(statement, share)));
   }
   if (following !== undefined) {
-    lines.push('', 'PostgreSQL in the follower, ms per 1,000 blocks, and how often a block', '');
-    lines.push(...following.perBlock.flatMap((one) => statementLine(one, 1_000, one.calls)));
+    lines.push('', 'Statements of the follower: ms per 1,000 blocks, calls per block', '');
+    lines.push(...following.perBlock.flatMap((statement) => statementRow(statement, 1_000)));
   }
   return `${lines.join('\n')}\n`;
 }
 
-function statementLine({ text, totalMs }: Statement, share: number, calls: number): string[] {
+function backfillRows({ chain, backfill, floor, used }: Report): string[] {
+  const rows: string[] = [];
+  if (backfill !== undefined) {
+    rows.push(row('backfill', whole(backfill.eventsPerSecond), 'events/s'));
+    if (floor !== undefined) {
+      rows.push(row('COPY floor', whole(chain.events / (floor.wallMs / 1_000)), 'events/s'));
+      rows.push(row('ratio to the floor', floor.speedRatio.toFixed(2), 'at least 0.65'));
+    }
+    rows.push(row('wall time', seconds(backfill.wallMs), 's'));
+    rows.push(row('CPU of the indexing process', seconds(backfill.processCpuMs), 's'));
+    rows.push(row('CPU of PostgreSQL', seconds(backfill.postgresCpuMs), 's'));
+    if (floor !== undefined) {
+      const ratio = `s; the backfill takes ${floor.cpuRatio.toFixed(2)} ×`;
+      rows.push(row('CPU of PostgreSQL for the floor', seconds(floor.postgresCpuMs), ratio));
+    }
+    rows.push(row('peak memory of the process', megabytes(backfill.peakRssBytes), 'MB, at most 300'));
+    rows.push(row('database', megabytes(backfill.databaseBytes), 'MB'));
+  }
+  if (used !== undefined) {
+    rows.push(row('backfill into tables in use', whole(used.eventsPerSecond), 'events/s, with all indexes in place'));
+  }
+  return rows;
+}
+
+function followingRows(following: FollowingResult | undefined): string[] {
+  if (following === undefined) return [];
+  return [
+    row('follower, one block per commit', whole(following.blocksPerSecond), 'blocks/s, at least 200'),
+    row('follower, catching up', whole(following.catchUpBlocksPerSecond), 'blocks/s'),
+    row('announced to readable, median', following.latencyMedianMs.toFixed(1), 'ms, at most 30'),
+    row('announced to readable, p99', following.latencyP99Ms.toFixed(1), 'ms, at most 150'),
+    row('peak memory of the daemon', megabytes(following.peakRssBytes), 'MB'),
+  ];
+}
+
+function workersRows(workers: readonly WorkersResult[]): string[] {
+  return workers.map(({ latencyMs, processes, eventsPerSecond, postgresShare, busyShare }) => {
+    const single = workers.find((result) => result.latencyMs === latencyMs && result.processes === 1);
+    const ratio = (eventsPerSecond / (single?.eventsPerSecond ?? Number.NaN)).toFixed(2);
+    const shares = `the machine is ${whole(100 * busyShare)} % busy, ${whole(100 * postgresShare)} % with PostgreSQL`;
+    const name = processes === 1 ? 'one process' : `${processes} processes`;
+    const note = `events/s, ${ratio} × one process; ${shares}`;
+    return row(`${name}, node answers in ${latencyMs} ms`, whole(eventsPerSecond), note);
+  });
+}
+
+function growthRows(growth: readonly GrowthResult[]): string[] {
+  const rows = growth.map(({ events, microsecondsPerEvent, peakRssBytes }) => {
+    const note = `µs per event, peak ${megabytes(peakRssBytes)} MB`;
+    return row(`cost at ${whole(events)} events`, microsecondsPerEvent.toFixed(1), note);
+  });
+  const [small, large] = growth;
+  if (small === undefined || large === undefined) return rows;
+  return [...rows, row('growth', (large.microsecondsPerEvent / small.microsecondsPerEvent).toFixed(2), 'at most 1.30')];
+}
+
+function idsRows(ids: readonly IdsResult[]): string[] {
+  const note = `s per ${whole(WINDOW_ROWS)} rows of token_transfers`;
+  return ids.flatMap((result) => {
+    const filled = result.windowSeconds.length * WINDOW_ROWS;
+    const marks = [...new Set([...ID_MARKS.filter((mark) => mark < filled), filled])];
+    return [
+      row(`${result.order} ids, at the start`, secondsAt(result, 0).toFixed(2), note),
+      ...marks.map((mark) => row(`${result.order} ids, at ${whole(mark)}`, secondsAt(result, mark).toFixed(2), note)),
+    ];
+  });
+}
+
+function statementRow({ text, totalMs, calls }: Statement, share: number): string[] {
   const ms = totalMs * share;
   const times = calls < 10 ? calls.toFixed(1) : whole(calls);
   return ms < 0.5 ? [] : [`${ms.toFixed(1).padStart(9)}  ${times.padStart(8)} ×  ${text.slice(0, STATEMENT_CHARS)}`];
+}
+
+function row(name: string, value: string, note: string): string {
+  return `${name.padEnd(36)}${value.padStart(12)}  ${note}`;
 }
 
 function whole(value: number): string {

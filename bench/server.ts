@@ -3,11 +3,13 @@ import { type Database, openDatabase } from '../indexer/db/database.ts';
 import { migrateUp } from '../indexer/db/migrate.ts';
 import type { Hex } from '../indexer/kernel/chain.ts';
 import { addContracts, type ContractSpec } from '../indexer/registry/add.ts';
+import { readRegistry } from '../test/kit/oracle/check-database.ts';
+import type { OracleContract } from '../test/kit/oracle/facts.ts';
 import { startPostgres } from '../test/kit/postgres-server.ts';
 import { cpuOfTree } from './usage.ts';
 import { CHAIN_ID, type World } from './world.ts';
 
-/** As one would run it: nothing that a crash could lose is given up. */
+/** The settings of a production server: a crash loses nothing. */
 export const SETTINGS = {
   shared_buffers: '1GB',
   max_wal_size: '8GB',
@@ -18,40 +20,43 @@ export const SETTINGS = {
   full_page_writes: 'on',
   synchronous_commit: 'on',
   shared_preload_libraries: 'pg_stat_statements',
-  // Not what foreign keys ask: counting half a million of these takes longer than many a statement.
+  // Leaves out the checks of foreign keys: to count half a million of them costs more than many statements.
   'pg_stat_statements.track': 'top',
   track_io_timing: 'on',
 } as const;
 
 const TEMPLATE = 'bench_template';
 
-/** A PostgreSQL of the benchmark's own. */
+/** The benchmark's own PostgreSQL server. */
 export type Server = {
   readonly version: string;
-  /** A new database with the full schema and every contract of the world registered, and nothing else. */
+  /** The registered contracts, with the ids of their rows, which are the same in every database. */
+  readonly contracts: readonly OracleContract[];
+  /** Creates a database that has the full schema and every contract of the world registered. Returns its URL. */
   createDatabase(name: string): Promise<string>;
   dropDatabase(name: string): Promise<void>;
-  /** Writes dirty pages out, so that one measurement does not pay for the one before. */
+  /** Writes dirty pages to disk, so that a measurement does not pay for the one before. */
   settle(): Promise<void>;
-  /** CPU time of all its processes so far, in milliseconds. */
+  /** Returns the CPU time of all the server's processes so far, in milliseconds. */
   cpuMs(): Promise<number>;
   stop(): Promise<void>;
 };
 
-/** Starts PostgreSQL with the settings of the benchmark. */
-export async function startServer(world: World): Promise<Server> {
-  const server = await startPostgres({ settings: SETTINGS });
+/** Starts PostgreSQL with the settings of the benchmark, some of which may be replaced. */
+export async function startServer(world: World, settings: Readonly<Record<string, string>> = {}): Promise<Server> {
+  const server = await startPostgres({ settings: { ...SETTINGS, ...settings } });
   const admin = new pg.Client({ connectionString: server.url });
   try {
     await admin.connect();
     await admin.query(`create database ${TEMPLATE}`);
     const url = (name: string) => Object.assign(new URL(server.url), { pathname: `/${name}` }).href;
-    await withDatabase(url(TEMPLATE), (database) => prepare(database, world));
+    const contracts = await withDatabase(url(TEMPLATE), (database) => prepare(database, world));
     const pidFile = await admin.query<{ text: string }>("select pg_read_file('postmaster.pid') as text");
     const postmaster = Number(pidFile.rows[0]?.text.split('\n')[0]);
     const version = await admin.query<{ server_version: string }>('show server_version');
     return {
       version: version.rows[0]?.server_version ?? '',
+      contracts,
       async createDatabase(name) {
         await admin.query(`create database ${name} template ${TEMPLATE}`);
         return url(name);
@@ -75,7 +80,7 @@ export async function startServer(world: World): Promise<Server> {
   }
 }
 
-/** Runs work over an open database and closes it. */
+/** Opens a database, runs `work` with it and closes it. */
 export async function withDatabase<T>(url: string, work: (database: Database) => Promise<T>): Promise<T> {
   const database = openDatabase({ url, maxConnections: 2 });
   try {
@@ -85,16 +90,18 @@ export async function withDatabase<T>(url: string, work: (database: Database) =>
   }
 }
 
-async function prepare(database: Database, world: World): Promise<void> {
+async function prepare(database: Database, world: World): Promise<readonly OracleContract[]> {
   await migrateUp(database.kysely);
   await addContracts(
     database,
     world.contracts().map((contract) => specOf(contract, world)),
   );
-  // Nobody is to ask the chain for names.
+  // The chain server has no contracts that could be called for names.
   await database.pool.query('update indexer.contracts set metadata_read_at = now()');
   await database.pool.query('create extension pg_stat_statements');
   await database.pool.query('vacuum analyze');
+  const { contracts } = await readRegistry(database.pool, CHAIN_ID, world.contracts());
+  return contracts;
 }
 
 function specOf({ kind, address }: ReturnType<World['contracts']>[number], world: World): ContractSpec {

@@ -1,11 +1,11 @@
 import type pg from 'pg';
 
-/** One statement's share of PostgreSQL's time, from `pg_stat_statements`. */
+/** The calls and the execution time of one statement, from `pg_stat_statements`. */
 export type Statement = { readonly text: string; readonly calls: number; readonly totalMs: number };
 
 const STATEMENTS_SHOWN = 25;
 
-/** The statements that took most of this database's time so far. */
+/** Returns the statements of this database that took the most time so far. */
 export async function statementsOf(client: pg.Client): Promise<Statement[]> {
   const { rows } = await client.query<{ query: string; calls: string; total: number }>(
     `select query, sum(calls) as calls, sum(total_exec_time) as total from pg_stat_statements

@@ -1,22 +1,22 @@
 import { readdir, readFile } from 'node:fs/promises';
 
-/** Linux reports CPU time in these (`getconf CLK_TCK`, the same everywhere). */
+/** The unit in which Linux reports CPU time (`getconf CLK_TCK`, 100 on every architecture). */
 const TICK_MS = 10;
 const POLL_INTERVAL_MS = 50;
 
-/** What a process took. */
+/** The CPU time and the peak memory of a process. */
 export type Usage = { readonly cpuMs: number; readonly peakRssBytes: number };
 
-/** Watches a process until `stop`, which tells what was seen last. */
+/** Reads the usage of a process at intervals. `stop` returns the last reading, so that it can be called after the process exited. */
 export function watchUsage(pid: number): { stop(): Usage } {
   let usage: Usage = { cpuMs: 0, peakRssBytes: 0 };
-  const look = async () => {
+  const read = async () => {
     const [stat, status] = await Promise.all([readStat(pid), readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')]);
     const peakKb = Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0);
     if (stat === undefined || peakKb === 0) return;
     usage = { cpuMs: stat.ownMs, peakRssBytes: peakKb * 1024 };
   };
-  const timer = setInterval(() => void look(), POLL_INTERVAL_MS);
+  const timer = setInterval(() => void read(), POLL_INTERVAL_MS);
   return {
     stop() {
       clearInterval(timer);
@@ -25,7 +25,7 @@ export function watchUsage(pid: number): { stop(): Usage } {
   };
 }
 
-/** CPU time of a process, its living children, and its children that ended and were waited for: a whole PostgreSQL. */
+/** Returns the CPU time of a process, of its running children and of its former children: for a postmaster, of the whole server. */
 export async function cpuOfTree(pid: number): Promise<number> {
   const names = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const stats = await Promise.all(names.map((name) => readStat(Number(name))));
@@ -36,7 +36,7 @@ export async function cpuOfTree(pid: number): Promise<number> {
   }, 0);
 }
 
-/** CPU time that all programs on the machine took since it started, idle time and what other machines took from it left out. */
+/** Returns the CPU time of all programs since the machine started, without idle time and time stolen by other virtual machines. */
 export async function busyMs(): Promise<number> {
   const [all = ''] = (await readFile('/proc/stat', 'utf8')).split('\n');
   const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = all.split(/ +/).slice(1).map(Number);
@@ -48,7 +48,7 @@ type Stat = { readonly pid: number; readonly parent: number; readonly ownMs: num
 async function readStat(pid: number): Promise<Stat | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
-  // The name of the program stands in parentheses and may hold anything; numbers after it begin with field 3.
+  // Field 2 is the name of the program in parentheses and may contain spaces; field 3 follows the last parenthesis.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const number = (field: number) => Number(fields[field - 3]);
   return {

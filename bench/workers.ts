@@ -1,5 +1,5 @@
 import { cpus } from 'node:os';
-import { startFilling } from './backfill.ts';
+import { startBackfill } from './backfill.ts';
 import type { Chain } from './chain.ts';
 import { checkDatabase } from './check.ts';
 import { startIndexing } from './indexing-process.ts';
@@ -7,21 +7,22 @@ import type { Server } from './server.ts';
 import { busyMs } from './usage.ts';
 import { environment } from './world.ts';
 
-/** What so many processes make of the same range, with a node that takes its time to answer. */
+/** The speed of several processes over the same chain, with a node that answers after `latencyMs`. */
 export type WorkersResult = {
   readonly latencyMs: number;
   readonly processes: number;
   readonly eventsPerSecond: number;
-  /** CPU time of all of PostgreSQL's processes, and of everyone, as shares of what the machine has. */
+  /** CPU time of PostgreSQL as a share of the machine's CPU time. */
   readonly postgresShare: number;
+  /** CPU time of all programs as a share of the machine's CPU time. */
   readonly busyShare: number;
 };
 
 const PROCESSES = [1, 2] as const;
-/** None, and that of an endpoint on another continent. */
+/** No latency, and the latency of an endpoint on another continent. */
 const LATENCIES_MS = [0, 100] as const;
 
-/** Fills the chain by `indexer backfill` alone, and beside an `indexer worker`. */
+/** Measures `indexer backfill` alone and beside an `indexer worker`, at each latency. */
 export async function measureWorkers(
   server: Server,
   chain: Chain,
@@ -32,10 +33,10 @@ export async function measureWorkers(
     for (const processes of PROCESSES) {
       const url = await server.createDatabase('workers');
       await chain.moveTo(blocks, blocks);
-      await chain.answerAfter(latencyMs);
+      await chain.delayAnswers(latencyMs);
       await server.settle();
       const [cpuBefore, busyBefore] = [await server.cpuMs(), await busyMs()];
-      const command = startFilling(url, chain.httpUrl);
+      const command = startBackfill(url, chain.httpUrl);
       const workers = Array.from({ length: processes - 1 }, () =>
         startIndexing(['worker'], environment(url, chain.httpUrl)),
       );
@@ -45,10 +46,10 @@ export async function measureWorkers(
       const allCpuMs = (await busyMs()) - busyBefore;
       const startedAt = await chain.firstLogsAt();
       for (const worker of workers) await worker.stop();
-      await chain.answerAfter(0);
-      await checkDatabase(url, await chain.expected(blocks));
+      await chain.delayAnswers(0);
+      await checkDatabase(url, await chain.expectedAfter(blocks));
       await server.dropDatabase('workers');
-      if (startedAt === undefined) throw new Error('the backfill asked for no logs');
+      if (startedAt === undefined) throw new Error('the backfill requested no logs');
       const wallMs = endedAt - startedAt;
       results.push({
         latencyMs,

@@ -2,36 +2,40 @@ import { toEventSelector } from 'viem';
 import type { ContractKind, Hex } from '../indexer/kernel/chain.ts';
 import { Random } from './random.ts';
 
-/** What the chain of a benchmark is made of. */
+/** The size and the seed of a benchmark's chain. */
 export type WorldOptions = {
   readonly events: number;
   readonly blocks: number;
-  /** Wallets; each holds one of the artist tokens. */
+  /** Wallets. Each holds one of the artist tokens. */
   readonly holders: number;
-  /** Tokens of all masters together. */
+  /** NFTs of all masters together. */
   readonly tokens: number;
   readonly seed: number;
 };
 
-/** The benchmark's chain. */
+/** The chain id of a benchmark's chain. */
 export const CHAIN_ID = 31_337;
-/** What the program is told of where everything is. */
+
+/** Returns the environment variables of the program. */
 export function environment(databaseUrl: string, rpcUrl: string): Readonly<Record<string, string>> {
   return { DATABASE_URL: databaseUrl, [`RPC_URL_${CHAIN_ID}`]: rpcUrl, LOG_LEVEL: 'warn' };
 }
+
+/** Events per block, unless the number of blocks is given too. */
+export const EVENTS_PER_BLOCK = 25;
 
 /** The sizes of a full run. */
 export const SIZES: WorldOptions = { events: 500_000, blocks: 20_000, holders: 5_000, tokens: 25_000, seed: 1 };
 
 const ARTIST_TOKENS = 2;
 const MASTERS = 5;
-/** Of events: what is neither is ERC-20. */
+/** Shares of all events. The rest is ERC-20 transfers. */
 export const SHARE = { nft: 0.25, pool: 0.15 };
 
 const TIMESTAMP_OF_GENESIS_S = 1_700_000_000;
 const BLOCK_TIME_S = 2;
 
-/** First topics of the events that the chain emits. */
+/** The first topic of each event that the chain emits. */
 export const TOPIC = {
   transfer: toEventSelector('Transfer(address,address,uint256)'),
   minted: toEventSelector('Minted(address,uint256,uint256)'),
@@ -41,20 +45,20 @@ export const TOPIC = {
   burn: toEventSelector('Burn(address,uint256,uint256,address)'),
 } as const;
 
-/** The fixed parts of a benchmark's chain: contracts, wallets, block hashes; a function of the options alone. */
+/** The contracts, wallets, block hashes and timestamps of a benchmark's chain, as a function of its options alone. */
 export class World {
   readonly options: WorldOptions;
   readonly wallets: readonly Hex[];
   readonly artistTokens: readonly Hex[];
   readonly masters: readonly Hex[];
-  /** One for each artist token, which is its token 0; token 1 is not followed. */
+  /** One pool for each artist token, which is its token 0. Its token 1 is not followed. */
   readonly pools: readonly Hex[];
   readonly quoteToken: Hex;
 
   constructor(options: WorldOptions) {
     this.options = options;
-    const addresses = (what: number, count: number): Hex[] =>
-      Array.from({ length: count }, (_, index) => `0x${new Random(options.seed, what, index).hex(40)}` as const);
+    const addresses = (series: number, count: number): Hex[] =>
+      Array.from({ length: count }, (_, index) => `0x${new Random(options.seed, series, index).hex(40)}` as const);
     this.wallets = addresses(1, options.holders);
     this.artistTokens = addresses(2, ARTIST_TOKENS);
     this.masters = addresses(3, MASTERS);
@@ -62,7 +66,7 @@ export class World {
     this.quoteToken = addresses(5, 1)[0] as Hex;
   }
 
-  /** Every followed contract. */
+  /** Returns every followed contract. */
   contracts(): readonly { readonly kind: ContractKind; readonly address: Hex }[] {
     return [
       ...this.masters.map((address) => ({ kind: 'master' as const, address })),
@@ -71,7 +75,7 @@ export class World {
     ];
   }
 
-  /** Events in the blocks 1 to `block`. */
+  /** Returns the number of events in the blocks 1 to `block`. */
   eventsUpTo(block: number): number {
     return Math.floor((this.options.events * block) / this.options.blocks);
   }
@@ -80,12 +84,12 @@ export class World {
     return `0x${new Random(this.options.seed, 6, block).hex(64)}`;
   }
 
-  /** Unix seconds. */
+  /** Returns the timestamp of a block in Unix seconds. */
   timestamp(block: number): number {
     return TIMESTAMP_OF_GENESIS_S + block * BLOCK_TIME_S;
   }
 
-  /** The master of a token, by the token's place among all. */
+  /** Returns the index of an NFT's master, given the NFT's index among those of all masters. */
   masterOf(token: number): number {
     return token % this.masters.length;
   }
@@ -94,7 +98,7 @@ export class World {
     return Math.floor(token / this.masters.length) + 1;
   }
 
-  /** The wallets of an artist token: the first of them and how many. */
+  /** Returns the wallets that hold an artist token: the index of the first and their number. */
   walletsOf(artistToken: number): { readonly first: number; readonly count: number } {
     const first = Math.floor((this.wallets.length * artistToken) / this.artistTokens.length);
     const end = Math.floor((this.wallets.length * (artistToken + 1)) / this.artistTokens.length);

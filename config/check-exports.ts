@@ -1,10 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/**
- * Fails where an export has no doc comment. Biome keeps one export a statement at the beginning of a line, so that the line above
- * it tells: it must end a comment.
- */
+// Fails if an export has no doc comment. Biome formats every export as a statement at the beginning of a line, so the line above it
+// must end a comment.
+
 const FOLDERS = ['indexer', 'abis', 'config', 'demo', 'bench', 'test/kit', 'test/sim'];
 /** Generated from the database. */
 const GENERATED = ['indexer/db/schema.ts'];

@@ -1,6 +1,6 @@
-// The layer rules, checked by dependency-cruiser: imports point down only, siblings in one layer do not import each other.
+// The layer rules, which dependency-cruiser checks: imports point down only, and members of one layer do not import each other.
 
-/** From the bottom up. Members of one row are siblings. */
+/** The layers from the bottom up. The members of one row may not import each other. */
 const layers = [
   ['kernel'],
   ['observability', 'config'],
@@ -25,7 +25,7 @@ const layerRules = layers.flatMap((row, height) => {
   const below = layers.slice(0, height).flat();
   return row.map((member) => ({
     name: `layer-${member}`,
-    comment: `${member} may import only itself and what lies below it`,
+    comment: `${member} may import only itself and the layers below it`,
     severity: 'error',
     from: { path: pathOf(member) },
     to: { path: '^indexer/', pathNot: [member, ...below].map(pathOf) },
@@ -37,23 +37,17 @@ module.exports = {
     ...layerRules,
     {
       name: 'every-folder-has-a-layer',
-      comment: 'a new folder of indexer/ takes its place in the list above',
+      comment: 'every folder of indexer/ must be in the list above',
       severity: 'error',
       from: {},
       to: { path: '^indexer/', pathNot: layers.flat().map(pathOf) },
     },
     {
       name: 'no-circles',
-      comment: 'a test may name the type of what it is part of; the program may not even do that',
+      comment: 'neither of values nor of types',
       severity: 'error',
-      from: { pathNot: '^test/' },
+      from: {},
       to: { circular: true },
-    },
-    {
-      name: 'no-circles-of-values',
-      severity: 'error',
-      from: { path: '^test/' },
-      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     {
       name: 'commands-load-lazily',
@@ -111,7 +105,7 @@ module.exports = {
     },
     {
       name: 'no-dev-dependencies-in-the-program',
-      comment: 'only the demo uses what is installed for development',
+      comment: 'only tests, benchmarks and the demo may use development dependencies',
       severity: 'error',
       from: { path: '^(indexer|abis|migrations)/' },
       to: { dependencyTypes: ['npm-dev'] },
@@ -125,7 +119,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    // Sees type-only imports too; the compiler's own API ends with TypeScript 6. Its visitor knows no `using` yet.
+    // swc also sees type-only imports, and TypeScript 7 has no compiler API. swc's visitor does not support `using` yet.
     parser: 'swc',
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['node', 'import', 'types', 'default'] },
   },

@@ -2,10 +2,10 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { TEST_TIMEOUT_MS } from '../test/kit/until.ts';
 
-/** From the slowest files to the quickest. */
+/** The folders of tests, from the slowest to the fastest. */
 const FOLDERS = ['test/sim/', 'test/queue/', 'test/chain/', 'test/db/', 'test/unit/'];
 
-/** Begins with what takes longest, so that no worker is left with it at the end. */
+/** Runs the slowest files first, so that no worker is busy with one of them at the end. */
 class SlowestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) => FOLDERS.findIndex((folder) => moduleId.includes(`/${folder}`));
@@ -20,7 +20,7 @@ export default defineConfig({
     testTimeout: TEST_TIMEOUT_MS,
     hookTimeout: TEST_TIMEOUT_MS,
     pool: 'forks',
-    // Workers go on with the next file, and what files import is loaded once.
+    // Each worker runs many files, and loads the modules that they import only once.
     isolate: false,
     maxWorkers: 3,
     sequence: { sequencer: SlowestFirst },

@@ -2,7 +2,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { messageOf } from '../indexer/kernel/errors.ts';
 import type { DemoOptions } from './demo.ts';
 
-/** What runs the demo, and where errors are printed. */
+/** The function that runs the demo, and the stream for errors. */
 export type DemoProcess = {
   readonly stderr: { write(text: string): unknown };
   /** Returns whether the database equalled the chain. */
@@ -15,15 +15,15 @@ export async function runCommandLine(args: readonly string[], { stderr, run }: D
     .description('PostgreSQL, a local chain, real contracts and traffic, all embedded, with the indexer over them')
     .option(
       '--seconds <n>',
-      'end after so many seconds and compare the database with the chain (exit code 1 on any difference)',
+      'stop after n seconds and compare the database with the chain (exit code 1 on any difference)',
       wholeNumber,
     )
-    .option('--seed <n>', 'decides what happens on the chain (default: random, and shown)', wholeNumber)
+    .option('--seed <n>', 'seed of the traffic on the chain (default: random, and shown)', wholeNumber)
     .option('--json', 'print a JSON object per second', false)
     .addHelpText(
       'after',
       `
-Draws in place on a terminal, prints a line per second elsewhere and a JSON object per second with --json.
+Redraws in place on a terminal, prints a line per second elsewhere and a JSON object per second with --json.
 Ctrl-C ends the demo and leaves nothing behind.`,
     )
     .exitOverride();

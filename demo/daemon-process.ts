@@ -7,27 +7,27 @@ import type { Settings } from '../indexer/config/define.ts';
 import { IndexerError } from '../indexer/kernel/errors.ts';
 import { watchOver } from '../test/kit/watchman.ts';
 
-/** The real daemon, in a process of its own. */
+/** The real daemon in its own process. */
 export type DaemonProcess = {
   readonly pid: number;
-  /** Aborts, with an error that quotes its log, when it ends unasked. */
+  /** Aborts, with an error that quotes the log, when the daemon ends unexpectedly. */
   readonly ended: AbortSignal;
-  /** Keeps the log when the daemon is gone, and gives its path. */
+  /** Makes `stop` keep the log, and returns its path. */
   keepLog(): string;
-  /** An error of what the daemon did or did not do; keeps its log and quotes it. */
-  complaint(what: string): Promise<IndexerError>;
-  /** Ends it and removes its files. Safe to repeat. */
+  /** Returns an error about the daemon that quotes its log, and keeps the log. */
+  failure(what: string): Promise<IndexerError>;
+  /** Stops the daemon and removes its files. Safe to repeat. */
   stop(): Promise<void>;
 };
 
 const STOP_TIMEOUT_MS = 8_000;
-const LOG_LINES_TOLD = 12;
+const LOG_LINES_QUOTED = 12;
 
 /**
- * Runs `indexer start --migrate` with exactly these settings: nothing of the caller's environment or configuration reaches it,
- * so that it follows no other chain and writes to no other database. It dies with us.
+ * Runs `indexer start --migrate` with exactly these settings. Neither the caller's environment nor its configuration reaches the
+ * daemon, so it cannot follow another chain or write to another database. It is killed when this process dies.
  *
- * @param program - path of the bin
+ * @param program - path of the executable
  */
 export async function startDaemon(program: string, settings: Settings): Promise<DaemonProcess> {
   const directory = await mkdtemp(join(tmpdir(), 'indexer-demo-'));
@@ -38,7 +38,7 @@ export async function startDaemon(program: string, settings: Settings): Promise<
     cwd: directory,
     env: {},
     stdio: ['ignore', log.fd, log.fd],
-    // In a session of its own, so that Ctrl-C on the terminal reaches our program first.
+    // In its own session, so that Ctrl-C on the terminal reaches only this process.
     detached: true,
   });
   const exited = once(child, 'exit').catch(() => undefined);
@@ -50,16 +50,16 @@ export async function startDaemon(program: string, settings: Settings): Promise<
     keeping = true;
     return logFile;
   };
-  const complaint = async (what: string): Promise<IndexerError> =>
+  const failure = async (what: string): Promise<IndexerError> =>
     new IndexerError(`the indexer ${what}; ${await tailOf(keepLog())}`);
   void exited.then(async () => {
-    if (!stopping) ended.abort(await complaint(`ended with ${child.signalCode ?? `code ${child.exitCode}`}`));
+    if (!stopping) ended.abort(await failure(`ended with ${child.signalCode ?? `code ${child.exitCode}`}`));
   });
   return {
     pid: child.pid ?? -1,
     ended: ended.signal,
     keepLog,
-    complaint,
+    failure,
     async stop() {
       stopping = true;
       child.kill('SIGTERM');
@@ -74,5 +74,5 @@ export async function startDaemon(program: string, settings: Settings): Promise<
 
 async function tailOf(logFile: string): Promise<string> {
   const text = await readFile(logFile, 'utf8').catch(() => '');
-  return [`its log (${logFile}) ends with`, ...text.trim().split('\n').slice(-LOG_LINES_TOLD)].join('\n');
+  return [`its log (${logFile}) ends with`, ...text.trim().split('\n').slice(-LOG_LINES_QUOTED)].join('\n');
 }

@@ -2,19 +2,19 @@ import { randomInt } from 'node:crypto';
 import { IndexerError } from '../indexer/kernel/errors.ts';
 import { sleep } from '../indexer/kernel/sleep.ts';
 import { type Figures, readFigures } from './figures.ts';
-import { live, type News } from './life.ts';
 import { createShow, type Screen, type Show } from './show.ts';
 import { summarise } from './summary.ts';
+import { generateTraffic, type News } from './traffic.ts';
 import { createWorld, type World } from './world.ts';
 
 /** How a demo runs and when it ends. */
 export type DemoOptions = {
-  /** Ends by itself after so many seconds of traffic, with a comparison; undefined: runs until told to stop. */
+  /** After how many seconds of traffic the demo ends with a comparison. Undefined: it runs until it is stopped. */
   readonly seconds: number | undefined;
-  /** Decides what happens; drawn where it is not given. */
+  /** The seed of the traffic. Undefined: a random one. */
   readonly seed: number | undefined;
   readonly json: boolean;
-  /** Path of the bin whose `start` is the daemon. */
+  /** Path of the executable whose `start` command is the daemon. */
   readonly program: string;
 };
 
@@ -23,17 +23,17 @@ const NEWS_KEPT = 6;
 const RATES_KEPT = 40;
 
 /**
- * Runs everything embedded, with the real daemon over it, and shows what happens. Whatever way it ends, it leaves no process and
- * no file behind; only the log of a daemon that failed stays, and its path is told.
+ * Runs PostgreSQL, a chain, traffic and the real daemon, and shows what happens. However it ends, it leaves no process and no
+ * file behind, except for the log of a failed daemon, whose path it shows.
  *
- * @returns whether the database equalled the chain at the end; true when the signal ended it before that was asked
+ * @returns whether the database equalled the chain at the end, or true if the signal ended the demo before the comparison
  */
 export async function runDemo(options: DemoOptions, screen: Screen, signal: AbortSignal): Promise<boolean> {
   const show = createShow(screen, options.json);
   const releases = new AsyncDisposableStack();
   releases.defer(() => show.close());
   try {
-    return await play(options, show, releases, signal);
+    return await runAndCompare(options, show, releases, signal);
   } catch (error) {
     if (!signal.aborted) throw error;
     show.step('stopped');
@@ -43,7 +43,7 @@ export async function runDemo(options: DemoOptions, screen: Screen, signal: Abor
   }
 }
 
-async function play(
+async function runAndCompare(
   { seconds, seed = randomInt(SEED_BOUND), program }: DemoOptions,
   show: Show,
   releases: AsyncDisposableStack,
@@ -52,7 +52,7 @@ async function play(
   const world = await createWorld({ seed, program, onStep: show.step }, releases, signal);
   show.places({ databaseUrl: world.databaseUrl, rpcUrl: world.anvil.url });
   const failing = AbortSignal.any([signal, world.daemon.ended]);
-  await showLife(world, { seconds, seed, show }, failing);
+  await showTraffic(world, { seconds, seed, show }, failing);
   failing.throwIfAborted();
   show.step('the traffic has stopped; comparing the database with the chain');
   const summary = await untilAborted(summarise(world, failing), failing);
@@ -61,14 +61,14 @@ async function play(
   return summary.equal;
 }
 
-/** Traffic and its picture side by side, until the time is over, somebody says stop, or one of them fails. */
-async function showLife(
+/** Runs the traffic and shows figures until the time is over, the signal aborts, or one of the two fails. */
+async function showTraffic(
   world: World,
   { seconds, seed, show }: { readonly seconds: number | undefined; readonly seed: number; readonly show: Show },
   signal: AbortSignal,
 ): Promise<void> {
-  const over = new AbortController();
-  const either = AbortSignal.any([signal, over.signal]);
+  const ended = new AbortController();
+  const stop = AbortSignal.any([signal, ended.signal]);
   const news: News[] = [];
   const rates: number[] = [];
   const started = performance.now();
@@ -86,11 +86,11 @@ async function showLife(
     }
     show.moment({ figures, elapsedSeconds, seconds, seed, rates, news });
   };
-  const ending = (work: Promise<void>): Promise<void> => work.finally(() => over.abort());
+  const endAllAfter = (work: Promise<void>): Promise<void> => work.finally(() => ended.abort());
   await Promise.all([
-    ending(live(world, seed, onNews, either)),
-    ending(watchFigures(world, show.intervalMs, onFigures, either)),
-    ...(seconds === undefined ? [] : [ending(sleep(seconds * 1_000, either))]),
+    endAllAfter(generateTraffic(world, seed, onNews, stop)),
+    endAllAfter(watchFigures(world, show.intervalMs, onFigures, stop)),
+    ...(seconds === undefined ? [] : [endAllAfter(sleep(seconds * 1_000, stop))]),
   ]);
 }
 
@@ -108,7 +108,7 @@ async function watchFigures(
   }
 }
 
-/** Work that cannot be stopped is left alone when the signal aborts. */
+/** Waits for work that cannot be aborted, and throws when the signal aborts first. */
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const abort = (): void => reject(signal.reason ?? new IndexerError('stopped'));

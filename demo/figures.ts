@@ -1,13 +1,13 @@
 import type { Queryable } from '../test/kit/queryable.ts';
 
-/** What the database says at a moment; amounts in the smallest unit, as text. */
+/** Figures read from the database at one moment. Amounts are text in the smallest unit. */
 export type Figures = {
-  /** The newest block that the database follows; null before the first. */
+  /** The newest block that the database holds, or null before the first. */
   readonly head: number | null;
   readonly finalized: number | null;
   readonly lagBlocks: number | null;
   readonly facts: number;
-  /** Over the last seconds. */
+  /** The average of the last seconds. */
   readonly eventsPerSecond: number;
   readonly eventsInLastSecond: number;
   readonly reorgs: number;
@@ -35,10 +35,10 @@ export type Figures = {
   };
 };
 
-/** Over how long the events per second are counted. */
+/** The time over which the events per second are averaged. */
 const RATE_WINDOW_SECONDS = 5;
 
-/** $1 is the chain. Only the demo's contracts are in the database, so nothing else needs to be left out. */
+/** $1 is the chain id. Only the demo's contracts are in the database, so contracts need no filter. */
 const FIGURES = `
   with facts as (
     select created_at from nft_transfers union all select created_at from token_transfers
@@ -73,7 +73,7 @@ const FIGURES = `
     dividend_contracts dividends
   where chain.chain_id = $1`;
 
-/** Reads the figures; `chainHead` is what the chain itself says its head is. */
+/** Reads the figures. `chainHead` is the head that the chain itself reports. */
 export async function readFigures(db: Queryable, chainId: number, chainHead: number): Promise<Figures> {
   const row = (await db.query(FIGURES, [chainId])).rows[0] ?? {};
   const number = (column: string): number => Number(row[column] ?? 0);

@@ -1,28 +1,28 @@
 import type { Figures } from './figures.ts';
-import type { News } from './life.ts';
-import { bar, clock, coins, price, shortAddress, sparkline, whole } from './words.ts';
+import { bar, clock, coins, price, shortAddress, sparkline, whole } from './format.ts';
+import type { News } from './traffic.ts';
 
-/** A moment of the demo. */
+/** The state that the demo shows at one moment. */
 export type Moment = {
   readonly figures: Figures;
   readonly elapsedSeconds: number;
-  /** How long it runs, where that was said. */
+  /** How long the demo runs, if it is limited. */
   readonly seconds: number | undefined;
   readonly seed: number;
-  /** Facts of each of the last seconds, the newest last. */
+  /** The number of facts in each of the last seconds, the newest last. */
   readonly rates: readonly number[];
   readonly news: readonly News[];
 };
 
-/** How a piece of text is emphasised. */
+/** A text style of the terminal. */
 export type Style = 'bold' | 'dim' | 'cyan' | 'green' | 'yellow' | 'magenta';
-/** Returns a text in a style, or as it is where the output has no styles. */
+/** Returns a text in a style, or unchanged if the output has no styles. */
 export type Paint = (style: Style, text: string) => string;
 
 const LABEL_WIDTH = 11;
 const BAR_WIDTH = 24;
 
-/** The picture of a moment, line by line, for a terminal. */
+/** Returns the lines that a terminal shows for a moment. */
 export function frameOf({ figures, elapsedSeconds, seconds, seed, rates, news }: Moment, paint: Paint): string[] {
   const { head, lagBlocks, finalized, pool, dividends } = figures;
   const row = (label: string, ...cells: string[]): string =>
@@ -93,7 +93,7 @@ function newsLine(news: News, paint: Paint): string {
   return paint('magenta', `${'reorg'.padEnd(LABEL_WIDTH)}${which} replaced: ${depth} deep`);
 }
 
-/** The same in one line, for a file or a pipe. */
+/** Returns one line for a moment, for a file or a pipe. */
 export function lineOf({ figures, elapsedSeconds }: Moment): string {
   const { pool, dividends } = figures;
   return [

@@ -2,13 +2,13 @@ import { fileURLToPath } from 'node:url';
 import { runCommandLine } from './command-line.ts';
 import { runDemo } from './demo.ts';
 
-/** How long after the first signal the process ends by force. */
+/** How long after the first signal the process exits by force. */
 const STOP_DEADLINE_MS = 12_000;
-/** A terminal and npm may each deliver the same Ctrl-C: signals this close together are one. */
+/** Signals this close together count as one, because a terminal and npm may both deliver the same Ctrl-C. */
 const SAME_SIGNAL_MS = 500;
 const PROGRAM = fileURLToPath(new URL('../indexer/bin.ts', import.meta.url));
 
-/** Returns a signal that aborts on the first Ctrl-C; a second one ends the process at once. */
+/** Returns a signal that aborts on the first Ctrl-C. A second Ctrl-C exits at once. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
   let firstAt = 0;
@@ -26,10 +26,10 @@ function stopSignal(): AbortSignal {
   return controller.signal;
 }
 
-// The reader of the output may leave early (`npm run demo | head`), which is no failure.
+// The reader of the output may close it early (`npm run demo | head`), which is not a failure.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 const signal = stopSignal();
-// Set, not called: what was written to a pipe still has to leave.
+// Not `process.exit`, so that output in a pipe is still flushed.
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   stderr: process.stderr,
   run: (options) => runDemo({ ...options, program: PROGRAM }, process.stdout, signal),

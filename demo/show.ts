@@ -1,9 +1,9 @@
 import { styleText } from 'node:util';
+import { clip, columns, whole } from './format.ts';
 import { frameOf, lineOf, type Moment, type Paint } from './frame.ts';
 import type { Summary } from './summary.ts';
-import { clip, columns, whole } from './words.ts';
 
-/** Where the demo shows itself. */
+/** The stream that the demo writes to. */
 export type Screen = {
   write(text: string): unknown;
   readonly isTTY?: boolean | undefined;
@@ -11,19 +11,19 @@ export type Screen = {
   readonly rows?: number | undefined;
 };
 
-/** Where one can look while the demo runs. */
+/** URLs to inspect while the demo runs. */
 export type Places = { readonly databaseUrl: string; readonly rpcUrl: string };
 
-/** A way of showing the demo. */
+/** An output format of the demo. */
 export type Show = {
-  /** How often there should be a moment. */
+  /** How often `moment` should be called. */
   readonly intervalMs: number;
-  /** Something that stays: a step of the start or of the end. */
+  /** Shows a permanent line: a step of the start or of the end. */
   step(text: string): void;
   places(places: Places): void;
   moment(moment: Moment): void;
   summary(summary: Summary): void;
-  /** Gives the terminal back. Safe to repeat. */
+  /** Restores the terminal. Safe to repeat. */
   close(): void;
 };
 
@@ -32,12 +32,12 @@ const LINE_INTERVAL_MS = 1_000;
 const ESCAPE = '\u001b[';
 const HIDE_CURSOR = `${ESCAPE}?25l`;
 const SHOW_CURSOR = `${ESCAPE}?25h`;
-/** Terminals that know it (the others ignore it) show what is between at once, without flicker. */
+/** Synchronized output: terminals that support it show everything in between at once, without flicker. Others ignore it. */
 const [BEGIN_UPDATE, END_UPDATE] = [`${ESCAPE}?2026h`, `${ESCAPE}?2026l`];
 const ERASE_LINE_END = `${ESCAPE}K`;
 const ERASE_BELOW = `${ESCAPE}J`;
 
-/** In place on a terminal, a line per second elsewhere, a JSON object per second where asked for. */
+/** Returns a show that redraws in place on a terminal, prints a line per second elsewhere, or a JSON object per second if `json`. */
 export function createShow(screen: Screen, json: boolean): Show {
   if (json) return jsonShow(screen);
   return screen.isTTY ? terminalShow(screen) : lineShow(screen);
@@ -72,7 +72,7 @@ function terminalShow(screen: Screen): Show {
   const paint: Paint = (style, text) => styleText(style, text);
   let height = 0;
   let hidden = false;
-  /** What is printed above stays; the picture begins anew below it. */
+  /** Prints a line that stays. The next frame is drawn below it. */
   const print = (line: string): void => {
     height = 0;
     screen.write(`${line}\n`);
@@ -85,8 +85,8 @@ function terminalShow(screen: Screen): Show {
       const [width, room] = [(screen.columns ?? 80) - 1, (screen.rows ?? 24) - 1];
       const lines = frameOf(moment, paint).slice(0, room);
       const up = height > 0 ? `${ESCAPE}${height}A\r` : '';
-      const picture = lines.map((line) => `${clip(line, width)}${ERASE_LINE_END}\n`).join('');
-      screen.write(`${hidden ? '' : HIDE_CURSOR}${BEGIN_UPDATE}${up}${picture}${ERASE_BELOW}${END_UPDATE}`);
+      const frame = lines.map((line) => `${clip(line, width)}${ERASE_LINE_END}\n`).join('');
+      screen.write(`${hidden ? '' : HIDE_CURSOR}${BEGIN_UPDATE}${up}${frame}${ERASE_BELOW}${END_UPDATE}`);
       [height, hidden] = [lines.length, true];
     },
     summary: (summary) => ['', ...summaryLines(summary)].map((line) => ` ${line}`).forEach(print),
@@ -99,12 +99,12 @@ function terminalShow(screen: Screen): Show {
 
 function placesLines({ databaseUrl, rpcUrl }: Places): string[] {
   return [
-    `look into the database, ask the chain (${rpcUrl}); Ctrl-C ends it and leaves nothing behind`,
+    `inspect the database with psql and the chain at ${rpcUrl}; Ctrl-C ends the demo and leaves nothing behind`,
     `psql ${databaseUrl}`,
   ];
 }
 
-/** What was compared, and the differences. */
+/** Returns the lines of a summary: what was compared, and the differences. */
 export function summaryLines({ equal, block, tables, differences, reorgs, deepestReorg }: Summary): string[] {
   const head = ['table', 'rows', 'on the chain', 'differences'];
   const rows = tables.map(({ table, stored, expected, differences: found }) => [
@@ -114,6 +114,6 @@ export function summaryLines({ equal, block, tables, differences, reorgs, deepes
   const total = tables.reduce((sum, { stored }) => sum + stored, 0);
   const repaired = reorgs === 0 ? 'no reorg' : `${reorgs} reorgs repaired, the deepest ${deepestReorg} blocks`;
   const verdict = `the database ${equal ? 'equals' : 'DIFFERS from'} the chain at block ${block ?? 'none'}`;
-  const said = [verdict, `${whole(total)} rows compared, ${repaired}`, ...differences.map((what) => `  ${what}`)];
-  return [...(tables.length > 0 ? [...columns([head, ...rows]), ''] : []), ...said];
+  const result = [verdict, `${whole(total)} rows compared, ${repaired}`, ...differences.map((what) => `  ${what}`)];
+  return [...(tables.length > 0 ? [...columns([head, ...rows]), ''] : []), ...result];
 }

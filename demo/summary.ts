@@ -9,9 +9,9 @@ import {
 } from '../test/kit/oracle/check-database.ts';
 import type { Queryable } from '../test/kit/queryable.ts';
 
-/** What the demo ends with. */
+/** The result of the comparison at the end of the demo. */
 export type Summary = {
-  /** Whether nothing differs and the database caught up in time. */
+  /** Whether the database caught up in time and equals the chain. */
   readonly equal: boolean;
   readonly block: number | null;
   readonly tables: readonly TableSummary[];
@@ -21,7 +21,7 @@ export type Summary = {
   readonly deepestReorg: number;
 };
 
-/** How one table compares: rows that it has, rows that it should have, and how often they differ. */
+/** The comparison of one table: stored rows, expected rows, and the number of differences. */
 type TableSummary = {
   readonly table: string;
   readonly stored: number;
@@ -32,11 +32,11 @@ type TableSummary = {
 type Scene = { readonly db: Queryable; readonly anvil: Anvil; readonly platform: Platform };
 
 const CATCH_UP_TIMEOUT_MS = 60_000;
-const LOOK_INTERVAL_MS = 100;
+const CHECK_INTERVAL_MS = 100;
 
 /**
- * Waits until the database has caught up with a chain on which nothing happens any more, and compares the two. A database that
- * does not catch up in time is a difference too.
+ * Waits until the database has caught up with a chain that no longer grows, and compares the two. A database that does not catch
+ * up in time counts as a difference.
  */
 export async function summarise(
   { db, anvil, platform }: Scene,
@@ -45,11 +45,11 @@ export async function summarise(
 ): Promise<Summary> {
   const subjects = subjectsOf(platform);
   const deadline = Date.now() + timeoutMs;
-  let missing = await stillMissing({ db, anvil, platform });
+  let missing = await findMissing({ db, anvil, platform });
   while (missing !== undefined && Date.now() < deadline) {
     signal?.throwIfAborted();
-    await sleep(LOOK_INTERVAL_MS, signal);
-    missing = await stillMissing({ db, anvil, platform });
+    await sleep(CHECK_INTERVAL_MS, signal);
+    missing = await findMissing({ db, anvil, platform });
   }
   signal?.throwIfAborted();
   const comparison = await compareWithChain(db, anvil, subjects);
@@ -66,8 +66,8 @@ export async function summarise(
   };
 }
 
-/** What the database has yet to do: the chain's head, history without gaps, and what is settled behind the commits. */
-async function stillMissing({ db, anvil, platform }: Scene): Promise<string | undefined> {
+/** Returns what the database still misses (the chain's head, history, or the work of stages), or undefined. */
+async function findMissing({ db, anvil, platform }: Scene): Promise<string | undefined> {
   const { number, hash } = await anvil.client.getBlock();
   const head = await headOf(db, anvil.chainId);
   if (head === undefined || head.hash !== hash)

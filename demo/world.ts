@@ -8,7 +8,7 @@ import { registerPlatform } from '../test/kit/register-platform.ts';
 import { createTraffic, type Traffic } from '../test/kit/traffic.ts';
 import { type DaemonProcess, startDaemon } from './daemon-process.ts';
 
-/** Everything that the demo runs over. */
+/** The servers, contracts and traffic of a running demo. */
 export type World = {
   readonly databaseUrl: string;
   readonly db: pg.Pool;
@@ -18,31 +18,31 @@ export type World = {
   readonly daemon: DaemonProcess;
 };
 
-/** What to start for a demo. */
+/** How to start a demo. */
 export type WorldOptions = {
   readonly seed: number;
-  /** Path of the bin whose `start` is the daemon. */
+  /** Path of the executable whose `start` command is the daemon. */
   readonly program: string;
-  /** Told what has just come to be. */
+  /** Called with a sentence after each step of the start. */
   readonly onStep: (text: string) => void;
 };
 
-/** What happens on the chain before anybody indexes it, so that there is history to fill. */
+/** Steps of traffic before the daemon starts, so that there is history to fill. */
 const PAST_STEPS = 60;
 /**
- * How many blocks back the node answers questions of state. Left to itself Anvil (1.7.1) moves old states to disk after some
- * 900 blocks, and a reorg that needs one of those leaves a chain without any contract.
+ * For how many blocks the node keeps states in memory. By default Anvil (1.7.1) moves old states to disk after some 900 blocks,
+ * and a reorg that needs one of them leaves a chain without any contract.
  */
-const STATES_KEPT = 128;
+const STATES_KEPT_BLOCKS = 128;
 const FIRST_HEAD_TIMEOUT_MS = 60_000;
-const LOOK_INTERVAL_MS = 100;
+const CHECK_INTERVAL_MS = 100;
 
 /**
- * Starts PostgreSQL, a chain with a platform's contracts and a past, and the daemon; then announces the contracts to it as the
- * platform would.
+ * Starts PostgreSQL, a chain with the platform's contracts and some history, and the daemon. Then inserts the contracts into the
+ * database as the platform would.
  *
- * @param releases - takes over what is started, so that it ends in whatever way this does
- * @throws the signal's reason when it aborts meanwhile
+ * @param releases - receives a function for everything that is started, also if a later step fails
+ * @throws the reason of the signal if it aborts meanwhile
  */
 export async function createWorld(
   { seed, program, onStep }: WorldOptions,
@@ -52,20 +52,20 @@ export async function createWorld(
   const server = await startPostgres({ disposable: true });
   releases.defer(() => server.stop());
   const db = new pg.Pool({ connectionString: server.url, max: 2 });
-  db.on('error', () => undefined); // an idle connection that is lost is told by the next query
+  db.on('error', () => undefined); // If an idle connection is lost, the next query throws.
   releases.defer(() => db.end());
   const { rows } = await db.query('show server_version');
-  onStep(`PostgreSQL ${rows[0].server_version} runs`);
+  onStep(`PostgreSQL ${rows[0].server_version} is running`);
   signal.throwIfAborted();
-  const anvil = await startAnvil({ args: ['--prune-history', String(STATES_KEPT)] });
+  const anvil = await startAnvil({ args: ['--prune-history', String(STATES_KEPT_BLOCKS)] });
   releases.defer(() => anvil.stop());
-  onStep(`Anvil runs: chain ${anvil.chainId}`);
+  onStep(`Anvil is running: chain ${anvil.chainId}`);
   const platform = await deployPlatform(anvil);
   onStep('contracts are deployed: 3 ERC-721C masters, dividends, 2 ERC-20, a Uniswap V2 pair');
   signal.throwIfAborted();
   const traffic = await createTraffic(anvil, platform, seed);
   await traffic.run(PAST_STEPS);
-  onStep(`history is made: ${await anvil.client.getBlockNumber()} blocks`);
+  onStep(`${await anvil.client.getBlockNumber()} blocks of history are made`);
   signal.throwIfAborted();
   const daemon = await startDaemon(program, {
     databaseUrl: server.url,
@@ -74,22 +74,27 @@ export async function createWorld(
     logLevel: 'info',
   });
   releases.defer(() => daemon.stop());
-  await firstHead(db, anvil.chainId, daemon, signal);
+  await waitForFirstHead(db, anvil.chainId, daemon, signal);
   onStep(`the indexer follows the chain (process ${daemon.pid})`);
   await registerPlatform(db, platform);
-  onStep('the platform has announced 6 contracts');
+  onStep('the platform has inserted 6 contracts');
   return { databaseUrl: server.url, db, anvil, platform, traffic, daemon };
 }
 
 /** Waits until the daemon has migrated the database and follows the chain. */
-async function firstHead(db: pg.Pool, chainId: number, daemon: DaemonProcess, signal: AbortSignal): Promise<void> {
+async function waitForFirstHead(
+  db: pg.Pool,
+  chainId: number,
+  daemon: DaemonProcess,
+  signal: AbortSignal,
+): Promise<void> {
   const failing = AbortSignal.any([signal, daemon.ended]);
   const deadline = Date.now() + FIRST_HEAD_TIMEOUT_MS;
   for (;;) {
     failing.throwIfAborted();
-    // The table is not there before the migration.
+    // The table does not exist before the migration.
     if ((await headOf(db, chainId).catch(() => undefined)) !== undefined) return;
-    if (Date.now() > deadline) throw await daemon.complaint(`follows no block after ${FIRST_HEAD_TIMEOUT_MS} ms`);
-    await sleep(LOOK_INTERVAL_MS, failing);
+    if (Date.now() > deadline) throw await daemon.failure(`follows no block after ${FIRST_HEAD_TIMEOUT_MS} ms`);
+    await sleep(CHECK_INTERVAL_MS, failing);
   }
 }

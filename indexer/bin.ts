@@ -3,10 +3,7 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 
-/**
- * The bin of the package: runs `main` under a Node that is new enough. On a machine with an older Node, a checkout uses the one
- * among its development dependencies.
- */
+/** The oldest supported Node. Under an older one, a checkout runs `main` with the Node in its development dependencies. */
 const NODE_MAJOR_MIN = 24;
 /**
  * Makes V8 collect garbage sooner. By default a backfill with 80 MB in use grows to half a gigabyte; collecting sooner costs a
@@ -22,7 +19,7 @@ if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
   await import('./main.ts');
 }
 
-/** Runs the program under the installed Node. Resolves with the exit code that a shell would give. */
+/** Runs the program under the Node in `node_modules`. Returns the exit code that a shell would return. */
 async function runUnderNewerNode(): Promise<number> {
   const node = installedNode();
   if (node === undefined) {

@@ -7,7 +7,7 @@ import { createRedact } from './observability/redact.ts';
 /** How long after the first signal the process exits by force (SIGTERM promises an end within 15 s). */
 const STOP_DEADLINE_MS = 12_000;
 
-/** A terminal and the tools between it and this process may each deliver the same Ctrl-C: signals this close together count as one. */
+/** Signals this close together count as one, because a terminal and a parent process may both deliver the same Ctrl-C. */
 const SAME_SIGNAL_MS = 500;
 
 /** Returns a signal that aborts at the first SIGINT or SIGTERM. The second one exits at once. */
@@ -34,7 +34,7 @@ function version(): string {
   return JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')).version;
 }
 
-// The reader of the output may exit early (`indexer … | head`), which is no failure.
+// The reader of the output may exit early (`indexer … | head`), which is not an error.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 const runtime: Runtime = { now: () => performance.now(), random: Math.random };

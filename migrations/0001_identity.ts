@@ -102,14 +102,14 @@ const module: CatalogueModule = {
   },
 };
 
-/** Also the machinery's schema, because what migrations create is noted there from the first table on. */
+/** Also creates the schema `indexer`, because migrations record there which tables they create, beginning with the first. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`create schema if not exists indexer`.execute(db);
   await sql`create table indexer.created_tables (name text primary key)`.execute(db);
   await createModule(db, module);
 }
 
-/** The schema itself stays: the list of applied migrations lives in it. */
+/** Keeps the schema `indexer`, because it holds the list of applied migrations. */
 export async function down(db: Kysely<unknown>): Promise<void> {
   await dropModule(db, module);
   await sql`drop table indexer.created_tables`.execute(db);

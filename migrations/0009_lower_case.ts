@@ -49,7 +49,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   }
 }
 
-/** The case that the platform wrote is not kept anywhere; an address is the same address in either. */
+/** Does nothing: the original case is not stored, and an address means the same in either case. */
 export async function down(): Promise<void> {}
 
 async function lowerColumn(db: Kysely<unknown>, table: string, column: string): Promise<void> {

@@ -47,11 +47,11 @@ const TABLES = [
     quarantined_at_block bigint,
     -- null until name, symbol, decimals or a pool's tokens were read from the chain
     metadata_read_at timestamptz,
-    -- null until its state was set to that of no facts, which whatever stood there before gives way to
+    -- null until its state was reset to that of a contract without facts, whatever it held before
     prepared_at timestamptz,
-    -- the newest block of the facts that the platform's former indexer left of it, which give way to ours range by range
+    -- the newest block of the facts that the platform's former indexer left, which are replaced range by range
     former_to bigint,
-    -- earlier rows of the platform for this contract: facts that name them are deleted before it is followed
+    -- ids of earlier rows of the platform for this contract: facts that reference them are deleted before it is followed
     retired_ids uuid[] not null default '{}',
     created_at timestamptz not null default now(),
     primary key (chain_id, address, kind)
@@ -76,10 +76,10 @@ const TABLES = [
     chain_id bigint not null,
     -- the epoch that this unwind began
     epoch bigint not null,
-    -- our head before
+    -- the head in the database before the unwind
     from_number bigint not null,
     from_hash varchar(66) not null,
-    -- the common ancestor, our head after
+    -- the common ancestor, which is the head in the database after the unwind
     to_number bigint not null,
     to_hash varchar(66),
     depth bigint not null,
@@ -122,7 +122,7 @@ const TABLES = [
     -- the block that the stage's state is as of; null before the first
     as_of_number bigint,
     as_of_hash varchar(66),
-    -- whether state of blocks above that one may be left, which has to be unwound before the stage advances
+    -- whether state of blocks above that one may remain, which must be unwound before the stage advances
     unwind_pending boolean not null default false,
     -- why the stage stopped; null while it runs
     failed_reason text,
@@ -130,7 +130,7 @@ const TABLES = [
     updated_at timestamptz not null default now(),
     primary key (chain_id, name)
   )`,
-  // The lowest block of each change to history below the head. Stages that are above it are taken back, and the row goes.
+  // The lowest block of each change to history below the head. Stages above it are unwound, and then the row is deleted.
   sql`create table indexer.history_changes (
     chain_id bigint not null,
     from_block bigint not null
@@ -151,7 +151,7 @@ const INDEXES = [
 
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of [...TABLES, ...INDEXES]) await statement.execute(db);
-  // Ids of state come from their natural keys, so that two databases that saw one chain by different routes are equal.
+  // Ids of state rows are derived from their natural keys, so that they are equal in every database.
   await sql`
     create function indexer.derived_id(key text) returns uuid
     immutable parallel safe language sql as 'select md5(key)::uuid'

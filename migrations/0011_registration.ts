@@ -3,8 +3,8 @@ import { type Kysely, sql } from 'kysely';
 type Db = Kysely<unknown>;
 
 /**
- * Where the platform announces a contract: table, kind, the columns of its address and of the block that made it, and the
- * other columns that hold addresses and hashes.
+ * The tables in which the platform announces contracts: table, kind of contract, the columns of its address and of its deployment
+ * block, and the other columns that hold addresses and hashes.
  */
 const REGISTRIES = [
   ['master_contracts', 'master', 'contract_address', 'deployed_at_block', ['deployment_tx_hash']],
@@ -25,7 +25,7 @@ const REGISTRIES = [
   ],
 ] as const;
 
-/** Runs with the rights of whoever writes, who may have none on the schema `indexer`: nothing of it is named in the body. */
+/** Runs with the rights of the user that writes the row. They may not include the schema `indexer`, so the body uses nothing of it. */
 const NORMALISE = sql`
   create function indexer.normalise_contract() returns trigger language plpgsql as $body$
   begin
@@ -50,9 +50,9 @@ const NORMALISE = sql`
 `;
 
 /**
- * Arguments: kind, column of the address, column of the block. A row that the platform deletes and inserts again has a new
- * id, and the platform's own key allows one row per address, so the newest is the one that counts. A contract that is
- * registered already is only looked at: an upsert would lock its row, for which the indexer's commits would then wait.
+ * Arguments: kind of contract, column of the address, column of the block. A row that the platform deletes and inserts again has a
+ * new id. The platform's own key allows one row per address, so the newest id is valid. A contract that is already registered is
+ * only read, because an upsert would lock its row and block the indexer's commits.
  */
 const REGISTER = sql`
   create function indexer.register_contract() returns trigger language plpgsql
@@ -94,8 +94,9 @@ const REGISTER = sql`
 `;
 
 /**
- * The platform corrected a contract's address or chain: what was registered at the old place is followed no more, and its facts
- * and state go before the new place is followed, because both belong to one row of the platform.
+ * Removes the contracts that were registered for a row of the platform at another address or chain, because the platform has
+ * corrected them. Their facts and state are deleted before the contract at the new address is followed, because both belong to the
+ * same row of the platform.
  */
 const RETIRE_OTHER_PLACES = sql`
   create function indexer.retire_other_places(id uuid, chain text, place text) returns void language sql
@@ -112,7 +113,7 @@ const RETIRE_OTHER_PLACES = sql`
   $body$
 `;
 
-/** Retires the other places of a row, and follows its present place again, from nothing, where that had been retired. */
+/** Retires the other addresses of a row. If its present address had been retired, follows it again without coverage. */
 const RETIRE_CONTRACTS = sql`
   create function indexer.retire_contracts(id uuid, chain text, place text) returns void language sql
   set search_path = pg_catalog, pg_temp as $body$
@@ -130,8 +131,8 @@ const RETIRE_CONTRACTS = sql`
 `;
 
 /**
- * Notes the row that a contract had before. The platform may delete a contract's row and announce the contract anew; no key
- * forbids facts that name the old row, so they are deleted before the contract is followed under its new one.
+ * Records the id of the row that a contract had before. The platform may delete a contract's row and announce the contract again.
+ * No foreign key prevents facts from referencing the old row, so they are deleted before the contract is followed with its new row.
  */
 const RETIRE_ROW = sql`
   create function indexer.retire_row() returns trigger language plpgsql as $body$
@@ -141,7 +142,7 @@ const RETIRE_ROW = sql`
     end $body$
 `;
 
-/** An IPO's minted supply is computed too when its row appears after the mints. */
+/** Notifies the indexer of a new IPO, whose minted supply must be computed if its tokens were minted before. */
 const ANNOUNCE_IPO = sql`
   create function indexer.announce_ipo() returns trigger language plpgsql as $body$
   begin
@@ -152,8 +153,8 @@ const ANNOUNCE_IPO = sql`
 `;
 
 /**
- * The platform edited which master a contract belongs to or serves. Stages that joined contracts by it are taken back to before
- * the contract's first block. Never fails the platform's update.
+ * Records that the platform changed which master a contract belongs to or serves. Stages that join contracts by master are then
+ * unwound to before the contract's first block. Never fails the platform's update.
  */
 const RELINK = sql`
   create function indexer.relink_contract() returns trigger language plpgsql
@@ -220,7 +221,7 @@ export async function down(db: Db): Promise<void> {
 
 type Registry = (typeof REGISTRIES)[number];
 
-/** By column, so that what the indexer writes into these rows with every commit fires nothing. */
+/** Creates triggers on single columns, so that the columns that the indexer writes with every commit fire none. */
 async function createTriggers(db: Db, [table, kind, address, block, others]: Registry): Promise<void> {
   await sql`
     create trigger indexer_normalise
@@ -233,7 +234,7 @@ async function createTriggers(db: Db, [table, kind, address, block, others]: Reg
   `.execute(db);
 }
 
-/** The rows that were there before the trigger. */
+/** Registers the rows that existed before the triggers. */
 async function registerRows(db: Db, [table, kind, address, block]: Registry): Promise<void> {
   const abiVersion = table === 'master_contracts' ? sql`coalesce(abi_version, '1.0')` : sql`'1.0'`;
   await sql`
@@ -246,7 +247,7 @@ async function registerRows(db: Db, [table, kind, address, block]: Registry): Pr
   `.execute(db);
 }
 
-/** Transfers outlive the machinery when only that is taken down, and may name rows that the platform has replaced since. */
+/** Records rows that the platform has replaced and that transfers still reference, if transfers outlived the schema `indexer`. */
 async function noteRetiredRows(db: Db): Promise<void> {
   await sql`
     update indexer.contracts contract set retired_ids = (

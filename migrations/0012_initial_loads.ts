@@ -1,11 +1,11 @@
 import { type Kysely, sql } from 'kysely';
 
-/** Indexes that an initial load leaves for its end. Whoever finds a row here builds the index and deletes the row. */
+/** Indexes that an initial load drops and rebuilds at its end. A process that finds a row builds the index and deletes the row. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table indexer.deferred_indexes (
       name text primary key,
-      -- as pg_get_indexdef gives it
+      -- the result of pg_get_indexdef
       definition text not null,
       deferred_at timestamptz not null default now()
     )

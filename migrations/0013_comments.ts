@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 
 type Columns = Readonly<Record<string, string>>;
 
-/** What the chain itself says, as it says it. */
+/** Columns whose values are read from the chain. */
 const ON_CHAIN: Readonly<Record<string, Columns>> = {
   master_contracts: {
     chain_id: 'EIP-155 chain id, in decimal',
@@ -116,7 +116,7 @@ const ON_CHAIN: Readonly<Record<string, Columns>> = {
 
 const POSITION = 'block_number × 2^32 + log_index, which orders facts';
 
-/** What follows from facts. */
+/** Columns whose values are derived from facts. */
 const DERIVED: Readonly<Record<string, Columns>> = {
   master_ipos: { minted_supply: 'Distinct tokens minted, over all chains of the master' },
   master_contracts: {

@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely';
 /** string_data_right_truncation, numeric_value_out_of_range, not_null_violation, foreign_key_violation, unique_violation */
 const REFUSED_BY_ROWS = new Set(['22001', '22003', '23502', '23503', '23505']);
 
-/** Does something that rows may refuse, and leaves everything as it was where they do. */
+/** Runs `act` in a savepoint. Rolls it back without an error if existing rows violate what it does. */
 export async function attempt(db: Kysely<unknown>, act: () => Promise<unknown>): Promise<void> {
   await sql`savepoint attempt`.execute(db);
   try {

@@ -11,7 +11,7 @@ import { Planner, type PlanOutcome, type PlanScope } from './plan.ts';
 import { BackfillQueue, type ClaimedJob, type QueueSettings, queueNameOf } from './queue.ts';
 import { recordFailedRange } from './requests.ts';
 
-/** What a backfill works with. */
+/** Dependencies of a backfill. */
 export type BackfillDeps = FillDeps & {
   readonly queue: QueueSettings;
   readonly scope: PlanScope;
@@ -21,19 +21,19 @@ export type BackfillDeps = FillDeps & {
   readonly onFilled?: () => void;
 };
 
-/** What this process did so far. */
+/** Totals of this process since it started. */
 export type BackfillFigures = {
   readonly facts: number;
   readonly retries: number;
-  /** Blocks of the newest commit. */
+  /** Number of blocks of the newest commit. */
   readonly lastBlocks: number;
 };
 
 const PLAN_BUSY_INTERVAL_MS = 500;
 const PLAN_IDLE_INTERVAL_MS = 15_000;
-/** A missing head is reported after this many plans in a row: a process that starts together with this one needs a moment. */
+/** A missing head is reported after this many plans in a row, because the process that follows the head may still be starting. */
 const PLANS_BEFORE_NO_HEAD_WARNING = 2;
-/** How often an idle worker looks for jobs that another process added. */
+/** How often an idle worker checks for jobs that another process added. */
 const CLAIM_INTERVAL_MS = 1_000;
 /** Warnings about the same outage are logged at most this often. */
 const WARNING_INTERVAL_MS = 5_000;
@@ -45,8 +45,8 @@ const RELEASE_TIMEOUT_MS = 2_000;
 const REASON_LENGTH_MAX = 1_000;
 
 /**
- * Fills one chain's history, together with any number of other processes: plans what is missing into the queue, and works on
- * the jobs in it. No process holds anything that another one needs.
+ * Fills one chain's history, together with any number of other processes: adds jobs for missing blocks to the queue, and works on
+ * the jobs in it. No process depends on another one staying alive.
  */
 export class Backfill {
   readonly #deps: BackfillDeps;
@@ -66,24 +66,24 @@ export class Backfill {
     this.#filler = new JobFiller(deps, ({ from, to, facts }) => {
       this.#facts += facts;
       this.#lastBlocks = to - from + 1;
-      deps.log.debug({ chain: deps.chainId, from, to, facts }, 'filled');
+      deps.log.debug({ chain: deps.chainId, from, to, facts }, 'range filled');
       deps.onFilled?.();
     });
   }
 
-  /** What this process did so far. */
+  /** The totals of this process since it started. */
   get figures(): BackfillFigures {
     return { facts: this.#facts, retries: this.#retries, lastBlocks: this.#lastBlocks };
   }
 
-  /** Plans at once: there may be new gaps. */
+  /** Plans at once instead of at the next interval, because there may be new gaps. */
   wake(): void {
     this.#planNow.wake();
   }
 
   /**
-   * Defers indexes where this is an initial load. Called before anything is written, since the head is followed at the same time.
-   * Never throws: where it cannot tell, the load proceeds with all indexes.
+   * Defers indexes if this is an initial load. Must be called before the head is followed, which also writes. Never throws: if the
+   * check fails, the load keeps all indexes.
    */
   async beginLoad(signal: AbortSignal): Promise<void> {
     const { source, loadContracts, log, chainId } = this.#deps;
@@ -92,11 +92,11 @@ export class Backfill {
       await loadContracts();
       await this.#planner.beginLoad(number);
     } catch (error) {
-      if (!signal.aborted) log.debug({ chain: chainId, err: error }, 'initial load not recognised');
+      if (!signal.aborted) log.debug({ chain: chainId, err: error }, 'checking for an initial load failed');
     }
   }
 
-  /** Plans and works until the signal aborts. Never throws: while the queue or the database is unavailable it retries and logs. */
+  /** Plans and works until the signal aborts. Never throws: if the queue or the database is unavailable, it logs and retries. */
   async run(signal: AbortSignal): Promise<void> {
     const retry = new Retry(RETRY_BACKOFF, this.#deps.runtime.random);
     while (!signal.aborted) {
@@ -139,11 +139,11 @@ export class Backfill {
     let mayHaveChanged = true;
     let plansWithoutHead = 0;
     await this.#repeat(signal, async () => {
-      // Also prepares contracts that were registered meanwhile: until then they have no gaps.
+      // This also prepares newly registered contracts, which have no gaps before.
       if (mayHaveChanged) await loadContracts();
       const outcome = await this.#planner.topUp(queue);
       if (outcome === 'busy') this.#claimNow.wake();
-      // The backfill command builds the indexes of its own load at its end. Planning continues while they are built.
+      // The backfill command builds the indexes itself when it ends. Planning continues while they are built.
       if (outcome === 'idle' && scope.request === undefined) this.#indexBuild ??= this.#buildIndexes(signal);
       plansWithoutHead = outcome === 'no head' && needsOtherFollower ? plansWithoutHead + 1 : 0;
       if (plansWithoutHead === PLANS_BEFORE_NO_HEAD_WARNING)
@@ -154,7 +154,7 @@ export class Backfill {
     });
   }
 
-  /** Builds the indexes that an initial load deferred, including one that crashed. */
+  /** Builds the indexes that an initial load deferred, also if that load crashed. */
   async #buildIndexes(signal: AbortSignal): Promise<void> {
     try {
       const indexes = await buildDeferredIndexes(this.#deps.database, signal);
@@ -184,13 +184,13 @@ export class Backfill {
       else await this.#settleFailure(claimed, error, signal);
       return;
     } finally {
-      // Stops reading ahead of the piece that failed.
+      // Stop reading ahead of the piece that failed.
       ended.abort();
     }
     await claimed.complete();
   }
 
-  /** Handles a failed job. Where that fails too, releases the job for another worker. */
+  /** Handles a failed job. Releases the job for another worker if handling it fails too. */
   async #settleFailure(claimed: ClaimedJob, thrown: unknown, signal: AbortSignal): Promise<void> {
     try {
       await this.#handleFailure(claimed, thrown, signal);
@@ -215,7 +215,7 @@ export class Backfill {
     if (decision.do === 'plan again') {
       log.debug(context, 'range is out of date, planning again');
       await claimed.complete();
-      // The node may answer the same again, as fast as it is asked.
+      // Wait, because the next attempt may fail in the same way at once.
       await sleep(PLAN_BUSY_INTERVAL_MS, signal);
       this.wake();
       return;
@@ -223,7 +223,7 @@ export class Backfill {
     if (decision.do === 'give up') {
       const isPiece = decision.on === 'piece';
       const dead = isPiece ? piece : await this.#filler.findUnserved(job, piece, decision.unserved, signal);
-      // An endpoint that has become unavailable meanwhile explains the error.
+      // Do not give up if the endpoint is unavailable by now, because that explains the error.
       if (!isPiece && (await this.#endpointHead()) === undefined) throw error;
       log.error({ ...context, ...dead, err: error }, 'gave up on a range');
       await recordFailedRange(database.kysely, chainId, dead, reason);
@@ -237,7 +237,7 @@ export class Backfill {
     await claimed.delay(decision.delayMs, decision.do, decision.history);
   }
 
-  /** Returns the endpoint's newest block; undefined where it does not answer. */
+  /** Returns the endpoint's newest block; undefined if it does not answer. */
   async #endpointHead(): Promise<number | undefined> {
     return this.#deps.source.head(AbortSignal.timeout(HEAD_TIMEOUT_MS)).then(
       ({ number }) => number,
@@ -245,7 +245,7 @@ export class Backfill {
     );
   }
 
-  /** Repeats a step until the signal aborts. Throws after so many failures in a row that the connection should be reopened. */
+  /** Repeats a step until the signal aborts. Throws after `FAILURES_BEFORE_REOPENING` failures in a row. */
   async #repeat(signal: AbortSignal, step: () => Promise<void>): Promise<void> {
     const retry = new Retry(RETRY_BACKOFF, this.#deps.runtime.random);
     while (!signal.aborted) {
@@ -262,7 +262,7 @@ export class Backfill {
     }
   }
 
-  /** Logs a failure. Many loops report the same outage, so that one warning in a while is enough. */
+  /** Logs a failure as a warning, or at debug level if one was logged just before: all loops report the same outage. */
   #warn(error: unknown, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
     const { log, chainId, runtime } = this.#deps;
     const isDue = runtime.now() - this.#warnedAt > WARNING_INTERVAL_MS;
@@ -271,7 +271,7 @@ export class Backfill {
   }
 }
 
-/** Whether planning again would find nothing new for a while. */
+/** Returns whether planning again at once would find nothing new. */
 function hasNothingToPlan(outcome: PlanOutcome): boolean {
   return outcome === 'idle' || outcome === 'no head';
 }

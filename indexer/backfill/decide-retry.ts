@@ -18,7 +18,7 @@ export type FailureHistory = {
   readonly outages: number;
   /** How many attempts in a row failed inside the suspect blocks, each with fewer blocks. */
   readonly narrowings: number;
-  /** The blocks that failed in the last attempt. They are read in smaller pieces, all others as usual. */
+  /** The blocks that failed in the last attempt. They are read in smaller pieces; all other blocks are read as usual. */
   readonly suspect?: BlockRange;
   /** Whether the endpoint answered other requests during the last outage. */
   readonly endpointAnswered?: boolean;
@@ -46,7 +46,7 @@ const RETRY_BACKOFF: Backoff = { baseMs: 500, maxMs: 30_000 };
 const ATTEMPTS_MAX = 6;
 /** After this many outages in a row, it matters whether the endpoint answers other requests. */
 export const OUTAGES_BEFORE_DOUBT = 12;
-/** The kinds of error with which endpoints refuse blocks that they do not serve, when they do not say so. */
+/** Kinds of error that endpoints return for blocks that they do not serve, whether or not they say so. */
 const UNSERVED: readonly RpcErrorKind[] = ['pruned', 'unavailable', 'unknown-block'];
 
 /** A failure and its circumstances. */
@@ -88,12 +88,12 @@ export function decideRetry({ error, piece, history, head }: Failure, random: ()
   return { do: 'narrow', delayMs, history: { outages: 0, narrowings, suspect: piece } };
 }
 
-/** Whether the endpoint serves no logs at all. */
+/** Returns whether the endpoint serves no logs at all. */
 function servesNoLogs(error: unknown): boolean {
   return error instanceof RpcError && error.kind === 'rejected' && error.context.code === RPC_CODE.methodNotFound;
 }
 
-/** Whether the endpoint answers other requests and refuses just this range. An endpoint that is behind has not reached it yet. */
+/** Returns whether the endpoint answers other requests but not this range, although it is not behind the range. */
 function isRangeAtFault(error: unknown, piece: BlockRange, head: number | undefined): boolean {
   if (!(error instanceof RpcError) || error.kind === 'rate-limited' || head === undefined) return false;
   return error.kind !== 'unknown-block' || head >= piece.to;
@@ -103,7 +103,7 @@ function liesIn(piece: BlockRange, suspect: BlockRange | undefined): boolean {
   return suspect !== undefined && suspect.from <= piece.from && piece.to <= suspect.to;
 }
 
-/** Classes of SQLSTATE that concern the server and not the statement: connection, resources, locks, operator, system. */
+/** SQLSTATE classes of errors that are not caused by the statement: connection, resources, locks, operator, system. */
 const SERVER_CLASSES = ['08', '53', '55', '57', '58'];
 const QUERY_CANCELED = '57014';
 
@@ -113,7 +113,7 @@ export function isOutage(error: unknown): boolean {
   if (error instanceof RpcInconsistency) return false;
   const state = sqlstateOf(error);
   if (state !== undefined) return state !== QUERY_CANCELED && SERVER_CLASSES.some((prefix) => state.startsWith(prefix));
-  // Errors of the driver itself have no SQLSTATE: refused, reset, timed out, terminated.
+  // Connection errors of the driver have no SQLSTATE: refused, reset, timed out, terminated.
   return (
     error instanceof Error &&
     /ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|timeout|terminat|connect/i.test(

@@ -7,8 +7,8 @@ import { ConfigError, RpcError, type RpcErrorKind } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
-import { blockAt } from '../progress/checkpoints.ts';
-import { keyOf } from '../progress/contract-coverage.ts';
+import { checkpointAt } from '../progress/checkpoints.ts';
+import { contractKey } from '../progress/contract-coverage.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Source } from '../source/source.ts';
 import { isOutage } from './decide-retry.ts';
@@ -17,40 +17,40 @@ import type { FillJob } from './queue.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { runningRequests } from './requests.ts';
 
-/** What filling works with. */
+/** Dependencies of filling. */
 export type FillDeps = {
   readonly chainId: number;
   readonly database: Database;
   readonly source: Source;
   readonly runtime: Runtime;
-  /** Jobs that are worked on at a time. */
+  /** Number of jobs that are worked on at the same time. */
   readonly concurrency: number;
   readonly loadContracts: () => Promise<FillableContracts>;
 };
 
-/** The contracts whose logs this program can read, and those that it must leave to a newer program. */
+/** The contracts whose logs this program can read, and those that only a newer program may read. */
 export type FillableContracts = {
   readonly contracts: readonly RegisteredContract[];
   readonly refused: readonly { readonly contract: RegisteredContract; readonly because: string }[];
 };
 
-/** Blocks of a piece above finalized, where every header is read. */
+/** Maximum number of blocks of a piece above finalized, where every header is read. */
 const STRICT_PIECE_BLOCKS = 32;
-/** Size of the encoded facts of one piece (about 400 bytes per fact). */
+/** Target size of the encoded facts of one piece (about 400 bytes per fact). */
 const PIECE_BYTES = 500_000;
 const PIECE_LOGS_MAX = 20_000;
 const PIECE_BLOCKS_FIRST = 100;
 const PIECE_BLOCKS_MAX = 50_000;
 const GROWTH_MAX = 4;
-/** Suspect blocks are read in pieces of this fraction. */
+/** Suspect blocks are read in this many pieces. */
 const NARROWING_FACTOR = 8;
-/** Encoded facts that wait to be written, over all jobs of the chain in this process. */
+/** Maximum size of the encoded facts that wait to be written, over all jobs of the chain in this process. */
 const WAITING_BYTES_MAX = 16_000_000;
 /** How long an open transaction waits for another piece that could join it. */
 const READY_WITHIN_MS = 250;
 
-/** Adapts the number of blocks of a piece to how many facts the last pieces held. */
-export class Pace {
+/** Adapts the number of blocks of a piece to the amount of facts in the pieces before. */
+export class PieceSize {
   #blocks = PIECE_BLOCKS_FIRST;
 
   /** The number of blocks to read next. */
@@ -58,7 +58,7 @@ export class Pace {
     return this.#blocks;
   }
 
-  /** Records how many bytes of facts a number of blocks held. */
+  /** Records the size of the encoded facts of a number of blocks. */
   record(blocks: number, bytes: number): void {
     const fitting = bytes === 0 ? Number.POSITIVE_INFINITY : Math.floor((blocks * PIECE_BYTES) / bytes);
     this.#blocks = Math.max(1, Math.min(fitting, Math.max(this.#blocks, blocks) * GROWTH_MAX, PIECE_BLOCKS_MAX));
@@ -68,7 +68,7 @@ export class Pace {
 /** A piece that was committed, with its number of new facts. */
 export type Piece = BlockRange & { readonly facts: number };
 
-/** A job failed at one piece; the cause says why. */
+/** A job failed at one piece. The cause is the actual error. */
 export class FillError extends Error {
   readonly piece: BlockRange;
   /** Whether the attempt filled something before it failed. */
@@ -81,7 +81,7 @@ export class FillError extends Error {
   }
 }
 
-/** A piece could not be read; the cause says why. */
+/** A piece could not be read. The cause is the actual error. */
 class ReadError extends Error {
   readonly piece: BlockRange;
 
@@ -99,10 +99,10 @@ function nextPart({ to }: BlockRange, from: number, suspect: BlockRange | undefi
   return { from, to: Math.min(to, suspect.to, from + blocks - 1) };
 }
 
-/** Fills ranges of one chain piece by piece. What a job has to fill is read from coverage when the job runs. */
+/** Fills ranges of one chain piece by piece. Which blocks of a job are missing is read from coverage when the job runs. */
 export class JobFiller {
   readonly #deps: FillDeps;
-  readonly #pace = new Pace();
+  readonly #pieceSize = new PieceSize();
   readonly #onPiece: (piece: Piece) => void;
   #registry = new Map<string, RegisteredContract>();
   #registryReadAt = Number.NEGATIVE_INFINITY;
@@ -114,15 +114,15 @@ export class JobFiller {
   }
 
   /**
-   * Fills what a job still misses. Pieces are read ahead while others are written, and a commit takes all pieces that are ready.
-   * Suspect blocks are read and committed in smaller pieces, each by itself.
+   * Fills the missing blocks of a job. Pieces are read ahead while others are written, and a commit takes all pieces that are
+   * ready. Suspect blocks are read and committed in smaller pieces, each by itself.
    *
-   * @throws {FillError} with the cause; everything before the failed piece is committed.
+   * @throws {FillError} if a piece fails; everything before that piece is committed.
    */
   async fill(job: FillJob, signal: AbortSignal): Promise<void> {
     const { database, concurrency } = this.#deps;
     const requests = await runningRequests(database.kysely, job.chainId);
-    const work = await this.#missingOf(job);
+    const work = await this.#findMissing(job);
     if (work === undefined) return;
     const { missing, contracts } = work;
     const former = contracts.filter(({ formerTo }) => formerTo !== null && formerTo >= missing.from);
@@ -150,11 +150,11 @@ export class JobFiller {
   }
 
   /**
-   * Finds the blocks that endpoints do not serve: from the beginning of a piece up to where they serve again, or the end of the
-   * job. Returns the piece itself where its first block is served.
+   * Finds the blocks that endpoints do not serve: from the first block of a piece up to the next block that is served, or to the
+   * end of the job. Returns the piece itself if its first block is served.
    *
    * @param unserved the kinds of error that mean a block is not served
-   * @throws any error that tells neither way, such as an outage
+   * @throws any error that does not show whether a block is served, such as an outage
    */
   async findUnserved(
     job: FillJob,
@@ -162,7 +162,7 @@ export class JobFiller {
     unserved: readonly RpcErrorKind[],
     signal: AbortSignal,
   ): Promise<BlockRange> {
-    const { missing, contracts } = (await this.#missingOf(job)) ?? { missing: piece, contracts: [] };
+    const { missing, contracts } = (await this.#findMissing(job)) ?? { missing: piece, contracts: [] };
     const isServed = async (block: number) => {
       try {
         await this.#fetch({ from: block, to: block }, contracts, signal);
@@ -186,11 +186,11 @@ export class JobFiller {
   }
 
   /**
-   * Returns what a job still misses, up to the head; undefined where nothing is.
+   * Returns the missing blocks of a job, up to the head, and their contracts; undefined if none is missing.
    *
-   * @throws {ConfigError} where only a newer program may fill what is missing.
+   * @throws {ConfigError} if only a newer program may fill the missing blocks.
    */
-  async #missingOf(
+  async #findMissing(
     job: FillJob,
   ): Promise<{ missing: BlockRange; contracts: readonly RegisteredContract[] } | undefined> {
     const { head } = await this.#readChain();
@@ -198,11 +198,11 @@ export class JobFiller {
     const range = { from: job.from, to: Math.min(job.to, head.number) };
     const missing = await findMissingWork(this.#deps.database.kysely, { ...job, head: head.number }, range);
     if (missing === undefined) return undefined;
-    const contracts = await this.#contracts(missing.contracts);
+    const contracts = await this.#contractsOf(missing.contracts);
     return contracts.length === 0 ? undefined : { missing, contracts };
   }
 
-  /** Reads a piece that begins at `from` and ends at `to` at most. */
+  /** Reads a piece that begins at `from` and ends at `to` or before. */
   async #fetch(
     { from, to: end }: BlockRange,
     contracts: readonly RegisteredContract[],
@@ -211,14 +211,14 @@ export class JobFiller {
     const { database, source } = this.#deps;
     const seen = await this.#readChain();
     const strict = from > (seen.finalized ?? -1);
-    const blocks = strict ? STRICT_PIECE_BLOCKS : this.#pace.blocks;
+    const blocks = strict ? STRICT_PIECE_BLOCKS : this.#pieceSize.blocks;
     const to = Math.min(end, from + blocks - 1, strict ? end : (seen.finalized ?? end));
     try {
-      const tip = await blockAt(database.kysely, seen.chainId, to);
+      const tip = await checkpointAt(database.kysely, seen.chainId, to);
       const request = { from, to, strict, tip, maxLogs: PIECE_LOGS_MAX };
       const fetched = await fetchBatch(source, this.#indexOf(contracts), request, signal);
       const bytes = byteCount(fetched.batch);
-      if (!strict) this.#pace.record(fetched.range.to - from + 1, bytes);
+      if (!strict) this.#pieceSize.record(fetched.range.to - from + 1, bytes);
       return { ...fetched, bytes, seen };
     } catch (error) {
       throw new ReadError({ from, to }, error);
@@ -229,11 +229,11 @@ export class JobFiller {
     return readChain(this.#deps.database.kysely, this.#deps.chainId);
   }
 
-  /** Returns the contracts from a cache of the registry, which is read again when it is old or does not know one of them. */
-  async #contracts(incomplete: readonly IncompleteContract[]): Promise<readonly RegisteredContract[]> {
+  /** Returns contracts from a cache of the registry. Reads the registry again if the cache is old or lacks a contract. */
+  async #contractsOf(incomplete: readonly IncompleteContract[]): Promise<readonly RegisteredContract[]> {
     const known = () =>
       incomplete.flatMap((contract) => {
-        const found = this.#registry.get(keyOf(contract));
+        const found = this.#registry.get(contractKey(contract));
         const isCurrent =
           found?.platformId === contract.platformId &&
           (contract.coveredFingerprint ?? found.fingerprint) === found.fingerprint;
@@ -242,7 +242,7 @@ export class JobFiller {
     const isOld = this.#deps.runtime.now() - this.#registryReadAt > REGISTRY_TTL_MS;
     if (isOld || known().length < incomplete.length) {
       const { contracts, refused } = await this.#deps.loadContracts();
-      this.#registry = new Map(contracts.map((contract) => [keyOf(contract), contract]));
+      this.#registry = new Map(contracts.map((contract) => [contractKey(contract), contract]));
       this.#registryReadAt = this.#deps.runtime.now();
       this.#indexes.clear();
       if (known().length === 0) refuseIfOutdated(incomplete, refused);
@@ -251,7 +251,7 @@ export class JobFiller {
   }
 
   #indexOf(contracts: readonly RegisteredContract[]): ContractIndex {
-    const key = contracts.map(keyOf).join();
+    const key = contracts.map(contractKey).join();
     let index = this.#indexes.get(key);
     if (index === undefined) {
       if (this.#indexes.size === INDEXES_MAX) this.#indexes.clear();
@@ -267,9 +267,9 @@ type Fetched = FetchedRange & { readonly bytes: number; readonly seen: ChainStat
 const REGISTRY_TTL_MS = 60_000;
 const INDEXES_MAX = 8;
 
-/** Throws where a contract is missing blocks that only a newer program may fill. */
+/** Throws if one of the contracts may be filled only by a newer program. */
 function refuseIfOutdated(incomplete: readonly IncompleteContract[], refused: FillableContracts['refused']): void {
-  const keys = new Set(incomplete.map(keyOf));
-  const first = refused.find(({ contract }) => keys.has(keyOf(contract)));
+  const keys = new Set(incomplete.map(contractKey));
+  const first = refused.find(({ contract }) => keys.has(contractKey(contract)));
   if (first !== undefined) throw new ConfigError(`${first.contract.kind} ${first.contract.address}: ${first.because}`);
 }

@@ -4,53 +4,53 @@ import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { type BlockRange, toMultirange } from '../kernel/ranges.ts';
 import { blocksBetween, type ContractKey, coveredBlocks, firstBlockSince } from '../progress/contract-coverage.ts';
 
-/** The history that is wanted of a chain's contracts. */
+/** The part of a chain's history that should be complete. */
 export type WantedHistory = {
   readonly chainId: number;
-  /** Nothing above this block can be filled yet. */
+  /** The chain's head. Blocks above it cannot be filled yet. */
   readonly head: number;
-  /** Whether everything since each contract's deployment is wanted, where that block is known. */
+  /** Whether all blocks since each contract's deployment are wanted, if its deployment block is known. */
   readonly standing: boolean;
-  /** The id of the one running request that counts; undefined where all running requests do. */
+  /** The id of a running request, if only its blocks are wanted. Undefined: the blocks of all running requests are wanted. */
   readonly request?: string | undefined;
 };
 
-/** A contract of which blocks are missing, with the platform's row that it is known by and what its coverage was read with. */
+/** A contract with missing blocks, the id of its row in the platform's table, and the fingerprint of its coverage. */
 export type IncompleteContract = ContractKey & {
   readonly platformId: string;
   readonly coveredFingerprint: string | null;
 };
 
-/** Returns SQL for rows `(address, kind, platform_id, fingerprint, created_at, missing)`: what coverage lacks of the wanted history. */
+/** Returns SQL for rows `(address, kind, platform_id, fingerprint, created_at, missing)` with the wanted blocks that are missing. */
 function missingByContract({ chainId, head, standing, request }: WantedHistory): RawBuilder<unknown> {
-  const isMeant = sql`(id = ${request ?? null}::uuid or ${request === undefined})`;
+  const isWanted = sql`(id = ${request ?? null}::uuid or ${request === undefined})`;
   const end = sql`${head}::bigint`;
   const first = firstBlockSince(sql`from_block`);
   return sql`
     with requests as materialized (
       select from_block, least(to_block, ${head}) as to_block, contracts from indexer.backfills
-      where chain_id = ${chainId} and status = 'running' and ${isMeant}
+      where chain_id = ${chainId} and status = 'running' and ${isWanted}
     )
     select address, kind, platform_id, fingerprint, created_at,
       case when ${standing} then ${blocksBetween(sql`deployed_at_block`, end)} else '{}' end
-        + coalesce(asked.blocks, '{}') - ${coveredBlocks()} as missing
+        + coalesce(requested.blocks, '{}') - ${coveredBlocks()} as missing
     from indexer.contracts contract
     left join lateral (
       select range_agg(int8range(${first}, to_block, '[]')) as blocks
       from requests
       where (contracts is null or contract.address = any(contracts)) and ${first} <= to_block
-    ) asked on true
+    ) requested on true
     where chain_id = ${chainId} and status = 'active' and prepared_at is not null
   `;
 }
 
-/** The oldest blocks that are missing of any contract, and how many blocks are missing in all. */
+/** The oldest ranges in which any contract has missing blocks, and the total number of missing blocks. */
 export type Gaps = { readonly ranges: readonly BlockRange[]; readonly blocks: number };
 
 /**
- * Returns the blocks that are missing of any contract, without those in the queue (`pending`) and those that failed.
+ * Returns the blocks that are missing for any contract, except those in the queue (`pending`) and those that failed.
  *
- * Runs one statement whatever the number of contracts, and returns at most `count` ranges.
+ * Runs one statement, whatever the number of contracts. Returns at most `count` ranges.
  */
 export async function findGaps(
   db: Kysely<DB>,
@@ -71,43 +71,43 @@ export async function findGaps(
   };
 }
 
-/** A range that failed is tried again after this time: an endpoint may serve it by then. */
-const FAILED_FOR = '1 hour';
+/** A failed range is tried again after this time, because an endpoint may serve it by then. */
+const FAILED_RANGE_COOLDOWN = '1 hour';
 
-/** Returns SQL for rows `(range, since)`: the ranges of a chain that failed lately, or since an earlier time. */
-export function failedRanges(chainId: number, before: RawBuilder<unknown> = sql`null`): RawBuilder<unknown> {
+/** Returns SQL for rows `(range, since)`: the ranges of a chain that failed within the cooldown, or after an earlier time. */
+export function failedRanges(chainId: number, earlierTime: RawBuilder<unknown> = sql`null`): RawBuilder<unknown> {
   return sql`
     select int8range(range_from, range_to, '[]') as range, created_at as since from indexer.dead_letters
-    where chain_id = ${chainId} and kind = 'job' and created_at > least(now() - ${FAILED_FOR}::interval, ${before})
+    where chain_id = ${chainId} and kind = 'job' and created_at > least(now() - ${FAILED_RANGE_COOLDOWN}::interval, ${earlierTime})
   `;
 }
 
-/** Returns SQL for the blocks of the rows `failed` that count for a contract: a contract registered since was not tried there. */
+/** Returns SQL for the blocks of the rows `failed` that apply to a contract: those that failed after it was registered. */
 function failedFor(contract: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`coalesce((select range_agg(range) from failed where since > ${contract}.created_at), '{}'::int8multirange)`;
 }
 
-/** Contracts in the same bucket have the same rows of `failed` that count for them. */
-const sinceBucket = sql`width_bucket(created_at, (select array_agg(since order by since) from failed))`;
+/** SQL that assigns a contract to a bucket. The same rows of `failed` apply to all contracts in a bucket. */
+const failureBucket = sql`width_bucket(created_at, (select array_agg(since order by since) from failed))`;
 
 /**
- * Returns SQL for the blocks that are missing of any of the rows `(missing, created_at)` and have not failed for it. Contracts for
- * which the same failures count are aggregated first, because there may be many of both.
+ * Returns SQL for the blocks that are missing in any of the rows `(missing, created_at)` and have not failed for it. Contracts to
+ * which the same failures apply are aggregated first, because there may be many contracts and many failures.
  */
 export function blocksToFill(contracts: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`
-    select range_agg(missing - ${failedFor(sql`alike`)}) from (
+    select range_agg(missing - ${failedFor(sql`bucket`)}) from (
       select range_agg(missing) as missing, max(created_at) as created_at from ${contracts} as contract
       where not isempty(missing)
-      group by ${sinceBucket}
-    ) alike
+      group by ${failureBucket}
+    ) bucket
   `;
 }
 
-/** The contracts of which blocks are missing in a range, and the first and last block that is missing of any. */
+/** The contracts that have missing blocks in a range, and the first and last block that is missing for any of them. */
 export type MissingWork = BlockRange & { readonly contracts: readonly IncompleteContract[] };
 
-/** Returns what is still to be filled of a range; undefined where nothing is. */
+/** Returns the missing work in a range; undefined if nothing is missing. */
 export async function findMissingWork(
   db: Kysely<DB>,
   wanted: WantedHistory,
@@ -123,20 +123,20 @@ export async function findMissingWork(
     to: string;
   }>`
     with failed as materialized (
-      select * from (${failedRanges(wanted.chainId)}) lately where range && int8range(${from}, ${to}, '[]')
+      select * from (${failedRanges(wanted.chainId)}) recent where range && int8range(${from}, ${to}, '[]')
     ),
     contract as (${missingByContract(wanted)}),
     inside as materialized (
-      select address, kind, platform_id, fingerprint, created_at, ${sinceBucket} as bucket, missing * ${range}::int8multirange as missing
+      select address, kind, platform_id, fingerprint, created_at, ${failureBucket} as bucket, missing * ${range}::int8multirange as missing
       from contract where missing && ${range}::int8multirange
     ),
-    tried as materialized (
-      select bucket, ${failedFor(sql`alike`)} as blocks
-      from (select bucket, max(created_at) as created_at from inside group by bucket) alike
+    failed_by_bucket as materialized (
+      select bucket, ${failedFor(sql`newest`)} as blocks
+      from (select bucket, max(created_at) as created_at from inside group by bucket) newest
     ),
     incomplete as materialized (
       select address, kind, platform_id, fingerprint, missing - blocks as missing
-      from inside join tried on tried.bucket is not distinct from inside.bucket
+      from inside join failed_by_bucket on failed_by_bucket.bucket is not distinct from inside.bucket
     )
     select address, kind, platform_id, fingerprint,
       min(lower(missing)) over () as from, max(upper(missing)) over () - 1 as to

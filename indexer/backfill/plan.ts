@@ -9,18 +9,18 @@ import { findGaps, type Gaps, type WantedHistory } from './missing-work.ts';
 import { type BackfillQueue, type FillJob, jobId } from './queue.ts';
 import { deleteCoveredFailures, settleRequests } from './requests.ts';
 
-/** How many jobs are in the queue at a time: enough for many workers, and bounded however much is missing. */
+/** Maximum number of jobs in the queue: enough for many workers, and independent of how much is missing. */
 export const WINDOW_JOBS = 64;
 /** Blocks of one job: the missing blocks divided by the window, within these bounds. */
 const JOB_MIN_BLOCKS = 2_000;
 const JOB_MAX_BLOCKS = 50_000;
 
-/** A shorter load does not pay for dropping and rebuilding indexes. */
+/** In a load of fewer blocks, dropping and rebuilding indexes would cost more than it saves. */
 const LOAD_MIN_BLOCKS = 1_000;
 
 const REMEMBERED_RANGES_MAX = 4 * WINDOW_JOBS;
 
-/** What a process plans: everything since deployment, or what requests ask for. */
+/** The history that a process plans: everything since deployment, or the blocks of requests. */
 export type PlanScope = Pick<WantedHistory, 'standing' | 'request'>;
 
 /**
@@ -44,15 +44,15 @@ function distinct(ranges: readonly BlockRange[]): readonly BlockRange[] {
   return [...new Map(ranges.map((range) => [`${range.from}-${range.to}`, range])).values()];
 }
 
-/** What planning found: jobs are queued, nothing is missing, the chain has no head yet, or another process is planning now. */
+/** The result of planning: jobs are queued, nothing is missing, the chain has no head yet, or another process is planning. */
 export type PlanOutcome = 'busy' | 'idle' | 'no head' | 'planned elsewhere';
 
-/** Keeps the queue's window full, from coverage. It holds no plan that could be lost. */
+/** Keeps the queue's window full. Plans from coverage each time, so no plan can be lost. */
 export class Planner {
   readonly #database: Database;
   readonly #chainId: number;
   readonly #scope: PlanScope;
-  /** How often each of the newest ranges was added. */
+  /** The number of the last attempt at each of the most recently added ranges. */
   readonly #added = new Map<string, number>();
 
   constructor(database: Database, chainId: number, scope: PlanScope) {
@@ -64,7 +64,7 @@ export class Planner {
   /**
    * Tops the window up when it is at least half empty.
    *
-   * One process plans at a time. The lock lasts for one transaction, so that nobody has to notice that a planner died.
+   * One process plans at a time. The lock ends with the transaction, also if the process dies.
    */
   async topUp(queue: BackfillQueue): Promise<PlanOutcome> {
     const before = await queue.pending();
@@ -77,7 +77,7 @@ export class Planner {
       const chain = await readChain(tx, this.#chainId);
       await settleRequests(tx, this.#chainId);
       if (chain.head === undefined) return 'no head';
-      // A job that changes its state between the reads of two states would be missed by one read: read twice.
+      // A single read can miss a job that moves from one state to another meanwhile, so read twice.
       const pending = distinct([...before, ...(await queue.pending())]);
       const wanted: WantedHistory = { chainId: this.#chainId, head: chain.head.number, ...this.#scope };
       const gaps = await findGaps(tx, wanted, pending, WINDOW_JOBS);
@@ -90,7 +90,7 @@ export class Planner {
     });
   }
 
-  /** Called before anything is written: where much is missing from empty tables, the indexes of readers are built at the end. */
+  /** Defers the indexes that only readers use, if many blocks are missing. Must be called before anything is written. */
   async beginLoad(head: number): Promise<void> {
     const wanted: WantedHistory = { chainId: this.#chainId, head, ...this.#scope };
     await this.#beginLoad(await findGaps(this.#database.kysely, wanted, [], 1));
@@ -100,7 +100,7 @@ export class Planner {
     if (blocks >= LOAD_MIN_BLOCKS) await deferIndexes(this.#database, describedTables, loadedTables);
   }
 
-  /** Gives each range a job id, and a new one to a range that left the queue without being filled. */
+  /** Gives each range a job id. A range that was added before gets another id, because BullMQ may still know the old one. */
   #withIds(ranges: readonly BlockRange[], epoch: number) {
     const jobs = ranges.map(({ from, to }) => {
       const job: FillJob = { chainId: this.#chainId, from, to, standing: this.#scope.standing };

@@ -8,29 +8,29 @@ import type { BlockRange } from '../kernel/ranges.ts';
 import { within } from '../kernel/sleep.ts';
 import type { FailureHistory } from './decide-retry.ts';
 
-/** Where the queue lives: in Redis by ioredis options where the configuration gives them, else in Redis or PostgreSQL by URL. */
+/** The server of the queue: the Redis that `redis` describes if it is set, else the Redis or PostgreSQL at `url`. */
 export type QueueSettings = { readonly url: string; readonly redis?: RedisSettings | undefined };
 
-/** The payload of a job. What is missing inside the range is read from the database when the job runs. */
+/** The payload of a job. Which blocks of the range are missing is read from the database when the job runs. */
 export type FillJob = BlockRange & {
   readonly chainId: number;
-  /** Whether to fill everything since deployment, or just what requests ask for. */
+  /** Whether to fill everything since deployment, or only the blocks of requests. */
   readonly standing: boolean;
   readonly history?: FailureHistory;
 };
 
-/** A job that this worker holds until it is completed, delayed or released. */
+/** A job that this worker has locked until it is completed, delayed or released. */
 export type ClaimedJob = {
   readonly job: FillJob;
   /** Removes the job from the queue. */
   complete(): Promise<void>;
-  /** Makes the job available again after a delay, with the history of its failures. */
+  /** Makes the job available again after a delay, and stores the history of its failures. */
   delay(delayMs: number, reason: string, history: FailureHistory): Promise<void>;
   /** Makes the job available to another worker at once. */
   release(): Promise<void>;
 };
 
-/** How many jobs of a queue are in which state. */
+/** The number of jobs of a queue by state. */
 export type QueueCounts = { readonly waiting: number; readonly active: number; readonly delayed: number };
 
 const SCHEMA = 'bullmq';
@@ -38,18 +38,21 @@ const SCHEMA = 'bullmq';
 const LOCK_MS = 10_000;
 const LOCK_RENEWAL_MS = 3_000;
 const STALLED_CHECK_MS = 3_000;
-/** A job may stall without limit (killed workers): only coverage says when it is done. */
+/** Jobs may stall any number of times, because workers may be killed. Only coverage decides whether a job is done. */
 const STALLED_COUNT_MAX = 1_000_000;
 const ATTEMPTS_MAX = 1_000_000;
 const OPEN_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 const COMMAND_TIMEOUT_MS = 10_000;
-/** BullMQ's events, which nothing listens to. */
+/** Number of events that BullMQ keeps. Nothing reads them. */
 const EVENTS_KEPT = 100;
 const CONNECTIONS_MAX = 2;
 const PENDING_STATES = ['wait', 'active', 'delayed'] as const;
 
-/** Returns the queue's name, which is unique per database, since several databases may share a Redis. A physical copy of a database server needs its own Redis. */
+/**
+ * Returns the name of a chain's queue. It is unique per database, since several databases may share a Redis. A physical copy of a
+ * database server has the same names and needs its own Redis.
+ */
 export async function queueNameOf(db: Kysely<DB>, chainId: number): Promise<string> {
   const { rows } = await sql<{ name: string }>`
     select left(md5(system_identifier || '-' || oid), 16) as name
@@ -58,7 +61,7 @@ export async function queueNameOf(db: Kysely<DB>, chainId: number): Promise<stri
   return `${rows[0]?.name}-${chainId}`;
 }
 
-/** Passes a delay that is already decided to BullMQ, which computes delays from the error of a failed job. */
+/** Carries the delay to BullMQ, which computes the delay of a failed job from its error. */
 class Delayed extends Error {
   readonly delayMs: number;
 
@@ -82,10 +85,10 @@ export class BackfillQueue {
   }
 
   /**
-   * Connects to the queue, and creates its schema where it lives in PostgreSQL.
+   * Connects to the queue. Creates its schema if it is in PostgreSQL.
    *
-   * @param onError called with errors of the connections in the background
-   * @throws {IndexerError} where the server does not answer in time.
+   * @param onError called with errors of the background connections
+   * @throws {IndexerError} if the server does not answer in time.
    */
   static async open(
     settings: QueueSettings,
@@ -108,7 +111,7 @@ export class BackfillQueue {
       await queue.#worker.startStalledCheckTimer();
       return queue;
     } catch (error) {
-      // BullMQ goes on opening connections until it is ready, even when it was closed meanwhile.
+      // BullMQ continues to open connections until it is ready, even if it was closed meanwhile.
       await within(CLOSE_TIMEOUT_MS, Promise.allSettled([ready]));
       await queue.close();
       throw new IndexerError(`the queue at ${serverOf(settings)} cannot be used: ${messageOf(error)}`, {
@@ -135,14 +138,14 @@ export class BackfillQueue {
     return { waiting: wait, active, delayed };
   }
 
-  /** Claims the oldest waiting job; undefined where there is none. */
+  /** Claims the oldest waiting job; undefined if there is none. */
   async claim(): Promise<ClaimedJob | undefined> {
     const token = `${this.#worker.id}:${this.#tokens++}`;
     const job = await this.#worker.getNextJob(token, { block: false });
-    return job === undefined ? undefined : claimed(job, token);
+    return job === undefined ? undefined : claimedJob(job, token);
   }
 
-  /** Closes the connections within seconds, also where the server is unavailable. */
+  /** Closes the connections within seconds, even if the server is unavailable. */
   async close(): Promise<void> {
     await within(CLOSE_TIMEOUT_MS, Promise.allSettled([this.#worker.close(true), this.#queue.close()]));
     await within(CLOSE_TIMEOUT_MS, Promise.allSettled([this.#worker.disconnect(), this.#queue.disconnect()]));
@@ -155,7 +158,7 @@ export class BackfillQueue {
   }
 }
 
-/** Returns the id of a job: it names the range, is the same for the same range of the same plan, and has no colon, which BullMQ rejects. */
+/** Returns the id of a job, which contains its range. It has no colon, which BullMQ would reject. */
 export function jobId({ chainId, from, to }: FillJob, epoch: number, attempt: number): string {
   return `${chainId}-${from}-${to}-${epoch}-${attempt}`;
 }
@@ -205,7 +208,7 @@ function construct(settings: QueueSettings, name: string, onError: (error: Error
 }
 
 function redisConnection({ url, redis }: QueueSettings, onError: (error: Error) => void) {
-  // Commands fail at once while disconnected: the callers retry them.
+  // Commands fail at once while disconnected; the callers retry them.
   const options = { enableOfflineQueue: false, commandTimeout: COMMAND_TIMEOUT_MS, ...redis?.options };
   if (redis?.cluster === undefined) {
     return { connection: redis === undefined ? { url, ...options } : options, release: () => undefined };
@@ -225,17 +228,18 @@ function postgresConnection(url: string) {
     connectionTimeoutMillis: COMMAND_TIMEOUT_MS / 2,
     query_timeout: COMMAND_TIMEOUT_MS,
     keepAlive: true,
-    // Jobs that a crash loses are planned again.
+    // Jobs that are lost in a crash are planned again.
     options: '-c synchronous_commit=off',
   };
   return { connection, release: () => undefined };
 }
 
-function claimed(job: Job<FillJob>, token: string): ClaimedJob {
+/** Renews the lock of a job until the job is completed, delayed or released. */
+function claimedJob(job: Job<FillJob>, token: string): ClaimedJob {
   const renewal = setInterval(() => void job.extendLock(token, LOCK_MS).catch(() => undefined), LOCK_RENEWAL_MS);
   const leave = async (move: () => Promise<unknown>) => {
     clearInterval(renewal);
-    // Where the lock was lost meanwhile, another worker has the job and finds nothing left to do.
+    // If the lock was lost meanwhile, another worker has the job and will find nothing left to do.
     await move().catch((error: unknown) => {
       if (!isLost(error)) throw error;
     });
@@ -252,7 +256,7 @@ function claimed(job: Job<FillJob>, token: string): ClaimedJob {
   };
 }
 
-/** Whether the job is gone or belongs to another worker: BullMQ reports both with a negative code. */
+/** Returns whether the job is gone or belongs to another worker. BullMQ reports both with a negative code. */
 function isLost(error: unknown): boolean {
   const { code } = error as { readonly code?: unknown };
   return typeof code === 'number' && code < 0;

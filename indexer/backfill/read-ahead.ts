@@ -1,13 +1,13 @@
 import type { BlockRange } from '../kernel/ranges.ts';
 import { within } from '../kernel/sleep.ts';
 
-/** A piece that was read. Its last block (`to`) may lie before the end of the range that was asked for. */
+/** A piece that was read. It may end before the end of the requested range. */
 type ReadPiece = { readonly range: BlockRange; readonly bytes: number };
 
 /**
  * Reads the pieces of a range in order, ahead of the consumer by a bounded number of bytes.
  *
- * An error of reading is thrown by `take` once all pieces before it have been taken.
+ * If reading fails, `take` throws the error once all pieces before it have been taken.
  */
 export class ReadAhead<Piece extends ReadPiece> {
   readonly #end: number;
@@ -23,7 +23,7 @@ export class ReadAhead<Piece extends ReadPiece> {
   #failure: { readonly error: unknown } | undefined;
 
   /**
-   * @param maxBytes reading pauses while this much waits to be taken; one piece is always read
+   * @param maxBytes reading pauses while pieces of this size wait to be taken; one piece is always read
    * @param isAlone whether the piece that begins at a block must be taken by itself
    */
   constructor(
@@ -49,7 +49,7 @@ export class ReadAhead<Piece extends ReadPiece> {
     return this.#taken > this.#end;
   }
 
-  /** Takes all pieces that are ready, waiting for at least one. */
+  /** Takes all pieces that are ready. Waits for at least one. */
   async take(): Promise<readonly Piece[]> {
     for (;;) {
       this.#continueReading();
@@ -62,7 +62,7 @@ export class ReadAhead<Piece extends ReadPiece> {
     }
   }
 
-  /** Takes all pieces that are ready, waiting `ms` milliseconds at most for one. Never throws: `take` reports the error. */
+  /** Takes all pieces that are ready. Waits at most `ms` milliseconds if there is none. Never throws; `take` throws errors. */
   async takeWithin(ms: number): Promise<readonly Piece[]> {
     if (this.#ready.length === 0) await within(ms, Promise.resolve(this.#reading));
     return this.#takeReady();
@@ -77,7 +77,7 @@ export class ReadAhead<Piece extends ReadPiece> {
     return pieces;
   }
 
-  /** Continues from a block that was taken already, or from the current one. */
+  /** Continues reading from a block that was taken already. Has no effect for the first block that was not taken. */
   rewindTo(from: number): void {
     if (from === this.#taken) return;
     this.#taken = from;

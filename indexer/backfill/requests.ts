@@ -5,14 +5,14 @@ import { type BlockRange, parseMultirange } from '../kernel/ranges.ts';
 import { blocksBetween, coveredBlocks, firstBlockSince, missingBlocks } from '../progress/contract-coverage.ts';
 import { blocksToFill, failedRanges } from './missing-work.ts';
 
-/** What became of a request. */
+/** The status of a request. */
 export type RequestStatus = 'running' | 'finished' | 'failed' | 'cancelled';
 
-/** A range that someone asked to be filled. */
+/** A request to fill a range. */
 export type BackfillRequest = BlockRange & {
   readonly id: string;
   readonly chainId: number;
-  /** Null asks for all contracts. */
+  /** Null means all contracts. */
   readonly contracts: readonly Hex[] | null;
 };
 
@@ -23,21 +23,22 @@ export type RecordedRequest = BackfillRequest & {
   readonly finishedAt: Date | null;
 };
 
-/** A contract of a request that is not complete, and why it is set aside where it is. */
+/** A contract of a request that is not complete. */
 export type Incomplete = {
   readonly address: Hex;
   readonly kind: ContractKind;
   readonly missing: readonly BlockRange[];
+  /** Why the contract is quarantined; null if it is not. */
   readonly setAside: string | null;
 };
 
 /** The progress of a request. */
 export type RequestProgress = {
-  /** Blocks that are missing of any contract. */
+  /** Number of blocks that are missing for any contract. */
   readonly blocksLeft: number;
-  /** The ones among them that a worker can still fill: they have not failed, and their contract is not set aside. */
+  /** Number of those blocks that a worker can still fill: they have not failed, and their contract is not quarantined. */
   readonly blocksToDo: number;
-  /** Incomplete contracts in order, at most `INCOMPLETE_LISTED_MAX`. */
+  /** Incomplete contracts, ordered by address and kind, at most `INCOMPLETE_LISTED_MAX`. */
   readonly incomplete: readonly Incomplete[];
 };
 
@@ -47,7 +48,7 @@ export type FailedRange = BlockRange & { readonly reason: string };
 const INCOMPLETE_LISTED_MAX = 20;
 const REQUESTS_LISTED_MAX = 50;
 
-/** Records a request, notifies running daemons and workers, and lets ranges that failed inside of it be tried again. */
+/** Records a request and notifies running daemons and workers. Failed ranges that overlap the request are tried again. */
 export async function recordRequest(db: Kysely<DB>, request: BackfillRequest): Promise<BackfillRequest> {
   const { id, chainId, from, to, contracts } = request;
   await sql`
@@ -62,62 +63,61 @@ export async function recordRequest(db: Kysely<DB>, request: BackfillRequest): P
   return request;
 }
 
-/** Ends a request that still runs. Returns false where it has ended already. */
+/** Ends a running request. Returns false if it has already ended. */
 export async function endRequest(db: Kysely<DB>, id: string, status: RequestStatus): Promise<boolean> {
-  const { numAffectedRows } = await sql`
-    update indexer.backfills set status = ${status}, finished_at = now() where id = ${id}::uuid and status = 'running'
-  `.execute(db);
-  return numAffectedRows === 1n;
+  const { numUpdatedRows } = await db
+    .updateTable('indexer.backfills')
+    .set({ status, finished_at: sql`now()` })
+    .where('id', '=', id)
+    .where('status', '=', 'running')
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
 }
 
-/** Returns the status of a request; undefined where no request has that id. */
+/** Returns the status of a request; undefined if no request has this id. */
 export async function statusOf(db: Kysely<DB>, id: string): Promise<RequestStatus | undefined> {
-  const { rows } = await sql<{ status: RequestStatus }>`
-    select status from indexer.backfills where id = ${id}::uuid
-  `.execute(db);
-  return rows[0]?.status;
+  const row = await db.selectFrom('indexer.backfills').select('status').where('id', '=', id).executeTakeFirst();
+  return row?.status as RequestStatus | undefined;
 }
 
-/** Returns the ids of a chain's running requests as one text, which changes when other history is wanted. */
+/** Returns the ids of a chain's running requests in one string, so that callers can compare it to notice a change. */
 export async function runningRequests(db: Kysely<DB>, chainId: number): Promise<string> {
-  const { rows } = await sql<{ ids: string }>`
-    select coalesce(string_agg(id::text, ' ' order by id), '') as ids
-    from indexer.backfills where chain_id = ${chainId} and status = 'running'
-  `.execute(db);
-  return rows[0]?.ids ?? '';
+  const rows = await db
+    .selectFrom('indexer.backfills')
+    .select('id')
+    .where('chain_id', '=', String(chainId))
+    .where('status', '=', 'running')
+    .orderBy('id')
+    .execute();
+  return rows.map(({ id }) => id).join(' ');
 }
 
-/** Returns requests of one chain or of all, the newest first: those that run, or the last ones. */
+/** Returns requests of one chain or of all, the newest first: all that are running, or the most recent in any status. */
 export async function listRequests(
   db: Kysely<DB>,
-  { onlyRunning, chainId = null }: { readonly onlyRunning: boolean; readonly chainId?: number | null | undefined },
+  { onlyRunning, chainId }: { readonly onlyRunning: boolean; readonly chainId?: number | undefined },
 ): Promise<readonly RecordedRequest[]> {
-  const { rows } = await sql<{
-    id: string;
-    chain_id: string;
-    from_block: string;
-    to_block: string;
-    contracts: Hex[] | null;
-    status: RequestStatus;
-    created_at: Date;
-    finished_at: Date | null;
-  }>`
-    select id, chain_id, from_block, to_block, contracts, status, created_at, finished_at from indexer.backfills
-    where (status = 'running' or ${!onlyRunning}) and (${chainId}::bigint is null or chain_id = ${chainId}) order by created_at desc, id limit ${onlyRunning ? null : REQUESTS_LISTED_MAX}::int
-  `.execute(db);
+  let query = db
+    .selectFrom('indexer.backfills')
+    .select(['id', 'chain_id', 'from_block', 'to_block', 'contracts', 'status', 'created_at', 'finished_at'])
+    .orderBy('created_at', 'desc')
+    .orderBy('id');
+  query = onlyRunning ? query.where('status', '=', 'running') : query.limit(REQUESTS_LISTED_MAX);
+  if (chainId !== undefined) query = query.where('chain_id', '=', String(chainId));
+  const rows = await query.execute();
   return rows.map((row) => ({
     id: row.id,
     chainId: Number(row.chain_id),
     from: Number(row.from_block),
     to: Number(row.to_block),
-    contracts: row.contracts,
-    status: row.status,
+    contracts: row.contracts as Hex[] | null,
+    status: row.status as RequestStatus,
     createdAt: row.created_at,
     finishedAt: row.finished_at,
   }));
 }
 
-/** Returns the progress of a request. Coverage is the only proof that it is complete. */
+/** Returns the progress of a request, computed from coverage. */
 export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Promise<RequestProgress> {
   const { chainId, from, to, contracts } = request;
   const { rows } = await sql<{
@@ -158,7 +158,7 @@ export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Prom
   };
 }
 
-/** Ends the requests of a chain that coverage proves complete, and those of which only failed ranges are left. */
+/** Ends the requests of a chain that are complete, and those that have only failed ranges left. */
 export async function settleRequests(db: Kysely<DB>, chainId: number): Promise<void> {
   for (const request of await listRequests(db, { onlyRunning: true, chainId })) {
     const { blocksLeft, blocksToDo } = await progressOf(db, request);
@@ -167,21 +167,32 @@ export async function settleRequests(db: Kysely<DB>, chainId: number): Promise<v
   }
 }
 
-/** Records that a range failed. It is planned again after an hour, or when someone asks for it. `reason` must be free of secrets. */
+/**
+ * Records that a range failed. It is planned again after an hour, or when a new request overlaps it.
+ *
+ * @param reason must not contain secrets
+ */
 export async function recordFailedRange(
   db: Kysely<DB>,
   chainId: number,
   { from, to }: BlockRange,
   reason: string,
 ): Promise<void> {
-  await sql`
-    insert into indexer.dead_letters (id, chain_id, kind, range_from, range_to, reason)
-    values (indexer.derived_id(${`job:${chainId}:${from}:${to}`}), ${chainId}, 'job', ${from}, ${to}, ${reason})
-    on conflict (id) do update set reason = excluded.reason, created_at = now()
-  `.execute(db);
+  await db
+    .insertInto('indexer.dead_letters')
+    .values({
+      id: sql`indexer.derived_id(${`job:${chainId}:${from}:${to}`})`,
+      chain_id: chainId,
+      kind: 'job',
+      range_from: from,
+      range_to: to,
+      reason,
+    })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet({ reason, created_at: sql`now()` }))
+    .execute();
 }
 
-/** Deletes failed ranges that are covered by now for every contract, from its deployment on. */
+/** Deletes failed ranges that are covered by now for every active contract, from its deployment on. */
 export async function deleteCoveredFailures(db: Kysely<DB>, chainId: number): Promise<void> {
   await sql`
     delete from indexer.dead_letters letter
@@ -198,10 +209,16 @@ export async function failedIn(
   chainId: number,
   { from, to }: BlockRange,
 ): Promise<readonly FailedRange[]> {
-  const { rows } = await sql<{ range_from: string; range_to: string; reason: string }>`
-    select range_from, range_to, reason from indexer.dead_letters
-    where chain_id = ${chainId} and kind = 'job' and range_from <= ${to} and range_to >= ${from}
-    order by range_from, range_to limit ${INCOMPLETE_LISTED_MAX}
-  `.execute(db);
+  const rows = await db
+    .selectFrom('indexer.dead_letters')
+    .select(['range_from', 'range_to', 'reason'])
+    .where('chain_id', '=', String(chainId))
+    .where('kind', '=', 'job')
+    .where('range_from', '<=', String(to))
+    .where('range_to', '>=', String(from))
+    .orderBy('range_from')
+    .orderBy('range_to')
+    .limit(INCOMPLETE_LISTED_MAX)
+    .execute();
   return rows.map((row) => ({ from: Number(row.range_from), to: Number(row.range_to), reason: row.reason }));
 }

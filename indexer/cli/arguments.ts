@@ -23,13 +23,14 @@ export function address(text: string): Hex {
   return text.toLowerCase() as Hex;
 }
 
-/** Returns the chain that was named, else the only one that is configured. */
+/** Returns the named chain, or the only configured one if none is named. Throws `UsageError` if there is a choice. */
 export function chainOf(named: number | undefined, { chains }: Config): number {
   if (named !== undefined) return named;
   const [only, ...others] = chains;
-  if (only === undefined) throw new UsageError('which chain? Name it: --chain ID');
+  if (only === undefined) throw new UsageError('no chain is configured; name one: --chain ID');
   if (others.length > 0) {
-    throw new UsageError(`which chain? Name it: --chain ${chains.map((chain) => chain.chainId).join(' or --chain ')}`);
+    const choices = chains.map((chain) => `--chain ${chain.chainId}`).join(' or ');
+    throw new UsageError(`several chains are configured; name one: ${choices}`);
   }
   return only.chainId;
 }

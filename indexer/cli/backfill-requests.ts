@@ -7,15 +7,15 @@ import { wholeNumber } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { withSession } from './session.ts';
 
-/** `backfill` itself takes the option too, and is the one that gets it. */
+/** `backfill` has the same option. Commander stores its value there, so it is read with `optsWithGlobals`. */
 type OfChain = { readonly chain?: number };
 
-/** `indexer backfill status`: what was asked for, how far it is, what was given up on. */
+/** `indexer backfill status`: shows requests, their progress, and the ranges that failed. */
 export function addBackfillStatus(backfill: Command, io: Io): void {
   backfill
     .command('status')
-    .description('what was asked for, how far it is, and what was given up on')
-    .option('--chain <id>', 'only those of one chain', wholeNumber)
+    .description('show backfill requests, their progress, and the ranges that failed')
+    .option('--chain <id>', 'only the requests of this chain', wholeNumber)
     .action(async (_: unknown, command: Command) => {
       const { chain, ...options } = command.optsWithGlobals<GlobalOptions & OfChain>();
       await withSession(io, options, {}, async ({ database }) => {
@@ -24,29 +24,31 @@ export function addBackfillStatus(backfill: Command, io: Io): void {
         for (const request of await listRequests(database.kysely, { onlyRunning: false, chainId: chain }))
           requests.push(await stateOf(database, request));
         const lines = requests.flatMap(linesOf);
-        printResult(io, options, { requests }, lines.length > 0 ? lines : ['nothing was asked for']);
+        printResult(io, options, { requests }, lines.length > 0 ? lines : ['no requests']);
       });
     });
 }
 
-/** `indexer backfill cancel`: what runs is not planned any more; what is filled stays. */
+/** `indexer backfill cancel`: ends running requests. Blocks that are filled stay. */
 export function addBackfillCancel(backfill: Command, io: Io): void {
   backfill
     .command('cancel')
-    .description('end requests that run; what was filled stays, and a daemon goes on filling what it follows')
-    .argument('[id]', 'only this one, as `indexer backfill status` names it', requestId)
-    .option('--chain <id>', 'only those of one chain', wholeNumber)
+    .description(
+      'cancel running requests; filled blocks stay, and a daemon continues to fill the contracts that it follows',
+    )
+    .argument('[id]', 'the id of a request, from `indexer backfill status` (default: all running requests)', requestId)
+    .option('--chain <id>', 'only the requests of this chain', wholeNumber)
     .action(async (id: string | undefined, _: unknown, command: Command) => {
       const { chain, ...options } = command.optsWithGlobals<GlobalOptions & OfChain>();
       await withSession(io, options, {}, async ({ database }) => {
         const { endRequest, listRequests } = await import('../backfill/requests.ts');
         const running = await listRequests(database.kysely, { onlyRunning: true, chainId: chain });
-        const meant = running.filter((request) => id === undefined || request.id === id);
-        if (id !== undefined && meant.length === 0) throw new UsageError(`no request ${id} runs`);
-        for (const request of meant) await endRequest(database.kysely, request.id, 'cancelled');
-        const lines = meant.map((request) => `cancelled ${request.id}`);
-        const cancelled = meant.map((request) => request.id);
-        printResult(io, options, { cancelled }, lines.length > 0 ? lines : ['nothing runs']);
+        const selected = running.filter((request) => id === undefined || request.id === id);
+        if (id !== undefined && selected.length === 0) throw new UsageError(`no request ${id} is running`);
+        for (const request of selected) await endRequest(database.kysely, request.id, 'cancelled');
+        const lines = selected.map((request) => `cancelled ${request.id}`);
+        const cancelled = selected.map((request) => request.id);
+        printResult(io, options, { cancelled }, lines.length > 0 ? lines : ['no request is running']);
       });
     });
 }
@@ -66,7 +68,7 @@ function linesOf(request: Awaited<ReturnType<typeof stateOf>>): readonly string[
   const { id, chainId, from, to, contracts, status, createdAt, blocksLeft, dead } = request;
   return [
     `${id}  ${status.padEnd(9)}  chain ${chainId}  blocks ${from} to ${to}${contracts === null ? '' : ` of ${contracts.length} contracts`}`,
-    `  asked for ${createdAt.toISOString()}, ${blocksLeft} blocks left`,
+    `  requested ${createdAt.toISOString()}, ${blocksLeft} blocks left`,
     ...dead.map((range) => `  gave up on ${range.from}-${range.to}: ${range.reason}`),
   ];
 }

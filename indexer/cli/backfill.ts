@@ -10,7 +10,7 @@ import { addBackfillCancel, addBackfillStatus } from './backfill-requests.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { fillingConnections, withSession } from './session.ts';
 
-/** Ranges of history that a backfill or a worker fills at a time. */
+/** Number of ranges that a backfill or a worker fills at the same time. */
 export const DEFAULT_CONCURRENCY = 2;
 
 type Given = {
@@ -22,21 +22,26 @@ type Given = {
   readonly detach?: boolean;
 };
 
-/** `indexer backfill`: fills history, and `status` and `cancel` of what was asked for. */
+/** `indexer backfill`: fills history. Its subcommands `status` and `cancel` show and end requests. */
 export function addBackfill(program: Command, io: Io): void {
   const backfill = program
     .command('backfill')
-    .description('fill history; safe to repeat, to interrupt and to run beside a daemon')
+    .description('fill history; it is safe to repeat, to interrupt, and to run while a daemon runs')
     .option('--from-block <n>', 'the first block', wholeNumber)
-    .option('--to-block <n>', 'the last block (default: the head of when it begins)', wholeNumber)
-    .option('--chain <id>', 'which chain (may be left out when just one is configured)', wholeNumber)
-    .option('--contract <address>', 'only this contract; may be given several times', listed, [])
-    .option('--concurrency <k>', 'ranges that this process works on at a time', positiveNumber, DEFAULT_CONCURRENCY)
-    .option('--detach', 'record it and leave it to running daemons and workers')
+    .option('--to-block <n>', 'the last block (default: the chain’s head when the command starts)', wholeNumber)
+    .option('--chain <id>', 'the chain (default: the only one that is configured)', wholeNumber)
+    .option('--contract <address>', 'fill only this contract; may be given several times', listed, [])
+    .option(
+      '--concurrency <k>',
+      'number of ranges that this process fills at the same time',
+      positiveNumber,
+      DEFAULT_CONCURRENCY,
+    )
+    .option('--detach', 'record the request and leave it to running daemons and workers')
     .addHelpText(
       'after',
       `
-Ends with 0 only when the database proves the range complete for every contract.
+Exits with 0 only if coverage in the database proves the range complete for every contract.
 
 Examples:
   indexer backfill --from-block 21000000 --chain 8453
@@ -53,7 +58,7 @@ function listed(text: string, before: readonly Hex[]): readonly Hex[] {
 
 async function fill(io: Io, given: Given, options: GlobalOptions): Promise<void> {
   const { fromBlock: from } = given;
-  if (from === undefined) throw new UsageError('from which block on? Name it: --from-block N');
+  if (from === undefined) throw new UsageError('the first block is missing: --from-block N');
   const [{ ProgressBar }, { requestBackfill, runBackfill }] = await Promise.all([
     import('./progress-bar.ts'),
     import('../roles/backfill-command.ts'),
@@ -75,16 +80,17 @@ async function fill(io: Io, given: Given, options: GlobalOptions): Promise<void>
       const request = await requestBackfill(input, io.signal);
       printResult(io, options, { request }, [
         `recorded ${request.id}: ${nameOf(request)}`,
-        'it is filled while `indexer start` runs, with the help of any `indexer worker`; see `indexer backfill status`',
+        'running daemons (`indexer start`) and workers (`indexer worker`) fill it; see `indexer backfill status`',
       ]);
       return;
     }
     const outcome = await runBackfill(input, (progress) => bar.show(progress), io.signal).finally(() => bar.end());
-    await report(io, { ...options, ...given }, outcome, await othersOf(database.kysely, outcome));
+    await report(io, { ...options, ...given }, outcome, await requestsStillRunning(database.kysely, outcome));
   });
 }
 
-async function othersOf(
+/** Returns the chain's requests that are still running, if this backfill was cancelled. */
+async function requestsStillRunning(
   db: Database['kysely'],
   { ended, request }: BackfillOutcome,
 ): Promise<readonly RecordedRequest[]> {
@@ -93,37 +99,35 @@ async function othersOf(
   return listRequests(db, { onlyRunning: true, chainId: request.chainId });
 }
 
-/** Prints how it ended. Throws unless it is complete. */
+/** Prints how a backfill ended. Throws unless it is complete. */
 async function report(
   io: Io,
   options: GlobalOptions & Given,
   outcome: BackfillOutcome,
-  others: readonly RecordedRequest[],
+  stillRunning: readonly RecordedRequest[],
 ): Promise<void> {
   const { request, ended, events } = outcome;
   const lines = [
     ...(ended === 'complete' ? [`complete: ${nameOf(request)}; ${events} events written here`] : missingLines(outcome)),
-    ...others.map((other) => `still runs  ${other.id}: ${nameOf(other)}`),
+    ...stillRunning.map((running) => `still running  ${running.id}: ${nameOf(running)}`),
   ];
   if (outcome.indexesLeft > 0) {
     lines.push(
-      `${outcome.indexesLeft} indexes are not built yet: a running daemon does it, or the next \`indexer backfill\``,
+      `${outcome.indexesLeft} indexes are not built yet: a running daemon or the next \`indexer backfill\` builds them`,
     );
   }
-  printResult(io, options, { ...outcome, others }, lines);
+  printResult(io, options, { ...outcome, stillRunning }, lines);
   switch (ended) {
     case 'complete':
       return;
     case 'incomplete':
-      throw new IndexerError(
-        `${nameOf(request)} is not complete; try what is missing again with: ${again(request, options)}`,
-      );
+      throw new IndexerError(`${nameOf(request)} is not complete; retry with: ${commandLineOf(request, options)}`);
     case 'halted':
       throw new IndexerError(`${nameOf(request)} is not complete, and the chain is halted: ${outcome.reason}`);
     case 'cancelled':
       throw new IndexerError(`${nameOf(request)} was cancelled by \`indexer backfill cancel\``);
     case 'stopped':
-      throw new IndexerError(`stopped; what was written stays. To go on: ${again(request, options)}`);
+      throw new IndexerError(`stopped; filled blocks stay. Continue with: ${commandLineOf(request, options)}`);
   }
 }
 
@@ -131,7 +135,7 @@ function missingLines({ incomplete, dead }: BackfillOutcome): string[] {
   return [
     ...incomplete.map(({ kind, address, missing, setAside }) => {
       const ranges = missing.map(({ from, to }) => `${from}-${to}`).join(', ');
-      return `missing  ${kind.replace('_', '-')} ${address}: ${ranges}${setAside === null ? '' : ` (set aside: ${setAside})`}`;
+      return `missing  ${kind.replace('_', '-')} ${address}: ${ranges}${setAside === null ? '' : ` (quarantined: ${setAside})`}`;
     }),
     ...dead.map(({ from, to, reason }) => `gave up  ${from}-${to}: ${reason}`),
   ];
@@ -150,7 +154,7 @@ function nameOf({ chainId, from, to, contracts }: BackfillRequest): string {
 }
 
 /** Returns the command line that continues a request. */
-function again({ chainId, from, to, contracts }: BackfillRequest, options: GlobalOptions & Given): string {
+function commandLineOf({ chainId, from, to, contracts }: BackfillRequest, options: GlobalOptions & Given): string {
   const only = (contracts ?? []).map((contract) => ` --contract ${contract}`).join('');
   const config = options.config === undefined ? '' : ` --config ${options.config}`;
   const concurrency = options.concurrency === DEFAULT_CONCURRENCY ? '' : ` --concurrency ${options.concurrency}`;

@@ -21,11 +21,15 @@ type Given = {
 export function addAdd(contracts: Command, io: Io): void {
   contracts
     .command('add')
-    .description('follow a contract; a running daemon notices at once. Repeating it is harmless')
-    .addArgument(new Argument('<kind>', 'what it is').choices(['master', 'dividend', 'artist-token', 'pool']))
+    .description('follow a contract; running daemons are notified. It is safe to repeat')
+    .addArgument(new Argument('<kind>', 'the kind of contract').choices(['master', 'dividend', 'artist-token', 'pool']))
     .argument('<address>', 'the contract', address)
-    .option('--chain <id>', 'its chain (may be left out when just one is configured)', wholeNumber)
-    .option('--from-block <n>', 'where its history begins (default: found by asking the chain)', wholeNumber)
+    .option('--chain <id>', 'its chain (default: the only one that is configured)', wholeNumber)
+    .option(
+      '--from-block <n>',
+      'the first block of its history (default: the deployment block, read from the chain)',
+      wholeNumber,
+    )
     .option('--master-id <uuid>', 'master: the row of `masters` it belongs to')
     .option('--master-contract <address>', 'dividend: the registered master contract whose holders it pays')
     .option('--artist-id <uuid>', 'artist-token: the row of `artists` it belongs to')
@@ -33,8 +37,8 @@ export function addAdd(contracts: Command, io: Io): void {
     .addHelpText(
       'after',
       `
-A contract whose owner you do not name gets a placeholder user, artist and master.
-The tokens of a pool are read from the chain (RPC_URL_<chainId>); one must be a registered artist token.
+If you do not name the owner of a contract, it gets a placeholder user, artist and master.
+The tokens of a pool are read from the chain (RPC_URL_<chainId>). One of them must be a registered artist token.
 
 Examples:
   indexer contracts add master 0x5e… --chain 8453 --from-block 21000000
@@ -71,13 +75,13 @@ Examples:
     });
 }
 
-/** Says in one line what was done with a contract. */
+/** Describes in one line the outcome of adding a contract. */
 function lineOf({ kind, address: contract, outcome }: Added, chainId: number): string {
-  const what = { added: 'added', restored: 'follows again', unchanged: 'was there already:' }[outcome];
-  return `${what} ${kind.replace('_', '-')} ${contract} on chain ${chainId}`;
+  const verb = { added: 'added', restored: 'restored', unchanged: 'already followed:' }[outcome];
+  return `${verb} ${kind.replace('_', '-')} ${contract} on chain ${chainId}`;
 }
 
-/** Completes a named contract: the tokens of a pool, and its type where it is not given, are read from the chain. */
+/** Completes the description of a contract. Reads the tokens of a pool from the chain unless both are given, and its type too. */
 export async function specOf(io: Io, config: Config, named: NamedContract): Promise<ContractSpec> {
   const { chainId, address: contract, fromBlock } = named;
   switch (named.kind) {
@@ -106,7 +110,7 @@ async function poolOf(io: Io, config: Config, { chainId, address: pool, type, to
   try {
     const read = await readPool(chainReaderOver(source), pool, io.signal);
     if (read === undefined)
-      throw new IndexerError(`${pool} does not answer token0() and token1(): it is no pool of chain ${chainId}`);
+      throw new IndexerError(`${pool} does not answer token0() and token1(): it is not a pool of chain ${chainId}`);
     const answered = read.family === 'v3' ? 'uniswap_v3' : 'uniswap_v2';
     return { type: type ?? answered, token0: read.token0, token1: read.token1 } as const;
   } finally {

@@ -11,8 +11,8 @@ export function addImport(contracts: Command, io: Io): void {
   contracts
     .command('import')
     .description('add many contracts from a file, all or none')
-    .argument('<file>', 'a JSON array, or one JSON object a line; - is standard input')
-    .option('--chain <id>', 'the chain of entries that name none', wholeNumber)
+    .argument('<file>', 'a JSON array, or one JSON object per line; - is standard input')
+    .option('--chain <id>', 'the chain of entries without a chainId', wholeNumber)
     .addHelpText(
       'after',
       `
@@ -34,7 +34,7 @@ Example:
         const added = await addContracts(database, specs);
         const count = (outcome: string) => added.filter((one) => one.outcome === outcome).length;
         printResult(io, options, { contracts: added }, [
-          `${count('added')} added, ${count('restored')} followed again, ${count('unchanged')} were there already`,
+          `${count('added')} added, ${count('restored')} restored, ${count('unchanged')} already followed`,
         ]);
       });
     });

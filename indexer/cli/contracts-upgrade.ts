@@ -9,12 +9,12 @@ type Given = { readonly abiVersion: string; readonly fromBlock: number; readonly
 export function addUpgrade(contracts: Command, io: Io): void {
   contracts
     .command('upgrade')
-    .description('tell that a proxy speaks another ABI version from a block on. Repeating it is harmless')
+    .description('record that an upgraded proxy has another ABI version from a block on. It is safe to repeat')
     .argument('<address>', 'the contract', address)
-    .requiredOption('--abi-version <version>', 'the ABI version that it speaks from then on')
+    .requiredOption('--abi-version <version>', 'the ABI version from that block on')
     .requiredOption('--from-block <n>', 'the block of the upgrade', wholeNumber)
-    .option('--chain <id>', 'its chain (may be left out when just one is configured)', wholeNumber)
-    .addHelpText('after', '\nThe history of the contract is read anew: see `indexer status`.')
+    .option('--chain <id>', 'its chain (default: the only one that is configured)', wholeNumber)
+    .addHelpText('after', '\nThe history of the contract is read again: see `indexer status`.')
     .action(async (contract: ReturnType<typeof address>, given: Given, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       await withSession(io, options, {}, async ({ config, database }) => {

@@ -21,8 +21,8 @@ export function addContracts(program: Command, io: Io): void {
 function addList(contracts: Command, io: Io): void {
   contracts
     .command('list')
-    .description('what is registered, and up to which block each contract is complete')
-    .option('--chain <id>', 'only of this chain', wholeNumber)
+    .description('list the registered contracts, and up to which block each is complete')
+    .option('--chain <id>', 'only the contracts of this chain', wholeNumber)
     .action(async ({ chain }: { chain?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       await withSession(io, options, {}, async ({ database }) => {
@@ -51,11 +51,13 @@ function addList(contracts: Command, io: Io): void {
 }
 
 async function knownChains({ kysely }: Session['database']) {
-  const { sql } = await import('kysely');
-  const { rows } = await sql<{ chain_id: string; head_number: string | null }>`
-    select distinct contract.chain_id, chain.head_number
-    from indexer.contracts contract left join indexer.chains chain using (chain_id) order by contract.chain_id
-  `.execute(kysely);
+  const rows = await kysely
+    .selectFrom('indexer.contracts as contract')
+    .leftJoin('indexer.chains as chain', 'chain.chain_id', 'contract.chain_id')
+    .select(['contract.chain_id', 'chain.head_number'])
+    .distinct()
+    .orderBy('contract.chain_id')
+    .execute();
   return rows.map((row) => ({
     chainId: Number(row.chain_id),
     head: row.head_number === null ? null : Number(row.head_number),
@@ -65,10 +67,10 @@ async function knownChains({ kysely }: Session['database']) {
 function addRemove(contracts: Command, io: Io): void {
   contracts
     .command('remove')
-    .description('stop following a contract; its rows stay, true up to the block at which it was removed')
+    .description('stop following a contract; its rows stay, correct up to the block at which it was removed')
     .argument('<address>', 'the contract', address)
-    .option('--chain <id>', 'which chain (may be left out when just one is configured)', wholeNumber)
-    .option('--purge', 'delete its facts and what was derived from them (the platform’s own rows stay)')
+    .option('--chain <id>', 'its chain (default: the only one that is configured)', wholeNumber)
+    .option('--purge', 'also delete its facts and the state derived from them (the platform’s own rows stay)')
     .action(
       async (contract: ReturnType<typeof address>, given: { chain?: number; purge?: boolean }, command: Command) => {
         const options = command.optsWithGlobals<GlobalOptions>();

@@ -2,11 +2,11 @@ import type { Command } from 'commander';
 import { type GlobalOptions, type Io, printResult, table } from './io.ts';
 import { withSession } from './session.ts';
 
-/** `indexer digest`: proves that two databases hold the same. */
+/** `indexer digest`: proves that two databases have the same content. */
 export function addDigest(program: Command, io: Io): void {
   program
     .command('digest')
-    .description('a digest of each table, equal for equal content, whatever the route to it')
+    .description('print a digest of each table, which is equal in databases with equal content')
     .option('--table <name...>', 'only these tables')
     .addHelpText('after', '\nExample:\n  indexer digest --json --table nft_transfers master_nfts')
     .action(async (given: { table?: string[] }, command: Command) => {

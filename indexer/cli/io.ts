@@ -2,14 +2,14 @@ import type { Environment } from '../config/resolve.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import type { Redact } from '../observability/redact.ts';
 
-/** A stream to write to, whether it is a terminal, and how many columns that has. */
+/** A stream to write to. `columns` is the width of the terminal. */
 export type Output = {
   write(text: string): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
 };
 
-/** The process around a command. Only `main` and tests construct it. */
+/** The environment, streams and signal of the process. Only `main` and tests construct it. */
 export type Io = {
   readonly env: Environment;
   /** Results. */
@@ -25,7 +25,7 @@ export type Io = {
 /** The options that every command takes. */
 export type GlobalOptions = { readonly config?: string; readonly json?: boolean };
 
-/** Prints a command's result: JSON with `--json`, else the lines for people. */
+/** Prints a command's result: as JSON with `--json`, otherwise as lines for people. */
 export function printResult(io: Io, options: GlobalOptions, result: unknown, lines: readonly string[]): void {
   if (options.json) io.stdout.write(`${JSON.stringify(result, undefined, io.stdout.isTTY ? 2 : undefined)}\n`);
   else if (lines.length > 0) io.stdout.write(`${lines.join('\n')}\n`);

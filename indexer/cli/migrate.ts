@@ -3,19 +3,19 @@ import { wholeNumber } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult, table } from './io.ts';
 import { withSession } from './session.ts';
 
-/** `indexer migrate [up|down|status]`: the schema. Needs no RPC. */
+/** `indexer migrate [up|down|status]`: migrates the schema. Needs no RPC endpoint. */
 export function addMigrate(program: Command, io: Io): void {
   const migrate = program
     .command('migrate')
-    .description('bring the database schema up to date, take it back, or show it')
+    .description('apply, revert or list the migrations of the database schema')
     .addHelpText(
       'after',
-      '\nA database that the platform made already is adopted: its tables and rows stay, whatever you run here.',
+      '\nTables that the platform created are adopted: they and their rows stay, whichever command you run here.',
     );
 
   migrate
     .command('up', { isDefault: true })
-    .description('apply what is missing (the default)')
+    .description('apply all pending migrations (the default)')
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       await withSession(io, options, { schema: 'any', maxConnections: 1 }, async ({ database }) => {
@@ -32,14 +32,14 @@ export function addMigrate(program: Command, io: Io): void {
 
   migrate
     .command('down')
-    .description('take migrations back: DROPS the tables that `up` created, with their rows')
-    .option('--steps <n>', 'only the newest n migrations', wholeNumber)
+    .description('revert migrations: DROPS the tables that `up` created, with their rows')
+    .option('--steps <n>', 'revert only the newest n migrations', wholeNumber)
     .action(async ({ steps }: { steps?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       await withSession(io, options, { schema: 'any', maxConnections: 1 }, async ({ database }) => {
         const { migrateDown } = await import('../db/migrate.ts');
         const reverted = await migrateDown(database.kysely, steps);
-        const lines = reverted.length > 0 ? reverted.map((name) => `took back ${name}`) : ['nothing to take back'];
+        const lines = reverted.length > 0 ? reverted.map((name) => `reverted ${name}`) : ['nothing to revert'];
         printResult(io, options, { reverted }, lines);
       });
     });

@@ -11,7 +11,7 @@ import { addUnwind } from './unwind.ts';
 import { addWorker } from './worker.ts';
 
 const EXIT = { success: 0, failure: 1, usage: 2 } as const;
-/** 0 for success, 1 for failure, 2 for wrong usage. */
+/** An exit code: 0 for success, 1 for failure, 2 for wrong usage. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** Builds the command line with all its commands. */
@@ -21,7 +21,7 @@ export function buildProgram(io: Io, version: string): Command {
     .version(version)
     .option('--config <file>', 'a TypeScript module that exports defineConfig({…}) (default: config/local.ts)')
     .option('--json', 'print the result as JSON')
-    .showHelpAfterError('(add --help for what it takes)')
+    .showHelpAfterError('(add --help to see its options)')
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .configureOutput({
@@ -39,10 +39,10 @@ Environment:
   LOG_LEVEL            fatal, error, warn, info, debug, trace or silent (default: info)
 
 First steps:
-  indexer migrate                                                     the schema
-  indexer contracts add master 0x… --chain 8453 --from-block 21000000 what to follow
-  indexer start                                                       follow it
-  indexer status                                                      how far it is`,
+  indexer migrate                                                     create the schema
+  indexer contracts add master 0x… --chain 8453 --from-block 21000000 register a contract
+  indexer start                                                       follow the chain
+  indexer status                                                      show the progress`,
     )
     .exitOverride();
   for (const add of [addStart, addWorker, addBackfill, addMigrate, addContracts, addStatus, addUnwind, addDigest])
@@ -51,9 +51,9 @@ First steps:
 }
 
 /**
- * Runs a command line, and prints an error without secrets on standard error.
+ * Runs a command line. Prints errors, without secrets, to standard error.
  *
- * @param args without the names of node and script
+ * @param args the arguments without the paths of Node and the script
  * @returns 0 for success, 1 for failure, 2 for wrong usage.
  */
 export async function runProgram(program: Command, args: readonly string[], io: Io): Promise<ExitCode> {
@@ -67,7 +67,7 @@ export async function runProgram(program: Command, args: readonly string[], io: 
   }
 }
 
-/** Describes an error in one line, with the message of its cause where there is one. */
+/** Describes an error in one line, with the message of its cause if it has one. */
 function describeFailure(error: unknown): string {
   if (error instanceof ConfigError) return `indexer: ${error.message}`;
   const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : '';

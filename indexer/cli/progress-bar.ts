@@ -9,10 +9,10 @@ const BAR = {
   barIncompleteString: '.'.repeat(BAR_CELLS_MAX),
   barGlue: '',
 };
-/** Width of a terminal that does not say. */
+/** The width of a terminal that does not report one. */
 const COLUMNS = 80;
 
-/** Shows progress on standard error: as a line that is redrawn in place on a terminal, else as a line of JSON each time. */
+/** Shows progress on standard error: on a terminal as a line that is redrawn in place, otherwise as one line of JSON per update. */
 export class ProgressBar {
   /** Writes above the bar. Everything else that is written to the terminal must go through here. */
   readonly above: Output;
@@ -25,7 +25,7 @@ export class ProgressBar {
     this.above = { write: (text) => this.#writeAbove(text), isTTY: output.isTTY };
   }
 
-  /** Shows the progress as of now. */
+  /** Shows the current progress. */
   show(progress: BackfillProgress): void {
     if (this.#output.isTTY !== true) {
       this.#output.write(`${JSON.stringify({ progress })}\n`);
@@ -40,7 +40,7 @@ export class ProgressBar {
   /** Stops drawing and leaves the last line as it is. */
   end(): void {
     if (this.#bars === undefined) return;
-    // Draws the latest progress, with everything above it that was not drawn yet.
+    // Draw the latest progress, and everything above it that was not drawn yet.
     this.#bars.update();
     this.#bars.stop();
     this.#bars = undefined;
@@ -64,7 +64,7 @@ export class ProgressBar {
   }
 }
 
-/** Formats the line, at most `width` characters long: a line that wraps would be redrawn only in part. */
+/** Formats the line with at most `width` characters, because only a part of a wrapped line would be redrawn. */
 export function lineOf(progress: BackfillProgress, width: number): string {
   const { blocks, blocksDone, eventsPerSecond, blocksPerSecond, secondsLeft, rangeBlocks, retries } = progress;
   const share = blocks === 0 ? 1 : blocksDone / blocks;
@@ -72,7 +72,7 @@ export function lineOf(progress: BackfillProgress, width: number): string {
   const words = [
     `${(Math.floor(share * 1_000) / 10).toFixed(1)} %`,
     `${number(blocksDone)}/${number(blocks)} blocks`,
-    // Where other processes write the events, the rate of blocks shows that it progresses.
+    // If other processes write all events, the rate of blocks still shows the progress.
     eventsPerSecond === 0 ? `${number(blocksPerSecond)} blocks/s` : `${number(eventsPerSecond)} events/s`,
     ...(secondsLeft === undefined ? [] : [`${durationOf(secondsLeft)} left`]),
     ...(rangeBlocks === 0 ? [] : [`${number(rangeBlocks)} blocks a range`]),
@@ -80,7 +80,7 @@ export function lineOf(progress: BackfillProgress, width: number): string {
   ].join('  ');
   const cells = Math.min(BAR_CELLS_MAX, width - words.length - '[] '.length);
   if (cells < BAR_CELLS_MIN) return words.slice(0, width);
-  // Full only at the end: the library would round.
+  // Round down, so that the bar is full only at the end. The library would round to the nearest cell.
   const full = Math.floor(share * cells) / cells;
   return `[${cliProgress.Format.BarFormat(full, { ...BAR, barsize: cells })}] ${words}`;
 }

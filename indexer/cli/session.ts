@@ -3,25 +3,25 @@ import type { Database } from '../db/database.ts';
 import type { Logger } from '../observability/log.ts';
 import type { GlobalOptions, Io } from './io.ts';
 
-/** What a command works with: its configuration, its database, its log. */
+/** The configuration, database and log of a command. */
 export type Session = { readonly config: Config; readonly database: Database; readonly log: Logger };
 
 type SessionNeeds = {
-  /** What the configuration must hold besides the database. */
+  /** The parts of the configuration that the command requires besides the database. */
   readonly needs?: readonly Need[];
-  /** Whether the schema must be up to date; only the commands that migrate it do without. */
+  /** Whether the schema must be up to date. Only the commands that migrate it accept any schema. */
   readonly schema?: 'current' | 'any';
   readonly maxConnections?: number | ((config: Config) => number);
-  /** Limits the time of statements, for processes that run for months. A command may take as long as it needs. */
+  /** Whether statements have a timeout. Processes that run for months need one; statements of other commands may take any time. */
   readonly limitStatements?: boolean;
 };
 
-/** Returns how many connections a process needs that fills history: per chain for its ranges, head and plan, and some others. */
+/** Returns the number of connections that a process needs to fill history: for the ranges, head and plan of each chain, and spares. */
 export function fillingConnections(chains: number, concurrency: number): number {
   return chains * (concurrency + 2) + 6;
 }
 
-/** Runs a command over an open database, and closes the database in any case. Loads its libraries only now. */
+/** Runs a command with an open database, and closes the database afterwards. Loads libraries only when it is called. */
 export async function withSession<T>(
   io: Io,
   options: GlobalOptions,

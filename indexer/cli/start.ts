@@ -3,14 +3,14 @@ import type { Config } from '../config/resolve.ts';
 import type { GlobalOptions, Io } from './io.ts';
 import { fillingConnections, withSession } from './session.ts';
 
-/** Ranges of history that a daemon fills at a time, for each chain. */
+/** Number of ranges that a daemon fills at the same time, for each chain. */
 const DAEMON_CONCURRENCY = 2;
 
-/** `indexer start`: the daemon, until it is told to stop. */
+/** `indexer start`: runs the daemon until the process is told to stop. */
 export function addStart(program: Command, io: Io): void {
   program
     .command('start')
-    .description('follow every configured chain until told to stop (SIGTERM or Ctrl-C)')
+    .description('follow every configured chain until SIGTERM or Ctrl-C')
     .option('--migrate', 'bring the schema up to date first')
     .addHelpText(
       'after',

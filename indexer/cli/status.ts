@@ -10,25 +10,25 @@ import { withSession } from './session.ts';
 
 /** How long an endpoint may take to answer before the status is printed without its head. */
 const HEAD_TIMEOUT_MS = 3_000;
-/** How many gaps are printed; `--json` has them all. */
+/** Maximum number of gaps that are printed. `--json` prints all. */
 const GAPS_LISTED_MAX = 10;
 
-/** The head of the chain, where an endpoint is configured. */
+/** The head of the chain, if an endpoint is configured. */
 type Remote = {
   readonly remoteHead: number | null;
   readonly lagBlocks: number | null;
   readonly remoteError: string | null;
 };
-/** The jobs in the queue, or why it does not answer. */
+/** The jobs in the queue, or why it cannot be read. */
 type Queued = { readonly queue: QueueCounts | null; readonly queueError: string | null };
 type Line = ChainStatus & { readonly configured: boolean } & Remote & Queued;
 
-/** `indexer status`: chains, heads, lag, coverage, what went wrong. */
+/** `indexer status`: shows chains, heads, lag, coverage and failures. */
 export function addStatus(program: Command, io: Io): void {
   program
     .command('status')
-    .description('chains, head, lag, coverage gaps, queues, dead letters, reorgs')
-    .addHelpText('after', '\nAsks the chain for its head where an RPC_URL_<chainId> is set; works without.')
+    .description('show chains, heads, lag, coverage gaps, queues, dead letters and reorgs')
+    .addHelpText('after', '\nIf RPC_URL_<chainId> is set, it also reads the head of the chain.')
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       await withSession(io, options, {}, async ({ config, database }) => {
@@ -46,9 +46,9 @@ export function addStatus(program: Command, io: Io): void {
         );
         const deferredIndexes = await countDeferredIndexes(database.kysely);
         const lines =
-          chains.length > 0 ? chains.flatMap(linesOf) : ['no chain yet: set RPC_URL_<chainId>, run `indexer start`'];
+          chains.length > 0 ? chains.flatMap(linesOf) : ['no chain yet: set RPC_URL_<chainId> and run `indexer start`'];
         if (deferredIndexes > 0)
-          lines.push(`${deferredIndexes} indexes that a load left for its end are not there yet`);
+          lines.push(`${deferredIndexes} indexes were deferred by an initial load and are not built yet`);
         printResult(io, options, { chains, deferredIndexes }, lines);
       });
     });
@@ -149,13 +149,13 @@ function linesOf(chain: Line): string[] {
     `  dead letters ${chain.deadLetters}`,
     ...chain.deadRanges
       .slice(0, GAPS_LISTED_MAX)
-      .map(({ from, to, reason }) => `  gave up on   ${from}-${to}: ${reason} (try again with: indexer backfill)`),
+      .map(({ from, to, reason }) => `  gave up on   ${from}-${to}: ${reason} (retry with: indexer backfill)`),
     `  reorgs       ${chain.reorgs}`,
     ...stageLines(chain),
   ];
 }
 
-/** Describes the stages that stopped or are behind the head. */
+/** Describes the stages that have stopped or are behind the head. */
 function stageLines({ stages, head }: Line): readonly string[] {
   return stages
     .filter(({ asOf, failedReason }) => failedReason !== null || asOf !== head?.number)

@@ -3,17 +3,17 @@ import { chainOf, wholeNumber } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { withSession } from './session.ts';
 
-/** `indexer unwind`: the repair after a reorg that was deeper than the policy allows. */
+/** `indexer unwind`: repairs a chain after a reorg that is too deep to be unwound automatically. */
 export function addUnwind(program: Command, io: Io): void {
   program
     .command('unwind')
-    .description('take a chain back to a block, as if nothing above it had been seen, and clear a halt')
+    .description('unwind a chain to a block, as if nothing above it had been seen, and clear a halt')
     .requiredOption('--to-block <n>', 'the newest block to keep', wholeNumber)
-    .option('--chain <id>', 'which chain (may be left out when just one is configured)', wholeNumber)
+    .option('--chain <id>', 'the chain (default: the only one that is configured)', wholeNumber)
     .addHelpText(
       'after',
-      '\nWhere the database does not know the hash of that block, the newest known one below it is kept instead; where it knows\n' +
-        'none, the chain is begun anew. A running daemon goes on from there by itself.\n\nExample:\n  indexer unwind --chain 8453 --to-block 21000000',
+      '\nIf the database does not know the hash of that block, the newest known block below it is kept instead. If it knows none,\n' +
+        'the chain starts from the beginning. A running daemon continues from there by itself.\n\nExample:\n  indexer unwind --chain 8453 --to-block 21000000',
     )
     .action(async ({ toBlock, chain }: { toBlock: number; chain?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
@@ -26,7 +26,7 @@ export function addUnwind(program: Command, io: Io): void {
         const to = await newestKnownBlock(database.kysely, chainId, toBlock);
         const factsRemoved = await unwindTo(database, { chainId, to, reason: 'command' });
         const unwound = { chainId, toBlock: to?.number, factsRemoved };
-        const place = to === undefined ? 'begins anew' : `is back at block ${to.number}`;
+        const place = to === undefined ? 'starts from the beginning' : `is back at block ${to.number}`;
         printResult(io, options, unwound, [`chain ${chainId} ${place}; ${factsRemoved} facts removed`]);
       });
     });

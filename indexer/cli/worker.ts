@@ -5,20 +5,20 @@ import { DEFAULT_CONCURRENCY } from './backfill.ts';
 import type { GlobalOptions, Io } from './io.ts';
 import { fillingConnections, withSession } from './session.ts';
 
-/** `indexer worker`: works on the queues until it is told to stop. */
+/** `indexer worker`: works on the queues until the process is told to stop. */
 export function addWorker(program: Command, io: Io): void {
   program
     .command('worker')
-    .description('work the queues until told to stop; any number, on any machine')
+    .description('fill history from the queues until SIGTERM or Ctrl-C; any number of workers may run, on any machine')
     .option(
       '--concurrency <k>',
-      'ranges that it works on at a time, for each chain',
+      'number of ranges that it fills at the same time, for each chain',
       positiveNumber,
       DEFAULT_CONCURRENCY,
     )
     .addHelpText(
       'after',
-      '\nWorks on the chains that are configured for it, up to the head. It needs a process that follows the head: `indexer start`, or\n`indexer backfill` while it runs.',
+      '\nFills the configured chains up to the head. Another process must follow the head: `indexer start` or a running\n`indexer backfill`.',
     )
     .action(async ({ concurrency }: { concurrency: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();

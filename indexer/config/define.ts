@@ -47,7 +47,7 @@ export type RedisSettings = {
   readonly cluster?: readonly ClusterNode[];
 };
 
-/** Settings of a configuration file. What is missing is taken from the environment, then from the defaults. */
+/** Settings of a configuration file. Missing settings are taken from the environment, then from the defaults. */
 export type Settings = {
   /** `postgres://…`. Default: `DATABASE_URL`. */
   readonly databaseUrl?: string;

@@ -4,15 +4,15 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ConfigError, messageOf } from '../kernel/errors.ts';
 import { type Config, type Environment, type Need, resolveConfig } from './resolve.ts';
 
-/** Where the configuration is looked for when the command line names none. */
+/** The configuration file that is read if the command line names none. */
 const DEFAULT_CONFIG_FILE = 'config/local.ts';
 
 /**
- * Reads the configuration: a TypeScript or JavaScript module whose default export is `defineConfig({ … })`, the environment,
- * the defaults.
+ * Reads the configuration from a TypeScript or JavaScript module whose default export is `defineConfig({ … })`, from the
+ * environment and from the defaults.
  *
- * @param file path from the working directory; without one `config/local.ts` there, else the one that comes with the program
- * @throws {ConfigError} one error that names every fault and where it is.
+ * @param file path from the working directory; undefined: `config/local.ts` there, or if it does not exist, the one in the package
+ * @throws {ConfigError} one error that lists every fault with its place.
  */
 export async function loadConfig(file: string | undefined, env: Environment, needs: readonly Need[]): Promise<Config> {
   const path = file === undefined ? defaultPath() : resolve(file);
@@ -32,10 +32,10 @@ async function importDefault(path: string): Promise<unknown> {
   try {
     module = await import(pathToFileURL(path).href);
   } catch (error) {
-    throw new ConfigError(`the configuration file ${path} does not load: ${messageOf(error)}`, { cause: error });
+    throw new ConfigError(`the configuration file ${path} cannot be loaded: ${messageOf(error)}`, { cause: error });
   }
   if (module.default === undefined) {
-    throw new ConfigError(`the configuration file ${path} must say: export default defineConfig({ … })`);
+    throw new ConfigError(`the configuration file ${path} must contain: export default defineConfig({ … })`);
   }
   return module.default;
 }

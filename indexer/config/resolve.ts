@@ -9,7 +9,7 @@ export type ProxySettings = {
   readonly noProxy?: string | undefined;
 };
 
-/** The configuration of one chain that is followed. */
+/** The configuration of a chain that is followed. */
 export type ChainConfig = {
   readonly chainId: number;
   readonly rpcUrls: readonly RpcEndpoint[];
@@ -57,7 +57,7 @@ export function resolveConfig(settings: unknown, place: string, env: Environment
 
   const databaseUrl = read.url(...pick(file.databaseUrl, `${place} databaseUrl`, env, 'DATABASE_URL'), POSTGRES);
   if (databaseUrl === undefined && needs.includes('database') && !isSet(file.databaseUrl ?? env.DATABASE_URL)) {
-    faults.push('DATABASE_URL: is not set; it is the database to keep the mirror in, as postgres://…');
+    faults.push('DATABASE_URL: is not set; set it to the URL of the database, as postgres://…');
   }
   const queueUrl = read.url(...pick(file.queueUrl, `${place} queueUrl`, env, 'QUEUE_URL'), QUEUE);
   const config: Config = {
@@ -72,7 +72,7 @@ export function resolveConfig(settings: unknown, place: string, env: Environment
     logLevel: read.oneOf(...pick(file.logLevel, `${place} logLevel`, env, 'LOG_LEVEL'), LOG_LEVELS) ?? 'info',
   };
   if (needs.includes('chains') && config.chains.length === 0 && !faults.some((fault) => fault.includes('RPC_URL_'))) {
-    faults.push('RPC_URL_<chainId>: none is set; name one for each chain to follow, as RPC_URL_1=https://…');
+    faults.push('RPC_URL_<chainId>: none is set; set one for each chain to follow, as RPC_URL_1=https://…');
   }
   if (faults.length > 0) {
     throw new ConfigError(`the configuration is wrong:\n${faults.map((fault) => `  ${fault}`).join('\n')}`, {
@@ -112,7 +112,7 @@ function readChains(read: Reader, given: unknown, place: string, env: Environmen
     .sort((a, b) => a.chainId - b.chainId);
 }
 
-/** Reads the proxy variables, which are written in lower or in upper case. */
+/** Reads the proxy variables, whose names may be in lower or upper case. */
 function readProxy(read: Reader, env: Environment): ProxySettings | undefined {
   const url = (name: string) => {
     const variable = isSet(env[name.toLowerCase()]) ? name.toLowerCase() : name;
@@ -148,7 +148,7 @@ function readChain(
   };
 }
 
-/** Returns the value of the file with its place, else that of the environment. */
+/** Returns a value and its place: the value in the file if it has one, otherwise the environment variable. */
 function pick(fileValue: unknown, place: string, env: Environment, variable: string): [unknown, string] {
   if (fileValue !== undefined) return [fileValue, place];
   return [isSet(env[variable]) ? env[variable] : undefined, variable];
@@ -182,7 +182,7 @@ class Reader {
     }
     for (const key of Object.keys(value)) {
       if (known !== undefined && !known.includes(key)) {
-        this.#faults.push(`${place}: knows no '${key}'; it takes ${known.join(', ')}`);
+        this.#faults.push(`${place}: unknown key '${key}'; the keys are ${known.join(', ')}`);
       }
     }
     return value as Readonly<Record<string, unknown>>;
@@ -196,7 +196,7 @@ class Reader {
 
   text(value: unknown, place: string): string | undefined {
     if (value === undefined || (typeof value === 'string' && value !== '')) return value;
-    this.#faults.push(`${place}: must be a text that is not empty`);
+    this.#faults.push(`${place}: must be a string that is not empty`);
     return undefined;
   }
 
@@ -218,7 +218,7 @@ class Reader {
     if (value === undefined) return undefined;
     const url = typeof value === 'string' ? value.trim() : '';
     if (URL.canParse(url) && protocols.includes(new URL(url).protocol)) return url;
-    this.#faults.push(`${place}: is no URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`);
+    this.#faults.push(`${place}: must be a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`);
     return undefined;
   }
 

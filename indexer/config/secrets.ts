@@ -6,7 +6,7 @@ export type ConfigSecrets = { readonly urls: readonly string[]; readonly values:
 
 const SECRET_VARIABLE = /^(?:RPC_URL_.*|DATABASE_URL|QUEUE_URL|HTTPS?_PROXY)$/i;
 
-/** Returns the secrets of the environment. Those of the configuration file are known only after it was read. */
+/** Returns the secrets of the environment, for messages that are printed before the configuration file is read. */
 export function secretsOfEnvironment(env: Environment): ConfigSecrets {
   const urls = Object.entries(env).flatMap(([name, value = '']) =>
     SECRET_VARIABLE.test(name) ? value.split(',').map((url) => url.trim()) : [],
@@ -37,7 +37,7 @@ export function secretsOfProxy(proxy: ProxySettings | undefined): readonly strin
   return [proxy?.httpProxy, proxy?.httpsProxy].flatMap((url) => url ?? []);
 }
 
-/** Returns the secrets of one endpoint: its URL, the values of its headers, and what a viem transport shows of both. */
+/** Returns the secrets of one endpoint: its URL and the values of its headers, as far as a viem transport exposes them. */
 export function secretsOfEndpoint(endpoint: RpcEndpoint): ConfigSecrets {
   if (typeof endpoint === 'string') return { urls: [endpoint], values: [] };
   if (typeof endpoint === 'object') return { urls: [endpoint.url], values: Object.values(endpoint.headers ?? {}) };

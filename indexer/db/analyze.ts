@@ -3,36 +3,39 @@ import { sleep } from '../kernel/sleep.ts';
 import type { Database } from './database.ts';
 import { transaction } from './transaction.ts';
 
-const LOOK_INTERVAL_MS = 1_000;
-/** A table that grew by less is planned well whatever the planner believes. */
+const CHECK_INTERVAL_MS = 1_000;
+/** Tables that grew by fewer rows are not analyzed, because every plan is fast enough for them. */
 const GROWTH_MIN_ROWS = 1_000;
-/** A sample of 300 rows for each: what matters is how large a table is. PostgreSQL's own analyses take a larger one. */
+/**
+ * A target of 10 samples 3,000 rows. The planner mainly needs the size of the table. Autovacuum analyzes the same tables later with
+ * PostgreSQL's larger default.
+ */
 const STATISTICS_TARGET = 10;
-/** Tables to analyze by some columns only: those that the program's statements look rows up by are a small part of the cost. */
+/** A table of which only the columns in `statistics` are analyzed. The program looks rows up by them; the others would cost more. */
 export type AnalyzedTable = { readonly schema: string; readonly name: string; readonly statistics: readonly string[] };
 
 /**
- * Tells PostgreSQL anew how large the indexed tables are whenever one has doubled, until the signal aborts. Never throws.
+ * Runs `ANALYZE` on each table whose number of rows has doubled, until the signal aborts. Never throws.
  *
- * Autovacuum does so too, but looks once a minute, and a plan that was made for an empty table reads all of it for every
- * block: in a minute a table of facts grows from nothing to two million rows. Statements are prepared, so the plan stays until
- * the table is analysed. One process does it at a time; the others find nothing to do.
+ * Autovacuum does the same, but only once a minute. Within a minute a table of facts can grow from zero to two million rows, and a
+ * plan that was made for the empty table scans the whole table for every block. Statements are prepared, so they keep that plan until
+ * the table is analyzed. One process at a time analyzes; the others do nothing.
  */
-export async function keepAnalyzed(
+export async function analyzeGrowingTables(
   database: Database,
   tables: readonly AnalyzedTable[],
   signal: AbortSignal,
   onFailure: (error: unknown) => void,
 ): Promise<void> {
   while (!signal.aborted) {
-    await analyzeGrown(database, tables).catch((error: unknown) => {
+    await analyzeGrownTables(database, tables).catch((error: unknown) => {
       if (!signal.aborted) onFailure(error);
     });
-    await sleep(LOOK_INTERVAL_MS, signal);
+    await sleep(CHECK_INTERVAL_MS, signal);
   }
 }
 
-async function analyzeGrown(database: Database, tables: readonly AnalyzedTable[]): Promise<void> {
+async function analyzeGrownTables(database: Database, tables: readonly AnalyzedTable[]): Promise<void> {
   const columnsOf = new Map(
     tables
       .filter(({ statistics }) => statistics.length > 0)

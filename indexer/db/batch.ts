@@ -2,7 +2,7 @@ import type { CompiledQuery } from 'kysely';
 import pg from 'pg';
 import { sqlstateOf } from './sqlstate.ts';
 
-/** The parts of pg's connection that a query which submits itself uses, as pg-cursor and pg-copy-streams do. */
+/** The methods of pg's connection that `Batch.submit` uses. pg-cursor and pg-copy-streams use the same ones. */
 type Connection = {
   readonly stream: { cork(): void; uncork(): void };
   parse(query: { readonly name: string; readonly text: string }): void;
@@ -17,29 +17,29 @@ type Connection = {
   off(event: 'parseComplete', listener: () => void): void;
 };
 
-/** A statement, prepared under its name once on each connection. */
+/** A statement that is prepared under `name` once on each connection. */
 export type BatchQuery = { readonly name: string } & Pick<CompiledQuery, 'sql' | 'parameters'>;
 
-/** One of the statements failed, and none behind it was run. */
+/** A statement of a batch failed. PostgreSQL skipped the statements after it. */
 export class BatchFailure extends Error {
-  readonly at: number;
+  readonly statementIndex: number;
 
-  constructor(at: number, cause: unknown) {
-    super(`statement ${at} failed`, { cause });
-    this.at = at;
+  constructor(statementIndex: number, cause: unknown) {
+    super(`statement ${statementIndex} of a batch failed`, { cause });
+    this.statementIndex = statementIndex;
   }
 }
 
-/** pg's own way to write a value; its types do not know it. */
+/** pg's own conversion of a value to a parameter. The type definitions of pg lack it. */
 const { prepareValue } = (pg as unknown as { readonly utils: { prepareValue(value: unknown): unknown } }).utils;
 
 const prepared = new WeakMap<Connection, Set<string>>();
 
 /**
- * Runs statements without waiting for one another's results, sent in one packet that ends in one `Sync` (PostgreSQL manual,
- * 54.2.4 Pipelining); pg's own pipeline mode sends a packet and a `Sync` for each. What they return is not read.
+ * Sends statements in one packet that ends with one `Sync`, without waiting for each result (PostgreSQL manual, 54.2.4 Pipelining).
+ * pg's own pipeline mode sends a packet and a `Sync` for each statement. Rows that the statements return are discarded.
  *
- * @throws {BatchFailure} with the first error as its cause. A transaction that they began is then to be rolled back.
+ * @throws {BatchFailure} with the first error as its cause. The caller must roll back a transaction that the statements began.
  */
 export async function runBatch(client: pg.PoolClient, queries: readonly BatchQuery[]): Promise<void> {
   await new Promise<void>((resolve, reject) => {
@@ -53,7 +53,7 @@ class Batch {
   #connection: Connection | undefined;
   #parsed = 0;
   #completed = 0;
-  /** pg puts its timeout around it. */
+  /** pg replaces this property with a function that also clears the query timeout. */
   callback: (error?: Error) => void;
 
   constructor(queries: readonly BatchQuery[], done: (error?: Error) => void) {
@@ -102,7 +102,7 @@ class Batch {
   }
 
   handleError(error: Error): void {
-    // Where it is a timeout, the answers are still to come.
+    // After a timeout of the client the server's answers still arrive, so the listener stays.
     if (sqlstateOf(error) !== undefined) this.#end();
     this.callback(new BatchFailure(this.#completed, error));
   }

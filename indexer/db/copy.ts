@@ -6,16 +6,16 @@ import { from as copyFrom } from 'pg-copy-streams';
 /**
  * Writes rows by `COPY … FROM STDIN`.
  *
- * `texts` hold rows in PostgreSQL's COPY text format, each with its newline; `table` and `columns` are names of our own, never
- * input.
+ * `texts` hold rows in PostgreSQL's COPY text format, each with its newline. `table` and `columns` must be constants of the program,
+ * because they are not escaped.
  */
 export type Copy = (table: string, columns: readonly string[], texts: readonly Buffer[]) => Promise<void>;
 
-/** A `Copy` over one connection. */
+/** Returns a `Copy` that uses one connection. */
 export function copyOver(client: pg.PoolClient): Copy {
   return async (table, columns, texts) => {
     const rows = client.query(copyFrom(`copy ${table} (${columns.join(', ')}) from stdin`));
-    // `pipeline` destroys `rows` where it fails: else what is still to be sent goes to a connection that it has let go of.
+    // `pipeline` destroys `rows` when the copy fails. Otherwise `rows` would keep writing to a connection that is back in the pool.
     await pipeline(Readable.from(texts), rows);
   };
 }

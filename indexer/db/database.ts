@@ -2,56 +2,58 @@ import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import type { DB } from './schema.ts';
 
-/** A statement that runs longer is cancelled (milliseconds). */
 const STATEMENT_TIMEOUT_MS = 120_000;
-/** A frozen process lets go of what it holds in the middle of a transaction. */
+/** Releases the locks of a process that froze in the middle of a transaction. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000;
 const BATCH_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** Whoever holds a row for longer (the platform, in a transaction of its own) is waited for anew; a stop is not kept waiting. */
+/**
+ * Limits the wait for a row that another client locks, for example the platform in a transaction of its own. The caller then retries.
+ * The limit also keeps a wait for a lock from delaying a shutdown.
+ */
 const LOCK_TIMEOUT_MS = 5_000;
-/** So much longer the client waits for a server that accepted a statement and never answers. */
+/** The client waits this much longer than the statement timeout for a server that accepted a statement and never answers. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** Two for each chain that is followed; where there are more chains they take turns. */
+/** Two connections for each followed chain. With more than three chains, the chains share the connections. */
 const BATCH_CONNECTIONS_MAX = 6;
 
 /**
- * Within a `COPY`, and between two statements of one packet, no timeout of statements runs: a client whose host went away in the
- * middle is to be noticed. For one that stands still see `endFrozenClients`.
+ * The statement timeout does not run while PostgreSQL waits for data of a `COPY` or for the next statement of one packet. TCP
+ * keepalives detect a client whose host disappeared at that point. `terminateFrozenClients` detects a client that froze there.
  */
-const NOTICE_THE_GONE = '-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3';
-/** The same few rows each time: planning anew for each value takes longer than the statements themselves. */
+const TCP_KEEPALIVES = '-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3';
+/** Batched statements read a few rows each. A custom plan for each set of values would take longer than the statement itself. */
 const GENERIC_PLANS = '-c plan_cache_mode=force_generic_plan';
 
-/** PostgreSQL 17 and later have it. */
-const LIMIT_TRANSACTIONS = `
+/** Sets `transaction_timeout`, which exists since PostgreSQL 17. */
+const SET_TRANSACTION_TIMEOUT = `
   select set_config('transaction_timeout', '${BATCH_TIMEOUT_MS}', false)
   where current_setting('server_version_num')::int >= 170000
 `;
 
-/** Connections to one database. */
+/** The connections to one database. */
 export type Database = {
   readonly pool: pg.Pool;
-  /** For transactions of many small statements that recur. */
-  readonly batches: pg.Pool;
-  /** For single statements outside a transaction. */
+  /** Serves transactions of many small statements, which are sent in one packet. */
+  readonly batchPool: pg.Pool;
+  /** Runs single statements outside a transaction. */
   readonly kysely: Kysely<DB>;
   close(): Promise<void>;
 };
 
-/** How to connect to a database. */
+/** The settings of the connections to a database. */
 export type DatabaseOptions = {
   readonly url: string;
   readonly maxConnections?: number;
   readonly applicationName?: string;
-  /** Milliseconds after which a statement is given up; 0 lets it run, for work that may be as large as the database. */
+  /** The timeout of a statement in milliseconds. 0 means no limit, for statements that may process the whole database. */
   readonly statementTimeoutMs?: number;
-  /** Told about a connection that broke while idle; the pool replaces it by itself. */
+  /** Called when a connection breaks while it is idle. The pool replaces the connection by itself. */
   readonly onConnectionLost?: (error: Error) => void;
 };
 
-/** Opens a pool; connects at the first statement, not here. */
+/** Creates the connection pools. The first statement opens a connection. */
 export function openDatabase({
   url,
   maxConnections = 8,
@@ -68,28 +70,28 @@ export function openDatabase({
     lock_timeout: statementTimeoutMs === 0 ? 0 : LOCK_TIMEOUT_MS,
     query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + ANSWER_TIMEOUT_MS,
     keepAlive: true,
-    options: NOTICE_THE_GONE,
+    options: TCP_KEEPALIVES,
   };
   const pool = new pg.Pool({ ...options, max: maxConnections });
-  const onConnect = async (client: pg.ClientBase) => void (await client.query(LIMIT_TRANSACTIONS));
-  const batches = new pg.Pool({
+  const onConnect = async (client: pg.ClientBase) => void (await client.query(SET_TRANSACTION_TIMEOUT));
+  const batchPool = new pg.Pool({
     ...options,
     max: BATCH_CONNECTIONS_MAX,
-    options: `${NOTICE_THE_GONE} ${GENERIC_PLANS}`,
+    options: `${TCP_KEEPALIVES} ${GENERIC_PLANS}`,
     onConnect,
   });
-  for (const each of [pool, batches]) {
-    each.on('error', (error) => onConnectionLost?.(error));
-    // One that breaks under a statement fails the statement; that nobody listens to the connection itself must not end the process.
-    each.on('connect', (client) => void client.on('error', () => undefined));
+  for (const connections of [pool, batchPool]) {
+    connections.on('error', (error) => onConnectionLost?.(error));
+    // A connection that breaks during a statement rejects that statement. Without this listener Node.js would also end the process.
+    connections.on('connect', (client) => void client.on('error', () => undefined));
   }
   const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
   return {
     pool,
-    batches,
+    batchPool,
     kysely,
     close: async () => {
-      await Promise.all([kysely.destroy(), batches.end()]);
+      await Promise.all([kysely.destroy(), batchPool.end()]);
     },
   };
 }

@@ -4,55 +4,57 @@ import type { Database } from './database.ts';
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
 import { transaction } from './transaction.ts';
 
-/** A table, and its indexes that only readers use: no statement of the program, and no foreign key check, looks rows up by them. */
+/** A table and its readers' indexes. No statement of the program and no foreign key check uses these indexes. */
 export type DeferrableTable = {
   readonly schema: string;
   readonly name: string;
   readonly readersIndexes: readonly string[];
 };
 
-/** Readers of an empty table wait no longer than this for the lock (milliseconds). */
+/** Limits how long readers of the empty tables queue behind the exclusive lock that this module requests. */
 const LOCK_TIMEOUT_MS = 1_000;
-const WITHOUT: readonly string[] = [SQLSTATE.lockNotAvailable, SQLSTATE.insufficientPrivilege];
-/** An index is built for as long as it takes. */
-const PATIENCE_MS = 24 * 3_600_000;
+/** With these errors the indexes cannot be dropped, and the load goes on with them. */
+const SKIPPING_ERRORS: readonly string[] = [SQLSTATE.lockNotAvailable, SQLSTATE.insufficientPrivilege];
+/** The build of an index may take a day. */
+const BUILD_TIMEOUT_MS = 24 * 3_600_000;
 
 /**
- * Drops the readers' indexes before an initial load, and records them to be built at its end, or after a crash by the next process
- * that has nothing to fill. Kept up row by row they are more than half of what a load costs PostgreSQL.
+ * Drops the readers' indexes before an initial load and records their definitions. They are built at the end of the load or, after a
+ * crash, by the next process that has nothing to fill. Updating them row by row is more than half of PostgreSQL's work in a load.
  *
- * @param facts tables of which any row means that the tables are in use: then nothing is dropped
- * @returns how many were dropped
+ * @param facts the tables of facts. If any of them holds a row, the database is in use and no index is dropped.
+ * @returns the number of dropped indexes
  */
 export async function deferIndexes(
   database: Database,
   tables: readonly DeferrableTable[],
   facts: readonly Pick<DeferrableTable, 'schema' | 'name'>[],
 ): Promise<number> {
-  const inUse = facts.map(nameOf);
+  const factTables = facts.map(qualifiedName);
   const deferrable = tables.filter(({ readersIndexes }) => readersIndexes.length > 0);
-  const names = deferrable.map(nameOf).sort();
-  if (await holdsAny(database.kysely, inUse)) return 0;
+  const names = deferrable.map(qualifiedName).sort();
+  if (await hasRows(database.kysely, factTables)) return 0;
   try {
     return await transaction(database, async (tx) => {
       await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(tx);
       await sql`lock table ${sql.join(names.map((name) => sql.table(name)))} in access exclusive mode`.execute(tx);
-      if (await holdsAny(tx, inUse)) return 0;
+      if (await hasRows(tx, factTables)) return 0;
       let dropped = 0;
       for (const table of deferrable) {
-        // The platform may have made rows of its own.
-        if (await holdsAny(tx, [nameOf(table)])) continue;
+        // The platform may have inserted rows of its own.
+        if (await hasRows(tx, [qualifiedName(table)])) continue;
         const { rows } = await sql<{ name: string }>`
           insert into indexer.deferred_indexes (name, definition)
           select name, definition from (
             select format('%I.%I', ${table.schema}::text, relname) as name, pg_get_indexdef(indexrelid) as definition
             from pg_index join pg_class on pg_class.oid = indexrelid
-            where indrelid = ${nameOf(table)}::regclass and not indisunique and relname = any(${[...table.readersIndexes]}::text[])
+            where indrelid = ${qualifiedName(table)}::regclass and not indisunique
+              and relname = any(${[...table.readersIndexes]}::text[])
             offset 0
           ) held
-          -- not one that a builder has just made, and is about to strike off
+          -- skip an index that a builder has just created and whose record it is about to delete
           where pg_try_advisory_xact_lock(hashtextextended('indexer:index:' || name, 0))
-          -- one that is recorded and yet there: a builder was killed before it struck it off
+          -- an index can exist and be recorded: a builder was killed before it deleted the record
           on conflict (name) do update set definition = excluded.definition
           returning name
         `.execute(tx);
@@ -62,13 +64,13 @@ export async function deferIndexes(
       return dropped;
     });
   } catch (error) {
-    // Someone reads the tables, or they are another's: then the load does without.
-    if (WITHOUT.includes(sqlstateOf(error) ?? '')) return 0;
+    // A reader holds a lock on the tables, or another role owns them. The load then keeps the indexes.
+    if (SKIPPING_ERRORS.includes(sqlstateOf(error) ?? '')) return 0;
     throw error;
   }
 }
 
-/** How many indexes are left for the end of a load. */
+/** Returns the number of indexes that are still to be built. */
 export async function countDeferredIndexes(db: Database['kysely']): Promise<number> {
   const { count } = await db
     .selectFrom('indexer.deferred_indexes')
@@ -78,10 +80,10 @@ export async function countDeferredIndexes(db: Database['kysely']): Promise<numb
 }
 
 /**
- * Builds the indexes that an initial load left, beside everything else that goes on. One process does it at a time; what
- * another is at, or has done, is left to it. Safe to interrupt and to repeat.
+ * Builds the deferred indexes while reads and writes go on. One process at a time builds indexes. An index that another builder is
+ * building or has built is skipped. Safe to interrupt and to repeat.
  *
- * @returns how many are there now that were not
+ * @returns the number of indexes that this call built
  */
 export async function buildDeferredIndexes(database: Database, signal: AbortSignal): Promise<number> {
   if ((await countDeferredIndexes(database.kysely)) === 0) return 0;
@@ -93,12 +95,12 @@ export async function buildDeferredIndexes(database: Database, signal: AbortSign
     const { rows } = await first.query<Deferred>(`
       select name, split_part(definition, ' ', 5) as table from indexer.deferred_indexes order by name
     `);
-    // Of one table, one is built at a time.
+    // Indexes of one table are built one after the other.
     const tables = [...Map.groupBy(rows, ({ table }) => table).values()].sort((a, b) => b.length - a.length);
     let built = 0;
     const work = async (client: pg.PoolClient) => {
       for (let next = tables.shift(); next !== undefined; next = tables.shift())
-        for (const { name } of next) if (await build(client, name, signal)) built += 1;
+        for (const { name } of next) if (await buildIndex(client, name, signal)) built += 1;
     };
     await Promise.all([work(first), withBuilder(database, signal, work)]);
     return built;
@@ -107,11 +109,14 @@ export async function buildDeferredIndexes(database: Database, signal: AbortSign
 
 type Deferred = { readonly name: string; readonly table: string };
 
-/** Under a lock that the building connection holds: of a builder that lost its first connection the second may be at it still. */
+/**
+ * The key of an index's lock, which the building connection holds. The lock that the first connection of a process holds is not
+ * enough: when that connection is lost, the second connection of the process may still be building.
+ */
 const LOCK = "hashtextextended('indexer:index:' || $1, 0)";
 
-/** Builds an index and strikes it off; false where another builder is at it. */
-async function build(client: pg.PoolClient, name: string, signal: AbortSignal): Promise<boolean> {
+/** Builds an index and deletes its record. Returns false if another builder holds the index or has finished it. */
+async function buildIndex(client: pg.PoolClient, name: string, signal: AbortSignal): Promise<boolean> {
   signal.throwIfAborted();
   const { rows: lock } = await client.query<{ locked: boolean }>(`select pg_try_advisory_lock(${LOCK}) as locked`, [
     name,
@@ -123,48 +128,51 @@ async function build(client: pg.PoolClient, name: string, signal: AbortSignal): 
     [name],
   );
   for (const { definition, valid } of rows) {
-    const patient = (text: string) => client.query({ text, query_timeout: PATIENCE_MS } as pg.QueryConfig);
-    // One that is not valid was interrupted.
-    if (valid === false) await patient(`drop index concurrently ${name}`);
-    if (valid !== true) await patient(definition.replace(/^CREATE INDEX /, 'CREATE INDEX CONCURRENTLY '));
+    const run = (text: string) => client.query({ text, query_timeout: BUILD_TIMEOUT_MS } as pg.QueryConfig);
+    // The build of an invalid index was interrupted.
+    if (valid === false) await run(`drop index concurrently ${name}`);
+    if (valid !== true) await run(definition.replace(/^CREATE INDEX /, 'CREATE INDEX CONCURRENTLY '));
     await client.query('delete from indexer.deferred_indexes where name = $1', [name]);
   }
   await client.query(`select pg_advisory_unlock(${LOCK})`, [name]);
   return rows.length > 0;
 }
 
-/** A connection of its own, whose settings and locks go with it; so does a build under way, once PostgreSQL notices. */
+/**
+ * Runs `work` on a connection that is closed afterwards, so that its settings and locks end with it. When the signal aborts, the
+ * connection is closed at once, and PostgreSQL cancels a running build as soon as it notices.
+ */
 async function withBuilder<T>(
   database: Database,
   signal: AbortSignal,
-  act: (client: pg.PoolClient) => Promise<T>,
+  work: (client: pg.PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await database.pool.connect();
-  let isOver = false;
+  let isClosed = false;
   const end = () => {
-    if (!isOver) client.release(true);
-    isOver = true;
+    if (!isClosed) client.release(true);
+    isClosed = true;
   };
   signal.addEventListener('abort', end, { once: true });
   try {
     signal.throwIfAborted();
     await client.query('set statement_timeout = 0; set lock_timeout = 0');
-    // Not every platform has it.
+    // PostgreSQL does not support this setting on every operating system.
     await client.query('set client_connection_check_interval = 1000').catch(() => undefined);
-    return await act(client);
+    return await work(client);
   } finally {
     signal.removeEventListener('abort', end);
     end();
   }
 }
 
-/** Whether any of the tables holds a row. */
-async function holdsAny(db: Database['kysely'], tables: readonly string[]): Promise<boolean> {
-  const asked = tables.map((table) => sql`exists (select from ${sql.table(table)})`);
-  const { rows } = await sql<{ any: boolean }>`select ${sql.join(asked, sql` or `)} as any`.execute(db);
+/** Returns whether any of the tables holds a row. */
+async function hasRows(db: Database['kysely'], tables: readonly string[]): Promise<boolean> {
+  const conditions = tables.map((table) => sql`exists (select from ${sql.table(table)})`);
+  const { rows } = await sql<{ any: boolean }>`select ${sql.join(conditions, sql` or `)} as any`.execute(db);
   return rows[0]?.any === true;
 }
 
-function nameOf({ schema, name }: Pick<DeferrableTable, 'schema' | 'name'>): string {
+function qualifiedName({ schema, name }: Pick<DeferrableTable, 'schema' | 'name'>): string {
   return `${schema}.${name}`;
 }

@@ -2,28 +2,28 @@ import { sql } from 'kysely';
 import { sleep } from '../kernel/sleep.ts';
 import type { Database } from './database.ts';
 
-const LOOK_INTERVAL_MS = 10_000;
-/** Longer than it takes to send what is at hand, over a slow network too. */
+const CHECK_INTERVAL_MS = 10_000;
+/** A live client sends the rest of its data sooner, even over a slow network. */
 const SILENCE_MAX_MS = 60_000;
 
 /**
- * Ends, until the signal aborts, the connections of processes that stopped in the middle of what they were sending (frozen, or
- * their host): while PostgreSQL reads a `COPY` none of its own timeouts runs, and what the transaction has locked would stay so,
- * the chain included. Never throws.
+ * Terminates, until the signal aborts, the connections of clients that froze while they were sending data. No timeout of PostgreSQL
+ * runs while it waits for data of a `COPY`, so the transaction would hold its locks, including that of the chain, for good. Never
+ * throws.
  */
-export async function endFrozenClients(
+export async function terminateFrozenClients(
   database: Database,
   signal: AbortSignal,
   onFailure: (error: unknown) => void,
 ): Promise<void> {
   const frozen = new FrozenClients(database, SILENCE_MAX_MS);
   while (!signal.aborted) {
-    await frozen.look().catch(onFailure);
-    await sleep(LOOK_INTERVAL_MS, signal);
+    await frozen.terminate().catch(onFailure);
+    await sleep(CHECK_INTERVAL_MS, signal);
   }
 }
 
-/** Remembers from look to look who was waited for, and what of it had come. */
+/** Tracks since when PostgreSQL has been waiting for data of each client without progress. */
 export class FrozenClients {
   readonly #database: Database;
   readonly #silenceMs: number;
@@ -34,8 +34,8 @@ export class FrozenClients {
     this.#silenceMs = silenceMs;
   }
 
-  /** Ends who has been silent for so long, and tells how many these were. */
-  async look(): Promise<number> {
+  /** Terminates the connections that have sent nothing for longer than the limit. Returns their number. */
+  async terminate(): Promise<number> {
     const { rows } = await sql<{ pid: number; state: string }>`
       select activity.pid, concat_ws(' ', activity.pid, query_start, bytes_processed) as state
       from pg_stat_activity activity left join pg_stat_progress_copy using (pid)

@@ -5,10 +5,10 @@ import { type Kysely, sql, type Transaction } from 'kysely';
 import { FileMigrationProvider, type Migration, type MigrationResultSet, Migrator } from 'kysely/migration';
 import { messageOf, SchemaVersionError } from '../kernel/errors.ts';
 
-/** Beside the program: `migrations/` in a checkout, `dist/migrations/` in the package. */
+/** The folder is `migrations/` in a checkout and `dist/migrations/` in the package. */
 const FOLDER = fileURLToPath(new URL('../../migrations/', import.meta.url));
 
-/** Excludes the helpers of migrations, and the declarations (`.d.ts`) that stand beside compiled ones. */
+/** Excludes the helper modules of migrations, and the declarations (`.d.ts`) of compiled migrations. */
 const MIGRATION_FILE = /^\d{4}_[a-z_]+\.(ts|js)$/;
 
 const files = new FileMigrationProvider({
@@ -18,36 +18,38 @@ const files = new FileMigrationProvider({
   import: (file) => import(pathToFileURL(file).href),
 });
 
-/** Beside the machinery, so that `public` holds the platform's tables only. */
+/** The schema of Kysely's migration tables. It is not `public`, which holds only tables that the platform reads. */
 const BOOKKEEPING_SCHEMA = 'indexer';
 
-/** Any constant of our own: it serialises everyone who migrates one database. */
+/** The key of the advisory lock that serialises migrations of one database. The number is arbitrary. */
 const MIGRATION_LOCK = 5_294_871_036;
 
-/** Whether a migration was applied. */
+/** A migration that the program or the database knows. */
 export type MigrationStatus = {
   readonly name: string;
-  /** When it was applied, or null while it is pending. */
+  /** The time when it was applied. Null while it is pending. */
   readonly appliedAt: Date | null;
-  /** False for one that a newer program applied. */
+  /** Whether the program has this migration. False if a newer program applied it. */
   readonly known: boolean;
 };
 
 /**
- * Applies all pending migrations in one transaction and returns their names. Works on an empty database and adopts one that
- * holds the platform's catalogue. Processes that migrate at once wait for each other. Throws `SchemaVersionError` where a
- * newer program migrated already, and where a table cannot be adopted; then nothing was changed.
+ * Applies all pending migrations in one transaction and returns their names. Works on an empty database, and on a database with the
+ * platform's tables, which it adopts. Concurrent migrations of one database wait for each other.
+ *
+ * @throws {SchemaVersionError} if a newer program migrated the database already, or a table cannot be adopted. The transaction is
+ * then rolled back.
  */
 export async function migrateUp<DB>(db: Kysely<DB>): Promise<string[]> {
-  return exclusively(db, async (migrator) => namesOf(await migrator.migrateToLatest()));
+  return underMigrationLock(db, async (migrator) => namesOf(await migrator.migrateToLatest()));
 }
 
 /**
- * Takes back the newest `steps` migrations (all of them when absent) in one transaction and returns their names. Tables that
- * no migration created are neither dropped nor emptied; after the last step nothing of the schema `indexer` is left.
+ * Reverts the newest `steps` migrations (default: all) in one transaction and returns their names. Tables that no migration created
+ * are neither dropped nor emptied. After the last step the schema `indexer` is dropped.
  */
 export async function migrateDown<DB>(db: Kysely<DB>, steps = Number.POSITIVE_INFINITY): Promise<string[]> {
-  return exclusively(db, async (migrator, tx) => {
+  return underMigrationLock(db, async (migrator, tx) => {
     const names: string[] = [];
     while (names.length < steps) {
       const undone = namesOf(await migrator.migrateDown());
@@ -59,7 +61,7 @@ export async function migrateDown<DB>(db: Kysely<DB>, steps = Number.POSITIVE_IN
   });
 }
 
-/** Every migration that the program or the database knows, oldest first. Changes nothing. */
+/** Returns every migration that the program or the database knows, oldest first. Changes nothing. */
 export async function migrationStatus<DB>(db: Kysely<DB>): Promise<MigrationStatus[]> {
   const applied = await appliedMigrations(db);
   const known = new Set((await migrationFiles(FOLDER)).map((file) => path.parse(file).name));
@@ -67,7 +69,11 @@ export async function migrationStatus<DB>(db: Kysely<DB>): Promise<MigrationStat
   return names.map((name) => ({ name, appliedAt: applied.get(name) ?? null, known: known.has(name) }));
 }
 
-/** Throws `SchemaVersionError`, with what to run, unless the database has exactly the migrations that the program knows. */
+/**
+ * Checks that the database has exactly the migrations that the program knows.
+ *
+ * @throws {SchemaVersionError} if it does not. The message names the command to run.
+ */
 export async function assertSchemaCurrent<DB>(db: Kysely<DB>): Promise<void> {
   const status = await migrationStatus(db);
   refuseNewer(status);
@@ -90,10 +96,10 @@ function refuseNewer(status: readonly MigrationStatus[]): void {
   }
 }
 
-type Act<DB> = (migrator: Migrator, tx: Transaction<DB>) => Promise<string[]>;
+type MigrationWork<DB> = (migrator: Migrator, tx: Transaction<DB>) => Promise<string[]>;
 
-/** Runs `act` in one transaction, alone among everyone who migrates this database. */
-async function exclusively<DB>(db: Kysely<DB>, act: Act<DB>): Promise<string[]> {
+/** Runs `work` in one transaction. A lock keeps other migrations of the same database waiting. */
+async function underMigrationLock<DB>(db: Kysely<DB>, work: MigrationWork<DB>): Promise<string[]> {
   return db.connection().execute(async (connection) => {
     const failures: unknown[] = [];
     try {
@@ -104,17 +110,17 @@ async function exclusively<DB>(db: Kysely<DB>, act: Act<DB>): Promise<string[]> 
         refuseNewer(await migrationStatus(tx));
         const provider = { getMigrations: async () => recordingFailures(await files.getMigrations(), failures) };
         const migrator = new Migrator({ db: tx, provider, migrationTableSchema: BOOKKEEPING_SCHEMA });
-        return act(migrator, tx);
+        return work(migrator, tx);
       });
     } catch (error) {
-      // The migrator cannot give its own lock back in a transaction that failed, and that failure hides the first.
+      // In a failed transaction the migrator's own unlock fails too, and its error hides the first one.
       await sql`select pg_advisory_unlock_all()`.execute(connection);
       throw migrationError(failures[0] ?? error);
     }
   });
 }
 
-/** Returns the migrations, each of which keeps what it threw. */
+/** Returns the migrations, wrapped so that an error of one is added to `failures`. */
 function recordingFailures(migrations: Record<string, Migration>, failures: unknown[]): Record<string, Migration> {
   const guard = (step: Migration['up']) => (db: Kysely<unknown>) =>
     step(db).catch((error: unknown) => {

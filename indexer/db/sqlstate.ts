@@ -6,18 +6,18 @@ export const SQLSTATE = {
   deadlockDetected: '40P01',
   lockNotAvailable: '55P03',
   insufficientPrivilege: '42501',
-  /** Our own: raised by `indexer.refuse()`. */
+  /** A code of this program, raised by `indexer.refuse()`. */
   refused: 'IX001',
 } as const;
 
-/** The SQLSTATE of an error that PostgreSQL raised, else `undefined`. */
+/** Returns the SQLSTATE of an error that PostgreSQL raised. Undefined for any other error. */
 export function sqlstateOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code } = error as Error & { code?: unknown };
   return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
-/** The whole transaction may be run again: another one was preferred. */
+/** Returns whether PostgreSQL aborted the transaction in favour of a concurrent one. Such a transaction can be run again. */
 export function isTransactionConflict(error: unknown): boolean {
   const state = sqlstateOf(error);
   return state === SQLSTATE.serializationFailure || state === SQLSTATE.deadlockDetected;

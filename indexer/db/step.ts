@@ -1,27 +1,55 @@
-import type { Kysely, RawBuilder } from 'kysely';
+import {
+  DummyDriver,
+  Kysely,
+  type OperationNodeSource,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type QueryCreator,
+  type RawBuilder,
+  sql,
+} from 'kysely';
 import type { DB } from './schema.ts';
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
 
-/** One statement of a transaction. Steps are values: who runs them decides whether each waits for the one before. */
+/**
+ * One statement of a transaction. Steps are values: `runSteps` runs them one after the other, `batchTransaction` sends them all at
+ * once.
+ */
 export type Step = {
   readonly statement: RawBuilder<unknown>;
-  /** What is wrong where the statement itself refuses to go on, by `indexer.refuse()`. */
+  /** Returns the error to throw when the statement calls `indexer.refuse()`. */
   readonly refusal?: () => Error;
-  /** What the rows call for besides, before the step behind this one; not asked of steps that run together. */
-  readonly next?: (rows: readonly Readonly<Record<string, unknown>>[]) => readonly Step[];
+  /** Returns steps that the statement's rows require, to be run before the next step. Ignored in a batch, which reads no rows. */
+  readonly followUp?: (rows: readonly Readonly<Record<string, unknown>>[]) => readonly Step[];
 };
 
-/** Runs steps one behind the other. */
+/** Builds statements without a connection. */
+const builder = new Kysely<DB>({
+  dialect: {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  },
+});
+
+/** Returns a statement that is built by Kysely's typed query builder, to be run later as a step or on any connection. */
+export function typedStatement(build: (db: QueryCreator<DB>) => OperationNodeSource): RawBuilder<unknown> {
+  return sql`${build(builder)}`;
+}
+
+/** Runs steps one after the other. */
 export async function runSteps(tx: Kysely<DB>, steps: readonly Step[]): Promise<void> {
   for (const step of steps) {
     const { rows } = await step.statement.execute(tx).catch((error: unknown) => {
-      throw refusalOf(step, error);
+      throw stepError(step, error);
     });
-    if (step.next !== undefined) await runSteps(tx, step.next(rows as Readonly<Record<string, unknown>>[]));
+    if (step.followUp !== undefined) await runSteps(tx, step.followUp(rows as Readonly<Record<string, unknown>>[]));
   }
 }
 
-/** What a step's error means. */
-export function refusalOf({ refusal }: Step, error: unknown): unknown {
+/** Returns the step's own error if its statement called `indexer.refuse()`, else the given error. */
+export function stepError({ refusal }: Step, error: unknown): unknown {
   return (sqlstateOf(error) === SQLSTATE.refused ? refusal?.() : undefined) ?? error;
 }

@@ -8,35 +8,38 @@ import { type Copy, copyOver } from './copy.ts';
 import type { Database } from './database.ts';
 import type { DB } from './schema.ts';
 import { isTransactionConflict } from './sqlstate.ts';
-import { refusalOf, type Step } from './step.ts';
+import { type Step, stepError } from './step.ts';
 
-/** Kysely over the one connection of an open transaction. */
+/** A Kysely instance that runs its statements on the connection of an open transaction. */
 export type Transaction = Kysely<DB>;
 
-/** How often a transaction that lost against another is run again. */
+/** Attempts at a transaction that PostgreSQL aborts in favour of a concurrent one. */
 const CONFLICT_ATTEMPTS_MAX = 10;
 const CONFLICT_BACKOFF: Backoff = { baseMs: 20, maxMs: 200 };
-const PATIENCE_MS = 24 * 3_600_000;
+const LONG_TRANSACTION_TIMEOUT_MS = 24 * 3_600_000;
 
 const transactions = new WeakMap<pg.PoolClient, Transaction>();
 
 /**
- * Runs `work` in one transaction (READ COMMITTED) and commits; whatever it throws rolls back.
+ * Runs `work` in one transaction (READ COMMITTED) and commits it. If `work` throws, the transaction is rolled back.
  *
- * A serialisation failure or a deadlock runs the whole of `work` again, so it must have no effect outside the database.
+ * After a serialisation failure or a deadlock `work` runs again from its beginning, so it must have no effect outside the database.
  */
 export async function transaction<T>(
   database: Database,
   work: (tx: Transaction, copy: Copy) => Promise<T>,
 ): Promise<T> {
-  return retried(() => once(database, undefined, work));
+  return retryOnConflict(() => runOnce(database, undefined, work));
 }
 
-/** What may take as long as the database is large: an unwind, a reset. It waits for its locks, and is given a day. */
-export async function patientTransaction<T>(database: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  return retried(() =>
-    once(database, PATIENCE_MS, async (tx) => {
-      await sql`set local statement_timeout = ${sql.lit(PATIENCE_MS)}`.execute(tx);
+/**
+ * Runs `work` like `transaction`, but waits for locks without a limit and lets each statement take a day. For work whose duration
+ * grows with the database, such as an unwind.
+ */
+export async function longTransaction<T>(database: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  return retryOnConflict(() =>
+    runOnce(database, LONG_TRANSACTION_TIMEOUT_MS, async (tx) => {
+      await sql`set local statement_timeout = ${sql.lit(LONG_TRANSACTION_TIMEOUT_MS)}`.execute(tx);
       await sql`set local lock_timeout = 0`.execute(tx);
       return work(tx);
     }),
@@ -44,17 +47,17 @@ export async function patientTransaction<T>(database: Database, work: (tx: Trans
 }
 
 /**
- * Runs steps in one transaction that goes to the server and back once, its commit included: for many small statements, whose way
- * would take longer than they do. Steps whose rows call for more must refuse instead.
+ * Runs steps in one transaction that takes one network round trip, including its commit. For many small statements, whose round trips
+ * would take longer than their execution. A step that would need a `followUp` must call `indexer.refuse()` instead.
  */
 export async function batchTransaction(database: Database, steps: readonly Step[]): Promise<void> {
   const all = [BEGIN, ...steps, COMMIT];
   const queries = all.map(({ statement }) => queryOf(statement.compile(database.kysely)));
-  await retried(async () => {
-    const client = await database.batches.connect();
-    await released(client, async () => {
+  await retryOnConflict(async () => {
+    const client = await database.batchPool.connect();
+    await rollBackAndRelease(client, async () => {
       await runBatch(client, queries).catch((error: unknown) => {
-        throw error instanceof BatchFailure ? refusalOf(all[error.at] ?? COMMIT, error.cause) : error;
+        throw error instanceof BatchFailure ? stepError(all[error.statementIndex] ?? COMMIT, error.cause) : error;
       });
     });
   });
@@ -63,7 +66,7 @@ export async function batchTransaction(database: Database, steps: readonly Step[
 const BEGIN: Step = { statement: sql`begin` };
 const COMMIT: Step = { statement: sql`commit` };
 
-async function retried<T>(attemptOnce: () => Promise<T>): Promise<T> {
+async function retryOnConflict<T>(attemptOnce: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await attemptOnce();
@@ -74,13 +77,13 @@ async function retried<T>(attemptOnce: () => Promise<T>): Promise<T> {
   }
 }
 
-async function once<T>(
+async function runOnce<T>(
   database: Database,
   queryTimeoutMs: number | undefined,
   work: (tx: Transaction, copy: Copy) => Promise<T>,
 ): Promise<T> {
   const client = await database.pool.connect();
-  return released(client, async () => {
+  return rollBackAndRelease(client, async () => {
     await client.query('begin');
     const result = await work(transactionOver(client, queryTimeoutMs), copyOver(client));
     await client.query('commit');
@@ -88,10 +91,10 @@ async function once<T>(
   });
 }
 
-/** Runs a transaction on a connection and gives the connection back; what fails is rolled back. */
-async function released<T>(client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
+/** Runs a transaction on a connection, rolls it back if it fails, and returns the connection to its pool. */
+async function rollBackAndRelease<T>(client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
   let broken: Error | undefined;
-  // A connection that dies while no statement waits for it is reported only here.
+  // A connection that breaks while no statement runs is reported only through this event.
   const onError = (error: Error) => {
     broken = error;
   };
@@ -112,18 +115,18 @@ async function released<T>(client: pg.PoolClient, work: () => Promise<T>): Promi
 function transactionOver(client: pg.PoolClient, queryTimeoutMs: number | undefined): Transaction {
   const held = queryTimeoutMs === undefined ? transactions.get(client) : undefined;
   if (held !== undefined) return held;
-  const pool = { connect: async () => preparing(client, queryTimeoutMs), end: async () => undefined, options: {} };
+  const pool = { connect: async () => preparedClient(client, queryTimeoutMs), end: async () => undefined, options: {} };
   const tx = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
   if (queryTimeoutMs === undefined) transactions.set(client, tx);
   return tx;
 }
 
-/** Every statement of a commit recurs with other values, so each is prepared once per connection, under a name of its own. */
-function preparing(client: pg.PoolClient, queryTimeoutMs: number | undefined) {
+/** Returns a client that prepares each statement once per connection, because commits repeat the same statements with other values. */
+function preparedClient(client: pg.PoolClient, queryTimeoutMs: number | undefined) {
   return {
     query: (text: string, values: readonly unknown[]) =>
       client.query({
-        name: nameOf(text),
+        name: statementName(text),
         text,
         values: [...values],
         ...(queryTimeoutMs === undefined ? {} : { query_timeout: queryTimeoutMs }),
@@ -133,9 +136,9 @@ function preparing(client: pg.PoolClient, queryTimeoutMs: number | undefined) {
 }
 
 function queryOf({ sql, parameters }: CompiledQuery): BatchQuery {
-  return { name: nameOf(sql), sql, parameters };
+  return { name: statementName(sql), sql, parameters };
 }
 
-function nameOf(text: string): string {
+function statementName(text: string): string {
   return hash('md5', text, 'hex');
 }

@@ -1,17 +1,20 @@
 import type { Logger } from '../observability/log.ts';
-import { type AnalyzedTable, keepAnalyzed } from './analyze.ts';
+import { type AnalyzedTable, analyzeGrowingTables } from './analyze.ts';
 import type { Database } from './database.ts';
-import { endFrozenClients } from './frozen-clients.ts';
+import { terminateFrozenClients } from './frozen-clients.ts';
 
-/** Does what any process that writes does for the database beside its work, until the signal aborts. Never throws. */
-export async function keepUp(
+/**
+ * Analyzes growing tables and terminates frozen clients until the signal aborts. Every process that writes to the database runs this
+ * beside its work. Never throws.
+ */
+export async function runDatabaseUpkeep(
   database: Database,
   tables: readonly AnalyzedTable[],
   log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
   await Promise.all([
-    keepAnalyzed(database, tables, signal, (error) => log.debug({ err: error }, 'analyzing tables failed')),
-    endFrozenClients(database, signal, (error) => log.debug({ err: error }, 'looking for frozen clients failed')),
+    analyzeGrowingTables(database, tables, signal, (error) => log.debug({ err: error }, 'analyzing tables failed')),
+    terminateFrozenClients(database, signal, (error) => log.debug({ err: error }, 'frozen client check failed')),
   ]);
 }

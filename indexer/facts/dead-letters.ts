@@ -4,10 +4,13 @@ import type { FactTable } from './fact-table.ts';
 import { branchOf, factId, kindPart } from './ids.ts';
 import type { Origin } from './origin.ts';
 
-/** A log whose first topic the contract's ABI names and whose content does not fit it. */
+/** A log whose first topic is an event of the contract's ABI, but whose topics and data do not match that event. */
 export type DeadLetter = Origin & { readonly reason: string };
 
-/** Logs that the contract's ABI names and that do not fit it, whole. The table's own `kind` is the kind of letter: `log`. */
+/**
+ * Complete logs that could not be decoded. The column `kind` of the table holds the kind of dead letter, here `log`. The kind of
+ * contract is in `contract_kind`.
+ */
 export const deadLetters: FactTable<DeadLetter> = {
   schema: 'indexer',
   name: 'dead_letters',
@@ -42,8 +45,8 @@ export const deadLetters: FactTable<DeadLetter> = {
       const { chainId, address, kind } = contract;
       const { blockNumber, blockHash, logIndex, transactionHash } = log;
       const id = factId(blockNumber, branchOf(chainId, blockHash), logIndex, kindPart(kind));
-      const place = `${address}\t${kind}\t${blockNumber}\t${blockHash}\t${logIndex}\t${transactionHash}`;
-      yield `${id}\t${chainId}\tlog\t${place}\t${copyHexArray(log.topics)}\t${log.data}\t${copyText(reason)}`;
+      const source = `${address}\t${kind}\t${blockNumber}\t${blockHash}\t${logIndex}\t${transactionHash}`;
+      yield `${id}\t${chainId}\tlog\t${source}\t${copyHexArray(log.topics)}\t${log.data}\t${copyText(reason)}`;
     }
   },
 };

@@ -5,62 +5,66 @@ import type { FactTable } from './fact-table.ts';
 import type { Origin, Quarantine } from './origin.ts';
 
 /**
- * The facts of one table as text of `COPY … FROM STDIN`, with what is needed to leave some of them out.
+ * The facts of one table as text of `COPY … FROM STDIN`, with the positions, blocks and contracts of its lines, so that lines can be
+ * left out.
  *
- * Bytes instead of objects: what waits to be written costs the garbage collector nothing, and its size is known.
+ * The facts are bytes instead of objects. So facts that wait for a commit do not burden the garbage collector, and their size is
+ * known.
  */
 export type EncodedTable = {
   readonly table: FactTable;
-  /** The kinds of fact that may be among them. */
+  /** The tags of the facts. After lines were left out, the set may hold tags of facts that are gone. */
   readonly tags: ReadonlySet<string>;
   readonly text: Buffer;
-  /** Where each line ends in `text`, behind its newline. */
+  /** For each line, the offset in `text` just after its newline. */
   readonly ends: Uint32Array;
   /** The block of each line. */
   readonly blocks: Uint32Array;
-  /** The contract of each line, by its place in the batch's `contracts`. */
+  /** The contract of each line, as an index into the batch's `contracts`. */
   readonly contracts: Uint32Array;
 };
 
-/** The facts of a range, ready to be written. Tables without any are left out; the others come in the order in which commits write to them. */
+/** The facts of a range, ready to be written. `tables` holds only tables with facts, in the order in which commits write to them. */
 export type EncodedBatch = {
   readonly contracts: readonly Contract[];
   readonly tables: readonly EncodedTable[];
   readonly quarantined: readonly Quarantine[];
 };
 
-/** Text that is turned into bytes at a time. */
+/** The number of characters after which text is converted to bytes. */
 const CHUNK_CHARS = 64 * 1024;
 
 /**
- * Turns the facts of a range into the lines of their tables.
+ * Encodes the facts of a range as lines of their tables.
  *
  * @param order every table of facts, in the order in which commits write to them
  */
 export function encodeBatch({ facts, quarantined }: DecodedBatch, order: readonly FactTable[]): EncodedBatch {
-  const places = new Map<Contract, number>();
+  const contractIndexes = new Map<Contract, number>();
   const filled = new Set(facts.tables());
-  const tables = order.filter((table) => filled.has(table)).map((table) => encode(table, facts.of(table), places));
-  return { contracts: [...places.keys()], tables, quarantined };
+  const tables = order
+    .filter((table) => filled.has(table))
+    .map((table) => encode(table, facts.of(table), contractIndexes));
+  return { contracts: [...contractIndexes.keys()], tables, quarantined };
 }
 
-function encode(table: FactTable, facts: readonly Origin[], places: Map<Contract, number>): EncodedTable {
+function encode(table: FactTable, facts: readonly Origin[], contractIndexes: Map<Contract, number>): EncodedTable {
   const ends = new Uint32Array(facts.length);
   const blocks = new Uint32Array(facts.length);
   const contracts = new Uint32Array(facts.length);
   const writer = new Writer(ends);
-  let at = 0;
+  let index = 0;
   for (const line of table.lines(facts)) {
-    const { contract, log } = facts[at] as Origin;
-    let place = places.get(contract);
-    if (place === undefined) {
-      place = places.size;
-      places.set(contract, place);
+    const { contract, log } = facts[index] as Origin;
+    let contractIndex = contractIndexes.get(contract);
+    if (contractIndex === undefined) {
+      contractIndex = contractIndexes.size;
+      contractIndexes.set(contract, contractIndex);
     }
-    blocks[at] = log.blockNumber;
-    contracts[at] = place;
+    blocks[index] = log.blockNumber;
+    contracts[index] = contractIndex;
     writer.add(line);
-    at += 1;
+    index += 1;
   }
   return { table, tags: tagsOf(table, facts), text: writer.end(), ends, blocks, contracts };
 }
@@ -71,15 +75,15 @@ function tagsOf(table: FactTable, facts: readonly Origin[]): ReadonlySet<string>
   return tags;
 }
 
-/** Gathers lines into bytes and notes where each ends. */
+/** Converts lines to bytes and records the offset at which each line ends. */
 class Writer {
   readonly #ends: Uint32Array;
   readonly #chunks: Buffer[] = [];
   #text = '';
   #bytes = 0;
-  /** Lines before those of `#text`. */
-  #first = 0;
-  #next = 0;
+  /** The index of the first line in `#text`. */
+  #firstLine = 0;
+  #nextLine = 0;
 
   constructor(ends: Uint32Array) {
     this.#ends = ends;
@@ -88,8 +92,8 @@ class Writer {
   add(line: string): void {
     this.#text += line;
     this.#text += '\n';
-    // In characters of the chunk, until it is turned into bytes.
-    this.#ends[this.#next++] = this.#text.length;
+    // A count of characters. `#flush` replaces it by an offset in bytes.
+    this.#ends[this.#nextLine++] = this.#text.length;
     if (this.#text.length >= CHUNK_CHARS) this.#flush();
   }
 
@@ -100,11 +104,11 @@ class Writer {
 
   #flush(): void {
     const chunk = Buffer.from(this.#text);
-    // Only ASCII is as many bytes as characters.
+    // Text that has as many bytes as characters is ASCII.
     const isAscii = chunk.length === this.#text.length;
     let start = 0;
     let bytes = this.#bytes;
-    for (let line = this.#first; line < this.#next; line++) {
+    for (let line = this.#firstLine; line < this.#nextLine; line++) {
       const end = this.#ends[line] as number;
       bytes += isAscii ? end - start : Buffer.byteLength(this.#text.slice(start, end));
       this.#ends[line] = bytes;
@@ -112,18 +116,18 @@ class Writer {
     }
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
-    this.#first = this.#next;
+    this.#firstLine = this.#nextLine;
     this.#text = '';
   }
 }
 
-/** The batch with only the facts of some contracts and blocks; `quarantined` stays as it is. */
+/** Returns the batch with only the facts of the contracts that `keep` accepts, in `blocks`. `quarantined` stays unchanged. */
 export function keepFacts(
   batch: EncodedBatch,
-  keeps: (contract: Contract) => boolean,
+  keep: (contract: Contract) => boolean,
   blocks?: readonly BlockRange[],
 ): EncodedBatch {
-  const kept = batch.contracts.map(keeps);
+  const kept = batch.contracts.map(keep);
   if (blocks === undefined && kept.every(Boolean)) return batch;
   const tables = batch.tables
     .map((table) =>
@@ -138,18 +142,18 @@ export function keepFacts(
   return { ...batch, tables };
 }
 
-function keepLines(encoded: EncodedTable, keeps: (line: number) => boolean): EncodedTable {
+function keepLines(encoded: EncodedTable, keep: (line: number) => boolean): EncodedTable {
   const lines: number[] = [];
-  for (let line = 0; line < encoded.ends.length; line++) if (keeps(line)) lines.push(line);
+  for (let line = 0; line < encoded.ends.length; line++) if (keep(line)) lines.push(line);
   if (lines.length === encoded.ends.length) return encoded;
   const parts: Buffer[] = [];
   const ends = new Uint32Array(lines.length);
   let bytes = 0;
-  for (const [at, line] of lines.entries()) {
+  for (const [index, line] of lines.entries()) {
     const part = encoded.text.subarray(encoded.ends[line - 1] ?? 0, encoded.ends[line]);
     bytes += part.length;
     parts.push(part);
-    ends[at] = bytes;
+    ends[index] = bytes;
   }
   return {
     table: encoded.table,
@@ -161,12 +165,12 @@ function keepLines(encoded: EncodedTable, keeps: (line: number) => boolean): Enc
   };
 }
 
-/** How many facts a batch holds, dead letters included. */
+/** Returns the number of facts in a batch, including dead letters. */
 export function factCount({ tables }: EncodedBatch): number {
   return tables.reduce((count, { ends }) => count + ends.length, 0);
 }
 
-/** How much text a batch holds, in bytes. */
+/** Returns the size of a batch's text in bytes. */
 export function byteCount({ tables }: EncodedBatch): number {
   return tables.reduce((count, { text }) => count + text.length, 0);
 }

@@ -1,7 +1,7 @@
 import type { FactTable } from './fact-table.ts';
 import type { Origin, Quarantine } from './origin.ts';
 
-/** Decoded facts by table. Each list is ordered by `(block, log index)` and, within a log, by its parts. */
+/** Decoded facts by table. Each list is ordered by `(block, log index)`. Facts of one log keep the order in which it names them. */
 export class FactLists {
   readonly #lists = new Map<FactTable, Origin[]>();
 
@@ -21,5 +21,5 @@ export class FactLists {
   }
 }
 
-/** The facts of a range, and the contracts that turned out not to be indexable in it. */
+/** The facts of a range, and the contracts that a log of the range makes impossible to index. */
 export type DecodedBatch = { readonly facts: FactLists; readonly quarantined: readonly Quarantine[] };

@@ -1,9 +1,10 @@
-import type { RawBuilder } from 'kysely';
+import type { RawBuilder, SelectQueryBuilder } from 'kysely';
+import type { DB } from '../db/schema.ts';
 import type { Step } from '../db/step.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import type { Origin } from './origin.ts';
 
-/** A contract of the registry and the platform's row that it is known by. */
+/** A contract of the registry. `platformId` is the id of the platform's row for it. */
 export type RegisteredRow = {
   readonly chainId: number;
   readonly address: Hex;
@@ -11,90 +12,93 @@ export type RegisteredRow = {
   readonly platformId: string;
 };
 
-/** What `indexer digest` reads of a table. Text of the program, never input. */
+/** The part of a table that `indexer digest` reads, as SQL. The texts are constants of the program, because they are not escaped. */
 export type DigestRows = {
-  /** Everything behind `from`: the table with the rows that count. */
+  /** The text after `from`: the table, and a condition that selects the rows to digest. */
   readonly rows: string;
-  /** Natural key and columns derived from the chain, as SQL expressions: no surrogate id, no bookkeeping, no column of the platform. */
+  /**
+   * The natural key and the columns that are derived from the chain, as SQL expressions. Surrogate ids, bookkeeping columns and
+   * columns of the platform are left out.
+   */
   readonly columns: readonly string[];
 };
 
-/** Properties that tables of facts and tables of state share. */
+/** The properties that tables of facts and tables of state have in common. */
 export type TableDescription = {
   readonly schema: 'public' | 'indexer';
   readonly name: string;
   readonly digest: DigestRows;
-  /** Columns by which the program's statements look rows up, kept analyzed while the table grows. Empty for small tables. */
+  /** The columns by which the program looks rows up. They are analyzed while the table grows. Empty for small tables. */
   readonly statistics: readonly string[];
-  /** Indexes that only readers use. An initial load drops them and builds them at its end. */
+  /** The indexes that only readers use. An initial load drops them at its beginning and builds them at its end. */
   readonly readersIndexes: readonly string[];
 };
 
 /**
- * A table of facts: append-only, one row per decoded log of the canonical chain (or per part of one). The writer, unwind, purge,
- * prepare, digest, analyze and deferred indexes know no more of a table than this.
+ * A table of facts. It is append-only and has one row for each decoded log of the canonical chain, or several rows for a log that
+ * names several tokens. All code that writes, unwinds, purges, prepares, digests, analyzes or defers indexes works from this
+ * description alone.
  *
  * Each table has the columns `chain_id`, `block_number`, `block_hash`, `log_index` and `tx_hash`.
  */
 export type FactTable<Fact extends Origin = Origin> = TableDescription & {
-  /** `chain_id` is a decimal string in `public` and a `bigint` in `indexer`. */
+  /** The type of `chain_id`, which is a decimal string in `public` and a `bigint` in `indexer`. */
   readonly chainIdType: 'text' | 'bigint';
-  /** The kind of contract whose facts it holds; null where it holds facts of several kinds. */
+  /** The kind of contract whose facts the table holds. Null if it holds facts of several kinds. */
   readonly kind: ContractKind | null;
-  /** The natural key: unique, and the same in every database that saw the chain. */
+  /** The natural key. It is unique, and the same in every database that indexed the chain. */
   readonly key: readonly string[];
-  /** The columns that `lines` writes, in order, with their types. Other columns have defaults, are generated, or are the platform's. */
+  /** The columns that `lines` writes, in order, with their types. Other columns are generated, have defaults or belong to the platform. */
   readonly columns: Readonly<Record<string, string>>;
-  /** What folds read it by; undefined for a table that no fold reads. */
-  readonly reading?: {
-    /** Holds the address of the contract that emitted the fact. */
+  /** The columns by which folds select facts. Undefined for a table that no fold reads. */
+  readonly foldColumns?: {
+    /** The column with the address of the contract that emitted the fact. */
     readonly addressColumn: string;
-    /** Holds the tag of a fact, where the table has one. */
+    /** The column with the tag of a fact. Undefined if no column holds it. */
     readonly tagColumn?: string;
   };
-  /** Whether its rows may be written before the state that their foreign keys name. */
+  /** Whether facts are written before the state rows that their foreign keys refer to. */
   readonly defersConstraints?: boolean;
-  /** Facts that the platform's former indexer left: rows without a block hash. */
+  /** Describes the facts that the platform's former indexer left. They have no block hash. */
   readonly former?: FormerRows;
   /**
-   * How rows are found that outlived the platform's row of a contract, since no foreign key deletes them: by `address` and the column
-   * of the kind, or by the column that holds the id of the former row.
+   * Describes how to find rows that remain after the platform deleted its row of a contract, because no foreign key deletes them: by
+   * `address` and the column that holds the kind, or by the column that holds the id of the deleted row.
    */
   readonly orphans?: { readonly kindColumn: string } | { readonly idColumn: string };
-  /** The condition that a row is of a contract. */
+  /** Returns the condition that a row belongs to a contract. */
   rowsOf(contract: RegisteredRow): RawBuilder<boolean>;
-  /** Returns what folds tell this table's facts apart by. */
+  /** Returns the tag of a fact. Folds that need only some facts of the table select them by their tags. */
   tagOf?(fact: Fact): string;
-  /** Yields facts, in order, as lines of `COPY … FROM STDIN` in text format without their newline. */
+  /** Yields each fact as a line of `COPY … FROM STDIN` in text format, without its newline. Keeps the order of the facts. */
   lines(facts: readonly Fact[]): Iterable<string>;
 };
 
-/** How facts of a former indexer are found. Addresses may be in checksum case there. */
+/** Describes how to find the facts of a former indexer. Their addresses may be in checksum case. */
 export type FormerRows = {
-  /** The condition that a former row is of one of several contracts. */
+  /** Returns the condition that a former row belongs to any of several contracts. */
   isOfAny(addresses: readonly Hex[], platformIds: readonly string[]): RawBuilder<boolean>;
-  /** The condition that a former row is of the contract in the row `contract` of `indexer.contracts`. */
+  /** The condition that a former row belongs to the row `contract` of `indexer.contracts`. */
   readonly isOfContract: RawBuilder<boolean>;
-  /** A column in which the platform attached a row of its own to the fact, which moves to the verified fact. */
+  /** A column in which the platform linked a row of its own to the fact. The link is moved to the verified fact. */
   readonly link?: string;
 };
 
+/** A query for the platform ids of some contracts. */
+export type PlatformIdQuery = SelectQueryBuilder<DB, 'indexer.contracts', { platform_id: string }>;
+
 /**
- * A table of state: derived from facts by folds. The rows of a contract are set back to the state of no facts when it is first
- * followed, and deleted when it is purged.
+ * A table of state, which folds derive from facts. When a contract is first followed, its rows are reset to the values that they have
+ * without any facts. When it is purged, its rows are deleted.
  */
 export type StateTable = TableDescription & {
   readonly kind: ContractKind;
-  /** The column in whose order every writer locks rows that several folds write; undefined where one fold alone writes them. */
+  /** The column that gives the order in which every commit locks rows. Undefined if only one fold writes the rows. */
   readonly lockOrder?: string;
-  /**
-   * Returns the steps that set rows to the state of no facts.
-   *
-   * @param contracts a query for the platform ids of the contracts concerned
-   */
-  reset?(contracts: RawBuilder<unknown>): readonly Step[];
-  /** Returns the statements that delete a contract's rows and what depends on them, in the order that foreign keys need. */
+  /** Returns the steps that reset the rows of contracts to the values that they have without any facts. */
+  reset?(contracts: PlatformIdQuery): readonly Step[];
+  /** Returns the statements that delete a contract's rows and the rows that depend on them, in the order that foreign keys need. */
   deleteRows?(contract: RegisteredRow): readonly RawBuilder<unknown>[];
-  /** Whether it is the platform's own row of a contract, whose bookkeeping (`last_indexed_*`) a purge clears. */
+  /** Whether the rows are the platform's own rows of contracts. A purge then clears the bookkeeping columns `last_indexed_*`. */
   readonly isPlatformRow?: boolean;
 };

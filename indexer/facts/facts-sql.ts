@@ -1,12 +1,12 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { FactTable } from './fact-table.ts';
 
-/** Returns a table's name for SQL. */
+/** Returns a table's qualified name as SQL. */
 export function tableOf({ schema, name }: Pick<FactTable, 'schema' | 'name'>): RawBuilder<unknown> {
   return sql`${sql.table(`${schema}.${name}`)}`;
 }
 
-/** Returns the condition that a row is a fact of a chain. A row that a former indexer left has no block hash and is none. */
+/** Returns the condition that a row is a fact of a chain. Rows that a former indexer left have no block hash and do not count. */
 export function isOfChain({ chainIdType }: FactTable, chainId: number): RawBuilder<boolean> {
   const chain = chainIdType === 'text' ? sql`${String(chainId)}` : sql`${chainId}::bigint`;
   return sql`chain_id = ${chain} and block_hash is not null`;

@@ -4,7 +4,7 @@ import type { ContractKind, Hex } from '../kernel/chain.ts';
 import type { FactTable, StateTable } from './fact-table.ts';
 
 /**
- * A stretch of one chain, both ends included, whose facts a commit has just written or an unwind is about to take away. `contracts`
+ * A block range of one chain, both ends included, whose facts a commit has just written or an unwind is about to delete. `contracts`
  * limits it to the facts of some contracts.
  */
 export type FactRange = {
@@ -12,25 +12,25 @@ export type FactRange = {
   readonly from: number;
   readonly to: number;
   readonly contracts?: readonly { readonly address: Hex; readonly kind: ContractKind }[];
-  /** Whether all steps are sent at once, so that a step whose rows need a follow-up step must refuse instead. */
+  /** Whether all steps are sent at once. A step that would need a follow-up step must then call `indexer.refuse()`. */
   readonly batched?: boolean;
 };
 
-/** The facts that a fold reads: of one table, with some of its tags or with any. */
+/** Selects the facts that a fold reads: those of one table that have one of some tags, or all of them. */
 export type Reading = { readonly table: FactTable; readonly tags?: readonly string[] };
 
 /**
- * A rule that keeps state equal to the facts.
+ * A rule that derives state from facts.
  *
- * The steps of `apply` run after the range's facts were written, those of `unwind` before they are deleted, both in the
- * commit's transaction. Any number of ranges may be applied in any order; `unwind` of a range that ends at the head restores
- * every row that `apply` of it touched.
+ * The steps of `apply` run after the facts of the range were written, and those of `unwind` before the facts are deleted, each in the
+ * same transaction. Ranges may be applied in any order. An `unwind` of a range that ends at the head restores every row that `apply`
+ * changed.
  */
 export type Fold = {
   readonly name: string;
-  /** A range without any of these facts is not folded. */
+  /** The facts that the fold reads. It does not run for a range without such facts. */
   readonly reads: Reading;
-  /** The tables of state whose rows it writes. Rows that several folds write are locked before the first of them. */
+  /** The tables of state that the fold writes. Rows that several folds write are locked before the first of these folds runs. */
   readonly writes: readonly StateTable[];
   apply(range: FactRange): readonly Step[];
   unwind(range: FactRange): readonly Step[];
@@ -41,21 +41,21 @@ export function refuseIfBatched({ batched }: FactRange): RawBuilder<unknown> {
   return batched ? sql`indexer.refuse()` : sql`true`;
 }
 
-/** A value larger than any position, for "none yet" where an earliest is sought. */
+/** A value larger than any position. It stands for "none yet" in comparisons that look for the earliest position. */
 export const NO_POSITION = sql`9223372036854775807::bigint`;
 
-/** Returns the first position at or after a block's start: block × 2³², as facts compute it. */
+/** Returns the first position of a block, block × 2³². The generated column `position` of facts uses the same formula. */
 export function positionOf(block: number): RawBuilder<bigint> {
   return sql`(${block}::bigint * 4294967296)`;
 }
 
 /**
- * Returns the condition that a fact of a table is the one at a position, in the columns of the table's unique index.
+ * Returns the condition that a fact of a table has a given position, expressed in the columns of the table's unique index.
  *
- * For `lateral (select … where … limit 1)`, which PostgreSQL can only run as one look-up per row. A join may become a nested loop
- * over the range, since the planner knows nothing of rows that were not analyzed yet, or a hash of the whole table.
+ * To be used in `lateral (select … where … limit 1)`, which PostgreSQL always runs as one index look-up per row. A join could become a
+ * nested loop over the range, because rows that are not analyzed yet mislead the planner, or a hash of the whole table.
  */
-export function isAt(
+export function isAtPosition(
   table: FactTable,
   { chainId }: FactRange,
   kind: ContractKind,
@@ -69,8 +69,8 @@ export function isAt(
     and log_index = (${position} & 4294967295) and block_hash is not null`;
 }
 
-/** Returns the condition that a fact of a table is in a range and of a kind of contract, with one of some tags. */
-export function within(
+/** Returns the condition that a fact of a table is in a range, belongs to a kind of contract, and has one of `tags`. */
+export function isInRange(
   table: FactTable,
   { chainId, from, to, contracts }: FactRange,
   kind: ContractKind,
@@ -79,16 +79,16 @@ export function within(
   const conditions = [
     table.schema === 'indexer'
       ? sql`chain_id = ${chainId}::bigint and block_number between ${from}::bigint and ${to}::bigint and kind = ${sql.lit(kind)}`
-      : // Rows of a former indexer have no block hash and are no facts.
+      : // Rows of a former indexer have no block hash and do not count as facts.
         sql`chain_id = ${String(chainId)} and block_number between ${from}::numeric and ${to}::numeric
           and block_hash is not null`,
   ];
-  if (tags !== undefined && table.reading?.tagColumn !== undefined) {
-    conditions.push(sql`${sql.ref(table.reading.tagColumn)} in (${sql.join(tags.map((tag) => sql.lit(tag)))})`);
+  if (tags !== undefined && table.foldColumns?.tagColumn !== undefined) {
+    conditions.push(sql`${sql.ref(table.foldColumns.tagColumn)} in (${sql.join(tags.map((tag) => sql.lit(tag)))})`);
   }
   if (contracts !== undefined) {
     const addresses = contracts.filter((contract) => contract.kind === kind).map(({ address }) => address);
-    conditions.push(sql`${sql.ref(table.reading?.addressColumn ?? 'address')} = any(${addresses}::text[])`);
+    conditions.push(sql`${sql.ref(table.foldColumns?.addressColumn ?? 'address')} = any(${addresses}::text[])`);
   }
   return sql`${sql.join(conditions, sql` and `)}`;
 }

@@ -4,7 +4,7 @@ import type { ContractKind, Hex } from '../kernel/chain.ts';
 import type { FactTable } from './fact-table.ts';
 import { tableOf } from './facts-sql.ts';
 
-/** A stretch of blocks, and the contracts whose former facts give way there. */
+/** A block range, and the contracts whose former facts in that range are to be deleted. */
 export type FormerFacts = {
   readonly chainId: number;
   readonly from: number;
@@ -12,7 +12,7 @@ export type FormerFacts = {
   readonly contracts: readonly { readonly address: Hex; readonly platformId: string }[];
 };
 
-/** A row that the platform attached to a former fact, by the keys that the chain gave the fact. */
+/** The id of a row that the platform linked to a former fact, with the transaction hash and log index of that fact. */
 export type FormerLink = {
   readonly table: FactTable;
   readonly tx_hash: string;
@@ -21,8 +21,8 @@ export type FormerLink = {
 };
 
 /**
- * Deletes the facts that a former indexer left in a stretch which verified facts are about to cover: they have no block hash, so that
- * nobody could unwind or prove them. Returns what the platform had attached to them.
+ * Deletes the facts that a former indexer left in a range for which verified facts are about to be written. Former facts have no block
+ * hash, so they can be neither verified nor unwound. Returns the links of the platform to the deleted facts.
  */
 export async function removeFormerFacts(
   tx: Transaction,
@@ -46,7 +46,7 @@ export async function removeFormerFacts(
   return links;
 }
 
-/** Attaches to the verified facts what the platform had attached to the former ones. */
+/** Writes the links of the platform, which `removeFormerFacts` returned, to the verified facts. */
 export async function restoreLinks(tx: Transaction, chainId: number, links: readonly FormerLink[]): Promise<void> {
   for (const [table, ofTable] of Map.groupBy(links, (link) => link.table)) {
     const column = sql.ref(table.former?.link ?? 'id');
@@ -61,10 +61,10 @@ export async function restoreLinks(tx: Transaction, chainId: number, links: read
 }
 
 /**
- * Returns an expression over the row `contract` of `indexer.contracts`: the newest block of the former facts of the contract, null
- * where there are none.
+ * Returns an SQL expression over the row `contract` of `indexer.contracts`: the newest block with a former fact of that contract. The
+ * expression is null if there are no former facts.
  */
-export function newestFormerBlock(tables: readonly FactTable[]): RawBuilder<unknown> {
+export function newestFormerBlock(tables: readonly FactTable[]): RawBuilder<string | null> {
   const byKind = Map.groupBy(
     tables.filter(({ former }) => former !== undefined),
     ({ kind }) => kind,

@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 
-/** Parts of a log that an id can tell apart: 2^20, as many as one ERC-2309 log may have tokens. */
+/** The number of parts of one log that an id can distinguish. It is larger than the number of tokens that one ERC-2309 log may name. */
 const PARTS = 2 ** 20;
-/** 2^32 divided by the golden ratio (Knuth's multiplicative hashing): spreads neighbouring chain ids. */
+/** 2^32 divided by the golden ratio (Knuth's multiplicative hashing). It keeps consecutive chain ids far apart. */
 const CHAIN_DISTANCE = 0x9e37_79b1;
-/** The place of a kind in this list goes into ids: append only. */
+/** The index of a kind in this list is part of ids, so new kinds may only be appended. */
 const KINDS: readonly ContractKind[] = ['master', 'dividend', 'artist_token', 'pool'];
 
 /**
@@ -15,12 +15,12 @@ const KINDS: readonly ContractKind[] = ['master', 'dividend', 'artist_token', 'p
  * bbbbbbbb-llll-8lll-8lhh-hhhhhhhppppp
  * ```
  *
- * `b` is the block number (32 bits), `l` the log index (32 bits), `h` the branch (36 bits, see `branchOf`), `p` the part (20 bits). It is
- * derived, so that two databases that saw the same chain are equal row for row (invariant 5), and ordered by block and log, so that
- * indexes grow at their end. No hash is computed.
+ * `b` is the block number (32 bits), `l` the log index (32 bits), `h` the branch (36 bits, see `branchOf`), `p` the part (20 bits). The
+ * id is derived, so that two databases that indexed the same chain are equal row for row (invariant 5). Ids are ordered by block and
+ * log, so that indexes grow at their end. No hash is computed.
  *
- * @param branch as `branchOf` gives it
- * @param part tells a table's facts of one log apart: the low bits of a token id, or the kind of contract
+ * @param branch the result of `branchOf`
+ * @param part distinguishes the facts that a table holds of one log: the low bits of a token id, or the kind of contract
  */
 export function factId(blockNumber: number, branch: string, logIndex: number, part: number): string {
   const block = blockNumber.toString(16).padStart(8, '0');
@@ -30,8 +30,8 @@ export function factId(blockNumber: number, branch: string, logIndex: number, pa
 }
 
 /**
- * Returns 9 hex digits that tell a block's facts from those of another branch or chain: the end of the block hash, moved by a
- * distance of the chain's own.
+ * Returns 9 hex digits that distinguish the facts of a block from those of another branch or chain: the last 36 bits of the block hash
+ * plus an offset that depends on the chain.
  */
 export function branchOf(chainId: number, blockHash: Hex): string {
   const distance = (chainId % 2 ** 20) * CHAIN_DISTANCE;
@@ -39,18 +39,18 @@ export function branchOf(chainId: number, blockHash: Hex): string {
   return sum.toString(16).padStart(9, '0');
 }
 
-/** Returns the part of a fact that is one token of a log. Tokens of one log are consecutive, so that their low bits differ. */
+/** Returns the part of a fact about one token. The token ids of one log are consecutive, so their low bits differ. */
 export function tokenPart(tokenId: string): number {
-  // Up to 15 digits are exact as a number.
+  // A JavaScript number represents up to 15 digits exactly.
   return tokenId.length <= 15 ? Number(tokenId) % PARTS : Number(BigInt.asUintN(20, BigInt(tokenId)));
 }
 
-/** Returns the part of a fact in a table that may hold the same log for several kinds of contract. */
+/** Returns the part of a fact in a table that can hold the same log for several kinds of contract. */
 export function kindPart(kind: ContractKind): number {
   return KINDS.indexOf(kind);
 }
 
-/** Returns the id of a token's row in `master_nfts`, as `indexer.derived_id('master_nfts:…')` gives it in SQL. */
+/** Returns the id of a token's row in `master_nfts`. It equals `indexer.derived_id('master_nfts:…')` in SQL. */
 export function masterNftId(chainId: number, contract: Hex, tokenId: string): string {
   const digits = hash('md5', `master_nfts:${chainId}:${contract}:${tokenId}`, 'hex');
   return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join(

@@ -3,7 +3,7 @@ import type { FactTable } from './fact-table.ts';
 import { branchOf, factId } from './ids.ts';
 import type { Origin } from './origin.ts';
 
-/** Returns the columns that every table of facts has, as `originText` writes them, with their types. */
+/** Returns the columns that `originText` writes, with their types. Almost every table of facts begins with them. */
 export function originColumns(chainIdType: FactTable['chainIdType']): FactTable['columns'] {
   return {
     id: 'uuid',
@@ -16,12 +16,12 @@ export function originColumns(chainIdType: FactTable['chainIdType']): FactTable[
   };
 }
 
-/** The columns of an origin that a digest reads. */
+/** The columns of `originColumns` that a digest reads. */
 export const ORIGIN_DIGEST = ['chain_id', 'tx_hash', 'block_number', 'block_hash', 'log_index', 'block_timestamp'];
 
 /**
- * Returns a writer of the `originColumns` for one list of facts of one chain. It keeps what it derived from the last block, since
- * the facts of a block follow each other.
+ * Returns a function that writes the values of `originColumns` for one list of facts of one chain. The facts of a block follow each
+ * other in the list, so values derived from the block are reused for its next fact.
  */
 export function originText(): (fact: Origin, part?: number) => string {
   let lastHash = '';

@@ -4,12 +4,12 @@ import type { Step } from '../db/step.ts';
 import { type EncodedBatch, type EncodedTable, factCount } from './encoded-batch.ts';
 import type { FactTable } from './fact-table.ts';
 
-/** Up to so many facts are inserted as steps; with more a `COPY` is faster. */
+/** Up to this many facts are inserted by statements. For more facts `COPY` is faster. */
 const INSERTED_FACTS_MAX = 500;
 
 /**
- * Writes the facts of several batches by one `COPY` a table. The facts must be of ranges that are not covered yet: a fact that is
- * there already violates its table's natural key.
+ * Writes the facts of several batches by one `COPY` per table. Their ranges must not be covered yet, because a fact that exists already
+ * violates the natural key of its table.
  *
  * @param order every table of facts, in the order in which commits write to them
  */
@@ -28,11 +28,11 @@ export async function writeFacts(
   }
 }
 
-/** Returns steps that insert the facts of a small batch, which need no `COPY`. Undefined where only a `COPY` will do. */
+/** Returns steps that insert the facts of a small batch without `COPY`. Undefined if the batch is too large or its text has escapes. */
 export function insertFacts(batch: EncodedBatch): readonly Step[] | undefined {
   if (factCount(batch) > INSERTED_FACTS_MAX) return undefined;
   const texts = batch.tables.map(({ text }) => text.toString('utf8', 0, text.length - 1));
-  // What the text format escapes, nulls aside, `COPY` alone reads.
+  // Only `COPY` reads the escapes of its text format. The insertion below reads nulls alone.
   if (texts.some((text) => /\\[^N]/.test(text))) return undefined;
   return batch.tables.map(({ table }, at) => ({ statement: insertion(table, texts[at] as string) }));
 }

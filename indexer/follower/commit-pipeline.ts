@@ -8,7 +8,7 @@ export class CommitPipeline {
   /**
    * Begins a commit. The returned promise resolves when the commit has ended, whether or not it succeeded.
    *
-   * A commit can reach the head before the commit that it builds on, where that one was held up. It is then tried again after it.
+   * A commit may try to move the head before the commit that it builds on, if that one is delayed. It is then retried after it.
    */
   begin(write: () => Promise<void>): Promise<unknown> {
     const previous = this.#inFlight.at(-1);

@@ -16,12 +16,12 @@ type Prefetch = { readonly index: ContractIndex; readonly fetched: Promise<Fetch
 
 type LoadedContracts = { readonly index: ContractIndex; readonly followed: FollowedContracts };
 
-/** One commit moves the head while the next writes its facts. */
+/** Maximum number of commits in flight: one moves the head while the next writes its facts. */
 const COMMITS_IN_FLIGHT = 2;
 
-/** Blocks of one commit above finalized: few, so that readers see a head that is never far behind. */
+/** Maximum number of blocks of a commit above finalized. It is small, so that readers see a recent head. */
 const STRICT_RANGE_BLOCKS = 32;
-/** Blocks of one commit below finalized, and the number of logs after which it ends earlier. */
+/** Maximum number of blocks of a commit below finalized, and the number of logs after which it ends earlier. */
 const FINAL_RANGE_BLOCKS = 2_000;
 const FINAL_RANGE_LOGS = 20_000;
 /** How often checkpoints that no reorg can reach are thinned, in blocks. */
@@ -52,7 +52,7 @@ export class HeadExtender {
    * Extends the head to `remote`, and on to every head that is announced meanwhile. Returns whether it reached the newest one.
    *
    * Commits overlap: the next range is read while one is written, and its facts are written while the commit before it is still
-   * in flight. Every commit builds on the one before, and fails where that one fails.
+   * in flight. Every commit builds on the one before, and fails if that one fails.
    */
   async extend(local: ChainState, remote: BlockHeader, heads: HeadFeed, signal: AbortSignal): Promise<boolean> {
     const commits = new CommitPipeline();
@@ -63,7 +63,7 @@ export class HeadExtender {
       while (state.head !== undefined && state.head.number < target.number && !signal.aborted) {
         const finalized = await this.#finalized.read(target, state, signal);
         const { index, followed } = await this.#loadContracts(state);
-        // A range that was read for another set of contracts would claim blocks for contracts that nobody asked about.
+        // Drop a range that was read for another set of contracts: it lacks the logs of contracts that were added.
         const fetched = prefetch?.index === index ? prefetch.fetched : undefined;
         const read = await this.#readOrSetAside(fetched ?? this.#fetch(index, state.head, target, finalized, signal));
         if (read instanceof BlockSetAside) {
@@ -187,7 +187,7 @@ class BlockSetAside extends Error {
   }
 }
 
-/** Refuses a range that does not build on the head: a range below finalized is read without its parent. */
+/** Throws if a range does not continue the head. The source does not check this for ranges below finalized. */
 function assertContinues(head: BlockRef, first: BlockHeader): void {
   if (first.number !== head.number + 1 || first.parentHash !== head.hash) {
     throw new RpcInconsistency('range does not continue the local head', {

@@ -17,14 +17,14 @@ export class FinalizedBlock {
   #latest: { readonly block: number; readonly readAt: number } | undefined;
   #tagged: number | undefined;
 
-  /** @param confirmations how many blocks below the head count as not final where the chain serves no `finalized` tag */
+  /** @param confirmations how many blocks below the head count as not final if the chain serves no `finalized` tag */
   constructor(source: Source, confirmations: number, now: () => number) {
     this.#source = source;
     this.#confirmations = confirmations;
     this.#now = now;
   }
 
-  /** Returns the number of the newest finalized block, never less than the database holds. */
+  /** Returns the number of the newest finalized block, which is never lower than the one in the database. */
   async read(remote: BlockHeader, local: ChainState, signal: AbortSignal): Promise<number> {
     const now = this.#now();
     if (this.#latest === undefined || now - this.#latest.readAt > READ_INTERVAL_MS) {

@@ -12,27 +12,32 @@ import { loadContracts, type RegisteredContract } from '../registry/contracts.ts
 import { prepareContracts } from '../registry/prepare.ts';
 import type { FollowedContracts } from './follower-deps.ts';
 
-/** The contracts that this program can read, as of one read of the registry. */
+/** The contracts that this program can read, from one read of the registry. */
 export type ReadableContracts = Omit<FollowedContracts, 'contracts'> & {
   readonly contracts: readonly RegisteredContract[];
-  /** Contracts that a newer program read. This program neither reads them nor takes their history away. */
+  /** Contracts whose history a newer program has read. This program neither reads them nor deletes their history. */
   readonly refused: readonly Explained[];
 };
 
-/** A contract, and why something is done with it. */
+/** A contract, and why it is not readable. */
 export type Explained = { readonly contract: RegisteredContract; readonly because: string };
 
-/** Who asks: the follower decides which contracts are live, whoever fills history does not. */
-export type LoadOptions = { readonly log?: Logger; readonly leads?: boolean };
+/** Options of `followedContracts`. */
+export type LoadOptions = {
+  readonly log?: Logger;
+  /** Whether the caller leads the chain. Only the leader ends the live coverage of refused contracts. */
+  readonly leads?: boolean;
+};
 
 /**
- * Returns the contracts of the registry to follow and to fill, after it brought the registry in line with what this program knows:
+ * Returns the contracts to follow and to fill. Before that it updates the registry:
  *
- * - A contract that was just registered is prepared.
+ * - A newly registered contract is prepared.
  * - A contract that cannot be decoded is quarantined with the reason, so that it does not stop the chain. It is reinstated once
  *   the registry is corrected.
- * - A contract whose history was read with fewer events than this program asks for is read anew.
- * - A contract that a newer program read is refused. Where this process leads the chain, the head stops claiming blocks for it.
+ * - A contract whose history was read with other events than this program reads is read again.
+ * - A contract whose history a newer program has read is refused. If this process leads the chain, the follower stops claiming
+ *   blocks for it.
  */
 export async function followedContracts(
   database: Database,
@@ -43,37 +48,37 @@ export async function followedContracts(
     await prepareContracts(database, chainId);
     const { liveVersion, contracts } = await loadContracts(database.kysely, chainId);
     const { head } = await readChain(database.kysely, chainId);
-    const sorted = sortContracts(contracts);
-    if (await reconcile(database, chainId, sorted, options)) continue;
+    const grouped = groupContracts(contracts);
+    if (await reconcile(database, chainId, grouped, options)) continue;
     return {
-      contracts: sorted.readable,
-      refused: sorted.refused,
-      joining: sorted.readable.filter(({ liveFrom }) => liveFrom === null),
+      contracts: grouped.readable,
+      refused: grouped.refused,
+      joining: grouped.readable.filter(({ liveFrom }) => liveFrom === null),
       liveVersion,
-      former: sorted.readable.filter(({ formerTo }) => formerTo !== null && formerTo > (head?.number ?? -1)),
+      former: grouped.readable.filter(({ formerTo }) => formerTo !== null && formerTo > (head?.number ?? -1)),
     };
   }
 }
 
-type SortedContracts = {
+type GroupedContracts = {
   readonly readable: readonly RegisteredContract[];
-  readonly mended: readonly RegisteredContract[];
+  readonly corrected: readonly RegisteredContract[];
   readonly faulty: readonly Explained[];
   readonly outdated: readonly Explained[];
   readonly refused: readonly Explained[];
 };
 
-/** Sorts contracts by what this program can do with them. Pure. */
-function sortContracts(contracts: readonly RegisteredContract[]): SortedContracts {
+/** Groups contracts by what has to be done with them. Pure. */
+function groupContracts(contracts: readonly RegisteredContract[]): GroupedContracts {
   const readable: RegisteredContract[] = [];
-  const mended: RegisteredContract[] = [];
+  const corrected: RegisteredContract[] = [];
   const faulty: Explained[] = [];
   const outdated: Explained[] = [];
   const refused: Explained[] = [];
   for (const contract of contracts) {
     const { status, prepared, coveredFingerprint, fingerprint } = contract;
     if (status === 'quarantined' && contract.quarantinedAtBlock === null && faultOf(contract) === null)
-      mended.push(contract);
+      corrected.push(contract);
     if (status !== 'active' || !prepared) continue;
     const difference = compareFingerprints(coveredFingerprint, fingerprint);
     if (difference?.do === 'refuse') {
@@ -85,7 +90,7 @@ function sortContracts(contracts: readonly RegisteredContract[]): SortedContract
     else if (difference !== undefined) outdated.push({ contract, because: difference.because });
     else readable.push(contract);
   }
-  return { readable, mended, faulty, outdated, refused };
+  return { readable, corrected, faulty, outdated, refused };
 }
 
 /** Returns why a contract cannot be followed as the registry and the platform's rows describe it; null where it can. */
@@ -94,24 +99,24 @@ function faultOf(contract: RegisteredContract): string | null {
   return contractFault(contract);
 }
 
-/** Changes the registry where contracts call for it. Returns whether it did. */
+/** Updates the registry as the groups require. Returns whether it changed anything. */
 async function reconcile(
   database: Database,
   chainId: number,
-  { readable, mended, faulty, outdated, refused }: SortedContracts,
+  { readable, corrected, faulty, outdated, refused }: GroupedContracts,
   { log, leads = false }: LoadOptions,
 ): Promise<boolean> {
-  const unsigned = readable.filter(
+  const withoutFingerprint = readable.filter(
     ({ liveFrom, coveredFingerprint }) => liveFrom !== null && coveredFingerprint === null,
   );
-  if (unsigned.length > 0) await adoptFingerprints(database.kysely, chainId, unsigned);
-  if (mended.length > 0) await reinstate(database.kysely, chainId, mended);
-  if (faulty.length > 0) await setAside(database, chainId, faulty);
+  if (withoutFingerprint.length > 0) await adoptFingerprints(database.kysely, chainId, withoutFingerprint);
+  if (corrected.length > 0) await reinstate(database.kysely, chainId, corrected);
+  if (faulty.length > 0) await quarantineFaulty(database, chainId, faulty);
   for (const { contract, because } of outdated) {
-    const { kind, address, coveredFingerprint: held, fingerprint: asked } = contract;
-    if (asked === null) continue;
+    const { kind, address, coveredFingerprint: oldFingerprint, fingerprint: newFingerprint } = contract;
+    if (newFingerprint === null) continue;
     const note = `its history is read anew: ${because}`;
-    if (await rereadContract(database, contract, { held, asked, note }))
+    if (await rereadContract(database, contract, { oldFingerprint, newFingerprint, note }))
       log?.warn({ chain: chainId, kind, address, reason: because }, 'reading contract history anew');
   }
   const live = leads ? refused.filter(({ contract }) => contract.liveFrom !== null) : [];
@@ -120,10 +125,10 @@ async function reconcile(
     const { kind, address } = contract;
     log?.error({ chain: chainId, kind, address, reason: because }, 'contract refused by an older program');
   }
-  return unsigned.length + mended.length + faulty.length + outdated.length + live.length > 0;
+  return withoutFingerprint.length + corrected.length + faulty.length + outdated.length + live.length > 0;
 }
 
-async function setAside(database: Database, chainId: number, faulty: readonly Explained[]): Promise<void> {
+async function quarantineFaulty(database: Database, chainId: number, faulty: readonly Explained[]): Promise<void> {
   await transaction(database, async (tx) => {
     await runSteps(tx, [lockChain(chainId, 'exclusive')]);
     const head = await raiseLiveVersion(tx, chainId);

@@ -2,29 +2,29 @@ import type { Database } from '../db/database.ts';
 import type { BlockRef, Contract } from '../kernel/chain.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
-import type { AskedContract } from '../progress/contract-coverage.ts';
+import type { RequestedContract } from '../progress/contract-coverage.ts';
 import type { Source } from '../source/source.ts';
 
 /** Settings of one chain's follower. */
 export type FollowerOptions = {
   readonly chainId: number;
-  /** How many blocks below the head count as not final where the chain serves no `finalized` tag. */
+  /** How many blocks below the head count as not final if the chain serves no `finalized` tag. */
   readonly confirmations: number;
   /** The deepest reorg that is repaired without an operator, in blocks. */
   readonly haltDepth: number;
 };
 
-/** The contracts of the registry that can be decoded, as of one read. */
+/** The contracts of the registry that can be decoded, from one read of the registry. */
 export type FollowedContracts = {
   readonly contracts: readonly Contract[];
   /** The contracts that the follower does not cover yet. */
-  readonly joining: readonly AskedContract[];
+  readonly joining: readonly RequestedContract[];
   /** The contracts of which a former indexer left facts. */
   readonly former: readonly Contract[];
   readonly liveVersion: number;
 };
 
-/** What the follower works with. */
+/** Dependencies of the follower. */
 export type FollowerDeps = {
   readonly database: Database;
   readonly source: Source;
@@ -32,6 +32,6 @@ export type FollowerDeps = {
   readonly runtime: Runtime;
   readonly loadContracts: () => Promise<FollowedContracts>;
   readonly onCommit?: (commit: { readonly head: BlockRef; readonly facts: number }) => void;
-  /** Called after every step, with the error where it failed; `/ready` reports it. */
+  /** Called after every step, with the error if it failed. `/ready` reports it. */
   readonly onStep?: (failure: Error | undefined) => void;
 };

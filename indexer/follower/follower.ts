@@ -4,7 +4,7 @@ import { HeadMoved, IndexerError, messageOf, RpcInconsistency } from '../kernel/
 import { type Backoff, Retry } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
-import { blockAt } from '../progress/checkpoints.ts';
+import { checkpointAt } from '../progress/checkpoints.ts';
 import { decide } from './decide.ts';
 import { HeadExtender } from './extend-head.ts';
 import { FinalizedBlock } from './finalized-block.ts';
@@ -14,10 +14,10 @@ import { ReorgWatch, type StepOutcome } from './reorg-watch.ts';
 
 const RETRY_BACKOFF: Backoff = { baseMs: 50, maxMs: 10_000 };
 const HEAD_MOVED_DELAY_MS = 25;
-/** How soon the head is read again after a step that could not decide, also where no new head is announced. */
+/** Delay before the head is read again after a step that could not decide, whether or not a new head is announced. */
 const RECHECK_INTERVAL_MS = 1_000;
 
-/** Follows one chain's head. One runs per chain and process; the compare-and-set of the head lets one of several processes win. */
+/** Follows one chain's head. If several processes follow the same chain, the compare-and-set of the head lets one of them win. */
 export class Follower {
   readonly #deps: FollowerDeps;
   readonly #options: FollowerOptions;
@@ -85,7 +85,7 @@ export class Follower {
       local,
       remote,
       remoteAtLocal: isAbove && !isChild ? await source.header(local.number, signal) : undefined,
-      localAtRemote: local && !isAbove ? await blockAt(database.kysely, state.chainId, remote.number) : undefined,
+      localAtRemote: local && !isAbove ? await checkpointAt(database.kysely, state.chainId, remote.number) : undefined,
     });
     if (decision.do !== 'suspect reorg') this.#reorgs.clearSuspicion();
     switch (decision.do) {

@@ -3,7 +3,7 @@ import { unwindTo } from '../ingest/unwind-to.ts';
 import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
 import type { Logger } from '../observability/log.ts';
 import { type ChainState, haltChain } from '../progress/chains.ts';
-import { blocksBelow } from '../progress/checkpoints.ts';
+import { checkpointsUpTo } from '../progress/checkpoints.ts';
 import { factBlocks } from '../protocols/known-blocks.ts';
 import type { Source } from '../source/source.ts';
 import { commonAncestor } from './ancestor.ts';
@@ -16,7 +16,7 @@ export type StepOutcome = 'continue' | 'recheck' | 'settled';
 const OBSERVATIONS_BEFORE_STUCK = 20;
 /** Blocks of the new branch whose links to the ancestor are checked before the local branch is unwound. */
 const LINK_CHECK_BLOCKS = 64;
-/** How many remembered blocks beyond `haltDepth` are compared, so that a halt can name the ancestor. */
+/** Number of remembered blocks beyond `haltDepth` that are compared, so that the reason of a halt can name the ancestor. */
 const BEYOND_HALT_BLOCKS = 1_024;
 
 /** Investigates suspected reorgs: finds the common ancestor, counts witnesses and observations, then unwinds, waits or halts. */
@@ -95,7 +95,7 @@ export class ReorgWatch {
     const { database, source } = this.#deps;
     const onChain = async ({ number, hash }: BlockRef) => (await source.header(number, signal))?.hash === hash;
     const top = Math.min(head.number, remote.number);
-    const checkpoints = await blocksBelow(database.kysely, chainId, top, this.#haltDepth + BEYOND_HALT_BLOCKS);
+    const checkpoints = await checkpointsUpTo(database.kysely, chainId, top, this.#haltDepth + BEYOND_HALT_BLOCKS);
     // The head may be no checkpoint after an unwind.
     const remembered = head.number === top && checkpoints[0]?.number !== top ? [head, ...checkpoints] : checkpoints;
     const { ancestor, firstLost } = await commonAncestor(remembered, onChain);
@@ -107,7 +107,7 @@ export class ReorgWatch {
     return { ancestor: nearer.ancestor ?? ancestor, firstLost: nearer.firstLost ?? firstLost };
   }
 
-  /** Checks that the other branch links to the ancestor. Throws where it does not: then the node contradicts itself. */
+  /** Checks that the other branch links to the ancestor. Throws if it does not, because then the node contradicts itself. */
   async #checkLinks(ancestor: BlockRef, remote: BlockHeader, signal: AbortSignal): Promise<void> {
     if (remote.number <= ancestor.number) return;
     const to = Math.min(remote.number, ancestor.number + LINK_CHECK_BLOCKS);

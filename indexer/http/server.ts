@@ -20,7 +20,7 @@ export async function serveHttp(
         (state) => answer(state.ready ? 200 : 503, state),
         () => answer(503, { ready: false, chains: {} }),
       );
-    } else answer(404, { error: 'there are /health and /ready' });
+    } else answer(404, { error: 'not found; the paths are /health and /ready' });
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -12,20 +12,20 @@ import { factTables, folds } from '../protocols/protocols.ts';
 import type { ReadRange } from './fetch-batch.ts';
 import { lockSteps } from './lock-steps.ts';
 
-/** A contract of which a former indexer left facts. */
+/** A contract for which a former indexer left facts. */
 export type FormerContract = { readonly address: Hex; readonly platformId: string };
 
-/** Defers foreign keys: a token's first fact is written before the fold that inserts the token's row. */
+/** Defers foreign keys, because the first fact of a token is written before the fold that inserts the token's row. */
 export const DEFER_CONSTRAINTS: Step = { statement: sql`set constraints all deferred` };
 
 /** Facts to write into some block ranges, and the contracts whose former facts they replace. */
 export type Replacement = {
-  readonly stretches: readonly BlockRange[];
+  readonly ranges: readonly BlockRange[];
   readonly batch: EncodedBatch;
   readonly former: readonly FormerContract[];
 };
 
-/** Writes a range's facts and brings state in line with them. */
+/** Writes the facts of a range and updates the state that is derived from them. */
 export async function applyFacts(
   tx: Transaction,
   copy: Copy,
@@ -33,11 +33,11 @@ export async function applyFacts(
   batch: EncodedBatch,
   former: readonly FormerContract[],
 ): Promise<void> {
-  await replaceFacts(tx, copy, range.chainId, [{ stretches: [range], batch, former }]);
-  await runSteps(tx, foldFacts(range, new Set(kindsOf(batch))));
+  await replaceFacts(tx, copy, range.chainId, [{ ranges: [range], batch, former }]);
+  await runSteps(tx, foldFacts(range, new Set(factKinds(batch))));
 }
 
-/** Writes facts and deletes those that a former indexer left in the same blocks. Does not touch state. */
+/** Writes facts and deletes the facts that a former indexer left in the same blocks. Does not change state. */
 export async function replaceFacts(
   tx: Transaction,
   copy: Copy,
@@ -45,9 +45,9 @@ export async function replaceFacts(
   replacements: readonly Replacement[],
 ): Promise<void> {
   const links = [];
-  for (const { stretches, former } of replacements) {
+  for (const { ranges, former } of replacements) {
     if (former.length === 0) continue;
-    for (const { from, to } of stretches)
+    for (const { from, to } of ranges)
       links.push(...(await removeFormerFacts(tx, factTables, { chainId, from, to, contracts: former })));
   }
   const batches = replacements.map(({ batch }) => batch);
@@ -56,30 +56,34 @@ export async function replaceFacts(
   await restoreLinks(tx, chainId, links);
 }
 
-/** Returns whether facts of a batch are written before the state that their foreign keys name. */
+/** Returns whether the batch has facts that are written before the state rows that their foreign keys refer to. */
 function defersConstraints({ tables }: EncodedBatch): boolean {
   return tables.some(({ table }) => table.defersConstraints === true);
 }
 
-/** Returns the steps that bring state in line with the facts of a range, which are of these kinds (`kindsOf`). */
+/**
+ * Returns the steps that apply the facts of a range to state.
+ *
+ * @param kinds the kinds of fact in the range, from `factKinds`. Folds that read none of them are skipped.
+ */
 export function foldFacts(range: FactRange, kinds: ReadonlySet<string>): readonly Step[] {
   const applied = folds.filter(({ reads: { table, tags } }) =>
-    tags === undefined ? kinds.has(table.name) : tags.some((tag) => kinds.has(kindOf(table.name, tag))),
+    tags === undefined ? kinds.has(table.name) : tags.some((tag) => kinds.has(factKind(table.name, tag))),
   );
   const locks = lockSteps(applied, range);
   return applied.flatMap((fold) => [...(locks.get(fold) ?? []), ...fold.apply(range)]);
 }
 
-/** Returns the kinds of fact that a batch may hold: by table, and by table and tag. */
-export function kindsOf({ tables }: EncodedBatch): readonly string[] {
-  return tables.flatMap(({ table: { name }, tags }) => [name, ...[...tags].map((tag) => kindOf(name, tag))]);
+/** Returns the kinds of fact that a batch may hold: the name of each table, and each table name with a tag. */
+export function factKinds({ tables }: EncodedBatch): readonly string[] {
+  return tables.flatMap(({ table: { name }, tags }) => [name, ...[...tags].map((tag) => factKind(name, tag))]);
 }
 
-function kindOf(table: string, tag: string): string {
+function factKind(table: string, tag: string): string {
   return `${table} ${tag}`;
 }
 
-/** Returns the headers of a range that a commit keeps as checkpoints: all above finalized, and the last. */
+/** Returns the headers of a range that a commit saves as checkpoints: those above finalized, and the last one. */
 export function checkpointsOf({ headers, to }: ReadRange, finalized: number | undefined): readonly BlockHeader[] {
   return headers.filter(({ number }) => number === to || number > (finalized ?? -1));
 }

@@ -7,53 +7,54 @@ import type { Quarantine } from '../facts/origin.ts';
 import { insertFacts } from '../facts/write.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
 import { FactConflict, HeadMoved } from '../kernel/errors.ts';
-import { type ChainState, moveHead, readChain, standOn } from '../progress/chains.ts';
+import { type ChainState, lockAndCheckHead, moveHead, readChain } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
-import { type AskedContract, keyOf } from '../progress/contract-coverage.ts';
+import { contractKey, type RequestedContract } from '../progress/contract-coverage.ts';
 import { goLive, quarantine, suspendAll } from '../progress/contract-state.ts';
 import { lockChain, lockChainAndBlock } from '../progress/locks.ts';
-import { applyFacts, checkpointsOf, DEFER_CONSTRAINTS, type FormerContract, foldFacts, kindsOf } from './apply.ts';
+import { applyFacts, checkpointsOf, DEFER_CONSTRAINTS, type FormerContract, factKinds, foldFacts } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
-/** What a commit of the head writes. */
+/** The input of a commit at the head. */
 export type HeadCommit = {
-  /** The chain as it was when the range was fetched: the commit stands on it or fails. */
+  /** The chain's state when the range was fetched. The commit fails if it has changed. */
   readonly seen: ChainState;
   readonly range: ReadRange;
   readonly batch: EncodedBatch;
   /** The newest block known to be final. */
   readonly finalized: number | undefined;
-  /** Contracts that the range was asked for and that the follower did not cover before. */
-  readonly joining: readonly AskedContract[];
-  /** Of the followed contracts, those of which a former indexer left facts. */
+  /** The contracts that the follower covers from this range on. The range includes their logs. */
+  readonly joining: readonly RequestedContract[];
+  /** The followed contracts for which a former indexer left facts. */
   readonly former?: readonly FormerContract[];
 };
 
-/** How often a commit is tried anew because a row that it inserts is there already. */
+/** Attempts at a commit that inserts a row which exists already. */
 const ATTEMPTS_MAX = 5;
 
 /**
- * Extends the head by a range: facts, state, coverage, checkpoints and the head itself in one transaction.
+ * Extends the head by a range. Writes facts, state, coverage, checkpoints and the head itself in one transaction.
  *
- * Coverage of the followed contracts is `[live_from, head]`, so that moving the head claims it for all of them at once.
+ * Coverage of the followed contracts is `[live_from, head]`, so moving the head claims the range for all of them at once.
  *
- * @returns how many facts were written.
- * @throws {HeadMoved} when another process moved the head or changed the set of contracts since `seen` was read.
- * @throws {FactConflict} when the database holds facts or checkpoints of another branch there.
+ * @returns the number of facts written
+ * @throws {HeadMoved} if another process moved the head or changed the set of contracts since `seen` was read
+ * @throws {FactConflict} if the database holds facts or checkpoints of another branch in the range
  */
 export async function commitHead(database: Database, commit: HeadCommit): Promise<number> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await extend(database, commit);
+      return await extendHead(database, commit);
     } catch (error) {
       if (sqlstateOf(error) !== SQLSTATE.uniqueViolation) throw error;
-      // A fill made the same row of state at the same moment: then another attempt finds it. Facts that lie there stay there.
+      // If a fill inserted the same row of state at the same moment, the next attempt finds that row. If facts exist above the head,
+      // every attempt fails.
       if (attempt === ATTEMPTS_MAX) throw await conflictOf(database, commit, error);
     }
   }
 }
 
-async function extend(database: Database, commit: HeadCommit): Promise<number> {
+async function extendHead(database: Database, commit: HeadCommit): Promise<number> {
   const { seen, range, batch, finalized, joining, former = [] } = commit;
   const { chainId } = range;
   const changesContracts = joining.length > 0 || batch.quarantined.length > 0;
@@ -63,23 +64,23 @@ async function extend(database: Database, commit: HeadCommit): Promise<number> {
   ];
   const inserts = changesContracts || former.length > 0 ? undefined : insertFacts(batch);
   if (inserts !== undefined) {
-    const folded = foldFacts({ chainId, from: range.from, to: range.to, batched: true }, new Set(kindsOf(batch)));
+    const folded = foldFacts({ chainId, from: range.from, to: range.to, batched: true }, new Set(factKinds(batch)));
     const write = inserts.length === 0 ? [] : [DEFER_CONSTRAINTS, ...inserts];
     try {
-      // The facts go in while the block before may still be on its way: what comes behind them waits for it.
+      // The facts are written while the commit of the previous block may still be running. The steps after them wait for it.
       const begin = lockChainAndBlock(chainId, range.to);
-      await batchTransaction(database, [begin, ...write, standOn(seen), ...folded, ...end]);
+      await batchTransaction(database, [begin, ...write, lockAndCheckHead(seen), ...folded, ...end]);
       return factCount(batch);
     } catch (error) {
-      // Something to do that depends on what is there, which is rare: one step behind the other.
+      // A step needs a follow-up step, which is rare. The steps then run one after the other below.
       if (sqlstateOf(error) !== SQLSTATE.refused) throw error;
     }
   }
   return transaction(database, async (tx, copy) => {
-    await runSteps(tx, [lockChainAndBlock(chainId, range.to), standOn(seen)]);
+    await runSteps(tx, [lockChainAndBlock(chainId, range.to), lockAndCheckHead(seen)]);
     if (joining.length > 0 && !(await goLive(tx, chainId, joining, range.from)))
       throw new HeadMoved('the set of followed contracts changed', { context: { chainId } });
-    await setAside(tx, seen, batch.quarantined);
+    await quarantineAll(tx, seen, batch.quarantined);
     const facts = withoutQuarantined(batch);
     await applyFacts(tx, copy, range, facts, former);
     await runSteps(tx, end);
@@ -94,7 +95,7 @@ async function conflictOf(database: Database, { seen, range }: HeadCommit, cause
   return new FactConflict('the database already holds facts above its head', { cause, context });
 }
 
-/** Begins to follow a chain at a block, of which nothing is read: the follower covers what comes after it. */
+/** Starts following a chain at a block. The logs of this block are not read: the follower covers the blocks after it. */
 export async function commitStart(
   database: Database,
   seen: ChainState,
@@ -104,7 +105,7 @@ export async function commitStart(
   await transaction(database, async (tx) => {
     await runSteps(tx, [
       lockChain(seen.chainId, 'shared'),
-      standOn(seen),
+      lockAndCheckHead(seen),
       saveCheckpoints(seen.chainId, [start]),
       moveHead({ chainId: seen.chainId, expected: seen, to: start, finalized, addsContracts: false }),
     ]);
@@ -131,7 +132,7 @@ export async function commitUnread(
 ): Promise<void> {
   const { chainId, head } = seen;
   await transaction(database, async (tx) => {
-    await runSteps(tx, [lockChainAndBlock(chainId, header.number), standOn(seen)]);
+    await runSteps(tx, [lockChainAndBlock(chainId, header.number), lockAndCheckHead(seen)]);
     const note = `block ${header.number} could not be read: ${reason}`;
     if (head !== undefined) await suspendAll(tx, chainId, { head: head.number, note });
     await runSteps(tx, [
@@ -141,21 +142,21 @@ export async function commitUnread(
   });
 }
 
-async function setAside(tx: Transaction, seen: ChainState, quarantined: readonly Quarantine[]): Promise<void> {
+async function quarantineAll(tx: Transaction, seen: ChainState, quarantined: readonly Quarantine[]): Promise<void> {
   for (const { contract, blockNumber, reason } of quarantined) {
     await quarantine(tx, seen.chainId, contract, { atBlock: blockNumber, coveredTo: seen.head?.number, reason });
   }
 }
 
-/** A quarantined contract contributes nothing of this range, so that its coverage ends where the range begins. */
+/** Returns the batch without facts of quarantined contracts. Their coverage ends before the range. */
 function withoutQuarantined(batch: EncodedBatch): EncodedBatch {
   if (batch.quarantined.length === 0) return batch;
-  const out = new Set(batch.quarantined.map(({ contract }) => keyOf(contract)));
-  return keepFacts(batch, (contract) => !out.has(keyOf(contract)));
+  const excluded = new Set(batch.quarantined.map(({ contract }) => contractKey(contract)));
+  return keepFacts(batch, (contract) => !excluded.has(contractKey(contract)));
 }
 
 function lastOf({ headers, to }: ReadRange): BlockHeader {
   const last = headers.at(-1);
-  if (last?.number !== to) throw new TypeError(`a verified range ends with the header of its last block ${to}`);
+  if (last?.number !== to) throw new TypeError(`the range lacks the header of its last block ${to}`);
   return last;
 }

@@ -1,10 +1,10 @@
 import type { Contract, Hex, WatchFilter } from '../kernel/chain.ts';
 import { ConfigError } from '../kernel/errors.ts';
 import type { Protocol } from '../protocols/protocol.ts';
-import { abiVersionsOf, chooseProtocol, protocolsOf, type Speaker } from '../protocols/protocols.ts';
+import { abiVersionsOf, chooseProtocol, type ProtocolSelector, protocolsOf } from '../protocols/protocols.ts';
 import type { EventOptions } from '../protocols/shared/decoder.ts';
 
-/** A contract, and the protocol that it speaks in some of its blocks, both ends included. */
+/** A contract, and the protocol whose events it emits from `fromBlock` to `toBlock`, both included. */
 export type IndexedContract = {
   readonly contract: Contract;
   readonly protocol: Protocol;
@@ -12,35 +12,35 @@ export type IndexedContract = {
   readonly toBlock: number;
 };
 
-/** The followed contracts of one chain, looked up by address: an entry for each kind and ABI version of a contract. */
+/** The followed contracts of one chain by address. An address has an entry for each kind and each ABI version of its contract. */
 export type ContractIndex = {
   readonly watch: WatchFilter;
   readonly byAddress: ReadonlyMap<Hex, readonly IndexedContract[]>;
-  /** How many facts a log becomes, by first topic, for events of which that is not one. */
+  /** By first topic, a function that returns how many facts a log becomes. Events whose logs become one fact are left out. */
   readonly factsOf: ReadonlyMap<Hex, NonNullable<EventOptions['factsOf']>>;
 };
 
 /**
- * Returns why a contract cannot be decoded, in one line; null where it can. The registry asks this first, so that one wrong row does
- * not stop the chain.
+ * Returns why a contract cannot be decoded, in one line. Null if it can be decoded. Callers quarantine such contracts, so that one wrong
+ * row does not stop the chain.
  */
-export function contractFault(contract: Speaker & Contract): string | null {
+export function contractFault(contract: ProtocolSelector & Contract): string | null {
   const { kind, address, masterId, artistTokenId } = contract;
   for (const { abiVersion } of abiVersionsOf(contract)) {
     const chosen = chooseProtocol({ ...contract, abiVersion });
     if ('refusal' in chosen) return `${kind} ${address}: ${chosen.refusal}`;
   }
-  if (kind === 'master' && masterId === null) return `master ${address}: belongs to no master`;
+  if (kind === 'master' && masterId === null) return `master ${address}: its row names no master`;
   if (kind === 'pool' && artistTokenId === null) return `pool ${address}: none of its tokens is an artist token`;
   return null;
 }
 
 /**
- * Indexes contracts by address, for asking for their logs and for decoding them.
+ * Indexes contracts by address, to request their logs and to decode them.
  *
- * @throws {ConfigError} naming every contract that cannot be decoded, and why
+ * @throws {ConfigError} if contracts cannot be decoded. The message names each of them with its reason.
  */
-export function contractIndex(contracts: readonly (Speaker & Contract)[]): ContractIndex {
+export function contractIndex(contracts: readonly (ProtocolSelector & Contract)[]): ContractIndex {
   const byAddress = new Map<Hex, IndexedContract[]>();
   const topics = new Set<Hex>();
   const factsOf = new Map<Hex, NonNullable<EventOptions['factsOf']>>();

@@ -2,8 +2,8 @@ import type { RawLog, VerifiedRange } from '../kernel/chain.ts';
 import type { ContractIndex } from './contract-index.ts';
 
 /**
- * Returns the beginning of a range whose logs become at most about `factsMax` facts, but at least its first block with logs. A log
- * is one fact, except for events that name many tokens: a few cheap ones would otherwise fill the memory.
+ * Shortens a range so that its logs become about `factsMax` facts at most. Keeps at least the first block with logs. Most logs become
+ * one fact. Logs that name many tokens become many, and a few of these, which are cheap to emit, could otherwise exhaust the memory.
  */
 export function cutRange(
   range: VerifiedRange,
@@ -15,13 +15,16 @@ export function cutRange(
   for (const [index, log] of range.logs.entries()) {
     if (log.blockNumber !== range.logs[blockStart]?.blockNumber) blockStart = index;
     facts += factsOf.get(log.topics[0] ?? '0x')?.(log) ?? 1;
-    if (facts > factsMax) return before(range, blockStart);
+    if (facts > factsMax) return cutBefore(range, blockStart);
   }
   return range;
 }
 
-/** Returns the range up to the block before the one that the log at `blockStart` begins, or up to that one where it is the first. */
-function before(range: VerifiedRange, blockStart: number): VerifiedRange {
+/**
+ * Returns the range up to the last block with logs before the log at index `blockStart`, which is the first of its block. If no block
+ * with logs comes before, the range ends with the block of that log.
+ */
+function cutBefore(range: VerifiedRange, blockStart: number): VerifiedRange {
   const { logs, headers } = range;
   const first = (logs[0] as RawLog).blockNumber;
   const to = blockStart === 0 ? first : (logs[blockStart - 1] as RawLog).blockNumber;

@@ -8,20 +8,19 @@ import type { ContractIndex } from './contract-index.ts';
 import { cutRange } from './cut-range.ts';
 import { decodeRange, receiptsNeeded } from './decode-range.ts';
 
-/** A range whose logs have become facts. */
+/** A verified range without its logs, which were decoded into facts. */
 export type ReadRange = Omit<VerifiedRange, 'logs'>;
 
-/** A range as read from the chain, and what it means. */
+/** A range that was read from the chain, and its facts. */
 export type FetchedRange = { readonly range: ReadRange; readonly batch: EncodedBatch };
 
-/** Facts of one batch, which bounds what a commit holds in memory; what is over is left to the next range. */
+/** Limits the facts of one batch and so the memory of a commit. The remaining blocks are left to the next range. */
 const FACTS_MAX = 100_000;
-/** Receipts asked for at a time. */
 const RECEIPT_CONCURRENCY = 8;
 
 /**
- * Reads a range for a set of contracts, with the receipts that its claims need, and turns its logs into facts. The answer may end before the
- * range that was asked for: look at its own `to`.
+ * Reads a range for a set of contracts, with the receipts that claims need, and decodes its logs into facts. The returned range may end
+ * before the requested one, so callers must continue after its `to`.
  */
 export async function fetchBatch(
   source: Source,
@@ -53,7 +52,7 @@ async function readReceipts(
       wanted.slice(next, next + RECEIPT_CONCURRENCY).map(async (hash) => {
         const blockHash = blocks.get(hash);
         if (blockHash === undefined)
-          throw new RpcInconsistency('a receipt was asked for that no log names', { context: { hash } });
+          throw new RpcInconsistency('a receipt was requested for a transaction without logs', { context: { hash } });
         receipts.set(hash, await source.receipt(hash, blockHash, signal));
       }),
     );

@@ -2,15 +2,16 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Step } from '../db/step.ts';
 import type { StateTable } from '../facts/fact-table.ts';
 import { tableOf } from '../facts/facts-sql.ts';
-import { type FactRange, type Fold, type Reading, within } from '../facts/fold.ts';
+import { type FactRange, type Fold, isInRange, type Reading } from '../facts/fold.ts';
 
 /**
- * Returns the steps that lock rows which several folds of one commit write, by the fold before which each is to run.
+ * Returns the steps that lock rows which several folds of one commit write. The key of each entry is the fold before which its steps
+ * run.
  *
- * Two commits that locked such rows fold by fold would wait for each other. So the rows of all contracts that these folds' facts name
- * are locked before the first of them writes, in the table's order. No step is needed where the first fold reads every fact of the
- * table that the others read: it locks the same rows itself, in the same order. A fold that reads some tags alone may not, because
- * it may look at fewer contracts still (`mint-order` locks those whose first mints change).
+ * Two commits that lock such rows one fold at a time can deadlock. So before the first of these folds writes, the rows of all contracts
+ * in the facts of these folds are locked, in the order of `lockOrder`. No step is needed if the first fold reads every fact of the table
+ * that the others read, because it locks the same rows in the same order itself. A fold that reads only some tags is not relied on, as
+ * it may lock fewer rows still: `mint-order` locks only the contracts whose first mints change.
  */
 export function lockSteps(applied: readonly Fold[], range: FactRange): ReadonlyMap<Fold, readonly Step[]> {
   const steps = new Map<Fold, Step[]>();
@@ -18,28 +19,29 @@ export function lockSteps(applied: readonly Fold[], range: FactRange): ReadonlyM
   for (const table of shared) {
     const writers = applied.filter(({ writes }) => writes.includes(table));
     const [first, ...others] = writers;
-    if (first === undefined || others.every((other) => includes(first.reads, other.reads))) continue;
+    if (first === undefined || others.every((other) => readsAllOf(first.reads, other.reads))) continue;
     steps.set(first, [...(steps.get(first) ?? []), { statement: lockRows(table, writers, range) }]);
   }
   return steps;
 }
 
-function includes(first: Reading, other: Reading): boolean {
+/** Returns whether the first fold reads every fact that the other one reads. */
+function readsAllOf(first: Reading, other: Reading): boolean {
   return first.table === other.table && first.tags === undefined;
 }
 
 function lockRows(table: StateTable, writers: readonly Fold[], range: FactRange): RawBuilder<unknown> {
   const { kind, lockOrder = 'id' } = table;
-  const named = writers.map(
+  const addresses = writers.map(
     ({ reads: { table: facts, tags } }) => sql`
-      select ${sql.ref(facts.reading?.addressColumn ?? 'address')} from ${tableOf(facts)}
-      where ${within(facts, range, kind, tags)}`,
+      select ${sql.ref(facts.foldColumns?.addressColumn ?? 'address')} from ${tableOf(facts)}
+      where ${isInRange(facts, range, kind, tags)}`,
   );
   return sql`
     select id from ${tableOf(table)} held
     where id in (
       select platform_id from indexer.contracts
-      where chain_id = ${range.chainId} and kind = ${sql.lit(kind)} and address in (${sql.join(named, sql` union `)}))
+      where chain_id = ${range.chainId} and kind = ${sql.lit(kind)} and address in (${sql.join(addresses, sql` union `)}))
     order by ${sql.ref(`held.${lockOrder}`)} for no key update of held
   `;
 }

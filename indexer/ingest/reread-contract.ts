@@ -1,29 +1,29 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
-import { patientTransaction, type Transaction } from '../db/transaction.ts';
+import { longTransaction, type Transaction } from '../db/transaction.ts';
 import { tableOf } from '../facts/facts-sql.ts';
 import type { Contract } from '../kernel/chain.ts';
 import { raiseLiveVersion } from '../progress/chains.ts';
-import { type Rereading, readAnew } from '../progress/contract-state.ts';
+import { type Rereading, resetCoverageForReread } from '../progress/contract-state.ts';
 import { lockChain } from '../progress/locks.ts';
-import { noteContractChange } from '../progress/stage-rows.ts';
+import { recordContractChange } from '../progress/stage-rows.ts';
 import { factTablesOf, folds } from '../protocols/protocols.ts';
 
 /**
- * Takes a contract's facts and the state that follows from them back, and empties its coverage, in one transaction. The
- * contract stays active: it joins the head at once, and its history is planned like any gap. Columns that the platform owns stay.
+ * Deletes a contract's facts, unwinds the state derived from them, and empties its coverage, in one transaction. The contract stays
+ * active: the follower covers it again from the head on, and its history is planned like any gap. Columns that the platform owns stay.
  *
- * The chain's lock is held exclusively, so that no commit is in flight. A follower that has fetched its next block already finds
- * `live_version` raised and fetches again, with the new events.
+ * The transaction holds the chain's lock exclusively, so no commit is running. A follower that has already fetched its next block finds
+ * `live_version` raised and fetches the block again with the new events.
  *
- * @returns false when another process did it first.
+ * @returns false if another process did it first
  */
 export async function rereadContract(database: Database, contract: Contract, rereading: Rereading): Promise<boolean> {
   const { chainId } = contract;
-  return patientTransaction(database, async (tx) => {
+  return longTransaction(database, async (tx) => {
     await runSteps(tx, [lockChain(chainId, 'exclusive')]);
-    if (!(await readAnew(tx, chainId, contract, rereading))) return false;
+    if (!(await resetCoverageForReread(tx, chainId, contract, rereading))) return false;
     const head = (await raiseLiveVersion(tx, chainId)) ?? 0;
     await sql`set constraints all deferred`.execute(tx);
     const range = { chainId, from: 0, to: head, contracts: [contract] };
@@ -31,7 +31,7 @@ export async function rereadContract(database: Database, contract: Contract, rer
       tx,
       folds.toReversed().flatMap((fold) => fold.unwind(range)),
     );
-    await noteContractChange(tx, chainId, contract);
+    await recordContractChange(tx, chainId, contract);
     await deleteFacts(tx, contract);
     await sql`select pg_notify('indexer_contracts', ${String(chainId)})`.execute(tx);
     return true;

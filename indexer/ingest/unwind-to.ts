@@ -1,11 +1,12 @@
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
-import { patientTransaction, type Transaction } from '../db/transaction.ts';
+import { longTransaction, type Transaction } from '../db/transaction.ts';
 import { isOfChain, tableOf } from '../facts/facts-sql.ts';
 import type { BlockRef } from '../kernel/chain.ts';
 import { HeadMoved } from '../kernel/errors.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
+import { deleteCheckpointsAbove } from '../progress/checkpoints.ts';
 import { unwindCoverage } from '../progress/contract-state.ts';
 import { lockChain } from '../progress/locks.ts';
 import { factTables, folds } from '../protocols/protocols.ts';
@@ -13,31 +14,31 @@ import type { Stage } from '../stages/stage.ts';
 import { stages as allStages } from '../stages/stages.ts';
 import { unwindStages } from '../stages/unwind-stages.ts';
 
-/** What to take back, and why. */
+/** The parameters of an unwind. */
 export type Unwind = {
   readonly chainId: number;
-  /** The newest block to keep; undefined takes everything back, and the chain is begun anew. */
+  /** The newest block to keep. Undefined removes every block, so that the chain starts over. */
   readonly to: BlockRef | undefined;
-  /** Why: the chain reorganised, or an operator said so. */
+  /** Whether the chain was reorganised or an operator ran the command. */
   readonly reason: 'reorg' | 'command';
-  /** The chain as the decision saw it; left out, the unwind goes ahead whatever the head is. */
+  /** The chain's state on which the decision was based. Undefined unwinds whatever the head is. */
   readonly seen?: ChainState;
-  /** The stages to take back; left out, all of them. */
+  /** The stages to unwind. Default: all stages. */
   readonly stages?: readonly Stage[];
 };
 
 /**
- * Takes back everything above a block, in one transaction: afterwards the database is what it would be had no block above it
- * been seen (invariant 5). Clears a halt.
+ * Removes everything that was derived from blocks above a block, in one transaction. Afterwards the database is as if no block above it
+ * had been indexed (invariant 5). Clears a halt.
  *
- * @returns how many facts were taken away.
- * @throws {HeadMoved} when the head is not what `seen` says.
+ * @returns the number of deleted facts
+ * @throws {HeadMoved} if the head or the epoch differs from `seen`
  */
 export async function unwindTo(
   database: Database,
   { chainId, to, reason, seen, stages = allStages }: Unwind,
 ): Promise<number> {
-  return patientTransaction(database, async (tx) => {
+  return longTransaction(database, async (tx) => {
     await runSteps(tx, [lockChain(chainId, 'exclusive')]);
     const now = await readChain(tx, chainId);
     if (seen !== undefined && (now.head?.hash !== seen.head?.hash || now.epoch !== seen.epoch)) {
@@ -46,13 +47,15 @@ export async function unwindTo(
     const { head } = now;
     const keep = to?.number ?? -1;
     if (head === undefined || head.number <= keep) {
-      await sql`update indexer.chains set status = 'following', status_reason = null where chain_id = ${chainId}`.execute(
-        tx,
-      );
+      await tx
+        .updateTable('indexer.chains')
+        .set({ status: 'following', status_reason: null })
+        .where('chain_id', '=', String(chainId))
+        .execute();
       return 0;
     }
     await sql`set constraints all deferred`.execute(tx);
-    // First, because a stage unwinds with the help of the facts and the state that go next.
+    // Stages come first, because they need the facts and the state that are removed next.
     await unwindStages(tx, chainId, to, stages);
     const range = { chainId, from: keep + 1, to: head.number };
     await runSteps(
@@ -61,13 +64,13 @@ export async function unwindTo(
     );
     const removed = await deleteFacts(tx, chainId, range.from);
     await unwindCoverage(tx, chainId, to?.number);
-    await sql`delete from indexer.block_checkpoints where chain_id = ${chainId} and number > ${keep}`.execute(tx);
+    await deleteCheckpointsAbove(tx, chainId, keep);
     await recordUnwind(tx, { chainId, head, to, reason, removed });
     return removed;
   });
 }
 
-/** Deletes every fact of a chain at or above a block, dead letters of logs included. */
+/** Deletes the facts of a chain at or above a block, including dead letters of logs. Returns their number. */
 async function deleteFacts(tx: Transaction, chainId: number, from: number): Promise<number> {
   let removed = 0;
   for (const table of factTables) {
@@ -93,7 +96,7 @@ async function recordUnwind(tx: Transaction, { chainId, head, to, reason, remove
       update indexer.chains set
         head_number = ${to?.number ?? null}, head_hash = ${to?.hash ?? null}, epoch = epoch + 1,
         finalized_number = case when ${to === undefined} then null else finalized_number end,
-        live_version = live_version + 1, -- contracts that were set aside may join again
+        live_version = live_version + 1, -- contracts whose quarantine was lifted can be followed again
         status = 'following', status_reason = null, updated_at = now()
       where chain_id = ${chainId} returning epoch
     )

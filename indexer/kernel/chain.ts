@@ -1,7 +1,7 @@
 /** A `0x`-prefixed, lower-case hexadecimal string. */
 export type Hex = `0x${string}`;
 
-/** A block as far as ordering and identity go. */
+/** The number and hash of a block. */
 export type BlockRef = { readonly number: number; readonly hash: Hex };
 
 /** A block header; `timestamp` in Unix seconds. */
@@ -13,7 +13,7 @@ export type BlockHeader = BlockRef & {
   readonly transactionCount?: number;
 };
 
-/** A log as the node gave it, checked for shape and lower-cased, not yet decoded. */
+/** A log from a node's answer, not yet decoded. Its shape was checked, and its hexadecimal values are in lower case. */
 export type RawLog = {
   readonly address: Hex;
   readonly topics: readonly Hex[];
@@ -25,10 +25,10 @@ export type RawLog = {
 };
 
 /**
- * A stretch of one chain, both ends included, whose headers and logs agree with each other.
+ * A block range of one chain, both ends included, whose headers and logs agree with each other.
  *
- * `logs` are ordered by `(blockNumber, logIndex)`. `headers` are ordered by number: every block above finalized; below it
- * at least both ends and the blocks that hold logs.
+ * `logs` are ordered by `(blockNumber, logIndex)`. `headers` are ordered by number. They include every block above finalized, and
+ * below it at least the first block, the last block and the blocks that hold logs.
  */
 export type VerifiedRange = {
   readonly chainId: number;
@@ -38,16 +38,16 @@ export type VerifiedRange = {
   readonly logs: readonly RawLog[];
 };
 
-/** Which logs to ask for: those of `addresses` whose first topic is one of `topics`. */
+/** Selects the logs of `addresses` whose first topic is one of `topics`. */
 export type WatchFilter = { readonly addresses: readonly Hex[]; readonly topics: readonly Hex[] };
 
-/** What a contract is to the platform. */
+/** The role that a contract has on the platform. */
 export type ContractKind = 'master' | 'dividend' | 'artist_token' | 'pool';
 
 /** A later ABI version of a contract, because its proxy was upgraded, and the first block whose logs it decodes. */
 export type AbiUpgrade = { readonly fromBlock: number; readonly abiVersion: string };
 
-/** An indexed address, as decoding and committing need to know it. */
+/** An indexed contract, with the properties that decoding and committing need. */
 export type Contract = {
   readonly chainId: number;
   readonly address: Hex;
@@ -63,5 +63,5 @@ export type Contract = {
   readonly artistTokenId: string | null;
 };
 
-/** ERC-20 and ERC-721 mint from and burn to this address; as a currency it stands for the native coin. */
+/** ERC-20 and ERC-721 contracts mint from this address and burn to it. As a currency it stands for the native coin. */
 export const ZERO_ADDRESS: Hex = '0x0000000000000000000000000000000000000000';

@@ -1,8 +1,8 @@
 type Options = { readonly cause?: unknown; readonly context?: Readonly<Record<string, unknown>> };
 
 /**
- * The root of every error that the project raises: one line of what happened, structured context, a cause, and whether
- * trying again can help.
+ * The base class of every error that the program raises. An error has a message of one line, structured context, an optional
+ * cause, and a flag that says whether a retry can succeed.
  */
 export class IndexerError extends Error {
   override readonly name: string = 'IndexerError';
@@ -25,15 +25,21 @@ export class UsageError extends IndexerError {
   override readonly name = 'UsageError';
 }
 
-/** The database's schema is not the one that this program knows. */
+/** The schema of the database is not the one that this program needs. */
 export class SchemaVersionError extends IndexerError {
   override readonly name = 'SchemaVersionError';
 }
 
 /**
- * Why an endpoint did not answer: `unavailable` (down, slow, garbled), `rate-limited`, `range-refused` (ask for less),
- * `addresses-refused` (name fewer addresses, or name some), `unknown-block` (behind, or the block was reorganised: ask for the head again), `pruned` (it will never know),
- * `rejected` (the request itself: a revert, an unknown method).
+ * Why an endpoint did not answer a request:
+ *
+ * - `unavailable`: it is down or slow, or its answer is malformed.
+ * - `rate-limited`: it received too many requests.
+ * - `range-refused`: the block range or the result is too large for it.
+ * - `addresses-refused`: its filter takes fewer addresses, or needs some.
+ * - `unknown-block`: it lags behind, or the block was reorganised. The caller reads the head again.
+ * - `pruned`: it has deleted the requested history for good.
+ * - `rejected`: the request itself fails everywhere, for example because a call reverts or a method is unknown.
  */
 export type RpcErrorKind =
   | 'unavailable'
@@ -44,14 +50,14 @@ export type RpcErrorKind =
   | 'pruned'
   | 'rejected';
 
-/** A request that a node did not answer. Its text is scrubbed of the endpoint's secrets; it has no cause, since that would not be. */
+/** A request that a node did not answer. The message holds no secret of the endpoint. There is no `cause`, because it could hold one. */
 export class RpcError extends IndexerError {
   override readonly name = 'RpcError';
   override readonly retryable: boolean;
   readonly kind: RpcErrorKind;
-  /** As the provider asked, in milliseconds. */
+  /** The delay that the provider asked for, in milliseconds. */
   readonly retryAfterMs: number | undefined;
-  /** How many blocks the provider says it would serve. */
+  /** The number of blocks that the provider says it would serve. */
   readonly hintBlocks: number | undefined;
   /** How many addresses the provider says it takes in a filter. */
   readonly hintAddresses: number | undefined;
@@ -78,7 +84,10 @@ export class RpcError extends IndexerError {
   }
 }
 
-/** A node's answers contradict each other or the chain's rules: asked again, then asked of another endpoint, never committed. */
+/**
+ * A node's answers contradict each other or the rules of the chain. They are never committed. The request is repeated, then sent to
+ * another endpoint.
+ */
 export class RpcInconsistency extends IndexerError {
   override readonly name = 'RpcInconsistency';
   override readonly retryable = true;
@@ -87,31 +96,31 @@ export class RpcInconsistency extends IndexerError {
 /** The first header of a range is not a child of the block that the caller holds, most likely because of a reorganisation. */
 export class AnchorMismatch extends RpcInconsistency {}
 
-/** An unwind, or another branch, came between fetching a range and committing it: fetch it again. */
+/** Between the fetch of a range and its commit, the chain was unwound or another branch became canonical. The range is fetched again. */
 export class StaleRange extends IndexerError {
   override readonly name = 'StaleRange';
   override readonly retryable = true;
 }
 
-/** Another process moved the chain's head or the set of followed contracts first: read the head again. */
+/** Another process moved the chain's head or changed the set of followed contracts first. The head is read again. */
 export class HeadMoved extends IndexerError {
   override readonly name = 'HeadMoved';
   override readonly retryable = true;
 }
 
-/** The database holds a fact or a checkpoint of another branch where this commit would write: never skipped. */
+/** The database holds a fact or a checkpoint of another branch where this commit would write. Such a conflict is never ignored. */
 export class FactConflict extends IndexerError {
   override readonly name = 'FactConflict';
 }
 
-/** The work was told to stop. */
+/** The work was stopped by its `AbortSignal`. */
 export class Aborted extends IndexerError {
   override readonly name = 'Aborted';
 }
 
 /**
- * Returns the message of anything thrown, in one line. Node.js reports a failed connection to a host with several addresses as
- * an `AggregateError` without a message, of which this returns the inner messages.
+ * Returns the message of any thrown value, in one line. Node.js reports a failed connection to a host with several addresses as
+ * an `AggregateError` without a message. In that case the messages of the inner errors are joined.
  */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(messageOf).join('; ');

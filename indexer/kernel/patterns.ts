@@ -10,5 +10,5 @@ export const EVM_CHAIN_ID = /^[1-9][0-9]{0,17}$/;
 /** A UUID in any case. */
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** A whole number, not negative, that a JavaScript number holds exactly. */
+/** A non-negative integer that a JavaScript number represents exactly. */
 export const WHOLE_NUMBER = /^[0-9]{1,15}$/;

@@ -1,7 +1,7 @@
-/** A stretch of blocks, both ends included. */
+/** A range of block numbers, both ends included. */
 export type BlockRange = { readonly from: number; readonly to: number };
 
-/** The ranges in order, with those that touch or overlap made one. */
+/** Returns the ranges in ascending order. Ranges that touch or overlap are merged. */
 export function union(ranges: readonly BlockRange[]): readonly BlockRange[] {
   const merged: { from: number; to: number }[] = [];
   for (const range of [...ranges].sort((a, b) => a.from - b.from)) {
@@ -12,7 +12,7 @@ export function union(ranges: readonly BlockRange[]): readonly BlockRange[] {
   return merged;
 }
 
-/** What of `whole` lies in none of `parts`; in order, disjoint. */
+/** Returns the blocks of `whole` that are in none of `parts`, as disjoint ranges in ascending order. */
 export function subtract(whole: readonly BlockRange[], parts: readonly BlockRange[]): readonly BlockRange[] {
   const cuts = union(parts);
   const rest: BlockRange[] = [];
@@ -29,24 +29,24 @@ export function subtract(whole: readonly BlockRange[], parts: readonly BlockRang
   return rest;
 }
 
-/** What of the ranges, which are in order and disjoint, lies in `within`. */
-export function intersect(ranges: readonly BlockRange[], within: BlockRange): readonly BlockRange[] {
+/** Returns the parts of `ranges` that are in `bounds`. `ranges` must be disjoint and in ascending order. */
+export function intersect(ranges: readonly BlockRange[], bounds: BlockRange): readonly BlockRange[] {
   return ranges
-    .filter(({ from, to }) => from <= within.to && to >= within.from)
-    .map(({ from, to }) => ({ from: Math.max(from, within.from), to: Math.min(to, within.to) }));
+    .filter(({ from, to }) => from <= bounds.to && to >= bounds.from)
+    .map(({ from, to }) => ({ from: Math.max(from, bounds.from), to: Math.min(to, bounds.to) }));
 }
 
-/** Whether a block lies in one of the ranges. */
+/** Returns whether a block is in one of the ranges. */
 export function contains(ranges: readonly BlockRange[], block: number): boolean {
   return ranges.some(({ from, to }) => from <= block && block <= to);
 }
 
-/** PostgreSQL's text of an `int8multirange`, half-open as PostgreSQL itself writes it. */
+/** Returns the ranges as the text of an `int8multirange`, in PostgreSQL's canonical half-open form. */
 export function toMultirange(ranges: readonly BlockRange[]): string {
   return `{${ranges.map(({ from, to }) => `[${from},${to + 1})`).join(',')}}`;
 }
 
-/** Reads PostgreSQL's canonical text of an `int8multirange` whose ranges all have a lower bound. */
+/** Parses PostgreSQL's canonical text of an `int8multirange`. Every range must have a lower bound. */
 export function parseMultirange(text: string): readonly BlockRange[] {
   return [...text.matchAll(/\[(\d+),(\d*)\)/g)].map(([, from, to]) => ({
     from: Number(from),

@@ -1,18 +1,18 @@
-/** How long to wait between attempts, in milliseconds. */
+/** The limits of the delay between attempts, in milliseconds. */
 export type Backoff = { readonly baseMs: number; readonly maxMs: number };
 
 /**
- * Returns the delay before the attempt that follows `failures` failures in a row. It doubles from `baseMs` up to `maxMs`, less
- * a random part of up to a half, so that clients that failed together do not come back together.
+ * Returns the delay before the attempt that follows `failures` consecutive failures. The delay doubles from `baseMs` up to `maxMs`.
+ * It is shortened by a random part of up to one half, so that clients that failed together do not retry together.
  *
- * @param random a source of numbers in [0, 1)
+ * @param random returns numbers in [0, 1)
  */
 export function backoffMs(failures: number, { baseMs, maxMs }: Backoff, random: () => number): number {
   const full = Math.min(maxMs, baseMs * 2 ** Math.min(Math.max(failures - 1, 0), 30));
   return full * (1 - random() / 2);
 }
 
-/** Counts failures in a row and says how long to wait after each. */
+/** Counts consecutive failures and computes the delay after each. */
 export class Retry {
   readonly #backoff: Backoff;
   readonly #random: () => number;
@@ -23,7 +23,7 @@ export class Retry {
     this.#random = random;
   }
 
-  /** How many attempts in a row have failed. */
+  /** The number of consecutive failed attempts. */
   get failures(): number {
     return this.#failures;
   }
@@ -34,7 +34,7 @@ export class Retry {
     return backoffMs(this.#failures, this.#backoff, this.#random);
   }
 
-  /** Forgets the failures before: an attempt succeeded. */
+  /** Resets the count of failures after a successful attempt. */
   succeeded(): void {
     this.#failures = 0;
   }

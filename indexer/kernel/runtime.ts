@@ -1,6 +1,6 @@
-/** The clock and the source of random numbers that `main` hands down, so that a test can replace both. */
+/** The clock and the random number generator. `main` passes them down, so that a test can replace both. */
 export type Runtime = {
-  /** Returns milliseconds since some moment in the past; never goes backwards. */
+  /** Returns the milliseconds since a fixed moment in the past. Never decreases. */
   readonly now: () => number;
   /** Returns a number in [0, 1). */
   readonly random: () => number;

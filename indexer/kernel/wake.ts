@@ -1,23 +1,23 @@
 /**
- * Wakes whoever waits for news.
+ * Wakes loops that wait for new work.
  *
- * A wake that comes while nobody waits is remembered until the next wait, so that a loop which looks, finds nothing and then waits
- * misses nothing. A wake that comes while several wait wakes all of them.
+ * A call of `wake` while no loop waits is kept until the next `wait`. So a loop that finds no work and then waits cannot miss work
+ * that arrived in between. A call of `wake` while several loops wait resumes all of them.
  */
 export class Wake {
   #isPending = false;
   readonly #waiters = new Set<() => void>();
 
-  /** Ends every wait, or the next one where nobody waits. */
+  /** Resumes every waiting loop. If none waits, the next `wait` returns at once. */
   wake(): void {
     if (this.#waiters.size === 0) this.#isPending = true;
     for (const resume of [...this.#waiters]) resume();
   }
 
   /**
-   * Resolves at the next wake, after `ms` milliseconds (never, where undefined) or when the signal aborts; never rejects.
+   * Resolves at the next call of `wake`, after `ms` milliseconds (undefined: no limit), or when the signal aborts. Never rejects.
    *
-   * @returns whether it was a wake
+   * @returns whether `wake` was called
    */
   async wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
     if (signal?.aborted) return false;

@@ -1,23 +1,23 @@
 import { type Logger as PinoLogger, pino } from 'pino';
 import type { Redact } from './redact.ts';
 
-/** The logger that everything below `main` is handed. */
+/** A logger. Everything below `main` receives it as a parameter. */
 export type Logger = PinoLogger;
 
-/** Where lines go: standard error in the program. */
+/** The destination of log lines, which is standard error in the program. */
 export type LineSink = { write(line: string): unknown };
 
-/** Where log lines go, and in which form. */
+/** The level, destination and form of log lines. */
 export type LogOptions = {
-  /** A level of pino, or `silent`. */
+  /** One of pino's levels, or `silent`. */
   readonly level: string;
   readonly redact: Redact;
   readonly sink: LineSink;
-  /** One short line for people instead of JSON. */
+  /** Whether to write short lines for people instead of JSON. */
   readonly pretty: boolean;
 };
 
-/** The logger that everything below `main` is handed. Every line is redacted as a whole, so no field can escape it. */
+/** Creates the logger of the program. Every line is redacted as a whole, so no field is left out. */
 export function createLogger({ level, redact, sink, pretty }: LogOptions): Logger {
   return pino(
     { level, base: null, serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err } },
@@ -34,7 +34,7 @@ const LEVEL_NAMES: Readonly<Record<number, string>> = {
   60: 'FATAL',
 };
 
-/** `12:34:56 info  extended chain=1 block=42`, from a line of pino's JSON. */
+/** Formats a line of pino's JSON as `12:34:56 info  committed chain=1 from=42`. */
 function prettyLine(line: string): string {
   const { level, time, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const clock = new Date(Number(time)).toISOString().slice(11, 19);

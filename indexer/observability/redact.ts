@@ -1,7 +1,7 @@
 /** Removes everything secret from a text. */
 export type Redact = (text: string) => string;
 
-/** What has to be removed from texts. */
+/** The secrets that must not appear in texts. */
 export type Secrets = {
   /** Database, queue, endpoint and proxy URLs, of which the parts that carry credentials are secret. */
   readonly urls: readonly string[];
@@ -11,7 +11,7 @@ export type Secrets = {
 
 const MARK = '[redacted]';
 
-/** Minimum length of a secret whose place says that it is one: a password, a header value, `?apikey=`. */
+/** Minimum length of a secret in a place that only holds secrets: a password, a header value, `?apikey=`. */
 const CREDENTIAL_MIN_CHARS = 3;
 /** Minimum length of a secret in a place that may also hold an ordinary word: a path segment, any other query value. */
 const KEY_MIN_CHARS = 8;

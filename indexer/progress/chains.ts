@@ -4,84 +4,74 @@ import type { Step } from '../db/step.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { HeadMoved } from '../kernel/errors.ts';
-import { afterCommit } from './locks.ts';
+import { waitForCommit } from './locks.ts';
 
-/** What the database says of a chain. */
+/** The state of a chain in the database. */
 export type ChainState = {
   readonly chainId: number;
-  /** The newest committed block; `undefined` before the first. */
+  /** The newest committed block. Undefined before the first commit. */
   readonly head: BlockRef | undefined;
-  /** The newest block known to be final; never decreases. */
+  /** The newest block known to be final. Never decreases. */
   readonly finalized: number | undefined;
-  /** Raised by every unwind. */
+  /** A counter that every unwind increments. */
   readonly epoch: number;
-  /** Raised whenever the set of contracts that the follower covers changes. */
+  /** A counter that increments whenever the set of contracts that the follower covers changes. */
   readonly liveVersion: number;
+  /** Why the chain is halted. Undefined while it is followed. */
   readonly halted: string | undefined;
 };
 
-/** Reads the chain's row, making it where the chain is new. */
+/** Reads the state of a chain. Inserts its row if the chain is new. */
 export async function readChain(db: Kysely<DB>, chainId: number): Promise<ChainState> {
   const found = await selectChain(db, chainId);
   if (found !== undefined) return found;
-  await sql`insert into indexer.chains (chain_id) values (${chainId}) on conflict do nothing`.execute(db);
+  await db
+    .insertInto('indexer.chains')
+    .values({ chain_id: chainId })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
   return { chainId, head: undefined, finalized: undefined, epoch: 0, liveVersion: 0, halted: undefined };
 }
 
 async function selectChain(db: Kysely<DB>, chainId: number): Promise<ChainState | undefined> {
-  const { rows } = await chainRow(chainId).execute(db);
-  return rows[0] && stateOf(chainId, rows[0]);
-}
-
-type ChainRow = {
-  readonly head_number: string | null;
-  readonly head_hash: Hex | null;
-  readonly finalized_number: string | null;
-  readonly epoch: string;
-  readonly live_version: string;
-  readonly status: string;
-  readonly status_reason: string | null;
-};
-
-function chainRow(chainId: number): RawBuilder<ChainRow> {
-  return sql<ChainRow>`
-    select head_number, head_hash, finalized_number, epoch, live_version, status, status_reason
-    from indexer.chains where chain_id = ${chainId}
-  `;
-}
-
-function stateOf(chainId: number, row: ChainRow): ChainState {
-  return {
-    chainId,
-    head:
-      row.head_number === null || row.head_hash === null
-        ? undefined
-        : { number: Number(row.head_number), hash: row.head_hash },
-    finalized: row.finalized_number === null ? undefined : Number(row.finalized_number),
-    epoch: Number(row.epoch),
-    liveVersion: Number(row.live_version),
-    halted: row.status === 'halted' ? (row.status_reason ?? 'halted') : undefined,
-  };
+  const row = await db
+    .selectFrom('indexer.chains')
+    .select(['head_number', 'head_hash', 'finalized_number', 'epoch', 'live_version', 'status', 'status_reason'])
+    .where('chain_id', '=', String(chainId))
+    .executeTakeFirst();
+  return (
+    row && {
+      chainId,
+      head:
+        row.head_number === null || row.head_hash === null
+          ? undefined
+          : { number: Number(row.head_number), hash: row.head_hash as Hex },
+      finalized: row.finalized_number === null ? undefined : Number(row.finalized_number),
+      epoch: Number(row.epoch),
+      liveVersion: Number(row.live_version),
+      halted: row.status === 'halted' ? (row.status_reason ?? 'halted') : undefined,
+    }
+  );
 }
 
 /**
- * Waits for the commit of the head that was seen, and for any other that is moving it, and holds the head. Throws `HeadMoved`
- * unless the chain is then as it was seen.
+ * Returns a step that waits for the commit of the head in `seen` and for any other commit that is moving the head. It then locks the
+ * chain's row and throws `HeadMoved` unless the chain's state still equals `seen`.
  */
-export function standOn(seen: ChainState): Step {
+export function lockAndCheckHead(seen: ChainState): Step {
   return {
-    // Locked first, whatever it is, and compared then: with what the commit that was waited for left.
+    // The row is locked before it is compared, so that the comparison sees the result of the commit that was waited for.
     statement: sql`
-      with waited as materialized (select ${afterCommit(seen.chainId, seen.head?.number ?? -1)}),
+      with waited as materialized (select ${waitForCommit(seen.chainId, seen.head?.number ?? -1)}),
       held as materialized (
         select chains.* from waited, indexer.chains where chain_id = ${seen.chainId} for no key update of chains)
-      select indexer.refuse() from held where not (${isAsSeen(seen)})
+      select indexer.refuse() from held where not (${isUnchangedSince(seen)})
     `,
     refusal: () => headMoved(seen.chainId),
   };
 }
 
-function isAsSeen({ head, epoch, liveVersion }: ChainState): RawBuilder<boolean> {
+function isUnchangedSince({ head, epoch, liveVersion }: ChainState): RawBuilder<boolean> {
   return sql`head_number is not distinct from ${head?.number ?? null}::bigint
     and head_hash is not distinct from ${head?.hash ?? null}::text
     and epoch = ${epoch} and live_version = ${liveVersion}`;
@@ -91,9 +81,10 @@ function headMoved(chainId: number): HeadMoved {
   return new HeadMoved('another process moved the head first', { context: { chainId } });
 }
 
-/** The move of the head that a follower's commit claims: it fails unless everything is as the follower saw it when it fetched. */
+/** A move of the head by a follower's commit. */
 export type HeadMove = {
   readonly chainId: number;
+  /** The chain's state when the follower fetched the range. The move fails if it has changed. */
   readonly expected: ChainState;
   readonly to: BlockRef;
   readonly finalized: number | undefined;
@@ -102,8 +93,8 @@ export type HeadMove = {
 };
 
 /**
- * Compares and sets the chain's head, so that a second follower that believes it leads changes nothing. The step throws
- * `HeadMoved` when another process moved the head, unwound, or changed the set of followed contracts first.
+ * Returns a step that compares and sets the chain's head, so that a second follower that believes it leads changes nothing. The step
+ * throws `HeadMoved` if another process moved the head, unwound the chain, or changed the set of followed contracts first.
  */
 export function moveHead({ chainId, expected, to, finalized, addsContracts }: HeadMove): Step {
   const statement = sql`
@@ -113,7 +104,7 @@ export function moveHead({ chainId, expected, to, finalized, addsContracts }: He
         finalized_number = greatest(finalized_number, ${finalized ?? null}::bigint),
         live_version = live_version + ${addsContracts ? 1 : 0},
         updated_at = now()
-      where chain_id = ${chainId} and ${isAsSeen(expected)} and status = 'following'
+      where chain_id = ${chainId} and ${isUnchangedSince(expected)} and status = 'following'
       returning 1
     )
     select indexer.refuse() where not exists (select from moved)
@@ -122,23 +113,27 @@ export function moveHead({ chainId, expected, to, finalized, addsContracts }: He
 }
 
 /**
- * Makes every follower read the registry again before it commits: called by who takes a contract from those that are live.
- * Waits for a commit that is moving the head.
+ * Makes every follower read the registry again before its next commit. To be called whenever a contract leaves the set that the follower
+ * covers. Waits for a commit that is moving the head.
  *
- * @returns the head, which no commit moves until the transaction ends.
+ * @returns the head, which no commit moves until the transaction ends
  */
 export async function raiseLiveVersion(tx: Transaction, chainId: number): Promise<number | undefined> {
-  const { rows } = await sql<{ head_number: string | null }>`
-    update indexer.chains set live_version = live_version + 1, updated_at = now() where chain_id = ${chainId}
-    returning head_number
-  `.execute(tx);
-  const head = rows[0]?.head_number ?? null;
+  const row = await tx
+    .updateTable('indexer.chains')
+    .set(({ eb }) => ({ live_version: eb('live_version', '+', '1'), updated_at: sql`now()` }))
+    .where('chain_id', '=', String(chainId))
+    .returning('head_number')
+    .executeTakeFirst();
+  const head = row?.head_number ?? null;
   return head === null ? undefined : Number(head);
 }
 
 /** Stops following the chain until an operator unwinds it. */
 export async function haltChain(db: Kysely<DB>, chainId: number, reason: string): Promise<void> {
-  await sql`
-    update indexer.chains set status = 'halted', status_reason = ${reason}, updated_at = now() where chain_id = ${chainId}
-  `.execute(db);
+  await db
+    .updateTable('indexer.chains')
+    .set({ status: 'halted', status_reason: reason, updated_at: sql`now()` })
+    .where('chain_id', '=', String(chainId))
+    .execute();
 }

@@ -1,12 +1,13 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { Step } from '../db/step.ts';
+import type { Transaction } from '../db/transaction.ts';
 import type { BlockHeader, BlockRef, Hex } from '../kernel/chain.ts';
 import { FactConflict } from '../kernel/errors.ts';
 
 /**
- * Remembers blocks that a commit reached. The step throws `FactConflict` when another block is remembered at one of the
- * heights, or when a neighbour does not link.
+ * Returns a step that saves blocks as checkpoints. The step throws `FactConflict` if a checkpoint of another block exists at one of the
+ * heights, or if the parent hashes of adjacent checkpoints do not match.
  */
 export function saveCheckpoints(chainId: number, headers: readonly BlockHeader[]): Step {
   const statement = sql`
@@ -30,40 +31,57 @@ export function saveCheckpoints(chainId: number, headers: readonly BlockHeader[]
   const blocks = { from: headers[0]?.number, to: headers.at(-1)?.number };
   return {
     statement,
-    refusal: () => new FactConflict('the database remembers another branch', { context: { chainId, ...blocks } }),
+    refusal: () => new FactConflict('the database holds another branch', { context: { chainId, ...blocks } }),
   };
 }
 
-/** The remembered block at a height: a checkpoint, else the block hash that a fact there carries. */
-export async function blockAt(db: Kysely<DB>, chainId: number, number: number): Promise<BlockRef | undefined> {
-  const { rows } = await sql<{ hash: Hex }>`
-    select hash from indexer.block_checkpoints where chain_id = ${chainId} and number = ${number}
-  `.execute(db);
-  return rows[0] && { number, hash: rows[0].hash };
+/** Returns the checkpoint at a height. Undefined if there is none. */
+export async function checkpointAt(db: Kysely<DB>, chainId: number, number: number): Promise<BlockRef | undefined> {
+  const row = await db
+    .selectFrom('indexer.block_checkpoints')
+    .select('hash')
+    .where('chain_id', '=', String(chainId))
+    .where('number', '=', String(number))
+    .executeTakeFirst();
+  return row && { number, hash: row.hash as Hex };
 }
 
-/** The newest remembered blocks at or below a height, newest first. */
-export async function blocksBelow(
+/** Returns the checkpoints at or below a height, newest first, at most `count`. */
+export async function checkpointsUpTo(
   db: Kysely<DB>,
   chainId: number,
   number: number,
   count: number,
 ): Promise<readonly BlockRef[]> {
-  const { rows } = await sql<{ number: string; hash: Hex }>`
-    select number, hash from indexer.block_checkpoints
-    where chain_id = ${chainId} and number <= ${number}
-    order by number desc limit ${count}
-  `.execute(db);
-  return rows.map((row) => ({ number: Number(row.number), hash: row.hash }));
+  const rows = await db
+    .selectFrom('indexer.block_checkpoints')
+    .select(['number', 'hash'])
+    .where('chain_id', '=', String(chainId))
+    .where('number', '<=', String(number))
+    .orderBy('number', 'desc')
+    .limit(count)
+    .execute();
+  return rows.map((row) => ({ number: Number(row.number), hash: row.hash as Hex }));
 }
 
-/** Every how many blocks a checkpoint is kept for good. */
+/** Deletes the checkpoints above a height. */
+export async function deleteCheckpointsAbove(tx: Transaction, chainId: number, number: number): Promise<void> {
+  await tx
+    .deleteFrom('indexer.block_checkpoints')
+    .where('chain_id', '=', String(chainId))
+    .where('number', '>', String(number))
+    .execute();
+}
+
+/** The distance between the checkpoints that `thinCheckpoints` keeps. */
 const SPARSE_CHECKPOINT_BLOCKS = 1024;
 
-/** Thins the checkpoints of a stretch that no reorg will reach any more, so that their number stays bounded. */
+/** Deletes most checkpoints of a range that is too old for a reorg, so that the number of checkpoints stays small. */
 export async function thinCheckpoints(db: Kysely<DB>, chainId: number, from: number, to: number): Promise<void> {
-  await sql`
-    delete from indexer.block_checkpoints
-    where chain_id = ${chainId} and number between ${from} and ${to} and number % ${SPARSE_CHECKPOINT_BLOCKS} <> 0
-  `.execute(db);
+  await db
+    .deleteFrom('indexer.block_checkpoints')
+    .where('chain_id', '=', String(chainId))
+    .where(({ between }) => between('number', String(from), String(to)))
+    .where(({ eb }) => eb(eb('number', '%', String(SPARSE_CHECKPOINT_BLOCKS)), '<>', '0'))
+    .execute();
 }

@@ -4,36 +4,36 @@ import type { Transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { type BlockRange, parseMultirange, subtract, toMultirange } from '../kernel/ranges.ts';
 
-/** A contract's key in the registry. */
+/** The key of a contract within its chain. */
 export type ContractKey = { readonly address: Hex; readonly kind: ContractKind };
 
-/** A contract whose logs were asked for. */
-export type AskedContract = ContractKey & {
-  /** The platform's row that its facts name. */
+/** A contract whose logs were requested. */
+export type RequestedContract = ContractKey & {
+  /** The id of the platform's row that the facts refer to. */
   readonly platformId?: string;
-  /** The ABI versions and events that were asked for. Null where this program does not know the contract's ABI version. */
+  /** The ABI versions and events that were requested. Null if this program does not know the contract's ABI version. */
   readonly fingerprint: string | null;
 };
 
-/** Returns a contract's key as one text. */
-export function keyOf({ kind, address }: ContractKey): string {
+/** Returns a contract's key as text. */
+export function contractKey({ kind, address }: ContractKey): string {
   return `${kind} ${address}`;
 }
 
-/** The columns of `indexer.contracts` that say which blocks are covered. */
+/** The columns of `indexer.contracts` that determine which blocks are covered. */
 export type Coverage = {
-  /** The first block at which the contract has logs; null until found. */
+  /** The block at which the contract was deployed. Null while it is unknown. */
   readonly deployedAtBlock: number | null;
-  /** Blocks whose facts are all present, besides `[liveFrom, head]`. */
+  /** The blocks whose facts are all present, in addition to `[liveFrom, head]`. */
   readonly covered: readonly BlockRange[];
-  /** From where the follower covers it; null while it does not. */
+  /** The block from which on the follower covers the contract. Null while it does not. */
   readonly liveFrom: number | null;
 };
 
 /**
- * Returns SQL for the blocks of a row of `indexer.contracts` whose facts are all present: an `int8multirange`.
+ * Returns an SQL expression over a row of `indexer.contracts`: the blocks whose facts are all present, as an `int8multirange`.
  *
- * @param head where the follower stands; left out, the row counts as covered from `live_from` on without an end
+ * @param head the head of the chain. If undefined, every block from `live_from` on counts as covered.
  */
 export function coveredBlocks(head?: number | RawBuilder<unknown> | null): RawBuilder<string> {
   if (head === undefined)
@@ -41,12 +41,15 @@ export function coveredBlocks(head?: number | RawBuilder<unknown> | null): RawBu
   return sql`(covered + ${blocksBetween(sql`live_from`, sql`${head}::bigint`)})`;
 }
 
-/** Returns SQL for the blocks from one to another, both included: an `int8multirange`, empty where the end is missing or lower. */
+/** Returns an SQL expression: the blocks between two blocks, both included, as an `int8multirange`. Empty if `to` is null or lower. */
 export function blocksBetween(from: RawBuilder<unknown>, to: RawBuilder<unknown>): RawBuilder<string> {
   return sql`case when ${from} <= ${to} then int8multirange(int8range(${from}, ${to}, '[]')) else '{}'::int8multirange end`;
 }
 
-/** Returns SQL for the blocks of a row of `indexer.contracts` that are not covered, from its deployment (and `from`) to a block. */
+/**
+ * Returns an SQL expression over a row of `indexer.contracts`: the blocks up to `to` that are not covered, as an `int8multirange`. It
+ * begins at the contract's deployment or at `from`, whichever is later.
+ */
 export function missingBlocks(
   to: number | RawBuilder<unknown>,
   from: number | RawBuilder<unknown> = 0,
@@ -54,12 +57,12 @@ export function missingBlocks(
   return sql`(${blocksBetween(firstBlockSince(sql`${from}::bigint`), sql`${to}::bigint`)} - ${coveredBlocks()})`;
 }
 
-/** Returns SQL for a block, or the deployment of a row of `indexer.contracts` where that is later. */
+/** Returns an SQL expression over a row of `indexer.contracts`: the later of `from` and the contract's deployment block. */
 export function firstBlockSince(from: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`greatest(${from}, coalesce(deployed_at_block, 0))`;
 }
 
-/** Returns the blocks whose facts are all present, as `coveredBlocks` does in SQL. */
+/** Returns the blocks whose facts are all present. `coveredBlocks` is the same in SQL. */
 export function coveredRanges(
   { covered, liveFrom }: Pick<Coverage, 'covered' | 'liveFrom'>,
   head = Number.MAX_SAFE_INTEGER,
@@ -67,7 +70,7 @@ export function coveredRanges(
   return liveFrom === null || liveFrom > head ? covered : [...covered, { from: liveFrom, to: head }];
 }
 
-/** Returns the last block up to which a contract's facts are all present from its first block on; null where the first is missing. */
+/** Returns the last block up to which a contract has no gap since its deployment. Null if its first block is not covered. */
 export function completeTo(contract: Coverage, head: number | null): number | null {
   const first = contract.deployedAtBlock ?? 0;
   const whole = [{ from: first, to: Number.MAX_SAFE_INTEGER }];
@@ -75,35 +78,37 @@ export function completeTo(contract: Coverage, head: number | null): number | nu
   return missing === first ? null : missing - 1;
 }
 
-/** Contracts whose facts are missing in the same stretch, so that they are written together. */
-export type Slice = { readonly contracts: readonly AskedContract[]; readonly missing: readonly BlockRange[] };
+/** Contracts that lack facts in the same blocks, so that their facts are written together. */
+export type Slice = { readonly contracts: readonly RequestedContract[]; readonly missing: readonly BlockRange[] };
 
 /**
- * Returns what coverage lacks of a range, grouped by contracts that lack the same blocks.
+ * Returns the blocks of a range that are not covered. Contracts that lack the same blocks form one slice.
  *
- * Leaves out contracts that are not followed any more, and those for which the answer is of no use: the platform announced
- * them anew, so that their facts name a row that is gone, or their history is read with other events by now.
+ * Leaves out contracts that are no longer followed. Also leaves out contracts for which the requested logs cannot be used: because the
+ * platform announced the contract again, so that the facts would refer to a deleted row, or because the history is now read with other
+ * events.
  */
 export async function missingSlices(
   tx: Transaction,
   chainId: number,
-  contracts: readonly AskedContract[],
+  contracts: readonly RequestedContract[],
   range: BlockRange,
 ): Promise<readonly Slice[]> {
   const { rows } = await sql<{ address: Hex; kind: ContractKind; covered: string; live_from: string | null }>`
     select address, kind, covered::text, live_from
     from indexer.contracts
-    join ${askedRows(contracts)} as asked using (address, kind)
+    join ${requestedRows(contracts)} as requested using (address, kind)
     where chain_id = ${chainId} and status = 'active' and prepared_at is not null
-      and platform_id = coalesce(row_id, platform_id) and coalesce(contracts.fingerprint, asked.fingerprint) = asked.fingerprint
+      and platform_id = coalesce(row_id, platform_id)
+      and coalesce(contracts.fingerprint, requested.fingerprint) = requested.fingerprint
     order by address, kind
   `.execute(tx);
-  const asked = new Map(contracts.map((contract) => [keyOf(contract), contract]));
-  const groups = new Map<string, { contracts: AskedContract[]; missing: readonly BlockRange[] }>();
+  const requested = new Map(contracts.map((contract) => [contractKey(contract), contract]));
+  const groups = new Map<string, { contracts: RequestedContract[]; missing: readonly BlockRange[] }>();
   for (const row of rows) {
     const liveFrom = row.live_from === null ? null : Number(row.live_from);
     const missing = subtract([range], coveredRanges({ covered: parseMultirange(row.covered), liveFrom }));
-    const contract = asked.get(keyOf(row));
+    const contract = requested.get(contractKey(row));
     if (missing.length === 0 || contract === undefined) continue;
     const key = toMultirange(missing);
     const group = groups.get(key) ?? { contracts: [], missing };
@@ -113,32 +118,35 @@ export async function missingSlices(
   return [...groups.values()];
 }
 
-/** Returns SQL for rows `(address, kind, row_id, fingerprint)`. Thousands of contracts share a few fingerprints, which are sent once. */
-export function askedRows(contracts: readonly AskedContract[]): RawBuilder<unknown> {
+/**
+ * Returns an SQL subquery with a row `(address, kind, row_id, fingerprint)` for each contract. Thousands of contracts share a few
+ * fingerprints, so each distinct fingerprint is sent once.
+ */
+export function requestedRows(contracts: readonly RequestedContract[]): RawBuilder<unknown> {
   const fingerprints = [...new Set(contracts.map(({ fingerprint }) => fingerprint))];
   return sql`(
-    select address, kind, row_id, (${fingerprints}::text[])[place] as fingerprint
+    select address, kind, row_id, (${fingerprints}::text[])[fingerprint_index] as fingerprint
     from unnest(${contracts.map(({ address }) => address)}::text[], ${contracts.map(({ kind }) => kind)}::text[],
       ${contracts.map(({ platformId }) => platformId ?? null)}::uuid[],
       ${contracts.map(({ fingerprint }) => fingerprints.indexOf(fingerprint) + 1)}::int[])
-      as listed (address, kind, row_id, place))`;
+      as listed (address, kind, row_id, fingerprint_index))`;
 }
 
-/** The stretches of a contract that no commit has covered yet, from its deployment (or 0 where unknown) to a block. */
+/** The blocks of a contract that are not covered, from its deployment (0 if unknown) to a given block. */
 export type Gap = ContractKey & {
   readonly gaps: readonly BlockRange[];
-  /** Why its history is incomplete although it was complete before; null where it never was. */
+  /** Why the history is incomplete although it was complete before. Null if it was never complete. */
   readonly note: string | null;
 };
 
-/** Returns what is missing of every followed contract up to `to`. */
+/** Returns the gaps up to `to` of every followed contract that has gaps. */
 export async function coverageGaps(db: Kysely<DB>, chainId: number, to: number): Promise<readonly Gap[]> {
   const { rows } = await sql<{ address: Hex; kind: ContractKind; gaps: string; coverage_note: string | null }>`
     select address, kind, gaps::text, coverage_note from (
       select address, kind, coverage_note, ${missingBlocks(to)} as gaps
       from indexer.contracts
       where chain_id = ${chainId} and status = 'active'
-    ) wanted
+    ) active
     where not isempty(gaps)
     order by address, kind
   `.execute(db);
@@ -151,8 +159,8 @@ export async function coverageGaps(db: Kysely<DB>, chainId: number, to: number):
 }
 
 /**
- * Returns the highest block, at most the head, up to which no active contract of a chain has a gap. A contract whose deployment
- * block is unknown does not count: nobody knows yet where its history begins.
+ * Returns the highest block, at most the head, up to which no active contract of a chain has a gap. A contract whose deployment block is
+ * unknown is ignored, because the beginning of its history is unknown too.
  */
 export async function chainCompleteTo(db: Kysely<DB>, chainId: number, head: number): Promise<number> {
   const { rows } = await sql<{ block: string }>`

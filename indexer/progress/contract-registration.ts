@@ -4,21 +4,21 @@ import type { Transaction } from '../db/transaction.ts';
 import type { AbiUpgrade, ContractKind, Hex } from '../kernel/chain.ts';
 import { EVM_CHAIN_ID, LOWERCASE_ADDRESS } from '../kernel/patterns.ts';
 import type { ContractKey } from './contract-coverage.ts';
-import { rowOf } from './contract-state.ts';
+import { updateContract } from './contract-state.ts';
 
-/** A contract as it is registered. */
+/** The properties with which a contract is registered. */
 export type Registration = ContractKey & {
   readonly chainId: number;
-  /** Its row in the platform's table of such contracts. */
+  /** The id of the contract's row in the platform's table for its kind. */
   readonly platformId: string;
   readonly abiVersion: string;
   readonly deployedAtBlock: number | undefined;
 };
 
 /**
- * Registers a contract, or restores one that was removed. An earlier deployment block than the known one counts.
+ * Registers a contract, or restores one that was removed. If the contract is registered already, the lower deployment block is kept.
  *
- * @returns what it did; `unchanged` where the contract was followed already.
+ * @returns `unchanged` if the contract was registered and not removed
  */
 export async function registerContract(
   tx: Transaction,
@@ -44,11 +44,13 @@ export async function registerContract(
 }
 
 /**
- * Registers what the platform announced and no trigger registered. A contract that is announced by another row than before
- * begins from nothing; one whose address the platform corrected is retired. All in one statement.
+ * Registers contracts that the platform announced and that no trigger registered, in one statement. If another row than before announces
+ * a contract, the contract starts over without coverage. If the platform corrected the address of a row, the contract at the old address
+ * is retired.
  *
- * @param announced rows `(id, chain_id, address, kind, abi_version, deployed_at_block)`; other chains than EVM chains are skipped
- * @returns the chains that have something new
+ * @param announced a query for rows `(id, chain_id, address, kind, abi_version, deployed_at_block)`. Chains that are not EVM chains are
+ * skipped.
+ * @returns the ids of the chains with newly registered contracts
  */
 export async function registerAnnounced(db: Kysely<DB>, announced: RawBuilder<unknown>): Promise<readonly number[]> {
   const { rows } = await sql<{ chain_id: string }>`
@@ -83,40 +85,46 @@ export async function registerAnnounced(db: Kysely<DB>, announced: RawBuilder<un
 }
 
 /**
- * Marks the contracts of a chain whose state was made that of no facts, so that they can be followed.
+ * Marks all unprepared contracts of a chain as prepared, so that they are followed. Their state must have been reset.
  *
- * @param formerTo SQL over the row `contract`: the newest block of the facts that the platform's former indexer left of it
- * @returns how many contracts were marked.
+ * @param formerTo an SQL expression over the row `contract`: the newest block with a fact of the platform's former indexer
+ * @returns the number of contracts marked
  */
-export async function markPrepared(tx: Transaction, chainId: number, formerTo: RawBuilder<unknown>): Promise<number> {
-  const { numAffectedRows } = await sql`
-    update indexer.contracts contract set prepared_at = now(), retired_ids = '{}', former_to = ${formerTo}
-    where chain_id = ${chainId} and prepared_at is null
-  `.execute(tx);
-  return Number(numAffectedRows ?? 0);
+export async function markPrepared(
+  tx: Transaction,
+  chainId: number,
+  formerTo: RawBuilder<string | null>,
+): Promise<number> {
+  const { numUpdatedRows } = await tx
+    .updateTable('indexer.contracts as contract')
+    .set({ prepared_at: sql`now()`, retired_ids: [], former_to: formerTo })
+    .where('chain_id', '=', String(chainId))
+    .where('prepared_at', 'is', null)
+    .executeTakeFirstOrThrow();
+  return Number(numUpdatedRows);
 }
 
-/** Remembers where a contract begins, once found. What was known already stays. */
+/** Records the deployment block of a contract. A block that is recorded already stays. */
 export async function recordDeployment(
   db: Kysely<DB>,
   { chainId, address, kind }: ContractKey & { readonly chainId: number },
   block: number,
 ): Promise<void> {
-  await rowOf(db, chainId, { address, kind })
+  await updateContract(db, chainId, { address, kind })
     .set({ deployed_at_block: block })
     .where('deployed_at_block', 'is', null)
     .execute();
 }
 
-/** Remembers that a contract's name, symbol or tokens were read from the chain. */
+/** Records that a contract's name, symbol or tokens were read from the chain. */
 export async function markMetadataRead(
   db: Kysely<DB>,
   { chainId, address, kind }: ContractKey & { readonly chainId: number },
 ): Promise<void> {
-  await rowOf(db, chainId, { address, kind }).set({ metadata_read_at: sql`now()` }).execute();
+  await updateContract(db, chainId, { address, kind }).set({ metadata_read_at: sql`now()` }).execute();
 }
 
-/** A contract's ABI versions as the registry holds them. */
+/** The ABI versions of a contract in the registry. */
 export type AbiVersions = ContractKey & { readonly abiVersion: string; readonly upgrades: readonly AbiUpgrade[] };
 
 /** Reads the ABI versions of the contracts at an address and locks their rows until the transaction ends. */
@@ -127,7 +135,7 @@ export async function lockAbiVersions(tx: Transaction, chainId: number, address:
       'kind',
       'abi_version',
       'upgrades',
-      // The platform may change the version of a master.
+      // The platform may change the ABI version in its own row of a master.
       eb
         .selectFrom('master_contracts')
         .select('abi_version')
@@ -155,7 +163,7 @@ export async function recordUpgrades(
   contract: ContractKey,
   upgrades: readonly AbiUpgrade[],
 ): Promise<void> {
-  await rowOf(tx, chainId, contract)
+  await updateContract(tx, chainId, contract)
     .set({ upgrades: JSON.stringify(upgrades) })
     .execute();
 }

@@ -3,111 +3,125 @@ import type { DB } from '../db/schema.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { toMultirange } from '../kernel/ranges.ts';
-import { type AskedContract, askedRows, type ContractKey, coveredBlocks, type Slice } from './contract-coverage.ts';
+import {
+  type ContractKey,
+  coveredBlocks,
+  type RequestedContract,
+  requestedRows,
+  type Slice,
+} from './contract-coverage.ts';
 
-/** The fingerprint that coverage was read with is what this commit was asked with, or there is no coverage yet. */
-const sameFingerprint = sql<boolean>`coalesce(held.fingerprint, asked.fingerprint) = asked.fingerprint`;
+/** The condition that the existing coverage was read with the requested fingerprint, or that there is no coverage yet. */
+const hasSameFingerprint = sql<boolean>`coalesce(held.fingerprint, requested.fingerprint) = requested.fingerprint`;
 
-/** The note that stays: none once a row's history is complete from its deployment to where the follower covers it. */
-function noteAfter(covered: RawBuilder<unknown>, liveFrom: RawBuilder<unknown>): RawBuilder<unknown> {
+/**
+ * Returns an SQL expression for the new `coverage_note`. It is null if the history is complete from the deployment to `liveFrom`.
+ * Otherwise the note stays.
+ */
+function remainingNote(covered: RawBuilder<unknown>, liveFrom: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`case when ${covered} @> int8range(least(coalesce(held.deployed_at_block, 0), ${liveFrom}), ${liveFrom})
     and ${liveFrom} is not null then null else held.coverage_note end`;
 }
 
 /**
- * Claims that a slice's facts are all present, and remembers what was asked for.
+ * Records that the facts of a slice are all present, with the fingerprint of what was requested.
  *
- * @returns false when another commit claimed part of it first, or the contract's history is read with other events by now: the
- * transaction must then be rolled back and trimmed anew.
+ * @returns false if another commit claimed part of the slice first, or if the history of a contract is now read with other events. The
+ * caller must then roll the transaction back and compute the missing blocks again.
  */
 export async function claimCoverage(tx: Transaction, chainId: number, { contracts, missing }: Slice): Promise<boolean> {
   const claimed = sql`${toMultirange(missing)}::int8multirange`;
   const { numAffectedRows } = await sql`
-    with asked as (
-      select chain_id, address, kind, asked.fingerprint from indexer.contracts
-      join ${askedRows(contracts)} as asked using (address, kind)
+    with requested as (
+      select chain_id, address, kind, requested.fingerprint from indexer.contracts
+      join ${requestedRows(contracts)} as requested using (address, kind)
       where chain_id = ${chainId}
       order by address, kind
       for no key update of contracts
     )
-    update indexer.contracts held set covered = covered + ${claimed}, fingerprint = asked.fingerprint,
-      coverage_note = ${noteAfter(sql`(held.covered + ${claimed})`, sql`held.live_from`)}
-    from asked
-    where held.chain_id = asked.chain_id and held.address = asked.address and held.kind = asked.kind
-      and held.status = 'active' and held.prepared_at is not null and ${sameFingerprint}
+    update indexer.contracts held set covered = covered + ${claimed}, fingerprint = requested.fingerprint,
+      coverage_note = ${remainingNote(sql`(held.covered + ${claimed})`, sql`held.live_from`)}
+    from requested
+    where held.chain_id = requested.chain_id and held.address = requested.address and held.kind = requested.kind
+      and held.status = 'active' and held.prepared_at is not null and ${hasSameFingerprint}
       and not held.covered && ${claimed} and (held.live_from is null or held.live_from > upper(${claimed}) - 1)
   `.execute(tx);
   return numAffectedRows === BigInt(contracts.length);
 }
 
 /**
- * Lets the follower cover contracts from a block on. The head's compare-and-set makes it known to other processes.
+ * Starts the follower's coverage of contracts at a block. Other processes notice by the live version, which the move of the head raises.
  *
- * @returns false when one of them is not to be followed any more, or its history is read with other events by now.
+ * @returns false if one of the contracts is no longer to be followed, or if its history is now read with other events
  */
 export async function goLive(
   tx: Transaction,
   chainId: number,
-  contracts: readonly AskedContract[],
+  contracts: readonly RequestedContract[],
   from: number,
 ): Promise<boolean> {
   const { numAffectedRows } = await sql`
-    update indexer.contracts held set live_from = ${from}, fingerprint = asked.fingerprint,
-      coverage_note = ${noteAfter(sql`held.covered`, sql`${from}::bigint`)}
-    from ${askedRows(contracts)} as asked
-    where held.chain_id = ${chainId} and held.address = asked.address and held.kind = asked.kind
-      and held.status = 'active' and held.live_from is null and ${sameFingerprint}
+    update indexer.contracts held set live_from = ${from}, fingerprint = requested.fingerprint,
+      coverage_note = ${remainingNote(sql`held.covered`, sql`${from}::bigint`)}
+    from ${requestedRows(contracts)} as requested
+    where held.chain_id = ${chainId} and held.address = requested.address and held.kind = requested.kind
+      and held.status = 'active' and held.live_from is null and ${hasSameFingerprint}
   `.execute(tx);
   return numAffectedRows === BigInt(contracts.length);
 }
 
-/** Remembers what live contracts are asked for that were followed before fingerprints were kept. */
-export async function adoptFingerprints(db: Kysely<DB>, chainId: number, contracts: readonly AskedContract[]) {
+/** Records the fingerprints of live contracts that have none, because they were followed before fingerprints existed. */
+export async function adoptFingerprints(db: Kysely<DB>, chainId: number, contracts: readonly RequestedContract[]) {
   await sql`
-    update indexer.contracts held set fingerprint = asked.fingerprint
-    from ${askedRows(contracts)} as asked
-    where held.chain_id = ${chainId} and held.address = asked.address and held.kind = asked.kind and held.fingerprint is null
+    update indexer.contracts held set fingerprint = requested.fingerprint
+    from ${requestedRows(contracts)} as requested
+    where held.chain_id = ${chainId} and held.address = requested.address and held.kind = requested.kind
+      and held.fingerprint is null
   `.execute(db);
 }
 
-/** Why a contract is set aside, and where. */
+/** The reason and the blocks of a quarantine. */
 export type Quarantining = {
-  /** The block that shows why; an unwind below it lifts the quarantine. Undefined where the reason lies in the registry. */
+  /** The block that causes the quarantine. An unwind below it lifts the quarantine. Undefined if the cause is in the registry. */
   readonly atBlock: number | undefined;
   /** The head, up to which a live contract is covered. */
   readonly coveredTo: number | undefined;
   readonly reason: string;
 };
 
-/** Sets a contract aside with a reason. What it covers up to `coveredTo` stays; nothing more is asked of it. */
+/** Quarantines a contract: its coverage up to `coveredTo` stays, and its logs are no longer requested. */
 export async function quarantine(
   tx: Transaction,
   chainId: number,
   { address, kind }: ContractKey,
   { atBlock, coveredTo, reason }: Quarantining,
 ): Promise<void> {
-  await sql`
-    update indexer.contracts set
-      status = 'quarantined', status_reason = ${reason}, quarantined_at_block = ${atBlock ?? null},
-      covered = ${coveredBlocks(coveredTo ?? null)}, live_from = null
-    where chain_id = ${chainId} and address = ${address} and kind = ${kind} and status = 'active'
-  `.execute(tx);
+  await updateContract(tx, chainId, { address, kind })
+    .set({
+      status: 'quarantined',
+      status_reason: reason,
+      quarantined_at_block: atBlock ?? null,
+      covered: coveredBlocks(coveredTo ?? null),
+      live_from: null,
+    })
+    .where('status', '=', 'active')
+    .execute();
 }
 
-/** Lifts quarantines whose reason lay in the registry. The contracts join the head again, and their gaps are filled. */
+/** Lifts quarantines whose cause was in the registry. The follower covers the contracts again, and their gaps are filled. */
 export async function reinstate(db: Kysely<DB>, chainId: number, contracts: readonly ContractKey[]): Promise<void> {
   await sql`
     update indexer.contracts held set status = 'active', status_reason = null
-    from unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as asked (address, kind)
-    where held.chain_id = ${chainId} and held.address = asked.address and held.kind = asked.kind
+    from unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as given (address, kind)
+    where held.chain_id = ${chainId} and held.address = given.address and held.kind = given.kind
       and held.status = 'quarantined' and held.quarantined_at_block is null
   `.execute(db);
 }
 
 /**
- * Ends the follower's coverage of a contract at the head. It stays active, so that a program that can read it goes on.
+ * Ends the follower's coverage of a contract at the head. The contract stays active, so that a newer program can continue it.
  *
- * @param note why, as `status` shows it
+ * @param note the reason, which `indexer status` shows
  */
 export async function suspend(
   tx: Transaction,
@@ -115,10 +129,10 @@ export async function suspend(
   { address, kind }: ContractKey,
   { head, note }: { readonly head: number | undefined; readonly note: string },
 ): Promise<void> {
-  await sql`
-    update indexer.contracts set covered = ${coveredBlocks(head ?? null)}, live_from = null, coverage_note = ${note}
-    where chain_id = ${chainId} and address = ${address} and kind = ${kind} and live_from is not null
-  `.execute(tx);
+  await updateContract(tx, chainId, { address, kind })
+    .set({ covered: coveredBlocks(head ?? null), live_from: null, coverage_note: note })
+    .where('live_from', 'is not', null)
+    .execute();
 }
 
 /**
@@ -138,7 +152,7 @@ export async function suspendAll(
   `.execute(tx);
 }
 
-/** Ends following contracts of an address, of one kind or of all. What they cover up to the head stays. */
+/** Stops following the contracts at an address, of one kind or of all kinds. Their coverage up to the head stays. */
 export async function removeContracts(
   tx: Transaction,
   chainId: number,
@@ -149,50 +163,54 @@ export async function removeContracts(
     update indexer.contracts contract set
       covered = ${coveredBlocks(sql`chain.head_number`)}, live_from = null, coverage_note = null,
       status = 'removed', status_reason = null, quarantined_at_block = null
-    from (values (${chainId}::bigint)) as asked (chain_id) left join indexer.chains chain using (chain_id)
-    where contract.chain_id = asked.chain_id and contract.address = ${address}
+    from (values (${chainId}::bigint)) as given (chain_id) left join indexer.chains chain using (chain_id)
+    where contract.chain_id = given.chain_id and contract.address = ${address}
       and (${kind ?? null}::text is null or contract.kind = ${kind ?? null})
     returning contract.kind, contract.platform_id as "platformId"
   `.execute(tx);
   return rows;
 }
 
-/** Forgets what a contract covers and what was read of it, because its rows are deleted. It is prepared again before it is followed. */
+/** Clears the coverage of a contract whose rows are deleted. The contract is prepared again before it is followed again. */
 export async function clearCoverage(tx: Transaction, chainId: number, { address, kind }: ContractKey): Promise<void> {
-  await rowOf(tx, chainId, { address, kind })
+  await updateContract(tx, chainId, { address, kind })
     .set({ covered: '{}', metadata_read_at: null, prepared_at: null })
     .execute();
 }
 
-/** What a contract's history was read with, what it is to be read with, and what to say of it. */
-export type Rereading = { readonly held: string | null; readonly asked: string; readonly note: string };
+/** The fingerprints with which a contract's history was read and is to be read again, and the reason, which `indexer status` shows. */
+export type Rereading = {
+  readonly oldFingerprint: string | null;
+  readonly newFingerprint: string;
+  readonly note: string;
+};
 
 /**
- * Empties a contract's coverage, so that its history is read anew with other events. The caller takes its facts away in the
- * same transaction, under the chain's exclusive lock.
+ * Empties a contract's coverage, so that its history is read again with other events. The caller deletes the facts in the same
+ * transaction and holds the chain's lock exclusively.
  *
- * @returns false when another process did it first, or the contract is not followed any more.
+ * @returns false if another process did it first, or the contract is no longer followed
  */
-export async function readAnew(
+export async function resetCoverageForReread(
   tx: Transaction,
   chainId: number,
   { address, kind }: ContractKey,
-  { held, asked, note }: Rereading,
+  { oldFingerprint, newFingerprint, note }: Rereading,
 ): Promise<boolean> {
-  const { numUpdatedRows } = await rowOf(tx, chainId, { address, kind })
+  const { numUpdatedRows } = await updateContract(tx, chainId, { address, kind })
     .set({
       covered: '{}',
       live_from: null,
-      fingerprint: asked,
+      fingerprint: newFingerprint,
       coverage_note: sql`case when covered = '{}' and live_from is null then coverage_note else ${note} end`,
     })
     .where('status', '=', 'active')
-    .where('fingerprint', 'is not distinct from', held)
+    .where('fingerprint', 'is not distinct from', oldFingerprint)
     .executeTakeFirst();
   return numUpdatedRows === 1n;
 }
 
-/** Takes coverage above a block back, and lifts quarantines that a block above it caused. Undefined takes everything back. */
+/** Removes coverage above a block (undefined: all coverage), and lifts quarantines that a block above it caused. */
 export async function unwindCoverage(tx: Transaction, chainId: number, toBlock: number | undefined): Promise<void> {
   const keep = toBlock ?? -1;
   const above = sql`int8multirange(int8range(${keep + 1}, null))`;
@@ -210,8 +228,8 @@ export async function unwindCoverage(tx: Transaction, chainId: number, toBlock: 
   `.execute(tx);
 }
 
-/** Begins an update of a contract's row. */
-export function rowOf(db: Kysely<DB>, chainId: number, { address, kind }: ContractKey) {
+/** Returns the beginning of an update statement for a contract's row. */
+export function updateContract(db: Kysely<DB>, chainId: number, { address, kind }: ContractKey) {
   return db
     .updateTable('indexer.contracts')
     .where('chain_id', '=', String(chainId))

@@ -7,28 +7,28 @@ const LOCK_RETRY_INTERVAL_MS = 1_000;
 const RECONNECT_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 1_000 };
 const HEARTBEAT_INTERVAL_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
-/** The server ends the session of a leader that is silent for this long: frozen, or disconnected without notice. */
+/** PostgreSQL ends the session of a leader that sends nothing for this long, because it froze or lost its network. */
 const SILENCE_MAX_MS = 15_000;
 
 /** Whether this process leads the chain, another process does, or the database cannot be reached. */
 export type Leadership = 'leading' | 'standing by' | 'disconnected';
 
-/** Which chain to lead, and who is told of changes. */
+/** The options of `runAsLeader`. */
 export type LeaderOptions = {
   readonly databaseUrl: string;
   readonly chainId: number;
-  /** Numbers in [0, 1), for the jitter of reconnecting. */
+  /** Returns numbers in [0, 1), for the jitter of reconnects. */
   readonly random: () => number;
-  /** Called at every change. */
+  /** Called whenever the leadership changes. */
   readonly onChange: (leadership: Leadership, error?: Error) => void;
 };
 
 /**
- * Runs `work` whenever this process leads the chain, until the signal aborts. Of all processes over one database one leads;
- * the others stand by and take over within seconds of its end.
+ * Runs `work` whenever this process leads the chain, until the signal aborts. One of all processes on a database leads a chain. The
+ * others stand by and take over within seconds after it ends.
  *
- * Leadership is an advisory lock of a session. When the connection is lost, so is the lock, and the work's signal aborts. Two
- * processes may both believe for a moment that they lead: this is harmless, because every commit compares and sets the head.
+ * Leadership is a session-level advisory lock. When the connection is lost, PostgreSQL releases the lock and the signal of `work` aborts.
+ * For a moment two processes may both believe that they lead. This is harmless, because every commit compares and sets the head.
  */
 export async function runAsLeader(
   { databaseUrl, chainId, random, onChange }: LeaderOptions,
@@ -66,7 +66,7 @@ export async function runAsLeader(
   }
 }
 
-/** Runs the work while heartbeats show that the connection is alive; returns once both ended. */
+/** Runs the work and sends heartbeats. A failed heartbeat aborts the work. Returns once both have ended. */
 async function runWhileConnected(
   client: pg.Client,
   lost: AbortController,

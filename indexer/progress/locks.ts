@@ -3,40 +3,43 @@ import type { Step } from '../db/step.ts';
 import type { Transaction } from '../db/transaction.ts';
 
 /**
- * Takes the chain's advisory lock until the transaction ends: commits share it, an unwind or a removal holds it alone, so
- * that no commit is half way while facts are taken back.
+ * Returns a step that takes the chain's advisory lock until the transaction ends. Commits take it shared. An unwind or a removal takes
+ * it exclusively, so that no commit is running while facts are removed.
  */
 export function lockChain(chainId: number, mode: 'shared' | 'exclusive'): Step {
   const lock = mode === 'shared' ? sql`pg_advisory_xact_lock_shared` : sql`pg_advisory_xact_lock`;
-  return { statement: sql`select ${lock}(${keyOf(`chain:${chainId}`)})` };
+  return { statement: sql`select ${lock}(${lockKey(`chain:${chainId}`)})` };
 }
 
-/** As `lockChain` shared; and whoever stands on the block with `afterCommit` waits until the transaction ends. */
+/**
+ * Returns a step that takes the chain's lock shared and the lock of a block exclusively. Transactions that call `waitForCommit` for the
+ * block wait until this transaction ends.
+ */
 export function lockChainAndBlock(chainId: number, block: number): Step {
   return {
     statement: sql`
-      select pg_advisory_xact_lock_shared(${keyOf(`chain:${chainId}`)}), pg_advisory_xact_lock(${blockKey(chainId, block)})
+      select pg_advisory_xact_lock_shared(${lockKey(`chain:${chainId}`)}), pg_advisory_xact_lock(${blockKey(chainId, block)})
     `,
   };
 }
 
-/** An expression that waits for the commit, if any is on its way, whose last block this is. */
-export function afterCommit(chainId: number, block: number): RawBuilder<unknown> {
+/** Returns an SQL expression that waits for a running commit whose last block is `block`, if there is one. */
+export function waitForCommit(chainId: number, block: number): RawBuilder<unknown> {
   return sql`pg_advisory_xact_lock_shared(${blockKey(chainId, block)})`;
 }
 
-/** Takes the right to advance a chain's stages until the transaction ends. Returns false where another transaction has it. */
+/** Tries to lock a chain's stages until the transaction ends. Returns false if another transaction holds the lock. */
 export async function tryLockStages(tx: Transaction, chainId: number): Promise<boolean> {
   const { rows } = await sql<{ locked: boolean }>`
-    select pg_try_advisory_xact_lock(${keyOf(`stages:${chainId}`)}) as locked
+    select pg_try_advisory_xact_lock(${lockKey(`stages:${chainId}`)}) as locked
   `.execute(tx);
   return rows[0]?.locked === true;
 }
 
 function blockKey(chainId: number, block: number): RawBuilder<unknown> {
-  return keyOf(`block:${chainId}:${block}`);
+  return lockKey(`block:${chainId}:${block}`);
 }
 
-function keyOf(what: string): RawBuilder<unknown> {
-  return sql`hashtextextended(${`indexer:${what}`}, 0)`;
+function lockKey(name: string): RawBuilder<unknown> {
+  return sql`hashtextextended(${`indexer:${name}`}, 0)`;
 }

@@ -1,18 +1,17 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
-import type { Step } from '../db/step.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
 import type { ContractKey } from './contract-coverage.ts';
 
-/** What the database remembers of one stage of a chain. */
+/** The row of one stage of a chain. */
 export type StageRow = {
   readonly name: string;
-  /** The block that the stage's state is as of; undefined before the first. */
+  /** The block that the stage's state is as of. Undefined before the first. */
   readonly asOf: BlockRef | undefined;
-  /** Whether state of blocks above `asOf` may be left, because the stage could not be unwound. */
+  /** Whether state of blocks above `asOf` may remain, because an unwind of the stage failed. */
   readonly unwindPending: boolean;
-  /** Why the stage stopped; null while it runs. */
+  /** Why the stage stopped. Null while it runs. */
   readonly failedReason: string | null;
 };
 
@@ -38,25 +37,38 @@ export async function readStageRows(db: Kysely<DB>, chainId: number): Promise<Re
 /** Writes a stage's row. */
 export async function writeStageRow(tx: Transaction, chainId: number, row: StageRow): Promise<void> {
   const reason = row.failedReason?.slice(0, REASON_LENGTH_MAX) ?? null;
-  await sql`
-    insert into indexer.stages as held
-      (chain_id, name, as_of_number, as_of_hash, unwind_pending, failed_reason, failed_at)
-    values (${chainId}, ${row.name}, ${row.asOf?.number ?? null}, ${row.asOf?.hash ?? null}, ${row.unwindPending},
-      ${reason}, case when ${reason}::text is not null then now() end)
-    on conflict (chain_id, name) do update set
-      as_of_number = excluded.as_of_number, as_of_hash = excluded.as_of_hash, unwind_pending = excluded.unwind_pending,
-      failed_reason = excluded.failed_reason, failed_at = excluded.failed_at, updated_at = now()
-  `.execute(tx);
+  await tx
+    .insertInto('indexer.stages')
+    .values({
+      chain_id: chainId,
+      name: row.name,
+      as_of_number: row.asOf?.number ?? null,
+      as_of_hash: row.asOf?.hash ?? null,
+      unwind_pending: row.unwindPending,
+      failed_reason: reason,
+      failed_at: reason === null ? null : sql`now()`,
+    })
+    .onConflict((conflict) =>
+      conflict.columns(['chain_id', 'name']).doUpdateSet(({ ref }) => ({
+        as_of_number: ref('excluded.as_of_number'),
+        as_of_hash: ref('excluded.as_of_hash'),
+        unwind_pending: ref('excluded.unwind_pending'),
+        failed_reason: ref('excluded.failed_reason'),
+        failed_at: ref('excluded.failed_at'),
+        updated_at: sql`now()`,
+      })),
+    )
+    .execute();
 }
 
-/** Forgets a stage, which then has derived nothing. */
+/** Deletes a stage's row. The stage then starts over. */
 export async function deleteStageRow(tx: Transaction, chainId: number, name: string): Promise<void> {
   await tx.deleteFrom('indexer.stages').where('chain_id', '=', String(chainId)).where('name', '=', name).execute();
 }
 
 /**
- * Takes the rows of stages that this program does not know back to a block. Another version of the program wrote them, and has to
- * unwind their state before it advances them.
+ * Sets the rows of stages that this program does not know back to a block. Another version of the program wrote them. It must unwind
+ * their state before it advances them again.
  */
 export async function markUnknownStages(
   tx: Transaction,
@@ -64,58 +76,73 @@ export async function markUnknownStages(
   to: BlockRef | undefined,
   known: readonly string[],
 ): Promise<void> {
-  await sql`
-    update indexer.stages set
-      as_of_number = ${to?.number ?? null}, as_of_hash = ${to?.hash ?? null}, unwind_pending = true, updated_at = now()
-    where chain_id = ${chainId} and as_of_number > ${to?.number ?? -1} and name <> all(${known}::text[])
-  `.execute(tx);
+  await tx
+    .updateTable('indexer.stages')
+    .set({
+      as_of_number: to?.number ?? null,
+      as_of_hash: to?.hash ?? null,
+      unwind_pending: true,
+      updated_at: sql`now()`,
+    })
+    .where('chain_id', '=', String(chainId))
+    .where('as_of_number', '>', String(to?.number ?? -1))
+    .where('name', '<>', sql<string>`all(${known}::text[])`)
+    .execute();
 }
 
 /**
- * Notes that facts at or below the head changed (a fill wrote them, or a purge deleted them), so that stages which are beyond that
- * block are taken back to before it.
+ * Records that a fill wrote facts at or above a block below the head, so that stages beyond this block are unwound to before it.
  *
- * A row of its own for each change: commits that run at the same time do not wait for each other here.
+ * Each change has a row of its own, so that concurrent commits do not wait for each other.
  */
-export function noteHistoryChange(chainId: number, fromBlock: number): Step {
-  return {
-    statement: sql`insert into indexer.history_changes (chain_id, from_block) values (${chainId}, ${fromBlock})`,
-  };
+export async function recordHistoryChange(tx: Transaction, chainId: number, fromBlock: number): Promise<void> {
+  await tx.insertInto('indexer.history_changes').values({ chain_id: chainId, from_block: fromBlock }).execute();
 }
 
-/** Notes that all of a contract's facts changed, as `noteHistoryChange` does for a range. */
-export async function noteContractChange(
+/** Records that all facts of a contract changed or were deleted. Has the same effect as `recordHistoryChange` from its first block on. */
+export async function recordContractChange(
   tx: Transaction,
   chainId: number,
   { address, kind }: ContractKey,
 ): Promise<void> {
-  await sql`
-    insert into indexer.history_changes (chain_id, from_block)
-    select chain_id, coalesce(deployed_at_block, 0) from indexer.contracts
-    where chain_id = ${chainId} and address = ${address} and kind = ${kind}
-  `.execute(tx);
+  await tx
+    .insertInto('indexer.history_changes')
+    .columns(['chain_id', 'from_block'])
+    .expression(({ selectFrom }) =>
+      selectFrom('indexer.contracts')
+        .select(({ fn }) => ['chain_id', fn.coalesce('deployed_at_block', sql<string>`0`).as('from_block')])
+        .where('chain_id', '=', String(chainId))
+        .where('address', '=', address)
+        .where('kind', '=', kind),
+    )
+    .execute();
 }
 
-/** Returns the lowest block that a note of a chain names; undefined where there is none. */
+/** Returns the lowest block at which a recorded change of a chain begins. Undefined if no change is recorded. */
 export async function lowestHistoryChange(tx: Transaction, chainId: number): Promise<number | undefined> {
-  const { rows } = await sql<{ lowest: string | null }>`
-    select min(from_block) as lowest from indexer.history_changes where chain_id = ${chainId}
-  `.execute(tx);
-  const lowest = rows[0]?.lowest ?? null;
+  const { lowest } = await tx
+    .selectFrom('indexer.history_changes')
+    .select(({ fn }) => fn.min('from_block').as('lowest'))
+    .where('chain_id', '=', String(chainId))
+    .executeTakeFirstOrThrow();
   return lowest === null ? undefined : Number(lowest);
 }
 
-/** Deletes the notes of changes above a block that no stage is beyond. */
+/** Deletes the recorded changes above a block. No stage may be beyond this block. */
 export async function deleteHistoryChanges(tx: Transaction, chainId: number, above: number): Promise<void> {
-  await sql`delete from indexer.history_changes where chain_id = ${chainId} and from_block > ${above}`.execute(tx);
+  await tx
+    .deleteFrom('indexer.history_changes')
+    .where('chain_id', '=', String(chainId))
+    .where('from_block', '>', String(above))
+    .execute();
 }
 
-/** What an operator wants to know of one stage of a chain. */
+/** The state of one stage of a chain, as `indexer status` shows it. */
 export type StageStatus = {
   readonly name: string;
-  /** The block that its state is as of; null before the first. */
+  /** The block that its state is as of. Null before the first. */
   readonly asOf: number | null;
-  /** Why it stopped; null while it runs. */
+  /** Why it stopped. Null while it runs. */
   readonly failedReason: string | null;
 };
 
@@ -135,7 +162,7 @@ export async function stageStatus(db: Kysely<DB>): Promise<ReadonlyMap<number, r
   return byChain;
 }
 
-/** Describes a stage that stopped, in one sentence; undefined while it runs. */
-export function stoppedStage({ name, asOf, failedReason }: StageStatus): string | undefined {
+/** Describes a stopped stage in one sentence. Returns undefined while the stage runs. */
+export function describeStoppedStage({ name, asOf, failedReason }: StageStatus): string | undefined {
   return failedReason === null ? undefined : `stage ${name} stopped at ${asOf ?? 'its beginning'}: ${failedReason}`;
 }

@@ -4,16 +4,16 @@ import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { coverageGaps, type Gap } from './contract-coverage.ts';
 import { type StageStatus, stageStatus } from './stage-rows.ts';
 
-/** What an operator wants to know of one chain. */
+/** The state of one chain, as `indexer status` shows it. */
 export type ChainStatus = {
   readonly chainId: number;
   readonly status: 'following' | 'halted';
-  /** Why it halted. */
+  /** Why the chain is halted. Null while it is followed. */
   readonly reason: string | null;
-  /** The newest committed block; null before the first. */
+  /** The newest committed block. Null before the first. */
   readonly head: BlockRef | null;
   readonly finalized: number | null;
-  /** Contracts by what is done with them; `complete` are the active ones without gaps up to the head. */
+  /** The number of contracts by status. `complete` counts the active contracts without gaps up to the head. */
   readonly contracts: {
     readonly active: number;
     readonly complete: number;
@@ -21,19 +21,19 @@ export type ChainStatus = {
     readonly removed: number;
   };
   readonly gaps: readonly Gap[];
-  /** Logs that could not be decoded, and ranges that could not be filled. */
+  /** The number of logs that could not be decoded and ranges that could not be filled. */
   readonly deadLetters: number;
-  /** The ranges among them, the lowest first, no more than `DEAD_RANGES_MAX`. */
+  /** The ranges that could not be filled, lowest first, at most `DEAD_RANGES_MAX`. */
   readonly deadRanges: readonly { readonly from: number; readonly to: number; readonly reason: string }[];
   readonly reorgs: number;
   readonly stages: readonly StageStatus[];
-  /** When the head last moved. */
+  /** The time when the head last moved. */
   readonly updatedAt: Date | null;
 };
 
 const DEAD_RANGES_MAX = 100;
 
-/** Everything that `indexer status` says and the database knows, by chain; chains without a block too. */
+/** Reads the state of every chain, including chains without a committed block. */
 export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[]> {
   const { rows } = await sql<{
     chain_id: string;

@@ -1,55 +1,56 @@
-import { abiVersionsOf, protocols, protocolsOf, type Speaker } from './protocols.ts';
+import { abiVersionsOf, type ProtocolSelector, protocols, protocolsOf } from './protocols.ts';
 
 /**
- * Returns what this program asks for when it reads a contract: its protocols in their versions, with their first blocks and events,
- * as text. It is kept with the contract's coverage: coverage that was read with other events lacks facts (invariant 1).
+ * Returns a text that identifies the events that this program requests for a contract: the protocols and their versions, each with its
+ * first block and its events. The text is stored with the contract's coverage, because coverage that was read with other events lacks
+ * facts (invariant 1).
  *
- * @returns null where the program does not know one of the versions
+ * @returns null if the program does not know one of the versions
  */
-export function coverageFingerprint(contract: Speaker): string | null {
-  const spoken = protocolsOf(contract);
-  if (spoken.length < abiVersionsOf(contract).length) return null;
-  return spoken
+export function coverageFingerprint(contract: ProtocolSelector): string | null {
+  const known = protocolsOf(contract);
+  if (known.length < abiVersionsOf(contract).length) return null;
+  return known
     .map(({ protocol: { name, version }, fromBlock }) =>
       [`${name}/${version}@${fromBlock}`, ...(eventsOf(name, version) ?? [])].join(' '),
     )
     .join('; ');
 }
 
-/** Returns the events of a protocol's version, each as its name and the beginning of its topic, in order. */
+/** Returns the events of a protocol in one version, sorted, each as its name and the first 8 digits of its topic. */
 function eventsOf(name: string, version: string): readonly string[] | undefined {
   const protocol = protocols.find((candidate) => candidate.name === name && candidate.version === version);
   return protocol && [...protocol.events].map(([topic, event]) => `${event.name}:${topic.slice(2, 10)}`).sort();
 }
 
-/** What to do with coverage that was read with another fingerprint than the program's own, and why. */
-export type FingerprintDecision = { readonly do: 'read anew' | 'refuse'; readonly because: string };
+/** The decision on coverage whose fingerprint differs from that of this program, with its reason. */
+export type FingerprintDecision = { readonly do: 'reread' | 'refuse'; readonly because: string };
 
 /**
- * Compares the fingerprint that a contract's coverage was read with (`held`) with what this program asks for (`asked`).
+ * Compares the fingerprint with which a contract's coverage was read (`stored`) with the fingerprint of this program (`current`).
  *
- * A program that knows everything in `held` reads the history anew. A program that does not know one of its versions, or one
- * of the events of a version, is older than the one that read the history: it refuses the contract. ABI versions only ever
- * gain events, so of two programs at most one reads the other's history anew, and they never take turns at it.
+ * If the program knows all versions and events in `stored`, the history is read again. Otherwise the program is older than the one that
+ * read the history, and it refuses the contract. ABI versions only ever gain events. So of two programs at most one rereads the history
+ * of the other, and they cannot reread it in turns.
  *
- * @returns undefined where the coverage is what this program would have read
+ * @returns undefined if the fingerprints are equal or no fingerprint is stored
  */
-export function compareFingerprints(held: string | null, asked: string | null): FingerprintDecision | undefined {
-  if (held === null || held === asked) return undefined;
-  const parts = parseFingerprint(held);
+export function compareFingerprints(stored: string | null, current: string | null): FingerprintDecision | undefined {
+  if (stored === null || stored === current) return undefined;
+  const parts = parseFingerprint(stored);
   const unknown = parts.flatMap(({ name, version, events }) => {
     const known = eventsOf(name, version);
     if (known === undefined) return [`ABI version ${version} of ${name}`];
     return events
       .filter((event) => !known.includes(event))
-      .map((event) => `${nameOf(event)} of ABI version ${version}`);
+      .map((event) => `${eventName(event)} of ABI version ${version}`);
   });
   if (unknown.length > 0)
     return {
       do: 'refuse',
       because: `a newer program read its history, with ${unknown.join(', ')}; update this program`,
     };
-  return asked === null ? undefined : { do: 'read anew', because: describeChange(parts, parseFingerprint(asked)) };
+  return current === null ? undefined : { do: 'reread', because: describeChange(parts, parseFingerprint(current)) };
 }
 
 type FingerprintPart = {
@@ -75,8 +76,8 @@ function describeChange(before: readonly FingerprintPart[], after: readonly Fing
     Set<string>,
     Set<string>,
   ];
-  const added = [...eventsAfter].filter((event) => !events.has(event)).map(nameOf);
-  const dropped = [...events].filter((event) => !eventsAfter.has(event)).map(nameOf);
+  const added = [...eventsAfter].filter((event) => !events.has(event)).map(eventName);
+  const dropped = [...events].filter((event) => !eventsAfter.has(event)).map(eventName);
   return [
     String(versions[0]) === String(versions[1]) ? [] : `ABI versions are now ${versions[1]?.join(', ')}`,
     added.length === 0 ? [] : `events added: ${added.join(', ')}`,
@@ -86,6 +87,6 @@ function describeChange(before: readonly FingerprintPart[], after: readonly Fing
     .join('; ');
 }
 
-function nameOf(event: string): string {
+function eventName(event: string): string {
   return event.replace(/:.*$/, '');
 }

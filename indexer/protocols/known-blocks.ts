@@ -5,37 +5,37 @@ import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { factTables } from './protocols.ts';
 
 /**
- * Returns the newest block at or below a height whose hash the database itself knows, from a checkpoint, from its child's, or from
- * a fact of that block; undefined where it knows none. The chain is not asked, because it may be on another branch there.
+ * Returns the newest block at or below a height whose hash is in the database: as a checkpoint, as the parent of a checkpoint, or in a
+ * fact. Undefined if there is none. The node is not asked, because it may be on another branch at that height.
  */
 export async function newestKnownBlock(db: Kysely<DB>, chainId: number, number: number): Promise<BlockRef | undefined> {
-  return firstKnownBlock(db, chainId, number, { matches: sql`<=`, order: sql`desc` });
+  return firstKnownBlock(db, chainId, number, { comparison: sql`<=`, order: sql`desc` });
 }
 
-/** Returns the oldest block at or above a height whose hash the database itself knows, as `newestKnownBlock` does downwards. */
+/** Returns the oldest block at or above a height whose hash is in the database. The counterpart of `newestKnownBlock`. */
 export async function oldestKnownBlock(db: Kysely<DB>, chainId: number, number: number): Promise<BlockRef | undefined> {
-  return firstKnownBlock(db, chainId, number, { matches: sql`>=`, order: sql`asc` });
+  return firstKnownBlock(db, chainId, number, { comparison: sql`>=`, order: sql`asc` });
 }
 
 async function firstKnownBlock(
   db: Kysely<DB>,
   chainId: number,
   height: number,
-  { matches, order }: { readonly matches: RawBuilder<unknown>; readonly order: RawBuilder<unknown> },
+  { comparison, order }: { readonly comparison: RawBuilder<unknown>; readonly order: RawBuilder<unknown> },
 ): Promise<BlockRef | undefined> {
   const facts = factTables.map(
     (table) => sql`
       (select block_number::bigint as number, block_hash as hash from ${tableOf(table)}
-      where ${isOfChain(table, chainId)} and block_number ${matches} ${height}
+      where ${isOfChain(table, chainId)} and block_number ${comparison} ${height}
       order by block_number ${order} limit 1)`,
   );
   const { rows } = await sql<{ number: string; hash: Hex }>`
     select number, hash from (
-      (select number, hash from indexer.block_checkpoints where chain_id = ${chainId} and number ${matches} ${height}
+      (select number, hash from indexer.block_checkpoints where chain_id = ${chainId} and number ${comparison} ${height}
         order by number ${order} limit 1)
       union all
       (select number - 1, parent_hash from indexer.block_checkpoints
-        where chain_id = ${chainId} and number > 0 and number ${matches} ${height + 1}
+        where chain_id = ${chainId} and number > 0 and number ${comparison} ${height + 1}
         order by number ${order} limit 1)
       union all
       ${sql.join(facts, sql` union all `)}
@@ -46,8 +46,8 @@ async function firstKnownBlock(
 }
 
 /**
- * Returns the blocks between two heights, neither of them included, that the database knows by the facts in them: newest first, at most
- * `count`. Between two checkpoints of history no others are known.
+ * Returns the blocks with facts between two heights, both excluded, newest first, at most `count`. Between two checkpoints of history no
+ * other block hashes are known.
  */
 export async function factBlocks(
   db: Kysely<DB>,
@@ -55,7 +55,7 @@ export async function factBlocks(
   { above, below }: { readonly above: number; readonly below: number },
   count: number,
 ): Promise<readonly BlockRef[]> {
-  // The unique index on (chain_id, block_number, log_index) of each table gives its newest blocks without a sort.
+  // The unique index on (chain_id, block_number, log_index) of each table returns the newest blocks without a sort.
   const known = factTables.map(
     (table) => sql`
       (select distinct block_number::bigint as number, block_hash as hash from ${tableOf(table)}

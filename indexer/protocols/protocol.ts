@@ -7,42 +7,42 @@ import type { ChainReader } from './shared/chain-reader.ts';
 import type { EventDecoder } from './shared/decoder.ts';
 
 /**
- * What one kind of contract speaks, in one version. Everything that the program knows about it stands in its folder. The rest of
- * the program loops over the list in `protocols.ts` and names none of them.
+ * The events, tables and folds of one kind of contract in one version. All code that is specific to a protocol is in its folder. The
+ * rest of the program loops over the list in `protocols.ts` and names no protocol.
  */
 export type Protocol = {
-  /** As shown to operators, for example `uniswap-v2`. */
+  /** The name that operators see, for example `uniswap-v2`. */
   readonly name: string;
-  /** The version of its ABI, as `abi_version` of a contract names it. */
+  /** The ABI version, as in the column `abi_version` of a contract. */
   readonly version: string;
   readonly kind: ContractKind;
-  /** The types of pool, as the catalogue names them, that speak it. Only for pools. */
+  /** The values of the column `pool_type` whose pools use this protocol. Only for pools. */
   readonly poolTypes?: readonly string[];
-  /** The events to ask for, by first topic. */
+  /** The events to request, by first topic. */
   readonly events: ReadonlyMap<Hex, EventDecoder>;
-  /** Completes the facts of a range once all its logs are decoded. */
+  /** Completes the facts of a range after all its logs were decoded. */
   readonly finish?: (facts: FactLists) => void;
   readonly factTables: readonly FactTable[];
   readonly stateTables: readonly StateTable[];
-  /** In the order in which a commit applies them: rows of which there are many first, rows of whole contracts last. */
+  /** The folds in the order in which a commit applies them. Folds that write many rows come before folds that write contracts' rows. */
   readonly folds: readonly Fold[];
   /**
-   * Reads from the chain, once, what no event tells.
+   * Reads properties of a contract from the chain that no event reports. Called once per contract.
    *
-   * @throws {NotThisProtocol} when the contract does not speak it; the message says what it seems to be
+   * @throws {NotThisProtocol} if the contract does not implement the protocol. The message says what it seems to be.
    */
   readonly identify?: (reader: ChainReader, address: Hex, signal: AbortSignal) => Promise<Identity>;
 };
 
-/** Columns of the platform's row that mirror what a contract says of itself. An empty text or null leaves a column as it is. */
+/** Columns of the platform's row with values that the contract reports of itself. An empty text or null leaves a column unchanged. */
 export type Identity = Readonly<Record<string, string | null>>;
 
-/** A contract does not speak the protocol that it was registered with. */
+/** A contract does not implement the protocol with which it was registered. */
 export class NotThisProtocol extends IndexerError {
   override readonly name = 'NotThisProtocol';
-  /** What it says of itself all the same. */
+  /** The properties that the contract reports nevertheless. */
   readonly identity: Identity;
-  /** The type of pool that it seems to be, as the catalogue names it. */
+  /** The value of `pool_type` that would fit the contract. Undefined if none is known. */
   readonly poolType: string | undefined;
 
   constructor(message: string, identity: Identity = {}, poolType?: string) {

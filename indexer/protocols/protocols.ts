@@ -8,20 +8,20 @@ import { erc721cV1 } from './erc721c/protocol.ts';
 import type { Protocol } from './protocol.ts';
 import { uniswapV2 } from './uniswap-v2/protocol.ts';
 
-/** Every protocol in every version. A new one is one line here. */
+/** Every protocol in every version. */
 export const protocols: readonly Protocol[] = [erc721cV1, erc20V1, uniswapV2, dividendV1];
 
-/** Every table of facts, in the order in which commits write to them: those of one kind of contract, then those of several. */
+/** Every table of facts, in the order in which commits write to them: first tables for one kind of contract, then shared tables. */
 export const factTables: readonly FactTable[] = [
   ...new Set([...protocols.flatMap((protocol) => protocol.factTables), deadLetters]),
 ].sort((a, b) => Number(a.kind === null) - Number(b.kind === null));
 
-/** Returns the tables that hold facts of a kind of contract. */
+/** Returns the tables that can hold facts of a kind of contract. */
 export function factTablesOf(kind: ContractKind): readonly FactTable[] {
   return factTables.filter((table) => table.kind === kind || table.kind === null);
 }
 
-/** The tables of facts that an initial load fills. A row in one of them means that the database is in use. */
+/** The tables of facts that an initial load fills. If one of them has a row, the database is in use. */
 export const loadedTables: readonly FactTable[] = factTables.filter(({ statistics }) => statistics.length > 0);
 
 /** Every table of state. */
@@ -31,60 +31,62 @@ export const stateTables: readonly StateTable[] = [...new Set(protocols.flatMap(
 export const describedTables: readonly TableDescription[] = [...factTables, ...stateTables];
 
 /**
- * Every fold, in the order in which a commit applies them; an unwind runs them backwards. Folds of rows of which there are many come
- * before those of whole contracts' rows, which are then held only for the flush.
+ * Every fold, in the order in which a commit applies them. An unwind runs them in reverse order. Folds that write the platform's rows of
+ * contracts come last, so that a commit holds the locks of these rows only for a short time.
  */
 export const folds: readonly Fold[] = [...new Set(protocols.flatMap((protocol) => protocol.folds))].sort(
   (a, b) => Number(a.writes[0]?.isPlatformRow === true) - Number(b.writes[0]?.isPlatformRow === true),
 );
 
-/** The ABI version of a contract for which neither the platform nor an operator named one. */
+/** The ABI version of a contract for which neither the platform nor an operator specified one. */
 export const DEFAULT_ABI_VERSION = '1.0';
 
-/** What the registry knows of a contract that decides what it speaks. */
-export type Speaker = {
+/** The properties of a contract that determine its protocols. */
+export type ProtocolSelector = {
   readonly kind: ContractKind;
   readonly abiVersion: string;
-  /** The catalogue's `pool_type`; undefined or null for a contract that is no pool. */
+  /** The value of the column `pool_type`. Undefined or null for a contract that is not a pool. */
   readonly poolType?: string | null | undefined;
   /** Later ABI versions, ordered by block. */
   readonly upgrades?: readonly AbiUpgrade[];
 };
 
-/** An ABI version of a contract, and the blocks whose logs it decodes, both ends included. */
+/** An ABI version of a contract, and the range of blocks whose logs it decodes, both ends included. */
 export type AbiVersionRange = { readonly abiVersion: string; readonly fromBlock: number; readonly toBlock: number };
 
-/** Returns the ABI versions of a contract, each with its blocks, in order. Most contracts have one, for all blocks. */
+/** Returns the ABI versions of a contract, ordered by block. Most contracts have one version for all blocks. */
 export function abiVersionsOf({
   abiVersion,
   upgrades = [],
-}: Pick<Speaker, 'abiVersion' | 'upgrades'>): readonly AbiVersionRange[] {
+}: Pick<ProtocolSelector, 'abiVersion' | 'upgrades'>): readonly AbiVersionRange[] {
   const starts = [{ fromBlock: 0, abiVersion }, ...upgrades];
-  return starts.map((start, at) => ({
+  return starts.map((start, index) => ({
     ...start,
-    toBlock: (starts[at + 1]?.fromBlock ?? Number.POSITIVE_INFINITY) - 1,
+    toBlock: (starts[index + 1]?.fromBlock ?? Number.POSITIVE_INFINITY) - 1,
   }));
 }
 
-/** Returns the protocols that a contract speaks, each with its blocks. Versions that are not known are left out. */
-export function protocolsOf(contract: Speaker): readonly (AbiVersionRange & { readonly protocol: Protocol })[] {
+/** Returns the protocols of a contract, each with its blocks. ABI versions that this program does not know are left out. */
+export function protocolsOf(
+  contract: ProtocolSelector,
+): readonly (AbiVersionRange & { readonly protocol: Protocol })[] {
   return abiVersionsOf(contract).flatMap((range) => {
     const chosen = chooseProtocol({ ...contract, abiVersion: range.abiVersion });
     return 'protocol' in chosen ? [{ ...range, protocol: chosen.protocol }] : [];
   });
 }
 
-/** Returns the ABI versions that are known of a kind of contract. */
+/** Returns the ABI versions that this program knows for a kind of contract. */
 export function knownAbiVersions(kind: ContractKind): readonly string[] {
   return [...new Set(protocols.filter((protocol) => protocol.kind === kind).map(({ version }) => version))];
 }
 
-/** Returns the protocol that a contract speaks, or why there is none for it, in one line. */
+/** Returns the protocol of a contract. If there is none, returns the reason in one line. */
 export function chooseProtocol({
   kind,
   abiVersion,
   poolType,
-}: Speaker): { readonly protocol: Protocol } | { readonly refusal: string } {
+}: ProtocolSelector): { readonly protocol: Protocol } | { readonly refusal: string } {
   const ofKind = protocols.filter((protocol) => protocol.kind === kind);
   const candidates =
     poolType === undefined || poolType === null

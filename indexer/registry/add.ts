@@ -1,18 +1,19 @@
-import { type Kysely, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
-import type { DB } from '../db/schema.ts';
+import type { PoolType } from '../db/schema.ts';
 import { type Transaction, transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { IndexerError } from '../kernel/errors.ts';
 import { registerContract } from '../progress/contract-registration.ts';
 import { chooseProtocol, DEFAULT_ABI_VERSION } from '../protocols/protocols.ts';
+import { contractRowId } from './contract-rows.ts';
 import { insertPlaceholders } from './placeholders.ts';
 
 /** A contract to follow, as the command line or an import file names it. Addresses are lower case. */
 export type ContractSpec = {
   readonly chainId: number;
   readonly address: Hex;
-  /** Where its history begins; undefined: found by asking the chain. */
+  /** The first block of its history. Undefined: the deployment block is read from the chain. */
   readonly fromBlock: number | undefined;
 } & (
   | { readonly kind: 'master'; readonly masterId: string | undefined }
@@ -21,7 +22,7 @@ export type ContractSpec = {
   | { readonly kind: 'pool'; readonly type: string; readonly token0: Hex; readonly token1: Hex }
 );
 
-/** What adding did: a contract that was followed already is `unchanged`, one that was removed is `restored`. */
+/** The outcome of adding a contract: `unchanged` if it was followed already, `restored` if it had been removed. */
 export type Added = {
   readonly kind: ContractKind;
   readonly address: Hex;
@@ -29,10 +30,12 @@ export type Added = {
 };
 
 /**
- * Registers contracts, all or none. Where the platform has no row for one, it gets a row, and where that needs an artist or a
- * master that nobody named, placeholders. Repeating it changes nothing; an earlier `fromBlock` than the known one counts.
+ * Registers contracts, all or none. Inserts the platform's row of a contract where it is missing, and placeholders where that row
+ * needs an artist or a master that was not named. Repeating it changes nothing, except that an earlier `fromBlock` replaces the
+ * recorded one.
  *
- * @throws {IndexerError} when a named master, artist, master contract or pool token is not there, or is taken.
+ * @throws {IndexerError} if a named master, artist, master contract or pool token does not exist, or the master or artist already
+ *   has a contract.
  */
 export async function addContracts(database: Database, specs: readonly ContractSpec[]): Promise<readonly Added[]> {
   for (const spec of specs) {
@@ -43,7 +46,7 @@ export async function addContracts(database: Database, specs: readonly ContractS
     });
     if ('refusal' in chosen) throw new IndexerError(`${spec.kind} ${spec.address}: ${chosen.refusal}`);
   }
-  // A pool needs its token's row, a dividend contract its master's: whatever the order they were named in.
+  // A pool references the row of its token, and a dividend contract the row of its master.
   const order: readonly ContractKind[] = ['master', 'artist_token', 'dividend', 'pool'];
   const sorted = [...specs].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
   return transaction(database, async (tx) => {
@@ -70,123 +73,185 @@ async function findPlatformRow(
   tx: Transaction,
   { kind, chainId, address }: ContractSpec,
 ): Promise<PlatformRow | undefined> {
-  const chain = String(chainId);
-  const query = {
-    master: sql<{ id: string; abi_version: string | null }>`
-      select id, abi_version from master_contracts where chain_id = ${chain} and contract_address = ${address}`,
-    dividend: sql<{ id: string; abi_version: string | null }>`
-      select id, null as abi_version from dividend_contracts where chain_id = ${chain} and contract_address = ${address}`,
-    artist_token: sql<{ id: string; abi_version: string | null }>`
-      select id, null as abi_version from artist_tokens where chain_id = ${chain} and contract_address = ${address}`,
-    pool: sql<{ id: string; abi_version: string | null }>`
-      select id, null as abi_version from liquidity_pools where chain_id = ${chain} and pool_address = ${address}`,
-  }[kind];
-  const row = (await query.execute(tx)).rows[0];
+  const row = await platformRowQuery(tx, kind, String(chainId), address).executeTakeFirst();
   return row && { id: row.id, abiVersion: row.abi_version ?? DEFAULT_ABI_VERSION };
 }
 
+function platformRowQuery(tx: Transaction, kind: ContractKind, chain: string, address: Hex) {
+  const noVersion = sql<string | null>`null`.as('abi_version');
+  switch (kind) {
+    case 'master':
+      return tx
+        .selectFrom('master_contracts')
+        .select(['id', 'abi_version'])
+        .where('chain_id', '=', chain)
+        .where('contract_address', '=', address);
+    case 'dividend':
+      return tx
+        .selectFrom('dividend_contracts')
+        .select(['id', noVersion])
+        .where('chain_id', '=', chain)
+        .where('contract_address', '=', address);
+    case 'artist_token':
+      return tx
+        .selectFrom('artist_tokens')
+        .select(['id', noVersion])
+        .where('chain_id', '=', chain)
+        .where('contract_address', '=', address);
+    case 'pool':
+      return tx
+        .selectFrom('liquidity_pools')
+        .select(['id', noVersion])
+        .where('chain_id', '=', chain)
+        .where('pool_address', '=', address);
+  }
+}
+
 async function insertPlatformRow(tx: Transaction, spec: ContractSpec): Promise<PlatformRow> {
-  const insert = { master: insertMaster, dividend: insertDividend, artist_token: insertToken, pool: insertPool }[
-    spec.kind
-  ] as (tx: Transaction, spec: ContractSpec) => Promise<string>;
-  return { id: await insert(tx, spec), abiVersion: DEFAULT_ABI_VERSION };
+  return { id: await insertRowOf(tx, spec), abiVersion: DEFAULT_ABI_VERSION };
+}
+
+function insertRowOf(tx: Transaction, spec: ContractSpec): Promise<string> {
+  switch (spec.kind) {
+    case 'master':
+      return insertMaster(tx, spec);
+    case 'dividend':
+      return insertDividend(tx, spec);
+    case 'artist_token':
+      return insertToken(tx, spec);
+    case 'pool':
+      return insertPool(tx, spec);
+  }
 }
 
 type SpecOf<K extends ContractKind> = Extract<ContractSpec, { kind: K }>;
 
 async function insertMaster(tx: Transaction, { chainId, address, masterId }: SpecOf<'master'>): Promise<string> {
+  const chain = String(chainId);
   if (masterId !== undefined) {
-    await require(tx, sql`select 1 from masters where id = ${masterId}`, `there is no master ${masterId}`);
-    const { rows } = await sql<{ contract_address: string }>`
-      select contract_address from master_contracts where master_id = ${masterId} and chain_id = ${String(chainId)}
-    `.execute(tx);
-    if (rows[0] !== undefined) {
+    const master = await tx.selectFrom('masters').select('id').where('id', '=', masterId).executeTakeFirst();
+    if (master === undefined) throw new IndexerError(`there is no master ${masterId}`);
+    const existing = await tx
+      .selectFrom('master_contracts')
+      .select('contract_address')
+      .where('master_id', '=', masterId)
+      .where('chain_id', '=', chain)
+      .executeTakeFirst();
+    if (existing !== undefined) {
       throw new IndexerError(
-        `master ${masterId} already has a contract on chain ${chainId}: ${rows[0].contract_address}`,
+        `master ${masterId} already has a contract on chain ${chainId}: ${existing.contract_address}`,
       );
     }
   }
-  const owner = masterId ?? (await insertPlaceholders(tx, chainId, address)).masterId;
-  const { rows } = await sql<{ id: string }>`
-    insert into master_contracts (id, master_id, chain_id, contract_address)
-    values (indexer.derived_id(${`master_contracts:${chainId}:${address}`}), ${owner}, ${String(chainId)}, ${address})
-    returning id
-  `.execute(tx);
-  return idOf(rows);
+  const { id } = await tx
+    .insertInto('master_contracts')
+    .values({
+      id: contractRowId('master_contracts', chainId, address),
+      master_id: masterId ?? (await insertPlaceholders(tx, chainId, address)).masterId,
+      chain_id: chain,
+      contract_address: address,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return id;
 }
 
 async function insertDividend(
   tx: Transaction,
   { chainId, address, masterContract }: SpecOf<'dividend'>,
 ): Promise<string> {
-  let masterId: string;
-  if (masterContract === undefined) {
-    masterId = (await insertPlaceholders(tx, chainId, address)).masterId;
-  } else {
-    const { rows } = await sql<{ master_id: string }>`
-      select master_id from master_contracts where chain_id = ${String(chainId)} and contract_address = ${masterContract}
-    `.execute(tx);
-    if (rows[0] === undefined) {
-      throw new IndexerError(`${masterContract} is no registered master contract of chain ${chainId}; add it first`);
-    }
-    masterId = rows[0].master_id;
+  const { id } = await tx
+    .insertInto('dividend_contracts')
+    .values({
+      id: contractRowId('dividend_contracts', chainId, address),
+      master_id:
+        masterContract === undefined
+          ? (await insertPlaceholders(tx, chainId, address)).masterId
+          : await masterOf(tx, chainId, masterContract),
+      distribution_model: 'per_master',
+      chain_id: String(chainId),
+      contract_address: address,
+      linked_master_contract: masterContract ?? null,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return id;
+}
+
+async function masterOf(tx: Transaction, chainId: number, masterContract: Hex): Promise<string> {
+  const master = await tx
+    .selectFrom('master_contracts')
+    .select('master_id')
+    .where('chain_id', '=', String(chainId))
+    .where('contract_address', '=', masterContract)
+    .executeTakeFirst();
+  if (master === undefined) {
+    throw new IndexerError(`${masterContract} is not a registered master contract of chain ${chainId}; add it first`);
   }
-  const { rows } = await sql<{ id: string }>`
-    insert into dividend_contracts (id, master_id, distribution_model, chain_id, contract_address, linked_master_contract)
-    values (indexer.derived_id(${`dividend_contracts:${chainId}:${address}`}), ${masterId}, 'per_master', ${String(chainId)},
-      ${address}, ${masterContract ?? null})
-    returning id
-  `.execute(tx);
-  return idOf(rows);
+  return master.master_id;
 }
 
 async function insertToken(tx: Transaction, { chainId, address, artistId }: SpecOf<'artist_token'>): Promise<string> {
+  const chain = String(chainId);
   if (artistId !== undefined) {
-    await require(tx, sql`select 1 from artists where id = ${artistId}`, `there is no artist ${artistId}`);
-    const { rows } = await sql<{ contract_address: string }>`
-      select contract_address from artist_tokens where artist_id = ${artistId} and chain_id = ${String(chainId)}
-    `.execute(tx);
-    if (rows[0] !== undefined) {
-      throw new IndexerError(`artist ${artistId} already has a token on chain ${chainId}: ${rows[0].contract_address}`);
+    const artist = await tx.selectFrom('artists').select('id').where('id', '=', artistId).executeTakeFirst();
+    if (artist === undefined) throw new IndexerError(`there is no artist ${artistId}`);
+    const existing = await tx
+      .selectFrom('artist_tokens')
+      .select('contract_address')
+      .where('artist_id', '=', artistId)
+      .where('chain_id', '=', chain)
+      .executeTakeFirst();
+    if (existing !== undefined) {
+      throw new IndexerError(
+        `artist ${artistId} already has a token on chain ${chainId}: ${existing.contract_address}`,
+      );
     }
   }
-  const owner = artistId ?? (await insertPlaceholders(tx, chainId, address)).artistId;
-  const { rows } = await sql<{ id: string }>`
-    insert into artist_tokens (id, artist_id, chain_id, contract_address, name, symbol)
-    values (indexer.derived_id(${`artist_tokens:${chainId}:${address}`}), ${owner}, ${String(chainId)}, ${address}, '', '')
-    returning id
-  `.execute(tx);
-  return idOf(rows);
+  const { id } = await tx
+    .insertInto('artist_tokens')
+    .values({
+      id: contractRowId('artist_tokens', chainId, address),
+      artist_id: artistId ?? (await insertPlaceholders(tx, chainId, address)).artistId,
+      chain_id: chain,
+      contract_address: address,
+      name: '',
+      symbol: '',
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return id;
 }
 
 async function insertPool(
   tx: Transaction,
   { chainId, address, type, token0, token1 }: SpecOf<'pool'>,
 ): Promise<string> {
-  const { rows: tokens } = await sql<{ id: string }>`
-    select id from artist_tokens where chain_id = ${String(chainId)} and contract_address in (${token0}, ${token1})
-    order by contract_address = ${token0} desc limit 1
-  `.execute(tx);
-  if (tokens[0] === undefined) {
+  const token = await tx
+    .selectFrom('artist_tokens')
+    .select('id')
+    .where('chain_id', '=', String(chainId))
+    .where('contract_address', 'in', [token0, token1])
+    .orderBy((eb) => eb('contract_address', '=', token0), 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (token === undefined) {
     throw new IndexerError(
       `neither ${token0} nor ${token1}, the tokens of pool ${address}, is a registered artist token of chain ${chainId}; add one first`,
     );
   }
-  const { rows } = await sql<{ id: string }>`
-    insert into liquidity_pools (id, artist_token_id, chain_id, pool_address, pool_type, token0_address, token1_address)
-    values (indexer.derived_id(${`liquidity_pools:${chainId}:${address}`}), ${tokens[0].id}, ${String(chainId)}, ${address},
-      ${type}, ${token0}, ${token1})
-    returning id
-  `.execute(tx);
-  return idOf(rows);
-}
-
-async function require(tx: Kysely<DB>, query: ReturnType<typeof sql>, otherwise: string): Promise<void> {
-  if ((await query.execute(tx)).rows.length === 0) throw new IndexerError(otherwise);
-}
-
-function idOf(rows: readonly { id: string }[]): string {
-  const [row] = rows;
-  if (row === undefined) throw new IndexerError('an inserted row came back without its id');
-  return row.id;
+  const { id } = await tx
+    .insertInto('liquidity_pools')
+    .values({
+      id: contractRowId('liquidity_pools', chainId, address),
+      artist_token_id: token.id,
+      chain_id: String(chainId),
+      pool_address: address,
+      pool_type: type as PoolType,
+      token0_address: token0,
+      token1_address: token1,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return id;
 }

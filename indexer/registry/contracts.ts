@@ -5,15 +5,15 @@ import { parseMultirange } from '../kernel/ranges.ts';
 import type { Coverage } from '../progress/contract-coverage.ts';
 import { coverageFingerprint } from '../protocols/fingerprint.ts';
 
-/** Whether a contract is followed, was removed, or was set aside. */
+/** Whether a contract is followed, was removed, or is quarantined with a reason. */
 export type ContractStatus = 'active' | 'removed' | 'quarantined';
 
-/** A contract of the registry with what is known of it. */
+/** A contract of the registry with its coverage and status. */
 export type RegisteredContract = Contract &
   Coverage & {
-    /** What this program asks for when it reads the contract; null where it does not know one of its ABI versions. */
+    /** The ABI versions and events with which this program reads the contract; null if it does not know one of the versions. */
     readonly fingerprint: string | null;
-    /** What its coverage was read with; null where nothing was covered yet. */
+    /** The fingerprint with which its coverage was read; null if nothing is covered yet. */
     readonly coveredFingerprint: string | null;
     /** Why its history is incomplete although it was complete before. */
     readonly coverageNote: string | null;
@@ -23,21 +23,21 @@ export type RegisteredContract = Contract &
     readonly metadataRead: boolean;
     /** The catalogue's `pool_type` of a pool. */
     readonly poolType: string | null;
-    /** Whether its state was made that of no facts, so that it can be followed. */
+    /** Whether its state was reset to that of a contract without facts, which happens before it is followed. */
     readonly prepared: boolean;
-    /** The newest block of the facts that the platform's former indexer left of it; null where it left none. */
+    /** The newest block of the facts that the platform's former indexer left; null if it left none. */
     readonly formerTo: number | null;
     /** Whether the platform still has the row that announced it. */
     readonly announced: boolean;
-    /** The block whose log set it aside; null where the reason lies in the registry. */
+    /** The block whose log caused the quarantine; null if the registry caused it. */
     readonly quarantinedAtBlock: number | null;
   };
 
-/** The registry of one chain as of one moment. */
+/** The registry of one chain, from one snapshot. */
 export type Registry = {
-  /** `indexer.chains.live_version` of the same moment, which a follower's commit compares. */
+  /** `indexer.chains.live_version` of the same snapshot, which a follower's commit compares. */
   readonly liveVersion: number;
-  /** Ordered by address and kind; of every status. */
+  /** Contracts of every status, ordered by address and kind. */
   readonly contracts: readonly RegisteredContract[];
 };
 
@@ -65,7 +65,7 @@ type Row = {
   quarantined_at_block: string | null;
 };
 
-/** Reads a chain's whole registry in one statement, so that contracts and version belong together; 10,000 contracts take a moment. */
+/** Reads a chain's whole registry in one statement, so that contracts and version come from one snapshot. */
 export async function loadContracts(db: Kysely<DB>, chainId: number): Promise<Registry> {
   const { rows } = await sql<Row>`
     select

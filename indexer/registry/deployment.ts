@@ -1,19 +1,19 @@
 import type { Hex } from '../kernel/chain.ts';
 import type { ChainReader } from '../protocols/shared/chain-reader.ts';
 
-/** What the search for a deployment block found. */
+/** The result of the search for a deployment block. */
 export type Deployment =
   | { readonly found: 'at'; readonly block: number }
-  /** No endpoint remembers the state around it, so history is read from the first block on. */
-  | { readonly found: 'pruned'; readonly block: 0; readonly warning: string }
-  /** There is no code at the head either. */
+  /** The contract may have been deployed below `oldestState`, but no endpoint has older state. Its history begins at block 0. */
+  | { readonly found: 'pruned'; readonly block: 0; readonly oldestState: number }
+  /** There is no code at the head. */
   | { readonly found: 'nothing' };
 
 /**
- * Finds the block in which a contract was deployed, by bisecting `eth_getCode`: some 25 requests.
+ * Finds the block in which a contract was deployed by bisecting `eth_getCode`, with about 25 requests.
  *
- * Code is taken to stay once it is there. Pruned state counts as "not yet", since only old state is pruned: so the answer
- * stands unless the block below it is a pruned one.
+ * Assumes that code is never removed. Only old state is pruned, so a pruned block counts as a block without code. The result is
+ * exact unless the state of the block below it is pruned.
  *
  * @param head the newest block to look at
  */
@@ -24,7 +24,7 @@ export async function findDeployment(
   signal: AbortSignal,
 ): Promise<Deployment> {
   if ((await reader.codeAt(address, head, signal)) !== true) return { found: 'nothing' };
-  let without = -1; // the highest block known to be without code, or pruned
+  let without = -1; // the highest block without code or with pruned state
   let withoutIsPruned = false;
   let withCode = head;
   while (withCode - without > 1) {
@@ -38,9 +38,5 @@ export async function findDeployment(
     }
   }
   if (!withoutIsPruned) return { found: 'at', block: withCode };
-  return {
-    found: 'pruned',
-    block: 0,
-    warning: `no endpoint remembers the state below block ${withCode}, so the deployment block of ${address} is unknown: its history is read from block 0 (an archive endpoint, or deployed_at_block, spares that)`,
-  };
+  return { found: 'pruned', block: 0, oldestState: withCode };
 }

@@ -8,7 +8,7 @@ import { loadContracts } from './contracts.ts';
 import { findDeployment } from './deployment.ts';
 import { refreshMetadata } from './metadata.ts';
 
-/** What reading contracts from the chain needs. */
+/** Dependencies of reading contracts from the chain. */
 export type EnrichDeps = {
   readonly db: Kysely<DB>;
   readonly chainId: number;
@@ -17,11 +17,11 @@ export type EnrichDeps = {
 };
 
 /**
- * Finds out what the registry does not know of a chain's contracts: where each begins, and its name, symbol and tokens.
+ * Reads from the chain what the registry lacks: the deployment block of each contract, and its name, symbol or tokens.
  *
- * One contract that fails does not keep the others waiting.
+ * A contract that cannot be read is logged and skipped, and tried again by the next call.
  *
- * @returns whether a deployment block was found, so that history can be filled.
+ * @returns whether a deployment block was found, so that more history can be filled.
  */
 export async function enrichContracts(
   { db, chainId, reader, log }: EnrichDeps,
@@ -38,14 +38,18 @@ export async function enrichContracts(
       if (contract.deployedAtBlock === null) {
         const deployment = await findDeployment(reader, contract.address, head, signal);
         if (deployment.found === 'nothing') continue;
-        if (deployment.found === 'pruned') log.warn(context, deployment.warning);
+        if (deployment.found === 'pruned') {
+          // An archive endpoint, or `deployed_at_block` in the platform's row, would avoid this.
+          const { block: fromBlock, oldestState } = deployment;
+          log.warn({ ...context, oldestState, fromBlock }, 'deployment block unknown because old state is pruned');
+        }
         await recordDeployment(db, contract, deployment.block);
         found = true;
       }
       if (!contract.metadataRead) await refreshMetadata(db, reader, contract, head, signal);
     } catch (error) {
       if (signal.aborted) break;
-      log.warn({ ...context, err: error }, `cannot read a contract: ${messageOf(error)}`);
+      log.warn({ ...context, reason: messageOf(error), err: error }, 'reading a contract from the chain failed');
     }
   }
   return found;

@@ -3,7 +3,7 @@ import { IndexerError } from '../kernel/errors.ts';
 import { ADDRESS, UUID, WHOLE_NUMBER } from '../kernel/patterns.ts';
 import { chooseProtocol, DEFAULT_ABI_VERSION, supportedPoolTypes } from '../protocols/protocols.ts';
 
-/** A contract as a person names it; what a pool's tokens are is still to be read from the chain unless both are given. */
+/** A contract as the command line or an import file describes it. A pool's tokens are read from the chain unless both are given. */
 export type NamedContract = {
   readonly kind: ContractKind;
   readonly chainId: number;
@@ -37,7 +37,7 @@ const FIELDS = [
   'token1',
 ] as const;
 
-/** Which of the fields go with which kind, besides those that go with all. */
+/** The fields that only one kind has. */
 const FIELDS_OF_KIND: Readonly<Record<ContractKind, readonly string[]>> = {
   master: ['masterId'],
   dividend: ['masterContract'],
@@ -45,7 +45,7 @@ const FIELDS_OF_KIND: Readonly<Record<ContractKind, readonly string[]>> = {
   pool: ['type', 'token0', 'token1'],
 };
 
-/** Checks one contract as it came from the command line or a file, and reports everything that is wrong with it. */
+/** Validates one contract from the command line or a file. Returns the contract or everything that is wrong with it. */
 export function nameContract(
   given: Readonly<Record<string, unknown>>,
   defaultChainId?: number,
@@ -97,16 +97,16 @@ function misplaced(field: string, value: unknown, kind: ContractKind | undefined
 }
 
 /**
- * Reads a file of contracts: a JSON array, or one JSON object a line. Fields as `NamedContract` has them.
+ * Parses a file of contracts: a JSON array, or one JSON object per line. The fields are those of `NamedContract`.
  *
- * @throws {IndexerError} one error that names every fault with its place.
+ * @throws {IndexerError} one error that lists every fault with its line or entry.
  */
 export function parseContracts(text: string, defaultChainId?: number): readonly NamedContract[] {
   const faults: string[] = [];
   const contracts: NamedContract[] = [];
   for (const { place, value } of entriesOf(text)) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      faults.push(`${place}: is no JSON object`);
+      faults.push(`${place}: is not a JSON object`);
       continue;
     }
     const named = nameContract(value as Record<string, unknown>, defaultChainId);

@@ -5,8 +5,8 @@ import { transaction } from '../db/transaction.ts';
 import { sumIpoSupply } from '../protocols/erc721c/ipo-supply.ts';
 
 /**
- * Sums `master_ipos.minted_supply` of IPOs that the platform inserted after tokens of their master were minted. From then on
- * every commit keeps the sum. Safe to run at any time and beside anything.
+ * Sums `master_ipos.minted_supply` of IPOs that the platform inserted after tokens of their master had been minted. Later commits
+ * keep the sum up to date. It is safe to run this at any time and concurrently with anything.
  */
 export async function settleIpoSupplies(database: Database): Promise<void> {
   const { rows } = await sql<{ master_id: string }>`

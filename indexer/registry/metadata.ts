@@ -8,10 +8,10 @@ import { platformTableOf } from './contract-rows.ts';
 import type { RegisteredContract } from './contracts.ts';
 
 /**
- * Reads what the catalogue mirrors of a contract besides its logs, and stores it in the platform's row. Only columns that mirror the
- * chain are written, and an empty answer replaces nothing.
+ * Reads a contract's name, symbol, decimals or tokens from the chain and stores them in the platform's row. Writes only columns
+ * that mirror the chain. An empty answer does not replace a value.
  *
- * @returns false while there is no code at the address (announced, not yet deployed): ask again later
+ * @returns false if the address has no code, because the contract was announced but is not deployed yet: call it again later
  */
 export async function refreshMetadata(
   db: Kysely<DB>,
@@ -26,13 +26,13 @@ export async function refreshMetadata(
   return true;
 }
 
-/** A contract's identity, and its type of pool where the chain shows another one than the registry has. */
+/** A contract's identity, and its pool type if the registry has another type than the chain shows. */
 type Found = { readonly columns: Identity; readonly poolType?: string | undefined };
 
 async function identify(reader: ChainReader, contract: RegisteredContract, signal: AbortSignal): Promise<Found> {
   const { kind, address, poolType } = contract;
   const chosen = chooseProtocol(contract);
-  // Where the registry's own word names no protocol, those of the kind are tried: the word may be wrong.
+  // If the registry selects no protocol, its pool type may be wrong. Try all protocols of the kind.
   const candidates = 'protocol' in chosen ? [chosen.protocol] : protocols.filter((protocol) => protocol.kind === kind);
   let found: Found = { columns: {} };
   for (const { identify: read, poolTypes } of candidates) {

@@ -1,33 +1,31 @@
-import { sql } from 'kysely';
 import type { Transaction } from '../db/transaction.ts';
 import type { Hex } from '../kernel/chain.ts';
+import { contractRowId } from './contract-rows.ts';
 
-/** The rows that stand in for people nobody named. */
+/** The ids of the rows that stand in for an artist and a master that were not named. */
 export type Placeholders = { readonly artistId: string; readonly masterId: string };
 
 /**
- * Inserts a contract's own user, artist and master, where they are not there yet: the catalogue's unique keys forbid that
- * contracts share them. Their ids are derived from chain and address, so every database makes the same ones.
+ * Inserts a placeholder user, artist and master for one contract, unless they exist. Contracts cannot share placeholders, because
+ * of the catalogue's unique keys. Their ids are derived from chain and address, so they are the same in every database.
  */
 export async function insertPlaceholders(tx: Transaction, chainId: number, address: Hex): Promise<Placeholders> {
   const name = `${chainId}-${address}`;
-  const id = (table: string) => sql`indexer.derived_id(${`${table}:${chainId}:${address}`})`;
-  await sql`
-    insert into users (id, email, display_name, status)
-    values (${id('users')}, ${`${name}@placeholder.invalid`}, ${name}, 'suspended')
-    on conflict (id) do nothing
-  `.execute(tx);
-  await sql`
-    insert into artists (id, user_id, artist_name, slug, is_active)
-    values (${id('artists')}, ${id('users')}, ${name}, ${name}, false)
-    on conflict (id) do nothing
-  `.execute(tx);
-  await sql`
-    insert into masters (id, artist_id, title) values (${id('masters')}, ${id('artists')}, ${name})
-    on conflict (id) do nothing
-  `.execute(tx);
-  const { rows } = await sql<Placeholders>`
-    select ${id('artists')} as "artistId", ${id('masters')} as "masterId"
-  `.execute(tx);
-  return rows[0] as Placeholders;
+  const id = (table: 'users' | 'artists' | 'masters') => contractRowId(table, chainId, address);
+  await tx
+    .insertInto('users')
+    .values({ id: id('users'), email: `${name}@placeholder.invalid`, display_name: name, status: 'suspended' })
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .execute();
+  await tx
+    .insertInto('artists')
+    .values({ id: id('artists'), user_id: id('users'), artist_name: name, slug: name, is_active: false })
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .execute();
+  await tx
+    .insertInto('masters')
+    .values({ id: id('masters'), artist_id: id('artists'), title: name })
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .execute();
+  return tx.selectNoFrom([id('artists').as('artistId'), id('masters').as('masterId')]).executeTakeFirstOrThrow();
 }

@@ -1,65 +1,79 @@
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
-import { patientTransaction, type Transaction } from '../db/transaction.ts';
-import type { FactTable } from '../facts/fact-table.ts';
+import { longTransaction, type Transaction } from '../db/transaction.ts';
+import type { FactTable, PlatformIdQuery } from '../facts/fact-table.ts';
 import { isOfChain, tableOf } from '../facts/facts-sql.ts';
 import { newestFormerBlock } from '../facts/former-facts.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { markPrepared } from '../progress/contract-registration.ts';
 import { lockChain } from '../progress/locks.ts';
-import { noteContractChange } from '../progress/stage-rows.ts';
+import { recordContractChange } from '../progress/stage-rows.ts';
 import { factTables, stateTables } from '../protocols/protocols.ts';
 import { deletions } from './contract-rows.ts';
 
 /**
- * Prepares newly registered contracts: sets their state to that of no facts (invariant 2), whatever the platform or its former indexer
- * wrote there, and notes how far the facts of a former indexer reach, which have no block hash. Runs before a contract is first
- * followed. History then brings every value back.
+ * Prepares newly registered contracts before they are first followed: resets their state to that of a contract without facts
+ * (invariant 2), whatever the platform or its former indexer wrote there, and records up to which block the former indexer left
+ * facts, which have no block hash. Filling history then restores every value.
  *
  * @returns how many contracts were prepared
  */
 export async function prepareContracts(database: Database, chainId: number): Promise<number> {
-  const { rows } = await sql<{ one: number }>`
-    select 1 as one from indexer.contracts where chain_id = ${chainId} and prepared_at is null limit 1
-  `.execute(database.kysely);
-  if (rows.length === 0) return 0;
-  return patientTransaction(database, async (tx) => {
+  const unpreparedContract = await database.kysely
+    .selectFrom('indexer.contracts')
+    .select('address')
+    .where('chain_id', '=', String(chainId))
+    .where('prepared_at', 'is', null)
+    .limit(1)
+    .executeTakeFirst();
+  if (unpreparedContract === undefined) return 0;
+  return longTransaction(database, async (tx) => {
     await runSteps(tx, [lockChain(chainId, 'exclusive')]);
     await deleteRetired(tx, chainId);
     return resetUnprepared(tx, chainId);
   });
 }
 
-/** Deletes the rows of contracts at addresses that the platform has corrected, before anything is followed in their place. */
+/** Deletes the rows of contracts whose address the platform has corrected, before the contract at the new address is followed. */
 async function deleteRetired(tx: Transaction, chainId: number): Promise<void> {
-  const { rows } = await sql<{ address: Hex; kind: ContractKind; platform_id: string }>`
-    select address, kind, platform_id from indexer.contracts
-    where chain_id = ${chainId} and (status = 'removed' or platform_id = any(retired_ids)) and prepared_at is null
-    order by address, kind
-  `.execute(tx);
-  for (const { address, kind, platform_id: platformId } of rows) {
-    for (const statement of deletions({ chainId, address, kind, platformId })) await statement.execute(tx);
-    await noteContractChange(tx, chainId, { address, kind });
+  const rows = await tx
+    .selectFrom('indexer.contracts')
+    .select(['address', 'kind', 'platform_id'])
+    .where('chain_id', '=', String(chainId))
+    .where('prepared_at', 'is', null)
+    .where((eb) => eb.or([eb('status', '=', 'removed'), eb('platform_id', '=', eb.fn.any('retired_ids'))]))
+    .orderBy('address')
+    .orderBy('kind')
+    .execute();
+  for (const row of rows) {
+    const contract = { address: row.address as Hex, kind: row.kind as ContractKind };
+    for (const statement of deletions({ ...contract, chainId, platformId: row.platform_id }))
+      await statement.execute(tx);
+    await recordContractChange(tx, chainId, contract);
   }
 }
 
-/** Prepares new contracts within a transaction that holds the chain's exclusive lock. */
+/** Prepares new contracts, and returns how many. The transaction must hold the chain's exclusive lock. */
 export async function resetUnprepared(tx: Transaction, chainId: number): Promise<number> {
-  for (const { kind, reset } of stateTables) await runSteps(tx, reset?.(unprepared(chainId, kind)) ?? []);
+  for (const { kind, reset } of stateTables) await runSteps(tx, reset?.(unprepared(tx, chainId, kind)) ?? []);
   for (const table of factTables) await deleteOrphans(tx, chainId, table);
   return markPrepared(tx, chainId, newestFormerBlock(factTables));
 }
 
-/** Returns a query for the platform ids of contracts of a kind that were not prepared yet. */
-function unprepared(chainId: number, kind: string): RawBuilder<unknown> {
-  return sql`
-    select platform_id from indexer.contracts where chain_id = ${chainId} and kind = ${kind} and prepared_at is null`;
+/** Returns a query for the platform ids of the contracts of a kind that are not prepared yet. */
+function unprepared(tx: Transaction, chainId: number, kind: string): PlatformIdQuery {
+  return tx
+    .selectFrom('indexer.contracts')
+    .select('platform_id')
+    .where('chain_id', '=', String(chainId))
+    .where('kind', '=', kind)
+    .where('prepared_at', 'is', null);
 }
 
-/** Deletes facts that were left where the platform deleted a contract's row and announced it again: history is read anew. */
+/** Deletes the facts of contracts whose row the platform deleted and then announced again. Their history is read again. */
 async function deleteOrphans(tx: Transaction, chainId: number, table: FactTable): Promise<void> {
-  const { orphans, reading } = table;
+  const { orphans, foldColumns } = table;
   if (orphans === undefined) return;
   if ('kindColumn' in orphans) {
     await sql`
@@ -69,16 +83,20 @@ async function deleteOrphans(tx: Transaction, chainId: number, table: FactTable)
     `.execute(tx);
     return;
   }
-  const { rows } = await sql<{ address: Hex; retired_ids: string[] }>`
-    select address, retired_ids from indexer.contracts
-    where chain_id = ${chainId} and kind = ${table.kind} and prepared_at is null and retired_ids <> '{}'
-  `.execute(tx);
+  const rows = await tx
+    .selectFrom('indexer.contracts')
+    .select(['address', 'retired_ids'])
+    .where('chain_id', '=', String(chainId))
+    .where('kind', '=', table.kind)
+    .where('prepared_at', 'is', null)
+    .where('retired_ids', '<>', sql<string[]>`'{}'`)
+    .execute();
   for (const { address, retired_ids } of rows) {
-    // A row that the platform moved to another address has its facts there.
+    // A retired row may belong to a contract at another address by now. Keep the facts of that address.
     await sql`
       delete from ${tableOf(table)}
       where ${sql.ref(orphans.idColumn)} = any(${retired_ids}::uuid[]) and ${isOfChain(table, chainId)}
-        and ${sql.ref(reading?.addressColumn ?? 'address')} = ${address}
+        and ${sql.ref(foldColumns?.addressColumn ?? 'address')} = ${address}
     `.execute(tx);
   }
 }

@@ -3,7 +3,7 @@ import type { DB } from '../db/schema.ts';
 import { EVM_CHAIN_ID } from '../kernel/patterns.ts';
 import { registerAnnounced } from '../progress/contract-registration.ts';
 
-/** Where the platform announces contracts: table, column of the address. */
+/** The tables in which the platform announces contracts, and their address columns. */
 const REGISTRIES = [
   ['master_contracts', 'contract_address'],
   ['dividend_contracts', 'contract_address'],
@@ -32,12 +32,12 @@ export async function registerPlatformRows(db: Kysely<DB>): Promise<readonly num
   );
 }
 
-/** Lower-cases addresses that came in checksum case, except where a row has the lower-case one already. */
+/** Converts addresses in checksum case to lower case, except where another row has the lower-case address already. */
 async function normaliseAddresses(db: Kysely<DB>, table: string, column: string): Promise<void> {
   const address = sql.ref(column);
   await sql`
-    update ${sql.table(table)} given set ${address} = lower(${address})
+    update ${sql.table(table)} announced set ${address} = lower(${address})
     where chain_id ~ ${EVM_CHAIN_ID.source} and ${address} <> lower(${address}) and not exists (
-      select from ${sql.table(table)} other where other.chain_id = given.chain_id and other.${address} = lower(given.${address}))
+      select from ${sql.table(table)} other where other.chain_id = announced.chain_id and other.${address} = lower(announced.${address}))
   `.execute(db);
 }

@@ -15,20 +15,20 @@ export type Removed = { readonly kind: ContractKind; readonly address: Hex; read
 export type Removal = {
   readonly chainId: number;
   readonly address: Hex;
-  /** Only the contract of this kind, where one address is registered as several. */
+  /** Removes only the contract of this kind, if the address is registered as several kinds. */
   readonly kind?: ContractKind | undefined;
   /** Whether its facts and state are deleted too. */
   readonly purge: boolean;
 };
 
 /**
- * Stops following a contract. Its coverage ends at the head, so that its rows stay true up to the block at which it was removed.
+ * Stops following a contract. Its coverage ends at the head, so its rows stay correct up to the block at which it was removed.
  * Repeating it changes nothing.
  *
- * The chain's lock is held exclusively, so that no commit is in flight. A follower that has fetched its next block already finds
- * `live_version` raised and fetches again without the contract.
+ * Holds the chain's lock exclusively, so that no commit is in flight. A follower that has already fetched its next block notices
+ * that `live_version` was raised, and fetches again without the contract.
  *
- * @returns the contracts that were removed; empty where the address is not registered.
+ * @returns the contracts that were removed; empty if the address is not registered.
  */
 export async function removeContract(database: Database, removal: Removal): Promise<readonly Removed[]> {
   const { chainId, address, kind, purge } = removal;

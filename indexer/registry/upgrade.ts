@@ -6,15 +6,16 @@ import { UsageError } from '../kernel/errors.ts';
 import { type AbiVersions, lockAbiVersions, recordUpgrades } from '../progress/contract-registration.ts';
 import { knownAbiVersions } from '../protocols/protocols.ts';
 
-/** Another ABI version of a contract, from a block on. */
+/** A change of a contract's ABI version at a block. */
 export type Upgrade = AbiUpgrade & { readonly chainId: number; readonly address: Hex };
 
 /**
- * Records that a contract speaks another ABI version from a block on, because its proxy was upgraded. Running daemons are
- * notified and read its history anew. Repeating it changes nothing; an upgrade to the version before it removes the upgrade.
+ * Records that a contract has another ABI version from a block on, because its proxy was upgraded. Running daemons are notified
+ * and read its history again. Repeating it changes nothing. An upgrade to the version that the contract has just before that block
+ * removes the recorded upgrade.
  *
  * @returns the contract with all its ABI versions.
- * @throws {UsageError} where the contract is not registered, or no contract at the address has such an ABI version.
+ * @throws {UsageError} if the contract is not registered, or the ABI version is unknown for every kind at the address.
  */
 export async function upgradeContract(
   database: Database,
@@ -23,14 +24,14 @@ export async function upgradeContract(
   return transaction(database, async (tx) => {
     const contracts = await lockAbiVersions(tx, chainId, address);
     if (contracts.length === 0) throw new UsageError(`${address} is not registered on chain ${chainId}`);
-    const able = contracts.filter(({ kind }) => knownAbiVersions(kind).includes(abiVersion));
-    const [contract] = able;
+    const candidates = contracts.filter(({ kind }) => knownAbiVersions(kind).includes(abiVersion));
+    const [contract] = candidates;
     if (contract === undefined) {
       const known = contracts.map(({ kind }) => `${kind}: ${knownAbiVersions(kind).join(', ')}`);
       throw new UsageError(`unknown ABI version ${abiVersion} (known for ${known.join('; ')})`);
     }
-    if (able.length > 1) {
-      const kinds = able.map(({ kind }) => kind).join(' and ');
+    if (candidates.length > 1) {
+      const kinds = candidates.map(({ kind }) => kind).join(' and ');
       throw new UsageError(`${address} is registered as ${kinds}, which all have an ABI version ${abiVersion}`);
     }
     const upgrades = addUpgrade(contract, { fromBlock, abiVersion });
@@ -40,7 +41,7 @@ export async function upgradeContract(
   });
 }
 
-/** Returns the upgrades with another one, ordered by block, without those that change nothing. Pure. */
+/** Returns the upgrades and the added one, ordered by block, without upgrades that do not change the version. Pure. */
 export function addUpgrade(
   { abiVersion, upgrades }: Pick<AbiVersions, 'abiVersion' | 'upgrades'>,
   added: AbiUpgrade,

@@ -3,19 +3,19 @@ import { WHOLE_NUMBER } from '../kernel/patterns.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
 import { sleep, within } from '../kernel/sleep.ts';
 
-/** The channel on which the triggers notify. */
+/** The notification channel of the triggers. */
 const CHANNEL = 'indexer_contracts';
 const POLL_INTERVAL_MS = 30_000;
 const RECONNECT_BACKOFF: Backoff = { baseMs: 250, maxMs: 15_000 };
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** `chain`: contracts of one chain changed; `ipo`: the platform inserted an IPO; `anything`: look at everything. */
+/** `chain`: contracts of one chain changed; `ipo`: the platform inserted an IPO; `anything`: any of both may have happened. */
 export type RegistryChange =
-  | { readonly of: 'chain'; readonly chainId: number }
-  | { readonly of: 'ipo' }
-  | { readonly of: 'anything' };
+  | { readonly type: 'chain'; readonly chainId: number }
+  | { readonly type: 'ipo' }
+  | { readonly type: 'anything' };
 
-/** Where to listen for announcements, and who is told. */
+/** The connection, callbacks and intervals of the watch. */
 export type WatchOptions = {
   readonly databaseUrl: string;
   /** Called at the start, at every notification, after every reconnect and at every poll; must not throw. */
@@ -28,10 +28,10 @@ export type WatchOptions = {
 };
 
 /**
- * Calls back when the set of contracts may have changed, until the signal aborts; then it resolves. Never throws.
+ * Calls `onChange` when the set of contracts may have changed, until the signal aborts. Never throws.
  *
- * A `LISTEN` on its own connection reports a notification at once. Notifications can be missed (connection lost, trigger
- * disabled), so it also reports "anything" at a slow interval and after every connect.
+ * A `LISTEN` on its own connection reports notifications at once. Notifications can be missed (connection lost, trigger
+ * disabled), so it also reports `anything` at an interval and after every connect.
  */
 export async function watchContracts(options: WatchOptions, signal: AbortSignal): Promise<void> {
   const retry = new Retry(RECONNECT_BACKOFF, options.random);
@@ -46,7 +46,7 @@ export async function watchContracts(options: WatchOptions, signal: AbortSignal)
   }
 }
 
-/** Listens over one connection: resolves when the signal aborts, throws when the connection is lost. */
+/** Listens over one connection. Resolves when the signal aborts, and throws when the connection is lost. */
 async function listen(options: WatchOptions, signal: AbortSignal, onConnected: () => void): Promise<void> {
   const { databaseUrl, onChange, pollIntervalMs = POLL_INTERVAL_MS } = options;
   const client = new pg.Client({
@@ -67,9 +67,9 @@ async function listen(options: WatchOptions, signal: AbortSignal, onConnected: (
     await Promise.race([client.query(`listen ${CHANNEL}`), lost]);
     onConnected();
     while (!signal.aborted) {
-      onChange({ of: 'anything' });
+      onChange({ type: 'anything' });
       await within(pollIntervalMs, lost, signal);
-      // Detects a connection that died silently, which a listener alone would never notice.
+      // Detect a connection that died silently, which a listener alone would never notice.
       if (!signal.aborted) await Promise.race([client.query('select 1'), lost]);
     }
   } finally {
@@ -78,7 +78,7 @@ async function listen(options: WatchOptions, signal: AbortSignal, onConnected: (
 }
 
 function changeOf(payload: string | undefined): RegistryChange {
-  if (payload === 'ipo') return { of: 'ipo' };
-  if (payload !== undefined && WHOLE_NUMBER.test(payload)) return { of: 'chain', chainId: Number(payload) };
-  return { of: 'anything' };
+  if (payload === 'ipo') return { type: 'ipo' };
+  if (payload !== undefined && WHOLE_NUMBER.test(payload)) return { type: 'chain', chainId: Number(payload) };
+  return { type: 'anything' };
 }

@@ -12,7 +12,7 @@ import {
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
 import { buildDeferredIndexes, countDeferredIndexes } from '../db/deferred-indexes.ts';
-import { keepUp } from '../db/upkeep.ts';
+import { runDatabaseUpkeep } from '../db/upkeep.ts';
 import type { Hex } from '../kernel/chain.ts';
 import { messageOf, UsageError } from '../kernel/errors.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
@@ -28,7 +28,7 @@ import { stages } from '../stages/stages.ts';
 import { ChainWork } from './chain-work.ts';
 import { type BackfillProgress, ProgressMeter } from './progress-meter.ts';
 
-/** What the backfill command works with. The caller opens and closes the database. */
+/** Dependencies and arguments of the backfill command. The caller opens and closes the database. */
 export type BackfillInput = {
   readonly config: Config;
   readonly database: Database;
@@ -36,9 +36,9 @@ export type BackfillInput = {
   readonly runtime: Runtime;
   readonly chain: ChainConfig;
   readonly from: number;
-  /** Undefined: the chain's head when the command begins. */
+  /** The last block. Undefined: the chain's head when the command starts. */
   readonly to: number | undefined;
-  /** Null: all. */
+  /** Null means all contracts. */
   readonly contracts: readonly Hex[] | null;
   readonly concurrency: number;
 };
@@ -46,14 +46,14 @@ export type BackfillInput = {
 /** How a backfill ended. */
 export type BackfillOutcome = {
   readonly request: BackfillRequest;
-  /** `complete` is proved by coverage; `stopped` by a signal; `halted` needs an operator. */
+  /** `complete`: proved by coverage. `stopped`: by a signal. `halted`: the chain is halted until an operator repairs it. */
   readonly ended: 'complete' | 'incomplete' | 'stopped' | 'cancelled' | 'halted';
   readonly events: number;
   readonly incomplete: RequestProgress['incomplete'];
   readonly dead: readonly FailedRange[];
   /** Why the chain halted. */
   readonly reason?: string;
-  /** Deferred indexes of readers that are not built yet. */
+  /** Number of deferred indexes that are not built yet. */
   readonly indexesLeft: number;
 };
 
@@ -62,10 +62,10 @@ const CHECK_BACKOFF: Backoff = { baseMs: 500, maxMs: 10_000 };
 const REPORT_INTERVAL_MS = 1_000;
 
 /**
- * Fills a range of a chain and watches it until coverage proves it complete, or nothing more can be done.
+ * Fills a range of a chain until coverage proves it complete or nothing more can be done.
  *
- * Beside a daemon it shares the work. Where no daemon runs it also leads the chain until its end, because nothing above the head
- * can be filled.
+ * Running daemons and workers share the work. If no other process leads the chain, this one does, because only blocks up to the
+ * head can be filled.
  *
  * @throws {UsageError} for a range or contracts that do not exist.
  */
@@ -87,7 +87,7 @@ export async function runBackfill(
     const parts = [
       work.follow(working),
       work.backfill.run(working),
-      keepUp(database, describedTables, input.log, working),
+      runDatabaseUpkeep(database, describedTables, input.log, working),
     ];
     let outcome: Watched;
     try {
@@ -104,7 +104,7 @@ export async function runBackfill(
   }
 }
 
-/** Builds the indexes that an initial load deferred. Returns how many are still missing. */
+/** Builds the indexes that an initial load deferred. Returns how many are still not built. */
 async function endLoad({ database, log }: BackfillInput, signal: AbortSignal): Promise<number> {
   try {
     const indexes = await countDeferredIndexes(database.kysely);
@@ -118,7 +118,7 @@ async function endLoad({ database, log }: BackfillInput, signal: AbortSignal): P
   }
 }
 
-/** Records what is to be filled and leaves it to running daemons and workers. */
+/** Records a request and leaves it to running daemons and workers. */
 export async function requestBackfill(input: BackfillInput, signal: AbortSignal): Promise<BackfillRequest> {
   const work = new ChainWork({ ...input, scope: { standing: false } });
   try {
@@ -140,7 +140,7 @@ async function record(
   if (from > end) throw new UsageError(`the range is empty: it begins at block ${from} and ends at block ${end}`);
   const registry = await loadContracts(database.kysely, chainId);
   if (registry.contracts.every(({ status }) => status === 'removed')) {
-    throw new UsageError(`nothing is registered on chain ${chainId}: add what to fill with: indexer contracts add`);
+    throw new UsageError(`no contract is registered on chain ${chainId}; add one with: indexer contracts add`);
   }
   const known = new Set(registry.contracts.filter(({ status }) => status !== 'removed').map(({ address }) => address));
   const unknown = contracts?.filter((address) => !known.has(address)) ?? [];
@@ -172,7 +172,7 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
     const { lastBlocks, retries } = work.backfill.figures;
     onProgress({ ...meter.read(blocksLeft, events()), rangeBlocks: lastBlocks, retries });
   };
-  // Reports also while the database does not answer.
+  // On a timer, so that progress is also shown while the database does not answer.
   const reporting = setInterval(report, REPORT_INTERVAL_MS);
   try {
     for (;;) {
@@ -198,7 +198,7 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
   }
 }
 
-/** Returns how the request ended; undefined while it goes on. */
+/** Returns how the request ended; undefined if it has not ended. */
 async function endOf(
   { database, request, events, log, runtime }: Watching,
   left: RequestProgress,
@@ -223,7 +223,7 @@ async function endOf(
   if (halted === undefined || head === undefined) return undefined;
   const below = await progressOf(db, { ...request, to: Math.min(request.to, head.number) });
   if (below.blocksToDo > 0) return undefined;
-  // What `left` calls missing may have been filled since.
+  // Blocks that were missing in `left` may have been filled since.
   const { incomplete } = await progressOf(db, request);
   const dead = await failedIn(db, request.chainId, request);
   return { ...outcome, incomplete, ended: 'halted', dead, reason: halted };

@@ -13,23 +13,23 @@ import { type Leadership, runAsLeader } from '../progress/leader.ts';
 import { createSource, type Source } from '../source/source.ts';
 import { StageRunner } from '../stages/stage-runner.ts';
 
-/** What the work on one chain needs. */
+/** Dependencies of the work on one chain. */
 export type ChainWorkInput = {
   readonly config: Config;
   readonly chain: ChainConfig;
   readonly database: Database;
   readonly log: Logger;
   readonly runtime: Runtime;
-  /** What this process plans of history. */
+  /** The part of history that this process plans. */
   readonly scope: PlanScope;
-  /** Ranges of history that it fills at a time. */
+  /** Number of ranges that it fills at the same time. */
   readonly concurrency: number;
   readonly onCommit?: (facts: number) => void;
 };
 
 /**
- * What a process can do for a chain: follow its head where no other process leads it, and fill its history. Nothing runs until
- * the role calls `follow` or `backfill.run`.
+ * Constructs the parts that work on a chain: the follower of its head, the backfill of its history, and its stages. Nothing runs
+ * until the role calls `follow`, `backfill.run` or `stages.run`.
  */
 export class ChainWork {
   readonly chainId: number;
@@ -81,12 +81,12 @@ export class ChainWork {
     );
   }
 
-  /** `following`, `standing by`, or what is wrong. */
+  /** `starting`, `following`, `standing by`, or `failing` with the reason. */
   get state(): string {
     return this.#state;
   }
 
-  /** Reads the registry again, plans and looks at the stages at once: contracts or requests may have changed. */
+  /** Reads the registry again, plans and advances the stages at once, because contracts or requests may have changed. */
   contractsChanged(): void {
     this.#follower.contractsChanged();
     this.backfill.wake();
@@ -110,7 +110,7 @@ export class ChainWork {
   }
 
   #onStep(failure: Error | undefined): void {
-    // The first head opens history to be planned, and what failed together with the head can be tried again.
+    // The backfill can plan once there is a head, and can retry at once when the chain has recovered.
     if (failure === undefined && this.#state !== 'following') this.backfill.wake();
     this.#state = failure === undefined ? 'following' : `failing: ${messageOf(failure)}`;
   }
@@ -119,7 +119,7 @@ export class ChainWork {
     const { log } = this.#input;
     const context = { chain: this.chainId };
     if (leadership === 'leading') log.info(context, 'leading the chain');
-    else if (leadership === 'standing by') log.info(context, 'standing by, another process leads the chain');
+    else if (leadership === 'standing by') log.info(context, 'standing by because another process leads the chain');
     else log.warn({ ...context, reason: messageOf(error), err: error }, 'leader connection lost');
     if (leadership === 'standing by') this.#state = leadership;
   }

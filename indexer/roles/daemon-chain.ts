@@ -12,7 +12,7 @@ const ENRICH_INTERVAL_MS = 15_000;
 const PROBE_INTERVAL_MS = 5_000;
 const REFUSED_RETRY_INTERVAL_MS = 30_000;
 
-/** Everything that a daemon does for one chain, and what `/ready` reports of it. */
+/** Runs everything that a daemon does for one chain, and holds the state that `/ready` reports. */
 export class DaemonChain {
   readonly chainId: number;
   readonly #input: Omit<ChainWorkInput, 'scope'>;
@@ -29,18 +29,18 @@ export class DaemonChain {
     this.chainId = this.#work.chainId;
   }
 
-  /** `following`, `standing by`, or what is wrong. */
+  /** `starting`, `following`, `standing by`, or `failing` with the reason. */
   get state(): string {
     return this.#refusal ?? this.#outage ?? this.#work.state;
   }
 
-  /** Follows, plans and enriches at once: contracts or requests may have changed. */
+  /** Reads the registry again, plans, and reads new contracts from the chain, because contracts or requests may have changed. */
   contractsChanged(): void {
     this.#work.contractsChanged();
     this.#enrichNow.wake();
   }
 
-  /** Follows the head, fills history, advances stages and completes contracts until the signal aborts. */
+  /** Follows the head, fills history, advances stages and reads new contracts from the chain, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { log } = this.#input;
     await this.#waitForEndpoints(signal);
@@ -61,7 +61,7 @@ export class DaemonChain {
     this.#work.source.close();
   }
 
-  /** Waits until no endpoint serves another chain. A chain whose endpoint is wrong does not stop the others. */
+  /** Waits until no endpoint serves another chain. Retries instead of throwing, because other chains must go on. */
   async #waitForEndpoints(signal: AbortSignal): Promise<void> {
     const { log } = this.#input;
     const { source, chainId } = this.#work;
@@ -81,7 +81,7 @@ export class DaemonChain {
     }
   }
 
-  /** Asks for the head: a head that does not come is no failed step of the follower. */
+  /** Reads the head. The follower does not report an outage by itself, because it only waits for the next head. */
   async #probe(signal: AbortSignal): Promise<void> {
     try {
       await this.#work.source.head(signal);
@@ -96,7 +96,7 @@ export class DaemonChain {
     }
   }
 
-  /** Reads from the chain what the registry lacks of its contracts. */
+  /** Reads deployment blocks and metadata of contracts that the registry lacks. */
   async #enrich(signal: AbortSignal): Promise<void> {
     const { database, log } = this.#input;
     const { source, backfill } = this.#work;

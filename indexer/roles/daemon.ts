@@ -1,12 +1,11 @@
-import { sql } from 'kysely';
 import type { Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
-import { keepUp } from '../db/upkeep.ts';
+import { runDatabaseUpkeep } from '../db/upkeep.ts';
 import { type Readiness, serveHttp } from '../http/server.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import { within } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
-import { stageStatus, stoppedStage } from '../progress/stage-rows.ts';
+import { describeStoppedStage, stageStatus } from '../progress/stage-rows.ts';
 import { describedTables } from '../protocols/protocols.ts';
 import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
 import { registerPlatformRows } from '../registry/register-platform-rows.ts';
@@ -14,60 +13,60 @@ import { type RegistryChange, watchContracts } from '../registry/watch.ts';
 import { DaemonChain } from './daemon-chain.ts';
 
 const READY_TIMEOUT_MS = 2_000;
-/** A process that stands by has nothing to catch up with. */
+/** States of a chain in which the process is ready. */
 const READY_STATES = ['following', 'standing by'];
 
-/** What a daemon works with. The caller opens the database, checks its schema and closes it. */
+/** Dependencies of a daemon. The caller opens the database, checks its schema and closes it. */
 export type DaemonInput = {
   readonly config: Config;
   readonly database: Database;
   readonly log: Logger;
   readonly runtime: Runtime;
-  /** Ranges of history that it fills at a time, for each chain. */
+  /** Number of ranges that it fills at the same time, for each chain. */
   readonly concurrency: number;
 };
 
 /**
- * Follows every configured chain until the signal aborts: its head, the gaps of its history, new contracts. Serves HTTP.
- * Chains do not wait for each other.
+ * Follows every configured chain until the signal aborts: its head, the gaps in its history, and new contracts. Serves `/health`
+ * and `/ready`. A chain that fails does not stop the others.
  */
 export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promise<void> {
   const { config, database, log } = input;
   const chains = config.chains.map((chain) => new DaemonChain({ ...input, chain }));
   const http = await serveHttp(config.http, () => readinessOf(database, chains));
-  log.info({ chains: chains.map(({ chainId }) => chainId), http: http.address() }, 'started');
+  log.info({ chains: chains.map(({ chainId }) => chainId), http: http.address() }, 'daemon started');
   try {
     await Promise.all([
       ...chains.map((chain) => chain.run(signal)),
       watchRegistry(input, chains, signal),
-      keepUp(database, describedTables, log, signal),
+      runDatabaseUpkeep(database, describedTables, log, signal),
     ]);
   } finally {
     http.close();
     http.closeAllConnections();
     for (const chain of chains) chain.close();
-    log.info('stopped');
+    log.info('daemon stopped');
   }
 }
 
-/** Tells the chains when contracts or requests may have changed. */
+/** Notifies the chains when contracts or requests may have changed. */
 async function watchRegistry(
   { config, database, log, runtime }: DaemonInput,
   chains: readonly DaemonChain[],
   signal: AbortSignal,
 ): Promise<void> {
   const onChange = (change: RegistryChange) => {
-    if (change.of !== 'chain') {
-      settleIpoSupplies(database).catch((error) => log.warn({ err: error }, 'summing the supplies of IPOs failed'));
+    if (change.type !== 'chain') {
+      settleIpoSupplies(database).catch((error) => log.warn({ err: error }, 'summing IPO supplies failed'));
     }
-    if (change.of === 'ipo') return;
-    if (change.of === 'anything') {
+    if (change.type === 'ipo') return;
+    if (change.type === 'anything') {
       registerPlatformRows(database.kysely).catch((error) =>
-        log.warn({ err: error }, 'registering contracts of the platform failed'),
+        log.warn({ err: error }, 'registering platform contracts failed'),
       );
     }
     for (const chain of chains) {
-      if (change.of === 'anything' || change.chainId === chain.chainId) chain.contractsChanged();
+      if (change.type === 'anything' || change.chainId === chain.chainId) chain.contractsChanged();
     }
   };
   const onError = (error: Error) => log.warn({ err: error }, 'listening for new contracts failed');
@@ -76,21 +75,23 @@ async function watchRegistry(
 
 async function readinessOf(database: Database, chains: readonly DaemonChain[]): Promise<Readiness> {
   const states = new Map(chains.map(({ chainId, state }) => [String(chainId), state]));
-  const halted = sql<{ chain_id: string; status_reason: string | null }>`
-    select chain_id, status_reason from indexer.chains where status = 'halted'
-  `.execute(database.kysely);
+  const halted = database.kysely
+    .selectFrom('indexer.chains')
+    .select(['chain_id', 'status_reason'])
+    .where('status', '=', 'halted')
+    .execute();
   const answer = await within(
     READY_TIMEOUT_MS,
     Promise.all([halted, stageStatus(database.kysely)]).catch(() => undefined),
   );
   if (answer === undefined)
     return { ready: false, chains: { ...Object.fromEntries(states), database: 'does not answer' } };
-  const [{ rows }, stages] = answer;
+  const [haltedChains, stages] = answer;
   for (const { chainId, state } of chains) {
-    const [stopped] = (stages.get(chainId) ?? []).flatMap((stage) => stoppedStage(stage) ?? []);
+    const [stopped] = (stages.get(chainId) ?? []).flatMap((stage) => describeStoppedStage(stage) ?? []);
     if (stopped !== undefined && READY_STATES.includes(state)) states.set(String(chainId), stopped);
   }
-  for (const { chain_id, status_reason } of rows)
+  for (const { chain_id, status_reason } of haltedChains)
     if (states.has(chain_id)) states.set(chain_id, `halted: ${status_reason}`);
   return {
     ready: [...states.values()].every((state) => READY_STATES.includes(state)),

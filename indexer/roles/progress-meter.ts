@@ -1,15 +1,15 @@
-/** How far a backfill is at one moment. */
+/** The progress of a backfill at one moment. */
 export type BackfillProgress = {
   readonly blocks: number;
   readonly blocksDone: number;
-  /** Events that this process wrote. */
+  /** Number of events that this process wrote. */
   readonly events: number;
   readonly eventsPerSecond: number;
-  /** Blocks that all processes filled. */
+  /** Counts the blocks that all processes filled. */
   readonly blocksPerSecond: number;
-  /** Undefined until there is a rate to compute it from. */
+  /** Undefined until a rate is known. */
   readonly secondsLeft: number | undefined;
-  /** Blocks of the newest commit. */
+  /** Number of blocks of the newest commit. */
   readonly rangeBlocks: number;
   readonly retries: number;
 };
@@ -31,7 +31,7 @@ export class ProgressMeter {
 
   /** Adds a reading and returns the progress as of it. */
   read(left: number, events: number): Omit<BackfillProgress, 'rangeBlocks' | 'retries'> {
-    // A reorg takes back blocks that were done: the total never shrinks.
+    // An unwind adds to the missing blocks, so the total can grow. It never shrinks.
     this.#blocks = Math.max(this.#blocks, left);
     const reading = { at: this.#now(), left, events };
     this.#readings.push(reading);

@@ -16,44 +16,45 @@ import {
 } from '../progress/stage-rows.ts';
 import { newestKnownBlock, oldestKnownBlock } from '../protocols/known-blocks.ts';
 import type { Stage } from './stage.ts';
-import { isolated, type StageFailure, unwindStages } from './unwind-stages.ts';
+import { runInSavepoint, type StageFailure, unwindStages } from './unwind-stages.ts';
 
-/** Blocks that stages move over in one transaction: as many as they manage in the time that an unwind of the chain may wait. */
+/** Limits of the number of blocks by which a stage moves in one transaction. */
 const STRIDE_BLOCKS_MIN = 100;
 const STRIDE_BLOCKS_MAX = 50_000;
+/** The intended duration of one transaction. An unwind of the chain waits for it. */
 const STRIDE_MS = 1_000;
-/** How soon to look again for stages that another process is advancing. */
+/** The pause before the next round while another process is advancing the stages. */
 const BUSY_INTERVAL_MS = 50;
 
-/** The work of one look at a chain's stages. */
+/** The input of one round over a chain's stages. */
 export type StageWork = {
   readonly chainId: number;
   readonly stages: readonly Stage[];
-  /** The names of stages that failed and are not to be tried yet. */
+  /** The names of stages that failed and whose next attempt is not due yet. */
   readonly paused: ReadonlySet<string>;
-  /** Blocks that a stage moves over at most. */
+  /** The maximum number of blocks by which a stage moves. */
   readonly strideBlocks: number;
 };
 
-/** A stage's move to another block. */
+/** The block to which a stage advanced, and the number of rows it wrote. */
 export type StageMove = { readonly name: string; readonly to: number; readonly rows: number };
 
-/** What one look did. */
+/** The result of one round. */
 export type StageRound = {
-  /** Another process is advancing the stages. */
+  /** Whether another process is advancing the stages, so that this round did nothing. */
   readonly busy: boolean;
-  /** More is left to do at once. */
+  /** Whether work is left that can be done at once. */
   readonly more: boolean;
   readonly moves: readonly StageMove[];
   readonly failures: readonly StageFailure[];
 };
 
 /**
- * Moves the stages of a chain by one stride, in one transaction: back towards the highest block up to which the contracts are
- * complete and history did not change, where a stage is beyond it, else forward towards the highest complete block.
+ * Moves the stages of a chain by one stride, in one transaction. Stages above the highest block up to which all contracts are complete
+ * and history is unchanged are unwound towards that block. If there are none, stages advance towards the highest complete block.
  *
- * The chain's lock is shared all along, so no unwind comes between a stage's work and the move of its row. One process at a
- * time does this for a chain; where another one does, nothing happens.
+ * The transaction holds the chain's lock shared, so no unwind can run between a stage's work and the update of its row. One process at
+ * a time advances the stages of a chain. If another process does, this call does nothing.
  */
 export async function advanceOnce(database: Database, work: StageWork): Promise<StageRound> {
   const { chainId } = work;
@@ -62,11 +63,11 @@ export async function advanceOnce(database: Database, work: StageWork): Promise<
     if (!(await tryLockStages(tx, chainId))) return { busy: true, more: false, moves: [], failures: [] };
     const { head } = await readChain(tx, chainId);
     if (head === undefined) return { busy: false, more: false, moves: [], failures: [] };
-    // Read before any fact: a fill that commits from now on is seen, or leaves a note for the next look.
+    // Read before any fact. A fill that commits later is either visible to the stages or recorded as a change for the next round.
     const complete = await chainCompleteTo(tx, chainId, head.number);
     const changedFrom = (await lowestHistoryChange(tx, chainId)) ?? Number.POSITIVE_INFINITY;
     const unchanged = Math.min(complete, changedFrom - 1);
-    const { isDone, failures } = await takeBack(tx, work, unchanged);
+    const { isDone, failures } = await unwindBeyond(tx, work, unchanged);
     if (!isDone) return { busy: false, more: true, moves: [], failures };
     await deleteHistoryChanges(tx, chainId, unchanged);
     const paused = new Set([...work.paused, ...failures.map(({ name }) => name)]);
@@ -75,7 +76,7 @@ export async function advanceOnce(database: Database, work: StageWork): Promise<
   });
 }
 
-/** Moves each stage one stride forward, up to a block. */
+/** Advances each stage by one stride, at most to the block `complete`. */
 async function advanceAll(tx: Transaction, work: StageWork, complete: number): Promise<Omit<StageRound, 'busy'>> {
   const { chainId, stages, paused, strideBlocks } = work;
   const rows = await readStageRows(tx, chainId);
@@ -93,16 +94,16 @@ async function advanceAll(tx: Transaction, work: StageWork, complete: number): P
         if (to !== undefined) moves.push({ name: stage.name, to: to.number, rows: outcome.written });
       }
     }
-    // A later stage may read what this one wrote.
+    // A later stage may read rows of this one, so it must not move beyond it.
     limit = Math.min(limit, row.asOf?.number ?? -1);
   }
   return { more: moves.some(({ to }) => to < complete), moves, failures };
 }
 
 /**
- * Advances a chain's stages until nothing is left to do, beside whichever process does the same.
+ * Advances a chain's stages until no work is left. Other processes may do the same at the same time.
  *
- * @returns the stages that failed, each of which stopped where it did.
+ * @returns the stages that failed. Each of them stopped at the block before its failure.
  */
 export async function advanceStages(
   database: Database,
@@ -124,7 +125,7 @@ export async function advanceStages(
   }
 }
 
-/** Finds out over how many blocks stages move within the time that one transaction may take. */
+/** Adjusts the number of blocks by which stages move, so that a transaction takes about `STRIDE_MS`. */
 export class Stride {
   readonly #now: () => number;
   #blocks: number;
@@ -134,10 +135,10 @@ export class Stride {
     this.#blocks = blocks;
   }
 
-  /** Runs one look with the stride of now, and chooses the next by the time that it took. */
-  async measure(look: (strideBlocks: number) => Promise<StageRound>): Promise<StageRound> {
+  /** Runs one round with the current stride, and adjusts the next stride to the duration of the round. */
+  async measure(runRound: (strideBlocks: number) => Promise<StageRound>): Promise<StageRound> {
     const begunAt = this.#now();
-    const round = await look(this.#blocks);
+    const round = await runRound(this.#blocks);
     const tookMs = this.#now() - begunAt;
     if (tookMs > STRIDE_MS) this.#blocks = Math.max(STRIDE_BLOCKS_MIN, Math.floor(this.#blocks / 2));
     else if (tookMs < STRIDE_MS / 4 && round.more) this.#blocks = Math.min(STRIDE_BLOCKS_MAX, this.#blocks * 2);
@@ -145,8 +146,8 @@ export class Stride {
   }
 }
 
-/** Takes back the stages that are beyond a block, by one stride. Tells whether all of them are back. */
-async function takeBack(
+/** Unwinds the stages that are beyond a block by one stride. `isDone` says whether all of them are back at the block. */
+async function unwindBeyond(
   tx: Transaction,
   { chainId, stages, strideBlocks }: StageWork,
   block: number,
@@ -159,7 +160,7 @@ async function takeBack(
   return { isDone: to === block, failures };
 }
 
-/** Returns the block to which a stage advances next; undefined where it is at the limit, or no block up to there is known. */
+/** Returns the block to which a stage advances next. Undefined if it is at the limit, or no block hash up to the limit is known. */
 async function nextBlock(
   tx: Transaction,
   chainId: number,
@@ -169,16 +170,16 @@ async function nextBlock(
 ): Promise<BlockRef | undefined> {
   const from = asOf?.number ?? -1;
   if (limit <= from) return undefined;
-  const within = await newestKnownBlock(tx, chainId, Math.min(limit, from + strideBlocks));
-  if (within !== undefined && within.number > from) return within;
-  // Nothing is known of the stride: no contract has a fact in it.
-  const beyond = await oldestKnownBlock(tx, chainId, from + 1);
-  return beyond !== undefined && beyond.number <= limit ? beyond : undefined;
+  const inStride = await newestKnownBlock(tx, chainId, Math.min(limit, from + strideBlocks));
+  if (inStride !== undefined && inStride.number > from) return inStride;
+  // No contract has a fact in the stride, and there is no checkpoint in it.
+  const afterStride = await oldestKnownBlock(tx, chainId, from + 1);
+  return afterStride !== undefined && afterStride.number <= limit ? afterStride : undefined;
 }
 
 type Advanced = { readonly row: StageRow; readonly written: number };
 
-/** Advances one stage and writes its row: where it now is, or why it stopped. */
+/** Advances one stage and writes its row with the new block or the reason of the failure. */
 async function advanceStage(
   tx: Transaction,
   chainId: number,
@@ -188,7 +189,7 @@ async function advanceStage(
 ): Promise<Advanced | StageFailure> {
   const next = { ...row, asOf: to ?? row.asOf, unwindPending: false, failedReason: null };
   let written = 0;
-  const failure = await isolated(tx, stage, async () => {
+  const failure = await runInSavepoint(tx, stage, async () => {
     if (row.unwindPending) await stage.unwind(tx, chainId, row.asOf?.number ?? -1);
     if (to !== undefined) written = await stage.advance(tx, { chainId, from: row.asOf, to });
   });

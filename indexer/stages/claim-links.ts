@@ -4,10 +4,10 @@ import { positionOf } from '../facts/fold.ts';
 import type { Advance, Stage } from './stage.ts';
 
 /**
- * Links each claim to the row of the token that it was paid for (`dividend_claims.master_nft_id`).
+ * Links each claim to the row of the token for which it was paid (`dividend_claims.master_nft_id`).
  *
- * A claim names a token id; the token is that of the master contract which the dividend contract serves (one, since a master has
- * one contract on a chain). As of block N a claim at or below N is linked where the token has a fact at or below N.
+ * A claim names only a token id. The token belongs to the master contract that the dividend contract serves. There is one such contract,
+ * because a master has one contract on a chain. As of block N, a claim at or below N is linked if its token has a fact at or below N.
  */
 export const claimLinks: Stage = { name: 'claim-links', advance, unwind };
 
@@ -16,7 +16,8 @@ async function advance(tx: Transaction, { chainId, from, to }: Advance): Promise
   const isNew = (alias: string) => sql`
     ${sql.ref(`${alias}.chain_id`)} = ${chain} and ${sql.ref(`${alias}.block_hash`)} is not null
     and ${sql.ref(`${alias}.block_number`)} between ${(from?.number ?? -1) + 1}::numeric and ${to.number}::numeric`;
-  // Either the claim is new (dividend_claims_block_log_idx), or the token (nft_transfers_block_log_idx, dividend_claims_unlinked_idx).
+  // New claims are found by dividend_claims_block_log_idx. Older claims of new tokens are found by nft_transfers_block_log_idx and
+  // dividend_claims_unlinked_idx.
   const { numAffectedRows } = await sql`
     with serves as not materialized (${served(chain)}),
     candidate as (
@@ -47,11 +48,15 @@ async function advance(tx: Transaction, { chainId, from, to }: Advance): Promise
 
 async function unwind(tx: Transaction, chainId: number, to: number): Promise<void> {
   const chain = String(chainId);
-  await sql`
-    update dividend_claims set master_nft_id = null
-    where chain_id = ${chain} and block_number > ${to}::numeric and block_hash is not null and master_nft_id is not null
-  `.execute(tx);
-  // Claims that remain, of tokens that were not there yet.
+  await tx
+    .updateTable('dividend_claims')
+    .set({ master_nft_id: null })
+    .where('chain_id', '=', chain)
+    .where('block_number', '>', String(to))
+    .where('block_hash', 'is not', null)
+    .where('master_nft_id', 'is not', null)
+    .execute();
+  // Also unlink older claims whose token has no fact at or below the block.
   await sql`
     update dividend_claims set master_nft_id = null
     where block_hash is not null and master_nft_id in (
@@ -67,7 +72,10 @@ async function unwind(tx: Transaction, chainId: number, to: number): Promise<voi
   `.execute(tx);
 }
 
-/** Returns a query for the master contract that each dividend contract of a chain serves: the one it names, else that of its own master. */
+/**
+ * Returns a query for the master contract that each dividend contract of a chain serves. This is the contract in
+ * `linked_master_contract`, or the contract of the same master if that column is null.
+ */
 function served(chain: string): RawBuilder<unknown> {
   return sql`
     select contract.id as dividend_contract_id, master.contract_address

@@ -9,15 +9,16 @@ import { advanceOnce, type StageRound, Stride } from './advance-stages.ts';
 import type { Stage } from './stage.ts';
 import { stages as allStages } from './stages.ts';
 
-/** Commits come faster than anybody needs stages to follow: looks are at least so far apart. */
+/** The pause between rounds, because stages need not run once for every commit. */
 const ROUND_PAUSE_MS = 200;
-/** How soon to look without a commit of this process: other processes commit too. */
+/** The interval between rounds without a commit of this process, because other processes commit too. */
 const TICK_MS = 10_000;
-/** Pauses before a stage that failed is tried again, and before a look that failed. */
+/** The delay before a failed stage is tried again. */
 const STAGE_BACKOFF = { baseMs: 1_000, maxMs: 300_000 };
+/** The delay after a failed round. */
 const ROUND_BACKOFF = { baseMs: 500, maxMs: 15_000 };
 
-/** What keeping the stages of one chain needs. */
+/** The dependencies of a `StageRunner`. */
 export type StageRunnerDeps = {
   readonly database: Database;
   readonly chainId: number;
@@ -28,13 +29,13 @@ export type StageRunnerDeps = {
   readonly tickMs?: number;
 };
 
-/** A stage that failed, and when it is tried again. */
+/** The pause of a failed stage. It is tried again at `until`. */
 type Pause = { readonly retry: Retry; readonly until: number };
 
 /**
- * Keeps one chain's stages behind its commits. Of several processes that do so, one at a time has its way.
+ * Advances one chain's stages as commits are made. Several processes may run one; only one of them advances the stages at a time.
  *
- * A stage that fails is tried again with growing pauses, and holds up nobody but the stages behind it.
+ * A failed stage is tried again with growing delays. Meanwhile the stages after it cannot move beyond it. All other work goes on.
  */
 export class StageRunner {
   readonly #deps: StageRunnerDeps;
@@ -47,7 +48,7 @@ export class StageRunner {
     this.#stride = new Stride(deps.runtime.now);
   }
 
-  /** Looks soon: something was committed, or the registry changed. */
+  /** Starts the next round soon, because a commit was made or the registry changed. */
   wake(): void {
     this.#wake.wake();
   }
@@ -94,7 +95,7 @@ export class StageRunner {
     return round;
   }
 
-  /** How long to wait for a wake: until the next stage that failed is due, at most a tick. */
+  /** Returns the time in milliseconds until the next round without a call of `wake`: until a failed stage is due, at most a tick. */
   #idleMs(): number {
     const { runtime, tickMs = TICK_MS } = this.#deps;
     const now = runtime.now();

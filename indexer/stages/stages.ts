@@ -1,5 +1,5 @@
 import { claimLinks } from './claim-links.ts';
 import type { Stage } from './stage.ts';
 
-/** Every stage, in the order in which they run. A stage may read what an earlier one wrote, and is never beyond it. */
+/** All stages in the order in which they run. A stage may read the rows of an earlier stage and never moves beyond it. */
 export const stages: readonly Stage[] = [claimLinks];

@@ -6,16 +6,17 @@ import { messageOf } from '../kernel/errors.ts';
 import { deleteStageRow, markUnknownStages, readStageRows, writeStageRow } from '../progress/stage-rows.ts';
 import type { Stage } from './stage.ts';
 
-/** A stage that could not do its work, and why. */
+/** A failed stage and its error. */
 export type StageFailure = { readonly name: string; readonly error: unknown };
 
 /**
- * Takes every stage that is beyond a block back to it (undefined: to nothing), the last stage first, together with its row.
+ * Unwinds every stage that is beyond a block to that block (undefined: removes all its state), together with its row. The last stage is
+ * unwound first.
  *
- * A stage that fails stops itself: its row notes the reason, and that it has to be unwound before it advances again. The
- * transaction goes on without it.
+ * If a stage fails, its row records the reason and that the stage must be unwound before it advances again. The transaction goes on
+ * without it.
  *
- * @returns the stages that failed.
+ * @returns the stages that failed
  */
 export async function unwindStages(
   tx: Transaction,
@@ -29,7 +30,7 @@ export async function unwindStages(
   for (const stage of stages.toReversed()) {
     const row = rows.get(stage.name);
     if (row?.asOf === undefined || row.asOf.number <= keep) continue;
-    const failure = await isolated(tx, stage, () => stage.unwind(tx, chainId, keep));
+    const failure = await runInSavepoint(tx, stage, () => stage.unwind(tx, chainId, keep));
     if (failure !== undefined) {
       failures.push(failure);
       const failedReason = messageOf(failure.error);
@@ -43,12 +44,12 @@ export async function unwindStages(
 }
 
 /**
- * Runs a stage's work within the transaction and takes back just that work where it fails.
+ * Runs a stage's work in a savepoint of the transaction and rolls back only that work if it fails.
  *
- * @returns the failure; undefined where the work was done.
- * @throws what says nothing of the stage: a conflict with another transaction, a lost connection.
+ * @returns the failure, or undefined if the work succeeded
+ * @throws errors that the stage did not cause: a conflict with another transaction, a lock timeout, or a lost connection
  */
-export async function isolated(
+export async function runInSavepoint(
   tx: Transaction,
   { name }: Stage,
   work: () => Promise<unknown>,

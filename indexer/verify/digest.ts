@@ -6,23 +6,23 @@ import type { TableDescription } from '../facts/fact-table.ts';
 import { UsageError } from '../kernel/errors.ts';
 import { describedTables } from '../protocols/protocols.ts';
 
-/** Content of tables: the number of rows, and 64 hex digits that are equal just where the content is. */
+/** For each table its number of rows and a digest (64 hexadecimal digits), which is equal if and only if the content is. */
 export type Digest = { readonly tables: Readonly<Record<string, { readonly rows: number; readonly digest: string }>> };
 
 /**
- * Returns a digest of each table (of all, or of those named), equal for equal content whatever the route to it.
+ * Returns a digest of each table, or of each named table. A table has the same digest in two databases if it has the same rows in
+ * both, in whatever order they were written.
  *
- * Each row is hashed by SHA-256 and the hashes are added modulo 2²⁵⁶ (a multiset hash: AdHash of Bellare and Micciancio,
- * "A New Paradigm for Collision-free Hashing"), so that no order of rows needs to be agreed on and no sort is paid for. All
- * tables are read in one snapshot.
+ * Hashes each row by SHA-256 and adds the four quarters of the hashes modulo 2⁶⁴ (a multiset hash: AdHash of Bellare and
+ * Micciancio, "A New Paradigm for Collision-free Hashing"), so the rows need not be sorted. All tables are read in one snapshot.
  *
- * @throws {UsageError} for a name that has no digest.
+ * @throws {UsageError} for a table that has no digest.
  */
 export async function digest(database: Database, names?: readonly string[]): Promise<Digest> {
   const unknown = names?.filter((name) => !describedTables.some((table) => table.name === name)) ?? [];
   if (unknown.length > 0) {
     throw new UsageError(
-      `no digest of ${unknown.join(', ')}; there are: ${describedTables.map(({ name }) => name).join(', ')}`,
+      `no digest of ${unknown.join(', ')}; the tables are: ${describedTables.map(({ name }) => name).join(', ')}`,
     );
   }
   const wanted = describedTables.filter(({ name }) => names === undefined || names.includes(name));

@@ -22,7 +22,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-test('a database that follows nothing differs in every fact', async () => {
+test('comparing an empty database with the chain reports every table with rows as different', async () => {
   const subjects = subjectsOf(platform);
   expect(describeComparison(await compareWithChain(db, anvil(), subjects))).toEqual([
     `the database follows no block of chain ${anvil().chainId}`,

@@ -20,7 +20,7 @@ beforeAll(async () => {
   hostile = await deployHostile(anvil());
 });
 
-/** The raw answer to `name()` or `symbol()`. */
+/** Returns the raw answer to `name()` or `symbol()`. */
 const answer = async (name: HostileName, method: 'name' | 'symbol'): Promise<Hex> => {
   const data = method === 'name' ? '0x06fdde03' : '0x95d89b41';
   return anvil().request<Hex>('eth_call', { to: hostile[name].address, data }, 'latest');
@@ -28,7 +28,7 @@ const answer = async (name: HostileName, method: 'name' | 'symbol'): Promise<Hex
 const decoded = async (name: HostileName, method: 'name' | 'symbol'): Promise<string> =>
   decodeAbiParameters([{ type: 'string' }], await answer(name, method))[0];
 
-test('names and symbols are as bad as promised', async () => {
+test('hostile tokens return huge, malformed and missing names and symbols', async () => {
   expect(await decoded('HugeToken', 'name')).toBe('n'.repeat(1024 * 1024));
   expect(await decoded('HugeToken', 'symbol')).toBe('s'.repeat(1024 * 1024));
   expect(await decoded('NulToken', 'name')).toBe('N\0U\0L');
@@ -41,7 +41,7 @@ test('names and symbols are as bad as promised', async () => {
   expect(await anvil().client.readContract(huge)).toHaveLength(1024 * 1024);
 });
 
-test('an emitter says anything: too many topics, none at all, data that does not fit', async () => {
+test('the emitter emits logs with too many topics, no topics and misfitting data', async () => {
   const { address } = hostile.Emitter;
   const value = encodeAbiParameters([{ type: 'uint256' }], [maxUint256]);
   await emitLog(anvil(), address, { topics: [TRANSFER, NOBODY, ALICE], data: value, times: 3 });
@@ -59,7 +59,7 @@ test('an emitter says anything: too many topics, none at all, data that does not
   expect(tables.get('dead_letters')?.length).toBe(3);
 });
 
-test('an ERC-2309 batch of more tokens than a contract may have', async () => {
+test('the emitter emits an ERC-2309 batch that is too large to be indexed', async () => {
   const topics = [CONSECUTIVE, pad('0x'), NOBODY, ALICE] as const;
   const data = encodeAbiParameters([{ type: 'uint256' }], [10_000n]);
   const { logs } = await emitLog(anvil(), hostile.Emitter.address, { topics, data });

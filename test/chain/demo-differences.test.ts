@@ -25,7 +25,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-test('the summary names what was tampered with, and what was not caught up', async () => {
+test('the summary lists tampered rows, and a database that is behind the chain', async () => {
   await registerPlatform(db, platform);
   await (await createTraffic(anvil(), platform, 3)).run(40);
   const daemon = await Daemon.start({

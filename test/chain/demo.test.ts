@@ -13,10 +13,10 @@ import { until } from '../kit/until.ts';
 const MAIN = fileURLToPath(new URL('../../demo/main.ts', import.meta.url));
 
 type Line = { readonly type: string; readonly [field: string]: unknown };
-/** A process under the demo, and the scratch folder that its arguments name. */
+/** A descendant process of the demo. Its arguments name its scratch folder. */
 type Descendant = { readonly pid: number; readonly args: string };
 
-/** The real command in a process of its own, with a folder of its own for what it would leave behind. */
+/** Starts the real command in its own process, with its own folder for temporary files. */
 async function startDemo(...args: string[]) {
   const scratch = await mkdtemp(join(tmpdir(), 'indexer-demo-test-'));
   const child = spawn(process.execPath, [MAIN, '--json', ...args], {
@@ -24,9 +24,9 @@ async function startDemo(...args: string[]) {
     env: { PATH: process.env.PATH, TMPDIR: scratch },
   });
   const exited = once(child, 'close');
-  const said: { lines: Line[]; stderr: string } = { lines: [], stderr: '' };
-  createInterface({ input: child.stdout }).on('line', (line) => said.lines.push(JSON.parse(line) as Line));
-  child.stderr.on('data', (text) => (said.stderr += text));
+  const output: { lines: Line[]; stderr: string } = { lines: [], stderr: '' };
+  createInterface({ input: child.stdout }).on('line', (line) => output.lines.push(JSON.parse(line) as Line));
+  child.stderr.on('data', (text) => (output.stderr += text));
   onTestFinished(async () => {
     child.kill('SIGKILL');
     await exited;
@@ -34,18 +34,18 @@ async function startDemo(...args: string[]) {
   });
   return {
     child,
-    said,
+    output,
     scratch,
     ended: exited.then(() => child.exitCode),
-    /** Waits for the first picture, by when everything runs. */
+    /** Waits for the first figures, when everything is running, and returns all descendant processes. */
     running: async () => {
-      await until('the first figures', () => said.lines.find(({ type }) => type === 'figures'));
+      await until('the first figures', () => output.lines.find(({ type }) => type === 'figures'));
       return descendantsOf(child);
     },
   };
 }
 
-/** Processes below a process, by the chain of parents. */
+/** Lists the descendants of a process. */
 async function descendantsOf({ pid }: ChildProcess): Promise<Descendant[]> {
   const { stdout } = await promisify(execFile)('ps', ['-eo', 'pid=,ppid=,args=']);
   const all = stdout.split('\n').flatMap((line) => {
@@ -55,9 +55,9 @@ async function descendantsOf({ pid }: ChildProcess): Promise<Descendant[]> {
   const found = new Set([pid]);
   for (let before = 0; before < found.size; ) {
     before = found.size;
-    for (const one of all) if (found.has(one.parent)) found.add(one.pid);
+    for (const { pid: child, parent } of all) if (found.has(parent)) found.add(child);
   }
-  return all.filter((one) => one.pid !== pid && found.has(one.pid));
+  return all.filter((process) => process.pid !== pid && found.has(process.pid));
 }
 
 async function isRunning(pid: number): Promise<boolean> {
@@ -65,37 +65,37 @@ async function isRunning(pid: number): Promise<boolean> {
   return stdout.trim() !== '' && !stdout.startsWith('Z');
 }
 
-/** No process lives on, and no folder of theirs exists, in memory neither. */
+/** Asserts that every process has ended and that their folders are gone, on disk and in memory. */
 async function expectNothingLeft(descendants: readonly Descendant[], scratch: string): Promise<void> {
   const named = descendants.flatMap(({ args }) => args.match(/\/\S+\/indexer-(?:postgres|anvil|demo)-\w{6}/g) ?? []);
   const kinds = new Set(named.map((path) => /indexer-(\w+)-\w{6}$/.exec(path)?.[1]));
   expect([...kinds].sort()).toEqual(['anvil', 'demo', 'postgres']);
   await until('every process to end', async () => {
     const running = await Promise.all(descendants.map(({ pid }) => isRunning(pid)));
-    return running.every((one) => !one);
+    return running.every((isAlive) => !isAlive);
   });
-  await until('every folder to go', () => !named.some((path) => existsSync(path)));
+  await until('every folder to be deleted', () => !named.some((path) => existsSync(path)));
   expect(await readdir(scratch)).toEqual([]);
 }
 
-test('it ends by itself, equals the chain and leaves nothing behind', async () => {
+test('the demo ends by itself, equals the chain and leaves nothing behind', async () => {
   const demo = await startDemo('--seconds', '8', '--seed', '8');
   const descendants = await demo.running();
   expect(await demo.ended).toBe(0);
-  const summary = demo.said.lines.at(-1);
+  const summary = demo.output.lines.at(-1);
   expect(summary).toMatchObject({ type: 'summary', equal: true, differences: [] });
   expect(summary?.reorgs).toBeGreaterThan(0);
   const tables = summary?.tables as { table: string; stored: number; expected: number; differences: number }[];
   for (const table of tables) expect(table).toMatchObject({ stored: table.expected, differences: 0 });
   expect(tables.find(({ table }) => table === 'nft_transfers')?.stored).toBeGreaterThan(20);
-  const figures = demo.said.lines.filter(({ type }) => type === 'figures');
+  const figures = demo.output.lines.filter(({ type }) => type === 'figures');
   expect(figures.length).toBeGreaterThan(3);
   expect(figures.at(-1)).toMatchObject({ seed: 8, head: expect.any(Number), lagBlocks: expect.any(Number) });
-  expect(demo.said.lines[0]).toMatchObject({ type: 'started', databaseUrl: expect.stringContaining('postgres://') });
+  expect(demo.output.lines[0]).toMatchObject({ type: 'started', databaseUrl: expect.stringContaining('postgres://') });
   await expectNothingLeft(descendants, demo.scratch);
 });
 
-test('Ctrl-C ends it, and nothing is left', async () => {
+test('Ctrl-C ends the demo and leaves nothing behind', async () => {
   const demo = await startDemo();
   const descendants = await demo.running();
   demo.child.kill('SIGINT');
@@ -103,7 +103,7 @@ test('Ctrl-C ends it, and nothing is left', async () => {
   await expectNothingLeft(descendants, demo.scratch);
 });
 
-test('what is killed without a word leaves nothing either', async () => {
+test('a demo killed by SIGKILL leaves nothing behind', async () => {
   const demo = await startDemo();
   const descendants = await demo.running();
   demo.child.kill('SIGKILL');
@@ -111,12 +111,12 @@ test('what is killed without a word leaves nothing either', async () => {
   await expectNothingLeft(descendants, demo.scratch);
 });
 
-test('a daemon that dies is told, with its log, and fails the demo', async () => {
+test('a daemon that dies fails the demo, which names its log', async () => {
   const demo = await startDemo();
   const daemon = (await demo.running()).find(({ args }) => args.includes(' start '));
   process.kill(daemon?.pid ?? -1, 'SIGKILL');
   expect(await demo.ended).toBe(1);
-  expect(demo.said.stderr).toContain('the indexer ended with SIGKILL');
-  const [log] = /\/\S+daemon\.log/.exec(demo.said.stderr) ?? [];
+  expect(demo.output.stderr).toContain('the indexer ended with SIGKILL');
+  const [log] = /\/\S+daemon\.log/.exec(demo.output.stderr) ?? [];
   expect(existsSync(log ?? '')).toBe(true);
 });

@@ -19,7 +19,7 @@ import { withDatabase } from '../kit/with-database.ts';
 const LOWER = CHECKSUM_ADDRESS.toLowerCase();
 const OTHER = `0x${'Cd'.repeat(20)}`;
 
-/** Every row of the platform's tables in the platform's columns, as text in one case: adoption lower-cases addresses. */
+/** Reads every row of the platform's tables in the platform's columns, as lower-case text because adoption lower-cases addresses. */
 async function platformRows(client: pg.Client): Promise<Map<string, string[]>> {
   const contents = new Map<string, string[]>();
   const columns = Map.groupBy(catalogueRows('columns'), ({ table }) => table);
@@ -37,7 +37,7 @@ async function platformRows(client: pg.Client): Promise<Map<string, string[]>> {
 }
 
 await onEachVersion((emptyDatabase) => {
-  test("the platform's own database is adopted, corrected, and keeps its rows through up, down and up", async () => {
+  test("the platform's own database is adopted and corrected, and keeps its rows through up, down and up", async () => {
     await withDatabase(emptyDatabase(), async (client, db) => {
       await createPlatformCatalogue(client);
       await insertRowEverywhere(client);
@@ -60,7 +60,7 @@ await onEachVersion((emptyDatabase) => {
   });
 });
 
-test('addresses in checksum case become lower case, and contracts are registered', async () => {
+test('addresses in checksum case are lower-cased, and contracts are registered', async () => {
   await withDatabase(createEmptyDatabase(), async (client, db) => {
     await createPlatformCatalogue(client);
     const ids = await insertRowEverywhere(client);
@@ -93,7 +93,7 @@ test('addresses in checksum case become lower case, and contracts are registered
   });
 });
 
-test('two rows of one address in two cases both stay', async () => {
+test('two rows with one address in different cases are both kept', async () => {
   await withDatabase(createEmptyDatabase(), async (client, db) => {
     await createPlatformCatalogue(client);
     const ids = await insertRowEverywhere(client);
@@ -112,7 +112,7 @@ test('two rows of one address in two cases both stay', async () => {
   });
 });
 
-test('down keeps what the catalogue could not hold', async () => {
+test('migrating down keeps values that the catalogue could not hold', async () => {
   await withDatabase(createEmptyDatabase(), async (client, db) => {
     await createPlatformCatalogue(client);
     const ids = await insertRowEverywhere(client);
@@ -136,8 +136,8 @@ test('down keeps what the catalogue could not hold', async () => {
 
     await migrateDown(db);
     expect(await platformRows(client)).toEqual(before);
-    const left = differences(platformCatalogue(), await databaseCatalogue(client));
-    expect(left.map(({ object }) => object)).toEqual([
+    const remaining = differences(platformCatalogue(), await databaseCatalogue(client));
+    expect(remaining.map(({ object }) => object)).toEqual([
       'column dividend_claims.currency',
       'column dividend_claims.master_id',
       'column pool_events.block_hash',
@@ -152,7 +152,7 @@ test('down keeps what the catalogue could not hold', async () => {
   });
 });
 
-test('a part of the catalogue is adopted and the rest created, and only the rest is dropped', async () => {
+test('a partial catalogue is adopted and completed, and migrating down drops only what was created', async () => {
   await withDatabase(createEmptyDatabase(), async (client, db) => {
     await createPlatformCatalogue(client);
     for (const table of tablesByReference().toReversed()) {
@@ -169,7 +169,7 @@ test('a part of the catalogue is adopted and the rest created, and only the rest
   });
 });
 
-test('unique indexes that the platform made as constraints are adopted too', async () => {
+test('unique indexes that the platform created as constraints are adopted', async () => {
   await withDatabase(createEmptyDatabase(), async (client, db) => {
     await createPlatformCatalogue(client);
     await client.query(`
@@ -188,7 +188,7 @@ test.each([
     /the table users: it lacks the columns display_name, bio/,
   ],
   ['alter type pool_type rename value $$orca$$ to $$whale$$', /the enum pool_type: it lacks the values orca/],
-])('a database that is not the catalogue is refused and left alone: %s', async (change, message) => {
+])('a database that differs from the catalogue is refused and left unchanged: %s', async (change, message) => {
   await withDatabase(createEmptyDatabase(), async (client, db) => {
     await createPlatformCatalogue(client);
     await client.query(change.replaceAll('$$', "'"));

@@ -13,7 +13,7 @@ import { database } from '../kit/follow.ts';
 const CHAIN_ID = 31_337;
 const [A, B, C] = ['a', 'b', 'c'].map((digit) => `0x${digit.repeat(40)}`) as [Hex, Hex, Hex];
 
-type Held = {
+type ContractRow = {
   readonly address: Hex;
   readonly deployed: number | null;
   readonly covered?: string;
@@ -22,7 +22,7 @@ type Held = {
 
 async function withContracts(
   head: number,
-  contracts: readonly Held[],
+  contracts: readonly ContractRow[],
   act: (database: Database, db: pg.Pool) => Promise<void>,
 ): Promise<void> {
   const { url, db } = await database();
@@ -46,8 +46,8 @@ async function withContracts(
   }
 }
 
-/** A queue that keeps what it is given and never works on it. */
-function shelf(): BackfillQueue & { readonly jobs: Map<string, FillJob> } {
+/** Creates a queue that keeps its jobs and never runs them. */
+function createIdleQueue(): BackfillQueue & { readonly jobs: Map<string, FillJob> } {
   const jobs = new Map<string, FillJob>();
   const queue = {
     jobs,
@@ -59,7 +59,7 @@ function shelf(): BackfillQueue & { readonly jobs: Map<string, FillJob> } {
   return queue as never;
 }
 
-test('gaps are the wish less coverage, over all contracts at once', async () => {
+test('gaps are the wanted blocks minus coverage, over all contracts', async () => {
   const contracts = [
     { address: A, deployed: 100, covered: '{[100,200),[300,400)}', live: 900 },
     { address: B, deployed: 350, live: 700 },
@@ -76,41 +76,41 @@ test('gaps are the wish less coverage, over all contracts at once', async () => 
     });
     const pending = [{ from: 200, to: 249 }];
     expect((await findGaps(kysely, wanted, pending, 10)).ranges[0]).toEqual({ from: 250, to: 299 });
-    const lack = await findMissingWork(kysely, wanted, { from: 0, to: 375 });
-    expect(lack).toMatchObject({ from: 200, to: 375, contracts: [{ address: A }, { address: B }] });
+    const missing = await findMissingWork(kysely, wanted, { from: 0, to: 375 });
+    expect(missing).toMatchObject({ from: 200, to: 375, contracts: [{ address: A }, { address: B }] });
     expect((await findMissingWork(kysely, wanted, { from: 600, to: 800 }))?.contracts).toHaveLength(2);
     expect((await findMissingWork(kysely, wanted, { from: 701, to: 800 }))?.contracts).toMatchObject([{ address: A }]);
     expect(await findMissingWork(kysely, wanted, { from: 900, to: 1_000 })).toBeUndefined();
   });
 });
 
-test('what was given up on is no gap of those that were there, but of a contract that is registered later', async () => {
+test('a failed range is not a gap of the contracts it was tried for, but is one of a contract registered later', async () => {
   await withContracts(1_000, [{ address: A, deployed: 100, live: 900 }], async ({ kysely }, db) => {
     const wanted = { chainId: CHAIN_ID, head: 1_000, standing: true };
     await recordFailedRange(kysely, CHAIN_ID, { from: 200, to: 399 }, 'no');
-    const left = [
+    const gapsLeft = [
       { from: 100, to: 199 },
       { from: 400, to: 899 },
     ];
-    expect((await findGaps(kysely, wanted, [], 10)).ranges).toEqual(left);
+    expect((await findGaps(kysely, wanted, [], 10)).ranges).toEqual(gapsLeft);
     expect(await findMissingWork(kysely, wanted, { from: 200, to: 399 })).toBeUndefined();
     await db.query(
       `insert into indexer.contracts (chain_id, address, kind, platform_id, deployed_at_block, live_from, prepared_at)
        values ($1, $2, 'artist_token', $3, 300, 900, now())`,
       [CHAIN_ID, B, randomUUID()],
     );
-    expect((await findGaps(kysely, wanted, [], 10)).ranges).toEqual([left[0], { from: 300, to: 899 }]);
+    expect((await findGaps(kysely, wanted, [], 10)).ranges).toEqual([gapsLeft[0], { from: 300, to: 899 }]);
     expect(await findMissingWork(kysely, wanted, { from: 200, to: 399 })).toMatchObject({
       from: 300,
       contracts: [{ address: B }],
     });
-    // Some time later it is tried again.
+    // An hour later the range is tried again.
     await db.query(`update indexer.dead_letters set created_at = now() - interval '61 minutes'`);
     expect((await findGaps(kysely, wanted, [], 10)).ranges).toEqual([{ from: 100, to: 899 }]);
   });
 });
 
-test('a request ends although what was given up on for it is more than an hour ago', async () => {
+test('a request ends although its failed range is more than an hour old', async () => {
   await withContracts(1_000, [{ address: A, deployed: 0 }], async ({ kysely }, db) => {
     const request = { id: randomUUID(), chainId: CHAIN_ID, from: 0, to: 99, contracts: null };
     await recordRequest(kysely, request);
@@ -122,7 +122,7 @@ test('a request ends although what was given up on for it is more than an hour a
   });
 });
 
-test('a request lowers the wish to its own first block, also of a contract of unknown age, and no further', async () => {
+test('a request wants blocks from its own first block on, also of a contract with an unknown deployment block', async () => {
   await withContracts(
     1_000,
     [
@@ -137,22 +137,22 @@ test('a request lowers the wish to its own first block, also of a contract of un
       expect((await findGaps(kysely, wanted, [], 10)).ranges).toEqual([{ from: 500, to: 950 }]);
       expect((await findGaps(kysely, { ...wanted, request: randomUUID() }, [], 10)).ranges).toEqual([]);
       expect((await findMissingWork(kysely, wanted, { from: 0, to: 799 }))?.contracts).toMatchObject([{ address: C }]);
-      const only = { ...request, id: randomUUID(), from: 0, contracts: [A] };
-      await recordRequest(kysely, only);
-      expect((await findGaps(kysely, { ...wanted, request: only.id }, [], 10)).ranges).toEqual([
+      const requestForA = { ...request, id: randomUUID(), from: 0, contracts: [A] };
+      await recordRequest(kysely, requestForA);
+      expect((await findGaps(kysely, { ...wanted, request: requestForA.id }, [], 10)).ranges).toEqual([
         { from: 800, to: 900 },
       ]);
-      expect(await progressOf(kysely, only)).toMatchObject({ blocksLeft: 101, blocksToDo: 101 });
+      expect(await progressOf(kysely, requestForA)).toMatchObject({ blocksLeft: 101, blocksToDo: 101 });
       await recordFailedRange(kysely, CHAIN_ID, { from: 0, to: 2_000 }, 'no');
-      expect(await progressOf(kysely, only)).toMatchObject({ blocksLeft: 101, blocksToDo: 0 });
+      expect(await progressOf(kysely, requestForA)).toMatchObject({ blocksLeft: 101, blocksToDo: 0 });
     },
   );
 });
 
-test('a lost job is planned again under another id; one that is in the queue is not', async () => {
+test('a lost job is planned again under another id, and a queued job is not planned twice', async () => {
   await withContracts(11_000, [{ address: A, deployed: 0 }], async (open) => {
     const planner = new Planner(open, CHAIN_ID, { standing: true });
-    const queue = shelf();
+    const queue = createIdleQueue();
     expect(await planner.topUp(queue)).toBe('busy');
     const first = [...queue.jobs.keys()];
     expect(first).toHaveLength(6);
@@ -168,10 +168,10 @@ test('a lost job is planned again under another id; one that is in the queue is 
   });
 });
 
-test('20 million blocks and 10,000 contracts are planned in a window, with little memory', async () => {
+test('20 million blocks of 10,000 contracts are planned one window at a time, with little memory', async () => {
   const blocks = 20_000_000;
   await withContracts(blocks, [], async (open, db) => {
-    // Every contract began at another block and holds three stretches of its own.
+    // Every contract was deployed at another block and covers three ranges of its own.
     await db.query(
       `insert into indexer.contracts (chain_id, address, kind, platform_id, deployed_at_block, covered, prepared_at)
        select $1, '0x' || lpad(to_hex(n), 40, '0'), 'artist_token', gen_random_uuid(), n * 1500, int8multirange(
@@ -179,22 +179,22 @@ test('20 million blocks and 10,000 contracts are planned in a window, with littl
        from generate_series(0, 9999) as n`,
       [CHAIN_ID],
     );
-    // None of it matters to contracts that came later, and there may be as many of one as of the other.
+    // Failed ranges do not concern contracts that were registered later. There may be thousands of both.
     await db.query(
       `insert into indexer.dead_letters (id, chain_id, kind, range_from, range_to, reason, created_at)
        select gen_random_uuid(), $1, 'job', n * 10, n * 10 + 5, 'no', now() - interval '1 minute' from generate_series(0, 4999) as n`,
       [CHAIN_ID],
     );
     const planner = new Planner(open, CHAIN_ID, { standing: true });
-    const queue = shelf();
-    await planner.topUp(queue); // what is compiled and connected once
+    const queue = createIdleQueue();
+    await planner.topUp(queue); // Compiles and connects, which the measurement below leaves out.
     queue.jobs.clear();
     globalThis.gc?.();
     const before = process.memoryUsage().heapUsed;
     await planner.topUp(queue);
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(8 * 2 ** 20);
     expect(queue.jobs.size).toBe(WINDOW_JOBS);
-    // Every job is the continuation of the plan: done, they leave the next blocks.
+    // Jobs do not overlap, and the next plan continues after the last of them.
     const planned = [...queue.jobs.values()].sort((a, b) => a.from - b.from);
     for (let at = 1; at < planned.length; at += 1) expect(planned[at]?.from).toBeGreaterThan(planned[at - 1]?.to ?? 0);
     const wanted = { chainId: CHAIN_ID, head: blocks, standing: true };

@@ -36,7 +36,7 @@ async function lines(): Promise<readonly unknown[]> {
   return rows;
 }
 
-test('all steps of a batch are committed together, again and again over the same connection', async () => {
+test('all steps of a batch are committed together, repeatedly over the same connection', async () => {
   for (let turn = 0; turn < 3; turn++) {
     await batchTransaction(database, [insert(1, 'one'), insert(2), insert(3, 'a\'b"c\\')]);
     expect(await lines()).toEqual([
@@ -49,46 +49,46 @@ test('all steps of a batch are committed together, again and again over the same
   expect(await lines()).toEqual([]);
 });
 
-test('what fails in the middle takes everything back, is thrown as it is, and leaves the connection usable', async () => {
+test('a step that fails rolls the batch back, its error is thrown unchanged, and the connection stays usable', async () => {
   await expect(batchTransaction(database, [insert(1), insert(1), insert(2)])).rejects.toMatchObject({ code: '23505' });
   expect(await lines()).toEqual([]);
-  const unknown = { statement: sql`insert into nowhere values (1)` };
-  await expect(batchTransaction(database, [insert(1), unknown, insert(4, 'new')])).rejects.toMatchObject({
+  const unknownTable = { statement: sql`insert into nowhere values (1)` };
+  await expect(batchTransaction(database, [insert(1), unknownTable, insert(4, 'new')])).rejects.toMatchObject({
     code: '42P01',
   });
   await batchTransaction(database, [insert(4, 'new')]);
   expect(await lines()).toEqual([{ number: 4, word: 'new' }]);
 });
 
-test('a failure of the commit itself is a failure', async () => {
+test('a failure of the COMMIT itself is thrown', async () => {
   await database.pool.query('create table other (line integer references line deferrable initially deferred)');
   const dangling = { statement: sql`insert into other values (7)` };
   await expect(batchTransaction(database, [insert(1), dangling])).rejects.toMatchObject({ code: '23503' });
   expect(await lines()).toEqual([]);
 });
 
-test('a step that refuses says what is wrong, and the commit that was sent along does not happen', async () => {
-  const refusing = { statement: sql`select indexer.refuse()`, refusal: () => new HeadMoved('no') };
-  await expect(batchTransaction(database, [insert(1), refusing, insert(2)])).rejects.toThrow(HeadMoved);
+test('a step that refuses throws its own error, and the COMMIT sent in the same packet has no effect', async () => {
+  const refusingStep = { statement: sql`select indexer.refuse()`, refusal: () => new HeadMoved('no') };
+  await expect(batchTransaction(database, [insert(1), refusingStep, insert(2)])).rejects.toThrow(HeadMoved);
   expect(await lines()).toEqual([]);
 });
 
-test('what the server answers after the client gave up is kept apart from what comes next', async () => {
+test('an answer that arrives after the client timed out is not taken for the answer to the next batch', async () => {
   const impatient = new pg.Pool({ connectionString: created.url, max: 1, query_timeout: 3_000 });
   const slow = { statement: sql`insert into line select 1 from pg_sleep(3.3)` };
   try {
-    const over = { ...database, batches: impatient };
-    // It is committed all the same.
-    await expect(batchTransaction(over, [slow])).rejects.toThrow('timeout');
-    for (const number of [2, 3, 4]) await batchTransaction(over, [insert(number)]);
+    const withTimeout = { ...database, batchPool: impatient };
+    // The server commits it nevertheless.
+    await expect(batchTransaction(withTimeout, [slow])).rejects.toThrow('timeout');
+    for (const number of [2, 3, 4]) await batchTransaction(withTimeout, [insert(number)]);
   } finally {
     await impatient.end();
   }
   expect(await lines()).toEqual([1, 2, 3, 4].map((number) => ({ number, word: null })));
 });
 
-test('a client that goes away or stands still in the middle of its packet is noticed', async () => {
-  const client = await database.batches.connect();
+test('the server detects a client that disappears or freezes in the middle of a packet', async () => {
+  const client = await database.batchPool.connect();
   try {
     const setting = async (name: string) => (await client.query(`show ${name}`)).rows[0]?.[name];
     expect(await setting('tcp_keepalives_idle')).toBe('15');
@@ -103,7 +103,7 @@ const header = (number: number): BlockHeader => ({
   ...{ timestamp: 1_700_000_000 + number, logsBloom: '0x' },
 });
 
-/** The commit of one quiet block on top of what is, or will be, the head. */
+/** Returns the commit of a block without logs whose parent is, or will be, the head. */
 function commitOf(seen: ChainState, number: number) {
   const range = { chainId: seen.chainId, from: number, to: number, headers: [header(number)] };
   const batch = { contracts: [], tables: [], quarantined: [] };
@@ -111,50 +111,52 @@ function commitOf(seen: ChainState, number: number) {
   return { seen: before, range, batch, finalized: 0, joining: [] };
 }
 
-/** Holds the head of a chain until the returned function is called, and tells how many commits wait. */
-async function holdingHead(chainId: number) {
+/** Locks the head of a chain until `release` is called. `isAwaitedBy` checks how many commits wait for a lock. */
+async function lockHead(chainId: number) {
   const client = await database.pool.connect();
   await client.query('begin');
   await client.query(`select from indexer.chains where chain_id = ${chainId} for update`);
   return {
-    waiting: async (count: number) => {
+    isAwaitedBy: async (count: number) => {
       const { rows } = await database.pool.query(
         "select count(*)::int as waiting from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
       );
       return rows[0]?.waiting === count;
     },
-    letGo: async () => {
+    release: async () => {
       await client.query('commit');
       client.release();
     },
   };
 }
 
-test('a commit whose facts are in waits for the one that it stands on, and then succeeds', async () => {
+test('a commit waits for the commit of its parent block and then succeeds', async () => {
   await commitStart(database, await readChain(database.kysely, 1), header(10), 10);
   const seen = await readChain(database.kysely, 1);
-  const head = await holdingHead(1);
+  const head = await lockHead(1);
   const first = commitHead(database, commitOf(seen, 11));
-  await until('the first to wait', () => head.waiting(1));
+  await until('the first commit to wait', () => head.isAwaitedBy(1));
   const second = commitHead(database, commitOf(seen, 12));
-  await until('both to wait', () => head.waiting(2));
-  await head.letGo();
+  await until('both commits to wait', () => head.isAwaitedBy(2));
+  await head.release();
   expect(await Promise.all([first, second])).toEqual([0, 0]);
   expect((await readChain(database.kysely, 1)).head?.number).toBe(12);
 });
 
-test('a commit fails with the one that it stands on', async () => {
+test('a commit fails when the commit of its parent block fails', async () => {
   await commitStart(database, await readChain(database.kysely, 2), header(10), 10);
   const seen = await readChain(database.kysely, 2);
-  const head = await holdingHead(2);
+  const head = await lockHead(2);
   const first = commitHead(database, { ...commitOf(seen, 11), seen: { ...seen, epoch: 5 } });
-  const results = Promise.allSettled([first]);
-  await until('the first to wait', () => head.waiting(1));
+  const firstResult = Promise.allSettled([first]);
+  await until('the first commit to wait', () => head.isAwaitedBy(1));
   const second = commitHead(database, commitOf(seen, 12));
-  const others = Promise.allSettled([second]);
-  await until('both to wait', () => head.waiting(2));
-  await head.letGo();
-  const reasons = [...(await results), ...(await others)].map((one) => (one as PromiseRejectedResult).reason);
+  const secondResult = Promise.allSettled([second]);
+  await until('both commits to wait', () => head.isAwaitedBy(2));
+  await head.release();
+  const reasons = [...(await firstResult), ...(await secondResult)].map(
+    (result) => (result as PromiseRejectedResult).reason,
+  );
   for (const reason of reasons) expect(reason).toBeInstanceOf(HeadMoved);
   expect((await readChain(database.kysely, 2)).head?.number).toBe(10);
   const { rows } = await database.pool.query('select number from indexer.block_checkpoints where chain_id = 2');

@@ -4,16 +4,16 @@ import { openDatabase } from '../../indexer/db/database.ts';
 import { TcpProxy } from '../kit/proxy.ts';
 import { until } from '../kit/until.ts';
 
-test('a connection that breaks under a statement fails the statement and nothing else', async () => {
+test('a connection that breaks during a statement fails only that statement', async () => {
   const proxy = await TcpProxy.before(inject('postgresUrl'));
   const database = openDatabase({ url: proxy.url(inject('postgresUrl')), maxConnections: 2 });
-  const breaks: Error[] = [];
-  const hear = (error: Error) => breaks.push(error);
-  process.on('uncaughtException', hear);
+  const uncaught: Error[] = [];
+  const recordError = (error: Error) => uncaught.push(error);
+  process.on('uncaughtException', recordError);
   try {
     await sql`select 1`.execute(database.kysely);
-    const asleep = sql`select pg_sleep(3600)`.execute(database.kysely);
-    asleep.catch(() => undefined);
+    const sleeping = sql`select pg_sleep(3600)`.execute(database.kysely);
+    sleeping.catch(() => undefined);
     const watcher = openDatabase({ url: inject('postgresUrl'), maxConnections: 1 });
     try {
       await until('the statement to run', async () => {
@@ -24,12 +24,12 @@ test('a connection that breaks under a statement fails the statement and nothing
       await watcher.close();
     }
     proxy.refuse();
-    await expect(asleep).rejects.toThrow();
+    await expect(sleeping).rejects.toThrow();
     proxy.heal();
-    await until('the database', () => sql`select 1`.execute(database.kysely));
-    expect(breaks).toEqual([]);
+    await until('the database to respond', () => sql`select 1`.execute(database.kysely));
+    expect(uncaught).toEqual([]);
   } finally {
-    process.off('uncaughtException', hear);
+    process.off('uncaughtException', recordError);
     await database.close();
   }
 });

@@ -33,7 +33,7 @@ import { seededRandom } from '../kit/random.ts';
 
 const [transfer] = parseAbi(['event Transfer(address indexed from, address indexed to, uint256 value)']);
 const [A, ALICE] = [addressOf(0xa), addressOf(0x1)];
-const DRAWN = 200;
+const RANDOM_CASES = 200;
 const BLOCKS = 40;
 
 const header = (number: number): BlockHeader => ({
@@ -54,7 +54,7 @@ async function withDatabase(act: (database: Database, db: pg.Pool) => Promise<vo
   }
 }
 
-/** A token that is followed from block 11 on, with a head at 10 and one mint at block 5 that is not read yet. */
+/** Runs `act` on a token deployed at block 5, on a chain whose head is block 10 and none of whose history is filled. */
 async function withToken(act: (database: Database, db: pg.Pool, contract: RegisteredContract) => Promise<void>) {
   await withDatabase(async (open, db) => {
     const client = await db.connect();
@@ -73,7 +73,7 @@ async function withToken(act: (database: Database, db: pg.Pool, contract: Regist
   });
 }
 
-/** A block in which the token mints, as it is read for some contracts. */
+/** Returns a block in which the token mints, decoded for `contracts`. */
 function mintAt(contracts: readonly RegisteredContract[], number: number, value: bigint) {
   const body = encodeEvent(transfer, { from: ZERO_ADDRESS, to: ALICE, value });
   const range = {
@@ -92,10 +92,10 @@ async function follow(open: Database, number: number): Promise<void> {
 const state = async (db: pg.Pool) =>
   (await db.query('select covered, live_from, fingerprint, coverage_note, status from indexer.contracts')).rows[0];
 
-test('covered and missing blocks are the same in SQL and in TypeScript', async () => {
+test('SQL and TypeScript agree on covered and missing blocks in random cases', async () => {
   await withDatabase(async ({ kysely }) => {
     const random = seededRandom(1);
-    for (let drawn = 0; drawn < DRAWN; drawn += 1) {
+    for (let done = 0; done < RANDOM_CASES; done += 1) {
       const covered = union(
         Array.from({ length: random.below(5) }, () => {
           const from = random.below(BLOCKS);
@@ -126,7 +126,7 @@ test('covered and missing blocks are the same in SQL and in TypeScript', async (
   });
 });
 
-test('what was asked with another fingerprint is neither claimed nor followed', async () => {
+test('logs requested with another fingerprint claim no coverage and are not committed', async () => {
   await withToken(async (open, db, contract) => {
     const other = { ...contract, fingerprint: 'erc20/1.0@0 Other:00000000' };
     const claim = (asked: RegisteredContract, block: number) =>
@@ -144,7 +144,7 @@ test('what was asked with another fingerprint is neither claimed nor followed', 
   });
 });
 
-test('a contract whose history was read with fewer events is read anew, and says so until it is complete', async () => {
+test('a contract whose history was read with fewer events is read again, with a note until it is complete', async () => {
   await withToken(async (open, db, contract) => {
     const seen = await readChain(open.kysely, 1);
     await commitFill(open, { pieces: [{ seen, ...mintAt([contract], 5, 70n) }], contracts: [contract] });
@@ -175,7 +175,7 @@ test('a contract whose history was read with fewer events is read anew, and says
   });
 });
 
-test('a program that is older than the one which read a contract takes nothing away; where it leads, the head claims nothing', async () => {
+test('a program older than the one that read a contract keeps its coverage, and adds none where it leads', async () => {
   await withToken(async (open, db, contract) => {
     await follow(open, 11);
     const newer = `${contract.fingerprint} Later:12345678`;
@@ -198,14 +198,14 @@ test('a program that is older than the one which read a contract takes nothing a
     expect(await state(db)).toMatchObject({ covered: '{[11,12)}', live_from: null });
     expect((await db.query('select from token_transfers')).rowCount).toBe(1);
 
-    // The newer program leads again.
+    // The newer program leads the chain again.
     await db.query('update indexer.contracts set fingerprint = $1', [contract.fingerprint]);
     await follow(open, 13);
     expect(await state(db)).toMatchObject({ covered: '{[11,12)}', live_from: '13' });
   });
 });
 
-test('several processes that find a contract outdated read it anew once', async () => {
+test('several processes that find a contract outdated reset it once', async () => {
   await withToken(async (open, db) => {
     await follow(open, 11);
     await db.query(`update indexer.contracts set fingerprint = 'erc20/1.0@0'`);
@@ -223,7 +223,7 @@ test('an upgrade must be of a registered contract and a known version', async ()
     await expect(upgradeContract(open, { ...upgrade, abiVersion: '2.0' })).rejects.toThrow(
       'unknown ABI version 2.0 (known for artist_token: 1.0)',
     );
-    // To the version that it speaks anyway.
+    // The contract has this version already.
     expect((await upgradeContract(open, upgrade)).upgrades).toEqual([]);
     expect((await db.query('select upgrades from indexer.contracts')).rows).toEqual([{ upgrades: [] }]);
   });

@@ -3,7 +3,7 @@ import { type Database, openDatabase } from '../../indexer/db/database.ts';
 import { transaction } from '../../indexer/db/transaction.ts';
 import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
-/** More than the kernel takes at once from a process that does not wait. */
+/** Together more text than the socket buffers of the kernel hold. */
 const PARTS = 30;
 const PART_ROWS = 1_000;
 
@@ -26,12 +26,12 @@ function textOf(part: number): Buffer {
   return Buffer.from(rows.join(''));
 }
 
-test('a COPY that is refused while its text is on the way fails by itself, and its connection goes on', async () => {
+test('a COPY that fails while its text is being sent is rejected, and its connection stays usable', async () => {
   const texts = Array.from({ length: PARTS }, (_, part) => textOf(part));
   await database.pool.query('insert into line values (0)');
   const unhandled: unknown[] = [];
-  const hear = (error: unknown) => unhandled.push(error);
-  process.on('uncaughtExceptionMonitor', hear);
+  const recordError = (error: unknown) => unhandled.push(error);
+  process.on('uncaughtExceptionMonitor', recordError);
   try {
     for (let turn = 0; turn < 2; turn++) {
       const copying = transaction(database, async (_, copy) => copy('line', ['number', 'word'], texts));
@@ -42,7 +42,7 @@ test('a COPY that is refused while its text is on the way fails by itself, and i
     const { rows } = await database.pool.query('select count(*)::int as lines from line');
     expect(rows).toEqual([{ lines: PARTS * PART_ROWS }]);
   } finally {
-    process.off('uncaughtExceptionMonitor', hear);
+    process.off('uncaughtExceptionMonitor', recordError);
   }
   expect(unhandled).toEqual([]);
 });

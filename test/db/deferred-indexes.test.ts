@@ -27,10 +27,10 @@ afterEach(async () => {
   await created.drop();
 });
 
-/** Defers the indexes that the program would. */
+/** Defers the same indexes as the program does. */
 const deferIndexes = (open: Database) => defer(open, describedTables, loadedTables);
 
-const never = new AbortController().signal;
+const neverAborted = new AbortController().signal;
 
 async function insertTransfer(): Promise<void> {
   await database.pool.query(
@@ -40,53 +40,56 @@ async function insertTransfer(): Promise<void> {
   );
 }
 
-test('what only readers use is dropped from empty tables and built again as it was', async () => {
+test('indexes that only readers use are dropped from empty tables and rebuilt unchanged', async () => {
   const dropped = await deferIndexes(database);
   expect(dropped).toBeGreaterThan(20);
   expect(await countDeferredIndexes(database.kysely)).toBe(dropped);
-  const left = await indexesOf(database.pool);
-  expect(left).toHaveLength(before.length - dropped);
-  // What identifies rows, and what commits and unwinds look up by, stays.
+  const remaining = await indexesOf(database.pool);
+  expect(remaining).toHaveLength(before.length - dropped);
+  // Unique indexes, and indexes that commits and unwinds use, are kept.
   expect(
-    before.filter((index) => !left.includes(index)).filter((index) => /UNIQUE|mints|movers|master_nft_id/.test(index)),
+    before
+      .filter((index) => !remaining.includes(index))
+      .filter((index) => /UNIQUE|mints|movers|master_nft_id/.test(index)),
   ).toEqual([]);
   expect(await deferIndexes(database)).toBe(0);
   await insertTransfer();
-  expect(await buildDeferredIndexes(database, never)).toBe(dropped);
+  expect(await buildDeferredIndexes(database, neverAborted)).toBe(dropped);
   expect(await indexesOf(database.pool)).toEqual(before);
   expect(await countDeferredIndexes(database.kysely)).toBe(0);
-  expect(await buildDeferredIndexes(database, never)).toBe(0);
+  expect(await buildDeferredIndexes(database, neverAborted)).toBe(0);
 });
 
-test('a table in use loses no index: one fact, wherever it is, keeps all of them', async () => {
+test('no index is dropped once any table of facts holds a row', async () => {
   await insertTransfer();
   expect(await deferIndexes(database)).toBe(0);
   expect(await indexesOf(database.pool)).toEqual(before);
 });
 
 test('a table in which the platform has rows keeps its indexes', async () => {
-  // Without the rows that it refers to.
+  // Foreign keys are not checked, so the rows that it refers to need not exist.
   await database.pool.query(`
     begin; set local session_replication_role = replica;
     insert into token_holders (artist_token_id, wallet_address, chain_id) values (gen_random_uuid(), '0xa', '1');
     commit`);
   expect(await deferIndexes(database)).toBeGreaterThan(0);
-  const left = await indexesOf(database.pool);
-  const held = (indexes: readonly string[]) => indexes.filter((index) => index.includes(' public.token_holders '));
-  expect(held(left)).toEqual(held(before));
+  const remaining = await indexesOf(database.pool);
+  const ofTokenHolders = (indexes: readonly string[]) =>
+    indexes.filter((index) => index.includes(' public.token_holders '));
+  expect(ofTokenHolders(remaining)).toEqual(ofTokenHolders(before));
 });
 
-test('who reads a table is not kept waiting: then the load goes without', async () => {
+test('a load does not wait for a reader of a table and drops no index', async () => {
   const reader = await database.pool.connect();
   await reader.query('begin; select count(*) from pool_events');
-  // The reader goes on reading until the load has gone on without.
+  // The reader's transaction stays open until the load has given up on dropping.
   expect(await deferIndexes(database)).toBe(0);
   await reader.query('rollback');
   reader.release();
   expect(await indexesOf(database.pool)).toEqual(before);
 });
 
-test('who does not own the tables loads them as they are', async () => {
+test('a role that does not own the tables drops no index', async () => {
   await database.pool.query(`
     create role loader login password 'loader';
     grant usage on schema indexer to loader;
@@ -102,7 +105,7 @@ test('who does not own the tables loads them as they are', async () => {
   expect(await indexesOf(database.pool)).toEqual(before);
 });
 
-test('a build that was interrupted is repaired, and one that another process did is recognised', async () => {
+test('an index left invalid by an interrupted build is rebuilt, and one that another process built is recognised', async () => {
   await deferIndexes(database);
   await insertTransfer();
   const { rows } = await database.pool.query<{ definition: string }>(
@@ -113,11 +116,11 @@ test('a build that was interrupted is repaired, and one that another process did
   await database.pool.query(
     "update pg_index set indisvalid = false where indexrelid = 'token_transfers_from_wallet_idx'::regclass",
   );
-  await buildDeferredIndexes(database, never);
+  await buildDeferredIndexes(database, neverAborted);
   expect(await indexesOf(database.pool)).toEqual(before);
 });
 
-test('killed between a build and striking it off, before there is any fact: the next load leaves the index to its end again', async () => {
+test('after a crash between building an index and deleting its note, a load into empty tables defers the index again', async () => {
   const dropped = await deferIndexes(database);
   const { rows } = await database.pool.query<{ definition: string }>(
     'select definition from indexer.deferred_indexes order by name limit 1',
@@ -125,32 +128,35 @@ test('killed between a build and striking it off, before there is any fact: the 
   await database.pool.query(rows[0]?.definition as string);
   expect(await deferIndexes(database)).toBe(1);
   expect(await countDeferredIndexes(database.kysely)).toBe(dropped);
-  await buildDeferredIndexes(database, never);
+  await buildDeferredIndexes(database, neverAborted);
   expect(await indexesOf(database.pool)).toEqual(before);
 });
 
-test('an index that another builder is at is left to it, and kept by a load that begins meanwhile', async () => {
+test('an index that another process is building is left to it, and is not dropped by a load that begins meanwhile', async () => {
   const dropped = await deferIndexes(database);
   const name = 'public.token_transfers_from_wallet_idx';
   const other = new pg.Client({ connectionString: created.url });
   await other.connect();
   await other.query("select pg_advisory_lock(hashtextextended('indexer:index:' || $1, 0))", [name]);
   const { rows } = await other.query('select definition from indexer.deferred_indexes where name = $1', [name]);
-  expect(await buildDeferredIndexes(database, never)).toBe(dropped - 1);
+  expect(await buildDeferredIndexes(database, neverAborted)).toBe(dropped - 1);
   expect(await countDeferredIndexes(database.kysely)).toBe(1);
   await other.query(rows[0].definition);
   await deferIndexes(database);
   await other.query('delete from indexer.deferred_indexes where name = $1', [name]);
   await other.end();
-  await buildDeferredIndexes(database, never);
+  await buildDeferredIndexes(database, neverAborted);
   expect(await indexesOf(database.pool)).toEqual(before);
 });
 
-test('two processes that come to it at once do it once', async () => {
+test('two processes that build at the same time build each index once', async () => {
   const dropped = await deferIndexes(database);
   const other = openDatabase({ url: created.url, maxConnections: 4 });
   try {
-    const built = await Promise.all([buildDeferredIndexes(database, never), buildDeferredIndexes(other, never)]);
+    const built = await Promise.all([
+      buildDeferredIndexes(database, neverAborted),
+      buildDeferredIndexes(other, neverAborted),
+    ]);
     expect(built.reduce((sum, count) => sum + count, 0)).toBe(dropped);
   } finally {
     await other.close();
@@ -158,17 +164,17 @@ test('two processes that come to it at once do it once', async () => {
   expect(await indexesOf(database.pool)).toEqual(before);
 });
 
-test('a build that is told to stop leaves the rest for the next', async () => {
+test('an aborted build leaves the remaining indexes to the next build', async () => {
   await deferIndexes(database);
   const stop = new AbortController();
-  // Holds up the first build of the table.
+  // Blocks the first index build on the table.
   const writer = new pg.Client({ connectionString: created.url });
   await writer.connect();
   await writer.query('begin; lock table nft_transfers in row exclusive mode');
   const building = buildDeferredIndexes(database, stop.signal);
   building.catch(() => undefined);
   try {
-    // Not by the writer: a transaction sees the activity of its first look for ever.
+    // Not asked on the writer's connection, because a transaction keeps its first snapshot of pg_stat_activity.
     await until('the first build to wait for the writer', async () => {
       const { rows } = await database.pool.query(
         "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like 'CREATE INDEX%'",
@@ -182,14 +188,14 @@ test('a build that is told to stop leaves the rest for the next', async () => {
   }
   expect(await countDeferredIndexes(database.kysely)).toBeGreaterThan(0);
   await expect
-    .poll(() => buildDeferredIndexes(database, never).then(() => countDeferredIndexes(database.kysely)), {
+    .poll(() => buildDeferredIndexes(database, neverAborted).then(() => countDeferredIndexes(database.kysely)), {
       timeout: HANG_TIMEOUT_MS,
     })
     .toBe(0);
   expect(await indexesOf(database.pool)).toEqual(before);
 });
 
-test('a build that is told to stop before it begins holds on to nothing', async () => {
+test('a build that is aborted before it begins releases its connection', async () => {
   await deferIndexes(database);
   const stop = new AbortController();
   const building = buildDeferredIndexes(database, stop.signal);
@@ -198,7 +204,7 @@ test('a build that is told to stop before it begins holds on to nothing', async 
   await expect.poll(() => database.pool.totalCount - database.pool.idleCount, { timeout: HANG_TIMEOUT_MS }).toBe(0);
 });
 
-test('taking the migration back builds them first', async () => {
+test('reverting the migration builds the deferred indexes first', async () => {
   await deferIndexes(database);
   await migrateDown(database.kysely, 2);
   const names = async () => (await indexesOf(database.pool)).filter((index) => !index.includes('deferred_indexes'));

@@ -17,7 +17,7 @@ beforeAll(async () => {
   database = await createDatabase();
   client = new pg.Client({ connectionString: database.url });
   await client.connect();
-  // Facts alone: without the rows of the platform that foreign keys ask for.
+  // Foreign keys are not checked, so the platform's rows need not exist.
   await client.query("set session_replication_role = replica; set timezone = 'UTC'");
 });
 
@@ -26,8 +26,8 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Runs `act` after writing a batch, and takes everything back. */
-async function written(lists: Partial<Lists>, act: () => Promise<void>): Promise<void> {
+/** Writes a batch, runs `act`, and rolls back. */
+async function withWritten(lists: Partial<Lists>, act: () => Promise<void>): Promise<void> {
   await client.query('begin');
   try {
     const encoded = encodeBatch(batchOf(lists), factTables);
@@ -38,8 +38,8 @@ async function written(lists: Partial<Lists>, act: () => Promise<void>): Promise
   }
 }
 
-test('facts at the bounds of their columns are stored exactly', async () => {
-  await written(awkwardLists(), async () => {
+test('facts with extreme values are stored exactly', async () => {
+  await withWritten(awkwardLists(), async () => {
     const nfts = await client.query(
       `select token_id::text, master_nft_id, indexer.derived_id('master_nfts:1:' || contract_address || ':' || token_id) as derived,
         position::text, sale_price_wei::text, transfer_type from nft_transfers order by token_id desc`,
@@ -71,13 +71,13 @@ test('facts at the bounds of their columns are stored exactly', async () => {
   });
 });
 
-test('every table that the list names has its columns, its key and one row per fact', async () => {
+test('every fact table has the described columns, a unique key and one row per fact', async () => {
   const lists = awkwardLists();
   const { facts } = batchOf(lists);
-  await written(lists, async () => {
+  await withWritten(lists, async () => {
     for (const table of factTables) {
-      const { schema, name, chainIdType, reading, key } = table;
-      const columns = [...key, ...Object.values(reading ?? {}), ...(reading === undefined ? [] : ['position'])];
+      const { schema, name, chainIdType, foldColumns, key } = table;
+      const columns = [...key, ...Object.values(foldColumns ?? {}), ...(foldColumns === undefined ? [] : ['position'])];
       const rows = await client.query(`select ${columns.join(', ')}, chain_id from ${schema}.${name}`);
       expect(rows.rows).toHaveLength(facts.of(table).length);
       const chainId = rows.fields.at(-1)?.dataTypeID;
@@ -92,8 +92,8 @@ test('every table that the list names has its columns, its key and one row per f
   });
 });
 
-/** What every table of facts holds, without what the clock told. */
-async function stored(): Promise<unknown> {
+/** Reads every fact table, without the `created_at` columns. */
+async function storedFacts(): Promise<unknown> {
   const tables = [];
   for (const { schema, name } of factTables) {
     const { rows } = await client.query(
@@ -104,7 +104,7 @@ async function stored(): Promise<unknown> {
   return tables;
 }
 
-test('facts that are inserted are those that COPY writes', async () => {
+test('insertFacts stores the same rows as COPY', async () => {
   const { contractEvents, deadLetters, ...rest } = awkwardLists();
   const plain = {
     ...rest,
@@ -112,8 +112,8 @@ test('facts that are inserted are those that COPY writes', async () => {
     deadLetters: deadLetters.map((letter) => ({ ...letter, reason: 'no fit' })),
   };
   let copied: unknown;
-  await written(plain, async () => {
-    copied = await stored();
+  await withWritten(plain, async () => {
+    copied = await storedFacts();
   });
   const compiler = openDatabase({ url: database.url });
   await client.query('begin');
@@ -122,27 +122,28 @@ test('facts that are inserted are those that COPY writes', async () => {
       const { sql, parameters } = statement.compile(compiler.kysely);
       await client.query(sql, [...parameters]);
     }
-    expect(await stored()).toEqual(copied);
+    expect(await storedFacts()).toEqual(copied);
   } finally {
     await client.query('rollback');
     await compiler.close();
   }
 });
 
-test('what only COPY can read, and what is much, is not inserted', () => {
+test('insertFacts returns undefined for text that needs COPY escapes and for more than 500 facts', () => {
   expect(insertFacts(encodeBatch(batchOf(awkwardLists()), factTables))).toBeUndefined();
   const [transfer] = awkwardLists().tokenTransfers;
-  const many = transfer ? Array(501).fill(transfer) : [];
-  const inserted = (tokenTransfers: typeof many) => insertFacts(encodeBatch(batchOf({ tokenTransfers }), factTables));
-  expect(inserted(many)).toBeUndefined();
-  expect(inserted(many.slice(1))).toHaveLength(1);
+  const transfers = transfer ? Array(501).fill(transfer) : [];
+  const inserted = (tokenTransfers: typeof transfers) =>
+    insertFacts(encodeBatch(batchOf({ tokenTransfers }), factTables));
+  expect(inserted(transfers)).toBeUndefined();
+  expect(inserted(transfers.slice(1))).toHaveLength(1);
   expect(inserted([])).toEqual([]);
 });
 
-test('the last date that a header may tell is one that PostgreSQL knows', async () => {
+test('the latest timestamp that a header may have fits into PostgreSQL', async () => {
   const [transfer] = awkwardLists().tokenTransfers;
   const late = { ...awkwardLists(), tokenTransfers: transfer ? [{ ...transfer, timestamp: 8_640_000_000_000 }] : [] };
-  await written(late, async () => {
+  await withWritten(late, async () => {
     const rows = await client.query('select block_timestamp::text, value::text, from_wallet from token_transfers');
     expect(rows.rows).toEqual([
       { block_timestamp: '275760-09-13 00:00:00+00', value: UINT256_MAX, from_wallet: ALICE },

@@ -22,8 +22,8 @@ import { Platform } from '../sim/platform.ts';
 import { type Random, randomOf } from '../sim/random.ts';
 import { createSimDatabase, type SimDatabase } from '../sim/sim-database.ts';
 
-/** What each fold keeps: the tables and, of tables that several keep, the columns. */
-const KEEPS: Readonly<Record<string, Readonly<Record<string, readonly string[] | 'all'>>>> = {
+/** The tables that each fold maintains, with the columns where several folds maintain one table. */
+const MAINTAINED: Readonly<Record<string, Readonly<Record<string, readonly string[] | 'all'>>>> = {
   'nft-tokens': {
     master_nfts: [
       'id',
@@ -51,9 +51,9 @@ const KEEPS: Readonly<Record<string, Readonly<Record<string, readonly string[] |
   'dividend-totals': { dividend_contracts: ['total_revenue_deposited', 'total_dividends_distributed'] },
 };
 
-/** Histories that each contract is shown with. */
+/** The number of histories that each test runs every fold over. */
 const HISTORIES_PER_FOLD = 2;
-/** Facts of the fold's list that each of them has. */
+/** The minimum number of facts for the fold in each history. */
 const FACTS_MIN = 10;
 
 let simDatabase: SimDatabase;
@@ -67,12 +67,12 @@ beforeAll(async () => {
 
 afterAll(() => simDatabase.drop());
 
-test('the contract below knows every fold', () => {
-  expect(folds.map(({ name }) => name).sort()).toEqual(Object.keys(KEEPS).sort());
+test('every fold is covered by the tests below', () => {
+  expect(folds.map(({ name }) => name).sort()).toEqual(Object.keys(MAINTAINED).sort());
 });
 
 describe.each(folds)('$name', (fold) => {
-  test('an empty range changes nothing, in either direction', async () => {
+  test('applying or unwinding an empty range changes nothing', async () => {
     await withScene(fold, async (scene) => {
       await scene.write(scene.upTo(scene.top));
       const before = await scene.everything();
@@ -85,39 +85,39 @@ describe.each(folds)('$name', (fold) => {
     });
   });
 
-  test('applied to the first facts it gives what the chain says', async () => {
+  test('applying all facts at once produces the expected state', async () => {
     await withScene(fold, async (scene) => {
       await scene.write(scene.upTo(scene.top));
-      expect(await scene.kept(fold)).toEqual(scene.expected(fold, scene.top));
+      expect(await scene.maintained(fold)).toEqual(scene.expected(fold, scene.top));
     });
   });
 
-  test('applied in pieces in any order it gives the same', async () => {
+  test('applying pieces in any order produces the expected state', async () => {
     await withScene(fold, async (scene) => {
       for (const piece of scene.pieces()) await scene.write(piece);
-      expect(await scene.kept(fold)).toEqual(scene.expected(fold, scene.top));
+      expect(await scene.maintained(fold)).toEqual(scene.expected(fold, scene.top));
     });
   });
 
-  test('applied in pieces on several connections at once it gives the same', async () => {
+  test('applying pieces on several connections at once produces the expected state', async () => {
     await withScene(fold, async (scene) => {
       await Promise.all(scene.pieces().map((piece) => scene.write(piece)));
-      expect(await scene.kept(fold)).toEqual(scene.expected(fold, scene.top));
+      expect(await scene.maintained(fold)).toEqual(scene.expected(fold, scene.top));
     });
   });
 
-  test('a commit that is repeated or overlaps another applies it once', async () => {
+  test('facts of repeated or overlapping commits are applied once', async () => {
     await withScene(fold, async (scene) => {
       const seen = await scene.follow();
       for (const { from, to } of [...scene.pieces(), { from: 1, to: scene.top }, ...scene.pieces()]) {
         const fetched = scene.node.fetch(scene.contracts, from, to);
         await commitFill(database, { pieces: [{ seen, ...fetched }], contracts: scene.contracts });
       }
-      expect(await scene.kept(fold)).toEqual(scene.expected(fold, scene.top));
+      expect(await scene.maintained(fold)).toEqual(scene.expected(fold, scene.top));
     });
   });
 
-  test('unwinding restores every row at every block, whatever order it came in', async () => {
+  test('unwinding to any block restores every row, whatever the order of application was', async () => {
     await withScene(fold, async (scene) => {
       const asOf: Tables[] = [];
       for (let block = 0; block <= scene.top; block++) {
@@ -130,26 +130,26 @@ describe.each(folds)('$name', (fold) => {
       for (let block = scene.top; block >= 0; block -= scene.random.between(1, 2)) {
         await scene.unwind(block);
         expect(await scene.everything()).toEqual(asOf[block]);
-        expect(await scene.kept(fold)).toEqual(scene.expected(fold, block));
+        expect(await scene.maintained(fold)).toEqual(scene.expected(fold, block));
       }
     });
   });
 
-  test('unwinding everything leaves nothing, and applying again brings it back', async () => {
+  test('unwinding everything restores the initial rows, and applying again restores the state', async () => {
     await withScene(fold, async (scene) => {
       const before = await scene.everything();
       for (const piece of scene.pieces()) await scene.write(piece);
       await scene.unwind(-1);
       expect(await scene.everything()).toEqual(before);
       await scene.write(scene.upTo(scene.top));
-      expect(await scene.kept(fold)).toEqual(scene.expected(fold, scene.top));
+      expect(await scene.maintained(fold)).toEqual(scene.expected(fold, scene.top));
     });
   });
 });
 
 type Piece = { readonly from: number; readonly to: number };
 
-/** A history's first chain and branch in a database, fact by fact. */
+/** The first branch of a history's first chain, written to a database in pieces. */
 class Scene {
   readonly history: History;
   readonly random: Random;
@@ -184,7 +184,7 @@ class Scene {
     return { from: 0, to: block };
   }
 
-  /** The blocks from one on to the top, in pieces, in a random order. */
+  /** Splits the blocks from `from` to the top into pieces, in random order. */
   pieces(from = 0): Piece[] {
     const pieces: Piece[] = [];
     for (let next = from; next <= this.top; ) {
@@ -205,13 +205,13 @@ class Scene {
         await transaction(database, (tx: Transaction, copy: Copy) => applyFacts(tx, copy, range, batch, []));
         return;
       } catch (error) {
-        // Two made the same row of state at the same moment, which commits survive in the same way.
+        // Two connections created the same row of state at once. Commits retry in the same way.
         if (sqlstateOf(error) !== SQLSTATE.uniqueViolation || attempt === 5) throw error;
       }
     }
   }
 
-  /** Unwinds every fold and takes the facts away, as an unwind does. */
+  /** Unwinds every fold and deletes the facts, as an unwind does. */
   async unwind(to: number): Promise<void> {
     const range = { chainId: this.chainId, from: to + 1, to: this.top };
     await transaction(database, async (tx) => {
@@ -226,7 +226,7 @@ class Scene {
     });
   }
 
-  /** Makes the branch's tip the head, of which nothing is read yet. */
+  /** Makes the branch's tip the chain's head, before any history is read. */
   async follow() {
     const seen = await readChain(database.kysely, this.chainId);
     await commitStart(database, seen, this.node.header(this.top), this.top);
@@ -237,8 +237,8 @@ class Scene {
     return sorted((await readStored(database.pool, [this.chainId])).tables);
   }
 
-  async kept(fold: Fold): Promise<unknown> {
-    return keptOf(fold, (await readStored(database.pool, [this.chainId])).tables);
+  async maintained(fold: Fold): Promise<unknown> {
+    return maintainedBy(fold, (await readStored(database.pool, [this.chainId])).tables);
   }
 
   expected(fold: Fold, top: number): unknown {
@@ -249,13 +249,13 @@ class Scene {
     const contracts = this.contracts.map((contract) => ({ ...contract, status: 'active', covers: () => true }));
     const world = { ...this.history.world, chainIds: [this.chainId] };
     const stored = { heads, contracts, tables: new Map() };
-    return keptOf(fold, expectedTables(world, new BlockTree(this.history), this.platform, stored));
+    return maintainedBy(fold, expectedTables(world, new BlockTree(this.history), this.platform, stored));
   }
 }
 
-/** Shows several histories, each of which has facts that the fold reads and no quarantine. */
+/** Runs `act` on several histories, each with enough facts for the fold and no quarantined contract. */
 async function withScene(fold: Fold, act: (scene: Scene) => Promise<void>): Promise<void> {
-  for (let shown = 0; shown < HISTORIES_PER_FOLD; ) {
+  for (let used = 0; used < HISTORIES_PER_FOLD; ) {
     const seed = nextSeed++;
     const history = drawHistory(seed);
     const [chain] = history.chains;
@@ -273,15 +273,15 @@ async function withScene(fold: Fold, act: (scene: Scene) => Promise<void>): Prom
       (batch.tables.find(({ table }) => table === fold.reads.table)?.ends.length ?? 0) < FACTS_MIN
     )
       continue;
-    shown++;
+    used++;
     const scene = new Scene(history, node, randomOf(seed));
     await scene.open();
     await act(scene);
   }
 }
 
-function keptOf({ name }: Fold, tables: Tables): unknown {
-  return Object.entries(KEEPS[name] ?? {}).map(([table, columns]) => {
+function maintainedBy({ name }: Fold, tables: Tables): unknown {
+  return Object.entries(MAINTAINED[name] ?? {}).map(([table, columns]) => {
     const rows = tables.get(table) ?? [];
     const picked = rows.map((row) =>
       columns === 'all' ? row : Object.fromEntries(columns.map((column) => [column, row[column] ?? null])),

@@ -57,8 +57,8 @@ const LOGS: readonly RawLog[] = [
   }),
 ];
 
-/** What the platform's former indexer left: facts without a block hash, sums, an owner, and a link of the platform's own. */
-async function leaveFormerRows(client: pg.Client): Promise<{ revenueId: string }> {
+/** Inserts what the platform's former indexer wrote (facts without a block hash, sums, an owner) and a link of the platform's own. */
+async function insertFormerRows(client: pg.Client): Promise<{ revenueId: string }> {
   const { artistId, masterId } = await insertMaster(client, 'one');
   const place = { chain_id: '1', block_timestamp: new Date(0) };
   const contractId = await insertRow(client, 'master_contracts', {
@@ -138,10 +138,10 @@ async function leaveFormerRows(client: pg.Client): Promise<{ revenueId: string }
   return { revenueId };
 }
 
-test('what a former indexer left gives way to what the chain says, and what the platform attached stays', async () => {
+test('rows of a former indexer are replaced by what the chain says, and links of the platform are kept', async () => {
   const created = await createDatabase();
   await withDatabase(Promise.resolve(created), async (client) => {
-    const { revenueId } = await leaveFormerRows(client);
+    const { revenueId } = await insertFormerRows(client);
     const database = openDatabase({ url: created.url });
     try {
       const followed = await followedContracts(database, 1);

@@ -11,7 +11,7 @@ const STATEMENT_TIMEOUT_MS = 500;
 const FIRST = '1\n';
 const REST = '2\n'.repeat(100_000);
 
-test('who stops in the middle of a COPY is ended, and what it locked is free; who works is left alone', async () => {
+test('a client frozen inside a COPY is terminated and its locks are released, and other clients are left alone', async () => {
   const { url, db } = await database();
   await db.query('create table line (number integer)');
   const open = openDatabase({ url });
@@ -22,16 +22,16 @@ test('who stops in the middle of a COPY is ended, and what it locked is free; wh
     return { client, ended };
   };
   const [frozen, sending, working] = [await connect(STATEMENT_TIMEOUT_MS), await connect(0), await connect(0)];
-  /** Begins a COPY, of which PostgreSQL then waits for the rest. */
+  /** Begins a COPY and leaves PostgreSQL waiting for the rest. */
   const beginCopy = ({ client }: typeof frozen) => {
     const copy = client.query(copyFrom('copy line from stdin'));
     copy.on('error', () => undefined);
     copy.write(FIRST);
     return copy;
   };
-  /** Waits until PostgreSQL has taken so many bytes of a copy, none of which is on its way any more. */
+  /** Waits until PostgreSQL has processed exactly `bytes` of a COPY that began at least `silentMs` ago and waits for more. */
   const received = async (bytes: number, silentMs = 0) =>
-    until(`${bytes} bytes to have come`, async () => {
+    until(`${bytes} bytes to be processed`, async () => {
       const { rows } = await db.query(
         `select from pg_stat_activity join pg_stat_progress_copy using (pid)
          where query like 'copy line%' and wait_event = 'ClientRead' and bytes_processed = $1
@@ -44,27 +44,27 @@ test('who stops in the middle of a COPY is ended, and what it locked is free; wh
     await frozen.client.query('begin; select pg_advisory_xact_lock(7)');
     const waiting = working.client.query('select pg_advisory_lock(7)');
     beginCopy(frozen);
-    // The timeout of the statement does not end it.
+    // The statement timeout does not end the COPY.
     await received(FIRST.length, 2 * STATEMENT_TIMEOUT_MS);
     const patient = new FrozenClients(open, 60_000);
-    for (let look = 0; look < 2; look++) expect(await patient.look()).toBe(0);
+    for (let look = 0; look < 2; look++) expect(await patient.terminate()).toBe(0);
     const copy = beginCopy(sending);
-    await until('both to be waited for', async () => {
+    await until('both COPY statements to wait for their clients', async () => {
       const { rows } = await db.query(
         "select from pg_stat_activity where query like 'copy line%' and wait_event = 'ClientRead'",
       );
       return rows.length === 2;
     });
     const impatient = new FrozenClients(open, 1);
-    expect(await impatient.look()).toBe(0);
+    expect(await impatient.terminate()).toBe(0);
     copy.write(REST);
     await received(FIRST.length + REST.length);
-    // From one of them something came meanwhile.
-    expect(await impatient.look()).toBe(1);
+    // One of the two clients has sent data meanwhile.
+    expect(await impatient.terminate()).toBe(1);
     await frozen.ended;
     await waiting;
     await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(await impatient.look()).toBe(1);
+    expect(await impatient.terminate()).toBe(1);
     await sending.ended;
     expect((await working.client.query('select pg_advisory_unlock(7) as held')).rows).toEqual([{ held: true }]);
   } finally {

@@ -31,7 +31,7 @@ const header = (number: number): BlockHeader => ({
   logsBloom: '0x',
 });
 
-/** A log of each kind of fact: one that fits, and one that becomes a dead letter. */
+/** Returns two logs of a master: a mint, and one that becomes a dead letter. */
 function logsOf(address: Hex, blockNumber: number, logIndex: number) {
   const minted = encodeEvent(transfer, { from: ZERO_ADDRESS, to: ALICE, tokenId: BigInt(1 + blockNumber) });
   return [
@@ -40,7 +40,7 @@ function logsOf(address: Hex, blockNumber: number, logIndex: number) {
   ];
 }
 
-/** Two blocks in which both masters mint. In the second, one of them then mints more tokens at once than are followed. */
+/** Returns two blocks in which both masters mint. In the second, one of them mints a batch that quarantines it. */
 function twoBlocks(contracts: readonly RegisteredContract[], from: number) {
   const args = { fromTokenId: 1_000n, toTokenId: 1_000n + BigInt(CONSECUTIVE_TRANSFER_TOKENS_MAX) };
   const tooMany = encodeEvent(consecutive, { ...args, fromAddress: ZERO_ADDRESS, toAddress: ALICE });
@@ -55,7 +55,7 @@ function twoBlocks(contracts: readonly RegisteredContract[], from: number) {
   return { range, batch };
 }
 
-/** Two masters that are followed from block 11 on. */
+/** Runs `act` on two masters that are followed from block 11 on. */
 async function withMasters(act: (open: Database, db: pg.Pool) => Promise<void>): Promise<void> {
   const { url, db } = await database();
   const open = openDatabase({ url, maxConnections: 3 });
@@ -74,7 +74,7 @@ async function withMasters(act: (open: Database, db: pg.Pool) => Promise<void>):
   }
 }
 
-/** Expects that the range left facts and state of the other contract alone. */
+/** Asserts that only the other contract has facts and state. */
 async function expectOneContract(db: pg.Pool, quarantinedAt: number): Promise<void> {
   const facts = await db.query(
     `select contract_address as address, block_number::int as block from nft_transfers
@@ -91,7 +91,7 @@ async function expectOneContract(db: pg.Pool, quarantinedAt: number): Promise<vo
   ]);
 }
 
-test('a contract that is quarantined at the head leaves nothing of the range, and the others all of theirs', async () => {
+test('a contract that is quarantined at the head gets no rows of the range, and other contracts get all of theirs', async () => {
   await withMasters(async (open, db) => {
     const { contracts, joining } = await followedContracts(open, 1, { leads: true });
     const seen = await readChain(open.kysely, 1);
@@ -101,7 +101,7 @@ test('a contract that is quarantined at the head leaves nothing of the range, an
   });
 });
 
-test('a contract that is quarantined in history leaves nothing of the range, and the others all of theirs', async () => {
+test('a contract that is quarantined in history gets no rows of the range, and other contracts get all of theirs', async () => {
   await withMasters(async (open, db) => {
     const { contracts } = await followedContracts(open, 1);
     const seen = await readChain(open.kysely, 1);

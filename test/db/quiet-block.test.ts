@@ -19,7 +19,7 @@ const header = (number: number): BlockHeader => ({
   logsBloom: '0x',
 });
 
-/** Rows that the commit of one quiet block writes where so many contracts are followed. */
+/** Counts the rows by table that the commit of one block without logs writes when `contracts` contracts are followed. */
 async function rowsWritten(contracts: number): Promise<unknown> {
   const created = await createDatabase();
   let written: unknown;
@@ -33,7 +33,7 @@ async function rowsWritten(contracts: number): Promise<unknown> {
       const seen = await readChain(database.kysely, 1);
       const range = { chainId: 1, from: 11, to: 11, headers: [header(11)], logs: [] };
       const counts = async () => {
-        for (const one of [client, database.pool, database.batches])
+        for (const one of [client, database.pool, database.batchPool])
           await one.query('select pg_stat_force_next_flush()');
         const { rows } = await client.query(`
           select relname, n_tup_ins + n_tup_upd + n_tup_del as written from pg_stat_user_tables
@@ -54,7 +54,7 @@ async function rowsWritten(contracts: number): Promise<unknown> {
   return written;
 }
 
-test('a quiet block writes the same two rows with one contract and with 10,000', async () => {
+test('a block without logs writes the same two rows with one contract as with 10,000', async () => {
   const few = await rowsWritten(1);
   expect(few).toEqual([
     ['block_checkpoints', 1],

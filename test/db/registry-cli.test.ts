@@ -46,16 +46,16 @@ async function result<T>(...args: string[]): Promise<T> {
 }
 
 describe('indexer contracts', () => {
-  it('adds, lists, removes and adds again', async () => {
+  it('adds, lists, removes and restores a contract', async () => {
     expect(
       (await run('contracts', 'add', 'master', MASTER.toUpperCase().replace('X', 'x'), '--from-block', '5')).out,
     ).toBe(`added master ${MASTER} on chain 1\n`);
     expect((await run('contracts', 'add', 'master', MASTER)).out).toBe(
-      `was there already: master ${MASTER} on chain 1\n`,
+      `already followed: master ${MASTER} on chain 1\n`,
     );
     expect((await run('contracts', 'remove', MASTER)).out).toBe(`removed master ${MASTER} of chain 1\n`);
     expect((await run('contracts', 'list')).out).toMatch(new RegExp(`1 +master +${MASTER} +removed +5 +-`));
-    expect((await run('contracts', 'add', 'master', MASTER)).out).toBe(`follows again master ${MASTER} on chain 1\n`);
+    expect((await run('contracts', 'add', 'master', MASTER)).out).toBe(`restored master ${MASTER} on chain 1\n`);
     const listed = await result<{ contracts: object[] }>('contracts', 'list', '--chain', '1');
     expect(listed.contracts).toMatchObject([
       { chainId: 1, kind: 'master', status: 'active', deployedAtBlock: 5, completeTo: null },
@@ -73,12 +73,12 @@ describe('indexer contracts', () => {
       contracts: [{ kind: 'pool', address: POOL, outcome: 'added' }],
     });
     expect((await run('contracts', 'add', 'pool', WETH)).err).toMatch(/does not answer token0\(\) and token1\(\)/);
-    const blind = await runCommand(['contracts', 'add', 'pool', POOL, '--chain', '7'], { DATABASE_URL: test.url });
-    expect(blind).toMatchObject({ code: 1 });
-    expect(blind.err).toMatch(/set RPC_URL_7/);
+    const withoutRpc = await runCommand(['contracts', 'add', 'pool', POOL, '--chain', '7'], { DATABASE_URL: test.url });
+    expect(withoutRpc).toMatchObject({ code: 1 });
+    expect(withoutRpc.err).toMatch(/set RPC_URL_7/);
   });
 
-  it('refuses an option that does not go with the kind, and a chain that it cannot guess', async () => {
+  it('refuses an option that does not belong to the kind, and a missing chain that is ambiguous', async () => {
     const wrong = await run(
       'contracts',
       'add',
@@ -88,11 +88,11 @@ describe('indexer contracts', () => {
       'b54adc00-67f9-11d9-9669-0800200c9a66',
     );
     expect(wrong).toMatchObject({ code: 2, err: 'indexer: artistId does not go with master\n' });
-    const unsure = await runCommand(['contracts', 'add', 'master', MASTER], { DATABASE_URL: test.url });
-    expect(unsure).toMatchObject({ code: 2, err: 'indexer: which chain? Name it: --chain ID\n' });
+    const withoutChain = await runCommand(['contracts', 'add', 'master', MASTER], { DATABASE_URL: test.url });
+    expect(withoutChain).toMatchObject({ code: 2, err: 'indexer: no chain is configured; name one: --chain ID\n' });
   });
 
-  it('imports many, all or none', async () => {
+  it('imports a file completely or not at all', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'import-'));
     const file = join(folder, 'contracts.jsonl');
     const lines = [
@@ -102,8 +102,8 @@ describe('indexer contracts', () => {
     ];
     try {
       await writeFile(file, lines.map((line) => JSON.stringify(line)).join('\n'));
-      expect((await run('contracts', 'import', file)).out).toBe('3 added, 0 followed again, 0 were there already\n');
-      expect((await run('contracts', 'import', file)).out).toBe('0 added, 0 followed again, 3 were there already\n');
+      expect((await run('contracts', 'import', file)).out).toBe('3 added, 0 restored, 0 already followed\n');
+      expect((await run('contracts', 'import', file)).out).toBe('0 added, 0 restored, 3 already followed\n');
       await writeFile(file, `{"kind":"master","address":"${WETH}"}\n{"kind":"master"}`);
       expect(await run('contracts', 'import', file)).toMatchObject({
         code: 1,
@@ -118,7 +118,7 @@ describe('indexer contracts', () => {
 });
 
 describe('indexer status', () => {
-  it('says how far everything is', async () => {
+  it('shows head, lag, gaps and the reason of a halt', async () => {
     expect((await run('status')).out).toMatch(/chain 1: following\n {2}head +none yet\n {2}lag +the chain is at 120/);
     await run('contracts', 'add', 'master', MASTER, '--from-block', '5');
     const { Client } = (await import('pg')).default;
@@ -150,7 +150,7 @@ describe('indexer status', () => {
     expect(out).toMatch(/gap +master 0xa+: 10-49/);
   });
 
-  it('works without a chain to ask, and with one that does not answer', async () => {
+  it('works without an endpoint, and with an endpoint that does not respond', async () => {
     const env = { DATABASE_URL: test.url };
     expect(await runCommand(['status'], env)).toMatchObject({ code: 0, out: expect.stringContaining('no chain yet') });
     const rpcUrl = `${server.url}/topsecret-key-of-mine`;
@@ -170,18 +170,18 @@ describe('indexer migrate', () => {
   });
   const migrate = (...args: string[]) => runCommand(['migrate', ...args], { DATABASE_URL: empty.url });
 
-  it('goes up, down and tells, without any RPC', async () => {
+  it('migrates up and down and shows the status, without any RPC endpoint', async () => {
     expect((await migrate('status')).out).toMatch(/0001_\w+ +pending/);
     expect((await migrate()).out).toMatch(/^applied 0001_/);
     expect((await migrate('up')).out).toBe('up to date\n');
     const { migrations } = JSON.parse((await migrate('status', '--json')).out);
     expect(migrations.every(({ appliedAt }: { appliedAt: string | null }) => appliedAt !== null)).toBe(true);
     expect(JSON.parse((await migrate('down', '--steps', '1', '--json')).out).reverted).toHaveLength(1);
-    expect((await migrate('down')).out).toMatch(/took back 0001_\w+\n$/);
-    expect((await migrate('down')).out).toBe('nothing to take back\n');
+    expect((await migrate('down')).out).toMatch(/reverted 0001_\w+\n$/);
+    expect((await migrate('down')).out).toBe('nothing to revert\n');
   });
 
-  it('is asked for by every command that finds an older schema', async () => {
+  it('is named in the error of every command that finds an older schema', async () => {
     for (const command of [['status'], ['contracts', 'list'], ['digest'], ['start']]) {
       const ran = await runCommand(command, { DATABASE_URL: empty.url, RPC_URL_1: 'http://x' });
       expect(ran).toMatchObject({ code: 1, err: expect.stringContaining('run `indexer migrate up`') });
@@ -190,17 +190,17 @@ describe('indexer migrate', () => {
 });
 
 describe('start, unwind and digest', () => {
-  it('start migrates when told to, and hands over configuration, database and signal', async () => {
+  it('start --migrate migrates, starts every configured chain and stops on a signal', async () => {
     const empty = await createEmptyDatabase();
     const env = { DATABASE_URL: empty.url, RPC_URL_1: server.url, RPC_URL_2: 'http://127.0.0.1:1', HTTP_PORT: '0' };
-    const ran = await runCommand(['start', '--migrate'], env, { stopAt: '"msg":"started"' });
+    const ran = await runCommand(['start', '--migrate'], env, { stopAt: '"msg":"daemon started"' });
     await empty.drop();
     expect(ran).toMatchObject({ code: 0, out: '' });
-    expect(ran.err).toMatch(/"msg":"started"/);
+    expect(ran.err).toMatch(/"msg":"daemon started"/);
     expect(ran.err).toContain('"chains":[1,2]');
   });
 
-  it('unwind and digest print what they did and found', async () => {
+  it('unwind and digest print their results as JSON', async () => {
     const env = { DATABASE_URL: test.url };
     const { Client } = (await import('pg')).default;
     const client = new Client({ connectionString: test.url });

@@ -28,7 +28,7 @@ const header = (number: number): BlockHeader => ({
   logsBloom: '0x',
 });
 
-/** A block in which `token` mints, as it is read for some contracts. */
+/** Returns a block in which `token` mints, decoded for `contracts`. */
 function mintOf(contracts: readonly RegisteredContract[], number: number, token: Hex, value: bigint) {
   const logs = [
     logOf({ address: token, blockNumber: number, ...encodeEvent(transfer, { from: ZERO_ADDRESS, to: ALICE, value }) }),
@@ -37,14 +37,14 @@ function mintOf(contracts: readonly RegisteredContract[], number: number, token:
   return { range, batch: encodeBatch(decodeRange(range, contractIndex(contracts), new Map()), factTables) };
 }
 
-/** Follows one more block, in which `token` mints. */
+/** Commits the next block at the head, in which `token` mints. */
 async function followMint(database: Database, number: number, token: Hex, value: bigint): Promise<void> {
   const { contracts, joining } = await followedContracts(database, 1);
   const seen = await readChain(database.kysely, 1);
   await commitHead(database, { seen, ...mintOf(contracts, number, token, value), finalized: 0, joining });
 }
 
-function announceAnew(artistId: string): string {
+function insertTokenAgain(artistId: string): string {
   return `
     insert into artist_tokens (artist_id, chain_id, contract_address, name, symbol, total_supply)
     values ('${artistId}', '1', '${A}', 'T', 'T', 5)`;
@@ -82,7 +82,7 @@ async function withToken(
   });
 }
 
-test('a corrected address takes the facts and the state of the wrong one away', async () => {
+test('correcting an address deletes the facts and state of the wrong one', async () => {
   await withToken(async ({ database, rows }) => {
     await followMint(database, 11, A, 70n);
     await rows(`update artist_tokens set contract_address = '${B}'`);
@@ -103,13 +103,13 @@ test('a corrected address takes the facts and the state of the wrong one away', 
   });
 });
 
-test('a contract whose row the platform deleted does not stop the chain, and is followed again once it is announced anew', async () => {
+test('a contract whose row the platform deleted does not stop the chain, and is followed again once the platform inserts it again', async () => {
   await withToken(async ({ database, rows, artistId }) => {
     await followedContracts(database, 1);
     await rows('delete from artist_tokens');
     await followMint(database, 11, A, 70n);
     expect(await rows('select status from indexer.contracts')).toEqual([{ status: 'quarantined' }]);
-    await rows(announceAnew(artistId));
+    await rows(insertTokenAgain(artistId));
     await followMint(database, 12, A, 1n);
     expect(await rows('select status, live_from from indexer.contracts')).toEqual([
       { status: 'active', live_from: '12' },
@@ -118,29 +118,29 @@ test('a contract whose row the platform deleted does not stop the chain, and is 
   });
 });
 
-test('what was read before the platform deleted a contract and announced it anew is not written', async () => {
+test('logs read before the platform deleted and inserted a contract again are not written', async () => {
   await withToken(async ({ database, rows, artistId }) => {
     const { contracts } = await followedContracts(database, 1);
     const seen = await readChain(database.kysely, 1);
     const stale = mintOf(contracts, 5, A, 70n);
     await rows('delete from artist_tokens');
-    await rows(announceAnew(artistId));
-    const anew = (await followedContracts(database, 1)).contracts;
+    await rows(insertTokenAgain(artistId));
+    const contractsNow = (await followedContracts(database, 1)).contracts;
     expect(await commitFill(database, { pieces: [{ seen, ...stale }], contracts })).toEqual({ facts: 0, to: 5 });
     expect(await rows('select covered from indexer.contracts')).toEqual([{ covered: '{}' }]);
-    await commitFill(database, { pieces: [{ seen, ...mintOf(anew, 5, A, 70n) }], contracts: anew });
+    await commitFill(database, { pieces: [{ seen, ...mintOf(contractsNow, 5, A, 70n) }], contracts: contractsNow });
     expect(await rows('select total_supply, holders_count from artist_tokens')).toEqual([
       { total_supply: '70', holders_count: '1' },
     ]);
   });
 });
 
-test('of a token that the platform deleted with its holders no transfers are left when it is announced anew', async () => {
+test('a token that the platform deleted with its holders keeps no old transfers once it is inserted again', async () => {
   await withToken(async ({ database, rows, artistId }) => {
     await followMint(database, 11, A, 70n);
     await rows('delete from token_holders');
     await rows('delete from artist_tokens');
-    await rows(announceAnew(artistId));
+    await rows(insertTokenAgain(artistId));
     await followMint(database, 12, A, 1n);
     const { contracts } = await followedContracts(database, 1);
     const seen = await readChain(database.kysely, 1);
@@ -152,9 +152,9 @@ test('of a token that the platform deleted with its holders no transfers are lef
 });
 
 test.each([
-  { how: 'followed at both places', follow: true },
-  { how: 'before anything was followed at the other', follow: false },
-])('an address that is corrected, and corrected back, is followed from nothing ($how)', async ({ follow }) => {
+  { when: 'after both addresses were followed', follow: true },
+  { when: 'before the other address was followed', follow: false },
+])('an address that is corrected and corrected back starts without facts ($when)', async ({ follow }) => {
   await withToken(async ({ database, rows }) => {
     await followMint(database, 11, A, 70n);
     await rows(`update artist_tokens set contract_address = '${B}'`);
@@ -177,12 +177,12 @@ test.each([
   });
 });
 
-test('another token at an address that the platform corrected takes nothing from the corrected one', async () => {
+test('a new token at the former address of a corrected one leaves the rows of the corrected one alone', async () => {
   await withToken(async ({ database, rows, anotherArtist }) => {
     await followMint(database, 11, A, 70n);
     await rows(`update artist_tokens set contract_address = '${B}'`);
     await followMint(database, 12, B, 3n);
-    await rows(announceAnew(await anotherArtist()));
+    await rows(insertTokenAgain(await anotherArtist()));
     await followMint(database, 13, A, 1n);
     expect(await rows('select contract_address, value from token_transfers order by block_number')).toEqual([
       { contract_address: B, value: '3' },
@@ -191,20 +191,20 @@ test('another token at an address that the platform corrected takes nothing from
   });
 });
 
-test('a token that was announced anew before the schema knew of it loses the transfers of its former row too', async () => {
+test('a token that was inserted again while the schema was older also loses the transfers of its former row', async () => {
   await withToken(async ({ database, rows, artistId }) => {
     await followMint(database, 11, A, 70n);
     await migrateDown(database.kysely, 1);
     await rows('delete from token_holders');
     await rows('delete from artist_tokens');
-    await rows(announceAnew(artistId));
+    await rows(insertTokenAgain(artistId));
     await migrateUp(database.kysely);
     await followMint(database, 12, A, 1n);
     expect(await rows('select value from token_transfers')).toEqual([{ value: '1' }]);
   });
 });
 
-test('a pool of a kind that is not followed is set aside with the reason, and joins once the platform corrects its type', async () => {
+test('a pool of an unsupported type is quarantined with the reason, and is followed once the platform corrects its type', async () => {
   await withToken(async ({ database, rows, tokenId }) => {
     await rows(`insert into liquidity_pools (artist_token_id, chain_id, pool_address, pool_type, token0_address, token1_address)
       values ('${tokenId}', '1', '${B}', 'uniswap_v3', '${A}', '${ZERO_ADDRESS}')`);

@@ -33,7 +33,7 @@ beforeEach(async () => {
   };
 });
 
-/** Answers by selector, or by address and selector. */
+/** Returns a chain reader with answers by selector, or by address and selector. */
 const reader = (answers: Record<string, Hex>, code = true): ChainReader => ({
   call: async (to, data) => answers[`${to} ${data}`] ?? answers[data] ?? '0x',
   codeAt: async () => code,
@@ -55,7 +55,7 @@ const pool = async () =>
   ).rows[0];
 
 describe('an artist token', () => {
-  it('gets name, symbol and decimals from the chain, and keeps what the platform wrote', async () => {
+  it('takes name, symbol and decimals from the chain, and keeps the other columns of the platform', async () => {
     await database.pool.query(`update artist_tokens set name = 'typed', logo_url = 'x', description = 'mine'`);
     const chain = reader({ '0x06fdde03': string('Artist'), '0x95d89b41': string('ART'), '0x313ce567': word(6n) });
     expect(await refresh(TOKEN, chain)).toBe(true);
@@ -69,7 +69,7 @@ describe('an artist token', () => {
   it.each<[string, Record<string, Hex>, object]>([
     ['reverts on everything', {}, { name: '', symbol: '', decimals: '18' }],
     [
-      'answers a megabyte, NUL bytes and 255 decimals',
+      'returns a megabyte, NUL bytes and 255 decimals',
       {
         '0x06fdde03': string(`\u0000${'🎵'.repeat(250_000)}`),
         '0x95d89b41': string('S'.repeat(99)),
@@ -77,19 +77,19 @@ describe('an artist token', () => {
       },
       { name: '🎵'.repeat(100), symbol: 'S'.repeat(20), decimals: '255' },
     ],
-    ['answers 2^256-1 decimals', { '0x313ce567': word((1n << 256n) - 1n) }, { name: '', symbol: '', decimals: '18' }],
-  ])('that %s is stored as far as it is legal', async (_, answers, stored) => {
+    ['returns 2^256-1 decimals', { '0x313ce567': word((1n << 256n) - 1n) }, { name: '', symbol: '', decimals: '18' }],
+  ])('that %s is stored with legal values', async (_, answers, stored) => {
     expect(await refresh(TOKEN, reader(answers))).toBe(true);
     expect(await token()).toMatchObject(stored);
   });
 
-  it('that answers nothing loses no name that is known', async () => {
+  it('that returns nothing keeps the name that is known', async () => {
     await database.pool.query(`update artist_tokens set name = 'known', symbol = 'K', decimals = '9'`);
     await refresh(TOKEN, reader({}));
     expect(await token()).toMatchObject({ name: 'known', symbol: 'K', decimals: '9' });
   });
 
-  it('that is announced and not yet deployed is asked again later', async () => {
+  it('that is not deployed yet is read again later', async () => {
     expect(await refresh(TOKEN, reader({}, false))).toBe(false);
     expect((await loadContracts(database.kysely, CHAIN)).contracts[0]?.metadataRead).toBe(false);
   });
@@ -104,7 +104,7 @@ describe('a pool', () => {
   const reserves = `0x${'0'.repeat(64 * 3)}` as const;
   const slot0 = `0x${'0'.repeat(64 * 7)}` as const;
 
-  it('gets tokens and symbols from the chain, and a fork of V2 keeps its name', async () => {
+  it('takes tokens and symbols from the chain, and a fork of V2 keeps its type', async () => {
     await refresh(POOL, reader({ ...tokens, '0x0902f1ac': reserves }));
     expect(await pool()).toEqual({
       pool_type: 'sushiswap',
@@ -115,14 +115,14 @@ describe('a pool', () => {
     });
   });
 
-  it('that behaves like V3 is V3, and one that does not is none', async () => {
+  it('is typed as V3 or V2 by the calls that it answers', async () => {
     await refresh(POOL, reader({ ...tokens, '0x3850c7bd': slot0 }));
     expect(await pool()).toMatchObject({ pool_type: 'uniswap_v3' });
     await refresh(POOL, reader({ ...tokens, '0x0902f1ac': reserves }));
     expect(await pool()).toMatchObject({ pool_type: 'uniswap_v2' });
   });
 
-  it('that answers no tokens keeps the ones that the platform named', async () => {
+  it('that returns no tokens keeps those that the platform wrote', async () => {
     await refresh(POOL, reader({}));
     expect(await pool()).toMatchObject({ token0_address: TOKEN, token1_address: OTHER, pool_type: 'sushiswap' });
   });

@@ -53,7 +53,7 @@ const contract = async (n: number) =>
   (await loadContracts(database.kysely, CHAIN)).contracts.find(({ address }) => address === addressOf(n));
 
 describe('removing', () => {
-  it('freezes what is covered up to the head and raises the version that followers compare', async () => {
+  it('closes the coverage at the head and raises the version that followers compare', async () => {
     expect(await remove(1)).toEqual([{ kind: 'master', address: addressOf(1), purgedRows: 0 }]);
     expect(await contract(1)).toMatchObject({
       status: 'removed',
@@ -67,14 +67,14 @@ describe('removing', () => {
     expect(await contract(2)).toMatchObject({ status: 'active', liveFrom: 20 });
   });
 
-  it('twice changes nothing more', async () => {
+  it('a second time changes nothing', async () => {
     await remove(1);
     const first = await contract(1);
     await remove(1);
     expect(await contract(1)).toEqual(first);
   });
 
-  it('of a contract that was not live yet, and of a chain without a head, keeps the coverage', async () => {
+  it('keeps the coverage of a contract that was not live yet, and on a chain without a head', async () => {
     await database.pool.query(`update indexer.contracts set live_from = 60`);
     await remove(1);
     expect((await contract(1))?.covered).toEqual([{ from: 1, to: 10 }]);
@@ -83,12 +83,12 @@ describe('removing', () => {
     expect(await contract(2)).toMatchObject({ status: 'removed', covered: [{ from: 1, to: 10 }] });
   });
 
-  it('of an address that is not registered removes nothing', async () => {
+  it('removes nothing for an address that is not registered', async () => {
     expect(await remove(77)).toEqual([]);
     expect(await removeContract(database, { chainId: 1, address: addressOf(1), purge: false })).toEqual([]);
   });
 
-  it('of one kind leaves the others at the address', async () => {
+  it('of one kind leaves the other kinds at the address', async () => {
     await addContracts(database, [
       { kind: 'artist_token', chainId: CHAIN, address: addressOf(4), fromBlock: 1, artistId: undefined },
     ]);
@@ -102,7 +102,7 @@ describe('removing', () => {
     ]);
   });
 
-  it('waits for a commit that is under way', async () => {
+  it('waits for a commit in progress', async () => {
     let committed = false;
     let removal: Promise<unknown> = Promise.resolve();
     await transaction(database, async (tx) => {
@@ -119,7 +119,7 @@ describe('removing', () => {
     await removal;
   });
 
-  it('is taken back by adding it again: what is covered stays, the rest is a gap', async () => {
+  it('is reversed by adding the contract again, with its coverage kept and the blocks since then a gap', async () => {
     await remove(1);
     const spec = SPECS[0] as ContractSpec;
     expect(await addContracts(database, [spec])).toMatchObject([{ outcome: 'restored' }]);
@@ -127,7 +127,7 @@ describe('removing', () => {
   });
 });
 
-/** Rows as commits would have made them, of every table that a contract of the kind touches. */
+/** Inserts rows, as commits would, into every table that a contract of any kind touches. */
 async function insertHistory(): Promise<void> {
   const ids = Object.fromEntries(
     (await rows('select kind, platform_id from indexer.contracts')).map((r) => [r.kind, r.platform_id]),
@@ -161,7 +161,7 @@ async function insertHistory(): Promise<void> {
   `);
 }
 
-const COUNTED = [
+const PURGED_TABLES = [
   'nft_transfers',
   'master_nfts',
   'dividend_events',
@@ -175,12 +175,12 @@ const COUNTED = [
 ];
 async function counts(): Promise<Record<string, number>> {
   const found: Record<string, number> = {};
-  for (const table of COUNTED) found[table] = (await rows(`select count(*)::int from ${table}`))[0]?.count;
+  for (const table of PURGED_TABLES) found[table] = (await rows(`select count(*)::int from ${table}`))[0]?.count;
   return found;
 }
 
 describe('purging', () => {
-  it('leaves the platform’s rows as if no log had been seen, and nothing of the contract anywhere else', async () => {
+  it('resets the platform’s rows to their state before any log, and deletes all other rows of the contract', async () => {
     const derived = async () =>
       rows(`
         select m.first_minter_wallet, m.minted_supply, m.contract_total_supply, d.total_revenue_deposited,
@@ -193,7 +193,7 @@ describe('purging', () => {
       const [removed] = await remove(n, true);
       expect(removed?.purgedRows).toBeGreaterThan(1);
     }
-    expect(Object.values(await counts())).toEqual(COUNTED.map(() => 0));
+    expect(Object.values(await counts())).toEqual(PURGED_TABLES.map(() => 0));
     expect(await derived()).toEqual(fresh);
     expect(await rows('select minted_supply from master_ipos')).toEqual([{ minted_supply: '0' }]);
     expect(await rows('select distinct covered::text, status from indexer.contracts')).toEqual([
@@ -201,7 +201,7 @@ describe('purging', () => {
     ]);
   });
 
-  it('of one contract keeps the others’ rows', async () => {
+  it('deletes only the rows of one contract', async () => {
     await insertHistory();
     await remove(1, true);
     expect(await counts()).toMatchObject({
@@ -216,7 +216,7 @@ describe('purging', () => {
     expect(await rows('select master_nft_id from dividend_claims')).toEqual([{ master_nft_id: null }]);
   });
 
-  it('not asked for keeps every row', async () => {
+  it('does not happen on a plain removal', async () => {
     await insertHistory();
     const before = await counts();
     for (const n of [1, 2, 3, 4]) await remove(n);

@@ -33,12 +33,12 @@ afterEach(async () => {
   await test.drop();
 });
 
-const ANYTHING = { of: 'anything' };
+const ANYTHING = { type: 'anything' };
 
 const soon = (check: () => void) => vi.waitFor(check, { timeout: HANG_TIMEOUT_MS, interval: 20 });
 
 describe('watching the registry', () => {
-  it('hears what the platform inserts, without waiting for the poll', async () => {
+  it('reports an insert by the platform without waiting for the poll', async () => {
     watch(3_600_000);
     await soon(() => expect(changes).toEqual([ANYTHING]));
     await client.query(`
@@ -46,19 +46,19 @@ describe('watching the registry', () => {
       artist as (insert into artists (user_id, artist_name, slug) select id, 'a', 'a' from person returning id)
       insert into artist_tokens (artist_id, chain_id, contract_address, name, symbol, total_supply)
       select id, '8453', '0x${'aB'.repeat(20)}', 'A', 'A', 0 from artist`);
-    await soon(() => expect(changes).toEqual([ANYTHING, { of: 'chain', chainId: 8453 }]));
+    await soon(() => expect(changes).toEqual([ANYTHING, { type: 'chain', chainId: 8453 }]));
     await client.query(`select pg_notify('indexer_contracts', 'ipo')`);
     await client.query(`select pg_notify('indexer_contracts', 'nonsense')`);
-    await soon(() => expect(changes.slice(2)).toEqual([{ of: 'ipo' }, ANYTHING]));
+    await soon(() => expect(changes.slice(2)).toEqual([{ type: 'ipo' }, ANYTHING]));
   });
 
-  it('looks at everything again and again, in case an announcement was missed', async () => {
+  it('polls all chains regularly, in case a notification was missed', async () => {
     watch(50);
     await soon(() => expect(changes.length).toBeGreaterThan(3));
-    expect(new Set(changes.map((change) => change.of))).toEqual(new Set(['anything']));
+    expect(new Set(changes.map((change) => change.type))).toEqual(new Set(['anything']));
   });
 
-  it('connects again when the connection is lost, and looks at everything', async () => {
+  it('reconnects when the connection is lost, and checks all chains', async () => {
     watch(3_600_000);
     await soon(() => expect(changes).toHaveLength(1));
     await client.query(
@@ -67,28 +67,28 @@ describe('watching the registry', () => {
     await soon(() => expect(changes).toHaveLength(2));
     expect(errors).toHaveLength(1);
     await client.query(`select pg_notify('indexer_contracts', '1')`);
-    await soon(() => expect(changes.at(-1)).toEqual({ of: 'chain', chainId: 1 }));
+    await soon(() => expect(changes.at(-1)).toEqual({ type: 'chain', chainId: 1 }));
   });
 
-  it('ends when told to stop, connected or not', async () => {
+  it('stops at once on an abort, whether connected or not', async () => {
     watch(3_600_000);
     await soon(() => expect(changes).toHaveLength(1));
-    // With an hour to the next poll, it does not wait for that.
+    // The next poll is an hour stopUnreachable, and stopping does not wait for it.
     stop.abort();
     await watching;
 
-    const away = new AbortController();
-    const hopeless = watchContracts(
+    const stopUnreachable = new AbortController();
+    const unreachable = watchContracts(
       {
         databaseUrl: 'postgres://localhost:1/x',
         random: Math.random,
         onChange: () => undefined,
         onError: (error) => errors.push(error),
       },
-      away.signal,
+      stopUnreachable.signal,
     );
     await soon(() => expect(errors).not.toEqual([]));
-    away.abort();
-    await hopeless;
+    stopUnreachable.abort();
+    await unreachable;
   });
 });

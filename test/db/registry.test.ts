@@ -56,8 +56,8 @@ beforeEach(async () => {
 const rows = async (text: string, values: unknown[] = []): Promise<pg.QueryResultRow[]> =>
   (await database.pool.query(text, values)).rows;
 
-describe('adding by hand', () => {
-  it('makes a row of its own for everything that nobody named, in whatever order the contracts stand', async () => {
+describe('adding contracts by hand', () => {
+  it('creates placeholder rows for everything that was not named, whatever the order of the contracts', async () => {
     const added = await addContracts(database, [POOL, DIVIDEND, TOKEN, MASTER]);
     expect(added.map(({ kind, outcome }) => [kind, outcome])).toEqual([
       ['master', 'added'],
@@ -82,7 +82,7 @@ describe('adding by hand', () => {
     ]);
   });
 
-  it('twice is harmless, and an earlier beginning counts', async () => {
+  it('twice changes nothing but an earlier first block', async () => {
     await addContracts(database, [MASTER, TOKEN]);
     const before = await rows('select * from master_contracts');
     const again = await addContracts(database, [
@@ -111,7 +111,7 @@ describe('adding by hand', () => {
     }
   });
 
-  it('belongs to the master or artist that is named, who must be there and free', async () => {
+  it('links to the named master or artist, which must exist and have no contract yet', async () => {
     await addContracts(database, [MASTER]);
     const [{ id: masterId } = { id: '' }] = await rows('select id from masters');
     const [{ id: artistId } = { id: '' }] = await rows('select id from artists');
@@ -125,29 +125,29 @@ describe('adding by hand', () => {
     );
   });
 
-  it('of a dividend contract or a pool without what it belongs to adds nothing at all', async () => {
-    await expect(addContracts(database, [TOKEN, DIVIDEND])).rejects.toThrow(/no registered master contract/);
+  it('adds nothing when a dividend contract lacks its master or a pool its artist token', async () => {
+    await expect(addContracts(database, [TOKEN, DIVIDEND])).rejects.toThrow(/not a registered master contract/);
     await expect(addContracts(database, [MASTER, POOL])).rejects.toThrow(
       /neither .* nor .* is a registered artist token/,
     );
     expect((await loadContracts(database.kysely, CHAIN)).contracts).toEqual([]);
   });
 
-  it('tells whoever listens', async () => {
+  it('notifies listeners', async () => {
     const client = await database.pool.connect();
-    const heard: (string | undefined)[] = [];
-    client.on('notification', ({ payload }) => heard.push(payload));
+    const payloads: (string | undefined)[] = [];
+    client.on('notification', ({ payload }) => payloads.push(payload));
     await client.query('listen indexer_contracts');
     await addContracts(database, [MASTER]);
     await addContracts(database, [MASTER]);
     await client.query('select 1');
     client.release(true);
-    expect(heard).toEqual(['8453', '8453']);
+    expect(payloads).toEqual(['8453', '8453']);
   });
 });
 
 describe('the registry of a chain', () => {
-  it('comes with the version of the same moment, coverage and owner', async () => {
+  it('is loaded with its version, coverage and owner from one snapshot', async () => {
     await addContracts(database, [MASTER]);
     await database.pool.query(
       `insert into indexer.chains (chain_id, head_number, head_hash, live_version) values ($1, 900, '0xaa', 7)`,
@@ -170,12 +170,12 @@ describe('the registry of a chain', () => {
     expect(contracts[0]?.masterId).toEqual(expect.any(String));
   });
 
-  it('is empty where the chain has none, and of one chain only', async () => {
+  it('is empty for a chain without contracts', async () => {
     await addContracts(database, [MASTER]);
     expect(await loadContracts(database.kysely, 1)).toEqual({ liveVersion: 0, contracts: [] });
   });
 
-  it('keeps a deployment block that is known', async () => {
+  it('keeps a known deployment block', async () => {
     await addContracts(database, [MASTER, { ...TOKEN, fromBlock: undefined }]);
     for (const contract of (await loadContracts(database.kysely, CHAIN)).contracts) {
       await recordDeployment(database.kysely, contract, 55);
@@ -184,7 +184,7 @@ describe('the registry of a chain', () => {
     expect(contracts.map(({ deployedAtBlock }) => deployedAtBlock)).toEqual([100, 55]);
   });
 
-  it('of 10,000 contracts loads', async () => {
+  it('loads with 10,000 contracts', async () => {
     await addContracts(database, [MASTER]);
     await database.pool.query(`
       insert into indexer.contracts (chain_id, address, kind, platform_id, covered)
@@ -194,7 +194,7 @@ describe('the registry of a chain', () => {
   });
 });
 
-describe('what the platform announced while the triggers were away', () => {
+describe('a platform row inserted while the triggers were missing', () => {
   beforeEach(async () => {
     await addContracts(database, [MASTER, TOKEN]);
     await database.pool.query('delete from indexer.contracts');
@@ -207,7 +207,7 @@ describe('what the platform announced while the triggers were away', () => {
     expect(contracts.map(({ kind }) => kind)).toEqual(['master', 'artist_token']);
   });
 
-  it('in checksum case is normalised; other chains than EVM and addresses that are none are passed over', async () => {
+  it('in checksum case is lower-cased, and rows of non-EVM chains or with invalid addresses are skipped', async () => {
     await database.pool.query('alter table artist_tokens disable trigger user');
     await database.pool.query(`update artist_tokens set contract_address = '0x${'aB'.repeat(20)}'`);
     await database.pool.query(`update master_contracts set chain_id = 'solana-mainnet'`);
@@ -220,7 +220,7 @@ describe('what the platform announced while the triggers were away', () => {
     ]);
   });
 
-  it('of a removed contract does not bring it back', async () => {
+  it('does not restore a removed contract', async () => {
     await registerPlatformRows(database.kysely);
     await database.pool.query(`update indexer.contracts set status = 'removed'`);
     expect(await registerPlatformRows(database.kysely)).toEqual([]);

@@ -8,14 +8,14 @@ import { onEachVersion } from '../kit/versions.ts';
 import { withDatabase } from '../kit/with-database.ts';
 
 await onEachVersion((emptyDatabase) => {
-  test('the migrated database is the catalogue with the accepted corrections, and nothing else', async () => {
+  test('the migrated database equals the catalogue with the accepted corrections', async () => {
     await withDatabase(emptyDatabase(), async (client, db) => {
       await migrateUp(db);
       expect(differences(platformCatalogue(), await databaseCatalogue(client))).toEqual(acceptedCorrections());
     });
   });
 
-  test('the machinery has its own schema', async () => {
+  test('the machinery has its own schema with 13 tables', async () => {
     await withDatabase(emptyDatabase(), async (client, db) => {
       await migrateUp(db);
       const { rows } = await client.query<{ schema: string; tables: number }>(`
@@ -30,14 +30,14 @@ await onEachVersion((emptyDatabase) => {
   });
 });
 
-test('ids of state are derived from their key', async () => {
+test('ids of state rows are derived from their key', async () => {
   await withDatabase(createDatabase(), async (client) => {
     const { rows } = await client.query("select indexer.derived_id('a') as a, indexer.derived_id('b') as b");
     expect(rows).toEqual([{ a: '0cc175b9-c0f1-b6a8-31c3-99e269772661', b: '92eb5ffe-e6ae-2fec-3ad7-1c777531578f' }]);
   });
 });
 
-test('columns that mirror the chain say so', async () => {
+test('comments mark the columns that mirror the chain', async () => {
   await withDatabase(createDatabase(), async (client) => {
     const { rows } = await client.query<{ column: string; mark: string | null }>(`
       select format('%s.%s', a.attrelid::regclass, a.attname) as column,
@@ -53,7 +53,7 @@ test('columns that mirror the chain say so', async () => {
     expect(marks.get('master_nfts.current_owner_wallet')).toBe('[DERIVED]');
     expect(marks.get('masters.title')).toBeNull();
     expect(marks.get('master_nfts.listing_status')).toBeNull();
-    // A fact is placed in the chain by these; a table of facts that forgets one shows here.
+    // These columns place a fact in the chain. Every fact table must mark them.
     for (const table of ['nft_transfers', 'token_transfers', 'pool_events', 'dividend_events', 'dividend_claims']) {
       for (const column of ['chain_id', 'tx_hash', 'block_number', 'block_hash', 'log_index', 'block_timestamp']) {
         expect(marks.get(`${table}.${column}`), `${table}.${column}`).toBe('[ON-CHAIN]');
@@ -63,7 +63,7 @@ test('columns that mirror the chain say so', async () => {
   });
 });
 
-test('the checked-in types are those of the migrated database', async () => {
+test('the checked-in types match the migrated database', async () => {
   await withDatabase(createDatabase(), async (client) => {
     const url = `postgres://postgres:${client.password}@${client.host}:${client.port}/${client.database}`;
     expect(await readFile(TYPES_FILE, 'utf8'), 'run `npm run codegen`').toBe(await generateTypes(url));

@@ -19,54 +19,60 @@ async function contracts(client: pg.Client): Promise<Record<string, unknown>[]> 
   return rows;
 }
 
-/** The payloads that arrive while `act` runs. */
+/** Returns the payloads of the notifications that arrive while `act` runs. */
 async function notifications(client: pg.Client, act: () => Promise<unknown>): Promise<(string | undefined)[]> {
   const payloads: (string | undefined)[] = [];
-  const hear = ({ payload }: pg.Notification) => payloads.push(payload);
-  client.on('notification', hear);
+  const recordPayload = ({ payload }: pg.Notification) => payloads.push(payload);
+  client.on('notification', recordPayload);
   await client.query('listen indexer_contracts');
   await act();
   await client.query('select');
-  client.off('notification', hear);
+  client.off('notification', recordPayload);
   return payloads;
 }
 
+/** Inserts a row with addresses in checksum case into each registry table. Returns the ids. */
+async function insertContractOfEachKind(client: pg.Client) {
+  const { artistId, masterId } = await insertMaster(client, 'one');
+  const master = await insertRow(client, 'master_contracts', {
+    master_id: masterId,
+    chain_id: '1',
+    contract_address: CHECKSUM_ADDRESS,
+    deployment_tx_hash: `0x${'AB'.repeat(32)}`,
+    deployed_at_block: 1234,
+    abi_version: '1.1',
+  });
+  const dividend = await insertRow(client, 'dividend_contracts', {
+    master_id: masterId,
+    distribution_model: 'per_master',
+    chain_id: '137',
+    contract_address: CHECKSUM_ADDRESS,
+    linked_master_contract: OTHER,
+  });
+  const token = await insertRow(client, 'artist_tokens', {
+    artist_id: artistId,
+    chain_id: '1',
+    contract_address: OTHER,
+    name: 'Token',
+    symbol: 'TKN',
+  });
+  const pool = await insertRow(client, 'liquidity_pools', {
+    artist_token_id: token,
+    chain_id: '1',
+    pool_address: POOL,
+    pool_type: 'uniswap_v2',
+    token0_address: OTHER,
+    token1_address: CHECKSUM_ADDRESS,
+    created_at_block: 99,
+  });
+  return { master, dividend, token, pool };
+}
+
 await onEachVersion((emptyDatabase) => {
-  test('each registry announces its contracts, in lower case', async () => {
+  test('a row inserted into any registry table registers its contract in lower case', async () => {
     await withDatabase(emptyDatabase(), async (client, db) => {
       await migrateUp(db);
-      const { artistId, masterId } = await insertMaster(client, 'one');
-      const master = await insertRow(client, 'master_contracts', {
-        master_id: masterId,
-        chain_id: '1',
-        contract_address: CHECKSUM_ADDRESS,
-        deployment_tx_hash: `0x${'AB'.repeat(32)}`,
-        deployed_at_block: 1234,
-        abi_version: '1.1',
-      });
-      const dividend = await insertRow(client, 'dividend_contracts', {
-        master_id: masterId,
-        distribution_model: 'per_master',
-        chain_id: '137',
-        contract_address: CHECKSUM_ADDRESS,
-        linked_master_contract: OTHER,
-      });
-      const token = await insertRow(client, 'artist_tokens', {
-        artist_id: artistId,
-        chain_id: '1',
-        contract_address: OTHER,
-        name: 'Token',
-        symbol: 'TKN',
-      });
-      const pool = await insertRow(client, 'liquidity_pools', {
-        artist_token_id: token,
-        chain_id: '1',
-        pool_address: POOL,
-        pool_type: 'uniswap_v2',
-        token0_address: OTHER,
-        token1_address: CHECKSUM_ADDRESS,
-        created_at_block: 99,
-      });
+      const { master, dividend, token, pool } = await insertContractOfEachKind(client);
       const active = { abi_version: '1.0', deployed_at_block: null, status: 'active' };
       expect(await contracts(client)).toEqual([
         { ...active, chain_id: '1', address: OTHER.toLowerCase(), kind: 'artist_token', platform_id: token },
@@ -109,7 +115,7 @@ await onEachVersion((emptyDatabase) => {
     });
   });
 
-  test('a writer without any right on the machinery announces too', async () => {
+  test('a role without rights on the machinery registers contracts too', async () => {
     await withDatabase(emptyDatabase(), async (client, db) => {
       await migrateUp(db);
       const { masterId } = await insertMaster(client, 'one');
@@ -148,11 +154,11 @@ test('a registration that fails never fails the insert', async () => {
   });
 });
 
-test('contracts of other chains are left as they are', async () => {
+test('contracts of non-EVM chains are left unchanged and not registered', async () => {
   await withDatabase(createDatabase(), async (client) => {
     const { masterId } = await insertMaster(client, 'one');
     const address = '7EcDhSYGxXyscszYEp35KHN8vvw3svAuLKTzXwCFLtV';
-    const heard = await notifications(client, async () => {
+    const payloads = await notifications(client, async () => {
       for (const chain of ['solana', 'solana:mainnet', '0x1', '', '12345678901234567890']) {
         await insertRow(client, 'master_contracts', {
           master_id: masterId,
@@ -161,7 +167,7 @@ test('contracts of other chains are left as they are', async () => {
         });
       }
     });
-    expect(heard).toEqual([]);
+    expect(payloads).toEqual([]);
     expect(await contracts(client)).toEqual([]);
     expect((await client.query('select distinct contract_address from master_contracts')).rows).toEqual([
       { contract_address: address },
@@ -169,21 +175,21 @@ test('contracts of other chains are left as they are', async () => {
   });
 });
 
-test('a daemon that listens is told of a contract and of an IPO', async () => {
+test('a listening daemon is notified of a contract and of an IPO', async () => {
   await withDatabase(createDatabase(), async (client) => {
     const { masterId } = await insertMaster(client, 'one');
     const contract = { master_id: masterId, chain_id: '31337', contract_address: OTHER };
     expect(await notifications(client, () => insertRow(client, 'master_contracts', contract))).toEqual(['31337']);
     const ipo = { master_id: masterId, total_supply: 10 };
     expect(await notifications(client, () => insertRow(client, 'master_ipos', ipo))).toEqual(['ipo']);
-    // What the indexer itself writes with every commit fires nothing.
+    // The columns that the indexer itself updates fire no trigger.
     const folding = () =>
       client.query('update master_contracts set minted_supply = 1, first_minter_wallet = $1', [OTHER]);
     expect(await notifications(client, folding)).toEqual([]);
   });
 });
 
-test('a contract whose address changes is registered at the new one', async () => {
+test('a contract whose address changes is registered at the new address', async () => {
   await withDatabase(createDatabase(), async (client) => {
     const { masterId } = await insertMaster(client, 'one');
     const id = await insertRow(client, 'master_contracts', {
@@ -204,7 +210,7 @@ test('a contract whose address changes is registered at the new one', async () =
   });
 });
 
-test('a row that is deleted and inserted again begins anew under its new id', async () => {
+test('a row that is deleted and inserted again is registered without coverage under its new id', async () => {
   await withDatabase(createDatabase(), async (client) => {
     const { masterId } = await insertMaster(client, 'one');
     const contract = { master_id: masterId, chain_id: '1', contract_address: OTHER };

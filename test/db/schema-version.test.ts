@@ -19,7 +19,7 @@ const OBJECTS = `
 `;
 
 await onEachVersion((emptyDatabase) => {
-  test('down takes everything back, and up works again', async () => {
+  test('migrating down removes everything, and migrating up works again', async () => {
     await withDatabase(emptyDatabase(), async (client, db) => {
       const applied = await migrateUp(db);
       const everything = (await client.query(OBJECTS)).rows;
@@ -32,7 +32,7 @@ await onEachVersion((emptyDatabase) => {
     });
   });
 
-  test('each step down can be taken alone', async () => {
+  test('migrations can be reverted one at a time', async () => {
     await withDatabase(emptyDatabase(), async (client, db) => {
       const applied = await migrateUp(db);
       for (const name of applied.toReversed()) expect(await migrateDown(db, 1)).toEqual([name]);
@@ -41,7 +41,7 @@ await onEachVersion((emptyDatabase) => {
     });
   });
 
-  test('processes that migrate at once wait for each other', async () => {
+  test('when several processes migrate at once, one migrates and the others wait', async () => {
     await withDatabase(emptyDatabase(), async (_client, db) => {
       const results = await Promise.all([migrateUp(db), migrateUp(db), migrateUp(db)]);
       const migrated = results.filter((names) => names.length > 0);
@@ -51,7 +51,7 @@ await onEachVersion((emptyDatabase) => {
   });
 });
 
-test('an older schema is refused with what to run', async () => {
+test('an older schema is refused with the command to run', async () => {
   await withDatabase(createDatabase(), async (_client, db) => {
     await migrateDown(db, 1);
     await expect(assertSchemaCurrent(db)).rejects.toThrow(SchemaVersionError);
@@ -63,7 +63,7 @@ test('an older schema is refused with what to run', async () => {
   });
 });
 
-test('a newer schema is refused and left alone', async () => {
+test('a newer schema is refused and left unchanged', async () => {
   await withDatabase(createDatabase(), async (client, db) => {
     await client.query("insert into indexer.kysely_migration values ('9999_future', '2030-01-01T00:00:00.000Z')");
     for (const act of [assertSchemaCurrent, migrateUp, migrateDown]) {

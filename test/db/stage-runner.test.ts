@@ -42,7 +42,7 @@ afterEach(() => scene.drop());
 const settle = (stages: readonly Stage[] = testedStages, strideBlocks?: number) =>
   advanceStages(scene.database, { chainId: CHAIN_ID, stages }, new Stride(() => performance.now(), strideBlocks));
 
-/** A stage that fails while it is told to, with an error of the database, and tells what it is asked. */
+/** Creates a stage that records its calls and fails with a database error while `faulty` says so. */
 function faultyStage(name: string) {
   const calls: string[] = [];
   const faulty = { advance: false, unwind: false };
@@ -61,7 +61,7 @@ function faultyStage(name: string) {
   return { stage, calls, faulty };
 }
 
-test('stages stop before the first gap of a contract and follow once it is filled', async () => {
+test('stages stop before the first gap of a contract and continue once it is filled', async () => {
   await scene.fill(1, 8, LOGS);
   await scene.fill(12, START, LOGS);
   await settle();
@@ -75,7 +75,7 @@ test('stages stop before the first gap of a contract and follow once it is fille
   });
 });
 
-test('many small strides end as one large stride does', async () => {
+test('unwinding removes the state that many small strides built', async () => {
   await scene.fill(1, START, LOGS);
   await settle(testedStages, 2);
   const small = await scene.state();
@@ -84,7 +84,7 @@ test('many small strides end as one large stride does', async () => {
   expect(small.links).toHaveLength(2);
 });
 
-test('a later stage is never beyond an earlier one', async () => {
+test('a stage never advances beyond the stage before it', async () => {
   await scene.fill(1, START, LOGS);
   const { stage, calls, faulty } = faultyStage('faulty');
   await settle([stage, transferCounts], 2);
@@ -96,7 +96,7 @@ test('a later stage is never beyond an earlier one', async () => {
   expect(await scene.asOf()).toEqual({ faulty: START, 'transfer-counts': START });
 });
 
-test('a stage that fails stops itself with a reason, and neither the head nor the stages before it; then it recovers', async () => {
+test('a failing stage stops with a reason, while the head and earlier stages advance, and recovers later', async () => {
   await scene.fill(1, START, LOGS);
   const { stage, faulty } = faultyStage('faulty');
   const stages = [transferCounts, stage];
@@ -119,11 +119,11 @@ test('a stage that fails stops itself with a reason, and neither the head nor th
   });
 });
 
-test('an unwind takes stages back first, the last one before the others, with the facts still there', async () => {
+test('an unwind takes back the stages in reverse order, before it deletes facts', async () => {
   await scene.fill(1, START, LOGS);
   await scene.follow(LOGS);
   const calls: string[] = [];
-  const watching = (name: string): Stage => ({
+  const recordingStage = (name: string): Stage => ({
     name,
     advance: async () => 0,
     unwind: async (tx, _, to) => {
@@ -133,7 +133,7 @@ test('an unwind takes stages back first, the last one before the others, with th
       calls.push(`${name} to ${to}, ${rows.length} facts above`);
     },
   });
-  const stages = [watching('one'), ...testedStages, watching('two')];
+  const stages = [recordingStage('one'), ...testedStages, recordingStage('two')];
   await settle(stages);
   await unwindTo(scene.database, { chainId: CHAIN_ID, to: blockOf(START), reason: 'reorg', stages });
   expect(calls).toEqual([`two to ${START}, 1 facts above`, `one to ${START}, 1 facts above`]);
@@ -143,7 +143,7 @@ test('an unwind takes stages back first, the last one before the others, with th
   expect(await scene.state()).toEqual({ links: [], counts: [] });
 });
 
-test('a stage that cannot be unwound does not hold up the unwind, and is unwound before it advances again', async () => {
+test('a stage that fails to unwind does not stop the unwind, and is unwound before it advances again', async () => {
   await scene.fill(1, START, LOGS);
   const { stage, calls, faulty } = faultyStage('faulty');
   await settle([stage]);
@@ -160,7 +160,7 @@ test('a stage that cannot be unwound does not hold up the unwind, and is unwound
   expect(calls).toEqual(['unwind 9', 'advance 10']);
 });
 
-test('an unwind leaves the stages of another version of the program to that version', async () => {
+test('an unwind records stages that only another program version knows, which unwinds them later', async () => {
   await scene.fill(1, START, LOGS);
   const { stage, calls } = faultyStage('of another version');
   await settle([stage]);
@@ -172,7 +172,7 @@ test('an unwind leaves the stages of another version of the program to that vers
   expect(calls).toEqual(['unwind 9', 'advance 10']);
 });
 
-test('stages are taken back when a contract with older history joins, also where that was filled before they looked', async () => {
+test('stages are taken back when a contract with older history joins, even if its history was filled before they ran', async () => {
   await scene.fill(1, START, LOGS);
   await settle();
   const calls: string[] = [];
@@ -194,7 +194,7 @@ test('stages are taken back when a contract with older history joins, also where
   await scene.fill(5, START, [mint(OTHER_MASTER, 1n, { block: 6 })], [OTHER_MASTER]);
   await settle(watched);
   expect((await scene.state()).counts).toEqual(['2: 1', '6: 1', '9: 1', '21: 1']);
-  // A contract whose deployment block is unknown holds nobody up; what is read of its past is noticed all the same.
+  // A contract whose deployment block is unknown does not hold up stages. Filling its history still takes them back.
   await scene.database.pool.query(
     "update indexer.contracts set deployed_at_block = null, covered = '{}' where address = $1",
     [OTHER_MASTER],
@@ -208,7 +208,7 @@ test('stages are taken back when a contract with older history joins, also where
   expect((await scene.state()).counts).toEqual(['2: 1', '6: 1', '7: 1', '9: 1', '21: 1']);
 });
 
-test('links follow what the platform says of the contracts', async () => {
+test('links follow the platform when it changes which master a contract serves', async () => {
   await scene.fill(1, START, LOGS);
   await settle();
   const links = (await scene.state()).links;
@@ -221,7 +221,7 @@ test('links follow what the platform says of the contracts', async () => {
   expect((await scene.state()).links).toEqual(links);
 });
 
-test('nothing is left of a contract that was purged', async () => {
+test('a purged contract leaves no stage state behind', async () => {
   await scene.fill(1, START, LOGS);
   await settle();
   await removeContract(scene.database, { chainId: CHAIN_ID, address: MASTER, purge: true });
@@ -232,13 +232,13 @@ test('nothing is left of a contract that was purged', async () => {
   expect(await settle()).toEqual([]);
 });
 
-test('of two processes one advances the stages, and the other finds nothing to do', async () => {
+test('when two processes run stages at once, one advances them and the other does nothing', async () => {
   await scene.fill(1, START, LOGS);
-  let inside = 0;
+  let advances = 0;
   const slow: Stage = {
     name: 'slow',
     advance: async (tx) => {
-      inside += 1;
+      advances += 1;
       await sql`select pg_sleep(0.3)`.execute(tx);
       return 0;
     },
@@ -247,10 +247,10 @@ test('of two processes one advances the stages, and the other finds nothing to d
   const work = { chainId: CHAIN_ID, stages: [slow], paused: new Set<string>(), strideBlocks: 100 };
   const rounds = await Promise.all([advanceOnce(scene.database, work), advanceOnce(scene.database, work)]);
   expect(rounds.map(({ busy }) => busy).sort()).toEqual([false, true]);
-  expect(inside).toBe(1);
+  expect(advances).toBe(1);
 });
 
-test('the runner follows commits that wake it at once, and tries a stage that failed again', async () => {
+test('the runner advances stages when a commit wakes it, and retries a failed stage', async () => {
   await scene.fill(1, START, LOGS);
   const { stage, faulty } = faultyStage('faulty');
   const stages = [...testedStages, stage];
@@ -263,7 +263,7 @@ test('the runner follows commits that wake it at once, and tries a stage that fa
     log,
     stages,
     runtime: { now: () => performance.now(), random: () => 0 },
-    // No tick comes while the test runs: only wakes advance the stages.
+    // No tick comes during the test, so only wakes advance the stages.
     tickMs: 2 * HANG_TIMEOUT_MS,
   });
   const running = runner.run(ended.signal);

@@ -14,7 +14,7 @@ import {
   transferCounts,
 } from '../kit/stage-scene.ts';
 
-/** Claims before and after their tokens, of tokens that never come, and twice in a block. */
+/** Claims before and after the mint of their token, of a token that is never minted, and twice in a block. */
 const LOGS = [
   mint(MASTER, 1n, { block: 2 }),
   claim(1n, { block: 3 }),
@@ -45,7 +45,7 @@ beforeEach(async () => {
 
 afterEach(() => scene.drop());
 
-test('the stages have names of their own', () => {
+test('the stages have distinct names', () => {
   expect(new Set(testedStages.map(({ name }) => name)).size).toBe(testedStages.length);
   expect(stages.map(({ name }) => name)).toEqual(['claim-links']);
 });
@@ -56,7 +56,7 @@ describe.each(testedStages)('$name', (stage) => {
   const unwind = (to: number) => transaction(scene.database, (tx) => stage.unwind(tx, CHAIN_ID, to));
   const fill = () => scene.fill(1, START, LOGS);
 
-  test('nothing comes of nothing', async () => {
+  test('advancing and unwinding without facts changes nothing', async () => {
     const before = await scene.state();
     expect(await advance(undefined, 10)).toBe(0);
     expect(await advance(10, START)).toBe(0);
@@ -74,7 +74,7 @@ describe.each(testedStages)('$name', (stage) => {
     expect(await scene.state()).toEqual(once);
   });
 
-  test('one stride ends as many small ones do', async () => {
+  test('many small strides end in the same state as one', async () => {
     await fill();
     await advance(undefined, START);
     const once = await scene.state();
@@ -83,7 +83,7 @@ describe.each(testedStages)('$name', (stage) => {
     expect(await scene.state()).toEqual(once);
   });
 
-  test('unwinding restores every row at every block', async () => {
+  test('unwinding to any block restores every row', async () => {
     await fill();
     const asOf = [await scene.state()];
     for (let block = 1; block <= START; block++) {
@@ -99,13 +99,13 @@ describe.each(testedStages)('$name', (stage) => {
     await advance(undefined, START);
     for (const block of [11, 5]) {
       await unwind(block);
-      expect(await scene.state(), `at once as of ${block}`).toEqual(asOf[block]);
+      expect(await scene.state(), `in one unwind, as of ${block}`).toEqual(asOf[block]);
       await advance(block, START);
     }
     expect(await scene.state()).toEqual(asOf[START]);
   });
 
-  test('a crash before the commit leaves what was there, and the next attempt does it all', async () => {
+  test('a crash before the commit changes nothing, and the next attempt completes the work', async () => {
     await fill();
     await advance(undefined, 6);
     const before = await scene.state();
@@ -123,7 +123,7 @@ describe.each(testedStages)('$name', (stage) => {
   });
 });
 
-test('a claim is linked to the token that it names, whichever of them came first', async () => {
+test('a claim is linked to its token, whichever of them came first', async () => {
   await scene.fill(1, START, LOGS);
   await transaction(scene.database, async (tx) => {
     for (const stage of testedStages) await step(tx, stage, undefined, START);

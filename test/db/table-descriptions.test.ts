@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
 import { runSteps } from '../../indexer/db/step.ts';
@@ -19,11 +18,11 @@ afterAll(async () => {
   await created.drop();
 });
 
-test('the digest is of every table, and can read it', async () => {
+test('the digest covers every described table', async () => {
   expect(Object.keys((await digest(database)).tables)).toEqual(describedTables.map(({ name }) => name));
 });
 
-test('every table has the columns of which statistics are kept and the indexes that only readers use', async () => {
+test('every table has the columns and readers’ indexes that its description names', async () => {
   for (const table of describedTables) {
     const columns = table.statistics.length === 0 ? '' : `(${table.statistics.join(', ')})`;
     await database.pool.query(`analyze ${table.schema}.${table.name} ${columns}`);
@@ -35,12 +34,12 @@ test('every table has the columns of which statistics are kept and the indexes t
   }
 });
 
-test('every statement that sets state to that of no facts can run', async () => {
-  const nothing = sql`select id from artists where false`;
+test('every reset statement runs', async () => {
+  const nothing = database.kysely.selectFrom('indexer.contracts').select('platform_id').where('chain_id', '=', '-1');
   for (const { reset } of stateTables) await runSteps(database.kysely, reset?.(nothing) ?? []);
 });
 
-test('every table of facts has the columns that are written', async () => {
+test('every fact table has the columns that are written', async () => {
   for (const { schema, name, columns } of factTables)
     await database.pool.query(`select ${Object.keys(columns).join(', ')} from ${schema}.${name}`);
 });

@@ -35,7 +35,7 @@ export class Daemon extends Program {
     const daemon = new Daemon(following);
     daemon.#port = await until('the daemon to serve HTTP', () => {
       if (!daemon.isRunning) throw new Error(`it ended: ${daemon.log.map(({ msg }) => msg).join('\n')}`);
-      return (daemon.said('started')[0]?.http as { port: number } | undefined)?.port;
+      return (daemon.said('daemon started')[0]?.http as { port: number } | undefined)?.port;
     });
     return daemon;
   }

@@ -4,7 +4,7 @@ import { until } from '../kit/until.ts';
 import { digestOf, filledBlocks, scene, slowDown } from './scene.ts';
 
 await onEachQueue((place) => {
-  test('a backfill on an empty database leads the chain itself, and ends when coverage proves it complete', async () => {
+  test('a backfill without a daemon leads the chain itself and ends when coverage is complete', async () => {
     const { run, settled, db } = await scene(place());
     const backfill = run('backfill', '--from-block', '0', '--json');
     expect(await backfill.exited).toBe(0);
@@ -13,7 +13,7 @@ await onEachQueue((place) => {
     expect((await db.query('select status from indexer.backfills')).rows).toEqual([{ status: 'finished' }]);
   });
 
-  test('interrupted by Ctrl-C and repeated, it equals a single quiet run', async () => {
+  test('a backfill interrupted by Ctrl-C and repeated equals an uninterrupted one', async () => {
     const quiet = await scene(place());
     expect(await quiet.run('backfill', '--from-block', '0').exited).toBe(0);
     const { run, server, settled, db, url } = await scene(place());
@@ -22,7 +22,7 @@ await onEachQueue((place) => {
     await until('some history', async () => (await filledBlocks(db)) > 500);
     first.signal('SIGINT');
     expect(await first.exited).toBe(1);
-    expect(first.stderr).toContain('To go on: indexer backfill --chain 31337 --from-block 0 --to-block 4000');
+    expect(first.stderr).toContain('Continue with: indexer backfill --chain 31337 --from-block 0 --to-block 4000');
     expect(await filledBlocks(db)).toBeLessThan(3_900);
     expect((await db.query('select status from indexer.backfills')).rows).toEqual([{ status: 'cancelled' }]);
     heal();

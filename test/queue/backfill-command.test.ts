@@ -6,13 +6,13 @@ import { Program } from '../kit/program.ts';
 import { until } from '../kit/until.ts';
 import { filledBlocks, IN_POSTGRES, longChain, scene, slowDown } from './scene.ts';
 
-/** What a backfill without a terminal says, a line of JSON each time. */
+/** Parses the lines of JSON that a backfill writes without a terminal. */
 function progressOf({ stderr }: Program): Record<string, unknown>[] {
   const lines = stderr.split('\n').filter((line) => line.startsWith('{"progress"') && line.endsWith('}}'));
   return lines.map((line) => JSON.parse(line).progress);
 }
 
-test('of two chains the one that is named, of its contracts and blocks only those that are asked for', async () => {
+test('fills only the named chain, contracts and blocks, and asks for --chain when it is ambiguous', async () => {
   const { db, artist, env, chain } = await scene(IN_POSTGRES, longChain(200));
   const other = new Chain({ chainId: 31_338 });
   other.mine(4_000);
@@ -21,9 +21,20 @@ test('of two chains the one that is named, of its contracts and blocks only thos
   const both = { ...env, [`RPC_URL_${other.chainId}`]: (await serve(other)).url };
   const unnamed = new Program(['backfill', '--from-block', '0'], both);
   expect(await unnamed.exited).toBe(2);
-  expect(unnamed.stderr).toContain(`which chain? Name it: --chain ${chain.chainId} or --chain ${other.chainId}`);
-  const only = ['--contract', MASTER, '--contract', DIVIDENDS];
-  const args = ['backfill', '--chain', String(other.chainId), '--from-block', '100', '--to-block', '2999', ...only];
+  expect(unnamed.stderr).toContain(
+    `several chains are configured; name one: --chain ${chain.chainId} or --chain ${other.chainId}`,
+  );
+  const contracts = ['--contract', MASTER, '--contract', DIVIDENDS];
+  const args = [
+    'backfill',
+    '--chain',
+    String(other.chainId),
+    '--from-block',
+    '100',
+    '--to-block',
+    '2999',
+    ...contracts,
+  ];
   expect(await new Program(args, both).exited).toBe(0);
   const { rows } = await db.query('select chain_id, address, covered::text from indexer.contracts');
   expect(rows).toHaveLength(8);
@@ -33,7 +44,7 @@ test('of two chains the one that is named, of its contracts and blocks only thos
   }
 });
 
-test('recorded with --detach before anything runs, it is filled by a daemon and a worker, and the status says so', async () => {
+test('a request recorded with --detach is filled by a daemon and a worker started later, and its status is finished', async () => {
   const { run, settled } = await scene(IN_POSTGRES);
   expect(await run('backfill', '--from-block', '0', '--detach').exited).toBe(0);
   run('worker');
@@ -44,19 +55,19 @@ test('recorded with --detach before anything runs, it is filled by a daemon and 
     await status.exited;
     return JSON.parse(status.stdout).requests[0];
   };
-  await until('it to be finished', async () => (await state()).status === 'finished');
+  await until('the request to be finished', async () => (await state()).status === 'finished');
   expect(await state()).toMatchObject({ from: 0, to: 4_000, contracts: null, blocksLeft: 0, dead: [] });
 });
 
-test('without a terminal it says each second how far it is; cancelled by its id, it ends with 1 and says so', async () => {
+test('without a terminal it writes its progress once a second, and when cancelled by id it exits 1 with a message', async () => {
   const { run, server, db } = await scene(IN_POSTGRES, longChain(8_000));
   slowDown(server, 500);
   const backfill = run('backfill', '--from-block', '0', '--concurrency', '1');
   await until('the first line', () => progressOf(backfill).length > 0);
   const since = performance.now();
   const first = progressOf(backfill).length;
-  await until('more', () => progressOf(backfill).length >= first + 3);
-  // A line a second, on a machine of any speed: never more often.
+  await until('three more lines', () => progressOf(backfill).length >= first + 3);
+  // One line a second at most, on a machine of any speed.
   expect((performance.now() - since) / 1_000).toBeGreaterThan(2);
   await until('some history', async () => (await filledBlocks(db)) > 200);
   const fields = [
@@ -80,7 +91,7 @@ test('without a terminal it says each second how far it is; cancelled by its id,
   expect(await filledBlocks(db)).toBeLessThan(7_900);
 });
 
-test('beyond the head of a halted chain nothing comes: it ends with 1 and says why', async () => {
+test('exits 1 with the reason when the chain is halted below the requested range', async () => {
   const { run, db, chain } = await scene(IN_POSTGRES, longChain(1_000));
   expect(await run('backfill', '--from-block', '900').exited).toBe(0);
   await db.query("update indexer.chains set status = 'halted', status_reason = 'a reorg of 2000 blocks'");

@@ -11,7 +11,7 @@ import { filledBlocks, longChain } from './scene.ts';
 const BLOCKS = 4_000;
 
 await onEachQueue((place) => {
-  test('contracts added to a running daemon are followed at once and filled by its queue and a worker', async () => {
+  test('contracts added to a running daemon are followed at once and filled by the daemon and a worker', async () => {
     const chain = longChain(BLOCKS);
     const server = await serve(chain);
     const { url, db } = await database();
@@ -20,14 +20,14 @@ await onEachQueue((place) => {
     const daemon = new Program(['start'], env);
     await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
     const worker = new Program(['worker'], env);
-    await until('the worker', () => worker.said('working').length > 0);
-    // History takes many requests, each of which takes long.
+    await until('the worker', () => worker.said('worker started').length > 0);
+    // Filling takes many slow requests.
     const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 150 } });
     server.view.cap = ({ blocks }) => {
       if (blocks > 10) throw new RpcFault(-32000, 'block range too large, max is 10 blocks');
     };
     await announceAll(db, artist, chain);
-    await until('them to be live', async () => {
+    await until('the contracts to be live', async () => {
       const { rows } = await db.query('select bool_and(live_from is not null) as live from indexer.contracts');
       if (rows[0]?.live !== true) chain.append(...busyBlocks(3)(1));
       return rows[0]?.live === true;
@@ -36,7 +36,7 @@ await onEachQueue((place) => {
     heal();
     server.view.cap = undefined;
     await expectSettled(db, truthOf(chain));
-    expect(daemon.said('filled').length + worker.said('filled').length).toBeGreaterThan(1);
+    expect(daemon.said('range filled').length + worker.said('range filled').length).toBeGreaterThan(1);
     for (const program of [daemon, worker]) program.signal('SIGTERM');
     expect(await Promise.all([daemon.exited, worker.exited])).toEqual([0, 0]);
   });

@@ -5,14 +5,12 @@ import { until } from '../kit/until.ts';
 import { IN_POSTGRES, longChain, scene } from './scene.ts';
 
 await onEachQueue((place) => {
-  test('pruned history ends in dead letters with the reason, is not asked for again, and is filled once it is there', async () => {
+  test('pruned history becomes dead letters with the reason, is not requested again, and is filled once a node serves it', async () => {
     const { run, server, db, chain, settled } = await scene(place(), longChain(5_000));
     server.view.prunedBelow = 2_500;
     const backfill = run('backfill', '--from-block', '0', '--json');
     expect(await backfill.exited).toBe(1);
-    expect(backfill.stderr).toContain(
-      'is not complete; try what is missing again with: indexer backfill --chain 31337',
-    );
+    expect(backfill.stderr).toContain('is not complete; retry with: indexer backfill --chain 31337');
     const outcome = JSON.parse(backfill.stdout);
     expect(outcome.ended).toBe('incomplete');
     expect(outcome.dead.map(({ from, to }: { from: number; to: number }) => [from, to])).toEqual([
@@ -31,7 +29,7 @@ await onEachQueue((place) => {
     const asked = server.count('eth_getLogs');
     const daemon = run('start');
     await until('the daemon', () => daemon.said('leading the chain').length > 0);
-    // It looks at the queue again while it follows the head.
+    // The daemon plans again while it follows the head.
     for (let block = 0; block < 3; block++) {
       chain.mine(1);
       await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
@@ -44,7 +42,7 @@ await onEachQueue((place) => {
     await settled();
   });
 
-  test('a range that cannot even be given up on, because the database is away just then, is not lost', async () => {
+  test('a failed range that cannot be recorded because the database is unavailable is not lost', async () => {
     const { run, server, db, settled } = await scene(place(), longChain(3_000));
     server.view.prunedBelow = 500;
     await db.query(`
@@ -53,7 +51,7 @@ await onEachQueue((place) => {
       create trigger refuse before insert on indexer.dead_letters for each row when (new.kind = 'job')
       execute function refuse()`);
     const backfill = run('backfill', '--from-block', '0');
-    await until('it to give up', () => backfill.said('gave up on a range').length > 0);
+    await until('the backfill to give up', () => backfill.said('gave up on a range').length > 0);
     server.view.prunedBelow = 0;
     await db.query('drop trigger refuse on indexer.dead_letters');
     expect(await backfill.exited).toBe(0);
@@ -61,7 +59,7 @@ await onEachQueue((place) => {
   });
 });
 
-test('a single block that contradicts itself for ever is set apart from all around it', async () => {
+test('a single block with contradicting logs becomes a dead letter, and the blocks around it are filled', async () => {
   const { run, server, chain } = await scene(IN_POSTGRES, longChain(3_000));
   const bad = 1_201;
   server.misbehave({

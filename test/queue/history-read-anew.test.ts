@@ -10,7 +10,7 @@ import { digestOf, longChain } from './scene.ts';
 
 const BLOCKS = 600;
 
-/** Announces all contracts of a chain in a new database and follows them with a program. */
+/** Registers all contracts of a chain in a new database and starts a program that follows them. */
 async function follow(chain: ReturnType<typeof longChain>, url: string, main?: string) {
   const { url: databaseUrl, db } = await database();
   await announceAll(db, await registerArtist(db), chain);
@@ -18,7 +18,7 @@ async function follow(chain: ReturnType<typeof longChain>, url: string, main?: s
   return { url: databaseUrl, db, env, program: new Program(['start'], env, main) };
 }
 
-test('a program that knows more events than the one before reads the history anew, beside its head', async () => {
+test('a program that knows more events than its predecessor reads the history again while it follows the head', async () => {
   const chain = longChain(BLOCKS);
   const server = await serve(chain);
   const older = await programWithout('erc721c.v1.ts', ['Minted', 'DefaultRoyaltySet']);
@@ -36,13 +36,13 @@ test('a program that knows more events than the one before reads the history ane
   program.signal('SIGTERM');
   expect(await program.exited).toBe(0);
 
-  // The history takes a while, so that the head can be seen to move beside it.
+  // Reading is slow, so that the head can be seen to move meanwhile.
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 150 } });
   server.view.cap = ({ blocks }) => {
     if (blocks > 10) throw new RpcFault(-32000, 'block range too large, max is 10 blocks');
   };
   const newer = new Program(['start'], env);
-  await until('the history to be read anew', () => newer.said('reading contract history anew', MASTER).length > 0);
+  await until('the history to be read again', () => newer.said('reading contract history anew', MASTER).length > 0);
   chain.append(...busyBlocks(3)(2));
   await until('the head to move on', () => atHead(db, chain.chainId, chain.head.hash));
   const status = new Program(['status', '--json'], env);

@@ -10,7 +10,7 @@ import { longChain } from './scene.ts';
 
 const BLOCKS = 600;
 
-test('a daemon follows over HTTP/2, also while the server breaks off connections and streams', async () => {
+test('a daemon keeps following over HTTP/2 while the server breaks off streams and connections', async () => {
   const chain = longChain(BLOCKS);
   const answers = await serve(chain);
   const server = await TlsServer.start(answers);

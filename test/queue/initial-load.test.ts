@@ -5,38 +5,38 @@ import { indexesOf } from '../kit/indexes.ts';
 import { until } from '../kit/until.ts';
 import { digestOf, filledBlocks, IN_POSTGRES, scene, slowDown } from './scene.ts';
 
-async function deferred(db: pg.Pool): Promise<number> {
+async function countDeferred(db: pg.Pool): Promise<number> {
   const { rows } = await db.query('select count(*)::int as count from indexer.deferred_indexes');
   return rows[0]?.count;
 }
 
-async function whole(): Promise<readonly string[]> {
+async function allIndexes(): Promise<readonly string[]> {
   return indexesOf((await database()).db);
 }
 
-test('a load that is killed leaves its indexes to the next, which builds them at its end', async () => {
+test('a killed load leaves its deferred indexes to the next load, which builds them at its end', async () => {
   const { run, server, settled, db, url } = await scene(IN_POSTGRES);
   const heal = slowDown(server, 150);
   const killed = run('backfill', '--from-block', '0');
   await until('some history', async () => (await filledBlocks(db)) > 500);
   killed.signal('SIGKILL');
   await killed.exited;
-  expect(await deferred(db)).toBeGreaterThan(20);
+  expect(await countDeferred(db)).toBeGreaterThan(20);
   const status = run('status');
   expect(await status.exited).toBe(0);
-  expect(status.stdout).toContain('indexes that a load left for its end');
+  expect(status.stdout).toContain('indexes were deferred by an initial load');
   heal();
   expect(await run('backfill', '--from-block', '0').exited).toBe(0);
-  expect(await deferred(db)).toBe(0);
-  expect(await indexesOf(db)).toEqual(await whole());
+  expect(await countDeferred(db)).toBe(0);
+  expect(await indexesOf(db)).toEqual(await allIndexes());
   await settled();
   const quiet = await scene(IN_POSTGRES);
   expect(await quiet.run('backfill', '--from-block', '0').exited).toBe(0);
-  expect(await indexesOf(quiet.db)).toEqual(await whole());
+  expect(await indexesOf(quiet.db)).toEqual(await allIndexes());
   expect(await digestOf(url)).toEqual(await digestOf(quiet.url));
 });
 
-test('a load that is stopped by Ctrl-C says that indexes are left, and a daemon builds them', async () => {
+test('a load stopped by Ctrl-C reports unbuilt indexes, and a daemon builds them', async () => {
   const { run, server, settled, db } = await scene(IN_POSTGRES);
   const heal = slowDown(server, 150);
   const stopped = run('backfill', '--from-block', '0');
@@ -44,16 +44,16 @@ test('a load that is stopped by Ctrl-C says that indexes are left, and a daemon 
   stopped.signal('SIGINT');
   expect(await stopped.exited).toBe(1);
   expect(stopped.stdout).toContain('indexes are not built yet');
-  expect(await deferred(db)).toBeGreaterThan(20);
+  expect(await countDeferred(db)).toBeGreaterThan(20);
   heal();
   run('start');
-  await until('the indexes', async () => (await deferred(db)) === 0);
+  await until('the indexes', async () => (await countDeferred(db)) === 0);
   expect(await filledBlocks(db)).toBeGreaterThan(3_900);
-  expect(await indexesOf(db)).toEqual(await whole());
+  expect(await indexesOf(db)).toEqual(await allIndexes());
   await settled();
 });
 
-test('a daemon that has nothing to fill builds what a load that died at its end had left', async () => {
+test('a daemon with nothing to fill builds the indexes of a load that died at its end', async () => {
   const { run, settled, db } = await scene(IN_POSTGRES);
   expect(await run('backfill', '--from-block', '0').exited).toBe(0);
   await db.query(`
@@ -61,16 +61,16 @@ test('a daemon that has nothing to fill builds what a load that died at its end 
     select 'public.pool_events_tx_idx', pg_get_indexdef('pool_events_tx_idx'::regclass);
     drop index pool_events_tx_idx`);
   run('start');
-  await until('the index', async () => (await deferred(db)) === 0);
-  expect(await indexesOf(db)).toEqual(await whole());
+  await until('the index', async () => (await countDeferred(db)) === 0);
+  expect(await indexesOf(db)).toEqual(await allIndexes());
   await settled();
 });
 
-test('a table that holds facts keeps its indexes, however much is filled', async () => {
+test('a table that holds facts keeps its indexes during a large backfill', async () => {
   const { run, db } = await scene(IN_POSTGRES);
   expect(await run('backfill', '--from-block', '3900').exited).toBe(0);
   const filling = run('backfill', '--from-block', '0');
   await until('some history', async () => (await filledBlocks(db)) > 500);
-  expect(await indexesOf(db)).toEqual(await whole());
+  expect(await indexesOf(db)).toEqual(await allIndexes());
   expect(await filling.exited).toBe(0);
 });

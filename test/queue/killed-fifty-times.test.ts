@@ -5,25 +5,25 @@ import { onEachQueue } from '../kit/redis.ts';
 import { until } from '../kit/until.ts';
 import { digestOf, filledBlocks, longChain, scene } from './scene.ts';
 
-/** Fifty over both queues, fewer where it is the database. */
+/** Fifty kills over both queues. */
 const KILLS = { redis: 30, postgres: 20 };
 const WORKERS = 3;
 const LIFE_MAX_MS = 700;
 const BLOCKS = 12_000;
 
-/** The digest of the same chain filled by one process without trouble; the same for both queues. */
-let quiet: Promise<unknown> | undefined;
-async function quietDigest(): Promise<unknown> {
+/** The digest of the same chain filled by one process without kills, shared by the tests of both queues. */
+let undisturbedDigest: Promise<unknown> | undefined;
+async function fillUndisturbed(): Promise<unknown> {
   const { run, url } = await scene({ url: undefined, redis: undefined }, longChain(BLOCKS));
   expect(await run('backfill', '--from-block', '0').exited).toBe(0);
   return digestOf(url);
 }
 
 await onEachQueue((place) => {
-  test('workers killed wherever they stand: equal rows, equal digest', async () => {
+  test('workers killed at random moments end with the rows and digest of an undisturbed run', async () => {
     const chain = longChain(BLOCKS);
     const { run, server, db, url, settled } = await scene(place(), chain);
-    // The head becomes known, and the range that it needs.
+    // Makes the head known and covers the blocks that are not final.
     expect(await run('backfill', '--from-block', String(BLOCKS - 100)).exited).toBe(0);
     expect(await run('backfill', '--from-block', '0', '--detach').exited).toBe(0);
     const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 400 } });
@@ -31,18 +31,18 @@ await onEachQueue((place) => {
     const wanted = place().redis === undefined ? KILLS.postgres : KILLS.redis;
     let kills = 0;
     let killedAtWork = 0;
-    const dieAgain = async () => {
+    const startAndKillWorkers = async () => {
       while (kills < wanted) {
         kills += 1;
         const worker = run('worker');
-        await until('a worker at work', () => worker.said('working').length > 0);
+        await until('a worker at work', () => worker.said('worker started').length > 0);
         await wait(random.below(LIFE_MAX_MS));
         if ((await filledBlocks(db)) < BLOCKS - 100) killedAtWork += 1;
         worker.signal('SIGKILL');
         await worker.exited;
       }
     };
-    await Promise.all(Array.from({ length: WORKERS }, dieAgain));
+    await Promise.all(Array.from({ length: WORKERS }, startAndKillWorkers));
     heal();
     const survivor = run('worker');
     await until(
@@ -53,7 +53,7 @@ await onEachQueue((place) => {
     survivor.signal('SIGTERM');
     expect(await survivor.exited).toBe(0);
     await settled();
-    quiet ??= quietDigest();
-    expect(await digestOf(url)).toEqual(await quiet);
+    undisturbedDigest ??= fillUndisturbed();
+    expect(await digestOf(url)).toEqual(await undisturbedDigest);
   });
 });

@@ -8,13 +8,13 @@ import { digestOf, filledBlocks, filledInTheEnd, IN_POSTGRES, longChain, scene, 
 const PIECE_MS = 500;
 
 await onEachQueue((place) => {
-  test('four backfills, three of them the same, beside a daemon that follows a reorging head: equal rows, equal digest, exit 0', async () => {
+  test('four overlapping backfills beside a daemon on a reorging chain exit 0 with the digest of a single run', async () => {
     const chain = longChain(5_000);
     const { run, server, url, settled } = await scene(place(), chain);
     const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 100 } });
     const daemon = run('start');
     const backfills = [0, 0, 0, 2_000].map((from) => run('backfill', '--from-block', String(from)));
-    await until('all to run', () => backfills.every((backfill) => backfill.stderr.includes('{"progress"')));
+    await until('all backfills to run', () => backfills.every((backfill) => backfill.stderr.includes('{"progress"')));
     const blocks = busyBlocks(8);
     for (const depth of [1, 4, 20, 2, 35]) {
       chain.append(...blocks(3));
@@ -32,9 +32,9 @@ await onEachQueue((place) => {
     expect(await digestOf(url)).toEqual(await digestOf(quiet.url));
   });
 
-  test('recorded with --detach, it is filled by a worker; status tells, cancel ends', async () => {
+  test('a detached request is filled by a worker, shown by status and ended by cancel', async () => {
     const { run, server, db, settled } = await scene(place(), longChain(8_000));
-    // The head becomes known, and the range that it needs.
+    // Makes the head known and covers the blocks that are not final.
     expect(await run('backfill', '--from-block', '7900').exited).toBe(0);
     const heal = slowDown(server, PIECE_MS);
     expect(await run('backfill', '--from-block', '0', '--detach').exited).toBe(0);
@@ -44,7 +44,7 @@ await onEachQueue((place) => {
     await status.exited;
     expect(JSON.parse(status.stdout).requests[0]).toMatchObject({ status: 'running', from: 0, to: 8_000 });
     expect(await run('backfill', 'cancel').exited).toBe(0);
-    // It stands still, although much is left.
+    // Filling stops although most blocks are missing.
     expect(await filledInTheEnd(db, 4 * PIECE_MS)).toBeLessThan(7_900);
     heal();
     expect(await run('backfill', '--from-block', '0', '--detach').exited).toBe(0);
@@ -58,7 +58,7 @@ await onEachQueue((place) => {
   });
 });
 
-test.skipIf(!(await hasRedis()))('several databases share one Redis and do not get in each other’s way', async () => {
+test.skipIf(!(await hasRedis()))('several databases share one Redis without interfering with each other', async () => {
   const redis = await redisServer();
   const place = { url: redis.url, redis };
   const scenes = await Promise.all([1, 2, 3].map((seed) => scene(place, longChain(3_000, seed))));
@@ -69,7 +69,7 @@ test.skipIf(!(await hasRedis()))('several databases share one Redis and do not g
   expect(new Set(keys.map((key) => key.split('}')[0])).size).toBe(3);
 });
 
-test('only what was asked for: --from-block, --to-block, --contract', async () => {
+test('--from-block, --to-block and --contract limit what is filled, and invalid ones are refused', async () => {
   const { run, db } = await scene(IN_POSTGRES, longChain(4_000));
   const { rows } = await db.query('select address, kind from indexer.contracts order by address');
   const [{ address }] = rows as [{ address: string }];
@@ -82,7 +82,7 @@ test('only what was asked for: --from-block, --to-block, --contract', async () =
   const beyond = run('backfill', '--from-block', '0', '--to-block', '5000');
   expect(await beyond.exited).toBe(2);
   expect(beyond.stderr).toContain('block 5000 does not exist yet: chain 31337 is at block 4000');
-  const stranger = run('backfill', '--from-block', '0', '--contract', `0x${'12'.repeat(20)}`);
-  expect(await stranger.exited).toBe(2);
-  expect(stranger.stderr).toContain(`not registered on chain 31337: 0x${'12'.repeat(20)}`);
+  const unregistered = run('backfill', '--from-block', '0', '--contract', `0x${'12'.repeat(20)}`);
+  expect(await unregistered.exited).toBe(2);
+  expect(unregistered.stderr).toContain(`not registered on chain 31337: 0x${'12'.repeat(20)}`);
 });

@@ -7,7 +7,7 @@ import { expectWideEnd, filledBlocks, IN_POSTGRES, longChain, scene } from './sc
 const BLOCKS = 32_000;
 const TROUBLE_MS = 1_000;
 const RETRY_AFTER_MS = 4_000;
-/** As many as are never asked for again once a range of 2,000, the first, was narrowed and does not widen. */
+/** A width that is only reached again if the range size grows after it was narrowed from 2,000 blocks. */
 const WIDE_BLOCKS = 1_000;
 
 const TROUBLES: readonly Fault[] = [
@@ -18,26 +18,26 @@ const TROUBLES: readonly Fault[] = [
   { do: { kind: 'http', status: 429, headers: { 'retry-after': String(RETRY_AFTER_MS / 1_000) } } },
 ];
 
-test('a node in every kind of trouble in turn: the backfill goes on each time, at last with wide ranges', async () => {
+test('a backfill resumes after each kind of node failure and ends with wide ranges', async () => {
   const { run, server, db, settled } = await scene(IN_POSTGRES, longChain(BLOCKS));
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 250 } });
   const backfill = run('backfill', '--from-block', '0');
-  const resumes = async () => {
+  const waitForProgress = async () => {
     const before = await filledBlocks(db);
-    await until('it to go on', async () => (await filledBlocks(db)) > before);
+    await until('more blocks to be filled', async () => (await filledBlocks(db)) > before);
   };
-  await resumes();
-  // One is never answered; the others go on beside it until it is given up and asked again.
+  await waitForProgress();
+  // One request is never answered. The others continue until it times out and is repeated.
   server.misbehave({ methods: ['eth_getLogs'], times: 1, do: { kind: 'hang' } });
-  await until('it to hang', () => server.faults === 1);
+  await until('a request to hang', () => server.faults === 1);
   for (const trouble of TROUBLES) {
     const since = performance.now();
     const end = server.misbehave(trouble);
     await wait(TROUBLE_MS);
     end();
-    await resumes();
+    await waitForProgress();
     if (trouble === TROUBLES.at(-1)) {
-      // Some were on their way when the first was told to come later; after them nothing comes for most of that time.
+      // Some requests were in flight at the first Retry-After. After them, none arrives for most of that time.
       const arrivals = server.arrivals.filter((at) => at > since);
       const pauses = arrivals.slice(1).map((at, place) => at - (arrivals[place] ?? at));
       expect(Math.max(...pauses)).toBeGreaterThan(RETRY_AFTER_MS / 2);

@@ -8,11 +8,11 @@ import { until } from '../kit/until.ts';
 import { filledBlocks, filledInTheEnd, longChain, scene, slowDown } from './scene.ts';
 
 const OUTAGE_MS = 10_000;
-/** Long after the last piece that was on its way. */
+/** Longer than the last piece in flight takes. */
 const QUIET_MS = 2_000;
 
 await onEachQueue((place) => {
-  test('PostgreSQL is away for 10 s during a backfill', async () => {
+  test('a backfill survives a PostgreSQL outage of 10 s and resumes', async () => {
     const proxy = await TcpProxy.before(inject('postgresUrl'));
     const { run, server, db, settled } = await scene(place(), longChain(5_000), (url) => proxy.url(url));
     const heal = slowDown(server, 200);
@@ -24,14 +24,14 @@ await onEachQueue((place) => {
     const before = await filledBlocks(db);
     expect(before).toBeLessThan(4_900);
     proxy.heal();
-    await until('it to resume', async () => (await filledBlocks(db)) > before);
+    await until('filling to resume', async () => (await filledBlocks(db)) > before);
     heal();
     expect(await backfill.exited).toBe(0);
     await settled();
   });
 });
 
-test('Redis is away: the follower goes on, the backfill is paused, says so, and goes on when Redis is back', async () => {
+test('during a Redis outage the follower continues, and the backfill pauses with a message and resumes afterwards', async () => {
   const redis = await redisServer();
   const { run, server, db, chain, settled } = await scene({ url: redis.url, redis }, longChain(12_000));
   const heal = slowDown(server, 200);
@@ -55,7 +55,7 @@ test('Redis is away: the follower goes on, the backfill is paused, says so, and 
   expect(daemon.isRunning).toBe(true);
 });
 
-test('a queue that is not there: the message names it without its secrets, the follower goes on', async () => {
+test('with an unreachable queue the follower continues, and the message names the queue without its password', async () => {
   const { run, db, chain } = await scene({ url: 'redis://someone:topsecret-password@127.0.0.1:1/0', redis: undefined });
   const daemon = run('start');
   await until('the head', () => atHead(db, chain.chainId, chain.head.hash));

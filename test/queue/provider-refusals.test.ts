@@ -5,9 +5,9 @@ import { PROVIDER_REFUSALS } from '../kit/provider-words.ts';
 import { until } from '../kit/until.ts';
 import { expectWideEnd, filledBlocks, longChain, scene } from './scene.ts';
 
-/** How a node refuses is nothing to the queue: the program's own will do. */
+/** Refusals of a node do not depend on the queue, so PostgreSQL suffices here. */
 const IN_POSTGRES = { url: undefined, redis: undefined };
-/** Less than the logs of some blocks take by themselves. */
+/** Less than the logs of some single blocks take. */
 const BLOCK_BYTES = 2_500;
 /** Less than the logs of a piece take. */
 const PIECE_BYTES = 40_000;
@@ -21,22 +21,22 @@ function refusals(wanted: RpcErrorKind): Fault[] {
   }));
 }
 
-test('refusals that say nothing of size: history waits and comes, and what is known to be no matter of size narrows nothing', async () => {
+test('refusals that do not concern size pause the backfill without losing blocks, and known ones do not narrow ranges', async () => {
   const { run, server, db, settled } = await scene(IN_POSTGRES, longChain(20_000));
   const backfill = run('backfill', '--from-block', '0', '--concurrency', '1');
-  const meet = async (kind: RpcErrorKind) => {
+  const refuseOnce = async (kind: RpcErrorKind) => {
     for (const refusal of refusals(kind)) {
       const before = server.count('eth_getLogs');
       server.misbehave(refusal);
-      await until(`${JSON.stringify(refusal.do)} to be met`, () => server.faults === 0);
-      if (kind !== 'unknown-block') await until('another question', () => server.count('eth_getLogs') > before + 1);
+      await until(`${JSON.stringify(refusal.do)} to be returned`, () => server.faults === 0);
+      if (kind !== 'unknown-block') await until('another request', () => server.count('eth_getLogs') > before + 1);
     }
   };
   await until('some history', async () => (await filledBlocks(db)) > 0);
-  await meet('unavailable');
+  await refuseOnce('unavailable');
   const narrowed = backfill.said('source: range narrowed').length;
-  await meet('rate-limited');
-  await meet('unknown-block');
+  await refuseOnce('rate-limited');
+  await refuseOnce('unknown-block');
   expect(backfill.said('source: range narrowed').length).toBe(narrowed);
   expect(await backfill.exited).toBe(0);
   await settled();
@@ -49,20 +49,23 @@ const CUT = { kind: 'truncate', overBytes: BLOCK_BYTES } as const;
 test.each([
   { how: 'HTTP 413', fault: TOO_LARGE, serves: 'eth_getBlockReceipts' },
   { how: 'HTTP 413', fault: TOO_LARGE, serves: 'eth_getTransactionReceipt' },
-  { how: 'cut answers', fault: CUT, serves: 'eth_getBlockReceipts' },
-])('$how, for single blocks too: ranges narrow, $serves brings the rest, ranges widen', async ({ fault, serves }) => {
-  const { run, server, db, settled } = await scene(IN_POSTGRES, longChain(12_000));
-  server.view.noBlockReceipts = serves !== 'eth_getBlockReceipts';
-  const heal = server.misbehave({ methods: ['eth_getLogs'], do: fault });
-  const backfill = run('backfill', '--from-block', '0');
-  await until('some history', async () => (await filledBlocks(db)) > 200);
-  expect(server.count(serves)).toBeGreaterThan(0);
-  heal();
-  await expectWideEnd(backfill, server, WIDE_BLOCKS);
-  await settled();
-});
+  { how: 'truncated answers', fault: CUT, serves: 'eth_getBlockReceipts' },
+])(
+  'with $how even for single blocks, ranges narrow, $serves serves those blocks, and ranges widen again',
+  async ({ fault, serves }) => {
+    const { run, server, db, settled } = await scene(IN_POSTGRES, longChain(12_000));
+    server.view.noBlockReceipts = serves !== 'eth_getBlockReceipts';
+    const heal = server.misbehave({ methods: ['eth_getLogs'], do: fault });
+    const backfill = run('backfill', '--from-block', '0');
+    await until('some history', async () => (await filledBlocks(db)) > 200);
+    expect(server.count(serves)).toBeGreaterThan(0);
+    heal();
+    await expectWideEnd(backfill, server, WIDE_BLOCKS);
+    await settled();
+  },
+);
 
-test('large answers are cut in the middle: ranges narrow until they come whole, and widen again', async () => {
+test('with large answers truncated, ranges narrow until answers are complete, and widen again', async () => {
   const { run, server, db, settled } = await scene(IN_POSTGRES, longChain(8_000));
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'truncate', overBytes: PIECE_BYTES } });
   const backfill = run('backfill', '--from-block', '0');

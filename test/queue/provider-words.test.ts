@@ -8,13 +8,13 @@ import { expectSettled, truthOf } from '../kit/settled.ts';
 
 const BLOCKS = 150;
 const BLOCKS_MAX = 20;
-/** Less than some blocks hold by themselves: these are read through their receipts. */
+/** Fewer logs than some single blocks hold. Those blocks are read through their receipts. */
 const LOGS_MAX = 4;
-/** Chains of one daemon. */
-const GROUP = 12;
+/** The number of chains of one daemon. */
+const GROUP_CHAINS = 12;
 
-const groups = Array.from({ length: Math.ceil(PROVIDER_CAPS.length / GROUP) }, (_, at) =>
-  PROVIDER_CAPS.slice(at * GROUP, (at + 1) * GROUP),
+const groups = Array.from({ length: Math.ceil(PROVIDER_CAPS.length / GROUP_CHAINS) }, (_, at) =>
+  PROVIDER_CAPS.slice(at * GROUP_CHAINS, (at + 1) * GROUP_CHAINS),
 );
 
 test.each(groups.map((caps) => ({ caps, who: caps.map(({ who }) => who).join(', ') })))(

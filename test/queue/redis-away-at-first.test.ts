@@ -4,7 +4,7 @@ import { until } from '../kit/until.ts';
 import { filledBlocks, longChain, scene } from './scene.ts';
 
 test.skipIf(!(await hasRedis()))(
-  'Redis is not there yet: a backfill and a worker say so, wait, and fill history once it is',
+  'a backfill and a worker started before Redis report it, wait, and fill history once Redis is up',
   async () => {
     const redis = await redisServer();
     await redis.stop();
@@ -14,14 +14,14 @@ test.skipIf(!(await hasRedis()))(
     const backfill = run('backfill', '--from-block', '0', '--concurrency', '1');
     const both = [worker, backfill];
     const reason = `"reason":"connect ECONNREFUSED ${new URL(redis.url).host}`;
-    await until('both to say so', () =>
+    await until('both to report it', () =>
       both.every((program) => program.said('queue connection failed', reason).length > 0),
     );
     await until('the head', () => backfill.said('following').length > 0);
     expect(both.every(({ isRunning }) => isRunning)).toBe(true);
     expect(await filledBlocks(db)).toBeLessThan(100);
     await redis.resume();
-    await until('both to fill', () => both.every((program) => program.said('filled').length > 0));
+    await until('both to fill', () => both.every((program) => program.said('range filled').length > 0));
     heal();
     expect(await backfill.exited).toBe(0);
     await settled();

@@ -7,23 +7,23 @@ import { freePort, hasRedis, redisServer } from '../kit/redis.ts';
 import { until } from '../kit/until.ts';
 import { scene } from './scene.ts';
 
-async function directory(): Promise<string> {
+async function createFolder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'indexer-redis-'));
   onTestFinished(() => rm(path, { recursive: true, force: true }));
   return path;
 }
 
-/** A configuration file that says so. */
+/** Writes a configuration file with these settings and returns its path. */
 async function configFile(settings: Settings): Promise<string> {
-  const path = join(await directory(), 'config.mjs');
+  const path = join(await createFolder(), 'config.mjs');
   await writeFile(path, `export default ${JSON.stringify(settings)};\n`);
   return path;
 }
 
 const installed = await hasRedis();
 
-test.skipIf(!installed)('a Redis cluster, named in the configuration', async () => {
-  const nodes = join(await directory(), 'nodes.conf');
+test.skipIf(!installed)('the queue works in a Redis Cluster named in the configuration', async () => {
+  const nodes = join(await createFolder(), 'nodes.conf');
   const cluster = [
     '--cluster-enabled',
     'yes',
@@ -49,9 +49,9 @@ test.skipIf(!installed)('a Redis cluster, named in the configuration', async () 
   await settled();
 });
 
-test.skipIf(!installed)('a Redis that a Sentinel knows', async () => {
+test.skipIf(!installed)('the queue works in a Redis found through a Sentinel', async () => {
   const redis = await redisServer();
-  const file = join(await directory(), 'sentinel.conf');
+  const file = join(await createFolder(), 'sentinel.conf');
   await writeFile(file, `sentinel monitor indexer 127.0.0.1 ${new URL(redis.url).port} 1\n`);
   const sentinel = await redisServer(file, '--sentinel');
   const { run, settled } = await scene({ url: undefined, redis: undefined });

@@ -7,7 +7,7 @@ import { until } from '../kit/until.ts';
 import { digestOf, filledBlocks, longChain, scene, slowDown } from './scene.ts';
 
 await onEachQueue((place) => {
-  test('the same backfill asked twice, by two processes, beside a daemon, the queue flushed in the middle', async () => {
+  test('the same backfill by two processes beside a daemon completes although the queue is emptied midway', async () => {
     const chain = longChain(6_000);
     const quiet = await scene(place(), chain);
     expect(await quiet.run('backfill', '--from-block', '0').exited).toBe(0);
@@ -17,7 +17,7 @@ await onEachQueue((place) => {
     run('start');
     const asked = [run('backfill', '--from-block', '0'), run('backfill', '--from-block', '0', '--concurrency', '1')];
     await until('some history', async () => (await filledBlocks(db)) > 500);
-    await flush(place(), busy);
+    await emptyQueue(place(), busy);
     expect(await filledBlocks(db)).toBeLessThan(5_900);
     heal();
     expect(await Promise.all(asked.map(({ exited }) => exited))).toEqual([0, 0]);
@@ -26,14 +26,14 @@ await onEachQueue((place) => {
   });
 });
 
-/** Takes everything from the queue, of which the processes are not told. */
-async function flush({ redis }: QueuePlace, { db }: Scene): Promise<void> {
+/** Empties the queue behind the back of the processes. */
+async function emptyQueue({ redis }: QueuePlace, { db }: Scene): Promise<void> {
   if (redis !== undefined) await redis.run((client) => client.flushall());
   else await db.query('truncate bullmq.job cascade');
 }
 
-test('one name for each database and chain, whoever asks', async () => {
-  const [one, other] = [
+test('the queue name is the same for every process and differs between databases and chains', async () => {
+  const [first, second] = [
     await scene({ url: undefined, redis: undefined }),
     await scene({ url: undefined, redis: undefined }),
   ];
@@ -45,7 +45,7 @@ test('one name for each database and chain, whoever asks', async () => {
       await database.close();
     }
   };
-  expect(await nameOf(one.url, 1)).toBe(await nameOf(one.url, 1));
-  expect(await nameOf(one.url, 1)).not.toBe(await nameOf(other.url, 1));
-  expect(await nameOf(one.url, 1)).not.toBe(await nameOf(one.url, 10));
+  expect(await nameOf(first.url, 1)).toBe(await nameOf(first.url, 1));
+  expect(await nameOf(first.url, 1)).not.toBe(await nameOf(second.url, 1));
+  expect(await nameOf(first.url, 1)).not.toBe(await nameOf(first.url, 10));
 });

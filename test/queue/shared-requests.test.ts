@@ -5,11 +5,11 @@ import { longChain, scene } from './scene.ts';
 
 const MANY = 12;
 
-test('contracts that lack the same history share the requests for it', async () => {
+test('contracts that miss the same history share the requests for it', async () => {
   const place = { url: undefined, redis: undefined };
   const { run, server, db, chain, settled } = await scene(place, longChain(6_000));
   expect(await run('backfill', '--from-block', '0').exited).toBe(0);
-  /** Adds so many contracts that lack everything; gives how often logs are asked for until they lack nothing. */
+  /** Adds `count` contracts, fills their history, and returns the number of requests for logs. */
   const requestsFor = async (count: number) => {
     for (let at = 0; at < count; at++) {
       const artist = await registerArtist(db, `${count}-${at}`);

@@ -9,7 +9,7 @@ const STATEMENT_MS = 100;
 const MEMORY_MIB = 400;
 const JOBS_MAX = 64;
 
-test('a database that takes 100 ms for every statement: readers wait, the queue does not grow', async () => {
+test('with 100 ms for every statement, the queue and memory stay bounded', async () => {
   const proxy = await TcpProxy.before(inject('postgresUrl'));
   const { run, db, settled } = await scene({ url: undefined, redis: undefined }, longChain(2_000), (url) =>
     proxy.url(url),

@@ -4,36 +4,38 @@ import { onEachQueue, type QueuePlace } from '../kit/redis.ts';
 import { until } from '../kit/until.ts';
 import { filledBlocks, longChain, scene, slowDown } from './scene.ts';
 
-/** One job. */
+/** The blocks of one job. */
 const JOB_BLOCKS = 2_000;
 const PIECE_MS = 300;
 
 await onEachQueue((place) => {
-  test('a worker that is told to stop in the middle of a job exits 0, and another has the job at once', async () => {
+  test('a worker stopped in the middle of a job exits 0, and another worker takes the job at once', async () => {
     const { run, server, db } = await scene(place(), longChain(JOB_BLOCKS + 200));
-    // The head becomes known, and the range that it needs.
+    // Makes the head known and covers the blocks that are not final.
     expect(await run('backfill', '--from-block', String(JOB_BLOCKS + 100)).exited).toBe(0);
     const heal = slowDown(server, PIECE_MS);
     const workers = [run('worker'), run('worker')];
-    await until('both', () => workers.every((worker) => worker.said('working').length > 0));
+    await until('both workers to start', () => workers.every((worker) => worker.said('worker started').length > 0));
     const request = ['--from-block', '0', '--to-block', String(JOB_BLOCKS - 1)];
     expect(await run('backfill', ...request, '--detach').exited).toBe(0);
-    const busy = await until('one to work', () => workers.find((worker) => worker.said('filled').length > 0));
+    const busy = await until('one of them to fill', () =>
+      workers.find((worker) => worker.said('range filled').length > 0),
+    );
     const idle = workers.find((worker) => worker !== busy);
-    const hasWorked = () => (idle?.said('filled').length ?? 0) > 0;
+    const hasWorked = () => (idle?.said('range filled').length ?? 0) > 0;
     expect(hasWorked()).toBe(false);
     busy.signal('SIGTERM');
     expect(await busy.exited).toBe(0);
     expect(await filledBlocks(db)).toBeLessThan(JOB_BLOCKS);
-    await until('the other to have it', hasWorked);
-    // It was given back: nobody had to wait until the lock of a silent worker ran out.
+    await until('the other to take the job', hasWorked);
+    // The worker returned the job, so the other did not wait for its lock to expire.
     expect(await timesStalled(place(), db)).toEqual([0]);
     heal();
     await until('the range', async () => (await filledBlocks(db)) >= JOB_BLOCKS);
   });
 });
 
-/** For each job in the queue, how often it was taken from a worker that was silent for too long. */
+/** Returns for each job in the queue how often it stalled: its worker's lock expired. */
 async function timesStalled({ redis }: QueuePlace, db: pg.Pool): Promise<number[]> {
   if (redis === undefined) {
     const { rows } = await db.query('select stalled_count::int as count from bullmq.job');

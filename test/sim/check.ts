@@ -10,7 +10,7 @@ import { readStored, type Stored } from '../kit/oracle/stored.ts';
 import type { Branch, History, SimBlock } from './history.ts';
 import { keyOf, type SimContract, type SimWorld } from './world.ts';
 
-/** What the platform and the driver did besides what happened on the chain. */
+/** The platform's actions that are not on the chain. */
 export type PlatformState = {
   /** Contracts whose row the platform has inserted. */
   readonly announced: ReadonlySet<SimContract>;
@@ -19,15 +19,15 @@ export type PlatformState = {
   readonly ipos: ReadonlySet<string>;
 };
 
-/** What a check compares. */
+/** Which parts of a check apply. */
 export type CheckOptions = {
-  /** Whether the stages have run since the last commit: all links from claims to tokens are there. */
+  /** Whether the stages have run since the last commit, so that all links from claims to tokens exist. */
   readonly links: boolean;
-  /** Whether they have run since an IPO was opened. */
+  /** Whether the stages have run since an IPO was opened. */
   readonly ipos: boolean;
 };
 
-/** Every block of a history by its hash, with the branch that it ends, and as the oracle reads it. */
+/** The blocks of a history by hash, with their branches, also in the form that the oracle reads. */
 export class BlockTree {
   readonly reader = new LogReader();
   readonly #branches = new Map<string, Branch>();
@@ -46,18 +46,18 @@ export class BlockTree {
     }
   }
 
-  /** Returns the blocks from 0 to the one of a hash. */
+  /** Returns the blocks from 0 to the block with this hash. */
   branchTo(hash: Hex): Branch {
     const known = this.#branches.get(hash);
     if (known !== undefined) return known;
     const found = this.#blocks.get(hash);
-    assert(found !== undefined, `the database's head ${hash} is no block of the history`);
+    assert(found !== undefined, `the database's head ${hash} is not a block of the history`);
     const branch = found.branch.slice(0, found.number + 1);
     this.#branches.set(hash, branch);
     return branch;
   }
 
-  /** Returns the same blocks as the oracle reads them. */
+  /** Returns the same blocks in the form that the oracle reads. */
   oracleBlocksTo(hash: Hex): OracleBlock[] {
     return this.branchTo(hash).map(({ header }) => this.#oracleBlocks.get(header.hash) as OracleBlock);
   }
@@ -69,8 +69,8 @@ export class BlockTree {
 }
 
 /**
- * Compares everything that a database holds of a history, in one snapshot, with the fold of what it claims to hold: the logs of
- * its head's branch in the blocks that each contract's coverage names.
+ * Compares all tables of a database, in one snapshot, with the fold of what the database claims: the logs of its head's branch
+ * in the blocks that each contract's coverage names.
  */
 export async function checkDatabase(
   pool: pg.Pool,
@@ -88,7 +88,7 @@ export async function checkDatabase(
   return stored;
 }
 
-/** Returns what the tables should hold, given the heads and the coverage that the database claims. */
+/** Returns the expected tables for the heads and the coverage that the database claims. */
 export function expectedTables(world: SimWorld, tree: BlockTree, platform: PlatformState, stored: Stored): Tables {
   const covered = new Map(stored.contracts.map((contract) => [keyOf(contract), contract.covers]));
   const announced = world.contracts.filter((contract) => platform.announced.has(contract));
@@ -111,7 +111,7 @@ export function expectedTables(world: SimWorld, tree: BlockTree, platform: Platf
   return tables;
 }
 
-/** Before the stages have run a link may be missing, but none may be wrong, and the supply of an IPO may be out of date. */
+/** Asserts equal tables. Before the stages have run, a link may be missing but not wrong, and an IPO's supply may be out of date. */
 function assertEqualTables(stored: Tables, expected: Tables, { links, ipos }: CheckOptions): void {
   const isDue = (difference: Difference) =>
     !isUnsettled(difference) || (difference.table === 'master_ipos' ? ipos : links);
@@ -122,10 +122,10 @@ function assertEqualTables(stored: Tables, expected: Tables, { links, ipos }: Ch
   );
 }
 
-/** Tokens of the largest batch that a master may mint without being quarantined. */
+/** The largest ERC-2309 batch that does not quarantine its master. */
 const TOKENS_MAX = 10_000n;
 
-/** Returns whether a block holds a batch of more tokens than are followed. */
+/** Returns whether a block holds an ERC-2309 batch that quarantines the contract. */
 export function quarantinesIn({ logs }: SimBlock, contract: SimContract): boolean {
   const reader = new LogReader();
   return logs.some(({ raw }) => {

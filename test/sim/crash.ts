@@ -3,23 +3,23 @@ import type { Database } from '../../indexer/db/database.ts';
 import type { Random } from './random.ts';
 
 /**
- * How the program dies: an exception in its midst; the connection lost before the statement is sent, or right after, so that
- * nobody knows whether it ran; or not at all, when the database prefers another transaction.
+ * How the program fails: by an exception; by a connection that breaks before the statement is sent, or right after, when it is
+ * unknown whether it ran; or, without dying, by a serialization conflict.
  */
 type Death = 'exception' | 'lost before' | 'lost after' | 'conflict';
 
-/** At which statement a process dies, and how. */
+/** The statement at which a process fails, and how. */
 export type CrashPlan = { readonly atStatement: number; readonly death: Death };
 
-/** What a simulated exception throws. */
+/** The error of a simulated exception. */
 class SimulatedCrash extends Error {
   override readonly name = 'SimulatedCrash';
 }
 
-/** More than most commits have. */
+/** More statements than most commits have. */
 const STATEMENTS_MAX = 22;
 
-/** Draws when and how a process dies. */
+/** Draws at which statement and how a process fails. */
 export function drawCrash(random: Random): CrashPlan {
   const death = random.weighted<Death>([
     [3, 'exception'],
@@ -30,10 +30,10 @@ export function drawCrash(random: Random): CrashPlan {
   return { atStatement: random.between(1, STATEMENTS_MAX), death };
 }
 
-/** The database, whose transactions meet a crash once, at their n-th statement over all (`begin`, COPY and `commit` included). */
+/** A database that fails once, at the n-th statement over all transactions (`begin`, COPY and `commit` included). */
 export class CrashingDatabase implements Database {
   readonly pool: pg.Pool;
-  readonly batches: pg.Pool;
+  readonly batchPool: pg.Pool;
   readonly kysely: Database['kysely'];
   readonly #plan: CrashPlan;
   #statements = 0;
@@ -43,10 +43,10 @@ export class CrashingDatabase implements Database {
     this.#plan = plan;
     this.kysely = database.kysely;
     this.pool = this.#crashing(database.pool);
-    this.batches = this.#crashing(database.batches);
+    this.batchPool = this.#crashing(database.batchPool);
   }
 
-  /** Whether the program died. A conflict is survived. */
+  /** Whether the program died. It survives a conflict. */
   get hasCrashed(): boolean {
     return this.#fired && this.#plan.death !== 'conflict';
   }
@@ -54,11 +54,11 @@ export class CrashingDatabase implements Database {
   async close(): Promise<void> {}
 
   #crashing(pool: pg.Pool): pg.Pool {
-    return overlaid(pool, { connect: async () => this.#client(await pool.connect()) });
+    return withMethods(pool, { connect: async () => this.#client(await pool.connect()) });
   }
 
   #client(client: pg.PoolClient): pg.PoolClient {
-    return overlaid(client, { query: (...args: unknown[]) => this.#query(client, args) });
+    return withMethods(client, { query: (...args: unknown[]) => this.#query(client, args) });
   }
 
   #query(client: pg.PoolClient, args: readonly unknown[]): unknown {
@@ -93,8 +93,8 @@ function loseConnection(client: pg.PoolClient): void {
   (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
 }
 
-/** An object whose named methods are others; everything else goes to the original. */
-function overlaid<T extends object>(original: T, methods: Readonly<Record<string, unknown>>): T {
+/** Returns a proxy that replaces some methods of an object. */
+function withMethods<T extends object>(original: T, methods: Readonly<Record<string, unknown>>): T {
   return new Proxy(original, {
     get(target, name) {
       if (typeof name === 'string' && name in methods) return methods[name];

@@ -8,16 +8,16 @@ const UINT256_MAX = 2n ** 256n - 1n;
 const UINT112_MAX = 2n ** 112n - 1n;
 const UINT96_MAX = 2n ** 96n - 1n;
 
-/** Few enough to meet each other. */
+/** Few wallets, so that they often interact. */
 const WALLETS: readonly Hex[] = [0xa1, 0xb2, 0xc3, 0xd4].map(addressOf);
-/** A token that nobody follows, in which some dividends are paid. */
+/** A token that is not followed, in which some dividends are claimed. */
 const UNFOLLOWED_TOKEN: Hex = addressOf(0x7070);
 const TOKEN_IDS: readonly bigint[] = [0n, 1n, 2n, 3n, UINT256_MAX];
 const AMOUNTS: readonly bigint[] = [0n, 1n, 2n, 5n, 1000n, 10n ** 18n, 3n * 10n ** 18n, UINT256_MAX, UINT256_MAX - 1n];
-/** One more than a `ConsecutiveTransfer` may name. */
+/** One token more than a `ConsecutiveTransfer` may hold. */
 const TOO_MANY_TOKENS = 10_001n;
 
-/** What drawing a log may lean on. */
+/** The inputs of drawing logs. */
 export type LogDraw = {
   readonly random: Random;
   /** Every contract that may emit at this block. */
@@ -26,44 +26,44 @@ export type LogDraw = {
   readonly quarantines: boolean;
 };
 
-/** The logs of one transaction: one or a few doings of the contracts. */
+/** Draws the logs of one transaction, in which contracts act one to three times. */
 export function drawTransaction(draw: LogDraw): LogBody[] {
   const { random, contracts } = draw;
   if (contracts.length === 0) return [anonymousLog(UNFOLLOWED_TOKEN)];
   const logs: LogBody[] = [];
   for (
-    let doings = random.weighted([
+    let actions = random.weighted([
       [5, 1],
       [2, 2],
       [1, 3],
     ]);
-    doings > 0;
-    doings--
+    actions > 0;
+    actions--
   ) {
     const masters = contracts.filter(({ kind }) => kind === 'master');
-    const among = masters.length > 0 && random.percent(20) ? masters : contracts;
-    logs.push(...drawDoing(draw, random.pick(among)));
+    const candidates = masters.length > 0 && random.percent(20) ? masters : contracts;
+    logs.push(...drawAction(draw, random.pick(candidates)));
   }
   return logs;
 }
 
-function drawDoing(draw: LogDraw, contract: SimContract): LogBody[] {
+function drawAction(draw: LogDraw, contract: SimContract): LogBody[] {
   const { random } = draw;
   if (random.percent(6)) return [noise(contract, random)];
   if (random.percent(6)) return [misfit(contract, random)];
   switch (contract.kind) {
     case 'master':
-      return masterDoing(draw, contract.address);
+      return masterAction(draw, contract.address);
     case 'artist_token':
       return [transfer20(contract.address, wallet(random), wallet(random), amount(random))];
     case 'dividend':
-      return dividendDoing(draw, contract.address);
+      return dividendAction(draw, contract.address);
     case 'pool':
-      return poolDoing(random, contract.address);
+      return poolAction(random, contract.address);
   }
 }
 
-/** A wallet, or now and then nobody. */
+/** Draws a wallet, or sometimes the zero address. */
 function wallet(random: Random): Hex {
   return random.percent(20) ? ZERO_ADDRESS : random.pick(WALLETS);
 }
@@ -80,12 +80,12 @@ function transfer721(address: Hex, from: Hex, to: Hex, tokenId: bigint): LogBody
   return logBody(address, 'Transfer721', { from, to, tokenId });
 }
 
-function masterDoing({ random, quarantines }: LogDraw, address: Hex): LogBody[] {
+function masterAction({ random, quarantines }: LogDraw, address: Hex): LogBody[] {
   const tokenId = random.pick(TOKEN_IDS);
   const to = random.pick(WALLETS);
   const minted = () => logBody(address, 'Minted', { minter: to, tokenId, price: amount(random) });
   const mint = transfer721(address, ZERO_ADDRESS, to, tokenId);
-  const doing = random.weighted([
+  const action = random.weighted([
     [6, 'transfer'],
     [5, 'mint'],
     [2, 'burn'],
@@ -94,7 +94,7 @@ function masterDoing({ random, quarantines }: LogDraw, address: Hex): LogBody[] 
     [2, 'royalty'],
     [1, 'validator'],
   ] as const);
-  switch (doing) {
+  switch (action) {
     case 'transfer':
       return [transfer721(address, wallet(random), wallet(random), tokenId)];
     case 'mint':
@@ -127,7 +127,7 @@ function masterDoing({ random, quarantines }: LogDraw, address: Hex): LogBody[] 
   }
 }
 
-/** EIP-2309: some tokens at once; now and then backwards, or too many. */
+/** Draws an ERC-2309 batch, sometimes with an end before its beginning, or with too many tokens. */
 function batch(random: Random, address: Hex, quarantines: boolean): LogBody {
   const fromTokenId = random.pick([0n, 1n, 3n, 100n, UINT256_MAX - TOO_MANY_TOKENS]);
   const more = quarantines && random.percent(70) ? TOO_MANY_TOKENS - 1n : BigInt(random.between(-1, 4));
@@ -136,16 +136,16 @@ function batch(random: Random, address: Hex, quarantines: boolean): LogBody {
   return logBody(address, 'ConsecutiveTransfer', { fromTokenId, toTokenId, fromAddress, toAddress: wallet(random) });
 }
 
-function dividendDoing({ random, contracts }: LogDraw, address: Hex): LogBody[] {
+function dividendAction({ random, contracts }: LogDraw, address: Hex): LogBody[] {
   const followed = contracts.filter(({ kind }) => kind === 'artist_token').map((token) => token.address);
   const currencies: readonly Hex[] = [ZERO_ADDRESS, ZERO_ADDRESS, UNFOLLOWED_TOKEN, ...followed];
   const token = random.pick(currencies);
-  const doing = random.weighted([
+  const action = random.weighted([
     [3, 'deposit'],
     [3, 'distribution'],
     [5, 'claims'],
   ] as const);
-  switch (doing) {
+  switch (action) {
     case 'deposit':
       return [logBody(address, 'RevenueDeposited', { amount: amount(random), token, timestamp: amount(random) })];
     case 'distribution': {
@@ -157,38 +157,38 @@ function dividendDoing({ random, contracts }: LogDraw, address: Hex): LogBody[] 
   }
 }
 
-/** Claims in one transaction, paid in native coin or by a token's transfer before or after, some by one that is not theirs. */
+/** Draws claims of one transaction. Each is claimed in the native coin or by a token transfer before or after, which may not match. */
 function drawClaims(random: Random, address: Hex, currencies: readonly Hex[]): LogBody[] {
   const logs: LogBody[] = [];
   for (let claims = random.between(1, 5); claims > 0; claims--) {
     const holder = random.percent(10) ? ZERO_ADDRESS : random.pick(WALLETS);
-    const paid = random.pick([0n, 5n, 7n, 10n ** 18n, UINT256_MAX]);
-    const claim = logBody(address, 'DividendClaimed', { holder, tokenId: random.pick(TOKEN_IDS), amount: paid });
+    const claimed = random.pick([0n, 5n, 7n, 10n ** 18n, UINT256_MAX]);
+    const claim = logBody(address, 'DividendClaimed', { holder, tokenId: random.pick(TOKEN_IDS), amount: claimed });
     const currency = random.pick(currencies);
     if (currency === ZERO_ADDRESS) {
       logs.push(claim);
       continue;
     }
     const payment = random.weighted([
-      [7, transfer20(currency, address, holder, paid)],
-      [1, transfer20(currency, address, holder, paid ^ 1n)],
-      [1, transfer20(currency, address, random.pick(WALLETS), paid)],
-      [1, transfer20(currency, holder, address, paid)],
-      [1, logBody(currency, 'Transfer20', { from: address, to: holder, value: paid }, 'dirty word')],
-      [1, transfer721(currency, address, holder, paid)],
+      [7, transfer20(currency, address, holder, claimed)],
+      [1, transfer20(currency, address, holder, claimed ^ 1n)],
+      [1, transfer20(currency, address, random.pick(WALLETS), claimed)],
+      [1, transfer20(currency, holder, address, claimed)],
+      [1, logBody(currency, 'Transfer20', { from: address, to: holder, value: claimed }, 'dirty word')],
+      [1, transfer721(currency, address, holder, claimed)],
     ] as const);
     logs.push(...random.shuffled([claim, payment]));
   }
   return logs;
 }
 
-function poolDoing(random: Random, address: Hex): LogBody[] {
+function poolAction(random: Random, address: Hex): LogBody[] {
   const sender = random.pick(WALLETS);
   const to = wallet(random);
   const reserve = () => random.pick([0n, 1n, 5000n, 10n ** 20n, UINT112_MAX]);
   const sync = logBody(address, 'Sync', { reserve0: reserve(), reserve1: reserve() });
   const value = amount(random);
-  const doing = random.weighted([
+  const action = random.weighted([
     [2, 'first'],
     [3, 'add'],
     [2, 'remove'],
@@ -197,11 +197,11 @@ function poolDoing(random: Random, address: Hex): LogBody[] {
     [1, 'skim'],
   ] as const);
   const amounts = { amount0: amount(random), amount1: amount(random) };
-  switch (doing) {
+  switch (action) {
     case 'first':
     case 'add':
       return [
-        ...(doing === 'first' ? [transfer20(address, ZERO_ADDRESS, ZERO_ADDRESS, 1000n)] : []),
+        ...(action === 'first' ? [transfer20(address, ZERO_ADDRESS, ZERO_ADDRESS, 1000n)] : []),
         transfer20(address, ZERO_ADDRESS, to, value),
         sync,
         logBody(address, 'Mint', { sender, ...amounts }),
@@ -227,9 +227,9 @@ function poolDoing(random: Random, address: Hex): LogBody[] {
 
 const FLAWS: readonly Flaw[] = ['extra topic', 'missing topic', 'short data', 'long data', 'dirty word'];
 
-/** A log whose first topic the contract's ABI names and that does not fit it. */
+/** Draws a log whose first topic is in the contract's ABI but that does not fit it. */
 function misfit({ address, kind }: SimContract, random: Random): LogBody {
-  const some = { from: random.pick(WALLETS), to: random.pick(WALLETS) };
+  const parties = { from: random.pick(WALLETS), to: random.pick(WALLETS) };
   const flaw = random.pick(FLAWS);
   const name = random.pick<SimEvent>(
     {
@@ -240,14 +240,28 @@ function misfit({ address, kind }: SimContract, random: Random): LogBody {
     }[kind],
   );
   const wrongForm = (name === 'Transfer721') === (kind !== 'master') && name.startsWith('Transfer');
-  const args = { ...some, tokenId: 1n, value: 7n, minter: some.to, price: 5n, receiver: some.to, feeNumerator: 7n };
-  const words = { oldValidator: some.from, newValidator: some.to, holder: some.to, amount: 5n, token: some.to };
-  const pool = { sender: some.from, amount0: 1n, amount1: 2n, reserve0: 8n, reserve1: 9n, timestamp: 3n };
+  const args = {
+    ...parties,
+    tokenId: 1n,
+    value: 7n,
+    minter: parties.to,
+    price: 5n,
+    receiver: parties.to,
+    feeNumerator: 7n,
+  };
+  const words = {
+    oldValidator: parties.from,
+    newValidator: parties.to,
+    holder: parties.to,
+    amount: 5n,
+    token: parties.to,
+  };
+  const pool = { sender: parties.from, amount0: 1n, amount1: 2n, reserve0: 8n, reserve1: 9n, timestamp: 3n };
   const swap = { amount0In: 1n, amount1In: 2n, amount0Out: 3n, amount1Out: 4n, perTokenAmount: 1n };
   return logBody(address, name, { ...args, ...words, ...pool, ...swap }, wrongForm && random.percent(70) ? null : flaw);
 }
 
-/** A log that means nothing to anybody who follows the contract. */
+/** Draws a log that must be ignored. */
 function noise({ address }: SimContract, random: Random): LogBody {
   const [owner, spender] = [random.pick(WALLETS), random.pick(WALLETS)];
   if (random.percent(40)) return anonymousLog(address);

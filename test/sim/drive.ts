@@ -7,6 +7,7 @@ import { readChain } from '../../indexer/progress/chains.ts';
 import { areStagesAtHead, settleStages } from '../kit/settle-stages.ts';
 import { BlockTree, checkDatabase } from './check.ts';
 import { CrashingDatabase, drawCrash } from './crash.ts';
+import type { DriveContext, DriveOptions, Lane, Tally } from './drive-context.ts';
 import { finish } from './finish.ts';
 import type { History } from './history.ts';
 import { SimNode } from './node.ts';
@@ -16,31 +17,11 @@ import { changeRegistry } from './registry-changes.ts';
 import { drawFill, SimFollower } from './roles.ts';
 import { keyOf } from './world.ts';
 
-/** How a history is driven. */
-export type DriveOptions = {
-  /** Whether contracts are removed and the platform writes rows of its own, so that the route shows in the end. */
-  readonly detours: boolean;
-  /** Whether the last branch alone is followed, once from its beginning to its end. */
-  readonly straight?: boolean;
-};
-
-/** One chain of a history with who works on it. */
-export type Lane = {
-  readonly chainId: number;
-  readonly node: SimNode;
-  readonly followers: readonly SimFollower[];
-  /** The lowest block at which following began. */
-  startedAt: number;
-};
-
-/** How often each thing happened, for a test of the simulation itself. */
-export type Tally = Map<string, number>;
-
 const ACTIONS_MIN = 8;
 const ACTIONS_MAX = 18;
 
-/** Feeds a history to the program's own code on a route drawn from its seed, and checks the database on the way and at the end. */
-export class Drive {
+/** Runs the program's own code over a history in an order drawn from its seed, and checks the database meanwhile and at the end. */
+export class Drive implements DriveContext {
   readonly database: Database;
   readonly history: History;
   readonly random: Random;
@@ -49,7 +30,6 @@ export class Drive {
   readonly tree: BlockTree;
   readonly lanes: readonly Lane[];
   readonly tally: Tally;
-  /** IPOs whose supply the stage has computed are right at every commit from then on. */
   iposSettled = true;
   #quarantined: ReadonlySet<string> = new Set();
 
@@ -68,7 +48,7 @@ export class Drive {
     });
   }
 
-  /** The whole history, to its end. */
+  /** Runs the whole history. */
   async run(): Promise<void> {
     await this.platform.open();
     if (this.options.straight === true) {
@@ -136,7 +116,7 @@ export class Drive {
         return this.#race(lane);
       case 'reorg':
         if (!lane.node.reorg()) break;
-        // Now and then history is read from the new branch before the follower has seen it.
+        // Sometimes history is read from the new branch before the follower has seen it.
         if (random.percent(50)) await this.#follow(lane, 0, 4);
         else await this.#fill(lane);
         break;
@@ -156,7 +136,7 @@ export class Drive {
     if (random.percent(40)) await this.check();
   }
 
-  /** One step of a follower. */
+  /** Performs one step of a follower. */
   async #follow(lane: Lane, which: number, blocks: number): Promise<void> {
     const follower = lane.followers[which] as SimFollower;
     if (this.random.percent(20)) follower.forget();
@@ -168,7 +148,7 @@ export class Drive {
     });
   }
 
-  /** A stretch of the past, now and then twice. */
+  /** Fills a range of history, sometimes twice. */
   async #fill(lane: Lane): Promise<void> {
     const fill = await drawFill(this.database, lane.node, this.tree, this.random);
     if (fill === null) return;
@@ -180,7 +160,7 @@ export class Drive {
     await this.attempt('fill', (database) => commitFill(database, fill));
   }
 
-  /** A stretch that was fetched before the chain was unwound or moved on. */
+  /** Commits fills that were fetched before the chain was unwound or reorganised, or the registry changed. */
   async #lateFill(lane: Lane): Promise<void> {
     const fills = [];
     for (let count = this.random.between(1, 3); count > 0; count--) {
@@ -195,7 +175,7 @@ export class Drive {
     if (meanwhile === 'reorg') lane.node.reorg();
     else if (meanwhile === 'unwind') await this.#unwind(lane);
     else for (let changes = 3; changes > 0; changes--) await changeRegistry(this, lane);
-    // Mostly far enough to have another branch in the place of the one that was fetched.
+    // Mostly far enough that another branch replaces the fetched blocks.
     for (let steps = this.random.percent(30) ? 0 : 3; steps > 0; steps--) {
       lane.node.grow(2);
       await this.#follow(lane, 0, 12);
@@ -204,12 +184,12 @@ export class Drive {
     await this.check();
   }
 
-  /** Two followers that both believe they lead: one wins. */
+  /** Runs two followers that both believe they lead. At most one may move the head. */
   async #race(lane: Lane): Promise<void> {
     lane.node.grow(this.random.between(1, 4));
     const looks = [];
     for (const follower of lane.followers) {
-      const step = await follower.look(this.database, this.random.between(1, 5)).catch(refused);
+      const step = await follower.look(this.database, this.random.between(1, 5)).catch(rethrowUnlessRefusal);
       if (step !== undefined) looks.push({ follower, step });
     }
     const before = await readChain(this.database.kysely, lane.chainId);
@@ -223,7 +203,7 @@ export class Drive {
     await this.check();
   }
 
-  /** An operator takes blocks back. */
+  /** Unwinds blocks as an operator would. */
   async #unwind(lane: Lane): Promise<void> {
     const { chainId } = lane;
     const { head } = await readChain(this.database.kysely, chainId);
@@ -231,7 +211,7 @@ export class Drive {
     const number = this.random.percent(70)
       ? Math.max(0, head.number - this.random.between(0, 3))
       : this.random.between(0, head.number);
-    // Now and then all of it, so that the chain is begun anew.
+    // Sometimes all blocks, so that the chain starts from nothing.
     const block = this.tree.branchTo(head.hash)[number];
     assert(block !== undefined);
     const to = this.random.percent(5) ? undefined : { number, hash: block.header.hash };
@@ -240,7 +220,7 @@ export class Drive {
     await this.attempt('unwind', (database) => unwindTo(database, { chainId, to, reason: 'command' }));
   }
 
-  /** Several things at once, each on a connection of its own, and a reader in between. */
+  /** Runs several actions concurrently on separate connections, with readers among them. */
   async #concurrently(lane: Lane): Promise<void> {
     const { random } = this;
     lane.node.grow(random.between(0, 4));
@@ -267,7 +247,6 @@ export class Drive {
     await this.check();
   }
 
-  /** Does something, now and then with a crash in its midst; what the program is meant to refuse is no failure. */
   async attempt(what: string, act: (database: Database) => Promise<unknown>): Promise<'done' | 'refused' | 'crashed'> {
     const crashing = this.random.percent(25) ? new CrashingDatabase(this.database, drawCrash(this.random)) : undefined;
     try {
@@ -279,14 +258,14 @@ export class Drive {
         this.count(`${what}: crashed`);
         return 'crashed';
       }
-      refused(error);
+      rethrowUnlessRefusal(error);
       this.count(`${what}: ${(error as Error).name}`);
       return 'refused';
     }
   }
 }
 
-/** Throws what the program has no reason to throw. */
-function refused(error: unknown): undefined {
+/** Rethrows an error unless it is one of the refusals that the program is meant to throw. */
+function rethrowUnlessRefusal(error: unknown): undefined {
   if (!(error instanceof HeadMoved) && !(error instanceof StaleRange)) throw error;
 }

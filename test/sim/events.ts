@@ -3,19 +3,19 @@ import type { Hex } from '../../indexer/kernel/chain.ts';
 import { encodeEvent } from '../kit/event-logs.ts';
 import { EVENT_ABIS, type EventArguments, type EventName } from '../kit/oracle/events.ts';
 
-/** Names an event that histories are made of. */
+/** The name of an event in drawn histories. */
 export type SimEvent = EventName | 'Approval';
 
 const ABI: Readonly<Record<SimEvent, AbiEvent>> = {
   ...EVENT_ABIS,
-  /** An event of no contract that is followed. */
+  /** An event that no followed contract's ABI holds. */
   Approval: parseAbiItem('event Approval(address indexed owner, address indexed spender, uint256 value)'),
 };
 
-/** Ways in which a log may fail to be the event that its first topic names. */
+/** The ways in which a log may not fit the event of its first topic. */
 export type Flaw = 'extra topic' | 'missing topic' | 'short data' | 'long data' | 'dirty word';
 
-/** A log as its contract emits it, before a block gives it its place. */
+/** A log as its contract emits it, before it is placed in a block. */
 export type LogBody = {
   readonly address: Hex;
   /** Null for a log without topics. */
@@ -26,11 +26,11 @@ export type LogBody = {
   readonly data: Hex;
 };
 
-/** Returns a log of an event, spoilt by a flaw where one is given and the event has the place for it. */
-export function logBody(contract: Hex, event: SimEvent, given: EventArguments, wish: Flaw | null = null): LogBody {
+/** Returns a log of an event, with a flaw if one is given and possible for the event. */
+export function logBody(contract: Hex, event: SimEvent, given: EventArguments, wanted: Flaw | null = null): LogBody {
   const args = Object.fromEntries(ABI[event].inputs.map(({ name = '' }) => [name, given[name] as Hex | bigint]));
   const { topics, data } = encodeEvent(ABI[event], args);
-  const flaw = wish !== null && flawsOf(event).includes(wish) ? wish : null;
+  const flaw = wanted !== null && flawsOf(event).includes(wanted) ? wanted : null;
   const body = { address: contract, event, args, flaw };
   switch (flaw) {
     case null:
@@ -44,11 +44,11 @@ export function logBody(contract: Hex, event: SimEvent, given: EventArguments, w
     case 'long data':
       return { ...body, topics, data: `${data}${ONE_WORD.slice(2)}` };
     case 'dirty word':
-      return { ...body, ...dirtied(event, topics, data) };
+      return { ...body, ...withDirtyWord(event, topics, data) };
   }
 }
 
-/** A log without topics, which no ABI names. */
+/** Returns a log without topics. */
 export function anonymousLog(contract: Hex): LogBody {
   return { address: contract, event: null, args: {}, flaw: null, topics: [], data: ONE_WORD };
 }
@@ -66,8 +66,8 @@ function flawsOf(event: SimEvent): readonly Flaw[] {
   return flaws;
 }
 
-/** The high bits set of the first word whose type is narrower than a word. */
-function dirtied(event: SimEvent, topics: readonly Hex[], data: Hex): Pick<LogBody, 'topics' | 'data'> {
+/** Sets the high bits of the first word whose type is narrower than 32 bytes. */
+function withDirtyWord(event: SimEvent, topics: readonly Hex[], data: Hex): Pick<LogBody, 'topics' | 'data'> {
   let topic = 0;
   let word = 0;
   for (const { type, indexed } of ABI[event].inputs) {

@@ -5,16 +5,16 @@ import { recordDeployment } from '../../indexer/progress/contract-registration.t
 import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { areStagesAtHead, settleStages } from '../kit/settle-stages.ts';
 import { quarantinesIn } from './check.ts';
-import type { Drive, Lane } from './drive.ts';
+import type { DriveContext, Lane } from './drive-context.ts';
 import { restoreAll } from './registry-changes.ts';
 import { fillGaps, SimFollower } from './roles.ts';
 import { keyOf } from './world.ts';
 
-/** Steps after which a chain must have come to rest. */
+/** The number of steps after which a follower must have reached the tip. */
 const STEPS_MAX = 200;
 
-/** Everything that was begun is brought to its end: all contracts announced, the last branch followed to its tip, no gap left. */
-export async function finish(drive: Drive): Promise<void> {
+/** Finishes a history: announces all contracts, follows the last branch to its tip, fills every gap and checks the database. */
+export async function finish(drive: DriveContext): Promise<void> {
   const { platform, history, random } = drive;
   drive.iposSettled = false;
   for (const contract of history.world.contracts) {
@@ -24,12 +24,12 @@ export async function finish(drive: Drive): Promise<void> {
   for (const lane of drive.lanes) await finishLane(drive, lane);
   await settleStages(drive.database, history.world.chainIds);
   drive.iposSettled = true;
-  assert(await areStagesAtHead(drive.database, history.world.chainIds), 'the stages do not come to the head');
+  assert(await areStagesAtHead(drive.database, history.world.chainIds), 'the stages do not reach the head');
   await drive.check(true);
   for (const lane of drive.lanes) await assertComplete(drive, lane);
 }
 
-async function finishLane(drive: Drive, lane: Lane): Promise<void> {
+async function finishLane(drive: DriveContext, lane: Lane): Promise<void> {
   const { database, random, history } = drive;
   const { node, chainId } = lane;
   const own = history.world.contracts.filter((contract) => contract.chainId === chainId);
@@ -41,24 +41,24 @@ async function finishLane(drive: Drive, lane: Lane): Promise<void> {
   }
   const follower = new SimFollower(node, drive.tree);
   for (let steps = 0; ; steps++) {
-    assert(steps < STEPS_MAX, 'the follower does not come to an end');
+    assert(steps < STEPS_MAX, 'the follower does not reach the tip');
     const step = await follower.look(database, random.between(1, 12));
     if (step.do !== 'wait') await follower.act(database, step);
     else if (node.isDone) break;
     else if (!node.reorg()) node.grow(random.between(1, 12));
   }
-  // A fill may quarantine its contract, whose gap then is none.
+  // A fill may quarantine its contract, which then has no gaps.
   for (let rounds = 0; (await fillGaps(database, node)) > 0; rounds++) assert(rounds < 3, 'the gaps cannot be filled');
 }
 
-async function assertComplete({ database, history }: Drive, { chainId, node }: Lane): Promise<void> {
+async function assertComplete({ database, history }: DriveContext, { chainId, node }: Lane): Promise<void> {
   const { head } = await readChain(database.kysely, chainId);
   assert.equal(head?.hash, node.header(node.height).hash);
   assert.deepEqual(await coverageGaps(database.kysely, chainId, node.height), []);
   const { contracts } = await loadContracts(database.kysely, chainId);
   for (const contract of contracts) {
     const own = history.world.contracts.find((candidate) => keyOf(candidate) === keyOf(contract));
-    assert(own !== undefined, `nobody announced ${contract.kind} ${contract.address}`);
+    assert(own !== undefined, `${contract.kind} ${contract.address} is registered but not part of the history`);
     if (contract.status === 'removed') continue;
     const quarantined = own.kind === 'master' && node.branch.some((block) => quarantinesIn(block, own));
     assert.equal(contract.status, quarantined ? 'quarantined' : 'active', `${contract.kind} ${contract.address}`);

@@ -51,7 +51,7 @@ test('a fill for one kind at an address does not apply the facts of another kind
   await scene.check();
 });
 
-test('a follower writes nothing of a contract that a fill has set aside', async () => {
+test('a follower commits nothing for a contract that a fill has just quarantined', async () => {
   const scene = await sceneOf(
     [['master', FIRST]],
     [[], [tooManyTokens(FIRST)], [], [mint(FIRST, 1n)], [mint(FIRST, 2n)]],
@@ -66,7 +66,7 @@ test('a follower writes nothing of a contract that a fill has set aside', async 
   await scene.check();
 });
 
-test('a fill that was fetched before its contract was purged and added again is applied to the new beginning', async () => {
+test('a fill fetched before its contract was purged and added again is applied to the new coverage', async () => {
   const scene = await sceneOf([['artist_token', FIRST]], [[], [issue(FIRST, 5n)], []]);
   await scene.start(2);
   await scene.fill(['artist_token', FIRST]);
@@ -80,7 +80,7 @@ test('a fill that was fetched before its contract was purged and added again is 
   await scene.check();
 });
 
-test('a fill that was fetched before the platform announced its contract anew writes nothing', async () => {
+test('a fill fetched before the platform deleted and inserted its contract again writes nothing', async () => {
   const scene = await sceneOf([['master', FIRST]], [[], [mint(FIRST, 1n)], []]);
   await scene.start(2);
   const late = await scene.fetch(['master', FIRST]);
@@ -95,7 +95,7 @@ test('a fill that was fetched before the platform announced its contract anew wr
   await scene.check();
 });
 
-test('a claim lets go of a token whose facts are all unwound, also where the platform keeps its row', async () => {
+test('a claim is unlinked from a token whose facts are all unwound, even if the platform keeps the row of the token', async () => {
   const scene = await sceneOf(
     [
       ['master', FIRST],
@@ -113,15 +113,15 @@ test('a claim lets go of a token whose facts are all unwound, also where the pla
   await scene.check();
 });
 
-test('a fill that is overtaken while it takes more pieces tries the first of them again, and says how far it came', async () => {
+test('a fill that is overtaken while it takes more pieces retries its first piece and returns how far it came', async () => {
   const token: Key = ['artist_token', FIRST];
   const scene = await sceneOf([token], [[], [], [issue(FIRST, 5n)], [issue(FIRST, 7n)]]);
   await scene.start(3);
   const [first, second] = [await scene.fetch(token, 1), await scene.fetch(token, 3, 2)];
-  // One is at hand, then none, then, too late, one again.
+  // The first call returns a piece, the second none, and the third, which comes too late, a piece again.
   const answers = [second.pieces, [], second.pieces];
   const following = async () => {
-    // Empty blocks: nothing but coverage tells that they are there already.
+    // The blocks are empty, so only coverage shows that they are filled already.
     if (answers.length === 3) await commitFill(database, first);
     return answers.shift() ?? [];
   };
@@ -131,7 +131,7 @@ test('a fill that is overtaken while it takes more pieces tries the first of the
   await scene.check();
 });
 
-test('pieces of two branches are not taken into one fill', async () => {
+test('a fill of pieces from two branches is refused', async () => {
   const token: Key = ['artist_token', FIRST];
   const blocks = [[], [], [issue(FIRST, 5n)], [], []];
   const scene = await sceneOf([token], blocks, { from: 1, blocks: [[], [issue(FIRST, 7n)], [], []] });
@@ -147,7 +147,7 @@ test('pieces of two branches are not taken into one fill', async () => {
   await expect(together).rejects.toThrow(StaleRange);
 });
 
-test('a fill that was fetched from a branch that is lost by now is refused, also where no block of it was remembered', async () => {
+test('a fill fetched from a branch that has been lost since is refused, even if no checkpoint remembers its blocks', async () => {
   const token: Key = ['artist_token', FIRST];
   const scene = await sceneOf([token], [[], [], [issue(FIRST, 5n)], [], []], { from: 2, blocks: [[], [], [], []] });
   await scene.start(0);
@@ -155,7 +155,7 @@ test('a fill that was fetched from a branch that is lost by now is refused, also
   await removeContract(database, removal);
   scene.node.finalized = 100;
   await scene.follow(9);
-  // Followed again, and the follower has not heard of it.
+  // The contract is followed again, but the follower does not know yet.
   await addContracts(database, [{ ...removal, kind: 'artist_token', artistId: undefined, fromBlock: 0 }]);
   const late = await scene.fetch(token, 2);
   scene.node.reorg();
@@ -166,7 +166,7 @@ test('a fill that was fetched from a branch that is lost by now is refused, also
   await scene.check();
 });
 
-test('a fill that was read from another branch than the head is refused', async () => {
+test('a fill fetched from another branch than the head is refused', async () => {
   const token: Key = ['artist_token', FIRST];
   const scene = await sceneOf([token], [[], [], [issue(FIRST, 5n)], []], { from: 2, blocks: [[], [issue(FIRST, 7n)]] });
   await scene.start(0);
@@ -199,10 +199,10 @@ function claim(dividend: Hex, tokenId: bigint): LogBody {
 
 type Key = readonly [kind: ContractKind, address: Hex];
 
-/** Another branch, from a block on. */
+/** A second branch that replaces the blocks from `from` on. */
 type Fork = { readonly from: number; readonly blocks: readonly (readonly LogBody[])[] };
 
-/** One chain of a few blocks, written by hand, and who works on it. */
+/** Sets up one chain with the given blocks, a node, a platform and a follower. */
 async function sceneOf(keys: readonly Key[], blocks: readonly (readonly LogBody[])[], fork?: Fork) {
   seed++;
   const chainId = seed;
@@ -237,7 +237,7 @@ async function sceneOf(keys: readonly Key[], blocks: readonly (readonly LogBody[
   await prepareContracts(database, chainId);
   const follower = new SimFollower(node, tree);
   const contract = (kind: ContractKind, address: Hex) =>
-    contracts.find((one) => one.kind === kind && one.address === address) as SimContract;
+    contracts.find((candidate) => candidate.kind === kind && candidate.address === address) as SimContract;
   const fetch = async (wanted: Key | readonly Key[], to?: number, from = 0): Promise<FillCommit> => {
     const keys = (typeof wanted[0] === 'string' ? [wanted] : wanted) as readonly Key[];
     const seen = await readChain(database.kysely, chainId);
@@ -250,7 +250,7 @@ async function sceneOf(keys: readonly Key[], blocks: readonly (readonly LogBody[
   return {
     ...{ chainId, node, platform, follower, contract, fetch },
     start: async (number: number) => {
-      node.finalized = number; // where following begins
+      node.finalized = number; // Following begins at the finalized block.
       await follower.act(database, await follower.look(database, 1));
     },
     follow: async (count: number) => follower.act(database, await follower.look(database, count)),

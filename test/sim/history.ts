@@ -5,7 +5,7 @@ import type { LogBody } from './events.ts';
 import { type Random, randomOf } from './random.ts';
 import { drawWorld, type SimWorld } from './world.ts';
 
-/** A transaction; it keeps its hash when a fork carries it into another block. */
+/** A transaction. It keeps its hash when a fork includes it in another block. */
 export type SimTransaction = {
   readonly hash: Hex;
   readonly gasUsed: bigint;
@@ -19,13 +19,13 @@ export type SimLog = { readonly raw: RawLog; readonly body: LogBody; readonly tr
 /** A block of a drawn chain. */
 export type SimBlock = { readonly header: BlockHeader; readonly logs: readonly SimLog[] };
 
-/** One branch of a chain: every block from 0 to its tip, so that a block's number is its place. */
+/** One branch of a chain: every block from 0 to its tip. A block's number is its index. */
 export type Branch = readonly SimBlock[];
 
 /** A drawn chain with its forks. */
 export type SimChain = {
   readonly chainId: number;
-  /** In the order in which the chain's nodes come to believe them; the last one stays. */
+  /** In the order in which they become canonical. */
   readonly branches: readonly Branch[];
 };
 
@@ -33,12 +33,12 @@ export type SimChain = {
 export type History = { readonly seed: number; readonly world: SimWorld; readonly chains: readonly SimChain[] };
 
 const TRANSACTIONS_PER_BLOCK_MAX = 3;
-/** Where some providers put logs that no transaction emitted. */
+/** The log index from which some providers number synthetic logs. */
 const SYNTHETIC_LOG_INDEX = 0xffff_ffe2;
 const LOG_INDEX_MAX = 0xffff_ffff;
 const GENESIS_TIMESTAMP = 1_700_000_000;
 
-/** Draws a history: a world, and for each of its chains the branches that it went through. Equal for an equal seed. */
+/** Draws a history: a world, and the branches of each of its chains. The same seed gives the same history. */
 export function drawHistory(seed: number): History {
   const random = randomOf(seed);
   const world = drawWorld(seed, random.fork());
@@ -49,7 +49,7 @@ export function drawHistory(seed: number): History {
   return { seed, world, chains };
 }
 
-/** Writes the branches of one chain. */
+/** Draws the branches of one chain. */
 class BranchWriter {
   readonly #world: SimWorld;
   readonly #chainId: number;
@@ -88,7 +88,7 @@ class BranchWriter {
     return branches;
   }
 
-  /** Blocks after those of `stem` up to a length, with `carried` transactions in the block where they are to be. */
+  /** Extends `stem` to a length with drawn blocks, which include the transactions in `carried` by block number. */
   #grown(stem: Branch, length: number, carried: readonly (readonly SimTransaction[])[]): Branch {
     const blocks = [...stem];
     while (blocks.length < length) {
@@ -102,7 +102,7 @@ class BranchWriter {
     return blocks;
   }
 
-  /** The branch with some of its blocks replaced: their logs vanish, stay at another index, or move to another block. */
+  /** Replaces the last blocks of a branch. Each of their transactions vanishes, stays at another index, or moves to the next block. */
   #forked(branch: Branch): Branch {
     const random = this.#random;
     const depth = random.weighted([

@@ -8,7 +8,7 @@ import { factTables } from '../../indexer/protocols/protocols.ts';
 import type { Branch, SimBlock, SimChain } from './history.ts';
 import type { Random } from './random.ts';
 
-/** What a chain's nodes say at the moment: which branch they believe, how far they have it, and what is final. */
+/** The current answers of a chain's node: its branch, its height and its finalized block. */
 export class SimNode {
   readonly chain: SimChain;
   finalized: number;
@@ -45,13 +45,13 @@ export class SimNode {
     return (this.branch[number] as SimBlock).header;
   }
 
-  /** Some new blocks arrive. */
+  /** Adds blocks of the current branch. */
   grow(blocks: number): void {
     this.#height = Math.min(this.#height + blocks, this.branch.length - 1);
     this.finalized = Math.max(this.finalized, this.#height - this.#confirmations);
   }
 
-  /** The next branch wins; it may be shorter. False where the last one won already. */
+  /** Switches to the next branch, which may be shorter. Returns false on the last branch. */
   reorg(): boolean {
     const next = this.chain.branches[this.#branch + 1];
     if (next === undefined) return false;
@@ -64,19 +64,19 @@ export class SimNode {
     return true;
   }
 
-  /** The last branch was there from the beginning. */
+  /** Switches to the tip of the last branch. */
   skipToEnd(): void {
     this.#branch = this.chain.branches.length - 1;
     this.#height = this.branch.length - 1;
     this.finalized = 0;
   }
 
-  /** The newest block that a branch which ends in `head` shares with this node's. */
+  /** Returns the number of the newest block that a branch shares with this node's branch. */
   ancestorOf(branch: Branch): number {
     return Math.min(sharedBlocks(this.branch, branch) - 1, this.#height);
   }
 
-  /** Reads a stretch for some contracts and turns it into facts. */
+  /** Reads a range for some contracts and decodes it. */
   fetch(contracts: readonly Contract[], from: number, to: number): FetchedRange {
     const index = contractIndex(contracts);
     const blocks = this.branch.slice(from, to + 1);
@@ -94,7 +94,7 @@ export class SimNode {
     return { range, batch: encodeBatch(decodeRange(range, index, receipts), factTables) };
   }
 
-  /** As a source filters them; now and then with all that the address emits, or everything. */
+  /** Filters logs as a source does, or sometimes by address only, or not at all. */
   #logsOf(blocks: readonly SimBlock[], { watch }: ContractIndex) {
     const addresses = new Set(watch.addresses);
     const topics = new Set(watch.topics);
@@ -123,7 +123,7 @@ function receiptOf(blocks: readonly SimBlock[], hash: Hex): Receipt {
   };
 }
 
-/** How many blocks, from 0 on, two branches have in common. */
+/** Returns how many blocks from block 0 on two branches share. */
 function sharedBlocks(one: Branch, other: Branch): number {
   const first = one.findIndex(({ header }, number) => other[number]?.header.hash !== header.hash);
   return first === -1 ? one.length : first;

@@ -5,7 +5,7 @@ import type { PlatformState } from './check.ts';
 import type { Random } from './random.ts';
 import { rowId, type SimContract, type SimWorld } from './world.ts';
 
-/** The platform's side of a history: it announces contracts, sells tokens and opens IPOs, and remembers what it wrote. */
+/** The platform: inserts contracts, tokens, listings and IPOs into the database, and remembers what it wrote. */
 export class Platform implements PlatformState {
   readonly announced = new Set<SimContract>();
   readonly tokens = new Map<string, PlatformToken>();
@@ -19,7 +19,7 @@ export class Platform implements PlatformState {
     this.#world = world;
   }
 
-  /** People and masters, which contracts refer to. */
+  /** Inserts the users, artists and masters that contracts refer to. */
   async open(): Promise<void> {
     for (const { id, artistId, userId } of this.#world.masters) {
       await this.#insert('users', { id: userId, email: `${userId}@example.com`, display_name: 'artist' });
@@ -28,9 +28,9 @@ export class Platform implements PlatformState {
     }
   }
 
-  /** Inserts a contract's row, in the mixed case of EIP-55 or not, with the block of its deployment or not. */
+  /** Inserts a contract's row, in checksum case or lower case, with or without its deployment block. */
   async announce(contract: SimContract, random: Random): Promise<void> {
-    // A pool refers to its token.
+    // A pool's row refers to the row of its token.
     const token = this.#world.contracts.find(
       ({ platformId, kind }) =>
         contract.kind === 'pool' && kind === 'artist_token' && platformId === contract.artistTokenId,
@@ -73,8 +73,8 @@ export class Platform implements PlatformState {
     await this.#insert('master_ipos', { id: this.#nextId(), master_id: masterId, total_supply: 10 });
   }
 
-  /** Makes a token's row before its first fact; nothing where the row is there. */
-  async makeToken({ chainId, address, platformId, masterId }: SimContract, tokenId: bigint): Promise<void> {
+  /** Inserts a token's row before its first fact, unless it exists. */
+  async insertToken({ chainId, address, platformId, masterId }: SimContract, tokenId: bigint): Promise<void> {
     const id = this.#nextId();
     const nobody = '0x0000000000000000000000000000000000000000';
     const { rowCount } = await this.#pool.query(
@@ -85,7 +85,7 @@ export class Platform implements PlatformState {
     if (rowCount === 1) this.tokens.set(tokenKey(chainId, address, tokenId), { id, listed: false });
   }
 
-  /** Lists a token whose row is there for sale: the row is the platform's from then on. */
+  /** Lists a token for sale if its row exists. A listed row stays when its facts are unwound. */
   async listToken({ chainId, address }: SimContract, tokenId: bigint): Promise<void> {
     const { rowCount } = await this.#pool.query(
       `update master_nfts set listing_status = 'listed', listing_price_wei = 5
@@ -96,7 +96,7 @@ export class Platform implements PlatformState {
     if (rowCount === 1) this.tokens.set(key, { id: this.tokens.get(key)?.id, listed: true });
   }
 
-  /** A purge took a contract's rows, the platform's among them. */
+  /** Forgets the tokens of a contract that was purged. */
   forget({ chainId, address }: SimContract): void {
     const prefix = tokenKey(chainId, address, '');
     for (const key of this.tokens.keys()) if (key.startsWith(prefix)) this.tokens.delete(key);

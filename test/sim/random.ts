@@ -1,24 +1,24 @@
 import { randomSource } from '../kit/event-logs.ts';
 
-/** Everything that a simulation leaves to chance, drawn from one seed. */
+/** Random choices, all drawn from one seed. */
 export type Random = {
   /** An integer below `bound`. */
   below(bound: number): number;
-  /** An integer of a stretch, both ends included. */
+  /** An integer from `low` to `high`, both included. */
   between(low: number, high: number): number;
-  /** True in so many of a hundred cases. */
+  /** True in `chance` of 100 cases. */
   percent(chance: number): boolean;
   pick<T>(choices: readonly T[]): T;
-  /** One of the choices, as often as its weight says. */
+  /** One of the choices, with a probability proportional to its weight. */
   weighted<T>(choices: readonly (readonly [weight: number, choice: T])[]): T;
   shuffled<T>(items: readonly T[]): T[];
   /** Each item with a chance of one in two, but at least one. */
   some<T>(items: readonly T[]): T[];
-  /** A source of its own, so that what it draws does not shift what comes after. */
+  /** An independent source, whose draws do not shift those of this one. */
   fork(): Random;
 };
 
-/** Randomness from a seed (mulberry32). */
+/** Creates random choices from a seed (mulberry32). */
 export function randomOf(seed: number): Random {
   const below = randomSource(seed);
   const percent = (chance: number) => below(100) < chance;

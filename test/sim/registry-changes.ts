@@ -1,11 +1,11 @@
 import { addContracts, type ContractSpec } from '../../indexer/registry/add.ts';
 import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { removeContract } from '../../indexer/registry/remove.ts';
-import type { Drive, Lane } from './drive.ts';
+import type { DriveContext, Lane } from './drive-context.ts';
 import { keyOf, type SimContract } from './world.ts';
 
-/** The platform or an operator does something: a contract comes, goes or comes back; a token's row, a listing, an IPO. */
-export async function changeRegistry(drive: Drive, lane: Lane): Promise<void> {
+/** Makes one change as the platform or an operator: adds, removes or restores a contract, or inserts a token, a listing or an IPO. */
+export async function changeRegistry(drive: DriveContext, lane: Lane): Promise<void> {
   const { random, platform, history } = drive;
   const own = history.world.contracts.filter(({ chainId }) => chainId === lane.chainId);
   const { contracts } = await loadContracts(drive.database.kysely, lane.chainId);
@@ -37,7 +37,7 @@ export async function changeRegistry(drive: Drive, lane: Lane): Promise<void> {
       const masters = own.filter((contract) => contract.kind === 'master' && platform.announced.has(contract));
       if (masters.length === 0) return;
       const tokenId = BigInt(random.below(7));
-      if (change === 'token') await platform.makeToken(random.pick(masters), tokenId);
+      if (change === 'token') await platform.insertToken(random.pick(masters), tokenId);
       else await platform.listToken(random.pick(masters), tokenId);
       return;
     }
@@ -50,10 +50,10 @@ export async function changeRegistry(drive: Drive, lane: Lane): Promise<void> {
   }
 }
 
-async function remove(drive: Drive, own: readonly SimContract[], contract: RegisteredContract): Promise<void> {
+async function remove(drive: DriveContext, own: readonly SimContract[], contract: RegisteredContract): Promise<void> {
   const { chainId, address, kind } = contract;
   const shared = own.filter((other) => other.address === address).length > 1;
-  // A purge cannot tell the dead letters of two kinds at one address apart.
+  // A purge cannot distinguish the dead letters of two kinds at one address.
   const purge = !shared && drive.random.percent(40);
   const outcome = await drive.attempt('remove', (database) =>
     removeContract(database, { chainId, address, kind, purge }),
@@ -67,9 +67,9 @@ async function remove(drive: Drive, own: readonly SimContract[], contract: Regis
   if (rows.length > 0 && purged !== undefined) drive.platform.forget(purged);
 }
 
-/** Follows removed contracts again. */
+/** Follows removed contracts again, each if `chosen` says so. */
 export async function restoreAll(
-  drive: Drive,
+  drive: DriveContext,
   contracts: readonly RegisteredContract[],
   own: readonly SimContract[],
   chosen: () => boolean,

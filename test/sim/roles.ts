@@ -6,7 +6,7 @@ import { commitHead, commitStart, type HeadCommit } from '../../indexer/ingest/c
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
 import { HeadMoved } from '../../indexer/kernel/errors.ts';
 import { type ChainState, readChain } from '../../indexer/progress/chains.ts';
-import { blockAt } from '../../indexer/progress/checkpoints.ts';
+import { checkpointAt } from '../../indexer/progress/checkpoints.ts';
 import { coverageGaps } from '../../indexer/progress/contract-coverage.ts';
 import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
@@ -14,14 +14,14 @@ import type { BlockTree } from './check.ts';
 import type { SimNode } from './node.ts';
 import type { Random } from './random.ts';
 
-/** What a follower is about to do. */
+/** The next step of a follower. */
 export type Step =
   | { readonly do: 'start'; readonly seen: ChainState }
   | { readonly do: 'unwind'; readonly seen: ChainState; readonly to: number }
   | { readonly do: 'commit'; readonly commit: HeadCommit }
   | { readonly do: 'wait' };
 
-/** A follower as the program's: it keeps the contracts that it read until it learns that they changed. */
+/** A follower like the program's. It caches the contracts until it learns that they changed. */
 export class SimFollower {
   readonly #node: SimNode;
   readonly #tree: BlockTree;
@@ -32,12 +32,12 @@ export class SimFollower {
     this.#tree = tree;
   }
 
-  /** Told, or died: contracts are read again. */
+  /** Drops the cached contracts, as after a notification or a restart. */
   forget(): void {
     this.#cached = undefined;
   }
 
-  /** Looks at the chain and the node, and fetches what comes next. */
+  /** Compares the database with the node and returns the next step, with its blocks fetched. */
   async look(database: Database, blocks: number): Promise<Step> {
     const seen = await readChain(database.kysely, this.#node.chain.chainId);
     const { head } = seen;
@@ -52,7 +52,7 @@ export class SimFollower {
     return { do: 'commit', commit: { seen, range, batch, finalized, joining: followed.joining } };
   }
 
-  /** Does it; any failure makes the follower read the contracts again. */
+  /** Performs a step. Any failure drops the cached contracts. */
   async act(database: Database, step: Step): Promise<void> {
     try {
       await this.#perform(database, step);
@@ -92,7 +92,7 @@ export class SimFollower {
   }
 }
 
-/** Draws a range of the past and fetches it for some contracts, whether they lack it or not; null where there is none. */
+/** Draws a range of history and fetches it for some contracts, whether it is missing or not. Returns null if there is none. */
 export async function drawFill(
   database: Database,
   node: SimNode,
@@ -110,16 +110,16 @@ export async function drawFill(
   const stretch = gap === undefined ? { from: 0, to: top } : random.pick(gap.gaps);
   const from = random.percent(30) ? stretch.from : random.between(stretch.from, stretch.to);
   let to = random.percent(30) ? stretch.to : Math.min(stretch.to, from + random.below(8));
-  // Read from another branch than the head's: where nothing at its end is remembered, nothing could tell.
+  // A range from another branch than the head's is only detected if a block at its end is remembered. Otherwise stop at the ancestor.
   const ancestor = node.ancestorOf(tree.branchTo(seen.head.hash));
-  if (to > ancestor && (await blockAt(database.kysely, chainId, to)) === undefined) to = ancestor;
+  if (to > ancestor && (await checkpointAt(database.kysely, chainId, to)) === undefined) to = ancestor;
   if (to < from || contracts.length === 0) return null;
   const asked = random.percent(40) ? contracts : random.some(contracts);
   const named = asked.filter(
     ({ kind, address }) => gap === undefined || random.percent(50) || (kind === gap.kind && address === gap.address),
   );
   if (named.length === 0) return null;
-  // Now and then in several pieces, which one transaction takes.
+  // Sometimes in several pieces, which are committed in one transaction.
   const cuts = [from, ...Array.from({ length: random.below(3) }, () => random.between(from, to))];
   const starts = [...new Set(cuts)].sort((a, b) => a - b);
   const pieces = starts.map((start, at) => ({ seen, ...node.fetch(named, start, (starts[at + 1] ?? to + 1) - 1) }));
@@ -129,7 +129,7 @@ export async function drawFill(
   return { pieces, contracts: contractKeys, following, end: to };
 }
 
-/** Fills every gap that there is, as the program's filler does; returns how many stretches there were. */
+/** Fills every gap, and returns the number of contracts that had gaps. */
 export async function fillGaps(database: Database, node: SimNode): Promise<number> {
   const { chainId } = node.chain;
   const seen = await readChain(database.kysely, chainId);

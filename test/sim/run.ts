@@ -2,16 +2,16 @@ import { parseArgs } from 'node:util';
 import { openDatabase } from '../../indexer/db/database.ts';
 import { migrateUp } from '../../indexer/db/migrate.ts';
 import { startPostgres } from '../kit/postgres-server.ts';
-import type { Tally } from './drive.ts';
+import type { Tally } from './drive-context.ts';
 import { simulate } from './simulate.ts';
 
-const HELP = `Runs seeded histories against the program's own code and compares every table with a naive fold.
+const HELP = `Runs seeded histories against the program's own code and compares every table with an independent computation.
 
   npm run sim -- [--seed S] [--histories N] [--keep-going]
 
   --seed S        the first seed; default: drawn from the clock
   --histories N   how many seeds in a row; default 100
-  --keep-going    run the other seeds after one failed
+  --keep-going    continue with the other seeds after a failure
 `;
 
 async function main(): Promise<number> {

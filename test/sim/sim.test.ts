@@ -2,21 +2,22 @@ import { expect, test } from 'vitest';
 import type { Database } from '../../indexer/db/database.ts';
 import { digest } from '../../indexer/verify/digest.ts';
 import { quarantinesIn } from './check.ts';
-import type { Drive, Tally } from './drive.ts';
+import type { Drive } from './drive.ts';
+import type { Tally } from './drive-context.ts';
 import { drawHistory } from './history.ts';
 import { createSimDatabase } from './sim-database.ts';
 import { simulate } from './simulate.ts';
 
 const HISTORIES = 500;
 const HISTORIES_PER_DATABASE = 50;
-/** Histories at once in one database, each on chains of its own: none may disturb another. */
-const AT_ONCE = 3;
+/** Histories that run concurrently in one database, each on its own chains. None may disturb another. */
+const CONCURRENT_HISTORIES = 3;
 const TIMEOUT_MS = 240_000;
 
 const tally: Tally = new Map();
 
 test.each(Array.from({ length: HISTORIES / HISTORIES_PER_DATABASE }, (_, part) => 1 + part * HISTORIES_PER_DATABASE))(
-  'every table is the fold of the chain through forks, crashes and unwinds, in any order (seeds from %i)',
+  'every table equals the fold of the chain after forks, crashes and unwinds in any order (seeds from %i)',
   { timeout: TIMEOUT_MS },
   async (firstSeed) => {
     await withSimDatabase(async (database) => {
@@ -27,8 +28,8 @@ test.each(Array.from({ length: HISTORIES / HISTORIES_PER_DATABASE }, (_, part) =
           drives.push(await simulate(database, seed, tally));
         }
       };
-      await Promise.all(Array.from({ length: AT_ONCE }, work));
-      // What came later left it alone.
+      await Promise.all(Array.from({ length: CONCURRENT_HISTORIES }, work));
+      // Later histories must not have changed earlier ones.
       for (const drive of drives) await drive.check(true);
     });
   },
@@ -37,16 +38,16 @@ test.each(Array.from({ length: HISTORIES / HISTORIES_PER_DATABASE }, (_, part) =
 test('two databases that saw the same chains by different routes have equal digests and ids', {
   timeout: TIMEOUT_MS,
 }, async () => {
-  await withSimDatabase(async (winding) => {
+  await withSimDatabase(async (eventful) => {
     await withSimDatabase(async (straight) => {
       for (const seed of seedsWithoutQuarantines(10_001, 12)) {
-        await simulate(winding, seed, tally, { detours: false });
+        await simulate(eventful, seed, tally, { detours: false });
         await simulate(straight, seed, tally, { detours: false, straight: true });
       }
       const wanted = await digest(straight);
       expect(Object.values(wanted.tables).filter(({ rows }) => rows === 0)).toEqual([]);
-      expect(await digest(winding)).toEqual(wanted);
-      expect(await idsOf(winding)).toEqual(await idsOf(straight));
+      expect(await digest(eventful)).toEqual(wanted);
+      expect(await idsOf(eventful)).toEqual(await idsOf(straight));
     });
   });
 });
@@ -56,7 +57,7 @@ test('a seed draws the same history every time', () => {
   expect(drawHistory(7)).not.toEqual(drawHistory(8));
 });
 
-test('the hazards that the simulation is there for did occur, or it proves little', () => {
+test('the simulation above has met every hazard that it is meant to test', () => {
   const hazards = [
     'fill: StaleRange',
     'fill: crashed',
@@ -86,7 +87,7 @@ async function withSimDatabase(act: (database: Database) => Promise<void>): Prom
   }
 }
 
-/** How far a quarantined contract is covered depends on the route. */
+/** Returns seeds without quarantines, because the coverage of a quarantined contract depends on the route. */
 function seedsWithoutQuarantines(first: number, count: number): number[] {
   const seeds: number[] = [];
   for (let seed = first; seeds.length < count; seed++) {
@@ -97,7 +98,7 @@ function seedsWithoutQuarantines(first: number, count: number): number[] {
   return seeds;
 }
 
-/** Every id that is derived from a natural key. */
+/** Returns a hash of the ids of each table whose ids are derived from natural keys. */
 async function idsOf({ pool }: Database): Promise<unknown> {
   const tables = [
     'nft_transfers',

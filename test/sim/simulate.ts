@@ -1,8 +1,9 @@
 import type { Database } from '../../indexer/db/database.ts';
-import { Drive, type DriveOptions, type Tally } from './drive.ts';
+import { Drive } from './drive.ts';
+import type { DriveOptions, Tally } from './drive-context.ts';
 import { drawHistory } from './history.ts';
 
-/** Runs the history of a seed on a database; what fails names the seed and how to repeat it. */
+/** Runs the history of a seed on a database. An error names the seed and how to repeat it. */
 export async function simulate(
   database: Database,
   seed: number,

@@ -2,7 +2,7 @@ import type { ContractKind, Hex } from '../../indexer/kernel/chain.ts';
 import { hexOf } from '../kit/event-logs.ts';
 import type { Random } from './random.ts';
 
-/** A contract of the platform, as its row in `public` announces it. */
+/** A contract of the platform, with the values of its row in `public`. */
 export type SimContract = {
   readonly chainId: number;
   readonly address: Hex;
@@ -10,14 +10,14 @@ export type SimContract = {
   readonly platformId: string;
   readonly masterId: string | null;
   readonly artistId: string | null;
-  /** A pool's artist token; an artist token's own id. */
+  /** The id of a pool's artist token, or an artist token's own id. */
   readonly artistTokenId: string | null;
-  /** A dividend contract's master contract, where it names one. */
+  /** The master contract that a dividend contract names, if any. */
   readonly linkedMaster: Hex | null;
   readonly deployedAt: number;
 };
 
-/** A master of the platform: one artist has one, and each may have a contract on every chain. */
+/** A master of the platform. Each artist has one, which may have a contract on every chain. */
 export type SimMaster = { readonly id: string; readonly artistId: string; readonly userId: string };
 
 /** The contracts and wallets of a drawn history. */
@@ -28,12 +28,12 @@ export type SimWorld = {
   readonly contracts: readonly SimContract[];
 };
 
-/** First chain id of the simulation; a history of its own has two of its own. */
+/** The first chain id of the simulation. Each history has two chain ids of its own. */
 const FIRST_CHAIN_ID = 1_000_000;
-/** Contracts whose history is followed from the first block on have been there since. */
+/** The deployment block of contracts that exist from the beginning. */
 const FIRST_BLOCK = 0;
 
-/** Draws who is on which chain: few contracts, of every kind over all, some of which share an address, a master or a wallet. */
+/** Draws the contracts of each chain: few, of any kind, some of which share an address or a master. */
 export function drawWorld(seed: number, random: Random): SimWorld {
   const first = FIRST_CHAIN_ID + seed * 2;
   const chainIds = random.percent(25) ? [first, first + 1] : [first];
@@ -46,13 +46,13 @@ export function drawWorld(seed: number, random: Random): SimWorld {
   return { seed, chainIds, masters, contracts };
 }
 
-/** An id of a row of the platform, the same in every database that the history is fed to. */
+/** Returns the id of a platform row, the same in every database that runs the history. */
 export function rowId(seed: number, group: string, place: number): string {
   const digits = seed.toString(16).padStart(8, '0');
   return `${digits}-${group.repeat(4)}-4000-8000-${place.toString(16).padStart(12, '0')}`;
 }
 
-/** The name of a contract in the registry. */
+/** Returns the key of a contract in the registry. */
 export function keyOf({ chainId, kind, address }: { chainId: number; kind: string; address: string }): string {
   return `${chainId} ${kind} ${address}`;
 }

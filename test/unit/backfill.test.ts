@@ -6,7 +6,7 @@ import {
   NO_FAILURES,
   OUTAGES_BEFORE_DOUBT,
 } from '../../indexer/backfill/decide-retry.ts';
-import { Pace } from '../../indexer/backfill/fill-job.ts';
+import { PieceSize } from '../../indexer/backfill/fill-job.ts';
 import { cutGaps, WINDOW_JOBS } from '../../indexer/backfill/plan.ts';
 import { jobId } from '../../indexer/backfill/queue.ts';
 import { lineOf, ProgressBar } from '../../indexer/cli/progress-bar.ts';
@@ -19,10 +19,10 @@ import {
   StaleRange,
 } from '../../indexer/kernel/errors.ts';
 
-const never = () => 0;
+const noJitter = () => 0;
 
 describe('cutGaps', () => {
-  it('cuts the oldest gaps first, into disjoint jobs that touch', () => {
+  it('cuts the oldest gaps first, into adjacent jobs that do not overlap', () => {
     const jobs = cutGaps(
       [
         { from: 0, to: 4_999 },
@@ -39,7 +39,7 @@ describe('cutGaps', () => {
     ]);
   });
 
-  it('gives no more jobs than asked for, however much is missing', () => {
+  it('returns at most the requested number of jobs, however many blocks are missing', () => {
     const blocks = 20_000_000;
     const jobs = cutGaps([{ from: 0, to: blocks - 1 }], blocks, WINDOW_JOBS);
     expect(jobs).toHaveLength(WINDOW_JOBS);
@@ -48,7 +48,7 @@ describe('cutGaps', () => {
   });
 });
 
-test('the id of a job is the same for the same range of the same plan, and has nothing that BullMQ rejects', () => {
+test('a job id is deterministic for a range and plan, and contains no character that BullMQ rejects', () => {
   const job = { chainId: 1, from: 5, to: 9, standing: true };
   expect(jobId(job, 3, 0)).toBe('1-5-9-3-0');
   expect(jobId(job, 3, 1)).not.toBe(jobId(job, 3, 0));
@@ -56,124 +56,130 @@ test('the id of a job is the same for the same range of the same plan, and has n
 });
 
 describe('decideRetry', () => {
-  const rpc = (kind: RpcErrorKind, code?: number) => new RpcError(kind, 'no', { context: { code } });
-  const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
-  const state = (code: string) => Object.assign(new Error('no'), { code });
+  const rpcError = (kind: RpcErrorKind, code?: number) => new RpcError(kind, 'no', { context: { code } });
+  const connectionRefused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+  const sqlError = (code: string) => Object.assign(new Error('no'), { code });
   const piece = { from: 100, to: 199 };
-  /** The decision about an error at blocks 100 to 199, of a chain whose endpoint answers. */
-  const judge = (error: unknown, around: Partial<Failure> = {}) =>
-    decideRetry({ error, piece, history: NO_FAILURES, head: 1_000, ...around }, never);
-  const waited = (times: number) => ({ history: { outages: times, narrowings: 0 } });
+  /** Returns the decision about an error at blocks 100 to 199 of a chain whose endpoint responds. */
+  const decisionOn = (error: unknown, rest: Partial<Failure> = {}) =>
+    decideRetry({ error, piece, history: NO_FAILURES, head: 1_000, ...rest }, noJitter);
+  const afterOutages = (times: number) => ({ history: { outages: times, narrowings: 0 } });
 
-  it('plans a range anew that is only out of date', () => {
-    expect(judge(new StaleRange('an unwind'))).toEqual({ do: 'plan again' });
+  it('plans a stale range again', () => {
+    expect(decisionOn(new StaleRange('an unwind'))).toEqual({ do: 'plan again' });
   });
 
-  it('gives up at once on a request that no node will take, and on as much as is pruned', () => {
-    expect(judge(rpc('rejected'))).toEqual({ do: 'give up', on: 'piece' });
-    expect(judge(rpc('pruned'))).toMatchObject({ do: 'give up', on: 'unserved', unserved: ['pruned'] });
+  it('gives up at once on a request that every node rejects, and on blocks that are pruned', () => {
+    expect(decisionOn(rpcError('rejected'))).toEqual({ do: 'give up', on: 'piece' });
+    expect(decisionOn(rpcError('pruned'))).toMatchObject({ do: 'give up', on: 'unserved', unserved: ['pruned'] });
   });
 
   test.each([
     { what: 'the configuration is wrong', error: new ConfigError('no'), head: 1_000 },
-    { what: 'the endpoint serves no logs at all', error: rpc('rejected', -32_601), head: 1_000 },
-    { what: 'an endpoint is away', error: rpc('unavailable'), head: undefined },
-    { what: 'an endpoint is behind', error: rpc('unknown-block'), head: 198 },
-    { what: 'an endpoint that is behind does not answer', error: rpc('unknown-block'), head: undefined },
-    { what: 'it is told to slow down', error: rpc('rate-limited'), head: 1_000 },
-    { what: 'the database is away', error: refused, head: 1_000 },
-    { what: 'the database dies under a write', error: state('EPIPE'), head: 1_000 },
-    { what: 'the database shuts down', error: state('57P01'), head: 1_000 },
-    { what: 'the database has no connection left', error: state('53300'), head: 1_000 },
-  ])('waits for ever while $what', ({ error, head }) => {
+    { what: 'the endpoint serves no logs at all', error: rpcError('rejected', -32_601), head: 1_000 },
+    { what: 'an endpoint is unreachable', error: rpcError('unavailable'), head: undefined },
+    { what: 'an endpoint is behind', error: rpcError('unknown-block'), head: 198 },
+    { what: 'an endpoint that is behind does not respond', error: rpcError('unknown-block'), head: undefined },
+    { what: 'the provider rate-limits requests', error: rpcError('rate-limited'), head: 1_000 },
+    { what: 'the database is unreachable', error: connectionRefused, head: 1_000 },
+    { what: 'the database connection breaks during a write', error: sqlError('EPIPE'), head: 1_000 },
+    { what: 'the database shuts down', error: sqlError('57P01'), head: 1_000 },
+    { what: 'the database has no connection left', error: sqlError('53300'), head: 1_000 },
+  ])('waits without limit while $what', ({ error, head }) => {
     for (const times of [0, OUTAGES_BEFORE_DOUBT, 10_000])
-      expect(judge(error, { ...waited(times), head })).toMatchObject({ do: 'wait', history: { outages: times + 1 } });
+      expect(decisionOn(error, { ...afterOutages(times), head })).toMatchObject({
+        do: 'wait',
+        history: { outages: times + 1 },
+      });
   });
 
   test.each(['unavailable', 'unknown-block'] as const)(
-    'gives up on what is %s for long while the endpoint answers everything else, as far as it goes',
+    'gives up on blocks that stay %s for long while the endpoint serves everything else, but keeps those it could read',
     (kind) => {
       let history: FailureHistory = { outages: OUTAGES_BEFORE_DOUBT - 1, narrowings: 0 };
-      const judged = (answers = true) => {
-        const decision = judge(rpc(kind), { history, head: answers ? 1_000 : undefined });
+      const decideAgain = (answers = true) => {
+        const decision = decisionOn(rpcError(kind), { history, head: answers ? 1_000 : undefined });
         if ('history' in decision) history = decision.history;
         return decision;
       };
-      expect(judged()).toMatchObject({ do: 'wait' });
-      // It may have become well at this moment.
-      expect(judged()).toMatchObject({ do: 'wait' });
-      expect(judged(false)).toMatchObject({ do: 'wait' });
-      expect(judged()).toMatchObject({ do: 'wait' });
-      expect(judged()).toMatchObject({ do: 'give up', on: 'unserved', unserved: expect.arrayContaining([kind]) });
+      expect(decideAgain()).toMatchObject({ do: 'wait' });
+      // The endpoint may have recovered at this moment.
+      expect(decideAgain()).toMatchObject({ do: 'wait' });
+      expect(decideAgain(false)).toMatchObject({ do: 'wait' });
+      expect(decideAgain()).toMatchObject({ do: 'wait' });
+      expect(decideAgain()).toMatchObject({ do: 'give up', on: 'unserved', unserved: expect.arrayContaining([kind]) });
     },
   );
 
-  const byThemselves = [
+  const errorsOfTheRange = [
     { what: 'a contradiction', error: new RpcInconsistency('no') },
     { what: 'facts that no coverage claims', error: new FactConflict('no') },
-    { what: 'a statement that took too long', error: state('57014') },
-    { what: 'a value that does not fit', error: state('22003') },
+    { what: 'a statement that took too long', error: sqlError('57014') },
+    { what: 'a value that does not fit', error: sqlError('22003') },
     { what: 'a programming error', error: new TypeError('no') },
   ];
-  test.each(byThemselves)('tries $what with less and less until one block is alone, then gives up', ({ error }) => {
-    let history: FailureHistory = NO_FAILURES;
-    let blocks = 50_000;
-    const widths: number[] = [];
-    for (;;) {
-      const decision = judge(error, { history, piece: { from: 0, to: blocks - 1 } });
-      if (decision.do !== 'narrow') {
-        expect(decision).toEqual({ do: 'give up', on: 'piece' });
-        break;
+  test.each(errorsOfTheRange)(
+    'retries $what with ever narrower ranges down to a single block, then gives up',
+    ({ error }) => {
+      let history: FailureHistory = NO_FAILURES;
+      let blocks = 50_000;
+      const widths: number[] = [];
+      for (;;) {
+        const decision = decisionOn(error, { history, piece: { from: 0, to: blocks - 1 } });
+        if (decision.do !== 'narrow') {
+          expect(decision).toEqual({ do: 'give up', on: 'piece' });
+          break;
+        }
+        widths.push(blocks);
+        history = decision.history;
+        blocks = Math.max(1, Math.floor(blocks / 8));
       }
-      widths.push(blocks);
-      history = decision.history;
-      blocks = Math.max(1, Math.floor(blocks / 8));
-    }
-    expect(widths).toEqual([50_000, 6_250, 781, 97, 12]);
-    expect(blocks).toBe(1);
-  });
+      expect(widths).toEqual([50_000, 6_250, 781, 97, 12]);
+      expect(blocks).toBe(1);
+    },
+  );
 
-  test.each(byThemselves)('an outage before says nothing about $what', ({ error }) => {
-    const decision = judge(error, waited(OUTAGES_BEFORE_DOUBT));
+  test.each(errorsOfTheRange)('does not count earlier outages against $what', ({ error }) => {
+    const decision = decisionOn(error, afterOutages(OUTAGES_BEFORE_DOUBT));
     expect(decision).toMatchObject({ do: 'narrow', history: { outages: 0, narrowings: 1, suspect: piece } });
   });
 
-  it('suspects other blocks anew', () => {
+  it('starts counting again when the error is at other blocks', () => {
     const history = { outages: 0, narrowings: 4, suspect: { from: 0, to: 99 } };
-    expect(judge(new RpcInconsistency('no'), { history })).toMatchObject({
+    expect(decisionOn(new RpcInconsistency('no'), { history })).toMatchObject({
       history: { narrowings: 1, suspect: piece },
     });
     const inside = { ...history, suspect: { from: 50, to: 199 } };
-    expect(judge(new RpcInconsistency('no'), { history: inside })).toMatchObject({ history: { narrowings: 5 } });
+    expect(decisionOn(new RpcInconsistency('no'), { history: inside })).toMatchObject({ history: { narrowings: 5 } });
   });
 
-  it('waits longer after each failure, with jitter, half a minute at most', () => {
+  it('waits longer after each failure, with jitter, up to 30 seconds', () => {
     const delays = [0, 1, 2, 20].map((times) => {
-      const decision = judge(rpc('unavailable'), { ...waited(times), head: undefined });
+      const decision = decisionOn(rpcError('unavailable'), { ...afterOutages(times), head: undefined });
       return 'delayMs' in decision ? decision.delayMs : 0;
     });
     expect(delays).toEqual([500, 1_000, 2_000, 30_000]);
-    const failure = { error: rpc('unavailable'), piece, history: NO_FAILURES, head: undefined };
+    const failure = { error: rpcError('unavailable'), piece, history: NO_FAILURES, head: undefined };
     expect(decideRetry(failure, () => 0.99)).toMatchObject({ delayMs: expect.closeTo(252.5) });
   });
 });
 
-describe('Pace', () => {
-  it('grows over empty blocks, step by step, and no further than its bound', () => {
-    const pace = new Pace();
-    const first = pace.blocks;
-    pace.record(first, 0);
-    expect(pace.blocks).toBe(4 * first);
-    for (let step = 0; step < 20; step += 1) pace.record(pace.blocks, 0);
-    expect(pace.blocks).toBe(50_000);
+describe('PieceSize', () => {
+  it('grows over empty blocks, step by step, up to its bound', () => {
+    const size = new PieceSize();
+    const first = size.blocks;
+    size.record(first, 0);
+    expect(size.blocks).toBe(4 * first);
+    for (let step = 0; step < 20; step += 1) size.record(size.blocks, 0);
+    expect(size.blocks).toBe(50_000);
   });
 
   it('is bounded by bytes, not by blocks', () => {
-    const pace = new Pace();
-    pace.record(10_000, 20_000_000);
-    expect(pace.blocks).toBe(250);
-    pace.record(1, 1_000_000_000);
-    expect(pace.blocks).toBe(1);
+    const size = new PieceSize();
+    size.record(10_000, 20_000_000);
+    expect(size.blocks).toBe(250);
+    size.record(1, 1_000_000_000);
+    expect(size.blocks).toBe(1);
   });
 });
 
@@ -188,7 +194,7 @@ const PROGRESS = {
   retries: 1,
 };
 
-/** What a terminal shows of a text: knows the sequences that move to a column of the line and that clear the line. */
+/** Returns what a terminal shows for a text. Understands the sequences that move to a column and that clear the line. */
 function screenOf(written: string): string {
   const lines = [''];
   let column = 0;
@@ -208,24 +214,24 @@ function screenOf(written: string): string {
 }
 
 describe('progress on a terminal', () => {
-  it('tells blocks, share, events, time left, range and retries', () => {
+  it('shows blocks, percentage, events, time left, range size and retries', () => {
     expect(lineOf(PROGRESS, 120)).toBe(
       '[######..................] 25.0 %  500/2,000 blocks  12,345 events/s  1 min 30 s left  250 blocks a range  1 retry',
     );
   });
 
-  it('tells blocks a second where others write the events', () => {
+  it('shows blocks a second when another process writes the events', () => {
     expect(lineOf({ ...PROGRESS, eventsPerSecond: 0 }, 120)).toContain('  240 blocks/s  ');
   });
 
-  it('fits its line into the terminal: the bar first gives way, then the end', () => {
+  it('fits its line into the terminal: first the bar shrinks, then the end is cut off', () => {
     const words = '25.0 %  500/2,000 blocks  12,345 events/s  1 min 30 s left  250 blocks a range  1 retry';
     expect(lineOf(PROGRESS, 100)).toBe(`[${'##........'}] ${words}`);
     expect(lineOf(PROGRESS, 90)).toBe(words);
     expect(lineOf(PROGRESS, 40)).toBe(words.slice(0, 40));
   });
 
-  it('draws one line over itself, and what else is written above it', () => {
+  it('redraws its line in place and puts other output above it', () => {
     let written = '';
     const bar = new ProgressBar({ write: (text) => (written += text), isTTY: true, columns: 91 });
     bar.show({ ...PROGRESS, blocksDone: 400 });
@@ -237,7 +243,7 @@ describe('progress on a terminal', () => {
     expect(screenOf(written)).toBe(`a warning\n${lineOf(PROGRESS, 90)}\nthe end\n`);
   });
 
-  it('is a line of JSON each time where nobody watches', () => {
+  it('writes a line of JSON each time when the output is not a terminal', () => {
     let written = '';
     const bar = new ProgressBar({ write: (text) => (written += text) });
     bar.show(PROGRESS);

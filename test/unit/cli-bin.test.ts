@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '../..');
 const { version, bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-/** A user's own `PATH`, whose Node may be older than the one that npm puts first. */
+/** The user's own `PATH`, whose Node may be older than the one that npm puts first. */
 const PATH = (process.env.PATH ?? '')
   .split(delimiter)
   .filter((folder) => !folder.includes('node_modules'))
@@ -17,11 +17,11 @@ const PATH = (process.env.PATH ?? '')
 const run = (...args: string[]) => promisify(execFile)(join(ROOT, bin.indexer), args, { cwd: tmpdir(), env: { PATH } });
 
 describe('the bin that package.json names, after npm install', () => {
-  it('runs as it is', async () => {
+  it('runs without further setup', async () => {
     expect((await run('--version')).stdout).toBe(`${version}\n`);
   });
 
-  it('finds the configuration that comes with it', async () => {
+  it('finds the configuration file of the package', async () => {
     await expect(run('status')).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/^ {2}DATABASE_URL: is not set/m),
@@ -35,7 +35,7 @@ describe('the bin that package.json names, after npm install', () => {
     });
   });
 
-  it('gives 2 for wrong usage', async () => {
+  it('exits 2 on wrong usage', async () => {
     await expect(run('stauts')).rejects.toMatchObject({ code: 2 });
   });
 });

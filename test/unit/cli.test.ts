@@ -15,11 +15,11 @@ describe('wrong usage', () => {
     ['a group without its command', ['contracts'], /Usage: indexer contracts/],
     ['a required option that is missing', ['unwind'], /--to-block/],
     ['an argument that is missing', ['contracts', 'remove'], /missing required argument 'address'/],
-    ['a number that is none', ['unwind', '--to-block', '-1'], /whole number/],
-    ['an address that is none', ['contracts', 'add', 'master', '0x12'], /40 hexadecimal digits/],
+    ['a number that is invalid', ['unwind', '--to-block', '-1'], /whole number/],
+    ['an address that is invalid', ['contracts', 'add', 'master', '0x12'], /40 hexadecimal digits/],
     ['a kind that does not exist', ['contracts', 'add', 'nft', ADDRESS], /master, dividend, artist-token, pool/],
     ['too many arguments', ['status', 'now'], /too many arguments/],
-  ])('%s: exit 2, with a hint on standard error', async (_, args, hint) => {
+  ])('%s: exits 2 with a hint on standard error', async (_, args, hint) => {
     const ran = await runCommand(args);
     expect(ran).toMatchObject({ code: 2, out: '' });
     expect(ran.err).toMatch(hint);
@@ -44,13 +44,13 @@ describe('help', () => {
     },
   );
 
-  it('tells the version', async () => {
+  it('--version prints the version', async () => {
     expect(await runCommand(['--version'])).toMatchObject({ code: 0, out: '1.2.3\n' });
   });
 });
 
 describe('failure', () => {
-  it('of the configuration: exit 1, every fault in one message', async () => {
+  it('of the configuration exits 1 with every fault in one message', async () => {
     const ran = await runCommand(['start'], { RPC_URL_x: 'https://a.example', HTTP_PORT: 'many' });
     expect(ran).toMatchObject({ code: 1, out: '' });
     expect(ran.err).toMatch(
@@ -58,14 +58,14 @@ describe('failure', () => {
     );
   });
 
-  it('of the database: exit 1, its name and no password', async () => {
+  it('of the database exits 1 and shows the host but no password', async () => {
     const ran = await runCommand(['status'], { DATABASE_URL: UNREACHABLE });
     expect(ran.code).toBe(1);
     expect(ran.err).toContain('127.0.0.1:1');
     expect(ran.err).not.toContain('hunter2');
   });
 
-  it('tells the cause, without secrets', async () => {
+  it('shows the cause, without secrets', async () => {
     const extend = (program: Command) =>
       void program.command('fail').action(() => {
         throw new IndexerError('no chain', { cause: new Error('GET https://rpc.example/v2/abcdef') });
@@ -79,16 +79,16 @@ describe('failure', () => {
 describe('a file of contracts', () => {
   const master = { kind: 'master', address: ADDRESS, chainId: 1, fromBlock: 7 };
 
-  it('is an array or lines, with or without a default chain', () => {
-    const [one] = parseContracts(JSON.stringify([master]));
-    expect(one).toMatchObject({ kind: 'master', address: ADDRESS.toLowerCase(), chainId: 1, fromBlock: 7 });
+  it('is a JSON array or JSON lines, with or without a default chain', () => {
+    const [parsed] = parseContracts(JSON.stringify([master]));
+    expect(parsed).toMatchObject({ kind: 'master', address: ADDRESS.toLowerCase(), chainId: 1, fromBlock: 7 });
     expect(parseContracts(`${JSON.stringify(master)}\n\n${JSON.stringify(master)}\n`)).toHaveLength(2);
-    const { chainId: _, ...elsewhere } = master;
-    expect(parseContracts(JSON.stringify(elsewhere), 10)).toMatchObject([{ chainId: 10 }]);
+    const { chainId: _, ...withoutChain } = master;
+    expect(parseContracts(JSON.stringify(withoutChain), 10)).toMatchObject([{ chainId: 10 }]);
     expect(parseContracts('')).toEqual([]);
   });
 
-  it('with faults imports nothing and names each with its line', () => {
+  it('with faults imports nothing and lists each fault with its line', () => {
     const lines = [
       JSON.stringify(master),
       'nonsense',
@@ -99,7 +99,7 @@ describe('a file of contracts', () => {
     expect(() => parseContracts(lines.join('\n'))).toThrow(
       [
         'nothing was imported:',
-        '  line 2: is no JSON object',
+        '  line 2: is not a JSON object',
         '  line 3: kind must be master, dividend, artist-token or pool',
         '  line 3: address must be an address: 0x and 40 hexadecimal digits',
         '  line 4: artistId must be a UUID',

@@ -22,40 +22,40 @@ describe('redaction', () => {
     );
   });
 
-  it('finds a key outside its URL, encoded or not', () => {
+  it('removes a key outside its URL, percent-encoded or not', () => {
     expect(redact('path /v3/0123456789abcdef0123456789abcdef')).toBe('path /v3/[redacted]');
     expect(redact('abcdefghijklmnop-/')).toBe('[redacted]');
   });
 });
 
 describe('which parts of a URL are secret', () => {
-  const of = (url: string, text: string) => createRedact({ urls: [url] })(text);
+  const redactedWith = (url: string, text: string) => createRedact({ urls: [url] })(text);
 
-  it('ordinary words of a URL are not', () => {
+  it('leaves ordinary words of a URL alone', () => {
     const words = 'v3 rpc mainnet base indexer mirror require ethereum.example';
-    expect(of('https://ethereum.example/rpc/v3/mainnet?network=base', words)).toBe(words);
-    expect(of('postgres://indexer:hunter2@localhost/mirror?sslmode=require', words)).toBe(words);
+    expect(redactedWith('https://ethereum.example/rpc/v3/mainnet?network=base', words)).toBe(words);
+    expect(redactedWith('postgres://indexer:hunter2@localhost/mirror?sslmode=require', words)).toBe(words);
   });
 
-  it('keys, passwords and users of endpoints are, in any spelling', () => {
-    expect(of('https://x.example/v2/abcd1234', 'key ABCD1234 abcd1234')).toBe('key ABCD1234 [redacted]');
-    expect(of('https://x.example/?apikey=abc', 'key abc')).toBe('key [redacted]');
-    expect(of('https://alice:s3c@x.example', 'alice s3c')).toBe('[redacted] [redacted]');
-    expect(of('postgres://indexer:p%22w@localhost/mirror', JSON.stringify('p"w'))).toBe('"[redacted]"');
-    expect(of('https://0123456789abcdef0123.x.example', 'at 0123456789abcdef0123')).toBe('at [redacted]');
+  it('removes keys, passwords and users of endpoints, in every encoding', () => {
+    expect(redactedWith('https://x.example/v2/abcd1234', 'key ABCD1234 abcd1234')).toBe('key ABCD1234 [redacted]');
+    expect(redactedWith('https://x.example/?apikey=abc', 'key abc')).toBe('key [redacted]');
+    expect(redactedWith('https://alice:s3c@x.example', 'alice s3c')).toBe('[redacted] [redacted]');
+    expect(redactedWith('postgres://indexer:p%22w@localhost/mirror', JSON.stringify('p"w'))).toBe('"[redacted]"');
+    expect(redactedWith('https://0123456789abcdef0123.x.example', 'at 0123456789abcdef0123')).toBe('at [redacted]');
   });
 
-  it('a short secret is removed only where it stands alone, and never breaks the JSON of a line', () => {
-    expect(of('postgres://u:abc@localhost/m', '{"hash":"0x12abc3","password":"abc"}')).toBe(
+  it('removes a short secret only as a whole word, and never breaks the JSON of a line', () => {
+    expect(redactedWith('postgres://u:abc@localhost/m', '{"hash":"0x12abc3","password":"abc"}')).toBe(
       '{"hash":"0x12abc3","password":"[redacted]"}',
     );
     for (const password of ['true', '123'])
-      expect(of(`postgres://u:${password}@h/m`, '{"a":true,"b":123}')).toBe('{"a":true,"b":123}');
+      expect(redactedWith(`postgres://u:${password}@h/m`, '{"a":true,"b":123}')).toBe('{"a":true,"b":123}');
   });
 });
 
 describe('a log line', () => {
-  it('is JSON without a secret in message, field, error, cause or stack', () => {
+  it('is JSON with no secret in its message, fields, error, cause or stack', () => {
     const error = new Error(`request to ${ENDPOINT} failed`, { cause: new Error(DATABASE) });
     const line = logged(false, (log) => log.error({ err: error, url: ENDPOINT, list: [DATABASE] }, `at ${ENDPOINT}`));
     const parsed = JSON.parse(line);
@@ -70,7 +70,7 @@ describe('a log line', () => {
     );
   });
 
-  it('below the level is not written', () => {
+  it('is not written when it is below the log level', () => {
     expect(logged(false, (log) => log.debug('quiet'))).toBe('');
   });
 });

@@ -22,7 +22,7 @@ function faultsOf(settings: unknown, env: Record<string, string>): readonly stri
 }
 
 describe('the environment alone', () => {
-  it('is enough: one endpoint variable is one chain', () => {
+  it('is enough: each endpoint variable configures one chain', () => {
     const env = { DATABASE_URL, RPC_URL_8453: 'https://a.example/key, wss://b.example', RPC_URL_1: 'http://c.example' };
     const config = resolveConfig({}, 'config/local.ts', env, ALL);
     expect(config).toEqual({
@@ -43,19 +43,19 @@ describe('the environment alone', () => {
     });
   });
 
-  it('gives queue, listener and log level', () => {
+  it('sets queue, HTTP listener and log level', () => {
     const env = { DATABASE_URL, QUEUE_URL: 'redis://q', HTTP_HOST: '0.0.0.0', HTTP_PORT: '0', LOG_LEVEL: 'debug' };
     const config = resolveConfig({}, 'config/local.ts', env, ['database']);
     expect(config).toMatchObject({ queueUrl: 'redis://q', http: { host: '0.0.0.0', port: 0 }, logLevel: 'debug' });
   });
 
-  it('needs no endpoint for a command that needs no chain', () => {
+  it('needs no endpoint when the command needs no chain', () => {
     expect(resolveConfig({}, 'config/local.ts', { DATABASE_URL }, ['database']).chains).toEqual([]);
   });
 });
 
-describe('the file', () => {
-  it('goes before the environment, chain by chain', () => {
+describe('the configuration file', () => {
+  it('overrides the environment, chain by chain', () => {
     const settings = defineConfig({
       databaseUrl: 'postgres://file/db',
       chains: { 1: { confirmations: 12, haltDepth: 9 }, 10: { rpcUrls: ['http://ten'], pollIntervalMs: 50 } },
@@ -75,7 +75,7 @@ describe('the file', () => {
 });
 
 describe('a wrong configuration', () => {
-  it('is one message that names every fault and its place, and no secret', () => {
+  it('produces one message that lists every fault with its place and no secret', () => {
     const faults = faultsOf(
       { chains: { 1: { haltDepth: 0, rpcUrl: 'x' }, 5: {}, zero: {} }, htpp: {}, http: { port: 1.5 } },
       {
@@ -108,7 +108,7 @@ describe('a wrong configuration', () => {
     expect(faultsOf({}, {}).map((fault) => fault.trim().split(':')[0])).toEqual(['DATABASE_URL', 'RPC_URL_<chainId>']);
   });
 
-  it('is found in a setting of another type', () => {
+  it('is reported when the file exports a value that is not an object', () => {
     expect(faultsOf('nonsense', { DATABASE_URL, RPC_URL_1: 'http://x' })).toEqual([
       '  config/local.ts: must be an object',
     ]);
@@ -122,7 +122,7 @@ describe('a configuration module', () => {
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  it('is TypeScript or JavaScript', async () => {
+  it('may be TypeScript or JavaScript', async () => {
     const define = pathToFileURL(join(import.meta.dirname, '../../indexer/config/define.ts')).href;
     await writeFile(
       join(folder, 'a.ts'),
@@ -135,7 +135,7 @@ describe('a configuration module', () => {
     expect((await loadConfig(join(folder, 'b.mjs'), { DATABASE_URL }, ['database'])).http.port).toBe(8);
   });
 
-  it('that is missing, broken or exports nothing is a configuration error', async () => {
+  it('is a configuration error when it is missing, throws or has no default export', async () => {
     await writeFile(join(folder, 'broken.mjs'), 'throw new Error("no luck")');
     await writeFile(join(folder, 'empty.mjs'), 'export const config = {};');
     await expect(loadConfig(join(folder, 'none.ts'), {}, [])).rejects.toThrow(/does not exist/);
@@ -143,7 +143,7 @@ describe('a configuration module', () => {
     await expect(loadConfig(join(folder, 'empty.mjs'), {}, [])).rejects.toThrow(/export default defineConfig/);
   });
 
-  it('defaults to the one that comes with the program', async () => {
+  it('defaults to the one of the package', async () => {
     expect((await loadConfig(undefined, { DATABASE_URL }, ['database'])).databaseUrl).toBe(DATABASE_URL);
   });
 });

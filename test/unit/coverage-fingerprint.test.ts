@@ -6,14 +6,14 @@ import { addUpgrade } from '../../indexer/registry/upgrade.ts';
 const TOKEN = { kind: 'artist_token', abiVersion: '1.0' } as const;
 const MASTER = { kind: 'master', abiVersion: '1.0' } as const;
 
-test('a fingerprint names the protocol, its version and every event with the beginning of its topic', () => {
+test('a fingerprint names the protocol, its version and every event with the first digits of its topic', () => {
   expect(coverageFingerprint(TOKEN)).toBe('erc20/1.0@0 Transfer:ddf252ad');
   expect(coverageFingerprint(MASTER)?.split(' ')).toHaveLength(7);
   expect(coverageFingerprint({ ...TOKEN, abiVersion: '9.9' })).toBeNull();
   expect(coverageFingerprint({ ...TOKEN, upgrades: [{ fromBlock: 5, abiVersion: '9.9' }] })).toBeNull();
 });
 
-test('each version decodes the blocks up to the next one', () => {
+test('each ABI version applies to the blocks up to the next version', () => {
   const upgrades = [
     { fromBlock: 100, abiVersion: '2.0' },
     { fromBlock: 200, abiVersion: '3.0' },
@@ -28,29 +28,29 @@ test('each version decodes the blocks up to the next one', () => {
 const ASKED = coverageFingerprint(MASTER) as string;
 
 test.each([
-  { what: 'nothing was covered yet', held: null, asked: ASKED, decision: undefined },
-  { what: 'the same', held: ASKED, asked: ASKED, decision: undefined },
+  { what: 'nothing, as no block is covered', held: null, asked: ASKED, decision: undefined },
+  { what: 'the same events', held: ASKED, asked: ASKED, decision: undefined },
   {
-    what: 'an event is new',
+    what: 'one event less',
     held: ASKED.replace(/ Minted:\w+/, ''),
     asked: ASKED,
-    decision: { do: 'read anew', because: 'events added: Minted' },
+    decision: { do: 'reread', because: 'events added: Minted' },
   },
   {
-    what: 'a version begins at a block',
+    what: 'one ABI version less',
     held: ASKED,
     asked: `${ASKED}; erc721c/2.0@70 Minted:12345678`,
     decision: {
-      do: 'read anew',
+      do: 'reread',
       because: 'ABI versions are now erc721c 1.0 from block 0, erc721c 2.0 from block 70; events added: Minted',
     },
   },
   {
-    what: 'another protocol was read',
+    what: 'another protocol',
     held: 'erc20/1.0@0 Transfer:ddf252ad',
     asked: 'erc721c/1.0@0 Minted:12345678',
     decision: {
-      do: 'read anew',
+      do: 'reread',
       because: 'ABI versions are now erc721c 1.0 from block 0; events added: Minted; events dropped: Transfer',
     },
   },
@@ -67,7 +67,7 @@ test.each([
     decision: { do: 'refuse', because: expect.stringContaining('with Minted of ABI version 1.0') },
   },
   {
-    what: 'a version that this program does not know, which the registry names too',
+    what: 'an ABI version that this program does not know but the registry names',
     held: `${ASKED}; erc721c/2.0@70 Minted:12345678`,
     asked: null,
     decision: { do: 'refuse', because: expect.stringContaining('with ABI version 2.0 of erc721c') },
@@ -76,13 +76,13 @@ test.each([
   expect(compareFingerprints(held, asked)).toEqual(decision);
 });
 
-test('upgrades are kept in order, one a block, and without those that change nothing', () => {
-  const one = { abiVersion: '1.0', upgrades: [{ fromBlock: 100, abiVersion: '2.0' }] };
-  expect(addUpgrade(one, { fromBlock: 100, abiVersion: '2.0' })).toEqual(one.upgrades);
-  expect(addUpgrade(one, { fromBlock: 50, abiVersion: '3.0' })).toEqual([
+test('upgrades are sorted, with one per block and none that changes nothing', () => {
+  const upgraded = { abiVersion: '1.0', upgrades: [{ fromBlock: 100, abiVersion: '2.0' }] };
+  expect(addUpgrade(upgraded, { fromBlock: 100, abiVersion: '2.0' })).toEqual(upgraded.upgrades);
+  expect(addUpgrade(upgraded, { fromBlock: 50, abiVersion: '3.0' })).toEqual([
     { fromBlock: 50, abiVersion: '3.0' },
     { fromBlock: 100, abiVersion: '2.0' },
   ]);
-  expect(addUpgrade(one, { fromBlock: 100, abiVersion: '1.0' })).toEqual([]);
-  expect(addUpgrade(one, { fromBlock: 50, abiVersion: '2.0' })).toEqual([{ fromBlock: 50, abiVersion: '2.0' }]);
+  expect(addUpgrade(upgraded, { fromBlock: 100, abiVersion: '1.0' })).toEqual([]);
+  expect(addUpgrade(upgraded, { fromBlock: 50, abiVersion: '2.0' })).toEqual([{ fromBlock: 50, abiVersion: '2.0' }]);
 });

@@ -12,7 +12,7 @@ const [batch, single] = parseAbi([
 const index = contractIndex([contractOf('master', 9)]);
 const party = { fromAddress: addressOf(0), toAddress: addressOf(1) };
 
-/** Blocks 1 to 10, each with one EIP-2309 batch of so many tokens and one ordinary transfer. */
+/** Returns blocks 1 to 10, each with one ERC-2309 batch of `tokens` tokens and one ordinary transfer. */
 function rangeOf(tokens: bigint): VerifiedRange {
   const blocks = Array.from({ length: 10 }, (_, index) => index + 1);
   return {
@@ -43,17 +43,17 @@ function rangeOf(tokens: bigint): VerifiedRange {
 }
 
 describe('cutRange', () => {
-  it('leaves a range alone whose facts fit', () => {
+  it('returns a range unchanged when its facts fit', () => {
     const range = rangeOf(9n);
     expect(cutRange(range, index, 100)).toBe(range);
   });
 
-  it('ends a range with the last block that fits, headers and logs alike', () => {
+  it('ends a range at the last block that fits, headers and logs alike', () => {
     const cut = cutRange(rangeOf(9n), index, 34);
     expect([cut.from, cut.to, cut.headers.length, cut.logs.length]).toEqual([1, 3, 3, 6]);
   });
 
-  it('never cuts a block in two, not even one that is too large by itself', () => {
+  it('never splits a block, even one that is too large by itself', () => {
     const cut = cutRange(rangeOf(5000n), index, 100);
     expect([cut.to, cut.headers.length, cut.logs.length]).toEqual([1, 1, 2]);
   });

@@ -11,61 +11,61 @@ const header = (number: number, branch = 'a', parentBranch = branch): BlockHeade
   logsBloom: '0x',
 });
 
-describe('decide: one row of its table each', () => {
+describe('decide, each row of its decision table', () => {
   const local = block(10);
   const cases: [string, Parameters<typeof decide>[0], ReturnType<typeof decide>][] = [
     [
-      'we hold nothing',
+      'no local head',
       { local: undefined, remote: header(10), remoteAtLocal: undefined, localAtRemote: undefined },
       { do: 'start' },
     ],
     [
-      'below ours, same block',
+      'remote head below the local one, same block at that height',
       { local, remote: header(8), remoteAtLocal: undefined, localAtRemote: block(8) },
       { do: 'wait', because: 'node is behind' },
     ],
     [
-      'below ours, none remembered',
+      'remote head below the local one, no checkpoint at that height',
       { local, remote: header(8), remoteAtLocal: undefined, localAtRemote: undefined },
       { do: 'wait', because: 'node is behind' },
     ],
     [
-      'below ours, another block',
+      'remote head below the local one, another block at that height',
       { local, remote: header(8, 'b'), remoteAtLocal: undefined, localAtRemote: block(8) },
       { do: 'suspect reorg', at: 8 },
     ],
     [
-      'at ours, same block',
+      'remote head at the local height, same block',
       { local, remote: header(10), remoteAtLocal: undefined, localAtRemote: local },
       { do: 'wait', because: 'up to date' },
     ],
     [
-      'at ours, another block',
+      'remote head at the local height, another block',
       { local, remote: header(10, 'b'), remoteAtLocal: undefined, localAtRemote: undefined },
       { do: 'suspect reorg', at: 10 },
     ],
     [
-      'child of ours',
+      'remote head is the child of the local one',
       { local, remote: header(11), remoteAtLocal: undefined, localAtRemote: undefined },
       { do: 'extend' },
     ],
     [
-      'above ours, same block at our height',
+      'remote head above, same block at the local height',
       { local, remote: header(14), remoteAtLocal: local, localAtRemote: undefined },
       { do: 'catch up' },
     ],
     [
-      'above ours, another block at our height',
+      'remote head above, another block at the local height',
       { local, remote: header(14, 'b'), remoteAtLocal: block(10, 'b'), localAtRemote: undefined },
       { do: 'suspect reorg', at: 10 },
     ],
     [
-      'one above ours, child of another',
+      'remote head one above, child of another block',
       { local, remote: header(11, 'b'), remoteAtLocal: block(10, 'b'), localAtRemote: undefined },
       { do: 'suspect reorg', at: 10 },
     ],
     [
-      'above ours, our height unknown to the node',
+      'remote head above, node does not have the local height',
       { local, remote: header(14), remoteAtLocal: undefined, localAtRemote: undefined },
       { do: 'wait', because: 'node lacks the local head' },
     ],
@@ -73,7 +73,7 @@ describe('decide: one row of its table each', () => {
   it.each(cases)('%s', (_, view, decision) => expect(decide(view)).toEqual(decision));
 });
 
-describe('decideReorg: one row of its table each', () => {
+describe('decideReorg, each row of its decision table', () => {
   const evidence = {
     head: block(100),
     ancestor: block(95),
@@ -85,17 +85,17 @@ describe('decideReorg: one row of its table each', () => {
   const often = OBSERVATIONS_BELOW_FINALIZED;
   it.each([
     [
-      'an endpoint still has our block',
+      'half of the endpoints still have our block',
       { votes: { ours: 1, other: 1 } },
       { do: 'wait', because: 'endpoints disagree' },
     ],
     [
-      'most endpoints left our branch',
+      'most endpoints have left our branch',
       { votes: { ours: 1, other: 2 } },
       { do: 'unwind', to: block(95), belowFinalized: false },
     ],
     ['above finalized', {}, { do: 'unwind', to: block(95), belowFinalized: false }],
-    ['exactly to finalized', { ancestor: block(90) }, { do: 'unwind', to: block(90), belowFinalized: false }],
+    ['exactly at finalized', { ancestor: block(90) }, { do: 'unwind', to: block(90), belowFinalized: false }],
     ['below finalized, seen once', { ancestor: block(89) }, { do: 'wait', because: 'too few observations' }],
     [
       'below finalized, seen often',
@@ -128,15 +128,15 @@ describe('decideReorg: one row of its table each', () => {
 });
 
 describe('commonAncestor', () => {
-  it.each([0, 1, 3, 4, 5, 17, 99, 100])('finds it with %i blocks lost, in few questions', async (lost) => {
+  it.each([0, 1, 3, 4, 5, 17, 99, 100])('is found in few requests when %i blocks are lost', async (lost) => {
     const ours = Array.from({ length: 100 }, (_, i) => block(1000 - i));
-    let asked = 0;
+    let requests = 0;
     const found = await commonAncestor(ours, async ({ number }) => {
-      asked += 1;
+      requests += 1;
       return number <= 1000 - lost;
     });
     expect(found.ancestor?.number).toBe(lost === 100 ? undefined : 1000 - lost);
     expect(found.firstLost?.number).toBe(lost === 0 ? undefined : 1001 - lost);
-    expect(asked).toBeLessThan(12);
+    expect(requests).toBeLessThan(12);
   });
 });

@@ -28,7 +28,7 @@ function payment(token: Hex, to: Hex, value: bigint, from = dividend.address): R
   return logOf({ address: token, ...encodeEvent(transferEvent, { from, to, value }) });
 }
 
-/** The currencies of the claims of one transaction with these logs. */
+/** Returns the currencies of the claims in one transaction with these logs. */
 function currencies(logs: readonly RawLog[]): string[] {
   const indexed = logs.map((log, logIndex) => ({ ...log, logIndex }));
   const receipt: Receipt = { gasUsed: 50_000n, effectiveGasPrice: 9n, logs: indexed };
@@ -38,16 +38,16 @@ function currencies(logs: readonly RawLog[]): string[] {
   return batch.dividendClaims.map((fact) => fact.currency);
 }
 
-test('a claim without a payment is in the native coin', () => {
+test('a claim without a token payment is in the native coin', () => {
   expect(currencies([claim(ALICE, 5n)])).toEqual([ZERO_ADDRESS]);
 });
 
-test('a payment before or after the claim tells its currency', () => {
+test('a payment before or after the claim determines its currency', () => {
   expect(currencies([payment(USDC, ALICE, 5n), claim(ALICE, 5n)])).toEqual([USDC]);
   expect(currencies([claim(ALICE, 5n), payment(USDC, ALICE, 5n)])).toEqual([USDC]);
 });
 
-test('only a payment of exactly the amount, from the contract, to the holder counts', () => {
+test('only a payment of exactly the claimed amount, from the contract to the holder, counts', () => {
   const logs = [
     payment(USDC, ALICE, 4n),
     payment(USDC, BOB, 5n),
@@ -59,7 +59,7 @@ test('only a payment of exactly the amount, from the contract, to the holder cou
   expect(currencies(logs)).toEqual([ZERO_ADDRESS]);
 });
 
-test('each payment pays one claim of a transaction, in the order of the logs', () => {
+test('each payment is matched to one claim of its transaction, in log order', () => {
   const claims = [claim(ALICE, 5n), claim(ALICE, 5n), claim(BOB, 5n), claim(ALICE, 5n)];
   expect(currencies([...claims, payment(USDC, ALICE, 5n), payment(DAI, ALICE, 5n)])).toEqual([
     USDC,
@@ -69,7 +69,7 @@ test('each payment pays one claim of a transaction, in the order of the logs', (
   ]);
 });
 
-test('receipts are asked for once per transaction with a claim, and for nothing else', () => {
+test('one receipt is requested per transaction with a claim, and no other receipts', () => {
   const deposit = encodeEvent(depositedEvent, { amount: 1n, token: USDC, timestamp: 1n });
   const elsewhere = { transactionHash: hexOf(2, 64) };
   const logs = [
@@ -82,7 +82,7 @@ test('receipts are asked for once per transaction with a claim, and for nothing 
   expect(receiptsNeeded(rangeOf(logs), contracts)).toEqual([hexOf(1, 64), hexOf(2, 64)]);
 });
 
-test('a receipt that lacks the claim, is of another block, or costs more gas than there is, is refused', () => {
+test('a receipt that lacks the claim, belongs to another block or reports impossible gas is refused', () => {
   const log = claim(ALICE, 5n);
   const receipt: Receipt = { gasUsed: 1n, effectiveGasPrice: null, logs: [log] };
   const decode = (change: Partial<Receipt>) =>

@@ -6,7 +6,7 @@ import { addressOf, contractOf } from '../kit/event-logs.ts';
 
 const TRANSFER = toEventSelector('Transfer(address,address,uint256)');
 
-test('the filter names each address once, and the topics of the kinds that are followed', () => {
+test('the log filter holds each address once and only the topics of the followed kinds', () => {
   const { watch, byAddress } = contractIndex([
     contractOf('pool', 2),
     contractOf('artist_token', 2),
@@ -20,12 +20,12 @@ test('the filter names each address once, and the topics of the kinds that are f
   expect(contractIndex([]).watch).toEqual({ addresses: [], topics: [] });
 });
 
-test('every contract that cannot be decoded is named, with the versions that are known', () => {
-  const future = contractOf('master', 1, { abiVersion: '9.9' });
-  const stray = contractOf('pool', 2, { artistTokenId: null });
-  const orphan = contractOf('master', 3, { masterId: null });
+test('the error names every contract that cannot be decoded and the known versions', () => {
+  const unknownVersion = contractOf('master', 1, { abiVersion: '9.9' });
+  const withoutToken = contractOf('pool', 2, { artistTokenId: null });
+  const withoutMaster = contractOf('master', 3, { masterId: null });
   expect(contractFault(contractOf('dividend', 4, { masterId: null }))).toBeNull();
-  expect(contractFault(future)).toMatch(/unknown ABI version 9\.9 \(known: 1\.0\)/);
-  expect(() => contractIndex([future, stray, orphan])).toThrow(ConfigError);
-  expect(() => contractIndex([future, stray, orphan])).toThrow(/9\.9.*artist token.*no master/);
+  expect(contractFault(unknownVersion)).toMatch(/unknown ABI version 9\.9 \(known: 1\.0\)/);
+  expect(() => contractIndex([unknownVersion, withoutToken, withoutMaster])).toThrow(ConfigError);
+  expect(() => contractIndex([unknownVersion, withoutToken, withoutMaster])).toThrow(/9\.9.*artist token.*no master/);
 });

@@ -44,7 +44,7 @@ function decode(logs: readonly RawLog[], contracts: readonly Contract[] = [maste
   return { ...listsOf(batch), quarantined: batch.quarantined };
 }
 
-test('zero to someone is a mint, someone to zero a burn, all else a transfer', () => {
+test('a transfer from zero is a mint, to zero a burn, and between zero and zero a plain transfer', () => {
   const logs = [
     transfer(ZERO_ADDRESS, ALICE, 1n),
     transfer(ALICE, BOB, 1n),
@@ -56,16 +56,16 @@ test('zero to someone is a mint, someone to zero a burn, all else a transfer', (
   expect(types).toEqual(['mint', 'transfer', 'transfer', 'burn', 'transfer']);
 });
 
-test('a mint carries the price of the Minted of its own contract, transaction and token', () => {
+test('a mint takes its price from the Minted event of the same contract, transaction and token', () => {
   const other = contractOf('master', 8);
-  const elsewhere = { transactionHash: hexOf(2, 64) };
+  const otherTransaction = { transactionHash: hexOf(2, 64) };
   const logs = [
     transfer(ZERO_ADDRESS, ALICE, 1n),
     minted(1n, 500n),
     minted(2n, 0n),
     transfer(ZERO_ADDRESS, ALICE, 2n),
     transfer(ZERO_ADDRESS, ALICE, 3n),
-    minted(3n, 999n, elsewhere),
+    minted(3n, 999n, otherTransaction),
     minted(3n, 999n, { contract: other }),
     transfer(ALICE, BOB, 2n),
     consecutive(10n, 11n),
@@ -84,13 +84,13 @@ test('a mint carries the price of the Minted of its own contract, transaction an
   expect(batch.contractEvents.map((fact) => fact.event)).toEqual(Array(5).fill('Minted'));
 });
 
-test('a token minted twice in one transaction has each price once, in order', () => {
-  const again = [transfer(ZERO_ADDRESS, ALICE, 1n), minted(1n, 5n), transfer(ALICE, ZERO_ADDRESS, 1n)];
-  const batch = decode([...again, transfer(ZERO_ADDRESS, BOB, 1n), minted(1n, 6n)]);
+test('a token minted twice in one transaction gets each price once, in log order', () => {
+  const mintAndBurn = [transfer(ZERO_ADDRESS, ALICE, 1n), minted(1n, 5n), transfer(ALICE, ZERO_ADDRESS, 1n)];
+  const batch = decode([...mintAndBurn, transfer(ZERO_ADDRESS, BOB, 1n), minted(1n, 6n)]);
   expect(batch.nftTransfers.map((fact) => fact.salePrice)).toEqual(['5', null, '6']);
 });
 
-test('a ConsecutiveTransfer is one fact per token, up to the highest id', () => {
+test('a ConsecutiveTransfer becomes one fact per token, up to token id 2^256 - 1', () => {
   const last = 2n ** 256n - 1n;
   const batch = decode([consecutive(last - 2n, last)]);
   expect(batch.nftTransfers.map((fact) => fact.tokenId)).toEqual([`${last - 2n}`, `${last - 1n}`, `${last}`]);
@@ -104,7 +104,7 @@ test('a ConsecutiveTransfer that ends before it begins is a dead letter', () => 
   expect(batch.deadLetters).toMatchObject([{ reason: expect.stringMatching(/^ConsecutiveTransfer: /) as string }]);
 });
 
-test('the largest batch is followed; one token more quarantines its contract alone, whose later logs are not decoded', () => {
+test('a batch of the maximum size is indexed, and one token more quarantines only its contract, whose later logs are not decoded', () => {
   const max = BigInt(CONSECUTIVE_TRANSFER_TOKENS_MAX);
   expect(decode([consecutive(1n, max)]).nftTransfers).toHaveLength(CONSECUTIVE_TRANSFER_TOKENS_MAX);
 
@@ -135,7 +135,7 @@ test('the largest batch is followed; one token more quarantines its contract alo
   expect(batch.deadLetters).toEqual([]);
 });
 
-test('a block of many ConsecutiveTransfers is bounded, per block and contract', () => {
+test('the tokens of all ConsecutiveTransfers in a block are bounded per contract', () => {
   const size = BigInt(CONSECUTIVE_TRANSFER_TOKENS_MAX);
   const count = CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX / CONSECUTIVE_TRANSFER_TOKENS_MAX;
   const full = (blockNumber: number) =>

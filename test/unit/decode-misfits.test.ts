@@ -28,32 +28,32 @@ describe.each(everyEvent)('$kind $name', ({ kind, event }) => {
   const contract = contractOf(kind, 7);
   const good = logOf({ address: contract.address, ...encodeEvent(event, argumentsOf(event)) });
 
-  test('a log that fits is no dead letter', () => {
+  test('a log that fits its ABI is not a dead letter', () => {
     const batch = decode(contract, good);
     expect(batch.deadLetters).toEqual([]);
     expect(factCount(batch)).toBeGreaterThan(0);
   });
 
   test.each<[string, Partial<RawLog>]>([
-    ['a topic too few', { topics: good.topics.slice(0, -1) }],
-    ['a topic too many', { topics: [...good.topics, hexOf(1, 64)] }],
-    ['a byte of data too few', { data: good.data === '0x' ? '0x00' : (good.data.slice(0, -2) as Hex) }],
-    ['a word of data too many', { data: `${good.data}${'0'.repeat(64)}` }],
-    ['a byte of data too many', { data: `${good.data}00` }],
+    ['one topic too few', { topics: good.topics.slice(0, -1) }],
+    ['one topic too many', { topics: [...good.topics, hexOf(1, 64)] }],
+    ['one byte of data too few', { data: good.data === '0x' ? '0x00' : (good.data.slice(0, -2) as Hex) }],
+    ['one word of data too many', { data: `${good.data}${'0'.repeat(64)}` }],
+    ['one byte of data too many', { data: `${good.data}00` }],
   ])('%s', (_hazard, change) => {
     const log = { ...good, ...change };
-    // Without its first topic a log is anonymous, which is no letter at all.
+    // Without its first topic the log is anonymous and is ignored.
     if (log.topics.length === 0) return expectIgnored(contract, log);
     expectDeadLetter(contract, log, /expected \d topics and \d+ bytes of data, got \d+ and [\d.]+/);
   });
 
-  test.each(narrowWords(event))('dirty padding of $name', ({ topic, word }) => {
+  test.each(narrowWords(event))('nonzero padding of $name', ({ topic, word }) => {
     const log = topic === undefined ? { ...good, data: dirtyData(good.data, word ?? 0) } : dirtyTopic(good, topic);
     expectDeadLetter(contract, log, /does not fit its type/);
   });
 });
 
-test('an integer one above its type, and every high bit of it, is a dead letter', () => {
+test('an integer with any bit above its type is a dead letter', () => {
   const pool = contractOf('pool', 7);
   const sync = toEventSelector('Sync(uint112,uint112)');
   for (let bit = 112n; bit < 256n; bit++) {
@@ -62,7 +62,7 @@ test('an integer one above its type, and every high bit of it, is a dead letter'
   }
 });
 
-test('a Transfer with four topics under an ERC-20, and with three under an ERC-721, is a dead letter', () => {
+test('a Transfer with four topics of an ERC-20, or with three of an ERC-721, is a dead letter', () => {
   const transfer = toEventSelector('Transfer(address,address,uint256)');
   const topics = [transfer, hexOf(1, 64), hexOf(2, 64)];
   const token = contractOf('artist_token', 7);
@@ -71,7 +71,7 @@ test('a Transfer with four topics under an ERC-20, and with three under an ERC-7
   expectDeadLetter(master, logOf({ address: master.address, topics, data: hexOf(3, 64) }), /got 3 and 32/);
 });
 
-test('logs without topics, of other events and of other addresses are ignored', () => {
+test('logs without topics, of unknown events and of other addresses are ignored', () => {
   const token = contractOf('artist_token', 7);
   const approval = toEventSelector('Approval(address,address,uint256)');
   const topics = [approval, hexOf(1, 64), hexOf(2, 64)];
@@ -81,7 +81,7 @@ test('logs without topics, of other events and of other addresses are ignored', 
   expectIgnored(token, logOf({ address: addressOf(9), topics: [transfer], data: '0x' }));
 });
 
-test('an address that is followed as two kinds gives the facts of both', () => {
+test('an address that is followed as two kinds produces the facts of both', () => {
   const token = contractOf('artist_token', 7);
   const pool = contractOf('pool', 7);
   const transfer = toEventSelector('Transfer(address,address,uint256)');
@@ -93,7 +93,7 @@ test('an address that is followed as two kinds gives the facts of both', () => {
   expect(batch.deadLetters.map((letter) => letter.contract)).toEqual([token, pool]);
 });
 
-test('a log of a block that has no header, or another hash, is refused', () => {
+test('a log whose block has no header or another hash is refused', () => {
   const token = contractOf('artist_token', 7);
   const index = contractIndex([token]);
   for (const change of [{ blockNumber: 200 }, { blockNumber: 100, blockHash: blockHashOf(99) }]) {
@@ -102,7 +102,7 @@ test('a log of a block that has no header, or another hash, is refused', () => {
   }
 });
 
-/** Arguments that leave no byte of a word without meaning. */
+/** Returns arguments for an event: a full address for each address and 5 for each integer. */
 function argumentsOf(event: AbiEvent): Record<string, unknown> {
   return Object.fromEntries(
     event.inputs.map((input) => [input.name, input.type === 'address' ? `0x${'ab'.repeat(20)}` : 5n]),
@@ -111,7 +111,7 @@ function argumentsOf(event: AbiEvent): Record<string, unknown> {
 
 type NarrowWord = { readonly name: string; readonly topic?: number; readonly word?: number };
 
-/** Where the event has an address or an integer that does not fill its word. */
+/** Lists the topics and data words of an event whose type is narrower than 32 bytes. */
 function narrowWords(event: AbiEvent): NarrowWord[] {
   let topic = 1;
   let word = 0;

@@ -12,7 +12,7 @@ import { type Lists, listsOf } from '../kit/fact-batch.ts';
 
 const ROUNDS = 300;
 
-/** What a fact must say, for viem's arguments of its log; the tables of the design, written a second time. */
+/** Returns the expected facts for the arguments that viem decoded from a log, written independently of the decoders. */
 type Expectation = (args: Record<string, string>) => Partial<Record<keyof Lists, object>>;
 
 const contractEvent =
@@ -79,7 +79,7 @@ const cases: readonly (readonly [ContractKind, Abi, Readonly<Record<string, Expe
   ],
 ];
 
-describe('every event is read as viem reads it, at random and at the bounds of its types', () => {
+describe('every event is decoded as viem decodes it, for random values and for the bounds of its types', () => {
   for (const [kind, abi, expectations] of cases) {
     for (const [name, expectation] of Object.entries(expectations)) {
       test(`${kind} ${name}`, () => {
@@ -123,7 +123,7 @@ function receiptsOf(log: RawLog) {
   return new Map([[log.transactionHash, { gasUsed: 21_000n, effectiveGasPrice: 7n, logs: [log] }]]);
 }
 
-/** A value of a type: a bound, a power of two and its neighbours, or any. */
+/** Draws a value of a type: a bound, a small number, a power of two or one below, or any value. */
 function draw(type: string, random: (bound: number) => number): bigint | Hex {
   if (type === 'address') return random(4) === 0 ? ZERO_ADDRESS : addressOf(drawBits(160, random));
   return drawBits(Number(type.slice('uint'.length)), random);

@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
+import { bar, clip, coins, price, sparkline } from '../../demo/format.ts';
 import type { Moment } from '../../demo/frame.ts';
 import { createShow } from '../../demo/show.ts';
-import { bar, clip, coins, price, sparkline } from '../../demo/words.ts';
 
 const MOMENT: Moment = {
   figures: {
@@ -28,7 +28,7 @@ function screen(isTTY: boolean, columns = 60, rows = 40) {
   return { isTTY, columns, rows, written, write: (text: string) => written.push(text) };
 }
 
-test('a terminal is redrawn in place, within its width, and gets its cursor back', () => {
+test('a terminal is redrawn in place, within its width, and its cursor is restored at the end', () => {
   const terminal = screen(true);
   const show = createShow(terminal, false);
   show.moment(MOMENT);
@@ -43,14 +43,14 @@ test('a terminal is redrawn in place, within its width, and gets its cursor back
   expect(rest).toEqual(['\u001b[?25h']);
 });
 
-test('a terminal with few rows gets as much of the picture as fits', () => {
+test('a terminal with few rows shows as many lines as fit', () => {
   const terminal = screen(true, 60, 6);
   const show = createShow(terminal, false);
   show.moment(MOMENT);
   expect(terminal.written[0]?.split('\n')).toHaveLength(6);
 });
 
-test('what is no terminal gets a line a moment without control characters, or JSON', () => {
+test('output that is not a terminal gets one line per update, as text without control characters or as JSON', () => {
   const [pipe, file] = [screen(false), screen(false)];
   createShow(pipe, false).moment(MOMENT);
   createShow(file, true).moment(MOMENT);
@@ -58,7 +58,7 @@ test('what is no terminal gets a line a moment without control characters, or JS
   expect(JSON.parse(file.written.join(''))).toMatchObject({ type: 'figures', head: 1_234, reorgs: 3 });
 });
 
-test('amounts, bars and courses are told exactly', () => {
+test('amounts, prices, bars and sparklines are formatted exactly', () => {
   expect(coins('1234567890000000000000')).toBe('1,234.56');
   expect(coins('-1500000000000000000')).toBe('-1.50');
   expect(price('20000000000000000000', '30000000000000000000')).toBe('1.50');

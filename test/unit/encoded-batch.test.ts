@@ -8,12 +8,12 @@ import { awkwardLists, batchOf as batchOfLists } from '../kit/fact-batch.ts';
 
 const [token, pool] = [contractOf('artist_token', 1), contractOf('pool', 2)];
 
-/** Transfers and pool events of two contracts in turn, one of each a block, some with letters of several bytes. */
+/** Returns one transfer and one pool event for each block, some with characters of several bytes. */
 function batchOf(blocks: number): DecodedBatch {
   const { tokenTransfers, contractEvents } = awkwardLists();
   const at = <Fact extends object>(fact: Fact | undefined, contract: Contract, block: number) => {
-    const { log, ...others } = fact as Fact & { readonly log: object };
-    return { ...others, contract, log: { ...log, blockNumber: block, blockHash: blockHashOf(block) } } as never;
+    const { log, ...rest } = fact as Fact & { readonly log: object };
+    return { ...rest, contract, log: { ...log, blockNumber: block, blockHash: blockHashOf(block) } } as never;
   };
   const numbers = Array.from({ length: blocks }, (_, block) => block);
   const words = (block: number) => ({ name: block % 3 === 0 ? 'é😀' : 'e', value: `${block}` });
@@ -29,8 +29,8 @@ function linesOf({ tables }: EncodedBatch): readonly (readonly [string, string])
   );
 }
 
-test('the lines of a batch are those of its tables, each with its newline, its block and its contract', () => {
-  // Long enough to be turned into bytes in several parts.
+test('an encoded batch holds the lines of each table, each with its newline, block and contract', () => {
+  // Long enough that the encoder converts it to bytes in several parts.
   const batch = batchOf(1_000);
   const encoded = encodeBatch(batch, factTables);
   const expected = factTables.flatMap((table) =>
@@ -47,20 +47,20 @@ test('the lines of a batch are those of its tables, each with its newline, its b
   expect(encodeBatch(batchOf(0), factTables).tables).toEqual([]);
 });
 
-test('facts are kept by contract and by block, byte for byte', () => {
+test('keepFacts selects facts by contract and block, byte for byte', () => {
   const whole = encodeBatch(batchOf(300), factTables);
   expect(keepFacts(whole, () => true)).toBe(whole);
   const blocks = [
     { from: 5, to: 9 },
     { from: 100, to: 100 },
   ];
-  const some = keepFacts(whole, ({ kind }) => kind === 'pool', blocks);
+  const kept = keepFacts(whole, ({ kind }) => kind === 'pool', blocks);
   const numbers = [5, 6, 7, 8, 9, 100];
-  const all = linesOf(whole).filter(([table]) => table === 'contract_events');
-  expect(linesOf(some)).toEqual(numbers.map((block) => all[block]));
-  expect(some.tables.map(({ table, blocks: kept }) => [table.name, [...kept]])).toEqual([['contract_events', numbers]]);
-  expect(keepFacts(some, ({ kind }) => kind === 'pool', [{ from: 6, to: 7 }]).tables[0]?.text).toEqual(
-    Buffer.from(`${all[6]?.[1]}${all[7]?.[1]}`),
+  const eventLines = linesOf(whole).filter(([table]) => table === 'contract_events');
+  expect(linesOf(kept)).toEqual(numbers.map((block) => eventLines[block]));
+  expect(kept.tables.map((part) => [part.table.name, [...part.blocks]])).toEqual([['contract_events', numbers]]);
+  expect(keepFacts(kept, ({ kind }) => kind === 'pool', [{ from: 6, to: 7 }]).tables[0]?.text).toEqual(
+    Buffer.from(`${eventLines[6]?.[1]}${eventLines[7]?.[1]}`),
   );
   expect(keepFacts(whole, () => false).tables).toEqual([]);
 });

@@ -11,7 +11,7 @@ import { ALICE, awkwardLists, batchOf, UINT256_MAX } from '../kit/fact-batch.ts'
 const lists = awkwardLists();
 const { facts } = batchOf(lists);
 
-test('what COPY gives a meaning to is escaped, and what no text may hold is replaced', () => {
+test('characters with a meaning in COPY are escaped, and characters that PostgreSQL text cannot hold are replaced', () => {
   expect(copyText('a\\b\tc\nd\re\bf\fg\vh')).toBe('a\\\\b\\tc\\nd\\re\\bf\\fg\\vh');
   expect(copyText('\\N')).toBe('\\\\N');
   expect(copyText('\0\ud800é😀')).toBe('\ufffd\ufffdé😀');
@@ -19,22 +19,22 @@ test('what COPY gives a meaning to is escaped, and what no text may hold is repl
   expect(copyHexArray([])).toBe('{}');
 });
 
-test('a value of jsonb survives COPY and is legal', () => {
+test('a hostile jsonb value survives COPY as legal JSON', () => {
   const hostile = { name: 'a\\"\n\0\ud800é', flag: true };
   const unescaped = copyJson(hostile).replaceAll('\\\\', '\\');
   expect(JSON.parse(unescaped)).toEqual({ name: 'a\\"\n\ufffd\ufffdé', flag: true });
   expect(copyJson({ value: '5' })).toBe('{"value":"5"}');
 });
 
-test('timestamps are dates up to the last one that both sides know', () => {
+test('timestamps are converted up to the last date that JavaScript supports, and refused beyond', () => {
   expect(copyTimestamp(0)).toBe('1970-01-01T00:00:00.000Z');
   expect(copyTimestamp(253_402_300_800)).toBe('10000-01-01T00:00:00.000Z');
   expect(copyTimestamp(8_640_000_000_000)).toBe('275760-09-13T00:00:00.000Z');
   for (const timestamp of [8_640_000_000_001, -1, Number.NaN])
-    expect(() => copyTimestamp(timestamp)).toThrow(/no date/);
+    expect(() => copyTimestamp(timestamp)).toThrow(/out of range/);
 });
 
-test('the id of a fact is a UUID of version 8 that is ordered by block and log, and tells every part apart', () => {
+test('a fact id is a UUID of version 8 that sorts by block and log and differs when any of its parts differs', () => {
   const branch = branchOf(1, blockHashOf(1));
   expect(factId(0x1234_5678, '123456789', 0xfedc_ba98, 0xabcde)).toBe('12345678-fedc-8ba9-8812-3456789abcde');
   const ids = [
@@ -46,12 +46,14 @@ test('the id of a fact is a UUID of version 8 that is ordered by block and log, 
     factId(0x7fff_ffff, branch, 0xffff_ffff, 0xfffff),
   ];
   expect(ids).toEqual([...ids].sort());
-  const elsewhere = [branchOf(1, blockHashOf(2)), branchOf(2, blockHashOf(1))].map((other) => factId(1, other, 2, 0));
-  expect(new Set([...ids, ...elsewhere]).size).toBe(ids.length + 2);
-  for (const one of ids) expect(one).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  const otherBranches = [branchOf(1, blockHashOf(2)), branchOf(2, blockHashOf(1))].map((other) =>
+    factId(1, other, 2, 0),
+  );
+  expect(new Set([...ids, ...otherBranches]).size).toBe(ids.length + 2);
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 });
 
-test('the tokens of one log have parts of their own, whatever their ids', () => {
+test('the tokens of one log get distinct id parts, however large their token ids are', () => {
   const first = 2n ** 256n - 10_000n;
   const large = Array.from({ length: 10_000 }, (_, token) => tokenPart(`${first + BigInt(token)}`));
   const small = Array.from({ length: 10_000 }, (_, token) => tokenPart(`${1_048_000 + token}`));
@@ -61,7 +63,7 @@ test('the tokens of one log have parts of their own, whatever their ids', () => 
   }
 });
 
-test("a token's id is what SQL derives from the same key", () => {
+test("a token row's id equals what SQL derives from the same key", () => {
   // select md5('master_nfts:1:0x00000000000000000000000000000000000000aa:5')::uuid
   const digits = createHash('md5')
     .update(`master_nfts:1:${addressOf(0xaa)}:5`)
@@ -84,7 +86,7 @@ test('every table writes one line per fact with a value for each of its columns'
   expect(factTables.length).toBe(Object.keys(lists).length);
 });
 
-test('a line says in each column what the fact says', () => {
+test('a line holds the value of the fact in each column', () => {
   const pools = factTables.find((table) => table.name === 'pool_events');
   const [line] = pools?.lines(lists.poolEvents) ?? [];
   const values = line?.split('\t') ?? [];
@@ -108,15 +110,15 @@ test('a line says in each column what the fact says', () => {
   });
 });
 
-test('writing touches the tables that have facts, in order', async () => {
+test('writing copies into the tables that have facts, in order', async () => {
   const writes: [string, number][] = [];
   const copy = (table: string, _columns: readonly string[], texts: readonly Buffer[]) => {
     writes.push([table, Buffer.concat(texts).toString().split('\n').length - 1]);
     return Promise.resolve();
   };
-  const some = encodeBatch(batchOf({ ...lists, dividendClaims: [] }), factTables);
+  const withoutClaims = encodeBatch(batchOf({ ...lists, dividendClaims: [] }), factTables);
   const swaps = encodeBatch(batchOf({ poolEvents: lists.poolEvents }), factTables);
-  await writeFacts(copy, factTables, [some, swaps]);
+  await writeFacts(copy, factTables, [withoutClaims, swaps]);
   expect(writes).toEqual([
     ['public.nft_transfers', 2],
     ['public.token_transfers', 1],

@@ -8,8 +8,8 @@ function header(number: number, parent = number - 1): BlockHeader {
   return { number, hash: blockHashOf(number), parentHash: blockHashOf(parent), timestamp: number, logsBloom: '0x' };
 }
 
-/** Heads that are given one by one. */
-function feeding() {
+/** Returns a feed and functions that announce heads to it and end it. */
+function createFeed() {
   const stream = new TransformStream<BlockHeader, BlockHeader>(undefined, { highWaterMark: 100 });
   const writer = stream.writable.getWriter();
   return {
@@ -25,8 +25,8 @@ function feeding() {
   };
 }
 
-test('gives the newest head, each once, and none after the last', async () => {
-  const { feed, announce, end } = feeding();
+test('returns the newest head, each head once, and none after the stream has ended', async () => {
+  const { feed, announce, end } = createFeed();
   const first = feed.next();
   await announce(header(1));
   expect(await first).toEqual(header(1));
@@ -37,8 +37,8 @@ test('gives the newest head, each once, and none after the last', async () => {
   expect(await last).toBeUndefined();
 });
 
-test('a head that goes on from a block is given to who stands there, as soon as it comes', async () => {
-  const { feed, announce } = feeding();
+test('nextDescendant returns a head above the given block as soon as it is announced', async () => {
+  const { feed, announce } = createFeed();
   const never = new Promise(() => undefined);
   const child = feed.nextDescendant(header(5), never);
   await announce(header(6));
@@ -48,8 +48,8 @@ test('a head that goes on from a block is given to who stands there, as soon as 
   expect(await later).toEqual(header(9));
 });
 
-test('a head that does not go on is left for who decides about it', async () => {
-  const { feed, announce } = feeding();
+test('a head that is not a descendant is left for the next call of next()', async () => {
+  const { feed, announce } = createFeed();
   for (const other of [header(6, 99), header(5), header(2)]) {
     await announce(other);
     expect(await feed.nextDescendant(header(5), Promise.resolve())).toBeUndefined();
@@ -57,8 +57,8 @@ test('a head that does not go on is left for who decides about it', async () => 
   }
 });
 
-test('nobody waits for a head behind a block once the commit is over, or the heads are', async () => {
-  const { feed, announce, end } = feeding();
+test('nextDescendant stops waiting when the commit ends or the stream of heads ends', async () => {
+  const { feed, announce, end } = createFeed();
   const commit = Promise.withResolvers<void>();
   const waiting = feed.nextDescendant(header(5), commit.promise);
   commit.resolve();

@@ -27,7 +27,7 @@ test('a new migration is reported until it is sealed', async () => {
   expect(await manifestViolations(folder)).toEqual([]);
 });
 
-test('sealing again does not accept a sealed migration that changed or is missing', async () => {
+test('sealing again still reports a sealed migration that changed or is missing', async () => {
   await sealMigrations(folder);
   const manifest = await readFile(join(folder, 'manifest.json'), 'utf8');
   await writeFile(join(folder, '0001_one.ts'), 'another');

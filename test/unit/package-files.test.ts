@@ -4,15 +4,15 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** Folders of the program, and the compiled configuration that is the default. */
+/** The folders of the program and the compiled default configuration. */
 const PACKED = /^(dist\/(indexer|abis|migrations)\/|dist\/config\/local\.|README\.md$|LICENSE$|package\.json$)/;
 
-test('after npm install the package holds the built program and nothing else: no demo, no test kit, no benchmark', async () => {
+test('the package holds the built program and no demo, test kit or benchmark', async () => {
   const { stdout } = await promisify(execFile)('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
     cwd: ROOT,
     maxBuffer: 64 * 2 ** 20,
   });
-  // npm gives a list, and since version 12 an object by package name.
+  // npm prints a list, and since version 12 an object keyed by package name.
   const [packed] = Object.values(JSON.parse(stdout)) as { files: { path: string }[] }[];
   const paths = packed?.files.map(({ path }) => path) ?? [];
   expect(paths).toContain('dist/indexer/bin.js');

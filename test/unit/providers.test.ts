@@ -14,11 +14,11 @@ const WATCH = { addresses: [ADDRESS], topics: [TOPIC] };
 const chain = new Chain();
 let server: ChainServer;
 let source: Source;
-/** Put on the source's clock, so that a test need not wait. */
+/** Added to the source's clock so that a test need not wait. */
 let laterMs = 0;
 
 beforeAll(async () => {
-  // 5,000 blocks, so that even a cap of 3,000 bites; logs in every fiftieth.
+  // 5,000 blocks exceed even a cap of 3,000. Every fiftieth block has a log.
   for (let number = 1; number <= 5_000; number++) {
     chain.append(number % 50 === 0 ? { logs: [{ address: ADDRESS, topics: [TOPIC] }] } : {});
   }
@@ -41,15 +41,15 @@ function open(initialRangeBlocks: number): Source {
   return source;
 }
 
-describe.each(PROVIDER_CAPS)('$who refuses a range of too many $over', ({ over, code, words, hint }) => {
+describe.each(PROVIDER_CAPS)('$who refuses a range with too many $over', ({ over, code, words, hint }) => {
   const request = { from: 100, to: 199, blocks: 100, results: 100 };
 
-  test('its words are understood', () => {
+  test('the refusal is recognised with its hint', () => {
     const meaning = classifyRefusal({ method: 'eth_getLogs', code, text: words(request, 50) });
     expect(meaning).toEqual({ kind: 'range-refused', ...(hint && { hintBlocks: hint(request, 50) }) });
   });
 
-  test('the range narrows, finishes and widens again', async () => {
+  test('the range is narrowed, read completely and widened again', async () => {
     const limit = over === 'blocks' ? 3_000 : 30;
     server.view.cap = (asked) => {
       if ((over === 'blocks' ? asked.blocks : asked.results) > limit) throw new RpcFault(code, words(asked, limit));
@@ -74,7 +74,7 @@ test('HTTP 413 halves the range', () => {
   expect(classifyRefusal({ method: 'eth_getLogs', status: 413, text: '' })).toEqual({ kind: 'range-refused' });
 });
 
-test('unknown words under the code that caps go by ask for less of a range, and mean what they say of a single block', () => {
+test('an unknown message with a code used for caps narrows a range, and rejects the request for a single block', () => {
   const meaning = (blocks: number | undefined, text: string) =>
     classifyRefusal({ method: 'eth_getLogs', blocks, code: -32602, text });
   expect(meaning(100, 'please reduce your window')).toEqual({ kind: 'range-refused' });
@@ -83,11 +83,11 @@ test('unknown words under the code that caps go by ask for less of a range, and 
   expect(meaning(undefined, 'invalid params: blockHash is not supported').kind).toBe('rejected');
 });
 
-test('words about a range mean nothing to a request that has none', () => {
+test('a message about a range is not a range refusal when the request has no range', () => {
   expect(classifyRefusal({ method: 'eth_call', code: -32000, text: 'response is too big' }).kind).toBe('unavailable');
 });
 
-test('a number may be written in thousands', () => {
+test('a hint is parsed when it is written as 10k, 10,000 or with punctuation', () => {
   const meaning = (text: string) => classifyRefusal({ method: 'eth_getLogs', code: -32000, text }).hintBlocks;
   expect(meaning('range is too large, max is 10k blocks')).toBe(10_000);
   expect(meaning('eth_getLogs is limited to a 10,000 range')).toBe(10_000);

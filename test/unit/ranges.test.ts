@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type BlockRange, parseMultirange, subtract, toMultirange, union } from '../../indexer/kernel/ranges.ts';
 
-/** The blocks of ranges one by one: the slow truth that the arithmetic is held against. */
+/** Lists the blocks of ranges one by one. The range arithmetic is compared with sets of them. */
 const blocks = (ranges: readonly BlockRange[]) =>
   new Set(ranges.flatMap(({ from, to }) => Array.from({ length: to - from + 1 }, (_, i) => from + i)));
 
@@ -21,7 +21,7 @@ function draw(next: () => number, count: number): BlockRange[] {
 }
 
 describe('ranges', () => {
-  it('agrees with sets of blocks for 500 drawn cases', () => {
+  it('agree with sets of blocks in 500 random cases', () => {
     for (let seed = 1; seed <= 500; seed += 1) {
       const next = random(seed);
       const whole = draw(next, 5);

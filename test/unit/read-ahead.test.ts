@@ -6,33 +6,33 @@ const PIECE_BLOCKS = 10;
 
 type Piece = { readonly range: { readonly from: number; readonly to: number }; readonly bytes: number };
 
-/** Reads ten blocks at a time, each read answered when told to. */
-function reading(to: number, maxBytes: number, bytes = 1, isAlone: (from: number) => boolean = () => false) {
+/** Creates a reader of ten blocks at a time, and functions that answer or fail its oldest open read. */
+function createReader(to: number, maxBytes: number, bytes = 1, isAlone: (from: number) => boolean = () => false) {
   const asked: number[] = [];
-  const open: { resolve(piece: Piece): void; reject(error: Error): void; from: number }[] = [];
+  const openReads: { resolve(piece: Piece): void; reject(error: Error): void; from: number }[] = [];
   const reader = new ReadAhead<Piece>({ from: 0, to }, { maxBytes, isAlone }, (from) => {
     asked.push(from);
-    return new Promise((resolve, reject) => open.push({ resolve, reject, from }));
+    return new Promise((resolve, reject) => openReads.push({ resolve, reject, from }));
   });
   const answer = async (until?: number) => {
-    const one = open.shift();
-    one?.resolve({ range: { from: one.from, to: until ?? one.from + PIECE_BLOCKS - 1 }, bytes });
+    const read = openReads.shift();
+    read?.resolve({ range: { from: read.from, to: until ?? read.from + PIECE_BLOCKS - 1 }, bytes });
     await turn();
   };
   const fail = async (error: Error) => {
-    open.shift()?.reject(error);
+    openReads.shift()?.reject(error);
     await turn();
   };
   return { reader, asked, answer, fail };
 }
 
-/** The first blocks of pieces. */
+/** Returns the first block of each piece. */
 function starts(pieces: readonly Piece[]): readonly number[] {
   return pieces.map(({ range }) => range.from);
 }
 
-test('reads on while less waits than its bound, one after the other, and gives what is at hand together', async () => {
-  const { reader, asked, answer } = reading(99, 2);
+test('reads ahead one piece at a time up to its byte limit, and returns all pieces that are ready', async () => {
+  const { reader, asked, answer } = createReader(99, 2);
   const first = reader.take();
   expect(asked).toEqual([0]);
   await answer();
@@ -44,8 +44,8 @@ test('reads on while less waits than its bound, one after the other, and gives w
   expect(asked).toEqual([0, 10, 20, 30, 40]);
 });
 
-test('a piece that is larger than the bound is read all the same, and one at a time', async () => {
-  const { reader, asked, answer } = reading(29, 1, 1_000);
+test('a piece larger than the byte limit is still read, one at a time', async () => {
+  const { reader, asked, answer } = createReader(29, 1, 1_000);
   for (const from of [0, 10, 20]) {
     const pieces = reader.take();
     await answer();
@@ -56,8 +56,8 @@ test('a piece that is larger than the bound is read all the same, and one at a t
   expect(reader.atEnd).toBe(true);
 });
 
-test('goes on behind a piece that ended early', async () => {
-  const { reader, asked, answer } = reading(19, 100);
+test('continues after the last block of a piece that ended early', async () => {
+  const { reader, asked, answer } = createReader(19, 100);
   const first = reader.take();
   await answer(4);
   expect((await first)[0]?.range.to).toBe(4);
@@ -65,8 +65,8 @@ test('goes on behind a piece that ended early', async () => {
   expect(asked).toEqual([0, 5, 15]);
 });
 
-test('a failure waits until the pieces before it are taken, and reading goes on behind them', async () => {
-  const { reader, asked, answer, fail } = reading(29, 100);
+test('a failed read is thrown after the pieces before it are taken, and is then retried', async () => {
+  const { reader, asked, answer, fail } = createReader(29, 100);
   const first = reader.take();
   await answer();
   await answer();
@@ -81,8 +81,8 @@ test('a failure waits until the pieces before it are taken, and reading goes on 
   expect(asked).toEqual([0, 10, 20, 20]);
 });
 
-test('takes what comes in time, and nothing else', async () => {
-  const { reader, answer } = reading(29, 100);
+test('takeWithin returns a piece that arrives in time, and nothing otherwise', async () => {
+  const { reader, answer } = createReader(29, 100);
   const first = reader.take();
   await answer();
   await first;
@@ -92,14 +92,14 @@ test('takes what comes in time, and nothing else', async () => {
   expect(starts(await second)).toEqual([10]);
 });
 
-test('what was read behind the block that it goes back to is forgotten, also when it comes late', async () => {
-  const { reader, asked, answer } = reading(29, 100);
+test('after a rewind, pieces read beyond the block are dropped, even when they arrive later', async () => {
+  const { reader, asked, answer } = createReader(29, 100);
   const first = reader.take();
   await answer();
   await first;
   await answer();
   await reader.take();
-  reader.rewindTo(10); // 20 is on its way
+  reader.rewindTo(10); // The read from block 20 is still open.
   await answer();
   expect(await reader.takeWithin(1)).toEqual([]);
   const again = reader.take();
@@ -110,8 +110,8 @@ test('what was read behind the block that it goes back to is forgotten, also whe
   expect(asked).toHaveLength(5);
 });
 
-test('a piece that is to be alone is taken by itself', async () => {
-  const { reader, answer } = reading(49, 1_000, 1, (from) => from === 20);
+test('a piece for which isAlone holds is taken by itself', async () => {
+  const { reader, answer } = createReader(49, 1_000, 1, (from) => from === 20);
   const first = reader.take();
   for (let piece = 0; piece < 3; piece++) await answer();
   expect(starts(await first)).toEqual([0]);

@@ -12,44 +12,44 @@ const bytes = (data: string): Hex => encodeAbiParameters([{ type: 'bytes' }], [`
 const word = (value: bigint): string => value.toString(16).padStart(64, '0');
 const bytes32 = (text: string): Hex => `0x${Buffer.from(text).toString('hex').padEnd(64, '0')}`;
 
-describe('a text that a contract answers', () => {
+describe('a text that a contract returns', () => {
   it.each<[string, Hex, string]>([
     ['a string', string('Artist Coin'), 'Artist Coin'],
     ['an empty string', string(''), ''],
     ['other scripts and emoji', string('音楽 🎵 naïve'), '音楽 🎵 naïve'],
-    ['bytes32 padded with zeros, as MKR and SAI answer', bytes32('Maker'), 'Maker'],
-    ['bytes32 of nothing', bytes32(''), ''],
-    ['nothing, or a revert', '0x', ''],
-    ['half a word', `0x${'11'.repeat(16)}`, ''],
+    ['bytes32 padded with zeros, as MKR and SAI return', bytes32('Maker'), 'Maker'],
+    ['bytes32 of zeros', bytes32(''), ''],
+    ['empty data, as after a revert', '0x', ''],
+    ['half a 32-byte word', `0x${'11'.repeat(16)}`, ''],
     ['NUL and control characters', string('a\u0000b\u0007\nc\u009f'), 'abc'],
-    ['nothing but NUL', string('\u0000\u0000'), ''],
+    ['only NUL characters', string('\u0000\u0000'), ''],
     ['invalid UTF-8', bytes('61ff62c0'), 'a\ufffdb\ufffd'],
     ['a lone surrogate, encoded', bytes('61eda08062'), 'a\ufffd\ufffd\ufffdb'],
-    ['blanks around it', string('  padded  '), 'padded'],
+    ['surrounding blanks', string('  padded  '), 'padded'],
     ['an offset past the end', `0x${word(1n << 255n)}${word(5n)}${word(0n)}`, ''],
-    ['an offset into itself', `0x${word(0n)}${word(5n)}${word(0n)}`, ''],
+    ['an offset that points to itself', `0x${word(0n)}${word(5n)}${word(0n)}`, ''],
     ['a length past the end', `0x${word(32n)}${word((1n << 256n) - 1n)}${Buffer.from('abc').toString('hex')}`, 'abc'],
     ['a length without bytes', `0x${word(32n)}${word(3n)}`, ''],
     ['an offset without a length', `0x${word(64n)}${word(0n)}`, ''],
-  ])('as %s', (_, answer, text) => {
+  ])('is decoded from %s', (_, answer, text) => {
     expect(textOf(answer, 100)).toBe(text);
   });
 
-  it('is cut to the column, by code points as PostgreSQL counts', () => {
+  it('is cut to the length of its column, counted in code points as PostgreSQL does', () => {
     expect(textOf(string('🎵'.repeat(150)), 100)).toBe('🎵'.repeat(100));
     expect(textOf(string('x'.repeat(1_000_000)), 20)).toBe('x'.repeat(20));
   });
 });
 
-describe('a number or an address that a contract answers', () => {
-  it('counts as decimals from 0 to 255 only', () => {
+describe('a number or an address that a contract returns', () => {
+  it('is a valid number of decimals only from 0 to 255', () => {
     expect([0n, 18n, 255n].map((n) => decimalsOf(`0x${word(n)}`))).toEqual([0, 18, 255]);
     expect([256n, 1n << 255n].map((n) => decimalsOf(`0x${word(n)}`))).toEqual([undefined, undefined]);
     expect(decimalsOf('0x')).toBeUndefined();
     expect(decimalsOf('0x12')).toBeUndefined();
   });
 
-  it('is an address when nothing stands above its 20 bytes', () => {
+  it('is a valid address only when the bytes above its 20 are zero', () => {
     expect(addressOf(`0x${'0'.repeat(24)}${'Ab'.repeat(20)}`)).toBe(`0x${'ab'.repeat(20)}`);
     expect(addressOf(`0x${word(1n << 160n)}`)).toBeUndefined();
     expect(addressOf('0x')).toBeUndefined();
@@ -74,17 +74,17 @@ const TOKENS = {
 };
 
 describe('reading from the chain', () => {
-  it('gives what a token says, and nothing for what it does not', async () => {
-    const spoken = readerOf({
+  it('returns what a token answers, and empty values for what it does not', async () => {
+    const answering = readerOf({
       '0x06fdde03': string('Artist'),
       '0x95d89b41': string('ART'),
       '0x313ce567': `0x${word(6n)}`,
     });
-    expect(await readToken(spoken, TOKEN0, signal)).toEqual({ name: 'Artist', symbol: 'ART', decimals: 6 });
+    expect(await readToken(answering, TOKEN0, signal)).toEqual({ name: 'Artist', symbol: 'ART', decimals: 6 });
     expect(await readToken(readerOf({}), TOKEN0, signal)).toEqual({ name: '', symbol: '', decimals: undefined });
   });
 
-  it('gives the tokens and the family of a pool', async () => {
+  it('returns the tokens and the family of a pool', async () => {
     const pool = { token0: TOKEN0, token1: TOKEN1, token0Symbol: 'ART', token1Symbol: 'WETH' };
     const v2 = readerOf({ ...TOKENS, '0x0902f1ac': `0x${word(1n).repeat(3)}` });
     const v3 = readerOf({ ...TOKENS, '0x3850c7bd': `0x${word(1n).repeat(7)}` });
@@ -101,12 +101,12 @@ describe('a source as reader', () => {
     codeAt: () => Promise.reject(error),
   });
 
-  it('turns a revert into no answer, and unknown state into a value', async () => {
+  it('turns a revert into an empty answer, and pruned state into a value', async () => {
     expect(await chainReaderOver(failing(new RpcError('rejected', 'reverted'))).call(POOL, '0x', signal)).toBe('0x');
     expect(await chainReaderOver(failing(new RpcError('pruned', 'gone'))).codeAt(POOL, 1, signal)).toBe('pruned');
   });
 
-  it('does not take a failing endpoint for an answer', async () => {
+  it('does not treat a failing endpoint as an answer', async () => {
     for (const error of [new RpcError('unavailable', 'down'), new Aborted('stop')]) {
       await expect(chainReaderOver(failing(error)).call(POOL, '0x', signal)).rejects.toBe(error);
       await expect(chainReaderOver(failing(error)).codeAt(POOL, 1, signal)).rejects.toBe(error);
@@ -115,38 +115,38 @@ describe('a source as reader', () => {
 });
 
 describe('the deployment block', () => {
-  function history(deployedAt: number, prunedBelow = 0): ChainReader & { asked: number } {
+  function history(deployedAt: number, prunedBelow = 0): ChainReader & { requests: number } {
     const reader = {
-      asked: 0,
+      requests: 0,
       call: async () => '0x' as Hex,
       codeAt: async (_: Hex, block: number) => {
-        reader.asked += 1;
+        reader.requests += 1;
         return block < prunedBelow ? ('pruned' as const) : block >= deployedAt;
       },
     };
     return reader;
   }
 
-  it.each([0, 1, 2, 499, 999, 1000])('is found wherever it is: %i', async (deployedAt) => {
+  it.each([0, 1, 2, 499, 999, 1000])('is found at block %i', async (deployedAt) => {
     expect(await findDeployment(history(deployedAt), POOL, 1000, signal)).toEqual({ found: 'at', block: deployedAt });
   });
 
-  it('takes few requests on a long chain', async () => {
+  it('is found in few requests on a long chain', async () => {
     const reader = history(21_000_000);
     await findDeployment(reader, POOL, 25_000_000, signal);
-    expect(reader.asked).toBeLessThan(30);
+    expect(reader.requests).toBeLessThan(30);
   });
 
-  it('is unknown before the code is there', async () => {
+  it('is not found before the code exists', async () => {
     expect(await findDeployment(history(1001), POOL, 1000, signal)).toEqual({ found: 'nothing' });
   });
 
-  it('stands when it lies in the state that is kept, and is 0 with a warning when it does not', async () => {
+  it('is found within the kept state, and is 0 with a warning when that state is pruned', async () => {
     expect(await findDeployment(history(700, 600), POOL, 1000, signal)).toEqual({ found: 'at', block: 700 });
     expect(await findDeployment(history(500, 600), POOL, 1000, signal)).toMatchObject({
       found: 'pruned',
       block: 0,
-      warning: expect.stringContaining('600'),
+      oldestState: 600,
     });
     expect(await findDeployment(history(600, 600), POOL, 1000, signal)).toMatchObject({ found: 'pruned', block: 0 });
   });

@@ -30,7 +30,7 @@ async function listen(server: Server): Promise<number> {
 describe('headers', () => {
   const KEY = 'h3ader-k3y-of-the-provider';
 
-  /** A server that repeats the headers of a request in its error. */
+  /** Starts a server that repeats the headers of a request in its error. */
   async function echo(): Promise<{ readonly url: string; readonly seen: IncomingHttpHeaders[] }> {
     const seen: IncomingHttpHeaders[] = [];
     const server = createServer((request, response) => {
@@ -79,7 +79,7 @@ describe('headers', () => {
 
 type Provider = { request(args: { method: string; params?: unknown }): Promise<unknown> };
 
-/** A provider as a wallet or a library offers it, over a chain server. */
+/** Returns an EIP-1193 provider over a chain server. */
 function providerOf(server: ChainServer): Provider {
   return {
     async request({ method, params }) {
@@ -111,7 +111,7 @@ describe.each(transports)('the viem transport %s', (key, create) => {
     expect(server.batches).toEqual([]);
   });
 
-  test('a refused range is narrowed by the hint of the provider', async () => {
+  test('a refused range is narrowed to the hint of the provider', async () => {
     const server = await fixture.serve(busyChain(50));
     server.view.cap = ({ blocks }) => {
       if (blocks > 20) throw new RpcFault(-32005, 'eth_getLogs is limited to a 20 blocks range');
@@ -122,7 +122,7 @@ describe.each(transports)('the viem transport %s', (key, create) => {
     expect(fixture.notices).toContainEqual(expect.objectContaining({ detail: '50 to 20 blocks' }));
   });
 
-  test('a call that reverts is rejected and not repeated', async () => {
+  test('a call that reverts is rejected and not retried', async () => {
     const chain = busyChain(1);
     chain.call = () => {
       throw new RpcFault(3, 'execution reverted');
@@ -133,7 +133,7 @@ describe.each(transports)('the viem transport %s', (key, create) => {
     expect(server.count('eth_call')).toBe(1);
   });
 
-  test('heads arrive', async () => {
+  test('heads arrive as the chain grows', async () => {
     const chain = busyChain(3);
     const server = await fixture.serve(chain);
     const stop = new AbortController();
@@ -152,7 +152,7 @@ describe.each(transports)('the viem transport %s', (key, create) => {
 test.each([
   ['429', 429, 'rate-limited'],
   ['502', 502, 'unavailable'],
-])('HTTP status %s of a viem transport is understood', async (_, status, kind) => {
+])('HTTP status %s of a viem transport is classified', async (_, status, kind) => {
   const server = await fixture.serve(busyChain(3));
   const source = fixture.open([http(`${server.url}/v2/k3yk3yk3yk3y`)]);
   await source.head();
@@ -172,8 +172,8 @@ test('a viem transport that does not respond times out, and its request can be a
   await expect(request).rejects.toMatchObject({ name: 'Aborted' });
 });
 
-describe('the proxy of the environment', () => {
-  /** A proxy that forwards requests and opens tunnels, and records their targets. */
+describe('the proxy named by the environment', () => {
+  /** Starts a proxy that forwards requests, opens tunnels and records their targets. */
   async function proxy(): Promise<{ readonly url: string; readonly targets: string[] }> {
     const targets: string[] = [];
     const server = createServer((request, response) => {
@@ -203,7 +203,7 @@ describe('the proxy of the environment', () => {
     return chain!;
   }
 
-  test.each(['HTTP_PROXY', 'http_proxy'])('carries requests over HTTP (%s)', async (variable) => {
+  test.each(['HTTP_PROXY', 'http_proxy'])('forwards plain HTTP requests (%s)', async (variable) => {
     const server = await fixture.serve(busyChain(5));
     const { url, targets } = await proxy();
     const source = fixture.open([server.url], { proxy: chainConfig([server.url], { [variable]: url }).proxy });
@@ -232,7 +232,7 @@ describe('the proxy of the environment', () => {
     expect(targets).toEqual([]);
   });
 
-  test('keeps its password secret', () => {
+  test('does not reveal its password in a log', () => {
     const env = { HTTP_PROXY: 'http://alice:pr0xy-s3cret@proxy.example:3128', RPC_URL_1: 'http://one.example' };
     const config = resolveConfig({}, 'config/local.ts', env, ['chains']);
     for (const secrets of [secretsOf(config), secretsOfEnvironment(env)]) {
@@ -255,7 +255,7 @@ describe('endpoints in a configuration file', () => {
   });
 
   test.each<[string, unknown]>([
-    ['config/local.ts chains.1.rpcUrls.url: is no URL', { headers: {} }],
+    ['config/local.ts chains.1.rpcUrls.url: must be a URL', { headers: {} }],
     [
       'config/local.ts chains.1.rpcUrls.headers.a b: is not a valid HTTP header',
       { url: 'http://x', headers: { 'a b': 'v' } },
@@ -264,15 +264,15 @@ describe('endpoints in a configuration file', () => {
       'config/local.ts chains.1.rpcUrls.headers.a: is not a valid HTTP header',
       { url: 'http://x', headers: { a: 'hunter2\n' + 'b' } },
     ],
-    ["config/local.ts chains.1.rpcUrls: knows no 'key'", { url: 'http://x', key: 'hunter2' }],
+    ["config/local.ts chains.1.rpcUrls: unknown key 'key'", { url: 'http://x', key: 'hunter2' }],
     ['config/local.ts chains.1.rpcUrls: viem refuses this transport', http()],
     ['config/local.ts chains.1.rpcUrls: must be a URL, an object', () => ({})],
-  ])('that are wrong are named: %s', (message, endpoint) => {
+  ])('are refused when wrong, without showing secrets: %s', (message, endpoint) => {
     expect(resolve([endpoint])).toThrow(message);
     expect(resolve([endpoint])).not.toThrow('hunter2');
   });
 
-  test('give their URLs and headers to the redactor, also from inside a viem transport', () => {
+  test('are redacted with their URLs and headers, also inside a viem transport', () => {
     const inner = http('https://a.example/v2/innerkey1', { fetchOptions: { headers: { 'x-key': 'inner-header' } } });
     const redact = createRedact(secretsOf(resolve([fallback([inner, http('https://b.example/v2/innerkey2')])])()));
     expect(redact('innerkey1 innerkey2 inner-header')).toBe('[redacted] [redacted] [redacted]');

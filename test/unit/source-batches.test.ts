@@ -11,31 +11,31 @@ const fixture = sourceFixture();
 const urlOf = (server: ChainServer, transport: string) => (transport === 'ws' ? server.wsUrl : server.url);
 const error = (code: number, message: string) => ({ jsonrpc: '2.0', id: null, error: { code, message } });
 
-describe.each(['http', 'ws'])('over %s', (transport) => {
-  /** Reads a busy range with a server that treats batches so, twice; which batches it saw, and calls to it, each time. */
-  async function readTwice(fault: BatchFault | undefined, options = {}) {
-    const chain = busyChain(40);
-    const server = await fixture.serve(chain);
-    server.batchFault = fault;
-    const source = fixture.open([urlOf(server, transport)], options);
-    const seen: { readonly batches: readonly number[]; readonly calls: number }[] = [];
-    for (let time = 0; time < 2; time++) {
-      server.batches.length = 0;
-      const before = server.arrivals.length;
-      const range = await source.fetchRange({ from: 1, to: 40, strict: true, watch: WATCH });
-      expect(range.headers.map((header) => header.hash)).toEqual(chain.blocks.slice(1).map((block) => block.hash));
-      expect(range.logs.map((log) => log.blockNumber)).toEqual(range.headers.map((header) => header.number));
-      seen.push({ batches: [...server.batches], calls: server.arrivals.length - before });
-    }
-    return { seen, server, source };
+/** Reads a busy range twice from a server with this batch fault. Returns its batch sizes and number of calls for each time. */
+async function readTwice(transport: string, fault?: BatchFault) {
+  const chain = busyChain(40);
+  const server = await fixture.serve(chain);
+  server.batchFault = fault;
+  const source = fixture.open([urlOf(server, transport)]);
+  const seen: { readonly batches: readonly number[]; readonly calls: number }[] = [];
+  for (let time = 0; time < 2; time++) {
+    server.batches.length = 0;
+    const before = server.arrivals.length;
+    const range = await source.fetchRange({ from: 1, to: 40, strict: true, watch: WATCH });
+    expect(range.headers.map((header) => header.hash)).toEqual(chain.blocks.slice(1).map((block) => block.hash));
+    expect(range.logs.map((log) => log.blockNumber)).toEqual(range.headers.map((header) => header.number));
+    seen.push({ batches: [...server.batches], calls: server.arrivals.length - before });
   }
+  return { seen, server, source };
+}
 
-  test('headers go in one batch, and logs by block hash in another', async () => {
-    const { seen } = await readTwice(undefined);
+describe.each(['http', 'ws'])('batches over %s', (transport) => {
+  test('headers are read in one batch, and logs by block hash in another', async () => {
+    const { seen } = await readTwice(transport);
     expect(seen[1]).toEqual({ batches: [40, 40], calls: 80 });
   });
 
-  test('below finalized, the headers of blocks with logs go in batches', async () => {
+  test('below finalized, the headers of blocks with logs are read in batches', async () => {
     const server = await fixture.serve(busyChain(250));
     const source = fixture.open([urlOf(server, transport)]);
     const range = await source.fetchRange({ from: 1, to: 250, strict: false, watch: WATCH });
@@ -44,29 +44,29 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
   });
 
   test('answers are matched by id, not by order', async () => {
-    const { seen } = await readTwice((answers) => ({ body: answers.toReversed() }));
+    const { seen } = await readTwice(transport, (answers) => ({ body: answers.toReversed() }));
     expect(seen[1]).toEqual({ batches: [40, 40], calls: 80 });
   });
 
   test.each<[string, BatchFault]>([
     ['with one error object', () => ({ body: error(-32600, 'batch requests are not supported') })],
     ['with one error in an array', () => ({ body: [error(-32600, 'Invalid request')] })],
-    ['with one answer', (answers) => ({ body: answers[0] })],
+    ['with one answer outside an array', (answers) => ({ body: answers[0] })],
     ['without one of the answers', (answers) => ({ body: answers.slice(1) })],
-    ['with an answer twice', (answers) => ({ body: [...answers.slice(1), answers[1]] })],
-    ['with an answer too many', (answers) => ({ body: [...answers, answers[0]] })],
+    ['with one answer twice', (answers) => ({ body: [...answers.slice(1), answers[1]] })],
+    ['with one answer too many', (answers) => ({ body: [...answers, answers[0]] })],
     [
-      'with another id',
+      'with an unknown id',
       (answers) => ({ body: answers.map((one, at) => (at === 3 ? { ...one, id: one.id + 1e6 } : one)) }),
     ],
     ['without ids', (answers) => ({ body: answers.map(({ id: _, ...one }) => one) })],
-  ])('a batch answered %s is read one by one, and no other is sent', async (_, fault) => {
-    const { seen } = await readTwice(fault);
+  ])('after a batch answered %s, calls go one by one and no batch is sent again', async (_, fault) => {
+    const { seen } = await readTwice(transport, fault);
     expect(seen.map(({ batches }) => batches)).toEqual([[40], []]);
   });
 
-  test('a batch that is too large is asked again in such as fit, from then on', async () => {
-    const { seen } = await readTwice((answers) => ({
+  test('a batch that is too large is repeated in batches that fit, and later batches keep that size', async () => {
+    const { seen } = await readTwice(transport, (answers) => ({
       body: answers.length > 12 ? error(-32000, `batch limit 12 exceeded: ${answers.length} requests given`) : answers,
     }));
     const fitting = [12, 12, 12, 4];
@@ -76,15 +76,17 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     ]);
   });
 
-  test('calls that a node leaves out of a batch for its size are asked alone', async () => {
-    const { seen } = await readTwice((answers) => ({
+  test('calls that a node refuses inside a batch for its response size are repeated alone', async () => {
+    const { seen } = await readTwice(transport, (answers) => ({
       body: answers.map((one, at) => (at < 30 ? one : { ...error(-32003, 'response too large'), id: one.id })),
     }));
     expect(seen[0]).toEqual({ batches: [40, 40], calls: 101 });
     expect(fixture.notices).toEqual([]);
   });
+});
 
-  test('one call that fails in a batch fails as it would alone', async () => {
+describe.each(['http', 'ws'])('failures of batches over %s', (transport) => {
+  test('a call that fails in a batch fails as it would alone', async () => {
     const server = await fixture.serve(busyChain(40));
     const source = fixture.open([urlOf(server, transport)]);
     server.view.lag = 1;
@@ -93,9 +95,9 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     expect(fixture.notices).toEqual([]);
   });
 
-  test('one call that says of the endpoint that it is in trouble is a failed attempt', async () => {
+  test('one internal error among the answers of a batch counts as a failed attempt', async () => {
     let times = 0;
-    const { seen } = await readTwice((answers) => ({
+    const { seen } = await readTwice(transport, (answers) => ({
       body:
         times++ > 0 ? answers : answers.map((one, at) => (at === 7 ? { ...error(-32603, 'oops'), id: one.id } : one)),
     }));
@@ -103,7 +105,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     expect(fixture.notices.map(({ event }) => event)).toEqual(['method failed', 'method recovered']);
   });
 
-  test('logs that come for another block of the batch are an inconsistency', async () => {
+  test('logs returned for another block of the batch are an inconsistency', async () => {
     const server = await fixture.serve(busyChain(4));
     server.batchFault = ([first, second, ...rest]) => ({
       body: [{ ...first, result: second?.result }, { ...second, result: first?.result }, ...rest],
@@ -112,9 +114,9 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     await expect(reading).rejects.toMatchObject({ name: 'RpcInconsistency' });
   });
 
-  test('a rate limit for a batch is waited for, and the next ones are smaller', async () => {
+  test('after a rate limit for a batch it waits, and later batches are smaller', async () => {
     let times = 0;
-    const { seen } = await readTwice((answers) => ({
+    const { seen } = await readTwice(transport, (answers) => ({
       body: times++ > 0 ? answers : error(-32005, 'too many requests'),
     }));
     expect(seen.map(({ batches }) => batches)).toEqual([
@@ -124,12 +126,12 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     expect(fixture.notices.map(({ event }) => event)).toEqual(['endpoint failed', 'endpoint recovered']);
   });
 
-  test('a node that drops what it does not like is asked one by one after a failed attempt', async () => {
-    const { seen } = await readTwice(() => ({ status: 500, body: 'oops' }));
+  test('a node that answers a batch with status 500 is asked one by one after a failed attempt', async () => {
+    const { seen } = await readTwice(transport, () => ({ status: 500, body: 'oops' }));
     expect(seen.map(({ batches }) => batches)).toEqual([[40], []]);
   });
 
-  test('an abort ends a batch that is not answered', async () => {
+  test('an abort ends a batch that gets no answer', async () => {
     const server = await fixture.serve(busyChain(40));
     const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: 2 * HANG_TIMEOUT_MS });
     await source.head();
@@ -144,7 +146,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
   });
 });
 
-test.each([400, 404, 405])('over HTTP, status %s to a batch means one by one', async (status) => {
+test.each([400, 404, 405])('over HTTP, status %s for a batch switches to single calls', async (status) => {
   const server = await fixture.serve(busyChain(20));
   server.batchFault = () => ({ status, body: 'no' });
   const source = fixture.open([server.url]);
@@ -154,7 +156,7 @@ test.each([400, 404, 405])('over HTTP, status %s to a batch means one by one', a
   expect(fixture.notices).toEqual([]);
 });
 
-test('over HTTP, status 413 means smaller batches', async () => {
+test('over HTTP, status 413 for a batch makes batches smaller', async () => {
   const server = await fixture.serve(busyChain(20));
   server.batchFault = (answers) => (answers.length > 10 ? { status: 413, body: 'no' } : { body: answers });
   const range = await fixture.open([server.url]).fetchRange({ from: 1, to: 20, strict: true, watch: WATCH });
@@ -162,7 +164,7 @@ test('over HTTP, status 413 means smaller batches', async () => {
   expect(server.batches).toEqual([20, 10, 10, 10, 10]);
 });
 
-test('a batch whose answer passes the bound is refused for its size', async () => {
+test('a batch whose answer exceeds the size limit is rejected with the number of calls that fit', async () => {
   const chain = busyChain(1);
   chain.call = () => `0x${'00'.repeat(3 * 1024 * 1024)}`;
   const server = await fixture.serve(chain);
@@ -181,11 +183,11 @@ test.each([
   ['response too large', 3, 1],
   ['batch requests are not supported', 50, undefined],
   ['too many requests', 50, undefined],
-])('%j to %s calls: %s fit', (text, calls, fitting) => {
+])('%j for a batch of %s calls: %s fit', (text, calls, fitting) => {
   expect(fittingBatch(text, calls)).toBe(fitting);
 });
 
-test('batches shrink when they fail, are tried again after a while, and end where an endpoint takes none', () => {
+test('batches shrink when they fail, grow again after a minute, and stay single calls where batches are unsupported', () => {
   let now = 0;
   const size = createBatchSize(() => now);
   size.failed(100);
@@ -204,36 +206,39 @@ test('batches shrink when they fail, are tried again after a while, and end wher
   now += 60_000;
   for (const calls of [8, 16, 32, 64]) size.accepted(calls);
   expect(size.calls()).toBe(100);
-  const none = createBatchSize(() => now);
-  none.unsupported();
+  const unsupported = createBatchSize(() => now);
+  unsupported.unsupported();
   now += 1e9;
-  expect(none.calls()).toBe(1);
+  expect(unsupported.calls()).toBe(1);
 });
 
 describe('at the head', () => {
-  test.each(['http', 'ws'])('a block whose header is known costs one request for its logs (%s)', async (transport) => {
-    const chain = busyChain(5);
-    const server = await fixture.serve(chain);
-    const source = fixture.open([urlOf(server, transport)]);
-    const stop = new AbortController();
-    let anchor: BlockHeader | undefined;
-    for await (const tip of source.heads(stop.signal)) {
-      if (anchor !== undefined) {
-        const [before, headers] = [server.arrivals.length, server.count('eth_getBlockByNumber')];
-        const { number } = tip;
-        const range = await source.fetchRange({ from: number, to: number, strict: true, watch: WATCH, anchor, tip });
-        expect(range.headers).toEqual([tip]);
-        expect(range.logs.length).toBe(1);
-        if (transport === 'ws') expect(server.arrivals.length - before).toBe(1);
-        if (transport === 'ws') expect(server.count('eth_getBlockByNumber')).toBe(headers);
+  test.each(['http', 'ws'])(
+    'a block whose header was announced costs one request for its logs (%s)',
+    async (transport) => {
+      const chain = busyChain(5);
+      const server = await fixture.serve(chain);
+      const source = fixture.open([urlOf(server, transport)]);
+      const stop = new AbortController();
+      let anchor: BlockHeader | undefined;
+      for await (const tip of source.heads(stop.signal)) {
+        if (anchor !== undefined) {
+          const [before, headers] = [server.arrivals.length, server.count('eth_getBlockByNumber')];
+          const { number } = tip;
+          const range = await source.fetchRange({ from: number, to: number, strict: true, watch: WATCH, anchor, tip });
+          expect(range.headers).toEqual([tip]);
+          expect(range.logs.length).toBe(1);
+          if (transport === 'ws') expect(server.arrivals.length - before).toBe(1);
+          if (transport === 'ws') expect(server.count('eth_getBlockByNumber')).toBe(headers);
+        }
+        if (tip.number === 8) stop.abort();
+        anchor = tip;
+        setTimeout(() => chain.append({ logs: [{ address: WATCH.addresses[0]!, topics: [WATCH.topics[0]!] }] }), 10);
       }
-      if (tip.number === 8) stop.abort();
-      anchor = tip;
-      setTimeout(() => chain.append({ logs: [{ address: WATCH.addresses[0]!, topics: [WATCH.topics[0]!] }] }), 10);
-    }
-  });
+    },
+  );
 
-  test('a header without its bloom is asked for', async () => {
+  test('an announced header without its bloom is read again', async () => {
     const server = await fixture.serve(busyChain(5));
     const source = fixture.open([server.url]);
     const tip = { ...(await source.head()), logsBloom: '0x' as const };
@@ -241,7 +246,7 @@ describe('at the head', () => {
     expect(range.headers[0]?.logsBloom.length).toBe(514);
   });
 
-  test('an empty answer of a node that has not the block is not believed where the bloom cannot tell', async () => {
+  test('an empty answer is not trusted when the node may lack the block and the bloom is saturated', async () => {
     const chain = busyChain(5);
     const [ahead, behind] = [await fixture.serve(chain), await fixture.serve(chain)];
     Object.assign(behind.view, { lag: 1, emptyForUnknownHash: true });

@@ -5,7 +5,7 @@ import { busyChain, log, OTHER_ADDRESS, sourceFixture, WATCH } from '../kit/sour
 
 const fixture = sourceFixture();
 
-test('an endpoint of another chain is named, and never used', async () => {
+test('an endpoint of another chain is reported by name and never used', async () => {
   const right = await fixture.serve(busyChain(3));
   const wrong = await fixture.serve(new Chain({ chainId: 5 }));
   const source = fixture.open([wrong.url, right.url]);
@@ -15,14 +15,14 @@ test('an endpoint of another chain is named, and never used', async () => {
   await expect(source.checkChainId()).rejects.toThrow(`127.0.0.1:${wrong.port}#0 serves chain 5, not 31337`);
 });
 
-test('when all endpoints are of another chain, that is said', async () => {
+test('when every endpoint serves another chain, it is a configuration error', async () => {
   const wrong = await fixture.serve(new Chain({ chainId: 5 }));
   const source = fixture.open([wrong.url]);
   await expect(source.checkChainId()).rejects.toBeInstanceOf(ConfigError);
   await expect(source.head()).rejects.toBeInstanceOf(ConfigError);
 });
 
-test('an endpoint that is away at the start is checked before it is used', async () => {
+test('an endpoint that is unreachable at the start is checked before its first use', async () => {
   const server = await fixture.serve(new Chain({ chainId: 5 }));
   const heal = server.misbehave({ do: { kind: 'http', status: 502 } });
   const source = fixture.open([server.url]);
@@ -31,20 +31,20 @@ test('an endpoint that is away at the start is checked before it is used', async
   await expect(source.head()).rejects.toBeInstanceOf(ConfigError);
 });
 
-test('another endpoint answers for one in trouble, without delay, and the one in trouble is left alone', async () => {
+test('when an endpoint fails, another one answers at once and the failed one is not asked during its cooldown', async () => {
   const chain = busyChain(3);
-  const [ill, well] = [await fixture.serve(chain), await fixture.serve(chain)];
-  // The clock stands still: the time for which the one in trouble is left alone does not pass.
+  const [failing, healthy] = [await fixture.serve(chain), await fixture.serve(chain)];
+  // The clock stands still, so that the cooldown of the failed endpoint does not end.
   const startedAt = performance.now();
-  const source = fixture.open([ill.url, well.url], {}, () => startedAt);
+  const source = fixture.open([failing.url, healthy.url], {}, () => startedAt);
   await source.head();
-  ill.misbehave({ do: { kind: 'http', status: 502 } });
-  const before = ill.arrivals.length;
+  failing.misbehave({ do: { kind: 'http', status: 502 } });
+  const before = failing.arrivals.length;
   for (let time = 0; time < 10; time++) await source.head();
-  expect(ill.arrivals.length - before).toBeLessThanOrEqual(2);
+  expect(failing.arrivals.length - before).toBeLessThanOrEqual(2);
 });
 
-test('finalized is the lowest that an endpoint serves', async () => {
+test('the finalized block is the lowest one that any endpoint reports', async () => {
   const chain = busyChain(10);
   chain.finalized = 8;
   const behind = chain.fork();
@@ -56,7 +56,7 @@ test('finalized is the lowest that an endpoint serves', async () => {
   expect(await source.finalized()).toBe(8);
 });
 
-test('where no endpoint serves the finalized tag there is none', async () => {
+test('there is no finalized block when no endpoint serves the tag, and the tag is asked for once', async () => {
   const server = await fixture.serve(busyChain(10));
   server.view.noFinalizedTag = true;
   const source = fixture.open([server.url]);
@@ -65,12 +65,12 @@ test('where no endpoint serves the finalized tag there is none', async () => {
   expect(server.count('eth_getBlockByNumber')).toBe(1);
 });
 
-test('before the first finalized block there is none', async () => {
+test('there is no finalized block before the chain has one', async () => {
   const server = await fixture.serve(busyChain(10));
   expect(await fixture.open([server.url]).finalized()).toBeUndefined();
 });
 
-test('witnesses are each asked on their own', async () => {
+test('witnesses holds the answer of each endpoint that responds', async () => {
   const chain = busyChain(10);
   const fork = chain.fork(5);
   fork.mine(3);
@@ -84,7 +84,7 @@ test('witnesses are each asked on their own', async () => {
   await expect(source.witnesses(7)).rejects.toMatchObject({ kind: 'unavailable' });
 });
 
-test('null for a header that another node has is not believed', async () => {
+test('a null header is not trusted when another node has the block', async () => {
   const chain = busyChain(10);
   const [behind, full] = [await fixture.serve(chain), await fixture.serve(chain)];
   behind.view.lag = 5;
@@ -93,7 +93,7 @@ test('null for a header that another node has is not believed', async () => {
   expect(await source.header(11)).toBeUndefined();
 });
 
-test('a range comes from the endpoint whose fork the caller is on', async () => {
+test('a range is read from the endpoint that is on the fork of the anchor', async () => {
   const chain = busyChain(10);
   const fork = chain.fork(6);
   for (let number = 7; number <= 12; number++) fork.append({ logs: [log()] });
@@ -104,7 +104,7 @@ test('a range comes from the endpoint whose fork the caller is on', async () => 
   expect(range.headers.map((header) => header.hash)).toEqual([chain.block(9)!.hash, chain.block(10)!.hash]);
 });
 
-test('an endpoint that has pruned a range is asked last for it', async () => {
+test('an endpoint that has pruned a range is asked last for it afterwards', async () => {
   const chain = busyChain(30);
   const [pruned, archive] = [await fixture.serve(chain), await fixture.serve(chain)];
   pruned.view.prunedBelow = 20;
@@ -116,7 +116,7 @@ test('an endpoint that has pruned a range is asked last for it', async () => {
   expect(pruned.count('eth_getLogs')).toBe(1);
 });
 
-test('logs that one endpoint hides and the bloom proves come from another', async () => {
+test('logs that one endpoint hides although the bloom shows them are read from another', async () => {
   const chain = busyChain(6);
   const [liar, honest] = [await fixture.serve(chain), await fixture.serve(chain)];
   liar.view.hiddenLogs = true;
@@ -128,14 +128,14 @@ test('logs that one endpoint hides and the bloom proves come from another', asyn
   expect(liar.count('eth_getBlockReceipts')).toBe(0);
 });
 
-test('a contradiction is thrown rather than the failure of another endpoint', async () => {
+test('a contradiction is thrown in preference to the outage of another endpoint', async () => {
   const chain = busyChain(6);
-  const [liar, away] = [await fixture.serve(chain), await fixture.serve(chain)];
-  const source = fixture.open([liar.url, away.url]);
+  const [liar, unreachable] = [await fixture.serve(chain), await fixture.serve(chain)];
+  const source = fixture.open([liar.url, unreachable.url]);
   liar.misbehave({ methods: ['eth_getLogs'], do: { kind: 'result', result: () => null } });
   liar.misbehave({ methods: ['eth_getBlockReceipts'], do: { kind: 'result', result: () => [{ blockHash: '0x12' }] } });
   liar.misbehave({ methods: ['eth_getTransactionReceipt'], do: { kind: 'result', result: () => ({}) } });
-  away.misbehave({ do: { kind: 'http', status: 502 } });
+  unreachable.misbehave({ do: { kind: 'http', status: 502 } });
   const reading = source.fetchRange({ from: 1, to: 6, strict: true, watch: WATCH });
   await expect(reading).rejects.toMatchObject({
     name: 'RpcInconsistency',
@@ -143,7 +143,7 @@ test('a contradiction is thrown rather than the failure of another endpoint', as
   });
 });
 
-test('a preferred endpoint whose head stands still gives way to one that is ahead', async () => {
+test('a preferred endpoint with a stale head is replaced by one that is ahead', async () => {
   const chain = busyChain(5);
   const stale = chain.fork();
   const [first, second] = [await fixture.serve(stale), await fixture.serve(chain)];

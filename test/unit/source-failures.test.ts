@@ -18,7 +18,7 @@ const outages: [string, Fault['do']][] = [
   ['an error page with status 200', { kind: 'http', status: 200, body: '<html>sorry</html>' }],
   ['a JSON object without a result', { kind: 'http', status: 200, body: '{"message":"no"}' }],
   ['truncated JSON', { kind: 'truncate' }],
-  ['no answer', { kind: 'hang' }],
+  ['no response', { kind: 'hang' }],
 ];
 
 async function caught(promise: Promise<unknown>): Promise<IndexerError> {
@@ -31,32 +31,35 @@ async function caught(promise: Promise<unknown>): Promise<IndexerError> {
 }
 
 const urlOf = (server: ChainServer, transport: string) => (transport === 'ws' ? server.wsUrl : server.url);
-/** Only what is never answered is to be given up soon. */
+/** Uses a short timeout only for requests that are never answered. */
 const timeoutFor = ({ kind }: Fault['do']) => ({ requestTimeoutMs: kind === 'hang' ? 500 : HANG_TIMEOUT_MS });
 
-describe.each(['http', 'ws'])('over %s', (transport) => {
-  test.each(outages)('%s: an error after a few attempts, and an answer once it is over', async (_, fault) => {
-    const server = await fixture.serve(busyChain(3));
-    const source = fixture.open([urlOf(server, transport)], timeoutFor(fault));
-    await source.head();
-    const heal = server.misbehave({ do: fault });
-    const before = server.arrivals.length;
-    const error = await caught(source.head());
-    expect(error).toBeInstanceOf(RpcError);
-    expect(error.retryable).toBe(true);
-    expect(server.arrivals.length - before).toBeLessThanOrEqual(3);
-    heal();
-    await expect(source.head()).resolves.toMatchObject({ number: 3 });
-  });
+describe.each(['http', 'ws'])('outages over %s', (transport) => {
+  test.each(outages)(
+    '%s: the request fails after a few attempts and succeeds once the outage is over',
+    async (_, fault) => {
+      const server = await fixture.serve(busyChain(3));
+      const source = fixture.open([urlOf(server, transport)], timeoutFor(fault));
+      await source.head();
+      const heal = server.misbehave({ do: fault });
+      const before = server.arrivals.length;
+      const error = await caught(source.head());
+      expect(error).toBeInstanceOf(RpcError);
+      expect(error.retryable).toBe(true);
+      expect(server.arrivals.length - before).toBeLessThanOrEqual(3);
+      heal();
+      await expect(source.head()).resolves.toMatchObject({ number: 3 });
+    },
+  );
 
-  test.each(outages)('%s: one failure goes unnoticed', async (_, fault) => {
+  test.each(outages)('%s: a single failure is retried without an error', async (_, fault) => {
     const server = await fixture.serve(busyChain(3));
     const source = fixture.open([urlOf(server, transport)], timeoutFor(fault));
     server.misbehave({ do: fault, times: 1 });
     await expect(source.fetchRange({ from: 1, to: 3, strict: false, watch: WATCH })).resolves.toMatchObject({ to: 3 });
   });
 
-  test('many callers of an endpoint in trouble ask less than one healthy caller, and all go on afterwards', async () => {
+  test('many callers of a failing endpoint send few requests together, and all succeed once it recovers', async () => {
     const server = await fixture.serve(busyChain(3));
     const source = fixture.open([urlOf(server, transport)], { attempts: 100 });
     await source.head();
@@ -65,15 +68,17 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     const startedAt = performance.now();
     const callers = Array.from({ length: 20 }, () => source.head());
     await new Promise((resolve) => setTimeout(resolve, 3_000));
-    // Twenty go out before the first fails; then single attempts, each after twice the pause of the last, the first 125 ms or more.
+    // Twenty requests go out before the first fails. Single attempts follow, each after twice the last pause, the first after at least 125 ms.
     const attempts = 1 + Math.log2(1 + (performance.now() - startedAt) / 125);
     expect(server.arrivals.length - before).toBeLessThanOrEqual(20 + attempts);
     heal();
     const heads = await Promise.all(callers);
     expect(heads.every((head) => head.number === 3)).toBe(true);
   });
+});
 
-  test('an abort is answered at once, also while the node is silent', async () => {
+describe.each(['http', 'ws'])('requests over %s', (transport) => {
+  test('an abort ends a request at once while the node is silent', async () => {
     const server = await fixture.serve(busyChain(3));
     const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: 2 * HANG_TIMEOUT_MS });
     await source.head();
@@ -86,7 +91,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     expect(await failed).toBeInstanceOf(Aborted);
   });
 
-  test('an abort is answered at once, also while an endpoint in trouble is left alone', async () => {
+  test('an abort ends a request at once during the cooldown of an endpoint', async () => {
     const server = await fixture.serve(busyChain(3));
     const source = fixture.open([urlOf(server, transport)], { attempts: 100 });
     server.misbehave({ do: { kind: 'error', code: -32603, message: 'Internal error' } });
@@ -97,7 +102,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     expect(await failed).toBeInstanceOf(Aborted);
   });
 
-  test('a cut connection is a failed attempt', async () => {
+  test('a request whose connection breaks is retried', async () => {
     const server = await fixture.serve(busyChain(3));
     const source = fixture.open([urlOf(server, transport)], { requestTimeoutMs: 2 * HANG_TIMEOUT_MS });
     await source.head();
@@ -108,7 +113,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     await expect(head).resolves.toMatchObject({ number: 3 });
   });
 
-  test('a revert and an unknown method are answers', async () => {
+  test('a revert is an answer and is not retried', async () => {
     const chain = busyChain(1);
     chain.call = () => {
       throw Object.assign(new Error('execution reverted'), { code: 3 });
@@ -119,7 +124,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     expect(server.count('eth_call')).toBe(1);
   });
 
-  test('calls, code and receipts', async () => {
+  test('reads calls, code and receipts', async () => {
     const chain = new Chain();
     chain.append({}, { logs: [log({ transaction: 1 }), log({ transaction: 1, address: OTHER_ADDRESS })] });
     chain.code.set(ADDRESS, 2);
@@ -137,7 +142,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     await expect(elsewhere).rejects.toMatchObject({ kind: 'unknown-block' });
   });
 
-  test('an answer of unreasonable size is refused', async () => {
+  test('an answer above the size limit is rejected', async () => {
     const chain = busyChain(1);
     chain.call = () => `0x${'00'.repeat(3 * 1024 * 1024)}`;
     const server = await fixture.serve(chain);
@@ -146,7 +151,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
   });
 });
 
-test('Retry-After is waited for', async () => {
+test('waits for the time in Retry-After', async () => {
   const server = await fixture.serve(busyChain(3));
   const source = fixture.open([server.url]);
   await source.head();
@@ -156,7 +161,7 @@ test('Retry-After is waited for', async () => {
   expect(performance.now() - startedAt).toBeGreaterThan(990);
 });
 
-test('a timeout on a wide range narrows it', async () => {
+test('a range that times out is narrowed', async () => {
   const server = await fixture.serve(busyChain(100));
   const source = fixture.open([server.url], { requestTimeoutMs: 2_000 });
   await source.head();
@@ -168,7 +173,7 @@ test('a timeout on a wide range narrows it', async () => {
   );
 });
 
-test('a range whose answer is always cut is read in smaller parts, and a single block by its receipts', async () => {
+test('a single block whose logs are always truncated is read through its receipts', async () => {
   const server = await fixture.serve(busyChain(8));
   const source = fixture.open([server.url], { attempts: 10 });
   server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'truncate' } });
@@ -176,16 +181,19 @@ test('a range whose answer is always cut is read in smaller parts, and a single 
   expect(range.logs.length).toBe(1);
 });
 
-test.each([502, 503])('words about size narrow a range whatever the status (%s)', async (status) => {
-  const server = await fixture.serve(busyChain(40));
-  const source = fixture.open([server.url]);
-  const body = 'backend response too large';
-  server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'http', status, body, overBytes: 2_000 } });
-  const range = await source.fetchRange({ from: 1, to: 40, strict: false, watch: WATCH });
-  expect(range.logs.length).toBe(40);
-});
+test.each([502, 503])(
+  'a message about response size narrows the range whatever the HTTP status (%s)',
+  async (status) => {
+    const server = await fixture.serve(busyChain(40));
+    const source = fixture.open([server.url]);
+    const body = 'backend response too large';
+    server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'http', status, body, overBytes: 2_000 } });
+    const range = await source.fetchRange({ from: 1, to: 40, strict: false, watch: WATCH });
+    expect(range.logs.length).toBe(40);
+  },
+);
 
-test('a block that is refused as a wrong request where it is too large is read through its receipts', async () => {
+test('a block that is refused as an invalid request because it is too large is read through its receipts', async () => {
   const server = await fixture.serve(busyChain(40));
   const source = fixture.open([server.url]);
   server.view.cap = ({ from, to }) => {
@@ -197,7 +205,7 @@ test('a block that is refused as a wrong request where it is too large is read t
   expect(server.count('eth_getBlockReceipts')).toBe(2);
 });
 
-test('what was read before an outage is given', async () => {
+test('returns the blocks that were read before an outage', async () => {
   const server = await fixture.serve(busyChain(40));
   const source = fixture.open([server.url]);
   server.view.cap = ({ to, blocks }) => {
@@ -214,14 +222,14 @@ describe('secrets', () => {
   const key = 'k3yk3yk3yk3yk3yk3yk3yk3y';
   const secrets = [key, 'alice', 's3cr3t', 'q-value', btoa('alice:s3cr3t')];
 
-  /** Everything that a log line may show of an error. */
+  /** Collects everything that a log line may show of an error. */
   function shown(error: unknown): string {
     if (!(error instanceof Error)) return String(error);
     const own = Object.getOwnPropertyNames(error).map((name) => JSON.stringify(Reflect.get(error, name)) ?? '');
     return [String(error), error.stack, ...own, error.cause === undefined ? '' : shown(error.cause)].join('\n');
   }
 
-  /** A server that says back whatever it was asked. */
+  /** Starts a server that repeats the URL and headers of a request in its error. */
   async function echo(status: number): Promise<Server> {
     const server = createServer((request, response) => {
       const { url, headers } = request;
@@ -235,7 +243,7 @@ describe('secrets', () => {
 
   const paths = `/v3/${key}?apikey=q-value`;
 
-  test.each([200, 401, 500])('that the node says back (status %s) do not leak', async (status) => {
+  test.each([200, 401, 500])('that the node repeats (status %s) do not leak', async (status) => {
     const server = await echo(status);
     const { port } = server.address() as AddressInfo;
     const endpoint = createClient(`http://alice:s3cr3t@127.0.0.1:${port}${paths}`, 3, HANG_TIMEOUT_MS);
@@ -246,7 +254,7 @@ describe('secrets', () => {
     for (const secret of secrets) expect(shown(error)).not.toContain(secret);
   });
 
-  test.each(['http', 'https', 'ws', 'wss'])('of a %s endpoint that is away do not leak', async (scheme) => {
+  test.each(['http', 'https', 'ws', 'wss'])('of a %s endpoint that is unreachable do not leak', async (scheme) => {
     const endpoint = createClient(`${scheme}://alice:s3cr3t@127.0.0.1:1${paths}`, 0, HANG_TIMEOUT_MS);
     const error = await caught(endpoint.request('eth_chainId', []));
     expect(error).toMatchObject({ name: 'RpcError', kind: 'unavailable' });
@@ -254,11 +262,11 @@ describe('secrets', () => {
     endpoint.close();
   });
 
-  test('in the host name do not show', () => {
+  test('in the host name are masked', () => {
     expect(createClient(`https://${key}.rpc.example.org/`, 0, 500).name).toBe('***.rpc.example.org#0');
   });
 
-  test('a URL that is none is not repeated', () => {
+  test('an invalid URL is not repeated', () => {
     expect(() => createClient(`ftp://${key}`, 1, 500)).toThrow(ConfigError);
     expect(() => createClient(`ftp://${key}`, 1, 500)).not.toThrow(key);
   });

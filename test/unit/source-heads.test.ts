@@ -26,7 +26,7 @@ function follow(source: Source) {
 }
 
 describe.each(['http', 'ws'])('over %s', (transport) => {
-  test('heads come as the chain grows, the current one first, and end with the signal', async () => {
+  test('heads arrive as the chain grows, the current one first, and end with the signal', async () => {
     const chain = busyChain(3);
     const server = await fixture.serve(chain);
     const heads = follow(fixture.open([transport === 'ws' ? server.wsUrl : server.url]));
@@ -40,7 +40,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     await until('the subscription to end', () => server.subscriptions === 0);
   });
 
-  test('heads come again after an outage, during which the node is asked less', async () => {
+  test('heads resume after an outage, and few requests are sent during it', async () => {
     const chain = busyChain(3);
     const server = await fixture.serve(chain);
     const heads = follow(fixture.open([transport === 'ws' ? server.wsUrl : server.url], { pollIntervalMs: 50 }));
@@ -56,7 +56,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     await heads.stop();
   });
 
-  test('a slow reader sees the newest head only', async () => {
+  test('a slow reader gets only the newest head', async () => {
     const chain = busyChain(3);
     const server = await fixture.serve(chain);
     const source = fixture.open([transport === 'ws' ? server.wsUrl : server.url]);
@@ -65,10 +65,10 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     expect((await heads.next()).value).toMatchObject({ number: 3 });
     for (let block = 0; block < 5; block++) {
       chain.mine(1);
-      // Over a socket, an answer comes after what was announced before it; polling has seen the block by its third request.
+      // On a WebSocket an answer follows the announcements before it. Polling has seen the block by its third request.
       const asked = server.count('eth_getBlockByNumber');
       if (transport === 'ws') await source.head();
-      else await until('it to be seen', () => server.count('eth_getBlockByNumber') > asked + 2);
+      else await until('polling to see the block', () => server.count('eth_getBlockByNumber') > asked + 2);
     }
     expect((await heads.next()).value).toMatchObject({ number: 8 });
     stop.abort();
@@ -76,7 +76,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
   });
 });
 
-test('a subscription announces without polling', async () => {
+test('a subscription delivers heads without polling', async () => {
   const chain = busyChain(3);
   const server = await fixture.serve(chain);
   const heads = follow(fixture.open([server.wsUrl]));
@@ -90,7 +90,7 @@ test('a subscription announces without polling', async () => {
   await heads.stop();
 });
 
-test('a subscription is taken up again after the socket was cut', async () => {
+test('a subscription is renewed after the socket was cut', async () => {
   const chain = busyChain(3);
   const server = await fixture.serve(chain);
   const heads = follow(fixture.open([server.wsUrl]));
@@ -107,7 +107,7 @@ test('a subscription is taken up again after the socket was cut', async () => {
   expect(events).toContain('subscription lost');
 });
 
-test('a subscription that is silent while the chain moves on is polled over', async () => {
+test('a subscription that is silent while the chain grows is replaced by polling', async () => {
   const chain = busyChain(3);
   const server = await fixture.serve(chain);
   const heads = follow(fixture.open([server.wsUrl], { headSilenceMs: 100 }));
@@ -120,7 +120,7 @@ test('a subscription that is silent while the chain moves on is polled over', as
   await heads.stop();
 });
 
-test('a subscription that is silent because the chain is stays', async () => {
+test('a subscription that is silent because the chain does not grow is kept', async () => {
   const server = await fixture.serve(busyChain(3));
   const heads = follow(fixture.open([server.wsUrl], { headSilenceMs: 30 }));
   await heads.until(3);
@@ -129,7 +129,7 @@ test('a subscription that is silent because the chain is stays', async () => {
   await heads.stop();
 });
 
-test('a WebSocket endpoint that offers no subscription is polled', async () => {
+test('a WebSocket endpoint without subscriptions is polled', async () => {
   const chain = busyChain(3);
   const server = await fixture.serve(chain);
   server.view.noSubscriptions = true;
@@ -140,7 +140,7 @@ test('a WebSocket endpoint that offers no subscription is polled', async () => {
   await heads.stop();
 });
 
-test('a head that goes backwards is passed on, for the follower to judge', async () => {
+test('a head that moves backwards is passed on to the follower', async () => {
   const chain = busyChain(5);
   const server = await fixture.serve(chain);
   const heads = follow(fixture.open([server.url]));

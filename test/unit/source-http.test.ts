@@ -9,7 +9,7 @@ afterEach(() => {
   for (const close of closing.splice(0)) close();
 });
 
-/** An endpoint over a server that answers so. */
+/** Starts a server with this listener and returns a client for it. */
 async function endpointOf(listener: RequestListener, credentials = '', timeoutMs = 20_000) {
   const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -36,7 +36,7 @@ test('the user and password of a URL are sent', async () => {
   expect(seen['content-type']).toBe('application/json');
 });
 
-test('a compressed answer is read, and bounded by what it unpacks to', async () => {
+test('a compressed answer is read, and its size limit applies to the decompressed bytes', async () => {
   const endpoint = await endpointOf((_, response) => {
     response.writeHead(200, { 'content-encoding': 'gzip' });
     response.end(gzipSync(answer('0'.repeat(100_000))));
@@ -46,7 +46,7 @@ test('a compressed answer is read, and bounded by what it unpacks to', async () 
   await expect(bounded).rejects.toMatchObject({ kind: 'range-refused' });
 });
 
-test.each([false, true])('an answer that ends in the middle is no answer (compressed: %s)', async (zipped) => {
+test.each([false, true])('a truncated answer counts as an unavailable endpoint (compressed: %s)', async (zipped) => {
   const endpoint = await endpointOf((_, response) => {
     const body = zipped ? gzipSync(answer('0x1')) : Buffer.from(answer('0x1'));
     response.writeHead(200, { 'content-length': body.length, ...(zipped && { 'content-encoding': 'gzip' }) });
@@ -55,23 +55,26 @@ test.each([false, true])('an answer that ends in the middle is no answer (compre
   await expect(endpoint.request('eth_chainId', [])).rejects.toMatchObject({ kind: 'unavailable' });
 });
 
-test.each([false, true])('logs that end in the middle are too many at once (compressed: %s)', async (zipped) => {
-  const text = answer(Array.from({ length: 20_000 }, () => Math.random()));
-  const endpoint = await endpointOf((_, response) => {
-    const body = zipped ? gzipSync(text) : Buffer.from(text);
-    response.writeHead(200, { 'content-length': body.length, ...(zipped && { 'content-encoding': 'gzip' }) });
-    response.write(body.subarray(0, body.length / 2), () => setTimeout(() => response.destroy(), 50));
-  });
-  const filter = { fromBlock: '0x1', toBlock: '0x9' };
-  await expect(endpoint.request('eth_getLogs', [filter])).rejects.toMatchObject({ kind: 'range-refused' });
-});
+test.each([false, true])(
+  'a long answer to eth_getLogs that is truncated counts as a refused range (compressed: %s)',
+  async (zipped) => {
+    const text = answer(Array.from({ length: 20_000 }, () => Math.random()));
+    const endpoint = await endpointOf((_, response) => {
+      const body = zipped ? gzipSync(text) : Buffer.from(text);
+      response.writeHead(200, { 'content-length': body.length, ...(zipped && { 'content-encoding': 'gzip' }) });
+      response.write(body.subarray(0, body.length / 2), () => setTimeout(() => response.destroy(), 50));
+    });
+    const filter = { fromBlock: '0x1', toBlock: '0x9' };
+    await expect(endpoint.request('eth_getLogs', [filter])).rejects.toMatchObject({ kind: 'range-refused' });
+  },
+);
 
-test('an answer that stalls in the middle is given up', async () => {
+test('an answer that stalls midway times out', async () => {
   const endpoint = await endpointOf((_, response) => void response.write('{"jsonrpc":'), '', 200);
   await expect(endpoint.request('eth_chainId', [])).rejects.toThrow('timed out');
 });
 
-test('a connection that was closed while idle is no failure', async () => {
+test('a connection that was closed while idle causes no failure', async () => {
   let asked = 0;
   const endpoint = await endpointOf((request, response) => {
     asked += 1;

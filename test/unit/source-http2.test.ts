@@ -38,7 +38,7 @@ describe('an endpoint over TLS', () => {
     ['that leaves the choice to the client', 'what the client prefers', '2.0'],
     ['that offers HTTP/2 alone', 'h2', '2.0'],
     ['that offers HTTP/1.1 alone', 'http/1.1', '1.1'],
-  ])('%s is read over the best it has', async (_, offered, version) => {
+  ])('%s is read over the best version that it offers', async (_, offered, version) => {
     const { chain, server } = await serve(offered);
     const range = await fixture.open([server.url]).fetchRange(whole);
     expect(range.headers.map(({ hash }) => hash)).toEqual(chain.blocks.slice(1).map(({ hash }) => hash));
@@ -46,7 +46,7 @@ describe('an endpoint over TLS', () => {
     expect(new Set(server.versions)).toEqual(new Set([version]));
   });
 
-  test('carries requests that are made together over one connection', async () => {
+  test('carries concurrent requests over one connection', async () => {
     const { server, answers } = await serve();
     answers.misbehave({ methods: ['eth_chainId'], do: { kind: 'latency', ms: 200 } });
     const client = clientOf(server);
@@ -55,15 +55,15 @@ describe('an endpoint over TLS', () => {
     expect(server.connections).toBe(1);
   });
 
-  test.each<Offer>(['h2', 'what the client prefers'])('is read over HTTP/2 through a proxy too (%s)', async (offer) => {
+  test.each<Offer>(['h2', 'what the client prefers'])('is read over HTTP/2 through a proxy (%s)', async (offer) => {
     const { server } = await serve(offer);
     const proxy = createServer().on('connect', ({ url }, client) => {
       const onward = connect(Number(new URL(`http://${url}`).port), '127.0.0.1', () => {
         client.write('HTTP/1.1 200 OK\r\n\r\n');
         onward.pipe(client).pipe(onward);
       });
-      for (const [one, other] of [[client, onward] as const, [onward, client] as const])
-        one.on('error', () => other.destroy());
+      for (const [from, to] of [[client, onward] as const, [onward, client] as const])
+        from.on('error', () => to.destroy());
     });
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void proxy.close());
@@ -74,7 +74,7 @@ describe('an endpoint over TLS', () => {
     expect(server.versions).toEqual(['2.0']);
   });
 
-  test('whose certificate nobody signed is not spoken to', async () => {
+  test('with an untrusted certificate gets no request', async () => {
     const { server } = await serve();
     setDefaultCACertificates(trusted);
     onTestFinished(() => setDefaultCACertificates([...trusted, CERTIFICATE]));
@@ -84,7 +84,7 @@ describe('an endpoint over TLS', () => {
   });
 });
 
-/** Sends the first half of an answer, then breaks off. */
+/** Returns an interruption that sends the first half of an answer and then breaks off. */
 function halfway(breakOff: (response: Http2ServerResponse) => void): Interruption {
   return (response, body) => {
     response.writeHead(200, { 'content-type': 'application/json' });
@@ -105,7 +105,7 @@ const interruptions: [string, Interruption][] = [
 ];
 
 describe.each(interruptions)('a server that %s', (_, interruption) => {
-  test('fails one attempt, and is asked again', async () => {
+  test('fails one attempt and serves the next', async () => {
     const { chain, server } = await serve('h2');
     const client = clientOf(server);
     expect(await client.request('eth_chainId', [])).toBe('0x7a69');
@@ -118,7 +118,7 @@ describe.each(interruptions)('a server that %s', (_, interruption) => {
     expect(block.hash).toBe(chain.block(1)?.hash);
   });
 
-  test('costs no log of a range', async () => {
+  test('loses no log of a range', async () => {
     const { chain, server } = await serve('h2');
     const source = fixture.open([server.url], { requestTimeoutMs: HANG_TIMEOUT_MS });
     await source.head();
@@ -129,14 +129,14 @@ describe.each(interruptions)('a server that %s', (_, interruption) => {
   });
 });
 
-test('a stream that the server refuses is sent again, as it was not processed', async () => {
+test('a request on a refused stream is sent again, because the server did not process it', async () => {
   const { server } = await serve('h2');
   const client = clientOf(server);
   server.interruptions.push(({ stream }) => stream.close(NGHTTP2_REFUSED_STREAM));
   expect(await client.request('eth_chainId', [])).toBe('0x7a69');
 });
 
-test('a server that goes away between requests, as at a deployment, is no failure', async () => {
+test('a server that sends GOAWAY between requests, as at a deployment, causes no failure', async () => {
   const { server } = await serve('h2');
   const client = clientOf(server);
   for (let time = 1; time <= 5; time++) {
@@ -147,7 +147,7 @@ test('a server that goes away between requests, as at a deployment, is no failur
   expect(server.connections).toBe(5);
 });
 
-test('a connection that fell silent is replaced', async () => {
+test('a connection that falls silent is replaced', async () => {
   const { server } = await serve('h2');
   const proxy = await TcpProxy.before(server.url);
   const client = clientOf({ url: proxy.url(server.url) }, 1_000);

@@ -29,11 +29,11 @@ test.each([
   expect(() => parseHeader({ ...rawHeader, [field]: value })).toThrow(RpcInconsistency);
 });
 
-test('a header without a bloom is a header', () => {
+test('a header without a bloom is accepted', () => {
   expect(parseHeader({ ...rawHeader, logsBloom: null }).logsBloom).toBe('0x');
 });
 
-test('headers link by parent hash and number', () => {
+test('headers must link by parent hash and number', () => {
   const header = (number: number, own: string, parent: string): BlockHeader => ({
     number,
     hash: hash(own),
@@ -49,7 +49,7 @@ test('headers link by parent hash and number', () => {
   expect(() => verifyLinks([header(5, '5', '4'), header(6, '6', 'a')], undefined)).toThrow(RpcInconsistency);
 });
 
-test('a bloom names the watched addresses that it holds, unless it is too full to tell', () => {
+test('a bloom names the watched addresses that it holds, unless it is too full to be evidence', () => {
   const blooms = createBlooms();
   const watched = indexFilter(WATCH);
   const bloom = bloomOf([{ address: ADDRESS, topics: [TOPIC] }]);
@@ -63,7 +63,7 @@ test('a bloom names the watched addresses that it holds, unless it is too full t
   expect(blooms.suspects(full, watched, [], false)).toEqual([]);
 });
 
-test('the range size narrows by half or to a smaller hint, and grows after a while or after enough acceptance', () => {
+test('the range size is halved or lowered to a smaller hint, and grows after a minute or after enough accepted ranges', () => {
   let now = 0;
   const rangeSize = createRangeSize(1_000, () => now);
   rangeSize.accepted(1_000);
@@ -86,7 +86,7 @@ test('the range size narrows by half or to a smaller hint, and grows after a whi
   expect(rangeSize.blocks()).toBe(1);
 });
 
-test('backoff doubles up to its maximum, less at most a half', () => {
+test('backoff doubles up to its maximum, with up to half of it taken off as jitter', () => {
   const limits = { baseMs: 100, maxMs: 1_000 };
   expect([1, 2, 3, 4, 5, 99].map((failures) => backoffMs(failures, limits, () => 0))).toEqual([
     100, 200, 400, 800, 1_000, 1_000,
@@ -94,7 +94,7 @@ test('backoff doubles up to its maximum, less at most a half', () => {
   expect(backoffMs(1, limits, () => 0.999)).toBeCloseTo(50, 0);
 });
 
-test('mapping runs a bounded number at a time, keeps order, and stops the rest at the first failure', async () => {
+test('mapLimit bounds concurrency, keeps order, and aborts the rest at the first failure', async () => {
   let running = 0;
   let most = 0;
   const pause = async (ms: number) => {
@@ -116,7 +116,7 @@ test('mapping runs a bounded number at a time, keeps order, and stops the rest a
   expect(started).toEqual([1, 2]);
 });
 
-test('a limiter narrows and widens, and lets go of who stops waiting', async () => {
+test('a limiter narrows and widens, and an aborted caller leaves its queue', async () => {
   const limiter = createLimiter(2);
   const gate = Promise.withResolvers<void>();
   const first = limiter.run(() => gate.promise, undefined);

@@ -15,8 +15,8 @@ const changeLogs = (change: (logs: Json[]) => unknown) => ({
   do: { kind: 'result' as const, result: (honest: unknown) => change(structuredClone(honest) as Json[]) },
 });
 
-describe.each([true, false])('strict: %s', (strict) => {
-  test('gives all logs with their headers', async () => {
+describe.each([true, false])('a range, strict: %s', (strict) => {
+  test('returns all logs with their headers', async () => {
     const chain = busyChain(150);
     const server = await fixture.serve(chain);
     const range = await fixture.open([server.url]).fetchRange({ from: 5, to: 140, strict, watch: WATCH });
@@ -25,7 +25,7 @@ describe.each([true, false])('strict: %s', (strict) => {
     expect(range.logs).toEqual(chain.logs(5, 140).map(({ transactionIndex: _, ...rest }) => ({ ...rest })));
   });
 
-  test('asks for no logs where nothing is watched', async () => {
+  test('requests no logs when no address is watched', async () => {
     const server = await fixture.serve(busyChain(10));
     const source = fixture.open([server.url]);
     const range = await source.fetchRange({ from: 2, to: 9, strict, watch: { addresses: [], topics: [TOPIC] } });
@@ -34,14 +34,14 @@ describe.each([true, false])('strict: %s', (strict) => {
     expect(server.count('eth_getLogs')).toBe(0);
   });
 
-  test('a single block', async () => {
+  test('reads a single block', async () => {
     const chain = busyChain(3);
     const server = await fixture.serve(chain);
     const range = await fixture.open([server.url]).fetchRange({ from: 2, to: 2, strict, watch: WATCH });
     expect([range.headers.length, range.logs.length]).toEqual([1, 1]);
   });
 
-  test('with more addresses than a request may name, asks by topic and filters', async () => {
+  test('asks by topic and filters the answer when there are more addresses than a request may hold', async () => {
     const chain = new Chain();
     chain.append({ logs: [log(), log({ address: OTHER_ADDRESS }), log()] });
     const server = await fixture.serve(chain);
@@ -50,7 +50,9 @@ describe.each([true, false])('strict: %s', (strict) => {
     const range = await fixture.open([server.url]).fetchRange({ from: 1, to: 1, strict, watch });
     expect(range.logs.map((one) => one.logIndex)).toEqual([0, 2]);
   });
+});
 
+describe.each([true, false])('contradictions in a range, strict: %s', (strict) => {
   test.each<[string, (logs: Json[]) => unknown]>([
     ['outside the range', (logs) => logs.map((one) => ({ ...one, blockNumber: '0x1' }))],
     ['of another block hash', (logs) => logs.map((one) => ({ ...one, blockHash: anyHash }))],
@@ -81,7 +83,7 @@ describe.each([true, false])('strict: %s', (strict) => {
     },
   );
 
-  test('an inconsistency that goes away is forgotten', async () => {
+  test('an inconsistent answer is requested again, and a consistent one is accepted', async () => {
     const server = await fixture.serve(busyChain(6));
     server.misbehave({ ...changeLogs(() => null), times: 1 });
     const range = await fixture.open([server.url]).fetchRange({ from: 4, to: 4, strict, watch: WATCH });
@@ -89,22 +91,24 @@ describe.each([true, false])('strict: %s', (strict) => {
     expect(fixture.notices.map((notice) => notice.event)).toContain('inconsistent response');
   });
 
-  test('a log index near 2³² is a log index', async () => {
+  test('a log index just below 2³² is accepted', async () => {
     const chain = new Chain();
     chain.append({ logs: [log({ logIndex: 0xffffffe2 })] });
     const server = await fixture.serve(chain);
     const range = await fixture.open([server.url]).fetchRange({ from: 1, to: 1, strict, watch: WATCH });
     expect(range.logs[0]?.logIndex).toBe(0xffffffe2);
   });
+});
 
-  test('logs that the bloom proves and the answer lacks are read from the receipts', async () => {
+describe.each([true, false])('incomplete answers for a range, strict: %s', (strict) => {
+  test('logs that the bloom shows and the answer lacks are read from the receipts', async () => {
     const server = await fixture.serve(busyChain(6));
     server.view.hiddenLogs = new Set([4]);
     const range = await fixture.open([server.url]).fetchRange({ from: 4, to: 4, strict, watch: WATCH });
     expect(range.logs.length).toBe(1);
   });
 
-  test('logs that the bloom proves and every answer lacks are an inconsistency', async () => {
+  test('logs that the bloom shows and every answer lacks are an inconsistency', async () => {
     const server = await fixture.serve(busyChain(6));
     server.view.hiddenLogs = true;
     server.view.hiddenReceipts = true;
@@ -112,7 +116,7 @@ describe.each([true, false])('strict: %s', (strict) => {
     await expect(reading).rejects.toBeInstanceOf(RpcInconsistency);
   });
 
-  test('a bloom that only another topic of the address set is no reason to stop', async () => {
+  test('a bloom that matches an address with another topic does not stop the range', async () => {
     const chain = new Chain();
     chain.append({ logs: [log({ topics: [anyHash] }), log({ address: OTHER_ADDRESS })] });
     const server = await fixture.serve(chain);
@@ -120,7 +124,7 @@ describe.each([true, false])('strict: %s', (strict) => {
     expect(range.logs).toEqual([]);
   });
 
-  test('a bloom of zeros proves nothing', async () => {
+  test('a bloom of zeros is not evidence against logs', async () => {
     const server = await fixture.serve(busyChain(6));
     server.view.zeroBlooms = true;
     const range = await fixture.open([server.url]).fetchRange({ from: 1, to: 6, strict, watch: WATCH });
@@ -150,44 +154,44 @@ describe.each([true, false])('strict: %s', (strict) => {
     },
   );
 
-  test('a node that has not the end of the range is not believed', async () => {
+  test('a node that does not have the end of the range is not trusted', async () => {
     const server = await fixture.serve(busyChain(20));
     server.view.lag = 3;
     const reading = fixture.open([server.url]).fetchRange({ from: 10, to: 20, strict, watch: WATCH });
     await expect(reading).rejects.toMatchObject({ name: 'RpcError', kind: 'unknown-block' });
   });
 
-  test('a node with another tip than the caller saw is passed over', async () => {
+  test('a node whose tip differs from the one that the caller saw is skipped', async () => {
     const chain = busyChain(20);
     const fork = chain.fork(18);
     fork.append({ logs: [log()] }, { logs: [log()] });
-    const [lonely, right] = [await fixture.serve(fork), await fixture.serve(chain)];
+    const [forked, canonical] = [await fixture.serve(fork), await fixture.serve(chain)];
     const tip = { number: 20, hash: chain.head.hash };
-    const source = fixture.open([lonely.url, right.url]);
+    const source = fixture.open([forked.url, canonical.url]);
     const range = await source.fetchRange({ from: 15, to: 20, strict, watch: WATCH, tip });
     expect(range.headers.at(-1)?.hash).toBe(chain.head.hash);
   });
 });
 
 describe('above finalized', () => {
-  test('logs are asked by block hash', async () => {
+  test('logs are requested by block hash', async () => {
     const server = await fixture.serve(busyChain(5));
-    const asked: unknown[] = [];
+    const filters: unknown[] = [];
     server.misbehave({
       methods: ['eth_getLogs'],
       do: {
         kind: 'result',
         result(honest, [filter]) {
-          asked.push(filter);
+          filters.push(filter);
           return honest;
         },
       },
     });
     await fixture.open([server.url]).fetchRange({ from: 1, to: 5, strict: true, watch: WATCH });
-    expect(asked.every((filter) => (filter as Json).blockHash !== undefined)).toBe(true);
+    expect(filters.every((filter) => (filter as Json).blockHash !== undefined)).toBe(true);
   });
 
-  test('a range that does not follow its anchor is an inconsistency, at once', async () => {
+  test('a range that does not follow its anchor is an inconsistency, without a retry', async () => {
     const chain = busyChain(5);
     const server = await fixture.serve(chain);
     const source = fixture.open([server.url]);
@@ -215,7 +219,7 @@ describe('above finalized', () => {
     await expect(reading).rejects.toBeInstanceOf(RpcInconsistency);
   });
 
-  test('where the filter knows no block hash, asks by number and compares hashes', async () => {
+  test('asks by number and compares hashes when the node does not support blockHash filters', async () => {
     const chain = busyChain(30);
     const server = await fixture.serve(chain);
     server.view.noBlockHashFilter = true;
@@ -229,7 +233,7 @@ describe('above finalized', () => {
     expect(server.count('eth_getBlockReceipts')).toBe(1);
   });
 
-  test('an empty answer for a hash that stops existing is not believed', async () => {
+  test('an empty answer for a block that is reorganised away meanwhile is not trusted', async () => {
     const chain = busyChain(5);
     const server = await fixture.serve(chain);
     Object.assign(server.view, { emptyForUnknownHash: true, zeroBlooms: true });
@@ -250,7 +254,7 @@ describe('above finalized', () => {
     await expect(reading).rejects.toMatchObject({ kind: 'unknown-block' });
   });
 
-  test('an unknown block hash is a question about the fork, not a failure of the node', async () => {
+  test('an unknown block hash means a possible fork and does not count as a failure of the node', async () => {
     const server = await fixture.serve(busyChain(5));
     server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'error', code: -32000, message: 'unknown block' } });
     const source = fixture.open([server.url]);

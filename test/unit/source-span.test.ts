@@ -24,21 +24,21 @@ describe('below finalized', () => {
     expect(read.length).toBeLessThanOrEqual(3 + SAMPLE_HEADERS);
   });
 
-  test('may end early once it holds as many logs as the caller wants', async () => {
+  test('ends early once it holds as many logs as the caller asked for', async () => {
     const server = await fixture.serve(busyChain(100));
     const source = fixture.open([server.url], { initialRangeBlocks: 10 });
     const range = await source.fetchRange({ from: 1, to: 100, strict: false, watch: WATCH, maxLogs: 25 });
     expect([range.from, range.to, range.logs.length]).toEqual([1, 30, 30]);
   });
 
-  test('parts that come from endpoints on different forks do not mix', async () => {
+  test('parts read from endpoints on different forks are an inconsistency', async () => {
     const chain = busyChain(100);
     const fork = chain.fork(40);
     for (let number = 41; number <= 100; number++) fork.append({ logs: [log()] });
     const [first, second] = [await fixture.serve(chain), await fixture.serve(fork)];
-    let answered = 0;
+    let answers = 0;
     first.view.cap = () => {
-      if (answered++ > 0) throw new RpcFault(4444, 'pruned history unavailable');
+      if (answers++ > 0) throw new RpcFault(4444, 'pruned history unavailable');
     };
     const source = fixture.open([first.url, second.url], { initialRangeBlocks: 45 });
     const reading = source.fetchRange({ from: 1, to: 100, strict: false, watch: WATCH });

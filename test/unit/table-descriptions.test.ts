@@ -5,7 +5,6 @@ import {
   PostgresIntrospector,
   PostgresQueryCompiler,
   type RawBuilder,
-  sql,
 } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import type { DB } from '../../indexer/db/schema.ts';
@@ -40,18 +39,18 @@ function textOf(statement: RawBuilder<unknown>): string {
   return statement.compile(compiler).sql.replaceAll('"', '').replaceAll('public.', '').replaceAll(/\s+/g, ' ').trim();
 }
 
-/** The tables that a statement writes to, without their schema. */
-function written(text: string): readonly string[] {
+/** Returns the tables that a statement writes to. */
+function writtenTables(text: string): readonly string[] {
   return [...text.matchAll(/\b(?:insert into|delete from|(?<!no key |key )update) ((?:indexer\.)?[a-z_]+)/g)]
     .map(([, name = '']) => name)
     .filter((name) => name !== 'set' && name !== 'of');
 }
 
-/** Every statement of some steps, those that follow a row included. */
+/** Returns the text of every statement of some steps, including the steps that follow from a row. */
 function textsOf(steps: readonly Step[]): readonly string[] {
-  return steps.flatMap(({ statement, next }) => [
+  return steps.flatMap(({ statement, followUp }) => [
     textOf(statement),
-    ...textsOf(next?.([{ id: contractOf('master', 1).platformId }]) ?? []),
+    ...textsOf(followUp?.([{ id: contractOf('master', 1).platformId }]) ?? []),
   ]);
 }
 
@@ -64,20 +63,20 @@ describe('every table of a protocol', () => {
     for (const table of named) expect(describedTables).toContain(table);
     expect(new Set(describedTables.map(({ schema, name }) => `${schema}.${name}`)).size).toBe(describedTables.length);
     for (const { digest } of describedTables) expect(digest.columns.length).toBeGreaterThan(0);
-    // The platform's own rows are few; dead letters are none on an honest chain.
-    const many = describedTables.filter(({ statistics }) => statistics.length > 0).map(({ name }) => name);
+    // Tables of the platform's own rows stay small, and so do dead letters.
+    const analyzed = describedTables.filter(({ statistics }) => statistics.length > 0).map(({ name }) => name);
     const facts: readonly FactTable[] = protocols.flatMap((protocol) => protocol.factTables);
-    for (const { name } of facts) expect(many).toContain(name);
+    for (const { name } of facts) expect(analyzed).toContain(name);
     for (const { isPlatformRow, name } of stateTables)
-      expect(many.includes(name)).toBe(isPlatformRow !== true && name !== 'master_ipos');
+      expect(analyzed.includes(name)).toBe(isPlatformRow !== true && name !== 'master_ipos');
   });
 
-  test('loses the rows of a contract that is purged, or becomes what it is without facts', () => {
+  test('is deleted from or reset when a contract is purged', () => {
     const statements = KINDS.flatMap((kind) => deletions(contractOf(kind, 7))).map(textOf);
-    const deleted = statements.flatMap(written);
+    const deleted = statements.flatMap(writtenTables);
     const reset = stateTables.flatMap((table) => {
-      const steps = table.reset?.(sql`select 1`) ?? [];
-      return steps.flatMap(({ statement }) => written(textOf(statement)));
+      const steps = table.reset?.(compiler.selectFrom('indexer.contracts').select('platform_id')) ?? [];
+      return steps.flatMap(({ statement }) => writtenTables(textOf(statement)));
     });
     const withSchema = ({ schema, name }: TableDescription) => (schema === 'public' ? name : `${schema}.${name}`);
     for (const table of factTables) expect(deleted).toContain(withSchema(table));
@@ -87,9 +86,9 @@ describe('every table of a protocol', () => {
     }
   });
 
-  test('that holds facts is purged of a contract of each of its kinds', () => {
+  test('that holds facts is purged for each kind of contract that it holds', () => {
     for (const kind of KINDS) {
-      const deleted = deletions(contractOf(kind, 7)).flatMap((statement) => written(textOf(statement)));
+      const deleted = deletions(contractOf(kind, 7)).flatMap((statement) => writtenTables(textOf(statement)));
       for (const table of factTables.filter((one) => one.kind === kind || one.kind === null))
         expect(deleted.map((name) => name.replace('indexer.', ''))).toContain(table.name);
     }
@@ -100,7 +99,7 @@ describe.each(folds)('fold $name', (fold) => {
   test('declares what it writes', () => {
     const texts = textsOf([...fold.apply(RANGE), ...fold.unwind(RANGE)]);
     const facts = factTables.map(({ name }) => name);
-    const state = new Set(texts.flatMap(written).filter((name) => !facts.includes(name)));
+    const state = new Set(texts.flatMap(writtenTables).filter((name) => !facts.includes(name)));
     expect([...state].sort()).toEqual(fold.writes.map(({ name }) => name).sort());
   });
 
@@ -127,7 +126,7 @@ describe('the locks of a commit', () => {
       expect(folds.find(({ writes }) => writes.some(({ name }) => name === table))?.name).toBe(before);
   });
 
-  test('are taken in one order, of the contracts that the facts of these folds name', () => {
+  test('are taken in one order, for the contracts that the facts of these folds name', () => {
     const [pools, masters] = locks(folds).map(({ text }) => text);
     expect(pools).toMatch(/order by held\.id for no key update of held$/);
     expect(pools).toMatch(/from indexer\.contract_events where /);
@@ -135,12 +134,12 @@ describe('the locks of a commit', () => {
     expect(masters).toMatch(/from nft_transfers where .* union .*from indexer\.contract_events where/);
   });
 
-  test('are left out where one fold alone writes, or the first reads all that the others read', () => {
+  test('are omitted where only one fold writes, or where the first fold reads all facts that the others read', () => {
     for (const fold of folds) expect(locks([fold])).toEqual([]);
     expect(locks(named('token-balances', 'token-supply'))).toEqual([]);
     expect(locks(named('mint-order', 'master-supply'))).toHaveLength(1);
     expect(locks(named('pool-positions', 'pool-reserves'))).toHaveLength(1);
-    // A fold that reads some of the facts may lock fewer contracts than these name.
+    // A first fold that reads only some of the facts would lock too few contracts.
     const [supply] = named('master-supply');
     if (supply === undefined) throw new TypeError('there is no fold of supplies');
     expect(locks([supply, { ...supply, name: 'another' }])).toHaveLength(1);
@@ -157,7 +156,7 @@ describe('the protocol of a contract', () => {
     }
   });
 
-  test('that nobody wrote is refused with a sentence', () => {
+  test('that does not exist is refused with the supported ones', () => {
     expect(chooseProtocol({ kind: 'pool', poolType: 'uniswap_v3', abiVersion: '1.0' })).toEqual({
       refusal: 'pools of type uniswap_v3 are not supported (supported: uniswap_v2, sushiswap)',
     });

@@ -16,8 +16,8 @@ const BLOCKS = 40;
 const batching = ({ url }: ChainServer) => http(url, { batch: true });
 const refusal = (code: number, message: string) => ({ jsonrpc: '2.0', id: null, error: { code, message } });
 
-/** Misbehaves only towards batches of several calls. */
-function several(fault: BatchFault): BatchFault {
+/** Applies a fault only to batches of several calls. */
+function onSeveralCalls(fault: BatchFault): BatchFault {
   return (answers) => (answers.length > 1 ? fault(answers) : { body: answers });
 }
 
@@ -51,39 +51,39 @@ describe('a viem transport with batches', () => {
     expect(requests).toBe(batches.length);
   });
 
-  test('keeps to the size that its owner set', async () => {
+  test('respects the configured batch size', async () => {
     const { batches, calls } = await readRange(({ url }) => http(url, { batch: { batchSize: 5 } }));
     expect(calls).toBe(2 * BLOCKS);
     expect(Math.max(...batches)).toBe(5);
   });
 
-  test('without them, every call is a request', async () => {
+  test('without batches sends every call as a request', async () => {
     expect(await readRange(({ url }) => http(url))).toEqual({ batches: [], calls: 2 * BLOCKS, requests: 2 * BLOCKS });
   });
 
-  test('pairs answers by id, not by order', async () => {
+  test('matches answers by id, not by order', async () => {
     const { batches } = await readRange(batching, (answers) => ({ body: answers.toReversed() }));
     expect(batches.length).toBe(6);
   });
 
   test.each<[string, BatchFault]>([
-    ['the number of its calls', () => ({ body: refusal(-32000, 'batch limit 10 exceeded') })],
-    ['the size of the response', () => ({ body: [refusal(-32003, 'response too large')] })],
-    ['the size of the request', () => ({ body: {}, status: 413 })],
-    ['nothing, and answered in part', (answers) => ({ body: answers.slice(1) })],
-  ])('sends calls again alone whose batch was refused for %s', async (_, fault) => {
-    const { batches, calls } = await readRange(batching, several(fault));
+    ['its number of calls', () => ({ body: refusal(-32000, 'batch limit 10 exceeded') })],
+    ['its response size', () => ({ body: [refusal(-32003, 'response too large')] })],
+    ['its request size', () => ({ body: {}, status: 413 })],
+    ['no reason, with some answers missing', (answers) => ({ body: answers.slice(1) })],
+  ])('repeats calls one by one when their batch was refused for %s', async (_, fault) => {
+    const { batches, calls } = await readRange(batching, onSeveralCalls(fault));
     const refused = batches.filter((size) => size > 1).reduce((sum, size) => sum + size, 0);
     expect(refused).toBeGreaterThan(BLOCKS);
     expect(calls).toBe(2 * BLOCKS + refused);
   });
 
-  test('passes on the refusal of a node that takes no batches', async () => {
+  test('throws the refusal of a node that does not support batches', async () => {
     const reading = readRange(batching, () => ({ body: refusal(-32601, 'batch requests are not supported') }));
     await expect(reading).rejects.toThrow('batch requests are not supported');
   });
 
-  test('does not repeat a request that a rate limit refused', async () => {
+  test('does not repeat a request after a rate limit', async () => {
     const server = await fixture.serve(busyChain(3));
     const client = createClient(batching(server), 0, HANG_TIMEOUT_MS);
     closing.push(() => client.close());
@@ -93,13 +93,13 @@ describe('a viem transport with batches', () => {
     expect(server.requests).toBe(1);
   });
 
-  test('never makes rows of answers that the node gave other ids', async () => {
+  test('rejects answers that the node returned under wrong ids', async () => {
     // The first answer comes twice and the last is missing, so that viem pairs every call with the answer before it.
-    const shifted = several((answers) => ({ body: [answers[0], ...answers.slice(0, -1)] }));
+    const shifted = onSeveralCalls((answers) => ({ body: [answers[0], ...answers.slice(0, -1)] }));
     await expect(readRange(batching, shifted)).rejects.toBeInstanceOf(RpcInconsistency);
   });
 
-  test('sends calls alone whose answers do not say what was asked', async () => {
+  test('does not batch calls whose answers cannot be checked against the request', async () => {
     const chain = busyChain(1);
     chain.call = (_, data) => data;
     const server = await fixture.serve(chain);

@@ -27,7 +27,7 @@ test('a wake ends every wait', async () => {
   expect(await Promise.all(waiting)).toEqual([true, true, true]);
 });
 
-test('an abort ends one wait and leaves the others; a wait under an aborted signal ends at once', async () => {
+test('an abort ends only its own wait, and a wait with an aborted signal ends at once', async () => {
   const news = new Wake();
   const stop = new AbortController();
   const stopped = news.wait(LONG_MS, stop.signal);
@@ -39,7 +39,7 @@ test('an abort ends one wait and leaves the others; a wait under an aborted sign
   expect(await other).toBe(true);
 });
 
-test('an aborted wait leaves a remembered wake to the next one', async () => {
+test('an aborted wait leaves an earlier wake for the next wait', async () => {
   const news = new Wake();
   news.wake();
   expect(await news.wait(LONG_MS, AbortSignal.abort())).toBe(false);

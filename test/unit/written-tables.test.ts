@@ -6,28 +6,28 @@ import { describedTables } from '../../indexer/protocols/protocols.ts';
 import { TYPES_FILE } from '../kit/generate-types.ts';
 
 /**
- * Tables that no protocol describes, so that neither `digest` nor a purge nor an initial load knows them. Each has its reason. A
- * table that holds what the chain says belongs into a description instead.
+ * Tables that no protocol describes, with the reason. `digest`, purges and initial loads do not know them. A table that mirrors
+ * the chain must have a description instead.
  */
 const UNDESCRIBED: Readonly<Record<string, string>> = {
-  users: 'placeholders, which stand in for people whom nobody named',
+  users: 'placeholders for owners that were not named',
   artists: 'placeholders',
   masters: 'placeholders',
-  wallet_dividend_balances: 'only deleted, with the contract that it is about',
-  nft_ownership_snapshots: 'only deleted, with the contract that it is about',
-  'indexer.backfills': 'what operators asked for',
-  'indexer.block_checkpoints': 'blocks that commits reached, which depend on the route',
+  wallet_dividend_balances: 'only deleted, together with its contract',
+  nft_ownership_snapshots: 'only deleted, together with its contract',
+  'indexer.backfills': 'requests of operators',
+  'indexer.block_checkpoints': 'last blocks of commits, which depend on the route',
   'indexer.chains': 'progress',
   'indexer.contracts': 'the registry and progress',
   'indexer.created_tables': 'what migrations created',
-  'indexer.deferred_indexes': 'indexes that an initial load left for its end',
-  'indexer.history_changes': 'work for stages',
+  'indexer.deferred_indexes': 'indexes that an initial load builds at its end',
+  'indexer.history_changes': 'changes that stages have yet to unwind',
   'indexer.reorgs': 'a record of unwinds, which depend on the route',
   'indexer.stages': 'progress',
 };
 
 const PROGRAM = fileURLToPath(new URL('../../indexer/', import.meta.url));
-/** Not `for update of`, `for no key update` and `do update set`. */
+/** Matches write statements, but not `for update of`, `for no key update` and `do update set`. */
 const SQL_WRITE = /(?<!for |for no key |do )\b(?:insert into|update|delete from|merge into|truncate|copy) ([a-z_.]+)/g;
 const KYSELY_WRITE = /\.(?:insertInto|updateTable|deleteFrom|mergeInto)\('([a-z_.]+)'/g;
 
@@ -35,12 +35,12 @@ const nameOf = ({ schema, name }: { readonly schema: string; readonly name: stri
   schema === 'public' ? name : `${schema}.${name}`;
 const described: ReadonlySet<string> = new Set(describedTables.map(nameOf));
 
-/** Every table of the database, as the checked-in types list them. Those of `indexer` are named with their schema. */
+/** Every table of the database that the checked-in types list. Tables of `indexer` are named with their schema. */
 const tables: ReadonlySet<string> = new Set(
   [...readFileSync(TYPES_FILE, 'utf8').matchAll(/^ {2}"?([a-z_.]+)"?: [A-Z]\w+;$/gm)].map(([, name = '']) => name),
 );
 
-/** Returns the tables that the program's own text names where it writes. */
+/** Returns the tables that the program's source text writes to. */
 function writtenTables(): ReadonlySet<string> {
   const files = readdirSync(PROGRAM, { recursive: true, encoding: 'utf8' });
   const texts = files
@@ -49,25 +49,25 @@ function writtenTables(): ReadonlySet<string> {
   const names = texts.flatMap((text) =>
     [...text.matchAll(SQL_WRITE), ...text.matchAll(KYSELY_WRITE)].map(([, name = '']) => name.replace(/^public\./, '')),
   );
-  // Sentences use the words of SQL too.
+  // Comments match too, so keep only names of tables.
   return new Set(names.filter((name) => tables.has(name)));
 }
 
 const isKnown = (name: string) => described.has(name) || name in UNDESCRIBED;
 
-test('every table of the machinery is described, or named here with a reason', () => {
+test('every table of the machinery has a description or a reason here', () => {
   const machinery = [...tables].filter((name) => name.startsWith('indexer.'));
   expect(machinery.length).toBeGreaterThan(10);
   expect(machinery.filter((name) => !isKnown(name))).toEqual([]);
 });
 
-test('every table that the program writes is described, or named here with a reason', () => {
+test('every table that the program writes has a description or a reason here', () => {
   const written = [...writtenTables()];
   expect(written.length).toBeGreaterThan(20);
   expect(written.filter((name) => !isKnown(name))).toEqual([]);
 });
 
-test('no table is named here that is described, or that nobody writes', () => {
+test('no table is listed here that has a description or is never written', () => {
   const written = writtenTables();
   const stale = Object.keys(UNDESCRIBED).filter(
     (name) => described.has(name) || !(written.has(name) || (tables.has(name) && name.startsWith('indexer.'))),

@@ -6,36 +6,37 @@ import { IndexerError, RpcInconsistency } from '../../kernel/errors.ts';
 import type { Sink } from '../shared/decoder.ts';
 import { dataUint, hasShape, topicAddress } from '../shared/words.ts';
 
-/** EIP-20 */
+/** The first topic of an ERC-20 `Transfer`. */
 const TRANSFER = toEventSelector('Transfer(address,address,uint256)');
-/** `dividend_claims.gas_used` is `numeric(20,0)`; a real block's gas is far below. */
+/** The column `dividend_claims.gas_used` is a `numeric(20,0)`. The gas of a real block is far lower. */
 const GAS_USED_LIMIT = 10n ** 20n;
 
-/** How a claim was paid, and what its transaction cost. */
+/** The currency of a claim, and the gas of its transaction. */
 type Settlement = { readonly currency: Hex; readonly gasUsed: Decimal; readonly gasPrice: Decimal | null };
 
 /**
- * Tells how a claim was paid: by the first ERC-20 `Transfer` of exactly the amount from the dividend contract to the holder in
- * the transaction's receipt that no earlier claim took, else in the native coin. Claims must be asked in the order of their logs.
+ * Returns how a claim was paid. The receipt of its transaction is searched for an ERC-20 `Transfer` of exactly the claimed amount from
+ * the dividend contract to the holder. The first such transfer that no earlier claim used gives the currency. If there is none, the claim
+ * was paid in the native coin. Must be called in the order of the claims' logs.
  *
- * @throws IndexerError when the claim's receipt is not among `receipts`
- * @throws RpcInconsistency when the receipt does not hold the claim
+ * @throws {IndexerError} if the claim's receipt is not among `receipts`
+ * @throws {RpcInconsistency} if the receipt does not contain the claim's log
  */
 export type ClaimSettler = (claim: Origin, holder: Hex, amount: Decimal) => Settlement;
 
-/** Returns a settler over the receipts of the range that is decoded. */
+/** Returns a settler for the claims of one range. It uses the receipts of the range. */
 export function claimSettler({ receipts }: Pick<Sink, 'receipts'>): ClaimSettler {
-  const taken = new Set<RawLog>();
+  const usedPayments = new Set<RawLog>();
   return ({ log, contract }, holder, amount) => {
     const receipt = receipts.get(log.transactionHash);
     if (receipt === undefined) {
       throw new IndexerError('a claim was decoded without the receipt of its transaction', { context: { log } });
     }
-    requireHolds(receipt, log);
+    checkReceipt(receipt, log);
     const payment = receipt.logs.find(
-      (candidate) => !taken.has(candidate) && isPayment(candidate, contract.address, holder, amount),
+      (candidate) => !usedPayments.has(candidate) && isPayment(candidate, contract.address, holder, amount),
     );
-    if (payment !== undefined) taken.add(payment);
+    if (payment !== undefined) usedPayments.add(payment);
     return {
       currency: payment?.address ?? ZERO_ADDRESS,
       gasUsed: receipt.gasUsed.toString(),
@@ -44,11 +45,12 @@ export function claimSettler({ receipts }: Pick<Sink, 'receipts'>): ClaimSettler
   };
 }
 
-function requireHolds(receipt: Receipt, claim: RawLog): void {
-  const holds = receipt.logs.some(
+/** Throws unless the receipt contains the claim's log and its gas fits the column. */
+function checkReceipt(receipt: Receipt, claim: RawLog): void {
+  const containsClaim = receipt.logs.some(
     (log) => log.logIndex === claim.logIndex && log.blockHash === claim.blockHash && log.address === claim.address,
   );
-  if (!holds || receipt.gasUsed < 0n || receipt.gasUsed >= GAS_USED_LIMIT) {
+  if (!containsClaim || receipt.gasUsed < 0n || receipt.gasUsed >= GAS_USED_LIMIT) {
     const { transactionHash, blockHash, logIndex } = claim;
     throw new RpcInconsistency('the receipt of a transaction contradicts its logs', {
       context: { transactionHash, blockHash, logIndex, gasUsed: receipt.gasUsed.toString() },

@@ -49,7 +49,7 @@ const claimed: Decoder = (origin, sink) => {
   return true;
 };
 
-/** Events of a dividend contract, first version. */
+/** The decoders of a dividend contract's events, ABI version 1.0. */
 export const dividendV1Events = eventDecoders(
   dividendV1,
   { RevenueDeposited: deposited, DividendsDistributed: distributed, DividendClaimed: claimed },

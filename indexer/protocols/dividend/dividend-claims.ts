@@ -5,7 +5,7 @@ import type { Decimal, Origin } from '../../facts/origin.ts';
 import { ORIGIN_DIGEST, originColumns, originText } from '../../facts/origin-columns.ts';
 import type { Hex } from '../../kernel/chain.ts';
 
-/** A paid claim. Gas is that of its transaction's receipt. */
+/** A paid claim. `gasUsed` and `gasPrice` come from the receipt of its transaction. */
 export type DividendClaim = Origin & {
   readonly holder: Hex;
   readonly tokenId: Decimal;
@@ -15,7 +15,7 @@ export type DividendClaim = Origin & {
   readonly gasPrice: Decimal | null;
 };
 
-/** Claims as they were paid. `master_nft_id` stays empty here: the event does not say which contract's token it is. */
+/** Paid claims. The stage `claim-links` fills `master_nft_id`, because the event does not name the contract of the token. */
 export const dividendClaims: FactTable<DividendClaim> = {
   schema: 'public',
   name: 'dividend_claims',

@@ -5,7 +5,7 @@ import type { Decimal, Origin } from '../../facts/origin.ts';
 import { ORIGIN_DIGEST, originColumns, originText } from '../../facts/origin-columns.ts';
 import type { Hex } from '../../kernel/chain.ts';
 
-/** A deposit, a distribution or a claim. `currency` is a token's address; the zero address stands for the native coin. */
+/** A deposit, a distribution or a claim. `currency` is the address of a token. The zero address stands for the native coin. */
 export type DividendEvent = Origin & {
   readonly type: 'deposit' | 'distribution' | 'claim';
   readonly amount: Decimal;
@@ -34,7 +34,7 @@ export const dividendEvents: FactTable<DividendEvent> = {
     claimant_token_id: 'numeric',
     per_token_amount: 'numeric',
   },
-  reading: { addressColumn: 'contract_address', tagColumn: 'event_type' },
+  foldColumns: { addressColumn: 'contract_address', tagColumn: 'event_type' },
   statistics: ['chain_id', 'block_number', 'log_index', 'dividend_contract_id'],
   readersIndexes: [
     'dividend_events_block_number_idx',

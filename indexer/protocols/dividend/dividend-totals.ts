@@ -1,10 +1,10 @@
 import { type RawBuilder, sql } from 'kysely';
-import { type FactRange, type Fold, within } from '../../facts/fold.ts';
+import { type FactRange, type Fold, isInRange } from '../../facts/fold.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { dividendEvents } from './dividend-events.ts';
 import { dividendContracts } from './state-tables.ts';
 
-/** What a dividend contract took in and gave out in all, in the native coin; other currencies are told by its events. */
+/** The total deposits and distributions of a dividend contract in the native coin. Other currencies appear only in `dividend_events`. */
 export const dividendTotals: Fold = {
   name: 'dividend-totals',
   reads: { table: dividendEvents, tags: ['deposit', 'distribution'] },
@@ -19,7 +19,7 @@ function add(range: FactRange, sign: RawBuilder<unknown>): RawBuilder<unknown> {
       select dividend_contract_id,
         coalesce(sum(total_amount) filter (where event_type = 'deposit'), 0) as deposited,
         coalesce(sum(total_amount) filter (where event_type = 'distribution'), 0) as distributed
-      from dividend_events where ${within(dividendEvents, range, 'dividend')} and currency = ${ZERO_ADDRESS} and event_type <> 'claim'
+      from dividend_events where ${isInRange(dividendEvents, range, 'dividend')} and currency = ${ZERO_ADDRESS} and event_type <> 'claim'
       group by dividend_contract_id
     ),
     locked as (

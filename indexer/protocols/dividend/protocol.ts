@@ -5,7 +5,7 @@ import { dividendEvents } from './dividend-events.ts';
 import { dividendTotals } from './dividend-totals.ts';
 import { dividendContracts } from './state-tables.ts';
 
-/** A contract that takes in revenue and pays it to the holders of a master's tokens. */
+/** A contract that receives revenue and pays it to the holders of a master's tokens. */
 export const dividendV1: Protocol = {
   name: 'dividend',
   version: '1.0',

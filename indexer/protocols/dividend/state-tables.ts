@@ -1,7 +1,7 @@
-import { sql } from 'kysely';
+import { typedStatement } from '../../db/step.ts';
 import type { StateTable } from '../../facts/fact-table.ts';
 
-/** The platform's row of a dividend contract: what it took in and gave out in the native coin. */
+/** The platform's rows of dividend contracts, with the total deposits and distributions in the native coin. */
 export const dividendContracts: StateTable = {
   schema: 'public',
   name: 'dividend_contracts',
@@ -21,11 +21,15 @@ export const dividendContracts: StateTable = {
   },
   reset: (contracts) => [
     {
-      statement: sql`
-    update dividend_contracts set total_revenue_deposited = 0, total_dividends_distributed = 0 where id in (${contracts})`,
+      statement: typedStatement((db) =>
+        db
+          .updateTable('dividend_contracts')
+          .set({ total_revenue_deposited: 0, total_dividends_distributed: 0 })
+          .where('id', 'in', contracts),
+      ),
     },
   ],
   deleteRows: ({ platformId }) => [
-    sql`delete from wallet_dividend_balances where dividend_contract_id = ${platformId}`,
+    typedStatement((db) => db.deleteFrom('wallet_dividend_balances').where('dividend_contract_id', '=', platformId)),
   ],
 };

@@ -11,5 +11,5 @@ const transfer: Decoder = ({ contract, log, timestamp }, sink) => {
   return true;
 };
 
-/** Events of an artist token, first version. */
+/** The decoders of an artist token's events, ABI version 1.0. */
 export const erc20V1Events = eventDecoders(erc20V1, { Transfer: transfer });

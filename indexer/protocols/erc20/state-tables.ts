@@ -1,7 +1,7 @@
-import { sql } from 'kysely';
+import { typedStatement } from '../../db/step.ts';
 import type { StateTable } from '../../facts/fact-table.ts';
 
-/** What each wallet holds of an artist token. */
+/** The balance of each wallet in each artist token. */
 export const tokenHolders: StateTable = {
   schema: 'public',
   name: 'token_holders',
@@ -25,16 +25,26 @@ export const tokenHolders: StateTable = {
   },
   reset: (contracts) => [
     {
-      statement: sql`
-    update token_holders set
-      balance = 0, first_position = null, first_acquired_position = null, first_acquired_at = null, first_acquired_tx_hash = null
-    where artist_token_id in (${contracts})`,
+      statement: typedStatement((db) =>
+        db
+          .updateTable('token_holders')
+          .set({
+            balance: 0,
+            first_position: null,
+            first_acquired_position: null,
+            first_acquired_at: null,
+            first_acquired_tx_hash: null,
+          })
+          .where('artist_token_id', 'in', contracts),
+      ),
     },
   ],
-  deleteRows: ({ platformId }) => [sql`delete from token_holders where artist_token_id = ${platformId}`],
+  deleteRows: ({ platformId }) => [
+    typedStatement((db) => db.deleteFrom('token_holders').where('artist_token_id', '=', platformId)),
+  ],
 };
 
-/** The platform's row of an artist token: its supply and how many wallets hold some. */
+/** The platform's rows of artist tokens, with the supply and the number of holders. */
 export const artistTokens: StateTable = {
   schema: 'public',
   name: 'artist_tokens',
@@ -48,6 +58,10 @@ export const artistTokens: StateTable = {
     columns: ['chain_id', 'contract_address', 'total_supply', 'coalesce(holders_count, 0)'],
   },
   reset: (contracts) => [
-    { statement: sql`update artist_tokens set total_supply = 0, holders_count = 0 where id in (${contracts})` },
+    {
+      statement: typedStatement((db) =>
+        db.updateTable('artist_tokens').set({ total_supply: 0, holders_count: 0 }).where('id', 'in', contracts),
+      ),
+    },
   ],
 };

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
-import { within } from '../../facts/fold.ts';
+import { isInRange } from '../../facts/fold.ts';
 import { balanceFold } from '../shared/balance-fold.ts';
 import { artistTokens, tokenHolders } from './state-tables.ts';
 import { tokenTransfers } from './token-transfers.ts';
 
-/** What every wallet holds of every artist token, when it first got some, and how many wallets hold any. */
+/** The balance of each wallet in each artist token, the time when the wallet first received tokens, and the number of holders. */
 export const tokenBalances = balanceFold({
   name: 'token-balances',
   reads: { table: tokenTransfers },
@@ -17,7 +17,7 @@ export const tokenBalances = balanceFold({
   key: ['artist_token_id', 'wallet_address'],
   movements: (range) => sql`
     select artist_token_id as owner, from_wallet as sender, to_wallet as receiver, value, position
-    from token_transfers where ${within(tokenTransfers, range, 'artist_token')}`,
+    from token_transfers where ${isInRange(tokenTransfers, range, 'artist_token')}`,
   addTotals: (range, sign) => sql`
     , counted as (
       select owner, sum((after > 0)::int - (before > 0)::int) as holders from touched group by owner

@@ -1,10 +1,10 @@
 import { type RawBuilder, sql } from 'kysely';
-import { type FactRange, type Fold, within } from '../../facts/fold.ts';
+import { type FactRange, type Fold, isInRange } from '../../facts/fold.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { artistTokens } from './state-tables.ts';
 import { tokenTransfers } from './token-transfers.ts';
 
-/** An artist token's supply: what was minted from the zero address less what was burnt to it (EIP-20, `Transfer`). */
+/** The supply of an artist token: transfers from the zero address (mints) minus transfers to it (burns) (EIP-20, `Transfer`). */
 export const tokenSupply: Fold = {
   name: 'token-supply',
   reads: { table: tokenTransfers, tags: ['mint', 'burn'] },
@@ -18,7 +18,7 @@ function add(range: FactRange, sign: RawBuilder<unknown>): RawBuilder<unknown> {
     with change as (
       select artist_token_id, sum(case when from_wallet = ${ZERO_ADDRESS} then value else -value end) as supply
       from token_transfers
-      where ${within(tokenTransfers, range, 'artist_token')} and (from_wallet = ${ZERO_ADDRESS}) <> (to_wallet = ${ZERO_ADDRESS})
+      where ${isInRange(tokenTransfers, range, 'artist_token')} and (from_wallet = ${ZERO_ADDRESS}) <> (to_wallet = ${ZERO_ADDRESS})
       group by artist_token_id
     ),
     locked as (

@@ -4,7 +4,7 @@ import type { Decimal, Origin } from '../../facts/origin.ts';
 import { ORIGIN_DIGEST, originColumns, originText } from '../../facts/origin-columns.ts';
 import { type Hex, ZERO_ADDRESS } from '../../kernel/chain.ts';
 
-/** An artist token moved (EIP-20 `Transfer`). */
+/** A transfer of an artist token (EIP-20 `Transfer`). */
 export type TokenTransfer = Origin & { readonly from: Hex; readonly to: Hex; readonly value: Decimal };
 
 /** Transfers of artist tokens. */
@@ -22,7 +22,7 @@ export const tokenTransfers: FactTable<TokenTransfer> = {
     to_wallet: 'text',
     value: 'numeric',
   },
-  reading: { addressColumn: 'contract_address' },
+  foldColumns: { addressColumn: 'contract_address' },
   statistics: ['chain_id', 'block_number', 'log_index', 'artist_token_id'],
   readersIndexes: [
     'token_transfers_artist_token_id_idx',

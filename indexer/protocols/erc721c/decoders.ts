@@ -9,9 +9,9 @@ import { decodeStrict } from '../shared/strict-event.ts';
 import { dataUint, topicAddress, topicUint } from '../shared/words.ts';
 import { type NftTransfer, nftTransfers, type TransferType } from './nft-transfers.ts';
 
-/** Tokens that one EIP-2309 `ConsecutiveTransfer` may name; ERC721A itself allows 5,000. Each becomes a fact. */
+/** The maximum number of tokens in one EIP-2309 `ConsecutiveTransfer`. Each token becomes a fact. ERC721A itself allows 5,000. */
 export const CONSECUTIVE_TRANSFER_TOKENS_MAX = 10_000;
-/** Tokens that all of them in one block of one contract may name, so that a block's facts fit into memory. */
+/** The maximum number of tokens in all `ConsecutiveTransfer` logs of one contract in one block. It bounds the memory that a block needs. */
 export const CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX = 100_000;
 
 const consecutiveTransferEvent = getAbiItem({ abi: erc721cV1, name: 'ConsecutiveTransfer' });
@@ -42,7 +42,7 @@ const consecutiveTransfer: Decoder = (origin, sink) => {
   const first = BigInt(args.fromTokenId);
   const last = BigInt(args.toTokenId);
   if (first > last) return false;
-  const fault = tooMany(origin, last - first + 1n, sink);
+  const fault = tokenLimitFault(origin, last - first + 1n, sink);
   if (fault !== null) {
     sink.quarantined.push({ contract: origin.contract, blockNumber: origin.log.blockNumber, reason: fault });
     return true;
@@ -57,7 +57,7 @@ const consecutiveTransfer: Decoder = (origin, sink) => {
   return true;
 };
 
-/** Events of a master, first version. */
+/** The decoders of a master's events, ABI version 1.0. */
 export const erc721cV1Events = eventDecoders(
   erc721cV1,
   {
@@ -68,14 +68,14 @@ export const erc721cV1Events = eventDecoders(
     DefaultRoyaltySet: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'DefaultRoyaltySet' })),
     TokenRoyaltySet: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'TokenRoyaltySet' })),
   },
-  { ConsecutiveTransfer: { factsOf: tokensOf } },
+  { ConsecutiveTransfer: { factsOf: countTokens } },
 );
 
 /**
- * Gives each mint the price that the contract's own `Minted` of the same transaction and token names.
+ * Sets the price of each mint from the contract's `Minted` event for the same token in the same transaction.
  *
- * Where a token was minted, burnt and minted again in one transaction, prices and mints pair in the order of their logs, and
- * the last price serves the mints that are left.
+ * If a token is minted, burnt and minted again in one transaction, prices are assigned to mints in the order of their logs. Mints without
+ * a price of their own get the last price.
  */
 export function priceMints(facts: FactLists): void {
   const prices = new Map<string, string[]>();
@@ -102,31 +102,32 @@ function saleKey({ contract, log }: Origin, tokenId: string): string {
 }
 
 function transferType(from: Hex, to: Hex): TransferType {
-  if (from === to) return 'transfer'; // Also from zero to zero, which makes and destroys nothing.
+  if (from === to) return 'transfer'; // Includes transfers from zero to zero, which neither mint nor burn.
   if (from === ZERO_ADDRESS) return 'mint';
   return to === ZERO_ADDRESS ? 'burn' : 'transfer';
 }
 
-function tooMany({ contract, log }: Origin, tokens: bigint, sink: Sink): string | null {
+/** Returns why a contract is quarantined if a log exceeds one of the limits above, else null. Counts the tokens of the log. */
+function tokenLimitFault({ contract, log }: Origin, tokens: bigint, sink: Sink): string | null {
   if (tokens > CONSECUTIVE_TRANSFER_TOKENS_MAX) {
     return `ConsecutiveTransfer of ${tokens} tokens; at most ${CONSECUTIVE_TRANSFER_TOKENS_MAX} are followed`;
   }
-  const consecutiveTokens = perRange(sink, countTokens);
-  const known = consecutiveTokens.get(contract);
+  const tokenCounts = perRange(sink, newTokenCounts);
+  const known = tokenCounts.get(contract);
   const before = known?.blockNumber === log.blockNumber ? known.tokens : 0;
   const inBlock = before + Number(tokens);
-  consecutiveTokens.set(contract, { blockNumber: log.blockNumber, tokens: inBlock });
+  tokenCounts.set(contract, { blockNumber: log.blockNumber, tokens: inBlock });
   if (inBlock <= CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX) return null;
   return `more than ${CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX} tokens by ConsecutiveTransfer in one block`;
 }
 
-/** Returns the tokens that EIP-2309 logs named so far, by contract, in the newest block that has such a log. */
-function countTokens(): Map<Contract, { readonly blockNumber: number; readonly tokens: number }> {
+/** Returns a map, by contract, of the number of tokens in `ConsecutiveTransfer` logs of the newest block with such a log. */
+function newTokenCounts(): Map<Contract, { readonly blockNumber: number; readonly tokens: number }> {
   return new Map();
 }
 
-/** Returns how many tokens an EIP-2309 log names; 1 where it names none or more than anyone follows. */
-function tokensOf({ topics, data }: RawLog): number {
+/** Returns the number of tokens in a `ConsecutiveTransfer` log. Returns 1 for a malformed log or one far above the limit. */
+function countTokens({ topics, data }: RawLog): number {
   if (data.length !== 66 || topics[1] === undefined) return 1;
   const tokens = BigInt(data) - BigInt(topics[1]) + 1n;
   return tokens < 1n || tokens > 1_000_000n ? 1 : Number(tokens);

@@ -2,12 +2,12 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Step } from '../../db/step.ts';
 
 /**
- * Returns the steps that set `master_ipos.minted_supply` of some masters to what their contracts minted on all chains.
+ * Returns the steps that set `master_ipos.minted_supply` of some masters to the sum over their contracts on all chains.
  *
- * The IPO's row is locked before the sum is read, so that of two chains' commits the later sees both. A row that the platform
- * inserts later is summed when it is noticed.
+ * The IPO's row is locked before the sum is read. So when commits of two chains run at the same time, the later one sees the result of
+ * the earlier one. The sum for an IPO that the platform inserts later is computed when the row is noticed.
  *
- * @param masters a query for their ids
+ * @param masters a query for the ids of the masters
  */
 export function sumIpoSupply(masters: RawBuilder<unknown>): readonly Step[] {
   const lock = sql`select from master_ipos where master_id in (${masters}) order by id for no key update`;

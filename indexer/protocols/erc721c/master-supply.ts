@@ -1,16 +1,16 @@
 import { type RawBuilder, sql } from 'kysely';
-import { type FactRange, type Fold, within } from '../../facts/fold.ts';
+import { type FactRange, type Fold, isInRange } from '../../facts/fold.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { sumIpoSupply } from './ipo-supply.ts';
 import { nftTransfers } from './nft-transfers.ts';
 import { masterContracts, masterIpos } from './state-tables.ts';
 
 /**
- * How many tokens a master has in being (mints less burns), and how many different ones it ever minted, which is also
- * `master_ipos.minted_supply` summed over the master's contracts.
+ * The number of existing tokens of a master (mints minus burns), and the number of distinct tokens it ever minted. The latter, summed
+ * over the master's contracts, is also `master_ipos.minted_supply`.
  *
- * Runs after `nft-tokens` on the way in and before it on the way back, so that a token whose mints all lie in the range is one
- * whose `mint_count` equals them: just these are new, or go.
+ * `apply` runs after that of `nft-tokens`, and `unwind` before it. At both times `mint_count` includes the mints of the range. So a token
+ * is minted for the first time in the range exactly if its `mint_count` equals the number of its mints in the range.
  */
 export const masterSupply: Fold = {
   name: 'master-supply',
@@ -24,7 +24,7 @@ function add(range: FactRange, sign: 1 | -1): RawBuilder<unknown> {
   return sql`
     with fact as (
       select contract_address, master_nft_id, to_wallet = ${ZERO_ADDRESS} as burns, transfer_type
-      from nft_transfers where ${within(nftTransfers, range, 'master')} and transfer_type in ('mint', 'burn')
+      from nft_transfers where ${isInRange(nftTransfers, range, 'master')} and transfer_type in ('mint', 'burn')
     ),
     fresh as (
       select minted.contract_address, count(*) as tokens
@@ -51,10 +51,11 @@ function add(range: FactRange, sign: 1 | -1): RawBuilder<unknown> {
   `;
 }
 
-/** The masters of which the range's facts mint or burn tokens. */
+/** Returns a query for the masters whose tokens are minted or burnt in the range. */
 function mastersOf(range: FactRange): RawBuilder<unknown> {
   return sql`
     select master_id from master_contracts where chain_id = ${String(range.chainId)} and contract_address in (
-      select contract_address from nft_transfers where ${within(nftTransfers, range, 'master')} and transfer_type in ('mint', 'burn'))
+      select contract_address from nft_transfers
+      where ${isInRange(nftTransfers, range, 'master')} and transfer_type in ('mint', 'burn'))
   `;
 }

@@ -1,29 +1,30 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Step } from '../../db/step.ts';
-import { type FactRange, type Fold, NO_POSITION, positionOf, refuseIfBatched, within } from '../../facts/fold.ts';
+import { type FactRange, type Fold, isInRange, NO_POSITION, positionOf, refuseIfBatched } from '../../facts/fold.ts';
 import { nftTransfers } from './nft-transfers.ts';
 import { masterContracts, masterNfts } from './state-tables.ts';
 
 /**
- * The wallets of a master's first three mint facts, by position and, within a batch, by token id; also as flags on the tokens.
+ * The wallets of a master's first three mint facts, ordered by position and, within one log, by token id. The tokens have flags for the
+ * same mints.
  *
- * A first-k is sought again from the facts, and only when the range holds a mint that could be among them. The contract's row is
- * locked first: of two commits that bring early mints at once, the later looks again with the earlier's facts in sight.
+ * The first three mints are read again from the facts, but only if the range has a mint that could be one of them. The contract's row is
+ * locked first. So when two commits with early mints run at the same time, the later one sees the facts of the earlier one.
  */
 export const mintOrder: Fold = {
   name: 'mint-order',
   reads: { table: nftTransfers, tags: ['mint'] },
   writes: [masterContracts, masterNfts],
-  apply: (range) => [rank(range, NO_POSITION)],
-  unwind: (range) => [rank(range, positionOf(range.from))],
+  apply: (range) => [lockAndRank(range, NO_POSITION)],
+  unwind: (range) => [lockAndRank(range, positionOf(range.from))],
 };
 
-/** Ranks the mints below a position anew for the contracts whose first three the range could change. */
-function rank(range: FactRange, below: RawBuilder<unknown>): Step {
-  const due = sql`
+/** Returns a step that locks the contracts whose first three mints the range can change, and then ranks their mints below a position. */
+function lockAndRank(range: FactRange, below: RawBuilder<unknown>): Step {
+  const lock = sql`
     with minted as (
       select contract_address, min(position) as position
-      from nft_transfers where ${within(nftTransfers, range, 'master')} and transfer_type = 'mint' group by contract_address
+      from nft_transfers where ${isInRange(nftTransfers, range, 'master')} and transfer_type = 'mint' group by contract_address
     )
     select held.id, ${refuseIfBatched(range)} from master_contracts held join minted using (contract_address)
     where held.chain_id = ${String(range.chainId)} and minted.position <= coalesce(held.third_mint_position, ${NO_POSITION})
@@ -31,13 +32,13 @@ function rank(range: FactRange, below: RawBuilder<unknown>): Step {
     for no key update of held
   `;
   return {
-    statement: due,
-    next: (rows) =>
+    statement: lock,
+    followUp: (rows) =>
       rows.length === 0
         ? []
         : [
             {
-              statement: rankAnew(
+              statement: rankMints(
                 range,
                 below,
                 rows.map(({ id }) => String(id)),
@@ -47,7 +48,7 @@ function rank(range: FactRange, below: RawBuilder<unknown>): Step {
   };
 }
 
-function rankAnew(range: FactRange, below: RawBuilder<unknown>, ids: readonly string[]): RawBuilder<unknown> {
+function rankMints(range: FactRange, below: RawBuilder<unknown>, ids: readonly string[]): RawBuilder<unknown> {
   return sql`
     with first as (
       select contract.id, mint.*

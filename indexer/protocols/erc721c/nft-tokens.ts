@@ -1,14 +1,22 @@
 import { type RawBuilder, sql } from 'kysely';
-import { type FactRange, type Fold, isAt, NO_POSITION, positionOf, refuseIfBatched, within } from '../../facts/fold.ts';
+import {
+  type FactRange,
+  type Fold,
+  isAtPosition,
+  isInRange,
+  NO_POSITION,
+  positionOf,
+  refuseIfBatched,
+} from '../../facts/fold.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { nftTransfers } from './nft-transfers.ts';
 import { masterNfts } from './state-tables.ts';
 
 /**
- * Who owns each token of a master, and who minted it, when and for how much.
+ * The owner of each token of a master, and the wallet, time and price of its mint.
  *
- * The owner is the receiver of the latest fact (a burnt token's row stays, with the zero address), the minter that of the
- * earliest mint; `mint_count` is a sum. All three commute, so ranges may come in any order (invariant 4).
+ * The owner is the receiver of the latest fact. The row of a burnt token stays and shows the zero address. The minter is the receiver of
+ * the earliest mint. `mint_count` is a sum. All three commute, so ranges may be applied in any order (invariant 4).
  */
 export const nftTokens: Fold = {
   name: 'nft-tokens',
@@ -17,13 +25,13 @@ export const nftTokens: Fold = {
   apply: (range) => [
     {
       statement: merge(range),
-      next: (rows) => (rows.length === 0 ? [] : [{ statement: adoptForeignIds(range) }]),
+      followUp: (rows) => (rows.length === 0 ? [] : [{ statement: referToPlatformIds(range) }]),
     },
   ],
-  unwind: (range) => [{ statement: restore(range) }, { statement: deleteUnseen(range) }],
+  unwind: (range) => [{ statement: restore(range) }, { statement: deleteTokensWithoutFacts(range) }],
 };
 
-/** Gives back a row where a token's row goes by an id of the platform's. */
+/** Inserts or updates the rows of tokens. Returns a row if a token's row has an id that the platform chose. */
 function merge(range: FactRange): RawBuilder<unknown> {
   return sql`
       with latest as (
@@ -31,7 +39,7 @@ function merge(range: FactRange): RawBuilder<unknown> {
           contract_address, token_id, master_nft_id, master_id, to_wallet, position,
           count(*) filter (where transfer_type = 'mint') over token as mints,
           min(position) filter (where transfer_type = 'mint') over token as mint_position
-        from nft_transfers where ${within(nftTransfers, range, 'master')}
+        from nft_transfers where ${isInRange(nftTransfers, range, 'master')}
         window token as (partition by contract_address, token_id)
         order by contract_address, token_id, position desc
       ),
@@ -49,11 +57,11 @@ function merge(range: FactRange): RawBuilder<unknown> {
         from latest
         left join lateral (
           select to_wallet, tx_hash, block_number, block_timestamp, sale_price_wei from nft_transfers
-          where ${isAt(nftTransfers, range, 'master', sql`latest.mint_position`)} and token_id = latest.token_id limit 1
+          where ${isAtPosition(nftTransfers, range, 'master', sql`latest.mint_position`)} and token_id = latest.token_id limit 1
         ) mint on true
         join indexer.contracts contract
           on contract.chain_id = ${range.chainId} and contract.address = latest.contract_address and contract.kind = 'master'
-        order by latest.contract_address, latest.token_id -- the order in which every writer locks
+        order by latest.contract_address, latest.token_id -- the order in which every commit locks rows
         on conflict (chain_id, contract_address, token_id) do update set
           current_owner_wallet = case when held.last_position is null or excluded.last_position > held.last_position
             then excluded.current_owner_wallet else held.current_owner_wallet end,
@@ -75,21 +83,22 @@ function merge(range: FactRange): RawBuilder<unknown> {
   `;
 }
 
+/** Restores the rows of tokens that have facts in the range to their values before the range. */
 function restore(range: FactRange): RawBuilder<unknown> {
   return sql`
       with touched as (
         select master_nft_id, count(*) filter (where transfer_type = 'mint') as mints
-        from nft_transfers where ${within(nftTransfers, range, 'master')} group by master_nft_id
+        from nft_transfers where ${isInRange(nftTransfers, range, 'master')} group by master_nft_id
       )
       update master_nfts held set
         current_owner_wallet = coalesce(previous.to_wallet, ${ZERO_ADDRESS}),
         last_position = previous.position,
-        original_minter_wallet = case when ${mintGoes(range)} then ${ZERO_ADDRESS} else original_minter_wallet end,
-        mint_tx_hash = case when ${mintGoes(range)} then null else mint_tx_hash end,
-        minted_at_block = case when ${mintGoes(range)} then null else minted_at_block end,
-        minted_at = case when ${mintGoes(range)} then null else minted_at end,
-        mint_price_wei = case when ${mintGoes(range)} then null else mint_price_wei end,
-        first_mint_position = case when ${mintGoes(range)} then null else first_mint_position end,
+        original_minter_wallet = case when ${isMintUnwound(range)} then ${ZERO_ADDRESS} else original_minter_wallet end,
+        mint_tx_hash = case when ${isMintUnwound(range)} then null else mint_tx_hash end,
+        minted_at_block = case when ${isMintUnwound(range)} then null else minted_at_block end,
+        minted_at = case when ${isMintUnwound(range)} then null else minted_at end,
+        mint_price_wei = case when ${isMintUnwound(range)} then null else mint_price_wei end,
+        first_mint_position = case when ${isMintUnwound(range)} then null else first_mint_position end,
         mint_count = mint_count - touched.mints,
         last_indexed_block = least(last_indexed_block, ${range.from - 1})
       from touched left join lateral (
@@ -101,13 +110,14 @@ function restore(range: FactRange): RawBuilder<unknown> {
   `;
 }
 
-/** Whether the batch brings an earlier mint than the row knows. */
+/** The condition that the inserted row has an earlier mint than the existing row. */
 const earlierMint = sql`excluded.first_mint_position < coalesce(held.first_mint_position, ${NO_POSITION})`;
 
-const mintGoes = (range: FactRange) => sql`first_mint_position >= ${positionOf(range.from)}`;
+/** Returns the condition that the token's first mint is in the range to unwind. */
+const isMintUnwound = (range: FactRange) => sql`first_mint_position >= ${positionOf(range.from)}`;
 
-/** The platform may have made a token's row before its first fact: facts then point to the platform's id. */
-function adoptForeignIds(range: FactRange): RawBuilder<unknown> {
+/** Makes facts refer to the id of the token's row. It differs from the derived id if the platform inserted the row before the first fact. */
+function referToPlatformIds(range: FactRange): RawBuilder<unknown> {
   return sql`
     update nft_transfers fact set master_nft_id = held.id
     from master_nfts held
@@ -118,19 +128,19 @@ function adoptForeignIds(range: FactRange): RawBuilder<unknown> {
 }
 
 /**
- * Removes the rows of tokens that no fact is left of, except where the platform made the row or wrote a column of its own
- * into it: such a row waits, unowned, for the token to be minted again. No claim refers to them: stages were unwound before.
+ * Deletes the rows of tokens without remaining facts. A row stays if the platform inserted it or wrote one of its own columns. It then
+ * shows the zero address as owner until the token is minted again. No claim refers to a deleted row, because stages are unwound first.
  */
-function deleteUnseen(range: FactRange): RawBuilder<unknown> {
+function deleteTokensWithoutFacts(range: FactRange): RawBuilder<unknown> {
   return sql`
-    with unseen as materialized (
+    with without_facts as materialized (
       select id, id = indexer.derived_id('master_nfts:' || chain_id || ':' || contract_address || ':' || token_id)
         and listing_status = 'not_listed' and listing_price_wei is null and listing_currency is null and listed_at is null
-        and token_uri is null as ours
+        and token_uri is null as is_derived
       from master_nfts
-      where id in (select master_nft_id from nft_transfers where ${within(nftTransfers, range, 'master')})
+      where id in (select master_nft_id from nft_transfers where ${isInRange(nftTransfers, range, 'master')})
         and last_position is null
     )
-    delete from master_nfts where id in (select id from unseen where ours)
+    delete from master_nfts where id in (select id from without_facts where is_derived)
   `;
 }

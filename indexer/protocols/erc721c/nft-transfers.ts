@@ -6,18 +6,18 @@ import type { Decimal, Origin } from '../../facts/origin.ts';
 import { ORIGIN_DIGEST, originColumns, originText } from '../../facts/origin-columns.ts';
 import type { Hex } from '../../kernel/chain.ts';
 
-/** How a token changed hands. */
+/** The type of a transfer: a mint comes from the zero address, a burn goes to it. */
 export type TransferType = 'mint' | 'transfer' | 'burn';
 
-/** One token of a master changed hands (EIP-721 `Transfer`, or one token of an EIP-2309 `ConsecutiveTransfer`). */
+/** A transfer of one token of a master (EIP-721 `Transfer`, or one token of an EIP-2309 `ConsecutiveTransfer`). */
 export type NftTransfer = Origin & {
   readonly tokenId: Decimal;
   readonly from: Hex;
   readonly to: Hex;
   readonly type: TransferType;
-  /** The price of the contract's own `Minted` of the same token and transaction, in wei; null where there is none. */
+  /** The price in wei, from the contract's `Minted` event for the same token in the same transaction. Null if there is none. */
   readonly salePrice: Decimal | null;
-  /** The zero address (native coin) where there is a price. */
+  /** The zero address (native coin) if there is a price, else null. */
   readonly saleCurrency: Hex | null;
 };
 
@@ -40,7 +40,7 @@ export const nftTransfers: FactTable<NftTransfer> = {
     sale_price_wei: 'numeric',
     sale_currency: 'text',
   },
-  reading: { addressColumn: 'contract_address', tagColumn: 'transfer_type' },
+  foldColumns: { addressColumn: 'contract_address', tagColumn: 'transfer_type' },
   defersConstraints: true,
   statistics: ['chain_id', 'block_number', 'log_index', 'token_id', 'contract_address', 'transfer_type'],
   readersIndexes: [

@@ -1,8 +1,8 @@
-import { sql } from 'kysely';
+import { typedStatement } from '../../db/step.ts';
 import type { StateTable } from '../../facts/fact-table.ts';
 import { sumIpoSupply } from './ipo-supply.ts';
 
-/** One row per token that a fact names: its owner, its minter, and what the platform keeps of it. */
+/** One row per token that a fact names, with its owner, its minter and the columns of the platform. */
 export const masterNfts: StateTable = {
   schema: 'public',
   name: 'master_nfts',
@@ -16,7 +16,7 @@ export const masterNfts: StateTable = {
     'master_nfts_owner_wallet_idx',
   ],
   digest: {
-    // A row without a fact is the platform's alone.
+    // The platform inserted rows of tokens without facts.
     rows: 'master_nfts where last_position is not null',
     columns: [
       'chain_id',
@@ -38,23 +38,41 @@ export const masterNfts: StateTable = {
   },
   reset: (contracts) => [
     {
-      statement: sql`
-    update master_nfts set
-      mint_count = 0, last_position = null, first_mint_position = null,
-      is_first_minter = false, is_second_minter = false, is_third_minter = false
-    where master_contract_id in (${contracts})`,
+      statement: typedStatement((db) =>
+        db
+          .updateTable('master_nfts')
+          .set({
+            mint_count: 0,
+            last_position: null,
+            first_mint_position: null,
+            is_first_minter: false,
+            is_second_minter: false,
+            is_third_minter: false,
+          })
+          .where('master_contract_id', 'in', contracts),
+      ),
     },
   ],
   deleteRows: ({ chainId, address, platformId }) => [
-    sql`
-      update dividend_claims set master_nft_id = null
-      where master_nft_id in (select id from master_nfts where master_contract_id = ${platformId})`,
-    sql`delete from nft_ownership_snapshots where chain_id = ${String(chainId)} and contract_address = ${address}`,
-    sql`delete from master_nfts where master_contract_id = ${platformId}`,
+    typedStatement((db) =>
+      db
+        .updateTable('dividend_claims')
+        .set({ master_nft_id: null })
+        .where('master_nft_id', 'in', ({ selectFrom }) =>
+          selectFrom('master_nfts').select('id').where('master_contract_id', '=', platformId),
+        ),
+    ),
+    typedStatement((db) =>
+      db
+        .deleteFrom('nft_ownership_snapshots')
+        .where('chain_id', '=', String(chainId))
+        .where('contract_address', '=', address),
+    ),
+    typedStatement((db) => db.deleteFrom('master_nfts').where('master_contract_id', '=', platformId)),
   ],
 };
 
-/** The platform's row of a master's contract: supplies, royalty, first minters. */
+/** The platform's rows of master contracts, with supplies, royalty and first minters. */
 export const masterContracts: StateTable = {
   schema: 'public',
   name: 'master_contracts',
@@ -78,16 +96,26 @@ export const masterContracts: StateTable = {
   },
   reset: (contracts) => [
     {
-      statement: sql`
-    update master_contracts set
-      contract_total_supply = 0, minted_supply = 0, contract_royalty_bps = null, royalty_position = null,
-      first_minter_wallet = null, second_minter_wallet = null, third_minter_wallet = null, third_mint_position = null
-    where id in (${contracts})`,
+      statement: typedStatement((db) =>
+        db
+          .updateTable('master_contracts')
+          .set({
+            contract_total_supply: 0,
+            minted_supply: 0,
+            contract_royalty_bps: null,
+            royalty_position: null,
+            first_minter_wallet: null,
+            second_minter_wallet: null,
+            third_minter_wallet: null,
+            third_mint_position: null,
+          })
+          .where('id', 'in', contracts),
+      ),
     },
   ],
 };
 
-/** The platform's offerings, which show how many tokens their master's contracts minted. */
+/** The platform's IPOs, with the number of tokens that the contracts of their master minted. */
 export const masterIpos: StateTable = {
   schema: 'public',
   name: 'master_ipos',
@@ -104,5 +132,8 @@ export const masterIpos: StateTable = {
     ) ipo where contracts is not null`,
     columns: ['contracts', 'minted_supply'],
   },
-  reset: (contracts) => sumIpoSupply(sql`select master_id from master_contracts where id in (${contracts})`),
+  reset: (contracts) =>
+    sumIpoSupply(
+      typedStatement((db) => db.selectFrom('master_contracts').select('master_id').where('id', 'in', contracts)),
+    ),
 };

@@ -1,17 +1,17 @@
 import type { Hex } from '../../kernel/chain.ts';
 
-/** More bytes of a text than this are never looked at: the columns hold 100 characters of at most 4 bytes. */
+/** The maximum number of bytes of a text that are read. The columns hold 100 characters of up to 4 bytes each. */
 const TEXT_BYTES_MAX = 1024;
 const WORD_BYTES = 32;
 
 /**
- * The text in a hostile contract's answer to `name()` or `symbol()`: a `string` as the ABI encodes it, or a `bytes32` padded with
- * zeros (as the first ERC-20 tokens have it); whatever is legal of it, cut to the column. Empty where there is nothing.
+ * Returns the text in a contract's answer to `name()` or `symbol()`, shortened to the column. The answer may be hostile. It is an
+ * ABI-encoded `string`, or a `bytes32` padded with zeros as in early ERC-20 tokens. Returns an empty text if there is none.
  *
- * Offset and length are believed only as far as the answer goes. What PostgreSQL cannot store (NUL, lone surrogates) and
- * what no one can read (control characters) goes; invalid UTF-8 becomes U+FFFD.
+ * Offset and length are limited to the size of the answer. Characters that PostgreSQL cannot store (NUL, lone surrogates) and control
+ * characters are removed. Invalid UTF-8 becomes U+FFFD.
  *
- * @param maxChars size of the column, in characters as PostgreSQL counts them (code points)
+ * @param maxChars the size of the column, in characters as PostgreSQL counts them (code points)
  */
 export function textOf(answer: Hex, maxChars: number): string {
   const bytes = Buffer.from(answer.slice(2, 2 + 2 * (2 * WORD_BYTES + TEXT_BYTES_MAX)), 'hex');
@@ -21,7 +21,7 @@ export function textOf(answer: Hex, maxChars: number): string {
   return Array.from(legal).slice(0, maxChars).join('').trim();
 }
 
-/** The bytes of an ABI-encoded `string`, cut to what is there; undefined where the answer is no such thing. */
+/** Returns the bytes of an ABI-encoded `string`, at most those that the answer holds. Undefined if the answer is not a `string`. */
 function stringBytes(bytes: Buffer): Buffer | undefined {
   const offset = word(bytes, 0);
   if (offset === undefined || offset < BigInt(WORD_BYTES) || offset > BigInt(bytes.length)) return undefined;
@@ -32,19 +32,19 @@ function stringBytes(bytes: Buffer): Buffer | undefined {
   return bytes.subarray(start, start + Number(length < available ? length : available));
 }
 
-/** `decimals()`: 0 to 255; undefined where the answer is no such number. */
+/** Returns the number in an answer to `decimals()`, from 0 to 255. Undefined if the answer is not such a number. */
 export function decimalsOf(answer: Hex): number | undefined {
   const value = word(wordBytes(answer), 0);
   return value !== undefined && value <= 255n ? Number(value) : undefined;
 }
 
-/** An `address` in lower case; undefined where the answer is none. */
+/** Returns an ABI-encoded `address` in lower case. Undefined if the answer is not an address. */
 export function addressOf(answer: Hex): Hex | undefined {
   const value = word(wordBytes(answer), 0);
   return value === undefined || value >> 160n !== 0n ? undefined : `0x${value.toString(16).padStart(40, '0')}`;
 }
 
-/** Whether the answer has at least so many words of 32 bytes. */
+/** Returns whether the answer has at least `count` words of 32 bytes. */
 export function hasWords(answer: Hex, count: number): boolean {
   return answer.length >= 2 + 2 * WORD_BYTES * count;
 }

@@ -1,40 +1,41 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { FactTable, StateTable } from '../../facts/fact-table.ts';
-import { type FactRange, type Fold, isAt, NO_POSITION, positionOf, type Reading } from '../../facts/fold.ts';
+import { type FactRange, type Fold, isAtPosition, NO_POSITION, positionOf, type Reading } from '../../facts/fold.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 
-/** What a balance is of: the tables, columns and statements that tell one kind of balance from another. */
+/** The tables, columns and SQL fragments of one kind of balance. */
 export type Balances = {
   readonly name: string;
   readonly reads: Reading;
-  /** Rows of one wallet's balance each. */
+  /** The table with a row for each wallet and contract. */
   readonly table: StateTable;
-  /** The platform's rows of the contracts, which show totals. */
+  /** The platform's table of contracts, whose rows hold the totals. */
   readonly totals: StateTable;
-  /** The column that names the contract's row, and the column of that row which holds the contract's address. */
+  /** The column of `table` with the id of the contract's row in `totals`. */
   readonly owner: string;
+  /** The column of `totals` with the address of the contract. */
   readonly addressColumn: string;
   readonly balance: string;
-  /** The columns that show the earliest incoming fact with a value above 0. */
+  /** The columns that describe the earliest incoming fact with a value above 0. */
   readonly entry: { readonly position: string; readonly time: string; readonly transaction: string };
-  /** The unique key of a wallet's row, beginning with the owner and the wallet. */
+  /** The unique key of a wallet's row. It begins with the owner and the wallet. */
   readonly key: readonly string[];
-  /** Restricts the rows of the table to those of this fold. */
+  /** A condition that selects the rows of `table` that belong to this fold. Default: all rows. */
   readonly only?: RawBuilder<boolean>;
-  /** Returns the range's movements: `owner`, `sender`, `receiver`, `value`, `position`. */
+  /** Returns a query for the movements of the range, with the columns `owner`, `sender`, `receiver`, `value` and `position`. */
   movements(range: FactRange): RawBuilder<unknown>;
   /**
-   * Returns the statement, behind the common table expressions, that adds to or takes from the totals. It may read `movement`, and
-   * `touched`: per wallet the `owner`, the balance `before` and `after`.
+   * Returns the final part of the statement, which adds the range to the totals (sign 1) or subtracts it (sign -1). It may read the
+   * common table expressions `movement` and `touched`. The latter has the `owner` and the balance `before` and `after` for each wallet.
    */
   addTotals(range: FactRange, sign: 1 | -1): RawBuilder<unknown>;
 };
 
 /**
- * Returns a fold of what every wallet holds of something, since when, and of the totals.
+ * Returns a fold of the balance of each wallet, the time when it first received a value, and the totals of each contract.
  *
- * A sum and a minimum commute, so ranges may be applied in any order (invariant 4). A wallet that was first named inside the unwound
- * range has no other fact, so its row is deleted; from the rest the same sum is taken back (invariant 5).
+ * A sum and a minimum commute, so ranges may be applied in any order (invariant 4). If the first fact of a wallet is in the unwound
+ * range, the wallet has no other facts and its row is deleted. The same sum is subtracted from all other rows (invariant 5).
  */
 export function balanceFold(balances: Balances): Fold {
   return {
@@ -63,10 +64,10 @@ function merge(balances: Balances, range: FactRange): RawBuilder<unknown> {
         entry.position, entry.block_timestamp, entry.tx_hash
       from change join ${totals} contract on contract.id = change.owner
       left join lateral (
-        select position, block_timestamp, tx_hash from ${sql.table(nameOf(reads.table))}
-        where ${isAt(reads.table, range, balances.table.kind, sql`change.entry_position`)} limit 1
+        select position, block_timestamp, tx_hash from ${sql.table(qualifiedName(reads.table))}
+        where ${isAtPosition(reads.table, range, balances.table.kind, sql`change.entry_position`)} limit 1
       ) entry on true
-      order by change.owner, change.wallet -- the order in which every writer locks
+      order by change.owner, change.wallet -- the order in which every commit locks rows
       on conflict (${sql.join(key)}) do update set
         ${balance} = held.${balance} + excluded.${balance},
         first_position = least(held.first_position, excluded.first_position),
@@ -76,7 +77,7 @@ function merge(balances: Balances, range: FactRange): RawBuilder<unknown> {
       returning ${owner} as owner, wallet_address as wallet, ${balance} as balance
     ),
     touched as (
-      -- A full join hashes or merges, however few rows the planner expects: a nested loop here is quadratic.
+      -- PostgreSQL runs a full join as a hash or merge join even if it expects few rows. A nested loop would be quadratic here.
       select merged.owner, merged.balance - change.delta as before, merged.balance as after
       from merged full join change on merged.owner = change.owner and merged.wallet = change.wallet
     )
@@ -105,13 +106,13 @@ function restore(balances: Balances, range: FactRange): RawBuilder<unknown> {
       where ${isSame} and held.first_position < ${cut}
       returning held.${owner} as owner, held.${balance} + change.delta as before, held.${balance} as after
     ),
-    -- Turned around: what the range did, which the totals now lose.
+    -- before and after are swapped, because the totals lose what the range had added.
     touched as (select owner, after as before, before as after from (select * from gone union all select * from kept) held)
     ${balances.addTotals(range, -1)}
   `;
 }
 
-/** Returns one row per owner and wallet that the movements name. */
+/** Returns a query for the change of each wallet in the movements, with one row per owner and wallet. */
 function changes(): RawBuilder<unknown> {
   return sql`
     select owner, wallet, sum(amount) as delta, min(position) as first_position,
@@ -128,8 +129,8 @@ function changes(): RawBuilder<unknown> {
 
 function columnsOf({ table, totals, reads, owner, balance, entry, key, addressColumn, only = sql`true` }: Balances) {
   return {
-    table: sql.table(nameOf(table)),
-    totals: sql.table(nameOf(totals)),
+    table: sql.table(qualifiedName(table)),
+    totals: sql.table(qualifiedName(totals)),
     reads,
     owner: sql.ref(owner),
     balance: sql.ref(balance),
@@ -144,6 +145,6 @@ function columnsOf({ table, totals, reads, owner, balance, entry, key, addressCo
   };
 }
 
-function nameOf({ schema, name }: FactTable | StateTable): string {
+function qualifiedName({ schema, name }: FactTable | StateTable): string {
   return `${schema}.${name}`;
 }

@@ -1,21 +1,21 @@
 import type { Hex } from '../../kernel/chain.ts';
 import { RpcError } from '../../kernel/errors.ts';
 
-/** What the registry asks of a chain. */
+/** The reads of contracts that the registry needs. */
 export type ChainReader = {
-  /** `eth_call` at the newest block: what the contract returns, or `0x` where it reverts or answers more than anyone needs. */
+  /** Returns the result of `eth_call` at the newest block. Returns `0x` if the call reverts or the answer is too large. */
   call(to: Hex, data: Hex, signal: AbortSignal): Promise<Hex>;
-  /** Whether there is code at the address as of the block, or `pruned` where no endpoint remembers that state. */
+  /** Returns whether the address has code as of the block. Returns `pruned` if no endpoint has the state of that block. */
   codeAt(address: Hex, block: number, signal: AbortSignal): Promise<boolean | 'pruned'>;
 };
 
-/** The part of a source that the registry needs. */
+/** The methods of a source on which a `ChainReader` is built. */
 export type CallSource = {
   call(to: Hex, data: Hex, blockNumber?: number, signal?: AbortSignal): Promise<Hex>;
   codeAt(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<boolean>;
 };
 
-/** Reads through a source; what a contract answers badly becomes a value, what an endpoint fails at stays an error. */
+/** Returns a reader that uses a source. A faulty answer of a contract becomes a value. A failure of an endpoint stays an error. */
 export function chainReaderOver(source: CallSource): ChainReader {
   return {
     async call(to, data, signal) {

@@ -8,13 +8,13 @@ import { ORIGIN_DIGEST, originColumns, originText } from '../../facts/origin-col
 import type { Decoder } from './decoder.ts';
 import { decodeStrict } from './strict-event.ts';
 
-/** An event that has no table of its own; integers as decimal strings, addresses and bytes as lower-case hex. */
+/** An event that has no table of its own. Its arguments are decimal strings (integers) and lower-case hex (addresses, bytes). */
 export type ContractEvent = Origin & {
   readonly event: string;
   readonly arguments: Readonly<Record<string, string | boolean>>;
 };
 
-/** Events that no table of the catalogue holds, of every kind of contract. */
+/** Events of all kinds of contract that no table of the platform holds. */
 export const contractEvents: FactTable<ContractEvent> = {
   schema: 'indexer',
   name: 'contract_events',
@@ -28,7 +28,7 @@ export const contractEvents: FactTable<ContractEvent> = {
     event: 'text',
     arguments: 'jsonb',
   },
-  reading: { addressColumn: 'address', tagColumn: 'event' },
+  foldColumns: { addressColumn: 'address', tagColumn: 'event' },
   statistics: ['chain_id', 'block_number', 'log_index', 'address', 'kind', 'event', 'position'],
   readersIndexes: [],
   digest: { rows: 'indexer.contract_events', columns: [...ORIGIN_DIGEST, 'address', 'kind', 'event', 'arguments'] },
@@ -45,7 +45,7 @@ export const contractEvents: FactTable<ContractEvent> = {
   },
 };
 
-/** Returns a decoder, by viem, of an event that has no table of its own. */
+/** Returns a decoder for an event that has no table of its own. It uses viem. */
 export function contractEventDecoder(event: AbiEvent): Decoder {
   return (origin, sink) => {
     const args = decodeStrict(event, origin.log);

@@ -4,41 +4,41 @@ import type { FactLists } from '../../facts/fact-lists.ts';
 import type { Origin, Quarantine, Receipts } from '../../facts/origin.ts';
 import type { Hex, RawLog } from '../../kernel/chain.ts';
 
-/** Where decoders put what they read from the logs of one range. */
+/** Collects the facts that decoders read from the logs of one range. */
 export type Sink = {
   readonly facts: FactLists;
   readonly quarantined: Quarantine[];
   readonly receipts: Receipts;
-  /** What a protocol keeps while one range is decoded, by the function that creates it. See `perRange`. */
-  readonly kept: Map<unknown, unknown>;
+  /** Values that decoders keep while one range is decoded, by the function that creates them. See `perRange`. */
+  readonly rangeValues: Map<unknown, unknown>;
 };
 
-/** Returns what `create` makes for a sink, made once per range. */
+/** Returns the value of `create(sink)`. The value is created at the first call and kept while the range is decoded. */
 export function perRange<T>(sink: Sink, create: (sink: Sink) => T): T {
-  let kept = sink.kept.get(create) as T | undefined;
-  if (kept === undefined) {
-    kept = create(sink);
-    sink.kept.set(create, kept);
+  let value = sink.rangeValues.get(create) as T | undefined;
+  if (value === undefined) {
+    value = create(sink);
+    sink.rangeValues.set(create, value);
   }
-  return kept;
+  return value;
 }
 
 /**
- * Turns a log whose first topic, number of topics and length of data are the event's into facts.
+ * Decodes a log into facts. The first topic, the number of topics and the length of the data must already match the event.
  *
- * Returns false, and leaves nothing in the sink, where a word does not fit its type: dirty padding, an integer above its range.
+ * Returns false and adds nothing to the sink if a word does not fit its type, because of dirty padding or an integer above its range.
  */
 export type Decoder = (origin: Origin, sink: Sink) => boolean;
 
-/** What an event needs besides its decoder. */
+/** Optional properties of an event. */
 export type EventOptions = {
-  /** Whether its facts need the receipt of their transaction. */
+  /** Whether the facts of the event need the receipt of their transaction. */
   readonly needsReceipt?: boolean;
-  /** Returns how many facts a log becomes, where that is not one. */
+  /** Returns the number of facts that a log becomes. Default: one. */
   readonly factsOf?: (log: RawLog) => number;
 };
 
-/** How one event of a protocol is decoded. `dataLength` is that of the data's hex text. */
+/** The decoder of one event and the shape of its logs. `dataLength` is the length of the data as hex text, including `0x`. */
 export type EventDecoder = EventOptions & {
   readonly name: string;
   readonly topics: number;
@@ -48,7 +48,7 @@ export type EventDecoder = EventOptions & {
 
 type EventName<Events extends Abi> = Extract<Events[number], { readonly type: 'event' }>['name'];
 
-/** Joins an ABI of events, all of static types, with a decoder for each of them. Returns them by first topic. */
+/** Returns the decoders of an ABI's events by first topic. The arguments of all events must have static types. */
 export function eventDecoders<const Events extends Abi>(
   abi: Events,
   decoders: Readonly<Record<EventName<Events>, Decoder>>,
@@ -63,8 +63,8 @@ export function eventDecoders<const Events extends Abi>(
   return events;
 }
 
-/** Returns why `log` is not an `event`, in one line. */
-export function misfit(event: EventDecoder, log: RawLog): string {
+/** Returns, in one line, why a log does not match an event. */
+export function describeMisfit(event: EventDecoder, log: RawLog): string {
   const { topics, data } = log;
   if (topics.length === event.topics && data.length === event.dataLength) {
     return `${event.name}: a word does not fit its type (dirty padding, or a value out of range)`;

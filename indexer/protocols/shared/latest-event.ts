@@ -1,21 +1,21 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { StateTable } from '../../facts/fact-table.ts';
-import { type FactRange, type Fold, positionOf, within } from '../../facts/fold.ts';
+import { type FactRange, type Fold, isInRange, positionOf } from '../../facts/fold.ts';
 import { contractEvents } from './contract-events.ts';
 
-/** Columns of a contract's row that one event gives whole. Names are the program's, never input. */
+/** Columns of a contract's row that show arguments of the latest event. All names are constants of the program. */
 export type LatestEvent = {
   readonly name: string;
   readonly event: string;
-  /** The platform's rows of such contracts. */
+  /** The platform's table of the contracts. */
   readonly table: StateTable;
-  /** The column that holds the position of the event which the row shows. */
+  /** The column with the position of the event that the row shows. */
   readonly position: string;
-  /** By column: the event's argument that it shows, and what it is where there was no event. */
-  readonly columns: Readonly<Record<string, { readonly argument: string; readonly none: number | null }>>;
+  /** By column, the argument that it shows, and its initial value before the first event. */
+  readonly columns: Readonly<Record<string, { readonly argument: string; readonly initial: number | null }>>;
 };
 
-/** Returns a fold that shows the arguments of a contract's latest event of one name. */
+/** Returns a fold that copies arguments of the latest event of one name to the contract's row. */
 export function latestEvent(shown: LatestEvent): Fold {
   return {
     name: shown.name,
@@ -36,7 +36,7 @@ function apply(
   return sql`
     with latest as (
       select distinct on (address) address, position, arguments
-      from indexer.contract_events where ${within(contractEvents, range, kind, [event])} order by address, position desc
+      from indexer.contract_events where ${isInRange(contractEvents, range, kind, [event])} order by address, position desc
     ),
     locked as (
       select shown.id, latest.position, latest.arguments
@@ -59,13 +59,13 @@ function unwind(
   range: FactRange,
 ): RawBuilder<unknown> {
   const shown = Object.entries(columns).map(
-    ([column, { argument, none }]) =>
-      sql`${sql.ref(column)} = coalesce((previous.arguments ->> ${sql.lit(argument)})::numeric, ${sql.lit(none)})`,
+    ([column, { argument, initial }]) =>
+      sql`${sql.ref(column)} = coalesce((previous.arguments ->> ${sql.lit(argument)})::numeric, ${sql.lit(initial)})`,
   );
   return sql`
     with touched as (
       select distinct contract.chain_id, contract.address, contract.platform_id
-      from (select * from indexer.contract_events where ${within(contractEvents, range, kind, [event])}) fact
+      from (select * from indexer.contract_events where ${isInRange(contractEvents, range, kind, [event])}) fact
       join indexer.contracts contract using (chain_id, address, kind)
     )
     update ${sql.table(name)} shown set ${sql.join(shown)}, ${sql.ref(position)} = previous.position

@@ -3,7 +3,7 @@ import type { Identity } from '../protocol.ts';
 import { addressOf, decimalsOf, hasWords, textOf } from './answers.ts';
 import type { ChainReader } from './chain-reader.ts';
 
-/** Sizes of the columns, in characters. */
+/** The sizes of the columns in characters. */
 const NAME_CHARS_MAX = 100;
 const SYMBOL_CHARS_MAX = 20;
 
@@ -18,25 +18,25 @@ const SELECTOR = {
   slot0: '0x3850c7bd',
 } as const satisfies Record<string, Hex>;
 
-/** What an ERC-20 token says of itself. */
+/** The metadata that an ERC-20 token reports. */
 export type TokenMetadata = {
   readonly name: string;
   readonly symbol: string;
-  /** Undefined where the token does not say: the column keeps its default of 18. */
+  /** Undefined if the token does not report it. The column then keeps its default of 18. */
   readonly decimals: number | undefined;
 };
 
-/** What a pool says of itself. */
+/** The metadata that a pool reports. */
 export type PoolMetadata = {
   readonly token0: Hex;
   readonly token1: Hex;
   readonly token0Symbol: string;
   readonly token1Symbol: string;
-  /** How the pool behaves: `getReserves` is of V2 and its forks, `slot0` of V3. Undefined where it answers neither. */
+  /** `v2` if the pool answers `getReserves` (Uniswap V2 and forks), `v3` if it answers `slot0`. Undefined if it answers neither. */
   readonly family: 'v2' | 'v3' | undefined;
 };
 
-/** Name, symbol and decimals as an ERC-20 token gives them (EIP-20, all optional), made storable. */
+/** Reads name, symbol and decimals of an ERC-20 token (EIP-20, all optional). The texts are stripped of characters that cannot be stored. */
 export async function readToken(reader: ChainReader, address: Hex, signal: AbortSignal): Promise<TokenMetadata> {
   const [name, symbol, decimals] = await Promise.all([
     reader.call(address, SELECTOR.name, signal),
@@ -50,7 +50,7 @@ export async function readToken(reader: ChainReader, address: Hex, signal: Abort
   };
 }
 
-/** The tokens of a Uniswap V2 or V3 pool (or fork) and its family; undefined where the contract is no pool. */
+/** Reads the tokens and the family of a Uniswap V2 or V3 pool or of a fork. Returns undefined if the contract is not a pool. */
 export async function readPool(
   reader: ChainReader,
   address: Hex,
@@ -78,7 +78,7 @@ export async function readPool(
   };
 }
 
-/** Returns the columns of `liquidity_pools` that mirror what a pool says of itself. */
+/** Returns the columns of `liquidity_pools` that hold the metadata of a pool. */
 export function poolIdentity({ token0, token1, token0Symbol, token1Symbol }: PoolMetadata): Identity {
   return { token0_address: token0, token1_address: token1, token0_symbol: token0Symbol, token1_symbol: token1Symbol };
 }

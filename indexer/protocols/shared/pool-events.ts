@@ -5,7 +5,7 @@ import type { Decimal, Origin } from '../../facts/origin.ts';
 import { ORIGIN_DIGEST, originColumns, originText } from '../../facts/origin-columns.ts';
 import type { Hex } from '../../kernel/chain.ts';
 
-/** Liquidity that was added or removed, or a swap, whose amounts are signed from the pool's view. */
+/** An addition or removal of liquidity, or a swap. The amounts of a swap are positive if they flow into the pool. */
 export type PoolEvent = Origin & {
   readonly type: 'add_liquidity' | 'remove_liquidity' | 'swap';
   readonly amount0: Decimal;
@@ -14,7 +14,7 @@ export type PoolEvent = Origin & {
   readonly recipient: Hex | null;
 };
 
-/** Swaps, and liquidity added and removed, of every protocol of pools. */
+/** Swaps, additions and removals of liquidity of pools of all protocols. */
 export const poolEvents: FactTable<PoolEvent> = {
   schema: 'public',
   name: 'pool_events',

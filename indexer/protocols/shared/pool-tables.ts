@@ -1,7 +1,7 @@
-import { sql } from 'kysely';
+import { typedStatement } from '../../db/step.ts';
 import type { StateTable } from '../../facts/fact-table.ts';
 
-/** What each wallet holds of a pool's liquidity. */
+/** The liquidity of each wallet in each pool. */
 export const poolPositionRows: StateTable = {
   schema: 'public',
   name: 'pool_positions',
@@ -27,16 +27,26 @@ export const poolPositionRows: StateTable = {
   },
   reset: (contracts) => [
     {
-      statement: sql`
-    update pool_positions set
-      lp_token_balance = 0, first_position = null, entry_position = null, entered_at = null, entry_tx_hash = null
-    where liquidity_pool_id in (${contracts})`,
+      statement: typedStatement((db) =>
+        db
+          .updateTable('pool_positions')
+          .set({
+            lp_token_balance: 0,
+            first_position: null,
+            entry_position: null,
+            entered_at: null,
+            entry_tx_hash: null,
+          })
+          .where('liquidity_pool_id', 'in', contracts),
+      ),
     },
   ],
-  deleteRows: ({ platformId }) => [sql`delete from pool_positions where liquidity_pool_id = ${platformId}`],
+  deleteRows: ({ platformId }) => [
+    typedStatement((db) => db.deleteFrom('pool_positions').where('liquidity_pool_id', '=', platformId)),
+  ],
 };
 
-/** The platform's row of a pool: its reserves, and how much there is of its own token. */
+/** The platform's rows of pools, with the reserves and the supply of the pool's own token. */
 export const liquidityPools: StateTable = {
   schema: 'public',
   name: 'liquidity_pools',
@@ -51,9 +61,12 @@ export const liquidityPools: StateTable = {
   },
   reset: (contracts) => [
     {
-      statement: sql`
-    update liquidity_pools set reserve0 = 0, reserve1 = 0, reserve_position = null, lp_total_supply = 0
-    where id in (${contracts})`,
+      statement: typedStatement((db) =>
+        db
+          .updateTable('liquidity_pools')
+          .set({ reserve0: 0, reserve1: 0, reserve_position: null, lp_total_supply: 0 })
+          .where('id', 'in', contracts),
+      ),
     },
   ],
 };

@@ -2,16 +2,16 @@ import type { AbiEvent } from 'viem';
 import { decodeEventLog, encodeAbiParameters, encodeEventTopics } from 'viem';
 import type { Hex, RawLog } from '../../kernel/chain.ts';
 
-/** An event's arguments by name: addresses and bytes as lower-case hex, integers in decimal digits. */
+/** The arguments of an event by name. Addresses and bytes are lower-case hex, integers are decimal digits. */
 export type PlainArguments<Event extends AbiEvent> = {
   readonly [Input in Event['inputs'][number] as Input['name'] & string]: Input['type'] extends 'address' ? Hex : string;
 };
 
 /**
- * The arguments of a log by viem; null where the log does not fit `event` exactly.
+ * Decodes the arguments of a log with viem. Returns null if the log does not match `event` exactly.
  *
- * viem forgives extra topics, extra data, dirty padding and integers above their type's range. What it read is therefore
- * encoded again and must give the same bytes. For events whose arguments are named and of static types.
+ * viem accepts extra topics, extra data, dirty padding and integers above the range of their type. So the decoded arguments are encoded
+ * again and must give the same bytes. The arguments of the event must be named and have static types.
  */
 export function decodeStrict<const Event extends AbiEvent>(event: Event, log: RawLog): PlainArguments<Event> | null {
   const args = decodeExactly(event, log);
@@ -37,6 +37,6 @@ function decodeExactly(event: AbiEvent, log: RawLog): Readonly<Record<string, un
     const same = data === log.data && String(encodedTopics) === String(log.topics);
     return same ? args : null;
   } catch {
-    return null; // Whatever viem has against the log, its caller names: the log goes to the dead letters whole.
+    return null; // The caller describes the misfit and writes the whole log to the dead letters.
   }
 }

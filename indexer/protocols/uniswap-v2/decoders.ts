@@ -26,7 +26,7 @@ const sync: Decoder = ({ contract, log, timestamp }, sink) => {
   return true;
 };
 
-/** Signed from the pool's view, as Uniswap V3 does: what came in less what went out. */
+/** Amounts are signed as in Uniswap V3: the amount that flows into the pool minus the amount that flows out. */
 const swap: Decoder = ({ contract, log, timestamp }, sink) => {
   const sender = topicAddress(log.topics[1]);
   const recipient = topicAddress(log.topics[2]);
@@ -52,7 +52,7 @@ const burn: Decoder = (origin, sink) => {
   return true;
 };
 
-/** Events of a Uniswap V2 pair or a fork of it, first version. */
+/** The decoders of the events of a Uniswap V2 pair or a fork of it, ABI version 1.0. */
 export const uniswapV2PairV1Events = eventDecoders(uniswapV2PairV1, {
   Transfer: transfer,
   Sync: sync,

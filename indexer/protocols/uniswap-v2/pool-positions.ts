@@ -1,15 +1,15 @@
 import { sql } from 'kysely';
-import { within } from '../../facts/fold.ts';
+import { isInRange } from '../../facts/fold.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { balanceFold } from '../shared/balance-fold.ts';
 import { contractEvents } from '../shared/contract-events.ts';
 import { liquidityPools, poolPositionRows } from '../shared/pool-tables.ts';
 
 /**
- * What every wallet holds of a Uniswap V2 pair's own token, since when, and how much of it there is.
+ * The balance of each wallet in the token of a Uniswap V2 pair, the time when the wallet first received some, and the token's supply.
  *
- * The pair mints its first 1000 from zero to zero (Uniswap V2 core, `MINIMUM_LIQUIDITY`): these raise the supply and belong to
- * nobody.
+ * The pair mints its first 1,000 tokens from zero to zero (Uniswap V2 core, `MINIMUM_LIQUIDITY`). They count towards the supply and
+ * belong to no wallet.
  */
 export const poolPositions = balanceFold({
   name: 'pool-positions',
@@ -21,12 +21,12 @@ export const poolPositions = balanceFold({
   balance: 'lp_token_balance',
   entry: { position: 'entry_position', time: 'entered_at', transaction: 'entry_tx_hash' },
   key: ['liquidity_pool_id', 'wallet_address', 'tick_lower', 'tick_upper'],
-  // Positions with ticks are of Uniswap V3.
+  // Positions with ticks belong to Uniswap V3.
   only: sql`held.tick_lower is null`,
   movements: (range) => sql`
     select contract.platform_id as owner, fact.arguments ->> 'from' as sender, fact.arguments ->> 'to' as receiver,
       (fact.arguments ->> 'value')::numeric as value, fact.position
-    from (select * from indexer.contract_events where ${within(contractEvents, range, 'pool', ['Transfer'])}) fact
+    from (select * from indexer.contract_events where ${isInRange(contractEvents, range, 'pool', ['Transfer'])}) fact
     join indexer.contracts contract using (chain_id, address, kind)`,
   addTotals: (_, sign) => sql`
     , supply as (

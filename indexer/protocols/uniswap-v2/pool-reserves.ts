@@ -1,11 +1,11 @@
 import { latestEvent } from '../shared/latest-event.ts';
 import { liquidityPools } from '../shared/pool-tables.ts';
 
-/** A pair's reserves: those of its latest `Sync` (Uniswap V2 core), which tells them whole. */
+/** The reserves of a pair, from its latest `Sync` (Uniswap V2 core), which reports both of them. */
 export const poolReserves = latestEvent({
   name: 'pool-reserves',
   event: 'Sync',
   table: liquidityPools,
   position: 'reserve_position',
-  columns: { reserve0: { argument: 'reserve0', none: 0 }, reserve1: { argument: 'reserve1', none: 0 } },
+  columns: { reserve0: { argument: 'reserve0', initial: 0 }, reserve1: { argument: 'reserve1', initial: 0 } },
 });

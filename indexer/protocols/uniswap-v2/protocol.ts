@@ -7,7 +7,7 @@ import { uniswapV2PairV1Events } from './decoders.ts';
 import { poolPositions } from './pool-positions.ts';
 import { poolReserves } from './pool-reserves.ts';
 
-/** A pair of Uniswap V2 or of a fork of it. Forks cannot be told apart from outside, so the platform's word for which one stands. */
+/** A pair of Uniswap V2 or of a fork. Forks cannot be distinguished by calls, so the platform's `pool_type` is trusted. */
 export const uniswapV2: Protocol = {
   name: 'uniswap-v2',
   version: '1.0',

@@ -13,7 +13,7 @@ const [alice, bob] = WALLETS as unknown as [Hex, Hex];
 const word = (value: Hex): Hex => pad(value);
 const string = (text: string): Hex => encodeAbiParameters(parseAbiParameters('string'), [text]);
 
-test('the largest amounts, log indices near 2^32, and a token id of 2^256-1', async () => {
+test('stores the largest amounts, log indices near 2^32 and token id 2^256-1, and unwinds them', async () => {
   const { chain, db, settled } = await follow();
   chain.append({
     logs: [
@@ -33,17 +33,17 @@ test('the largest amounts, log indices near 2^32, and a token id of 2^256-1', as
   await settled();
 });
 
-test('logs that do not fit go to dead letters whole, and the range goes on', async () => {
+test('logs that do not fit their ABI become dead letters, and the rest of the block is indexed', async () => {
   const { chain, db, settled } = await follow();
   const amount = word('0x64');
   const { number } = chain.append({
     logs: [
-      { address: TOKEN, topics: [TRANSFER, word('0x0'), word(alice), amount] }, // an ERC-721's, under an ERC-20
+      { address: TOKEN, topics: [TRANSFER, word('0x0'), word(alice), amount] }, // An ERC-721 transfer from an ERC-20 contract.
       { address: TOKEN, topics: [TRANSFER, word('0x0'), word(alice)], data: '0x01' },
       { address: TOKEN, topics: [TRANSFER, word('0x0'), pad('0xff', { dir: 'right' })], data: amount },
-      { address: MASTER, topics: [TRANSFER, word('0x0'), word(alice)], data: amount }, // an ERC-20's, under an ERC-721
+      { address: MASTER, topics: [TRANSFER, word('0x0'), word(alice)], data: amount }, // An ERC-20 transfer from an ERC-721 contract.
       { address: TOKEN, topics: [], data: '0xdead' },
-      { address: TOKEN, topics: [toHex('nobody knows this one', { size: 32 })] },
+      { address: TOKEN, topics: [toHex('an unknown event', { size: 32 })] },
       issued(alice, 100n),
     ],
   });
@@ -52,13 +52,13 @@ test('logs that do not fit go to dead letters whole, and the range goes on', asy
   expect(rows.map(({ log_index }) => log_index)).toEqual([0, 1, 2, 3]);
   for (const { reason } of rows) expect(reason).not.toBe('');
   expect((await db.query('select from token_transfers where block_number = $1', [number])).rows).toHaveLength(1);
-  // They are of their block, like facts.
+  // Like facts, dead letters are unwound with their block.
   chain.reorg(1);
   await settled();
   expect((await db.query('select from indexer.dead_letters')).rows).toEqual([]);
 });
 
-test('names of 1 MB, with NUL bytes, as bytes32, or none at all', async () => {
+test('stores legal names for tokens that return 1 MB, NUL bytes, bytes32 or nothing', async () => {
   const chain = busyChain();
   const answers: Readonly<Record<string, { name: Hex; symbol: Hex; stored: { name: string; symbol: string } }>> = {
     [addressOf(0xbad1)]: {

@@ -10,8 +10,8 @@ const BLOCKS = 12;
 const REORG_AT = 6;
 const REORG_DEPTH = 3;
 
-test('the rows of each block are there before the next one comes, a reorg among them', async () => {
-  // As in production: heads are asked for once a second.
+test('the rows of each block are readable before the next block arrives, also across a reorg', async () => {
+  // As in production, the daemon polls for heads once a second.
   const { chain, url, settled } = await follow({ settings: { pollIntervalMs: 1_000 } });
   await settled();
   const seen = new Set<Hex>();
@@ -21,19 +21,19 @@ test('the rows of each block are there before the next one comes, a reorg among 
     await wait(5);
   });
   const blocks = busyBlocks(18);
-  const grow = (): Hex => {
+  const appendBlock = (): Hex => {
     const [spec] = blocks(1);
     return chain.append({ logs: [issued(WALLETS[0], 1n), ...(spec?.logs ?? [])] }).hash;
   };
   for (let block = 0; block < BLOCKS; block++) {
-    const born: Hex[] = [];
+    const newHashes: Hex[] = [];
     if (block === REORG_AT) {
       chain.truncate(chain.head.number - REORG_DEPTH);
-      for (let replaced = 0; replaced < REORG_DEPTH; replaced++) born.push(grow());
+      for (let replaced = 0; replaced < REORG_DEPTH; replaced++) newHashes.push(appendBlock());
     }
-    born.push(grow());
-    // No other block follows, which could bring along what this one left.
-    await until(`the rows of block ${chain.head.number}`, () => born.every((hash) => seen.has(hash)));
+    newHashes.push(appendBlock());
+    // No further block follows until these rows are readable, so nothing else can trigger their commit.
+    await until(`the rows of block ${chain.head.number}`, () => newHashes.every((hash) => seen.has(hash)));
   }
   await settled();
 });

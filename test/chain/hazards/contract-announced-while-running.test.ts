@@ -11,13 +11,13 @@ import { until } from '../../kit/until.ts';
 const subjectsAt = (...addresses: string[]) => SUBJECTS.filter(({ address }) => addresses.includes(address));
 const BLOCK_INTERVAL_MS = 100;
 
-async function atTheHead(): Promise<FollowedScene> {
+async function followToHead(): Promise<FollowedScene> {
   const scene = await follow({ chain: busyChain(60, 30), announce: false });
   await until('the head', () => atHead(scene.db, scene.chain.chainId, scene.chain.head.hash));
   return scene;
 }
 
-async function followed({ db }: FollowedScene, address: string): Promise<void> {
+async function waitUntilFollowed({ db }: FollowedScene, address: string): Promise<void> {
   await until(`${address} to be followed`, async () => {
     const { rows } = await db.query(
       "select from indexer.contracts where address = lower($1) and live_from is not null and covered <> '{}'",
@@ -31,21 +31,21 @@ test.each([
   { how: 'in lower case', write: (address: string) => address, block: 0 },
   { how: 'in checksum case', write: getAddress, block: 0 },
   { how: 'without its deployment block', write: getAddress, block: null },
-])('the platform inserts a contract $how while the daemon runs', async ({ write, block }) => {
-  const scene = await atTheHead();
+])('follows a contract that the platform inserts $how while the daemon runs', async ({ write, block }) => {
+  const scene = await followToHead();
   const { chain, db, artist, daemon } = scene;
   const { chainId } = chain;
   for (const address of [MASTER, TOKEN]) chain.code.set(address, 1);
   await announce(db, artist, { kind: 'master', chainId, address: write(MASTER), block });
   await announce(db, artist, { kind: 'artist_token', chainId, address: write(TOKEN), block });
   chain.append(...busyBlocks(22)(3));
-  await followed(scene, MASTER);
-  await followed(scene, TOKEN);
+  await waitUntilFollowed(scene, MASTER);
+  await waitUntilFollowed(scene, TOKEN);
   await expectSettled(db, truthOf(chain), subjectsAt(MASTER, TOKEN));
   expect(daemon.isRunning).toBe(true);
 });
 
-test('history is filled behind a head that moves on: what is older does not overwrite what is newer', async () => {
+test('filling history below a moving head does not overwrite newer state', async () => {
   const { chain, server, db, artist, settled } = await follow({ chain: busyChain(150, 30), announce: false });
   await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 200 } });
@@ -65,13 +65,13 @@ test('history is filled behind a head that moves on: what is older does not over
   await settled();
 });
 
-test('`contracts add` while the daemon runs', async () => {
-  const scene = await atTheHead();
+test('follows a contract added with `contracts add` while the daemon runs', async () => {
+  const scene = await followToHead();
   const { chain, db, artist, following } = scene;
   const named = ['--chain', String(chain.chainId), '--from-block', '0', '--artist-id', artist.artist];
   const added = await runProgram(['contracts', 'add', 'artist-token', getAddress(TOKEN), ...named], following);
   expect(added).toMatchObject({ code: 0 });
   chain.append(...busyBlocks(23)(3));
-  await followed(scene, TOKEN);
+  await waitUntilFollowed(scene, TOKEN);
   await expectSettled(db, truthOf(chain), subjectsAt(TOKEN));
 });

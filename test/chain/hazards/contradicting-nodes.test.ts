@@ -7,25 +7,25 @@ import { until } from '../../kit/until.ts';
 const blocks = busyBlocks(11);
 const someLogs = { logs: [issued(WALLETS[0], 5n), issued(WALLETS[1] ?? WALLETS[0], 7n)] };
 
-test('a head that goes backwards rewinds nothing', async () => {
+test('a head that moves backwards unwinds nothing', async () => {
   const { chain, server, db, settled } = await follow({ chain: busyChain(40) });
   await settled();
   server.view.lag = 7;
   const asked = server.count('eth_getBlockByNumber');
-  await until('the daemon to look often', () => server.count('eth_getBlockByNumber') > asked + 10);
+  await until('the daemon to poll often', () => server.count('eth_getBlockByNumber') > asked + 10);
   expect((await db.query('select head_number from indexer.chains')).rows).toEqual([{ head_number: '40' }]);
-  // It catches up from below our head, with what came meanwhile.
+  // The node catches up from below the local head, with new blocks on top.
   chain.append(...blocks(3));
   for (const lag of [5, 3, 0]) {
     server.view.lag = lag;
     const before = server.count('eth_getBlockByNumber');
-    await until('the daemon to look again', () => server.count('eth_getBlockByNumber') > before + 2);
+    await until('the daemon to poll again', () => server.count('eth_getBlockByNumber') > before + 2);
   }
   await settled();
   expect(await reorgsOf(db, chain.chainId)).toEqual([]);
 });
 
-test('the same logs served twice in one answer make no second row', async () => {
+test('logs that an answer repeats are stored once', async () => {
   const { chain, server, daemon, settled } = await follow();
   await settled();
   server.misbehave({
@@ -38,7 +38,7 @@ test('the same logs served twice in one answer make no second row', async () => 
   await settled();
 });
 
-test('a hash that stops existing is neither empty nor an end', async () => {
+test('a block that the node forgets is neither committed as empty nor stops the chain', async () => {
   const { chain, server, db, settled } = await follow();
   await settled();
   const lost = chain.append(someLogs);
@@ -51,7 +51,7 @@ test('a hash that stops existing is neither empty nor an end', async () => {
   expect(rows).toEqual([]);
 });
 
-test('an empty answer for a block whose bloom says that it holds logs: its receipts decide', async () => {
+test('logs missing from an answer although the bloom shows them are read from the receipts', async () => {
   const { chain, server, daemon, settled } = await follow();
   await settled();
   server.view.hiddenLogs = true;
@@ -60,14 +60,14 @@ test('an empty answer for a block whose bloom says that it holds logs: its recei
   expect(daemon.said('source: inconsistent').length).toBeGreaterThan(0);
 });
 
-test('an empty answer for a block that holds logs, and receipts that hold none either: nothing is committed', async () => {
+test('a block whose logs and receipts are both hidden is not committed', async () => {
   const { chain, server, db, daemon, settled } = await follow();
   await settled();
   server.view.hiddenLogs = true;
   server.view.hiddenReceipts = true;
   const { number } = chain.append(someLogs);
   chain.mine(2);
-  await until('the chain to be told of', async () => (await daemon.ready()).status === 503);
+  await until('/ready to report the chain', async () => (await daemon.ready()).status === 503);
   const { rows } = await db.query('select head_number from indexer.chains');
   expect(Number(rows[0]?.head_number)).toBeLessThan(number);
   server.view.hiddenLogs = new Set();
@@ -75,7 +75,7 @@ test('an empty answer for a block that holds logs, and receipts that hold none e
   await settled();
 });
 
-test('two endpoints on different forks: no rewind on one node’s word', async () => {
+test('a reorg that only one of two endpoints reports is not unwound', async () => {
   const chain = busyChain(40);
   const second = await serve(chain);
   const { server, db, daemon, settled } = await follow({ chain, others: [second] });
@@ -84,17 +84,17 @@ test('two endpoints on different forks: no rewind on one node’s word', async (
   fork.append(...blocks(9));
   server.serve(fork);
   await until(
-    'the daemon to be in doubt',
+    'the daemon to suspect a reorg several times',
     () => daemon.said('reorg suspected').filter(({ reason }) => reason === 'endpoints disagree').length > 2,
   );
   expect(await reorgsOf(db, chain.chainId)).toEqual([]);
   await settled();
-  // The first comes to its senses.
+  // The first endpoint returns to the original chain.
   server.serve(chain);
   chain.append(...blocks(3));
   await settled();
   expect(await reorgsOf(db, chain.chainId)).toEqual([]);
-  // Now both say so.
+  // Now both endpoints are on the fork.
   fork.append(...blocks(2));
   server.serve(fork);
   second.serve(fork);

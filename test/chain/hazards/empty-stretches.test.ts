@@ -8,7 +8,7 @@ import { until } from '../../kit/until.ts';
 const TEN_A_SECOND_MS = 100;
 const HEADS = 8;
 
-test('500 blocks without a log at once', async () => {
+test('follows 500 blocks without logs that arrive at once', async () => {
   const { chain, settled } = await follow({ settings: { pollIntervalMs: 1_000 } });
   await settled();
   chain.mine(500);
@@ -17,12 +17,12 @@ test('500 blocks without a log at once', async () => {
   await settled();
 });
 
-test('blocks without a log, ten a second', async () => {
+test('keeps moving the stored head while ten blocks without logs arrive a second', async () => {
   const { chain, db, settled } = await follow({ chain: busyChain(), settings: { pollIntervalMs: 1_000 } });
   await settled();
   const seen = new Set<unknown>();
-  // Heads are looked for once a second, so that many blocks come at a time; the stored head moves on while the chain does.
-  await until('the head to move on again and again', async () => {
+  // Heads are polled once a second, so several blocks arrive at a time. The stored head must move while the chain grows.
+  await until('the head to move several times', async () => {
     chain.mine(1);
     seen.add((await headOf(db, chain.chainId))?.number);
     await wait(TEN_A_SECOND_MS);

@@ -15,10 +15,10 @@ const LATEST_KILL_MS = 500;
 
 const FACTS = ['nft_transfers', 'token_transfers', 'pool_events', 'dividend_events', 'indexer.contract_events'];
 
-type Sight = { readonly head: number; readonly facts: number; readonly beyond: number; readonly torn: number };
+type Snapshot = { readonly head: number; readonly facts: number; readonly beyond: number; readonly torn: number };
 
-/** Head, facts, facts above the head, and balances that are not the sum of their facts: in one snapshot. */
-async function look(db: Queryable): Promise<Sight> {
+/** Reads head, number of facts, facts above the head, and balances that differ from the sum of their facts, in one snapshot. */
+async function readSnapshot(db: Queryable): Promise<Snapshot> {
   const union = FACTS.map((table) => `select block_number from ${table}`).join(' union all ');
   const { rows } = await db.query(`
     with facts as (${union}),
@@ -34,7 +34,7 @@ async function look(db: Queryable): Promise<Sight> {
          on sums.artist_token_id = held.artist_token_id and sums.wallet = held.wallet_address
          where held.balance is distinct from sums.balance) as torn
     from indexer.chains`);
-  return rows[0] as unknown as Sight;
+  return rows[0] as unknown as Snapshot;
 }
 
 async function keepMining(traffic: Traffic, signal: AbortSignal): Promise<void> {
@@ -44,25 +44,25 @@ async function keepMining(traffic: Traffic, signal: AbortSignal): Promise<void> 
   }
 }
 
-test('killed at random moments, a reader sees whole batches only and the restart goes on', async () => {
+test('a daemon killed at random moments resumes after a restart, and readers only ever see whole commits', async () => {
   const { anvil, platform, traffic, settled } = await deployOnAnvil();
   const { url, db } = await announcedDatabase(platform);
   const following = { databaseUrl: url, rpcUrls: { [anvil.chainId]: anvil.url } };
   let daemon = await Daemon.start(following);
   await settled(db);
-  const reader = await Reader.start(url, look);
+  const reader = await Reader.start(url, readSnapshot);
   const random = seededRandom(15);
-  const goingOn = new AbortController();
-  onTestFinished(() => goingOn.abort());
-  const working = keepMining(traffic, goingOn.signal);
-  working.catch(() => undefined); // awaited below, if the test comes so far
+  const stopTraffic = new AbortController();
+  onTestFinished(() => stopTraffic.abort());
+  const working = keepMining(traffic, stopTraffic.signal);
+  working.catch(() => undefined); // Awaited below, unless the test fails before.
   for (let kill = 0; kill < KILLS; kill++) {
     await until('a commit', () => daemon.said('committed').length > 0);
     await wait(random.below(LATEST_KILL_MS));
     await daemon.kill();
     daemon = await Daemon.start(following);
   }
-  goingOn.abort();
+  stopTraffic.abort();
   await working;
   await settled(db);
   const seen = await reader.stop();

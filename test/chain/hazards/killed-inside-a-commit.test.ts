@@ -8,13 +8,13 @@ import { TcpProxy } from '../../kit/proxy.ts';
 import { expectFactsAsCovered } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
-/** How much of a commit reaches PostgreSQL before the process dies; after all of it, it is committed without anybody to tell. */
+/** The shares of a commit's bytes that reach PostgreSQL before the process dies. With all of them, PostgreSQL commits unheard. */
 const SHARES = [0.02, 0.3, 0.6, 0.95, 1];
 
-/** The names by which a prepared `commit` goes, and what it says before it has one. */
+/** The text by which a commit is recognised: the name of the prepared statement, and the statement itself. */
 const COMMIT = [createHash('md5').update('commit').digest('hex'), 'commit'];
 
-/** Cuts the next commit off, and kills the daemon. */
+/** Truncates the next commit after `share` of its bytes and kills the daemon. Returns a function that tells whether it did. */
 function killInside(proxy: TcpProxy, share: number, daemon: Daemon): () => boolean {
   let killed = false;
   proxy.onSent = (bytes) => {
@@ -26,7 +26,7 @@ function killInside(proxy: TcpProxy, share: number, daemon: Daemon): () => boole
   return () => killed;
 }
 
-test('killed inside a commit, at each of its stages', async () => {
+test('a daemon killed in the middle of a commit leaves all of it or nothing, and resumes after a restart', async () => {
   const proxy = await TcpProxy.before(inject('postgresUrl'));
   const scene = await follow({ chain: busyChain(30), by: (url) => proxy.url(url) });
   const { chain, db, url, following, settled } = scene;

@@ -5,7 +5,7 @@ import { busyChain, follow, serve } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
 import { expectSettled, truthOf } from '../../kit/settled.ts';
 
-/** An outage of 30 s would show nothing more: pauses are at their longest before it is over. */
+/** Long enough for the pauses between retries to reach their maximum. */
 const OUTAGE_MS = 8_000;
 const BLOCK_INTERVAL_MS = 400;
 
@@ -14,19 +14,19 @@ const OUTAGES: readonly { readonly how: string; readonly fault: Fault['do'] }[] 
   { how: '429', fault: { kind: 'http', status: 429, body: 'Too Many Requests' } },
   { how: '502', fault: { kind: 'http', status: 502, body: '<html>Bad Gateway</html>' } },
   { how: 'truncated JSON', fault: { kind: 'truncate' } },
-  { how: 'no answer at all', fault: { kind: 'hang' } },
+  { how: 'no response', fault: { kind: 'hang' } },
 ];
 
-test('a node answers with errors, 429, 502, truncated JSON, or accepts and never answers', async () => {
-  // A chain for each kind of outage, all followed by one process.
+test('the daemon asks less during errors, 429, 502, truncated JSON or silence of a node, and catches up afterwards', async () => {
+  // One process follows one chain for each kind of outage.
   const chains = OUTAGES.map((_, index) => busyChain(30, 8, 100 + index));
   const [first, ...beside] = await Promise.all(chains.map((chain) => serve(chain)));
   const { server, db, daemon } = await follow({ chain: chains[0]!, beside });
   const servers = [server, ...beside];
   expect(first!.chain).toBe(server.chain);
   const blocks = busyBlocks(9);
-  /** How often each node was asked in the second half of a time in which its chain goes on. */
-  const goOn = async (ms: number): Promise<number[]> => {
+  /** Grows every chain for `ms` and returns the request rate of each node in the second half of that time. */
+  const growChains = async (ms: number): Promise<number[]> => {
     const end = performance.now() + ms;
     while (performance.now() < end) {
       for (const chain of chains) chain.append(...blocks(1));
@@ -35,14 +35,14 @@ test('a node answers with errors, 429, 502, truncated JSON, or accepts and never
     return servers.map(({ arrivals }) => arrivals.filter((at) => at > end - ms / 2).length / (ms / 2));
   };
   for (const chain of chains) await expectSettled(db, truthOf(chain));
-  const healthy = await goOn(OUTAGE_MS / 2);
+  const healthy = await growChains(OUTAGE_MS / 2);
   for (const [index, { fault }] of OUTAGES.entries()) servers[index]!.misbehave({ do: fault });
-  const ailing = await goOn(OUTAGE_MS);
+  const failing = await growChains(OUTAGE_MS);
   expect(daemon.isRunning).toBe(true);
-  for (const one of servers) one.heal();
+  for (const node of servers) node.heal();
   for (const chain of chains) chain.append(...blocks(1));
   for (const [index, { how }] of OUTAGES.entries()) {
-    expect(ailing[index]!, `requests during ${how}`).toBeLessThan(healthy[index]! / 2);
+    expect(failing[index]!, `requests during ${how}`).toBeLessThan(healthy[index]! / 2);
     await expectSettled(db, truthOf(chains[index]!));
   }
 });

@@ -4,7 +4,7 @@ import { busyBlocks } from '../../kit/music.ts';
 import { expectSettled, truthOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
-test('one of two chains stalls, the other goes on', async () => {
+test('a chain whose node stalls does not hold up another chain', async () => {
   const stalling = await serve(busyChain(24, 8, 10));
   const { chain, db, settled } = await follow({ beside: [stalling] });
   const other = truthOf(stalling.chain);

@@ -14,8 +14,8 @@ const OUTAGE_WHILE_FILLING_MS = 3_000;
 const STALL_MS = 5_000;
 const BLOCK_INTERVAL_MS = 500;
 
-/** A PostgreSQL server of the test's own, which it may stop, and the daemon's way to it. */
-async function ownPostgres() {
+/** Starts a PostgreSQL server that the test may pause, behind a proxy that the daemon connects through. */
+async function startOwnPostgres() {
   const postgres = await startPostgres({ settings: { fsync: 'off' } });
   const db = new pg.Pool({ connectionString: postgres.url, max: 4 });
   db.on('error', () => undefined);
@@ -27,15 +27,15 @@ async function ownPostgres() {
   return { postgres, db, proxy, url: proxy.url(postgres.url) };
 }
 
-test('PostgreSQL stops: while history is filled, for ten seconds at the head, and as a server that never answers', async () => {
-  const { postgres, db, proxy, url } = await ownPostgres();
+test('the daemon survives PostgreSQL pausing while history is filled and at the head, and a connection that stalls', async () => {
+  const { postgres, db, proxy, url } = await startOwnPostgres();
   const chain = busyChain(120, 30);
   const server = await serve(chain);
   const settled = () => expectSettled(db, truthOf(chain));
   const blocks = busyBlocks(19);
   const daemon = await Daemon.start({ databaseUrl: url, rpcUrls: { [chain.chainId]: server.url } });
   const status = async () => (await daemon.ready()).status;
-  const goOn = async (ms: number) => {
+  const growChain = async (ms: number) => {
     for (const end = performance.now() + ms; performance.now() < end; await wait(BLOCK_INTERVAL_MS)) {
       chain.append(...blocks(1));
     }
@@ -44,19 +44,19 @@ test('PostgreSQL stops: while history is filled, for ten seconds at the head, an
 
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 100 } });
   await announceAll(db, await registerArtist(db), chain);
-  await until('something to be filled', async () => {
+  await until('some history to be filled', async () => {
     const { rows } = await db.query("select from indexer.contracts where covered <> '{}'");
     return rows.length > 0;
   });
   await postgres.pause();
   heal();
-  await goOn(OUTAGE_WHILE_FILLING_MS);
+  await growChain(OUTAGE_WHILE_FILLING_MS);
   await postgres.resume();
   await settled();
 
   await postgres.pause();
   await until('/ready to turn red', async () => (await status()) === 503);
-  await goOn(OUTAGE_MS);
+  await growChain(OUTAGE_MS);
   expect(daemon.isRunning).toBe(true);
   await postgres.resume();
   await until('/ready to turn green', async () => (await status()) === 200);
@@ -64,7 +64,7 @@ test('PostgreSQL stops: while history is filled, for ten seconds at the head, an
 
   proxy.stall();
   await until('/ready to turn red', async () => (await status()) === 503);
-  await goOn(STALL_MS);
+  await growChain(STALL_MS);
   proxy.heal();
   await until('/ready to turn green', async () => (await status()) === 200);
   await settled();

@@ -7,14 +7,14 @@ import { expectSettled, truthOf } from '../../kit/settled.ts';
 
 const BLOCKS = 150;
 const LIMIT = 20;
-/** Over blocks, over logs and over the size of the answer; each has a chain of its own. */
-const WHO = [
+/** Providers with caps on blocks, on logs and on response size. Each gets its own chain. */
+const PROVIDERS = [
   ...['Alchemy', 'Infura', 'QuickNode', 'Ankr', 'dRPC', 'Chainstack', 'Reth (the range that was refused)'],
   ...['Erigon', 'Nethermind', 'many (backend response)'],
 ];
-const CAPS = PROVIDER_CAPS.filter(({ who }) => WHO.includes(who));
+const CAPS = PROVIDER_CAPS.filter(({ who }) => PROVIDERS.includes(who));
 
-test('caps on range, results and size of the answer, in the words of ten providers', async () => {
+test('fills history from nodes that refuse ranges in the words of ten providers, with few refusals each', async () => {
   const chains = CAPS.map((_, index) => busyChain(BLOCKS, BLOCKS - 5, 200 + index));
   const servers = await Promise.all(chains.map((chain) => serve(chain)));
   const { daemon, db, artist } = await follow({ beside: servers, announce: false });
@@ -28,8 +28,8 @@ test('caps on range, results and size of the answer, in the words of ten provide
     await announceAll(db, artist, chains[index]!);
   }
   for (const chain of chains) await expectSettled(db, truthOf(chain));
-  expect([...refused.keys()].sort()).toEqual(WHO.toSorted());
-  // What works is remembered: halving from 2,000 blocks takes a handful of refusals, not one for every range.
+  expect([...refused.keys()].sort()).toEqual(PROVIDERS.toSorted());
+  // The accepted range size is remembered: halving from 2,000 blocks takes a few refusals, not one for every range.
   expect(Math.max(...refused.values())).toBeLessThan(20);
   expect(daemon.isRunning).toBe(true);
 });

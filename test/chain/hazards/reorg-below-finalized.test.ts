@@ -6,7 +6,7 @@ import { until } from '../../kit/until.ts';
 
 const PINO_ERROR = 50;
 
-test('a reorg below the finalized block is believed when it is seen again and again, and is told as an error', async () => {
+test('a reorg below the finalized block is unwound after repeated observations, and logged as an error', async () => {
   const { chain, db, daemon, settled } = await follow({ chain: busyChain(40) });
   await settled();
   chain.finalized = 38;
@@ -27,13 +27,13 @@ test('a reorg below the finalized block is believed when it is seen again and ag
   expect(daemon.said('reorg below the finalized block unwound').map(({ level }) => level)).toEqual([PINO_ERROR]);
 });
 
-test('a reorg into history that was filled, below where following began', async () => {
+test('a reorg that reaches below the first followed block unwinds filled history', async () => {
   const { chain, db, settled } = await follow({ chain: busyChain(60, 40) });
   await settled();
   chain.reorg(35, busyBlocks(27)(37));
   await settled();
   const [reorg] = await reorgsOf(db, chain.chainId);
-  // To the newest block of ours that is known by a fact, if not by a checkpoint.
+  // The ancestor is the newest common block that a checkpoint or a fact remembers.
   expect(reorg?.from).toBe(60);
   expect(reorg?.to).toBeLessThanOrEqual(25);
   expect(reorg?.to).toBeGreaterThan(15);

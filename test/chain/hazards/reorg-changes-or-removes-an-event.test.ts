@@ -6,7 +6,7 @@ import { reorgsOf } from '../../kit/settled.ts';
 
 const [alice, bob] = WALLETS as unknown as [`0x${string}`, `0x${string}`];
 
-test('a reorg of one block that changes an event', async () => {
+test('a reorg of one block that changes an event replaces its rows', async () => {
   const { chain, db, settled } = await follow();
   const { number } = chain.append({ logs: [issued(alice, 100n), moved(ZERO_ADDRESS, alice, 1_000n)] });
   await settled();
@@ -15,7 +15,7 @@ test('a reorg of one block that changes an event', async () => {
   expect(await reorgsOf(db, chain.chainId)).toEqual([{ from: number, to: number - 1, depth: 1 }]);
 });
 
-test('a reorg of one block that removes an event', async () => {
+test('a reorg of one block that removes an event deletes its rows', async () => {
   const { chain, db, settled } = await follow();
   chain.append({ logs: [issued(alice, 100n)] });
   const { number } = chain.append({ logs: [paid(alice, bob, 40n), moved(ZERO_ADDRESS, alice, 1_000n)] });

@@ -5,7 +5,7 @@ import { busyBlocks } from '../../kit/music.ts';
 import { expectSettled, truthOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
-test('a reorg deeper than the policy halts its chain until an operator unwinds it; other chains go on', async () => {
+test('a reorg deeper than haltDepth halts its chain until an operator unwinds it, and other chains continue', async () => {
   const other = busyChain(30, 8, 10);
   const otherServer = await serve(other);
   const { chain, db, daemon, following, settled } = await follow({
@@ -14,15 +14,15 @@ test('a reorg deeper than the policy halts its chain until an operator unwinds i
     settings: { haltDepth: 10 },
   });
   await settled();
-  // Nothing comes after it: that the head stands still must not keep the reorg from being seen.
+  // No block follows the reorg. It must be detected although the head's height does not change.
   chain.reorg(12, busyBlocks(7)(13));
   const halted = await until('the chain to halt', async () => {
     const { status, chains } = await daemon.ready();
-    return chains[chain.chainId]?.startsWith('halted') && { status, why: chains[chain.chainId] };
+    return chains[chain.chainId]?.startsWith('halted') && { status, reason: chains[chain.chainId] };
   });
   expect(halted.status).toBe(503);
-  expect(halted.why).toContain('a reorg of 12 blocks, to block 28, is deeper than 10');
-  expect(halted.why).toContain('indexer unwind');
+  expect(halted.reason).toContain('a reorg of 12 blocks, to block 28, is deeper than 10');
+  expect(halted.reason).toContain('indexer unwind');
   other.append(...busyBlocks(8)(5));
   await expectSettled(db, truthOf(other));
   const { rows } = await db.query('select head_number, status from indexer.chains where chain_id = $1', [

@@ -3,7 +3,7 @@ import { busyChain, follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
 import { reorgsOf } from '../../kit/settled.ts';
 
-test('a reorg of sixty blocks', async () => {
+test('a reorg of sixty blocks to a longer branch is unwound to the ancestor', async () => {
   const { chain, db, settled } = await follow({ chain: busyChain(100) });
   await settled();
   chain.reorg(60, busyBlocks(2)(63));
@@ -11,7 +11,7 @@ test('a reorg of sixty blocks', async () => {
   expect(await reorgsOf(db, chain.chainId)).toEqual([{ from: 100, to: 40, depth: 60 }]);
 });
 
-test('a reorg of sixty blocks to a branch that is shorter', async () => {
+test('a reorg of sixty blocks to a shorter branch is unwound to the ancestor', async () => {
   const { chain, db, settled } = await follow({ chain: busyChain(100) });
   await settled();
   chain.reorg(60, busyBlocks(3)(50));

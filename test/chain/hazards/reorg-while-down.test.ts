@@ -5,9 +5,9 @@ import { busyBlocks } from '../../kit/music.ts';
 import { reorgsOf } from '../../kit/settled.ts';
 
 test.each([
-  { what: 'and the chain went on', blocks: 30 },
-  { what: 'and the new branch is as long as the old one', blocks: 9 },
-])('a reorg while the indexer is down, $what', async ({ blocks }) => {
+  { branch: 'longer', blocks: 30 },
+  { branch: 'equally long', blocks: 9 },
+])('a reorg to a branch that is $branch while the indexer is down is unwound after the restart', async ({ blocks }) => {
   const { chain, db, daemon, following, settled } = await follow({ chain: busyChain(40) });
   await settled();
   expect(await daemon.stop()).toBe(0);

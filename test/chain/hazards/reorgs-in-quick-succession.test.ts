@@ -6,23 +6,23 @@ import { until } from '../../kit/until.ts';
 
 const METHOD = 'eth_getBlockByNumber';
 
-test('three reorgs within seconds, the next before the last is unwound', async () => {
+test('three reorgs, each before the last is unwound, end on the last branch', async () => {
   const { chain, server, db, settled } = await follow({ chain: busyChain(40) });
   await settled();
   const blocks = busyBlocks(4);
-  // Weighing a reorg takes several answers, so that there is time for the next in between.
+  // Deciding about a reorg takes several requests, which leaves time for the next reorg.
   const heal = server.misbehave({ methods: [METHOD], do: { kind: 'latency', ms: 100 } });
   for (const depth of [3, 12, 7]) {
     expect(await reorgsOf(db, chain.chainId)).toEqual([]);
     const asked = server.count(METHOD);
     chain.reorg(depth, blocks(depth + 1));
-    await until('the daemon to look into it', () => server.count(METHOD) >= asked + 3);
+    await until('the daemon to examine the reorg', () => server.count(METHOD) >= asked + 3);
   }
   heal();
   await settled();
   const reorgs = await reorgsOf(db, chain.chainId);
   expect(reorgs.length).toBeGreaterThan(0);
-  // The second went down to block 29, the third took the second's branch down to 35.
+  // The second reorg goes back to block 29, the third goes back to block 35 on the second branch.
   expect(Math.min(...reorgs.map(({ to }) => to))).toBe(29);
   expect(reorgs[0]?.from).toBe(40);
 });

@@ -5,7 +5,7 @@ import { announceAll, busyBlocks } from '../../kit/music.ts';
 import { atHead, expectFactsAsCovered } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
-test('SIGTERM while history is filled and the head moves', async () => {
+test('SIGTERM while filling and following exits 0, and a restart resumes', async () => {
   const { chain, server, db, artist, daemon, following, settled } = await follow({
     chain: busyChain(200, 20),
     announce: false,
@@ -13,12 +13,12 @@ test('SIGTERM while history is filled and the head moves', async () => {
   await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 100 } });
   await announceAll(db, artist, chain);
-  await until('something to be filled', async () => {
+  await until('some history to be filled', async () => {
     const { rows } = await db.query("select from indexer.contracts where covered <> '{}'");
     return rows.length > 0;
   });
   chain.append(...busyBlocks(16)(3));
-  // After a deadline of its own it would give up, and exit with another code.
+  // If stopping took too long, the daemon would exit with another code.
   expect(await daemon.stop()).toBe(0);
   await expectFactsAsCovered(db, chain);
   heal();
@@ -26,13 +26,13 @@ test('SIGTERM while history is filled and the head moves', async () => {
   await settled();
 });
 
-test('SIGTERM while the node accepts and never answers', async () => {
+test('SIGTERM while a request gets no response exits 0', async () => {
   const { chain, server, db, daemon, settled } = await follow();
   await settled();
   server.misbehave({ do: { kind: 'hang' } });
   const asked = server.arrivals.length;
   await until('a request that hangs', () => server.arrivals.length > asked);
-  // After a deadline of its own it would give up, and exit with another code.
+  // If stopping took too long, the daemon would exit with another code.
   expect(await daemon.stop()).toBe(0);
   await expectFactsAsCovered(db, chain);
 });

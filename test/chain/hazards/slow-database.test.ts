@@ -8,23 +8,23 @@ import { TcpProxy } from '../../kit/proxy.ts';
 const STATEMENT_MS = 100;
 const BACKLOG_BLOCKS = 160;
 const LIVE_BLOCKS = 8;
-/** A commit, the range that is read meanwhile, and one that is being cut. */
+/** Blocks that may be read ahead: one range being committed, one being read and one being cut. */
 const AHEAD_BLOCKS = 3 * 32;
 const MEMORY_MIB = 400;
 
-test('a database that takes 100 ms for every statement: the reader waits', async () => {
+test('with 100 ms for every statement, reading ahead and memory stay bounded', async () => {
   const proxy = await TcpProxy.before(inject('postgresUrl'));
   const { chain, server, db, daemon, settled } = await follow({ by: (url) => proxy.url(url) });
   await settled();
   proxy.delayMs = STATEMENT_MS;
-  let asked = 0;
+  let newestRequested = 0;
   server.misbehave({
     methods: ['eth_getLogs'],
     do: {
       kind: 'result',
       result(honest, [filter]) {
         const { blockHash } = filter as { blockHash?: `0x${string}` };
-        asked = Math.max(asked, (blockHash && chain.blockOf(blockHash)?.number) ?? 0);
+        newestRequested = Math.max(newestRequested, (blockHash && chain.blockOf(blockHash)?.number) ?? 0);
         return honest;
       },
     },
@@ -34,7 +34,7 @@ test('a database that takes 100 ms for every statement: the reader waits', async
   let [ahead, memory] = [0, 0];
   for (let head = 0; head < chain.head.number; ) {
     head = (await headOf(db, chain.chainId))?.number ?? 0;
-    ahead = Math.max(ahead, asked - head);
+    ahead = Math.max(ahead, newestRequested - head);
     memory = Math.max(memory, await daemon.memory());
     await wait(50);
   }
@@ -48,7 +48,7 @@ test('a database that takes 100 ms for every statement: the reader waits', async
   expect(memory).toBeLessThan(MEMORY_MIB);
 });
 
-test('a commit that takes longer than anyone waits for a lock: the next, whose facts are at hand, waits for it', async () => {
+test('a commit that takes longer than the lock timeout does not fail the next commit', async () => {
   const { chain, db, daemon, settled } = await follow();
   await settled();
   await db.query(`

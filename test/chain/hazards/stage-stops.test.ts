@@ -9,7 +9,7 @@ const BREAK_LINKS = `
   create function refuse_links() returns trigger language plpgsql as $$ begin raise 'no links today'; end $$;
   create trigger refuse_links before update of master_nft_id on dividend_claims for each statement execute function refuse_links()`;
 
-test('a stage that fails stops alone: the head goes on, status and /ready tell why, and it recovers', async () => {
+test('a failing stage does not stop the head, shows its reason in status and /ready, and recovers', async () => {
   const { chain, db, daemon, following, settled } = await follow();
   await settled();
   await until('the stage to have begun', async () => {
@@ -29,13 +29,13 @@ test('a stage that fails stops alone: the head goes on, status and /ready tell w
   chain.append(...blocks(3));
   await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
   const reason = `stopped at ${asOf}: no links today`;
-  await until('/ready to say so', async () => {
+  await until('/ready to show the reason', async () => {
     const { status, chains } = await daemon.ready();
     return status === 503 && chains[chain.chainId] === `stage claim-links ${reason}`;
   });
   expect((await runProgram(['status'], following)).stdout).toContain(`  stage claim-links  ${reason}`);
   await db.query('drop trigger refuse_links on dividend_claims');
-  await until('the stage to go on', async () => (await stopped()) === undefined);
+  await until('the stage to advance again', async () => (await stopped()) === undefined);
   await settled();
   expect((await daemon.ready()).status).toBe(200);
 });

@@ -7,7 +7,7 @@ import { busyBlocks } from '../../kit/music.ts';
 const TURNS = 16;
 const TURN_MS = 250;
 
-test('two daemons on one database: nothing twice, and either may die', async () => {
+test('two daemons on one database write nothing twice, and one continues when the other is killed', async () => {
   const { chain, db, daemon, following, settled } = await follow({ chain: busyChain(60, 30) });
   const second = await Daemon.start(following);
   const blocks = busyBlocks(24);
@@ -18,7 +18,7 @@ test('two daemons on one database: nothing twice, and either may die', async () 
   }
   await settled();
   expect([daemon.isRunning, second.isRunning]).toEqual([true, true]);
-  for (const one of [daemon, second]) expect((await one.ready()).status).toBe(200);
+  for (const program of [daemon, second]) expect((await program.ready()).status).toBe(200);
   const { rows } = await db.query('select epoch, (select count(*) from indexer.reorgs) as reorgs from indexer.chains');
   expect(rows[0]?.epoch).toBe(rows[0]?.reorgs);
   await daemon.kill();

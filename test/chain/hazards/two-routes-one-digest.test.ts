@@ -14,11 +14,11 @@ async function digestOf(following: Following): Promise<Record<string, { rows: nu
   return JSON.parse(stdout).tables;
 }
 
-test('two runs over the same chain by different routes have equal digests', async () => {
+test('a database followed live through kills and reorgs and one filled later have equal digests', async () => {
   const { anvil, platform, traffic, settled } = await deployOnAnvil({ slotsInAnEpoch: 8 });
   const rpcUrls = { [anvil.chainId]: anvil.url };
 
-  // One is there from the start, through kills and reorgs.
+  // The first follows from the start, through kills and reorgs.
   const early = await announcedDatabase(platform);
   const live = { databaseUrl: early.url, rpcUrls };
   let daemon = await Daemon.start(live);
@@ -32,7 +32,7 @@ test('two runs over the same chain by different routes have equal digests', asyn
   }
   await settled(early.db);
 
-  // The other comes late, and its platform later still.
+  // The second starts late, and its contracts are registered later still.
   const late = await database();
   const filled = { databaseUrl: late.url, rpcUrls };
   await Daemon.start(filled);
@@ -45,7 +45,7 @@ test('two runs over the same chain by different routes have equal digests', asyn
   await settled(late.db);
   await settled(early.db);
 
-  // Claims are linked to their tokens behind the commits.
+  // A stage links claims to their tokens after the commits.
   for (const { db } of [early, late]) {
     await until('the links of claims', async () => {
       const { rows } = await db.query(
@@ -54,9 +54,9 @@ test('two runs over the same chain by different routes have equal digests', asyn
       return rows[0]?.unlinked === 0;
     });
   }
-  const [one, other] = [await digestOf(live), await digestOf(filled)];
-  expect(one).toEqual(other);
+  const [liveDigest, filledDigest] = [await digestOf(live), await digestOf(filled)];
+  expect(liveDigest).toEqual(filledDigest);
   for (const table of ['nft_transfers', 'token_transfers', 'pool_events', 'dividend_events', 'token_holders']) {
-    expect(one[table]?.rows, table).toBeGreaterThan(0);
+    expect(liveDigest[table]?.rows, table).toBeGreaterThan(0);
   }
 });

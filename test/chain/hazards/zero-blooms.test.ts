@@ -2,10 +2,10 @@ import { test } from 'vitest';
 import { busyChain, follow } from '../../kit/follow.ts';
 import { announceAll, busyBlocks } from '../../kit/music.ts';
 
-test('headers whose bloom is all zeros although there are logs', async () => {
+test('fills and follows a chain whose headers have blooms of zeros', async () => {
   const { chain, server, db, artist, settled } = await follow({ chain: busyChain(60, 30), announce: false });
   server.view.zeroBlooms = true;
-  // Such nodes also tend to answer nothing for a block that they have not.
+  // Such nodes also tend to return an empty list for a block that they do not have.
   server.view.emptyForUnknownHash = true;
   await announceAll(db, artist, chain);
   await settled();

@@ -93,7 +93,7 @@ const REGISTRY = `
   union all select 'pool', pool_address, id, null, artist_token_id, null from liquidity_pools where chain_id = $1`;
 
 /** Reads the ids of the platform's rows about some contracts, and the masters among them that have an offering. */
-async function readRegistry(
+export async function readRegistry(
   db: Queryable,
   chainId: number,
   subjects: readonly Subject[],

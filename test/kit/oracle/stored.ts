@@ -208,6 +208,16 @@ export async function readStored(db: Queryable, chainIds: readonly number[]): Pr
   return { heads: new Map(heads), contracts, tables: tablesOf(answer, COMPARED_TABLES) };
 }
 
+/** Reads some of the compared tables, for a database that is too large to be read as a whole. */
+export async function readTables(
+  db: Queryable,
+  chainIds: readonly number[],
+  compared: readonly ComparedTable[],
+): Promise<Tables> {
+  const { rows } = await db.query(statementOf(compared), [chainIds.map(String)]);
+  return tablesOf((rows[0] ?? {}) as Answer, compared);
+}
+
 function tablesOf(answer: Answer, compared: readonly ComparedTable[]): Tables {
   return new Map(compared.map(({ name }) => [name, (answer[name] ?? []) as readonly Row[]]));
 }

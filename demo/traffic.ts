@@ -2,22 +2,22 @@ import { sleep } from '../indexer/kernel/sleep.ts';
 import { seededRandom } from '../test/kit/random.ts';
 import type { World } from './world.ts';
 
-/** What has just happened on the chain. */
+/** An event on the chain that the demo shows. */
 export type News =
   | { readonly of: 'block'; readonly block: number; readonly actions: readonly string[] }
-  /** Other blocks are at these heights now. */
+  /** The blocks at these heights were replaced. */
   | { readonly of: 'reorg'; readonly from: number; readonly to: number };
 
 const BLOCK_INTERVAL_MS = 350;
 const MAX_ACTIONS_PER_BLOCK = 6;
-/** Blocks before the first reorg, so that the shortest demo has one. */
+/** Number of blocks before the first reorg, so that even a short demo has one. */
 const FIRST_REORG_BLOCKS = 4;
 const REORG_EVERY_BLOCKS = { least: 8, spread: 14 };
-/** Most reorgs are shallow; one in so many is deep. */
+/** One in this many reorgs is deep. */
 const DEEP_ONCE_IN = 4;
 
-/** People act and blocks are mined, with a reorg now and then, until the signal aborts. */
-export async function live(
+/** Sends transactions and mines blocks, with reorgs in between, until the signal aborts. */
+export async function generateTraffic(
   { anvil, traffic }: Pick<World, 'anvil' | 'traffic'>,
   seed: number,
   onNews: (news: News) => void,

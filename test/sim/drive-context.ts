@@ -1,0 +1,46 @@
+import type { Database } from '../../indexer/db/database.ts';
+import type { BlockTree } from './check.ts';
+import type { History } from './history.ts';
+import type { SimNode } from './node.ts';
+import type { Platform } from './platform.ts';
+import type { Random } from './random.ts';
+import type { SimFollower } from './roles.ts';
+
+/** Options of running a history. */
+export type DriveOptions = {
+  /** Whether contracts are removed and the platform writes rows of its own, so that the final rows depend on the route. */
+  readonly detours: boolean;
+  /** Whether only the last branch is followed, from its beginning to its end. */
+  readonly straight?: boolean;
+};
+
+/** One chain of a history with its node and followers. */
+export type Lane = {
+  readonly chainId: number;
+  readonly node: SimNode;
+  readonly followers: readonly SimFollower[];
+  /** The lowest block at which following began. */
+  startedAt: number;
+};
+
+/** How often each event occurred, for a test of the simulation itself. */
+export type Tally = Map<string, number>;
+
+/** The state of a running history and what its parts may do with it. */
+export type DriveContext = {
+  readonly database: Database;
+  readonly history: History;
+  readonly random: Random;
+  readonly options: DriveOptions;
+  readonly platform: Platform;
+  readonly tree: BlockTree;
+  readonly lanes: readonly Lane[];
+  /** Whether the stages have run since an IPO was opened. From then on each commit keeps its supply right. */
+  iposSettled: boolean;
+  /** Compares the database with the oracle. */
+  check(linksSettled?: boolean): Promise<void>;
+  /** Counts an event in the tally. */
+  count(what: string): void;
+  /** Runs an action, sometimes with a crash in it. A refusal that the program is meant to throw is not a failure. */
+  attempt(what: string, act: (database: Database) => Promise<unknown>): Promise<'done' | 'refused' | 'crashed'>;
+};
