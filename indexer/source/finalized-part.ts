@@ -10,7 +10,7 @@ import { filterWatched, type Part } from './bloom-check.ts';
 import type { LogAnswer } from './log-answer.ts';
 import { toQuantity, type Watched } from './parse.ts';
 import { readBlockLogs } from './receipts.ts';
-import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
+import { noticeDoubles, type ReaderDeps, type RemainingRange } from './remaining-range.ts';
 import { requestLogs } from './request-logs.ts';
 import { verifyLinks } from './verify.ts';
 
@@ -60,12 +60,13 @@ export async function readFinalizedPart(
   for (const { blockNumber, blockHash } of answer.logs) {
     if (byNumber.get(blockNumber)?.hash !== blockHash) doubtful.add(blockNumber);
   }
+  if (answer.hasDoubles) noticeDoubles(deps, endpoint);
   if (doubtful.size > 0) noticeDoubts(deps, endpoint, doubtful);
   if (inFull) for (const block of silentBlocks(headers, answer.logs)) doubtful.add(block);
   return { to, headers, logs: await replaceDoubtful(endpoint, answer.logs, doubtful, byNumber, watched, signal) };
 }
 
-const NOTHING: LogAnswer = { logs: [], doubtful: new Set() };
+const NOTHING: LogAnswer = { logs: [], doubtful: new Set(), hasDoubles: false };
 
 function blocksOf(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, at) => from + at);
@@ -245,7 +246,7 @@ function decideNarrowing(
 function leaveToReceipts(endpoint: Endpoint, from: number, end: number): PartAnswer {
   const to = Math.min(end, from + endpoint.receiptBlocks - 1);
   endpoint.receiptBlocks = Math.min(RECEIPT_PART_BLOCKS, endpoint.receiptBlocks * 2);
-  return { to, answer: { logs: [], doubtful: new Set(blocksOf(from, to)) } };
+  return { to, answer: { ...NOTHING, doubtful: new Set(blocksOf(from, to)) } };
 }
 
 function noticeNarrowing({ notice }: ReaderDeps, { name }: Endpoint, before: number, after: number): void {

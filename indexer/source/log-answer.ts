@@ -8,7 +8,12 @@ import { parseLogs, parseObject, type Watched } from './parse.ts';
  *
  * The logs of a doubtful block contradict each other or are malformed. They are left out and must be read from receipts.
  */
-export type LogAnswer = { readonly logs: readonly RawLog[]; readonly doubtful: ReadonlySet<number> };
+export type LogAnswer = {
+  readonly logs: readonly RawLog[];
+  readonly doubtful: ReadonlySet<number>;
+  /** Whether the answer held a log twice. */
+  readonly hasDoubles: boolean;
+};
 
 /** The blocks and the filter that a request asked for. */
 export type AskedLogs = { readonly from: number; readonly to: number; readonly part: FilterPart };
@@ -35,7 +40,7 @@ export function readLogAnswer(raw: unknown, asked: AskedLogs, watched: Watched):
     ({ address, topics: [topic], blockNumber }) =>
       watched.addresses.has(address) && watched.topics.has(topic as string) && !doubtful.has(blockNumber),
   );
-  return { logs, doubtful };
+  return { logs, doubtful, hasDoubles: ordered.length < parsed.length };
 }
 
 /** Joins answers for different filters over the same blocks. */
@@ -44,7 +49,8 @@ export function joinAnswers(answers: readonly LogAnswer[]): LogAnswer {
   if (answers.length === 1 && first !== undefined) return first;
   const doubtful = new Set(answers.flatMap((answer) => [...answer.doubtful]));
   const logs = answers.flatMap((answer) => answer.logs).filter(({ blockNumber }) => !doubtful.has(blockNumber));
-  return { logs: withoutDoubles(logs.toSorted(byPosition)), doubtful };
+  const hasDoubles = answers.some((answer) => answer.hasDoubles);
+  return { logs: withoutDoubles(logs.toSorted(byPosition)), doubtful, hasDoubles };
 }
 
 function verifyAsked(log: RawLog, asked: AskedLogs, watched: Watched): void {

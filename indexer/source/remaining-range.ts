@@ -1,5 +1,5 @@
 import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
-import type { EndpointNotice } from '../rpc/endpoint.ts';
+import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
 import type { Pool } from '../rpc/pool.ts';
 import type { Blooms } from './bloom.ts';
 import type { Watched } from './parse.ts';
@@ -29,3 +29,8 @@ export type ReaderDeps = {
   readonly now: () => number;
   readonly random: () => number;
 };
+
+/** Reports that an answer held logs twice. They are used once. */
+export function noticeDoubles({ notice }: ReaderDeps, { name }: Endpoint): void {
+  notice({ event: 'inconsistent response', endpoint: name, detail: 'an answer held the same log twice' });
+}

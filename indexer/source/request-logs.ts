@@ -94,9 +94,9 @@ async function requestWhole(
     if (!endpoint.answerLimit.mayBeCut(more.count, from === to)) break;
     last = more;
   }
-  const { logs, doubtful } = joinAnswers(answers);
+  const { logs, doubtful, hasDoubles } = joinAnswers(answers);
   for (const block of doubtful) unclear.add(block);
-  return { logs: logs.filter(({ blockNumber }) => !unclear.has(blockNumber)), doubtful: unclear };
+  return { logs: logs.filter(({ blockNumber }) => !unclear.has(blockNumber)), doubtful: unclear, hasDoubles };
 }
 
 function positionOf({ blockNumber, logIndex }: RawLog): string {

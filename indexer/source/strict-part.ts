@@ -10,7 +10,7 @@ import { filterWatched, type Part } from './bloom-check.ts';
 import type { LogAnswer } from './log-answer.ts';
 import type { Watched } from './parse.ts';
 import { readBlockLogs } from './receipts.ts';
-import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
+import { noticeDoubles, type ReaderDeps, type RemainingRange } from './remaining-range.ts';
 import { requestLogs } from './request-logs.ts';
 import { verifyLinks } from './verify.ts';
 
@@ -101,7 +101,7 @@ async function verifyStillCanonical(
  * header, they are read from the receipts of the block.
  */
 async function readLogsOfBlock(
-  { notice }: ReaderDeps,
+  deps: ReaderDeps,
   endpoint: Endpoint,
   requester: Requester,
   header: BlockHeader,
@@ -110,11 +110,16 @@ async function readLogsOfBlock(
 ): Promise<RawLog[]> {
   const fromReceipts = async () => filterWatched(await readBlockLogs(endpoint, header, signal), watched);
   const noticeInconsistency = (detail: string) =>
-    notice({ event: 'inconsistent response', endpoint: endpoint.name, detail: `block ${header.number}: ${detail}` });
+    deps.notice({
+      event: 'inconsistent response',
+      endpoint: endpoint.name,
+      detail: `block ${header.number}: ${detail}`,
+    });
   // The endpoint has just refused such a request in unknown words. Do not wait until it may be asked again.
   if (endpoint.delayMs() === 0 && endpoint.delayMs('eth_getLogs') > 0) return fromReceipts();
   try {
-    const { logs, doubtful } = await requestLogsOfBlock(endpoint, requester, header, watched, signal);
+    const { logs, doubtful, hasDoubles } = await requestLogsOfBlock(endpoint, requester, header, watched, signal);
+    if (hasDoubles) noticeDoubles(deps, endpoint);
     const isOfBlock = doubtful.size === 0 && logs.every((log) => log.blockHash === header.hash);
     if (isOfBlock) return [...logs];
     noticeInconsistency('its logs are malformed or contradict each other or the header: reading receipts');
