@@ -33,7 +33,7 @@ await onEachQueue((place) => {
 
     const asked = server.count('eth_getLogs');
     const daemon = run('start');
-    await until('the daemon', () => daemon.said('leading the chain').length > 0);
+    await until('the daemon', () => daemon.logLines('leading the chain').length > 0);
     // The daemon plans again while it follows the head.
     for (let block = 0; block < 3; block++) {
       chain.mine(1);
@@ -56,7 +56,7 @@ await onEachQueue((place) => {
       create trigger refuse before insert on indexer.dead_letters for each row when (new.kind = 'job')
       execute function refuse()`);
     const backfill = run('backfill', '--from-block', '0');
-    await until('the backfill to give up', () => backfill.said('gave up on a range').length > 0);
+    await until('the backfill to give up', () => backfill.logLines('gave up on a range').length > 0);
     server.view.prunedBelow = 0;
     await db.query('drop trigger refuse on indexer.dead_letters');
     expect(await backfill.exited).toBe(0);
