@@ -29,8 +29,8 @@ test('the summary lists tampered rows, and a database that is behind the chain',
   await registerPlatform(db, platform);
   await (await createTraffic(anvil(), platform, 3)).run(40);
   const daemon = await Daemon.start({
-    databaseUrl: database.url,
-    rpcUrls: { [anvil().chainId]: anvil().wsUrl },
+    DATABASE_URL: database.url,
+    [`RPC_URL_${anvil().chainId}`]: anvil().wsUrl,
   });
   const scene = { db, anvil: anvil(), platform };
   expect(await summarise(scene)).toMatchObject({ equal: true, differences: [] });

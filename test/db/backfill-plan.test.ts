@@ -8,7 +8,7 @@ import { progressOf, recordFailedRange, recordRequest } from '../../indexer/back
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import type { BlockRange } from '../../indexer/kernel/ranges.ts';
-import { database } from '../kit/follow.ts';
+import { database } from '../kit/scene.ts';
 
 const CHAIN_ID = 31_337;
 const [A, B, C] = ['a', 'b', 'c'].map((digit) => `0x${digit.repeat(40)}`) as [Hex, Hex, Hex];

@@ -27,9 +27,9 @@ import { factTables } from '../../indexer/protocols/protocols.ts';
 import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { upgradeContract } from '../../indexer/registry/upgrade.ts';
 import { addressOf, blockHashOf, encodeEvent, logOf } from '../kit/event-logs.ts';
-import { database } from '../kit/follow.ts';
-import { insertMaster, insertRow } from '../kit/platform-rows.ts';
+import { insertArtist, insertRow } from '../kit/platform-rows.ts';
 import { seededRandom } from '../kit/random.ts';
+import { database } from '../kit/scene.ts';
 
 const [transfer] = parseAbi(['event Transfer(address indexed from, address indexed to, uint256 value)']);
 const [A, ALICE] = [addressOf(0xa), addressOf(0x1)];
@@ -59,7 +59,7 @@ async function withToken(act: (database: Database, db: pg.Pool, contract: Regist
   await withDatabase(async (open, db) => {
     const client = await db.connect();
     try {
-      const { artistId } = await insertMaster(client as unknown as pg.Client, 'one');
+      const { artistId } = await insertArtist(client as unknown as pg.Client, 'one');
       await insertRow(client as unknown as pg.Client, 'artist_tokens', {
         ...{ artist_id: artistId, chain_id: '1', contract_address: A, name: 'T', symbol: 'T', total_supply: 0 },
         deployed_at_block: 5,

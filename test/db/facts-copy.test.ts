@@ -7,7 +7,7 @@ import { masterNftId } from '../../indexer/facts/ids.ts';
 import { insertFacts, writeFacts } from '../../indexer/facts/write.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import { addressOf, hexOf } from '../kit/event-logs.ts';
-import { ALICE, awkwardLists, batchOf, type Lists, UINT256_MAX } from '../kit/fact-batch.ts';
+import { ALICE, batchOf, extremeFacts, type FactsByTable, UINT256_MAX } from '../kit/fact-batch.ts';
 import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
 let database: TestDatabase;
@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 /** Writes a batch, runs `act`, and rolls back. */
-async function withWritten(lists: Partial<Lists>, act: () => Promise<void>): Promise<void> {
+async function withWritten(lists: Partial<FactsByTable>, act: () => Promise<void>): Promise<void> {
   await client.query('begin');
   try {
     const encoded = encodeBatch(batchOf(lists), factTables);
@@ -39,7 +39,7 @@ async function withWritten(lists: Partial<Lists>, act: () => Promise<void>): Pro
 }
 
 test('facts with extreme values are stored exactly', async () => {
-  await withWritten(awkwardLists(), async () => {
+  await withWritten(extremeFacts(), async () => {
     const nfts = await client.query(
       `select token_id::text, master_nft_id, indexer.derived_id('master_nfts:1:' || contract_address || ':' || token_id) as derived,
         position::text, sale_price_wei::text, transfer_type from nft_transfers order by token_id desc`,
@@ -72,7 +72,7 @@ test('facts with extreme values are stored exactly', async () => {
 });
 
 test('every fact table has the described columns, a unique key and one row per fact', async () => {
-  const lists = awkwardLists();
+  const lists = extremeFacts();
   const { facts } = batchOf(lists);
   await withWritten(lists, async () => {
     for (const table of factTables) {
@@ -105,7 +105,7 @@ async function storedFacts(): Promise<unknown> {
 }
 
 test('insertFacts stores the same rows as COPY', async () => {
-  const { contractEvents, deadLetters, ...rest } = awkwardLists();
+  const { contractEvents, deadLetters, ...rest } = extremeFacts();
   const plain = {
     ...rest,
     contractEvents: contractEvents.map((event) => ({ ...event, arguments: { reserve0: '1', name: 'é 😀' } })),
@@ -130,8 +130,8 @@ test('insertFacts stores the same rows as COPY', async () => {
 });
 
 test('insertFacts returns undefined for text that needs COPY escapes and for more than 500 facts', () => {
-  expect(insertFacts(encodeBatch(batchOf(awkwardLists()), factTables))).toBeUndefined();
-  const [transfer] = awkwardLists().tokenTransfers;
+  expect(insertFacts(encodeBatch(batchOf(extremeFacts()), factTables))).toBeUndefined();
+  const [transfer] = extremeFacts().tokenTransfers;
   const transfers = transfer ? Array(501).fill(transfer) : [];
   const inserted = (tokenTransfers: typeof transfers) =>
     insertFacts(encodeBatch(batchOf({ tokenTransfers }), factTables));
@@ -141,8 +141,8 @@ test('insertFacts returns undefined for text that needs COPY escapes and for mor
 });
 
 test('the latest timestamp that a header may have fits into PostgreSQL', async () => {
-  const [transfer] = awkwardLists().tokenTransfers;
-  const late = { ...awkwardLists(), tokenTransfers: transfer ? [{ ...transfer, timestamp: 8_640_000_000_000 }] : [] };
+  const [transfer] = extremeFacts().tokenTransfers;
+  const late = { ...extremeFacts(), tokenTransfers: transfer ? [{ ...transfer, timestamp: 8_640_000_000_000 }] : [] };
   await withWritten(late, async () => {
     const rows = await client.query('select block_timestamp::text, value::text, from_wallet from token_transfers');
     expect(rows.rows).toEqual([

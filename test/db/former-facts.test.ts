@@ -12,7 +12,7 @@ import { type BlockHeader, type RawLog, ZERO_ADDRESS } from '../../indexer/kerne
 import { readChain } from '../../indexer/progress/chains.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import { addressOf, blockHashOf, encodeEvent, hexOf, logOf } from '../kit/event-logs.ts';
-import { insertMaster, insertRow } from '../kit/platform-rows.ts';
+import { insertArtist, insertRow } from '../kit/platform-rows.ts';
 import { createDatabase } from '../kit/postgres.ts';
 import { settleStages } from '../kit/settle-stages.ts';
 import { withDatabase } from '../kit/with-database.ts';
@@ -59,7 +59,7 @@ const LOGS: readonly RawLog[] = [
 
 /** Inserts what the platform's former indexer wrote (facts without a block hash, sums, an owner) and a link of the platform's own. */
 async function insertFormerRows(client: pg.Client): Promise<{ revenueId: string }> {
-  const { artistId, masterId } = await insertMaster(client, 'one');
+  const { artistId, masterId } = await insertArtist(client, 'one');
   const place = { chain_id: '1', block_timestamp: new Date(0) };
   const contractId = await insertRow(client, 'master_contracts', {
     master_id: masterId,

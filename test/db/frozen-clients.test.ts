@@ -4,7 +4,7 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { expect, test } from 'vitest';
 import { openDatabase } from '../../indexer/db/database.ts';
 import { FrozenClients } from '../../indexer/db/frozen-clients.ts';
-import { database } from '../kit/follow.ts';
+import { database } from '../kit/scene.ts';
 import { until } from '../kit/until.ts';
 
 const STATEMENT_TIMEOUT_MS = 500;

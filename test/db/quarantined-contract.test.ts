@@ -15,8 +15,8 @@ import { CONSECUTIVE_TRANSFER_TOKENS_MAX } from '../../indexer/protocols/erc721c
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import type { RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { addressOf, blockHashOf, encodeEvent, logOf } from '../kit/event-logs.ts';
-import { database } from '../kit/follow.ts';
-import { insertMaster, insertRow } from '../kit/platform-rows.ts';
+import { insertArtist, insertRow } from '../kit/platform-rows.ts';
+import { database } from '../kit/scene.ts';
 
 const [UNFIT, FIT, ALICE] = [addressOf(0xa), addressOf(0xb), addressOf(0x1)];
 const HEAD = 10;
@@ -62,7 +62,7 @@ async function withMasters(act: (open: Database, db: pg.Pool) => Promise<void>):
   try {
     for (const [name, address] of Object.entries({ unfit: UNFIT, fit: FIT })) {
       const client = (await db.connect()) as unknown as pg.Client & pg.PoolClient;
-      const { masterId } = await insertMaster(client, name);
+      const { masterId } = await insertArtist(client, name);
       const values = { master_id: masterId, chain_id: '1', contract_address: address, deployed_at_block: 5 };
       await insertRow(client, 'master_contracts', values);
       client.release();

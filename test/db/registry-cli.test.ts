@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import { Chain } from '../kit/chain.ts';
 import { ChainServer } from '../kit/chain-server.ts';
-import { type Ran, runCommand } from '../kit/command-line.ts';
+import { type CommandResult, runCommand } from '../kit/command-line.ts';
 import { createDatabase, createEmptyDatabase, type TestDatabase } from '../kit/postgres.ts';
 
 const MASTER: Hex = `0x${'aa'.repeat(20)}`;
@@ -35,7 +35,7 @@ beforeEach(async () => {
   return () => server.close().catch(() => undefined);
 });
 
-function run(...args: string[]): Promise<Ran> {
+function run(...args: string[]): Promise<CommandResult> {
   return runCommand(args, { DATABASE_URL: test.url, RPC_URL_1: server.url });
 }
 

@@ -13,7 +13,7 @@ import { readChain } from '../../indexer/progress/chains.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import type { RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { addressOf, blockHashOf, encodeEvent, logOf } from '../kit/event-logs.ts';
-import { insertMaster, insertRow } from '../kit/platform-rows.ts';
+import { insertArtist, insertRow } from '../kit/platform-rows.ts';
 import { createDatabase } from '../kit/postgres.ts';
 import { withDatabase } from '../kit/with-database.ts';
 
@@ -63,7 +63,7 @@ async function withToken(
   await withDatabase(Promise.resolve(created), async (client) => {
     const database = openDatabase({ url: created.url });
     try {
-      const { artistId } = await insertMaster(client, 'one');
+      const { artistId } = await insertArtist(client, 'one');
       const tokenId = await insertRow(client, 'artist_tokens', {
         artist_id: artistId,
         chain_id: '1',
@@ -73,7 +73,7 @@ async function withToken(
         total_supply: 0,
       });
       await commitStart(database, await readChain(database.kysely, 1), header(10), 10);
-      const anotherArtist = async () => (await insertMaster(client, 'two')).artistId;
+      const anotherArtist = async () => (await insertArtist(client, 'two')).artistId;
       const rows = async (query: string) => (await client.query(query)).rows;
       await work({ database, rows, artistId, tokenId, anotherArtist });
     } finally {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { migrateUp } from '../../indexer/db/migrate.ts';
-import { CHECKSUM_ADDRESS, insertMaster, insertRow } from '../kit/platform-rows.ts';
+import { CHECKSUM_ADDRESS, insertArtist, insertRow } from '../kit/platform-rows.ts';
 import { createDatabase } from '../kit/postgres.ts';
 import { onEachVersion } from '../kit/versions.ts';
 import { withDatabase } from '../kit/with-database.ts';
@@ -33,7 +33,7 @@ async function notifications(client: pg.Client, act: () => Promise<unknown>): Pr
 
 /** Inserts a row with addresses in checksum case into each registry table. Returns the ids. */
 async function insertContractOfEachKind(client: pg.Client) {
-  const { artistId, masterId } = await insertMaster(client, 'one');
+  const { artistId, masterId } = await insertArtist(client, 'one');
   const master = await insertRow(client, 'master_contracts', {
     master_id: masterId,
     chain_id: '1',
@@ -118,7 +118,7 @@ await onEachVersion((emptyDatabase) => {
   test('a role without rights on the machinery registers contracts too', async () => {
     await withDatabase(emptyDatabase(), async (client, db) => {
       await migrateUp(db);
-      const { masterId } = await insertMaster(client, 'one');
+      const { masterId } = await insertArtist(client, 'one');
       const role = `platform_${randomBytes(6).toString('hex')}`;
       await client.query(`create role ${role}`);
       try {
@@ -142,7 +142,7 @@ await onEachVersion((emptyDatabase) => {
 
 test('a registration that fails never fails the insert', async () => {
   await withDatabase(createDatabase(), async (client) => {
-    const { masterId } = await insertMaster(client, 'one');
+    const { masterId } = await insertArtist(client, 'one');
     const warnings: string[] = [];
     client.on('notice', ({ message }) => warnings.push(message ?? ''));
     await insertRow(client, 'master_contracts', { master_id: masterId, chain_id: '1', contract_address: 'no address' });
@@ -156,7 +156,7 @@ test('a registration that fails never fails the insert', async () => {
 
 test('contracts of non-EVM chains are left unchanged and not registered', async () => {
   await withDatabase(createDatabase(), async (client) => {
-    const { masterId } = await insertMaster(client, 'one');
+    const { masterId } = await insertArtist(client, 'one');
     const address = '7EcDhSYGxXyscszYEp35KHN8vvw3svAuLKTzXwCFLtV';
     const payloads = await notifications(client, async () => {
       for (const chain of ['solana', 'solana:mainnet', '0x1', '', '12345678901234567890']) {
@@ -177,7 +177,7 @@ test('contracts of non-EVM chains are left unchanged and not registered', async 
 
 test('a listening daemon is notified of a contract and of an IPO', async () => {
   await withDatabase(createDatabase(), async (client) => {
-    const { masterId } = await insertMaster(client, 'one');
+    const { masterId } = await insertArtist(client, 'one');
     const contract = { master_id: masterId, chain_id: '31337', contract_address: OTHER };
     expect(await notifications(client, () => insertRow(client, 'master_contracts', contract))).toEqual(['31337']);
     const ipo = { master_id: masterId, total_supply: 10 };
@@ -191,7 +191,7 @@ test('a listening daemon is notified of a contract and of an IPO', async () => {
 
 test('a contract whose address changes is registered at the new address', async () => {
   await withDatabase(createDatabase(), async (client) => {
-    const { masterId } = await insertMaster(client, 'one');
+    const { masterId } = await insertArtist(client, 'one');
     const id = await insertRow(client, 'master_contracts', {
       master_id: masterId,
       chain_id: 'pending',
@@ -212,7 +212,7 @@ test('a contract whose address changes is registered at the new address', async 
 
 test('a row that is deleted and inserted again is registered without coverage under its new id', async () => {
   await withDatabase(createDatabase(), async (client) => {
-    const { masterId } = await insertMaster(client, 'one');
+    const { masterId } = await insertArtist(client, 'one');
     const contract = { master_id: masterId, chain_id: '1', contract_address: OTHER };
     await insertRow(client, 'master_contracts', contract);
     await client.query(`update indexer.contracts set covered = '{[1,5)}', prepared_at = now()`);

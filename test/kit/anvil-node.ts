@@ -9,24 +9,24 @@ import { IndexerError, messageOf } from '../../indexer/kernel/errors.ts';
 import { sleep } from '../../indexer/kernel/sleep.ts';
 import { watchOver } from './watchman.ts';
 
-/** How a local chain is started. */
+/** Options for starting Anvil. */
 export type AnvilOptions = {
-  /** `manual` (the default) mines when told to, `auto` a block per transaction, a number every so many seconds. */
+  /** `manual` (the default) mines on request, `auto` mines a block per transaction, a number mines at this interval in seconds. */
   readonly mining?: 'manual' | 'auto' | number;
   readonly chainId?: number;
-  /** Unix time of the genesis block; the clock's where it is not given. */
+  /** Unix time of the genesis block. Default: now. */
   readonly timestamp?: number;
-  /** Seconds between the timestamps of blocks, instead of the clock's. */
+  /** Seconds between the timestamps of blocks. Default: timestamps follow the clock. */
   readonly timestampInterval?: number;
-  /** Finalized lies two epochs behind the head. */
+  /** The finalized block is two epochs behind the head. */
   readonly slotsInAnEpoch?: number;
   readonly accounts?: number;
   readonly port?: number;
-  /** More arguments of the program. */
+  /** Further command line arguments for Anvil. */
   readonly args?: readonly string[];
 };
 
-/** A transaction for one of the node's unlocked accounts; without `gas` the node estimates, and refuses one that reverts. */
+/** A transaction from an unlocked account. Without `gas`, the node estimates gas and rejects a transaction that reverts. */
 export type Transaction = {
   readonly from: Hex;
   readonly to?: Hex | undefined;
@@ -35,43 +35,43 @@ export type Transaction = {
   readonly gas?: bigint;
 };
 
-/** A transaction's receipt, as viem gives it. */
+/** The receipt of a transaction, as viem returns it. */
 export type Receipt = Awaited<ReturnType<PublicClient['getTransactionReceipt']>>;
 
-/** A real local chain in a process of its own. */
+/** A running Anvil node. */
 export type Anvil = {
   readonly url: string;
   readonly wsUrl: string;
   readonly port: number;
   readonly pid: number;
   readonly chainId: number;
-  /** Unlocked and rich, in lower case. */
+  /** Addresses of the unlocked accounts, which have ether, in lower case. */
   readonly accounts: readonly Hex[];
-  /** Reads without a cache: what it says is of now. */
+  /** A viem client without a cache. */
   readonly client: PublicClient;
-  /** Any JSON-RPC method; throws with the node's words. */
+  /** Calls a JSON-RPC method. Throws an error with the node's message. */
   request<T = unknown>(method: string, ...params: readonly unknown[]): Promise<T>;
-  /** Hands a transaction in and gives its hash. */
+  /** Submits a transaction and returns its hash. */
   send(transaction: Transaction): Promise<Hex>;
-  /** Sends, has it mined and gives the receipt, that of a reverted one too. */
+  /** Submits a transaction, mines it and returns its receipt, even if it reverted. */
   execute(transaction: Transaction): Promise<Receipt>;
   mine(blocks?: number): Promise<void>;
-  /** Mines every so many seconds from now on; 0 stops that. */
+  /** Starts mining at an interval. 0 stops it. */
   setIntervalMining(seconds: number): Promise<void>;
   /**
-   * Replaces the newest `depth` blocks by as many others. A replacement says in which of them, from 0, its transaction goes;
-   * without any the blocks are empty, and may be the same as before where those were empty too.
+   * Replaces the newest `depth` blocks by the same number of other blocks. `block` of a replacement is the index, from 0, of the
+   * new block that includes its transaction. A new block without transactions may equal the old one if that was empty too.
    */
   reorg(
     depth: number,
     replacements?: readonly { readonly transaction: Transaction; readonly block: number }[],
   ): Promise<void>;
-  /** Takes the newest `depth` blocks away. */
+  /** Removes the newest `depth` blocks. */
   rollback(depth: number): Promise<void>;
-  /** Stops the process where it stands, as a node that accepts and never answers; `resume` lets it go on. */
+  /** Suspends the process, so that it accepts connections and never answers. `resume` continues it. */
   freeze(): void;
   resume(): void;
-  /** Ends the process and removes what it kept on disk. Safe to repeat. */
+  /** Terminates the process and deletes its files. Safe to repeat. */
   stop(): Promise<void>;
 };
 
@@ -80,13 +80,13 @@ const STOP_TIMEOUT_MS = 5_000;
 const RECEIPT_TIMEOUT_MS = 10_000;
 const require = createRequire(import.meta.url);
 
-/** What tells the process apart that `createAnvil` started and keeps to itself: a shell says its id and becomes the node. */
-const SAY_PID = 'echo "pid $$" && exec "$0" "$@"';
+/** Prints the process id, which `createAnvil` does not expose, and replaces the shell by the node. */
+const PRINT_PID = 'echo "pid $$" && exec "$0" "$@"';
 
 /**
  * Starts Anvil on a free port of the loopback interface.
  *
- * @throws IndexerError when the program is not installed or does not start
+ * @throws {IndexerError} if Anvil is not installed or does not start
  */
 export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
   const anvilBinary = binary();
@@ -97,14 +97,14 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
     startTimeout: START_TIMEOUT_MS,
     execArgs: ([program, args, execution]) => [
       '/bin/sh',
-      ['-c', SAY_PID, program, ...args, '--cache-path', scratch, ...extrasOf(options)],
-      // In a session of its own, so that Ctrl-C on the terminal reaches our program first.
+      ['-c', PRINT_PID, program, ...args, '--cache-path', scratch, ...argumentsOf(options)],
+      // `detached` starts a new session, so that Ctrl-C in the terminal reaches only this program.
       { ...execution, stdin: 'ignore', buffer: false, detached: true, cleanup: false },
     ],
   });
-  let said = '';
+  let stdout = '';
   const unlisten = node.on('stdout', (text) => {
-    said += text;
+    stdout += text;
   });
   const exited = new Promise<void>((resolve) => node.on('exit', () => resolve()));
   try {
@@ -112,9 +112,9 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
     unlisten();
   } catch (cause) {
     await rm(scratch, { recursive: true, force: true });
-    throw new IndexerError(`Anvil did not start: ${messageOf(cause)}`, { cause, context: { said: node.logs } });
+    throw new IndexerError(`Anvil did not start: ${messageOf(cause)}`, { cause, context: { logs: node.logs } });
   }
-  const running = { pid: numberIn(said, /^pid (\d+)$/m), port: numberIn(said, /^Listening on .*:(\d+)$/m) };
+  const running = { pid: numberIn(stdout, /^pid (\d+)$/m), port: numberIn(stdout, /^Listening on .*:(\d+)$/m) };
   const stop = stopper(running.pid, exited, scratch);
   try {
     return await connect(running, options, stop);
@@ -124,7 +124,10 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
   }
 }
 
-/** Ends the node by its id: `createAnvil`'s own way leaves a timer that would keep our process for ten more seconds. */
+/**
+ * Returns a function that terminates the node by its process id. The `stop` of `createAnvil` leaves a timer that would keep this
+ * process alive for ten more seconds.
+ */
 function stopper(pid: number, exited: Promise<void>, scratch: string): () => Promise<void> {
   const unwatch = watchOver(pid, scratch);
   let running = true;
@@ -153,18 +156,18 @@ function settingsOf(options: AnvilOptions): CreateAnvilOptions {
   };
 }
 
-/** The arguments that `createAnvil` does not know. */
-function extrasOf({ slotsInAnEpoch, args = [] }: AnvilOptions): string[] {
+/** Returns the arguments for which `createAnvil` has no option. */
+function argumentsOf({ slotsInAnEpoch, args = [] }: AnvilOptions): string[] {
   return [...(slotsInAnEpoch === undefined ? [] : ['--slots-in-an-epoch', String(slotsInAnEpoch)]), ...args];
 }
 
 function numberIn(text: string, pattern: RegExp): number {
   const found = pattern.exec(text)?.[1];
-  if (found === undefined) throw new IndexerError('Anvil did not say where it runs', { context: { text } });
+  if (found === undefined) throw new IndexerError('Anvil did not print its process id and port', { context: { text } });
   return Number(found);
 }
 
-/** The program itself: the package's `bin` is a wrapper, which would leave it behind when killed. */
+/** Returns the path of the Anvil binary. The `bin` of the package is a wrapper that leaves the binary running when it is killed. */
 function binary(): string {
   const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
   const system = process.platform === 'win32' ? 'win32' : process.platform;
@@ -173,7 +176,7 @@ function binary(): string {
     const wrapper = createRequire(require.resolve('@foundry-rs/anvil/package.json'));
     return join(dirname(wrapper.resolve(`${name}/package.json`)), 'bin', system === 'win32' ? 'anvil.exe' : 'anvil');
   } catch (cause) {
-    throw new IndexerError(`${name} is not installed: this needs a checkout with its development packages`, { cause });
+    throw new IndexerError(`${name} is not installed; it is a development dependency of this package`, { cause });
   }
 }
 
@@ -240,10 +243,9 @@ function requester(url: string): Anvil['request'] {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
     });
-    const answer = (await response.json()) as { result?: T; error?: { message: string } };
-    if (answer.error !== undefined)
-      throw new IndexerError(`${method}: ${answer.error.message}`, { context: { params } });
-    return answer.result as T;
+    const body = (await response.json()) as { result?: T; error?: { message: string } };
+    if (body.error !== undefined) throw new IndexerError(`${method}: ${body.error.message}`, { context: { params } });
+    return body.result as T;
   };
 }
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll } from 'vitest';
 import { type Anvil, type AnvilOptions, startAnvil } from './anvil-node.ts';
 
-/** Has an Anvil run while a file's (or a `describe`'s) tests do. The function it gives is to be called inside a test. */
+/** Runs Anvil during the tests of a file or a `describe`. Returns a function that returns the node inside a test. */
 export function useAnvil(options: AnvilOptions = {}): () => Anvil {
   let anvil: Anvil | undefined;
   beforeAll(async () => {
@@ -11,7 +11,7 @@ export function useAnvil(options: AnvilOptions = {}): () => Anvil {
     await anvil?.stop();
   });
   return () => {
-    if (anvil === undefined) throw new Error('Anvil runs only while tests do');
+    if (anvil === undefined) throw new Error('Anvil runs only during tests');
     return anvil;
   };
 }

@@ -7,7 +7,7 @@ import type { Abi } from 'viem';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import { IndexerError } from '../../indexer/kernel/errors.ts';
 
-/** What is needed to deploy a contract. */
+/** A compiled contract. */
 export type Artifact = { readonly abi: Abi; readonly bytecode: Hex };
 
 type SolcOutput = {
@@ -26,15 +26,15 @@ const SETTINGS = {
   outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } },
 };
 
-/** The Solidity of the demo's own contracts, which stays where it is when the program is compiled to `dist/`. */
+/** The directory of the Solidity sources. They are not copied when the program is compiled to `dist/`. */
 export const DEMO_CONTRACTS = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? './contracts' : '../../../test/kit/contracts', import.meta.url),
 );
 
 /**
- * The artifact that a package of third-party contracts was published with.
+ * Reads the artifact of a contract from a published package.
  *
- * @param path - module path of the JSON file, such as `@uniswap/v2-core/build/UniswapV2Pair.json`
+ * @param path module path of the JSON file, such as `@uniswap/v2-core/build/UniswapV2Pair.json`
  */
 export async function publishedArtifact(path: string): Promise<Artifact> {
   const { abi, bytecode } = JSON.parse(await readFile(resolve(path), 'utf8')) as { abi: Abi; bytecode: string };
@@ -42,10 +42,10 @@ export async function publishedArtifact(path: string): Promise<Artifact> {
 }
 
 /**
- * Every contract that the `.sol` files of a directory define, by name. Compiling takes seconds, so the output is kept in
- * `node_modules/.cache` under a hash of the sources and the compiler's settings.
+ * Compiles the `.sol` files of a directory and returns the artifact of every contract by name. Compiling takes seconds, so the
+ * output is cached in `node_modules/.cache` under a hash of the sources and the compiler's settings.
  *
- * @throws IndexerError with the compiler's words when a source does not compile
+ * @throws {IndexerError} with the compiler's messages if a source does not compile
  */
 export async function compileDirectory(directory: string): Promise<Record<string, Artifact>> {
   const sources = await readSources(directory);
@@ -55,7 +55,7 @@ export async function compileDirectory(directory: string): Promise<Record<string
   const cached = await readFile(cache, 'utf8').catch(() => undefined);
   if (cached !== undefined) return JSON.parse(cached) as Record<string, Artifact>;
   const artifacts = await compile(sources);
-  // A cache that cannot be written costs time only; renaming keeps a reader beside us from a half-written file.
+  // A failed write only costs time. The rename keeps concurrent readers from a partly written file.
   const scratch = `${cache}.${process.pid}`;
   await mkdir(dirname(cache), { recursive: true })
     .then(() => writeFile(scratch, JSON.stringify(artifacts)))
@@ -94,7 +94,7 @@ function resolve(path: string): string {
   try {
     return require.resolve(path);
   } catch (cause) {
-    throw new IndexerError(`${path} is not installed: this needs a checkout with its development packages`, { cause });
+    throw new IndexerError(`${path} is not installed; it is a development dependency of this package`, { cause });
   }
 }
 

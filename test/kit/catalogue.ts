@@ -1,20 +1,20 @@
 import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 
-/** What a database holds, an object a line: its name, and its properties in words. */
+/** Maps the name of each database object to a description of its properties. */
 export type Catalogue = ReadonlyMap<string, string>;
 
-/** One difference between the platform's catalogue and ours. Undefined is "not there". */
-export type Difference = {
+/** A difference between the platform's catalogue and the migrated one. Undefined means that the object does not exist. */
+export type CatalogueDifference = {
   readonly object: string;
   readonly platform: string | undefined;
   readonly migrated: string | undefined;
 };
 
 /** A row of a fixture, by column. */
-export type Row = Readonly<Record<string, string>>;
+export type FixtureRow = Readonly<Record<string, string>>;
 
-/** The platform's catalogue as it documents it. */
+/** Returns the catalogue that the platform documents. */
 export function platformCatalogue(): Catalogue {
   return new Map([
     ...catalogueRows('columns').map((row): [string, string] => [
@@ -33,8 +33,8 @@ export function platformCatalogue(): Catalogue {
   ]);
 }
 
-/** The differences that are meant, each in the words of `databaseCatalogue`. */
-export function acceptedCorrections(): Difference[] {
+/** Returns the intended differences, with objects described as `databaseCatalogue` describes them. */
+export function acceptedCorrections(): CatalogueDifference[] {
   return catalogueRows('corrections').map((row) => ({
     object: row.object ?? '',
     platform: row.platform || undefined,
@@ -42,7 +42,7 @@ export function acceptedCorrections(): Difference[] {
   }));
 }
 
-/** What the schema `public` of a database holds, in the words of `platformCatalogue`. */
+/** Reads the catalogue of a database's schema `public`, with objects described as `platformCatalogue` describes them. */
 export async function databaseCatalogue(client: pg.Client): Promise<Catalogue> {
   const { rows } = await client.query<{ object: string; text: string }>(`
     select format('column %s.%s', c.relname, a.attname) as object,
@@ -80,15 +80,15 @@ export async function databaseCatalogue(client: pg.Client): Promise<Catalogue> {
   return new Map(rows.map(({ object, text }) => [object, text]));
 }
 
-/** Everything that is not the same in both, by name. */
-export function differences(platform: Catalogue, migrated: Catalogue): Difference[] {
+/** Returns the objects that differ between two catalogues, sorted by name. */
+export function differences(platform: Catalogue, migrated: Catalogue): CatalogueDifference[] {
   const names = [...new Set([...platform.keys(), ...migrated.keys()])].sort();
   return names
     .map((object) => ({ object, platform: platform.get(object), migrated: migrated.get(object) }))
     .filter((difference) => difference.platform !== difference.migrated);
 }
 
-/** Creates the platform's catalogue as it is, as the platform's own ORM would have. */
+/** Creates the platform's tables in an empty database, as the platform's own ORM does. */
 export async function createPlatformCatalogue(client: pg.Client): Promise<void> {
   for (const { enum: name, values = '' } of catalogueRows('enums')) {
     const labels = values.split(', ').map((label) => `'${label}'`);
@@ -105,7 +105,7 @@ export async function createPlatformCatalogue(client: pg.Client): Promise<void> 
     else await client.query(`create ${kind === 'unique' ? 'unique' : ''} index ${index} on ${table} (${columns})`);
   }
   for (const { table, column, references, on_delete: action } of catalogueRows('foreign-keys')) {
-    // Unnamed on purpose: an adopted key is found by its column.
+    // The constraint is unnamed on purpose: the migrations find an adopted foreign key by its column.
     await client.query(`alter table ${table} add foreign key (${column}) references ${references} on delete ${action}`);
   }
 }
@@ -114,8 +114,8 @@ function columnText(type: string, nullable: boolean, value: string): string {
   return `${type} ${nullable ? 'null' : 'not null'}${value === '' ? '' : ` default ${value}`}`;
 }
 
-/** The rows of one of the files of `test/fixtures/catalogue`, by the names of its header. */
-export function catalogueRows(name: string): Row[] {
+/** Reads the rows of a file of `test/fixtures/catalogue`. */
+export function catalogueRows(name: string): FixtureRow[] {
   const text = readFileSync(new URL(`../fixtures/catalogue/${name}.tsv`, import.meta.url), 'utf8');
   const [header = [], ...rows] = text
     .trimEnd()

@@ -1,33 +1,33 @@
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import type { Chain, ChainBlock, ChainLog } from './chain.ts';
 
-/** What a node sees of its chain, and what it withholds. */
+/** How much of its chain a node serves, and which features it lacks. */
 export type View = {
   chain: Chain;
-  /** So many blocks at the head have not come yet: headers are null, logs are silently missing. */
+  /** Number of newest blocks that the node does not have yet: their headers are null, and their logs are missing silently. */
   lag: number;
-  /** Withholds the logs of these blocks from `eth_getLogs` (true: of all). */
+  /** Blocks whose logs `eth_getLogs` omits; true means all blocks. */
   hiddenLogs?: ReadonlySet<number> | true;
-  /** Withholds the logs from receipts too. */
+  /** Omits the logs from receipts. */
   hiddenReceipts?: boolean;
   zeroBlooms?: boolean;
   noFinalizedTag?: boolean;
   noBlockHashFilter?: boolean;
-  /** Answers `[]` for a block hash that it does not know, as some nodes do. */
+  /** Answers `eth_getLogs` for an unknown block hash with `[]` instead of an error, as some nodes do. */
   emptyForUnknownHash?: boolean;
   noBlockReceipts?: boolean;
   noSubscriptions?: boolean;
   /** Returns what subscribers are told of a new block instead of the truth. */
   announce?: ((head: object) => unknown) | undefined;
-  /** Blocks below have been pruned: refuses their logs and state with code 4444. */
+  /** Blocks below this number are pruned: requests for their logs fail with code 4444, and requests for their state fail too. */
   prunedBelow?: number;
-  /** Hashes that stopped existing. */
+  /** Hashes of blocks that the node no longer knows. */
   forgotten?: ReadonlySet<Hex>;
-  /** Refuses `eth_getLogs`, in a provider's words, by throwing an `RpcFault`. */
+  /** Called for each `eth_getLogs`. May reject the request for its size by throwing an `RpcFault`. */
   cap?: ((request: CapRequest) => void) | undefined;
 };
 
-/** A request that a provider may refuse for its size. */
+/** The size of an `eth_getLogs` request, for which a provider may reject it. */
 export type CapRequest = {
   readonly from: number;
   readonly to: number;
@@ -35,7 +35,7 @@ export type CapRequest = {
   readonly results: number;
 };
 
-/** An error that the node answers with. */
+/** An error response of the node. */
 export class RpcFault extends Error {
   readonly code: number;
   readonly data: unknown;
@@ -49,7 +49,11 @@ export class RpcFault extends Error {
 
 type Params = readonly unknown[];
 
-/** Answers a request as an honest node with this view does. Throws `RpcFault`. */
+/**
+ * Returns the result of a request to a correct node with this view.
+ *
+ * @throws {RpcFault}
+ */
 export function answer(view: View, method: string, params: Params): unknown {
   const handler = METHODS[method];
   if (handler === undefined) throw new RpcFault(-32601, `the method ${method} does not exist/is not available`);
@@ -113,7 +117,7 @@ function blockOf(view: View, hash: unknown): ChainBlock | undefined {
   return block === undefined || block.number > headOf(view) || view.forgotten?.has(block.hash) ? undefined : block;
 }
 
-/** The block whose state is asked for. */
+/** Returns the block whose state is requested. */
 function stateAt(view: View, tag: unknown): ChainBlock {
   const block = blockAt(view, tag);
   if (block === undefined) throw new RpcFault(-32000, 'header not found');
@@ -151,12 +155,12 @@ function rangeOf(view: View, { blockHash, fromBlock = 'latest', toBlock = 'lates
 }
 
 function matches({ address, topics = [] }: LogFilter, log: ChainLog): boolean {
-  const addresses = address === undefined ? undefined : [address].flat().map((one) => one.toLowerCase());
+  const addresses = address === undefined ? undefined : [address].flat().map((item) => item.toLowerCase());
   if (addresses !== undefined && !addresses.includes(log.address)) return false;
   return topics.every((topic, at) => topic === null || [topic].flat().includes(log.topics[at] ?? '0x'));
 }
 
-/** The JSON of a block; null where there is none. */
+/** Returns the JSON form of a block, or null if there is none. */
 export function asBlock(view: View, block: ChainBlock | undefined, full: boolean): unknown {
   if (block === undefined) return null;
   const { number, hash, parentHash, timestamp, transactions } = block;

@@ -6,7 +6,7 @@ import type { Hex } from '../../indexer/kernel/chain.ts';
 import type { Chain } from './chain.ts';
 import { answer, asBlock, RpcFault, type View } from './chain-rpc.ts';
 
-/** How a server misbehaves, towards which requests (all by default) and how often (until healed by default). */
+/** A fault of a server: its effect, the requests it applies to (default: all) and how often it occurs (default: until `heal`). */
 export type Fault = {
   readonly methods?: readonly string[];
   readonly when?: (params: readonly unknown[]) => boolean;
@@ -18,46 +18,46 @@ export type Fault = {
         readonly status: number;
         readonly body?: string;
         readonly headers?: Record<string, string>;
-        /** Only in place of an answer of more bytes. */
+        /** Applies only if the normal response has more bytes. */
         readonly overBytes?: number;
       }
-    /** The answer, cut in the middle; only one of more bytes where that is said. */
+    /** Sends half of the response. With `overBytes`, only if the response has more bytes. */
     | { readonly kind: 'truncate'; readonly overBytes?: number }
-    /** Accepts the request and never answers. */
+    /** Accepts the request and never responds. */
     | { readonly kind: 'hang' }
     | { readonly kind: 'latency'; readonly ms: number }
-    /** Puts another result in place of the honest one. */
-    | { readonly kind: 'result'; readonly result: (honest: unknown, params: readonly unknown[]) => unknown };
+    /** Replaces the correct result. */
+    | { readonly kind: 'result'; readonly result: (correct: unknown, params: readonly unknown[]) => unknown };
 };
 
-/** What a server answers a batch with, made of the honest answers; over HTTP also the status. */
+/** Makes the response to a batch out of the correct responses. `status` applies to HTTP only. */
 export type BatchFault = (answers: readonly BatchAnswer[]) => { readonly body: unknown; readonly status?: number };
 type BatchAnswer = { readonly id: number; readonly result?: unknown; readonly error?: unknown };
 
 type Request = { readonly id?: unknown; readonly method: string; readonly params?: readonly unknown[] };
 
-/** Where an answer over HTTP goes, of whichever version. */
-export type HttpAnswer = {
+/** The part of an HTTP/1.1 or HTTP/2 response that the server uses. */
+export type HttpResponse = {
   writeHead(status: number, headers: Record<string, string>): unknown;
   end(body: string): unknown;
   once(event: 'close', listener: () => void): unknown;
 };
 
-/** A small JSON-RPC node over HTTP and WebSocket, on one port, for a `Chain`. It misbehaves on command. */
+/** A small JSON-RPC node that serves a `Chain` over HTTP and WebSocket on one port, with faults on demand. */
 export class ChainServer {
-  /** What this server sees of its chain, and what it withholds; change it at any time. */
+  /** May be changed at any time. */
   readonly view: View;
-  /** Requests by method, refused ones included. */
+  /** Number of requests by method, including rejected ones. */
   readonly counts = new Map<string, number>();
-  /** How many requests came over HTTP. A batch is one. */
+  /** Number of HTTP requests. A batch counts once. */
   requests = 0;
-  /** How many of these are waiting for their answer. */
+  /** Number of HTTP requests that are waiting for their response. */
   waiting = 0;
-  /** How many calls each batch held. */
+  /** Number of calls in each batch. */
   readonly batches: number[] = [];
-  /** Misbehaves towards batches as a whole. */
+  /** Replaces the responses to batches. */
   batchFault: BatchFault | undefined;
-  /** When each request came, in milliseconds of `performance.now()`. */
+  /** Arrival time of each request, in milliseconds of `performance.now()`. */
   readonly arrivals: number[] = [];
   readonly #faults = new Map<Fault, number>();
   readonly #server = createServer((request, response) => void this.http(request, response));
@@ -81,7 +81,7 @@ export class ChainServer {
     });
   }
 
-  /** Listens on loopback, on a free port unless one is named. */
+  /** Listens on the loopback interface, by default on a free port. */
   static async start(chain: Chain, port = 0): Promise<ChainServer> {
     const server = new ChainServer(chain);
     await new Promise<void>((resolve, reject) => {
@@ -107,34 +107,35 @@ export class ChainServer {
     return this.view.chain;
   }
 
-  /** Goes over to another chain, as a load balancer that switches to a node on another fork does. */
+  /** Switches to another chain, like a load balancer that switches to a node on another fork. */
   serve(chain: Chain): void {
     this.#unlisten();
     this.view.chain = chain;
     this.#unlisten = this.#announce(chain);
   }
 
-  /** Misbehaves from now on, until the returned function or `heal` is called, or `times` is used up. */
+  /** Adds a fault, which lasts until the returned function or `heal` is called or it has occurred `times` times. */
   misbehave(fault: Fault): () => void {
     this.#faults.set(fault, fault.times ?? Number.POSITIVE_INFINITY);
     return () => this.#faults.delete(fault);
   }
 
-  /** Ends every fault. What `view` withholds stays so. */
+  /** Removes every fault. Does not change `view`. */
   heal(): void {
     this.#faults.clear();
   }
 
-  /** In how many ways it misbehaves still. */
+  /** Number of faults that are active. */
   get faults(): number {
     return this.#faults.size;
   }
 
+  /** Returns the number of requests for a method. */
   count(method: string): number {
     return this.counts.get(method) ?? 0;
   }
 
-  /** Keeps subscriptions, and announces nothing. */
+  /** Stops sending heads to subscribers, without ending the subscriptions. */
   mute(muted = true): void {
     this.#muted = muted;
   }
@@ -143,7 +144,7 @@ export class ChainServer {
     return this.#subscribers.size;
   }
 
-  /** Cuts every connection, without a word. */
+  /** Destroys every connection. */
   drop(): void {
     for (const connection of this.#connections) connection.destroy();
     this.#subscribers.clear();
@@ -179,7 +180,7 @@ export class ChainServer {
     return found;
   }
 
-  /** The body to send; undefined for none at all; `http` where the status is to be another than 200. */
+  /** Returns the body to send, and `http` if the status is not 200. Returns undefined if no response is to be sent. */
   async #reply(
     request: Request,
     socket?: WebSocket,
@@ -217,8 +218,8 @@ export class ChainServer {
     return id;
   }
 
-  /** Answers a request over HTTP, also for another server. */
-  async http(request: AsyncIterable<Buffer>, response: HttpAnswer): Promise<void> {
+  /** Responds to an HTTP request, which another server may have received. */
+  async http(request: AsyncIterable<Buffer>, response: HttpResponse): Promise<void> {
     this.requests += 1;
     this.waiting += 1;
     response.once('close', () => (this.waiting -= 1));
@@ -237,14 +238,14 @@ export class ChainServer {
     else if (reply !== undefined) socket.send(reply.body);
   }
 
-  /** The answer to a request or a batch; undefined for none at all. */
-  async #replies(asked: Request | readonly Request[], socket?: WebSocket): Promise<Message | undefined> {
-    if ('method' in asked) {
-      const reply = await this.#reply(asked, socket);
+  /** Returns the response to a request or a batch, or undefined if none is to be sent. */
+  async #replies(received: Request | readonly Request[], socket?: WebSocket): Promise<Message | undefined> {
+    if ('method' in received) {
+      const reply = await this.#reply(received, socket);
       return reply && { body: reply.body, status: reply.http?.status, headers: reply.http?.headers };
     }
-    this.batches.push(asked.length);
-    const replies = await Promise.all(asked.map((one) => this.#reply(one, socket)));
+    this.batches.push(received.length);
+    const replies = await Promise.all(received.map((request) => this.#reply(request, socket)));
     if (replies.includes(undefined)) return undefined;
     const http = replies.find((reply) => reply?.http)?.http;
     const body = `[${replies.map((reply) => reply?.body).join(',')}]`;

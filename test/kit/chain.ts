@@ -1,27 +1,30 @@
 import { keccak256, stringToHex } from 'viem';
 import type { BlockRef, Hex } from '../../indexer/kernel/chain.ts';
 
-/** A log to be put into a block. */
+/** A log to add to a block. */
 export type LogSpec = {
   readonly address: Hex;
   readonly topics: readonly Hex[];
   readonly data?: Hex;
-  /** Counts up within the block where not given. */
+  /** Default: one more than the log before it in the block. */
   readonly logIndex?: number;
-  /** Logs of one block with the same value here share a transaction; by default each has its own. A hash is the hash itself. */
+  /**
+   * Logs of a block with the same value share a transaction. A hash is the hash of that transaction. Default: each log has its own
+   * transaction.
+   */
   readonly transaction?: number | Hex;
 };
 
-/** What a block of the scripted chain holds. */
+/** A block to add to the chain. */
 export type BlockSpec = {
   readonly logs?: readonly LogSpec[];
-  /** In Unix seconds; by default the parent's plus the chain's block time. */
+  /** In Unix seconds. Default: the parent's timestamp plus the block time. */
   readonly timestamp?: number;
-  /** Makes the block's hash another while its content stays. */
+  /** Changes the hash of the block without changing its content. */
   readonly salt?: string;
 };
 
-/** A log of the scripted chain. */
+/** A log of the chain. */
 export type ChainLog = {
   readonly address: Hex;
   readonly topics: readonly Hex[];
@@ -33,7 +36,7 @@ export type ChainLog = {
   readonly logIndex: number;
 };
 
-/** A block of the scripted chain. */
+/** A block of the chain. */
 export type ChainBlock = BlockRef & {
   readonly parentHash: Hex;
   readonly timestamp: number;
@@ -42,31 +45,32 @@ export type ChainBlock = BlockRef & {
   readonly logs: readonly ChainLog[];
 };
 
-/** How the scripted chain behaves. */
-export type ChainSettings = {
+/** Options of a chain in memory. */
+export type ChainOptions = {
   readonly chainId?: number;
   readonly blockTimeSeconds?: number;
   readonly genesisTimestamp?: number;
 };
 
 /**
- * A deterministic chain in memory: the same steps give the same hashes. Two servers may share one, and `fork` gives a
+ * A deterministic chain in memory: the same calls produce the same hashes. Several servers may share a chain. `fork` creates a
  * second branch for another server.
  */
 export class Chain {
   readonly chainId: number;
+  /** Number of the finalized block. */
   finalized: number | undefined;
-  /** Answers `eth_call`; throws an `RpcFault` for a revert. */
+  /** Returns the result of `eth_call`. Throws an `RpcFault` if the call reverts. */
   call: (to: Hex, data: Hex, blockNumber: number) => Hex = () => '0x';
-  /** Since which block there is code at an address. */
+  /** Number of the block that deployed the code at an address. */
   readonly code = new Map<Hex, number>();
   #blocks: ChainBlock[] = [];
   #branch = 0;
-  readonly #settings: ChainSettings;
+  readonly #settings: ChainOptions;
   readonly #listeners = new Set<(block: ChainBlock) => void>();
   readonly #byHash = new Map<Hex, ChainBlock>();
 
-  constructor(settings: ChainSettings = {}, blocks?: readonly ChainBlock[]) {
+  constructor(settings: ChainOptions = {}, blocks?: readonly ChainBlock[]) {
     this.chainId = settings.chainId ?? 31_337;
     this.#settings = settings;
     if (blocks === undefined) this.append({ timestamp: settings.genesisTimestamp ?? 1_700_000_000 });
@@ -85,17 +89,17 @@ export class Chain {
     return this.#blocks[number];
   }
 
-  /** The canonical block of a hash. */
+  /** Returns the canonical block with a hash. */
   blockOf(hash: Hex): ChainBlock | undefined {
     return this.#byHash.get(hash);
   }
 
-  /** Logs of the canonical chain, both ends included. */
+  /** Returns the logs of the canonical blocks `from` to `to`, inclusive. */
   logs(from = 0, to = this.head.number): ChainLog[] {
     return this.#blocks.slice(from, to + 1).flatMap((block) => block.logs);
   }
 
-  /** Adds blocks at the head; announces each. */
+  /** Appends blocks and notifies the listeners of each. Returns the new head. */
   append(...specs: readonly BlockSpec[]): ChainBlock {
     for (const spec of specs) {
       const block = this.#build(spec);
@@ -105,25 +109,25 @@ export class Chain {
     return this.head;
   }
 
-  /** Adds empty blocks. */
+  /** Appends empty blocks. */
   mine(count: number): ChainBlock {
     return this.append(...Array.from({ length: count }, () => ({})));
   }
 
-  /** Takes `depth` blocks away and puts others, of other hashes whatever they hold, in their place. */
+  /** Replaces the newest `depth` blocks. The new blocks have other hashes, even if their content is the same. */
   reorg(depth: number, specs: readonly BlockSpec[] = Array.from({ length: depth }, () => ({}))): ChainBlock {
     this.truncate(this.head.number - depth);
     return this.append(...specs);
   }
 
-  /** Takes away what is above a block. */
+  /** Removes the blocks above a block. */
   truncate(number: number): void {
-    if (number < 0 || number > this.head.number) throw new Error(`no block ${number} to go back to`);
+    if (number < 0 || number > this.head.number) throw new Error(`there is no block ${number}`);
     for (const block of this.#blocks.splice(number + 1)) this.#byHash.delete(block.hash);
     this.#branch++;
   }
 
-  /** Another chain that shares the blocks up to `number` and then goes its own way. */
+  /** Returns another chain that has the same blocks up to `number`. */
   fork(number: number = this.head.number): Chain {
     const fork = new Chain(this.#settings, this.#blocks.slice(0, number + 1));
     fork.#branch = this.#branch + 1_000;
@@ -133,7 +137,7 @@ export class Chain {
     return fork;
   }
 
-  /** Calls back for every block that is added, until the returned function is called. */
+  /** Calls a listener for every block that is appended, until the returned function is called. */
   onBlock(listener: (block: ChainBlock) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -177,7 +181,7 @@ export class Chain {
 
 const BLOOM_BITS = 2048n;
 
-/** The logs bloom (Yellow Paper, 4.3.1), written as a number for clarity: three bits for every address and topic. */
+/** Returns the logs bloom (Yellow Paper, 4.3.1): three bits for every address and topic. Computed with a number, for clarity. */
 export function bloomOf(logs: readonly Pick<LogSpec, 'address' | 'topics'>[]): Hex {
   let bloom = 0n;
   for (const item of new Set(logs.flatMap((log) => [log.address, ...log.topics]))) {

@@ -3,20 +3,20 @@ import { buildProgram, type ExitCode, runProgram } from '../../indexer/cli/progr
 import { secretsOfEnvironment } from '../../indexer/config/secrets.ts';
 import { createRedact } from '../../indexer/observability/redact.ts';
 
-/** What a command printed, and its exit code. */
-export type Ran = { readonly code: ExitCode; readonly out: string; readonly err: string };
+/** The output of a command and its exit code. */
+export type CommandResult = { readonly code: ExitCode; readonly out: string; readonly err: string };
 
 /**
- * Runs a command line in this process, as `indexer ARGS` would.
+ * Runs `indexer ARGS` in this process.
  *
- * @param extend adds commands of the test's own
- * @param stopAt text on standard error at which the command is told to stop
+ * @param extend adds commands to the program
+ * @param stopAt aborts the command when standard error contains this text
  */
 export async function runCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   { extend, stopAt }: { readonly extend?: (program: Command) => void; readonly stopAt?: string } = {},
-): Promise<Ran> {
+): Promise<CommandResult> {
   let [out, err] = ['', ''];
   const stop = new AbortController();
   const io = {

@@ -6,37 +6,37 @@ import { type Artifact, compileDirectory, DEMO_CONTRACTS, publishedArtifact } fr
 import { FACTORY, MASTER, TOKEN, TRADER } from './interfaces.ts';
 import type { Subject } from './oracle/check-database.ts';
 
-/** A contract where it stands, in lower case, and since when. */
+/** A deployed contract. The address is in lower case. */
 export type Deployed = { readonly address: Hex; readonly block: number; readonly transactionHash: Hex };
 
-/** The contracts of a platform on one chain, with wallets that use them. */
+/** The contracts of a platform on one chain, and the wallets that use them. */
 export type Platform = {
   readonly chainId: number;
-  /** Owns and may do everything. */
+  /** Owns every contract. */
   readonly owner: Hex;
-  /** Hold tokens and have approved the trader and the dividend contract. */
+  /** Wallets that hold tokens and have approved the trader and the dividend contract. */
   readonly actors: readonly [Hex, ...Hex[]];
   /** The platform's own ERC-721C, which emits `Minted`. */
   readonly master: Deployed;
-  /** `ERC721CWithBasicRoyalties`, as its package was published. */
+  /** `ERC721CWithBasicRoyalties` from its published package. */
   readonly classicMaster: Deployed;
-  /** Mints by ERC-2309. */
+  /** A master that mints batches by ERC-2309. */
   readonly batchMaster: Deployed;
-  /** Shares the revenue of `master`. */
+  /** Distributes the revenue of `master`. */
   readonly dividends: Deployed;
   readonly artistToken: Deployed;
   readonly quoteToken: Deployed;
   readonly factory: Deployed;
-  /** Of artist token and quote token, with liquidity of the owner's. */
+  /** The pair of artist token and quote token. The owner provided its liquidity. */
   readonly pair: Deployed;
   readonly token0: Hex;
   readonly token1: Hex;
   readonly trader: Deployed;
-  /** A transfer validator that forbids nothing. */
+  /** A transfer validator that allows every transfer. */
   readonly validator: Deployed;
 };
 
-/** Returns the contracts of a platform that are followed; its quote token is not one of the artist's. */
+/** Returns the contracts of a platform that are followed. The quote token is not followed, since no artist issued it. */
 export function subjectsOf(platform: Platform): readonly Subject[] {
   return [
     { kind: 'master', address: platform.master.address },
@@ -55,7 +55,7 @@ const CREATOR_TOKENS = '@limitbreak/creator-token-contracts/build/contracts';
 /**
  * Deploys a contract.
  *
- * @throws IndexerError when its constructor reverts
+ * @throws {IndexerError} if the constructor reverts
  */
 export async function deploy(
   anvil: Anvil,
@@ -64,13 +64,17 @@ export async function deploy(
   from?: Hex,
 ): Promise<Deployed> {
   const data = encodeDeployData({ abi: artifact.abi, bytecode: artifact.bytecode, args });
-  const receipt = await succeed(anvil, { from: from ?? firstAccount(anvil), data, gas: DEPLOY_GAS });
-  if (!receipt.contractAddress) throw new IndexerError('the deployment made no contract');
+  const receipt = await executeOrThrow(anvil, { from: from ?? firstAccount(anvil), data, gas: DEPLOY_GAS });
+  if (!receipt.contractAddress) throw new IndexerError('the transaction deployed no contract');
   return deployed(receipt.contractAddress, receipt);
 }
 
-/** Sends a transaction, has it mined, and throws when it reverts. */
-export async function succeed(anvil: Anvil, transaction: Transaction): Promise<Receipt> {
+/**
+ * Submits a transaction, mines it and returns its receipt.
+ *
+ * @throws {IndexerError} if it reverts
+ */
+export async function executeOrThrow(anvil: Anvil, transaction: Transaction): Promise<Receipt> {
   const receipt = await anvil.execute({ gas: CALL_GAS, ...transaction });
   if (receipt.status !== 'success') {
     throw new IndexerError(`transaction ${receipt.transactionHash} reverted`, { context: { transaction } });
@@ -79,9 +83,9 @@ export async function succeed(anvil: Anvil, transaction: Transaction): Promise<R
 }
 
 /**
- * Deploys everything that the platform has on a chain and gives the wallets what they need. Takes about a dozen blocks.
+ * Deploys the contracts of a platform, and gives the wallets their tokens and approvals. Takes about a dozen blocks.
  *
- * @param actors - how many of Anvil's accounts take part; the first account owns
+ * @param actors how many of Anvil's accounts become actors. The first account is the owner.
  */
 export async function deployPlatform(anvil: Anvil, { actors = 8 } = {}): Promise<Platform> {
   const owner = firstAccount(anvil);
@@ -90,14 +94,20 @@ export async function deployPlatform(anvil: Anvil, { actors = 8 } = {}): Promise
   const classic = await publishedArtifact(`${CREATOR_TOKENS}/ERC721CWithBasicRoyalties.json`);
   const validatorArtifact = await publishedArtifact(`${CREATOR_TOKENS}/CreatorTokenTransferValidator.json`);
   const factoryArtifact = await publishedArtifact('@uniswap/v2-core/build/UniswapV2Factory.json');
-  const master = await deploy(anvil, named(own, 'Master'), ['First Light', 'LIGHT', parseEther('0.01'), owner, 500n]);
+  const master = await deploy(anvil, artifactOf(own, 'Master'), [
+    'First Light',
+    'LIGHT',
+    parseEther('0.01'),
+    owner,
+    500n,
+  ]);
   const classicMaster = await deploy(anvil, classic, [owner, 250n, 'Old Songs', 'OLD']);
-  const batchMaster = await deploy(anvil, named(own, 'BatchMaster'), ['Long Player', 'LP', 12n]);
-  const dividends = await deploy(anvil, named(own, 'Dividends'), [master.address]);
+  const batchMaster = await deploy(anvil, artifactOf(own, 'BatchMaster'), ['Long Player', 'LP', 12n]);
+  const dividends = await deploy(anvil, artifactOf(own, 'Dividends'), [master.address]);
   const artistToken = await deploy(anvil, erc20, ['Artist Coin', 'ARTI']);
   const quoteToken = await deploy(anvil, erc20, ['Demo Dollar', 'DUSD']);
   const factory = await deploy(anvil, factoryArtifact, [ZERO_ADDRESS]);
-  const trader = await deploy(anvil, named(own, 'Trader'));
+  const trader = await deploy(anvil, artifactOf(own, 'Trader'));
   const validator = await deploy(anvil, validatorArtifact, [owner]);
   const pair = await createPair(anvil, factory.address, artistToken.address, quoteToken.address);
   const [token0, token1] = [artistToken.address, quoteToken.address].sort() as [Hex, Hex];
@@ -106,21 +116,22 @@ export async function deployPlatform(anvil: Anvil, { actors = 8 } = {}): Promise
     ...{ master, classicMaster, batchMaster, dividends, artistToken, quoteToken, factory, pair, trader, validator },
     ...{ token0, token1 },
   };
-  await furnish(anvil, platform);
+  await fundWallets(anvil, platform);
   return platform;
 }
 
-/** Makes the Uniswap V2 pair of two tokens. */
+/** Creates the Uniswap V2 pair of two tokens. */
 async function createPair(anvil: Anvil, factory: Hex, tokenA: Hex, tokenB: Hex): Promise<Deployed> {
   const data = encodeFunctionData({ abi: FACTORY, functionName: 'createPair', args: [tokenA, tokenB] });
-  const receipt = await succeed(anvil, { from: firstAccount(anvil), to: factory, data, gas: DEPLOY_GAS });
+  const receipt = await executeOrThrow(anvil, { from: firstAccount(anvil), to: factory, data, gas: DEPLOY_GAS });
   const pair = await anvil.client.readContract({
     ...{ address: factory, abi: FACTORY, functionName: 'getPair', args: [tokenA, tokenB] },
   });
   return deployed(pair, receipt);
 }
 
-async function furnish(anvil: Anvil, platform: Platform): Promise<void> {
+/** Mints tokens to the wallets, approves the trader and the dividend contract, adds liquidity and mints the first masters. */
+async function fundWallets(anvil: Anvil, platform: Platform): Promise<void> {
   const { owner, actors, artistToken, quoteToken, pair, trader, dividends } = platform;
   const wallets = [owner, ...actors];
   const sent: Hex[] = [];
@@ -138,13 +149,13 @@ async function furnish(anvil: Anvil, platform: Platform): Promise<void> {
     await send(wallet, quoteToken.address, approve(dividends.address));
     await send(wallet, pair.address, approve(trader.address));
   }
-  await mined(anvil, sent);
+  await mineAll(anvil, sent);
   const liquidity = encodeFunctionData({
     ...{ abi: TRADER, functionName: 'addLiquidity', args: [pair.address, parseEther('20000'), parseEther('30000')] },
   });
-  await succeed(anvil, { from: owner, to: trader.address, data: liquidity });
+  await executeOrThrow(anvil, { from: owner, to: trader.address, data: liquidity });
   const mint = encodeFunctionData({ abi: MASTER, functionName: 'mint', args: [3n] });
-  await succeed(anvil, {
+  await executeOrThrow(anvil, {
     from: wallets[1] ?? owner,
     to: platform.master.address,
     data: mint,
@@ -152,7 +163,8 @@ async function furnish(anvil: Anvil, platform: Platform): Promise<void> {
   });
 }
 
-async function mined(anvil: Anvil, hashes: readonly Hex[]): Promise<void> {
+/** Mines until every transaction has a receipt. Throws if one of them reverted. */
+async function mineAll(anvil: Anvil, hashes: readonly Hex[]): Promise<void> {
   for (const hash of hashes) {
     let receipt = await anvil.client.getTransactionReceipt({ hash }).catch(() => undefined);
     if (receipt === undefined) {
@@ -169,9 +181,9 @@ function firstAccount(anvil: Anvil): Hex {
   return account;
 }
 
-function named(artifacts: Record<string, Artifact>, name: string): Artifact {
+function artifactOf(artifacts: Record<string, Artifact>, name: string): Artifact {
   const artifact = artifacts[name];
-  if (artifact === undefined) throw new IndexerError(`no contract ${name} was compiled`);
+  if (artifact === undefined) throw new IndexerError(`the sources define no contract ${name}`);
   return artifact;
 }
 

@@ -12,11 +12,12 @@ import { addressOf, contractOf, hexOf, logOf } from './event-logs.ts';
 
 /** The largest amount or token id. */
 export const UINT256_MAX = `${2n ** 256n - 1n}`;
-/** A wallet. */
+/** The address of a wallet. */
 export const ALICE = addressOf(0xa);
 const BOB = addressOf(0xb);
-/** Facts of each table, as plain lists. */
-export type Lists = {
+
+/** The facts of a batch by table. */
+export type FactsByTable = {
   readonly nftTransfers: readonly NftTransfer[];
   readonly tokenTransfers: readonly TokenTransfer[];
   readonly poolEvents: readonly PoolEvent[];
@@ -26,8 +27,8 @@ export type Lists = {
   readonly deadLetters: readonly DeadLetter[];
 };
 
-/** Returns a batch with the facts of some lists. */
-export function batchOf(lists: Partial<Lists>): DecodedBatch {
+/** Returns a batch of facts. Tables that are missing are empty. */
+export function batchOf(lists: Partial<FactsByTable>): DecodedBatch {
   const facts = new FactLists();
   facts.of(nftTransfers).push(...(lists.nftTransfers ?? []));
   facts.of(tokenTransfers).push(...(lists.tokenTransfers ?? []));
@@ -39,8 +40,8 @@ export function batchOf(lists: Partial<Lists>): DecodedBatch {
   return { facts, quarantined: [] };
 }
 
-/** Returns the facts of a batch as plain lists. */
-export function listsOf({ facts }: Pick<DecodedBatch, 'facts'>): Lists {
+/** Returns the facts of a batch by table. */
+export function factsOf({ facts }: Pick<DecodedBatch, 'facts'>): FactsByTable {
   return {
     nftTransfers: facts.of(nftTransfers),
     tokenTransfers: facts.of(tokenTransfers),
@@ -61,8 +62,8 @@ function origin(kind: Parameters<typeof contractOf>[0], topics: readonly Hex[] =
   };
 }
 
-/** Returns a fact of each kind, at the bounds of their columns. */
-export function awkwardLists(): Lists {
+/** Returns facts for every table, with the extreme values of their columns. */
+export function extremeFacts(): FactsByTable {
   return {
     nftTransfers: [
       {

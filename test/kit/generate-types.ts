@@ -6,10 +6,10 @@ import pg from 'pg';
 import { migrateUp } from '../../indexer/db/migrate.ts';
 import { startPostgres } from './postgres-server.ts';
 
-/** The checked-in types. */
+/** Path of the file that holds the generated types. */
 export const TYPES_FILE = fileURLToPath(new URL('../../indexer/db/schema.ts', import.meta.url));
 
-/** The types of a migrated database: `numeric` and `bigint` come back as strings, timestamps as dates. */
+/** Generates the types of a migrated database: `numeric` and `bigint` become strings, timestamps become dates. */
 export async function generateTypes(url: string): Promise<string> {
   const db = new Kysely<unknown>({
     dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: 1 }) }),
@@ -27,7 +27,7 @@ export async function generateTypes(url: string): Promise<string> {
   }
 }
 
-/** Writes the types of a database that has just been migrated: `npm run codegen`. */
+/** Migrates an empty database and writes its types (`npm run codegen`). */
 async function main(): Promise<void> {
   const server = await startPostgres({ disposable: true });
   try {

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 
-/** Every valid index of the schemas `public` and `indexer`, as PostgreSQL would make it again, in order. */
+/** Returns the definitions of the valid indexes of the schemas `public` and `indexer`, sorted. */
 export async function indexesOf(db: pg.Pool): Promise<readonly string[]> {
   const { rows } = await db.query<{ definition: string }>(`
     select pg_get_indexdef(indexrelid) as definition from pg_index join pg_class on pg_class.oid = indexrelid

@@ -1,7 +1,7 @@
 import { parseAbi } from 'viem';
 
-// What the demo calls and reads. Written apart from `abis/` on purpose: the comparison with the chain must not share a
-// mistake with the program that it judges.
+// The functions and events that the demo and the oracle use. They are not imported from `abis/` on purpose: the comparison with
+// the chain must not share a mistake with the program that it checks.
 
 /** The platform's master (`contracts/Master.sol`). */
 export const MASTER = parseAbi([
@@ -24,7 +24,7 @@ export const MASTER = parseAbi([
   'event TokenRoyaltySet(uint256 indexed tokenId, address indexed receiver, uint96 feeNumerator)',
 ]);
 
-/** `ERC721CWithBasicRoyalties` of the creator-token package, where anyone mints and burns any token. */
+/** `ERC721CWithBasicRoyalties` of the creator-token package. Anyone may mint and burn any of its tokens. */
 export const CLASSIC_MASTER = parseAbi([
   'function mint(address to, uint256 tokenId)',
   'function burn(uint256 tokenId)',
@@ -33,7 +33,7 @@ export const CLASSIC_MASTER = parseAbi([
   'function ownerOf(uint256 tokenId) view returns (address)',
 ]);
 
-/** The ERC-2309 minter (`contracts/BatchMaster.sol`). */
+/** The master that mints batches by ERC-2309 (`contracts/BatchMaster.sol`). */
 export const BATCH_MASTER = parseAbi([
   'function mintBatch(uint256 quantity)',
   'function mint(uint256 quantity)',
@@ -68,13 +68,13 @@ export const TOKEN = parseAbi([
   'event Transfer(address indexed from, address indexed to, uint256 value)',
 ]);
 
-/** The factory of Uniswap V2 pairs. */
+/** The factory of Uniswap V2. */
 export const FACTORY = parseAbi([
   'function createPair(address tokenA, address tokenB) returns (address)',
   'function getPair(address tokenA, address tokenB) view returns (address)',
 ]);
 
-/** The Uniswap V2 pair, which is the ERC-20 of its own shares. */
+/** The Uniswap V2 pair, which is also the ERC-20 token of its liquidity. */
 export const PAIR = parseAbi([
   'function token0() view returns (address)',
   'function token1() view returns (address)',
@@ -92,7 +92,7 @@ export const PAIR = parseAbi([
   'event Transfer(address indexed from, address indexed to, uint256 value)',
 ]);
 
-/** The little of a router (`contracts/Trader.sol`). */
+/** A minimal router (`contracts/Trader.sol`). */
 export const TRADER = parseAbi([
   'function addLiquidity(address pair, uint256 amount0, uint256 amount1)',
   'function removeLiquidity(address pair, uint256 liquidity)',

@@ -1,6 +1,6 @@
 const PARALLEL_READS = 32;
 
-/** Does the same with every item, some at a time, and keeps the order. */
+/** Maps items in their order, with at most 32 reads at a time. */
 export async function mapParallel<T, R>(items: readonly T[], read: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   for (let start = 0; start < items.length; start += PARALLEL_READS) {

@@ -3,20 +3,21 @@ import type { BlockSpec, Chain, LogSpec } from './chain.ts';
 import { addressOf, encodeEvent } from './event-logs.ts';
 import type { Subject } from './oracle/check-database.ts';
 import { EVENT_ABIS } from './oracle/events.ts';
+import { type Artist, insertRow } from './platform-rows.ts';
 import type { Queryable } from './queryable.ts';
 import { type Random, seededRandom } from './random.ts';
 
-/** The contracts of a made-up platform on a chain in memory. */
+/** The master contract of the platform on chains in memory. */
 export const MASTER = addressOf(0xa57e_0001);
-/** The artist's token. */
+/** The artist token. */
 export const TOKEN = addressOf(0x70ce_0001);
 const PAIR = addressOf(0x9a12_0001);
 /** The dividend contract. */
 export const DIVIDENDS = addressOf(0xd171_0001);
-/** Wallets that trade. */
+/** The wallets that appear in events. */
 export const WALLETS = Array.from({ length: 8 }, (_, index) => addressOf(0xa11ce_00 + index)) as [Hex, ...Hex[]];
 
-/** The same contracts for a comparison; a chain in memory answers no reads of them. */
+/** The contracts of the platform for the oracle. A chain in memory answers no calls to them. */
 export const SUBJECTS: readonly Subject[] = [
   { kind: 'master', address: MASTER, readable: false },
   { kind: 'dividend', address: DIVIDENDS, readable: false },
@@ -24,35 +25,35 @@ export const SUBJECTS: readonly Subject[] = [
   { kind: 'pool', address: PAIR, readable: false },
 ];
 
-/** An ERC-20 transfer; of the artist token unless told otherwise. */
-export function paid(from: Hex, to: Hex, value: bigint, address: Hex = TOKEN): LogSpec {
+/** Returns the log of an ERC-20 transfer, by default of the artist token. */
+export function erc20Transfer(from: Hex, to: Hex, value: bigint, address: Hex = TOKEN): LogSpec {
   return { address, ...encodeEvent(EVENT_ABIS.Transfer20, { from, to, value }) };
 }
 
-/** An ERC-20 transfer out of nothing. */
-export function issued(to: Hex, value: bigint, address: Hex = TOKEN): LogSpec {
-  return paid(ZERO_ADDRESS, to, value, address);
+/** Returns the log of an ERC-20 mint, by default of the artist token. */
+export function erc20Mint(to: Hex, value: bigint, address: Hex = TOKEN): LogSpec {
+  return erc20Transfer(ZERO_ADDRESS, to, value, address);
 }
 
-/** An ERC-721 transfer. */
-export function moved(from: Hex, to: Hex, tokenId: bigint): LogSpec {
+/** Returns the log of a transfer of one of the master's tokens. */
+export function nftTransfer(from: Hex, to: Hex, tokenId: bigint): LogSpec {
   return { address: MASTER, ...encodeEvent(EVENT_ABIS.Transfer721, { from, to, tokenId }) };
 }
 
-/** A block in which a little of everything happens. */
+/** Returns a block with the logs of one to three random actions. */
 export function busyBlock(random: Random): BlockSpec {
   const [a, b] = [random.pick(WALLETS), random.pick(WALLETS)];
   const tokenId = BigInt(random.below(40));
   const amount = random.amount(10n ** 18n);
-  const happenings: (() => LogSpec[])[] = [
-    () => [issued(a, amount), paid(a, b, amount / 3n)],
-    () => [paid(a, b, amount), paid(b, a, amount / 2n), paid(a, ZERO_ADDRESS, amount / 7n)],
+  const actions: (() => LogSpec[])[] = [
+    () => [erc20Mint(a, amount), erc20Transfer(a, b, amount / 3n)],
+    () => [erc20Transfer(a, b, amount), erc20Transfer(b, a, amount / 2n), erc20Transfer(a, ZERO_ADDRESS, amount / 7n)],
     () => [
-      { ...moved(ZERO_ADDRESS, a, tokenId), transaction: 1 },
+      { ...nftTransfer(ZERO_ADDRESS, a, tokenId), transaction: 1 },
       { address: MASTER, ...encodeEvent(EVENT_ABIS.Minted, { minter: a, tokenId, price: amount }), transaction: 1 },
     ],
-    () => [moved(a, b, tokenId), moved(b, a, tokenId + 1n)],
-    () => [moved(a, ZERO_ADDRESS, tokenId)],
+    () => [nftTransfer(a, b, tokenId), nftTransfer(b, a, tokenId + 1n)],
+    () => [nftTransfer(a, ZERO_ADDRESS, tokenId)],
     () => [
       {
         address: MASTER,
@@ -60,7 +61,7 @@ export function busyBlock(random: Random): BlockSpec {
       },
     ],
     () => [
-      issued(a, amount, PAIR),
+      erc20Mint(a, amount, PAIR),
       { address: PAIR, ...encodeEvent(EVENT_ABIS.Sync, { reserve0: amount, reserve1: amount * 2n }) },
       {
         address: PAIR,
@@ -80,8 +81,8 @@ export function busyBlock(random: Random): BlockSpec {
       },
     ],
   ];
-  const drawn = Array.from({ length: 1 + random.below(3) }, () => random.pick(happenings)?.() ?? []);
-  // Logs of one happening share a transaction where it says so, not with those of another.
+  const drawn = Array.from({ length: 1 + random.below(3) }, () => random.pick(actions)?.() ?? []);
+  // Logs share a transaction only with logs of the same action.
   return {
     logs: drawn.flatMap((logs, at) =>
       logs.map((log) => (log.transaction === undefined ? log : { ...log, transaction: at })),
@@ -89,7 +90,7 @@ export function busyBlock(random: Random): BlockSpec {
   };
 }
 
-/** Busy blocks, as a source that a seed repeats. */
+/** Returns a source of busy blocks. The same seed yields the same blocks. */
 export function busyBlocks(seed: number): (count: number) => BlockSpec[] {
   const random = seededRandom(seed);
   return (count) => Array.from({ length: count }, () => busyBlock(random));
@@ -102,20 +103,10 @@ const TABLES: Readonly<Record<ContractKind, string>> = {
   pool: 'liquidity_pools',
 };
 
-/** The platform's rows that contracts hang on. */
-export type Artist = { readonly artist: string; readonly master: string };
-
-/** Inserts an artist's rows as the platform does. */
-export async function registerArtist(db: Queryable, slug = 'artist'): Promise<Artist> {
-  const user = await inserted(db, 'users', { email: `${slug}@example.org`, display_name: slug });
-  const artist = await inserted(db, 'artists', { user_id: user, artist_name: slug, slug });
-  return { artist, master: await inserted(db, 'masters', { artist_id: artist, title: 'First Light' }) };
-}
-
-/** Announces one contract as the platform does; gives the id of its row. A pool needs the id of its token's. */
+/** Inserts the row of a contract, as the platform does, and returns its id. `token` is the id of a pool's artist token. */
 export async function announce(
   db: Queryable,
-  { artist, master }: Artist,
+  { artistId, masterId }: Artist,
   contract: {
     readonly kind: ContractKind;
     readonly chainId: number;
@@ -127,20 +118,20 @@ export async function announce(
   const chain_id = String(contract.chainId);
   const [contract_address, deployed_at_block] = [contract.address, contract.block];
   const kinds: Readonly<Record<ContractKind, Record<string, unknown>>> = {
-    master: { master_id: master, chain_id, contract_address, deployed_at_block },
-    dividend: { master_id: master, distribution_model: 'per_master', chain_id, contract_address, deployed_at_block },
+    master: { master_id: masterId, chain_id, contract_address, deployed_at_block },
+    dividend: { master_id: masterId, distribution_model: 'per_master', chain_id, contract_address, deployed_at_block },
     artist_token: {
-      ...{ artist_id: artist, chain_id, contract_address, deployed_at_block, name: '', symbol: '', total_supply: 0 },
+      ...{ artist_id: artistId, chain_id, contract_address, deployed_at_block, name: '', symbol: '', total_supply: 0 },
     },
     pool: {
       ...{ artist_token_id: contract.token, chain_id, pool_address: contract_address, pool_type: 'uniswap_v2' },
       ...{ token0_address: TOKEN, token1_address: ZERO_ADDRESS, created_at_block: deployed_at_block },
     },
   };
-  return inserted(db, TABLES[contract.kind], kinds[contract.kind]);
+  return insertRow(db, TABLES[contract.kind], kinds[contract.kind]);
 }
 
-/** Announces the whole made-up platform on a chain. */
+/** Announces every contract of the platform on a chain. `block` is the deployment block of the contracts. */
 export async function announceAll(
   db: Queryable,
   artist: Artist,
@@ -152,11 +143,4 @@ export async function announceAll(
   await announce(db, artist, { kind: 'dividend', chainId, address: DIVIDENDS, block });
   const token = await announce(db, artist, { kind: 'artist_token', chainId, address: TOKEN, block });
   await announce(db, artist, { kind: 'pool', chainId, address: PAIR, block, token });
-}
-
-async function inserted(db: Queryable, table: string, values: Readonly<Record<string, unknown>>): Promise<string> {
-  const names = Object.keys(values);
-  const places = names.map((_, index) => `$${index + 1}`);
-  const sql = `insert into ${table} (${names.join(', ')}) values (${places.join(', ')}) returning id`;
-  return String((await db.query(sql, Object.values(values))).rows[0]?.id);
 }

@@ -7,9 +7,9 @@ import { onTestFinished } from 'vitest';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
- * Copies the program as it was before some events were added to an ABI. The copy is deleted with the test.
+ * Copies the program without some events of an ABI, as an older version of it. The copy is deleted when the test ends.
  *
- * @param abi the file of the ABI, below `abis/`
+ * @param abi the file of the ABI in `abis/`
  * @returns the path of the copy's `main.ts`
  */
 export async function programWithout(abi: string, events: readonly string[]): Promise<string> {
@@ -21,9 +21,9 @@ export async function programWithout(abi: string, events: readonly string[]): Pr
   const file = join(folder, 'abis', abi);
   let text = await readFile(file, 'utf8');
   for (const event of events) {
-    const entry = new RegExp(` {2}\\{\\n {4}type: 'event',\\n {4}name: '${event}',[\\s\\S]*?\\n {2}\\},\\n`);
-    if (!entry.test(text)) throw new Error(`${abi} has no event ${event}`);
-    text = text.replace(entry, '');
+    const declaration = new RegExp(` {2}\\{\\n {4}type: 'event',\\n {4}name: '${event}',[\\s\\S]*?\\n {2}\\},\\n`);
+    if (!declaration.test(text)) throw new Error(`${abi} has no event ${event}`);
+    text = text.replace(declaration, '');
   }
   await writeFile(file, text);
   return join(folder, 'indexer', 'main.ts');

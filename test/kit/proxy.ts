@@ -2,11 +2,11 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 
-/** A way to a server that breaks on command: it refuses, stalls, or takes its time over everything that a client says. */
+/** A TCP proxy that refuses, stalls, delays or cuts connections on demand. */
 export class TcpProxy {
-  /** How long everything that a client sends is kept back, in milliseconds. */
+  /** Delay of everything that a client sends, in milliseconds. */
   delayMs = 0;
-  /** Sees what a client sends before it is passed on; where it gives a number, the connection is cut after so many bytes. */
+  /** Called with the bytes that a client sends. Returns how many of them to forward before the connection is cut, if it is. */
   onSent: (bytes: Buffer) => number | undefined = () => undefined;
   readonly #target: { readonly host: string; readonly port: number };
   readonly #server: Server;
@@ -19,7 +19,7 @@ export class TcpProxy {
     this.#server = createServer((client) => this.#accept(client));
   }
 
-  /** Stands before the server that a URL names until the test is finished. */
+  /** Starts a proxy for the server that a URL names. It runs until the test ends. */
   static async before(url: string): Promise<TcpProxy> {
     const { hostname, port } = new URL(url);
     const proxy = new TcpProxy({ host: hostname, port: Number(port) });
@@ -31,7 +31,7 @@ export class TcpProxy {
     return proxy;
   }
 
-  /** The same URL, by way of this proxy. */
+  /** Returns a URL of the server with the host and port of this proxy. */
   url(direct: string): string {
     const url = new URL(direct);
     const address = this.#server.address();
@@ -41,23 +41,24 @@ export class TcpProxy {
     return url.href;
   }
 
-  /** Cuts every connection and turns new ones away, until healed. */
+  /** Cuts every connection and refuses new ones until `heal`. */
   refuse(): void {
     this.#refuses = true;
     for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
   }
 
-  /** Passes nothing on, in either direction, and says nothing, until healed. */
+  /** Forwards nothing in either direction until `heal`. Connections stay open. */
   stall(): void {
     this.#stalls = true;
     for (const pair of this.#pairs) for (const socket of pair) socket.pause();
   }
 
-  /** Passes nothing more on over the connections that exist, without a word, as a NAT that forgot them. New ones work. */
+  /** Stops forwarding on the existing connections, as a NAT does that has dropped them. New connections work. */
   forget(): void {
     for (const pair of this.#pairs) for (const socket of pair) socket.pause();
   }
 
+  /** Ends `refuse`, `stall` and `forget`. */
   heal(): void {
     this.#refuses = false;
     this.#stalls = false;
@@ -86,8 +87,8 @@ export class TcpProxy {
       const cutAt = this.onSent(bytes);
       const due = performance.now() + this.delayMs;
       sent = sent.then(async () => {
-        const left = due - performance.now();
-        if (left > 0) await wait(left);
+        const remainingMs = due - performance.now();
+        if (remainingMs > 0) await wait(remainingMs);
         if (!server.destroyed) server.write(cutAt === undefined ? bytes : bytes.subarray(0, cutAt));
         if (cutAt !== undefined) server.end();
       });

@@ -1,4 +1,4 @@
-/** As much of a `pg` pool or client as reading the database takes. */
+/** The part of a `pg` pool or client that runs queries. */
 export type Queryable = {
   query(
     text: string | { readonly name: string; readonly text: string; readonly values: unknown[] },

@@ -1,16 +1,16 @@
-/** A source of chance that a seed repeats. */
+/** A pseudo-random number generator with a seed. */
 export type Random = {
-  /** A whole number in `[0, bound)`. */
+  /** Returns an integer in `[0, bound)`. */
   below(bound: number): number;
-  /** A whole number in `[0, bound)`, for amounts. */
+  /** Returns an integer in `[0, bound)` as a bigint, with a granularity of one millionth of `bound`. */
   amount(bound: bigint): bigint;
   pick<T>(items: readonly [T, ...T[]]): T;
   pick<T>(items: readonly T[]): T | undefined;
-  /** True once in `times`. */
+  /** Returns true with a probability of one in `times`. */
   onceIn(times: number): boolean;
 };
 
-/** Mulberry32 (Tommy Ettinger, public domain): small, fast, and good enough for traffic. */
+/** Creates a generator with Mulberry32 (Tommy Ettinger, public domain), which is small, fast and good enough for traffic. */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;
   const next = (): number => {

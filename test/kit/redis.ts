@@ -1,16 +1,16 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, onTestFinished } from 'vitest';
+import { freePort } from './free-port.ts';
 import { until } from './until.ts';
 
-/** Ends the server when its own input ends: because it is told to, or because whoever started it is gone in whatever way. */
+/** Kills the server when standard input ends: on request, or when the parent process has died, even by SIGKILL. */
 const SUPERVISOR = 'redis-server "$@" </dev/null & read -r order; kill -KILL $!';
 
-/** A Redis of the test's own, in memory only. */
+/** A Redis server for tests that keeps its data in memory only. */
 export class RedisServer {
   readonly url: string;
   readonly #port: number;
@@ -23,14 +23,14 @@ export class RedisServer {
     this.url = `redis://127.0.0.1:${port}`;
   }
 
-  /** `flags` stand before those that every server has: a configuration file, say. */
+  /** Starts a server. `flags` precede the flags of every server, and may begin with a configuration file. */
   static async start(...flags: readonly string[]): Promise<RedisServer> {
     const server = new RedisServer(await freePort(), flags);
     await server.resume();
     return server;
   }
 
-  /** Ends it as an outage does: what it held is gone. */
+  /** Stops the server, as an outage does. Its data is lost. */
   async stop(): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
@@ -39,6 +39,7 @@ export class RedisServer {
     await once(child, 'exit');
   }
 
+  /** Starts the server again, on the same port. */
   async resume(): Promise<void> {
     const inMemory = this.#flags.includes('--sentinel') ? [] : ['--save', '', '--appendonly', 'no'];
     const flags = [...this.#flags, '--port', String(this.#port), '--bind', '127.0.0.1', ...inMemory];
@@ -47,7 +48,7 @@ export class RedisServer {
     await until('Redis to answer', () => this.run((redis) => redis.ping()));
   }
 
-  /** Runs a command on a connection of its own. */
+  /** Runs a command on a new connection. */
   async run<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
     const redis = new Redis(this.url, { lazyConnect: true, retryStrategy: () => null });
     redis.on('error', () => undefined);
@@ -60,7 +61,11 @@ export class RedisServer {
   }
 }
 
-/** Whether this machine has Redis. Where the tests must have it (`CI=true`), that it has not is an error. */
+/**
+ * Returns whether Redis is installed.
+ *
+ * @throws if it is not installed and `CI=true`, where every test must run
+ */
 export async function hasRedis(): Promise<boolean> {
   const found = await promisify(execFile)('redis-server', ['--version']).then(
     () => true,
@@ -70,11 +75,11 @@ export async function hasRedis(): Promise<boolean> {
   return found;
 }
 
-/** Where the queue of a suite lives: `url` of undefined stands for the database itself. */
-export type QueuePlace = { readonly url: string | undefined; readonly redis: RedisServer | undefined };
+/** Where the queue is. Without a `url`, the queue is in the database. */
+export type QueueLocation = { readonly url: string | undefined; readonly redis: RedisServer | undefined };
 
-/** Runs a suite with the queue in PostgreSQL and in Redis; without Redis that half shows as skipped, by name. */
-export async function onEachQueue(suite: (place: () => QueuePlace) => void): Promise<void> {
+/** Runs a suite with the queue in PostgreSQL and in Redis. If Redis is not installed, the second run is reported as skipped. */
+export async function onEachQueue(suite: (location: () => QueueLocation) => void): Promise<void> {
   describe('queue in PostgreSQL', () => suite(() => ({ url: undefined, redis: undefined })));
   const installed = await hasRedis();
   describe.skipIf(!installed)(`queue in Redis${installed ? '' : ' (NOT INSTALLED HERE)'}`, () => {
@@ -87,20 +92,9 @@ export async function onEachQueue(suite: (place: () => QueuePlace) => void): Pro
   });
 }
 
-/** A Redis for one test. */
+/** Starts a Redis server for one test. */
 export async function redisServer(...flags: readonly string[]): Promise<RedisServer> {
   const server = await RedisServer.start(...flags);
   onTestFinished(() => server.stop());
   return server;
-}
-
-/** Returns a port that nothing listens on. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('the system gave no free port');
-  return address.port;
 }

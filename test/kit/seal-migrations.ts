@@ -10,8 +10,8 @@ const MANIFEST = 'manifest.json';
 type Manifest = Readonly<Record<string, string>>;
 
 /**
- * Returns a sentence for each file of the folder that breaks the rule that migrations and their helpers never change: one that
- * changed after it was sealed, one that is gone, and one that is not sealed yet.
+ * Checks the rule that migrations and their helpers never change. Returns a sentence for each file that changed after it was
+ * sealed, is missing, or is not sealed yet.
  */
 export async function manifestViolations(folder = FOLDER): Promise<string[]> {
   const [sealed, present] = await Promise.all([readManifest(folder), hashFiles(folder)]);
@@ -23,7 +23,7 @@ export async function manifestViolations(folder = FOLDER): Promise<string[]> {
   });
 }
 
-/** Adds the files that are not sealed yet to the manifest, and returns their names. Never changes an entry. */
+/** Adds the files that are not sealed yet to the manifest and returns their names. Does not change existing entries. */
 export async function sealMigrations(folder = FOLDER): Promise<string[]> {
   const [sealed, present] = await Promise.all([readManifest(folder), hashFiles(folder)]);
   const all = Object.entries({ ...present, ...sealed }).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -3,7 +3,10 @@ import { settleIpoSupplies } from '../../indexer/registry/ipo-supplies.ts';
 import { advanceStages, Stride } from '../../indexer/stages/advance-stages.ts';
 import { stages } from '../../indexer/stages/stages.ts';
 
-/** Does everything that runs behind the commits of some chains: stages up to where the contracts are complete, and the supplies of IPOs. */
+/**
+ * Runs the work that follows the commits of some chains: advances the stages to the blocks up to which every contract is complete,
+ * and settles the supplies of IPOs.
+ */
 export async function settleStages(database: Database, chainIds: readonly number[]): Promise<void> {
   for (const chainId of chainIds) {
     const [failure] = await advanceStages(database, { chainId, stages }, new Stride(() => performance.now()));
@@ -12,7 +15,7 @@ export async function settleStages(database: Database, chainIds: readonly number
   await settleIpoSupplies(database);
 }
 
-/** Returns whether every stage of some chains is as of the chain's head, and history did not change since. */
+/** Returns whether every stage of some chains is at the chain's head and no change of history is pending. */
 export async function areStagesAtHead({ pool }: Database, chainIds: readonly number[]): Promise<boolean> {
   const { rows } = await pool.query(
     `select from indexer.chains

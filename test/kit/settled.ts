@@ -6,46 +6,46 @@ import type { Chain } from './chain.ts';
 import { answer } from './chain-rpc.ts';
 import { SUBJECTS } from './music.ts';
 import { compareWithChain, describeComparison, headOf, type Subject } from './oracle/check-database.ts';
-import { isUnsettled } from './oracle/compare.ts';
+import { mayBePending } from './oracle/compare.ts';
 import type { LiveChain } from './oracle/live-chain.ts';
 import type { Queryable } from './queryable.ts';
 import { until } from './until.ts';
 
-/** Reads a chain in memory directly, past every server that misbehaves. */
-export function truthOf(chain: Chain): LiveChain {
+/** Returns a client that reads a chain in memory directly, without a server and its faults. */
+export function liveChainOf(chain: Chain): LiveChain {
   const request = async ({ method, params }: { method: string; params?: unknown }) =>
     answer({ chain, lag: 0 }, method, (params ?? []) as unknown[]);
   return { chainId: chain.chainId, client: createPublicClient({ transport: custom({ request }), cacheTime: 0 }) };
 }
 
 /**
- * Waits until the database is at the chain's head with no gap behind it, and expects every table to equal the computation from
- * the chain, row for row. The chain must stand still.
+ * Waits until the database is at the chain's head and has no gap below it, and expects every row of every table to equal what the
+ * oracle computes from the chain. The chain must not change meanwhile.
  */
 export async function expectSettled(
   db: Queryable,
-  truth: LiveChain,
+  chain: LiveChain,
   subjects: readonly Subject[] = SUBJECTS,
 ): Promise<void> {
-  const { hash } = await truth.client.getBlock();
-  await until('the head of the chain', () => atHead(db, truth.chainId, hash));
-  await until('history without gaps', () => isComplete(db, truth.chainId));
-  const { tables, problems } = await compareWithChain(db, truth, subjects);
+  const { hash } = await chain.client.getBlock();
+  await until('the head of the chain', () => atHead(db, chain.chainId, hash));
+  await until('history without gaps', () => isComplete(db, chain.chainId));
+  const { tables, problems } = await compareWithChain(db, chain, subjects);
   const differences = tables.flatMap((table) => table.differences);
-  // Stages run behind the commits.
-  const settled = tables.map((table) => ({
+  // Stages run after the commits, so their rows may differ for a while.
+  const committed = tables.map((table) => ({
     ...table,
-    differences: table.differences.filter((difference) => !isUnsettled(difference)),
+    differences: table.differences.filter((difference) => !mayBePending(difference)),
   }));
-  expect(describeComparison({ tables: settled, problems })).toEqual([]);
+  expect(describeComparison({ tables: committed, problems })).toEqual([]);
   if (differences.length === 0) return;
   await until(
     'the stages to settle',
-    async () => describeComparison(await compareWithChain(db, truth, subjects)).length === 0,
+    async () => describeComparison(await compareWithChain(db, chain, subjects)).length === 0,
   );
 }
 
-/** Returns whether the database's head is this block. */
+/** Returns whether a block is the head of the database. */
 export async function atHead(db: Queryable, chainId: number, hash: Hex): Promise<boolean> {
   return (await headOf(db, chainId))?.hash === hash;
 }
@@ -60,7 +60,7 @@ async function isComplete(db: Queryable, chainId: number): Promise<boolean> {
   return rows.length === 0;
 }
 
-/** Reads what `indexer.reorgs` records about a chain, oldest first. */
+/** Reads the reorgs of a chain from `indexer.reorgs`, oldest first. */
 export async function reorgsOf(db: Queryable, chainId: number): Promise<{ from: number; to: number; depth: number }[]> {
   const { rows } = await db.query(
     'select from_number, to_number, depth from indexer.reorgs where chain_id = $1 order by id',
@@ -70,12 +70,11 @@ export async function reorgsOf(db: Queryable, chainId: number): Promise<{ from: 
 }
 
 /**
- * Expects the facts of a made-up platform to be exactly the logs of the blocks that its contracts' coverage claims: none is
- * missing and none is beyond. This holds at every moment, also while history has gaps, and while PostgreSQL commits what a
- * process sent before it died.
+ * Expects the facts to be exactly the logs of the blocks that the coverage of their contracts claims. This holds at every moment,
+ * even while history has gaps, and while PostgreSQL commits what a process sent before it died.
  */
 export async function expectFactsAsCovered(db: pg.Pool, chain: Chain): Promise<void> {
-  const { coverage, facts } = await inOneSnapshot(db, chain.chainId);
+  const { coverage, facts } = await readCoverageAndFacts(db, chain.chainId);
   const covered = new Set(coverage.map(({ address, block }) => `${address} ${block}`));
   const expected = chain.logs().filter(({ address, blockNumber }) => covered.has(`${address} ${blockNumber}`));
   const stored = facts.map((row) => `${row.address} ${row.block_number} ${row.log_index}`);
@@ -84,7 +83,8 @@ export async function expectFactsAsCovered(db: pg.Pool, chain: Chain): Promise<v
   );
 }
 
-async function inOneSnapshot(db: pg.Pool, chainId: number) {
+/** Reads the covered blocks of each contract and the facts, in one snapshot. */
+async function readCoverageAndFacts(db: pg.Pool, chainId: number) {
   const client = await db.connect();
   try {
     await client.query('begin isolation level repeatable read');

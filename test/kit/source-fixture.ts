@@ -8,26 +8,26 @@ import { ChainServer } from './chain-server.ts';
 
 /** The watched contract. */
 export const ADDRESS: Hex = `0x${'aa'.repeat(20)}`;
-/** A contract that nobody watches. */
+/** A contract that is not watched. */
 export const OTHER_ADDRESS: Hex = `0x${'cc'.repeat(20)}`;
-/** The watched first topic. */
+/** The watched topic 0. */
 export const TOPIC: Hex = `0x${'bb'.repeat(32)}`;
 /** The filter for the watched contract. */
 export const WATCH: WatchFilter = { addresses: [ADDRESS], topics: [TOPIC] };
 
-/** A log of the watched contract, or of another. */
+/** Returns a log, by default of the watched contract. */
 export function log(spec: Partial<LogSpec> = {}): LogSpec {
   return { address: ADDRESS, topics: [TOPIC], ...spec };
 }
 
-/** A chain with one watched log in every block up to `height`. */
+/** Creates a chain with one watched log in every block up to `height`. */
 export function busyChain(height: number): Chain {
   const chain = new Chain();
   for (let number = 1; number <= height; number++) chain.append({ logs: [log({ data: `0x${'00'.repeat(31)}01` })] });
   return chain;
 }
 
-/** Servers and sources that are closed after each test. */
+/** Returns functions that create servers and sources, which are closed after each test, and the notices of these sources. */
 export function sourceFixture() {
   const closing: (() => unknown)[] = [];
   const notices: EndpointNotice[] = [];

@@ -13,18 +13,18 @@ import { factTables } from '../../indexer/protocols/protocols.ts';
 import type { Stage } from '../../indexer/stages/stage.ts';
 import { stages } from '../../indexer/stages/stages.ts';
 import { addressOf, blockHashOf, encodeEvent, hexOf, logOf } from './event-logs.ts';
-import { insertMaster, insertRow } from './platform-rows.ts';
+import { insertArtist, insertRow } from './platform-rows.ts';
 import { createDatabase } from './postgres.ts';
 
-/** The chain of a scene. */
+/** The chain id of a scene. */
 export const CHAIN_ID = 1;
-/** A master that is there since block 1. */
+/** A master that was deployed in block 1. */
 export const MASTER = addressOf(0xa1);
-/** A master that nobody announced yet. */
+/** A master that is not announced yet. */
 export const OTHER_MASTER = addressOf(0xa2);
 /** The dividend contract of the first master. */
 export const DIVIDEND = addressOf(0xd1);
-/** The block at which the follower begins. Everything up to it is filled. */
+/** The block at which the follower starts. */
 export const START = 20;
 
 const [transfer, claimed] = parseAbi([
@@ -33,16 +33,16 @@ const [transfer, claimed] = parseAbi([
 ]);
 const ALICE = addressOf(0x1);
 
-type Place = { readonly block: number; readonly index?: number };
+type LogPosition = { readonly block: number; readonly index?: number };
 
-/** Makes the log of a token's mint. */
-export function mint(address: Hex, tokenId: bigint, { block, index = 0 }: Place): RawLog {
+/** Returns the log of a token's mint. */
+export function mint(address: Hex, tokenId: bigint, { block, index = 0 }: LogPosition): RawLog {
   const event = encodeEvent(transfer, { from: ZERO_ADDRESS, to: ALICE, tokenId });
   return logOf({ address, blockNumber: block, logIndex: index, ...event });
 }
 
-/** Makes the log of a claim for a token. */
-export function claim(tokenId: bigint, { block, index = 1 }: Place): RawLog {
+/** Returns the log of a claim for a token. */
+export function claim(tokenId: bigint, { block, index = 1 }: LogPosition): RawLog {
   const event = encodeEvent(claimed, { holder: ALICE, tokenId, amount: 5n });
   const transactionHash = hexOf(block * 100 + index, 64);
   return logOf({ address: DIVIDEND, blockNumber: block, logIndex: index, transactionHash, ...event });
@@ -54,12 +54,12 @@ function headerOf(number: number): BlockHeader {
   return { number, hash, parentHash, timestamp: 1_700_000_000 + number, logsBloom: '0x' };
 }
 
-/** Returns a block as stages name it. */
+/** Returns the reference of a block. */
 export function blockOf(number: number): BlockRef {
   return { number, hash: blockHashOf(number) };
 }
 
-/** Counts the transfers of tokens in each block. The scene makes its table. */
+/** A stage that counts the transfers of tokens in each block. The scene creates its table. */
 export const transferCounts: Stage = {
   name: 'transfer-counts',
   async advance(tx, { chainId, from, to }) {
@@ -78,7 +78,7 @@ export const transferCounts: Stage = {
   },
 };
 
-/** Every stage of the program, and one of the tests behind them. */
+/** Every stage of the program, followed by a stage that only tests have. */
 export const testedStages: readonly Stage[] = [...stages, transferCounts];
 
 function receiptsOf(logs: readonly RawLog[]) {
@@ -86,7 +86,7 @@ function receiptsOf(logs: readonly RawLog[]) {
   return new Map([...ofTransaction].map(([hash, own]) => [hash, { gasUsed: 1n, effectiveGasPrice: 1n, logs: own }]));
 }
 
-/** A chain in a database of the test's own, written by hand. */
+/** A database with a chain, to which tests commit blocks directly. */
 export class StageScene {
   readonly database: Database;
   readonly drop: () => Promise<void>;
@@ -100,14 +100,14 @@ export class StageScene {
     };
   }
 
-  /** Opens a database with a master and a dividend contract, both there since block 1, and a follower that is at `START`. */
+  /** Creates a database with a master and a dividend contract, both deployed in block 1, and the head at `START`. */
   static async open(): Promise<StageScene> {
     const { url, drop } = await createDatabase();
     const scene = new StageScene(openDatabase({ url }), drop);
     await scene.#query(
       'create table test_transfer_counts (chain_id bigint, block_number bigint, transfers bigint, primary key (chain_id, block_number))',
     );
-    const { masterId } = await insertMaster(scene.database.pool as never, 'first');
+    const { masterId } = await insertArtist(scene.database.pool, 'first');
     scene.masterId = masterId;
     await scene.announce('master_contracts', MASTER, 1, { master_id: masterId });
     await scene.announce('dividend_contracts', DIVIDEND, 1, {
@@ -128,24 +128,24 @@ export class StageScene {
     values: Readonly<Record<string, unknown>>,
   ): Promise<string> {
     const row = { chain_id: String(CHAIN_ID), contract_address: address, deployed_at_block: block, ...values };
-    return insertRow(this.database.pool as never, table, row);
+    return insertRow(this.database.pool, table, row);
   }
 
-  /** Fills a range with logs, for the contracts at some addresses. */
+  /** Commits a range of history for the contracts at some addresses. */
   async fill(from: number, to: number, logs: readonly RawLog[], addresses: readonly Hex[] = [MASTER, DIVIDEND]) {
     const { contracts } = await followedContracts(this.database, CHAIN_ID);
-    const named = contracts.filter(({ address }) => addresses.includes(address));
+    const selected = contracts.filter(({ address }) => addresses.includes(address));
     const inside = logs.filter(
       ({ blockNumber, address }) => blockNumber >= from && blockNumber <= to && addresses.includes(address),
     );
     const numbers = [...new Set([from, ...inside.map(({ blockNumber }) => blockNumber), to])].sort((a, b) => a - b);
     const range = { chainId: CHAIN_ID, from, to, logs: inside, headers: numbers.map(headerOf) };
-    const batch = encodeBatch(decodeRange(range, contractIndex(named), receiptsOf(inside)), factTables);
+    const batch = encodeBatch(decodeRange(range, contractIndex(selected), receiptsOf(inside)), factTables);
     const seen = await readChain(this.database.kysely, CHAIN_ID);
-    return commitFill(this.database, { pieces: [{ seen, range, batch }], contracts: named });
+    return commitFill(this.database, { pieces: [{ seen, range, batch }], contracts: selected });
   }
 
-  /** Extends the head by one block. */
+  /** Commits the next block at the head and returns its number. */
   async follow(logs: readonly RawLog[] = []): Promise<number> {
     const { contracts, joining } = await followedContracts(this.database, CHAIN_ID);
     const seen = await readChain(this.database.kysely, CHAIN_ID);
@@ -157,7 +157,7 @@ export class StageScene {
     return number;
   }
 
-  /** Returns every link as `claim's block: token id of contract`, and the counts of the stage of the tests. */
+  /** Returns the link of each claim as `block/log index: token id of contract`, and the counts of `transferCounts`. */
   async state(): Promise<{ readonly links: readonly string[]; readonly counts: readonly string[] }> {
     const links = await this.#query(
       `select claim.block_number || '/' || claim.log_index || ': ' || token.token_id || ' of ' || token.contract_address as text
@@ -169,7 +169,7 @@ export class StageScene {
     return { links: links.map(({ text }) => text), counts: counts.map(({ text }) => text) };
   }
 
-  /** Returns the block that each stage is as of, by name. */
+  /** Returns the block that each stage has reached, by the stage's name. */
   async asOf(): Promise<Readonly<Record<string, number>>> {
     const rows = await this.#query(
       'select name as text, as_of_number::int as number from indexer.stages order by name',

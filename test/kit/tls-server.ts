@@ -13,35 +13,35 @@ import type { ChainServer } from './chain-server.ts';
 
 const fixture = (name: string) => fileURLToPath(new URL(`tls/${name}`, import.meta.url));
 
-/** The self-signed certificate of the server, which a client has to trust, for example through `NODE_EXTRA_CA_CERTS`. */
+/** Path of the server's self-signed certificate. A client can trust it through `NODE_EXTRA_CA_CERTS`. */
 export const CERTIFICATE_FILE = fixture('loopback-certificate.pem');
-/** The same, as text. */
+/** The server's certificate in PEM. */
 export const CERTIFICATE = readFileSync(CERTIFICATE_FILE, 'utf8');
 
-/** What happens in place of an answer. The body is the honest one. */
+/** Called instead of sending a response, with the body that would have been sent. */
 export type Interruption = (response: Http2ServerResponse, body: string) => void;
 
-/** The versions of HTTP that a server offers, as ALPN names them. */
-export type Offer = 'h2' | 'http/1.1' | 'both' | 'what the client prefers';
+/** The versions of HTTP that a server offers by ALPN. */
+export type OfferedVersions = 'h2' | 'http/1.1' | 'both' | 'what the client prefers';
 
 function preferredVersion({ protocols }: { readonly protocols: readonly string[] }): string | undefined {
   return protocols[0];
 }
 
-/** A server over TLS that gives the answers of a `ChainServer`, over HTTP/2 where it offers that. It breaks off on command. */
+/** A server over TLS with HTTP/1.1 or HTTP/2 that sends the responses of a `ChainServer`, and interrupts them on demand. */
 export class TlsServer {
   /** The HTTP version of each request. */
   readonly versions: string[] = [];
-  /** Each takes the place of one of the next answers over HTTP/2. */
+  /** Each replaces one of the next responses over HTTP/2. */
   readonly interruptions: Interruption[] = [];
-  /** How many connections were opened. */
+  /** Number of connections that were opened. */
   connections = 0;
   readonly #answers: ChainServer;
   readonly #server: ReturnType<typeof createServer | typeof createSecureServer>;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
 
-  private constructor(answers: ChainServer, offer: Offer) {
+  private constructor(answers: ChainServer, offer: OfferedVersions) {
     this.#answers = answers;
     const tls = {
       key: readFileSync(fixture('loopback-key.pem')),
@@ -58,8 +58,8 @@ export class TlsServer {
     });
   }
 
-  /** Listens on loopback. */
-  static async start(answers: ChainServer, offer: Offer = 'both'): Promise<TlsServer> {
+  /** Listens on a free port of the loopback interface. */
+  static async start(answers: ChainServer, offer: OfferedVersions = 'both'): Promise<TlsServer> {
     const server = new TlsServer(answers, offer);
     await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
     return server;
@@ -69,7 +69,7 @@ export class TlsServer {
     return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** The connections over HTTP/2 that are open. */
+  /** Returns the open HTTP/2 sessions. */
   get sessions(): readonly ServerHttp2Session[] {
     return [...this.#sessions];
   }

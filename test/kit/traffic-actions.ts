@@ -5,37 +5,37 @@ import type { Platform } from './deploy.ts';
 import { BATCH_MASTER, CLASSIC_MASTER, DIVIDENDS, MASTER, PAIR, TOKEN, TRADER } from './interfaces.ts';
 import type { Random } from './random.ts';
 
-/** What an action looks at. */
-export type Scene = { readonly anvil: Anvil; readonly platform: Platform; readonly random: Random };
+/** What actions read to draw a transaction. */
+export type TrafficContext = { readonly anvil: Anvil; readonly platform: Platform; readonly random: Random };
 
 /**
- * Something that somebody does. `draw` looks at the newest block and gives the transaction, or `undefined` where there is
- * nothing to do. By the time it is mined the chain may look otherwise: then it reverts, as on any chain.
+ * Something that users of the platform do. `draw` reads the newest block and returns a transaction, or undefined if this action
+ * is not possible now. The transaction reverts if the chain changes before it is mined.
  */
 export type Action = {
   readonly name: string;
-  /** How often, against the sum of all. */
+  /** The relative frequency of the action. */
   readonly weight: number;
-  draw(scene: Scene): Promise<Transaction | undefined>;
+  draw(scene: TrafficContext): Promise<Transaction | undefined>;
 };
 
 const CLASSIC_TOKENS = 60;
 const MAX_BATCH = 40;
 const CLAIM_CANDIDATES = 12;
 
-/** Everything that happens on the platform. */
+/** Every action. */
 export const ACTIONS: readonly Action[] = [
   { name: 'mint', weight: 8, draw: mint },
-  { name: 'mint any token', weight: 4, draw: mintClassic },
+  { name: 'mint a token of any id', weight: 4, draw: mintClassic },
   { name: 'mint a batch', weight: 2, draw: mintBatch },
   { name: 'transfer a master', weight: 9, draw: transferMaster },
   { name: 'burn a master', weight: 3, draw: burnMaster },
-  { name: 'change the terms', weight: 2, draw: changeTerms },
-  { name: 'transfer coins', weight: 7, draw: transferCoins },
-  { name: 'mint or burn coins', weight: 2, draw: mintOrBurnCoins },
+  { name: 'change price, royalties or validator', weight: 2, draw: changeSettings },
+  { name: 'transfer tokens', weight: 7, draw: transferTokens },
+  { name: 'mint or burn tokens', weight: 2, draw: mintOrBurnTokens },
   { name: 'add liquidity', weight: 3, draw: addLiquidity },
   { name: 'remove liquidity', weight: 3, draw: removeLiquidity },
-  { name: 'give away liquidity', weight: 1, draw: transferLiquidity },
+  { name: 'transfer liquidity', weight: 1, draw: transferLiquidity },
   { name: 'swap', weight: 8, draw: swap },
   { name: 'sync the pair', weight: 1, draw: syncPair },
   { name: 'deposit revenue', weight: 4, draw: depositRevenue },
@@ -43,7 +43,7 @@ export const ACTIONS: readonly Action[] = [
   { name: 'claim', weight: 8, draw: claim },
 ];
 
-async function mint({ anvil, platform, random }: Scene): Promise<Transaction> {
+async function mint({ anvil, platform, random }: TrafficContext): Promise<Transaction> {
   const from = random.pick(platform.actors);
   const quantity = BigInt(1 + random.below(4));
   const price = await anvil.client.readContract({
@@ -55,7 +55,7 @@ async function mint({ anvil, platform, random }: Scene): Promise<Transaction> {
   return { from, to: platform.master.address, data, value: price * quantity };
 }
 
-async function mintClassic(scene: Scene): Promise<Transaction | undefined> {
+async function mintClassic(scene: TrafficContext): Promise<Transaction | undefined> {
   const { platform, random } = scene;
   const [from, to] = [random.pick(platform.actors), random.pick(platform.actors)];
   const tokenId = BigInt(random.below(CLASSIC_TOKENS));
@@ -64,29 +64,29 @@ async function mintClassic(scene: Scene): Promise<Transaction | undefined> {
   return { from, to: platform.classicMaster.address, data };
 }
 
-async function mintBatch({ platform, random }: Scene): Promise<Transaction> {
+async function mintBatch({ platform, random }: TrafficContext): Promise<Transaction> {
   const functionName = random.onceIn(3) ? 'mint' : 'mintBatch';
   const quantity = BigInt(1 + random.below(functionName === 'mint' ? 5 : MAX_BATCH));
   const data = encodeFunctionData({ abi: BATCH_MASTER, functionName, args: [quantity] });
   return { from: random.pick(platform.actors), to: platform.batchMaster.address, data };
 }
 
-async function transferMaster(scene: Scene): Promise<Transaction | undefined> {
-  const token = await someToken(scene);
+async function transferMaster(scene: TrafficContext): Promise<Transaction | undefined> {
+  const token = await randomNft(scene);
   if (token === undefined) return undefined;
   const args = [token.owner, scene.random.pick(scene.platform.actors), token.tokenId] as const;
   const data = encodeFunctionData({ abi: MASTER, functionName: 'transferFrom', args });
   return { from: token.owner, to: token.contract, data };
 }
 
-async function burnMaster(scene: Scene): Promise<Transaction | undefined> {
-  const token = await someToken(scene);
+async function burnMaster(scene: TrafficContext): Promise<Transaction | undefined> {
+  const token = await randomNft(scene);
   if (token === undefined) return undefined;
   const data = encodeFunctionData({ abi: MASTER, functionName: 'burn', args: [token.tokenId] });
   return { from: token.owner, to: token.contract, data };
 }
 
-async function changeTerms({ platform, random }: Scene): Promise<Transaction> {
+async function changeSettings({ platform, random }: TrafficContext): Promise<Transaction> {
   const { owner, master, validator } = platform;
   const fee = BigInt(random.below(1_000));
   const receiver = random.pick(platform.actors);
@@ -109,11 +109,11 @@ async function changeTerms({ platform, random }: Scene): Promise<Transaction> {
   return { from: owner, to: master.address, data };
 }
 
-async function transferCoins(scene: Scene): Promise<Transaction> {
+async function transferTokens(scene: TrafficContext): Promise<Transaction> {
   const { platform, random } = scene;
-  const token = someCoin(scene);
+  const token = randomErc20(scene);
   const from = random.pick(platform.actors);
-  // Sometimes all of it, so that a holder leaves; sometimes to oneself, or nothing at all.
+  // Sometimes the whole balance, so that the wallet is no holder any more; sometimes zero, or to the sender itself.
   const all = random.onceIn(20);
   const amount = all ? await balanceOf(scene, token, from) : random.onceIn(12) ? 0n : random.amount(parseEther('500'));
   const data = encodeFunctionData({
@@ -124,9 +124,9 @@ async function transferCoins(scene: Scene): Promise<Transaction> {
   return { from, to: token, data };
 }
 
-async function mintOrBurnCoins(scene: Scene): Promise<Transaction> {
+async function mintOrBurnTokens(scene: TrafficContext): Promise<Transaction> {
   const { platform, random } = scene;
-  const token = someCoin(scene);
+  const token = randomErc20(scene);
   const amount = random.amount(parseEther('1000'));
   if (random.onceIn(2)) {
     const data = encodeFunctionData({ abi: TOKEN, functionName: 'mint', args: [random.pick(platform.actors), amount] });
@@ -136,7 +136,7 @@ async function mintOrBurnCoins(scene: Scene): Promise<Transaction> {
   return { from: random.pick(platform.actors), to: token, data };
 }
 
-async function addLiquidity({ platform, random }: Scene): Promise<Transaction> {
+async function addLiquidity({ platform, random }: TrafficContext): Promise<Transaction> {
   const args = [
     platform.pair.address,
     1n + random.amount(parseEther('800')),
@@ -146,7 +146,7 @@ async function addLiquidity({ platform, random }: Scene): Promise<Transaction> {
   return { from: random.pick(platform.actors), to: platform.trader.address, data };
 }
 
-async function removeLiquidity(scene: Scene): Promise<Transaction | undefined> {
+async function removeLiquidity(scene: TrafficContext): Promise<Transaction | undefined> {
   const { platform, random } = scene;
   const from = random.pick(platform.actors);
   const shares = await balanceOf(scene, platform.pair.address, from);
@@ -160,7 +160,7 @@ async function removeLiquidity(scene: Scene): Promise<Transaction | undefined> {
   return { from, to: platform.trader.address, data };
 }
 
-async function transferLiquidity(scene: Scene): Promise<Transaction | undefined> {
+async function transferLiquidity(scene: TrafficContext): Promise<Transaction | undefined> {
   const { platform, random } = scene;
   const from = random.pick(platform.actors);
   const shares = await balanceOf(scene, platform.pair.address, from);
@@ -170,7 +170,7 @@ async function transferLiquidity(scene: Scene): Promise<Transaction | undefined>
   return { from, to: platform.pair.address, data };
 }
 
-async function swap({ platform, random }: Scene): Promise<Transaction> {
+async function swap({ platform, random }: TrafficContext): Promise<Transaction> {
   const times = random.onceIn(4) ? 1 + random.below(4) : 1;
   const amount = 1_000_000n + random.amount(parseEther('200'));
   const args = [platform.pair.address, random.onceIn(2), amount, BigInt(times)] as const;
@@ -178,12 +178,12 @@ async function swap({ platform, random }: Scene): Promise<Transaction> {
   return { from: random.pick(platform.actors), to: platform.trader.address, data };
 }
 
-async function syncPair({ platform, random }: Scene): Promise<Transaction> {
+async function syncPair({ platform, random }: TrafficContext): Promise<Transaction> {
   const data = encodeFunctionData({ abi: PAIR, functionName: 'sync' });
   return { from: random.pick(platform.actors), to: platform.pair.address, data };
 }
 
-async function depositRevenue({ platform, random }: Scene): Promise<Transaction> {
+async function depositRevenue({ platform, random }: TrafficContext): Promise<Transaction> {
   const from = random.pick(platform.actors);
   const to = platform.dividends.address;
   if (!random.onceIn(3)) {
@@ -194,14 +194,14 @@ async function depositRevenue({ platform, random }: Scene): Promise<Transaction>
   return { from, to, data: encodeFunctionData({ abi: DIVIDENDS, functionName: 'depositTokenRevenue', args }) };
 }
 
-async function distribute({ platform, random }: Scene): Promise<Transaction> {
+async function distribute({ platform, random }: TrafficContext): Promise<Transaction> {
   const currency = random.onceIn(3) ? platform.quoteToken.address : ZERO_ADDRESS;
   const data = encodeFunctionData({ abi: DIVIDENDS, functionName: 'distribute', args: [currency] });
   return { from: platform.owner, to: platform.dividends.address, data };
 }
 
-/** One holder claims for as many of the candidates as are theirs. */
-async function claim(scene: Scene): Promise<Transaction | undefined> {
+/** Draws the claim of one holder for all candidate tokens that it owns. */
+async function claim(scene: TrafficContext): Promise<Transaction | undefined> {
   const { anvil, platform, random } = scene;
   const currency = random.onceIn(3) ? platform.quoteToken.address : ZERO_ADDRESS;
   const supply = Number(await nextTokenId(scene, platform.master.address));
@@ -230,9 +230,9 @@ async function claim(scene: Scene): Promise<Transaction | undefined> {
   return { from, to: platform.dividends.address, data };
 }
 
-type OwnedToken = { readonly contract: Hex; readonly tokenId: bigint; readonly owner: Hex };
+type OwnedNft = { readonly contract: Hex; readonly tokenId: bigint; readonly owner: Hex };
 
-async function someToken(scene: Scene): Promise<OwnedToken | undefined> {
+async function randomNft(scene: TrafficContext): Promise<OwnedNft | undefined> {
   const { platform, random } = scene;
   const { master, classicMaster, batchMaster } = platform;
   const contract = random.pick([master.address, master.address, classicMaster.address, batchMaster.address]);
@@ -242,16 +242,16 @@ async function someToken(scene: Scene): Promise<OwnedToken | undefined> {
   return owner === undefined ? undefined : { contract, tokenId, owner };
 }
 
-function someCoin({ platform, random }: Scene): Hex {
+function randomErc20({ platform, random }: TrafficContext): Hex {
   return random.onceIn(4) ? platform.quoteToken.address : platform.artistToken.address;
 }
 
-async function nextTokenId({ anvil }: Scene, address: Hex): Promise<bigint> {
+async function nextTokenId({ anvil }: TrafficContext, address: Hex): Promise<bigint> {
   return anvil.client.readContract({ address, abi: MASTER, functionName: 'nextTokenId' });
 }
 
-/** Gives `undefined` for a token that is not there: then `ownerOf` reverts. */
-async function ownerOf({ anvil }: Scene, address: Hex, tokenId: bigint): Promise<Hex | undefined> {
+/** Returns undefined for a token that does not exist, for which `ownerOf` reverts. */
+async function ownerOf({ anvil }: TrafficContext, address: Hex, tokenId: bigint): Promise<Hex | undefined> {
   const call = { address, abi: MASTER, functionName: 'ownerOf', args: [tokenId] } as const;
   return anvil.client.readContract(call).then(
     (owner) => owner.toLowerCase() as Hex,
@@ -259,6 +259,6 @@ async function ownerOf({ anvil }: Scene, address: Hex, tokenId: bigint): Promise
   );
 }
 
-async function balanceOf({ anvil }: Scene, address: Hex, wallet: Hex): Promise<bigint> {
+async function balanceOf({ anvil }: TrafficContext, address: Hex, wallet: Hex): Promise<bigint> {
   return anvil.client.readContract({ address, abi: TOKEN, functionName: 'balanceOf', args: [wallet] });
 }

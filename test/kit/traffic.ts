@@ -3,20 +3,20 @@ import { IndexerError } from '../../indexer/kernel/errors.ts';
 import type { Anvil, Transaction } from './anvil-node.ts';
 import type { Platform } from './deploy.ts';
 import { type Random, seededRandom } from './random.ts';
-import { ACTIONS, type Action, type Scene } from './traffic-actions.ts';
+import { ACTIONS, type Action, type TrafficContext } from './traffic-actions.ts';
 
-/** Somebody's transaction, handed in but perhaps not mined yet; it may revert. */
+/** A submitted transaction. It may not be mined yet, and may revert. */
 type Step = { readonly action: string; readonly hash: Hex };
 
-/** A seeded stream of what people do on a platform. */
+/** A reproducible stream of transactions by the users of a platform. */
 export type Traffic = {
-  /** One action; the same seed over the same chain draws the same one. Does not wait for it to be mined. */
+  /** Submits one action, without waiting until it is mined. The same seed over the same chain draws the same actions. */
   step(): Promise<Step>;
-  /** `count` actions, a block after every few; for chains that are mined by hand. */
+  /** Submits `count` actions and mines a block after every few, for chains that are mined on request. */
   run(count: number): Promise<void>;
   /**
-   * Another branch wins: of the replaced blocks' transactions some come again in other blocks, some never, and new ones come
-   * in. Gives how many blocks were replaced, which is fewer where the platform would be undone.
+   * Replaces the newest blocks by another branch. Some of their transactions are included in other blocks, some are dropped, and
+   * new ones are added. Returns the number of replaced blocks, which is less than `depth` if the platform itself would be undone.
    */
   reorg(depth: number): Promise<number>;
 };
@@ -26,13 +26,13 @@ const MAX_DRAWS = 50;
 const MAX_STEPS_PER_BLOCK = 6;
 const TOTAL_WEIGHT = ACTIONS.reduce((sum, { weight }) => sum + weight, 0);
 
-/** Traffic on a platform from now on; `seed` decides what happens. */
+/** Creates traffic on a platform. */
 export async function createTraffic(anvil: Anvil, platform: Platform, seed: number): Promise<Traffic> {
   const random = seededRandom(seed);
-  const scene: Scene = { anvil, platform, random };
+  const context: TrafficContext = { anvil, platform, random };
   const floor = Number(await anvil.client.getBlockNumber());
   const step = async (): Promise<Step> => {
-    const { action, transaction } = await draw(scene);
+    const { action, transaction } = await draw(context);
     return { action, hash: await anvil.send(transaction) };
   };
   return {
@@ -48,20 +48,20 @@ export async function createTraffic(anvil: Anvil, platform: Platform, seed: numb
     async reorg(depth) {
       const head = Number(await anvil.client.getBlockNumber());
       const blocks = Math.min(depth, head - floor);
-      if (blocks > 0) await anvil.reorg(blocks, await otherBranch(scene, head - blocks + 1, head));
+      if (blocks > 0) await anvil.reorg(blocks, await otherBranch(context, head - blocks + 1, head));
       return Math.max(blocks, 0);
     },
   };
 }
 
-async function draw(scene: Scene): Promise<{ action: string; transaction: Transaction }> {
+async function draw(context: TrafficContext): Promise<{ action: string; transaction: Transaction }> {
   for (let attempt = 0; attempt < MAX_DRAWS; attempt += 1) {
-    const action = weighted(scene.random);
-    const transaction = await action.draw(scene);
-    // With the gas given nothing is estimated, so that what reverts is mined as it would be elsewhere.
+    const action = weighted(context.random);
+    const transaction = await action.draw(context);
+    // With a gas limit the node does not estimate gas, so transactions that revert are mined too.
     if (transaction !== undefined) return { action: action.name, transaction: { gas: GAS, ...transaction } };
   }
-  throw new IndexerError('nobody found anything to do');
+  throw new IndexerError('no action was possible');
 }
 
 function weighted(random: Random): Action {
@@ -75,8 +75,9 @@ function weighted(random: Random): Action {
 
 type Replacement = { transaction: Transaction; block: number };
 
-async function otherBranch(scene: Scene, from: number, to: number): Promise<Replacement[]> {
-  const { random, anvil } = scene;
+/** Draws the transactions of a branch that replaces the blocks `from` to `to`. */
+async function otherBranch(context: TrafficContext, from: number, to: number): Promise<Replacement[]> {
+  const { random, anvil } = context;
   const blocks = to - from + 1;
   const replacements: Replacement[] = [];
   for (let number = from; number <= to; number += 1) {
@@ -87,11 +88,11 @@ async function otherBranch(scene: Scene, from: number, to: number): Promise<Repl
       replacements.push({ transaction, block: random.below(blocks) });
     }
   }
-  // A new one in the first block, so that the branches differ from there on even where all blocks were empty.
+  // A new transaction in the first block makes the branches differ, even if all blocks were empty.
   for (let extra = random.below(blocks + 1); extra >= 0; extra -= 1) {
-    const { transaction } = await draw(scene);
+    const { transaction } = await draw(context);
     replacements.push({ transaction, block: extra === 0 ? 0 : random.below(blocks) });
   }
-  // Nonces are given in this order.
+  // Anvil assigns nonces in this order.
   return replacements.sort((a, b) => a.block - b.block);
 }

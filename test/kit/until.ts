@@ -1,33 +1,36 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-const LOOK_INTERVAL_MS = 20;
+const CHECK_INTERVAL_MS = 20;
 /**
- * How long tests wait for a condition before they report a hang: at least ten times what the slowest condition needs on an idle
- * machine. It never says how fast something must be.
+ * How long tests wait for a condition before they report a hang. It is at least ten times what the slowest condition takes on an
+ * idle machine, and does not assert a speed.
  */
 export const HANG_TIMEOUT_MS = 180_000;
-/** How long a whole test or hook may take before it counts as hanging: several waits fit into it. */
+/** How long a test or hook may take before it counts as hanging. It is enough for several waits. */
 export const TEST_TIMEOUT_MS = 600_000;
 
 /**
- * Looks until there is something to see and gives it. What the look throws counts as nothing yet.
+ * Calls `check` until it returns a value other than undefined, null or false, and returns that value. Errors count as no value.
  *
- * @param what completes "waited in vain for …"
- * @throws after `HANG_TIMEOUT_MS`, with the last thing seen or thrown
+ * @param what completes the message "timed out after … ms waiting for …"
+ * @throws after `HANG_TIMEOUT_MS`, with the last error as the cause
  */
-export async function until<T>(what: string, look: () => T | Promise<T>): Promise<NonNullable<Exclude<T, false>>> {
+export async function until<T>(what: string, check: () => T | Promise<T>): Promise<NonNullable<Exclude<T, false>>> {
   const deadline = performance.now() + HANG_TIMEOUT_MS;
-  for (let last: unknown; ; await wait(LOOK_INTERVAL_MS)) {
+  for (let last: unknown; ; await wait(CHECK_INTERVAL_MS)) {
     try {
-      const seen = await look();
-      if (seen !== undefined && seen !== null && seen !== false) return seen as NonNullable<Exclude<T, false>>;
+      const value = await check();
+      if (value !== undefined && value !== null && value !== false) return value as NonNullable<Exclude<T, false>>;
     } catch (error) {
       last = error;
     }
     if (performance.now() > deadline) {
-      throw new Error(`waited ${HANG_TIMEOUT_MS} ms in vain for ${what}${last === undefined ? '' : `: ${last}`}`, {
-        cause: last,
-      });
+      throw new Error(
+        `timed out after ${HANG_TIMEOUT_MS} ms waiting for ${what}${last === undefined ? '' : `: ${last}`}`,
+        {
+          cause: last,
+        },
+      );
     }
   }
 }

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, inject } from 'vitest';
 import { createEmptyDatabase, type TestDatabase } from './postgres.ts';
 import { hasPostgres, type PostgresServer, startPostgres } from './postgres-server.ts';
 
-/** The oldest PostgreSQL that the schema supports, from Debian's packages. */
+/** The oldest supported major version of PostgreSQL. */
 const OLDEST_VERSION = 15;
 
 /**
- * Runs a suite on the run's own PostgreSQL 18 and, where it is installed, on the oldest supported version. Where it is not, the
- * suite shows as skipped, by name. The suite is given a function that makes an empty database.
+ * Runs a suite on the run's PostgreSQL 18 and on the oldest supported version. If that is not installed from Debian's packages, its
+ * run is reported as skipped. The suite receives a function that creates an empty database.
  */
 export async function onEachVersion(suite: (emptyDatabase: () => Promise<TestDatabase>) => void): Promise<void> {
   describe('PostgreSQL 18', () => suite(() => createEmptyDatabase(inject('postgresUrl'))));

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 
-/** Reads until the order `done`, or the end that comes when our process has died. */
+/** Waits for the line `done`. If standard input ends before, since the parent process has died, kills the process. */
 const SCRIPT = 'read -r order; [ "$order" = done ] || { kill -KILL "$1"; rm -rf "$2"; }';
 
 /**
- * Ends a process and removes its files when ours dies, in whatever way: a small process of its own waits for that.
+ * Starts a small process that kills another process and deletes its directory when this process dies, even by SIGKILL.
  *
- * @returns calls it off
+ * @returns a function that ends the small process
  */
 export function watchOver(pid: number, directory: string): () => void {
   const watchman = spawn('/bin/sh', ['-c', SCRIPT, 'sh', String(pid), directory], {

@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { DB } from '../../indexer/db/schema.ts';
 import type { TestDatabase } from './postgres.ts';
 
-/** Gives the test a client and a Kysely of the database, closes both and drops the database afterwards. */
+/** Runs a test with a client and a Kysely instance for a database. Closes both and drops the database afterwards. */
 export async function withDatabase(
   database: Promise<TestDatabase>,
   test: (client: pg.Client, db: Kysely<DB>) => Promise<void>,

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { Chain } from '../kit/chain.ts';
-import { serve } from '../kit/follow.ts';
 import { announceAll, DIVIDENDS, MASTER } from '../kit/music.ts';
 import { Program } from '../kit/program.ts';
+import { serve } from '../kit/scene.ts';
 import { until } from '../kit/until.ts';
 import { filledBlocks, IN_POSTGRES, longChain, scene, slowDown } from './scene.ts';
 

@@ -1,26 +1,20 @@
 import { expect, test } from 'vitest';
 import { RpcFault } from '../kit/chain-rpc.ts';
-import { database, serve } from '../kit/follow.ts';
-import { announceAll, busyBlocks, registerArtist } from '../kit/music.ts';
-import { Program } from '../kit/program.ts';
+import { announceAll, busyBlocks } from '../kit/music.ts';
 import { onEachQueue } from '../kit/redis.ts';
-import { atHead, expectSettled, truthOf } from '../kit/settled.ts';
+import { atHead } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
-import { filledBlocks, longChain } from './scene.ts';
+import { filledBlocks, longChain, scene } from './scene.ts';
 
 const BLOCKS = 4_000;
 
 await onEachQueue((place) => {
   test('contracts added to a running daemon are followed at once and filled by the daemon and a worker', async () => {
-    const chain = longChain(BLOCKS);
-    const server = await serve(chain);
-    const { url, db } = await database();
-    const artist = await registerArtist(db);
-    const env = { DATABASE_URL: url, QUEUE_URL: place().url, [`RPC_URL_${chain.chainId}`]: server.url };
-    const daemon = new Program(['start'], env);
+    const { chain, server, db, artist, run, settled } = await scene(place(), longChain(BLOCKS), { announce: false });
+    const daemon = run('start');
     await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
-    const worker = new Program(['worker'], env);
-    await until('the worker', () => worker.said('worker started').length > 0);
+    const worker = run('worker');
+    await until('the worker', () => worker.logLines('worker started').length > 0);
     // Filling takes many slow requests.
     const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 150 } });
     server.view.cap = ({ blocks }) => {
@@ -35,9 +29,8 @@ await onEachQueue((place) => {
     expect(await filledBlocks(db)).toBeLessThan(BLOCKS - 100);
     heal();
     server.view.cap = undefined;
-    await expectSettled(db, truthOf(chain));
-    expect(daemon.said('range filled').length + worker.said('range filled').length).toBeGreaterThan(1);
-    for (const program of [daemon, worker]) program.signal('SIGTERM');
-    expect(await Promise.all([daemon.exited, worker.exited])).toEqual([0, 0]);
+    await settled();
+    expect(daemon.logLines('range filled').length + worker.logLines('range filled').length).toBeGreaterThan(1);
+    expect(await Promise.all([daemon.stop(), worker.stop()])).toEqual([0, 0]);
   });
 });

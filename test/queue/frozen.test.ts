@@ -18,7 +18,7 @@ await onEachQueue((place) => {
     const frozen = [backfill, worker];
     await Promise.all(
       frozen.map(async (program) => {
-        await until('the process to fill a piece', () => program.said('range filled').length > 0);
+        await until('the process to fill a piece', () => program.logLines('range filled').length > 0);
         program.signal('SIGSTOP');
       }),
     );
@@ -28,10 +28,10 @@ await onEachQueue((place) => {
     expect(performance.now() - frozenAt).toBeGreaterThan(LOST_AFTER_MS);
     for (const program of frozen) program.signal('SIGCONT');
     expect(await backfill.exited).toBe(0);
-    const before = worker.said('range filled').length;
+    const before = worker.logLines('range filled').length;
     expect(await run('backfill', '--from-block', '0', '--detach').exited).toBe(0);
     await settled();
-    expect(worker.said('range filled').length).toBeGreaterThan(before);
+    expect(worker.logLines('range filled').length).toBeGreaterThan(before);
     worker.signal('SIGTERM');
     expect(await worker.exited).toBe(0);
     expect((await db.query('select from indexer.dead_letters')).rows).toEqual([]);

@@ -1,9 +1,9 @@
 import { constants } from 'node:http2';
 import { expect, onTestFinished, test } from 'vitest';
-import { database, serve } from '../kit/follow.ts';
-import { announceAll, busyBlocks, registerArtist } from '../kit/music.ts';
+import { busyBlocks } from '../kit/music.ts';
 import { Program } from '../kit/program.ts';
-import { atHead, expectSettled, truthOf } from '../kit/settled.ts';
+import { createScene } from '../kit/scene.ts';
+import { atHead } from '../kit/settled.ts';
 import { CERTIFICATE_FILE, TlsServer } from '../kit/tls-server.ts';
 import { until } from '../kit/until.ts';
 import { longChain } from './scene.ts';
@@ -11,14 +11,11 @@ import { longChain } from './scene.ts';
 const BLOCKS = 600;
 
 test('a daemon keeps following over HTTP/2 while the server breaks off streams and connections', async () => {
-  const chain = longChain(BLOCKS);
-  const answers = await serve(chain);
+  const { chain, server: answers, db, env, settled } = await createScene({ chain: longChain(BLOCKS) });
   const server = await TlsServer.start(answers);
   onTestFinished(() => server.close());
-  const { url, db } = await database();
-  await announceAll(db, await registerArtist(db), chain);
-  const env = { DATABASE_URL: url, [`RPC_URL_${chain.chainId}`]: server.url, NODE_EXTRA_CA_CERTS: CERTIFICATE_FILE };
-  const daemon = new Program(['start'], env);
+  const overTls = { [`RPC_URL_${chain.chainId}`]: server.url, NODE_EXTRA_CA_CERTS: CERTIFICATE_FILE };
+  const daemon = new Program(['start'], { ...env, ...overTls });
   await until('the daemon to be at the head', () => atHead(db, chain.chainId, chain.head.hash));
 
   for (let time = 1; time <= 3; time++) {
@@ -34,10 +31,9 @@ test('a daemon keeps following over HTTP/2 while the server breaks off streams a
     await until('the server to break off', () => server.interruptions.length === 0);
     await until('the head to move on', () => atHead(db, chain.chainId, chain.head.hash));
   }
-  await expectSettled(db, truthOf(chain));
+  await settled();
   expect(new Set(server.versions)).toEqual(new Set(['2.0']));
   expect(server.connections).toBeGreaterThan(3);
   expect(daemon.isRunning).toBe(true);
-  daemon.signal('SIGTERM');
-  expect(await daemon.exited).toBe(0);
+  expect(await daemon.stop()).toBe(0);
 });

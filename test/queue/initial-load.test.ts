@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { expect, test } from 'vitest';
-import { database } from '../kit/follow.ts';
 import { indexesOf } from '../kit/indexes.ts';
+import { database } from '../kit/scene.ts';
 import { until } from '../kit/until.ts';
 import { digestOf, filledBlocks, IN_POSTGRES, scene, slowDown } from './scene.ts';
 

@@ -35,7 +35,7 @@ await onEachQueue((place) => {
       while (kills < wanted) {
         kills += 1;
         const worker = run('worker');
-        await until('a worker at work', () => worker.said('worker started').length > 0);
+        await until('a worker at work', () => worker.logLines('worker started').length > 0);
         await wait(random.below(LIFE_MAX_MS));
         if ((await filledBlocks(db)) < BLOCKS - 100) killedAtWork += 1;
         worker.signal('SIGKILL');

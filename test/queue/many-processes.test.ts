@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { busyBlocks } from '../kit/music.ts';
 import { hasRedis, onEachQueue, redisServer } from '../kit/redis.ts';
 import { until } from '../kit/until.ts';
-import { digestOf, filledBlocks, filledInTheEnd, IN_POSTGRES, longChain, scene, slowDown } from './scene.ts';
+import { digestOf, filledBlocks, IN_POSTGRES, longChain, scene, slowDown, waitUntilFillStops } from './scene.ts';
 
 const PIECE_MS = 500;
 
@@ -45,7 +45,7 @@ await onEachQueue((place) => {
     expect(JSON.parse(status.stdout).requests[0]).toMatchObject({ status: 'running', from: 0, to: 8_000 });
     expect(await run('backfill', 'cancel').exited).toBe(0);
     // Filling stops although most blocks are missing.
-    expect(await filledInTheEnd(db, 4 * PIECE_MS)).toBeLessThan(7_900);
+    expect(await waitUntilFillStops(db, 4 * PIECE_MS)).toBeLessThan(7_900);
     heal();
     expect(await run('backfill', '--from-block', '0', '--detach').exited).toBe(0);
     await until('the request to be finished', async () => {

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Fault } from '../kit/chain-server.ts';
 import { until } from '../kit/until.ts';
-import { expectWideEnd, filledBlocks, IN_POSTGRES, longChain, scene } from './scene.ts';
+import { expectWideRequestsAtEnd, filledBlocks, IN_POSTGRES, longChain, scene } from './scene.ts';
 
 const BLOCKS = 32_000;
 const TROUBLE_MS = 1_000;
@@ -43,9 +43,9 @@ test('a backfill resumes after each kind of node failure and ends with wide rang
       expect(Math.max(...pauses)).toBeGreaterThan(RETRY_AFTER_MS / 2);
     }
   }
-  expect(backfill.said('source: range narrowed').length).toBeGreaterThan(0);
+  expect(backfill.logLines('source: range narrowed').length).toBeGreaterThan(0);
   heal();
-  await expectWideEnd(backfill, server, WIDE_BLOCKS);
+  await expectWideRequestsAtEnd(backfill, server, WIDE_BLOCKS);
   await settled();
   expect((await db.query('select from indexer.dead_letters')).rows).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { TcpProxy } from '../kit/proxy.ts';
 import { onEachQueue, redisServer } from '../kit/redis.ts';
 import { atHead } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
-import { filledBlocks, filledInTheEnd, longChain, scene, slowDown } from './scene.ts';
+import { filledBlocks, longChain, scene, slowDown, waitUntilFillStops } from './scene.ts';
 
 const OUTAGE_MS = 10_000;
 /** Longer than the last piece in flight takes. */
@@ -14,7 +14,7 @@ const QUIET_MS = 2_000;
 await onEachQueue((place) => {
   test('a backfill survives a PostgreSQL outage of 10 s and resumes', async () => {
     const proxy = await TcpProxy.before(inject('postgresUrl'));
-    const { run, server, db, settled } = await scene(place(), longChain(5_000), (url) => proxy.url(url));
+    const { run, server, db, settled } = await scene(place(), longChain(5_000), { databaseProxy: proxy });
     const heal = slowDown(server, 200);
     const backfill = run('backfill', '--from-block', '0');
     await until('some history', async () => (await filledBlocks(db)) > 500);
@@ -42,10 +42,10 @@ test('during a Redis outage the follower continues, and the backfill pauses with
   await until(
     'a clear message',
     () =>
-      [...daemon.said('backfill paused', 'redis'), ...daemon.said('queue connection failed', 'ECONNREFUSED')].length >
-      0,
+      [...daemon.logLines('backfill paused', 'redis'), ...daemon.logLines('queue connection failed', 'ECONNREFUSED')]
+        .length > 0,
   );
-  const before = await filledInTheEnd(db, QUIET_MS);
+  const before = await waitUntilFillStops(db, QUIET_MS);
   expect(before).toBeLessThan(11_900);
   chain.append(...busyBlocks(3)(3));
   await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
@@ -61,7 +61,7 @@ test('with an unreachable queue the follower continues, and the message names th
   await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
   await until(
     'a clear message',
-    () => daemon.said('backfill paused', '"reason":"the queue at redis://127.0.0.1:1 cannot be used').length > 0,
+    () => daemon.logLines('backfill paused', '"reason":"the queue at redis://127.0.0.1:1 cannot be used').length > 0,
   );
   expect(daemon.stderr).not.toContain('topsecret');
   daemon.signal('SIGTERM');

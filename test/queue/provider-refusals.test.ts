@@ -3,7 +3,7 @@ import type { RpcErrorKind } from '../../indexer/kernel/errors.ts';
 import type { Fault } from '../kit/chain-server.ts';
 import { PROVIDER_REFUSALS } from '../kit/provider-words.ts';
 import { until } from '../kit/until.ts';
-import { expectWideEnd, filledBlocks, longChain, scene } from './scene.ts';
+import { expectWideRequestsAtEnd, filledBlocks, longChain, scene } from './scene.ts';
 
 /** Refusals of a node do not depend on the queue, so PostgreSQL suffices here. */
 const IN_POSTGRES = { url: undefined, redis: undefined };
@@ -34,10 +34,10 @@ test('refusals that do not concern size pause the backfill without losing blocks
   };
   await until('some history', async () => (await filledBlocks(db)) > 0);
   await refuseOnce('unavailable');
-  const narrowed = backfill.said('source: range narrowed').length;
+  const narrowed = backfill.logLines('source: range narrowed').length;
   await refuseOnce('rate-limited');
   await refuseOnce('unknown-block');
-  expect(backfill.said('source: range narrowed').length).toBe(narrowed);
+  expect(backfill.logLines('source: range narrowed').length).toBe(narrowed);
   expect(await backfill.exited).toBe(0);
   await settled();
   expect((await db.query('select from indexer.dead_letters')).rows).toEqual([]);
@@ -60,7 +60,7 @@ test.each([
     await until('some history', async () => (await filledBlocks(db)) > 200);
     expect(server.count(serves)).toBeGreaterThan(0);
     heal();
-    await expectWideEnd(backfill, server, WIDE_BLOCKS);
+    await expectWideRequestsAtEnd(backfill, server, WIDE_BLOCKS);
     await settled();
   },
 );
@@ -70,8 +70,8 @@ test('with large answers truncated, ranges narrow until answers are complete, an
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'truncate', overBytes: PIECE_BYTES } });
   const backfill = run('backfill', '--from-block', '0');
   await until('some history', async () => (await filledBlocks(db)) > 1_000);
-  expect(backfill.said('source: range narrowed').length).toBeGreaterThan(0);
+  expect(backfill.logLines('source: range narrowed').length).toBeGreaterThan(0);
   heal();
-  await expectWideEnd(backfill, server, WIDE_BLOCKS);
+  await expectWideRequestsAtEnd(backfill, server, WIDE_BLOCKS);
   await settled();
 });

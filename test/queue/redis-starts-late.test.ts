@@ -15,13 +15,13 @@ test.skipIf(!(await hasRedis()))(
     const both = [worker, backfill];
     const reason = `"reason":"connect ECONNREFUSED ${new URL(redis.url).host}`;
     await until('both to report it', () =>
-      both.every((program) => program.said('queue connection failed', reason).length > 0),
+      both.every((program) => program.logLines('queue connection failed', reason).length > 0),
     );
-    await until('the head', () => backfill.said('following').length > 0);
+    await until('the head', () => backfill.logLines('following').length > 0);
     expect(both.every(({ isRunning }) => isRunning)).toBe(true);
     expect(await filledBlocks(db)).toBeLessThan(100);
     await redis.resume();
-    await until('both to fill', () => both.every((program) => program.said('range filled').length > 0));
+    await until('both to fill', () => both.every((program) => program.logLines('range filled').length > 0));
     heal();
     expect(await backfill.exited).toBe(0);
     await settled();

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { queueNameOf } from '../../indexer/backfill/queue.ts';
 import { openDatabase } from '../../indexer/db/database.ts';
-import type { Scene } from '../kit/follow.ts';
-import { onEachQueue, type QueuePlace } from '../kit/redis.ts';
+import { onEachQueue, type QueueLocation } from '../kit/redis.ts';
+import type { Scene } from '../kit/scene.ts';
 import { until } from '../kit/until.ts';
 import { digestOf, filledBlocks, longChain, scene, slowDown } from './scene.ts';
 
@@ -27,7 +27,7 @@ await onEachQueue((place) => {
 });
 
 /** Empties the queue behind the back of the processes. */
-async function emptyQueue({ redis }: QueuePlace, { db }: Scene): Promise<void> {
+async function emptyQueue({ redis }: QueueLocation, { db }: Scene): Promise<void> {
   if (redis !== undefined) await redis.run((client) => client.flushall());
   else await db.query('truncate bullmq.job cascade');
 }

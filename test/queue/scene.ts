@@ -6,19 +6,19 @@ import { digest } from '../../indexer/verify/digest.ts';
 import { Chain } from '../kit/chain.ts';
 import { RpcFault } from '../kit/chain-rpc.ts';
 import type { ChainServer } from '../kit/chain-server.ts';
-import { createScene, type Scene } from '../kit/follow.ts';
 import { busyBlock } from '../kit/music.ts';
 import type { Program } from '../kit/program.ts';
 import { seededRandom } from '../kit/random.ts';
-import type { QueuePlace } from '../kit/redis.ts';
+import type { QueueLocation } from '../kit/redis.ts';
+import { createScene, type Scene, type SceneOptions } from '../kit/scene.ts';
 import { until } from '../kit/until.ts';
 
-/** Few blocks are busy, so that a chain is long enough for many jobs and still quick to build. */
+/** Only some blocks are busy, so that a chain is long enough for many jobs and still quick to build. */
 const BUSY_EVERY_BLOCKS = 6;
 const FINALITY_BLOCKS = 40;
-const SLOW_BLOCKS = 50;
+const SLOW_RANGE_BLOCKS = 50;
 
-/** Creates a long chain whose last blocks are not final. */
+/** Creates a long chain. Its last 40 blocks are not final. */
 export function longChain(blocks: number, seed = 1): Chain {
   const chain = new Chain({ chainId: 31_337 });
   const random = seededRandom(seed);
@@ -27,19 +27,19 @@ export function longChain(blocks: number, seed = 1): Chain {
   return chain;
 }
 
-/** The queue in the database, where it does not matter to a test which queue is used. */
-export const IN_POSTGRES: QueuePlace = { url: undefined, redis: undefined };
+/** The queue is in PostgreSQL. For tests that do not depend on where the queue is. */
+export const IN_POSTGRES: QueueLocation = { url: undefined, redis: undefined };
 
-/** Sets up a scene with a long chain, and the queue at a place. */
+/** Sets up a scene with a queue and, by default, a long chain. */
 export function scene(
-  place: QueuePlace,
+  queue: QueueLocation,
   chain: Chain = longChain(4_000),
-  by?: (databaseUrl: string) => string,
+  options: Omit<SceneOptions, 'chain' | 'queueUrl'> = {},
 ): Promise<Scene> {
-  return createScene({ chain, by, queueUrl: place.url });
+  return createScene({ ...options, chain, queueUrl: queue.url });
 }
 
-/** Returns the digest of every table of a database. */
+/** Returns the digests of all tables of a database. */
 export async function digestOf(url: string): Promise<unknown> {
   const open = openDatabase({ url, maxConnections: 1 });
   try {
@@ -49,7 +49,7 @@ export async function digestOf(url: string): Promise<unknown> {
   }
 }
 
-/** Returns the number of blocks that are filled for the contract with the fewest. */
+/** Returns how many blocks are filled for the contract that has the fewest filled blocks. */
 export async function filledBlocks(db: pg.Pool): Promise<number> {
   const { rows } = await db.query(`
     select min((select coalesce(sum(upper(range) - lower(range)), 0) from unnest(covered) as range)) as filled
@@ -58,13 +58,14 @@ export async function filledBlocks(db: pg.Pool): Promise<number> {
 }
 
 /**
- * Makes a node take `ms` for the logs of each 50 blocks. Filling then takes many requests, so that a test can act meanwhile on a
- * slow machine too. Returns the function that ends it.
+ * Makes a node take `ms` for each `eth_getLogs`, and reject ranges of more than 50 blocks. Filling then takes many slow requests, so
+ * that a test can act meanwhile, even on a slow machine. Returns a function that undoes this.
  */
 export function slowDown(server: ChainServer, ms: number): () => void {
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms } });
   server.view.cap = ({ blocks }) => {
-    if (blocks > SLOW_BLOCKS) throw new RpcFault(-32000, `block range too large, max is ${SLOW_BLOCKS} blocks`);
+    if (blocks > SLOW_RANGE_BLOCKS)
+      throw new RpcFault(-32000, `block range too large, max is ${SLOW_RANGE_BLOCKS} blocks`);
   };
   return () => {
     heal();
@@ -72,9 +73,9 @@ export function slowDown(server: ChainServer, ms: number): () => void {
   };
 }
 
-/** Waits until nothing has been filled for `quietMs`, and returns how many blocks are filled. */
-export async function filledInTheEnd(db: pg.Pool, quietMs: number): Promise<number> {
-  const { filled } = await until('filling to end', async () => {
+/** Waits until no block has been filled for `quietMs`, and returns how many blocks are filled. */
+export async function waitUntilFillStops(db: pg.Pool, quietMs: number): Promise<number> {
+  const { filled } = await until('filling to stop', async () => {
     const filled = await filledBlocks(db);
     await wait(quietMs);
     return (await filledBlocks(db)) === filled && { filled };
@@ -82,10 +83,10 @@ export async function filledInTheEnd(db: pg.Pool, quietMs: number): Promise<numb
   return filled;
 }
 
-/** Waits for a backfill to succeed, and expects it to ask for the logs of more than `blocks` at once from now on. */
-export async function expectWideEnd(backfill: Program, server: ChainServer, blocks: number): Promise<void> {
-  const widths: number[] = [];
-  server.view.cap = (asked) => void widths.push(asked.blocks);
+/** Waits for a backfill to succeed, and expects it to request the logs of more than `blocks` blocks at once before it ends. */
+export async function expectWideRequestsAtEnd(backfill: Program, server: ChainServer, blocks: number): Promise<void> {
+  const rangeBlocks: number[] = [];
+  server.view.cap = ({ blocks }) => void rangeBlocks.push(blocks);
   expect(await backfill.exited).toBe(0);
-  expect(Math.max(...widths)).toBeGreaterThan(blocks);
+  expect(Math.max(...rangeBlocks)).toBeGreaterThan(blocks);
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { addressOf } from '../kit/event-logs.ts';
-import { announce, registerArtist } from '../kit/music.ts';
+import { announce } from '../kit/music.ts';
+import { insertArtist } from '../kit/platform-rows.ts';
 import { longChain, scene } from './scene.ts';
 
 const MANY = 12;
@@ -12,7 +13,7 @@ test('contracts that miss the same history share the requests for it', async () 
   /** Adds `count` contracts, fills their history, and returns the number of requests for logs. */
   const requestsFor = async (count: number) => {
     for (let at = 0; at < count; at++) {
-      const artist = await registerArtist(db, `${count}-${at}`);
+      const artist = await insertArtist(db, `${count}-${at}`);
       const address = addressOf(0x70ce_1000 + 0x100 * count + at);
       await announce(db, artist, { kind: 'artist_token', chainId: chain.chainId, address, block: 0 });
     }

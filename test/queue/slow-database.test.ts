@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { expect, inject, test } from 'vitest';
 import { TcpProxy } from '../kit/proxy.ts';
 import { longChain, scene } from './scene.ts';
@@ -11,17 +9,14 @@ const JOBS_MAX = 64;
 
 test('with 100 ms for every statement, the queue and memory stay bounded', async () => {
   const proxy = await TcpProxy.before(inject('postgresUrl'));
-  const { run, db, settled } = await scene({ url: undefined, redis: undefined }, longChain(2_000), (url) =>
-    proxy.url(url),
-  );
+  const { run, db, settled } = await scene({ url: undefined, redis: undefined }, longChain(2_000), {
+    databaseProxy: proxy,
+  });
   proxy.delayMs = STATEMENT_MS;
   const backfill = run('backfill', '--from-block', '0');
   let [memory, jobs] = [0, 0];
   while (backfill.isRunning) {
-    const { stdout } = await promisify(execFile)('ps', ['-o', 'rss=', '-p', String(backfill.pid)]).catch(() => ({
-      stdout: '0',
-    }));
-    memory = Math.max(memory, Number(stdout) / 1024);
+    memory = Math.max(memory, await backfill.memory());
     const { rows } = await db.query('select count(*) from bullmq.job').catch(() => ({ rows: [] }));
     jobs = Math.max(jobs, Number(rows[0]?.count ?? 0));
     await wait(100);

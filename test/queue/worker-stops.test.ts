@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { expect, test } from 'vitest';
-import { onEachQueue, type QueuePlace } from '../kit/redis.ts';
+import { onEachQueue, type QueueLocation } from '../kit/redis.ts';
 import { until } from '../kit/until.ts';
 import { filledBlocks, longChain, scene, slowDown } from './scene.ts';
 
@@ -15,14 +15,14 @@ await onEachQueue((place) => {
     expect(await run('backfill', '--from-block', String(JOB_BLOCKS + 100)).exited).toBe(0);
     const heal = slowDown(server, PIECE_MS);
     const workers = [run('worker'), run('worker')];
-    await until('both workers to start', () => workers.every((worker) => worker.said('worker started').length > 0));
+    await until('both workers to start', () => workers.every((worker) => worker.logLines('worker started').length > 0));
     const request = ['--from-block', '0', '--to-block', String(JOB_BLOCKS - 1)];
     expect(await run('backfill', ...request, '--detach').exited).toBe(0);
     const busy = await until('one of them to fill', () =>
-      workers.find((worker) => worker.said('range filled').length > 0),
+      workers.find((worker) => worker.logLines('range filled').length > 0),
     );
     const idle = workers.find((worker) => worker !== busy);
-    const hasWorked = () => (idle?.said('range filled').length ?? 0) > 0;
+    const hasWorked = () => (idle?.logLines('range filled').length ?? 0) > 0;
     expect(hasWorked()).toBe(false);
     busy.signal('SIGTERM');
     expect(await busy.exited).toBe(0);
@@ -36,7 +36,7 @@ await onEachQueue((place) => {
 });
 
 /** Returns for each job in the queue how often it stalled: its worker's lock expired. */
-async function timesStalled({ redis }: QueuePlace, db: pg.Pool): Promise<number[]> {
+async function timesStalled({ redis }: QueueLocation, db: pg.Pool): Promise<number[]> {
   if (redis === undefined) {
     const { rows } = await db.query('select stalled_count::int as count from bullmq.job');
     return rows.map(({ count }) => count);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type pg from 'pg';
 import type { Hex } from '../../indexer/kernel/chain.ts';
-import { compareTables, type Difference, describeDifferences, isUnsettled } from '../kit/oracle/compare.ts';
-import { big, LogReader } from '../kit/oracle/events.ts';
+import { compareTables, type Difference, describeDifferences, mayBePending } from '../kit/oracle/compare.ts';
+import { LogDecoder, numberOf } from '../kit/oracle/events.ts';
 import type { Gas, PlatformTokens, Row, Tables } from '../kit/oracle/fact-rows.ts';
 import type { OracleBlock } from '../kit/oracle/facts.ts';
 import { Oracle, offeringRows } from '../kit/oracle/oracle.ts';
@@ -29,7 +29,7 @@ export type CheckOptions = {
 
 /** The blocks of a history by hash, with their branches, also in the form that the oracle reads. */
 export class BlockTree {
-  readonly reader = new LogReader();
+  readonly decoder = new LogDecoder();
   readonly #branches = new Map<string, Branch>();
   readonly #blocks = new Map<Hex, { readonly branch: Branch; readonly number: number }>();
   readonly #oracleBlocks = new Map<Hex, OracleBlock>();
@@ -100,7 +100,7 @@ export function expectedTables(world: SimWorld, tree: BlockTree, platform: Platf
         platform: platform.tokens,
         covers: (contract, block) => covered.get(keyOf(contract))?.(block) ?? false,
         gasOf: (hash) => tree.gasOf(hash),
-        reader: tree.reader,
+        decoder: tree.decoder,
       },
     );
     const head = stored.heads.get(chainId)?.headHash;
@@ -114,7 +114,7 @@ export function expectedTables(world: SimWorld, tree: BlockTree, platform: Platf
 /** Asserts equal tables. Before the stages have run, a link may be missing but not wrong, and an IPO's supply may be out of date. */
 function assertEqualTables(stored: Tables, expected: Tables, { links, ipos }: CheckOptions): void {
   const isDue = (difference: Difference) =>
-    !isUnsettled(difference) || (difference.table === 'master_ipos' ? ipos : links);
+    !mayBePending(difference) || (difference.table === 'master_ipos' ? ipos : links);
   const differences = compareTables(expected, stored).flatMap((table) => table.differences.filter(isDue));
   assert(
     differences.length === 0,
@@ -127,10 +127,10 @@ const TOKENS_MAX = 10_000n;
 
 /** Returns whether a block holds an ERC-2309 batch that quarantines the contract. */
 export function quarantinesIn({ logs }: SimBlock, contract: SimContract): boolean {
-  const reader = new LogReader();
+  const decoder = new LogDecoder();
   return logs.some(({ raw }) => {
-    const reading = raw.address === contract.address ? reader.read(raw, contract.kind) : 'nothing';
-    if (typeof reading === 'string' || reading.event !== 'ConsecutiveTransfer') return false;
-    return big(reading.args, 'toTokenId') - big(reading.args, 'fromTokenId') + 1n > TOKENS_MAX;
+    const decoded = raw.address === contract.address ? decoder.decode(raw, contract.kind) : 'unknown';
+    if (typeof decoded === 'string' || decoded.event !== 'ConsecutiveTransfer') return false;
+    return numberOf(decoded.args, 'toTokenId') - numberOf(decoded.args, 'fromTokenId') + 1n > TOKENS_MAX;
   });
 }

@@ -1,4 +1,4 @@
-import { randomSource } from '../kit/event-logs.ts';
+import { seededRandom } from '../kit/random.ts';
 
 /** Random choices, all drawn from one seed. */
 export type Random = {
@@ -20,7 +20,7 @@ export type Random = {
 
 /** Creates random choices from a seed (mulberry32). */
 export function randomOf(seed: number): Random {
-  const below = randomSource(seed);
+  const below = seededRandom(seed).below;
   const percent = (chance: number) => below(100) < chance;
   const pick = <T>(choices: readonly T[]): T => choices[below(choices.length)] as T;
   const shuffled = <T>(items: readonly T[]): T[] => {

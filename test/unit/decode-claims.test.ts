@@ -7,7 +7,7 @@ import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange, receiptsNeeded } from '../../indexer/ingest/decode-range.ts';
 import { type Hex, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { addressOf, blockHashOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../kit/event-logs.ts';
-import { listsOf } from '../kit/fact-batch.ts';
+import { factsOf } from '../kit/fact-batch.ts';
 
 const dividend = contractOf('dividend', 7);
 const contracts = contractIndex([dividend, contractOf('artist_token', 8)]);
@@ -32,7 +32,7 @@ function payment(token: Hex, to: Hex, value: bigint, from = dividend.address): R
 function currencies(logs: readonly RawLog[]): string[] {
   const indexed = logs.map((log, logIndex) => ({ ...log, logIndex }));
   const receipt: Receipt = { gasUsed: 50_000n, effectiveGasPrice: 9n, logs: indexed };
-  const batch = listsOf(decodeRange(rangeOf(indexed), contracts, new Map([[hexOf(1, 64), receipt]])));
+  const batch = factsOf(decodeRange(rangeOf(indexed), contracts, new Map([[hexOf(1, 64), receipt]])));
   expect(batch.dividendEvents.map((fact) => fact.currency)).toEqual(batch.dividendClaims.map((fact) => fact.currency));
   expect(batch.dividendClaims).toMatchObject(batch.dividendClaims.map(() => ({ gasUsed: '50000', gasPrice: '9' })));
   return batch.dividendClaims.map((fact) => fact.currency);
@@ -87,7 +87,7 @@ test('a receipt that lacks the claim, belongs to another block or reports imposs
   const receipt: Receipt = { gasUsed: 1n, effectiveGasPrice: null, logs: [log] };
   const decode = (change: Partial<Receipt>) =>
     decodeRange(rangeOf([log]), contracts, new Map([[log.transactionHash, { ...receipt, ...change }]]));
-  expect(listsOf(decode({})).dividendClaims).toMatchObject([{ gasPrice: null }]);
+  expect(factsOf(decode({})).dividendClaims).toMatchObject([{ gasPrice: null }]);
   expect(() => decode({ logs: [] })).toThrow(/receipt/);
   expect(() => decode({ logs: [{ ...log, blockHash: blockHashOf(101) }] })).toThrow(/receipt/);
   expect(() => decode({ gasUsed: 10n ** 20n })).toThrow(/receipt/);

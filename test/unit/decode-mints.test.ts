@@ -9,7 +9,7 @@ import {
   CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX,
 } from '../../indexer/protocols/erc721c/decoders.ts';
 import { addressOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../kit/event-logs.ts';
-import { listsOf } from '../kit/fact-batch.ts';
+import { factsOf } from '../kit/fact-batch.ts';
 
 const master = contractOf('master', 7);
 const ALICE = addressOf(0xa);
@@ -41,7 +41,7 @@ function placed({ contract = master, ...place }: Place, encoded: Pick<RawLog, 't
 function decode(logs: readonly RawLog[], contracts: readonly Contract[] = [master]) {
   const indexed = logs.map((log, logIndex) => ({ ...log, logIndex }));
   const batch = decodeRange(rangeOf(indexed), contractIndex(contracts), new Map());
-  return { ...listsOf(batch), quarantined: batch.quarantined };
+  return { ...factsOf(batch), quarantined: batch.quarantined };
 }
 
 test('a transfer from zero is a mint, to zero a burn, and between zero and zero a plain transfer', () => {

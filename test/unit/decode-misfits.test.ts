@@ -8,7 +8,7 @@ import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import type { Contract, ContractKind, Hex, RawLog } from '../../indexer/kernel/chain.ts';
 import { addressOf, blockHashOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../kit/event-logs.ts';
-import { type Lists, listsOf } from '../kit/fact-batch.ts';
+import { type FactsByTable, factsOf } from '../kit/fact-batch.ts';
 
 const abis: Readonly<Record<ContractKind, Abi>> = {
   artist_token: erc20V1,
@@ -87,7 +87,7 @@ test('an address that is followed as two kinds produces the facts of both', () =
   const transfer = toEventSelector('Transfer(address,address,uint256)');
   const fits = logOf({ address: token.address, topics: [transfer, hexOf(1, 64), hexOf(2, 64)], data: hexOf(3, 64) });
   const misfit = { ...fits, data: '0x' as Hex, logIndex: 1 };
-  const batch = listsOf(decodeRange(rangeOf([fits, misfit]), contractIndex([token, pool]), new Map()));
+  const batch = factsOf(decodeRange(rangeOf([fits, misfit]), contractIndex([token, pool]), new Map()));
   expect(batch.tokenTransfers).toMatchObject([{ contract: token, value: '3' }]);
   expect(batch.contractEvents).toMatchObject([{ contract: pool, event: 'Transfer', arguments: { value: '3' } }]);
   expect(batch.deadLetters.map((letter) => letter.contract)).toEqual([token, pool]);
@@ -131,14 +131,14 @@ function dirtyData(data: Hex, word: number): Hex {
   return `${data.slice(0, start)}${DIRT}${data.slice(start + DIRT.length)}` as Hex;
 }
 
-function decode(contract: Contract, log: RawLog): Lists {
+function decode(contract: Contract, log: RawLog): FactsByTable {
   const receipt = { gasUsed: 1n, effectiveGasPrice: null, logs: [log] };
   const batch = decodeRange(rangeOf([log]), contractIndex([contract]), new Map([[log.transactionHash, receipt]]));
   expect(batch.quarantined).toEqual([]);
-  return listsOf(batch);
+  return factsOf(batch);
 }
 
-function factCount(batch: Lists): number {
+function factCount(batch: FactsByTable): number {
   return Object.values(batch).reduce((sum, facts) => sum + facts.length, 0);
 }
 

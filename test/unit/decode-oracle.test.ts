@@ -7,13 +7,14 @@ import { uniswapV2PairV1 } from '../../abis/uniswap-v2-pair.v1.ts';
 import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import { type ContractKind, type Hex, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
-import { addressOf, contractOf, encodeEvent, hexOf, logOf, randomSource, rangeOf } from '../kit/event-logs.ts';
-import { type Lists, listsOf } from '../kit/fact-batch.ts';
+import { addressOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../kit/event-logs.ts';
+import { type FactsByTable, factsOf } from '../kit/fact-batch.ts';
+import { seededRandom } from '../kit/random.ts';
 
 const ROUNDS = 300;
 
 /** Returns the expected facts for the arguments that viem decoded from a log, written independently of the decoders. */
-type Expectation = (args: Record<string, string>) => Partial<Record<keyof Lists, object>>;
+type Expectation = (args: Record<string, string>) => Partial<Record<keyof FactsByTable, object>>;
 
 const contractEvent =
   (event: string): Expectation =>
@@ -83,7 +84,7 @@ describe('every event is decoded as viem decodes it, for random values and for t
   for (const [kind, abi, expectations] of cases) {
     for (const [name, expectation] of Object.entries(expectations)) {
       test(`${kind} ${name}`, () => {
-        const random = randomSource(0x5eed);
+        const random = seededRandom(0x5eed).below;
         for (let round = 0; round < ROUNDS; round++) checkRound(kind, abi, name, expectation, random);
       });
     }
@@ -106,12 +107,14 @@ function checkRound(
   const args = plain(decoded.args as unknown as Record<string, unknown>);
   const batch = decodeRange(rangeOf([log]), contractIndex([contract]), receiptsOf(log));
   expect(batch.quarantined).toEqual([]);
-  const decodedLists = listsOf(batch);
+  const decodedLists = factsOf(batch);
   const lists = Object.entries(decodedLists).filter(([, facts]) => facts.length > 0);
   const expected = Object.entries(expectation(args));
   expect(lists.map(([list]) => list).sort()).toEqual(expected.map(([list]) => list).sort());
   for (const [list, fact] of expected) {
-    expect(decodedLists[list as keyof Lists]).toMatchObject([{ contract, log, timestamp: 1_700_000_100, ...fact }]);
+    expect(decodedLists[list as keyof FactsByTable]).toMatchObject([
+      { contract, log, timestamp: 1_700_000_100, ...fact },
+    ]);
   }
 }
 

@@ -4,13 +4,13 @@ import type { DecodedBatch } from '../../indexer/facts/fact-lists.ts';
 import type { Contract } from '../../indexer/kernel/chain.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import { blockHashOf, contractOf } from '../kit/event-logs.ts';
-import { awkwardLists, batchOf as batchOfLists } from '../kit/fact-batch.ts';
+import { batchOf as batchOfLists, extremeFacts } from '../kit/fact-batch.ts';
 
 const [token, pool] = [contractOf('artist_token', 1), contractOf('pool', 2)];
 
 /** Returns one transfer and one pool event for each block, some with characters of several bytes. */
 function batchOf(blocks: number): DecodedBatch {
-  const { tokenTransfers, contractEvents } = awkwardLists();
+  const { tokenTransfers, contractEvents } = extremeFacts();
   const at = <Fact extends object>(fact: Fact | undefined, contract: Contract, block: number) => {
     const { log, ...rest } = fact as Fact & { readonly log: object };
     return { ...rest, contract, log: { ...log, blockNumber: block, blockHash: blockHashOf(block) } } as never;

@@ -6,9 +6,9 @@ import { branchOf, factId, masterNftId, tokenPart } from '../../indexer/facts/id
 import { writeFacts } from '../../indexer/facts/write.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import { addressOf, blockHashOf, contractOf, hexOf } from '../kit/event-logs.ts';
-import { ALICE, awkwardLists, batchOf, UINT256_MAX } from '../kit/fact-batch.ts';
+import { ALICE, batchOf, extremeFacts, UINT256_MAX } from '../kit/fact-batch.ts';
 
-const lists = awkwardLists();
+const lists = extremeFacts();
 const { facts } = batchOf(lists);
 
 test('characters with a meaning in COPY are escaped, and characters that PostgreSQL text cannot hold are replaced', () => {

@@ -41,18 +41,18 @@ function open(initialRangeBlocks: number): Source {
   return source;
 }
 
-describe.each(PROVIDER_CAPS)('$who refuses a range with too many $over', ({ over, code, words, hint }) => {
+describe.each(PROVIDER_CAPS)('$name refuses a range with too many $cap', ({ cap, code, text, hint }) => {
   const request = { from: 100, to: 199, blocks: 100, results: 100 };
 
   test('the refusal is recognised with its hint', () => {
-    const meaning = classifyRefusal({ method: 'eth_getLogs', code, text: words(request, 50) });
+    const meaning = classifyRefusal({ method: 'eth_getLogs', code, text: text(request, 50) });
     expect(meaning).toEqual({ kind: 'range-refused', ...(hint && { hintBlocks: hint(request, 50) }) });
   });
 
   test('the range is narrowed, read completely and widened again', async () => {
-    const limit = over === 'blocks' ? 3_000 : 30;
+    const limit = cap === 'blocks' ? 3_000 : 30;
     server.view.cap = (asked) => {
-      if ((over === 'blocks' ? asked.blocks : asked.results) > limit) throw new RpcFault(code, words(asked, limit));
+      if ((cap === 'blocks' ? asked.blocks : asked.results) > limit) throw new RpcFault(code, text(asked, limit));
     };
     const range = await open(5_000).fetchRange({ from: 1, to: 5_000, strict: false, watch: WATCH });
     expect(range.logs.map((log) => log.blockNumber)).toEqual(chain.logs().map((log) => log.blockNumber));
@@ -66,7 +66,7 @@ describe.each(PROVIDER_CAPS)('$who refuses a range with too many $over', ({ over
   });
 });
 
-test.each(PROVIDER_REFUSALS)('$who: $message: $kind', ({ kind, code, status, message }) => {
+test.each(PROVIDER_REFUSALS)('$name: $message: $kind', ({ kind, code, status, message }) => {
   expect(classifyRefusal({ method: 'eth_getLogs', code, status, text: message }).kind).toBe(kind);
 });
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { createClient } from '../../indexer/rpc/client.ts';
 import { TcpProxy } from '../kit/proxy.ts';
 import { busyChain, sourceFixture, WATCH } from '../kit/source-fixture.ts';
-import { CERTIFICATE, type Interruption, type Offer, TlsServer } from '../kit/tls-server.ts';
+import { CERTIFICATE, type Interruption, type OfferedVersions, TlsServer } from '../kit/tls-server.ts';
 import { HANG_TIMEOUT_MS, until } from '../kit/until.ts';
 
 const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants;
@@ -16,7 +16,7 @@ const trusted = getCACertificates('default');
 beforeAll(() => setDefaultCACertificates([...trusted, CERTIFICATE]));
 afterAll(() => setDefaultCACertificates(trusted));
 
-async function serve(offer?: Offer) {
+async function serve(offer?: OfferedVersions) {
   const chain = busyChain(BLOCKS);
   const answers = await fixture.serve(chain);
   const server = await TlsServer.start(answers, offer);
@@ -33,7 +33,7 @@ function clientOf({ url }: { readonly url: string }, timeoutMs = HANG_TIMEOUT_MS
 const whole = { from: 1, to: BLOCKS, strict: true, watch: WATCH };
 
 describe('an endpoint over TLS', () => {
-  test.each<[string, Offer, string]>([
+  test.each<[string, OfferedVersions, string]>([
     ['that offers HTTP/2 and HTTP/1.1', 'both', '2.0'],
     ['that leaves the choice to the client', 'what the client prefers', '2.0'],
     ['that offers HTTP/2 alone', 'h2', '2.0'],
@@ -55,24 +55,27 @@ describe('an endpoint over TLS', () => {
     expect(server.connections).toBe(1);
   });
 
-  test.each<Offer>(['h2', 'what the client prefers'])('is read over HTTP/2 through a proxy (%s)', async (offer) => {
-    const { server } = await serve(offer);
-    const proxy = createServer().on('connect', ({ url }, client) => {
-      const onward = connect(Number(new URL(`http://${url}`).port), '127.0.0.1', () => {
-        client.write('HTTP/1.1 200 OK\r\n\r\n');
-        onward.pipe(client).pipe(onward);
+  test.each<OfferedVersions>(['h2', 'what the client prefers'])(
+    'is read over HTTP/2 through a proxy (%s)',
+    async (offer) => {
+      const { server } = await serve(offer);
+      const proxy = createServer().on('connect', ({ url }, client) => {
+        const onward = connect(Number(new URL(`http://${url}`).port), '127.0.0.1', () => {
+          client.write('HTTP/1.1 200 OK\r\n\r\n');
+          onward.pipe(client).pipe(onward);
+        });
+        for (const [from, to] of [[client, onward] as const, [onward, client] as const])
+          from.on('error', () => to.destroy());
       });
-      for (const [from, to] of [[client, onward] as const, [onward, client] as const])
-        from.on('error', () => to.destroy());
-    });
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => void proxy.close());
-    const httpsProxy = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-    const client = createClient(server.url, 0, HANG_TIMEOUT_MS, { httpsProxy });
-    onTestFinished(() => client.close());
-    expect(await client.request('eth_chainId', [])).toBe('0x7a69');
-    expect(server.versions).toEqual(['2.0']);
-  });
+      await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+      onTestFinished(() => void proxy.close());
+      const httpsProxy = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      const client = createClient(server.url, 0, HANG_TIMEOUT_MS, { httpsProxy });
+      onTestFinished(() => client.close());
+      expect(await client.request('eth_chainId', [])).toBe('0x7a69');
+      expect(server.versions).toEqual(['2.0']);
+    },
+  );
 
   test('with an untrusted certificate gets no request', async () => {
     const { server } = await serve();

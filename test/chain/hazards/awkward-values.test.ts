@@ -2,8 +2,18 @@ import { encodeAbiParameters, maxUint256, pad, parseAbiParameters, toEventSelect
 import { expect, test } from 'vitest';
 import { type Hex, ZERO_ADDRESS } from '../../../indexer/kernel/chain.ts';
 import { addressOf } from '../../kit/event-logs.ts';
-import { busyChain, follow } from '../../kit/follow.ts';
-import { announce, busyBlocks, issued, MASTER, moved, paid, registerArtist, TOKEN, WALLETS } from '../../kit/music.ts';
+import {
+  announce,
+  busyBlocks,
+  erc20Mint,
+  erc20Transfer,
+  MASTER,
+  nftTransfer,
+  TOKEN,
+  WALLETS,
+} from '../../kit/music.ts';
+import { insertArtist } from '../../kit/platform-rows.ts';
+import { busyChain, follow } from '../../kit/scene.ts';
 import { until } from '../../kit/until.ts';
 
 const TRANSFER = toEventSelector('Transfer(address,address,uint256)');
@@ -17,9 +27,9 @@ test('stores the largest amounts, log indices near 2^32 and token id 2^256-1, an
   const { chain, db, settled } = await follow();
   chain.append({
     logs: [
-      ...[1, 2, 3].map(() => issued(alice, maxUint256)),
-      moved(ZERO_ADDRESS, bob, maxUint256),
-      { ...paid(alice, bob, maxUint256), logIndex: 0xffff_ffe2 },
+      ...[1, 2, 3].map(() => erc20Mint(alice, maxUint256)),
+      nftTransfer(ZERO_ADDRESS, bob, maxUint256),
+      { ...erc20Transfer(alice, bob, maxUint256), logIndex: 0xffff_ffe2 },
     ],
   });
   await settled();
@@ -44,7 +54,7 @@ test('logs that do not fit their ABI become dead letters, and the rest of the bl
       { address: MASTER, topics: [TRANSFER, word('0x0'), word(alice)], data: amount }, // An ERC-20 transfer from an ERC-721 contract.
       { address: TOKEN, topics: [], data: '0xdead' },
       { address: TOKEN, topics: [toHex('an unknown event', { size: 32 })] },
-      issued(alice, 100n),
+      erc20Mint(alice, 100n),
     ],
   });
   await settled();
@@ -82,8 +92,8 @@ test('stores legal names for tokens that return 1 MB, NUL bytes, bytes32 or noth
   const { chainId } = chain;
   for (const address of Object.keys(answers)) {
     chain.code.set(address as Hex, 0);
-    await announce(db, await registerArtist(db, address), { kind: 'artist_token', chainId, address, block: 0 });
-    chain.append({ logs: [issued(alice, 5n, address as Hex)] });
+    await announce(db, await insertArtist(db, address), { kind: 'artist_token', chainId, address, block: 0 });
+    chain.append({ logs: [erc20Mint(alice, 5n, address as Hex)] });
   }
   await settled();
   for (const [address, { stored }] of Object.entries(answers)) {

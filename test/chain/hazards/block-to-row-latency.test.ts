@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { test } from 'vitest';
 import type { Hex } from '../../../indexer/kernel/chain.ts';
-import { follow } from '../../kit/follow.ts';
-import { busyBlocks, issued, WALLETS } from '../../kit/music.ts';
-import { Reader } from '../../kit/picture.ts';
+import { busyBlocks, erc20Mint, WALLETS } from '../../kit/music.ts';
+import { follow } from '../../kit/scene.ts';
+import { Reader } from '../../kit/snapshots.ts';
 import { until } from '../../kit/until.ts';
 
 const BLOCKS = 12;
@@ -23,7 +23,7 @@ test('the rows of each block are readable before the next block arrives, also ac
   const blocks = busyBlocks(18);
   const appendBlock = (): Hex => {
     const [spec] = blocks(1);
-    return chain.append({ logs: [issued(WALLETS[0], 1n), ...(spec?.logs ?? [])] }).hash;
+    return chain.append({ logs: [erc20Mint(WALLETS[0], 1n), ...(spec?.logs ?? [])] }).hash;
   };
   for (let block = 0; block < BLOCKS; block++) {
     const newHashes: Hex[] = [];

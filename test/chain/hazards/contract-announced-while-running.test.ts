@@ -1,11 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { getAddress } from 'viem';
 import { expect, test } from 'vitest';
-import { runProgram } from '../../kit/daemon.ts';
-import { busyChain, type FollowedScene, follow } from '../../kit/follow.ts';
 import { announce, announceAll, busyBlocks, MASTER, SUBJECTS, TOKEN } from '../../kit/music.ts';
 import { headOf } from '../../kit/oracle/check-database.ts';
-import { atHead, expectSettled, truthOf } from '../../kit/settled.ts';
+import { busyChain, type FollowedScene, follow } from '../../kit/scene.ts';
+import { atHead, expectSettled, liveChainOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 const subjectsAt = (...addresses: string[]) => SUBJECTS.filter(({ address }) => addresses.includes(address));
@@ -41,7 +40,7 @@ test.each([
   chain.append(...busyBlocks(22)(3));
   await waitUntilFollowed(scene, MASTER);
   await waitUntilFollowed(scene, TOKEN);
-  await expectSettled(db, truthOf(chain), subjectsAt(MASTER, TOKEN));
+  await expectSettled(db, liveChainOf(chain), subjectsAt(MASTER, TOKEN));
   expect(daemon.isRunning).toBe(true);
 });
 
@@ -67,11 +66,10 @@ test('filling history below a moving head does not overwrite newer state', async
 
 test('follows a contract added with `contracts add` while the daemon runs', async () => {
   const scene = await followToHead();
-  const { chain, db, artist, following } = scene;
-  const named = ['--chain', String(chain.chainId), '--from-block', '0', '--artist-id', artist.artist];
-  const added = await runProgram(['contracts', 'add', 'artist-token', getAddress(TOKEN), ...named], following);
-  expect(added).toMatchObject({ code: 0 });
+  const { chain, db, artist, run } = scene;
+  const named = ['--chain', String(chain.chainId), '--from-block', '0', '--artist-id', artist.artistId];
+  expect(await run('contracts', 'add', 'artist-token', getAddress(TOKEN), ...named).exited).toBe(0);
   chain.append(...busyBlocks(23)(3));
   await waitUntilFollowed(scene, TOKEN);
-  await expectSettled(db, truthOf(chain), subjectsAt(TOKEN));
+  await expectSettled(db, liveChainOf(chain), subjectsAt(TOKEN));
 });

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { busyChain, follow, serve } from '../../kit/follow.ts';
-import { busyBlocks, issued, WALLETS } from '../../kit/music.ts';
-import { expectSettled, reorgsOf, truthOf } from '../../kit/settled.ts';
+import { busyBlocks, erc20Mint, WALLETS } from '../../kit/music.ts';
+import { busyChain, follow, serve } from '../../kit/scene.ts';
+import { expectSettled, liveChainOf, reorgsOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 const blocks = busyBlocks(11);
-const someLogs = { logs: [issued(WALLETS[0], 5n), issued(WALLETS[1] ?? WALLETS[0], 7n)] };
+const someLogs = { logs: [erc20Mint(WALLETS[0], 5n), erc20Mint(WALLETS[1] ?? WALLETS[0], 7n)] };
 
 test('a head that moves backwards unwinds nothing', async () => {
   const { chain, server, db, settled } = await follow({ chain: busyChain(40) });
@@ -33,7 +33,7 @@ test('logs that an answer repeats are stored once', async () => {
     do: { kind: 'result', result: (honest) => [honest, honest].flat() },
   });
   chain.append(someLogs);
-  await until('the daemon to notice', () => daemon.said('source: inconsistent').length > 1);
+  await until('the daemon to notice', () => daemon.logLines('source: inconsistent').length > 1);
   server.heal();
   await settled();
 });
@@ -57,7 +57,7 @@ test('logs missing from an answer although the bloom shows them are read from th
   server.view.hiddenLogs = true;
   chain.append(someLogs, ...blocks(4));
   await settled();
-  expect(daemon.said('source: inconsistent').length).toBeGreaterThan(0);
+  expect(daemon.logLines('source: inconsistent').length).toBeGreaterThan(0);
 });
 
 test('a block whose logs and receipts are both hidden is not committed', async () => {
@@ -78,14 +78,14 @@ test('a block whose logs and receipts are both hidden is not committed', async (
 test('a reorg that only one of two endpoints reports is not unwound', async () => {
   const chain = busyChain(40);
   const second = await serve(chain);
-  const { server, db, daemon, settled } = await follow({ chain, others: [second] });
+  const { server, db, daemon, settled } = await follow({ chain, moreEndpoints: [second] });
   await settled();
   const fork = chain.fork(34);
   fork.append(...blocks(9));
   server.serve(fork);
   await until(
     'the daemon to suspect a reorg several times',
-    () => daemon.said('reorg suspected').filter(({ reason }) => reason === 'endpoints disagree').length > 2,
+    () => daemon.logLines('reorg suspected').filter(({ reason }) => reason === 'endpoints disagree').length > 2,
   );
   expect(await reorgsOf(db, chain.chainId)).toEqual([]);
   await settled();
@@ -98,6 +98,6 @@ test('a reorg that only one of two endpoints reports is not unwound', async () =
   fork.append(...blocks(2));
   server.serve(fork);
   second.serve(fork);
-  await expectSettled(db, truthOf(fork));
+  await expectSettled(db, liveChainOf(fork));
   expect(await reorgsOf(db, chain.chainId)).toEqual([{ from: 43, to: 34, depth: 9 }]);
 });

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { test } from 'vitest';
-import { busyChain, follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
 import { headOf } from '../../kit/oracle/check-database.ts';
+import { busyChain, follow } from '../../kit/scene.ts';
 import { until } from '../../kit/until.ts';
 
 const TEN_A_SECOND_MS = 100;

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { Daemon } from '../../kit/daemon.ts';
-import { announcedDatabase, deployOnAnvil } from '../../kit/follow.ts';
-import { Reader } from '../../kit/picture.ts';
 import type { Queryable } from '../../kit/queryable.ts';
 import { seededRandom } from '../../kit/random.ts';
+import { announcedDatabase, deployOnAnvil } from '../../kit/scene.ts';
+import { Reader } from '../../kit/snapshots.ts';
 import type { Traffic } from '../../kit/traffic.ts';
 import { until } from '../../kit/until.ts';
 
@@ -47,8 +47,8 @@ async function keepMining(traffic: Traffic, signal: AbortSignal): Promise<void> 
 test('a daemon killed at random moments resumes after a restart, and readers only ever see whole commits', async () => {
   const { anvil, platform, traffic, settled } = await deployOnAnvil();
   const { url, db } = await announcedDatabase(platform);
-  const following = { databaseUrl: url, rpcUrls: { [anvil.chainId]: anvil.url } };
-  let daemon = await Daemon.start(following);
+  const env = { DATABASE_URL: url, [`RPC_URL_${anvil.chainId}`]: anvil.url };
+  let daemon = await Daemon.start(env);
   await settled(db);
   const reader = await Reader.start(url, readSnapshot);
   const random = seededRandom(15);
@@ -57,10 +57,10 @@ test('a daemon killed at random moments resumes after a restart, and readers onl
   const working = keepMining(traffic, stopTraffic.signal);
   working.catch(() => undefined); // Awaited below, unless the test fails before.
   for (let kill = 0; kill < KILLS; kill++) {
-    await until('a commit', () => daemon.said('committed').length > 0);
+    await until('a commit', () => daemon.logLines('committed').length > 0);
     await wait(random.below(LATEST_KILL_MS));
     await daemon.kill();
-    daemon = await Daemon.start(following);
+    daemon = await Daemon.start(env);
   }
   stopTraffic.abort();
   await working;

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { expect, inject, test } from 'vitest';
-import { Daemon } from '../../kit/daemon.ts';
-import { busyChain, follow } from '../../kit/follow.ts';
+import type { Daemon } from '../../kit/daemon.ts';
 import { busyBlocks } from '../../kit/music.ts';
-import { heldStates, pictureOf, Reader } from '../../kit/picture.ts';
 import { TcpProxy } from '../../kit/proxy.ts';
+import { busyChain, follow } from '../../kit/scene.ts';
 import { expectFactsAsCovered } from '../../kit/settled.ts';
+import { expectedSnapshots, Reader, readSnapshot } from '../../kit/snapshots.ts';
 import { until } from '../../kit/until.ts';
 
 /** The shares of a commit's bytes that reach PostgreSQL before the process dies. With all of them, PostgreSQL commits unheard. */
@@ -28,20 +28,20 @@ function killInside(proxy: TcpProxy, share: number, daemon: Daemon): () => boole
 
 test('a daemon killed in the middle of a commit leaves all of it or nothing, and resumes after a restart', async () => {
   const proxy = await TcpProxy.before(inject('postgresUrl'));
-  const scene = await follow({ chain: busyChain(30), by: (url) => proxy.url(url) });
-  const { chain, db, url, following, settled } = scene;
-  const held = heldStates(chain);
+  const scene = await follow({ chain: busyChain(30), databaseProxy: proxy });
+  const { chain, db, url, startDaemon, settled } = scene;
+  const held = expectedSnapshots(chain);
   const blocks = busyBlocks(14);
   let { daemon } = scene;
   await settled();
-  const reader = await Reader.start(url, (client) => pictureOf(client, chain.chainId));
+  const reader = await Reader.start(url, (client) => readSnapshot(client, chain.chainId));
   for (const share of SHARES) {
     const killed = killInside(proxy, share, daemon);
     chain.append(...blocks(3));
     await until('the daemon to die', () => killed() && !daemon.isRunning);
     await expectFactsAsCovered(db, chain);
     proxy.onSent = () => undefined;
-    daemon = await Daemon.start(following);
+    daemon = await startDaemon();
     await settled();
   }
   for (const picture of await reader.stop()) expect(picture).toEqual(held.get(picture.head));

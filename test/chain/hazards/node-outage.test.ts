@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Fault } from '../../kit/chain-server.ts';
-import { busyChain, follow, serve } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
-import { expectSettled, truthOf } from '../../kit/settled.ts';
+import { busyChain, follow, serve } from '../../kit/scene.ts';
+import { expectSettled, liveChainOf } from '../../kit/settled.ts';
 
 /** Long enough for the pauses between retries to reach their maximum. */
 const OUTAGE_MS = 8_000;
@@ -20,9 +20,9 @@ const OUTAGES: readonly { readonly how: string; readonly fault: Fault['do'] }[] 
 test('the daemon asks less during errors, 429, 502, truncated JSON or silence of a node, and catches up afterwards', async () => {
   // One process follows one chain for each kind of outage.
   const chains = OUTAGES.map((_, index) => busyChain(30, 8, 100 + index));
-  const [first, ...beside] = await Promise.all(chains.map((chain) => serve(chain)));
-  const { server, db, daemon } = await follow({ chain: chains[0]!, beside });
-  const servers = [server, ...beside];
+  const [first, ...otherChains] = await Promise.all(chains.map((chain) => serve(chain)));
+  const { server, db, daemon } = await follow({ chain: chains[0]!, otherChains });
+  const servers = [server, ...otherChains];
   expect(first!.chain).toBe(server.chain);
   const blocks = busyBlocks(9);
   /** Grows every chain for `ms` and returns the request rate of each node in the second half of that time. */
@@ -34,7 +34,7 @@ test('the daemon asks less during errors, 429, 502, truncated JSON or silence of
     }
     return servers.map(({ arrivals }) => arrivals.filter((at) => at > end - ms / 2).length / (ms / 2));
   };
-  for (const chain of chains) await expectSettled(db, truthOf(chain));
+  for (const chain of chains) await expectSettled(db, liveChainOf(chain));
   const healthy = await growChains(OUTAGE_MS / 2);
   for (const [index, { fault }] of OUTAGES.entries()) servers[index]!.misbehave({ do: fault });
   const failing = await growChains(OUTAGE_MS);
@@ -43,6 +43,6 @@ test('the daemon asks less during errors, 429, 502, truncated JSON or silence of
   for (const chain of chains) chain.append(...blocks(1));
   for (const [index, { how }] of OUTAGES.entries()) {
     expect(failing[index]!, `requests during ${how}`).toBeLessThan(healthy[index]! / 2);
-    await expectSettled(db, truthOf(chains[index]!));
+    await expectSettled(db, liveChainOf(chains[index]!));
   }
 });

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
-import { busyChain, follow, serve } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
-import { expectSettled, truthOf } from '../../kit/settled.ts';
+import { busyChain, follow, serve } from '../../kit/scene.ts';
+import { expectSettled, liveChainOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 test('a chain whose node stalls does not hold up another chain', async () => {
   const stalling = await serve(busyChain(24, 8, 10));
-  const { chain, db, settled } = await follow({ beside: [stalling] });
-  const other = truthOf(stalling.chain);
+  const { chain, db, settled } = await follow({ otherChains: [stalling] });
+  const other = liveChainOf(stalling.chain);
   await settled();
   await expectSettled(db, other);
   const blocks = busyBlocks(21);

@@ -2,11 +2,12 @@ import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { Daemon } from '../../kit/daemon.ts';
-import { busyChain, serve } from '../../kit/follow.ts';
-import { announceAll, busyBlocks, registerArtist } from '../../kit/music.ts';
+import { announceAll, busyBlocks } from '../../kit/music.ts';
+import { insertArtist } from '../../kit/platform-rows.ts';
 import { startPostgres } from '../../kit/postgres-server.ts';
 import { TcpProxy } from '../../kit/proxy.ts';
-import { atHead, expectSettled, truthOf } from '../../kit/settled.ts';
+import { busyChain, serve } from '../../kit/scene.ts';
+import { atHead, expectSettled, liveChainOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 const OUTAGE_MS = 10_000;
@@ -31,9 +32,9 @@ test('the daemon survives PostgreSQL pausing while history is filled and at the 
   const { postgres, db, proxy, url } = await startOwnPostgres();
   const chain = busyChain(120, 30);
   const server = await serve(chain);
-  const settled = () => expectSettled(db, truthOf(chain));
+  const settled = () => expectSettled(db, liveChainOf(chain));
   const blocks = busyBlocks(19);
-  const daemon = await Daemon.start({ databaseUrl: url, rpcUrls: { [chain.chainId]: server.url } });
+  const daemon = await Daemon.start({ DATABASE_URL: url, [`RPC_URL_${chain.chainId}`]: server.url });
   const status = async () => (await daemon.ready()).status;
   const growChain = async (ms: number) => {
     for (const end = performance.now() + ms; performance.now() < end; await wait(BLOCK_INTERVAL_MS)) {
@@ -43,7 +44,7 @@ test('the daemon survives PostgreSQL pausing while history is filled and at the 
   await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
 
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 100 } });
-  await announceAll(db, await registerArtist(db), chain);
+  await announceAll(db, await insertArtist(db), chain);
   await until('some history to be filled', async () => {
     const { rows } = await db.query("select from indexer.contracts where covered <> '{}'");
     return rows.length > 0;

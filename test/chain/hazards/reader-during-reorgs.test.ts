@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { busyChain, follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
-import { heldStates, pictureOf, Reader } from '../../kit/picture.ts';
 import { seededRandom } from '../../kit/random.ts';
+import { busyChain, follow } from '../../kit/scene.ts';
+import { expectedSnapshots, Reader, readSnapshot } from '../../kit/snapshots.ts';
 
 const TURNS = 20;
 const TURN_MS = 250;
@@ -15,9 +15,9 @@ test.each([
   'during reorgs found by $by, a reader only sees states that the chain had, never a mixture',
   async ({ subscribe }) => {
     const { chain, url, settled } = await follow({ chain: busyChain(40), subscribe });
-    const held = heldStates(chain);
+    const held = expectedSnapshots(chain);
     await settled();
-    const reader = await Reader.start(url, (db) => pictureOf(db, chain.chainId));
+    const reader = await Reader.start(url, (db) => readSnapshot(db, chain.chainId));
     const random = seededRandom(13);
     const blocks = busyBlocks(13);
     for (let turn = 0; turn < TURNS; turn++) {

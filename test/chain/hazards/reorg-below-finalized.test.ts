@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { busyChain, follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
+import { busyChain, follow } from '../../kit/scene.ts';
 import { reorgsOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
@@ -22,9 +22,9 @@ test('a reorg below the finalized block is unwound after repeated observations, 
   await settled();
   expect(await reorgsOf(db, chain.chainId)).toEqual([{ from, to: 30, depth: from - 30 }]);
   expect(
-    daemon.said('reorg suspected').filter(({ reason }) => reason === 'too few observations').length,
+    daemon.logLines('reorg suspected').filter(({ reason }) => reason === 'too few observations').length,
   ).toBeGreaterThanOrEqual(2);
-  expect(daemon.said('reorg below the finalized block unwound').map(({ level }) => level)).toEqual([PINO_ERROR]);
+  expect(daemon.logLines('reorg below the finalized block unwound').map(({ level }) => level)).toEqual([PINO_ERROR]);
 });
 
 test('a reorg that reaches below the first followed block unwinds filled history', async () => {

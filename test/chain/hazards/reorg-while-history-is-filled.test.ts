@@ -1,8 +1,8 @@
 import { expect, inject, test } from 'vitest';
 import type { Hex } from '../../../indexer/kernel/chain.ts';
-import { busyChain, follow } from '../../kit/follow.ts';
 import { announceAll, busyBlocks } from '../../kit/music.ts';
 import { TcpProxy } from '../../kit/proxy.ts';
+import { busyChain, follow } from '../../kit/scene.ts';
 import { atHead, reorgsOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
@@ -20,7 +20,7 @@ test.each([
     const { chain, server, db, artist, settled } = await follow({
       chain: busyChain(HEAD),
       announce: false,
-      by: (url) => proxy.url(url),
+      databaseProxy: proxy,
     });
     await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
     // Of a slow node, the end of the branch does not come before the reorg does.

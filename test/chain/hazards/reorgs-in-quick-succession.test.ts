@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { busyChain, follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
+import { busyChain, follow } from '../../kit/scene.ts';
 import { reorgsOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 

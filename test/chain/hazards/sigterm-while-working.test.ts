@@ -1,12 +1,11 @@
 import { expect, test } from 'vitest';
-import { Daemon } from '../../kit/daemon.ts';
-import { busyChain, follow } from '../../kit/follow.ts';
 import { announceAll, busyBlocks } from '../../kit/music.ts';
+import { busyChain, follow } from '../../kit/scene.ts';
 import { atHead, expectFactsAsCovered } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 test('SIGTERM while filling and following exits 0, and a restart resumes', async () => {
-  const { chain, server, db, artist, daemon, following, settled } = await follow({
+  const { chain, server, db, artist, daemon, startDaemon, settled } = await follow({
     chain: busyChain(200, 20),
     announce: false,
   });
@@ -22,7 +21,7 @@ test('SIGTERM while filling and following exits 0, and a restart resumes', async
   expect(await daemon.stop()).toBe(0);
   await expectFactsAsCovered(db, chain);
   heal();
-  await Daemon.start(following);
+  await startDaemon();
   await settled();
 });
 

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, inject, test } from 'vitest';
-import { follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
 import { headOf } from '../../kit/oracle/check-database.ts';
 import { TcpProxy } from '../../kit/proxy.ts';
+import { follow } from '../../kit/scene.ts';
 
 const STATEMENT_MS = 100;
 const BACKLOG_BLOCKS = 160;
@@ -14,7 +14,7 @@ const MEMORY_MIB = 400;
 
 test('with 100 ms for every statement, reading ahead and memory stay bounded', async () => {
   const proxy = await TcpProxy.before(inject('postgresUrl'));
-  const { chain, server, db, daemon, settled } = await follow({ by: (url) => proxy.url(url) });
+  const { chain, server, db, daemon, settled } = await follow({ databaseProxy: proxy });
   await settled();
   proxy.delayMs = STATEMENT_MS;
   let newestRequested = 0;

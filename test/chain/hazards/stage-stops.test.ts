@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-import { runProgram } from '../../kit/daemon.ts';
-import { follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
+import { follow } from '../../kit/scene.ts';
 import { atHead } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
@@ -10,7 +9,7 @@ const BREAK_LINKS = `
   create trigger refuse_links before update of master_nft_id on dividend_claims for each statement execute function refuse_links()`;
 
 test('a failing stage does not stop the head, shows its reason in status and /ready, and recovers', async () => {
-  const { chain, db, daemon, following, settled } = await follow();
+  const { chain, db, daemon, run, settled } = await follow();
   await settled();
   await until('the stage to have begun', async () => {
     const { rows } = await db.query('select from indexer.stages where as_of_number is not null');
@@ -33,7 +32,9 @@ test('a failing stage does not stop the head, shows its reason in status and /re
     const { status, chains } = await daemon.ready();
     return status === 503 && chains[chain.chainId] === `stage claim-links ${reason}`;
   });
-  expect((await runProgram(['status'], following)).stdout).toContain(`  stage claim-links  ${reason}`);
+  const status = run('status');
+  await status.exited;
+  expect(status.stdout).toContain(`  stage claim-links  ${reason}`);
   await db.query('drop trigger refuse_links on dividend_claims');
   await until('the stage to advance again', async () => (await stopped()) === undefined);
   await settled();

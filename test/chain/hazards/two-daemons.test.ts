@@ -1,15 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { Daemon } from '../../kit/daemon.ts';
-import { busyChain, follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
+import { busyChain, follow } from '../../kit/scene.ts';
 
 const TURNS = 16;
 const TURN_MS = 250;
 
 test('two daemons on one database write nothing twice, and one continues when the other is killed', async () => {
-  const { chain, db, daemon, following, settled } = await follow({ chain: busyChain(60, 30) });
-  const second = await Daemon.start(following);
+  const { chain, db, daemon, startDaemon, settled } = await follow({ chain: busyChain(60, 30) });
+  const second = await startDaemon();
   const blocks = busyBlocks(24);
   for (let turn = 0; turn < TURNS; turn++) {
     if (turn % 4 === 3) chain.reorg(1 + (turn % 5), blocks(6));

@@ -1,26 +1,27 @@
 import { expect, test } from 'vitest';
-import { Daemon, type Following, runProgram } from '../../kit/daemon.ts';
-import { announcedDatabase, database, deployOnAnvil } from '../../kit/follow.ts';
+import { Daemon } from '../../kit/daemon.ts';
 import { headOf } from '../../kit/oracle/check-database.ts';
+import { type Environment, Program } from '../../kit/program.ts';
 import { registerPlatform } from '../../kit/register-platform.ts';
+import { announcedDatabase, database, deployOnAnvil } from '../../kit/scene.ts';
 import { until } from '../../kit/until.ts';
 
 const ROUNDS = 4;
 const STEPS = 30;
 
-async function digestOf(following: Following): Promise<Record<string, { rows: number; digest: string }>> {
-  const { code, stdout, stderr } = await runProgram(['digest', '--json'], following);
-  expect({ code, stderr }).toMatchObject({ code: 0 });
-  return JSON.parse(stdout).tables;
+async function digestOf(env: Environment): Promise<Record<string, { rows: number; digest: string }>> {
+  const program = new Program(['digest', '--json'], env);
+  expect(await program.exited).toBe(0);
+  return JSON.parse(program.stdout).tables;
 }
 
 test('a database followed live through kills and reorgs and one filled later have equal digests', async () => {
   const { anvil, platform, traffic, settled } = await deployOnAnvil({ slotsInAnEpoch: 8 });
-  const rpcUrls = { [anvil.chainId]: anvil.url };
+  const envOf = (url: string) => ({ DATABASE_URL: url, [`RPC_URL_${anvil.chainId}`]: anvil.url });
 
   // The first follows from the start, through kills and reorgs.
   const early = await announcedDatabase(platform);
-  const live = { databaseUrl: early.url, rpcUrls };
+  const live = envOf(early.url);
   let daemon = await Daemon.start(live);
   for (let round = 1; round <= ROUNDS; round++) {
     await traffic.run(STEPS);
@@ -34,7 +35,7 @@ test('a database followed live through kills and reorgs and one filled later hav
 
   // The second starts late, and its contracts are registered later still.
   const late = await database();
-  const filled = { databaseUrl: late.url, rpcUrls };
+  const filled = envOf(late.url);
   await Daemon.start(filled);
   await until(
     'the head',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { busyChain, follow } from '../../kit/follow.ts';
 import { busyBlocks } from '../../kit/music.ts';
+import { busyChain, follow } from '../../kit/scene.ts';
 import { atHead } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 import { withholdBlock } from '../../kit/withhold-block.ts';
@@ -13,7 +13,7 @@ test('a block at the head that no answer explains is set aside: the chain goes o
   const heal = withholdBlock(server, bad.number);
   chain.append(...busyBlocks(5)(6));
   await until('the head to pass the block', () => atHead(db, chain.chainId, chain.head.hash));
-  expect(daemon.said('block set aside').map(({ block }) => block)).toEqual([bad.number]);
+  expect(daemon.logLines('block set aside').map(({ block }) => block)).toEqual([bad.number]);
   const { rows } = await db.query(
     'select distinct block_number::int from nft_transfers where block_number > $1 order by 1',
     [bad.number - 4],

@@ -1,6 +1,6 @@
 import { test } from 'vitest';
-import { busyChain, follow } from '../../kit/follow.ts';
 import { announceAll, busyBlocks } from '../../kit/music.ts';
+import { busyChain, follow } from '../../kit/scene.ts';
 
 test('fills and follows a chain whose headers have blooms of zeros', async () => {
   const { chain, server, db, artist, settled } = await follow({ chain: busyChain(60, 30), announce: false });

@@ -9,12 +9,12 @@ contract BatchMaster is ERC721ABurnable {
         if (quantity > 0) _mintERC2309(msg.sender, quantity);
     }
 
-    /// One `ConsecutiveTransfer`; ERC721A allows 5,000 tokens in one.
+    /// Emits one `ConsecutiveTransfer`. ERC721A allows at most 5,000 tokens per batch.
     function mintBatch(uint256 quantity) external {
         _mintERC2309(msg.sender, quantity);
     }
 
-    /// One `Transfer` per token.
+    /// Emits one `Transfer` per token.
     function mint(uint256 quantity) external {
         _mint(msg.sender, quantity);
     }

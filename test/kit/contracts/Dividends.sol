@@ -9,7 +9,7 @@ interface IMaster {
     function mintedInBlock(uint256 tokenId) external view returns (uint256);
 }
 
-/// Shares revenue among the tokens of a master, in the native coin (the zero address) or in any ERC-20.
+/// Distributes revenue among the tokens of a master, in the native coin (the zero address) or in any ERC-20.
 contract Dividends {
     event RevenueDeposited(uint256 amount, address token, uint256 timestamp);
     event DividendsDistributed(uint256 amount, address token, uint256 perTokenAmount);
@@ -45,7 +45,7 @@ contract Dividends {
         _deposited(amount, token);
     }
 
-    /// Shares what is pending of a currency equally among the tokens that exist; what does not divide stays pending.
+    /// Distributes the pending amount of a currency equally among the tokens that exist. The remainder stays pending.
     function distribute(address token) external {
         uint256 supply = master.totalSupply();
         uint256 perToken = supply == 0 ? 0 : pending[token] / supply;
@@ -55,7 +55,7 @@ contract Dividends {
         emit DividendsDistributed(perToken * supply, token, perToken);
     }
 
-    /// Pays the caller what the tokens have earned in the native coin: one event and one payment per token.
+    /// Pays the caller the native coin that the tokens have earned, with one event and one payment per token.
     function claim(uint256[] calldata tokenIds) external {
         _claim(address(0), tokenIds);
     }
@@ -65,7 +65,7 @@ contract Dividends {
         _claim(token, tokenIds);
     }
 
-    /// What a token has earned of a currency and not been paid. Tokens minted in a distribution's own block get nothing of it.
+    /// Returns the unpaid earnings of a token. A distribution does not pay tokens that were minted in its own block.
     function claimable(address token, uint256 tokenId) public view returns (uint256 amount) {
         Distribution[] storage past = distributions[token];
         uint256 minted = master.mintedInBlock(tokenId);

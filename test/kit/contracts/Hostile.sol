@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.20;
 
-/// Emits whatever it is told to, under an address that is followed as something decent.
+/// Emits any log, from an address that is followed as a contract of the platform.
 contract Emitter {
-    /// One log of up to four topics; none makes it anonymous.
+    /// Emits one log with up to four topics. Without topics it is anonymous.
     function emitLog(bytes32[] memory topics, bytes memory data) public {
         require(topics.length <= 4, "too many topics");
         assembly {
@@ -19,25 +19,25 @@ contract Emitter {
         }
     }
 
-    /// The same log again and again, in one transaction.
+    /// Emits the same log repeatedly in one transaction.
     function emitLogs(bytes32[] memory topics, bytes memory data, uint256 times) external {
         for (uint256 i = 0; i < times; ++i) emitLog(topics, data);
     }
 }
 
-/// The reverting half of every hostile token: what it is not asked for, it refuses.
+/// Reverts every call except those that emit logs.
 contract SilentToken is Emitter {
     fallback() external {
         revert("no");
     }
 }
 
-/// Answers every call with nothing.
+/// Returns no data from any call.
 contract EmptyToken is Emitter {
     fallback() external {}
 }
 
-/// Names of the time before `string` (as Maker's token has them).
+/// Has a name and a symbol of type `bytes32`, like Maker's token.
 contract Bytes32Token is Emitter {
     bytes32 public constant name = "Maker of Songs";
     bytes32 public constant symbol = "MKS";
@@ -45,7 +45,7 @@ contract Bytes32Token is Emitter {
     uint256 public constant totalSupply = 0;
 }
 
-/// A name and a symbol of one megabyte, and 255 decimals.
+/// Has a name and a symbol of one megabyte, and 255 decimals.
 contract HugeToken is Emitter {
     uint8 public constant decimals = 255;
 
@@ -69,14 +69,14 @@ contract HugeToken is Emitter {
     }
 }
 
-/// NUL bytes in the name, an empty symbol.
+/// Has NUL bytes in its name, and an empty symbol.
 contract NulToken is Emitter {
     string public constant name = "N\x00U\x00L";
     string public constant symbol = "";
     uint8 public constant decimals = 0;
 }
 
-/// A name and a symbol that are not UTF-8, and decimals that are no `uint8`.
+/// Has a name and a symbol that are not UTF-8, and decimals that do not fit `uint8`.
 contract InvalidUtf8Token is Emitter {
     uint256 public constant decimals = type(uint256).max;
 

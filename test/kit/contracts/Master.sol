@@ -5,7 +5,7 @@ import "@limitbreak/creator-token-contracts/contracts/access/OwnableBasic.sol";
 import "@limitbreak/creator-token-contracts/contracts/erc721c/ERC721C.sol";
 import "@limitbreak/creator-token-contracts/contracts/programmable-royalties/BasicRoyalties.sol";
 
-/// The platform's master: an ERC-721C whose sale of every token is told by an event of its own.
+/// The platform's master: an ERC-721C that emits `Minted` for every token that it sells.
 contract Master is OwnableBasic, ERC721C, BasicRoyalties {
     event Minted(address indexed minter, uint256 indexed tokenId, uint256 price);
 
@@ -15,7 +15,7 @@ contract Master is OwnableBasic, ERC721C, BasicRoyalties {
     uint256 public price;
     uint256 public nextTokenId = 1;
     uint256 public totalSupply;
-    /// The block of a token's mint; a dividend reaches the tokens of earlier blocks.
+    /// The block of a token's mint. A distribution pays the tokens of earlier blocks.
     mapping(uint256 => uint256) public mintedInBlock;
 
     constructor(string memory name_, string memory symbol_, uint256 price_, address royaltyReceiver, uint96 royaltyBps)

@@ -15,7 +15,7 @@ interface IPair is IToken {
     function swap(uint256 amount0Out, uint256 amount1Out, address to, bytes calldata data) external;
 }
 
-/// The little of a router that a Uniswap V2 pair needs: callers approve it for both tokens and for the pair's own.
+/// A minimal router for Uniswap V2 pairs. Callers approve it for both tokens and for the pair's own token.
 contract Trader {
     function addLiquidity(IPair pair, uint256 amount0, uint256 amount1) external {
         IToken(pair.token0()).transferFrom(msg.sender, address(pair), amount0);
@@ -28,7 +28,7 @@ contract Trader {
         pair.burn(msg.sender);
     }
 
-    /// Swaps `amountIn` of token 0 for token 1, or the other way round, `times` times in one transaction.
+    /// Swaps `amountIn` of token 0 for token 1, or of token 1 for token 0, `times` times in one transaction.
     function swap(IPair pair, bool zeroForOne, uint256 amountIn, uint256 times) external {
         IToken token = IToken(zeroForOne ? pair.token0() : pair.token1());
         for (uint256 i = 0; i < times; ++i) {

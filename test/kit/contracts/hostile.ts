@@ -3,7 +3,7 @@ import { encodeFunctionData, parseAbi } from 'viem';
 import type { Hex } from '../../../indexer/kernel/chain.ts';
 import type { Anvil, Receipt } from '../anvil-node.ts';
 import { type Artifact, compileDirectory } from '../artifacts.ts';
-import { type Deployed, deploy, succeed } from '../deploy.ts';
+import { type Deployed, deploy, executeOrThrow } from '../deploy.ts';
 
 const NAMES = [
   'Emitter',
@@ -15,7 +15,7 @@ const NAMES = [
   'InvalidUtf8Token',
 ] as const;
 
-/** A contract of `Hostile.sol`; every one of them is an `Emitter` too. */
+/** A contract of `Hostile.sol`. Each is also an `Emitter`. */
 export type HostileName = (typeof NAMES)[number];
 
 const EMITTER = parseAbi([
@@ -32,12 +32,12 @@ export async function deployHostile(anvil: Anvil): Promise<Record<HostileName, D
   return deployed as Record<HostileName, Deployed>;
 }
 
-/** The contracts of `Hostile.sol`, compiled. */
+/** Compiles the contracts of `Hostile.sol`. */
 async function hostileArtifacts(): Promise<Record<HostileName, Artifact>> {
   return (await compileDirectory(fileURLToPath(new URL('.', import.meta.url)))) as Record<HostileName, Artifact>;
 }
 
-/** Has a hostile contract emit any log, `times` times in one transaction. */
+/** Makes a hostile contract emit a log, `times` times in one transaction. */
 export async function emitLog(
   anvil: Anvil,
   emitter: Hex,
@@ -45,5 +45,5 @@ export async function emitLog(
 ): Promise<Receipt> {
   const call = encodeFunctionData({ abi: EMITTER, functionName: 'emitLogs', args: [topics, data, BigInt(times)] });
   const [from] = anvil.accounts as [Hex];
-  return succeed(anvil, { from, to: emitter, data: call, gas: EMIT_GAS });
+  return executeOrThrow(anvil, { from, to: emitter, data: call, gas: EMIT_GAS });
 }

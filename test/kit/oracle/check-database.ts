@@ -13,20 +13,20 @@ export type Subject = {
   readonly kind: Kind;
   /** In lower case. */
   readonly address: Hex;
-  /** False for a contract whose own reads do not fit its logs, such as one on a chain in memory. */
+  /** False if calls to the contract do not match its logs, as for a contract on a chain in memory. */
   readonly readable?: false;
 };
 
-/** What was compared and what was found. */
+/** The result of a comparison. */
 export type Comparison = {
   readonly tables: readonly TableComparison[];
-  /** What is wrong besides rows: the head, contracts with gaps, a chain that contradicts itself. */
+  /** Problems other than rows: an unknown head, incomplete contracts, contradictions within the chain. */
   readonly problems: readonly string[];
 };
 
 /**
- * Compares the database with an independent computation from the chain, row for row, at the block that the database's head
- * names. The caller makes sure that neither moves meanwhile.
+ * Compares every row of the database with an independent computation from the chain, at the head of the database. Neither may
+ * change meanwhile.
  */
 export async function compareWithChain(
   db: Queryable,
@@ -35,10 +35,10 @@ export async function compareWithChain(
 ): Promise<Comparison> {
   const { client, chainId } = chain;
   const head = await headOf(db, chainId);
-  if (head === undefined) return { tables: [], problems: [`the database follows no block of chain ${chainId}`] };
+  if (head === undefined) return { tables: [], problems: [`the database has no head of chain ${chainId}`] };
   const block = await client.getBlock({ blockNumber: BigInt(head.number) }).catch(() => undefined);
   if (block?.hash !== head.hash) {
-    const problem = `the head is block ${head.number} ${head.hash}, the chain has ${block?.hash} there`;
+    const problem = `the database's head is block ${head.number} ${head.hash}, but the chain has ${block?.hash} at this height`;
     return { tables: [], problems: [problem] };
   }
   const { contracts, offerings } = await readRegistry(db, chainId, subjects);
@@ -54,12 +54,12 @@ export async function compareWithChain(
   };
 }
 
-/** Returns a sentence for everything that a comparison found; none when the database equals the chain. */
+/** Returns a sentence for every problem and difference. Returns none if the database equals the chain. */
 export function describeComparison({ tables, problems }: Comparison): string[] {
   return [...problems, ...describeDifferences(tables.flatMap(({ differences }) => differences))];
 }
 
-/** Returns the newest block that a database follows of a chain. */
+/** Returns the head of a chain in the database, if it has one. */
 export async function headOf(db: Queryable, chainId: number): Promise<{ number: number; hash: Hex } | undefined> {
   const { rows } = await db.query('select head_number, head_hash from indexer.chains where chain_id = $1', [chainId]);
   const row = rows[0];
@@ -67,7 +67,7 @@ export async function headOf(db: Queryable, chainId: number): Promise<{ number: 
   return { number: Number(row.head_number), hash: row.head_hash as Hex };
 }
 
-/** Returns contracts that are not followed, or whose history has gaps up to and including the block `head`. */
+/** Returns the contracts that are not followed, or whose history up to block `head` (inclusive) has gaps. */
 export async function incompleteContracts(
   db: Queryable,
   chainId: number,
@@ -92,7 +92,7 @@ const REGISTRY = `
   union all select 'artist_token', contract_address, id, null, id, null from artist_tokens where chain_id = $1
   union all select 'pool', pool_address, id, null, artist_token_id, null from liquidity_pools where chain_id = $1`;
 
-/** Reads the ids of the platform's rows about some contracts, and the masters among them that have an offering. */
+/** Reads the ids in the platform's rows of some contracts, and which of their masters have an offering (`master_ipos`). */
 export async function readRegistry(
   db: Queryable,
   chainId: number,
@@ -110,13 +110,13 @@ export async function readRegistry(
   return { contracts, offerings: new Set(offered.rows.map(({ master_id: id }) => String(id))) };
 }
 
-/** Returns contracts of which no database has a row. */
+/** Returns contracts without ids, as for a chain whose platform has no rows. */
 export function unregistered(chainId: number, subjects: readonly Subject[]): OracleContract[] {
   const ids = { platformId: null, masterId: null, artistTokenId: null, linkedMaster: null };
   return subjects.map(({ kind, address }) => ({ chainId, kind, address, ...ids }));
 }
 
-/** Leaves rows of other contracts out. */
+/** Removes the rows of other contracts. */
 function onlyOf(subjects: readonly Subject[], offerings: ReadonlySet<string>, stored: Tables): Tables {
   const known = new Set(subjects.flatMap(({ kind, address }) => [address, `${kind} ${address}`]));
   return new Map(

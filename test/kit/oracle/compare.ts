@@ -1,7 +1,7 @@
 import type { Row, Tables } from './fact-rows.ts';
 import { COMPARED_TABLES, type ComparedTable } from './stored.ts';
 
-/** One way in which a database differs from its chain. */
+/** A difference between the database and the chain. */
 export type Difference = { readonly table: string; readonly key: string } & (
   | { readonly kind: 'missing' }
   | { readonly kind: 'extra' }
@@ -13,7 +13,7 @@ export type Difference = { readonly table: string; readonly key: string } & (
     }
 );
 
-/** How one table compares: rows that it has, rows that it should have, and every difference. */
+/** The comparison of one table: its number of rows, the expected number of rows, and every difference. */
 export type TableComparison = {
   readonly table: string;
   readonly stored: number;
@@ -21,10 +21,10 @@ export type TableComparison = {
   readonly differences: readonly Difference[];
 };
 
-/** Differences of one table that are described; the rest is counted. */
-const DESCRIBED_PER_TABLE = 20;
+/** How many differences of a table are described. The others are only counted. */
+const DESCRIBED_PER_TABLE_MAX = 20;
 
-/** Compares tables row for row, those of `compared` or all. */
+/** Compares every row of the tables `compared`, by default of all tables. */
 export function compareTables(
   expected: Tables,
   stored: Tables,
@@ -58,7 +58,7 @@ export function compareRows(
   return differences;
 }
 
-/** A key that comes again gets a suffix, so that a row that is there twice is a difference. */
+/** Maps rows by their key. A repeated key gets a suffix, so that a duplicate row is a difference. */
 function byKey(rows: readonly Row[], columns: readonly string[]): Map<string, Row> {
   const keyed = new Map<string, Row>();
   for (const row of rows) {
@@ -78,19 +78,19 @@ function unequalColumns(expected: Row, stored: Row) {
   });
 }
 
-/** Returns whether a difference goes away once the stages have run: they run behind the commits. */
-export function isUnsettled(difference: Difference): boolean {
+/** Returns whether a difference may exist until the stages have run, since they run after the commits. */
+export function mayBePending(difference: Difference): boolean {
   if (difference.table === 'master_ipos') return true;
   const isLink = difference.kind === 'unequal' && difference.column === 'master_nft_id';
   return isLink && difference.table === 'dividend_claims' && difference.stored === null;
 }
 
-/** Describes differences in a sentence each; of a table with many, the first few. */
+/** Describes each difference in a sentence. If a table has many, only the first are described. */
 export function describeDifferences(differences: readonly Difference[]): string[] {
   return [...Map.groupBy(differences, ({ table }) => table)].flatMap(([table, found]) => {
-    const described = found.slice(0, DESCRIBED_PER_TABLE).map(describe);
-    const left = found.length - described.length;
-    return left === 0 ? described : [...described, `${table}: ${left} more differences`];
+    const described = found.slice(0, DESCRIBED_PER_TABLE_MAX).map(describe);
+    const others = found.length - described.length;
+    return others === 0 ? described : [...described, `${table}: ${others} more differences`];
   });
 }
 

@@ -4,7 +4,7 @@ import { mapParallel } from '../map-parallel.ts';
 import type { Row, Tables } from './fact-rows.ts';
 import type { OracleContract } from './facts.ts';
 
-/** Returns, in a sentence each, where reads of the contracts at a block contradict what their logs imply. */
+/** Returns a sentence for each call to a contract at a block whose result contradicts the contract's logs. */
 export async function findContradictions(
   client: PublicClient,
   block: number,
@@ -14,73 +14,75 @@ export async function findContradictions(
   const found: string[] = [];
   for (const { kind, address } of contracts) {
     const rows = (table: string) => (tables.get(table) ?? []).filter(({ contract }) => contract === address);
-    const ask = askerOf(client, address, BigInt(block));
-    if (kind === 'master') found.push(...(await ownerContradictions(ask, address, rows('master_nfts'))));
+    const call = callerOf(client, address, BigInt(block));
+    if (kind === 'master') found.push(...(await ownerContradictions(call, address, rows('master_nfts'))));
     if (kind === 'artist_token') {
-      found.push(...(await balanceContradictions(ask, address, rows('token_holders'), 'balance')));
-      found.push(...(await supplyContradictions(ask, address, rows('artist_tokens')[0]?.total_supply)));
+      found.push(...(await balanceContradictions(call, address, rows('token_holders'), 'balance')));
+      found.push(...(await supplyContradictions(call, address, rows('artist_tokens')[0]?.total_supply)));
     }
     if (kind === 'pool') {
       const [pool] = rows('liquidity_pools');
-      found.push(...(await balanceContradictions(ask, address, rows('pool_positions'), 'lp_token_balance')));
-      found.push(...(await supplyContradictions(ask, address, pool?.lp_total_supply)));
-      found.push(...(await reserveContradictions(ask, address, pool)));
+      found.push(...(await balanceContradictions(call, address, rows('pool_positions'), 'lp_token_balance')));
+      found.push(...(await supplyContradictions(call, address, pool?.lp_total_supply)));
+      found.push(...(await reserveContradictions(call, address, pool)));
     }
     if (kind === 'dividend') found.push(...(await currencyContradictions(client, address, rows('dividend_claims'))));
   }
   return found;
 }
 
-type Ask = <T>(abi: Abi, functionName: string, args?: readonly unknown[]) => Promise<T>;
+type Call = <T>(abi: Abi, functionName: string, args?: readonly unknown[]) => Promise<T>;
 
-function askerOf(client: PublicClient, address: Hex, blockNumber: bigint): Ask {
+function callerOf(client: PublicClient, address: Hex, blockNumber: bigint): Call {
   return async <T>(abi: Abi, functionName: string, args: readonly unknown[] = []) =>
     (await client.readContract({ address, abi, functionName, args, blockNumber })) as T;
 }
 
-/** `ownerOf` reverts for a token that is burnt. */
-async function ownerContradictions(ask: Ask, contract: Hex, rows: readonly Row[]): Promise<string[]> {
+/** Compares owners. `ownerOf` reverts for a burnt token. */
+async function ownerContradictions(call: Call, contract: Hex, rows: readonly Row[]): Promise<string[]> {
   const found = await mapParallel(rows, async ({ token_id: tokenId, current_owner_wallet: owner }) => {
-    const read = await ask<Hex>(MASTER, 'ownerOf', [BigInt(tokenId ?? 0)]).catch(() => zeroAddress);
+    const read = await call<Hex>(MASTER, 'ownerOf', [BigInt(tokenId ?? 0)]).catch(() => zeroAddress);
     if (read.toLowerCase() === owner) return [];
-    return [`chain: ${contract} says that ${read} owns ${tokenId}, its logs say ${owner}`];
+    return [`chain: ${contract} says that ${read} owns ${tokenId}, but its logs say ${owner}`];
   });
   return found.flat();
 }
 
 async function balanceContradictions(
-  ask: Ask,
+  call: Call,
   contract: Hex,
   rows: readonly Row[],
   column: 'balance' | 'lp_token_balance',
 ): Promise<string[]> {
   const found = await mapParallel(rows, async ({ wallet_address: wallet, [column]: balance }) => {
-    const read = await ask<bigint>(TOKEN, 'balanceOf', [wallet]);
+    const read = await call<bigint>(TOKEN, 'balanceOf', [wallet]);
     if (String(read) === balance) return [];
-    return [`chain: ${contract} says that ${wallet} holds ${read}, its logs say ${balance}`];
+    return [`chain: ${contract} says that ${wallet} holds ${read}, but its logs say ${balance}`];
   });
   return found.flat();
 }
 
-async function supplyContradictions(ask: Ask, contract: Hex, supply: string | null | undefined): Promise<string[]> {
-  const read = String(await ask<bigint>(TOKEN, 'totalSupply'));
-  return read === supply ? [] : [`chain: ${contract} says that its supply is ${read}, its logs say ${supply}`];
+async function supplyContradictions(call: Call, contract: Hex, supply: string | null | undefined): Promise<string[]> {
+  const read = String(await call<bigint>(TOKEN, 'totalSupply'));
+  return read === supply ? [] : [`chain: ${contract} says that its supply is ${read}, but its logs say ${supply}`];
 }
 
-async function reserveContradictions(ask: Ask, contract: Hex, pool: Row | undefined): Promise<string[]> {
-  const [reserve0, reserve1] = await ask<readonly bigint[]>(PAIR, 'getReserves');
+async function reserveContradictions(call: Call, contract: Hex, pool: Row | undefined): Promise<string[]> {
+  const [reserve0, reserve1] = await call<readonly bigint[]>(PAIR, 'getReserves');
   const [read, logged] = [`${reserve0},${reserve1}`, `${pool?.reserve0},${pool?.reserve1}`];
-  return read === logged ? [] : [`chain: ${contract} says that its reserves are ${read}, its logs say ${logged}`];
+  return read === logged ? [] : [`chain: ${contract} says that its reserves are ${read}, but its logs say ${logged}`];
 }
 
-/** What a claim's transaction called states the currency, which the oracle infers from the payments in its logs. */
+/** Compares the currency that a claim's transaction requests with the one that the oracle infers from the payments in its logs. */
 async function currencyContradictions(client: PublicClient, contract: Hex, claims: readonly Row[]): Promise<string[]> {
   const found = await mapParallel(claims, async ({ tx_hash: hash, log_index: logIndex, currency }) => {
     const { input } = await client.getTransaction({ hash: hash as Hex });
     const { functionName, args } = decodeFunctionData({ abi: DIVIDENDS, data: input });
-    const called = functionName === 'claimToken' ? args[0].toLowerCase() : zeroAddress;
-    if (called === currency) return [];
-    return [`chain: ${contract} was called to pay ${called} by log ${logIndex} of ${hash}, its logs say ${currency}`];
+    const requested = functionName === 'claimToken' ? args[0].toLowerCase() : zeroAddress;
+    if (requested === currency) return [];
+    return [
+      `chain: ${contract} was called to pay ${requested} (log ${logIndex} of ${hash}), but its logs say ${currency}`,
+    ];
   });
   return found.flat();
 }

@@ -8,11 +8,11 @@ import {
   toEventSelector,
 } from 'viem';
 
-/** A kind of contract that the oracle knows. */
+/** The kind of a contract. */
 export type Kind = 'master' | 'dividend' | 'artist_token' | 'pool';
 
-/** A log as a node reports it. */
-export type ChainLog = {
+/** A log as a node returns it. */
+export type OracleLog = {
   readonly address: Hex;
   readonly topics: readonly Hex[];
   readonly data: Hex;
@@ -22,7 +22,7 @@ export type ChainLog = {
   readonly logIndex: number;
 };
 
-// Written apart from `abis/`: the oracle must not share a mistake with the program that it judges.
+// Not imported from `abis/` on purpose: the oracle must not share a mistake with the program that it checks.
 const SIGNATURES = {
   Transfer721: 'event Transfer(address indexed from, address indexed to, uint256 indexed tokenId)',
   Transfer20: 'event Transfer(address indexed from, address indexed to, uint256 value)',
@@ -41,9 +41,9 @@ const SIGNATURES = {
   Sync: 'event Sync(uint112 reserve0, uint112 reserve1)',
 } as const;
 
-/** Names an event. `Transfer` of EIP-20 and of EIP-721 share their first topic and are two events here. */
+/** The name of an event. The `Transfer` events of EIP-20 and EIP-721 have the same topic 0 and different names here. */
 export type EventName = keyof typeof SIGNATURES;
-/** An event's arguments by name; addresses in lower case. */
+/** The arguments of an event by name. Addresses are in lower case. */
 export type EventArguments = Readonly<Record<string, Hex | bigint>>;
 
 /** The ABI of every event that the oracle knows. */
@@ -67,37 +67,37 @@ const EVENTS_OF: Readonly<Record<Kind, readonly EventName[]>> = {
 };
 
 /**
- * What a log means to a contract of a kind: an event; a misfit, whose first topic the ABI names although the rest does not fit;
- * or nothing, when the ABI does not name its first topic.
+ * A log decoded by the ABI of a contract kind: an event; `misfit` if the ABI has its topic 0 but the log does not fit the ABI; or
+ * `unknown` if the ABI does not have its topic 0.
  */
-export type Reading = { readonly event: EventName; readonly args: EventArguments } | 'misfit' | 'nothing';
+export type DecodedLog = { readonly event: EventName; readonly args: EventArguments } | 'misfit' | 'unknown';
 
-/** An event with its inputs in the order of the log's words: the indexed ones first. */
+/** An event with its inputs in the order of the log's words: indexed inputs first. */
 type Layout = {
   readonly event: EventName;
   readonly indexed: number;
   readonly inputs: readonly (AbiParameter & { readonly name: string })[];
 };
 
-/** Decodes logs with viem and remembers what it decoded, because the simulation reads the same logs many times. */
-export class LogReader {
+/** Decodes logs with viem, and caches the results because the simulation decodes the same logs many times. */
+export class LogDecoder {
   readonly #layouts: ReadonlyMap<string, Layout> = layoutsByTopic();
-  readonly #known = new WeakMap<ChainLog, Map<Kind, Reading>>();
+  readonly #cache = new WeakMap<OracleLog, Map<Kind, DecodedLog>>();
 
-  /** Returns what a log means to a contract of a kind. */
-  read(log: ChainLog, kind: Kind): Reading {
-    let known = this.#known.get(log);
-    if (known === undefined) {
-      known = new Map();
-      this.#known.set(log, known);
+  /** Decodes a log by the ABI of a contract kind. */
+  decode(log: OracleLog, kind: Kind): DecodedLog {
+    let cached = this.#cache.get(log);
+    if (cached === undefined) {
+      cached = new Map();
+      this.#cache.set(log, cached);
     }
-    let reading = known.get(kind);
-    if (reading === undefined) {
+    let decoded = cached.get(kind);
+    if (decoded === undefined) {
       const layout = this.#layouts.get(`${kind} ${log.topics[0]}`);
-      reading = layout === undefined ? 'nothing' : decode(log, layout);
-      known.set(kind, reading);
+      decoded = layout === undefined ? 'unknown' : decode(log, layout);
+      cached.set(kind, decoded);
     }
-    return reading;
+    return decoded;
   }
 }
 
@@ -115,17 +115,17 @@ function layoutsByTopic(): Map<string, Layout> {
   return layouts;
 }
 
-/** Every type here takes one word, so topics and data together are the encoding of all arguments. */
-function decode(log: ChainLog, { event, indexed, inputs }: Layout): Reading {
+/** Decodes a log. Every type here takes one word, so topics and data together encode all arguments. */
+function decode(log: OracleLog, { event, indexed, inputs }: Layout): DecodedLog {
   if (log.topics.length !== 1 + indexed) return 'misfit';
   const topics = log.topics.slice(1).map((topic) => topic.slice(2));
   const words: Hex = `0x${topics.join('')}${log.data.slice(2)}`;
   try {
     const values = decodeAbiParameters(inputs, words);
-    // viem overlooks bytes that are too many and high bits that must be zero.
+    // viem accepts surplus bytes, and high bits that should be zero.
     if (encodeAbiParameters(inputs, values) !== words) return 'misfit';
     const args = Object.fromEntries(inputs.map(({ name }, at) => [name, plain(values[at])]));
-    const isBackwards = event === 'ConsecutiveTransfer' && big(args, 'fromTokenId') > big(args, 'toTokenId');
+    const isBackwards = event === 'ConsecutiveTransfer' && numberOf(args, 'fromTokenId') > numberOf(args, 'toTokenId');
     return isBackwards ? 'misfit' : { event, args };
   } catch {
     return 'misfit';
@@ -136,12 +136,12 @@ function plain(value: unknown): Hex | bigint {
   return typeof value === 'bigint' ? value : (String(value).toLowerCase() as Hex);
 }
 
-/** Returns an argument that is a number. */
-export function big(args: EventArguments, name: string): bigint {
+/** Returns the value of a numeric argument. */
+export function numberOf(args: EventArguments, name: string): bigint {
   return args[name] as bigint;
 }
 
-/** Returns an argument that is an address. */
-export function address(args: EventArguments, name: string): Hex {
+/** Returns the value of an address argument. */
+export function addressOf(args: EventArguments, name: string): Hex {
   return args[name] as Hex;
 }

@@ -1,30 +1,30 @@
 import { createHash } from 'node:crypto';
 import { type Hex, zeroAddress } from 'viem';
-import { address, big, type ChainLog } from './events.ts';
-import { type Fact, isLpTransfer, type Misfit, type NftMove } from './facts.ts';
+import { addressOf, numberOf, type OracleLog } from './events.ts';
+import { type Fact, isLpTransfer, type Misfit, type NftTransfer } from './facts.ts';
 
-/** A row as text by column, so that no number is too large to compare; null is SQL's. */
+/** A row as text by column, so that numbers of any size compare exactly. Null is SQL's null. */
 export type Row = Readonly<Record<string, string | null>>;
 
-/** The rows of compared tables, by the table's name. */
+/** The rows of compared tables by table name. */
 export type Tables = ReadonlyMap<string, readonly Row[]>;
 
-/** What the platform itself wrote about a token: the id of a row that it inserted, and whether it listed the token. */
+/** What the platform wrote to the row of a token: the row's id if the platform inserted it, and whether it listed the token. */
 export type PlatformToken = { readonly id: string | undefined; readonly listed: boolean };
 /** What the platform wrote about tokens, by `tokenKey`. */
 export type PlatformTokens = ReadonlyMap<string, PlatformToken>;
 
-/** Returns the key of a token in `PlatformTokens`, from which its id is derived too. */
+/** Returns the key of a token in `PlatformTokens`, from which the id of its row is also derived. */
 export function tokenKey(chainId: number, contract: string, tokenId: bigint | string): string {
   return `${chainId}:${contract}:${tokenId}`;
 }
 
-/** Returns the id of a token's row: the platform's where it inserted the row, else one derived from the natural key. */
+/** Returns the id of a token's row. It is derived from the natural key, unless the platform inserted the row. */
 export function tokenRowId(key: string, tokens: PlatformTokens): string {
   return tokens.get(key)?.id ?? uuidOf(createHash('md5').update(`master_nfts:${key}`).digest('hex'));
 }
 
-/** What every table of facts holds about a log. */
+/** Returns the columns about a log that every fact table has. */
 function originOf({ contract, log, timestamp, position }: Fact): Row {
   return {
     contract: contract.address,
@@ -38,34 +38,34 @@ function originOf({ contract, log, timestamp, position }: Fact): Row {
   };
 }
 
-/** Returns the row of `nft_transfers` that a move becomes. */
-export function nftTransferRow(move: NftMove, tokens: PlatformTokens): Row {
+/** Returns the row of `nft_transfers` for a transfer. */
+export function nftTransferRow(transfer: NftTransfer, tokens: PlatformTokens): Row {
   return {
-    ...originOf(move),
-    token_id: String(move.tokenId),
-    master_nft_id: tokenRowId(tokenKey(move.contract.chainId, move.contract.address, move.tokenId), tokens),
-    master_id: move.contract.masterId,
-    from_wallet: move.from,
-    to_wallet: move.to,
-    transfer_type: move.type,
-    sale_price_wei: move.price === null ? null : String(move.price),
-    sale_currency: move.price === null ? null : zeroAddress,
+    ...originOf(transfer),
+    token_id: String(transfer.tokenId),
+    master_nft_id: tokenRowId(tokenKey(transfer.contract.chainId, transfer.contract.address, transfer.tokenId), tokens),
+    master_id: transfer.contract.masterId,
+    from_wallet: transfer.from,
+    to_wallet: transfer.to,
+    transfer_type: transfer.type,
+    sale_price_wei: transfer.price === null ? null : String(transfer.price),
+    sale_currency: transfer.price === null ? null : zeroAddress,
   };
 }
 
-/** Returns the row of `token_transfers` that a fact becomes; undefined where it becomes none. */
+/** Returns the row of `token_transfers` for a fact, or undefined if it has none. */
 export function tokenTransferRow(fact: Fact): Row | undefined {
   if (fact.contract.kind !== 'artist_token') return undefined;
   return {
     ...originOf(fact),
     artist_token_id: fact.contract.platformId,
-    from_wallet: address(fact.args, 'from'),
-    to_wallet: address(fact.args, 'to'),
+    from_wallet: addressOf(fact.args, 'from'),
+    to_wallet: addressOf(fact.args, 'to'),
     value: String(fact.args.value),
   };
 }
 
-/** Returns the row of `pool_events` that a fact becomes; undefined where it becomes none. */
+/** Returns the row of `pool_events` for a fact, or undefined if it has none. */
 export function poolEventRow(fact: Fact): Row | undefined {
   const event = poolEventOf(fact);
   if (event === undefined) return undefined;
@@ -74,7 +74,7 @@ export function poolEventRow(fact: Fact): Row | undefined {
     ...originOf(fact),
     liquidity_pool_id: platformId,
     artist_token_id: artistTokenId,
-    sender: address(fact.args, 'sender'),
+    sender: addressOf(fact.args, 'sender'),
     ...event,
   };
 }
@@ -82,13 +82,13 @@ export function poolEventRow(fact: Fact): Row | undefined {
 function poolEventOf({ event, args }: Fact): Row | undefined {
   const amounts = { amount0: String(args.amount0), amount1: String(args.amount1) };
   if (event === 'Mint') return { event_type: 'add_liquidity', ...amounts, recipient: null };
-  if (event === 'Burn') return { event_type: 'remove_liquidity', ...amounts, recipient: address(args, 'to') };
+  if (event === 'Burn') return { event_type: 'remove_liquidity', ...amounts, recipient: addressOf(args, 'to') };
   if (event !== 'Swap') return undefined;
   return {
     event_type: 'swap',
-    amount0: String(big(args, 'amount0In') - big(args, 'amount0Out')),
-    amount1: String(big(args, 'amount1In') - big(args, 'amount1Out')),
-    recipient: address(args, 'to'),
+    amount0: String(numberOf(args, 'amount0In') - numberOf(args, 'amount0Out')),
+    amount1: String(numberOf(args, 'amount1In') - numberOf(args, 'amount1Out')),
+    recipient: addressOf(args, 'to'),
   };
 }
 
@@ -98,35 +98,35 @@ const DIVIDEND_EVENTS: Readonly<Record<string, string>> = {
   DividendClaimed: 'claim',
 };
 
-/** Returns the row of `dividend_events` that a fact becomes; undefined where it becomes none. */
+/** Returns the row of `dividend_events` for a fact, or undefined if it has none. */
 export function dividendEventRow(fact: Fact, currencies: ReadonlyMap<Fact, Hex>): Row | undefined {
   const type = DIVIDEND_EVENTS[fact.event];
   if (type === undefined) return undefined;
   const { args, contract } = fact;
-  const claims = type === 'claim';
+  const isClaim = type === 'claim';
   return {
     ...originOf(fact),
     dividend_contract_id: contract.platformId,
     master_id: contract.masterId,
     event_type: type,
     total_amount: String(args.amount),
-    currency: claims ? (currencies.get(fact) ?? null) : address(args, 'token'),
-    claimant_wallet: claims ? address(args, 'holder') : null,
-    claimant_token_id: claims ? String(args.tokenId) : null,
+    currency: isClaim ? (currencies.get(fact) ?? null) : addressOf(args, 'token'),
+    claimant_wallet: isClaim ? addressOf(args, 'holder') : null,
+    claimant_token_id: isClaim ? String(args.tokenId) : null,
     per_token_amount: type === 'distribution' ? String(args.perTokenAmount) : null,
   };
 }
 
-/** What a transaction's receipt says about gas; the price is null where the chain reports none. */
+/** The gas of a transaction according to its receipt. The price is null if the chain reports none. */
 export type Gas = { readonly gasUsed: bigint; readonly gasPrice: bigint | null };
 
-/** Returns the row of `dividend_claims` that a claim becomes, without the link to its token. */
+/** Returns the row of `dividend_claims` for a claim, without the link to its token. */
 export function dividendClaimRow(claim: Fact, currency: Hex, gas: Gas | undefined): Row {
   return {
     ...originOf(claim),
     dividend_contract_id: claim.contract.platformId,
     master_id: claim.contract.masterId,
-    wallet_address: address(claim.args, 'holder'),
+    wallet_address: addressOf(claim.args, 'holder'),
     token_id: String(claim.args.tokenId),
     amount_claimed: String(claim.args.amount),
     currency,
@@ -137,7 +137,7 @@ export function dividendClaimRow(claim: Fact, currency: Hex, gas: Gas | undefine
 
 const EVENTS_WITHOUT_A_TABLE = ['Minted', 'TransferValidatorUpdated', 'DefaultRoyaltySet', 'TokenRoyaltySet', 'Sync'];
 
-/** Returns the row of `indexer.contract_events` that a fact becomes; undefined where it becomes none. */
+/** Returns the row of `indexer.contract_events` for a fact, or undefined if it has none. */
 export function contractEventRow(fact: Fact): Row | undefined {
   const isTransfer = isLpTransfer(fact);
   if (!isTransfer && !EVENTS_WITHOUT_A_TABLE.includes(fact.event)) return undefined;
@@ -150,8 +150,8 @@ export function contractEventRow(fact: Fact): Row | undefined {
   };
 }
 
-/** Returns the row of `indexer.dead_letters` that a log becomes when it does not fit its contract's ABI. */
-export function deadLetterRow({ contract, log }: { contract: Misfit['contract']; log: ChainLog }): Row {
+/** Returns the row of `indexer.dead_letters` for a log that does not fit its contract's ABI. */
+export function deadLetterRow({ contract, log }: { contract: Misfit['contract']; log: OracleLog }): Row {
   return {
     contract: contract.address,
     chain_id: String(contract.chainId),

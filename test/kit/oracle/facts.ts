@@ -1,15 +1,15 @@
 import { type Hex, zeroAddress } from 'viem';
 import {
-  address,
-  big,
-  type ChainLog,
+  addressOf,
   type EventArguments,
   type EventName,
   type Kind,
-  type LogReader,
+  type LogDecoder,
+  numberOf,
+  type OracleLog,
 } from './events.ts';
 
-/** A followed contract, with the ids of the platform's rows about it; null where it has none. */
+/** A followed contract and the ids in the platform's rows about it. An id is null if there is no such row. */
 export type OracleContract = {
   readonly chainId: number;
   readonly address: Hex;
@@ -23,18 +23,18 @@ export type OracleContract = {
   readonly linkedMaster: Hex | null;
 };
 
-/** A block of the canonical chain with all its logs in order, including those of contracts that nobody follows. */
+/** A canonical block with all its logs in order, including those of contracts that are not followed. */
 export type OracleBlock = {
   readonly number: number;
   /** Unix seconds. */
   readonly timestamp: number;
-  readonly logs: readonly ChainLog[];
+  readonly logs: readonly OracleLog[];
 };
 
-/** A log that one contract reads as an event. */
+/** A log that was decoded as an event of a contract. */
 export type Fact = {
   readonly contract: OracleContract;
-  readonly log: ChainLog;
+  readonly log: OracleLog;
   /** Unix seconds of its block. */
   readonly timestamp: number;
   readonly event: EventName;
@@ -43,12 +43,12 @@ export type Fact = {
   readonly position: bigint;
 };
 
-/** A log that one contract's ABI names and that does not fit it. */
-export type Misfit = { readonly contract: OracleContract; readonly log: ChainLog };
+/** A log whose topic 0 is in the contract's ABI, but which does not fit the ABI. */
+export type Misfit = { readonly contract: OracleContract; readonly log: OracleLog };
 
-/** Returns what the logs of a block mean to some contracts, in the order of the logs. */
-export function readBlock(
-  reader: LogReader,
+/** Decodes the logs of a block for the contracts at their addresses. Facts and misfits are in the order of the logs. */
+export function decodeBlock(
+  decoder: LogDecoder,
   block: OracleBlock,
   contractsAt: ReadonlyMap<Hex, readonly OracleContract[]>,
 ): { readonly facts: readonly Fact[]; readonly misfits: readonly Misfit[] } {
@@ -56,19 +56,19 @@ export function readBlock(
   const misfits: Misfit[] = [];
   for (const log of block.logs) {
     for (const contract of contractsAt.get(log.address) ?? []) {
-      const reading = reader.read(log, contract.kind);
-      if (reading === 'misfit') misfits.push({ contract, log });
-      else if (reading !== 'nothing') {
+      const decoded = decoder.decode(log, contract.kind);
+      if (decoded === 'misfit') misfits.push({ contract, log });
+      else if (decoded !== 'unknown') {
         const position = BigInt(log.blockNumber) * 2n ** 32n + BigInt(log.logIndex);
-        facts.push({ contract, log, timestamp: block.timestamp, position, ...reading });
+        facts.push({ contract, log, timestamp: block.timestamp, position, ...decoded });
       }
     }
   }
   return { facts, misfits };
 }
 
-/** One token of a master changed hands. */
-export type NftMove = Fact & {
+/** The transfer of one token of a master. */
+export type NftTransfer = Fact & {
   readonly tokenId: bigint;
   readonly from: Hex;
   readonly to: Hex;
@@ -76,74 +76,78 @@ export type NftMove = Fact & {
   readonly price: bigint | null;
 };
 
-/** Returns the moves of tokens in one block, a batch as one move per token, with the prices that `Minted` states. */
-export function nftMoves(facts: readonly Fact[]): NftMove[] {
+/** Returns the transfers of tokens in one block, with the prices that `Minted` states. A batch is one transfer per token. */
+export function nftTransfers(facts: readonly Fact[]): NftTransfer[] {
   const prices = Map.groupBy(
     facts.filter(({ event }) => event === 'Minted'),
-    (fact) => saleOf(fact, big(fact.args, 'tokenId')),
+    (fact) => saleKey(fact, numberOf(fact.args, 'tokenId')),
   );
   const mintsSeen = new Map<string, number>();
-  const moves: NftMove[] = [];
+  const transfers: NftTransfer[] = [];
   for (const fact of facts) {
-    for (const { tokenId, from, to } of movesOf(fact)) {
+    for (const { tokenId, from, to } of transfersOf(fact)) {
       const type = from === to ? 'transfer' : from === zeroAddress ? 'mint' : to === zeroAddress ? 'burn' : 'transfer';
       let price: bigint | null = null;
       if (type === 'mint') {
-        const sale = saleOf(fact, tokenId);
-        const place = mintsSeen.get(sale) ?? 0;
-        mintsSeen.set(sale, place + 1);
-        const known = prices.get(sale) ?? [];
-        const paid = known[Math.min(place, known.length - 1)];
-        price = paid === undefined ? null : big(paid.args, 'price');
+        const sale = saleKey(fact, tokenId);
+        const earlierMints = mintsSeen.get(sale) ?? 0;
+        mintsSeen.set(sale, earlierMints + 1);
+        const sales = prices.get(sale) ?? [];
+        const minted = sales[Math.min(earlierMints, sales.length - 1)];
+        price = minted === undefined ? null : numberOf(minted.args, 'price');
       }
-      moves.push({ ...fact, tokenId, from, to, type, price });
+      transfers.push({ ...fact, tokenId, from, to, type, price });
     }
   }
-  return moves;
+  return transfers;
 }
 
-function movesOf({ event, args }: Fact): { tokenId: bigint; from: Hex; to: Hex }[] {
+function transfersOf({ event, args }: Fact): { tokenId: bigint; from: Hex; to: Hex }[] {
   if (event === 'Transfer721') {
-    return [{ tokenId: big(args, 'tokenId'), from: address(args, 'from'), to: address(args, 'to') }];
+    return [{ tokenId: numberOf(args, 'tokenId'), from: addressOf(args, 'from'), to: addressOf(args, 'to') }];
   }
   if (event !== 'ConsecutiveTransfer') return [];
-  const moves: { tokenId: bigint; from: Hex; to: Hex }[] = [];
-  for (let tokenId = big(args, 'fromTokenId'); tokenId <= big(args, 'toTokenId'); tokenId++) {
-    moves.push({ tokenId, from: address(args, 'fromAddress'), to: address(args, 'toAddress') });
+  const transfers: { tokenId: bigint; from: Hex; to: Hex }[] = [];
+  for (let tokenId = numberOf(args, 'fromTokenId'); tokenId <= numberOf(args, 'toTokenId'); tokenId++) {
+    transfers.push({ tokenId, from: addressOf(args, 'fromAddress'), to: addressOf(args, 'toAddress') });
   }
-  return moves;
+  return transfers;
 }
 
-function saleOf({ contract, log }: Fact, tokenId: bigint): string {
+function saleKey({ contract, log }: Fact, tokenId: bigint): string {
   return `${log.transactionHash} ${contract.address} ${tokenId}`;
 }
 
 /**
- * Returns the claims of one block with the currency that paid each: that of the first exact payment in the claim's transaction
- * which no earlier claim took, else the native coin.
+ * Returns the currency of each claim of a block. It is the token of the first payment in the claim's transaction that has the exact
+ * amount and recipient and belongs to no earlier claim. Without such a payment it is the native coin.
  */
-export function claimCurrencies(reader: LogReader, block: OracleBlock, facts: readonly Fact[]): ReadonlyMap<Fact, Hex> {
-  const taken = new Set<ChainLog>();
+export function claimCurrencies(
+  decoder: LogDecoder,
+  block: OracleBlock,
+  facts: readonly Fact[],
+): ReadonlyMap<Fact, Hex> {
+  const assigned = new Set<OracleLog>();
   const currencies = new Map<Fact, Hex>();
   for (const claim of facts) {
     if (claim.event !== 'DividendClaimed') continue;
     const payment = block.logs.find((log) => {
-      if (log.transactionHash !== claim.log.transactionHash || taken.has(log)) return false;
-      const reading = reader.read(log, 'artist_token');
+      if (log.transactionHash !== claim.log.transactionHash || assigned.has(log)) return false;
+      const decoded = decoder.decode(log, 'artist_token');
       return (
-        typeof reading === 'object' &&
-        reading.args.from === claim.contract.address &&
-        reading.args.to === claim.args.holder &&
-        reading.args.value === claim.args.amount
+        typeof decoded === 'object' &&
+        decoded.args.from === claim.contract.address &&
+        decoded.args.to === claim.args.holder &&
+        decoded.args.value === claim.args.amount
       );
     });
-    if (payment !== undefined) taken.add(payment);
+    if (payment !== undefined) assigned.add(payment);
     currencies.set(claim, payment?.address ?? zeroAddress);
   }
   return currencies;
 }
 
-/** Returns whether a pool's own token moved. */
+/** Returns whether a fact is a transfer of a pool's own token. */
 export function isLpTransfer({ contract, event }: Fact): boolean {
   return contract.kind === 'pool' && event === 'Transfer20';
 }

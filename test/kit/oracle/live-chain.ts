@@ -1,25 +1,25 @@
 import type { Hex, PublicClient } from 'viem';
 import { mapParallel } from '../map-parallel.ts';
 import { findContradictions } from './contradictions.ts';
-import { type ChainLog, LogReader } from './events.ts';
+import { LogDecoder, type OracleLog } from './events.ts';
 import type { Gas, Tables } from './fact-rows.ts';
 import type { OracleBlock, OracleContract } from './facts.ts';
 import { Oracle } from './oracle.ts';
 
-/** A chain that answers over JSON-RPC; nothing of it comes from the indexer. */
+/** A chain and a client that reads it directly, without the indexer. */
 export type LiveChain = { readonly client: PublicClient; readonly chainId: number };
 
-/** What a chain says about its contracts. */
+/** The rows that the chain implies for its contracts. */
 export type Expected = {
   readonly tables: Tables;
-  /** Where the chain's own reads (`ownerOf`, `balanceOf` and the like) contradict its logs. */
+  /** Calls to contracts (such as `ownerOf` and `balanceOf`) whose results contradict the logs. */
   readonly contradictions: readonly string[];
 };
 
 /**
- * Computes from nothing but the chain what a database should hold at a block.
+ * Computes the rows that a database should have at a block, from the chain alone.
  *
- * @param unreadable - contracts whose own reads do not fit their logs, such as one that emits whatever it is told to
+ * @param unreadable contracts for which calls do not match the logs, such as a contract that emits arbitrary logs
  */
 export async function expectedOf(
   { client }: LiveChain,
@@ -27,10 +27,10 @@ export async function expectedOf(
   contracts: readonly OracleContract[],
   unreadable: readonly Hex[] = [],
 ): Promise<Expected> {
-  const reader = new LogReader();
+  const decoder = new LogDecoder();
   const blocks = await readBlocks(client, toBlock, new Set(contracts.map(({ address }) => address)));
-  const gas = await readGas(client, reader, blocks, contracts);
-  const oracle = new Oracle(contracts, { reader, gasOf: (hash) => gas.get(hash) });
+  const gas = await readGas(client, decoder, blocks, contracts);
+  const oracle = new Oracle(contracts, { decoder, gasOf: (hash) => gas.get(hash) });
   for (const block of blocks) oracle.addBlock(block);
   const tables = oracle.tables();
   const readable = contracts.filter(({ address }) => !unreadable.includes(address));
@@ -45,7 +45,7 @@ async function readBlocks(
 ): Promise<OracleBlock[]> {
   const logs = await client.getLogs({ fromBlock: 0n, toBlock: BigInt(toBlock) });
   const plain = logs.map(
-    (log): ChainLog => ({
+    (log): OracleLog => ({
       address: log.address.toLowerCase() as Hex,
       topics: log.topics as readonly Hex[],
       data: log.data,
@@ -64,17 +64,17 @@ async function readBlocks(
   });
 }
 
-/** Reads the receipts of the transactions in which somebody claimed a dividend. */
+/** Reads the gas of the transactions that claimed dividends from their receipts. */
 async function readGas(
   client: PublicClient,
-  reader: LogReader,
+  decoder: LogDecoder,
   blocks: readonly OracleBlock[],
   contracts: readonly OracleContract[],
 ): Promise<ReadonlyMap<Hex, Gas>> {
   const dividends = new Set(contracts.flatMap(({ kind, address }) => (kind === 'dividend' ? address : [])));
-  const isClaim = (log: ChainLog) => {
-    const reading = dividends.has(log.address) ? reader.read(log, 'dividend') : 'nothing';
-    return typeof reading === 'object' && reading.event === 'DividendClaimed';
+  const isClaim = (log: OracleLog) => {
+    const decoded = dividends.has(log.address) ? decoder.decode(log, 'dividend') : 'unknown';
+    return typeof decoded === 'object' && decoded.event === 'DividendClaimed';
   };
   const claims = blocks.flatMap(({ logs }) => logs.filter(isClaim));
   const hashes = [...new Set(claims.map(({ transactionHash }) => transactionHash))];

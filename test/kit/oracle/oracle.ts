@@ -1,5 +1,5 @@
 import type { Hex } from 'viem';
-import { LogReader } from './events.ts';
+import { LogDecoder } from './events.ts';
 import {
   contractEventRow,
   deadLetterRow,
@@ -13,31 +13,38 @@ import {
   type Tables,
   tokenTransferRow,
 } from './fact-rows.ts';
-import { claimCurrencies, type Fact, nftMoves, type OracleBlock, type OracleContract, readBlock } from './facts.ts';
+import {
+  claimCurrencies,
+  decodeBlock,
+  type Fact,
+  nftTransfers,
+  type OracleBlock,
+  type OracleContract,
+} from './facts.ts';
 import { DividendState, MasterState, PoolState, TokenState } from './state.ts';
 import { FACT_TABLES } from './stored.ts';
 
-/** What the oracle is told besides the logs. */
+/** What the oracle knows besides the logs. */
 export type OracleOptions = {
-  /** What the platform wrote about tokens; nothing unless given. */
+  /** What the platform wrote to the rows of tokens. Default: nothing. */
   readonly platform?: PlatformTokens;
-  /** Whether a database claims to hold a block of a contract; every block unless given. */
+  /** Returns whether the database covers a block of a contract. Default: every block. */
   readonly covers?: (contract: OracleContract, blockNumber: number) => boolean;
-  /** The gas of a claim's transaction. */
+  /** Returns the gas of a claim's transaction. */
   readonly gasOf?: (transactionHash: Hex) => Gas | undefined;
-  /** Remembers decoded logs between oracles. */
-  readonly reader?: LogReader;
-  /** Takes the rows of facts, which are kept unless this is given. */
+  /** May be shared by oracles, since it caches decoded logs. */
+  readonly decoder?: LogDecoder;
+  /** Receives the rows of facts. By default they are kept for `tables()`. */
   readonly onFact?: (table: string, row: Row) => void;
 };
 
 /**
- * Computes what a database must hold of some contracts from the logs of their chain alone, block after block, with plain folds
- * that share nothing with the program.
+ * Computes the rows that a database must have for some contracts from the logs of their chain, block by block. It shares no code
+ * with the program.
  */
 export class Oracle {
   readonly #options: OracleOptions;
-  readonly #reader: LogReader;
+  readonly #decoder: LogDecoder;
   readonly #platform: PlatformTokens;
   readonly #contractsAt: ReadonlyMap<Hex, readonly OracleContract[]>;
   readonly #masters = new Map<OracleContract, MasterState>();
@@ -49,7 +56,7 @@ export class Oracle {
 
   constructor(contracts: readonly OracleContract[], options: OracleOptions = {}) {
     this.#options = options;
-    this.#reader = options.reader ?? new LogReader();
+    this.#decoder = options.decoder ?? new LogDecoder();
     this.#platform = options.platform ?? new Map();
     this.#contractsAt = Map.groupBy(contracts, ({ address }) => address);
     this.#onFact = options.onFact ?? ((table, row) => this.#keep(table, row));
@@ -61,18 +68,18 @@ export class Oracle {
     }
   }
 
-  /** Applies the logs of a block; blocks come in the order of their numbers. */
+  /** Applies the logs of a block. Blocks must be added in ascending order. */
   addBlock(block: OracleBlock): void {
     const { covers } = this.#options;
-    const read = readBlock(this.#reader, block, this.#contractsAt);
+    const decoded = decodeBlock(this.#decoder, block, this.#contractsAt);
     const isCovered = ({ contract }: { contract: OracleContract }) => covers?.(contract, block.number) ?? true;
-    for (const misfit of read.misfits.filter(isCovered)) this.#onFact('dead_letters', deadLetterRow(misfit));
-    for (const [contract, facts] of Map.groupBy(read.facts.filter(isCovered), ({ contract }) => contract)) {
+    for (const misfit of decoded.misfits.filter(isCovered)) this.#onFact('dead_letters', deadLetterRow(misfit));
+    for (const [contract, facts] of Map.groupBy(decoded.facts.filter(isCovered), ({ contract }) => contract)) {
       this.#apply(contract, block, facts);
     }
   }
 
-  /** Returns the rows that every table must hold after the blocks so far. */
+  /** Returns the rows that every table must have after the blocks so far. */
   tables(): Tables {
     const tables = new Map<string, readonly Row[]>(this.#facts);
     const platform = this.#platform;
@@ -100,12 +107,12 @@ export class Oracle {
   }
 
   #apply(contract: OracleContract, block: OracleBlock, facts: readonly Fact[]): void {
-    const moves = contract.kind === 'master' ? nftMoves(facts) : [];
-    const currencies = claimCurrencies(this.#reader, block, facts);
+    const transfers = contract.kind === 'master' ? nftTransfers(facts) : [];
+    const currencies = claimCurrencies(this.#decoder, block, facts);
     const claims = [...currencies].map(([claim, currency]) =>
       dividendClaimRow(claim, currency, this.#options.gasOf?.(claim.log.transactionHash)),
     );
-    for (const move of moves) this.#onFact('nft_transfers', nftTransferRow(move, this.#platform));
+    for (const transfer of transfers) this.#onFact('nft_transfers', nftTransferRow(transfer, this.#platform));
     for (const fact of facts) {
       this.#add('token_transfers', tokenTransferRow(fact));
       this.#add('pool_events', poolEventRow(fact));
@@ -113,7 +120,7 @@ export class Oracle {
       this.#add('contract_events', contractEventRow(fact));
     }
     if (this.#options.onFact !== undefined) for (const claim of claims) this.#onFact('dividend_claims', claim);
-    this.#masters.get(contract)?.apply(facts, moves);
+    this.#masters.get(contract)?.apply(facts, transfers);
     this.#tokens.get(contract)?.apply(facts);
     this.#pools.get(contract)?.apply(facts);
     this.#dividends.get(contract)?.apply(facts, claims);
@@ -128,13 +135,15 @@ export class Oracle {
   }
 }
 
-/** Returns the rows of `master_ipos`: for every offering, the tokens that the contracts of its master minted. */
+/** Returns the rows of `master_ipos`: the supply that the contracts of each master with an offering minted. */
 export function offeringRows(
   contracts: readonly OracleContract[],
   masterContracts: readonly Row[],
   masterIds: Iterable<string>,
 ): Row[] {
-  const masterOf = new Map(contracts.map((one) => [`${one.chainId} ${one.address} ${one.kind}`, one.masterId]));
+  const masterOf = new Map(
+    contracts.map(({ chainId, address, kind, masterId }) => [`${chainId} ${address} ${kind}`, masterId]),
+  );
   const rowsByMaster = Map.groupBy(masterContracts, (row) => masterOf.get(`${row.chain_id} ${row.contract} master`));
   return [...masterIds].flatMap((id) => {
     const rows = rowsByMaster.get(id);

@@ -1,16 +1,16 @@
 import { type Hex, zeroAddress } from 'viem';
-import { address, big } from './events.ts';
+import { addressOf, numberOf } from './events.ts';
 import { type PlatformTokens, type Row, tokenKey, tokenRowId } from './fact-rows.ts';
-import { type Fact, isLpTransfer, type NftMove, type OracleContract } from './facts.ts';
+import { type Fact, isLpTransfer, type NftTransfer, type OracleContract } from './facts.ts';
 
-type Token = { owner: Hex; lastPosition: bigint; mints: number; firstMint: NftMove | undefined };
+type Token = { owner: Hex; lastPosition: bigint; mints: number; firstMint: NftTransfer | undefined };
 
-/** The tokens of one master and what follows from their moves. */
+/** The tokens of one master, with the state that follows from their transfers. */
 export class MasterState {
   readonly #contract: OracleContract;
   readonly #tokens = new Map<string, Token>();
   /** The first three mints, by position and then by token id. */
-  #firstMints: readonly NftMove[] = [];
+  #firstMints: readonly NftTransfer[] = [];
   #supply = 0;
   #minted = 0;
   #royalty: Fact | undefined;
@@ -19,43 +19,45 @@ export class MasterState {
     this.#contract = contract;
   }
 
-  /** Returns whether a token has moved. */
-  hasMoved(tokenId: string): boolean {
+  /** Returns whether a token was transferred. */
+  wasTransferred(tokenId: string): boolean {
     return this.#tokens.has(tokenId);
   }
 
-  /** Applies the facts and moves of one block, which follows those applied before. */
-  apply(facts: readonly Fact[], moves: readonly NftMove[]): void {
+  /** Applies the facts and transfers of the next block. */
+  apply(facts: readonly Fact[], transfers: readonly NftTransfer[]): void {
     this.#royalty = facts.findLast(({ event }) => event === 'DefaultRoyaltySet') ?? this.#royalty;
-    for (const move of moves) {
-      const tokenId = String(move.tokenId);
+    for (const transfer of transfers) {
+      const tokenId = String(transfer.tokenId);
       let token = this.#tokens.get(tokenId);
       if (token === undefined) {
         token = { owner: zeroAddress, lastPosition: 0n, mints: 0, firstMint: undefined };
         this.#tokens.set(tokenId, token);
       }
-      token.owner = move.to;
-      token.lastPosition = move.position;
-      if (move.type === 'burn') this.#supply--;
-      if (move.type !== 'mint') continue;
+      token.owner = transfer.to;
+      token.lastPosition = transfer.position;
+      if (transfer.type === 'burn') this.#supply--;
+      if (transfer.type !== 'mint') continue;
       this.#supply++;
       if (token.mints === 0) this.#minted++;
       token.mints++;
-      token.firstMint ??= move;
-      if (this.#firstMints.length < 3) this.#firstMints = [...this.#firstMints, move];
+      token.firstMint ??= transfer;
+      if (this.#firstMints.length < 3) this.#firstMints = [...this.#firstMints, transfer];
     }
   }
 
-  /** Returns the rows of `master_nfts`: tokens that moved, and tokens whose row the platform wrote. */
+  /** Returns the rows of `master_nfts`: tokens that were transferred, and tokens whose row the platform wrote. */
   tokenRows(platform: PlatformTokens): Row[] {
     const { chainId, address: contract, masterId, platformId } = this.#contract;
     const prefix = tokenKey(chainId, contract, '');
-    const kept = [...platform.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
-    return [...new Set([...this.#tokens.keys(), ...kept])].map((tokenId) => {
+    const fromPlatform = [...platform.keys()]
+      .filter((key) => key.startsWith(prefix))
+      .map((key) => key.slice(prefix.length));
+    return [...new Set([...this.#tokens.keys(), ...fromPlatform])].map((tokenId) => {
       const token = this.#tokens.get(tokenId);
       const mint = token?.firstMint;
       const key = tokenKey(chainId, contract, tokenId);
-      const isFirst = (place: number) => String(String(this.#firstMints[place]?.tokenId) === tokenId);
+      const isFirst = (index: number) => String(String(this.#firstMints[index]?.tokenId) === tokenId);
       return {
         contract,
         id: tokenRowId(key, platform),
@@ -92,7 +94,7 @@ export class MasterState {
       third_mint_position: textOf(third?.position),
       contract_total_supply: String(this.#supply),
       minted_supply: String(this.#minted),
-      contract_royalty_bps: textOf(this.#royalty && big(this.#royalty.args, 'feeNumerator')),
+      contract_royalty_bps: textOf(this.#royalty && numberOf(this.#royalty.args, 'feeNumerator')),
       royalty_position: textOf(this.#royalty?.position),
     };
   }
@@ -100,14 +102,14 @@ export class MasterState {
 
 type Holding = { balance: bigint; readonly first: Fact; acquired: Fact | undefined };
 
-/** What every wallet but the zero address holds of one fungible token. */
+/** The balances of one fungible token, except that of the zero address. */
 class Holdings {
   readonly #held = new Map<Hex, Holding>();
 
   apply(fact: Fact): void {
-    const value = big(fact.args, 'value');
-    this.#change(address(fact.args, 'from'), -value, fact);
-    this.#change(address(fact.args, 'to'), value, fact);
+    const value = numberOf(fact.args, 'value');
+    this.#change(addressOf(fact.args, 'from'), -value, fact);
+    this.#change(addressOf(fact.args, 'to'), value, fact);
   }
 
   get holders(): number {
@@ -140,13 +142,13 @@ export class TokenState {
     this.#contract = contract;
   }
 
-  /** Applies the facts of one block, which follows those applied before. */
+  /** Applies the facts of the next block. */
   apply(facts: readonly Fact[]): void {
     for (const fact of facts) {
       this.#holdings.apply(fact);
       const { from, to } = fact.args;
-      if (from === zeroAddress && to !== zeroAddress) this.#supply += big(fact.args, 'value');
-      if (to === zeroAddress && from !== zeroAddress) this.#supply -= big(fact.args, 'value');
+      if (from === zeroAddress && to !== zeroAddress) this.#supply += numberOf(fact.args, 'value');
+      if (to === zeroAddress && from !== zeroAddress) this.#supply -= numberOf(fact.args, 'value');
     }
   }
 
@@ -188,14 +190,14 @@ export class PoolState {
     this.#contract = contract;
   }
 
-  /** Applies the facts of one block, which follows those applied before. */
+  /** Applies the facts of the next block. */
   apply(facts: readonly Fact[]): void {
     this.#sync = facts.findLast(({ event }) => event === 'Sync') ?? this.#sync;
     for (const fact of facts.filter(isLpTransfer)) {
       this.#holdings.apply(fact);
-      // The first mint sends 1000 from the zero address to the zero address, and they count.
-      if (fact.args.from === zeroAddress) this.#supply += big(fact.args, 'value');
-      else if (fact.args.to === zeroAddress) this.#supply -= big(fact.args, 'value');
+      // The first mint of a pool sends 1000 from the zero address to the zero address. They are part of the supply.
+      if (fact.args.from === zeroAddress) this.#supply += numberOf(fact.args, 'value');
+      else if (fact.args.to === zeroAddress) this.#supply -= numberOf(fact.args, 'value');
     }
   }
 
@@ -239,22 +241,22 @@ export class DividendState {
     this.#contract = contract;
   }
 
-  /** Applies the facts of one block, and the rows of its claims. */
+  /** Applies the facts of the next block and the rows of its claims. */
   apply(facts: readonly Fact[], claims: readonly Row[]): void {
     this.#claims.push(...claims);
     for (const { event, args } of facts) {
       if (args.token !== zeroAddress) continue;
-      if (event === 'RevenueDeposited') this.#deposited += big(args, 'amount');
-      if (event === 'DividendsDistributed') this.#distributed += big(args, 'amount');
+      if (event === 'RevenueDeposited') this.#deposited += numberOf(args, 'amount');
+      if (event === 'DividendsDistributed') this.#distributed += numberOf(args, 'amount');
     }
   }
 
-  /** Returns the rows of `dividend_claims`, each linked to the row of its token where that token has moved. */
+  /** Returns the rows of `dividend_claims`. A row is linked to the row of its token if that token was transferred. */
   claimRows(masters: ReadonlyMap<OracleContract, MasterState>, platform: PlatformTokens): Row[] {
-    const [master, state] = [...masters].find(([candidate]) => this.#serves(candidate)) ?? [];
+    const [master, state] = [...masters].find(([candidate]) => this.#paysHoldersOf(candidate)) ?? [];
     return this.#claims.map((claim) => {
       const tokenId = claim.token_id ?? '';
-      const isLinked = master !== undefined && state?.hasMoved(tokenId);
+      const isLinked = master !== undefined && state?.wasTransferred(tokenId);
       const key = isLinked ? tokenKey(master.chainId, master.address, tokenId) : undefined;
       return { ...claim, master_nft_id: key === undefined ? null : tokenRowId(key, platform) };
     });
@@ -270,8 +272,8 @@ export class DividendState {
     };
   }
 
-  /** Whether this contract pays the holders of a master contract. */
-  #serves(master: OracleContract): boolean {
+  /** Returns whether this contract pays the holders of a master contract. */
+  #paysHoldersOf(master: OracleContract): boolean {
     const { linkedMaster, masterId } = this.#contract;
     return linkedMaster === null ? masterId !== null && master.masterId === masterId : master.address === linkedMaster;
   }

@@ -2,13 +2,13 @@ import type { Queryable } from '../queryable.ts';
 import type { Kind } from './events.ts';
 import type { Row, Tables } from './fact-rows.ts';
 
-/** A compared table: what is read of it and what tells its rows apart. */
+/** A table to compare: its key, and the query that reads it. */
 export type ComparedTable = {
   readonly name: string;
-  /** The kind of contract whose rows it holds; undefined where it holds several kinds. */
+  /** The kind of contract whose rows the table has; undefined if it has rows of several kinds. */
   readonly kind?: Kind;
   readonly key: readonly string[];
-  /** Plain SQL, written apart from the program's own queries. $1 is the chain ids. */
+  /** SQL that shares nothing with the program's queries. `$1` is the array of chain ids. */
   readonly query: string;
 };
 
@@ -18,7 +18,7 @@ const IN_PUBLIC = 'chain_id = any($1::text[])';
 const IN_INDEXER = 'chain_id = any($1::bigint[])';
 const FACT_KEY = ['chain_id', 'block_number', 'log_index'];
 
-/** Every compared table. Columns keep their names, except that times are Unix seconds and a contract's address is `contract`. */
+/** The compared tables. Columns keep their names, but times are in Unix seconds and the address of a contract is `contract`. */
 export const COMPARED_TABLES: readonly ComparedTable[] = [
   {
     name: 'nft_transfers',
@@ -135,29 +135,29 @@ export const COMPARED_TABLES: readonly ComparedTable[] = [
   },
 ];
 
-/** Tables in which a row is a fact. */
+/** The names of the tables of facts. */
 export const FACT_TABLES: readonly string[] = COMPARED_TABLES.flatMap(({ name, key }) =>
   key.includes('log_index') ? name : [],
 );
 
-/** The head of a chain as a database has it. */
+/** The head of a chain in the database. */
 export type StoredChain = {
   readonly headNumber: number | null;
   readonly headHash: string | null;
   readonly epoch: number;
 };
 
-/** A contract as a database has it. */
+/** A contract in the database. */
 export type StoredContract = {
   readonly chainId: number;
   readonly address: string;
   readonly kind: string;
   readonly status: string;
-  /** Returns whether fills or the follower have covered a block. */
+  /** Returns whether the backfill or the follower has covered a block. */
   readonly covers: (blockNumber: number) => boolean;
 };
 
-/** Everything that a database holds of some chains, read in one statement and so in one snapshot. */
+/** Everything that the database has of some chains, read by one statement and thus in one snapshot. */
 export type Stored = {
   readonly heads: ReadonlyMap<number, StoredChain>;
   readonly contracts: readonly StoredContract[];
@@ -166,7 +166,7 @@ export type Stored = {
 
 const STATEMENT = statementOf(COMPARED_TABLES);
 
-/** Every number as text, so that none is rounded on its way. */
+/** Returns the statement that reads the tables. It returns numbers as text, so that none is rounded. */
 function statementOf(compared: readonly ComparedTable[]): string {
   const asText = (query: string) =>
     `select (select array_agg(array[key, value]) from jsonb_each_text(to_jsonb(r))) from (${query}) r`;
@@ -184,13 +184,13 @@ function statementOf(compared: readonly ComparedTable[]): string {
     .join(',\n')}`;
 }
 
-type Answer = Readonly<Record<string, readonly Readonly<Record<string, string | number | null>>[] | null>>;
+type StoredRow = Readonly<Record<string, readonly Readonly<Record<string, string | number | null>>[] | null>>;
 
-/** Reads everything that is compared, of some chains. */
+/** Reads everything that is compared for some chains. */
 export async function readStored(db: Queryable, chainIds: readonly number[]): Promise<Stored> {
   const { rows } = await db.query({ name: 'stored', text: STATEMENT, values: [chainIds.map(String)] });
-  const answer = (rows[0] ?? {}) as Answer;
-  const heads = (answer.chains ?? []).map((row): [number, StoredChain] => [
+  const stored = (rows[0] ?? {}) as StoredRow;
+  const heads = (stored.chains ?? []).map((row): [number, StoredChain] => [
     Number(row.chain_id),
     {
       headNumber: row.head_number === null ? null : Number(row.head_number),
@@ -198,14 +198,14 @@ export async function readStored(db: Queryable, chainIds: readonly number[]): Pr
       epoch: Number(row.epoch),
     },
   ]);
-  const contracts = (answer.contracts ?? []).map((row) => ({
+  const contracts = (stored.contracts ?? []).map((row) => ({
     chainId: Number(row.chain_id),
     address: String(row.address),
     kind: String(row.kind),
     status: String(row.status),
     covers: coverageOf(String(row.covered)),
   }));
-  return { heads: new Map(heads), contracts, tables: tablesOf(answer, COMPARED_TABLES) };
+  return { heads: new Map(heads), contracts, tables: tablesOf(stored, COMPARED_TABLES) };
 }
 
 /** Reads some of the compared tables, for a database that is too large to be read as a whole. */
@@ -215,14 +215,14 @@ export async function readTables(
   compared: readonly ComparedTable[],
 ): Promise<Tables> {
   const { rows } = await db.query(statementOf(compared), [chainIds.map(String)]);
-  return tablesOf((rows[0] ?? {}) as Answer, compared);
+  return tablesOf((rows[0] ?? {}) as StoredRow, compared);
 }
 
-function tablesOf(answer: Answer, compared: readonly ComparedTable[]): Tables {
-  return new Map(compared.map(({ name }) => [name, (answer[name] ?? []) as readonly Row[]]));
+function tablesOf(stored: StoredRow, compared: readonly ComparedTable[]): Tables {
+  return new Map(compared.map(({ name }) => [name, (stored[name] ?? []) as readonly Row[]]));
 }
 
-/** Reads PostgreSQL's text of a multirange. */
+/** Parses the text of a multirange. Returns a function that tells whether it contains a block. */
 function coverageOf(text: string): (blockNumber: number) => boolean {
   const ranges = [...text.matchAll(/\[(\d+),(\d*)\)/g)].map(([, from, end]) => ({
     from: Number(from),

@@ -5,8 +5,8 @@ import type { Chain, ChainBlock } from './chain.ts';
 import { MASTER, TOKEN } from './music.ts';
 import type { Queryable } from './queryable.ts';
 
-/** What a reader sees of a chain in one snapshot: the head, and facts and state that must be of that very head. */
-export type Picture = {
+/** The head of a chain, and facts and state as of that head, read in one transaction. */
+export type Snapshot = {
   readonly head: Hex;
   readonly number: number;
   readonly transfers: string;
@@ -15,7 +15,7 @@ export type Picture = {
   readonly owners: string;
 };
 
-const PICTURE = `
+const SNAPSHOT_QUERY = `
   select head_hash as head, head_number::int as number,
     (select concat(count(*), ' to ', max(block_number)) from token_transfers where contract_address = '${TOKEN}') as transfers,
     (select coalesce(string_agg(wallet_address || '=' || balance, ' ' order by wallet_address), '')
@@ -26,23 +26,23 @@ const PICTURE = `
        from master_nfts where contract_address = '${MASTER}') as owners
   from indexer.chains where chain_id = $1`;
 
-/** Looks at the database once. */
-export async function pictureOf(db: Queryable, chainId: number): Promise<Picture> {
-  const { rows } = await db.query(PICTURE, [chainId]);
-  return rows[0] as unknown as Picture;
+/** Reads a snapshot with one statement. */
+export async function readSnapshot(db: Queryable, chainId: number): Promise<Snapshot> {
+  const { rows } = await db.query(SNAPSHOT_QUERY, [chainId]);
+  return rows[0] as unknown as Snapshot;
 }
 
-/** Every state that a chain holds at some time from now on, by the hash of its head; those that it held until now, too. */
-export function heldStates(chain: Chain): ReadonlyMap<Hex, Picture> {
-  const held = new Map<Hex, Picture>();
-  const hold = ({ number, hash }: ChainBlock) => held.set(hash, pictureAt(chain, number));
-  for (const block of chain.blocks) hold(block);
-  onTestFinished(chain.onBlock(hold));
-  return held;
+/** Returns the expected snapshot for every block of a chain by hash. Blocks that are appended later are added to the map. */
+export function expectedSnapshots(chain: Chain): ReadonlyMap<Hex, Snapshot> {
+  const snapshots = new Map<Hex, Snapshot>();
+  const add = ({ number, hash }: ChainBlock) => snapshots.set(hash, snapshotAt(chain, number));
+  for (const block of chain.blocks) add(block);
+  onTestFinished(chain.onBlock(add));
+  return snapshots;
 }
 
-/** The state as of a block of the canonical chain, naively: all logs from the beginning. */
-function pictureAt(chain: Chain, number: number): Picture {
+/** Computes the snapshot at a canonical block from all logs since the genesis block. */
+function snapshotAt(chain: Chain, number: number): Snapshot {
   const balances = new Map<string, bigint>();
   const owners = new Map<bigint, string>();
   let [count, last, supply] = [0, '', 0n];
@@ -75,9 +75,9 @@ function pictureAt(chain: Chain, number: number): Picture {
   };
 }
 
-/** Reads all the time, each time in one snapshot, until asked for what it saw. */
+/** Reads a database continuously, each time in a transaction of its own, and keeps the results. */
 export class Reader<T> {
-  readonly seen: T[] = [];
+  readonly results: T[] = [];
   readonly #client: pg.Client;
   #stopped = false;
   #reading: Promise<void> = Promise.resolve();
@@ -86,13 +86,13 @@ export class Reader<T> {
     this.#client = client;
   }
 
-  static async start<T>(url: string, look: (db: Queryable) => Promise<T>): Promise<Reader<T>> {
+  static async start<T>(url: string, read: (db: Queryable) => Promise<T>): Promise<Reader<T>> {
     const client = new pg.Client({ connectionString: url });
     client.on('error', () => undefined);
     await client.connect();
     const reader = new Reader<T>(client);
-    reader.#reading = reader.#read(look);
-    // Looked at when it stops, not before.
+    reader.#reading = reader.#readUntilStopped(read);
+    // `stop` reports the error.
     reader.#reading.catch(() => undefined);
     onTestFinished(async () => {
       reader.#stopped = true;
@@ -102,17 +102,17 @@ export class Reader<T> {
     return reader;
   }
 
-  /** Gives everything seen; throws what went wrong with reading. */
+  /** Stops reading and returns all results. Throws if a read failed. */
   async stop(): Promise<readonly T[]> {
     this.#stopped = true;
     await this.#reading;
-    return this.seen;
+    return this.results;
   }
 
-  async #read(look: (db: Queryable) => Promise<T>): Promise<void> {
+  async #readUntilStopped(read: (db: Queryable) => Promise<T>): Promise<void> {
     while (!this.#stopped) {
       await this.#client.query('begin isolation level repeatable read read only');
-      this.seen.push(await look(this.#client));
+      this.results.push(await read(this.#client));
       await this.#client.query('commit');
     }
   }
