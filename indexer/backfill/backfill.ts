@@ -131,7 +131,7 @@ export class Backfill {
     }
   }
 
-  /** Keeps the queue's window full. */
+  /** Keeps enough jobs in the queue. */
   async #plan(queue: BackfillQueue, signal: AbortSignal): Promise<void> {
     const { scope, log, chainId, loadContracts } = this.#deps;
     // A process that plans for itself also follows the chain: it has a head as soon as an endpoint answers.

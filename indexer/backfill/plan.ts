@@ -47,7 +47,10 @@ function distinct(ranges: readonly BlockRange[]): readonly BlockRange[] {
 /** The result of planning: jobs are queued, nothing is missing, the chain has no head yet, or another process is planning. */
 export type PlanOutcome = 'busy' | 'idle' | 'no head' | 'planned elsewhere';
 
-/** Keeps the queue's window full. Plans from coverage each time, so no plan can be lost. */
+/**
+ * Keeps a limited number of jobs in the queue and adds more when half of them are done. Each time, the missing blocks are computed
+ * from the coverage in the database, so that a job that is lost is planned again.
+ */
 export class Planner {
   readonly #database: Database;
   readonly #chainId: number;

@@ -116,7 +116,7 @@ async function report(
       `${outcome.indexesLeft} indexes are not built yet: a running daemon or the next \`indexer backfill\` builds them`,
     );
   }
-  printResult(io, options, { ...outcome, stillRunning }, lines);
+  printResult(io, options, { ...outcome, others: stillRunning }, lines);
   switch (ended) {
     case 'complete':
       return;

@@ -28,7 +28,7 @@ export async function withSession<T>(
   { needs = [], schema = 'current', maxConnections = 4, limitStatements = false }: SessionNeeds,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const { loadConfig } = await import('../config/load.ts');
+  const { loadConfig } = await import('../config/config-file.ts');
   const config = await loadConfig(options.config, io.env, ['database', ...needs]);
   const [{ openDatabase }, { assertSchemaCurrent }, { createLogger }, { createRedact }, { secretsOf }] =
     await Promise.all([

@@ -36,7 +36,10 @@ export type Fold = {
   unwind(range: FactRange): readonly Step[];
 };
 
-/** Returns a column that aborts a batched execution when a follow-up step is needed. */
+/**
+ * Returns an expression for the select list of a step that has a follow-up step. A row of the result means that the follow-up step
+ * is needed. A batched commit cannot run one: there the expression raises an error, and the commit is repeated step by step.
+ */
 export function refuseIfBatched({ batched }: FactRange): RawBuilder<unknown> {
   return batched ? sql`indexer.refuse()` : sql`true`;
 }

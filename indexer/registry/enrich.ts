@@ -39,9 +39,12 @@ export async function enrichContracts(
         const deployment = await findDeployment(reader, contract.address, head, signal);
         if (deployment.found === 'nothing') continue;
         if (deployment.found === 'pruned') {
-          // An archive endpoint, or `deployed_at_block` in the platform's row, would avoid this.
           const { block: fromBlock, oldestState } = deployment;
-          log.warn({ ...context, oldestState, fromBlock }, 'deployment block unknown because old state is pruned');
+          const advice = 'add an archive endpoint, or set deployed_at_block';
+          log.warn(
+            { ...context, oldestState, fromBlock, advice },
+            'deployment block unknown because old state is pruned',
+          );
         }
         await recordDeployment(db, contract, deployment.block);
         found = true;

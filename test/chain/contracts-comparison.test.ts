@@ -25,7 +25,7 @@ afterAll(async () => {
 test('comparing an empty database with the chain reports every table with rows as different', async () => {
   const subjects = subjectsOf(platform);
   expect(describeComparison(await compareWithChain(db, anvil(), subjects))).toEqual([
-    `the database follows no block of chain ${anvil().chainId}`,
+    `the database has no head of chain ${anvil().chainId}`,
   ]);
   const { number, hash } = await anvil().client.getBlock();
   await db.query('insert into indexer.chains (chain_id, head_number, head_hash) values ($1, $2, $3)', [

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type pg from 'pg';
 import { parseAbi } from 'viem';
 import { expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import type { Database } from '../../indexer/db/database.ts';
 import { transaction } from '../../indexer/db/transaction.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import { followedContracts } from '../../indexer/follower/followed-contracts.ts';
@@ -10,7 +10,7 @@ import { commitFill } from '../../indexer/ingest/commit-fill.ts';
 import { commitHead, commitStart } from '../../indexer/ingest/commit-head.ts';
 import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
-import { type BlockHeader, type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
+import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { HeadMoved } from '../../indexer/kernel/errors.ts';
 import { parseMultirange, subtract, toMultirange, union } from '../../indexer/kernel/ranges.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
@@ -26,37 +26,19 @@ import { claimCoverage, goLive } from '../../indexer/progress/contract-state.ts'
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { upgradeContract } from '../../indexer/registry/upgrade.ts';
-import { addressOf, blockHashOf, encodeEvent, logOf } from '../kit/event-logs.ts';
+import { addressOf, encodeEvent, headerOf, logOf } from '../kit/event-logs.ts';
 import { insertArtist, insertRow } from '../kit/platform-rows.ts';
 import { seededRandom } from '../kit/random.ts';
-import { database } from '../kit/scene.ts';
+import { withOpenDatabase } from '../kit/with-database.ts';
 
 const [transfer] = parseAbi(['event Transfer(address indexed from, address indexed to, uint256 value)']);
 const [A, ALICE] = [addressOf(0xa), addressOf(0x1)];
 const RANDOM_CASES = 200;
 const BLOCKS = 40;
 
-const header = (number: number): BlockHeader => ({
-  number,
-  hash: blockHashOf(number),
-  parentHash: blockHashOf(number - 1),
-  timestamp: number,
-  logsBloom: '0x',
-});
-
-async function withDatabase(act: (database: Database, db: pg.Pool) => Promise<void>): Promise<void> {
-  const { url, db } = await database();
-  const open = openDatabase({ url, maxConnections: 3 });
-  try {
-    await act(open, db);
-  } finally {
-    await open.close();
-  }
-}
-
 /** Runs `act` on a token deployed at block 5, on a chain whose head is block 10 and none of whose history is filled. */
 async function withToken(act: (database: Database, db: pg.Pool, contract: RegisteredContract) => Promise<void>) {
-  await withDatabase(async (open, db) => {
+  await withOpenDatabase(async (open, db) => {
     const client = await db.connect();
     try {
       const { artistId } = await insertArtist(client as unknown as pg.Client, 'one');
@@ -67,7 +49,7 @@ async function withToken(act: (database: Database, db: pg.Pool, contract: Regist
     } finally {
       client.release();
     }
-    await commitStart(open, await readChain(open.kysely, 1), header(10), 10);
+    await commitStart(open, await readChain(open.kysely, 1), headerOf(10), 10);
     const [contract] = (await followedContracts(open, 1)).contracts;
     await act(open, db, contract as RegisteredContract);
   });
@@ -77,7 +59,7 @@ async function withToken(act: (database: Database, db: pg.Pool, contract: Regist
 function mintAt(contracts: readonly RegisteredContract[], number: number, value: bigint) {
   const body = encodeEvent(transfer, { from: ZERO_ADDRESS, to: ALICE, value });
   const range = {
-    ...{ chainId: 1, from: number, to: number, headers: [header(number)] },
+    ...{ chainId: 1, from: number, to: number, headers: [headerOf(number)] },
     logs: [logOf({ address: A, blockNumber: number, ...body })],
   };
   return { range, batch: encodeBatch(decodeRange(range, contractIndex(contracts), new Map()), factTables) };
@@ -93,7 +75,7 @@ const state = async (db: pg.Pool) =>
   (await db.query('select covered, live_from, fingerprint, coverage_note, status from indexer.contracts')).rows[0];
 
 test('SQL and TypeScript agree on covered and missing blocks in random cases', async () => {
-  await withDatabase(async ({ kysely }) => {
+  await withOpenDatabase(async ({ kysely }) => {
     const random = seededRandom(1);
     for (let done = 0; done < RANDOM_CASES; done += 1) {
       const covered = union(

@@ -2,34 +2,26 @@ import type pg from 'pg';
 import { getAbiItem } from 'viem';
 import { expect, test } from 'vitest';
 import { erc721cV1 } from '../../abis/erc721c.v1.ts';
-import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import type { Database } from '../../indexer/db/database.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import { followedContracts } from '../../indexer/follower/followed-contracts.ts';
 import { commitFill } from '../../indexer/ingest/commit-fill.ts';
 import { commitHead, commitStart } from '../../indexer/ingest/commit-head.ts';
 import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
-import { type BlockHeader, type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
+import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
 import { CONSECUTIVE_TRANSFER_TOKENS_MAX } from '../../indexer/protocols/erc721c/decoders.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import type { RegisteredContract } from '../../indexer/registry/contracts.ts';
-import { addressOf, blockHashOf, encodeEvent, logOf } from '../kit/event-logs.ts';
+import { addressOf, encodeEvent, headerOf, logOf } from '../kit/event-logs.ts';
 import { insertArtist, insertRow } from '../kit/platform-rows.ts';
-import { database } from '../kit/scene.ts';
+import { withOpenDatabase } from '../kit/with-database.ts';
 
 const [UNFIT, FIT, ALICE] = [addressOf(0xa), addressOf(0xb), addressOf(0x1)];
 const HEAD = 10;
 const transfer = getAbiItem({ abi: erc721cV1, name: 'Transfer' });
 const consecutive = getAbiItem({ abi: erc721cV1, name: 'ConsecutiveTransfer' });
-
-const header = (number: number): BlockHeader => ({
-  number,
-  hash: blockHashOf(number),
-  parentHash: blockHashOf(number - 1),
-  timestamp: number,
-  logsBloom: '0x',
-});
 
 /** Returns two logs of a master: a mint, and one that becomes a dead letter. */
 function logsOf(address: Hex, blockNumber: number, logIndex: number) {
@@ -44,7 +36,7 @@ function logsOf(address: Hex, blockNumber: number, logIndex: number) {
 function twoBlocks(contracts: readonly RegisteredContract[], from: number) {
   const args = { fromTokenId: 1_000n, toTokenId: 1_000n + BigInt(CONSECUTIVE_TRANSFER_TOKENS_MAX) };
   const tooMany = encodeEvent(consecutive, { ...args, fromAddress: ZERO_ADDRESS, toAddress: ALICE });
-  const range = { chainId: 1, from, to: from + 1, headers: [header(from), header(from + 1)] };
+  const range = { chainId: 1, from, to: from + 1, headers: [headerOf(from), headerOf(from + 1)] };
   const logs = [
     ...[...logsOf(UNFIT, from, 0), ...logsOf(FIT, from, 2)],
     ...[...logsOf(UNFIT, from + 1, 0), logOf({ address: UNFIT, blockNumber: from + 1, logIndex: 2, ...tooMany })],
@@ -57,9 +49,7 @@ function twoBlocks(contracts: readonly RegisteredContract[], from: number) {
 
 /** Runs `act` on two masters that are followed from block 11 on. */
 async function withMasters(act: (open: Database, db: pg.Pool) => Promise<void>): Promise<void> {
-  const { url, db } = await database();
-  const open = openDatabase({ url, maxConnections: 3 });
-  try {
+  await withOpenDatabase(async (open, db) => {
     for (const [name, address] of Object.entries({ unfit: UNFIT, fit: FIT })) {
       const client = (await db.connect()) as unknown as pg.Client & pg.PoolClient;
       const { masterId } = await insertArtist(client, name);
@@ -67,11 +57,9 @@ async function withMasters(act: (open: Database, db: pg.Pool) => Promise<void>):
       await insertRow(client, 'master_contracts', values);
       client.release();
     }
-    await commitStart(open, await readChain(open.kysely, 1), header(HEAD), HEAD);
+    await commitStart(open, await readChain(open.kysely, 1), headerOf(HEAD), HEAD);
     await act(open, db);
-  } finally {
-    await open.close();
-  }
+  });
 }
 
 /** Asserts that only the other contract has facts and state. */

@@ -4,20 +4,11 @@ import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import { commitHead, commitStart } from '../../indexer/ingest/commit-head.ts';
 import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
-import type { BlockHeader } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
-import { blockHashOf } from '../kit/event-logs.ts';
+import { headerOf } from '../kit/event-logs.ts';
 import { createDatabase } from '../kit/postgres.ts';
 import { withDatabase } from '../kit/with-database.ts';
-
-const header = (number: number): BlockHeader => ({
-  number,
-  hash: blockHashOf(number),
-  parentHash: blockHashOf(number - 1),
-  timestamp: number,
-  logsBloom: '0x',
-});
 
 /** Counts the rows by table that the commit of one block without logs writes when `contracts` contracts are followed. */
 async function rowsWritten(contracts: number): Promise<unknown> {
@@ -29,9 +20,9 @@ async function rowsWritten(contracts: number): Promise<unknown> {
       await client.query(`
         insert into indexer.contracts (chain_id, address, kind, platform_id, deployed_at_block, live_from, prepared_at)
         select 1, '0x' || lpad(to_hex(n), 40, '0'), 'artist_token', gen_random_uuid(), 1, 11, now() from generate_series(1, ${contracts}) n`);
-      await commitStart(database, await readChain(database.kysely, 1), header(10), 10);
+      await commitStart(database, await readChain(database.kysely, 1), headerOf(10), 10);
       const seen = await readChain(database.kysely, 1);
-      const range = { chainId: 1, from: 11, to: 11, headers: [header(11)], logs: [] };
+      const range = { chainId: 1, from: 11, to: 11, headers: [headerOf(11)], logs: [] };
       const counts = async () => {
         for (const one of [client, database.pool, database.batchPool])
           await one.query('select pg_stat_force_next_flush()');

@@ -8,11 +8,11 @@ import { commitFill } from '../../indexer/ingest/commit-fill.ts';
 import { commitHead, commitStart } from '../../indexer/ingest/commit-head.ts';
 import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
-import { type BlockHeader, type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
+import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import type { RegisteredContract } from '../../indexer/registry/contracts.ts';
-import { addressOf, blockHashOf, encodeEvent, logOf } from '../kit/event-logs.ts';
+import { addressOf, encodeEvent, headerOf, logOf } from '../kit/event-logs.ts';
 import { insertArtist, insertRow } from '../kit/platform-rows.ts';
 import { createDatabase } from '../kit/postgres.ts';
 import { withDatabase } from '../kit/with-database.ts';
@@ -20,20 +20,12 @@ import { withDatabase } from '../kit/with-database.ts';
 const [transfer] = parseAbi(['event Transfer(address indexed from, address indexed to, uint256 value)']);
 const [A, B, ALICE] = [addressOf(0xa), addressOf(0xb), addressOf(0x1)];
 
-const header = (number: number): BlockHeader => ({
-  number,
-  hash: blockHashOf(number),
-  parentHash: blockHashOf(number - 1),
-  timestamp: number,
-  logsBloom: '0x',
-});
-
 /** Returns a block in which `token` mints, decoded for `contracts`. */
 function mintOf(contracts: readonly RegisteredContract[], number: number, token: Hex, value: bigint) {
   const logs = [
     logOf({ address: token, blockNumber: number, ...encodeEvent(transfer, { from: ZERO_ADDRESS, to: ALICE, value }) }),
   ];
-  const range = { chainId: 1, from: number, to: number, headers: [header(number)], logs };
+  const range = { chainId: 1, from: number, to: number, headers: [headerOf(number)], logs };
   return { range, batch: encodeBatch(decodeRange(range, contractIndex(contracts), new Map()), factTables) };
 }
 
@@ -72,7 +64,7 @@ async function withToken(
         symbol: 'T',
         total_supply: 0,
       });
-      await commitStart(database, await readChain(database.kysely, 1), header(10), 10);
+      await commitStart(database, await readChain(database.kysely, 1), headerOf(10), 10);
       const anotherArtist = async () => (await insertArtist(client, 'two')).artistId;
       const rows = async (query: string) => (await client.query(query)).rows;
       await work({ database, rows, artistId, tokenId, anotherArtist });

@@ -49,17 +49,17 @@ export function blockHashOf(number: number): Hex {
   return hexOf(0xb10c_0000_0000n + BigInt(number), 64);
 }
 
+/** Returns the header of a block, whose timestamp is its number. */
+export function headerOf(number: number): BlockHeader {
+  const [hash, parentHash] = [blockHashOf(number), blockHashOf(number - 1)];
+  return { number, hash, parentHash, timestamp: number, logsBloom: '0x' };
+}
+
 /** Returns the range of blocks 90 to 110 with these logs and a header for every block. */
 export function rangeOf(logs: readonly RawLog[]): VerifiedRange {
   const headers: BlockHeader[] = [];
   for (let number = 90; number <= 110; number++) {
-    headers.push({
-      number,
-      hash: blockHashOf(number),
-      parentHash: blockHashOf(number - 1),
-      timestamp: 1_700_000_000 + number,
-      logsBloom: '0x',
-    });
+    headers.push({ ...headerOf(number), timestamp: 1_700_000_000 + number });
   }
   return { chainId: 1, from: 90, to: 110, headers, logs };
 }

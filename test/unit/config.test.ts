@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../indexer/config/config-file.ts';
 import { defineConfig } from '../../indexer/config/define.ts';
-import { loadConfig } from '../../indexer/config/load.ts';
 import { resolveConfig } from '../../indexer/config/resolve.ts';
 import { ConfigError } from '../../indexer/kernel/errors.ts';
 

@@ -8,8 +8,8 @@ import { type Config, type Environment, type Need, resolveConfig } from './resol
 const DEFAULT_CONFIG_FILE = 'config/local.ts';
 
 /**
- * Reads the configuration from a TypeScript or JavaScript module whose default export is `defineConfig({ … })`, from the
- * environment and from the defaults.
+ * Reads the configuration file, a TypeScript or JavaScript module whose default export is `defineConfig({ … })`. `resolveConfig`
+ * completes it from the environment and the defaults.
  *
  * @param file path from the working directory; undefined: `config/local.ts` there, or if it does not exist, the one in the package
  * @throws {ConfigError} one error that lists every fault with its place.
