@@ -416,6 +416,7 @@ export interface IndexerChains {
   status: Generated<string>;
   status_reason: string | null;
   updated_at: Generated<Timestamp>;
+  verified: Generated<string>;
 }
 
 export interface IndexerContractEvents {
@@ -479,6 +480,7 @@ export interface IndexerContracts {
   metadata_read_at: Timestamp | null;
   platform_id: string;
   prepared_at: Timestamp | null;
+  proved: Generated<string>;
   quarantined_at_block: Int8 | null;
   retired_ids: Generated<string[]>;
   status: Generated<string>;
@@ -514,6 +516,21 @@ export interface IndexerDeferredIndexes {
   name: string;
 }
 
+export interface IndexerDoubts {
+  address: string;
+  chain_id: Int8;
+  created_at: Generated<Timestamp>;
+  detail: string;
+  facts_changed: Generated<Int8>;
+  from_block: Int8;
+  kind: string;
+  read_to: Int8 | null;
+  rule: string;
+  status: Generated<string>;
+  status_reason: string | null;
+  to_block: Int8;
+}
+
 export interface IndexerHistoryChanges {
   chain_id: Int8;
   from_block: Int8;
@@ -531,6 +548,21 @@ export interface IndexerReorgs {
   reason: string;
   to_hash: string | null;
   to_number: Int8;
+}
+
+export interface IndexerRepairs {
+  address: string;
+  cause: string;
+  chain_id: Int8;
+  detail: string;
+  endpoint: string | null;
+  facts_added: Int8;
+  facts_removed: Int8;
+  from_block: Int8;
+  id: Generated<Int8>;
+  kind: string;
+  repaired_at: Generated<Timestamp>;
+  to_block: Int8;
 }
 
 export interface IndexerStages {
@@ -1501,8 +1533,10 @@ export interface DB {
   "indexer.created_tables": IndexerCreatedTables;
   "indexer.dead_letters": IndexerDeadLetters;
   "indexer.deferred_indexes": IndexerDeferredIndexes;
+  "indexer.doubts": IndexerDoubts;
   "indexer.history_changes": IndexerHistoryChanges;
   "indexer.reorgs": IndexerReorgs;
+  "indexer.repairs": IndexerRepairs;
   "indexer.stages": IndexerStages;
   invoices: Invoices;
   liquidity_pools: LiquidityPools;
