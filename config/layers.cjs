@@ -12,7 +12,7 @@ const layers = [
   ['registry'],
   ['stages'],
   ['ingest'],
-  ['follower', 'backfill', 'verify', 'http'],
+  ['follower', 'backfill', 'proof', 'verify', 'http'],
   ['roles'],
   ['cli'],
   ['main.ts'],

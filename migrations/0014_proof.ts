@@ -28,7 +28,17 @@ const STATEMENTS = [
     -- why the blocks cannot be read
     status_reason text,
     created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
     primary key (chain_id, address, kind, rule, from_block, to_block)
+  )`,
+  sql`create table indexer.failed_proofs (
+    chain_id bigint not null,
+    from_block bigint not null,
+    to_block bigint not null,
+    -- why the blocks cannot be read in full
+    reason text not null,
+    tried_at timestamptz not null default now(),
+    primary key (chain_id, from_block, to_block)
   )`,
   sql`create table indexer.repairs (
     id bigint generated always as identity primary key,
@@ -39,14 +49,22 @@ const STATEMENTS = [
     to_block bigint not null,
     -- what contradicted the facts: 'proof', or the rule of a doubt
     cause text not null,
-    detail text not null,
     facts_added bigint not null,
     facts_removed bigint not null,
-    -- the endpoint whose answer was wrong; null if it is not known
-    endpoint text,
+    -- the endpoints that were found to give other logs than the receipts hold
+    endpoints text[] not null default '{}',
     repaired_at timestamptz not null default now()
   )`,
   sql`create index repairs_chain_id_id on indexer.repairs (chain_id, id)`,
+  sql`create function indexer.reset_proof() returns trigger language plpgsql as $$
+    begin
+      new.proved := '{}';
+      return new;
+    end $$`,
+  // Whatever empties a contract's coverage also empties what was proved of it.
+  sql`create trigger reset_proof before update of covered, live_from on indexer.contracts for each row
+    when (new.covered = '{}' and new.live_from is null and new.proved <> '{}')
+    execute function indexer.reset_proof()`,
 ];
 
 export async function up(db: Kysely<unknown>): Promise<void> {
@@ -54,7 +72,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {
-  await sql`drop table indexer.repairs, indexer.doubts`.execute(db);
+  await sql`drop trigger reset_proof on indexer.contracts`.execute(db);
+  await sql`drop function indexer.reset_proof()`.execute(db);
+  await sql`drop table indexer.failed_proofs, indexer.repairs, indexer.doubts`.execute(db);
   await sql`alter table indexer.contracts drop column proved`.execute(db);
   await sql`alter table indexer.chains drop column verified`.execute(db);
 }

@@ -25,6 +25,8 @@ export type FillDeps = {
   readonly runtime: Runtime;
   /** Number of jobs that are worked on at the same time. */
   readonly concurrency: number;
+  /** Whether every range is read in full before it counts as covered. */
+  readonly provesInline: boolean;
   readonly loadContracts: () => Promise<FillableContracts>;
 };
 
@@ -41,6 +43,8 @@ const PIECE_BYTES = 500_000;
 const PIECE_LOGS_MAX = 20_000;
 const PIECE_BLOCKS_FIRST = 100;
 const PIECE_BLOCKS_MAX = 50_000;
+/** Maximum number of blocks of a piece that is read in full, since every header of it is held in memory. */
+const FULL_PIECE_BLOCKS_MAX = 2_000;
 const GROWTH_MAX = 4;
 /** Suspect blocks are read in this many pieces. */
 const NARROWING_FACTOR = 8;
@@ -208,14 +212,16 @@ export class JobFiller {
     contracts: readonly RegisteredContract[],
     signal: AbortSignal,
   ): Promise<Fetched> {
-    const { database, source } = this.#deps;
+    const { database, source, provesInline } = this.#deps;
     const seen = await this.#readChain();
     const strict = from > (seen.finalized ?? -1);
-    const blocks = strict ? STRICT_PIECE_BLOCKS : this.#pieceSize.blocks;
+    const fitting = provesInline ? Math.min(this.#pieceSize.blocks, FULL_PIECE_BLOCKS_MAX) : this.#pieceSize.blocks;
+    const blocks = strict ? STRICT_PIECE_BLOCKS : fitting;
     const to = Math.min(end, from + blocks - 1, strict ? end : (seen.finalized ?? end));
     try {
       const tip = await checkpointAt(database.kysely, seen.chainId, to);
-      const request = { from, to, strict, tip, maxLogs: PIECE_LOGS_MAX };
+      const inFull = provesInline ? 'blooms' : undefined;
+      const request = { from, to, strict, inFull, tip, maxLogs: PIECE_LOGS_MAX } as const;
       const fetched = await fetchBatch(source, this.#indexOf(contracts), request, signal);
       const bytes = byteCount(fetched.batch);
       if (!strict) this.#pieceSize.record(fetched.range.to - from + 1, bytes);

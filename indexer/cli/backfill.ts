@@ -20,6 +20,7 @@ type Given = {
   readonly contract: readonly Hex[];
   readonly concurrency: number;
   readonly detach?: boolean;
+  readonly proved?: boolean;
 };
 
 /** `indexer backfill`: fills history. Its subcommands `status` and `cancel` show and end requests. */
@@ -38,14 +39,17 @@ export function addBackfill(program: Command, io: Io): void {
       DEFAULT_CONCURRENCY,
     )
     .option('--detach', 'record the request and leave it to running daemons and workers')
+    .option('--proved', 'also prove the range: compare the headers of all its blocks with what was filled')
     .addHelpText(
       'after',
       `
-Exits with 0 only if coverage in the database proves the range complete for every contract.
+Exits with 0 only if coverage in the database proves the range complete for every contract. With --proved, the headers of all
+blocks must confirm it too.
 
 Examples:
   indexer backfill --from-block 21000000 --chain 8453
-  indexer backfill --from-block 0 --to-block 999999 --contract 0x… --concurrency 4`,
+  indexer backfill --from-block 0 --to-block 999999 --contract 0x… --concurrency 4
+  indexer backfill --from-block 21000000 --proved`,
     )
     .action((given: Given, command: Command) => fill(io, given, command.optsWithGlobals<GlobalOptions>()));
   addBackfillStatus(backfill, io);
@@ -59,6 +63,9 @@ function listed(text: string, before: readonly Hex[]): readonly Hex[] {
 async function fill(io: Io, given: Given, options: GlobalOptions): Promise<void> {
   const { fromBlock: from } = given;
   if (from === undefined) throw new UsageError('the first block is missing: --from-block N');
+  if (given.detach && given.proved) {
+    throw new UsageError('--proved cannot be used with --detach: running daemons prove what they fill by themselves');
+  }
   const [{ ProgressBar }, { requestBackfill, runBackfill }] = await Promise.all([
     import('./progress-bar.ts'),
     import('../roles/backfill-command.ts'),
@@ -73,6 +80,7 @@ async function fill(io: Io, given: Given, options: GlobalOptions): Promise<void>
   await withSession(aboveBar, options, needs, async ({ config, database, log }) => {
     const input = {
       ...{ config, database, log, runtime: io.runtime, from, to: given.toBlock, concurrency: given.concurrency },
+      proved: given.proved ?? false,
       chain: configured(config, chainOf(given.chain, config)),
       contracts: given.contract.length === 0 ? null : given.contract,
     };
@@ -108,7 +116,9 @@ async function report(
 ): Promise<void> {
   const { request, ended, events } = outcome;
   const lines = [
-    ...(ended === 'complete' ? [`complete: ${nameOf(request)}; ${events} events written here`] : missingLines(outcome)),
+    ...(ended === 'complete'
+      ? [`complete${options.proved ? ' and proved' : ''}: ${nameOf(request)}; ${events} events written here`]
+      : missingLines(outcome)),
     ...stillRunning.map((running) => `still running  ${running.id}: ${nameOf(running)}`),
   ];
   if (outcome.indexesLeft > 0) {
@@ -120,6 +130,10 @@ async function report(
   switch (ended) {
     case 'complete':
       return;
+    case 'unproved':
+      throw new IndexerError(
+        `${nameOf(request)} is complete but not proved; retry with: ${commandLineOf(request, options)}`,
+      );
     case 'incomplete':
       throw new IndexerError(`${nameOf(request)} is not complete; retry with: ${commandLineOf(request, options)}`);
     case 'halted':
@@ -131,13 +145,14 @@ async function report(
   }
 }
 
-function missingLines({ incomplete, dead }: BackfillOutcome): string[] {
+function missingLines({ incomplete, dead, unproved }: BackfillOutcome): string[] {
   return [
     ...incomplete.map(({ kind, address, missing, setAside }) => {
       const ranges = missing.map(({ from, to }) => `${from}-${to}`).join(', ');
       return `missing  ${kind.replace('_', '-')} ${address}: ${ranges}${setAside === null ? '' : ` (quarantined: ${setAside})`}`;
     }),
     ...dead.map(({ from, to, reason }) => `gave up  ${from}-${to}: ${reason}`),
+    ...unproved.map(({ from, to, reason }) => `unproved ${from}-${to}: ${reason}`),
   ];
 }
 
@@ -157,6 +172,7 @@ function nameOf({ chainId, from, to, contracts }: BackfillRequest): string {
 function commandLineOf({ chainId, from, to, contracts }: BackfillRequest, options: GlobalOptions & Given): string {
   const only = (contracts ?? []).map((contract) => ` --contract ${contract}`).join('');
   const config = options.config === undefined ? '' : ` --config ${options.config}`;
+  const proved = options.proved ? ' --proved' : '';
   const concurrency = options.concurrency === DEFAULT_CONCURRENCY ? '' : ` --concurrency ${options.concurrency}`;
-  return `indexer backfill --chain ${chainId} --from-block ${from} --to-block ${to}${only}${concurrency}${config}`;
+  return `indexer backfill --chain ${chainId} --from-block ${from} --to-block ${to}${only}${concurrency}${proved}${config}`;
 }

@@ -67,6 +67,10 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
   finalized: null,
   contracts: { active: 0, complete: 0, quarantined: 0, removed: 0 },
   gaps: [],
+  completeTo: null,
+  provedTo: null,
+  failedProofs: [],
+  repairs: 0,
   deadLetters: 0,
   deadRanges: [],
   reorgs: 0,
@@ -145,6 +149,7 @@ function linesOf(chain: Line): string[] {
           `  gap          ${gap.kind} ${gap.address}: ${gap.gaps.map(({ from, to }) => `${from}-${to}`).join(', ')}${gap.note === null ? '' : ` (${gap.note})`}`,
       ),
     ...(gaps.length > GAPS_LISTED_MAX ? [`  gap          and ${gaps.length - GAPS_LISTED_MAX} more contracts`] : []),
+    ...proofLines(chain),
     queueLine(chain),
     `  dead letters ${chain.deadLetters}`,
     ...chain.deadRanges
@@ -152,6 +157,18 @@ function linesOf(chain: Line): string[] {
       .map(({ from, to, reason }) => `  gave up on   ${from}-${to}: ${reason} (retry with: indexer backfill)`),
     `  reorgs       ${chain.reorgs}`,
     ...stageLines(chain),
+  ];
+}
+
+/** Describes how far the facts are complete and proved, and what could not be proved. */
+function proofLines({ completeTo, provedTo, failedProofs, repairs }: Line): readonly string[] {
+  if (completeTo === null) return [];
+  const repaired = repairs === 0 ? '' : `; ${repairs} repairs of facts (table indexer.repairs)`;
+  return [
+    `  history      complete to ${completeTo}, proved to ${provedTo}${repaired}`,
+    ...failedProofs
+      .slice(0, GAPS_LISTED_MAX)
+      .map(({ from, to, reason }) => `  not proved   ${from}-${to}: ${reason} (tried again every hour)`),
   ];
 }
 

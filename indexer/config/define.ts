@@ -26,6 +26,25 @@ export type RpcEndpoint =
   | { readonly url: string; readonly headers?: Readonly<Record<string, string>> }
   | Transport;
 
+/** When the facts of a chain are proved. */
+export const PROOF_LEVELS = ['background', 'inline', 'off'] as const;
+/** One of the levels of proof. */
+export type ProofLevel = (typeof PROOF_LEVELS)[number];
+
+/**
+ * How the facts of a chain are proved complete: every header of a block is read, and its bloom compared with the facts. Where a bloom
+ * calls for a log that is missing, or is silent although the block has transactions, the receipts decide.
+ */
+export type ProofSettings = {
+  /**
+   * `background`: history is filled at once, on the node's word and a few doubts, and proved behind that by `indexer start`. `inline`:
+   * every block is proved before it counts as covered. `off`: nothing below the finalized block is proved. Default: `background`.
+   */
+  readonly level?: ProofLevel;
+  /** Maximum number of calls per second for the proof behind the fill. Default: 10. */
+  readonly callsPerSecond?: number;
+};
+
 /** Settings of one chain. Each has a default. */
 export type ChainSettings = {
   /** RPC endpoints of the chain, the preferred one first. Default: the URLs in `RPC_URL_<chainId>`. */
@@ -34,6 +53,8 @@ export type ChainSettings = {
   readonly pollIntervalMs?: number;
   /** How many blocks below the head count as finalized, if the endpoint does not serve the `finalized` tag. Default: 64. */
   readonly confirmations?: number;
+  /** How the facts are proved complete. */
+  readonly proof?: ProofSettings;
   /** The deepest reorganisation that is repaired without an operator, in blocks. Default: 1,024. */
   readonly haltDepth?: number;
 };

@@ -1,6 +1,14 @@
 import type { Transport } from 'viem';
 import { ConfigError, messageOf } from '../kernel/errors.ts';
-import { type ChainSettings, LOG_LEVELS, type LogLevel, type RedisSettings, type RpcEndpoint } from './define.ts';
+import {
+  type ChainSettings,
+  LOG_LEVELS,
+  type LogLevel,
+  PROOF_LEVELS,
+  type ProofSettings,
+  type RedisSettings,
+  type RpcEndpoint,
+} from './define.ts';
 
 /** The HTTP proxies of the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`). */
 export type ProxySettings = {
@@ -18,6 +26,7 @@ export type ChainConfig = {
   readonly pollIntervalMs: number;
   readonly confirmations: number;
   readonly haltDepth: number;
+  readonly proof: Required<ProofSettings>;
 };
 
 /** The complete and validated configuration. */
@@ -39,6 +48,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export type Need = 'database' | 'chains';
 
 const DEFAULT_CHAIN = { pollIntervalMs: 1_000, confirmations: 64, haltDepth: 1_024 };
+const DEFAULT_PROOF: Required<ProofSettings> = { level: 'background', callsPerSecond: 10 };
+const CALLS_PER_SECOND_MAX = 100_000;
 const POLL_INTERVAL_MAX_MS = 3_600_000;
 const DEPTH_MAX_BLOCKS = 1_000_000;
 const RPC_URL_VARIABLE = /^RPC_URL_(.*)$/;
@@ -131,7 +142,7 @@ function readChain(
   environmentUrls: unknown,
   variable: string,
 ): ChainConfig {
-  const known: readonly (keyof ChainSettings)[] = ['rpcUrls', 'pollIntervalMs', 'confirmations', 'haltDepth'];
+  const known: readonly (keyof ChainSettings)[] = ['rpcUrls', 'pollIntervalMs', 'confirmations', 'proof', 'haltDepth'];
   const chain = read.object(given, place, known);
   const optional = (key: keyof typeof DEFAULT_CHAIN, least: number, most: number) =>
     read.integer(chain[key], `${place}.${key}`, least, most) ?? DEFAULT_CHAIN[key];
@@ -145,6 +156,17 @@ function readChain(
     pollIntervalMs: optional('pollIntervalMs', 10, POLL_INTERVAL_MAX_MS),
     confirmations: optional('confirmations', 0, DEPTH_MAX_BLOCKS),
     haltDepth: optional('haltDepth', 1, DEPTH_MAX_BLOCKS),
+    proof: readProof(read, chain.proof, `${place}.proof`),
+  };
+}
+
+function readProof(read: Reader, given: unknown, place: string): Required<ProofSettings> {
+  const proof = read.object(given ?? {}, place, ['level', 'callsPerSecond']);
+  const { level, callsPerSecond } = DEFAULT_PROOF;
+  return {
+    level: read.oneOf(proof.level, `${place}.level`, PROOF_LEVELS) ?? level,
+    callsPerSecond:
+      read.integer(proof.callsPerSecond, `${place}.callsPerSecond`, 1, CALLS_PER_SECOND_MAX) ?? callsPerSecond,
   };
 }
 

@@ -529,6 +529,15 @@ export interface IndexerDoubts {
   status: Generated<string>;
   status_reason: string | null;
   to_block: Int8;
+  updated_at: Generated<Timestamp>;
+}
+
+export interface IndexerFailedProofs {
+  chain_id: Int8;
+  from_block: Int8;
+  reason: string;
+  to_block: Int8;
+  tried_at: Generated<Timestamp>;
 }
 
 export interface IndexerHistoryChanges {
@@ -554,8 +563,7 @@ export interface IndexerRepairs {
   address: string;
   cause: string;
   chain_id: Int8;
-  detail: string;
-  endpoint: string | null;
+  endpoints: Generated<string[]>;
   facts_added: Int8;
   facts_removed: Int8;
   from_block: Int8;
@@ -1534,6 +1542,7 @@ export interface DB {
   "indexer.dead_letters": IndexerDeadLetters;
   "indexer.deferred_indexes": IndexerDeferredIndexes;
   "indexer.doubts": IndexerDoubts;
+  "indexer.failed_proofs": IndexerFailedProofs;
   "indexer.history_changes": IndexerHistoryChanges;
   "indexer.reorgs": IndexerReorgs;
   "indexer.repairs": IndexerRepairs;

@@ -36,12 +36,15 @@ export async function transaction<T>(
  * Runs `work` like `transaction`, but waits for locks without a limit and lets each statement take a day. For work whose duration
  * grows with the database, such as an unwind.
  */
-export async function longTransaction<T>(database: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
+export async function longTransaction<T>(
+  database: Database,
+  work: (tx: Transaction, copy: Copy) => Promise<T>,
+): Promise<T> {
   return retryOnConflict(() =>
-    runOnce(database, LONG_TRANSACTION_TIMEOUT_MS, async (tx) => {
+    runOnce(database, LONG_TRANSACTION_TIMEOUT_MS, async (tx, copy) => {
       await sql`set local statement_timeout = ${sql.lit(LONG_TRANSACTION_TIMEOUT_MS)}`.execute(tx);
       await sql`set local lock_timeout = 0`.execute(tx);
-      return work(tx);
+      return work(tx, copy);
     }),
   );
 }

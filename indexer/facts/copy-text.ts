@@ -24,6 +24,21 @@ export function copyText(value: string): string {
   return storableText(value).replace(SPECIAL_CHARACTERS, (character) => ESCAPES[character] ?? character);
 }
 
+/** Returns the values of lines of COPY's text format, each ended by a newline. Null stays null. */
+export function copyValues(text: Buffer): readonly (readonly (string | null)[])[] {
+  if (text.length === 0) return [];
+  return text
+    .toString('utf8', 0, text.length - 1)
+    .split('\n')
+    .map((line) => line.split('\t').map((value) => (value === NULL_TEXT ? null : unescaped(value))));
+}
+
+const UNESCAPED = new Map(Object.entries(ESCAPES).map(([character, sequence]) => [sequence, character]));
+
+function unescaped(value: string): string {
+  return value.includes('\\') ? value.replace(/\\./g, (sequence) => UNESCAPED.get(sequence) ?? sequence) : value;
+}
+
 /** Returns the value of a `text[]` column. Hexadecimal values need no quotes in an array literal. */
 export function copyHexArray(values: readonly Hex[]): string {
   return `{${values.join(',')}}`;

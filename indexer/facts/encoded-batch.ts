@@ -142,6 +142,23 @@ export function keepFacts(
   return { ...batch, tables };
 }
 
+/** Returns the batch with only the facts that have one of some ids. `quarantined` stays unchanged. */
+export function keepIds(batch: EncodedBatch, ids: ReadonlySet<string>): EncodedBatch {
+  const tables = batch.tables
+    .map((table) => keepLines(table, (line) => ids.has(idOf(table, line))))
+    .filter(({ ends }) => ends.length > 0);
+  return { ...batch, tables };
+}
+
+/** Returns the id of a fact, which is the first value of its line. */
+function idOf({ text, ends }: EncodedTable, line: number): string {
+  const begin = ends[line - 1] ?? 0;
+  return text.toString('latin1', begin, begin + ID_CHARS);
+}
+
+/** The number of characters of a UUID. */
+const ID_CHARS = 36;
+
 function keepLines(encoded: EncodedTable, keep: (line: number) => boolean): EncodedTable {
   const lines: number[] = [];
   for (let line = 0; line < encoded.ends.length; line++) if (keep(line)) lines.push(line);

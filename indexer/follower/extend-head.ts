@@ -7,7 +7,7 @@ import type { ChainState } from '../progress/chains.ts';
 import { thinCheckpoints } from '../progress/checkpoints.ts';
 import { CommitPipeline } from './commit-pipeline.ts';
 import type { FinalizedBlock } from './finalized-block.ts';
-import type { FollowedContracts, FollowerDeps } from './follower-deps.ts';
+import type { FollowedContracts, FollowerDeps, FollowerOptions } from './follower-deps.ts';
 import type { HeadFeed } from './head-feed.ts';
 import { UnreadableBlock } from './unreadable-block.ts';
 
@@ -30,16 +30,20 @@ const THIN_INTERVAL_BLOCKS = 1_024;
 /** Extends the head of one chain: reads ranges, decodes and commits them. */
 export class HeadExtender {
   readonly #deps: FollowerDeps;
-  readonly #haltDepth: number;
+  readonly #options: Pick<FollowerOptions, 'haltDepth' | 'provesInline'>;
   readonly #finalized: FinalizedBlock;
   readonly #unreadable: UnreadableBlock;
   #contracts: LoadedContracts | undefined;
   #thinnedTo = 0;
 
-  constructor(deps: FollowerDeps, finalized: FinalizedBlock, haltDepth: number) {
+  constructor(
+    deps: FollowerDeps,
+    finalized: FinalizedBlock,
+    options: Pick<FollowerOptions, 'haltDepth' | 'provesInline'>,
+  ) {
     this.#deps = deps;
     this.#finalized = finalized;
-    this.#haltDepth = haltDepth;
+    this.#options = options;
     this.#unreadable = new UnreadableBlock(deps.runtime.now);
   }
 
@@ -122,7 +126,8 @@ export class HeadExtender {
     const most = strict ? from + STRICT_RANGE_BLOCKS - 1 : Math.min(from + FINAL_RANGE_BLOCKS - 1, finalized);
     const to = this.#unreadable.limit(from, Math.min(remote.number, most));
     const tip = to === remote.number ? remote : undefined;
-    const request = { from, to, strict, anchor: head, tip, maxLogs: FINAL_RANGE_LOGS };
+    const inFull = this.#options.provesInline ? 'blooms' : undefined;
+    const request = { from, to, strict, inFull, anchor: head, tip, maxLogs: FINAL_RANGE_LOGS } as const;
     try {
       const fetched = await fetchBatch(this.#deps.source, index, request, signal);
       this.#unreadable.succeeded();
@@ -168,7 +173,7 @@ export class HeadExtender {
   }
 
   async #thinCheckpoints(state: ChainState, finalized: number): Promise<void> {
-    const upTo = Math.min(finalized, state.head?.number ?? 0) - this.#haltDepth - 1;
+    const upTo = Math.min(finalized, state.head?.number ?? 0) - this.#options.haltDepth - 1;
     if (upTo - this.#thinnedTo < THIN_INTERVAL_BLOCKS) return;
     await thinCheckpoints(this.#deps.database.kysely, state.chainId, this.#thinnedTo, upTo);
     this.#thinnedTo = upTo;

@@ -10,6 +10,8 @@ export type FollowerOptions = {
   readonly chainId: number;
   /** How many blocks below the head count as not final if the chain serves no `finalized` tag. */
   readonly confirmations: number;
+  /** Whether ranges below the finalized block are read in full too. */
+  readonly provesInline: boolean;
   /** The deepest reorg that is repaired without an operator, in blocks. */
   readonly haltDepth: number;
 };

@@ -29,7 +29,7 @@ export class Follower {
     this.#deps = deps;
     this.#options = options;
     this.#finalized = new FinalizedBlock(deps.source, options.confirmations, deps.runtime.now);
-    this.#extender = new HeadExtender(deps, this.#finalized, options.haltDepth);
+    this.#extender = new HeadExtender(deps, this.#finalized, options);
     this.#reorgs = new ReorgWatch(deps, options);
   }
 

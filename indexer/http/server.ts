@@ -1,7 +1,11 @@
 import { createServer, type Server } from 'node:http';
 
-/** Whether the process is ready, and the state of each chain. */
-export type Readiness = { readonly ready: boolean; readonly chains: Readonly<Record<string, string>> };
+/** Whether the process is ready, the state of each chain, and what an operator should look at although the process is ready. */
+export type Readiness = {
+  readonly ready: boolean;
+  readonly chains: Readonly<Record<string, string>>;
+  readonly degraded?: Readonly<Record<string, string>>;
+};
 
 /** Serves `/health` (200 while the process answers) and `/ready` (200 or 503, with the state of each chain). */
 export async function serveHttp(

@@ -7,7 +7,7 @@ import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.
 import type { Quarantine } from '../facts/origin.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
 import { FactConflict, IndexerError, StaleRange } from '../kernel/errors.ts';
-import { intersect, union } from '../kernel/ranges.ts';
+import { type BlockRange, intersect, union } from '../kernel/ranges.ts';
 import { type ChainState, raiseLiveVersion, readChain } from '../progress/chains.ts';
 import { saveCheckpoints } from '../progress/checkpoints.ts';
 import {
@@ -22,6 +22,7 @@ import { lockChain } from '../progress/locks.ts';
 import { recordHistoryChange } from '../progress/stage-rows.ts';
 import { checkpointsOf, type FormerContract, factKinds, foldFacts, type Replacement, replaceFacts } from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
+import { refuseStale } from './refuse-stale.ts';
 
 /** A range that was read, with the chain's state before the read. The commit is refused after an unwind below the range's end. */
 export type FillPiece = { readonly seen: ChainState; readonly range: ReadRange; readonly batch: EncodedBatch };
@@ -109,12 +110,12 @@ async function writeFill(
     const takesMore = written.facts < COMMIT_FACTS_MAX && performance.now() - begunAt < COMMIT_OPEN_MS_MAX;
     pieces = to < end && takesMore ? ((await following?.()) ?? []) : [];
   }
-  for (const { contracts, missing, kinds } of written.slices) {
-    for (const { from, to } of missing) await runSteps(tx, foldFacts({ chainId, from, to, contracts }, kinds));
+  for (const { contracts, blocks, kinds } of written.slices) {
+    for (const { from, to } of blocks) await runSteps(tx, foldFacts({ chainId, from, to, contracts }, kinds));
   }
   await saveFillCheckpoints(tx, chainId, written.checkpoints);
   for (const slice of written.slices) {
-    if (!(await claimCoverage(tx, chainId, slice)))
+    if (!(await claimCoverage(tx, chainId, slice, slice.proved)))
       throw new OverlappingCommit('another commit covered part of the range first');
   }
   await quarantineAll(tx, chainId, written.quarantined);
@@ -139,13 +140,13 @@ async function writePieces(
   const replacements: Replacement[] = [];
   for (const { seen, range, batch } of pieces) {
     await refuseStale(tx, seen, now, range);
-    for (const { contracts, missing } of written.addPiece(range, batch.quarantined, now.finalized)) {
+    for (const { contracts, blocks } of written.addPiece(range, batch.quarantined, now.finalized)) {
       const keys = new Set(contracts.map(contractKey));
       const replaced = former.filter((contract) => keys.has(contractKey(contract)));
-      const isWhole = missing[0]?.from === range.from && missing[0]?.to === range.to;
-      const facts = keepFacts(batch, (contract) => keys.has(contractKey(contract)), isWhole ? undefined : missing);
-      replacements.push({ ranges: missing, batch: facts, former: replaced });
-      written.addSlice({ contracts, missing }, facts);
+      const isWhole = blocks[0]?.from === range.from && blocks[0]?.to === range.to;
+      const facts = keepFacts(batch, (contract) => keys.has(contractKey(contract)), isWhole ? undefined : blocks);
+      replacements.push({ ranges: blocks, batch: facts, former: replaced });
+      written.addSlice({ contracts, blocks }, facts, range.inFull === true);
     }
   }
   await replaceFacts(tx, copy, rangeOf(pieces).chainId, replacements);
@@ -155,29 +156,15 @@ async function writePieces(
  * Quarantines contracts. A follower may have read its next blocks with these contracts already. The raised live version makes it read
  * the registry again before it commits them.
  */
-async function quarantineAll(tx: Transaction, chainId: number, quarantined: readonly Quarantine[]): Promise<void> {
+export async function quarantineAll(
+  tx: Transaction,
+  chainId: number,
+  quarantined: readonly Quarantine[],
+): Promise<void> {
   if (quarantined.length === 0) return;
   const head = await raiseLiveVersion(tx, chainId);
   for (const { contract, blockNumber, reason } of quarantined) {
     await quarantine(tx, chainId, contract, { atBlock: blockNumber, coveredTo: head, reason });
-  }
-}
-
-async function refuseStale(tx: Transaction, seen: ChainState, now: ChainState, range: ReadRange): Promise<void> {
-  if (now.head === undefined || range.to > now.head.number) {
-    throw new StaleRange('the range ends above the head', { context: { to: range.to, head: now.head?.number } });
-  }
-  if (now.epoch === seen.epoch) return;
-  const { lowest } = await tx
-    .selectFrom('indexer.reorgs')
-    .select(({ fn }) => fn.min('to_number').as('lowest'))
-    .where('chain_id', '=', String(range.chainId))
-    .where('epoch', '>', String(seen.epoch))
-    .executeTakeFirstOrThrow();
-  if (Number(lowest ?? 0) < range.to) {
-    throw new StaleRange('the chain was unwound between the fetch of the range and its commit', {
-      context: { to: range.to },
-    });
   }
 }
 
@@ -196,6 +183,9 @@ async function saveFillCheckpoints(
   }
 }
 
+/** A slice that a transaction wrote, with the kinds of its facts, and the blocks of it that were read in full. */
+type WrittenSlice = Slice & { readonly kinds: Set<string>; readonly proved: readonly BlockRange[] };
+
 /** Collects the blocks and contracts that a transaction wrote. Adjacent blocks of the same contracts become one slice. */
 class WrittenSlices {
   /** The contracts to quarantine at the end of the transaction. Their facts in the piece with the reason and in later pieces are not written. */
@@ -203,7 +193,7 @@ class WrittenSlices {
   readonly checkpoints: BlockHeader[] = [];
   /** The slices that were not covered when the transaction began. */
   readonly #missing: readonly Slice[];
-  readonly #slices = new Map<string, Slice & { readonly kinds: Set<string> }>();
+  readonly #slices = new Map<string, WrittenSlice>();
   /** The last block of the newest piece. */
   #last: BlockHeader | undefined;
   #facts = 0;
@@ -216,7 +206,6 @@ class WrittenSlices {
     return this.#facts;
   }
 
-  /** Returns the slices, each with the kinds of fact that were written into it. */
   get slices() {
     return [...this.#slices.values()];
   }
@@ -236,20 +225,21 @@ class WrittenSlices {
     this.quarantined.push(...quarantined);
     const excluded = new Set(this.quarantined.map(({ contract }) => contractKey(contract)));
     return this.#missing
-      .map(({ contracts, missing }) => ({
+      .map(({ contracts, blocks }) => ({
         contracts:
           excluded.size === 0 ? contracts : contracts.filter((contract) => !excluded.has(contractKey(contract))),
-        missing: intersect(missing, range),
+        blocks: intersect(blocks, range),
       }))
-      .filter(({ contracts, missing }) => contracts.length > 0 && missing.length > 0);
+      .filter(({ contracts, blocks }) => contracts.length > 0 && blocks.length > 0);
   }
 
-  addSlice({ contracts, missing }: Slice, facts: EncodedBatch): void {
+  addSlice({ contracts, blocks }: Slice, facts: EncodedBatch, inFull: boolean): void {
     const key = contracts.map(contractKey).join();
     const known = this.#slices.get(key);
     const kinds = known?.kinds ?? new Set();
     for (const kind of factKinds(facts)) kinds.add(kind);
-    this.#slices.set(key, { contracts, missing: union([...(known?.missing ?? []), ...missing]), kinds });
+    const proved = union([...(known?.proved ?? []), ...(inFull ? blocks : [])]);
+    this.#slices.set(key, { contracts, blocks: union([...(known?.blocks ?? []), ...blocks]), kinds, proved });
     this.#facts += factCount(facts);
   }
 }

@@ -60,7 +60,14 @@ async function extendHead(database: Database, commit: HeadCommit): Promise<numbe
   const changesContracts = joining.length > 0 || batch.quarantined.length > 0;
   const end = [
     saveCheckpoints(chainId, checkpointsOf(range, finalized)),
-    moveHead({ chainId, expected: seen, to: lastOf(range), finalized, addsContracts: changesContracts }),
+    moveHead({
+      chainId,
+      expected: seen,
+      to: lastOf(range),
+      finalized,
+      verified: range.inFull ? range : undefined,
+      addsContracts: changesContracts,
+    }),
   ];
   const inserts = changesContracts || former.length > 0 ? undefined : insertFacts(batch);
   if (inserts !== undefined) {

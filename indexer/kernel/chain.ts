@@ -36,6 +36,10 @@ export type VerifiedRange = {
   readonly to: number;
   readonly headers: readonly BlockHeader[];
   readonly logs: readonly RawLog[];
+  /** Whether every header of the range was read and its bloom compared with the logs. */
+  readonly inFull?: boolean;
+  /** The endpoints whose logs turned out to be incomplete or wrong. They were replaced by those of receipts. */
+  readonly faultyEndpoints?: readonly string[];
 };
 
 /** Selects the logs of `addresses` whose first topic is one of `topics`. */

@@ -4,6 +4,7 @@ import type { Step } from '../db/step.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { HeadMoved } from '../kernel/errors.ts';
+import { type BlockRange, toMultirange } from '../kernel/ranges.ts';
 import { waitForCommit } from './locks.ts';
 
 /** The state of a chain in the database. */
@@ -88,6 +89,8 @@ export type HeadMove = {
   readonly expected: ChainState;
   readonly to: BlockRef;
   readonly finalized: number | undefined;
+  /** The blocks of the move whose headers were all compared with the logs. Undefined if only some were. */
+  readonly verified?: BlockRange | undefined;
   /** Whether this commit adds contracts to those that the follower covers. */
   readonly addsContracts: boolean;
 };
@@ -96,12 +99,13 @@ export type HeadMove = {
  * Returns a step that compares and sets the chain's head, so that a second follower that believes it leads changes nothing. The step
  * throws `HeadMoved` if another process moved the head, unwound the chain, or changed the set of followed contracts first.
  */
-export function moveHead({ chainId, expected, to, finalized, addsContracts }: HeadMove): Step {
+export function moveHead({ chainId, expected, to, finalized, verified, addsContracts }: HeadMove): Step {
   const statement = sql`
     with moved as (
       update indexer.chains set
         head_number = ${to.number}, head_hash = ${to.hash},
         finalized_number = greatest(finalized_number, ${finalized ?? null}::bigint),
+        verified = verified + ${toMultirange(verified === undefined ? [] : [verified])}::int8multirange,
         live_version = live_version + ${addsContracts ? 1 : 0},
         updated_at = now()
       where chain_id = ${chainId} and ${isUnchangedSince(expected)} and status = 'following'

@@ -2,7 +2,7 @@ import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
-import { type BlockRange, parseMultirange, subtract, toMultirange } from '../kernel/ranges.ts';
+import { type BlockRange, intersect, parseMultirange, subtract, toMultirange, union } from '../kernel/ranges.ts';
 
 /** The key of a contract within its chain. */
 export type ContractKey = { readonly address: Hex; readonly kind: ContractKind };
@@ -78,24 +78,66 @@ export function completeTo(contract: Coverage, head: number | null): number | nu
   return missing === first ? null : missing - 1;
 }
 
-/** Contracts that lack facts in the same blocks, so that their facts are written together. */
-export type Slice = { readonly contracts: readonly RequestedContract[]; readonly missing: readonly BlockRange[] };
+/** Contracts with the same blocks: those that are missing, whose facts are written together, or those that are covered. */
+export type Slice = { readonly contracts: readonly RequestedContract[]; readonly blocks: readonly BlockRange[] };
 
-/**
- * Returns the blocks of a range that are not covered. Contracts that lack the same blocks form one slice.
- *
- * Leaves out contracts that are no longer followed. Also leaves out contracts for which the requested logs cannot be used: because the
- * platform announced the contract again, so that the facts would refer to a deleted row, or because the history is now read with other
- * events.
- */
-export async function missingSlices(
+/** Returns the blocks of a range that are not covered. Leaves out the same contracts as `coveredSlices`. */
+export function missingSlices(
   tx: Transaction,
   chainId: number,
   contracts: readonly RequestedContract[],
   range: BlockRange,
 ): Promise<readonly Slice[]> {
-  const { rows } = await sql<{ address: Hex; kind: ContractKind; covered: string; live_from: string | null }>`
-    select address, kind, covered::text, live_from
+  return slicesOf(tx, chainId, contracts, (coverage) => subtract([range], coveredRanges(coverage)));
+}
+
+/**
+ * Returns the blocks of a range that are covered up to the head. Contracts that cover the same blocks form one slice.
+ *
+ * Leaves out contracts that are no longer followed. Also leaves out contracts for which the requested logs cannot be used: because the
+ * platform announced the contract again, so that the facts would refer to a deleted row, or because the history is now read with other
+ * events.
+ */
+export function coveredSlices(
+  tx: Transaction,
+  chainId: number,
+  contracts: readonly RequestedContract[],
+  range: BlockRange,
+  head: number,
+): Promise<readonly Slice[]> {
+  return slicesOf(tx, chainId, contracts, (coverage) => intersect(union(coveredRanges(coverage, head)), range));
+}
+
+/** Returns the blocks of `coveredSlices` that are not recorded as proved. */
+export function unprovedSlices(
+  tx: Transaction,
+  chainId: number,
+  contracts: readonly RequestedContract[],
+  range: BlockRange,
+  head: number,
+): Promise<readonly Slice[]> {
+  return slicesOf(tx, chainId, contracts, (coverage) =>
+    subtract(intersect(union(coveredRanges(coverage, head)), range), coverage.proved),
+  );
+}
+
+type StoredCoverage = Pick<Coverage, 'covered' | 'liveFrom'> & { readonly proved: readonly BlockRange[] };
+
+/** Returns some blocks of each contract, computed from its coverage. Contracts with the same blocks form one slice. */
+async function slicesOf(
+  tx: Transaction,
+  chainId: number,
+  contracts: readonly RequestedContract[],
+  blocksOf: (coverage: StoredCoverage) => readonly BlockRange[],
+): Promise<readonly Slice[]> {
+  const { rows } = await sql<{
+    address: Hex;
+    kind: ContractKind;
+    covered: string;
+    proved: string;
+    live_from: string | null;
+  }>`
+    select address, kind, covered::text, proved::text, live_from
     from indexer.contracts
     join ${requestedRows(contracts)} as requested using (address, kind)
     where chain_id = ${chainId} and status = 'active' and prepared_at is not null
@@ -104,14 +146,14 @@ export async function missingSlices(
     order by address, kind
   `.execute(tx);
   const requested = new Map(contracts.map((contract) => [contractKey(contract), contract]));
-  const groups = new Map<string, { contracts: RequestedContract[]; missing: readonly BlockRange[] }>();
+  const groups = new Map<string, { contracts: RequestedContract[]; blocks: readonly BlockRange[] }>();
   for (const row of rows) {
     const liveFrom = row.live_from === null ? null : Number(row.live_from);
-    const missing = subtract([range], coveredRanges({ covered: parseMultirange(row.covered), liveFrom }));
+    const blocks = blocksOf({ covered: parseMultirange(row.covered), proved: parseMultirange(row.proved), liveFrom });
     const contract = requested.get(contractKey(row));
-    if (missing.length === 0 || contract === undefined) continue;
-    const key = toMultirange(missing);
-    const group = groups.get(key) ?? { contracts: [], missing };
+    if (blocks.length === 0 || contract === undefined) continue;
+    const key = toMultirange(blocks);
+    const group = groups.get(key) ?? { contracts: [], blocks };
     group.contracts.push(contract);
     groups.set(key, group);
   }

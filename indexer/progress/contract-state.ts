@@ -2,7 +2,7 @@ import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
-import { toMultirange } from '../kernel/ranges.ts';
+import { type BlockRange, toMultirange } from '../kernel/ranges.ts';
 import {
   type ContractKey,
   coveredBlocks,
@@ -26,11 +26,17 @@ function remainingNote(covered: RawBuilder<unknown>, liveFrom: RawBuilder<unknow
 /**
  * Records that the facts of a slice are all present, with the fingerprint of what was requested.
  *
+ * @param proved the blocks of the slice that were read in full
  * @returns false if another commit claimed part of the slice first, or if the history of a contract is now read with other events. The
  * caller must then roll the transaction back and compute the missing blocks again.
  */
-export async function claimCoverage(tx: Transaction, chainId: number, { contracts, missing }: Slice): Promise<boolean> {
-  const claimed = sql`${toMultirange(missing)}::int8multirange`;
+export async function claimCoverage(
+  tx: Transaction,
+  chainId: number,
+  { contracts, blocks }: Slice,
+  proved: readonly BlockRange[] = [],
+): Promise<boolean> {
+  const claimed = sql`${toMultirange(blocks)}::int8multirange`;
   const { numAffectedRows } = await sql`
     with requested as (
       select chain_id, address, kind, requested.fingerprint from indexer.contracts
@@ -40,7 +46,7 @@ export async function claimCoverage(tx: Transaction, chainId: number, { contract
       for no key update of contracts
     )
     update indexer.contracts held set covered = covered + ${claimed}, fingerprint = requested.fingerprint,
-      coverage_note = ${remainingNote(sql`(held.covered + ${claimed})`, sql`held.live_from`)}
+      proved = proved + ${toMultirange(proved)}::int8multirange, coverage_note = ${remainingNote(sql`(held.covered + ${claimed})`, sql`held.live_from`)}
     from requested
     where held.chain_id = requested.chain_id and held.address = requested.address and held.kind = requested.kind
       and held.status = 'active' and held.prepared_at is not null and ${hasSameFingerprint}
@@ -218,12 +224,13 @@ export async function unwindCoverage(tx: Transaction, chainId: number, toBlock: 
   await sql`
     update indexer.contracts set
       covered = covered - ${above},
+      proved = proved - ${above},
       live_from = case when live_from is not null then ${live} end,
       status = case when quarantined_at_block > ${keep} then 'active' else status end,
       status_reason = case when quarantined_at_block > ${keep} then null else status_reason end,
       quarantined_at_block = case when quarantined_at_block > ${keep} then null else quarantined_at_block end
     where chain_id = ${chainId}
-      and (covered && ${above} or quarantined_at_block > ${keep} or live_from > ${keep + 1}
+      and (covered && ${above} or proved && ${above} or quarantined_at_block > ${keep} or live_from > ${keep + 1}
         or live_from is not null and ${toBlock === undefined})
   `.execute(tx);
 }

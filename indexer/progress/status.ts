@@ -1,7 +1,9 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
-import { coverageGaps, type Gap } from './contract-coverage.ts';
+import { chainCompleteTo, coverageGaps, type Gap } from './contract-coverage.ts';
+import { type FailedProof, failedProofs, proofProgress } from './proof.ts';
+import { countRepairs } from './repairs.ts';
 import { type StageStatus, stageStatus } from './stage-rows.ts';
 
 /** The state of one chain, as `indexer status` shows it. */
@@ -21,6 +23,14 @@ export type ChainStatus = {
     readonly removed: number;
   };
   readonly gaps: readonly Gap[];
+  /** The block up to which no contract has a gap. Null before the first commit. */
+  readonly completeTo: number | null;
+  /** The block up to which the facts of every contract are complete and were compared with the headers. Null before the first commit. */
+  readonly provedTo: number | null;
+  /** Blocks that could not be proved, lowest first. */
+  readonly failedProofs: readonly FailedProof[];
+  /** The number of repairs of facts. */
+  readonly repairs: number;
   /** The number of logs that could not be decoded and ranges that could not be filled. */
   readonly deadLetters: number;
   /** The ranges that could not be filled, lowest first, at most `DEAD_RANGES_MAX`. */
@@ -68,6 +78,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
     order by chain_id
   `.execute(db);
   const stages = await stageStatus(db);
+  const repairs = await countRepairs(db);
   return Promise.all(
     rows.map(async (row) => {
       const head =
@@ -76,8 +87,11 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
           : { number: Number(row.head_number), hash: row.head_hash };
       const gaps = head === null ? [] : await coverageGaps(db, Number(row.chain_id), head.number);
       const active = Number(row.active);
+      const chainId = Number(row.chain_id);
+      const completeTo = head === null ? null : await chainCompleteTo(db, chainId, head.number);
+      const provedTo = completeTo === null ? null : await provedUpTo(db, chainId, completeTo);
       return {
-        chainId: Number(row.chain_id),
+        chainId,
         status: row.status,
         reason: row.status_reason,
         head,
@@ -89,6 +103,10 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
           removed: Number(row.removed),
         },
         gaps,
+        completeTo,
+        provedTo,
+        failedProofs: await failedProofs(db, chainId),
+        repairs: repairs.get(chainId) ?? 0,
         deadLetters: Number(row.dead_letters),
         deadRanges: row.dead_ranges,
         reorgs: Number(row.reorgs),
@@ -97,4 +115,10 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
       };
     }),
   );
+}
+
+/** Returns the highest block, at most `completeTo`, up to which the covered blocks of every contract are proved. */
+async function provedUpTo(db: Kysely<DB>, chainId: number, completeTo: number): Promise<number> {
+  const { provedTo } = await proofProgress(db, { chainId, from: 0, to: completeTo, contracts: null });
+  return provedTo;
 }

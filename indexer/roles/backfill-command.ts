@@ -20,11 +20,13 @@ import type { Runtime } from '../kernel/runtime.ts';
 import { sleep } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
 import { readChain } from '../progress/chains.ts';
+import { type FailedProof, failedProofs, forgetFailedProofs, proofProgress } from '../progress/proof.ts';
 import { describedTables } from '../protocols/protocols.ts';
 import { loadContracts } from '../registry/contracts.ts';
 import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
 import { advanceStages, Stride } from '../stages/advance-stages.ts';
 import { stages } from '../stages/stages.ts';
+import { createChainProof } from './chain-proof.ts';
 import { ChainWork } from './chain-work.ts';
 import { type BackfillProgress, ProgressMeter } from './progress-meter.ts';
 
@@ -41,16 +43,23 @@ export type BackfillInput = {
   /** Null means all contracts. */
   readonly contracts: readonly Hex[] | null;
   readonly concurrency: number;
+  /** Whether the range must be proved too. */
+  readonly proved: boolean;
 };
 
 /** How a backfill ended. */
 export type BackfillOutcome = {
   readonly request: BackfillRequest;
-  /** `complete`: proved by coverage. `stopped`: by a signal. `halted`: the chain is halted until an operator repairs it. */
-  readonly ended: 'complete' | 'incomplete' | 'stopped' | 'cancelled' | 'halted';
+  /**
+   * `complete`: proved by coverage, and by the headers too if that was asked for. `unproved`: covered, but some blocks cannot be
+   * proved. `stopped`: by a signal. `halted`: the chain is halted until an operator repairs it.
+   */
+  readonly ended: 'complete' | 'unproved' | 'incomplete' | 'stopped' | 'cancelled' | 'halted';
   readonly events: number;
   readonly incomplete: RequestProgress['incomplete'];
   readonly dead: readonly FailedRange[];
+  /** The blocks that could not be proved. */
+  readonly unproved: readonly FailedProof[];
   /** Why the chain halted. */
   readonly reason?: string;
   /** Number of deferred indexes that are not built yet. */
@@ -82,9 +91,12 @@ export async function runBackfill(
   try {
     await work.source.checkChainId(signal);
     const request = await record(input, id, work, signal);
+    if (input.proved) await forgetFailedProofs(database.kysely, request.chainId, request);
     const ended = new AbortController();
     const working = AbortSignal.any([signal, ended.signal]);
+    const proof = input.proved ? createChainProof({ ...input, scope: request }) : undefined;
     const parts = [
+      proof?.run(working).finally(() => proof.close()),
       work.follow(working),
       work.backfill.run(working),
       runDatabaseUpkeep(database, describedTables, input.log, working),
@@ -190,7 +202,8 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
         const context = { chain: request.chainId, reason: messageOf(error), retryInMs: delayMs, err: error };
         if (!signal.aborted) log.warn(context, 'checking coverage failed');
       }
-      if (signal.aborted) return { request, ended: 'stopped', events: events(), incomplete: [], dead: [] };
+      if (signal.aborted)
+        return { request, ended: 'stopped', events: events(), incomplete: [], dead: [], unproved: [] };
       await sleep(delayMs, signal);
     }
   } finally {
@@ -200,19 +213,25 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
 
 /** Returns how the request ended; undefined if it has not ended. */
 async function endOf(
-  { database, request, events, log, runtime }: Watching,
+  { database, request, events, log, runtime, proved }: Watching,
   left: RequestProgress,
 ): Promise<Watched | undefined> {
   const db = database.kysely;
-  const outcome = { request, events: events(), incomplete: left.incomplete, dead: [] };
+  const outcome = { request, events: events(), incomplete: left.incomplete, dead: [], unproved: [] };
   if (left.blocksLeft === 0) {
+    const proof = proved ? await proofProgress(db, request) : { blocksLeft: 0, blocksToDo: 0 };
+    if (proof.blocksToDo > 0) return undefined;
     const stride = new Stride(runtime.now);
     for (const { name, error } of await advanceStages(database, { chainId: request.chainId, stages }, stride)) {
       log.warn({ chain: request.chainId, stage: name, reason: messageOf(error), err: error }, 'stage failed');
     }
     await settleIpoSupplies(database);
     await endRequest(db, request.id, 'finished');
-    return { ...outcome, ended: 'complete' };
+    if (proof.blocksLeft === 0) return { ...outcome, ended: 'complete' };
+    const unproved = (await failedProofs(db, request.chainId)).filter(
+      ({ from, to }) => from <= request.to && to >= request.from,
+    );
+    return { ...outcome, unproved, ended: 'unproved' };
   }
   if (left.blocksToDo === 0) {
     await endRequest(db, request.id, 'failed');

@@ -61,6 +61,7 @@ export class ChainWork {
       queue: { url: config.queueUrl, redis: config.queueRedis },
       scope,
       concurrency,
+      provesInline: chain.proof.level === 'inline',
       onFilled: () => this.stages.wake(),
       loadContracts: () => followedContracts(database, chainId, { log }),
     });
@@ -77,7 +78,7 @@ export class ChainWork {
           onCommit?.(facts);
         },
       },
-      chain,
+      { ...chain, provesInline: chain.proof.level === 'inline' },
     );
   }
 
@@ -93,8 +94,8 @@ export class ChainWork {
     this.stages.wake();
   }
 
-  /** Follows the head until the signal aborts, whenever this process leads the chain. */
-  async follow(signal: AbortSignal): Promise<void> {
+  /** Follows the head until the signal aborts, whenever this process leads the chain, and runs `beside` at the same time. */
+  async follow(signal: AbortSignal, beside?: (leading: AbortSignal) => Promise<void>): Promise<void> {
     const { config, runtime } = this.#input;
     await this.backfill.beginLoad(signal);
     await runAsLeader(
@@ -104,7 +105,7 @@ export class ChainWork {
         random: runtime.random,
         onChange: (leadership, error) => this.#onLeadership(leadership, error),
       },
-      (leading) => this.#follower.run(leading),
+      (leading) => Promise.all([this.#follower.run(leading), beside?.(leading)]),
       signal,
     );
   }

@@ -4,6 +4,7 @@ import { sleep } from '../kernel/sleep.ts';
 import { Wake } from '../kernel/wake.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
 import { enrichContracts } from '../registry/enrich.ts';
+import { type ChainProof, createChainProof } from './chain-proof.ts';
 import { ChainWork, type ChainWorkInput } from './chain-work.ts';
 import { repeat } from './repeat.ts';
 
@@ -17,6 +18,8 @@ export class DaemonChain {
   readonly chainId: number;
   readonly #input: Omit<ChainWorkInput, 'scope'>;
   readonly #work: ChainWork;
+  /** Undefined if the configuration turned it off. */
+  readonly #proof: ChainProof | undefined;
   readonly #enrichNow = new Wake();
   /** Why the configured endpoints cannot be used. */
   #refusal: string | undefined;
@@ -26,6 +29,7 @@ export class DaemonChain {
   constructor(input: Omit<ChainWorkInput, 'scope'> & { readonly chain: ChainConfig }) {
     this.#input = input;
     this.#work = new ChainWork({ ...input, scope: { standing: true } });
+    this.#proof = input.chain.proof.level === 'off' ? undefined : createChainProof(input);
     this.chainId = this.#work.chainId;
   }
 
@@ -40,7 +44,7 @@ export class DaemonChain {
     this.#enrichNow.wake();
   }
 
-  /** Follows the head, fills history, advances stages and reads new contracts from the chain, until the signal aborts. */
+  /** Follows the head, fills and proves history, advances stages and reads new contracts from the chain, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { log } = this.#input;
     await this.#waitForEndpoints(signal);
@@ -48,7 +52,7 @@ export class DaemonChain {
     const probe = { task: 'probe', chain: this.chainId, intervalMs: PROBE_INTERVAL_MS };
     const enrich = { task: 'enrich', chain: this.chainId, intervalMs: ENRICH_INTERVAL_MS, wake: this.#enrichNow };
     await Promise.all([
-      this.#work.follow(signal),
+      this.#work.follow(signal, (leading) => this.#proof?.run(leading) ?? Promise.resolve()),
       this.#work.backfill.run(signal),
       this.#work.stages.run(signal),
       repeat(probe, log, () => this.#probe(signal), signal),
@@ -59,6 +63,7 @@ export class DaemonChain {
   /** Closes the connections to the endpoints. */
   close(): void {
     this.#work.source.close();
+    this.#proof?.close();
   }
 
   /** Waits until no endpoint serves another chain. Retries instead of throwing, because other chains must go on. */

@@ -5,6 +5,7 @@ import { type Readiness, serveHttp } from '../http/server.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import { within } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
+import { unprovable } from '../progress/repairs.ts';
 import { describeStoppedStage, stageStatus } from '../progress/stage-rows.ts';
 import { describedTables } from '../protocols/protocols.ts';
 import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
@@ -82,11 +83,11 @@ async function readinessOf(database: Database, chains: readonly DaemonChain[]): 
     .execute();
   const answer = await within(
     READY_TIMEOUT_MS,
-    Promise.all([halted, stageStatus(database.kysely)]).catch(() => undefined),
+    Promise.all([halted, stageStatus(database.kysely), unprovable(database.kysely)]).catch(() => undefined),
   );
   if (answer === undefined)
     return { ready: false, chains: { ...Object.fromEntries(states), database: 'does not answer' } };
-  const [haltedChains, stages] = answer;
+  const [haltedChains, stages, degraded] = answer;
   for (const { chainId, state } of chains) {
     const [stopped] = (stages.get(chainId) ?? []).flatMap((stage) => describeStoppedStage(stage) ?? []);
     if (stopped !== undefined && READY_STATES.includes(state)) states.set(String(chainId), stopped);
@@ -96,5 +97,6 @@ async function readinessOf(database: Database, chains: readonly DaemonChain[]): 
   return {
     ready: [...states.values()].every((state) => READY_STATES.includes(state)),
     chains: Object.fromEntries(states),
+    ...(degraded.size > 0 && { degraded: Object.fromEntries(degraded) }),
   };
 }

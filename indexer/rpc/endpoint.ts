@@ -1,6 +1,7 @@
 import { ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import { type AnswerLimit, createAnswerLimit } from './answer-limit.ts';
 import { type BatchSize, createBatchSize } from './batch-size.ts';
+import type { CallBudget } from './call-budget.ts';
 import type { BatchAnswer, Client } from './client.ts';
 import { createLimiter, orAborted } from './concurrency.ts';
 import { createFilterLimit, type FilterLimit } from './filter-limit.ts';
@@ -70,6 +71,8 @@ export type EndpointSettings = {
   readonly chainId: number;
   readonly concurrency: number;
   readonly initialRangeBlocks: number;
+  /** Limits the calls to all endpoints of a source. Undefined if there is no limit. */
+  readonly budget?: CallBudget | undefined;
   readonly now: () => number;
   readonly random: () => number;
   readonly notice: (notice: EndpointNotice) => void;
@@ -184,11 +187,13 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     subscribe: client.subscribe,
     async request(method, params, options: RequestOptions = {}) {
       if (chainId !== 'right') await requireChainId(options.signal);
+      await settings.budget?.spend(1, options.signal);
       const kind = kindOfRequest(method, params);
       return pace.run(kind, () => client.request(method, params, options), options.signal);
     },
     async batch(calls, signal) {
       if (chainId !== 'right') await requireChainId(signal);
+      await settings.budget?.spend(calls.length, signal);
       let answers: readonly BatchAnswer[] | undefined;
       const ask = async () => {
         answers = (await client.batch?.(calls, signal)) ?? [];

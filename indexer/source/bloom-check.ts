@@ -16,7 +16,7 @@ export async function addLogsProvenByBloom(
   deps: ReaderDeps,
   endpoint: Endpoint,
   part: Part,
-  { watched, inFull, strict }: RemainingRange,
+  { watched, inFull, strict, faultyEndpoints }: RemainingRange,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly part: Part; readonly lackedLogs: boolean }> {
   if (watched === undefined) return { part, lackedLogs: false };
@@ -24,11 +24,12 @@ export async function addLogsProvenByBloom(
   let changed = false;
   for (const header of part.headers) {
     const received = byBlock.get(header.number) ?? [];
-    const suspects = deps.blooms.suspects(header.logsBloom, watched, received, inFull);
+    const suspects = deps.blooms.suspects(header.logsBloom, watched, received, inFull !== undefined);
     if (suspects.length === 0) continue;
     const logs = filterWatched(await readProvenLogs(deps, endpoint, { header, suspects, strict }, signal), watched);
     if (logs.length === received.length) continue;
     changed = true;
+    faultyEndpoints.add(endpoint.name);
     byBlock.set(header.number, logs);
     const detail = `block ${header.number}: the response had ${received.length} logs, the receipts have ${logs.length}`;
     deps.notice({ event: 'inconsistent response', endpoint: endpoint.name, detail });

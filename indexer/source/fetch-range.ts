@@ -6,7 +6,7 @@ import { createBlooms } from './bloom.ts';
 import { addLogsProvenByBloom, type Part } from './bloom-check.ts';
 import { readFinalizedPart } from './finalized-part.ts';
 import { indexFilter, type Watched } from './parse.ts';
-import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
+import type { FullReading, ReaderDeps, RemainingRange } from './remaining-range.ts';
 import { readStrictPart } from './strict-part.ts';
 
 /** A range to read. Both ends are included. */
@@ -29,8 +29,8 @@ export type RangeRequest = {
    * The result names its own end.
    */
   readonly maxLogs?: number | undefined;
-  /** Below finalized: read every header, compare its bloom with the logs, and let receipts decide where they differ. */
-  readonly inFull?: boolean | undefined;
+  /** Below finalized: whether every header is read, and when receipts are. Above it, every header is read in any case. */
+  readonly inFull?: FullReading | undefined;
 };
 
 /** Dependencies of the range reader. */
@@ -59,18 +59,22 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
   }
 
   return async function fetchRange(request: RangeRequest, signal?: AbortSignal): Promise<VerifiedRange> {
-    const { from, to, strict, inFull = false, maxLogs = Number.POSITIVE_INFINITY } = request;
+    const { from, to, strict, inFull, maxLogs = Number.POSITIVE_INFINITY } = request;
     if (!(Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 0 && from <= to)) {
       throw new IndexerError(`invalid block range: ${from} to ${to}`);
     }
     const watched = indexOf(request.watch);
     const headers: BlockHeader[] = [];
     const logs: RawLog[] = [];
+    const faultyEndpoints = new Set<string>();
     let anchor = request.anchor;
     let next = from;
     while (next <= to) {
       const tries = { failures: 0, maxBlocks: Number.POSITIVE_INFINITY };
-      const remaining: RemainingRange = { from: next, to, watched, anchor, tip: request.tip, strict, inFull, tries };
+      const { tip } = request;
+      const remaining: RemainingRange = {
+        ...{ from: next, to, watched, anchor, tip, strict, inFull, faultyEndpoints, tries },
+      };
       const read = (endpoint: Endpoint) => readPart(deps, endpoint, remaining, signal);
       const part = await pool.run(read, { signal, from: next, method: 'eth_getLogs' }).catch((error: unknown) => {
         // Return what was read so far; the caller requests the rest again. An unknown block casts doubt on all of it.
@@ -84,7 +88,8 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
       next = part.to + 1;
       if (!strict && logs.length >= maxLogs) break;
     }
-    return { chainId, from, to: next - 1, headers, logs };
+    const isFull = strict || inFull !== undefined;
+    return { chainId, from, to: next - 1, headers, logs, inFull: isFull, faultyEndpoints: [...faultyEndpoints] };
   };
 }
 
@@ -100,9 +105,10 @@ async function readPart(
     return (await addLogsProvenByBloom(deps, endpoint, part, remaining, signal)).part;
   }
   const part = await readFinalizedPart(deps, endpoint, remaining, signal);
+  if (remaining.inFull === 'receipts') return part;
   const checked = await addLogsProvenByBloom(deps, endpoint, part, remaining, signal);
-  if (!checked.lackedLogs || remaining.inFull) return checked.part;
-  const inFull: RemainingRange = { ...remaining, to: part.to, inFull: true };
+  if (!checked.lackedLogs || remaining.inFull !== undefined) return checked.part;
+  const inFull: RemainingRange = { ...remaining, to: part.to, inFull: 'blooms' };
   const again = await readFinalizedPart(deps, endpoint, inFull, signal);
   return (await addLogsProvenByBloom(deps, endpoint, again, inFull, signal)).part;
 }

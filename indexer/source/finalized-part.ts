@@ -45,14 +45,15 @@ export async function readFinalizedPart(
       ? { to: remaining.to, answer: NOTHING }
       : await readLogsOfPart(deps, endpoint, remaining, watched, signal);
   // Read headers after the logs: a node that does not have the end of the range yet would have returned only its own part.
-  const numbers = inFull ? blocksOf(from, to) : [from, ...blocksToCompare(answer, from, to, deps.random, watched), to];
+  const numbers =
+    inFull === undefined ? [from, ...blocksToCompare(answer, from, to, deps.random, watched), to] : blocksOf(from, to);
   const headers = await mapInBatches(
     endpoint,
     [...new Set(numbers)].sort((a, b) => a - b),
     signal,
     readHeaderOf,
   );
-  verifyLinks(inFull ? headers : headers.slice(0, 1), remaining.anchor);
+  verifyLinks(inFull !== undefined ? headers : headers.slice(0, 1), remaining.anchor);
   verifyTip(endpoint, headers, remaining);
   if (watched === undefined) return { to, headers, logs: [] };
   const byNumber = new Map(headers.map((header) => [header.number, header]));
@@ -62,8 +63,18 @@ export async function readFinalizedPart(
   }
   if (answer.hasDoubles) noticeDoubles(deps, endpoint);
   if (doubtful.size > 0) noticeDoubts(deps, endpoint, doubtful);
-  if (inFull) for (const block of silentBlocks(headers, answer.logs)) doubtful.add(block);
-  return { to, headers, logs: await replaceDoubtful(endpoint, answer.logs, doubtful, byNumber, watched, signal) };
+  const unconfirmed =
+    inFull === 'receipts'
+      ? headers.filter((header) => mayHoldLogs(header) && !deps.blooms.excludes(header.logsBloom, watched))
+      : inFull === 'blooms'
+        ? silentBlocks(headers, answer.logs)
+        : [];
+  for (const { number } of unconfirmed) doubtful.add(number);
+  const logs = await replaceDoubtful(endpoint, answer.logs, doubtful, byNumber, watched, signal);
+  if (logs !== answer.logs && !agreeOutside(answer.doubtful, logs, answer.logs)) {
+    remaining.faultyEndpoints.add(endpoint.name);
+  }
+  return { to, headers, logs };
 }
 
 const NOTHING: LogAnswer = { logs: [], doubtful: new Set(), hasDoubles: false };
@@ -89,14 +100,25 @@ function blocksToCompare(
 }
 
 /** Returns the blocks without a log whose bloom is silent although they have transactions. */
-function silentBlocks(headers: readonly BlockHeader[], logs: readonly RawLog[]): number[] {
+function silentBlocks(headers: readonly BlockHeader[], logs: readonly RawLog[]): readonly BlockHeader[] {
   const withLogs = new Set(logs.map(({ blockNumber }) => blockNumber));
-  return headers
-    .filter(
-      ({ number, logsBloom, transactionCount }) =>
-        isEmptyBloom(logsBloom) && transactionCount !== 0 && !withLogs.has(number),
-    )
-    .map(({ number }) => number);
+  return headers.filter(
+    (header) => isEmptyBloom(header.logsBloom) && mayHoldLogs(header) && !withLogs.has(header.number),
+  );
+}
+
+function mayHoldLogs({ transactionCount }: BlockHeader): boolean {
+  return transactionCount !== 0;
+}
+
+/** Returns whether two lists hold the same logs, apart from some blocks. */
+function agreeOutside(blocks: ReadonlySet<number>, read: readonly RawLog[], answered: readonly RawLog[]): boolean {
+  const [a = [], b = []] = [read, answered].map((logs) => logs.filter(({ blockNumber }) => !blocks.has(blockNumber)));
+  return a.length === b.length && a.every((log, at) => log === b[at] || isSameLog(log, b[at]));
+}
+
+function isSameLog(a: RawLog, b: RawLog | undefined): boolean {
+  return a.blockHash === b?.blockHash && a.logIndex === b.logIndex && a.data === b.data && a.address === b.address;
 }
 
 function noticeDoubts({ notice }: ReaderDeps, endpoint: Endpoint, doubtful: ReadonlySet<number>): void {
@@ -174,7 +196,7 @@ async function readLogsOfPart(
     const most = Math.min(
       endpoint.rangeSize.blocks(),
       tries.maxBlocks,
-      inFull ? FULL_PART_BLOCKS : Number.POSITIVE_INFINITY,
+      inFull === undefined ? Number.POSITIVE_INFINITY : FULL_PART_BLOCKS,
     );
     const gaveNoLogs = endpoint.receiptBlocks > 1;
     const blocks = gaveNoLogs ? 1 : Math.min(most, end - from + 1);

@@ -4,6 +4,12 @@ import type { Pool } from '../rpc/pool.ts';
 import type { Blooms } from './bloom.ts';
 import type { Watched } from './parse.ts';
 
+/**
+ * How to read a range in full. `blooms`: compare the bloom of every header with the logs, and read the receipts where they differ.
+ * `receipts`: also read the receipts of every block whose bloom does not rule out a watched log, whatever logs the node returned.
+ */
+export type FullReading = 'blooms' | 'receipts';
+
 /** The part of a range that has not been read yet. */
 export type RemainingRange = {
   readonly from: number;
@@ -15,8 +21,10 @@ export type RemainingRange = {
   readonly anchor: BlockRef | undefined;
   /** The block that the caller expects at the end of the range. */
   readonly tip: BlockRef | BlockHeader | undefined;
-  /** Whether to read every header of the range and to compare its bloom with the logs. */
-  readonly inFull: boolean;
+  /** How to read the range in full. Undefined if only some headers are read. */
+  readonly inFull: FullReading | undefined;
+  /** Collects the names of endpoints whose logs differ from receipts. */
+  readonly faultyEndpoints: Set<string>;
   /** Counts the failed attempts to read the next part, and holds the number of blocks that it may have after them. */
   readonly tries: { failures: number; maxBlocks: number };
 };

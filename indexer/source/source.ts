@@ -2,6 +2,7 @@ import type { RpcEndpoint } from '../config/define.ts';
 import type { ProxySettings } from '../config/resolve.ts';
 import type { BlockHeader, Hex, VerifiedRange } from '../kernel/chain.ts';
 import { Aborted, ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { createCallBudget } from '../rpc/call-budget.ts';
 import { createClient } from '../rpc/client.ts';
 import { createEndpoint, type Endpoint, type EndpointNotice, kindOfRequest } from '../rpc/endpoint.ts';
 import { createPool, type Pool } from '../rpc/pool.ts';
@@ -10,6 +11,7 @@ import { createRangeReader, type RangeRequest } from './fetch-range.ts';
 import { createHeadReader, followHeads } from './heads.ts';
 import { parseHeader, toQuantity } from './parse.ts';
 import { type Receipt, readReceipt } from './receipts.ts';
+import type { FullReading } from './remaining-range.ts';
 
 /** The block that one endpoint has at a height. */
 export type Witness = { readonly endpoint: string; readonly header: BlockHeader | undefined };
@@ -71,6 +73,8 @@ export type SourceOptions = {
   readonly attempts?: number | undefined;
   /** Maximum number of requests in flight per endpoint. */
   readonly concurrency?: number | undefined;
+  /** Maximum number of calls per second, to all endpoints together. Each call of a batch counts. Default: no limit. */
+  readonly callsPerSecond?: number | undefined;
   /** Number of blocks of the first `eth_getLogs`. It adapts afterwards. */
   readonly initialRangeBlocks?: number | undefined;
 };
@@ -83,7 +87,7 @@ export type SourceDeps = {
 };
 
 /** What `fetchRange` takes. */
-export type { RangeRequest };
+export type { FullReading, RangeRequest };
 
 /** Maximum size of an `eth_call` result. The largest token names seen so far have 1 MB. */
 const MAX_CALL_BYTES = 4 * 1024 * 1024;
@@ -108,6 +112,7 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
     chainId,
     concurrency: options.concurrency ?? CONCURRENCY,
     initialRangeBlocks: options.initialRangeBlocks ?? INITIAL_RANGE_BLOCKS,
+    budget: options.callsPerSecond === undefined ? undefined : createCallBudget(options.callsPerSecond, now),
     now,
     random,
     notice,

@@ -112,7 +112,7 @@ test('logs requested with another fingerprint claim no coverage and are not comm
   await withToken(async (open, db, contract) => {
     const other = { ...contract, fingerprint: 'erc20/1.0@0 Other:00000000' };
     const claim = (asked: RegisteredContract, block: number) =>
-      transaction(open, (tx) => claimCoverage(tx, 1, { contracts: [asked], missing: [{ from: block, to: block }] }));
+      transaction(open, (tx) => claimCoverage(tx, 1, { contracts: [asked], blocks: [{ from: block, to: block }] }));
     expect(await claim(contract, 5)).toBe(true);
     expect(await state(db)).toMatchObject({ covered: '{[5,6)}', fingerprint: contract.fingerprint });
     expect(await claim(other, 6)).toBe(false);

@@ -1,0 +1,100 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Transaction } from '../db/transaction.ts';
+import { copyValues } from '../facts/copy-text.ts';
+import { type EncodedBatch, type EncodedTable, keepFacts } from '../facts/encoded-batch.ts';
+import type { FactTable } from '../facts/fact-table.ts';
+import { isOfChain, tableOf } from '../facts/facts-sql.ts';
+import { type BlockRange, toMultirange } from '../kernel/ranges.ts';
+import { contractKey, type RequestedContract, type Slice } from '../progress/contract-coverage.ts';
+import { factTablesOf } from '../protocols/protocols.ts';
+
+/** A fact that only the database holds, or only the chain. */
+export type Difference = {
+  readonly table: FactTable;
+  readonly id: string;
+  readonly block: number;
+  readonly heldBy: 'database' | 'chain';
+};
+
+/**
+ * Compares the facts in the database with those that were read from the chain, column by column. A fact with another value in some
+ * column counts as two differences.
+ *
+ * @param slice the contracts and the blocks to compare
+ * @param batch the facts of these blocks and contracts; facts of others are left out
+ */
+export async function compareFacts(
+  tx: Transaction,
+  chainId: number,
+  { contracts, blocks }: Slice,
+  batch: EncodedBatch,
+): Promise<readonly Difference[]> {
+  const keys = new Set(contracts.map(contractKey));
+  const { tables } = keepFacts(batch, (contract) => keys.has(contractKey(contract)), blocks);
+  const differences: Difference[] = [];
+  for (const table of new Set(contracts.flatMap(({ kind }) => factTablesOf(kind)))) {
+    const read = tables.find((encoded) => encoded.table === table);
+    const { rows } = await sql<{ id: string; block: string; held_by: Difference['heldBy'] }>`
+      with chain as (${chainRows(table, read)}),
+      database as (${storedRows(table, chainId, contracts, blocks)})
+      select id, block_number as block, 'chain' as held_by from (table chain except table database) lacking
+      union all
+      select id, block_number, 'database' from (table database except table chain) surplus
+    `.execute(tx);
+    for (const { id, block, held_by: heldBy } of rows) differences.push({ table, id, block: Number(block), heldBy });
+  }
+  return differences;
+}
+
+/** The columns to compare, with their types. Ids of the platform are left out, since the platform may change its links. */
+function comparedColumns({ columns }: FactTable): readonly (readonly [name: string, type: string])[] {
+  return Object.entries(columns).filter(([name, type]) => name === 'id' || type !== 'uuid');
+}
+
+/** Returns SQL for the facts of an encoded table, as rows. */
+function chainRows(table: FactTable, read: EncodedTable | undefined): RawBuilder<unknown> {
+  const lines = read === undefined ? [] : copyValues(read.text);
+  const order = Object.keys(table.columns);
+  const compared = comparedColumns(table);
+  const values = compared.map(([name]) => lines.map((line) => line[order.indexOf(name)] ?? null));
+  return sql`
+    select ${sql.join(compared.map(([name, type]) => sql`${sql.ref(name)}::${sql.raw(type)} as ${sql.ref(name)}`))}
+    from unnest(${sql.join(values.map((column) => sql`${column}::text[]`))})
+      as given (${sql.join(compared.map(([name]) => sql.ref(name)))})
+  `;
+}
+
+function storedRows(
+  table: FactTable,
+  chainId: number,
+  contracts: readonly RequestedContract[],
+  blocks: readonly BlockRange[],
+): RawBuilder<unknown> {
+  const selected = comparedColumns(table).map(
+    ([name, type]) => sql`${sql.ref(name)}::${sql.raw(type)} as ${sql.ref(name)}`,
+  );
+  const [first, last] = [blocks[0]?.from ?? 0, blocks.at(-1)?.to ?? -1];
+  return sql`
+    select ${sql.join(selected)} from ${tableOf(table)}
+    where ${isOfChain(table, chainId)} and block_number between ${first} and ${last}
+      and ${toMultirange(blocks)}::int8multirange @> block_number::bigint and ${belongsToAny(table, contracts)}
+  `;
+}
+
+/** Returns the condition that a fact belongs to any of some contracts. */
+function belongsToAny(
+  { kind, orphans, former, foldColumns }: FactTable,
+  contracts: readonly RequestedContract[],
+): RawBuilder<boolean> {
+  const own = kind === null ? contracts : contracts.filter((contract) => contract.kind === kind);
+  const addresses = own.map(({ address }) => address);
+  if (kind === null && orphans !== undefined && 'kindColumn' in orphans) {
+    return sql`(address, ${sql.ref(orphans.kindColumn)}) in (
+      select * from unnest(${addresses}::text[], ${own.map((contract) => contract.kind)}::text[]))`;
+  }
+  const platformIds = own.flatMap(({ platformId }) => platformId ?? []);
+  return (
+    former?.isOfAny(addresses, platformIds) ??
+    sql`${sql.ref(foldColumns?.addressColumn ?? 'address')} = any(${addresses}::text[])`
+  );
+}

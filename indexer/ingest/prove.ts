@@ -1,0 +1,166 @@
+import { sql } from 'kysely';
+import type { Copy } from '../db/copy.ts';
+import type { Database } from '../db/database.ts';
+import { runSteps } from '../db/step.ts';
+import { longTransaction, type Transaction, transaction } from '../db/transaction.ts';
+import { type EncodedBatch, keepIds } from '../facts/encoded-batch.ts';
+import { tableOf } from '../facts/facts-sql.ts';
+import { writeFacts } from '../facts/write.ts';
+import { type ChainState, readChain } from '../progress/chains.ts';
+import {
+  contractKey,
+  coveredSlices,
+  type RequestedContract,
+  type Slice,
+  unprovedSlices,
+} from '../progress/contract-coverage.ts';
+import { lockChain } from '../progress/locks.ts';
+import { addProved } from '../progress/proof.ts';
+import { recordRepair } from '../progress/repairs.ts';
+import { recordHistoryChange } from '../progress/stage-rows.ts';
+import { factTables, folds } from '../protocols/protocols.ts';
+import { quarantineAll } from './commit-fill.ts';
+import { compareFacts, type Difference } from './compare-facts.ts';
+import type { ReadRange } from './fetch-batch.ts';
+import { refuseStale } from './refuse-stale.ts';
+
+/** Facts that were read in full from the chain, to compare the database with. */
+export type FullRange = {
+  /** The chain's state before the range was read. */
+  readonly seen: ChainState;
+  readonly range: ReadRange;
+  readonly batch: EncodedBatch;
+  /** The contracts whose logs were read. */
+  readonly contracts: readonly RequestedContract[];
+};
+
+/**
+ * Compares the covered facts of a range with what was read from the chain. If they are equal, the range counts as proved.
+ *
+ * @param which whether to compare all covered blocks, or only those that are not proved yet
+ * @returns the blocks in which they differ, in order
+ * @throws {StaleRange} if the chain was unwound below the range's end since it was read
+ */
+export async function findDifferences(
+  database: Database,
+  full: FullRange,
+  which: 'covered' | 'unproved',
+): Promise<readonly number[]> {
+  const { chainId } = full.range;
+  return transaction(database, async (tx) => {
+    await runSteps(tx, [lockChain(chainId, 'shared')]);
+    const { slices } = await readSlices(tx, full, which);
+    const blocks = new Set(full.batch.quarantined.map(({ blockNumber }) => blockNumber));
+    for (const slice of slices) {
+      for (const { block } of await compareFacts(tx, chainId, slice, full.batch)) blocks.add(block);
+    }
+    if (blocks.size === 0) for (const slice of slices) await addProved(tx, chainId, slice);
+    return [...blocks].sort((a, b) => a - b);
+  });
+}
+
+/** Why facts are repaired. */
+export type RepairCause = {
+  /** `proof`, or the name of the rule that the facts contradicted. */
+  readonly cause: string;
+  /** The endpoints that were found to give other logs than the receipts hold. */
+  readonly endpoints: readonly string[];
+};
+
+/** How many facts a repair added and removed. */
+export type Repaired = { readonly added: number; readonly removed: number };
+
+/**
+ * Makes the covered facts of a range equal to what was read from the chain, derives the state of the contracts again from there on, and
+ * records the repair, in one transaction. The range counts as proved. Facts that are equal already stay as they are, so that rows of the
+ * platform that refer to them keep their links.
+ *
+ * The transaction holds the chain's lock exclusively, so no commit is running.
+ *
+ * @throws {StaleRange} if the chain was unwound below the range's end since it was read
+ */
+export async function repairRange(database: Database, full: FullRange, cause: RepairCause): Promise<Repaired> {
+  const { chainId } = full.range;
+  return longTransaction(database, async (tx, copy) => {
+    const repaired = { added: 0, removed: 0 };
+    await runSteps(tx, [lockChain(chainId, 'exclusive')]);
+    const { slices, head } = await readSlices(tx, full, 'covered');
+    await sql`set constraints all deferred`.execute(tx);
+    for (const { contracts, blocks } of slices) {
+      for (const contract of contracts) {
+        const slice = { contracts: [contract], blocks };
+        const differences = await compareFacts(tx, chainId, slice, full.batch);
+        if (differences.length > 0) {
+          const { added, removed } = await repairContract(tx, copy, { full, head, contract, differences, cause });
+          repaired.added += added;
+          repaired.removed += removed;
+        }
+        await addProved(tx, chainId, slice);
+      }
+    }
+    await quarantineAll(tx, chainId, full.batch.quarantined);
+    return repaired;
+  });
+}
+
+type CoveredSlices = { readonly slices: readonly Slice[]; readonly head: number };
+
+/** Returns the covered blocks of the range, without contracts that the range quarantines. */
+async function readSlices(
+  tx: Transaction,
+  { seen, range, contracts, batch }: FullRange,
+  which: 'covered' | 'unproved',
+): Promise<CoveredSlices> {
+  const now = await readChain(tx, range.chainId);
+  await refuseStale(tx, seen, now, range);
+  const head = now.head?.number ?? -1;
+  const excluded = new Set(batch.quarantined.map(({ contract }) => contractKey(contract)));
+  const compared = contracts.filter((contract) => !excluded.has(contractKey(contract)));
+  const choose = which === 'covered' ? coveredSlices : unprovedSlices;
+  return { slices: await choose(tx, range.chainId, compared, range, head), head };
+}
+
+type ContractRepair = {
+  readonly full: FullRange;
+  readonly head: number;
+  readonly contract: RequestedContract;
+  readonly differences: readonly Difference[];
+  readonly cause: RepairCause;
+};
+
+async function repairContract(
+  tx: Transaction,
+  copy: Copy,
+  { full, head, contract, differences, cause }: ContractRepair,
+): Promise<Repaired> {
+  const { chainId } = full.range;
+  const [from, to] = [firstOf(differences), lastOf(differences)];
+  const affected = { chainId, from, to: head, contracts: [contract] };
+  await runSteps(
+    tx,
+    folds.toReversed().flatMap((fold) => fold.unwind(affected)),
+  );
+  const surplus = differences.filter(({ heldBy }) => heldBy === 'database');
+  for (const [table, facts] of Map.groupBy(surplus, (difference) => difference.table)) {
+    const ids = facts.map(({ id }) => id);
+    await sql`delete from ${tableOf(table)} where id = any(${ids}::uuid[])`.execute(tx);
+  }
+  const lacking = differences.filter(({ heldBy }) => heldBy === 'chain').map(({ id }) => id);
+  await writeFacts(copy, factTables, [keepIds(full.batch, new Set(lacking))]);
+  await runSteps(
+    tx,
+    folds.flatMap((fold) => fold.apply(affected)),
+  );
+  await recordHistoryChange(tx, chainId, from);
+  const repaired = { added: lacking.length, removed: surplus.length };
+  await recordRepair(tx, { chainId, contract, from, to, ...cause, ...repaired });
+  return repaired;
+}
+
+function firstOf(differences: readonly Difference[]): number {
+  return Math.min(...differences.map(({ block }) => block));
+}
+
+function lastOf(differences: readonly Difference[]): number {
+  return Math.max(...differences.map(({ block }) => block));
+}

@@ -1,0 +1,28 @@
+import type { Transaction } from '../db/transaction.ts';
+import { StaleRange } from '../kernel/errors.ts';
+import type { ChainState } from '../progress/chains.ts';
+import type { ReadRange } from './fetch-batch.ts';
+
+/** Throws `StaleRange` if the range ends above the head, or if the chain was unwound below its end since `seen` was read. */
+export async function refuseStale(
+  tx: Transaction,
+  seen: ChainState,
+  now: ChainState,
+  range: Pick<ReadRange, 'chainId' | 'to'>,
+): Promise<void> {
+  if (now.head === undefined || range.to > now.head.number) {
+    throw new StaleRange('the range ends above the head', { context: { to: range.to, head: now.head?.number } });
+  }
+  if (now.epoch === seen.epoch) return;
+  const { lowest } = await tx
+    .selectFrom('indexer.reorgs')
+    .select(({ fn }) => fn.min('to_number').as('lowest'))
+    .where('chain_id', '=', String(range.chainId))
+    .where('epoch', '>', String(seen.epoch))
+    .executeTakeFirstOrThrow();
+  if (Number(lowest ?? 0) < range.to) {
+    throw new StaleRange('the chain was unwound between the fetch of the range and its commit', {
+      context: { to: range.to },
+    });
+  }
+}

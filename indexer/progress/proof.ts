@@ -1,0 +1,159 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely';
+import type { DB } from '../db/schema.ts';
+import type { Transaction } from '../db/transaction.ts';
+import type { ContractKind, Hex } from '../kernel/chain.ts';
+import { type BlockRange, toMultirange } from '../kernel/ranges.ts';
+import { blocksBetween, type ContractKey, coveredBlocks, type Slice } from './contract-coverage.ts';
+
+/** Blocks that could not be proved are tried again after this time, because an endpoint may serve them by then. */
+const FAILED_PROOF_COOLDOWN = '1 hour';
+const FAILED_PROOFS_LISTED_MAX = 20;
+
+/**
+ * Returns an SQL expression over rows of `indexer.contracts` and `indexer.chains`: the blocks whose facts were compared with the
+ * headers, as an `int8multirange`. These are the recorded ones, and those of `[live_from, head]` that the follower read in full.
+ */
+function provedBlocks(): RawBuilder<string> {
+  return sql`(proved + case when live_from is null then '{}' else verified * int8multirange(int8range(live_from, null)) end)`;
+}
+
+/** The part of a chain that is to be proved. */
+export type ProofScope = {
+  readonly chainId: number;
+  /** Only blocks from this one on. */
+  readonly from: number;
+  /** The last block that can be proved. */
+  readonly to: number;
+  /** Null means all contracts. */
+  readonly contracts: readonly Hex[] | null;
+};
+
+/** Covered blocks that are not proved for any of some contracts. */
+export type Unproved = BlockRange & { readonly contracts: readonly ContractKey[] };
+
+/** Returns SQL for rows `(address, kind, unproved)` of active contracts with the covered blocks in scope that are not proved. */
+function unprovedByContract({ chainId, from, to, contracts }: ProofScope): RawBuilder<unknown> {
+  return sql`
+    select address, kind,
+      ${coveredBlocks(sql`head_number`)} * ${blocksBetween(sql`${from}::bigint`, sql`${to}::bigint`)} - ${provedBlocks()} as unproved
+    from indexer.contracts join indexer.chains using (chain_id)
+    where chain_id = ${chainId} and contracts.status = 'active' and prepared_at is not null
+      and (${contracts === null} or address = any(${contracts === null ? [] : [...contracts]}::text[]))
+  `;
+}
+
+/**
+ * Returns the lowest blocks that are covered and not proved, at most `blocks` of them, and the contracts concerned. Leaves out blocks
+ * that could not be proved within the last hour. Undefined if there are none.
+ */
+export async function findUnproved(db: Kysely<DB>, scope: ProofScope, blocks: number): Promise<Unproved | undefined> {
+  const { rows } = await sql<{ address: Hex; kind: ContractKind; from: string; to: string }>`
+    with failed as (
+      select coalesce(range_agg(int8range(from_block, to_block, '[]')), '{}') as blocks from indexer.failed_proofs
+      where chain_id = ${scope.chainId} and tried_at > now() - ${FAILED_PROOF_COOLDOWN}::interval
+    ),
+    contract as materialized (
+      select address, kind, unproved - failed.blocks as unproved from (${unprovedByContract(scope)}) found, failed
+    ),
+    first as (select min(lower(unproved)) as block from contract),
+    piece as (
+      select block as from, least(block + ${blocks - 1}, max(upper(unproved)) - 1) as to
+      from contract, first group by block
+    )
+    select address, kind, piece.from, piece.to from contract, piece
+    where unproved && int8multirange(int8range(piece.from, piece.to, '[]'))
+    order by address, kind
+  `.execute(db);
+  const first = rows[0];
+  if (first === undefined) return undefined;
+  const contracts = rows.map(({ address, kind }) => ({ address, kind }));
+  return { from: Number(first.from), to: Number(first.to), contracts };
+}
+
+/** Records that the facts of a slice were compared with the headers of its blocks. */
+export async function addProved(tx: Transaction, chainId: number, { contracts, blocks }: Slice): Promise<void> {
+  await sql`
+    update indexer.contracts held set proved = proved + ${toMultirange(blocks)}::int8multirange
+    from unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as given (address, kind)
+    where held.chain_id = ${chainId} and held.address = given.address and held.kind = given.kind
+  `.execute(tx);
+}
+
+/** How far the covered blocks of a range are proved. */
+export type ProofProgress = {
+  /** The number of blocks in scope that are covered and not proved for some contract. */
+  readonly blocksLeft: number;
+  /** The number of those blocks that did not fail within the last hour. */
+  readonly blocksToDo: number;
+  /** The highest block up to which every covered block in scope is proved for all contracts. */
+  readonly provedTo: number;
+};
+
+/** Returns how far the covered blocks of a scope are proved. */
+export async function proofProgress(db: Kysely<DB>, scope: ProofScope): Promise<ProofProgress> {
+  const { rows } = await sql<{ left: string | null; to_do: string | null; lowest: string | null }>`
+    with failed as (
+      select coalesce(range_agg(int8range(from_block, to_block, '[]')), '{}') as blocks from indexer.failed_proofs
+      where chain_id = ${scope.chainId} and tried_at > now() - ${FAILED_PROOF_COOLDOWN}::interval
+    ),
+    unproved as (select range_agg(unproved) as blocks from (${unprovedByContract(scope)}) contract)
+    select lower(unproved.blocks) as lowest,
+      (select sum(upper(range) - lower(range)) from unnest(unproved.blocks) as range) as left,
+      (select sum(upper(range) - lower(range)) from unnest(unproved.blocks - failed.blocks) as range) as to_do
+    from unproved, failed
+  `.execute(db);
+  const row = rows[0];
+  const lowest = row?.lowest ?? null;
+  return {
+    blocksLeft: Number(row?.left ?? 0),
+    blocksToDo: Number(row?.to_do ?? 0),
+    provedTo: lowest === null ? scope.to : Number(lowest) - 1,
+  };
+}
+
+/** Blocks that could not be proved. */
+export type FailedProof = BlockRange & { readonly reason: string };
+
+/** Records that blocks could not be proved. `reason` must not contain secrets. */
+export async function recordFailedProof(db: Kysely<DB>, chainId: number, { from, to, reason }: FailedProof) {
+  await db
+    .insertInto('indexer.failed_proofs')
+    .values({ chain_id: chainId, from_block: from, to_block: to, reason })
+    .onConflict((conflict) =>
+      conflict.columns(['chain_id', 'from_block', 'to_block']).doUpdateSet({ reason, tried_at: sql`now()` }),
+    )
+    .execute();
+}
+
+/** Forgets that blocks of a range could not be proved, so that they are tried again at once. */
+export async function forgetFailedProofs(db: Kysely<DB>, chainId: number, { from, to }: BlockRange): Promise<void> {
+  await db
+    .deleteFrom('indexer.failed_proofs')
+    .where('chain_id', '=', String(chainId))
+    .where('from_block', '<=', String(to))
+    .where('to_block', '>=', String(from))
+    .execute();
+}
+
+/** Deletes the failed proofs of blocks that are proved by now for every contract. */
+export async function deleteSettledProofs(db: Kysely<DB>, chainId: number): Promise<void> {
+  const everything = { chainId, from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null };
+  await sql`
+    delete from indexer.failed_proofs failed
+    where chain_id = ${chainId} and not exists (
+      select from (${unprovedByContract(everything)}) contract
+      where unproved && int8multirange(int8range(failed.from_block, failed.to_block, '[]')))
+  `.execute(db);
+}
+
+/** Returns the blocks of a chain that could not be proved, the lowest first. */
+export async function failedProofs(db: Kysely<DB>, chainId: number): Promise<readonly FailedProof[]> {
+  const rows = await db
+    .selectFrom('indexer.failed_proofs')
+    .select(['from_block', 'to_block', 'reason'])
+    .where('chain_id', '=', String(chainId))
+    .orderBy('from_block')
+    .limit(FAILED_PROOFS_LISTED_MAX)
+    .execute();
+  return rows.map((row) => ({ from: Number(row.from_block), to: Number(row.to_block), reason: row.reason }));
+}

@@ -1,0 +1,133 @@
+import { type Kysely, sql } from 'kysely';
+import type { DB } from '../db/schema.ts';
+import type { Transaction } from '../db/transaction.ts';
+import type { ContractKind, Hex } from '../kernel/chain.ts';
+import type { BlockRange } from '../kernel/ranges.ts';
+import type { ContractKey } from './contract-coverage.ts';
+
+/** A repair of a contract's facts in some blocks. */
+export type Repair = BlockRange & {
+  readonly chainId: number;
+  readonly contract: ContractKey;
+  /** `proof`, or the name of the rule that the facts contradicted. */
+  readonly cause: string;
+  readonly added: number;
+  readonly removed: number;
+  /** The endpoints that gave other logs than the receipts hold. */
+  readonly endpoints: readonly string[];
+};
+
+/** Records a repair. */
+export async function recordRepair(tx: Transaction, repair: Repair): Promise<void> {
+  const { chainId, contract, from, to, cause, added, removed, endpoints } = repair;
+  await tx
+    .insertInto('indexer.repairs')
+    .values({
+      chain_id: chainId,
+      address: contract.address,
+      kind: contract.kind,
+      from_block: from,
+      to_block: to,
+      cause,
+      facts_added: added,
+      facts_removed: removed,
+      endpoints: [...endpoints],
+    })
+    .execute();
+}
+
+/** Returns the number of repairs of each chain. */
+export async function countRepairs(db: Kysely<DB>): Promise<ReadonlyMap<number, number>> {
+  const rows = await db
+    .selectFrom('indexer.repairs')
+    .select(({ fn }) => ['chain_id', fn.countAll<string>().as('count')])
+    .groupBy('chain_id')
+    .execute();
+  return new Map(rows.map(({ chain_id, count }) => [Number(chain_id), Number(count)]));
+}
+
+/** Returns one sentence for each chain with blocks that cannot be proved, or in which a contradiction cannot be resolved. */
+export async function unprovable(db: Kysely<DB>): Promise<ReadonlyMap<number, string>> {
+  const { rows } = await sql<{ chain_id: string; sentence: string }>`
+    select distinct on (chain_id) chain_id, sentence from (
+      select chain_id, from_block, format('blocks %s to %s cannot be proved: %s', from_block, to_block, reason) as sentence
+      from indexer.failed_proofs
+      union all
+      select chain_id, from_block,
+        format('%s %s contradicts itself (%s) in blocks %s to %s, which cannot be read: %s', kind, address, rule, from_block, to_block, status_reason)
+      from indexer.doubts where status = 'unreadable'
+    ) found
+    order by chain_id, from_block
+  `.execute(db);
+  return new Map(rows.map(({ chain_id, sentence }) => [Number(chain_id), sentence]));
+}
+
+/** Blocks of a contract in which a log may be missing, because its facts contradict a rule. */
+export type Doubt = BlockRange & {
+  readonly chainId: number;
+  readonly contract: ContractKey;
+  readonly rule: string;
+  /** The last block that was read from receipts. Null if none was. */
+  readonly readTo: number | null;
+};
+
+/** Doubts whose blocks no endpoint serves are tried again after this time. */
+const UNREADABLE_COOLDOWN = '1 hour';
+
+/** Returns the oldest doubt of a chain whose blocks are to be read, at or below `finalized`. Undefined if there is none. */
+export async function nextDoubt(db: Kysely<DB>, chainId: number, finalized: number): Promise<Doubt | undefined> {
+  const row = await db
+    .selectFrom('indexer.doubts')
+    .select(['address', 'kind', 'rule', 'from_block', 'to_block', 'read_to'])
+    .where('chain_id', '=', String(chainId))
+    .where(sql<boolean>`coalesce(read_to + 1, from_block) <= ${finalized}`)
+    .where(
+      sql<boolean>`(status = 'open' or status = 'unreadable' and updated_at < now() - ${UNREADABLE_COOLDOWN}::interval)`,
+    )
+    .orderBy('created_at')
+    .limit(1)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  return {
+    chainId,
+    contract: { address: row.address as Hex, kind: row.kind as ContractKind },
+    rule: row.rule,
+    from: Number(row.from_block),
+    to: Number(row.to_block),
+    readTo: row.read_to === null ? null : Number(row.read_to),
+  };
+}
+
+/** Records how far a doubt's blocks were read, and what changed. The doubt is read once `readTo` is its last block. */
+export async function recordDoubtRead(
+  db: Kysely<DB>,
+  doubt: Doubt,
+  readTo: number,
+  factsChanged: number,
+): Promise<void> {
+  await updateDoubt(db, doubt)
+    .set(({ eb }) => ({
+      status: readTo >= doubt.to ? 'read' : 'open',
+      status_reason: null,
+      read_to: readTo,
+      facts_changed: eb('facts_changed', '+', String(factsChanged)),
+      updated_at: sql`now()`,
+    }))
+    .execute();
+}
+
+/** Records that a doubt's blocks cannot be read. `reason` must not contain secrets. */
+export async function recordDoubtUnreadable(db: Kysely<DB>, doubt: Doubt, reason: string): Promise<void> {
+  await updateDoubt(db, doubt).set({ status: 'unreadable', status_reason: reason, updated_at: sql`now()` }).execute();
+}
+
+function updateDoubt(db: Kysely<DB>, { chainId, contract, rule, from, to }: Doubt) {
+  return db
+    .updateTable('indexer.doubts')
+    .where('chain_id', '=', String(chainId))
+    .where('address', '=', contract.address)
+    .where('kind', '=', contract.kind)
+    .where('rule', '=', rule)
+    .where('from_block', '=', String(from))
+    .where('to_block', '=', String(to));
+}

@@ -1,0 +1,214 @@
+import type { Database } from '../db/database.ts';
+import { contractIndex } from '../ingest/contract-index.ts';
+import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
+import { findDifferences, type RepairCause, repairRange } from '../ingest/prove.ts';
+import { HeadMoved, messageOf, RpcError, RpcInconsistency, StaleRange } from '../kernel/errors.ts';
+import type { BlockRange } from '../kernel/ranges.ts';
+import { type Backoff, Retry } from '../kernel/retry.ts';
+import type { Runtime } from '../kernel/runtime.ts';
+import { sleep } from '../kernel/sleep.ts';
+import type { Logger } from '../observability/log.ts';
+import type { Redact } from '../observability/redact.ts';
+import { type ChainState, readChain } from '../progress/chains.ts';
+import { type ContractKey, contractKey } from '../progress/contract-coverage.ts';
+import { deleteSettledProofs, findUnproved, type ProofScope, recordFailedProof } from '../progress/proof.ts';
+import { type Doubt, nextDoubt, recordDoubtRead, recordDoubtUnreadable } from '../progress/repairs.ts';
+import type { RegisteredContract } from '../registry/contracts.ts';
+import type { FullReading, Source } from '../source/source.ts';
+
+/** Dependencies of a prover. */
+export type ProverDeps = {
+  readonly database: Database;
+  /** Its calls are limited to what the operator allows for proofs. */
+  readonly source: Source;
+  readonly log: Logger;
+  readonly runtime: Runtime;
+  readonly redact: Redact;
+  /** The blocks to prove. Blocks above finalized are left out, because they are read in full anyway. */
+  readonly scope: ProofScope;
+  readonly callsPerSecond: number;
+  readonly loadContracts: () => Promise<{ readonly contracts: readonly RegisteredContract[] }>;
+};
+
+/** A piece takes about this long, so that little is read again after a restart. */
+const PIECE_SECONDS = 10;
+const PIECE_BLOCKS_MIN = 16;
+const PIECE_BLOCKS_MAX = 512;
+const PIECE_LOGS_MAX = 20_000;
+const NARROWING_FACTOR = 8;
+const IDLE_INTERVAL_MS = 5_000;
+const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 30_000 };
+/** After this many outages in a row at the same blocks, the blocks are narrowed down, because an endpoint may not serve them. */
+const OUTAGES_MAX = 6;
+const REGISTRY_TTL_MS = 60_000;
+const REASON_LENGTH_MAX = 1_000;
+
+/** Blocks that are read together, and how. */
+type Piece = BlockRange & { readonly contracts: readonly RegisteredContract[]; readonly inFull: FullReading };
+
+/**
+ * Proves a chain's facts behind the fill: reads covered blocks in full, compares them with the facts, and repairs what differs. First
+ * come the blocks in which a contradiction places a missing log.
+ *
+ * Any number of provers may run at the same time. They may read the same blocks, but they record the same result.
+ */
+export class Prover {
+  readonly #deps: ProverDeps;
+  readonly #retry: Retry;
+  readonly #piecesMax: number;
+  #pieceBlocks: number;
+  #failedAt = -1;
+  #registry = new Map<string, RegisteredContract>();
+  #registryReadAt = Number.NEGATIVE_INFINITY;
+
+  constructor(deps: ProverDeps) {
+    this.#deps = deps;
+    this.#retry = new Retry(RETRY_BACKOFF, deps.runtime.random);
+    const fitting = Math.floor(deps.callsPerSecond * PIECE_SECONDS);
+    this.#piecesMax = Math.min(PIECE_BLOCKS_MAX, Math.max(PIECE_BLOCKS_MIN, fitting));
+    this.#pieceBlocks = this.#piecesMax;
+  }
+
+  /** Proves until the signal aborts. A failure is logged and tried again. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { log, scope } = this.#deps;
+    while (!signal.aborted) {
+      try {
+        const worked = await this.step(signal);
+        this.#retry.succeeded();
+        if (!worked) await sleep(IDLE_INTERVAL_MS, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        const retryInMs = this.#retry.failed();
+        const context = { chain: scope.chainId, reason: messageOf(error), retryInMs, err: error };
+        log.warn(context, 'proving failed');
+        await sleep(retryInMs, signal);
+      }
+    }
+  }
+
+  /** Proves one piece. Returns false if there was nothing to prove. */
+  async step(signal: AbortSignal): Promise<boolean> {
+    const { database, scope } = this.#deps;
+    const seen = await readChain(database.kysely, scope.chainId);
+    const to = Math.min(scope.to, seen.finalized ?? -1, seen.head?.number ?? -1);
+    const doubt = await nextDoubt(database.kysely, scope.chainId, to);
+    if (doubt !== undefined) {
+      await this.#readDoubt(doubt, seen, signal);
+      return true;
+    }
+    const unproved = await findUnproved(database.kysely, { ...scope, to }, this.#pieceBlocks);
+    if (unproved === undefined) {
+      await deleteSettledProofs(database.kysely, scope.chainId);
+      return false;
+    }
+    const contracts = await this.#contractsOf(unproved.contracts);
+    const piece: Piece = { from: unproved.from, to: unproved.to, contracts, inFull: 'blooms' };
+    const failed = (reason: string) => this.#recordFailure(piece, reason);
+    if (contracts.length === 0) await failed('this program cannot read the contracts that cover the blocks');
+    else await this.#attempt(piece, () => this.#prove(piece, seen, signal), failed);
+    return true;
+  }
+
+  /** Runs an attempt at a piece. Narrows the next piece, or calls `giveUp`, if the blocks cannot be read. */
+  async #attempt(
+    piece: BlockRange,
+    work: () => Promise<void>,
+    giveUp: (reason: string) => Promise<void>,
+  ): Promise<void> {
+    try {
+      await work();
+      this.#pieceBlocks = Math.min(this.#piecesMax, this.#pieceBlocks * 2);
+    } catch (error) {
+      if (error instanceof StaleRange || error instanceof HeadMoved) return;
+      const repeats = this.#failedAt === piece.from && this.#retry.failures >= OUTAGES_MAX;
+      this.#failedAt = piece.from;
+      const isPruned = error instanceof RpcError && error.kind === 'pruned';
+      const isAtFault =
+        error instanceof RpcInconsistency ||
+        (error instanceof RpcError && (error.kind === 'rejected' || error.kind === 'range-refused' || repeats));
+      if (!isPruned && !isAtFault) throw error;
+      const blocks = piece.to - piece.from + 1;
+      if (isPruned || blocks === 1) await giveUp(this.#deps.redact(messageOf(error)).slice(0, REASON_LENGTH_MAX));
+      else this.#pieceBlocks = Math.max(1, Math.floor(blocks / NARROWING_FACTOR));
+    }
+  }
+
+  async #prove(piece: Piece, seen: ChainState, signal: AbortSignal): Promise<void> {
+    const { database } = this.#deps;
+    const { contracts } = piece;
+    const { range, batch } = await this.#read(piece, signal);
+    const full = { seen, range, batch, contracts };
+    const blocks = await findDifferences(database, full, 'unproved');
+    const [from, to] = [blocks[0], blocks.at(-1)];
+    if (from === undefined || to === undefined) return;
+    await this.#repair({ from, to, contracts, inFull: 'receipts' }, 'proof', range.faultyEndpoints ?? [], signal);
+    await findDifferences(database, full, 'unproved');
+  }
+
+  /** Reads blocks from their receipts and repairs what differs from them. Returns the last block read and the number of facts changed. */
+  async #repair(
+    piece: Piece,
+    cause: string,
+    faultyEndpoints: readonly string[],
+    signal: AbortSignal,
+  ): Promise<{ readonly to: number; readonly changed: number }> {
+    const { database, log, scope } = this.#deps;
+    const { contracts } = piece;
+    let changed = 0;
+    let next = piece.from;
+    while (next <= piece.to) {
+      const seen = await readChain(database.kysely, scope.chainId);
+      const { range, batch } = await this.#read({ ...piece, from: next }, signal);
+      next = range.to + 1;
+      const full = { seen, range, batch, contracts };
+      if ((await findDifferences(database, full, 'covered')).length === 0) continue;
+      const endpoints = [...new Set([...faultyEndpoints, ...(range.faultyEndpoints ?? [])])];
+      const repairCause: RepairCause = { cause, endpoints };
+      const { added, removed } = await repairRange(database, full, repairCause);
+      changed += added + removed;
+      const context = { chain: scope.chainId, from: range.from, to: range.to, cause, added, removed, endpoints };
+      log.error(context, 'facts repaired');
+    }
+    return { to: next - 1, changed };
+  }
+
+  async #readDoubt(doubt: Doubt, { finalized }: ChainState, signal: AbortSignal): Promise<void> {
+    const { database } = this.#deps;
+    const from = doubt.readTo === null ? doubt.from : doubt.readTo + 1;
+    const to = Math.min(doubt.to, from + this.#pieceBlocks - 1, finalized ?? doubt.to);
+    const giveUp = (reason: string) => recordDoubtUnreadable(database.kysely, doubt, reason);
+    const contracts = await this.#contractsOf([doubt.contract]);
+    if (contracts.length === 0) return giveUp('the contract is not followed');
+    const piece: Piece = { from, to, contracts, inFull: 'receipts' };
+    const work = async () => {
+      const { to: readTo, changed } = await this.#repair(piece, doubt.rule, [], signal);
+      await recordDoubtRead(database.kysely, doubt, readTo, changed);
+    };
+    await this.#attempt(piece, work, giveUp);
+  }
+
+  #read({ from, to, contracts, inFull }: Piece, signal: AbortSignal): Promise<FetchedRange> {
+    const request = { from, to, strict: false, inFull, maxLogs: PIECE_LOGS_MAX };
+    return fetchBatch(this.#deps.source, contractIndex(contracts), request, signal);
+  }
+
+  async #recordFailure({ from, to }: BlockRange, reason: string): Promise<void> {
+    const { database, log, scope } = this.#deps;
+    log.warn({ chain: scope.chainId, from, to, reason }, 'blocks cannot be proved');
+    await recordFailedProof(database.kysely, scope.chainId, { from, to, reason });
+  }
+
+  /** Returns contracts from a cache of the registry. Reads the registry again if the cache is old or lacks a contract. */
+  async #contractsOf(keys: readonly ContractKey[]): Promise<readonly RegisteredContract[]> {
+    const { loadContracts, runtime } = this.#deps;
+    const known = () => keys.flatMap((key) => this.#registry.get(contractKey(key)) ?? []);
+    const isOld = runtime.now() - this.#registryReadAt > REGISTRY_TTL_MS;
+    if (isOld || known().length < keys.length) {
+      const { contracts } = await loadContracts();
+      this.#registry = new Map(contracts.map((contract) => [contractKey(contract), contract]));
+      this.#registryReadAt = runtime.now();
+    }
+    return known();
+  }
+}

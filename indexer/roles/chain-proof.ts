@@ -1,0 +1,58 @@
+import type { ChainConfig, Config } from '../config/resolve.ts';
+import { secretsOf } from '../config/secrets.ts';
+import type { Database } from '../db/database.ts';
+import { followedContracts } from '../follower/followed-contracts.ts';
+import type { Runtime } from '../kernel/runtime.ts';
+import type { Logger } from '../observability/log.ts';
+import { createRedact } from '../observability/redact.ts';
+import type { ProofScope } from '../progress/proof.ts';
+import { Prover } from '../proof/prover.ts';
+import { createSource } from '../source/source.ts';
+
+/** Dependencies of the proof of one chain. */
+export type ChainProofInput = {
+  readonly config: Config;
+  readonly chain: ChainConfig;
+  readonly database: Database;
+  readonly log: Logger;
+  readonly runtime: Runtime;
+  /** The blocks and contracts to prove. Default: everything. */
+  readonly scope?: Omit<ProofScope, 'chainId'>;
+};
+
+const EVERYTHING = { from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null };
+
+/** A prover of one chain with connections of its own, whose calls are limited to what the configuration allows. */
+export type ChainProof = {
+  /** Proves until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Closes the connections to the endpoints. */
+  close(): void;
+};
+
+/** Constructs the proof of a chain. */
+export function createChainProof({
+  config,
+  chain,
+  database,
+  log,
+  runtime,
+  scope = EVERYTHING,
+}: ChainProofInput): ChainProof {
+  const { chainId } = chain;
+  const { callsPerSecond } = chain.proof;
+  const source = createSource(
+    { ...chain, callsPerSecond },
+    {
+      ...runtime,
+      notice: (notice) => log.info({ chain: chainId, task: 'proof', ...notice }, `source: ${notice.event}`),
+    },
+  );
+  const prover = new Prover({
+    ...{ database, source, log, runtime, callsPerSecond },
+    redact: createRedact(secretsOf(config)),
+    scope: { ...scope, chainId },
+    loadContracts: () => followedContracts(database, chainId, { log }),
+  });
+  return { run: (signal) => prover.run(signal), close: () => source.close() };
+}

@@ -1,0 +1,110 @@
+import type pg from 'pg';
+import { describe, expect, test } from 'vitest';
+import type { ProofSettings } from '../../indexer/config/define.ts';
+import { Daemon } from '../kit/daemon.ts';
+import { createScene, type Scene } from '../kit/scene.ts';
+import { until } from '../kit/until.ts';
+import { longChain } from './scene.ts';
+
+const CALLS_PER_SECOND = 2_000;
+const BLOCKS = 600;
+const FINALIZED = 560;
+/** Busy blocks of a long chain. */
+const HIDDEN = new Set([103, 109, 205, 307, 403]);
+
+/**
+ * Sets up a chain whose node leaves the logs of some blocks out of its answers for ranges. While its blooms are zero, nothing but the
+ * receipts tells so.
+ */
+async function lyingNode(proof: ProofSettings): Promise<Scene & { start(): Promise<Daemon> }> {
+  const settings = { proof: { callsPerSecond: CALLS_PER_SECOND, ...proof } };
+  const scene = await createScene({ chain: longChain(BLOCKS), settings });
+  scene.server.view.hiddenLogs = HIDDEN;
+  scene.server.view.zeroBlooms = true;
+  return { ...scene, start: () => Daemon.start(scene.env, settings) };
+}
+
+async function provedTo(db: pg.Pool): Promise<number> {
+  const { rows } = await db.query(`
+    select min((select lower(int8multirange(int8range(0, null)) - (proved + verified)))) - 1 as block
+    from indexer.contracts join indexer.chains using (chain_id)`);
+  return Number(rows[0].block);
+}
+
+async function coveredTo(db: pg.Pool): Promise<number> {
+  const { rows } = await db.query(`
+    select min(lower(int8multirange(int8range(0, null))
+      - (covered + case when live_from is null then '{}' else int8multirange(int8range(live_from, null)) end))) as block
+    from indexer.contracts`);
+  return rows[0].block === null ? Number.POSITIVE_INFINITY : Number(rows[0].block) - 1;
+}
+
+type Repair = { readonly from: number; readonly to: number; readonly cause: string; readonly endpoints: string[] };
+
+async function repairs(db: pg.Pool): Promise<readonly Repair[]> {
+  const { rows } = await db.query<Repair>(
+    'select from_block::int as from, to_block::int as to, cause, endpoints from indexer.repairs order by id',
+  );
+  return rows;
+}
+
+describe('a node that leaves blocks out of its answers', () => {
+  test('background: the blocks are found by the proof behind the fill and repaired', async () => {
+    const { db, server, start, settled, run } = await lyingNode({});
+    const daemon = await start();
+    await until('history to be covered', async () => (await coveredTo(db)) >= BLOCKS);
+    server.view.zeroBlooms = false;
+    await until('history to be proved', async () => (await provedTo(db)) >= FINALIZED);
+    await settled();
+    const found = await repairs(db);
+    const ends = found.flatMap(({ from, to }) => [from, to]);
+    expect([Math.min(...ends), Math.max(...ends)]).toEqual([Math.min(...HIDDEN), Math.max(...HIDDEN)]);
+    expect(ends.filter((block) => !HIDDEN.has(block))).toEqual([]);
+    const liar = `${new URL(server.url).host}#0`;
+    for (const { cause, endpoints } of found)
+      expect({ cause, endpoints }).toEqual({ cause: 'proof', endpoints: [liar] });
+    expect(daemon.logLines('facts repaired').length).toBeGreaterThan(0);
+    const status = run('status', '--json');
+    expect(await status.exited).toBe(0);
+    const [chain] = JSON.parse(status.stdout).chains;
+    expect(chain).toMatchObject({ failedProofs: [] });
+    expect(chain.provedTo).toBe(chain.completeTo);
+    expect(chain.repairs).toBeGreaterThan(0);
+  });
+
+  test('inline: the blocks count as covered only with their logs', async () => {
+    const { db, start, settled } = await lyingNode({ level: 'inline' });
+    await start();
+    await settled();
+    expect(await repairs(db)).toEqual([]);
+    expect(await provedTo(db)).toBeGreaterThanOrEqual(FINALIZED);
+  });
+
+  test('off: nothing is proved', async () => {
+    const { db, start } = await lyingNode({ level: 'off' });
+    await start();
+    await until('history to be covered', async () => (await coveredTo(db)) >= BLOCKS);
+    expect(await provedTo(db)).toBeLessThan(FINALIZED);
+    expect(await repairs(db)).toEqual([]);
+  });
+
+  test('blocks whose receipts are gone stay unproved, are named, and are proved once an endpoint serves them', async () => {
+    const { db, server, run, settled } = await lyingNode({ level: 'off' });
+    expect(await run('migrate', 'up').exited).toBe(0);
+    const gone = server.misbehave({
+      methods: ['eth_getBlockReceipts', 'eth_getTransactionReceipt'],
+      do: { kind: 'result', result: () => null },
+    });
+    const first = run('backfill', '--from-block', '0', '--to-block', '200', '--proved');
+    expect(await first.exited).toBe(1);
+    expect(first.stderr).toContain('is complete but not proved');
+    expect(first.stdout).toMatch(/unproved \d+-\d+: /);
+    gone();
+    const second = run('backfill', '--from-block', '0', '--to-block', '200', '--proved');
+    expect(await second.exited).toBe(0);
+    expect(second.stdout).toContain('complete and proved: chain');
+    expect(await provedTo(db)).toBeGreaterThanOrEqual(200);
+    expect(await run('backfill', '--from-block', '0', '--proved').exited).toBe(0);
+    await settled();
+  });
+});
