@@ -473,8 +473,11 @@ export interface IndexerContracts {
   covered: Generated<string>;
   created_at: Generated<Timestamp>;
   deployed_at_block: Int8 | null;
+  deployment_note: string | null;
   fingerprint: string | null;
   former_to: Int8 | null;
+  identified_as: string | null;
+  identity_note: string | null;
   kind: string;
   live_from: Int8 | null;
   metadata_read_at: Timestamp | null;
@@ -483,6 +486,7 @@ export interface IndexerContracts {
   proved: Generated<string>;
   quarantined_at_block: Int8 | null;
   retired_ids: Generated<string[]>;
+  speaks_protocol: boolean | null;
   status: Generated<string>;
   status_reason: string | null;
   upgrades: Generated<Json>;

@@ -111,17 +111,44 @@ export async function recordDeployment(
   block: number,
 ): Promise<void> {
   await updateContract(db, chainId, { address, kind })
-    .set({ deployed_at_block: block })
+    .set({ deployed_at_block: block, deployment_note: null })
     .where('deployed_at_block', 'is', null)
     .execute();
 }
 
-/** Records that a contract's name, symbol or tokens were read from the chain. */
-export async function markMetadataRead(
+/** Records why the deployment block of a contract is unknown. */
+export async function recordUnknownDeployment(
   db: Kysely<DB>,
   { chainId, address, kind }: ContractKey & { readonly chainId: number },
+  reason: string,
 ): Promise<void> {
-  await updateContract(db, chainId, { address, kind }).set({ metadata_read_at: sql`now()` }).execute();
+  await updateContract(db, chainId, { address, kind }).set({ deployment_note: reason }).execute();
+}
+
+/** What a contract's answers tell of it. */
+export type Recognition = {
+  /** The protocol with which its answers were compared, and its version. Null if they were not, because it has no code yet. */
+  readonly comparedWith: string | null;
+  /** Whether it speaks the protocol. Null if its answers do not tell. */
+  readonly speaks: boolean | null;
+  /** What it is instead, or what its answers lack. */
+  readonly note: string | null;
+};
+
+/** Records what a contract's answers tell of it. Its name, symbol or tokens count as read if its answers were compared. */
+export async function recordIdentity(
+  db: Kysely<DB>,
+  { chainId, address, kind }: ContractKey & { readonly chainId: number },
+  { comparedWith, speaks, note }: Recognition,
+): Promise<void> {
+  await updateContract(db, chainId, { address, kind })
+    .set({
+      identified_as: comparedWith,
+      speaks_protocol: speaks,
+      identity_note: note,
+      ...(comparedWith !== null && { metadata_read_at: sql<Date>`now()` }),
+    })
+    .execute();
 }
 
 /** The ABI versions of a contract in the registry. */

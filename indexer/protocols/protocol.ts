@@ -2,7 +2,6 @@ import type { FactLists } from '../facts/fact-lists.ts';
 import type { FactTable, StateTable } from '../facts/fact-table.ts';
 import type { Fold } from '../facts/fold.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
-import { IndexerError } from '../kernel/errors.ts';
 import type { ChainReader } from './shared/chain-reader.ts';
 import type { EventDecoder } from './shared/decoder.ts';
 
@@ -27,27 +26,28 @@ export type Protocol = {
   /** The folds in the order in which a commit applies them. Folds that write many rows come before folds that write contracts' rows. */
   readonly folds: readonly Fold[];
   /**
-   * Reads properties of a contract from the chain that no event reports. Called once per contract.
-   *
-   * @throws {NotThisProtocol} if the contract does not implement the protocol. The message says what it seems to be.
+   * Reads properties of a contract from the chain that no event reports, and whether the contract speaks the protocol. Undefined if
+   * the protocol has neither.
    */
   readonly identify?: (reader: ChainReader, address: Hex, signal: AbortSignal) => Promise<Identity>;
 };
 
-/** Columns of the platform's row with values that the contract reports of itself. An empty text or null leaves a column unchanged. */
-export type Identity = Readonly<Record<string, string | null>>;
+/** What a contract reports of itself. */
+export type Identity = {
+  /** Columns of the platform's row with values that the contract reports. An empty text or null leaves a column unchanged. */
+  readonly columns: Readonly<Record<string, string | null>>;
+  /**
+   * Whether the contract speaks the protocol. False only where it gives answers that no contract of the protocol gives: the contract
+   * is then quarantined. Null if its answers do not tell.
+   */
+  readonly speaks: boolean | null;
+  /** What it is instead, or what its answers lack, as the rest of a sentence about it. Null if it speaks the protocol. */
+  readonly note: string | null;
+  /** The value of `pool_type` that would fit a contract that does not speak the protocol. */
+  readonly poolType?: string;
+};
 
-/** A contract does not implement the protocol with which it was registered. */
-export class NotThisProtocol extends IndexerError {
-  override readonly name = 'NotThisProtocol';
-  /** The properties that the contract reports nevertheless. */
-  readonly identity: Identity;
-  /** The value of `pool_type` that would fit the contract. Undefined if none is known. */
-  readonly poolType: string | undefined;
-
-  constructor(message: string, identity: Identity = {}, poolType?: string) {
-    super(message);
-    this.identity = identity;
-    this.poolType = poolType;
-  }
+/** Returns the name and version of a protocol, by which the database knows what a contract was compared with. */
+export function protocolKey({ name, version }: Protocol): string {
+  return `${name} ${version}`;
 }

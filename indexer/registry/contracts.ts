@@ -4,6 +4,8 @@ import type { AbiUpgrade, Contract, ContractKind, Hex } from '../kernel/chain.ts
 import { parseMultirange } from '../kernel/ranges.ts';
 import type { Coverage } from '../progress/contract-coverage.ts';
 import { coverageFingerprint } from '../protocols/fingerprint.ts';
+import { protocolKey } from '../protocols/protocol.ts';
+import { chooseProtocol } from '../protocols/protocols.ts';
 
 /** Whether a contract is followed, was removed, or is quarantined with a reason. */
 export type ContractStatus = 'active' | 'removed' | 'quarantined';
@@ -19,8 +21,14 @@ export type RegisteredContract = Contract &
     readonly coverageNote: string | null;
     readonly status: ContractStatus;
     readonly statusReason: string | null;
-    /** Whether its name, symbol or tokens were read from the chain. */
+    /** Whether its name, symbol or tokens were read from the chain, and its answers compared with the protocol that it has now. */
     readonly metadataRead: boolean;
+    /** What it is instead of what it was registered as. Null unless its answers tell for certain. */
+    readonly identityFault: string | null;
+    /** What it is instead, or what its answers lack. */
+    readonly identityNote: string | null;
+    /** Why its deployment block could not be proved. */
+    readonly deploymentNote: string | null;
     /** The catalogue's `pool_type` of a pool. */
     readonly poolType: string | null;
     /** Whether its state was reset to that of a contract without facts, which happens before it is followed. */
@@ -58,6 +66,10 @@ type Row = {
   status: ContractStatus;
   status_reason: string | null;
   metadata_read: boolean;
+  identified_as: string | null;
+  speaks_protocol: boolean | null;
+  identity_note: string | null;
+  deployment_note: string | null;
   pool_type: string | null;
   prepared: boolean;
   former_to: string | null;
@@ -76,6 +88,7 @@ export async function loadContracts(db: Kysely<DB>, chainId: number): Promise<Re
       coalesce(token.id, pool.artist_token_id) as artist_token_id,
       contract.deployed_at_block, contract.covered::text, contract.live_from,
       contract.status, contract.status_reason, contract.metadata_read_at is not null as metadata_read, pool.pool_type,
+      contract.identified_as, contract.speaks_protocol, contract.identity_note, contract.deployment_note,
       contract.prepared_at is not null as prepared, contract.former_to,
       coalesce(master.id, dividend.id, token.id, pool.id) is not null as announced, contract.quarantined_at_block
     from (values (${chainId}::bigint)) as asked (chain_id)
@@ -111,12 +124,25 @@ function contractOf(chainId: number, address: Hex, row: Row): RegisteredContract
     liveFrom: numberOf(row.live_from),
     status: row.status,
     statusReason: row.status_reason,
-    metadataRead: row.metadata_read,
+    ...identityOf(row),
+    deploymentNote: row.deployment_note,
     poolType: row.pool_type,
     prepared: row.prepared,
     formerTo: numberOf(row.former_to),
     announced: row.announced,
     quarantinedAtBlock: numberOf(row.quarantined_at_block),
+  };
+}
+
+/** What the answers of a contract told counts for the protocol with which they were compared. The platform may change a pool's type. */
+function identityOf(row: Row): Pick<RegisteredContract, 'metadataRead' | 'identityFault' | 'identityNote'> {
+  const chosen = chooseProtocol({ kind: row.kind, abiVersion: row.abi_version, poolType: row.pool_type });
+  const isOther =
+    row.identified_as !== null && 'protocol' in chosen && row.identified_as !== protocolKey(chosen.protocol);
+  return {
+    metadataRead: row.metadata_read && !isOther,
+    identityFault: row.speaks_protocol === false && !isOther ? row.identity_note : null,
+    identityNote: isOther ? null : row.identity_note,
   };
 }
 

@@ -4,39 +4,57 @@ import type { ChainReader } from '../protocols/shared/chain-reader.ts';
 /** The result of the search for a deployment block. */
 export type Deployment =
   | { readonly found: 'at'; readonly block: number }
-  /** The contract may have been deployed below `oldestState`, but no endpoint has older state. Its history begins at block 0. */
-  | { readonly found: 'pruned'; readonly block: 0; readonly oldestState: number }
   /** There is no code at the head. */
-  | { readonly found: 'nothing' };
+  | { readonly found: 'nothing' }
+  /** No block is proved to be the one. The contract may have logs below every block that has code. */
+  | { readonly found: 'unproved'; readonly because: string };
+
+/** How often the search begins anew, because an endpoint denied code that another answer has. */
+const SEARCHES_MAX = 5;
 
 /**
- * Finds the block in which a contract was deployed by bisecting `eth_getCode`, with about 25 requests.
+ * Finds the block in which a contract was deployed by bisecting `eth_getCode`, with about 40 requests, and has it proved.
  *
- * Assumes that code is never removed. Only old state is pruned, so a pruned block counts as a block without code. The result is
- * exact unless the state of the block below it is pruned.
+ * That an address has code is believed, because no node makes code up. That it has none is what a node without that state says as
+ * well, so the block that the bisection finds counts only if it is proved. Assumes that a contract is not deployed again after it
+ * destroyed itself.
  *
  * @param head the newest block to look at
  */
 export async function findDeployment(
-  reader: ChainReader,
+  reader: Pick<ChainReader, 'codeAt' | 'proveDeployment'>,
   address: Hex,
   head: number,
   signal: AbortSignal,
 ): Promise<Deployment> {
-  if ((await reader.codeAt(address, head, signal)) !== true) return { found: 'nothing' };
-  let without = -1; // the highest block without code or with pruned state
-  let withoutIsPruned = false;
+  const present = await reader.codeAt(address, head, signal);
+  if (present === 'no state') return { found: 'unproved', because: `no endpoint serves the state of block ${head}` };
+  if (!present) return { found: 'nothing' };
   let withCode = head;
+  for (let search = 0; search < SEARCHES_MAX; search++) {
+    withCode = await lowestWithCode(reader, address, withCode, signal);
+    if (withCode === 0) return { found: 'at', block: 0 };
+    const proof = await reader.proveDeployment(address, withCode, signal);
+    if (proof.outcome === 'unproved') return { found: 'unproved', because: proof.because };
+    if (proof.outcome !== 'older') return { found: 'at', block: withCode };
+    withCode -= 1;
+  }
+  return { found: 'unproved', because: `the endpoints contradict themselves about its code below block ${withCode}` };
+}
+
+/** Returns the lowest block with code, as far as the endpoints say, given one that has code. */
+async function lowestWithCode(
+  reader: Pick<ChainReader, 'codeAt'>,
+  address: Hex,
+  known: number,
+  signal: AbortSignal,
+): Promise<number> {
+  let withCode = known;
+  let without = -1;
   while (withCode - without > 1) {
     const middle = without + Math.floor((withCode - without) / 2);
-    const answer = await reader.codeAt(address, middle, signal);
-    if (answer === true) {
-      withCode = middle;
-    } else {
-      without = middle;
-      withoutIsPruned = answer === 'pruned';
-    }
+    if ((await reader.codeAt(address, middle, signal)) === true) withCode = middle;
+    else without = middle;
   }
-  if (!withoutIsPruned) return { found: 'at', block: withCode };
-  return { found: 'pruned', block: 0, oldestState: withCode };
+  return withCode;
 }

@@ -1,10 +1,13 @@
 import type { Kysely } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import { messageOf } from '../kernel/errors.ts';
+import { type Backoff, Retry } from '../kernel/retry.ts';
+import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
-import { recordDeployment } from '../progress/contract-registration.ts';
+import { recordDeployment, recordUnknownDeployment } from '../progress/contract-registration.ts';
 import type { ChainReader } from '../protocols/shared/chain-reader.ts';
-import { loadContracts } from './contracts.ts';
+import { mapLimit } from '../rpc/concurrency.ts';
+import { loadContracts, type RegisteredContract } from './contracts.ts';
 import { findDeployment } from './deployment.ts';
 import { refreshMetadata } from './metadata.ts';
 
@@ -14,46 +17,112 @@ export type EnrichDeps = {
   readonly chainId: number;
   readonly reader: ChainReader;
   readonly log: Logger;
+  readonly runtime: Runtime;
 };
 
+/** Number of contracts that are read at the same time, so that one that an endpoint answers slowly does not hold up the others. */
+const CONTRACTS_IN_FLIGHT = 4;
+/** The pause after the endpoints failed, or while there is no code yet. */
+const RETRY_BACKOFF: Backoff = { baseMs: 15_000, maxMs: 300_000 };
+/** The pause after the endpoints answered, but proved or told nothing. They may have other state later, or there may be more of them. */
+const UNSETTLED_RETRY_MS = 3_600_000;
+
+/** What reading changed: whether deployment blocks were found, and whether the set of contracts that can be followed may have changed. */
+export type Enriched = { readonly deploymentFound: boolean; readonly identityChanged: boolean };
+
+type Outcome = 'settled' | 'unsettled' | 'absent';
+type Pause = { readonly retry: Retry; until: number };
+
 /**
- * Reads from the chain what the registry lacks: the deployment block of each contract, and its name, symbol or tokens.
- *
- * A contract that cannot be read is logged and skipped, and tried again by the next call.
- *
- * @returns whether a deployment block was found, so that more history can be filled.
+ * Reads from the chain what the registry lacks: the deployment block of each contract, whether it is what it was registered as, and
+ * its name, symbol or tokens. A contract that cannot be read is logged and skipped. The reader remembers when to try it again.
  */
-export async function enrichContracts(
-  { db, chainId, reader, log }: EnrichDeps,
-  head: number,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const { contracts } = await loadContracts(db, chainId);
-  let found = false;
-  for (const contract of contracts) {
-    if (signal.aborted) break;
-    if (contract.status !== 'active') continue;
-    const context = { chain: chainId, kind: contract.kind, address: contract.address };
-    try {
-      if (contract.deployedAtBlock === null) {
-        const deployment = await findDeployment(reader, contract.address, head, signal);
-        if (deployment.found === 'nothing') continue;
-        if (deployment.found === 'pruned') {
-          const { block: fromBlock, oldestState } = deployment;
-          const advice = 'add an archive endpoint, or set deployed_at_block';
-          log.warn(
-            { ...context, oldestState, fromBlock, advice },
-            'deployment block unknown because old state is pruned',
-          );
-        }
-        await recordDeployment(db, contract, deployment.block);
-        found = true;
+export class ContractReader {
+  readonly #deps: EnrichDeps;
+  /** By task and contract. */
+  readonly #pauses = new Map<string, Pause>();
+
+  constructor(deps: EnrichDeps) {
+    this.#deps = deps;
+  }
+
+  /** Reads every contract that lacks something and is not to be left alone for now. Throws only if the registry cannot be read. */
+  async read(head: number, signal: AbortSignal): Promise<Enriched> {
+    const { db, chainId } = this.#deps;
+    const { contracts } = await loadContracts(db, chainId);
+    let deploymentFound = false;
+    let identityChanged = false;
+    await mapLimit(contracts.filter(isReadable), CONTRACTS_IN_FLIGHT, signal, async (contract) => {
+      if (contract.deployedAtBlock === null && contract.status === 'active') {
+        await this.#attempt('deployment', contract, signal, async () => {
+          const outcome = await this.#findDeployment(contract, head, signal);
+          deploymentFound ||= outcome === 'settled';
+          return outcome;
+        });
       }
-      if (!contract.metadataRead) await refreshMetadata(db, reader, contract, head, signal);
+      if (!contract.metadataRead || contract.identityNote !== null) {
+        await this.#attempt('identity', contract, signal, async () => {
+          const found = await refreshMetadata(db, this.#deps.reader, contract, head, signal);
+          if (found === null) return 'absent';
+          identityChanged ||= found.isNews;
+          if (found.note !== null && found.note !== contract.identityNote) this.#report(contract, found.note);
+          return found.note === null ? 'settled' : 'unsettled';
+        });
+      }
+    });
+    return { deploymentFound, identityChanged };
+  }
+
+  async #findDeployment(contract: RegisteredContract, head: number, signal: AbortSignal): Promise<Outcome> {
+    const { db, reader, log } = this.#deps;
+    const deployment = await findDeployment(reader, contract.address, head, signal);
+    if (deployment.found === 'at') {
+      await recordDeployment(db, contract, deployment.block);
+      return 'settled';
+    }
+    if (deployment.found === 'nothing') return 'absent';
+    if (deployment.because === contract.deploymentNote) return 'unsettled';
+    const { kind, address, chainId: chain } = contract;
+    const advice = 'add an archive endpoint, or give it with `indexer contracts add … --from-block N`';
+    log.warn({ chain, kind, address, reason: deployment.because, advice }, 'deployment block unknown');
+    await recordUnknownDeployment(db, contract, deployment.because);
+    return 'unsettled';
+  }
+
+  #report({ kind, address, chainId: chain }: RegisteredContract, note: string): void {
+    this.#deps.log.warn(
+      { chain, kind, address, reason: `it ${note}` },
+      'contract does not answer as its protocol does',
+    );
+  }
+
+  /** Runs a task about a contract unless it was tried a short time ago. Never throws. */
+  async #attempt(
+    task: string,
+    { kind, address, platformId }: RegisteredContract,
+    signal: AbortSignal,
+    work: () => Promise<Outcome>,
+  ): Promise<void> {
+    const { runtime, log, chainId: chain } = this.#deps;
+    const key = `${task} ${kind} ${address} ${platformId}`;
+    const pause = this.#pauses.get(key) ?? { retry: new Retry(RETRY_BACKOFF, runtime.random), until: 0 };
+    if (signal.aborted || (this.#pauses.has(key) && runtime.now() < pause.until)) return;
+    this.#pauses.set(key, pause);
+    try {
+      const outcome = await work();
+      if (outcome === 'settled') this.#pauses.delete(key);
+      else pause.until = runtime.now() + (outcome === 'absent' ? pause.retry.failed() : UNSETTLED_RETRY_MS);
     } catch (error) {
-      if (signal.aborted) break;
-      log.warn({ ...context, reason: messageOf(error), err: error }, 'reading a contract from the chain failed');
+      if (signal.aborted) return;
+      const retryInMs = Math.round(pause.retry.failed());
+      pause.until = runtime.now() + retryInMs;
+      const context = { chain, kind, address, task, retryInMs, reason: messageOf(error), err: error };
+      log.warn(context, 'reading a contract from the chain failed');
     }
   }
-  return found;
+}
+
+/** Contracts that were quarantined for what a log said are not read. Others may turn out to be what they were registered as. */
+function isReadable({ status, quarantinedAtBlock }: RegisteredContract): boolean {
+  return status === 'active' || (status === 'quarantined' && quarantinedAtBlock === null);
 }

@@ -1,17 +1,23 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
-import { markMetadataRead } from '../progress/contract-registration.ts';
-import { type Identity, NotThisProtocol } from '../protocols/protocol.ts';
+import { recordIdentity } from '../progress/contract-registration.ts';
+import { type Identity, protocolKey } from '../protocols/protocol.ts';
 import { chooseProtocol, protocols } from '../protocols/protocols.ts';
 import type { ChainReader } from '../protocols/shared/chain-reader.ts';
 import { platformTableOf } from './contract-rows.ts';
 import type { RegisteredContract } from './contracts.ts';
 
+/** What was found at the address of a contract. Null: there is no code yet, because the contract was announced before its deployment. */
+export type Found = Pick<Identity, 'speaks' | 'note'> & {
+  /** Whether the registry is to be read again, because another decision follows about whether the contract can be followed. */
+  readonly isNews: boolean;
+};
+
 /**
- * Reads a contract's name, symbol, decimals or tokens from the chain and stores them in the platform's row. Writes only columns
- * that mirror the chain. An empty answer does not replace a value.
+ * Reads from the chain whether a contract is what it was registered as, and its name, symbol, decimals or tokens. Stores them in the
+ * platform's row. Writes only columns that mirror the chain. An empty answer does not replace a value.
  *
- * @returns false if the address has no code, because the contract was announced but is not deployed yet: call it again later
+ * @returns null if the address has no code, because the contract was announced but is not deployed yet: call it again later
  */
 export async function refreshMetadata(
   db: Kysely<DB>,
@@ -19,36 +25,46 @@ export async function refreshMetadata(
   contract: RegisteredContract,
   head: number,
   signal: AbortSignal,
-): Promise<boolean> {
-  if ((await reader.codeAt(contract.address, head, signal)) === false) return false;
-  await saveIdentity(db, contract, await identify(reader, contract, signal));
-  await markMetadataRead(db, contract);
-  return true;
+): Promise<Found | null> {
+  if ((await reader.codeAt(contract.address, head, signal)) === false) {
+    const note = 'there is no code at its address';
+    if (contract.identityNote !== note) await recordIdentity(db, contract, { comparedWith: null, speaks: null, note });
+    return null;
+  }
+  const { columns, poolType, comparedWith, speaks, note } = await identify(reader, contract, signal);
+  await saveColumns(db, contract, columns, poolType);
+  await recordIdentity(db, contract, { comparedWith, speaks, note });
+  const isNews = poolType !== undefined || (speaks === false) !== (contract.identityFault !== null);
+  if (isNews) await sql`select pg_notify('indexer_contracts', ${String(contract.chainId)})`.execute(db);
+  return { speaks, note, isNews };
 }
 
-/** A contract's identity, and its pool type if the registry has another type than the chain shows. */
-type Found = { readonly columns: Identity; readonly poolType?: string | undefined };
+/** A contract's identity, the protocol with which it was compared, and its pool type if the registry has another one. */
+type Compared = Omit<Identity, 'poolType'> & { readonly comparedWith: string; readonly poolType?: string | undefined };
 
-async function identify(reader: ChainReader, contract: RegisteredContract, signal: AbortSignal): Promise<Found> {
+async function identify(reader: ChainReader, contract: RegisteredContract, signal: AbortSignal): Promise<Compared> {
   const { kind, address, poolType } = contract;
   const chosen = chooseProtocol(contract);
   // If the registry selects no protocol, its pool type may be wrong. Try all protocols of the kind.
   const candidates = 'protocol' in chosen ? [chosen.protocol] : protocols.filter((protocol) => protocol.kind === kind);
-  let found: Found = { columns: {} };
-  for (const { identify: read, poolTypes } of candidates) {
-    try {
-      const columns = (await read?.(reader, address, signal)) ?? {};
-      const isOther = poolType !== null && poolTypes?.includes(poolType) === false && Object.keys(columns).length > 0;
-      return { columns, poolType: isOther ? poolTypes?.[0] : undefined };
-    } catch (error) {
-      if (!(error instanceof NotThisProtocol)) throw error;
-      found = { columns: error.identity, poolType: error.poolType };
-    }
+  let compared: Compared = { columns: {}, speaks: null, note: null, comparedWith: '' };
+  for (const protocol of candidates) {
+    const { identify: read, poolTypes } = protocol;
+    const identity = (await read?.(reader, address, signal)) ?? { columns: {}, speaks: null, note: null };
+    compared = { ...identity, comparedWith: protocolKey(protocol) };
+    if (identity.speaks !== true) continue;
+    const fits = poolType === null || poolTypes === undefined || poolTypes.includes(poolType);
+    return fits ? compared : { ...compared, poolType: poolTypes[0] };
   }
-  return found;
+  return compared.poolType === poolType ? { ...compared, poolType: undefined } : compared;
 }
 
-async function saveIdentity(db: Kysely<DB>, contract: RegisteredContract, { columns, poolType }: Found): Promise<void> {
+async function saveColumns(
+  db: Kysely<DB>,
+  contract: RegisteredContract,
+  columns: Identity['columns'],
+  poolType: string | undefined,
+): Promise<void> {
   const changes = Object.entries(columns).flatMap(([column, text]) =>
     text === null ? [] : [sql`${sql.ref(column)} = coalesce(nullif(${text}::text, ''), ${sql.ref(column)}, '')`],
   );

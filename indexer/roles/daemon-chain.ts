@@ -3,7 +3,7 @@ import { messageOf } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { Wake } from '../kernel/wake.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
-import { enrichContracts } from '../registry/enrich.ts';
+import { ContractReader } from '../registry/enrich.ts';
 import { type ChainProof, createChainProof } from './chain-proof.ts';
 import { ChainWork, type ChainWorkInput } from './chain-work.ts';
 import { repeat } from './repeat.ts';
@@ -20,6 +20,7 @@ export class DaemonChain {
   readonly #work: ChainWork;
   /** Undefined if the configuration turned it off. */
   readonly #proof: ChainProof | undefined;
+  readonly #contractReader: ContractReader;
   readonly #enrichNow = new Wake();
   /** Why the configured endpoints cannot be used. */
   #refusal: string | undefined;
@@ -31,6 +32,9 @@ export class DaemonChain {
     this.#work = new ChainWork({ ...input, scope: { standing: true } });
     this.#proof = input.chain.proof.level === 'off' ? undefined : createChainProof(input);
     this.chainId = this.#work.chainId;
+    const { database, log, runtime } = input;
+    const reader = chainReaderOver(this.#work.source);
+    this.#contractReader = new ContractReader({ db: database.kysely, chainId: this.chainId, reader, log, runtime });
   }
 
   /** `starting`, `following`, `standing by`, or `failing` with the reason. */
@@ -101,12 +105,11 @@ export class DaemonChain {
     }
   }
 
-  /** Reads deployment blocks and metadata of contracts that the registry lacks. */
+  /** Reads deployment blocks, identity and metadata of contracts that the registry lacks. */
   async #enrich(signal: AbortSignal): Promise<void> {
-    const { database, log } = this.#input;
-    const { source, backfill } = this.#work;
-    const { number } = await source.head(signal);
-    const deps = { db: database.kysely, chainId: this.chainId, reader: chainReaderOver(source), log };
-    if (await enrichContracts(deps, number, signal)) backfill.wake();
+    const { number } = await this.#work.source.head(signal);
+    const { deploymentFound, identityChanged } = await this.#contractReader.read(number, signal);
+    if (deploymentFound) this.#work.backfill.wake();
+    if (identityChanged) this.#work.contractsChanged();
   }
 }

@@ -14,19 +14,19 @@ const QUANTITY_CHARS_MAX = 16;
 export function parseHeader(raw: unknown): BlockHeader {
   const block = parseObject(raw, 'block');
   return {
-    number: quantity(block.number, 'block number', BLOCK_NUMBER_LIMIT),
+    number: parseQuantity(block.number, 'block number', BLOCK_NUMBER_LIMIT),
     hash: hex(block.hash, HASH_CHARS, 'block hash'),
     parentHash: hex(block.parentHash, HASH_CHARS, 'parent hash'),
-    timestamp: quantity(block.timestamp, 'block timestamp'),
+    timestamp: parseQuantity(block.timestamp, 'block timestamp'),
     // A chain that serves no bloom is treated like one that serves zeros: the bloom proves nothing.
-    logsBloom: typeof block.logsBloom === 'string' ? bytes(block.logsBloom, 'logs bloom') : '0x',
+    logsBloom: typeof block.logsBloom === 'string' ? parseBytes(block.logsBloom, 'logs bloom') : '0x',
     ...(Array.isArray(block.transactions) && { transactionCount: block.transactions.length }),
   };
 }
 
 /** Returns the number of an announced block. Throws `RpcInconsistency` if there is none. */
 export function parseBlockNumber(raw: unknown): number {
-  return quantity(parseObject(raw, 'block').number, 'block number', BLOCK_NUMBER_LIMIT);
+  return parseQuantity(parseObject(raw, 'block').number, 'block number', BLOCK_NUMBER_LIMIT);
 }
 
 type Item = Readonly<Record<string, unknown>>;
@@ -53,11 +53,11 @@ function parseLog(
   return {
     address: watched?.addresses.get(address as string) ?? hex(address, ADDRESS_CHARS, 'log address', digits),
     topics: hashes,
-    data: bytes(item.data, 'log data', digits),
+    data: parseBytes(item.data, 'log data', digits),
     blockNumber:
       last !== undefined && blockNumber === lastItem?.blockNumber
         ? last.blockNumber
-        : quantity(blockNumber, 'block number of a log', BLOCK_NUMBER_LIMIT),
+        : parseQuantity(blockNumber, 'block number of a log', BLOCK_NUMBER_LIMIT),
     blockHash:
       last !== undefined && blockHash === lastItem?.blockHash
         ? last.blockHash
@@ -66,7 +66,7 @@ function parseLog(
       last !== undefined && transactionHash === lastItem?.transactionHash
         ? last.transactionHash
         : nonZero(hex(transactionHash, HASH_CHARS, 'transaction hash of a log', digits), 'transaction hash of a log'),
-    logIndex: quantity(item.logIndex, 'log index', LOG_INDEX_LIMIT),
+    logIndex: parseQuantity(item.logIndex, 'log index', LOG_INDEX_LIMIT),
   };
 }
 
@@ -101,7 +101,7 @@ function readLogs(
       last = parseLog(item, last, lastItem, watched, digits);
     } catch (error) {
       if (doubtful === undefined) throw error;
-      doubtful.add(quantity(item.blockNumber, 'block number of a log', BLOCK_NUMBER_LIMIT));
+      doubtful.add(parseQuantity(item.blockNumber, 'block number of a log', BLOCK_NUMBER_LIMIT));
       continue;
     }
     logs.push(last);
@@ -154,7 +154,7 @@ export function toQuantity(number: number): Hex {
 }
 
 /** Parses a JSON-RPC quantity. Throws `RpcInconsistency` unless it is a safe integer below `limit`. */
-function quantity(raw: unknown, what: string, limit: number = Number.MAX_SAFE_INTEGER): number {
+export function parseQuantity(raw: unknown, what: string, limit: number = Number.MAX_SAFE_INTEGER): number {
   const fits = typeof raw === 'string' && raw.length > 2 && raw.length <= QUANTITY_CHARS_MAX;
   const value = fits && (isHex(raw) || isHex(raw.toLowerCase())) ? Number(raw) : Number.NaN;
   if (!Number.isSafeInteger(value) || value >= limit) throw malformed(what, raw);
@@ -170,8 +170,8 @@ function hex(raw: unknown, chars: number, what: string, digits: Digits = lowerHe
   return digits(raw, what);
 }
 
-/** Parses hexadecimal bytes of any length. */
-function bytes(raw: unknown, what: string, digits: Digits = lowerHex): Hex {
+/** Parses hexadecimal bytes of any length. Throws `RpcInconsistency` for anything else. */
+export function parseBytes(raw: unknown, what: string, digits: Digits = lowerHex): Hex {
   if (typeof raw !== 'string' || raw.length % 2 !== 0) throw malformed(what, raw);
   return digits(raw, what);
 }

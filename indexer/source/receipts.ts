@@ -8,8 +8,10 @@ import { parseLogs, parseObject, toQuantity } from './parse.ts';
 
 const RECEIPTS_IN_FLIGHT = 8;
 
-/** The parts of a receipt that a dividend claim needs: the fees, and the logs that show the payment. */
+/** The parts of a receipt that dividend claims and deployments need. */
 export type Receipt = {
+  /** The contract that the transaction created; null if it created none, or failed. */
+  readonly contractAddress: Hex | null;
   readonly gasUsed: bigint;
   /** In wei; null on chains that do not report it. */
   readonly effectiveGasPrice: bigint | null;
@@ -122,7 +124,9 @@ export async function readReceipt(
       context: { requested: transactionHash },
     });
   }
+  const isCreation = typeof receipt.contractAddress === 'string' && receipt.status !== '0x0';
   return {
+    contractAddress: isCreation ? (lower(receipt.contractAddress) as Hex) : null,
     gasUsed: amount(receipt.gasUsed, 'gas used'),
     effectiveGasPrice: receipt.effectiveGasPrice == null ? null : amount(receipt.effectiveGasPrice, 'gas price'),
     logs: numberLogs([logsOfReceipt(receipt, blockHash, Number(receipt.blockNumber))]),

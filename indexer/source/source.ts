@@ -1,15 +1,16 @@
 import type { RpcEndpoint } from '../config/define.ts';
 import type { ProxySettings } from '../config/resolve.ts';
 import type { BlockHeader, Hex, VerifiedRange } from '../kernel/chain.ts';
-import { Aborted, ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { Aborted, ConfigError, RpcError } from '../kernel/errors.ts';
 import { createCallBudget } from '../rpc/call-budget.ts';
 import { createClient } from '../rpc/client.ts';
 import { createEndpoint, type Endpoint, type EndpointNotice, kindOfRequest } from '../rpc/endpoint.ts';
 import { createPool, type Pool } from '../rpc/pool.ts';
 import { readHeader, requireHeader } from './blocks.ts';
+import { type DeploymentProof, proveDeployment } from './deployment-proof.ts';
 import { createRangeReader, type RangeRequest } from './fetch-range.ts';
 import { createHeadReader, followHeads } from './heads.ts';
-import { parseHeader, toQuantity } from './parse.ts';
+import { parseBytes, parseHeader, toQuantity } from './parse.ts';
 import { type Receipt, readReceipt } from './receipts.ts';
 import type { FullReading } from './remaining-range.ts';
 
@@ -48,8 +49,13 @@ export type Source = {
    * kind `rejected`.
    */
   call(to: Hex, data: Hex, blockNumber?: number, signal?: AbortSignal): Promise<Hex>;
-  /** Returns whether the address has code at the block. Throws `RpcError` `pruned` if no endpoint has that state. */
+  /**
+   * Returns whether the address has code at the block, as far as any endpoint knows. An endpoint without that state may say that there
+   * is none. Throws `RpcError` `pruned` if all of them say that they do not have it.
+   */
   codeAt(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<boolean>;
+  /** Proves that a contract that has code at a block was deployed there, or says why this cannot be proved. */
+  proveDeployment(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<DeploymentProof>;
   /**
    * Yields the current head and then every new one, from a subscription over WebSocket or by polling. Ends only when the signal
    * aborts, and does not throw when an endpoint fails. A slow reader gets only the newest head.
@@ -86,8 +92,8 @@ export type SourceDeps = {
   readonly notice?: ((notice: EndpointNotice) => void) | undefined;
 };
 
-/** What `fetchRange` takes. */
-export type { FullReading, RangeRequest };
+/** What `fetchRange` takes, and what `proveDeployment` returns. */
+export type { DeploymentProof, FullReading, RangeRequest };
 
 /** Maximum size of an `eth_call` result. The largest token names seen so far have 1 MB. */
 const MAX_CALL_BYTES = 4 * 1024 * 1024;
@@ -138,11 +144,8 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
       pool.run((endpoint) => readReceipt(endpoint, transactionHash, blockHash, signal), { signal }),
     call: (to, data, blockNumber, signal) =>
       pool.run((endpoint) => readCall(endpoint, to, data, blockNumber, signal), { signal, from: blockNumber }),
-    async codeAt(address, blockNumber, signal) {
-      const read = (endpoint: Endpoint) =>
-        endpoint.request('eth_getCode', [address, toQuantity(blockNumber)], { signal });
-      return parseBytes(await pool.run(read, { signal, from: blockNumber }), 'code').length > 2;
-    },
+    codeAt: (address, blockNumber, signal) => hasCode(pool, address, blockNumber, signal),
+    proveDeployment: (address, blockNumber, signal) => proveDeployment(pool, address, blockNumber, signal),
     heads: (signal) =>
       followHeads(
         {
@@ -218,6 +221,23 @@ function tagRefused({ name }: Endpoint): RpcError {
   });
 }
 
+/** Returns whether any endpoint has code of an address. Where the first one has none, all of them are asked, and itself again. */
+async function hasCode(
+  pool: Pool,
+  address: Hex,
+  blockNumber: number,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const read = async (endpoint: Endpoint) => {
+    const code = await endpoint.request('eth_getCode', [address, toQuantity(blockNumber)], { signal });
+    return parseBytes(code, 'code').length > 2;
+  };
+  if (await pool.run(read, { signal, from: blockNumber })) return true;
+  const answers = await pool.runOnEach(read).catch(() => []);
+  if (signal?.aborted) throw new Aborted('aborted');
+  return answers.some(({ value }) => value);
+}
+
 async function readCall(
   endpoint: Endpoint,
   to: Hex,
@@ -239,9 +259,4 @@ async function readCall(
     'rejected',
     `${endpoint.name}: eth_call: the result of ${to} is larger than ${MAX_CALL_BYTES} bytes`,
   );
-}
-
-function parseBytes(raw: unknown, what: string): Hex {
-  if (typeof raw === 'string' && /^0x(?:[0-9a-f]{2})*$/i.test(raw)) return raw as Hex;
-  throw new RpcInconsistency(`malformed ${what}`, { context: { value: String(raw).slice(0, 100) } });
 }

@@ -5,7 +5,7 @@ import type { Hex } from '../../indexer/kernel/chain.ts';
 import type { ChainReader } from '../../indexer/protocols/shared/chain-reader.ts';
 import { addContracts } from '../../indexer/registry/add.ts';
 import { loadContracts } from '../../indexer/registry/contracts.ts';
-import { refreshMetadata } from '../../indexer/registry/metadata.ts';
+import { type Found, refreshMetadata } from '../../indexer/registry/metadata.ts';
 import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
 const CHAIN = 1;
@@ -37,9 +37,10 @@ beforeEach(async () => {
 const reader = (answers: Record<string, Hex>, code = true): ChainReader => ({
   call: async (to, data) => answers[`${to} ${data}`] ?? answers[data] ?? '0x',
   codeAt: async () => code,
+  proveDeployment: async () => ({ outcome: 'created' }),
 });
 
-async function refresh(address: Hex, chain: ChainReader): Promise<boolean> {
+async function refresh(address: Hex, chain: ChainReader): Promise<Found | null> {
   const contract = (await loadContracts(database.kysely, CHAIN)).contracts.find((known) => known.address === address);
   if (contract === undefined) throw new Error('the contract is not registered');
   return refreshMetadata(database.kysely, chain, contract, 100, signal);
@@ -58,7 +59,7 @@ describe('an artist token', () => {
   it('takes name, symbol and decimals from the chain, and keeps the other columns of the platform', async () => {
     await database.pool.query(`update artist_tokens set name = 'typed', logo_url = 'x', description = 'mine'`);
     const chain = reader({ '0x06fdde03': string('Artist'), '0x95d89b41': string('ART'), '0x313ce567': word(6n) });
-    expect(await refresh(TOKEN, chain)).toBe(true);
+    expect(await refresh(TOKEN, chain)).toMatchObject({ speaks: null });
     expect(await token()).toEqual({ name: 'Artist', symbol: 'ART', decimals: '6', logo_url: 'x', description: 'mine' });
     expect((await loadContracts(database.kysely, CHAIN)).contracts[0]).toMatchObject({
       address: TOKEN,
@@ -79,7 +80,7 @@ describe('an artist token', () => {
     ],
     ['returns 2^256-1 decimals', { '0x313ce567': word((1n << 256n) - 1n) }, { name: '', symbol: '', decimals: '18' }],
   ])('that %s is stored with legal values', async (_, answers, stored) => {
-    expect(await refresh(TOKEN, reader(answers))).toBe(true);
+    expect(await refresh(TOKEN, reader(answers))).not.toBeNull();
     expect(await token()).toMatchObject(stored);
   });
 
@@ -90,7 +91,7 @@ describe('an artist token', () => {
   });
 
   it('that is not deployed yet is read again later', async () => {
-    expect(await refresh(TOKEN, reader({}, false))).toBe(false);
+    expect(await refresh(TOKEN, reader({}, false))).toBeNull();
     expect((await loadContracts(database.kysely, CHAIN)).contracts[0]?.metadataRead).toBe(false);
   });
 });
@@ -116,9 +117,9 @@ describe('a pool', () => {
   });
 
   it('is typed as V3 or V2 by the calls that it answers', async () => {
-    await refresh(POOL, reader({ ...tokens, '0x3850c7bd': slot0 }));
+    await refresh(POOL, reader({ ...tokens, '0x3850c7bd': slot0, '0x1a686502': word(1n), '0xddca3f43': word(500n) }));
     expect(await pool()).toMatchObject({ pool_type: 'uniswap_v3' });
-    await refresh(POOL, reader({ ...tokens, '0x0902f1ac': reserves }));
+    await refresh(POOL, reader({ ...tokens, '0x0902f1ac': reserves, '0x5909c0d5': word(1n) }));
     expect(await pool()).toMatchObject({ pool_type: 'uniswap_v2' });
   });
 

@@ -90,7 +90,24 @@ const METHODS: Readonly<Record<string, (view: View, params: Params) => unknown>>
     const since = view.chain.code.get(String(address).toLowerCase() as Hex);
     return since !== undefined && stateAt(view, tag).number >= since ? '0x60' : '0x';
   },
+  eth_getTransactionCount(view, [address, tag = 'latest']) {
+    const account = String(address).toLowerCase() as Hex;
+    const { number } = stateAt(view, tag);
+    if (account === SENDER) return hex(nonceAfter(view.chain, number));
+    const since = view.chain.code.get(account);
+    return hex(since !== undefined && number >= since ? 1 : 0);
+  },
 };
+
+/** The account that sends every transaction. It had sent one before the chain began. */
+export const SENDER: Hex = `0x${'5e'.repeat(20)}`;
+/** The contract that every transaction calls that does not create one. */
+const CALLED: Hex = `0x${'ca'.repeat(20)}`;
+
+/** Returns how many transactions the sender had sent after a block. */
+function nonceAfter(chain: Chain, number: number): number {
+  return chain.blocks.slice(0, number + 1).reduce((count, { transactions }) => count + transactions.length, 1);
+}
 
 function headOf({ chain, lag }: View): number {
   return Math.max(0, chain.head.number - lag);
@@ -170,8 +187,14 @@ export function asBlock(view: View, block: ChainBlock | undefined, full: boolean
     parentHash,
     timestamp: hex(timestamp),
     logsBloom: view.zeroBlooms ? `0x${'0'.repeat(512)}` : block.logsBloom,
-    transactions: full ? transactions.map((transaction) => ({ hash: transaction })) : transactions,
+    transactions: full ? transactions.map((_, index) => asTransaction(view, block, index)) : transactions,
   };
+}
+
+function asTransaction({ chain }: View, block: ChainBlock, index: number): object {
+  const hash = block.transactions[index] as Hex;
+  const to = block.creations.has(hash) ? null : CALLED;
+  return { hash, from: SENDER, to, nonce: hex(nonceAfter(chain, block.number - 1) + index) };
 }
 
 function asLog(log: ChainLog): object {
@@ -192,6 +215,7 @@ function asReceipt(view: View, block: ChainBlock, index: number): object {
     blockHash: block.hash,
     blockNumber: hex(block.number),
     status: '0x1',
+    contractAddress: block.creations.get(block.transactions[index] as Hex) ?? null,
     gasUsed: hex(21_000 + index),
     effectiveGasPrice: hex(1_000_000_000),
     logs: view.hiddenReceipts ? [] : block.logs.filter((log) => log.transactionIndex === index).map(asLog),

@@ -18,6 +18,8 @@ export type LogSpec = {
 /** A block to add to the chain. */
 export type BlockSpec = {
   readonly logs?: readonly LogSpec[];
+  /** Contracts that transactions of their own create in the block. They have code from then on. */
+  readonly creates?: readonly Hex[];
   /** In Unix seconds. Default: the parent's timestamp plus the block time. */
   readonly timestamp?: number;
   /** Changes the hash of the block without changing its content. */
@@ -42,6 +44,8 @@ export type ChainBlock = BlockRef & {
   readonly timestamp: number;
   readonly logsBloom: Hex;
   readonly transactions: readonly Hex[];
+  /** The contracts that transactions created, by transaction. */
+  readonly creations: ReadonlyMap<Hex, Hex>;
   readonly logs: readonly ChainLog[];
 };
 
@@ -104,6 +108,7 @@ export class Chain {
     for (const spec of specs) {
       const block = this.#build(spec);
       this.#add(block);
+      for (const address of spec.creates ?? []) this.code.set(address, block.number);
       for (const listener of this.#listeners) listener(block);
     }
     return this.head;
@@ -154,11 +159,16 @@ export class Chain {
     const timestamp = spec.timestamp ?? (parent?.timestamp ?? 0) + (this.#settings.blockTimeSeconds ?? 12);
     const parentHash = parent?.hash ?? `0x${'00'.repeat(32)}`;
     const specs = spec.logs ?? [];
-    const seed = JSON.stringify([this.chainId, this.#branch, number, parentHash, timestamp, specs, spec.salt ?? '']);
+    const creates = spec.creates ?? [];
+    const content = creates.length === 0 ? specs : [specs, creates];
+    const seed = JSON.stringify([this.chainId, this.#branch, number, parentHash, timestamp, content, spec.salt ?? '']);
     const hash = keccak256(stringToHex(seed));
     const keys = [...new Set(specs.map((log, index) => log.transaction ?? `own ${index}`))];
     const transactions = keys.map((key) =>
       String(key).startsWith('0x') ? (key as Hex) : keccak256(stringToHex(`${hash} transaction ${key}`)),
+    );
+    const creations = new Map(
+      creates.map((address) => [keccak256(stringToHex(`${hash} creates ${address}`)), address]),
     );
     let logIndex = 0;
     const logs = specs.map((log, index) => {
@@ -175,7 +185,8 @@ export class Chain {
         logIndex: logIndex++,
       };
     });
-    return { number, hash, parentHash, timestamp, logsBloom: bloomOf(specs), transactions, logs };
+    const header = { number, hash, parentHash, timestamp, logsBloom: bloomOf(specs) };
+    return { ...header, transactions: [...transactions, ...creations.keys()], creations, logs };
   }
 }
 

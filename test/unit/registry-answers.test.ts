@@ -6,6 +6,7 @@ import { addressOf, decimalsOf, textOf } from '../../indexer/protocols/shared/an
 import { type CallSource, type ChainReader, chainReaderOver } from '../../indexer/protocols/shared/chain-reader.ts';
 import { readPool, readToken } from '../../indexer/protocols/shared/metadata.ts';
 import { findDeployment } from '../../indexer/registry/deployment.ts';
+import type { DeploymentProof } from '../../indexer/source/source.ts';
 
 const string = (text: string): Hex => encodeAbiParameters([{ type: 'string' }], [text]) as ViemHex;
 const bytes = (data: string): Hex => encodeAbiParameters([{ type: 'bytes' }], [`0x${data}`]);
@@ -62,7 +63,11 @@ const TOKEN1: Hex = `0x${'0b'.repeat(20)}`;
 const POOL: Hex = `0x${'0c'.repeat(20)}`;
 
 function readerOf(answers: Record<string, Hex>): ChainReader {
-  return { call: async (to, data) => answers[`${to} ${data}`] ?? answers[data] ?? '0x', codeAt: async () => true };
+  return {
+    call: async (to, data) => answers[`${to} ${data}`] ?? answers[data] ?? '0x',
+    codeAt: async () => true,
+    proveDeployment: async () => ({ outcome: 'created' }),
+  };
 }
 
 const addressWord = (address: Hex): Hex => `0x${address.slice(2).padStart(64, '0')}`;
@@ -99,11 +104,13 @@ describe('a source as reader', () => {
   const failing = (error: Error): CallSource => ({
     call: () => Promise.reject(error),
     codeAt: () => Promise.reject(error),
+    proveDeployment: () => Promise.reject(error),
   });
 
-  it('turns a revert into an empty answer, and pruned state into a value', async () => {
+  it('turns a revert into an empty answer, and state that is not served into a value', async () => {
     expect(await chainReaderOver(failing(new RpcError('rejected', 'reverted'))).call(POOL, '0x', signal)).toBe('0x');
-    expect(await chainReaderOver(failing(new RpcError('pruned', 'gone'))).codeAt(POOL, 1, signal)).toBe('pruned');
+    for (const error of [new RpcError('pruned', 'gone'), new RpcError('unavailable', 'the attic', { answered: true })])
+      expect(await chainReaderOver(failing(error)).codeAt(POOL, 1, signal)).toBe('no state');
   });
 
   it('does not treat a failing endpoint as an answer', async () => {
@@ -115,14 +122,16 @@ describe('a source as reader', () => {
 });
 
 describe('the deployment block', () => {
-  function history(deployedAt: number, prunedBelow = 0): ChainReader & { requests: number } {
+  /** A contract whose deployment can be proved, and a node that has or admits no state below some blocks. */
+  function history(deployedAt: number, { refusedBelow = 0, deniedBelow = 0 } = {}) {
     const reader = {
       requests: 0,
-      call: async () => '0x' as Hex,
       codeAt: async (_: Hex, block: number) => {
         reader.requests += 1;
-        return block < prunedBelow ? ('pruned' as const) : block >= deployedAt;
+        return block < refusedBelow ? ('no state' as const) : block >= Math.max(deployedAt, deniedBelow);
       },
+      proveDeployment: async (_: Hex, block: number): Promise<DeploymentProof> =>
+        block === deployedAt ? { outcome: 'created' } : { outcome: 'unproved', because: `not in ${block}` },
     };
     return reader;
   }
@@ -141,13 +150,20 @@ describe('the deployment block', () => {
     expect(await findDeployment(history(1001), POOL, 1000, signal)).toEqual({ found: 'nothing' });
   });
 
-  it('is found within the kept state, and is 0 with a warning when that state is pruned', async () => {
-    expect(await findDeployment(history(700, 600), POOL, 1000, signal)).toEqual({ found: 'at', block: 700 });
-    expect(await findDeployment(history(500, 600), POOL, 1000, signal)).toMatchObject({
-      found: 'pruned',
-      block: 0,
-      oldestState: 600,
+  it('is found within the kept state, and unknown below it', async () => {
+    for (const state of [{ refusedBelow: 600 }, { deniedBelow: 600 }]) {
+      expect(await findDeployment(history(700, state), POOL, 1000, signal)).toEqual({ found: 'at', block: 700 });
+      expect(await findDeployment(history(600, state), POOL, 1000, signal)).toEqual({ found: 'at', block: 600 });
+      expect(await findDeployment(history(500, state), POOL, 1000, signal)).toEqual({
+        found: 'unproved',
+        because: 'not in 600',
+      });
+    }
+  });
+
+  it('is unknown where no state is served, not even that of the head', async () => {
+    expect(await findDeployment(history(5, { refusedBelow: 2000 }), POOL, 1000, signal)).toMatchObject({
+      found: 'unproved',
     });
-    expect(await findDeployment(history(600, 600), POOL, 1000, signal)).toMatchObject({ found: 'pruned', block: 0 });
   });
 });

@@ -1,5 +1,6 @@
 import type { Protocol } from '../protocol.ts';
 import { readToken } from '../shared/metadata.ts';
+import { answersAsErc20, natureInstead } from '../shared/nature.ts';
 import { erc20V1Events } from './decoders.ts';
 import { artistTokens, tokenHolders } from './state-tables.ts';
 import { tokenBalances } from './token-balances.ts';
@@ -17,6 +18,10 @@ export const erc20V1: Protocol = {
   folds: [tokenBalances, tokenSupply],
   identify: async (reader, address, signal) => {
     const { name, symbol, decimals } = await readToken(reader, address, signal);
-    return { name, symbol, decimals: decimals?.toString() ?? null };
+    const columns = { name, symbol, decimals: decimals?.toString() ?? null };
+    if (await answersAsErc20(reader, address, signal)) return { columns, speaks: true, note: null };
+    const other = await natureInstead(reader, address, ['erc721', 'erc1155', 'uniswapV3'], signal);
+    if (other === null) return { columns, speaks: null, note: 'does not answer decimals() and allowance()' };
+    return { columns, speaks: false, note: `${other.name} instead of ERC-20` };
   },
 };

@@ -1,5 +1,6 @@
 import type { Protocol } from '../protocol.ts';
 import { contractEvents } from '../shared/contract-events.ts';
+import { natureInstead, saysErc721 } from '../shared/nature.ts';
 import { erc721cV1Events, priceMints } from './decoders.ts';
 import { masterSupply } from './master-supply.ts';
 import { mintOrder } from './mint-order.ts';
@@ -18,4 +19,10 @@ export const erc721cV1: Protocol = {
   factTables: [nftTransfers, contractEvents],
   stateTables: [masterNfts, masterContracts, masterIpos],
   folds: [nftTokens, mintOrder, masterSupply, royalty],
+  identify: async (reader, address, signal) => {
+    if (await saysErc721(reader, address, signal)) return { columns: {}, speaks: true, note: null };
+    const other = await natureInstead(reader, address, ['erc1155', 'erc20', 'uniswapV3'], signal);
+    if (other === null) return { columns: {}, speaks: null, note: 'does not say by ERC-165 that it speaks ERC-721' };
+    return { columns: {}, speaks: false, note: `${other.name} instead of ERC-721` };
+  },
 };

@@ -44,9 +44,17 @@ export function addressOf(answer: Hex): Hex | undefined {
   return value === undefined || value >> 160n !== 0n ? undefined : `0x${value.toString(16).padStart(40, '0')}`;
 }
 
-/** Returns whether the answer has at least `count` words of 32 bytes. */
-export function hasWords(answer: Hex, count: number): boolean {
-  return answer.length >= 2 + 2 * WORD_BYTES * count;
+/** Returns the words of 32 bytes of an answer. Undefined if the answer has another number of them, or a part of one. */
+export function wordsOf(answer: Hex, count: number): readonly bigint[] | undefined {
+  if (answer.length !== 2 + 2 * WORD_BYTES * count) return undefined;
+  const bytes = Buffer.from(answer.slice(2), 'hex');
+  return Array.from({ length: count }, (_, at) => word(bytes, at * WORD_BYTES) ?? 0n);
+}
+
+/** Returns the truth value in an answer. Undefined if the answer is not one. */
+export function flagOf(answer: Hex): boolean | undefined {
+  const value = wordsOf(answer, 1)?.[0];
+  return value === 0n ? false : value === 1n ? true : undefined;
 }
 
 function wordBytes(answer: Hex): Buffer {

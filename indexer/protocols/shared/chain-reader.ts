@@ -1,18 +1,22 @@
 import type { Hex } from '../../kernel/chain.ts';
 import { RpcError } from '../../kernel/errors.ts';
+import type { DeploymentProof } from '../../source/source.ts';
 
 /** The reads of contracts that the registry needs. */
 export type ChainReader = {
   /** Returns the result of `eth_call` at the newest block. Returns `0x` if the call reverts or the answer is too large. */
   call(to: Hex, data: Hex, signal: AbortSignal): Promise<Hex>;
-  /** Returns whether the address has code as of the block. Returns `pruned` if no endpoint has the state of that block. */
-  codeAt(address: Hex, block: number, signal: AbortSignal): Promise<boolean | 'pruned'>;
+  /** Returns whether the address has code as of the block. Returns `no state` if no endpoint serves the state of that block. */
+  codeAt(address: Hex, block: number, signal: AbortSignal): Promise<boolean | 'no state'>;
+  /** Proves that a contract with code at a block was deployed there, or says why this cannot be proved. */
+  proveDeployment(address: Hex, block: number, signal: AbortSignal): Promise<DeploymentProof>;
 };
 
 /** The methods of a source on which a `ChainReader` is built. */
 export type CallSource = {
   call(to: Hex, data: Hex, blockNumber?: number, signal?: AbortSignal): Promise<Hex>;
   codeAt(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<boolean>;
+  proveDeployment(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<DeploymentProof>;
 };
 
 /** Returns a reader that uses a source. A faulty answer of a contract becomes a value. A failure of an endpoint stays an error. */
@@ -30,9 +34,15 @@ export function chainReaderOver(source: CallSource): ChainReader {
       try {
         return await source.codeAt(address, block, signal);
       } catch (error) {
-        if (error instanceof RpcError && error.kind === 'pruned') return 'pruned';
+        if (error instanceof RpcError && isRefusal(error)) return 'no state';
         throw error;
       }
     },
+    proveDeployment: (address, block, signal) => source.proveDeployment(address, block, signal),
   };
+}
+
+/** Returns whether an error says that the endpoints do not serve a state, rather than that they are unwell. */
+function isRefusal({ kind, answered }: RpcError): boolean {
+  return kind === 'pruned' || kind === 'rejected' || (kind === 'unavailable' && answered);
 }

@@ -1,6 +1,6 @@
 import type { Hex } from '../../kernel/chain.ts';
 import type { Identity } from '../protocol.ts';
-import { addressOf, decimalsOf, hasWords, textOf } from './answers.ts';
+import { addressOf, decimalsOf, textOf, wordsOf } from './answers.ts';
 import type { ChainReader } from './chain-reader.ts';
 
 /** The sizes of the columns in characters. */
@@ -74,11 +74,11 @@ export async function readPool(
     token1,
     token0Symbol: textOf(symbol0, SYMBOL_CHARS_MAX),
     token1Symbol: textOf(symbol1, SYMBOL_CHARS_MAX),
-    family: hasWords(reserves, 3) ? 'v2' : hasWords(slot0, 7) ? 'v3' : undefined,
+    family: wordsOf(reserves, 3) ? 'v2' : wordsOf(slot0, 7) ? 'v3' : undefined,
   };
 }
 
 /** Returns the columns of `liquidity_pools` that hold the metadata of a pool. */
-export function poolIdentity({ token0, token1, token0Symbol, token1Symbol }: PoolMetadata): Identity {
+export function poolColumns({ token0, token1, token0Symbol, token1Symbol }: PoolMetadata): Identity['columns'] {
   return { token0_address: token0, token1_address: token1, token0_symbol: token0Symbol, token1_symbol: token1Symbol };
 }

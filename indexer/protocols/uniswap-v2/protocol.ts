@@ -1,11 +1,15 @@
-import { NotThisProtocol, type Protocol } from '../protocol.ts';
+import type { Protocol } from '../protocol.ts';
 import { contractEvents } from '../shared/contract-events.ts';
-import { poolIdentity, readPool } from '../shared/metadata.ts';
+import { poolColumns, readPool } from '../shared/metadata.ts';
+import { answersAsUniswapV2, type Nature, natureInstead } from '../shared/nature.ts';
 import { poolEvents } from '../shared/pool-events.ts';
 import { liquidityPools, poolPositionRows } from '../shared/pool-tables.ts';
 import { uniswapV2PairV1Events } from './decoders.ts';
 import { poolPositions } from './pool-positions.ts';
 import { poolReserves } from './pool-reserves.ts';
+
+/** A pair speaks ERC-20 too, so that this tells nothing against it. */
+const OTHERS: readonly Nature[] = ['solidly', 'uniswapV3', 'erc721', 'erc1155'];
 
 /** A pair of Uniswap V2 or of a fork. Forks cannot be distinguished by calls, so the platform's `pool_type` is trusted. */
 export const uniswapV2: Protocol = {
@@ -19,9 +23,14 @@ export const uniswapV2: Protocol = {
   folds: [poolPositions, poolReserves],
   identify: async (reader, address, signal) => {
     const pool = await readPool(reader, address, signal);
-    if (pool === undefined) return {};
-    if (pool.family === 'v3')
-      throw new NotThisProtocol('it answers as a Uniswap V3 pool', poolIdentity(pool), 'uniswap_v3');
-    return poolIdentity(pool);
+    const columns = pool === undefined ? {} : poolColumns(pool);
+    if (pool !== undefined && (await answersAsUniswapV2(reader, address, signal)))
+      return { columns, speaks: true, note: null };
+    const other = await natureInstead(reader, address, OTHERS, signal);
+    if (other === null)
+      return { columns, speaks: null, note: 'does not answer token0(), getReserves() and price0CumulativeLast()' };
+    const isPool = other.nature === 'solidly' || other.nature === 'uniswapV3';
+    const note = `${other.name}${isPool ? ', which has no protocol yet' : ' and is not a pool'}`;
+    return { columns, speaks: false, note, ...(other.nature === 'uniswapV3' && { poolType: 'uniswap_v3' }) };
   },
 };

@@ -1,0 +1,174 @@
+import type { Hex } from '../kernel/chain.ts';
+import { RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import type { Endpoint } from '../rpc/endpoint.ts';
+import { MAX_BLOCK_BYTES } from '../rpc/json-rpc.ts';
+import type { Pool } from '../rpc/pool.ts';
+import { unknownBlock } from './blocks.ts';
+import { parseBytes, parseHeader, parseObject, parseQuantity, toQuantity } from './parse.ts';
+import { readReceipt } from './receipts.ts';
+import { verifyRequested } from './verify.ts';
+
+/**
+ * What the chain says about a block in which a contract seems to have been deployed:
+ *
+ * - `created`: the receipt of a transaction of the block names the contract as the one that it created.
+ * - `agreed`: an endpoint repeatedly said that there was no code and no nonce in the block before, while it showed the state of that
+ *   block, and both are there in the block. This is how contracts are proved that a factory made.
+ * - `older`: an endpoint has code of the contract in the block before.
+ * - `unproved`: none of these.
+ */
+export type DeploymentProof =
+  | { readonly outcome: 'created' | 'agreed' | 'older' }
+  | { readonly outcome: 'unproved'; readonly because: string };
+
+/** How often an endpoint must agree with itself, and how often it is asked at most. */
+const AGREEMENTS = 3;
+const ROUNDS_MAX = 5;
+/** Number of accounts of each sort that are asked for, to see whether an endpoint has the state of a block. */
+const WITNESSES_MAX = 4;
+
+/** Proves that a contract was deployed in a block, or says why this cannot be proved. Throws if no endpoint answers. */
+export async function proveDeployment(
+  pool: Pool,
+  address: Hex,
+  number: number,
+  signal: AbortSignal | undefined,
+): Promise<DeploymentProof> {
+  const block = await orUndefined(pool.run((endpoint) => readTransactions(endpoint, number, signal), { signal }));
+  if (block === undefined) return unproved(`no endpoint has the transactions of block ${number}`);
+  for (const { hash, to } of block.transactions) {
+    if (to !== null) continue;
+    const receipt = await orUndefined(
+      pool.run((endpoint) => readReceipt(endpoint, hash, block.hash, signal), { signal }),
+    );
+    if (receipt?.contractAddress === address) return { outcome: 'created' };
+  }
+  const question = { address, number, witnesses: witnessesOf(block.transactions), signal };
+  const answers = await orUndefined(pool.runOnEach((endpoint) => examine(endpoint, question)));
+  const outcomes = (answers ?? []).map(({ value }) => value);
+  if (outcomes.includes('older')) return { outcome: 'older' };
+  if (outcomes.includes('agreed')) return { outcome: 'agreed' };
+  const why = outcomes.includes('contradiction')
+    ? `it has a nonce but no code in block ${number - 1}`
+    : `no endpoint shows that it has the state of block ${number - 1}`;
+  return unproved(`no transaction of block ${number} created it, and ${why}`);
+}
+
+function unproved(because: string): DeploymentProof {
+  return { outcome: 'unproved', because };
+}
+
+/** Returns undefined instead of an error that says that the endpoints do not serve a request of this kind. */
+async function orUndefined<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isRefusal(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Returns whether an error says that an endpoint has not got or does not serve what was asked, rather than that it is unwell. */
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof RpcError) || error.kind === 'rate-limited') return false;
+  return error.kind !== 'unavailable' || error.answered;
+}
+
+type Transaction = {
+  readonly hash: Hex;
+  readonly from: Hex | undefined;
+  /** Null for a transaction that creates a contract. */
+  readonly to: Hex | null;
+  readonly nonce: number | undefined;
+};
+
+async function readTransactions(endpoint: Endpoint, number: number, signal: AbortSignal | undefined) {
+  const options = { signal, maxBytes: MAX_BLOCK_BYTES };
+  const raw = await endpoint.request('eth_getBlockByNumber', [toQuantity(number), true], options);
+  if (raw === null) throw unknownBlock(endpoint, `the endpoint does not have block ${number}`);
+  const header = parseHeader(raw);
+  verifyRequested(header, number);
+  const { transactions } = parseObject(raw, 'block');
+  if (!Array.isArray(transactions)) throw new RpcInconsistency('the block has no list of transactions');
+  return { hash: header.hash, transactions: transactions.map(parseTransaction) };
+}
+
+function parseTransaction(raw: unknown): Transaction {
+  const { hash, from, to, nonce } = parseObject(raw, 'transaction');
+  const lower = (text: unknown) => String(text).toLowerCase() as Hex;
+  if (typeof hash !== 'string' || !/^0x[0-9a-f]{64}$/i.test(hash)) throw new RpcInconsistency('malformed transaction');
+  return {
+    hash: lower(hash),
+    from: typeof from === 'string' ? lower(from) : undefined,
+    to: typeof to === 'string' ? lower(to) : null,
+    nonce: typeof nonce === 'string' ? parseQuantity(nonce, 'nonce') : undefined,
+  };
+}
+
+/** Something that must be found in the state of the block before: the nonce of an account, or (undefined) the code of a contract. */
+type Witness = { readonly address: Hex; readonly nonce: number | undefined };
+
+/**
+ * Returns what the transactions of a block say about the state before it: their senders had sent as many transactions as their
+ * nonces count, and the contracts that they call may have had code. A node without that state cannot know either.
+ */
+function witnessesOf(transactions: readonly Transaction[]): readonly Witness[] {
+  const nonces = new Map<Hex, number>();
+  for (const { from, nonce } of transactions) {
+    if (from !== undefined && nonce !== undefined) nonces.set(from, Math.min(nonce, nonces.get(from) ?? nonce));
+  }
+  const senders = [...nonces].filter(([, nonce]) => nonce > 0).map(([address, nonce]) => ({ address, nonce }));
+  const called = [...new Set(transactions.flatMap(({ to }) => to ?? []))].map((to) => ({
+    address: to,
+    nonce: undefined,
+  }));
+  return [...senders.slice(0, WITNESSES_MAX), ...called.slice(0, WITNESSES_MAX)];
+}
+
+type Question = {
+  readonly address: Hex;
+  readonly number: number;
+  readonly witnesses: readonly Witness[];
+  readonly signal: AbortSignal | undefined;
+};
+
+/** Asks one endpoint repeatedly for the contract and for witnesses, in the block and in the one before. */
+async function examine(
+  endpoint: Endpoint,
+  question: Question,
+): Promise<'older' | 'agreed' | 'contradiction' | 'no state'> {
+  let agreements = 0;
+  for (let round = 0; round < ROUNDS_MAX && agreements < AGREEMENTS; round++) {
+    try {
+      const answer = await ask(endpoint, question);
+      if (answer === 'older' || answer === 'contradiction') return answer;
+      if (answer === 'agreed') agreements++;
+    } catch (error) {
+      if (isRefusal(error)) return 'no state';
+      if (!(error instanceof RpcInconsistency)) throw error;
+    }
+  }
+  return agreements === AGREEMENTS ? 'agreed' : 'no state';
+}
+
+async function ask(endpoint: Endpoint, { address, number, witnesses, signal }: Question) {
+  const before = stateReader(endpoint, number - 1, signal);
+  const at = stateReader(endpoint, number, signal);
+  if (await before.hasCode(address)) return 'older';
+  if ((await before.nonce(address)) > 0) return 'contradiction';
+  let isShown = false;
+  for (const { address: witness, nonce } of witnesses) {
+    isShown = nonce === undefined ? await before.hasCode(witness) : (await before.nonce(witness)) === nonce;
+    if (isShown) break;
+  }
+  // EIP-161: a contract begins with nonce 1.
+  return isShown && (await at.hasCode(address)) && (await at.nonce(address)) > 0 ? 'agreed' : 'no state';
+}
+
+function stateReader(endpoint: Endpoint, number: number, signal: AbortSignal | undefined) {
+  const request = (method: string, address: Hex) => endpoint.request(method, [address, toQuantity(number)], { signal });
+  return {
+    hasCode: async (address: Hex) => parseBytes(await request('eth_getCode', address), 'code').length > 2,
+    nonce: async (address: Hex) => parseQuantity(await request('eth_getTransactionCount', address), 'nonce'),
+  };
+}
