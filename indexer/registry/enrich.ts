@@ -9,7 +9,7 @@ import type { ChainReader } from '../protocols/shared/chain-reader.ts';
 import { mapLimit } from '../rpc/concurrency.ts';
 import { loadContracts, type RegisteredContract } from './contracts.ts';
 import { findDeployment } from './deployment.ts';
-import { refreshMetadata } from './metadata.ts';
+import { type Found, refreshMetadata } from './metadata.ts';
 
 /** Dependencies of reading contracts from the chain. */
 export type EnrichDeps = {
@@ -50,31 +50,46 @@ export class ContractReader {
   async read(head: number, signal: AbortSignal): Promise<Enriched> {
     const { db, chainId } = this.#deps;
     const { contracts } = await loadContracts(db, chainId);
-    let deploymentFound = false;
+    const readable = contracts.filter(isReadable);
     let identityChanged = false;
-    await mapLimit(contracts.filter(isReadable), CONTRACTS_IN_FLIGHT, signal, async (contract) => {
-      if (contract.deployedAtBlock === null && contract.status === 'active') {
-        await this.#attempt('deployment', contract, signal, async () => {
-          const outcome = await this.#findDeployment(contract, head, signal);
-          deploymentFound ||= outcome === 'settled';
-          return outcome;
-        });
-      }
-      if (!contract.metadataRead || contract.identityNote !== null) {
-        await this.#attempt('identity', contract, signal, async () => {
-          const found = await refreshMetadata(db, this.#deps.reader, contract, head, signal);
-          if (found === null) return 'absent';
-          identityChanged ||= found.isNews;
-          if (found.note !== null && found.note !== contract.identityNote) this.#report(contract, found.note);
-          return found.note === null ? 'settled' : 'unsettled';
-        });
-      }
-    });
+    let deploymentFound = false;
+    const unidentified = readable.filter(({ metadataRead, identityNote }) => !metadataRead || identityNote !== null);
+    await mapLimit(unidentified, CONTRACTS_IN_FLIGHT, signal, (contract) =>
+      this.#attempt('identity', contract, signal, async () => {
+        const found = await refreshMetadata(db, this.#deps.reader, contract, head, signal);
+        if (found?.isNews === true) identityChanged = true;
+        return this.#outcomeOf(contract, found);
+      }),
+    );
+    const reader = withStateFloor(this.#deps.reader);
+    const unknown = readable.filter(({ deployedAtBlock, status }) => deployedAtBlock === null && status === 'active');
+    await mapLimit(unknown, CONTRACTS_IN_FLIGHT, signal, (contract) =>
+      this.#attempt('deployment', contract, signal, async () => {
+        const outcome = await this.#findDeployment(reader, contract, head, signal);
+        if (outcome === 'settled') deploymentFound = true;
+        return outcome;
+      }),
+    );
     return { deploymentFound, identityChanged };
   }
 
-  async #findDeployment(contract: RegisteredContract, head: number, signal: AbortSignal): Promise<Outcome> {
-    const { db, reader, log } = this.#deps;
+  #outcomeOf({ kind, address, chainId: chain, identityNote }: RegisteredContract, found: Found | null): Outcome {
+    if (found === null) return 'absent';
+    if (found.note === null) return 'settled';
+    if (found.note !== identityNote) {
+      const context = { chain, kind, address, reason: `it ${found.note}` };
+      this.#deps.log.warn(context, 'contract does not answer as its protocol does');
+    }
+    return 'unsettled';
+  }
+
+  async #findDeployment(
+    reader: ChainReader,
+    contract: RegisteredContract,
+    head: number,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { db, log } = this.#deps;
     const deployment = await findDeployment(reader, contract.address, head, signal);
     if (deployment.found === 'at') {
       await recordDeployment(db, contract, deployment.block);
@@ -87,13 +102,6 @@ export class ContractReader {
     log.warn({ chain, kind, address, reason: deployment.because, advice }, 'deployment block unknown');
     await recordUnknownDeployment(db, contract, deployment.because);
     return 'unsettled';
-  }
-
-  #report({ kind, address, chainId: chain }: RegisteredContract, note: string): void {
-    this.#deps.log.warn(
-      { chain, kind, address, reason: `it ${note}` },
-      'contract does not answer as its protocol does',
-    );
   }
 
   /** Runs a task about a contract unless it was tried a short time ago. Never throws. */
@@ -125,4 +133,18 @@ export class ContractReader {
 /** Contracts that were quarantined for what a log said are not read. Others may turn out to be what they were registered as. */
 function isReadable({ status, quarantinedAtBlock }: RegisteredContract): boolean {
   return status === 'active' || (status === 'quarantined' && quarantinedAtBlock === null);
+}
+
+/** Returns a reader that does not ask again for state below a block whose state no endpoint served. */
+function withStateFloor(reader: ChainReader): ChainReader {
+  let floor = -1;
+  return {
+    ...reader,
+    async codeAt(address, block, signal) {
+      if (block <= floor) return 'no state';
+      const answer = await reader.codeAt(address, block, signal);
+      if (answer === 'no state') floor = Math.max(floor, block);
+      return answer;
+    },
+  };
 }

@@ -23,7 +23,7 @@ export type DeploymentProof =
 
 /** How often an endpoint must agree with itself, and how often it is asked at most. */
 const AGREEMENTS = 3;
-const ROUNDS_MAX = 5;
+const ROUNDS_MAX = 10;
 /** Number of accounts of each sort that are asked for, to see whether an endpoint has the state of a block. */
 const WITNESSES_MAX = 4;
 
@@ -105,30 +105,28 @@ function parseTransaction(raw: unknown): Transaction {
   };
 }
 
-/** Something that must be found in the state of the block before: the nonce of an account, or (undefined) the code of a contract. */
-type Witness = { readonly address: Hex; readonly nonce: number | undefined };
+/** Accounts that a block names, which a node without the state before the block knows nothing of. */
+type Witnesses = {
+  /** Senders, and how many transactions they had sent before. */
+  readonly senders: readonly { readonly address: Hex; readonly nonce: number }[];
+  /** Receivers. Those that are contracts had code before, except for any that the block itself created. */
+  readonly receivers: readonly Hex[];
+};
 
-/**
- * Returns what the transactions of a block say about the state before it: their senders had sent as many transactions as their
- * nonces count, and the contracts that they call may have had code. A node without that state cannot know either.
- */
-function witnessesOf(transactions: readonly Transaction[]): readonly Witness[] {
+function witnessesOf(transactions: readonly Transaction[]): Witnesses {
   const nonces = new Map<Hex, number>();
   for (const { from, nonce } of transactions) {
     if (from !== undefined && nonce !== undefined) nonces.set(from, Math.min(nonce, nonces.get(from) ?? nonce));
   }
   const senders = [...nonces].filter(([, nonce]) => nonce > 0).map(([address, nonce]) => ({ address, nonce }));
-  const called = [...new Set(transactions.flatMap(({ to }) => to ?? []))].map((to) => ({
-    address: to,
-    nonce: undefined,
-  }));
-  return [...senders.slice(0, WITNESSES_MAX), ...called.slice(0, WITNESSES_MAX)];
+  const receivers = new Set(transactions.flatMap(({ to }) => to ?? []));
+  return { senders: senders.slice(0, WITNESSES_MAX), receivers: [...receivers].slice(0, WITNESSES_MAX) };
 }
 
 type Question = {
   readonly address: Hex;
   readonly number: number;
-  readonly witnesses: readonly Witness[];
+  readonly witnesses: Witnesses;
   readonly signal: AbortSignal | undefined;
 };
 
@@ -138,7 +136,8 @@ async function examine(
   question: Question,
 ): Promise<'older' | 'agreed' | 'contradiction' | 'no state'> {
   let agreements = 0;
-  for (let round = 0; round < ROUNDS_MAX && agreements < AGREEMENTS; round++) {
+  for (let round = 0; round < (agreements === 0 ? AGREEMENTS : ROUNDS_MAX); round++) {
+    if (agreements === AGREEMENTS) return 'agreed';
     try {
       const answer = await ask(endpoint, question);
       if (answer === 'older' || answer === 'contradiction') return answer;
@@ -156,13 +155,28 @@ async function ask(endpoint: Endpoint, { address, number, witnesses, signal }: Q
   const at = stateReader(endpoint, number, signal);
   if (await before.hasCode(address)) return 'older';
   if ((await before.nonce(address)) > 0) return 'contradiction';
-  let isShown = false;
-  for (const { address: witness, nonce } of witnesses) {
-    isShown = nonce === undefined ? await before.hasCode(witness) : (await before.nonce(witness)) === nonce;
-    if (isShown) break;
-  }
   // EIP-161: a contract begins with nonce 1.
-  return isShown && (await at.hasCode(address)) && (await at.nonce(address)) > 0 ? 'agreed' : 'no state';
+  if (!(await at.hasCode(address)) || !((await at.nonce(address)) > 0)) return 'no state';
+  return (await knowsSenders(before, witnesses)) && (await knowsReceivers(before, at, witnesses))
+    ? 'agreed'
+    : 'no state';
+}
+
+type StateReader = ReturnType<typeof stateReader>;
+
+async function knowsSenders(before: StateReader, { senders }: Witnesses): Promise<boolean> {
+  for (const { address, nonce } of senders) if ((await before.nonce(address)) === nonce) return true;
+  return false;
+}
+
+/** Returns whether the code of a receiver was there before, or none of them has any. */
+async function knowsReceivers(before: StateReader, at: StateReader, { receivers }: Witnesses): Promise<boolean> {
+  let areAccounts = true;
+  for (const receiver of receivers) {
+    if (await before.hasCode(receiver)) return true;
+    if (await at.hasCode(receiver)) areAccounts = false;
+  }
+  return areAccounts;
 }
 
 function stateReader(endpoint: Endpoint, number: number, signal: AbortSignal | undefined) {

@@ -87,22 +87,27 @@ const METHODS: Readonly<Record<string, (view: View, params: Params) => unknown>>
     return view.chain.call(to.toLowerCase() as Hex, data, stateAt(view, tag).number);
   },
   eth_getCode(view, [address, tag = 'latest']) {
-    const since = view.chain.code.get(String(address).toLowerCase() as Hex);
+    const since = deployedAt(view.chain, address);
     return since !== undefined && stateAt(view, tag).number >= since ? '0x60' : '0x';
   },
   eth_getTransactionCount(view, [address, tag = 'latest']) {
     const account = String(address).toLowerCase() as Hex;
     const { number } = stateAt(view, tag);
     if (account === SENDER) return hex(nonceAfter(view.chain, number));
-    const since = view.chain.code.get(account);
+    const since = deployedAt(view.chain, address);
     return hex(since !== undefined && number >= since ? 1 : 0);
   },
 };
 
 /** The account that sends every transaction. It had sent one before the chain began. */
 export const SENDER: Hex = `0x${'5e'.repeat(20)}`;
-/** The contract that every transaction calls that does not create one. */
+/** The contract that every transaction calls that does not create one. It was there from the beginning. */
 const CALLED: Hex = `0x${'ca'.repeat(20)}`;
+
+function deployedAt(chain: Chain, address: unknown): number | undefined {
+  const account = String(address).toLowerCase() as Hex;
+  return account === CALLED ? 0 : chain.code.get(account);
+}
 
 /** Returns how many transactions the sender had sent after a block. */
 function nonceAfter(chain: Chain, number: number): number {

@@ -1,0 +1,160 @@
+import { expect, test } from 'vitest';
+import type { Hex } from '../../indexer/kernel/chain.ts';
+import { chainReaderOver } from '../../indexer/protocols/shared/chain-reader.ts';
+import { type Deployment, findDeployment } from '../../indexer/registry/deployment.ts';
+import { Chain } from '../kit/chain.ts';
+import { SENDER } from '../kit/chain-rpc.ts';
+import type { ChainServer } from '../kit/chain-server.ts';
+import { log, sourceFixture } from '../kit/source-fixture.ts';
+
+const fixture = sourceFixture();
+const signal = new AbortController().signal;
+/** Created by a transaction. */
+const OWN: Hex = `0x${'a1'.repeat(20)}`;
+/** Created by a factory, inside a transaction of another contract. */
+const MADE: Hex = `0x${'b2'.repeat(20)}`;
+const [DEPLOYED, HEAD] = [500, 1_000];
+
+/** A chain with a transaction in every block, on which both contracts are deployed in block 500. */
+function chainOf(deployed = DEPLOYED): Chain {
+  const chain = new Chain();
+  for (let number = 1; number <= HEAD; number++) {
+    chain.append({ logs: [log()], ...(number === deployed && { creates: [OWN] }) });
+  }
+  chain.code.set(MADE, deployed);
+  return chain;
+}
+
+function find(servers: readonly ChainServer[], address: Hex): Promise<Deployment> {
+  const source = fixture.open(servers.map(({ url }) => url));
+  return findDeployment(chainReaderOver(source), address, HEAD, signal);
+}
+
+const STATE = ['eth_getCode', 'eth_getTransactionCount', 'eth_getBalance', 'eth_call'];
+const zeroOf = (honest: unknown) => (String(honest).length > 2 ? '0x0' : '0x');
+
+/** Answers for blocks below 872 as if nothing had ever been there, as a node does whose old state is gone. */
+function denyState(server: ChainServer, methods: readonly string[] = STATE, below = 872): void {
+  for (const method of methods) {
+    server.misbehave({
+      methods: [method],
+      when: ([, block]) => Number(block) < below,
+      do: { kind: 'result', result: () => (method === 'eth_getTransactionCount' ? '0x0' : '0x') },
+    });
+  }
+}
+
+test.each([
+  ['a transaction created', OWN],
+  ['a factory made', MADE],
+])('a deployment block is proved of a contract that %s', async (_, address) => {
+  expect(await find([await fixture.serve(chainOf())], address)).toEqual({ found: 'at', block: DEPLOYED });
+});
+
+test.each([
+  ['nothing of the old state', STATE],
+  ['no old code, but old nonces', ['eth_getCode']],
+])('a deployment block is not believed of a node that has %s', async (_, methods) => {
+  for (const address of [OWN, MADE]) {
+    const server = await fixture.serve(chainOf());
+    denyState(server, methods);
+    const found = await find([server], address);
+    expect(found).toMatchObject({ found: 'unproved', because: expect.stringContaining('872') });
+  }
+});
+
+test.each(['missing trie node 5e', 'state does not maintain archive data', 'the attic is empty'])(
+  'is not believed of a node that refuses old state with %j',
+  async (message) => {
+    const server = await fixture.serve(chainOf());
+    server.misbehave({
+      methods: STATE,
+      when: ([, block]) => Number(block) < 872,
+      do: { kind: 'error', code: -32000, message },
+    });
+    expect(await find([server], MADE)).toMatchObject({ found: 'unproved' });
+  },
+);
+
+test('a deployment block is proved by its receipt although the state of the block before is gone', async () => {
+  const server = await fixture.serve(chainOf(872));
+  denyState(server);
+  expect(await find([server], OWN)).toEqual({ found: 'at', block: 872 });
+  expect(await find([server], MADE)).toMatchObject({ found: 'unproved' });
+});
+
+test('a deployment block is proved above the state that is gone', async () => {
+  for (const address of [OWN, MADE]) {
+    const server = await fixture.serve(chainOf(900));
+    denyState(server);
+    expect(await find([server], address)).toEqual({ found: 'at', block: 900 });
+  }
+});
+
+test('a deployment block is found by the second of two endpoints, whose state is whole', async () => {
+  const chain = chainOf();
+  const [pruned, whole] = [await fixture.serve(chain), await fixture.serve(chain)];
+  denyState(pruned);
+  for (const address of [OWN, MADE])
+    expect(await find([pruned, whole], address)).toEqual({ found: 'at', block: DEPLOYED });
+});
+
+test('a deployment block is right where one call in ten answers as if there were nothing', async () => {
+  for (const address of [OWN, MADE]) {
+    for (let offset = 0; offset < 10; offset++) {
+      const server = await fixture.serve(chainOf());
+      let calls = offset;
+      server.misbehave({
+        methods: STATE,
+        do: { kind: 'result', result: (honest) => (++calls % 10 === 0 ? zeroOf(honest) : honest) },
+      });
+      const found = await find([server], address);
+      if (found.found !== 'nothing') expect(found).toEqual({ found: 'at', block: DEPLOYED });
+    }
+  }
+});
+
+test('a deployment block is not believed where no transaction shows that the state of the block before is there', async () => {
+  const chain = new Chain();
+  chain.mine(HEAD);
+  chain.code.set(MADE, DEPLOYED);
+  expect(await find([await fixture.serve(chain)], MADE)).toMatchObject({ found: 'unproved' });
+});
+
+test.each([
+  ['receipts', 'eth_getTransactionReceipt', OWN, 'at'],
+  ['receipts', 'eth_getTransactionReceipt', MADE, 'at'],
+  ['nonces', 'eth_getTransactionCount', OWN, 'at'],
+  ['nonces', 'eth_getTransactionCount', MADE, 'unproved'],
+])('a deployment block without %s (%s) is decided by what is left', async (_, method, address, found) => {
+  const server = await fixture.serve(chainOf());
+  server.misbehave({ methods: [method], do: { kind: 'error', code: -32601, message: 'no such method' } });
+  expect(await find([server], address)).toMatchObject({ found });
+});
+
+test('a deployment block is not proved by a creation that failed', async () => {
+  const server = await fixture.serve(chainOf());
+  server.misbehave({
+    methods: ['eth_getTransactionReceipt'],
+    do: { kind: 'result', result: (honest) => ({ ...(honest as object), status: '0x0' }) },
+  });
+  denyState(server, STATE, DEPLOYED);
+  expect(await find([server], OWN)).toMatchObject({ found: 'unproved' });
+});
+
+test('a deployment block is searched for again when the endpoints do not answer', async () => {
+  const server = await fixture.serve(chainOf());
+  server.misbehave({ methods: ['eth_getCode'], do: { kind: 'http', status: 503 } });
+  await expect(find([server], OWN)).rejects.toMatchObject({ kind: 'unavailable' });
+});
+
+test('a deployment block is not believed of a node that knows the nonces of accounts, but nothing of contracts', async () => {
+  const server = await fixture.serve(chainOf());
+  denyState(server, ['eth_getCode']);
+  server.misbehave({
+    methods: ['eth_getTransactionCount'],
+    when: ([account, block]) => account !== SENDER && Number(block) < 872,
+    do: { kind: 'result', result: () => '0x0' },
+  });
+  expect(await find([server], MADE)).toMatchObject({ found: 'unproved' });
+});
