@@ -1,4 +1,4 @@
-import { keccak256 } from 'viem';
+import { keccak256 } from 'viem/utils';
 import type { Hex, RawLog } from '../kernel/chain.ts';
 import type { Watched } from './parse.ts';
 
