@@ -21,7 +21,10 @@ import { lockChain } from '../progress/locks.ts';
 import { addProved } from '../progress/proof.ts';
 import { recordRepair } from '../progress/repairs.ts';
 import { recordHistoryChange } from '../progress/stage-rows.ts';
+import { newestKnownBlock } from '../protocols/known-blocks.ts';
 import { factTables, factTablesOf, folds } from '../protocols/protocols.ts';
+import { stages } from '../stages/stages.ts';
+import { unwindStages } from '../stages/unwind-stages.ts';
 import { quarantineAll } from './commit-fill.ts';
 import { compareFacts, type Difference } from './compare-facts.ts';
 import type { ReadRange } from './fetch-batch.ts';
@@ -166,8 +169,9 @@ async function uncoverBlock(tx: Transaction, { full, head, quarantine, cause }: 
   return removed;
 }
 
-/** Changes facts of contracts, and derives the state of the contracts again from a block on. */
+/** Changes facts of contracts, and derives the state of the contracts again from a block on. Stages are taken back before that block. */
 async function deriveAgain(tx: Transaction, range: FactRange, change: () => Promise<void>): Promise<void> {
+  await unwindStages(tx, range.chainId, await newestKnownBlock(tx, range.chainId, range.from - 1), stages);
   await runSteps(
     tx,
     folds.toReversed().flatMap((fold) => fold.unwind(range)),

@@ -201,7 +201,8 @@ export async function removeContracts(
   const { rows } = await sql<{ kind: ContractKind; platformId: string }>`
     update indexer.contracts contract set
       covered = ${coveredBlocks(sql`chain.head_number`)}, proved = ${provedWithLive(chainId)}, live_from = null, coverage_note = null,
-      status = 'removed', status_reason = null, quarantined_at_block = null
+      -- a contract whose rows are still to be deleted keeps the reason
+      status = 'removed', status_reason = case when contract.status = 'removed' then contract.status_reason end, quarantined_at_block = null
     from (values (${chainId}::bigint)) as given (chain_id) left join indexer.chains chain using (chain_id)
     where contract.chain_id = given.chain_id and contract.address = ${address}
       and (${kind ?? null}::text is null or contract.kind = ${kind ?? null})
