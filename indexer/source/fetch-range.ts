@@ -7,6 +7,7 @@ import { addLogsProvenByBloom, type Part } from './bloom-check.ts';
 import { readFinalizedPart } from './finalized-part.ts';
 import { indexFilter, type Watched } from './parse.ts';
 import type { FullReading, ReaderDeps, RemainingRange } from './remaining-range.ts';
+import { createReceiptRoots } from './root-rule.ts';
 import { readStrictPart } from './strict-part.ts';
 
 /** A range to read. Both ends are included. */
@@ -47,7 +48,8 @@ export type RangeReaderDeps = {
  * the one before.
  */
 export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
-  const deps: ReaderDeps = { ...rest, blooms: createBlooms() };
+  const blooms = createBlooms();
+  const deps: ReaderDeps = { ...rest, blooms, roots: createReceiptRoots({ ...rest, blooms }) };
   const { pool } = deps;
   const indexes = new WeakMap<WatchFilter, Watched>();
 

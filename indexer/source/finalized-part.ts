@@ -4,12 +4,13 @@ import { mapInBatches } from '../rpc/batch.ts';
 import { mapLimit } from '../rpc/concurrency.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
 import { RPC_CODE } from '../rpc/json-rpc.ts';
+import { readBlockLogs } from './block-logs.ts';
 import { readHeaderOf, requireHeader, verifyTip } from './blocks.ts';
 import { isEmptyBloom } from './bloom.ts';
 import { filterWatched, type Part } from './bloom-check.ts';
 import type { LogAnswer } from './log-answer.ts';
 import { toQuantity, type Watched } from './parse.ts';
-import { readBlockLogs } from './receipts.ts';
+import { readReceipts } from './receipts.ts';
 import { noticeDoubles, type ReaderDeps, type RemainingRange } from './remaining-range.ts';
 import { requestLogs } from './request-logs.ts';
 import { verifyLinks } from './verify.ts';
@@ -70,7 +71,7 @@ export async function readFinalizedPart(
         ? silentBlocks(headers, answer.logs)
         : [];
   for (const { number } of unconfirmed) doubtful.add(number);
-  const logs = await replaceDoubtful(endpoint, answer.logs, doubtful, byNumber, watched, signal);
+  const logs = await replaceDoubtful(deps, endpoint, answer.logs, doubtful, byNumber, watched, signal);
   if (logs !== answer.logs && !agreeOutside(answer.doubtful, logs, answer.logs)) {
     remaining.faultyEndpoints.add(endpoint.name);
   }
@@ -129,6 +130,7 @@ function noticeDoubts({ notice }: ReaderDeps, endpoint: Endpoint, doubtful: Read
 
 /** Returns the logs with those of the doubtful blocks taken from receipts. */
 async function replaceDoubtful(
+  deps: ReaderDeps,
   endpoint: Endpoint,
   logs: readonly RawLog[],
   doubtful: ReadonlySet<number>,
@@ -139,7 +141,7 @@ async function replaceDoubtful(
   if (doubtful.size === 0) return logs;
   const read = await mapLimit([...doubtful], RECEIPT_BLOCKS_IN_FLIGHT, signal, async (number, stop) => {
     const header = headers.get(number) ?? (await requireHeader(endpoint, number, stop));
-    return filterWatched(await readBlockLogs(endpoint, header, stop, 'pruned'), watched);
+    return filterWatched(await readBlockLogs(deps, endpoint, header, stop, 'pruned'), watched);
   });
   const certain = logs.filter(({ blockNumber }) => !doubtful.has(blockNumber));
   return [...certain, ...read.flat()].sort((a, b) => a.blockNumber - b.blockNumber || a.logIndex - b.logIndex);
@@ -170,7 +172,7 @@ async function refusePruned(
   if (isGone) {
     // Some nodes serve the single receipts of such a block. If they do not, this throws `pruned`.
     const header = await requireHeader(endpoint, from, signal);
-    await readBlockLogs(endpoint, header, signal, 'pruned');
+    await readReceipts(endpoint, header, signal, 'pruned');
     if (header.transactionCount === 0) {
       const context = { endpoint: name, number: from };
       throw new RpcError('pruned', `${name}: the receipts of block ${from} are gone`, { context });
