@@ -1,9 +1,10 @@
+import type { BlockHeader } from '../kernel/chain.ts';
 import { Aborted, ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import { mapInBatches } from '../rpc/batch.ts';
 import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
 import type { Pool } from '../rpc/pool.ts';
-import { readHeader } from './blocks.ts';
 import { type Blooms, isEmptyBloom } from './bloom.ts';
+import { parseHeader, parseObject, toQuantity } from './parse.ts';
 import { readReceipts } from './receipts.ts';
 import {
   anotherRoot,
@@ -54,7 +55,7 @@ export function createReceiptRoots({ pool, blooms, notice, now }: RootRuleDeps):
   const isOtherAt = (number: number) => holds(other, number) && now() < (other?.until ?? 0);
 
   async function matches(block: BlockReceipts): Promise<boolean> {
-    if (block.receiptsRoot === undefined || /^0x0*$/.test(block.receiptsRoot)) return false;
+    if (!isRoot(block.receiptsRoot)) return false;
     for (const receipts of rootedReceipts(block.receipts)) {
       if ((await receiptsRootOf(receipts, blooms)) !== block.receiptsRoot) continue;
       for (const receipt of receipts) provedTypes.add(typeOf(receipt));
@@ -75,8 +76,10 @@ export function createReceiptRoots({ pool, blooms, notice, now }: RootRuleDeps):
   async function probe(number: number, signal: AbortSignal | undefined): Promise<'standard' | 'other' | 'unknown'> {
     let most = 0;
     for (const endpoint of pool.endpoints().filter((one) => one.delayMs() === 0)) {
-      let others = 0;
-      for (const header of await probedHeaders(endpoint, number, signal)) {
+      const headers = await headersAround(endpoint, number, signal);
+      const hasRoots = headers.some(({ hasRoot }) => hasRoot);
+      let others = hasRoots ? 0 : headers.length;
+      for (const header of hasRoots ? headersToProbe(headers, number) : []) {
         const block = await unlessRefused(readReceipts(endpoint, header, signal, 'unknown-block'));
         if (block === undefined) continue;
         if (await matches(block)) return 'standard';
@@ -135,19 +138,37 @@ function isUnsuspected({ logsBloom, receipts }: BlockReceipts, blooms: Blooms): 
   );
 }
 
-/** Returns the headers of blocks with transactions around a block, the nearest and those with the fewest logs first. */
-async function probedHeaders(endpoint: Endpoint, number: number, signal: AbortSignal | undefined) {
+type ProbedHeader = BlockHeader & { readonly hasRoot: boolean };
+
+/** Returns the headers that an endpoint has of the blocks around a block. */
+async function headersAround(
+  endpoint: Endpoint,
+  number: number,
+  signal: AbortSignal | undefined,
+): Promise<ProbedHeader[]> {
   const near = Array.from({ length: NEAR_BLOCKS }, (_, at) => at + 1);
   const distances = [...near, ...FAR_POWERS.map((power) => 2 ** power)];
   const numbers = distances.flatMap((distance) => [number - distance, number + distance]).filter((one) => one >= 0);
-  const read = mapInBatches(endpoint, numbers, signal, (one, requester, stop) => readHeader(requester, one, stop));
-  const headers = ((await unlessRefused(read)) ?? []).filter((header) => header !== undefined);
+  const read = mapInBatches(endpoint, numbers, signal, async (one, requester, stop) => {
+    const raw = await requester.request('eth_getBlockByNumber', [toQuantity(one), false], { signal: stop });
+    return raw === null ? [] : [{ ...parseHeader(raw), hasRoot: isRoot(parseObject(raw, 'block').receiptsRoot) }];
+  });
+  return ((await unlessRefused(read)) ?? []).flat();
+}
+
+/** Returns the blocks with transactions whose receipts are read: the nearest, and of these the ones with the fewest logs. */
+function headersToProbe(headers: readonly ProbedHeader[], number: number): ProbedHeader[] {
   const isFar = (one: number) => (Math.abs(one - number) > NEAR_BLOCKS ? 1 : 0);
-  const logsOf = (bloom: string) => bloom.replaceAll('0', '').length;
+  const bitsOf = (bloom: string) => bloom.replaceAll('0', '').length;
   return headers
     .filter(({ transactionCount = 0 }) => transactionCount > 0)
-    .sort((a, b) => isFar(a.number) - isFar(b.number) || logsOf(a.logsBloom) - logsOf(b.logsBloom))
+    .sort((a, b) => isFar(a.number) - isFar(b.number) || bitsOf(a.logsBloom) - bitsOf(b.logsBloom))
     .slice(0, PROBED_BLOCKS);
+}
+
+/** Returns whether a header names a root. Some chains leave it out or fill it with zeros. */
+function isRoot(raw: unknown): boolean {
+  return typeof raw === 'string' && !/^0x0*$/.test(raw);
 }
 
 /** Returns undefined where an endpoint fails or refuses. */
