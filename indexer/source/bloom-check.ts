@@ -6,7 +6,13 @@ import type { Watched } from './parse.ts';
 import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
 
 /** The consistent part of a range that one endpoint returned, linked to the part before it. */
-export type Part = { readonly to: number; readonly headers: readonly BlockHeader[]; readonly logs: readonly RawLog[] };
+export type Part = {
+  readonly to: number;
+  readonly headers: readonly BlockHeader[];
+  readonly logs: readonly RawLog[];
+  /** Set if another endpoint gave other logs: the part must be read in full. */
+  readonly isDisputed?: boolean;
+};
 
 /**
  * Returns the part with logs added from receipts, for blocks whose bloom proves that the response lacks logs, and whether there

@@ -13,6 +13,7 @@ import { toQuantity, type Watched } from './parse.ts';
 import { readReceipts } from './receipts.ts';
 import { noticeDoubles, type ReaderDeps, type RemainingRange } from './remaining-range.ts';
 import { requestLogs } from './request-logs.ts';
+import type { SecondAnswer } from './second-endpoint.ts';
 import { verifyLinks } from './verify.ts';
 
 /**
@@ -41,7 +42,7 @@ export async function readFinalizedPart(
 ): Promise<Part> {
   const { from, watched, inFull } = remaining;
   if (watched !== undefined) await refusePruned(deps, endpoint, from, signal);
-  const { to, answer } =
+  const { to, answer, second }: PartAnswer =
     watched === undefined
       ? { to: remaining.to, answer: NOTHING }
       : await readLogsOfPart(deps, endpoint, remaining, watched, signal);
@@ -57,6 +58,8 @@ export async function readFinalizedPart(
   verifyLinks(inFull !== undefined ? headers : headers.slice(0, 1), remaining.anchor);
   verifyTip(endpoint, headers, remaining);
   if (watched === undefined) return { to, headers, logs: [] };
+  const dispute = await second?.compare(answer, headers.at(-1) as BlockHeader);
+  if (dispute !== undefined && !inFull) return { to, headers, logs: [], isDisputed: true };
   const byNumber = new Map(headers.map((header) => [header.number, header]));
   const doubtful = new Set(answer.doubtful);
   for (const { blockNumber, blockHash } of answer.logs) {
@@ -64,6 +67,7 @@ export async function readFinalizedPart(
   }
   if (answer.hasDoubles) noticeDoubles(deps, endpoint);
   if (doubtful.size > 0) noticeDoubts(deps, endpoint, doubtful);
+  for (const block of deps.seconds.disputed({ from, to })) doubtful.add(block);
   const unconfirmed =
     inFull === 'receipts'
       ? headers.filter((header) => mayHoldLogs(header) && !deps.blooms.excludes(header.logsBloom, watched))
@@ -75,6 +79,7 @@ export async function readFinalizedPart(
   if (logs !== answer.logs && !agreeOutside(answer.doubtful, logs, answer.logs)) {
     remaining.faultyEndpoints.add(endpoint.name);
   }
+  dispute?.settle(logs);
   return { to, headers, logs };
 }
 
@@ -184,7 +189,8 @@ async function refusePruned(
 /** How long an endpoint that has served a block counts as having it. */
 const SERVED_MS = 3_600_000;
 
-type PartAnswer = { readonly to: number; readonly answer: LogAnswer };
+/** The logs of a part, and the request for the same logs that was sent to another endpoint. */
+type PartAnswer = { readonly to: number; readonly answer: LogAnswer; readonly second?: SecondAnswer | undefined };
 
 /** Reads the logs of as many blocks as the endpoint serves at once. Narrows the range when the endpoint refuses it. */
 async function readLogsOfPart(
@@ -194,6 +200,7 @@ async function readLogsOfPart(
   watched: Watched,
   signal: AbortSignal | undefined,
 ): Promise<PartAnswer> {
+  let second: SecondAnswer | undefined;
   for (;;) {
     const most = Math.min(
       endpoint.rangeSize.blocks(),
@@ -206,11 +213,12 @@ async function readLogsOfPart(
     // Such requests were refused a moment ago. Do not wait until they may be tried again.
     const isRefused = endpoint.delayMs() === 0 && endpoint.delayMs('eth_getLogs') > 0;
     if (isRefused && blocks === 1) return leaveToReceipts(endpoint, from, end);
+    if (inFull !== 'receipts') second ??= deps.seconds.ask(endpoint, { from, to }, watched, signal);
     try {
       const answer = await requestLogs(endpoint, endpoint, { from, to }, watched, signal);
       endpoint.rangeSize.accepted(blocks);
       endpoint.receiptBlocks = 1;
-      return { to, answer };
+      return { to, answer, second };
     } catch (error) {
       const decision = decideNarrowing(error, blocks, tries);
       if (decision === 'throw') throw error;
