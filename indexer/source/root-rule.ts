@@ -26,6 +26,8 @@ const OTHER_BLOCKS_MIN = 3;
 const REACH_BLOCKS = 10_000;
 /** How long a chain counts as one that computes its roots in another way. */
 const OTHER_MS = 3_600_000;
+/** Pause after nothing could be learnt. */
+const UNKNOWN_MS = 10_000;
 
 type Span = { readonly from: number; readonly to: number };
 
@@ -50,6 +52,7 @@ export function createReceiptRoots({ pool, blooms, notice, now }: RootRuleDeps):
   let other: (Span & { readonly until: number }) | undefined;
   const provedTypes = new Set(KNOWN_TYPES);
   let deciding: Promise<unknown> = Promise.resolve();
+  let unknownUntil = Number.NEGATIVE_INFINITY;
   let wasNoticed = false;
 
   const isOtherAt = (number: number) => holds(other, number) && now() < (other?.until ?? 0);
@@ -67,9 +70,10 @@ export function createReceiptRoots({ pool, blooms, notice, now }: RootRuleDeps):
   }
 
   async function decide(number: number, signal: AbortSignal | undefined): Promise<void> {
-    if (holds(standard, number) || isOtherAt(number)) return;
+    if (holds(standard, number) || isOtherAt(number) || now() < unknownUntil) return;
     const rule = await probe(number, signal);
     if (rule === 'standard') standard = extend(standard, number, REACH_BLOCKS);
+    if (rule === 'unknown') unknownUntil = now() + UNKNOWN_MS;
     if (rule === 'other') other = { ...extend(other, number, REACH_BLOCKS), until: now() + OTHER_MS };
   }
 

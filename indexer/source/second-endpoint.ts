@@ -18,6 +18,8 @@ const PAUSE_MAX_MS = 600_000;
 const DISTRUST_MS = 600_000;
 /** Maximum number of blocks that are remembered because endpoints gave different logs of them. */
 const DISPUTES_MAX = 10_000;
+/** How many blocks of one answer are doubted for nothing but logs that the second endpoint lacks: it may have lost all of them. */
+const SECOND_LACKS_MAX = 64;
 
 type Blocks = { readonly from: number; readonly to: number };
 
@@ -104,14 +106,17 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
             if (!signal?.aborted) pause(endpoint, PAUSE_MS);
             return undefined;
           }
-          const differing = findDifferences(answer, theirs, { ...asked, to: Math.min(asked.to, end.number) });
+          const { differing, firstLacks } = findDifferences(answer, theirs, {
+            ...asked,
+            to: Math.min(asked.to, end.number),
+          });
           if (differing.size > 0 && !(await isWitness(endpoint, theirs, differing, end, signal))) {
             if (!signal?.aborted) pause(endpoint, PAUSE_MS);
             return undefined;
           }
           pauses.delete(endpoint);
           if (differing.size === 0) return undefined;
-          remember(differing);
+          remember([...firstLacks, ...[...differing].slice(0, SECOND_LACKS_MAX)]);
           return {
             settle(truth) {
               const wrong = findWrong(deps, { first, second: endpoint }, { differing, answer, theirs, truth });
@@ -155,24 +160,27 @@ async function askOnce(
   }
 }
 
-/** Returns the blocks of which the answers hold different logs. Blocks that one of them could not give are left out. */
-function findDifferences(first: LogAnswer, second: LogAnswer, { from, to }: Blocks): Set<number> {
+/**
+ * Returns the blocks of which the answers hold different logs, and those where the second one has a log that the first one lacks.
+ * Blocks that one of them could not give are left out.
+ */
+function findDifferences(first: LogAnswer, second: LogAnswer, { from, to }: Blocks) {
   const isCompared = ({ blockNumber: block }: RawLog) =>
     block >= from && block <= to && !first.doubtful.has(block) && !second.doubtful.has(block);
-  const differing = new Set<number>();
+  const [secondLacks, firstLacks] = [new Set<number>(), new Set<number>()];
   const theirs = second.logs.filter(isCompared);
   let at = 0;
   for (const log of first.logs) {
     if (!isCompared(log)) continue;
     for (let other = theirs[at]; other !== undefined && isAfter(log, other); other = theirs[++at]) {
-      differing.add(other.blockNumber);
+      firstLacks.add(other.blockNumber);
     }
     const other = theirs[at];
-    if (other === undefined || !isEqual(log, other)) differing.add(log.blockNumber);
-    if (other !== undefined && !isAfter(other, log)) at++;
+    if (other !== undefined && isEqual(log, other)) at++;
+    else secondLacks.add(log.blockNumber);
   }
-  for (const { blockNumber } of theirs.slice(at)) differing.add(blockNumber);
-  return differing;
+  for (const { blockNumber } of theirs.slice(at)) firstLacks.add(blockNumber);
+  return { differing: new Set([...firstLacks, ...secondLacks]), firstLacks };
 }
 
 /** Returns whether the endpoint has the blocks: it must have the last one, and the receipts of a block that it gave no logs of. */
