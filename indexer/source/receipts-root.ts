@@ -1,4 +1,4 @@
-import { hexToBytes, toHex, toRlp } from 'viem';
+import { hexToBytes, toHex, toRlp } from 'viem/utils';
 import type { Hex, RawLog } from '../kernel/chain.ts';
 import { RpcInconsistency } from '../kernel/errors.ts';
 import type { Blooms } from './bloom.ts';
