@@ -22,6 +22,7 @@ export type EndpointNotice = {
     | 'endpoint refused'
     | 'range narrowed'
     | 'inconsistent response'
+    | 'receipts unproved'
     | 'subscription lost'
     | 'subscribed';
   /** Host and index of the endpoint, as in `rpc.example.org#0`. */

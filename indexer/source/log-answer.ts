@@ -105,11 +105,13 @@ function byPosition(a: RawLog, b: RawLog): number {
   return a.blockNumber - b.blockNumber || a.logIndex - b.logIndex;
 }
 
-function isAfter(log: RawLog, last: RawLog): boolean {
+/** Returns whether a log has a later position than another. */
+export function isAfter(log: RawLog, last: RawLog): boolean {
   return byPosition(last, log) < 0;
 }
 
-function isEqual(a: RawLog, b: RawLog): boolean {
+/** Returns whether two logs are the same in every value. */
+export function isEqual(a: RawLog, b: RawLog): boolean {
   return (
     a.blockNumber === b.blockNumber &&
     a.logIndex === b.logIndex &&
