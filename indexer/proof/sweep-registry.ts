@@ -29,8 +29,10 @@ export function supplyRuleOf(kind: string): SupplyRule | undefined {
 /**
  * Adds the sweeps of new contracts, and begins those anew whose contract lost its facts, whose history begins earlier than it did, or
  * whose facts changed below the block that they had reached.
+ *
+ * @returns false if they remember too much to forget it in one step
  */
-export async function beginSweeps(tx: Transaction, chainId: number): Promise<void> {
+export async function beginSweeps(tx: Transaction, chainId: number): Promise<boolean> {
   await sql`
     insert into indexer.sweeps (chain_id, address, kind, rule)
     select distinct contract.chain_id, contract.address, contract.kind, protocol.rule
@@ -57,7 +59,7 @@ export async function beginSweeps(tx: Transaction, chainId: number): Promise<voi
       cross join lateral (select sweep_id, key from indexer.sweep_values where sweep_id = sweep.id limit ${FORGOTTEN_VALUES_MAX}) held
       where chain_id = ${chainId} and (swept_to is null or property) limit ${FORGOTTEN_VALUES_MAX})
   `.execute(tx);
-  if (Number(forgotten) === FORGOTTEN_VALUES_MAX) return;
+  if (Number(forgotten) === FORGOTTEN_VALUES_MAX) return false;
   await sql`
     with begun as (
       update indexer.sweeps sweep set first_block = coalesce(deployed_at_block, 0), swept_to = coalesce(deployed_at_block, 0) - 1,
@@ -69,6 +71,7 @@ export async function beginSweeps(tx: Transaction, chainId: number): Promise<voi
     delete from indexer.doubts doubt using begun
     where doubt.chain_id = begun.chain_id and doubt.address = begun.address and doubt.kind = begun.kind and doubt.rule = begun.rule
   `.execute(tx);
+  return true;
 }
 
 /** A condition over a `sweep` and its `contract`: the sweep does not describe the contract's present facts. */

@@ -48,8 +48,8 @@ export async function sweepOnce(database: Database, step: SweepStep): Promise<Sw
   return transaction(database, async (tx) => {
     await runSteps(tx, [lockChain(chainId, 'shared')]);
     if (!(await tryLockSweeps(tx, chainId))) return 'busy';
-    await beginSweeps(tx, chainId);
     await settleReadDoubts(tx, chainId);
+    if (!(await beginSweeps(tx, chainId))) return 'swept';
     const group = await nextGroup(tx, step);
     const rule = sweepRules.find(({ kind, rule: { name } }) => kind === group?.kind && name === group.rule)?.rule;
     if (group === undefined || rule === undefined) return 'idle';

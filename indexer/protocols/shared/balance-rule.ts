@@ -29,7 +29,8 @@ export type TokenMovements = {
  * What is missing was received at any time before the wallet spent it. The first guess is that it was since the wallet's last movement.
  */
 export function balanceRule({ reads, movements, supplyChange }: TokenMovements): SweepRule {
-  const wallet = sql`partition by id, wallet order by position`;
+  // A wallet that sends to itself must have what it sends.
+  const wallet = sql`partition by id, wallet order by position, is_receipt`;
   return {
     name: 'balance',
     reads: [reads],
@@ -41,13 +42,10 @@ export function balanceRule({ reads, movements, supplyChange }: TokenMovements):
         from (${movements(window)}) transfer join swept using (address)
       ),
       change as materialized (
-        select id, wallet, position, sum(amount) as amount
-        from (
-          select id, receiver as wallet, value as amount, position from movement
-          union all
-          select id, sender, -value, position from movement
-        ) signed
-        where wallet <> ${ZERO_ADDRESS} group by id, wallet, position
+        select id, receiver as wallet, value as amount, position, true as is_receipt
+        from movement where receiver <> ${ZERO_ADDRESS}
+        union all
+        select id, sender, -value, position, false from movement where sender <> ${ZERO_ADDRESS}
       ),
       wallet as materialized (
         select moved.id, moved.wallet, coalesce(held.value::numeric, 0) as balance, held.position as last_position
@@ -55,7 +53,7 @@ export function balanceRule({ reads, movements, supplyChange }: TokenMovements):
         left join lateral (${remembered(sql`moved.id`, sql`moved.wallet`)}) held on true
       ),
       running as materialized (
-        select id, wallet, position, wallet.balance + sum(amount) over (${wallet}) as balance,
+        select id, wallet, position, is_receipt, wallet.balance + sum(amount) over (${wallet}) as balance,
           coalesce(lag(position) over (${wallet}), last_position) as since, lead(position) over (${wallet}) is null as is_last
         from change join wallet using (id, wallet)
       ),
