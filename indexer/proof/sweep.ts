@@ -12,6 +12,12 @@ import { beginSweeps, isOutdated, sweepRules } from './sweep-registry.ts';
 /** The maximum number of facts of one table that a statement reads, unless one block holds more. */
 export const SWEEP_FACTS_MAX = 5_000;
 
+/**
+ * Many contracts are joined with many facts, and PostgreSQL does not know how many: a nested loop could compare each with each. Look-ups in
+ * `lateral` stay nested loops, whose cost must not make PostgreSQL compile the statement.
+ */
+const PLAN = "select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)";
+
 /** What one step of the sweeps does. */
 export type SweepStep = {
   readonly chainId: number;
@@ -55,6 +61,7 @@ export async function sweepOnce(database: Database, step: SweepStep): Promise<Sw
     if (group === undefined || rule === undefined) return 'idle';
     const to = await windowEnd(tx, { chainId, from: Number(group.from), to: Number(group.to), factsMax }, rule);
     const window = { chainId, from: Number(group.from) + 1, to, sweeps: group.sweeps };
+    await sql.raw(PLAN).execute(tx);
     const { rows } = await rule.ask(window).execute(tx);
     await sql`update indexer.sweeps set swept_to = ${to} where id = any(${group.sweeps}::bigint[])`.execute(tx);
     await recordDoubts(tx, rows);

@@ -100,18 +100,19 @@ export class SweepScene {
     to = START,
     addresses: readonly Hex[] = [MASTER, TOKEN, PAIR],
   ): Promise<void> {
-    await this.#scene.fill(from, to, logs, addresses);
+    const sorted = logs.toSorted((a, b) => a.blockNumber - b.blockNumber || a.logIndex - b.logIndex);
+    await this.#scene.fill(from, to, sorted, addresses);
   }
 
   /** Sweeps until nothing is left to do. Returns the number of steps that read facts. */
-  async sweep(factsMax?: number, target = START): Promise<number> {
+  async sweep(factsMax?: number, target = START, database = this.database): Promise<number> {
     const step = {
       chainId: CHAIN_ID,
       target,
       order: 'last first',
       ...(factsMax === undefined ? {} : { factsMax }),
     } as const;
-    for (let steps = 0; ; steps++) if ((await sweepOnce(this.database, step)) !== 'swept') return steps;
+    for (let steps = 0; ; steps++) if ((await sweepOnce(database, step)) !== 'swept') return steps;
   }
 
   /** Returns the contradictions, lowest blocks first. */

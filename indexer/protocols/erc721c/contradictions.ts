@@ -34,7 +34,7 @@ const owner: SweepRule = {
     known as materialized (
       select moved.id, token, from_wallet, moved.position,
         coalesce(moved.owner, held.value, ${ZERO_ADDRESS}) as owner, coalesce(since, held.position) as since
-      from moved left join lateral (${remembered(sql`moved.id`, sql`moved.token`)}) held on moved.since is null
+      from moved left join lateral (${remembered(sql`moved.id`, sql`moved.token`, sql`moved.since is null`)}) held on true
     ),
     kept as (
       insert into indexer.sweep_values (sweep_id, key, value, position)

@@ -64,10 +64,16 @@ export function sweptContracts({ sweeps }: SweepWindow): RawBuilder<unknown> {
 
 /**
  * Returns a query for the remembered `value` and `position` of a key, to be used in `lateral`, which PostgreSQL always runs as one index
- * look-up per row.
+ * look-up for each row that fulfils the condition.
  */
-export function remembered(sweep: RawBuilder<unknown>, key: RawBuilder<unknown>): RawBuilder<unknown> {
-  return sql`select value, position from indexer.sweep_values held where held.sweep_id = ${sweep} and held.key = ${key} limit 1`;
+export function remembered(
+  sweep: RawBuilder<unknown>,
+  key: RawBuilder<unknown>,
+  condition: RawBuilder<boolean> = sql`true`,
+): RawBuilder<unknown> {
+  return sql`
+    select value, position from indexer.sweep_values held
+    where ${condition} and held.sweep_id = ${sweep} and held.key = ${key} limit 1`;
 }
 
 /**

@@ -47,10 +47,10 @@ export const reservesRule: SweepRule = {
         coalesce(sync.since, held.position) as since
       from sync left join lateral (
         select arguments, position from indexer.contract_events latest
-        where latest.chain_id = ${window.chainId}::bigint and latest.address = sync.address and latest.kind = 'pool'
+        where sync.since is null and latest.chain_id = ${window.chainId}::bigint and latest.address = sync.address and latest.kind = 'pool'
           and latest.event = 'Sync' and latest.position < ${positionOf(window.from)}
         order by position desc limit 1
-      ) held on sync.since is null
+      ) held on true
     ),
     found as (
       select id, position as since, position, detail from placed cross join lateral (select ${missingLog} as detail) asked
