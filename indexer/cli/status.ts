@@ -75,6 +75,7 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
   deadRanges: [],
   reorgs: 0,
   stages: [],
+  contradictions: [],
   updatedAt: null,
 };
 
@@ -157,6 +158,7 @@ function linesOf(chain: Line): string[] {
       .map(({ from, to, reason }) => `  gave up on   ${from}-${to}: ${reason} (retry with: indexer backfill)`),
     `  reorgs       ${chain.reorgs}`,
     ...stageLines(chain),
+    ...contradictionLines(chain),
   ];
 }
 
@@ -170,6 +172,21 @@ function proofLines({ completeTo, provedTo, failedProofs, repairs }: Line): read
       .slice(0, GAPS_LISTED_MAX)
       .map(({ from, to, reason }) => `  not proved   ${from}-${to}: ${reason} (tried again every hour)`),
   ];
+}
+
+/** Describes the contradictions between facts, and what comes of them. */
+function contradictionLines({ contradictions }: Line): readonly string[] {
+  const lines = contradictions.map(({ kind, address, rule, from, to, detail, status, reason }) => {
+    const outcome = {
+      open: 'to be read',
+      read: 'read',
+      property: 'by nature',
+      unreadable: `cannot be read: ${reason}`,
+    };
+    return `  contradicts  ${kind} ${address}, ${rule} in ${from}-${to}: ${detail} (${outcome[status]})`;
+  });
+  if (lines.length <= GAPS_LISTED_MAX) return lines;
+  return [...lines.slice(0, GAPS_LISTED_MAX), `  contradicts  and ${lines.length - GAPS_LISTED_MAX} more times`];
 }
 
 /** Describes the stages that have stopped or are behind the head. */

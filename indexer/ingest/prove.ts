@@ -164,7 +164,7 @@ async function uncoverBlock(tx: Transaction, { full, head, quarantine, cause }: 
     }
   });
   await uncover(tx, chainId, contract, { block, head });
-  await recordHistoryChange(tx, chainId, block);
+  await recordHistoryChange(tx, chainId, block, contract);
   await recordRepair(tx, { chainId, contract, from: block, to: block, ...cause, added: 0, removed });
   return removed;
 }
@@ -207,7 +207,7 @@ async function repairContract(
     }
     await writeFacts(copy, factTables, [keepIds(full.batch, new Set(lacking))]);
   });
-  await recordHistoryChange(tx, chainId, from);
+  await recordHistoryChange(tx, chainId, from, contract);
   const repaired = { added: lacking.length, removed: surplus.length };
   await recordRepair(tx, { chainId, contract, from, to, ...cause, ...repaired });
   return repaired;

@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { chainCompleteTo, coverageGaps, type Gap } from './contract-coverage.ts';
+import { type DoubtStatus, doubtStatus } from './doubts.ts';
 import { type FailedProof, failedProofs, proofProgress } from './proof.ts';
 import { countRepairs } from './repairs.ts';
 import { type StageStatus, stageStatus } from './stage-rows.ts';
@@ -37,6 +38,8 @@ export type ChainStatus = {
   readonly deadRanges: readonly { readonly from: number; readonly to: number; readonly reason: string }[];
   readonly reorgs: number;
   readonly stages: readonly StageStatus[];
+  /** The contradictions between facts, at most `DOUBTS_MAX`. */
+  readonly contradictions: readonly DoubtStatus[];
   /** The time when the head last moved. */
   readonly updatedAt: Date | null;
 };
@@ -79,6 +82,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
   `.execute(db);
   const stages = await stageStatus(db);
   const repairs = await countRepairs(db);
+  const doubts = await doubtStatus(db);
   return Promise.all(
     rows.map(async (row) => {
       const head =
@@ -111,6 +115,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
         deadRanges: row.dead_ranges,
         reorgs: Number(row.reorgs),
         stages: stages.get(Number(row.chain_id)) ?? [],
+        contradictions: doubts.get(Number(row.chain_id)) ?? [],
         updatedAt: row.updated_at,
       };
     }),

@@ -2,6 +2,7 @@ import type { ChainConfig } from '../config/resolve.ts';
 import { messageOf } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { Wake } from '../kernel/wake.ts';
+import { Sweeper } from '../proof/sweeper.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
 import { enrichContracts } from '../registry/enrich.ts';
 import { type ChainProof, createChainProof } from './chain-proof.ts';
@@ -12,6 +13,8 @@ const ENRICH_INTERVAL_MS = 15_000;
 /** How often the daemon checks that an endpoint answers, for `/ready`. */
 const PROBE_INTERVAL_MS = 5_000;
 const REFUSED_RETRY_INTERVAL_MS = 30_000;
+/** How often facts are asked whether they contradict themselves. */
+const SWEEP_INTERVAL_MS = 15_000;
 
 /** Runs everything that a daemon does for one chain, and holds the state that `/ready` reports. */
 export class DaemonChain {
@@ -20,6 +23,7 @@ export class DaemonChain {
   readonly #work: ChainWork;
   /** Undefined if the configuration turned it off. */
   readonly #proof: ChainProof | undefined;
+  readonly #sweeper: Sweeper;
   readonly #enrichNow = new Wake();
   /** Why the configured endpoints cannot be used. */
   #refusal: string | undefined;
@@ -31,6 +35,7 @@ export class DaemonChain {
     this.#work = new ChainWork({ ...input, scope: { standing: true } });
     this.#proof = input.chain.proof.level === 'off' ? undefined : createChainProof(input);
     this.chainId = this.#work.chainId;
+    this.#sweeper = new Sweeper({ ...input, chainId: this.chainId, source: this.#work.source });
   }
 
   /** `starting`, `following`, `standing by`, or `failing` with the reason. */
@@ -51,12 +56,14 @@ export class DaemonChain {
     if (signal.aborted) return;
     const probe = { task: 'probe', chain: this.chainId, intervalMs: PROBE_INTERVAL_MS };
     const enrich = { task: 'enrich', chain: this.chainId, intervalMs: ENRICH_INTERVAL_MS, wake: this.#enrichNow };
+    const sweep = { task: 'sweep', chain: this.chainId, intervalMs: SWEEP_INTERVAL_MS };
     await Promise.all([
       this.#work.follow(signal, (leading) => this.#proof?.run(leading) ?? Promise.resolve()),
       this.#work.backfill.run(signal),
       this.#work.stages.run(signal),
       repeat(probe, log, () => this.#probe(signal), signal),
       repeat(enrich, log, () => this.#enrich(signal), signal),
+      repeat(sweep, log, () => this.#sweeper.round(signal), signal),
     ]);
   }
 

@@ -1,5 +1,6 @@
 import type { Protocol } from '../protocol.ts';
 import { readToken } from '../shared/metadata.ts';
+import { tokenContradictions } from './contradictions.ts';
 import { erc20V1Events } from './decoders.ts';
 import { artistTokens, tokenHolders } from './state-tables.ts';
 import { tokenBalances } from './token-balances.ts';
@@ -15,6 +16,7 @@ export const erc20V1: Protocol = {
   factTables: [tokenTransfers],
   stateTables: [tokenHolders, artistTokens],
   folds: [tokenBalances, tokenSupply],
+  contradictions: tokenContradictions,
   identify: async (reader, address, signal) => {
     const { name, symbol, decimals } = await readToken(reader, address, signal);
     return { name, symbol, decimals: decimals?.toString() ?? null };

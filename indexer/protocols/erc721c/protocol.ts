@@ -1,5 +1,6 @@
 import type { Protocol } from '../protocol.ts';
 import { contractEvents } from '../shared/contract-events.ts';
+import { masterContradictions } from './contradictions.ts';
 import { erc721cV1Events, priceMints } from './decoders.ts';
 import { masterSupply } from './master-supply.ts';
 import { mintOrder } from './mint-order.ts';
@@ -18,4 +19,5 @@ export const erc721cV1: Protocol = {
   factTables: [nftTransfers, contractEvents],
   stateTables: [masterNfts, masterContracts, masterIpos],
   folds: [nftTokens, mintOrder, masterSupply, royalty],
+  contradictions: masterContradictions,
 };

@@ -3,6 +3,7 @@ import { contractEvents } from '../shared/contract-events.ts';
 import { poolIdentity, readPool } from '../shared/metadata.ts';
 import { poolEvents } from '../shared/pool-events.ts';
 import { liquidityPools, poolPositionRows } from '../shared/pool-tables.ts';
+import { pairContradictions } from './contradictions.ts';
 import { uniswapV2PairV1Events } from './decoders.ts';
 import { poolPositions } from './pool-positions.ts';
 import { poolReserves } from './pool-reserves.ts';
@@ -17,6 +18,7 @@ export const uniswapV2: Protocol = {
   factTables: [poolEvents, contractEvents],
   stateTables: [poolPositionRows, liquidityPools],
   folds: [poolPositions, poolReserves],
+  contradictions: pairContradictions,
   identify: async (reader, address, signal) => {
     const pool = await readPool(reader, address, signal);
     if (pool === undefined) return {};
