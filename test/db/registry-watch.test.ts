@@ -14,7 +14,13 @@ let watching: Promise<void>;
 function watch(pollIntervalMs: number): void {
   const onChange = (change: RegistryChange) => changes.push(change);
   watching = watchContracts(
-    { databaseUrl: test.url, pollIntervalMs, random: Math.random, onChange, onError: (error) => errors.push(error) },
+    {
+      sessions: { url: test.url, lasting: true },
+      pollIntervalMs,
+      random: Math.random,
+      onChange,
+      onError: (error) => errors.push(error),
+    },
     stop.signal,
   );
 }
@@ -80,7 +86,7 @@ describe('watching the registry', () => {
     const stopUnreachable = new AbortController();
     const unreachable = watchContracts(
       {
-        databaseUrl: 'postgres://localhost:1/x',
+        sessions: { url: 'postgres://localhost:1/x', lasting: true },
         random: Math.random,
         onChange: () => undefined,
         onError: (error) => errors.push(error),
