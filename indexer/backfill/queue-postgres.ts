@@ -24,7 +24,7 @@ export async function openQueuePool(
   commandTimeoutMs: number,
   onError: (error: Error) => void,
 ): Promise<QueuePool> {
-  const { url, pooled } = await probeServer(queueUrl, 'QUEUE_URL');
+  const { url, pooled } = await probeServer(queueUrl);
   const pool = new pg.Pool({
     ...connectionOptions(url),
     max: CONNECTIONS_MAX,

@@ -25,9 +25,9 @@ export type Sessions = { readonly url: string; readonly lasting: boolean };
  * that a connection begins with.
  *
  * @param variable the name of the URL in messages
- * @throws the error of the connection. It names the variable where the operator has to change it.
+ * @throws {IndexerError} if the server cannot be used. The message begins with the variable.
  */
-export async function probeServer(databaseUrl: string, variable: string): Promise<Server> {
+export async function probeServer(databaseUrl: string, variable?: string): Promise<Server> {
   let last: unknown;
   for (const url of encryptionAlternatives(databaseUrl)) {
     try {
@@ -103,16 +103,19 @@ async function ask(url: string, settings: pg.ClientConfig, question: string): Pr
   }
 }
 
-function explain(error: unknown, variable: string): unknown {
-  if (error instanceof ConfigError) return new ConfigError(`${variable}: ${error.message}`, { cause: error.cause });
+function explain(error: unknown, variable: string | undefined): Error {
+  const name = variable === undefined ? '' : `${variable}: `;
+  if (error instanceof ConfigError) return new ConfigError(`${name}${error.message}`);
+  return new IndexerError(`${name}${reasonOf(error)}`);
+}
+
+function reasonOf(error: unknown): string {
   if (isCertificateError(error)) {
-    return new IndexerError(
-      `${variable}: the server's certificate was not accepted (${messageOf(error)}); sslrootcert names the file of the certificate ` +
-        'authority, sslmode=require accepts any certificate',
+    return (
+      `the server's certificate was not accepted (${messageOf(error)}); ` +
+      'sslrootcert names the file of the certificate authority, sslmode=require accepts any certificate'
     );
   }
-  if (messageOf(error) === 'The server does not support SSL connections') {
-    return new IndexerError(`${variable}: the server offers no encryption, which its sslmode asks for`);
-  }
-  return error;
+  const isPlain = messageOf(error) === 'The server does not support SSL connections';
+  return isPlain ? 'the server offers no encryption, which its sslmode asks for' : messageOf(error);
 }

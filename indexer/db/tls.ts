@@ -6,7 +6,7 @@ import { ConfigError, messageOf } from '../kernel/errors.ts';
 /** libpq's modes (PostgreSQL manual, 32.19 SSL Support), and `no-verify`, which the driver had for `require`. */
 const MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
 /** The URL parameters that this module reads. The driver reads them too, but takes `require` for `verify-full`. */
-const PARAMETERS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotiation', 'uselibpqcompat'] as const;
+const PARAMETERS = ['ssl', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotiation', 'uselibpqcompat'] as const;
 /** The modes to try, in this order, for a mode that leaves open whether the connection is encrypted. */
 const ALTERNATIVES: Readonly<Record<string, readonly string[]>> = {
   prefer: ['require', 'disable'],

@@ -11,11 +11,11 @@ let changes: RegistryChange[];
 let errors: Error[];
 let watching: Promise<void>;
 
-function watch(pollIntervalMs: number): void {
+function watch(pollIntervalMs: number, lasting = true): void {
   const onChange = (change: RegistryChange) => changes.push(change);
   watching = watchContracts(
     {
-      sessions: { url: test.url, lasting: true },
+      sessions: { url: test.url, lasting },
       pollIntervalMs,
       random: Math.random,
       onChange,
@@ -62,6 +62,15 @@ describe('watching the registry', () => {
     watch(50);
     await soon(() => expect(changes.length).toBeGreaterThan(3));
     expect(new Set(changes.map((change) => change.type))).toEqual(new Set(['anything']));
+  });
+
+  it('only polls where sessions do not last', async () => {
+    watch(50, false);
+    await soon(() => expect(changes.length).toBeGreaterThan(3));
+    const { rows } = await client.query(
+      `select from pg_stat_activity where datname = current_database() and application_name = 'indexer-watch'`,
+    );
+    expect(rows).toEqual([]);
   });
 
   it('reconnects when the connection is lost, and checks all chains', async () => {

@@ -58,6 +58,7 @@ describe('a server with a certificate for localhost from an authority of its own
     ['sslmode=prefer&sslrootcert=other-ca.crt', 'encrypted'],
     ['sslmode=require', 'encrypted'],
     ['sslmode=no-verify', 'encrypted'],
+    ['ssl=true&sslmode=require', 'encrypted'],
     ['sslmode=require&uselibpqcompat=true', 'encrypted'],
     ['sslmode=require&sslcert=client.crt&sslkey=client.key', 'encrypted/CN=client'],
     ['sslmode=require&sslrootcert=ca.crt', 'encrypted'],
