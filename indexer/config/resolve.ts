@@ -8,7 +8,6 @@ import {
   type ProofSettings,
   type RedisSettings,
   type RpcEndpoint,
-  type Settings,
 } from './define.ts';
 
 /** The HTTP proxies of the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`). */
@@ -50,15 +49,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** A part of the configuration that a command requires. */
 export type Need = 'database' | 'chains';
 
-const SETTINGS: readonly (keyof Settings)[] = [
-  'databaseUrl',
-  'databaseDirectUrl',
-  'queueUrl',
-  'queueRedis',
-  'chains',
-  'http',
-  'logLevel',
-];
+const SETTINGS = ['databaseUrl', 'databaseDirectUrl', 'queueUrl', 'queueRedis', 'chains', 'http', 'logLevel'];
 const DEFAULT_CHAIN = { pollIntervalMs: 1_000, confirmations: 64, haltDepth: 1_024 };
 const DEFAULT_PROOF: Required<ProofSettings> = { level: 'background', callsPerSecond: 10 };
 const CALLS_PER_SECOND_MAX = 100_000;
