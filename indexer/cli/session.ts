@@ -16,6 +16,10 @@ type SessionNeeds = {
   readonly limitStatements?: boolean;
 };
 
+const POOLER_WARNING =
+  'DATABASE_URL leads to a pooler: new contracts are noticed within seconds instead of at once, and an initial load keeps its indexes; ' +
+  'set DATABASE_DIRECT_URL to the host of the database itself';
+
 /** Returns the number of connections that a process needs to fill history: for the ranges, head and plan of each chain, and spares. */
 export function fillingConnections(chains: number, concurrency: number): number {
   return chains * (concurrency + 2) + 6;
@@ -30,22 +34,27 @@ export async function withSession<T>(
 ): Promise<T> {
   const { loadConfig } = await import('../config/config-file.ts');
   const config = await loadConfig(options.config, io.env, ['database', ...needs]);
-  const [{ openDatabase }, { assertSchemaCurrent }, { createLogger }, { createRedact }, { secretsOf }] =
-    await Promise.all([
-      import('../db/database.ts'),
-      import('../db/migrate.ts'),
-      import('../observability/log.ts'),
-      import('../observability/redact.ts'),
-      import('../config/secrets.ts'),
-    ]);
+  const [{ openDatabase }, { findSessions, probeServer }, { assertSchemaCurrent }, ...others] = await Promise.all([
+    import('../db/database.ts'),
+    import('../db/server.ts'),
+    import('../db/migrate.ts'),
+    import('../observability/log.ts'),
+    import('../observability/redact.ts'),
+    import('../config/secrets.ts'),
+  ]);
+  const [{ createLogger }, { createRedact }, { secretsOf }] = others;
   const log = createLogger({
     level: config.logLevel,
     redact: createRedact(secretsOf(config)),
     sink: io.stderr,
     pretty: io.stderr.isTTY === true,
   });
+  const server = await probeServer(config.databaseUrl, 'DATABASE_URL');
+  const sessions = await findSessions(server, config.databaseDirectUrl);
+  if (limitStatements && !sessions.lasting) log.warn(POOLER_WARNING);
   const database = openDatabase({
-    url: config.databaseUrl,
+    ...server,
+    sessions,
     maxConnections: typeof maxConnections === 'number' ? maxConnections : maxConnections(config),
     ...(limitStatements ? {} : { statementTimeoutMs: 0 }),
     onConnectionLost: (error) => log.warn({ err: error }, 'idle database connection lost'),

@@ -96,11 +96,11 @@ export class ChainWork {
 
   /** Follows the head until the signal aborts, whenever this process leads the chain, and runs `beside` at the same time. */
   async follow(signal: AbortSignal, beside?: (leading: AbortSignal) => Promise<void>): Promise<void> {
-    const { config, runtime } = this.#input;
+    const { database, runtime } = this.#input;
     await this.backfill.beginLoad(signal);
     await runAsLeader(
       {
-        databaseUrl: config.databaseUrl,
+        sessions: database.sessions,
         chainId: this.chainId,
         random: runtime.random,
         onChange: (leadership, error) => this.#onLeadership(leadership, error),

@@ -49,6 +49,13 @@ describe('the environment alone', () => {
     expect(config).toMatchObject({ queueUrl: 'redis://q', http: { host: '0.0.0.0', port: 0 }, logLevel: 'debug' });
   });
 
+  it('puts the queue where sessions are kept', () => {
+    const env = { DATABASE_URL, DATABASE_DIRECT_URL: 'postgres://direct/mirror' };
+    const config = resolveConfig({}, 'config/local.ts', env, ['database']);
+    expect(config).toMatchObject({ databaseDirectUrl: env.DATABASE_DIRECT_URL, queueUrl: env.DATABASE_DIRECT_URL });
+    expect(faultsOf({}, { ...env, DATABASE_DIRECT_URL: 'mysql://x' }).join()).toContain('DATABASE_DIRECT_URL: must be');
+  });
+
   it('needs no endpoint when the command needs no chain', () => {
     expect(resolveConfig({}, 'config/local.ts', { DATABASE_URL }, ['database']).chains).toEqual([]);
   });
