@@ -3,10 +3,15 @@ import type { Database } from '../db/database.ts';
 import type { Logger } from '../observability/log.ts';
 import type { GlobalOptions, Io } from './io.ts';
 
-/** The configuration, database and log of a command. */
-export type Session = { readonly config: Config; readonly database: Database; readonly log: Logger };
+/** The configuration, database and log of a command, and what it prepared before the database was opened. */
+export type Session<P = undefined> = {
+  readonly config: Config;
+  readonly database: Database;
+  readonly log: Logger;
+  readonly prepared: P;
+};
 
-type SessionNeeds = {
+type SessionNeeds<P> = {
   /** The parts of the configuration that the command requires besides the database. */
   readonly needs?: readonly Need[];
   /** Whether the schema must be up to date. Only the commands that migrate it accept any schema. */
@@ -14,6 +19,8 @@ type SessionNeeds = {
   readonly maxConnections?: number | ((config: Config) => number);
   /** Whether statements have a timeout. Processes that run for months need one; statements of other commands may take any time. */
   readonly limitStatements?: boolean;
+  /** Runs before anything is opened. Throws `UsageError` for arguments that do not fit the configuration. */
+  readonly prepare?: (config: Config) => P | Promise<P>;
 };
 
 /** Returns the number of connections that a process needs to fill history: for the ranges, head and plan of each chain, and spares. */
@@ -22,17 +29,19 @@ export function fillingConnections(chains: number, concurrency: number): number 
 }
 
 /** Runs a command with an open database, and closes the database afterwards. Loads libraries only when it is called. */
-export async function withSession<T>(
+export async function withSession<T, P = undefined>(
   io: Io,
   options: GlobalOptions,
-  { needs = [], schema = 'current', maxConnections = 4, limitStatements = false }: SessionNeeds,
-  work: (session: Session) => Promise<T>,
+  { needs = [], schema = 'current', maxConnections = 4, limitStatements = false, prepare }: SessionNeeds<P>,
+  work: (session: Session<P>) => Promise<T>,
 ): Promise<T> {
   const { loadConfig } = await import('../config/config-file.ts');
   const config = await loadConfig(options.config, io.env, ['database', ...needs]);
-  const [{ openDatabase }, { assertSchemaCurrent }, { createLogger }, { createRedact }, { secretsOf }] =
+  const prepared = (await prepare?.(config)) as P;
+  const [{ openDatabase }, { connect }, { assertSchemaCurrent }, { createLogger }, { createRedact }, { secretsOf }] =
     await Promise.all([
       import('../db/database.ts'),
+      import('../db/connect.ts'),
       import('../db/migrate.ts'),
       import('../observability/log.ts'),
       import('../observability/redact.ts'),
@@ -51,8 +60,9 @@ export async function withSession<T>(
     onConnectionLost: (error) => log.warn({ err: error }, 'idle database connection lost'),
   });
   try {
+    await connect(database, config.databaseUrl, 'DATABASE_URL');
     if (schema === 'current') await assertSchemaCurrent(database.kysely);
-    return await work({ config, database, log });
+    return await work({ config, database, log, prepared });
   } finally {
     await database.close();
   }

@@ -6,6 +6,9 @@ export const SQLSTATE = {
   deadlockDetected: '40P01',
   lockNotAvailable: '55P03',
   insufficientPrivilege: '42501',
+  invalidAuthorization: '28000',
+  invalidPassword: '28P01',
+  invalidCatalogName: '3D000',
   /** A code of this program, raised by `indexer.refuse()`. */
   refused: 'IX001',
 } as const;

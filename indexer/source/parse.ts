@@ -1,10 +1,8 @@
-import type { BlockHeader, Hex, RawLog, WatchFilter } from '../kernel/chain.ts';
+import { BLOCK_NUMBER_LIMIT, type BlockHeader, type Hex, type RawLog, type WatchFilter } from '../kernel/chain.ts';
 import { RpcInconsistency } from '../kernel/errors.ts';
 
 /** A position is block × 2³² + log index, so a log index must be below 2³². Synthetic indices of some chains come close. */
 const LOG_INDEX_LIMIT = 2 ** 32;
-/** `block × 2³²` must fit PostgreSQL's `bigint`. */
-const BLOCK_NUMBER_LIMIT = 2 ** 31;
 
 const HASH_CHARS = 66;
 const ADDRESS_CHARS = 42;

@@ -117,8 +117,9 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
     random,
     notice,
   };
+  const variableOf = (index: number) => `RPC_URL_${chainId}${rpcUrls.length > 1 ? `, endpoint ${index + 1}` : ''}`;
   const endpoints = rpcUrls.map((rpcUrl, index) =>
-    createEndpoint(createClient(rpcUrl, index, requestTimeoutMs, proxy), settings),
+    createEndpoint(createClient(rpcUrl, index, requestTimeoutMs, proxy, variableOf(index)), settings),
   );
   const pool = createPool(endpoints, { attempts: options.attempts ?? ATTEMPTS, random, notice });
   const head = createHeadReader(pool, now);
