@@ -122,7 +122,7 @@ export class BackfillQueue {
     ready.catch(() => undefined);
     try {
       if ((await within(OPEN_TIMEOUT_MS, ready, signal)) === undefined) {
-        throw lastError ?? new IndexerError(`no answer within ${OPEN_TIMEOUT_MS / 1_000} s`);
+        throw lastError ?? new IndexerError('its server does not answer in time');
       }
       await queue.#worker.startStalledCheckTimer();
       return queue;

@@ -98,22 +98,17 @@ async function askHead(io: Io, settings: ChainConfig, chain: ChainStatus): Promi
 }
 
 async function queueOf(io: Io, config: Config, database: Database, chainId: number): Promise<Queued> {
-  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]);
   try {
-    return { queue: await countJobs(config, database, chainId, signal), queueError: null };
+    return { queue: await countJobs(io, config, database, chainId), queueError: null };
   } catch (error) {
     return { queue: null, queueError: io.redact(messageOf(error)) };
   }
 }
 
-async function countJobs(
-  config: Config,
-  database: Database,
-  chainId: number,
-  signal: AbortSignal,
-): Promise<QueueCounts> {
+async function countJobs(io: Io, config: Config, database: Database, chainId: number): Promise<QueueCounts> {
   const { BackfillQueue, queueNameOf, queueSettings } = await import('../backfill/queue.ts');
   const name = await queueNameOf(database.kysely, chainId);
+  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]);
   const queue = await BackfillQueue.open(queueSettings(config), name, () => undefined, signal);
   try {
     return await queue.counts();

@@ -39,7 +39,7 @@ function reasonOf(error: unknown, url: string): string {
     case SQLSTATE.invalidPassword:
       return `PostgreSQL refuses user ${user} with this password; correct it, or create the user: createuser --pwprompt ${user}`;
     case SQLSTATE.invalidAuthorization:
-      return `${message}; create the user with: createuser ${user}, or let it in by pg_hba.conf`;
+      return `${message}; create the user (createuser ${user}), or let it in (alter role … login, pg_hba.conf)`;
     case SQLSTATE.invalidCatalogName:
       return `there is no database ${database}; create it with: createdb ${database}`;
   }
