@@ -197,7 +197,7 @@ async function lowestFinalized(
     if (endpoint.delayMs(kindOfRequest('eth_getBlockByNumber', ['finalized'])) > 0) throw tagRefused(endpoint);
     try {
       const raw = await endpoint.request('eth_getBlockByNumber', ['finalized', false], { signal });
-      return raw === null ? undefined : parseHeader(raw);
+      return raw === null ? undefined : parseHeader(raw, endpoint);
     } catch (error) {
       if (!(error instanceof RpcError) || (error.kind !== 'rejected' && error.kind !== 'unknown-block')) throw error;
       if (error.kind === 'rejected') endpoint.unsupported.finalizedTag = true;
