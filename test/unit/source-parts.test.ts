@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { BlockHeader, Hex } from '../../indexer/kernel/chain.ts';
-import { AnchorMismatch, ConfigError, RpcInconsistency } from '../../indexer/kernel/errors.ts';
+import { AnchorMismatch, RpcInconsistency } from '../../indexer/kernel/errors.ts';
 import { backoffMs } from '../../indexer/kernel/retry.ts';
 import { createLimiter, mapLimit } from '../../indexer/rpc/concurrency.ts';
 import { createRangeSize } from '../../indexer/rpc/range-size.ts';
@@ -39,11 +39,8 @@ test.each([
   [2n ** 100n, 'something else'],
 ])('a header whose timestamp is %s is refused: it counts %s', (timestamp, unit) => {
   const raw = { ...rawHeader, timestamp: `0x${timestamp.toString(16)}` };
-  expect(() => parseHeader(raw, endpoint)).toThrow(
-    new ConfigError(
-      `chain 7: node.example#0 gives block 16 the timestamp ${timestamp}, which counts ${unit}: use an endpoint that counts seconds`,
-    ),
-  );
+  const message = `chain 7: node.example#0 gives block 16 the timestamp ${timestamp}, which counts ${unit}: use an endpoint that counts seconds`;
+  expect(() => parseHeader(raw, endpoint)).toThrow(expect.objectContaining({ name: 'ConfigError', message }));
 });
 
 test('a timestamp up to the year 9999 is accepted', () => {
