@@ -16,6 +16,7 @@ const PRUNED_BELOW = 30;
 /** The head must never be later than this because of a node's answers. */
 const LATE_MAX_MS = 10_000;
 const MORE_CONTRACTS = 8;
+const addressOf = (number: number): Hex => `0x${number.toString(16).padStart(40, '0')}`;
 const ZERO_HASH: Hex = `0x${'0'.repeat(64)}`;
 
 type Json = Record<string, unknown>;
@@ -152,6 +153,54 @@ async function ready({ daemon }: FollowedScene, { chainId }: Chain): Promise<str
   return (await daemon.ready()).chains[chainId];
 }
 
+async function addContract({ url }: FollowedScene, chainId: number, address: Hex, ...more: string[]): Promise<void> {
+  const args = ['contracts', 'add', 'dividend', address, '--chain', String(chainId), ...more];
+  expect((await runCommand(args, { DATABASE_URL: url })).code).toBe(0);
+}
+
+/** Mines three busy blocks. Returns how long it takes until the last one is stored. */
+async function lateness({ db }: FollowedScene, chain: Chain): Promise<number> {
+  chain.append(...busyBlocks(chain.chainId)(3));
+  const since = performance.now();
+  await until(`the head of chain ${chain.chainId}`, () => atHead(db, chain.chainId, chain.head.hash));
+  return performance.now() - since;
+}
+
+async function holesFound({ db }: FollowedScene, chain: Chain): Promise<void> {
+  const live = liveChainOf(chain);
+  await until('the holes to be found', async () => {
+    const comparison = await compareWithChain(db, live, SUBJECTS);
+    return describeComparison(comparison).length === 0;
+  });
+}
+
+/** Waits until the blocks whose receipts are gone are set aside, with the reason and no other block. */
+async function deletedReceiptsNamed({ db }: FollowedScene, { chainId }: Chain): Promise<void> {
+  const ranges = await until('the deleted receipts to be named', async () => {
+    const { rows } = await db.query(
+      `select range_to::int as to, reason from indexer.dead_letters where kind = 'job' and chain_id = $1`,
+      [chainId],
+    );
+    return rows.length > 0 && rows;
+  });
+  for (const { to, reason } of ranges) {
+    expect(to).toBeLessThan(PRUNED_BELOW);
+    expect(reason).toMatch(/its receipts are gone|the receipts of block \d+ are gone/);
+  }
+}
+
+/** Expects a chain whose node counts milliseconds to stand still, and to say why. */
+async function timestampsRefused(scene: FollowedScene, chain: Chain): Promise<void> {
+  const refusal = `chain ${chain.chainId}: .*#0 gives block ${BLOCKS} the timestamp \\d{13}, which counts milliseconds: use an endpoint that counts seconds`;
+  expect(await ready(scene, chain)).toMatch(new RegExp(`^failing: ${refusal}$`));
+  const status = scene.run('status');
+  expect(await status.exited).toBe(0);
+  expect(status.stdout).toMatch(new RegExp(`lag +unknown: ${refusal}`));
+  expect(
+    (await scene.db.query('select from indexer.block_checkpoints where chain_id = $1', [chain.chainId])).rows,
+  ).toEqual([]);
+}
+
 test('one daemon meets what nodes did to other indexers: rows are right, and every other chain goes on', async () => {
   const misbehaviours = [...Object.values(CASES), makeHoles, deleteReceipts, countMilliseconds];
   const servers = await Promise.all(misbehaviours.map((_, at) => serve(busyChain(BLOCKS, FINALIZED, 201 + at))));
@@ -160,66 +209,41 @@ test('one daemon meets what nodes did to other indexers: rows are right, and eve
   const odd = servers.slice(0, -3);
   const settings = { pollIntervalMs: 500, proof: { callsPerSecond: 500 } };
   const scene = await follow({ otherChains: servers, announce: false, settings });
-  const { db, artist, chain: healthy } = scene;
+  const { db, artist, daemon, chain: healthy } = scene;
   for (const { chain } of [...servers, { chain: healthy }]) await announceAll(db, artist, chain);
-  const capped = servers[Object.keys(CASES).findIndex((name) => name.startsWith('takes three addresses'))]!.chain;
-  for (let at = 0; at < MORE_CONTRACTS; at++) {
-    const more = ['dividend', `0x${(at + 1).toString(16).padStart(40, '0')}`, '--from-block', '0'];
-    const added = await runCommand(['contracts', 'add', ...more, '--chain', String(capped.chainId)], {
-      DATABASE_URL: scene.url,
-    });
-    expect(added.code).toBe(0);
-  }
+  const nodeThat = (beginning: string) =>
+    servers[Object.keys(CASES).findIndex((name) => name.startsWith(beginning))] as ChainServer;
+  const { chainId: capped } = nodeThat('takes three addresses').chain;
+  for (let at = 1; at <= MORE_CONTRACTS; at++) await addContract(scene, capped, addressOf(at), '--from-block', '0');
 
   // History.
   await scene.settled();
   for (const { chain } of odd) await expectSettled(db, liveChainOf(chain));
-  const live = liveChainOf(holey.chain);
-  await until('the holes to be found', async () => {
-    const comparison = await compareWithChain(db, live, SUBJECTS);
-    return describeComparison(comparison).length === 0;
-  });
-  const reasons = await until('the deleted receipts to be named', async () => {
-    const { rows } = await db.query(
-      `select range_from::int as from, range_to::int as to, reason from indexer.dead_letters where kind = 'job' and chain_id = $1`,
-      [pruned.chain.chainId],
-    );
-    return rows.length > 0 && rows;
-  });
-  for (const { to, reason } of reasons) {
-    expect(to).toBeLessThan(PRUNED_BELOW);
-    expect(reason).toMatch(/its receipts are gone|the receipts of block \d+ are gone/);
-  }
+  await holesFound(scene, holey.chain);
+  await deletedReceiptsNamed(scene, pruned.chain);
 
   // The head, one chain after the other.
-  const lateness = async (chain: Chain) => {
-    chain.append(...busyBlocks(chain.chainId)(3));
-    const since = performance.now();
-    await until(`the head of chain ${chain.chainId}`, () => atHead(db, chain.chainId, chain.head.hash));
-    return performance.now() - since;
-  };
-  const usual = await lateness(healthy);
+  const usual = await lateness(scene, healthy);
   byHash.requests = 0;
   for (const { chain } of [...odd, holey, pruned]) {
-    expect(await lateness(chain)).toBeLessThan(LATE_MAX_MS + 10 * usual);
+    expect(await lateness(scene, chain)).toBeLessThan(LATE_MAX_MS + 10 * usual);
   }
   await scene.settled();
   for (const { chain } of [...odd, holey]) await expectSettled(db, liveChainOf(chain));
   expect(byHash.requests).toBeGreaterThan(0);
   await expectFactsAsCovered(db, pruned.chain);
 
-  // A clock that counts something else stops its own chain alone, and says why.
-  const refusal = new RegExp(
-    `^failing: chain ${inMilliseconds.chain.chainId}: .*#0 gives block ${BLOCKS} the timestamp \\d{13}, which counts milliseconds: use an endpoint that counts seconds$`,
-  );
-  expect(await ready(scene, inMilliseconds.chain)).toMatch(refusal);
+  // Old state that is asked for in vain slows nothing else.
+  const withoutState = nodeThat('has deleted its old state');
+  withoutState.chain.code.set(addressOf(99), 0);
+  await addContract(scene, withoutState.chain.chainId, addressOf(99));
+  const asked = withoutState.count('eth_getCode');
+  await until('its deployment to be searched', () => withoutState.count('eth_getCode') > asked + 3);
+  expect(await lateness(scene, withoutState.chain)).toBeLessThan(LATE_MAX_MS + 10 * usual);
+  expect(daemon.logLines('source: endpoint failed', `"chain":${withoutState.chain.chainId},`)).toEqual([]);
+
+  await timestampsRefused(scene, inMilliseconds.chain);
   for (const { chain } of odd) expect(await ready(scene, chain)).toBe('following');
-  const status = scene.run('status');
-  expect(await status.exited).toBe(0);
-  expect(status.stdout).toMatch(/lag +unknown: chain \d+: .* counts milliseconds/);
-  expect(
-    (await db.query('select from nft_transfers where chain_id = $1', [inMilliseconds.chain.chainId])).rowCount,
-  ).toBe(0);
 
   // What was left out is filled once the nodes are well.
   for (const server of [inMilliseconds, pruned]) server.heal();
