@@ -20,11 +20,11 @@ export const postgresBackend: typeof createPostgresBackend = (name, options) => 
  * own, which sets the search path that BullMQ expects.
  */
 export async function openQueuePool(
-  queueUrl: string,
+  { url: queueUrl, variable }: { readonly url: string; readonly variable: string },
   commandTimeoutMs: number,
   onError: (error: Error) => void,
 ): Promise<QueuePool> {
-  const { url, pooled } = await probeServer(queueUrl);
+  const { url, pooled } = await probeServer(queueUrl, variable);
   const pool = new pg.Pool({
     ...connectionOptions(url),
     max: CONNECTIONS_MAX,

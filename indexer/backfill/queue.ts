@@ -2,7 +2,10 @@ import { type Job, Queue, Worker } from 'bullmq';
 import { Cluster, type Redis } from 'ioredis';
 import { type Kysely, sql } from 'kysely';
 import type { RedisSettings } from '../config/define.ts';
+import type { Config } from '../config/resolve.ts';
+import { explainConnectionError } from '../db/connect.ts';
 import type { DB } from '../db/schema.ts';
+import { explainConnectionFailure } from '../kernel/connection-failure.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { within } from '../kernel/sleep.ts';
@@ -10,7 +13,18 @@ import type { FailureHistory } from './decide-retry.ts';
 import { openQueuePool, postgresBackend } from './queue-postgres.ts';
 
 /** The server of the queue: the Redis that `redis` describes if it is set, else the Redis or PostgreSQL at `url`. */
-export type QueueSettings = { readonly url: string; readonly redis?: RedisSettings | undefined };
+export type QueueSettings = {
+  readonly url: string;
+  readonly redis?: RedisSettings | undefined;
+  /** The setting that holds the URL, for messages. */
+  readonly variable: string;
+};
+
+/** Returns where a configuration puts the queue. */
+export function queueSettings({ databaseUrl, queueUrl, queueRedis }: Config): QueueSettings {
+  if (queueRedis !== undefined) return { url: queueUrl, redis: queueRedis, variable: 'queueRedis' };
+  return { url: queueUrl, variable: queueUrl === databaseUrl ? 'DATABASE_URL' : 'QUEUE_URL' };
+}
 
 /** The payload of a job. Which blocks of the range are missing is read from the database when the job runs. */
 export type FillJob = BlockRange & {
@@ -46,6 +60,8 @@ const CLOSE_TIMEOUT_MS = 2_000;
 const COMMAND_TIMEOUT_MS = 10_000;
 /** Number of events that BullMQ keeps. Nothing reads them. */
 const EVENTS_KEPT = 100;
+/** How Redis refuses a user or a password. */
+const REFUSED_PASSWORD = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH)\b/;
 const PENDING_STATES = ['wait', 'active', 'delayed'] as const;
 
 /**
@@ -98,7 +114,7 @@ export class BackfillQueue {
     let lastError: Error | undefined;
     const onConnectionError = (error: Error) => {
       lastError = error;
-      onError(error);
+      onError(explain(error, settings));
     };
     const opening = connect(settings, onConnectionError).then((found) => construct(found, name, onConnectionError));
     const ready = opening.then(async (queue) => {
@@ -114,9 +130,7 @@ export class BackfillQueue {
       // BullMQ continues to open connections until it is ready, even if it was closed meanwhile.
       await within(CLOSE_TIMEOUT_MS, Promise.allSettled([ready]));
       await within(2 * CLOSE_TIMEOUT_MS, Promise.allSettled([opening.then((queue) => queue.close())]));
-      throw new IndexerError(`the queue at ${serverOf(settings)} cannot be used: ${messageOf(error)}`, {
-        cause: error,
-      });
+      throw explain(error, settings);
     }
   }
 
@@ -184,7 +198,7 @@ type QueueConnection = { readonly connection: unknown; readonly backend: unknown
 
 async function connect(settings: QueueSettings, onError: (error: Error) => void): Promise<QueueConnection> {
   if (isInRedis(settings)) return { ...redisConnection(settings, onError), backend: undefined };
-  const { connection, end } = await openQueuePool(settings.url, COMMAND_TIMEOUT_MS, onError);
+  const { connection, end } = await openQueuePool(settings, COMMAND_TIMEOUT_MS, onError);
   return { connection, backend: postgresBackend, release: () => void end().catch(() => undefined) };
 }
 
@@ -267,8 +281,12 @@ function isLost(error: unknown): boolean {
   return typeof code === 'number' && code < 0;
 }
 
-/** Names the queue's server in messages, without user, password and path. */
-function serverOf({ url, redis }: QueueSettings): string {
-  if (redis !== undefined) return 'the configured Redis';
-  return `${new URL(url).protocol}//${new URL(url).host}`;
+/** Returns the error to report when the queue's server cannot be used. */
+function explain(error: unknown, settings: QueueSettings): Error {
+  const { url, variable } = settings;
+  if (!isInRedis(settings)) return explainConnectionError(error, url, variable);
+  const message = messageOf(error);
+  const advice = REFUSED_PASSWORD.test(message) ? '; correct user and password of the URL' : '';
+  const reason = explainConnectionFailure(error, 'Redis') ?? `the queue cannot be used: ${message}${advice}`;
+  return new IndexerError(`${variable}: ${reason}`, { cause: error });
 }

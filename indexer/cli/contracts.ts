@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { address, chainOf, wholeNumber } from './arguments.ts';
+import type { Config } from '../config/resolve.ts';
+import { address, chainOf, positiveNumber } from './arguments.ts';
 import { addAdd } from './contracts-add.ts';
 import { addImport } from './contracts-import.ts';
 import { addUpgrade } from './contracts-upgrade.ts';
@@ -22,7 +23,7 @@ function addList(contracts: Command, io: Io): void {
   contracts
     .command('list')
     .description('list the registered contracts, and up to which block each is complete')
-    .option('--chain <id>', 'only the contracts of this chain', wholeNumber)
+    .option('--chain <id>', 'only the contracts of this chain', positiveNumber)
     .action(async ({ chain }: { chain?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       await withSession(io, options, {}, async ({ database }) => {
@@ -69,13 +70,13 @@ function addRemove(contracts: Command, io: Io): void {
     .command('remove')
     .description('stop following a contract; its rows stay, correct up to the block at which it was removed')
     .argument('<address>', 'the contract', address)
-    .option('--chain <id>', 'its chain (default: the only one that is configured)', wholeNumber)
+    .option('--chain <id>', 'its chain (default: the only one that is configured)', positiveNumber)
     .option('--purge', 'also delete its facts and the state derived from them (the platform’s own rows stay)')
     .action(
       async (contract: ReturnType<typeof address>, given: { chain?: number; purge?: boolean }, command: Command) => {
         const options = command.optsWithGlobals<GlobalOptions>();
-        await withSession(io, options, {}, async ({ config, database }) => {
-          const chainId = chainOf(given.chain, config);
+        const prepare = (config: Config) => chainOf(given.chain, config);
+        await withSession(io, options, { prepare }, async ({ database, prepared: chainId }) => {
           const { removeContract } = await import('../registry/remove.ts');
           const removed = await removeContract(database, { chainId, address: contract, purge: given.purge === true });
           const lines = removed.map(({ kind, purgedRows }) => {

@@ -1,7 +1,8 @@
 import pg from 'pg';
-import { ConfigError, IndexerError, messageOf } from '../kernel/errors.ts';
+import { ConfigError } from '../kernel/errors.ts';
+import { explainConnectionError } from './connect.ts';
 import { sqlstateOf } from './sqlstate.ts';
-import { connectionOptions, encryptionAlternatives, isCertificateError } from './tls.ts';
+import { connectionOptions, encryptionAlternatives } from './tls.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
 /** Settings with values that no server has by default. */
@@ -27,7 +28,7 @@ export type Sessions = { readonly url: string; readonly lasting: boolean };
  * @param variable the name of the URL in messages
  * @throws {IndexerError} if the server cannot be used. The message begins with the variable.
  */
-export async function probeServer(databaseUrl: string, variable?: string): Promise<Server> {
+export async function probeServer(databaseUrl: string, variable: string): Promise<Server> {
   let last: unknown;
   for (const url of encryptionAlternatives(databaseUrl)) {
     try {
@@ -36,7 +37,7 @@ export async function probeServer(databaseUrl: string, variable?: string): Promi
       last = error;
     }
   }
-  throw explain(last, variable);
+  throw explainConnectionError(last, databaseUrl, variable);
 }
 
 /**
@@ -101,21 +102,4 @@ async function ask(url: string, settings: pg.ClientConfig, question: string): Pr
   } finally {
     await client.end().catch(() => undefined);
   }
-}
-
-function explain(error: unknown, variable: string | undefined): Error {
-  const name = variable === undefined ? '' : `${variable}: `;
-  if (error instanceof ConfigError) return new ConfigError(`${name}${error.message}`);
-  return new IndexerError(`${name}${reasonOf(error)}`);
-}
-
-function reasonOf(error: unknown): string {
-  if (isCertificateError(error)) {
-    return (
-      `the server's certificate was not accepted (${messageOf(error)}); ` +
-      'sslrootcert names the file of the certificate authority, sslmode=require accepts any certificate'
-    );
-  }
-  const isPlain = messageOf(error) === 'The server does not support SSL connections';
-  return isPlain ? 'the server offers no encryption, which its sslmode asks for' : messageOf(error);
 }

@@ -7,6 +7,9 @@ export const SQLSTATE = {
   lockNotAvailable: '55P03',
   insufficientPrivilege: '42501',
   readOnlyTransaction: '25006',
+  invalidAuthorization: '28000',
+  invalidPassword: '28P01',
+  invalidCatalogName: '3D000',
   /** A code of this program, raised by `indexer.refuse()`. */
   refused: 'IX001',
 } as const;

@@ -1,3 +1,4 @@
+import { type RawBuilder, sql } from 'kysely';
 import type pg from 'pg';
 import { type Sessions, sessionClient } from '../db/server.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
@@ -66,6 +67,15 @@ export async function runAsLeader(
     }
     if (!signal.aborted) await sleep(retry.failed(), signal);
   }
+}
+
+/** Returns an SQL condition: whether a process leads a chain now, so that it holds the lock on leadership. */
+export function hasLeader(chainId: RawBuilder<unknown>): RawBuilder<boolean> {
+  return sql`exists (
+    select from pg_locks
+    where locktype = 'advisory' and objsubid = 1 and granted and database = (select oid from pg_database where datname = current_database())
+      and (classid::bigint << 32) + objid::bigint = hashtextextended('indexer:leader:' || ${chainId}, 0)
+  )`;
 }
 
 /** Runs the work and sends heartbeats. A failed heartbeat aborts the work. Returns once both have ended. */

@@ -1,5 +1,6 @@
 import { Backfill } from '../backfill/backfill.ts';
 import type { PlanScope } from '../backfill/plan.ts';
+import { queueSettings } from '../backfill/queue.ts';
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import { secretsOf } from '../config/secrets.ts';
 import type { Database } from '../db/database.ts';
@@ -58,7 +59,7 @@ export class ChainWork {
       log,
       runtime,
       redact: createRedact(secretsOf(config)),
-      queue: { url: config.queueUrl, redis: config.queueRedis },
+      queue: queueSettings(config),
       scope,
       concurrency,
       provesInline: chain.proof.level === 'inline',

@@ -1,5 +1,5 @@
 import type { ChainConfig } from '../config/resolve.ts';
-import { messageOf } from '../kernel/errors.ts';
+import { ConfigError, messageOf } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { Wake } from '../kernel/wake.ts';
 import { Sweeper } from '../proof/sweeper.ts';
@@ -103,7 +103,8 @@ export class DaemonChain {
       this.#outage = `failing: ${messageOf(error)}`;
       if (isNew && !signal.aborted) {
         const context = { chain: this.chainId, reason: messageOf(error), err: error };
-        this.#input.log.warn(context, 'no endpoint answers');
+        if (error instanceof ConfigError) this.#input.log.error(context, 'endpoints refused');
+        else this.#input.log.warn(context, 'no endpoint answers');
       }
     }
   }

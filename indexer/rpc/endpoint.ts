@@ -33,6 +33,7 @@ export type EndpointNotice = {
 /** Sends single requests: an endpoint, or a collector that sends them to one in batches. */
 export type Requester = {
   readonly name: string;
+  readonly chainId: number;
   /** Returns the result. Throws `RpcError` or `Aborted`. */
   request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;
 };
@@ -185,6 +186,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
 
   return {
     name,
+    chainId: settings.chainId,
     subscribe: client.subscribe,
     async request(method, params, options: RequestOptions = {}) {
       if (chainId !== 'right') await requireChainId(options.signal);

@@ -15,7 +15,7 @@ export async function readHeader(
   try {
     const raw = await requester.request(method, [id, false], { signal });
     if (raw === null) return undefined;
-    const header = parseHeader(raw);
+    const header = parseHeader(raw, requester);
     verifyRequested(header, block);
     return header;
   } catch (error) {

@@ -12,7 +12,7 @@ import type { LogAnswer } from './log-answer.ts';
 import { toQuantity, type Watched } from './parse.ts';
 import { readReceipts } from './receipts.ts';
 import { noticeDoubles, type ReaderDeps, type RemainingRange } from './remaining-range.ts';
-import { requestLogs } from './request-logs.ts';
+import { learnFromReceipts, requestLogs } from './request-logs.ts';
 import type { SecondAnswer } from './second-endpoint.ts';
 import { verifyLinks } from './verify.ts';
 
@@ -76,6 +76,7 @@ export async function readFinalizedPart(
         : [];
   for (const { number } of unconfirmed) doubtful.add(number);
   const logs = await replaceDoubtful(deps, endpoint, answer.logs, doubtful, byNumber, watched, signal);
+  learnFromReceipts(endpoint, answer, logs);
   if (logs !== answer.logs && !agreeOutside(answer.doubtful, logs, answer.logs)) {
     remaining.faultyEndpoints.add(endpoint.name);
   }

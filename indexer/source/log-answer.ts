@@ -13,6 +13,8 @@ export type LogAnswer = {
   readonly doubtful: ReadonlySet<number>;
   /** Whether the answer held a log twice. */
   readonly hasDoubles: boolean;
+  /** The number of logs at which the answer about a single block may have been cut, if it was the only answer and held nothing else. */
+  readonly mayBeCutAt?: number;
 };
 
 /** The blocks and the filter that a request asked for. */

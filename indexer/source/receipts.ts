@@ -33,7 +33,7 @@ export async function readReceipts(
   const raw = await endpoint.request('eth_getBlockByHash', [hash, false], { signal, maxBytes: MAX_BLOCK_BYTES });
   if (raw === null) throw unknownBlock(endpoint, `block ${number} no longer exists`);
   const { transactions, receiptsRoot } = parseObject(raw, 'block');
-  const { logsBloom } = parseHeader(raw);
+  const { logsBloom } = parseHeader(raw, endpoint);
   if (!Array.isArray(transactions)) throw new RpcInconsistency('the block has no list of transactions');
   const hashes = transactions.map(lower);
   const together = await blockReceipts(endpoint, number, signal);

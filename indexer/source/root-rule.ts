@@ -155,7 +155,9 @@ async function headersAround(
   const numbers = distances.flatMap((distance) => [number - distance, number + distance]).filter((one) => one >= 0);
   const read = mapInBatches(endpoint, numbers, signal, async (one, requester, stop) => {
     const raw = await requester.request('eth_getBlockByNumber', [toQuantity(one), false], { signal: stop });
-    return raw === null ? [] : [{ ...parseHeader(raw), hasRoot: isRoot(parseObject(raw, 'block').receiptsRoot) }];
+    return raw === null
+      ? []
+      : [{ ...parseHeader(raw, endpoint), hasRoot: isRoot(parseObject(raw, 'block').receiptsRoot) }];
   });
   return ((await unlessRefused(read)) ?? []).flat();
 }

@@ -11,7 +11,7 @@ import { filterWatched, type Part } from './bloom-check.ts';
 import type { LogAnswer } from './log-answer.ts';
 import type { Watched } from './parse.ts';
 import { noticeDoubles, type ReaderDeps, type RemainingRange } from './remaining-range.ts';
-import { requestLogs } from './request-logs.ts';
+import { learnFromReceipts, requestLogs } from './request-logs.ts';
 import { verifyLinks } from './verify.ts';
 
 /** Maximum number of blocks that are read together above finalized. */
@@ -118,8 +118,15 @@ async function readLogsOfBlock(
   // The endpoint has just refused such a request in unknown words. Do not wait until it may be asked again.
   if (endpoint.delayMs() === 0 && endpoint.delayMs('eth_getLogs') > 0) return fromReceipts();
   try {
-    const { logs, doubtful, hasDoubles } = await requestLogsOfBlock(endpoint, requester, header, watched, signal);
+    const answer = await requestLogsOfBlock(endpoint, requester, header, watched, signal);
+    const { logs, doubtful, hasDoubles, mayBeCutAt } = answer;
     if (hasDoubles) noticeDoubles(deps, endpoint);
+    if (mayBeCutAt !== undefined) {
+      const proven = await fromReceipts();
+      learnFromReceipts(endpoint, answer, proven);
+      if (proven.length > mayBeCutAt) noticeInconsistency(`its answer was cut at ${mayBeCutAt} logs`);
+      return proven;
+    }
     const isOfBlock = doubtful.size === 0 && logs.every((log) => log.blockHash === header.hash);
     if (isOfBlock) return [...logs];
     noticeInconsistency('its logs are malformed or contradict each other or the header: reading receipts');
