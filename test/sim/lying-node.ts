@@ -1,16 +1,15 @@
 import { custom, type Transport } from 'viem';
 import type { Hex, RawLog } from '../../indexer/kernel/chain.ts';
 import { bloomBits } from '../../indexer/source/bloom.ts';
-import type { SimBlock, SimTransaction } from './history.ts';
-import type { SimNode } from './node.ts';
+import type { Branch, SimBlock, SimTransaction } from './history.ts';
 import type { Random } from './random.ts';
 
 const BLOOM_BYTES = 256;
 /** In how many of 100 answers the node lies. */
 const LIES_PERCENT = 60;
 
-/** How often the node lied, by kind of lie. */
-export type Lies = Map<string, number>;
+/** What a node serves now: the blocks of a branch up to a height. */
+type Served = { readonly chain: { readonly chainId: number }; readonly branch: Branch; readonly height: number };
 
 /**
  * Returns a transport to a node that tells the truth about headers and receipts, and lies about logs: it leaves out the logs of an
@@ -18,7 +17,7 @@ export type Lies = Map<string, number>;
  *
  * A node whose blooms are zero leaves out whole blocks only, since nothing could show that it left out a part of one.
  */
-export function lyingTransport(node: SimNode, random: Random, count: (lie: string) => void): Transport {
+export function lyingTransport(node: Served, random: Random, count: (lie: string) => void): Transport {
   const zeroBlooms = random.percent(20);
   const request = async ({ method, params }: { method: string; params?: unknown }): Promise<unknown> => {
     const [first] = (params ?? []) as readonly unknown[];
