@@ -44,6 +44,16 @@ describe.skipIf(!installed)(title, async () => {
     await until('a leader', () => first.logLines('leading the chain').length > 0);
     const second = run('start');
     await until('a stand-by', () => second.logLines('standing by').length > 0);
+    // A lock that outlived its transaction would belong to a connection that the pooler lends to anybody.
+    await until('the lock to belong to a transaction that stays open', async () => {
+      const { rows } = await db.query(
+        `select from pg_locks join pg_stat_activity using (pid)
+         where locktype = 'advisory' and granted and xact_start < now() - interval '5 seconds'
+           and (classid::bigint << 32) | objid::bigint = hashtextextended('indexer:leader:' || $1, 0)`,
+        [chain.chainId],
+      );
+      return rows.length === 1;
+    });
     await first.kill();
     await until('another leader', () => second.logLines('leading the chain').length > 0);
     chain.append(...busyBlocks(3)(5));
