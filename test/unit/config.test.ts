@@ -31,13 +31,21 @@ describe('the environment alone', () => {
       http: { host: '127.0.0.1', port: 8080 },
       logLevel: 'info',
       chains: [
-        { chainId: 1, rpcUrls: ['http://c.example'], pollIntervalMs: 1000, confirmations: 64, haltDepth: 1024 },
+        {
+          chainId: 1,
+          rpcUrls: ['http://c.example'],
+          pollIntervalMs: 1000,
+          confirmations: 64,
+          haltDepth: 1024,
+          proof: { level: 'background', callsPerSecond: 10 },
+        },
         {
           chainId: 8453,
           rpcUrls: ['https://a.example/key', 'wss://b.example'],
           pollIntervalMs: 1000,
           confirmations: 64,
           haltDepth: 1024,
+          proof: { level: 'background', callsPerSecond: 10 },
         },
       ],
     });
@@ -75,8 +83,22 @@ describe('the configuration file', () => {
     );
     expect(config.databaseUrl).toBe('postgres://file/db');
     expect(config.chains).toEqual([
-      { chainId: 1, rpcUrls: ['http://one'], pollIntervalMs: 1000, confirmations: 12, haltDepth: 9 },
-      { chainId: 10, rpcUrls: ['http://ten'], pollIntervalMs: 50, confirmations: 64, haltDepth: 1024 },
+      {
+        chainId: 1,
+        rpcUrls: ['http://one'],
+        pollIntervalMs: 1000,
+        confirmations: 12,
+        haltDepth: 9,
+        proof: { level: 'background', callsPerSecond: 10 },
+      },
+      {
+        chainId: 10,
+        rpcUrls: ['http://ten'],
+        pollIntervalMs: 50,
+        confirmations: 64,
+        haltDepth: 1024,
+        proof: { level: 'background', callsPerSecond: 10 },
+      },
     ]);
   });
 });
