@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../indexer/db/database.ts';
+import type { Hex } from '../../indexer/kernel/chain.ts';
 import { sweepOnce } from '../../indexer/proof/sweep.ts';
 import { Chain } from '../kit/chain.ts';
 import { Daemon } from '../kit/daemon.ts';
@@ -71,42 +72,63 @@ test('facts of real contracts have no contradiction, and have one in the right b
   }
 });
 
-test('a node that withholds one log of three in a block of history leaves a contradiction that status shows', async () => {
-  const [alice, bob, carol] = WALLETS as unknown as [`0x${string}`, `0x${string}`, `0x${string}`];
+const [alice, bob, carol] = WALLETS as unknown as [Hex, Hex, Hex];
+
+/** A daemon, and a chain with three transfers of a token in block 10, of which the node's logs lack the second. */
+async function followWithholding() {
   const chain = new Chain();
   chain.mine(9);
   chain.append({ logs: [erc20Mint(alice, 100n), erc20Transfer(alice, bob, 60n), erc20Transfer(bob, carol, 50n)] });
   chain.mine(30);
   chain.finalized = 30;
   const scene = await follow({ chain, announce: false });
-  const withhold = (logs: unknown) =>
-    (logs as { blockNumber: string; logIndex: string }[]).filter(
-      ({ blockNumber, logIndex }) => !(Number(blockNumber) === 10 && Number(logIndex) === 1),
-    );
-  const withholdOfReceipt = (receipt: unknown) =>
-    receipt && { ...receipt, logs: withhold((receipt as { logs: unknown }).logs) };
   scene.server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'result', result: withhold } });
-  scene.server.misbehave({
-    methods: ['eth_getBlockReceipts'],
-    do: { kind: 'result', result: (receipts) => receipts && (receipts as unknown[]).map(withholdOfReceipt) },
-  });
-  scene.server.misbehave({
-    methods: ['eth_getTransactionReceipt'],
-    do: { kind: 'result', result: withholdOfReceipt },
-  });
-  await announce(scene.db, scene.artist, { kind: 'artist_token', chainId: chain.chainId, address: TOKEN, block: 1 });
-  const contradiction = {
-    ...{ kind: 'artist_token', address: TOKEN, rule: 'balance', from: 1, to: 10 },
-    detail: `${bob} spends 50 more than it has`,
+  return {
+    ...scene,
+    announceToken: () =>
+      announce(scene.db, scene.artist, { kind: 'artist_token', chainId: chain.chainId, address: TOKEN, block: 1 }),
   };
+}
+
+function withhold(logs: unknown) {
+  return (logs as { blockNumber: string; logIndex: string }[]).filter(
+    ({ blockNumber, logIndex }) => !(Number(blockNumber) === 10 && Number(logIndex) === 1),
+  );
+}
+
+test('a node that withholds one log of three in a block of history leaves a contradiction that status shows', async () => {
+  const { server, announceToken, run } = await followWithholding();
+  const ofReceipt = (receipt: unknown) =>
+    receipt && { ...receipt, logs: withhold((receipt as { logs: unknown }).logs) };
+  const ofReceipts = (receipts: unknown) => receipts && (receipts as unknown[]).map(ofReceipt);
+  server.misbehave({ methods: ['eth_getBlockReceipts'], do: { kind: 'result', result: ofReceipts } });
+  server.misbehave({ methods: ['eth_getTransactionReceipt'], do: { kind: 'result', result: ofReceipt } });
+  await announceToken();
+  const detail = `${bob} spends 50 more than it has`;
   await until('the contradiction to be found', async () => {
-    const status = scene.run('status', '--json');
+    const status = run('status', '--json');
     await status.exited;
     const [shown] = JSON.parse(status.stdout).chains[0].contradictions;
-    expect(shown).toMatchObject(contradiction);
+    expect(shown).toMatchObject({ kind: 'artist_token', address: TOKEN, rule: 'balance', from: 1, to: 10, detail });
     return true;
   });
-  const status = scene.run('status');
+  const status = run('status');
   await status.exited;
-  expect(status.stdout).toContain(`artist_token ${TOKEN}, balance in 1-10: ${bob} spends 50 more than it has`);
+  expect(status.stdout).toContain(`artist_token ${TOKEN}, balance in 1-10: ${detail}`);
+});
+
+test('a contradiction is read from receipts and repaired, and goes', async () => {
+  const { db, announceToken } = await followWithholding();
+  await announceToken();
+  await until('the log to be found', async () => {
+    const { rows } = await db.query('select from_wallet from token_transfers order by position');
+    expect(rows.map(({ from_wallet }) => from_wallet)).toEqual([`0x${'0'.repeat(40)}`, alice, bob]);
+    const swept = await db.query(`select from indexer.sweeps where rule = 'balance' and swept_to >= 30`);
+    const doubts = await db.query('select from indexer.doubts');
+    return swept.rowCount === 1 && doubts.rowCount === 0;
+  });
+  const { rows } = await db.query('select cause, from_block, to_block, facts_added from indexer.repairs');
+  expect(rows).toEqual([
+    { cause: expect.stringMatching('balance|proof'), from_block: '10', to_block: '10', facts_added: '1' },
+  ]);
 });
