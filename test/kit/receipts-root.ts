@@ -11,13 +11,29 @@ const roots = new WeakMap<ChainBlock, Hex>();
 export function receiptsRootOf(block: ChainBlock): Hex {
   const known = roots.get(block);
   if (known !== undefined) return known;
-  const pairs = block.transactions.map((_, index) => ({
-    path: [...toRlp(integer(index)).slice(2)].map((digit) => Number.parseInt(digit, 16)),
-    value: concat([RECEIPT_TYPE, toRlp(consensusReceipt(index, logsOf(block, index)))]),
-  }));
-  const root = keccak256(toRlp(nodeOf(pairs) as Hex));
+  const root = rootOfReceipts(
+    block.transactions.map((_, index) => ({
+      cumulativeGasUsed: cumulativeGasUsed(index),
+      logs: logsOf(block, index),
+    })),
+  );
   roots.set(block, root);
   return root;
+}
+
+/** The parts of a successful receipt that its encoding holds. */
+type EncodedReceipt = {
+  readonly cumulativeGasUsed: number;
+  readonly logs: readonly Pick<ChainLog, 'address' | 'topics' | 'data'>[];
+};
+
+/** Returns the root of the trie of the receipts of a block, all of `RECEIPT_TYPE`. */
+export function rootOfReceipts(receipts: readonly EncodedReceipt[]): Hex {
+  const pairs = receipts.map((receipt, index) => ({
+    path: [...toRlp(integer(index)).slice(2)].map((digit) => Number.parseInt(digit, 16)),
+    value: concat([RECEIPT_TYPE, toRlp(consensusReceipt(receipt))]),
+  }));
+  return keccak256(toRlp(nodeOf(pairs) as Hex));
 }
 
 /** The type of every transaction of the chain in memory. */
@@ -38,9 +54,9 @@ export function logsOf(block: ChainBlock, index: number): ChainLog[] {
   return block.logs.filter((log) => log.transactionIndex === index);
 }
 
-function consensusReceipt(index: number, logs: readonly ChainLog[]) {
+function consensusReceipt({ cumulativeGasUsed, logs }: EncodedReceipt) {
   const entries = logs.map(({ address, topics, data }) => [address, [...topics], data]);
-  return ['0x01' as Hex, integer(cumulativeGasUsed(index)), bloomOf(logs), entries];
+  return ['0x01' as Hex, integer(cumulativeGasUsed), bloomOf(logs), entries];
 }
 
 /** Yellow Paper, appendix D. */

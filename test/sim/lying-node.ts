@@ -1,6 +1,7 @@
 import { custom, type Transport } from 'viem';
 import type { Hex, RawLog } from '../../indexer/kernel/chain.ts';
-import { bloomBits } from '../../indexer/source/bloom.ts';
+import { bloomOf } from '../kit/chain.ts';
+import { RECEIPT_TYPE, rootOfReceipts } from '../kit/receipts-root.ts';
 import type { Branch, SimBlock, SimTransaction } from './history.ts';
 import type { Random } from './random.ts';
 
@@ -120,27 +121,38 @@ function asBlock(block: SimBlock | undefined, zeroBlooms: boolean): unknown {
     hash,
     parentHash,
     timestamp: quantity(timestamp),
-    logsBloom: zeroBlooms ? `0x${'00'.repeat(BLOOM_BYTES)}` : bloomOf(block),
+    logsBloom: zeroBlooms ? `0x${'00'.repeat(BLOOM_BYTES)}` : proofsOf(block).bloom,
+    receiptsRoot: proofsOf(block).root,
     transactions: transactionsOf(block).map((transaction) => transaction.hash),
   };
 }
 
-const blooms = new WeakMap<SimBlock, Hex>();
+/** What a header says of the logs of its block. */
+type Proofs = { readonly bloom: Hex; readonly root: Hex };
 
-function bloomOf(block: SimBlock): Hex {
-  let bloom = blooms.get(block);
-  if (bloom === undefined) {
-    const bytes = Buffer.alloc(BLOOM_BYTES);
-    for (const item of new Set(block.logs.flatMap(({ raw }) => [raw.address, ...raw.topics]))) {
-      for (const bit of bloomBits(item)) {
-        const at = BLOOM_BYTES - 1 - (bit >> 3);
-        bytes[at] = (bytes[at] ?? 0) | (1 << (bit & 7));
-      }
-    }
-    bloom = `0x${bytes.toString('hex')}`;
-    blooms.set(block, bloom);
+const proofs = new WeakMap<SimBlock, Proofs>();
+
+function proofsOf(block: SimBlock): Proofs {
+  let found = proofs.get(block);
+  if (found === undefined) {
+    const receipts = transactionsOf(block).map((transaction) => ({
+      cumulativeGasUsed: cumulativeGasOf(block, transaction),
+      logs: logsOfTransaction(block, transaction),
+    }));
+    found = { bloom: bloomOf(block.logs.map(({ raw }) => raw)), root: rootOfReceipts(receipts) };
+    proofs.set(block, found);
   }
-  return bloom;
+  return found;
+}
+
+function cumulativeGasOf(block: SimBlock, last: SimTransaction): number {
+  const transactions = transactionsOf(block);
+  const upTo = transactions.slice(0, transactions.indexOf(last) + 1);
+  return upTo.reduce((sum, { gasUsed }) => sum + Number(gasUsed), 0);
+}
+
+function logsOfTransaction(block: SimBlock, transaction: SimTransaction): readonly RawLog[] {
+  return block.logs.filter((log) => log.transaction === transaction).map(({ raw }) => raw);
 }
 
 function asReceipt(block: SimBlock, transaction: SimTransaction): unknown {
@@ -148,9 +160,12 @@ function asReceipt(block: SimBlock, transaction: SimTransaction): unknown {
     transactionHash: transaction.hash,
     blockHash: block.header.hash,
     blockNumber: quantity(block.header.number),
+    type: RECEIPT_TYPE,
+    status: '0x1',
     gasUsed: quantity(transaction.gasUsed),
+    cumulativeGasUsed: quantity(cumulativeGasOf(block, transaction)),
     effectiveGasPrice: transaction.gasPrice === null ? null : quantity(transaction.gasPrice),
-    logs: block.logs.filter((log) => log.transaction === transaction).map(({ raw }) => asLog(raw)),
+    logs: logsOfTransaction(block, transaction).map(asLog),
   };
 }
 

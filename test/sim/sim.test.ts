@@ -12,7 +12,7 @@ const HISTORIES = 500;
 const HISTORIES_PER_DATABASE = 50;
 /** Histories that run concurrently in one database, each on its own chains. None may disturb another. */
 const CONCURRENT_HISTORIES = 3;
-const TIMEOUT_MS = 240_000;
+const TIMEOUT_MS = 600_000;
 /** The nodes of a third of the histories each are honest, lie and are read in full, and lie and are found out later. */
 const LIES = [undefined, 'inline', 'background'] as const;
 
