@@ -42,6 +42,7 @@ const RETRY_BACKOFF: Backoff = { baseMs: 250, maxMs: 15_000 };
 const FAILURES_BEFORE_REOPENING = 8;
 const HEAD_TIMEOUT_MS = 10_000;
 const RELEASE_TIMEOUT_MS = 2_000;
+const EVICTION_WARNING = 'Redis may evict jobs of the queue: set its maxmemory-policy to noeviction';
 const REASON_LENGTH_MAX = 1_000;
 
 /**
@@ -113,13 +114,15 @@ export class Backfill {
 
   /** Uses one connection to the queue, from opening it until it fails too often or the signal aborts. */
   async #session(signal: AbortSignal, onOpen: () => void): Promise<void> {
-    const { database, chainId, queue: settings, concurrency } = this.#deps;
+    const { database, chainId, queue: settings, concurrency, log } = this.#deps;
     const name = await queueNameOf(database.kysely, chainId);
     const onError = (error: Error) => this.#warn(error, 'queue connection failed');
     const queue = await BackfillQueue.open(settings, name, onError, signal);
     const failed = new AbortController();
     const working = AbortSignal.any([signal, failed.signal]);
     onOpen();
+    const policy = await queue.evictionPolicy().catch(() => undefined);
+    if (policy !== undefined && policy !== 'noeviction') log.warn({ chain: chainId, policy }, EVICTION_WARNING);
     const loops = [this.#plan(queue, working)];
     for (let slot = 0; slot < concurrency; slot += 1) loops.push(this.#work(queue, working));
     try {

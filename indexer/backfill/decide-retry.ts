@@ -1,4 +1,4 @@
-import { sqlstateOf } from '../db/sqlstate.ts';
+import { isServerOutage, sqlstateOf } from '../db/sqlstate.ts';
 import {
   ConfigError,
   HeadMoved,
@@ -103,16 +103,11 @@ function liesIn(piece: BlockRange, suspect: BlockRange | undefined): boolean {
   return suspect !== undefined && suspect.from <= piece.from && piece.to <= suspect.to;
 }
 
-/** SQLSTATE classes of errors that are not caused by the statement: connection, resources, locks, operator, system. */
-const SERVER_CLASSES = ['08', '53', '55', '57', '58'];
-const QUERY_CANCELED = '57014';
-
 /** Returns whether an error means that the endpoint or the database is unavailable. */
 export function isOutage(error: unknown): boolean {
   if (error instanceof RpcError) return error.kind !== 'range-refused';
   if (error instanceof RpcInconsistency) return false;
-  const state = sqlstateOf(error);
-  if (state !== undefined) return state !== QUERY_CANCELED && SERVER_CLASSES.some((prefix) => state.startsWith(prefix));
+  if (sqlstateOf(error) !== undefined) return isServerOutage(error);
   // Connection errors of the driver have no SQLSTATE: refused, reset, timed out, terminated.
   return (
     error instanceof Error &&

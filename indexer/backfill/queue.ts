@@ -1,15 +1,30 @@
-import { createPostgresBackend, type Job, Queue, Worker } from 'bullmq';
-import { Cluster } from 'ioredis';
+import { type Job, Queue, Worker } from 'bullmq';
+import { Cluster, type Redis } from 'ioredis';
 import { type Kysely, sql } from 'kysely';
 import type { RedisSettings } from '../config/define.ts';
+import type { Config } from '../config/resolve.ts';
+import { explainConnectionError } from '../db/connect.ts';
 import type { DB } from '../db/schema.ts';
+import { explainConnectionFailure } from '../kernel/connection-failure.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { within } from '../kernel/sleep.ts';
 import type { FailureHistory } from './decide-retry.ts';
+import { openQueuePool, postgresBackend } from './queue-postgres.ts';
 
 /** The server of the queue: the Redis that `redis` describes if it is set, else the Redis or PostgreSQL at `url`. */
-export type QueueSettings = { readonly url: string; readonly redis?: RedisSettings | undefined };
+export type QueueSettings = {
+  readonly url: string;
+  readonly redis?: RedisSettings | undefined;
+  /** The setting that holds the URL, for messages. */
+  readonly variable: string;
+};
+
+/** Returns where a configuration puts the queue. */
+export function queueSettings({ databaseUrl, queueUrl, queueRedis }: Config): QueueSettings {
+  if (queueRedis !== undefined) return { url: queueUrl, redis: queueRedis, variable: 'queueRedis' };
+  return { url: queueUrl, variable: queueUrl === databaseUrl ? 'DATABASE_URL' : 'QUEUE_URL' };
+}
 
 /** The payload of a job. Which blocks of the range are missing is read from the database when the job runs. */
 export type FillJob = BlockRange & {
@@ -33,7 +48,6 @@ export type ClaimedJob = {
 /** The number of jobs of a queue by state. */
 export type QueueCounts = { readonly waiting: number; readonly active: number; readonly delayed: number };
 
-const SCHEMA = 'bullmq';
 /** A worker loses its job when it has not renewed the lock for this long. */
 const LOCK_MS = 10_000;
 const LOCK_RENEWAL_MS = 3_000;
@@ -46,7 +60,8 @@ const CLOSE_TIMEOUT_MS = 2_000;
 const COMMAND_TIMEOUT_MS = 10_000;
 /** Number of events that BullMQ keeps. Nothing reads them. */
 const EVENTS_KEPT = 100;
-const CONNECTIONS_MAX = 2;
+/** How Redis refuses a user or a password. */
+const REFUSED_PASSWORD = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH)\b/;
 const PENDING_STATES = ['wait', 'active', 'delayed'] as const;
 
 /**
@@ -99,24 +114,23 @@ export class BackfillQueue {
     let lastError: Error | undefined;
     const onConnectionError = (error: Error) => {
       lastError = error;
-      onError(error);
+      onError(explain(error, settings));
     };
-    const queue = construct(settings, name, onConnectionError);
-    const ready = Promise.all([queue.#queue.waitUntilReady(), queue.#worker.waitUntilReady()]);
-    ready.catch(() => undefined);
-    try {
-      if ((await within(OPEN_TIMEOUT_MS, ready, signal)) === undefined) {
-        throw lastError ?? new IndexerError(`no answer within ${OPEN_TIMEOUT_MS / 1_000} s`);
-      }
+    const opening = connect(settings, onConnectionError).then((found) => construct(found, name, onConnectionError));
+    const ready = opening.then(async (queue) => {
+      await Promise.all([queue.#queue.waitUntilReady(), queue.#worker.waitUntilReady()]);
       await queue.#worker.startStalledCheckTimer();
+      return queue;
+    });
+    try {
+      const queue = await within(OPEN_TIMEOUT_MS, ready, signal);
+      if (queue === undefined) throw lastError ?? new IndexerError(`no answer within ${OPEN_TIMEOUT_MS / 1_000} s`);
       return queue;
     } catch (error) {
       // BullMQ continues to open connections until it is ready, even if it was closed meanwhile.
       await within(CLOSE_TIMEOUT_MS, Promise.allSettled([ready]));
-      await queue.close();
-      throw new IndexerError(`the queue at ${serverOf(settings)} cannot be used: ${messageOf(error)}`, {
-        cause: error,
-      });
+      await within(2 * CLOSE_TIMEOUT_MS, Promise.allSettled([opening.then((queue) => queue.close())]));
+      throw explain(error, settings);
     }
   }
 
@@ -145,6 +159,14 @@ export class BackfillQueue {
     return job === undefined ? undefined : claimedJob(job, token);
   }
 
+  /** Returns the policy by which Redis evicts keys when its memory is full. Undefined if the queue is in PostgreSQL or Redis keeps silent. */
+  async evictionPolicy(): Promise<string | undefined> {
+    const { client } = this.#queue.getBackend() as unknown as { readonly client?: Promise<Pick<Redis, 'info'>> };
+    // CONFIG is forbidden on many managed servers. INFO is not.
+    const info = await (await client)?.info().catch(() => undefined);
+    return /^maxmemory_policy:(\S+)/m.exec(info ?? '')?.[1];
+  }
+
   /** Closes the connections within seconds, even if the server is unavailable. */
   async close(): Promise<void> {
     await within(CLOSE_TIMEOUT_MS, Promise.allSettled([this.#worker.close(true), this.#queue.close()]));
@@ -168,12 +190,25 @@ function rangeOf(id: string): BlockRange | undefined {
   return match === null ? undefined : { from: Number(match[1]), to: Number(match[2]) };
 }
 
-function construct(settings: QueueSettings, name: string, onError: (error: Error) => void): BackfillQueue {
-  const inRedis = settings.redis !== undefined || /^rediss?:/.test(settings.url);
-  const { connection, release } = inRedis ? redisConnection(settings, onError) : postgresConnection(settings.url);
-  const backend = (inRedis ? undefined : createPostgresBackend) as never;
-  // The braces keep a queue's keys on one node of a cluster.
-  const common = { connection: connection as never, prefix: `{indexer-${name}}` };
+function isInRedis({ url, redis }: QueueSettings): boolean {
+  return redis !== undefined || /^rediss?:/.test(url);
+}
+
+type QueueConnection = { readonly connection: unknown; readonly backend: unknown; readonly release: () => void };
+
+async function connect(settings: QueueSettings, onError: (error: Error) => void): Promise<QueueConnection> {
+  if (isInRedis(settings)) return { ...redisConnection(settings, onError), backend: undefined };
+  const { connection, end } = await openQueuePool(settings, COMMAND_TIMEOUT_MS, onError);
+  return { connection, backend: postgresBackend, release: () => void end().catch(() => undefined) };
+}
+
+function construct(
+  { connection, backend, release }: QueueConnection,
+  name: string,
+  onError: (error: Error) => void,
+): BackfillQueue {
+  // The braces keep a queue's keys on one node of a cluster. BullMQ would print a warning of its own about the version and the settings.
+  const common = { connection: connection as never, prefix: `{indexer-${name}}`, skipVersionCheck: true };
   const queue = new Queue<FillJob>(
     `backfill-${name}`,
     {
@@ -187,7 +222,7 @@ function construct(settings: QueueSettings, name: string, onError: (error: Error
         stackTraceLimit: 0,
       },
     },
-    backend,
+    backend as never,
   );
   const worker = new Worker<FillJob>(
     `backfill-${name}`,
@@ -200,7 +235,7 @@ function construct(settings: QueueSettings, name: string, onError: (error: Error
       maxStalledCount: STALLED_COUNT_MAX,
       settings: { backoffStrategy: (_, __, error) => (error instanceof Delayed ? error.delayMs : LOCK_MS) },
     },
-    backend,
+    backend as never,
   );
   queue.on('error', onError);
   worker.on('error', onError);
@@ -216,22 +251,6 @@ function redisConnection({ url, redis }: QueueSettings, onError: (error: Error) 
   const cluster = new Cluster([...redis.cluster], { redisOptions: options as never, enableOfflineQueue: false });
   cluster.on('error', onError);
   return { connection: cluster, release: () => cluster.disconnect() };
-}
-
-function postgresConnection(url: string) {
-  const connection = {
-    connectionString: url,
-    schema: SCHEMA,
-    migrate: true,
-    max: CONNECTIONS_MAX,
-    application_name: 'indexer-queue',
-    connectionTimeoutMillis: COMMAND_TIMEOUT_MS / 2,
-    query_timeout: COMMAND_TIMEOUT_MS,
-    keepAlive: true,
-    // Jobs that are lost in a crash are planned again.
-    options: '-c synchronous_commit=off',
-  };
-  return { connection, release: () => undefined };
 }
 
 /** Renews the lock of a job until the job is completed, delayed or released. */
@@ -262,8 +281,12 @@ function isLost(error: unknown): boolean {
   return typeof code === 'number' && code < 0;
 }
 
-/** Names the queue's server in messages, without user, password and path. */
-function serverOf({ url, redis }: QueueSettings): string {
-  if (redis !== undefined) return 'the configured Redis';
-  return `${new URL(url).protocol}//${new URL(url).host}`;
+/** Returns the error to report when the queue's server cannot be used. */
+function explain(error: unknown, settings: QueueSettings): Error {
+  const { url, variable } = settings;
+  if (!isInRedis(settings)) return explainConnectionError(error, url, variable);
+  const message = messageOf(error);
+  const advice = REFUSED_PASSWORD.test(message) ? '; correct user and password of the URL' : '';
+  const reason = explainConnectionFailure(error, 'Redis') ?? `the queue cannot be used: ${message}${advice}`;
+  return new IndexerError(`${variable}: ${reason}`, { cause: error });
 }

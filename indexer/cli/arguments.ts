@@ -1,16 +1,23 @@
 import { InvalidArgumentError } from 'commander';
-import type { Config } from '../config/resolve.ts';
-import type { Hex } from '../kernel/chain.ts';
+import type { ChainConfig, Config } from '../config/resolve.ts';
+import { BLOCK_NUMBER_LIMIT, type Hex } from '../kernel/chain.ts';
 import { UsageError } from '../kernel/errors.ts';
-import { ADDRESS, WHOLE_NUMBER } from '../kernel/patterns.ts';
+import { ADDRESS, UUID, WHOLE_NUMBER } from '../kernel/patterns.ts';
 
-/** Parses a block number, a chain id or a count: a whole number that is not negative. */
+/** Parses a whole number that is not negative. */
 export function wholeNumber(text: string): number {
   if (!WHOLE_NUMBER.test(text)) throw new InvalidArgumentError('It must be a whole number.');
   return Number(text);
 }
 
-/** Parses a count of at least one. */
+/** Parses a block number. */
+export function blockNumber(text: string): number {
+  const number = wholeNumber(text);
+  if (number >= BLOCK_NUMBER_LIMIT) throw new InvalidArgumentError(`It must be below ${BLOCK_NUMBER_LIMIT}.`);
+  return number;
+}
+
+/** Parses a count of at least one, or the id of a chain. */
 export function positiveNumber(text: string): number {
   const number = wholeNumber(text);
   if (number === 0) throw new InvalidArgumentError('It must be at least 1.');
@@ -23,6 +30,12 @@ export function address(text: string): Hex {
   return text.toLowerCase() as Hex;
 }
 
+/** Parses a UUID and lower-cases it. */
+export function uuid(text: string): string {
+  if (!UUID.test(text)) throw new InvalidArgumentError('It must be a UUID.');
+  return text.toLowerCase();
+}
+
 /** Returns the named chain, or the only configured one if none is named. Throws `UsageError` if there is a choice. */
 export function chainOf(named: number | undefined, { chains }: Config): number {
   if (named !== undefined) return named;
@@ -33,4 +46,11 @@ export function chainOf(named: number | undefined, { chains }: Config): number {
     throw new UsageError(`several chains are configured; name one: ${choices}`);
   }
   return only.chainId;
+}
+
+/** Returns the settings of a chain. Throws `UsageError` if it is not configured. */
+export function configuredChain(chainId: number, { chains }: Config): ChainConfig {
+  const chain = chains.find((candidate) => candidate.chainId === chainId);
+  if (chain === undefined) throw new UsageError(`chain ${chainId} is not configured: set RPC_URL_${chainId}`);
+  return chain;
 }

@@ -1,9 +1,8 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { RecordedRequest } from '../backfill/requests.ts';
 import type { Database } from '../db/database.ts';
 import { UsageError } from '../kernel/errors.ts';
-import { UUID } from '../kernel/patterns.ts';
-import { wholeNumber } from './arguments.ts';
+import { positiveNumber, uuid } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { withSession } from './session.ts';
 
@@ -15,7 +14,7 @@ export function addBackfillStatus(backfill: Command, io: Io): void {
   backfill
     .command('status')
     .description('show backfill requests, their progress, and the ranges that failed')
-    .option('--chain <id>', 'only the requests of this chain', wholeNumber)
+    .option('--chain <id>', 'only the requests of this chain', positiveNumber)
     .action(async (_: unknown, command: Command) => {
       const { chain, ...options } = command.optsWithGlobals<GlobalOptions & OfChain>();
       await withSession(io, options, {}, async ({ database }) => {
@@ -36,8 +35,8 @@ export function addBackfillCancel(backfill: Command, io: Io): void {
     .description(
       'cancel running requests; filled blocks stay, and a daemon continues to fill the contracts that it follows',
     )
-    .argument('[id]', 'the id of a request, from `indexer backfill status` (default: all running requests)', requestId)
-    .option('--chain <id>', 'only the requests of this chain', wholeNumber)
+    .argument('[id]', 'the id of a request, from `indexer backfill status` (default: all running requests)', uuid)
+    .option('--chain <id>', 'only the requests of this chain', positiveNumber)
     .action(async (id: string | undefined, _: unknown, command: Command) => {
       const { chain, ...options } = command.optsWithGlobals<GlobalOptions & OfChain>();
       await withSession(io, options, {}, async ({ database }) => {
@@ -51,11 +50,6 @@ export function addBackfillCancel(backfill: Command, io: Io): void {
         printResult(io, options, { cancelled }, lines.length > 0 ? lines : ['no request is running']);
       });
     });
-}
-
-function requestId(text: string): string {
-  if (!UUID.test(text)) throw new InvalidArgumentError('It must be a UUID.');
-  return text.toLowerCase();
 }
 
 async function stateOf({ kysely }: Database, request: RecordedRequest) {

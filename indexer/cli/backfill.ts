@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import type { BackfillRequest, RecordedRequest } from '../backfill/requests.ts';
-import type { ChainConfig, Config } from '../config/resolve.ts';
+import type { Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
 import type { Hex } from '../kernel/chain.ts';
 import { IndexerError, UsageError } from '../kernel/errors.ts';
 import type { BackfillOutcome } from '../roles/backfill-command.ts';
-import { address, chainOf, positiveNumber, wholeNumber } from './arguments.ts';
+import { address, blockNumber, chainOf, configuredChain, positiveNumber } from './arguments.ts';
 import { addBackfillCancel, addBackfillStatus } from './backfill-requests.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { fillingConnections, withSession } from './session.ts';
@@ -28,9 +28,9 @@ export function addBackfill(program: Command, io: Io): void {
   const backfill = program
     .command('backfill')
     .description('fill history; it is safe to repeat, to interrupt, and to run while a daemon runs')
-    .option('--from-block <n>', 'the first block', wholeNumber)
-    .option('--to-block <n>', 'the last block (default: the chain’s head when the command starts)', wholeNumber)
-    .option('--chain <id>', 'the chain (default: the only one that is configured)', wholeNumber)
+    .option('--from-block <n>', 'the first block', blockNumber)
+    .option('--to-block <n>', 'the last block (default: the chain’s head when the command starts)', blockNumber)
+    .option('--chain <id>', 'the chain (default: the only one that is configured)', positiveNumber)
     .option('--contract <address>', 'fill only this contract; may be given several times', listed, [])
     .option(
       '--concurrency <k>',
@@ -61,8 +61,11 @@ function listed(text: string, before: readonly Hex[]): readonly Hex[] {
 }
 
 async function fill(io: Io, given: Given, options: GlobalOptions): Promise<void> {
-  const { fromBlock: from } = given;
+  const { fromBlock: from, toBlock: to } = given;
   if (from === undefined) throw new UsageError('the first block is missing: --from-block N');
+  if (to !== undefined && from > to) {
+    throw new UsageError(`the range is empty: it begins at block ${from} and ends at block ${to}`);
+  }
   if (given.detach && given.proved) {
     throw new UsageError('--proved cannot be used with --detach: running daemons prove what they fill by themselves');
   }
@@ -76,12 +79,12 @@ async function fill(io: Io, given: Given, options: GlobalOptions): Promise<void>
     needs: ['chains'],
     maxConnections: fillingConnections(1, given.concurrency),
     limitStatements: true,
+    prepare: (config: Config) => configuredChain(chainOf(given.chain, config), config),
   } as const;
-  await withSession(aboveBar, options, needs, async ({ config, database, log }) => {
+  await withSession(aboveBar, options, needs, async ({ config, database, log, prepared: chain }) => {
     const input = {
-      ...{ config, database, log, runtime: io.runtime, from, to: given.toBlock, concurrency: given.concurrency },
+      ...{ config, database, log, runtime: io.runtime, chain, from, to, concurrency: given.concurrency },
       proved: given.proved ?? false,
-      chain: configured(config, chainOf(given.chain, config)),
       contracts: given.contract.length === 0 ? null : given.contract,
     };
     if (given.detach) {
@@ -154,12 +157,6 @@ function missingLines({ incomplete, dead, unproved }: BackfillOutcome): string[]
     ...dead.map(({ from, to, reason }) => `gave up  ${from}-${to}: ${reason}`),
     ...unproved.map(({ from, to, reason }) => `unproved ${from}-${to}: ${reason}`),
   ];
-}
-
-function configured({ chains }: Config, chainId: number): ChainConfig {
-  const chain = chains.find((candidate) => candidate.chainId === chainId);
-  if (chain === undefined) throw new UsageError(`chain ${chainId} is not configured: set RPC_URL_${chainId}`);
-  return chain;
 }
 
 /** Names a request, as `chain 1, blocks 5 to 9`. */

@@ -1,11 +1,12 @@
 import { Argument, type Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
+import type { Hex } from '../kernel/chain.ts';
 import { IndexerError, UsageError } from '../kernel/errors.ts';
 import type { Added, ContractSpec } from '../registry/add.ts';
 import type { NamedContract } from '../registry/import.ts';
-import { address, chainOf, wholeNumber } from './arguments.ts';
+import { address, blockNumber, chainOf, configuredChain, positiveNumber } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
-import { openSource } from './open-source.ts';
+import { HEAD_TIMEOUT_MS, openSource, reasonOf } from './open-source.ts';
 import { withSession } from './session.ts';
 
 type Given = {
@@ -24,11 +25,11 @@ export function addAdd(contracts: Command, io: Io): void {
     .description('follow a contract; running daemons are notified. It is safe to repeat')
     .addArgument(new Argument('<kind>', 'the kind of contract').choices(['master', 'dividend', 'artist-token', 'pool']))
     .argument('<address>', 'the contract', address)
-    .option('--chain <id>', 'its chain (default: the only one that is configured)', wholeNumber)
+    .option('--chain <id>', 'its chain (default: the only one that is configured)', positiveNumber)
     .option(
       '--from-block <n>',
       'the first block of its history (default: the deployment block, read from the chain)',
-      wholeNumber,
+      blockNumber,
     )
     .option('--master-id <uuid>', 'master: the row of `masters` it belongs to')
     .option('--master-contract <address>', 'dividend: the registered master contract whose holders it pays')
@@ -48,29 +49,22 @@ Examples:
     )
     .action(async (kind: string, contract: string, given: Given, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      await withSession(io, options, {}, async ({ config, database }) => {
+      const prepare = async (config: Config) => {
         const { nameContract } = await import('../registry/import.ts');
-        const { addContracts } = await import('../registry/add.ts');
-        const { chain, fromBlock, masterId, masterContract, artistId, type } = given;
-        const chainId = chainOf(chain, config);
-        const named = nameContract({
-          kind,
-          address: contract,
-          chainId,
-          fromBlock,
-          masterId,
-          masterContract,
-          artistId,
-          type,
-        });
+        const { chain, ...details } = given;
+        const named = nameContract({ kind, address: contract, chainId: chainOf(chain, config), ...details });
         if ('faults' in named) throw new UsageError(named.faults.join('\n'));
-        const added = await addContracts(database, [await specOf(io, config, named.contract)]);
-        printResult(
-          io,
-          options,
-          { contracts: added },
-          added.map((one) => lineOf(one, chainId)),
-        );
+        if (readsPool(named.contract)) configuredChain(named.contract.chainId, config);
+        return named.contract;
+      };
+      await withSession(io, options, { prepare }, async ({ config, database, prepared: named }) => {
+        const { addContracts } = await import('../registry/add.ts');
+        const added = await addContracts(database, [await specOf(io, config, named)]);
+        // A pool has answered already.
+        const warning = readsPool(named) ? undefined : await warnOfMissingCode(io, config, named);
+        if (warning !== undefined) io.stderr.write(`indexer: warning: ${warning}\n`);
+        const lines = added.map((one) => lineOf(one, named.chainId));
+        printResult(io, options, { contracts: added, ...(warning !== undefined && { warning }) }, lines);
       });
     });
 }
@@ -79,6 +73,35 @@ Examples:
 function lineOf({ kind, address: contract, outcome }: Added, chainId: number): string {
   const verb = { added: 'added', restored: 'restored', unchanged: 'already followed:' }[outcome];
   return `${verb} ${kind.replace('_', '-')} ${contract} on chain ${chainId}`;
+}
+
+/** Returns whether the tokens or the type of a pool have to be read from the chain. */
+export function readsPool({ kind, type, token0, token1 }: NamedContract): boolean {
+  return kind === 'pool' && (type === undefined || token0 === undefined || token1 === undefined);
+}
+
+/** Returns a warning if a contract has no code yet, or if this could not be found out. The contract is followed all the same. */
+async function warnOfMissingCode(
+  io: Io,
+  config: Config,
+  { chainId, address: contract }: { readonly chainId: number; readonly address: Hex },
+): Promise<string | undefined> {
+  const chain = config.chains.find((settings) => settings.chainId === chainId);
+  if (chain === undefined) return undefined;
+  const source = await openSource(chain, io.runtime);
+  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]);
+  try {
+    const { number } = await source.head(signal);
+    if (await source.codeAt(contract, number, signal)) return undefined;
+    return (
+      `${contract} has no code on chain ${chainId} at block ${number}: is this the right address and chain? ` +
+      'It is followed all the same, because it may be deployed later'
+    );
+  } catch (error) {
+    return io.redact(`it was not checked that ${contract} has code on chain ${chainId}: ${reasonOf(error, chainId)}`);
+  } finally {
+    source.close();
+  }
 }
 
 /** Completes the description of a contract. Reads the tokens of a pool from the chain unless both are given, and its type too. */
@@ -98,10 +121,7 @@ export async function specOf(io: Io, config: Config, named: NamedContract): Prom
 
 async function poolOf(io: Io, config: Config, { chainId, address: pool, type, token0, token1 }: NamedContract) {
   if (type !== undefined && token0 !== undefined && token1 !== undefined) return { type, token0, token1 };
-  const chain = config.chains.find((settings) => settings.chainId === chainId);
-  if (chain === undefined) {
-    throw new IndexerError(`the tokens of pool ${pool} are read from the chain: set RPC_URL_${chainId}`);
-  }
+  const chain = configuredChain(chainId, config);
   const [{ chainReaderOver }, { readPool }] = await Promise.all([
     import('../protocols/shared/chain-reader.ts'),
     import('../protocols/shared/metadata.ts'),

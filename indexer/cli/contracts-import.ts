@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import type { Config } from '../config/resolve.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
-import { wholeNumber } from './arguments.ts';
-import { specOf } from './contracts-add.ts';
+import { configuredChain, positiveNumber } from './arguments.ts';
+import { readsPool, specOf } from './contracts-add.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { withSession } from './session.ts';
 
@@ -12,7 +13,7 @@ export function addImport(contracts: Command, io: Io): void {
     .command('import')
     .description('add many contracts from a file, all or none')
     .argument('<file>', 'a JSON array, or one JSON object per line; - is standard input')
-    .option('--chain <id>', 'the chain of entries without a chainId', wholeNumber)
+    .option('--chain <id>', 'the chain of entries without a chainId', positiveNumber)
     .addHelpText(
       'after',
       `
@@ -24,11 +25,15 @@ Example:
     )
     .action(async (file: string, { chain }: { chain?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      await withSession(io, options, {}, async ({ config, database }) => {
-        const { addContracts } = await import('../registry/add.ts');
+      const prepare = async (config: Config) => {
         const { parseContracts } = await import('../registry/import.ts');
         const only = config.chains.length === 1 ? config.chains[0]?.chainId : undefined;
         const named = parseContracts(await contentOf(file), chain ?? only);
+        for (const contract of named.filter(readsPool)) configuredChain(contract.chainId, config);
+        return named;
+      };
+      await withSession(io, options, { prepare }, async ({ config, database, prepared: named }) => {
+        const { addContracts } = await import('../registry/add.ts');
         const specs = [];
         for (const contract of named) specs.push(await specOf(io, config, contract));
         const added = await addContracts(database, specs);

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
-import { address, chainOf, wholeNumber } from './arguments.ts';
+import type { Config } from '../config/resolve.ts';
+import { address, chainOf, positiveNumber } from './arguments.ts';
 import { addAdd } from './contracts-add.ts';
 import { addImport } from './contracts-import.ts';
 import { addUpgrade } from './contracts-upgrade.ts';
+import type { RegisteredContract } from '../registry/contracts.ts';
 import { type GlobalOptions, type Io, printResult, table } from './io.ts';
 import { type Session, withSession } from './session.ts';
 
@@ -22,7 +24,7 @@ function addList(contracts: Command, io: Io): void {
   contracts
     .command('list')
     .description('list the registered contracts, and up to which block each is complete')
-    .option('--chain <id>', 'only the contracts of this chain', wholeNumber)
+    .option('--chain <id>', 'only the contracts of this chain', positiveNumber)
     .action(async ({ chain }: { chain?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       await withSession(io, options, {}, async ({ database }) => {
@@ -42,12 +44,18 @@ function addList(contracts: Command, io: Io): void {
           contract.status,
           contract.deployedAtBlock === null ? '?' : String(contract.deployedAtBlock),
           contract.completeTo === null ? '-' : String(contract.completeTo),
-          contract.statusReason ?? contract.coverageNote ?? '',
+          contract.statusReason ?? contract.coverageNote ?? noteOf(contract),
         ]);
         const head = ['CHAIN', 'KIND', 'ADDRESS', 'STATUS', 'FROM BLOCK', 'COMPLETE TO', ''];
         printResult(io, options, { contracts: listed }, table([head, ...rows]));
       });
     });
+}
+
+/** Returns why the deployment block of a contract is unknown, or what its answers lack. */
+function noteOf({ deployedAtBlock, deploymentNote, identityNote }: RegisteredContract): string {
+  if (deployedAtBlock === null && deploymentNote !== null) return `deployment block unknown: ${deploymentNote}`;
+  return identityNote ?? '';
 }
 
 async function knownChains({ kysely }: Session['database']) {
@@ -69,13 +77,13 @@ function addRemove(contracts: Command, io: Io): void {
     .command('remove')
     .description('stop following a contract; its rows stay, correct up to the block at which it was removed')
     .argument('<address>', 'the contract', address)
-    .option('--chain <id>', 'its chain (default: the only one that is configured)', wholeNumber)
+    .option('--chain <id>', 'its chain (default: the only one that is configured)', positiveNumber)
     .option('--purge', 'also delete its facts and the state derived from them (the platform’s own rows stay)')
     .action(
       async (contract: ReturnType<typeof address>, given: { chain?: number; purge?: boolean }, command: Command) => {
         const options = command.optsWithGlobals<GlobalOptions>();
-        await withSession(io, options, {}, async ({ config, database }) => {
-          const chainId = chainOf(given.chain, config);
+        const prepare = (config: Config) => chainOf(given.chain, config);
+        await withSession(io, options, { prepare }, async ({ database, prepared: chainId }) => {
           const { removeContract } = await import('../registry/remove.ts');
           const removed = await removeContract(database, { chainId, address: contract, purge: given.purge === true });
           const lines = removed.map(({ kind, purgedRows }) => {

@@ -11,7 +11,11 @@ export function addDigest(program: Command, io: Io): void {
     .addHelpText('after', '\nExample:\n  indexer digest --json --table nft_transfers master_nfts')
     .action(async (given: { table?: string[] }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      await withSession(io, options, {}, async ({ database }) => {
+      const prepare = async () => {
+        const { refuseUnknownTables } = await import('../verify/digest.ts');
+        refuseUnknownTables(given.table ?? []);
+      };
+      await withSession(io, options, { prepare }, async ({ database }) => {
         const { digest: digestOf } = await import('../verify/digest.ts');
         const digest = await digestOf(database, given.table);
         const rows = Object.entries(digest.tables).map(([name, held]) => [name, String(held.rows), held.digest]);

@@ -33,8 +33,9 @@ export function buildProgram(io: Io, version: string): Command {
       `
 Environment:
   DATABASE_URL         postgres://user:password@host:5432/name
+  DATABASE_DIRECT_URL  the same database without a pooler (PgBouncer, Neon) in front of it
   RPC_URL_<chainId>    endpoints of a chain to follow, comma-separated: RPC_URL_8453=https://…,wss://…
-  QUEUE_URL            redis://…, rediss://… or postgres://… (default: DATABASE_URL)
+  QUEUE_URL            redis://…, rediss://… or postgres://… (default: the database)
   HTTP_HOST, HTTP_PORT where /health and /ready are served (default: 127.0.0.1, 8080)
   LOG_LEVEL            fatal, error, warn, info, debug, trace or silent (default: info)
 

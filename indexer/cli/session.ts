@@ -3,10 +3,15 @@ import type { Database } from '../db/database.ts';
 import type { Logger } from '../observability/log.ts';
 import type { GlobalOptions, Io } from './io.ts';
 
-/** The configuration, database and log of a command. */
-export type Session = { readonly config: Config; readonly database: Database; readonly log: Logger };
+/** The configuration, database and log of a command, and what it prepared before the database was opened. */
+export type Session<P = undefined> = {
+  readonly config: Config;
+  readonly database: Database;
+  readonly log: Logger;
+  readonly prepared: P;
+};
 
-type SessionNeeds = {
+type SessionNeeds<P> = {
   /** The parts of the configuration that the command requires besides the database. */
   readonly needs?: readonly Need[];
   /** Whether the schema must be up to date. Only the commands that migrate it accept any schema. */
@@ -14,7 +19,13 @@ type SessionNeeds = {
   readonly maxConnections?: number | ((config: Config) => number);
   /** Whether statements have a timeout. Processes that run for months need one; statements of other commands may take any time. */
   readonly limitStatements?: boolean;
+  /** Runs before anything is opened. Throws `UsageError` for arguments that do not fit the configuration. */
+  readonly prepare?: (config: Config) => P | Promise<P>;
 };
+
+const POOLER_WARNING =
+  'DATABASE_URL leads to a pooler: new contracts are noticed within seconds instead of at once, and an initial load keeps its indexes; ' +
+  'set DATABASE_DIRECT_URL to the host of the database itself';
 
 /** Returns the number of connections that a process needs to fill history: for the ranges, head and plan of each chain, and spares. */
 export function fillingConnections(chains: number, concurrency: number): number {
@@ -22,37 +33,43 @@ export function fillingConnections(chains: number, concurrency: number): number 
 }
 
 /** Runs a command with an open database, and closes the database afterwards. Loads libraries only when it is called. */
-export async function withSession<T>(
+export async function withSession<T, P = undefined>(
   io: Io,
   options: GlobalOptions,
-  { needs = [], schema = 'current', maxConnections = 4, limitStatements = false }: SessionNeeds,
-  work: (session: Session) => Promise<T>,
+  { needs = [], schema = 'current', maxConnections = 4, limitStatements = false, prepare }: SessionNeeds<P>,
+  work: (session: Session<P>) => Promise<T>,
 ): Promise<T> {
   const { loadConfig } = await import('../config/config-file.ts');
   const config = await loadConfig(options.config, io.env, ['database', ...needs]);
-  const [{ openDatabase }, { assertSchemaCurrent }, { createLogger }, { createRedact }, { secretsOf }] =
-    await Promise.all([
-      import('../db/database.ts'),
-      import('../db/migrate.ts'),
-      import('../observability/log.ts'),
-      import('../observability/redact.ts'),
-      import('../config/secrets.ts'),
-    ]);
+  const prepared = (await prepare?.(config)) as P;
+  const [{ openDatabase }, { findSessions, probeServer }, { assertSchemaCurrent }, ...others] = await Promise.all([
+    import('../db/database.ts'),
+    import('../db/server.ts'),
+    import('../db/migrate.ts'),
+    import('../observability/log.ts'),
+    import('../observability/redact.ts'),
+    import('../config/secrets.ts'),
+  ]);
+  const [{ createLogger }, { createRedact }, { secretsOf }] = others;
   const log = createLogger({
     level: config.logLevel,
     redact: createRedact(secretsOf(config)),
     sink: io.stderr,
     pretty: io.stderr.isTTY === true,
   });
+  const server = await probeServer(config.databaseUrl, 'DATABASE_URL');
+  const sessions = await findSessions(server, config.databaseDirectUrl);
+  if (limitStatements && !sessions.lasting) log.warn(POOLER_WARNING);
   const database = openDatabase({
-    url: config.databaseUrl,
+    ...server,
+    sessions,
     maxConnections: typeof maxConnections === 'number' ? maxConnections : maxConnections(config),
     ...(limitStatements ? {} : { statementTimeoutMs: 0 }),
     onConnectionLost: (error) => log.warn({ err: error }, 'idle database connection lost'),
   });
   try {
     if (schema === 'current') await assertSchemaCurrent(database.kysely);
-    return await work({ config, database, log });
+    return await work({ config, database, log, prepared });
   } finally {
     await database.close();
   }

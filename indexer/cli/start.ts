@@ -21,11 +21,16 @@ Example:
     .action(async (options: { migrate?: boolean }, command: Command) => {
       const globals = command.optsWithGlobals<GlobalOptions>();
       if (options.migrate) {
-        await withSession(io, globals, { schema: 'any', maxConnections: 1 }, async ({ database, log }) => {
-          const { migrateUp } = await import('../db/migrate.ts');
-          const applied = await migrateUp(database.kysely);
-          log.info({ applied: applied.length }, 'schema is up to date');
-        });
+        await withSession(
+          io,
+          globals,
+          { needs: ['chains'], schema: 'any', maxConnections: 1 },
+          async ({ database, log }) => {
+            const { migrateUp } = await import('../db/migrate.ts');
+            const applied = await migrateUp(database.kysely);
+            log.info({ applied: applied.length }, 'schema is up to date');
+          },
+        );
       }
       const maxConnections = ({ chains }: Config) => fillingConnections(chains.length, DAEMON_CONCURRENCY);
       const session = { needs: ['chains'], maxConnections, limitStatements: true } as const;

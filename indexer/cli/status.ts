@@ -5,11 +5,9 @@ import type { Database } from '../db/database.ts';
 import { messageOf } from '../kernel/errors.ts';
 import type { ChainStatus } from '../progress/status.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
-import { openSource } from './open-source.ts';
+import { HEAD_TIMEOUT_MS, openSource, reasonOf } from './open-source.ts';
 import { withSession } from './session.ts';
 
-/** How long an endpoint may take to answer before the status is printed without its head. */
-const HEAD_TIMEOUT_MS = 3_000;
 /** Maximum number of gaps that are printed. `--json` prints all. */
 const GAPS_LISTED_MAX = 10;
 
@@ -61,7 +59,7 @@ function withUnseen(known: readonly ChainStatus[], { chains }: Config): readonly
 }
 
 const UNSEEN: Omit<ChainStatus, 'chainId'> = {
-  status: 'following',
+  status: 'not followed',
   reason: null,
   head: null,
   finalized: null,
@@ -75,6 +73,7 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
   deadRanges: [],
   reorgs: 0,
   stages: [],
+  contradictions: [],
   updatedAt: null,
 };
 
@@ -92,31 +91,25 @@ async function askHead(io: Io, settings: ChainConfig, chain: ChainStatus): Promi
     const lagBlocks = chain.head === null ? null : Math.max(0, number - chain.head.number);
     return { remoteHead: number, lagBlocks, remoteError: null };
   } catch (error) {
-    return { remoteHead: null, lagBlocks: null, remoteError: io.redact(messageOf(error)) };
+    return { remoteHead: null, lagBlocks: null, remoteError: io.redact(reasonOf(error, settings.chainId)) };
   } finally {
     source.close();
   }
 }
 
 async function queueOf(io: Io, config: Config, database: Database, chainId: number): Promise<Queued> {
-  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]);
   try {
-    return { queue: await countJobs(config, database, chainId, signal), queueError: null };
+    return { queue: await countJobs(io, config, database, chainId), queueError: null };
   } catch (error) {
     return { queue: null, queueError: io.redact(messageOf(error)) };
   }
 }
 
-async function countJobs(
-  config: Config,
-  database: Database,
-  chainId: number,
-  signal: AbortSignal,
-): Promise<QueueCounts> {
-  const { BackfillQueue, queueNameOf } = await import('../backfill/queue.ts');
-  const settings = { url: config.queueUrl, redis: config.queueRedis };
+async function countJobs(io: Io, config: Config, database: Database, chainId: number): Promise<QueueCounts> {
+  const { BackfillQueue, queueNameOf, queueSettings } = await import('../backfill/queue.ts');
   const name = await queueNameOf(database.kysely, chainId);
-  const queue = await BackfillQueue.open(settings, name, () => undefined, signal);
+  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]);
+  const queue = await BackfillQueue.open(queueSettings(config), name, () => undefined, signal);
   try {
     return await queue.counts();
   } finally {
@@ -136,7 +129,7 @@ function linesOf(chain: Line): string[] {
     contracts.removed > 0 ? `${contracts.removed} removed` : [],
   ].flat();
   return [
-    `chain ${chain.chainId}: ${chain.status}${chain.configured ? '' : ' (not configured here)'}`,
+    `chain ${chain.chainId}: ${chain.status === 'not followed' ? 'not followed by any process' : chain.status}${chain.configured ? '' : ' (not configured here)'}`,
     ...(chain.reason === null ? [] : [`  reason       ${chain.reason}`]),
     `  head         ${chain.head === null ? 'none yet' : `${chain.head.number} ${chain.head.hash}`}`,
     ...(chain.finalized === null ? [] : [`  finalized    ${chain.finalized}`]),
@@ -157,6 +150,7 @@ function linesOf(chain: Line): string[] {
       .map(({ from, to, reason }) => `  gave up on   ${from}-${to}: ${reason} (retry with: indexer backfill)`),
     `  reorgs       ${chain.reorgs}`,
     ...stageLines(chain),
+    ...contradictionLines(chain),
   ];
 }
 
@@ -170,6 +164,21 @@ function proofLines({ completeTo, provedTo, failedProofs, repairs }: Line): read
       .slice(0, GAPS_LISTED_MAX)
       .map(({ from, to, reason }) => `  not proved   ${from}-${to}: ${reason} (tried again every hour)`),
   ];
+}
+
+/** Describes the contradictions between facts, and what comes of them. */
+function contradictionLines({ contradictions }: Line): readonly string[] {
+  const lines = contradictions.map(({ kind, address, rule, from, to, detail, status, reason }) => {
+    const outcome = {
+      open: 'to be read',
+      read: 'read',
+      property: 'by nature',
+      unreadable: `cannot be read: ${reason}`,
+    };
+    return `  contradicts  ${kind} ${address}, ${rule} in ${from}-${to}: ${detail} (${outcome[status]})`;
+  });
+  if (lines.length <= GAPS_LISTED_MAX) return lines;
+  return [...lines.slice(0, GAPS_LISTED_MAX), `  contradicts  and ${lines.length - GAPS_LISTED_MAX} more times`];
 }
 
 /** Describes the stages that have stopped or are behind the head. */

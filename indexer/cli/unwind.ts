@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { chainOf, wholeNumber } from './arguments.ts';
+import type { Config } from '../config/resolve.ts';
+import { blockNumber, chainOf, positiveNumber } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { withSession } from './session.ts';
 
@@ -8,8 +9,8 @@ export function addUnwind(program: Command, io: Io): void {
   program
     .command('unwind')
     .description('unwind a chain to a block, as if nothing above it had been seen, and clear a halt')
-    .requiredOption('--to-block <n>', 'the newest block to keep', wholeNumber)
-    .option('--chain <id>', 'the chain (default: the only one that is configured)', wholeNumber)
+    .requiredOption('--to-block <n>', 'the newest block to keep', blockNumber)
+    .option('--chain <id>', 'the chain (default: the only one that is configured)', positiveNumber)
     .addHelpText(
       'after',
       '\nIf the database does not know the hash of that block, the newest known block below it is kept instead. If it knows none,\n' +
@@ -17,12 +18,12 @@ export function addUnwind(program: Command, io: Io): void {
     )
     .action(async ({ toBlock, chain }: { toBlock: number; chain?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      await withSession(io, options, {}, async ({ config, database }) => {
+      const prepare = (config: Config) => chainOf(chain, config);
+      await withSession(io, options, { prepare }, async ({ database, prepared: chainId }) => {
         const [{ newestKnownBlock }, { unwindTo }] = await Promise.all([
           import('../protocols/known-blocks.ts'),
           import('../ingest/unwind-to.ts'),
         ]);
-        const chainId = chainOf(chain, config);
         const to = await newestKnownBlock(database.kysely, chainId, toBlock);
         const factsRemoved = await unwindTo(database, { chainId, to, reason: 'command' });
         const unwound = { chainId, toBlock: to?.number, factsRemoved };

@@ -72,7 +72,9 @@ export type RedisSettings = {
 export type Settings = {
   /** `postgres://…`. Default: `DATABASE_URL`. */
   readonly databaseUrl?: string;
-  /** `redis://…` or `postgres://…`. Default: `QUEUE_URL`, else the database. */
+  /** The same database without a pooler in front of it, for what needs a session. Default: `DATABASE_DIRECT_URL`. */
+  readonly databaseDirectUrl?: string;
+  /** `redis://…` or `postgres://…`. Default: `QUEUE_URL`, else the database, without a pooler if possible. */
   readonly queueUrl?: string;
   /** A Redis Sentinel or cluster, used instead of `queueUrl`. */
   readonly queueRedis?: RedisSettings;

@@ -32,6 +32,8 @@ export type ChainConfig = {
 /** The complete and validated configuration. */
 export type Config = {
   readonly databaseUrl: string;
+  /** Leads to the database without a pooler in between. */
+  readonly databaseDirectUrl: string | undefined;
   readonly queueUrl: string;
   /** Used instead of `queueUrl`. */
   readonly queueRedis: RedisSettings | undefined;
@@ -47,6 +49,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** A part of the configuration that a command requires. */
 export type Need = 'database' | 'chains';
 
+const SETTINGS = ['databaseUrl', 'databaseDirectUrl', 'queueUrl', 'queueRedis', 'chains', 'http', 'logLevel'];
 const DEFAULT_CHAIN = { pollIntervalMs: 1_000, confirmations: 64, haltDepth: 1_024 };
 const DEFAULT_PROOF: Required<ProofSettings> = { level: 'background', callsPerSecond: 10 };
 const CALLS_PER_SECOND_MAX = 100_000;
@@ -63,17 +66,20 @@ const RPC_URL_VARIABLE = /^RPC_URL_(.*)$/;
 export function resolveConfig(settings: unknown, place: string, env: Environment, needs: readonly Need[]): Config {
   const faults: string[] = [];
   const read = new Reader(faults);
-  const file = read.object(settings, place, ['databaseUrl', 'queueUrl', 'queueRedis', 'chains', 'http', 'logLevel']);
+  const file = read.object(settings, place, SETTINGS);
   const http = read.object(file.http ?? {}, `${place} http`, ['host', 'port']);
 
   const databaseUrl = read.url(...pick(file.databaseUrl, `${place} databaseUrl`, env, 'DATABASE_URL'), POSTGRES);
   if (databaseUrl === undefined && needs.includes('database') && !isSet(file.databaseUrl ?? env.DATABASE_URL)) {
     faults.push('DATABASE_URL: is not set; set it to the URL of the database, as postgres://…');
   }
+  const direct = pick(file.databaseDirectUrl, `${place} databaseDirectUrl`, env, 'DATABASE_DIRECT_URL');
+  const databaseDirectUrl = read.url(...direct, POSTGRES);
   const queueUrl = read.url(...pick(file.queueUrl, `${place} queueUrl`, env, 'QUEUE_URL'), QUEUE);
   const config: Config = {
     databaseUrl: databaseUrl ?? '',
-    queueUrl: queueUrl ?? databaseUrl ?? '',
+    databaseDirectUrl,
+    queueUrl: queueUrl ?? databaseDirectUrl ?? databaseUrl ?? '',
     queueRedis: readRedis(read, file.queueRedis, `${place} queueRedis`),
     chains: readChains(read, file.chains, place, env),
     http: {

@@ -4,7 +4,7 @@ import type { ChainConfig, Config, Environment, ProxySettings } from './resolve.
 /** The URLs and other texts of a configuration that must not appear in logs and messages. */
 export type ConfigSecrets = { readonly urls: readonly string[]; readonly values: readonly string[] };
 
-const SECRET_VARIABLE = /^(?:RPC_URL_.*|DATABASE_URL|QUEUE_URL|HTTPS?_PROXY)$/i;
+const SECRET_VARIABLE = /^(?:RPC_URL_.*|DATABASE_(?:DIRECT_)?URL|QUEUE_URL|HTTPS?_PROXY)$/i;
 
 /** Returns the secrets of the environment, for messages that are printed before the configuration file is read. */
 export function secretsOfEnvironment(env: Environment): ConfigSecrets {
@@ -19,7 +19,7 @@ export function secretsOf(config: Config): ConfigSecrets {
   const chains = config.chains.map(secretsOfChain);
   const redis = [config.queueRedis?.options?.password, config.queueRedis?.options?.sentinelPassword];
   return {
-    urls: [config.databaseUrl, config.queueUrl, ...chains.flatMap(({ urls }) => urls)],
+    urls: [config.databaseUrl, config.databaseDirectUrl ?? '', config.queueUrl, ...chains.flatMap(({ urls }) => urls)],
     values: [...redis.flatMap((password) => password ?? []), ...chains.flatMap(({ values }) => values)],
   };
 }

@@ -17,7 +17,7 @@ type Connection = {
   off(event: 'parseComplete', listener: () => void): void;
 };
 
-/** A statement that is prepared under `name` once on each connection. */
+/** A statement that is prepared under `name` once on each connection. If the name is empty, the statement is not kept. */
 export type BatchQuery = { readonly name: string } & Pick<CompiledQuery, 'sql' | 'parameters'>;
 
 /** A statement of a batch failed. PostgreSQL skipped the statements after it. */
@@ -77,7 +77,7 @@ class Batch {
   }
 
   #send(connection: Connection, known: Set<string>, name: string, text: string, values: readonly unknown[]): void {
-    if (!known.has(name) && !this.#parsing.includes(name)) {
+    if (name === '' || !(known.has(name) || this.#parsing.includes(name))) {
       connection.parse({ name, text });
       this.#parsing.push(name);
     }

@@ -1,6 +1,9 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
+import { retireConnections } from './retire.ts';
 import type { DB } from './schema.ts';
+import type { Sessions } from './server.ts';
+import { connectionOptions } from './tls.ts';
 
 const STATEMENT_TIMEOUT_MS = 120_000;
 /** Releases the locks of a process that froze in the middle of a transaction. */
@@ -39,12 +42,23 @@ export type Database = {
   readonly batchPool: pg.Pool;
   /** Runs single statements outside a transaction. */
   readonly kysely: Kysely<DB>;
+  /** Where connections go that need a session. */
+  readonly sessions: Sessions;
+  /**
+   * Undefined if connections are sessions. If a pooler lends them for one transaction at a time: the statement that sets the timeouts of
+   * a transaction. No statement may be prepared then.
+   */
+  readonly transactionSettings: string | undefined;
   close(): Promise<void>;
 };
 
 /** The settings of the connections to a database. */
 export type DatabaseOptions = {
   readonly url: string;
+  /** Whether a pooler lends the connections for one transaction at a time. Default: false. */
+  readonly pooled?: boolean;
+  /** Where connections go that need a session. Default: `url`. */
+  readonly sessions?: Sessions;
   readonly maxConnections?: number;
   readonly applicationName?: string;
   /** The timeout of a statement in milliseconds. 0 means no limit, for statements that may process the whole database. */
@@ -56,42 +70,50 @@ export type DatabaseOptions = {
 /** Creates the connection pools. The first statement opens a connection. */
 export function openDatabase({
   url,
+  pooled = false,
+  sessions = { url, lasting: !pooled },
   maxConnections = 8,
   applicationName = 'indexer',
   statementTimeoutMs = STATEMENT_TIMEOUT_MS,
   onConnectionLost,
 }: DatabaseOptions): Database {
-  const options = {
-    connectionString: url,
-    application_name: applicationName,
+  const timeouts = {
     statement_timeout: statementTimeoutMs,
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     lock_timeout: statementTimeoutMs === 0 ? 0 : LOCK_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+  };
+  const options = {
+    ...connectionOptions(url),
+    application_name: applicationName,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + ANSWER_TIMEOUT_MS,
     keepAlive: true,
-    options: TCP_KEEPALIVES,
+    ...(!pooled && { ...timeouts, options: TCP_KEEPALIVES }),
   };
-  const pool = new pg.Pool({ ...options, max: maxConnections });
   const onConnect = async (client: pg.ClientBase) => void (await client.query(SET_TRANSACTION_TIMEOUT));
-  const batchPool = new pg.Pool({
-    ...options,
-    max: BATCH_CONNECTIONS_MAX,
-    options: `${TCP_KEEPALIVES} ${GENERIC_PLANS}`,
-    onConnect,
-  });
+  const batches = pooled ? {} : { options: `${TCP_KEEPALIVES} ${GENERIC_PLANS}`, onConnect };
+  const pool = new pg.Pool({ ...options, max: maxConnections });
+  const batchPool = new pg.Pool({ ...options, max: BATCH_CONNECTIONS_MAX, ...batches });
   for (const connections of [pool, batchPool]) {
     connections.on('error', (error) => onConnectionLost?.(error));
     // A connection that breaks during a statement rejects that statement. Without this listener Node.js would also end the process.
     connections.on('connect', (client) => void client.on('error', () => undefined));
   }
+  retireConnections([pool, batchPool]);
   const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
   return {
     pool,
     batchPool,
     kysely,
+    sessions,
+    transactionSettings: pooled ? settingsOf(timeouts) : undefined,
     close: async () => {
       await Promise.all([kysely.destroy(), batchPool.end()]);
     },
   };
+}
+
+/** Returns the statement that sets settings until the transaction ends. */
+function settingsOf(settings: Readonly<Record<string, number>>): string {
+  return `select ${Object.entries(settings).map(([name, value]) => `set_config('${name}', '${value}', true)`)}`;
 }

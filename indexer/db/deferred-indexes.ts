@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type pg from 'pg';
 import type { Database } from './database.ts';
+import { sessionClient } from './server.ts';
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
 import { transaction } from './transaction.ts';
 
@@ -17,10 +18,13 @@ const LOCK_TIMEOUT_MS = 1_000;
 const SKIPPING_ERRORS: readonly string[] = [SQLSTATE.lockNotAvailable, SQLSTATE.insufficientPrivilege];
 /** The build of an index may take a day. */
 const BUILD_TIMEOUT_MS = 24 * 3_600_000;
+const ANSWER_TIMEOUT_MS = 60_000;
 
 /**
  * Drops the readers' indexes before an initial load and records their definitions. They are built at the end of the load or, after a
  * crash, by the next process that has nothing to fill. Updating them row by row is more than half of PostgreSQL's work in a load.
+ *
+ * Without a session no index could be built while reads and writes go on, so none is dropped.
  *
  * @param facts the tables of facts. If any of them holds a row, the database is in use and no index is dropped.
  * @returns the number of dropped indexes
@@ -33,7 +37,7 @@ export async function deferIndexes(
   const factTables = facts.map(qualifiedName);
   const deferrable = tables.filter(({ readersIndexes }) => readersIndexes.length > 0);
   const names = deferrable.map(qualifiedName).sort();
-  if (await hasRows(database.kysely, factTables)) return 0;
+  if (!database.sessions.lasting || (await hasRows(database.kysely, factTables))) return 0;
   try {
     return await transaction(database, async (tx) => {
       await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(tx);
@@ -86,7 +90,7 @@ export async function countDeferredIndexes(db: Database['kysely']): Promise<numb
  * @returns the number of indexes that this call built
  */
 export async function buildDeferredIndexes(database: Database, signal: AbortSignal): Promise<number> {
-  if ((await countDeferredIndexes(database.kysely)) === 0) return 0;
+  if (!database.sessions.lasting || (await countDeferredIndexes(database.kysely)) === 0) return 0;
   return withBuilder(database, signal, async (first) => {
     const { rows: lock } = await first.query<{ locked: boolean }>(
       "select pg_try_advisory_lock(hashtextextended('indexer:indexes', 0)) as locked",
@@ -98,7 +102,7 @@ export async function buildDeferredIndexes(database: Database, signal: AbortSign
     // Indexes of one table are built one after the other.
     const tables = [...Map.groupBy(rows, ({ table }) => table).values()].sort((a, b) => b.length - a.length);
     let built = 0;
-    const work = async (client: pg.PoolClient) => {
+    const work = async (client: pg.Client) => {
       for (let next = tables.shift(); next !== undefined; next = tables.shift())
         for (const { name } of next) if (await buildIndex(client, name, signal)) built += 1;
     };
@@ -116,7 +120,7 @@ type Deferred = { readonly name: string; readonly table: string };
 const LOCK = "hashtextextended('indexer:index:' || $1, 0)";
 
 /** Builds an index and deletes its record. Returns false if another builder holds the index or has finished it. */
-async function buildIndex(client: pg.PoolClient, name: string, signal: AbortSignal): Promise<boolean> {
+async function buildIndex(client: pg.Client, name: string, signal: AbortSignal): Promise<boolean> {
   signal.throwIfAborted();
   const { rows: lock } = await client.query<{ locked: boolean }>(`select pg_try_advisory_lock(${LOCK}) as locked`, [
     name,
@@ -139,23 +143,21 @@ async function buildIndex(client: pg.PoolClient, name: string, signal: AbortSign
 }
 
 /**
- * Runs `work` on a connection that is closed afterwards, so that its settings and locks end with it. When the signal aborts, the
- * connection is closed at once, and PostgreSQL cancels a running build as soon as it notices.
+ * Runs `work` on a connection of its own, so that its settings and locks end with it. When the signal aborts, the connection is closed
+ * at once, and PostgreSQL cancels a running build as soon as it notices.
  */
 async function withBuilder<T>(
   database: Database,
   signal: AbortSignal,
-  work: (client: pg.PoolClient) => Promise<T>,
+  work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
-  const client = await database.pool.connect();
-  let isClosed = false;
-  const end = () => {
-    if (!isClosed) client.release(true);
-    isClosed = true;
-  };
+  const client = sessionClient(database.sessions, 'indexer', ANSWER_TIMEOUT_MS);
+  client.on('error', () => undefined);
+  const end = () => void client.end().catch(() => undefined);
   signal.addEventListener('abort', end, { once: true });
   try {
     signal.throwIfAborted();
+    await client.connect();
     await client.query('set statement_timeout = 0; set lock_timeout = 0');
     // PostgreSQL does not support this setting on every operating system.
     await client.query('set client_connection_check_interval = 1000').catch(() => undefined);

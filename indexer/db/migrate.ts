@@ -78,6 +78,11 @@ export async function assertSchemaCurrent<DB>(db: Kysely<DB>): Promise<void> {
   const status = await migrationStatus(db);
   refuseNewer(status);
   const pending = status.filter(({ appliedAt }) => appliedAt === null).map(({ name }) => name);
+  if (pending.length === status.length) {
+    throw new SchemaVersionError('the database is not migrated yet; run `indexer migrate up`', {
+      context: { pending },
+    });
+  }
   if (pending.length > 0) {
     throw new SchemaVersionError(
       `the database's schema is older than this program (${pending.length} migrations to apply); run \`indexer migrate up\``,

@@ -588,6 +588,27 @@ export interface IndexerStages {
   updated_at: Generated<Timestamp>;
 }
 
+export interface IndexerSweeps {
+  address: string;
+  asks_at: Timestamp | null;
+  chain_id: Int8;
+  first_block: Generated<Int8>;
+  id: Generated<Int8>;
+  kind: string;
+  prepared_at: Timestamp | null;
+  property: Generated<boolean>;
+  rule: string;
+  started_at: Generated<Timestamp>;
+  swept_to: Int8 | null;
+}
+
+export interface IndexerSweepValues {
+  key: string;
+  position: Int8;
+  sweep_id: Int8;
+  value: string;
+}
+
 export interface Invoices {
   amount_due: Numeric;
   amount_paid: Generated<Numeric>;
@@ -1551,6 +1572,8 @@ export interface DB {
   "indexer.reorgs": IndexerReorgs;
   "indexer.repairs": IndexerRepairs;
   "indexer.stages": IndexerStages;
+  "indexer.sweep_values": IndexerSweepValues;
+  "indexer.sweeps": IndexerSweeps;
   invoices: Invoices;
   liquidity_pools: LiquidityPools;
   master_collaborators: MasterCollaborators;

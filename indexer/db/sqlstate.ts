@@ -6,9 +6,21 @@ export const SQLSTATE = {
   deadlockDetected: '40P01',
   lockNotAvailable: '55P03',
   insufficientPrivilege: '42501',
+  readOnlyTransaction: '25006',
+  invalidAuthorization: '28000',
+  invalidPassword: '28P01',
+  invalidCatalogName: '3D000',
   /** A code of this program, raised by `indexer.refuse()`. */
   refused: 'IX001',
 } as const;
+
+/**
+ * Codes that say nothing of the statement: the connection (class 08), resources (53), locks (55), the operator (57), the system (58).
+ * 25006 comes from a server that has become a standby, 25P03 and 25P04 from its timeouts. 57014 is a statement that took too long.
+ */
+const OUTAGE = /^(?:08|25006|25P0[34]|53|55|57(?!014)|58)/;
+/** Codes after which a connection is of no use: the server ended it, or it leads to a server that does not accept writes any more. */
+const CONNECTION_UNUSABLE = /^(?:08|25006|25P0[34]|57P0)/;
 
 /** Returns the SQLSTATE of an error that PostgreSQL raised. Undefined for any other error. */
 export function sqlstateOf(error: unknown): string | undefined {
@@ -21,4 +33,14 @@ export function sqlstateOf(error: unknown): string | undefined {
 export function isTransactionConflict(error: unknown): boolean {
   const state = sqlstateOf(error);
   return state === SQLSTATE.serializationFailure || state === SQLSTATE.deadlockDetected;
+}
+
+/** Returns whether an error that PostgreSQL raised means that the database is unavailable, whatever the statement was. */
+export function isServerOutage(error: unknown): boolean {
+  return OUTAGE.test(sqlstateOf(error) ?? '');
+}
+
+/** Returns whether the connection that raised an error must not be used again. */
+export function makesConnectionUnusable(error: unknown): boolean {
+  return CONNECTION_UNUSABLE.test(sqlstateOf(error) ?? '');
 }

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { type CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely';
+import { Kysely, PostgresDialect, sql } from 'kysely';
 import type pg from 'pg';
 import { type Backoff, backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
@@ -54,8 +54,14 @@ export async function longTransaction<T>(
  * would take longer than their execution. A step that would need a `followUp` must call `indexer.refuse()` instead.
  */
 export async function batchTransaction(database: Database, steps: readonly Step[]): Promise<void> {
-  const all = [BEGIN, ...steps, COMMIT];
-  const queries = all.map(({ statement }) => queryOf(statement.compile(database.kysely)));
+  const { kysely, transactionSettings } = database;
+  const settings = transactionSettings === undefined ? [] : [{ statement: sql.raw(transactionSettings) }];
+  const all = [BEGIN, ...settings, ...steps, COMMIT];
+  const nameOf = transactionSettings === undefined ? statementName : () => '';
+  const queries = all.map(({ statement }): BatchQuery => {
+    const { sql, parameters } = statement.compile(kysely);
+    return { name: nameOf(sql), sql, parameters };
+  });
   await retryOnConflict(async () => {
     const client = await database.batchPool.connect();
     await rollBackAndRelease(client, async () => {
@@ -87,8 +93,10 @@ async function runOnce<T>(
 ): Promise<T> {
   const client = await database.pool.connect();
   return rollBackAndRelease(client, async () => {
-    await client.query('begin');
-    const result = await work(transactionOver(client, queryTimeoutMs), copyOver(client));
+    const { transactionSettings } = database;
+    const isPrepared = transactionSettings === undefined;
+    await client.query(isPrepared ? 'begin' : `begin; ${transactionSettings}`);
+    const result = await work(transactionOver(client, queryTimeoutMs, isPrepared), copyOver(client));
     await client.query('commit');
     return result;
   });
@@ -115,31 +123,31 @@ async function rollBackAndRelease<T>(client: pg.PoolClient, work: () => Promise<
   }
 }
 
-function transactionOver(client: pg.PoolClient, queryTimeoutMs: number | undefined): Transaction {
+function transactionOver(client: pg.PoolClient, queryTimeoutMs: number | undefined, isPrepared: boolean): Transaction {
   const held = queryTimeoutMs === undefined ? transactions.get(client) : undefined;
   if (held !== undefined) return held;
-  const pool = { connect: async () => preparedClient(client, queryTimeoutMs), end: async () => undefined, options: {} };
+  const pool = {
+    connect: async () => clientOver(client, queryTimeoutMs, isPrepared),
+    end: async () => undefined,
+    options: {},
+  };
   const tx = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
   if (queryTimeoutMs === undefined) transactions.set(client, tx);
   return tx;
 }
 
-/** Returns a client that prepares each statement once per connection, because commits repeat the same statements with other values. */
-function preparedClient(client: pg.PoolClient, queryTimeoutMs: number | undefined) {
+/** Returns a client that can prepare each statement once per connection, because commits repeat the same statements with other values. */
+function clientOver(client: pg.PoolClient, queryTimeoutMs: number | undefined, isPrepared: boolean) {
   return {
     query: (text: string, values: readonly unknown[]) =>
       client.query({
-        name: statementName(text),
         text,
         values: [...values],
+        ...(isPrepared && { name: statementName(text) }),
         ...(queryTimeoutMs === undefined ? {} : { query_timeout: queryTimeoutMs }),
       }),
     release: () => undefined,
   } as never;
-}
-
-function queryOf({ sql, parameters }: CompiledQuery): BatchQuery {
-  return { name: statementName(sql), sql, parameters };
 }
 
 function statementName(text: string): string {

@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http';
+import { IndexerError, messageOf } from '../kernel/errors.ts';
 
 /** Whether the process is ready, the state of each chain, and what an operator should look at although the process is ready. */
 export type Readiness = {
@@ -7,7 +8,11 @@ export type Readiness = {
   readonly degraded?: Readonly<Record<string, string>>;
 };
 
-/** Serves `/health` (200 while the process answers) and `/ready` (200 or 503, with the state of each chain). */
+/**
+ * Serves `/health` (200 while the process answers) and `/ready` (200 or 503, with the state of each chain).
+ *
+ * @throws {IndexerError} if it cannot listen there. The message names the variable.
+ */
 export async function serveHttp(
   { host, port }: { readonly host: string; readonly port: number },
   readiness: () => Promise<Readiness>,
@@ -27,8 +32,22 @@ export async function serveHttp(
     } else answer(404, { error: 'not found; the paths are /health and /ready' });
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) => reject(cannotListen(error, host, port)));
     server.listen(port, host, resolve);
   });
   return server;
+}
+
+function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): IndexerError {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new IndexerError(`HTTP_PORT: another program listens on ${host}:${port}; stop it, or choose another port`);
+    case 'EACCES':
+      return new IndexerError(`HTTP_PORT: only the superuser may listen on port ${port}; choose one from 1024`);
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new IndexerError(`HTTP_HOST: ${host} is no address of this machine`);
+    default:
+      return new IndexerError(`HTTP_PORT: cannot listen on ${host}:${port}: ${messageOf(error)}`);
+  }
 }

@@ -5,6 +5,8 @@ import { runSteps } from '../db/step.ts';
 import { longTransaction, type Transaction, transaction } from '../db/transaction.ts';
 import { type EncodedBatch, keepIds } from '../facts/encoded-batch.ts';
 import { tableOf } from '../facts/facts-sql.ts';
+import type { FactRange } from '../facts/fold.ts';
+import type { Quarantine } from '../facts/origin.ts';
 import { writeFacts } from '../facts/write.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import {
@@ -14,11 +16,15 @@ import {
   type Slice,
   unprovedSlices,
 } from '../progress/contract-coverage.ts';
+import { uncover } from '../progress/contract-state.ts';
 import { lockChain } from '../progress/locks.ts';
 import { addProved } from '../progress/proof.ts';
 import { recordRepair } from '../progress/repairs.ts';
 import { recordHistoryChange } from '../progress/stage-rows.ts';
-import { factTables, folds } from '../protocols/protocols.ts';
+import { newestKnownBlock } from '../protocols/known-blocks.ts';
+import { factTables, factTablesOf, folds } from '../protocols/protocols.ts';
+import { stages } from '../stages/stages.ts';
+import { unwindStages } from '../stages/unwind-stages.ts';
 import { quarantineAll } from './commit-fill.ts';
 import { compareFacts, type Difference } from './compare-facts.ts';
 import type { ReadRange } from './fetch-batch.ts';
@@ -49,8 +55,8 @@ export async function findDifferences(
   const { chainId } = full.range;
   return transaction(database, async (tx) => {
     await runSteps(tx, [lockChain(chainId, 'shared')]);
-    const { slices } = await readSlices(tx, full, which);
-    const blocks = new Set(full.batch.quarantined.map(({ blockNumber }) => blockNumber));
+    const { slices, quarantined } = await readSlices(tx, full, which);
+    const blocks = new Set(quarantined.map(({ blockNumber }) => blockNumber));
     for (const slice of slices) {
       for (const { block } of await compareFacts(tx, chainId, slice, full.batch)) blocks.add(block);
     }
@@ -84,7 +90,7 @@ export async function repairRange(database: Database, full: FullRange, cause: Re
   return longTransaction(database, async (tx, copy) => {
     const repaired = { added: 0, removed: 0 };
     await runSteps(tx, [lockChain(chainId, 'exclusive')]);
-    const { slices, head } = await readSlices(tx, full, 'covered');
+    const { slices, quarantined, head } = await readSlices(tx, full, 'covered');
     await sql`set constraints all deferred`.execute(tx);
     for (const { contracts, blocks } of slices) {
       for (const contract of contracts) {
@@ -98,26 +104,83 @@ export async function repairRange(database: Database, full: FullRange, cause: Re
         await addProved(tx, chainId, slice);
       }
     }
-    await quarantineAll(tx, chainId, full.batch.quarantined);
+    for (const quarantine of quarantined) repaired.removed += await uncoverBlock(tx, { full, head, quarantine, cause });
+    await quarantineAll(tx, chainId, quarantined);
     return repaired;
   });
 }
 
-type CoveredSlices = { readonly slices: readonly Slice[]; readonly head: number };
+type CoveredSlices = {
+  readonly slices: readonly Slice[];
+  /** The logs that quarantine a contract, in blocks that it covers. */
+  readonly quarantined: readonly Quarantine[];
+  readonly head: number;
+};
 
-/** Returns the covered blocks of the range, without contracts that the range quarantines. */
+/** Returns the covered blocks of the range. Those of a contract that the range quarantines end before the log that does so. */
 async function readSlices(
   tx: Transaction,
   { seen, range, contracts, batch }: FullRange,
   which: 'covered' | 'unproved',
 ): Promise<CoveredSlices> {
-  const now = await readChain(tx, range.chainId);
+  const { chainId } = range;
+  const now = await readChain(tx, chainId);
   await refuseStale(tx, seen, now, range);
   const head = now.head?.number ?? -1;
-  const excluded = new Set(batch.quarantined.map(({ contract }) => contractKey(contract)));
-  const compared = contracts.filter((contract) => !excluded.has(contractKey(contract)));
   const choose = which === 'covered' ? coveredSlices : unprovedSlices;
-  return { slices: await choose(tx, range.chainId, compared, range, head), head };
+  const keys = new Set(batch.quarantined.map(({ contract }) => contractKey(contract)));
+  const others = contracts.filter((contract) => !keys.has(contractKey(contract)));
+  const slices = [...(await choose(tx, chainId, others, range, head))];
+  const quarantined: Quarantine[] = [];
+  for (const quarantine of batch.quarantined) {
+    const { blockNumber } = quarantine;
+    const own = contracts.filter((contract) => contractKey(contract) === contractKey(quarantine.contract));
+    const before = { from: range.from, to: blockNumber - 1 };
+    if (before.to >= before.from) slices.push(...(await choose(tx, chainId, own, before, head)));
+    const isCovered = await choose(tx, chainId, own, { from: blockNumber, to: blockNumber }, head);
+    if (isCovered.length > 0) quarantined.push(quarantine);
+  }
+  return { slices, quarantined, head };
+}
+
+type BlockRemoval = {
+  readonly full: FullRange;
+  readonly head: number;
+  readonly quarantine: Quarantine;
+  readonly cause: RepairCause;
+};
+
+/** Deletes a contract's facts of the block that quarantines it, and the block from its coverage. Returns the number of facts. */
+async function uncoverBlock(tx: Transaction, { full, head, quarantine, cause }: BlockRemoval): Promise<number> {
+  const { chainId } = full.range;
+  const { contract, blockNumber: block } = quarantine;
+  let removed = 0;
+  await deriveAgain(tx, { chainId, from: block, to: head, contracts: [contract] }, async () => {
+    for (const table of factTablesOf(contract.kind)) {
+      const { numAffectedRows } = await sql`
+        delete from ${tableOf(table)} where ${table.rowsOf(contract)} and block_number = ${block} and block_hash is not null
+      `.execute(tx);
+      removed += Number(numAffectedRows ?? 0);
+    }
+  });
+  await uncover(tx, chainId, contract, { block, head });
+  await recordHistoryChange(tx, chainId, block, contract);
+  await recordRepair(tx, { chainId, contract, from: block, to: block, ...cause, added: 0, removed });
+  return removed;
+}
+
+/** Changes facts of contracts, and derives the state of the contracts again from a block on. Stages are taken back before that block. */
+async function deriveAgain(tx: Transaction, range: FactRange, change: () => Promise<void>): Promise<void> {
+  await unwindStages(tx, range.chainId, await newestKnownBlock(tx, range.chainId, range.from - 1), stages);
+  await runSteps(
+    tx,
+    folds.toReversed().flatMap((fold) => fold.unwind(range)),
+  );
+  await change();
+  await runSteps(
+    tx,
+    folds.flatMap((fold) => fold.apply(range)),
+  );
 }
 
 type ContractRepair = {
@@ -135,23 +198,16 @@ async function repairContract(
 ): Promise<Repaired> {
   const { chainId } = full.range;
   const [from, to] = [firstOf(differences), lastOf(differences)];
-  const affected = { chainId, from, to: head, contracts: [contract] };
-  await runSteps(
-    tx,
-    folds.toReversed().flatMap((fold) => fold.unwind(affected)),
-  );
   const surplus = differences.filter(({ heldBy }) => heldBy === 'database');
-  for (const [table, facts] of Map.groupBy(surplus, (difference) => difference.table)) {
-    const ids = facts.map(({ id }) => id);
-    await sql`delete from ${tableOf(table)} where id = any(${ids}::uuid[])`.execute(tx);
-  }
   const lacking = differences.filter(({ heldBy }) => heldBy === 'chain').map(({ id }) => id);
-  await writeFacts(copy, factTables, [keepIds(full.batch, new Set(lacking))]);
-  await runSteps(
-    tx,
-    folds.flatMap((fold) => fold.apply(affected)),
-  );
-  await recordHistoryChange(tx, chainId, from);
+  await deriveAgain(tx, { chainId, from, to: head, contracts: [contract] }, async () => {
+    for (const [table, facts] of Map.groupBy(surplus, (difference) => difference.table)) {
+      const ids = facts.map(({ id }) => id);
+      await sql`delete from ${tableOf(table)} where id = any(${ids}::uuid[])`.execute(tx);
+    }
+    await writeFacts(copy, factTables, [keepIds(full.batch, new Set(lacking))]);
+  });
+  await recordHistoryChange(tx, chainId, from, contract);
   const repaired = { added: lacking.length, removed: surplus.length };
   await recordRepair(tx, { chainId, contract, from, to, ...cause, ...repaired });
   return repaired;

@@ -9,6 +9,8 @@ import { type Rereading, resetCoverageForReread } from '../progress/contract-sta
 import { lockChain } from '../progress/locks.ts';
 import { recordContractChange } from '../progress/stage-rows.ts';
 import { factTablesOf, folds } from '../protocols/protocols.ts';
+import { stages } from '../stages/stages.ts';
+import { unwindStages } from '../stages/unwind-stages.ts';
 
 /**
  * Deletes a contract's facts, unwinds the state derived from them, and empties its coverage, in one transaction. The contract stays
@@ -26,6 +28,8 @@ export async function rereadContract(database: Database, contract: Contract, rer
     if (!(await resetCoverageForReread(tx, chainId, contract, rereading))) return false;
     const head = (await raiseLiveVersion(tx, chainId)) ?? 0;
     await sql`set constraints all deferred`.execute(tx);
+    // Stages come first, because their rows refer to rows of state that are deleted next.
+    await unwindStages(tx, chainId, undefined, stages);
     const range = { chainId, from: 0, to: head, contracts: [contract] };
     await runSteps(
       tx,

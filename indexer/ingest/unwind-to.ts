@@ -9,6 +9,7 @@ import { type ChainState, readChain } from '../progress/chains.ts';
 import { deleteCheckpointsAbove } from '../progress/checkpoints.ts';
 import { unwindCoverage } from '../progress/contract-state.ts';
 import { lockChain } from '../progress/locks.ts';
+import { restartSweeps } from '../progress/sweep-rows.ts';
 import { factTables, folds } from '../protocols/protocols.ts';
 import type { Stage } from '../stages/stage.ts';
 import { stages as allStages } from '../stages/stages.ts';
@@ -64,6 +65,7 @@ export async function unwindTo(
     );
     const removed = await deleteFacts(tx, chainId, range.from);
     await unwindCoverage(tx, chainId, to?.number);
+    await restartSweeps(tx, chainId, { fromBlock: range.from, forgetsProperties: true });
     await deleteCheckpointsAbove(tx, chainId, keep);
     await recordUnwind(tx, { chainId, head, to, reason, removed });
     return removed;

@@ -1,6 +1,9 @@
 /** A `0x`-prefixed, lower-case hexadecimal string. */
 export type Hex = `0x${string}`;
 
+/** Block numbers are lower: block × 2³² must fit PostgreSQL's `bigint`, because a position is block × 2³² + log index. */
+export const BLOCK_NUMBER_LIMIT = 2 ** 31;
+
 /** The number and hash of a block. */
 export type BlockRef = { readonly number: number; readonly hash: Hex };
 

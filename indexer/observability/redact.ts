@@ -21,6 +21,8 @@ const HOST_KEY_MIN_CHARS = 20;
 /** Matches any URL of a kind that carries credentials: scheme, user and password, host and port, the rest. */
 const CREDENTIAL_URL =
   /\b(https?|wss?|postgres(?:ql)?|rediss?):\/\/(?:[^\s"'\\/@]*@)?([^\s"'\\/?#,;()<>]*)([^\s"'\\,;()<>]*)/gi;
+/** Parameters of a database's URL that name a mode or a file. */
+const PUBLIC_PARAMETER = /^ssl(?:mode|rootcert|cert|key|negotiation)$/;
 const CREDENTIAL_PARAMETER = /key|token|secret|auth|pass|sig|jwt/i;
 
 /**
@@ -70,7 +72,9 @@ function secretPartsOf(text: string): readonly string[] {
   const isEndpoint = /^(?:https?|wss?):$/.test(protocol);
   const credentials = isEndpoint ? [username, password] : [password];
   const keys = [hash.slice(1), ...(isEndpoint ? pathname.split('/') : [])];
-  for (const [name, value] of searchParams) (CREDENTIAL_PARAMETER.test(name) ? credentials : keys).push(value);
+  for (const [name, value] of searchParams) {
+    if (!PUBLIC_PARAMETER.test(name)) (CREDENTIAL_PARAMETER.test(name) ? credentials : keys).push(value);
+  }
   const parts = [
     ...credentials.filter(isCredential),
     ...keys.filter((part) => part.length >= KEY_MIN_CHARS),

@@ -81,20 +81,20 @@ export function completeTo(contract: Coverage, head: number | null): number | nu
 /** Contracts with the same blocks: those that are missing, whose facts are written together, or those that are covered. */
 export type Slice = { readonly contracts: readonly RequestedContract[]; readonly blocks: readonly BlockRange[] };
 
-/** Returns the blocks of a range that are not covered. Leaves out the same contracts as `coveredSlices`. */
+/** Returns the blocks of a range that are not covered. Leaves out quarantined contracts, and those that `coveredSlices` leaves out. */
 export function missingSlices(
   tx: Transaction,
   chainId: number,
   contracts: readonly RequestedContract[],
   range: BlockRange,
 ): Promise<readonly Slice[]> {
-  return slicesOf(tx, chainId, contracts, (coverage) => subtract([range], coveredRanges(coverage)));
+  return slicesOf(tx, chainId, contracts, isActive, (coverage) => subtract([range], coveredRanges(coverage)));
 }
 
 /**
  * Returns the blocks of a range that are covered up to the head. Contracts that cover the same blocks form one slice.
  *
- * Leaves out contracts that are no longer followed. Also leaves out contracts for which the requested logs cannot be used: because the
+ * Leaves out contracts that are no longer followed, unless a log quarantined them. Also leaves out contracts for which the requested logs cannot be used: because the
  * platform announced the contract again, so that the facts would refer to a deleted row, or because the history is now read with other
  * events.
  */
@@ -105,7 +105,9 @@ export function coveredSlices(
   range: BlockRange,
   head: number,
 ): Promise<readonly Slice[]> {
-  return slicesOf(tx, chainId, contracts, (coverage) => intersect(union(coveredRanges(coverage, head)), range));
+  return slicesOf(tx, chainId, contracts, mayBeQuarantined, (coverage) =>
+    intersect(union(coveredRanges(coverage, head)), range),
+  );
 }
 
 /** Returns the blocks of `coveredSlices` that are not recorded as proved. */
@@ -116,10 +118,14 @@ export function unprovedSlices(
   range: BlockRange,
   head: number,
 ): Promise<readonly Slice[]> {
-  return slicesOf(tx, chainId, contracts, (coverage) =>
+  return slicesOf(tx, chainId, contracts, mayBeQuarantined, (coverage) =>
     subtract(intersect(union(coveredRanges(coverage, head)), range), coverage.proved),
   );
 }
+
+const isActive = sql<boolean>`status = 'active'`;
+/** The coverage of a contract that a log quarantined stays, and can be compared with the chain. */
+const mayBeQuarantined = sql<boolean>`(status = 'active' or quarantined_at_block is not null)`;
 
 type StoredCoverage = Pick<Coverage, 'covered' | 'liveFrom'> & { readonly proved: readonly BlockRange[] };
 
@@ -128,6 +134,7 @@ async function slicesOf(
   tx: Transaction,
   chainId: number,
   contracts: readonly RequestedContract[],
+  hasStatus: RawBuilder<boolean>,
   blocksOf: (coverage: StoredCoverage) => readonly BlockRange[],
 ): Promise<readonly Slice[]> {
   const { rows } = await sql<{
@@ -140,7 +147,7 @@ async function slicesOf(
     select address, kind, covered::text, proved::text, live_from
     from indexer.contracts
     join ${requestedRows(contracts)} as requested using (address, kind)
-    where chain_id = ${chainId} and status = 'active' and prepared_at is not null
+    where chain_id = ${chainId} and ${hasStatus} and prepared_at is not null
       and platform_id = coalesce(row_id, platform_id)
       and coalesce(contracts.fingerprint, requested.fingerprint) = requested.fingerprint
     order by address, kind
@@ -177,15 +184,19 @@ export function requestedRows(contracts: readonly RequestedContract[]): RawBuild
 /** The blocks of a contract that are not covered, from its deployment (0 if unknown) to a given block. */
 export type Gap = ContractKey & {
   readonly gaps: readonly BlockRange[];
-  /** Why the history is incomplete although it was complete before. Null if it was never complete. */
+  /** Why the history is incomplete although it was complete before, or why its first block is unknown. */
   readonly note: string | null;
 };
+
+/** An SQL expression over a row of `indexer.contracts`: why its history does not begin at its deployment. Null if it does. */
+const unknownDeployment = sql`case when deployed_at_block is null and deployment_note is not null then
+  'deployment block unknown: ' || deployment_note || '; give it with: indexer contracts add … --from-block N' end`;
 
 /** Returns the gaps up to `to` of every followed contract that has gaps. */
 export async function coverageGaps(db: Kysely<DB>, chainId: number, to: number): Promise<readonly Gap[]> {
   const { rows } = await sql<{ address: Hex; kind: ContractKind; gaps: string; coverage_note: string | null }>`
     select address, kind, gaps::text, coverage_note from (
-      select address, kind, coverage_note, ${missingBlocks(to)} as gaps
+      select address, kind, coalesce(coverage_note, ${unknownDeployment}) as coverage_note, ${missingBlocks(to)} as gaps
       from indexer.contracts
       where chain_id = ${chainId} and status = 'active'
     ) active

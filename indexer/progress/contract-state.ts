@@ -24,6 +24,15 @@ function remainingNote(covered: RawBuilder<unknown>, liveFrom: RawBuilder<unknow
 }
 
 /**
+ * Returns an SQL expression over a row of `indexer.contracts`: its proved blocks, with those that the follower read in full since
+ * `live_from`. It becomes the new value of `proved` when the follower's coverage ends.
+ */
+function provedWithLive(chainId: number): RawBuilder<string> {
+  return sql`(proved + case when live_from is null then '{}' else
+    coalesce((select verified from indexer.chains where chain_id = ${chainId}), '{}') * int8multirange(int8range(live_from, null)) end)`;
+}
+
+/**
  * Records that the facts of a slice are all present, with the fingerprint of what was requested.
  *
  * @param proved the blocks of the slice that were read in full
@@ -108,6 +117,7 @@ export async function quarantine(
       status_reason: reason,
       quarantined_at_block: atBlock ?? null,
       covered: coveredBlocks(coveredTo ?? null),
+      proved: provedWithLive(chainId),
       live_from: null,
     })
     .where('status', '=', 'active')
@@ -136,7 +146,12 @@ export async function suspend(
   { head, note }: { readonly head: number | undefined; readonly note: string },
 ): Promise<void> {
   await updateContract(tx, chainId, { address, kind })
-    .set({ covered: coveredBlocks(head ?? null), live_from: null, coverage_note: note })
+    .set({
+      covered: coveredBlocks(head ?? null),
+      proved: provedWithLive(chainId),
+      live_from: null,
+      coverage_note: note,
+    })
     .where('live_from', 'is not', null)
     .execute();
 }
@@ -153,9 +168,27 @@ export async function suspendAll(
   { head, note }: { readonly head: number; readonly note: string },
 ): Promise<void> {
   await sql`
-    update indexer.contracts set covered = ${coveredBlocks(head)}, live_from = null, coverage_note = ${note}
+    update indexer.contracts set covered = ${coveredBlocks(head)}, proved = ${provedWithLive(chainId)},
+      live_from = null, coverage_note = ${note}
     where chain_id = ${chainId} and live_from is not null
   `.execute(tx);
+}
+
+/** Ends the follower's coverage of a contract at the head, and takes a block out of its coverage. */
+export async function uncover(
+  tx: Transaction,
+  chainId: number,
+  contract: ContractKey,
+  { block, head }: { readonly block: number; readonly head: number },
+): Promise<void> {
+  const blocks = sql`int8multirange(int8range(${block}::bigint, ${block}::bigint, '[]'))`;
+  await updateContract(tx, chainId, contract)
+    .set({
+      covered: sql`${coveredBlocks(head)} - ${blocks}`,
+      proved: sql`${provedWithLive(chainId)} - ${blocks}`,
+      live_from: null,
+    })
+    .execute();
 }
 
 /** Stops following the contracts at an address, of one kind or of all kinds. Their coverage up to the head stays. */
@@ -167,8 +200,10 @@ export async function removeContracts(
 ): Promise<readonly { readonly kind: ContractKind; readonly platformId: string }[]> {
   const { rows } = await sql<{ kind: ContractKind; platformId: string }>`
     update indexer.contracts contract set
-      covered = ${coveredBlocks(sql`chain.head_number`)}, live_from = null, coverage_note = null,
-      status = 'removed', status_reason = null, quarantined_at_block = null, metadata_read_at = null
+      covered = ${coveredBlocks(sql`chain.head_number`)}, proved = ${provedWithLive(chainId)}, live_from = null, coverage_note = null,
+      -- a contract whose rows are still to be deleted keeps the reason
+      status = 'removed', status_reason = case when contract.status = 'removed' then contract.status_reason end, quarantined_at_block = null,
+      metadata_read_at = null
     from (values (${chainId}::bigint)) as given (chain_id) left join indexer.chains chain using (chain_id)
     where contract.chain_id = given.chain_id and contract.address = ${address}
       and (${kind ?? null}::text is null or contract.kind = ${kind ?? null})

@@ -1,5 +1,7 @@
-import pg from 'pg';
-import { messageOf } from '../kernel/errors.ts';
+import { type RawBuilder, sql } from 'kysely';
+import type pg from 'pg';
+import { type Sessions, sessionClient } from '../db/server.ts';
+import { IndexerError, messageOf } from '../kernel/errors.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
 
@@ -15,7 +17,7 @@ export type Leadership = 'leading' | 'standing by' | 'disconnected';
 
 /** The options of `runAsLeader`. */
 export type LeaderOptions = {
-  readonly databaseUrl: string;
+  readonly sessions: Sessions;
   readonly chainId: number;
   /** Returns numbers in [0, 1), for the jitter of reconnects. */
   readonly random: () => number;
@@ -27,11 +29,12 @@ export type LeaderOptions = {
  * Runs `work` whenever this process leads the chain, until the signal aborts. One of all processes on a database leads a chain. The
  * others stand by and take over within seconds after it ends.
  *
- * Leadership is a session-level advisory lock. When the connection is lost, PostgreSQL releases the lock and the signal of `work` aborts.
- * For a moment two processes may both believe that they lead. This is harmless, because every commit compares and sets the head.
+ * Leadership is an advisory lock of a session. Behind a pooler it is that of a transaction, which stays open and holds no snapshot. When
+ * the connection is lost, PostgreSQL releases the lock and the signal of `work` aborts. The same happens when the connection accepts no
+ * writes any more: after a failover, the lock has to be taken on the new primary. For a moment two processes may both believe that they lead. This is harmless, because every commit compares and sets the head.
  */
 export async function runAsLeader(
-  { databaseUrl, chainId, random, onChange }: LeaderOptions,
+  { sessions, chainId, random, onChange }: LeaderOptions,
   work: (signal: AbortSignal) => Promise<unknown>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -42,14 +45,14 @@ export async function runAsLeader(
     current = next;
   };
   while (!signal.aborted) {
-    const client = connectionTo(databaseUrl);
+    const client = sessionClient(sessions, 'indexer-leader', ANSWER_TIMEOUT_MS);
     const lost = new AbortController();
     client.on('error', () => lost.abort());
     client.on('end', () => lost.abort());
     try {
       await client.connect();
       while (!signal.aborted && !lost.signal.aborted) {
-        if (await tryLock(client, chainId)) {
+        if (await tryLock(client, sessions, chainId)) {
           change('leading');
           await runWhileConnected(client, lost, signal, work);
           break;
@@ -66,6 +69,15 @@ export async function runAsLeader(
   }
 }
 
+/** Returns an SQL condition: whether a process leads a chain now, so that it holds the lock on leadership. */
+export function hasLeader(chainId: RawBuilder<unknown>): RawBuilder<boolean> {
+  return sql`exists (
+    select from pg_locks
+    where locktype = 'advisory' and objsubid = 1 and granted and database = (select oid from pg_database where datname = current_database())
+      and (classid::bigint << 32) + objid::bigint = hashtextextended('indexer:leader:' || ${chainId}, 0)
+  )`;
+}
+
 /** Runs the work and sends heartbeats. A failed heartbeat aborts the work. Returns once both have ended. */
 async function runWhileConnected(
   client: pg.Client,
@@ -78,7 +90,7 @@ async function runWhileConnected(
   const heartbeats = (async () => {
     while (!leading.aborted && !ended.signal.aborted) {
       await sleep(HEARTBEAT_INTERVAL_MS, AbortSignal.any([leading, ended.signal]));
-      if (!leading.aborted) await client.query('select 1').catch(() => lost.abort());
+      if (!leading.aborted) await assertWritable(client).catch(() => lost.abort());
     }
   })();
   try {
@@ -89,21 +101,25 @@ async function runWhileConnected(
   }
 }
 
-function connectionTo(databaseUrl: string): pg.Client {
-  return new pg.Client({
-    connectionString: databaseUrl,
-    application_name: 'indexer-leader',
-    connectionTimeoutMillis: ANSWER_TIMEOUT_MS,
-    query_timeout: ANSWER_TIMEOUT_MS,
-    keepAlive: true,
-  });
-}
-
-async function tryLock(client: pg.Client, chainId: number): Promise<boolean> {
-  await client.query(`set idle_session_timeout = ${SILENCE_MAX_MS}`);
+async function tryLock(client: pg.Client, { lasting }: Sessions, chainId: number): Promise<boolean> {
+  await client.query(
+    lasting
+      ? `set idle_session_timeout = ${SILENCE_MAX_MS}`
+      : `begin; set local idle_in_transaction_session_timeout = ${SILENCE_MAX_MS}`,
+  );
+  await assertWritable(client);
   const { rows } = await client.query<{ locked: boolean }>(
-    'select pg_try_advisory_lock(hashtextextended($1, 0)) as locked',
+    `select ${lasting ? 'pg_try_advisory_lock' : 'pg_try_advisory_xact_lock'}(hashtextextended($1, 0)) as locked`,
     [`indexer:leader:${chainId}`],
   );
-  return rows[0]?.locked === true;
+  const locked = rows[0]?.locked === true;
+  if (!lasting && !locked) await client.query('rollback');
+  return locked;
+}
+
+async function assertWritable(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ isReadOnly: string }>(
+    `select current_setting('transaction_read_only') as "isReadOnly"`,
+  );
+  if (rows[0]?.isReadOnly !== 'off') throw new IndexerError('the database accepts no writes');
 }

@@ -36,6 +36,14 @@ export async function tryLockStages(tx: Transaction, chainId: number): Promise<b
   return rows[0]?.locked === true;
 }
 
+/** Tries to lock a chain's sweeps for contradictions until the transaction ends. Returns false if another transaction holds the lock. */
+export async function tryLockSweeps(tx: Transaction, chainId: number): Promise<boolean> {
+  const { rows } = await sql<{ locked: boolean }>`
+    select pg_try_advisory_xact_lock(${lockKey(`sweeps:${chainId}`)}) as locked
+  `.execute(tx);
+  return rows[0]?.locked === true;
+}
+
 function blockKey(chainId: number, block: number): RawBuilder<unknown> {
   return lockKey(`block:${chainId}:${block}`);
 }

@@ -31,13 +31,14 @@ export type ProofScope = {
 /** Covered blocks that are not proved for any of some contracts. */
 export type Unproved = BlockRange & { readonly contracts: readonly ContractKey[] };
 
-/** Returns SQL for rows `(address, kind, unproved)` of active contracts with the covered blocks in scope that are not proved. */
+/** Returns SQL for rows `(address, kind, unproved)` of contracts that are followed, or that a log quarantined, with the covered blocks in scope that are not proved. */
 function unprovedByContract({ chainId, from, to, contracts }: ProofScope): RawBuilder<unknown> {
   return sql`
     select address, kind,
       ${coveredBlocks(sql`head_number`)} * ${blocksBetween(sql`${from}::bigint`, sql`${to}::bigint`)} - ${provedBlocks()} as unproved
     from indexer.contracts join indexer.chains using (chain_id)
-    where chain_id = ${chainId} and contracts.status = 'active' and prepared_at is not null
+    where chain_id = ${chainId} and prepared_at is not null
+      and (contracts.status = 'active' or quarantined_at_block is not null)
       and (${contracts === null} or address = any(${contracts === null ? [] : [...contracts]}::text[]))
   `;
 }

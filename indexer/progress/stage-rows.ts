@@ -3,6 +3,7 @@ import type { DB } from '../db/schema.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
 import type { ContractKey } from './contract-coverage.ts';
+import { restartSweeps } from './sweep-rows.ts';
 
 /** The row of one stage of a chain. */
 export type StageRow = {
@@ -91,15 +92,27 @@ export async function markUnknownStages(
 }
 
 /**
- * Records that a fill wrote facts at or above a block below the head, so that stages beyond this block are unwound to before it.
+ * Records that facts were written at or above a block below the head, so that stages beyond this block are unwound to before it.
  *
  * Each change has a row of its own, so that concurrent commits do not wait for each other.
+ *
+ * @param repaired the contract, if its facts changed in blocks that were covered before. Its sweeps for contradictions begin anew.
  */
-export async function recordHistoryChange(tx: Transaction, chainId: number, fromBlock: number): Promise<void> {
+export async function recordHistoryChange(
+  tx: Transaction,
+  chainId: number,
+  fromBlock: number,
+  repaired?: ContractKey,
+): Promise<void> {
   await tx.insertInto('indexer.history_changes').values({ chain_id: chainId, from_block: fromBlock }).execute();
+  if (repaired === undefined) return;
+  await restartSweeps(tx, chainId, { fromBlock, contract: repaired, forgetsProperties: false });
 }
 
-/** Records that all facts of a contract changed or were deleted. Has the same effect as `recordHistoryChange` from its first block on. */
+/**
+ * Records that all facts of a contract changed or were deleted. Has the same effect as `recordHistoryChange` from its first block on,
+ * and its sweeps for contradictions begin anew.
+ */
 export async function recordContractChange(
   tx: Transaction,
   chainId: number,
@@ -116,6 +129,7 @@ export async function recordContractChange(
         .where('kind', '=', kind),
     )
     .execute();
+  await restartSweeps(tx, chainId, { fromBlock: -1, contract: { address, kind }, forgetsProperties: true });
 }
 
 /** Returns the lowest block at which a recorded change of a chain begins. Undefined if no change is recorded. */

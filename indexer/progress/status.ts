@@ -2,6 +2,8 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { chainCompleteTo, coverageGaps, type Gap } from './contract-coverage.ts';
+import { type DoubtStatus, doubtStatus } from './doubts.ts';
+import { hasLeader } from './leader.ts';
 import { type FailedProof, failedProofs, proofProgress } from './proof.ts';
 import { countRepairs } from './repairs.ts';
 import { type StageStatus, stageStatus } from './stage-rows.ts';
@@ -9,8 +11,9 @@ import { type StageStatus, stageStatus } from './stage-rows.ts';
 /** The state of one chain, as `indexer status` shows it. */
 export type ChainStatus = {
   readonly chainId: number;
-  readonly status: 'following' | 'halted';
-  /** Why the chain is halted. Null while it is followed. */
+  /** `halted` until an operator unwinds it; otherwise whether a process follows it now. */
+  readonly status: 'following' | 'not followed' | 'halted';
+  /** Why the chain is halted. */
   readonly reason: string | null;
   /** The newest committed block. Null before the first. */
   readonly head: BlockRef | null;
@@ -37,6 +40,8 @@ export type ChainStatus = {
   readonly deadRanges: readonly { readonly from: number; readonly to: number; readonly reason: string }[];
   readonly reorgs: number;
   readonly stages: readonly StageStatus[];
+  /** The contradictions between facts, at most `DOUBTS_MAX`. */
+  readonly contradictions: readonly DoubtStatus[];
   /** The time when the head last moved. */
   readonly updatedAt: Date | null;
 };
@@ -47,7 +52,7 @@ const DEAD_RANGES_MAX = 100;
 export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[]> {
   const { rows } = await sql<{
     chain_id: string;
-    status: 'following' | 'halted';
+    status: ChainStatus['status'];
     status_reason: string | null;
     head_number: string | null;
     head_hash: Hex | null;
@@ -61,7 +66,9 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
     updated_at: Date | null;
   }>`
     with known as (select chain_id from indexer.chains union select chain_id from indexer.contracts)
-    select chain_id, coalesce(chain.status, 'following') as status, chain.status_reason,
+    select chain_id, chain.status_reason,
+      case when chain.status = 'halted' then 'halted' when ${hasLeader(sql.ref('known.chain_id'))} then 'following'
+        else 'not followed' end as status,
       chain.head_number, chain.head_hash, chain.finalized_number, chain.updated_at,
       count(contract.chain_id) filter (where contract.status = 'active') as active,
       count(contract.chain_id) filter (where contract.status = 'quarantined') as quarantined,
@@ -79,6 +86,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
   `.execute(db);
   const stages = await stageStatus(db);
   const repairs = await countRepairs(db);
+  const doubts = await doubtStatus(db);
   return Promise.all(
     rows.map(async (row) => {
       const head =
@@ -111,6 +119,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
         deadRanges: row.dead_ranges,
         reorgs: Number(row.reorgs),
         stages: stages.get(Number(row.chain_id)) ?? [],
+        contradictions: doubts.get(Number(row.chain_id)) ?? [],
         updatedAt: row.updated_at,
       };
     }),

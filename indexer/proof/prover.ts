@@ -15,6 +15,7 @@ import { deleteSettledProofs, findUnproved, type ProofScope, recordFailedProof }
 import { type Doubt, nextDoubt, recordDoubtRead, recordDoubtUnreadable } from '../progress/repairs.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
 import type { FullReading, Source } from '../source/source.ts';
+import { provableContracts } from './provable-contracts.ts';
 
 /** Dependencies of a prover. */
 export type ProverDeps = {
@@ -27,7 +28,6 @@ export type ProverDeps = {
   /** The blocks to prove. Blocks above finalized are left out, because they are read in full anyway. */
   readonly scope: ProofScope;
   readonly callsPerSecond: number;
-  readonly loadContracts: () => Promise<{ readonly contracts: readonly RegisteredContract[] }>;
 };
 
 /** A piece takes about this long, so that little is read again after a restart. */
@@ -201,11 +201,11 @@ export class Prover {
 
   /** Returns contracts from a cache of the registry. Reads the registry again if the cache is old or lacks a contract. */
   async #contractsOf(keys: readonly ContractKey[]): Promise<readonly RegisteredContract[]> {
-    const { loadContracts, runtime } = this.#deps;
+    const { database, scope, runtime } = this.#deps;
     const known = () => keys.flatMap((key) => this.#registry.get(contractKey(key)) ?? []);
     const isOld = runtime.now() - this.#registryReadAt > REGISTRY_TTL_MS;
     if (isOld || known().length < keys.length) {
-      const { contracts } = await loadContracts();
+      const contracts = await provableContracts(database.kysely, scope.chainId);
       this.#registry = new Map(contracts.map((contract) => [contractKey(contract), contract]));
       this.#registryReadAt = runtime.now();
     }

@@ -4,6 +4,7 @@ import type { Fold } from '../facts/fold.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import type { ChainReader } from './shared/chain-reader.ts';
 import type { EventDecoder } from './shared/decoder.ts';
+import type { Contradictions } from './shared/sweep-rule.ts';
 
 /**
  * The events, tables and folds of one kind of contract in one version. All code that is specific to a protocol is in its folder. The
@@ -25,6 +26,8 @@ export type Protocol = {
   readonly stateTables: readonly StateTable[];
   /** The folds in the order in which a commit applies them. Folds that write many rows come before folds that write contracts' rows. */
   readonly folds: readonly Fold[];
+  /** The rules that the facts of one contract obey if none is missing. */
+  readonly contradictions?: Contradictions;
   /**
    * Reads properties of a contract from the chain that no event reports, and whether the contract speaks the protocol. Undefined if
    * the protocol has neither.

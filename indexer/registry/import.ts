@@ -1,4 +1,4 @@
-import type { ContractKind, Hex } from '../kernel/chain.ts';
+import { BLOCK_NUMBER_LIMIT, type ContractKind, type Hex } from '../kernel/chain.ts';
 import { IndexerError } from '../kernel/errors.ts';
 import { ADDRESS, UUID, WHOLE_NUMBER } from '../kernel/patterns.ts';
 import { chooseProtocol, DEFAULT_ABI_VERSION, supportedPoolTypes } from '../protocols/protocols.ts';
@@ -58,12 +58,12 @@ export function nameContract(
     faults.push(`${field} must be ${what}`);
     return undefined;
   };
-  const whole = (field: string): number | undefined => {
+  const whole = (field: string, limit = Number.MAX_SAFE_INTEGER): number | undefined => {
     const value = given[field];
     if (value === undefined || value === null) return undefined;
     const number = typeof value === 'string' && WHOLE_NUMBER.test(value) ? Number(value) : value;
-    if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number;
-    faults.push(`${field} must be a whole number`);
+    if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 && number < limit) return number;
+    faults.push(`${field} must be a whole number${limit === BLOCK_NUMBER_LIMIT ? ` below ${limit}` : ''}`);
     return undefined;
   };
   const kind = KINDS[String(given.kind)];
@@ -73,7 +73,7 @@ export function nameContract(
   const chainId = whole('chainId') ?? defaultChainId;
   if (given.chainId === undefined && chainId === undefined) faults.push('chainId is missing');
   const contract = {
-    fromBlock: whole('fromBlock'),
+    fromBlock: whole('fromBlock', BLOCK_NUMBER_LIMIT),
     masterId: text('masterId', UUID, 'a UUID'),
     masterContract: text('masterContract', ADDRESS, 'an address') as Hex | undefined,
     artistId: text('artistId', UUID, 'a UUID'),

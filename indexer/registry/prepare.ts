@@ -35,14 +35,20 @@ export async function prepareContracts(database: Database, chainId: number): Pro
   });
 }
 
-/** Deletes the rows of contracts whose address the platform has corrected, before the contract at the new address is followed. */
+/** The reason with which the database removes a contract whose address the platform corrected (migration 0011). */
+const RETIRED_REASON = 'the platform corrected its address';
+
+/**
+ * Deletes the rows of contracts whose address the platform has corrected, before the contract at the new address is followed. A
+ * contract that an operator removed before it was ever followed keeps its rows, which are the platform's own.
+ */
 async function deleteRetired(tx: Transaction, chainId: number): Promise<void> {
   const rows = await tx
     .selectFrom('indexer.contracts')
     .select(['address', 'kind', 'platform_id'])
     .where('chain_id', '=', String(chainId))
     .where('prepared_at', 'is', null)
-    .where((eb) => eb.or([eb('status', '=', 'removed'), eb('platform_id', '=', eb.fn.any('retired_ids'))]))
+    .where((eb) => eb.or([eb('status_reason', '=', RETIRED_REASON), eb('platform_id', '=', eb.fn.any('retired_ids'))]))
     .orderBy('address')
     .orderBy('kind')
     .execute();

@@ -4,10 +4,17 @@ import { transaction } from '../db/transaction.ts';
 import type { AbiUpgrade, Hex } from '../kernel/chain.ts';
 import { UsageError } from '../kernel/errors.ts';
 import { type AbiVersions, lockAbiVersions, recordUpgrades } from '../progress/contract-registration.ts';
-import { knownAbiVersions } from '../protocols/protocols.ts';
+import { knownAbiVersions, protocols } from '../protocols/protocols.ts';
 
 /** A change of a contract's ABI version at a block. */
 export type Upgrade = AbiUpgrade & { readonly chainId: number; readonly address: Hex };
+
+/** Throws `UsageError` for an ABI version that no kind of contract has. */
+export function refuseUnknownAbiVersion(abiVersion: string): void {
+  const known = [...new Set(protocols.flatMap(({ version }) => version))];
+  if (known.includes(abiVersion)) return;
+  throw new UsageError(`unknown ABI version ${abiVersion} (there are: ${known.join(', ')})`);
+}
 
 /**
  * Records that a contract has another ABI version from a block on, because its proxy was upgraded. Running daemons are notified

@@ -1,4 +1,6 @@
-import pg from 'pg';
+import type pg from 'pg';
+import { type Sessions, sessionClient } from '../db/server.ts';
+import { IndexerError } from '../kernel/errors.ts';
 import { WHOLE_NUMBER } from '../kernel/patterns.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
 import { sleep, within } from '../kernel/sleep.ts';
@@ -6,8 +8,10 @@ import { sleep, within } from '../kernel/sleep.ts';
 /** The notification channel of the triggers. */
 const CHANNEL = 'indexer_contracts';
 const POLL_INTERVAL_MS = 30_000;
+/** Behind a pooler there are no notifications. */
+const POLL_WITHOUT_LISTEN_INTERVAL_MS = 5_000;
 const RECONNECT_BACKOFF: Backoff = { baseMs: 250, maxMs: 15_000 };
-const CONNECT_TIMEOUT_MS = 5_000;
+const ANSWER_TIMEOUT_MS = 5_000;
 
 /** `chain`: contracts of one chain changed; `ipo`: the platform inserted an IPO; `anything`: any of both may have happened. */
 export type RegistryChange =
@@ -17,7 +21,7 @@ export type RegistryChange =
 
 /** The connection, callbacks and intervals of the watch. */
 export type WatchOptions = {
-  readonly databaseUrl: string;
+  readonly sessions: Sessions;
   /** Called at the start, at every notification, after every reconnect and at every poll; must not throw. */
   readonly onChange: (change: RegistryChange) => void;
   /** Called when the connection is lost; the watch reconnects by itself. */
@@ -31,10 +35,14 @@ export type WatchOptions = {
  * Calls `onChange` when the set of contracts may have changed, until the signal aborts. Never throws.
  *
  * A `LISTEN` on its own connection reports notifications at once. Notifications can be missed (connection lost, trigger
- * disabled), so it also reports `anything` at an interval and after every connect.
+ * disabled), so it also reports `anything` at an interval and after every connect. Without a session there is only the interval.
  */
 export async function watchContracts(options: WatchOptions, signal: AbortSignal): Promise<void> {
   const retry = new Retry(RECONNECT_BACKOFF, options.random);
+  while (!signal.aborted && !options.sessions.lasting) {
+    options.onChange({ type: 'anything' });
+    await sleep(options.pollIntervalMs ?? POLL_WITHOUT_LISTEN_INTERVAL_MS, signal);
+  }
   while (!signal.aborted) {
     try {
       await listen(options, signal, () => retry.succeeded());
@@ -48,14 +56,8 @@ export async function watchContracts(options: WatchOptions, signal: AbortSignal)
 
 /** Listens over one connection. Resolves when the signal aborts, and throws when the connection is lost. */
 async function listen(options: WatchOptions, signal: AbortSignal, onConnected: () => void): Promise<void> {
-  const { databaseUrl, onChange, pollIntervalMs = POLL_INTERVAL_MS } = options;
-  const client = new pg.Client({
-    connectionString: databaseUrl,
-    application_name: 'indexer-watch',
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: CONNECT_TIMEOUT_MS,
-    keepAlive: true,
-  });
+  const { sessions, onChange, pollIntervalMs = POLL_INTERVAL_MS } = options;
+  const client = sessionClient(sessions, 'indexer-watch', ANSWER_TIMEOUT_MS);
   const lost = new Promise<never>((_, reject) => {
     client.on('error', reject);
     client.on('end', () => reject(new Error('the connection that listens for new contracts was closed')));
@@ -69,12 +71,19 @@ async function listen(options: WatchOptions, signal: AbortSignal, onConnected: (
     while (!signal.aborted) {
       onChange({ type: 'anything' });
       await within(pollIntervalMs, lost, signal);
-      // Detect a connection that died silently, which a listener alone would never notice.
-      if (!signal.aborted) await Promise.race([client.query('select 1'), lost]);
+      // Detect a connection that died silently, or leads to a server that is a standby now. A listener would never notice.
+      if (!signal.aborted && (await Promise.race([isStandby(client), lost]))) {
+        throw new IndexerError('the server that notifies is a standby now');
+      }
     }
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+async function isStandby(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
+  return rows[0]?.standby === true;
 }
 
 function changeOf(payload: string | undefined): RegistryChange {

@@ -1,7 +1,6 @@
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import { secretsOf } from '../config/secrets.ts';
 import type { Database } from '../db/database.ts';
-import { followedContracts } from '../follower/followed-contracts.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
 import { createRedact } from '../observability/redact.ts';
@@ -52,7 +51,6 @@ export function createChainProof({
     ...{ database, source, log, runtime, callsPerSecond },
     redact: createRedact(secretsOf(config)),
     scope: { ...scope, chainId },
-    loadContracts: () => followedContracts(database, chainId, { log }),
   });
   return { run: (signal) => prover.run(signal), close: () => source.close() };
 }

@@ -1,5 +1,6 @@
 import { Backfill } from '../backfill/backfill.ts';
 import type { PlanScope } from '../backfill/plan.ts';
+import { queueSettings } from '../backfill/queue.ts';
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import { secretsOf } from '../config/secrets.ts';
 import type { Database } from '../db/database.ts';
@@ -58,7 +59,7 @@ export class ChainWork {
       log,
       runtime,
       redact: createRedact(secretsOf(config)),
-      queue: { url: config.queueUrl, redis: config.queueRedis },
+      queue: queueSettings(config),
       scope,
       concurrency,
       provesInline: chain.proof.level === 'inline',
@@ -96,11 +97,11 @@ export class ChainWork {
 
   /** Follows the head until the signal aborts, whenever this process leads the chain, and runs `beside` at the same time. */
   async follow(signal: AbortSignal, beside?: (leading: AbortSignal) => Promise<void>): Promise<void> {
-    const { config, runtime } = this.#input;
+    const { database, runtime } = this.#input;
     await this.backfill.beginLoad(signal);
     await runAsLeader(
       {
-        databaseUrl: config.databaseUrl,
+        sessions: database.sessions,
         chainId: this.chainId,
         random: runtime.random,
         onChange: (leadership, error) => this.#onLeadership(leadership, error),

@@ -1,7 +1,8 @@
 import type { ChainConfig } from '../config/resolve.ts';
-import { messageOf } from '../kernel/errors.ts';
+import { ConfigError, messageOf } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { Wake } from '../kernel/wake.ts';
+import { Sweeper } from '../proof/sweeper.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
 import { ContractReader } from '../registry/enrich.ts';
 import { type ChainProof, createChainProof } from './chain-proof.ts';
@@ -12,6 +13,8 @@ const ENRICH_INTERVAL_MS = 15_000;
 /** How often the daemon checks that an endpoint answers, for `/ready`. */
 const PROBE_INTERVAL_MS = 5_000;
 const REFUSED_RETRY_INTERVAL_MS = 30_000;
+/** How often facts are asked whether they contradict themselves. */
+const SWEEP_INTERVAL_MS = 15_000;
 
 /** Runs everything that a daemon does for one chain, and holds the state that `/ready` reports. */
 export class DaemonChain {
@@ -21,6 +24,7 @@ export class DaemonChain {
   /** Undefined if the configuration turned it off. */
   readonly #proof: ChainProof | undefined;
   readonly #contractReader: ContractReader;
+  readonly #sweeper: Sweeper;
   readonly #enrichNow = new Wake();
   /** Why the configured endpoints cannot be used. */
   #refusal: string | undefined;
@@ -35,6 +39,7 @@ export class DaemonChain {
     const { database, log, runtime } = input;
     const reader = chainReaderOver(this.#work.source);
     this.#contractReader = new ContractReader({ db: database.kysely, chainId: this.chainId, reader, log, runtime });
+    this.#sweeper = new Sweeper({ ...input, chainId: this.chainId, source: this.#work.source });
   }
 
   /** `starting`, `following`, `standing by`, or `failing` with the reason. */
@@ -55,12 +60,14 @@ export class DaemonChain {
     if (signal.aborted) return;
     const probe = { task: 'probe', chain: this.chainId, intervalMs: PROBE_INTERVAL_MS };
     const enrich = { task: 'enrich', chain: this.chainId, intervalMs: ENRICH_INTERVAL_MS, wake: this.#enrichNow };
+    const sweep = { task: 'sweep', chain: this.chainId, intervalMs: SWEEP_INTERVAL_MS };
     await Promise.all([
       this.#work.follow(signal, (leading) => this.#proof?.run(leading) ?? Promise.resolve()),
       this.#work.backfill.run(signal),
       this.#work.stages.run(signal),
       repeat(probe, log, () => this.#probe(signal), signal),
       repeat(enrich, log, () => this.#enrich(signal), signal),
+      repeat(sweep, log, () => this.#sweeper.round(signal), signal),
     ]);
   }
 
@@ -100,7 +107,8 @@ export class DaemonChain {
       this.#outage = `failing: ${messageOf(error)}`;
       if (isNew && !signal.aborted) {
         const context = { chain: this.chainId, reason: messageOf(error), err: error };
-        this.#input.log.warn(context, 'no endpoint answers');
+        if (error instanceof ConfigError) this.#input.log.error(context, 'endpoints refused');
+        else this.#input.log.warn(context, 'no endpoint answers');
       }
     }
   }

@@ -52,7 +52,7 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
 
 /** Notifies the chains when contracts or requests may have changed. */
 async function watchRegistry(
-  { config, database, log, runtime }: DaemonInput,
+  { database, log, runtime }: DaemonInput,
   chains: readonly DaemonChain[],
   signal: AbortSignal,
 ): Promise<void> {
@@ -71,7 +71,7 @@ async function watchRegistry(
     }
   };
   const onError = (error: Error) => log.warn({ err: error }, 'listening for new contracts failed');
-  await watchContracts({ databaseUrl: config.databaseUrl, random: runtime.random, onChange, onError }, signal);
+  await watchContracts({ sessions: database.sessions, random: runtime.random, onChange, onError }, signal);
 }
 
 async function readinessOf(database: Database, chains: readonly DaemonChain[]): Promise<Readiness> {

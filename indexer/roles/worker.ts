@@ -30,7 +30,7 @@ export async function runWorker(input: WorkerInput, signal: AbortSignal): Promis
     await Promise.all([
       ...chains.map(({ backfill }) => backfill.run(signal)),
       runDatabaseUpkeep(database, describedTables, log, signal),
-      watchContracts({ databaseUrl: config.databaseUrl, random: runtime.random, onChange: planAgain }, signal),
+      watchContracts({ sessions: database.sessions, random: runtime.random, onChange: planAgain }, signal),
     ]);
   } finally {
     for (const { source } of chains) source.close();

@@ -5,8 +5,8 @@ const ROUND_COUNTS: ReadonlySet<number> = new Set([
 
 /** Tracks at how many logs an endpoint cuts its answers. */
 export type AnswerLimit = {
-  /** Returns whether an answer of so many logs may have been cut. An answer about a single block is doubted less. */
-  mayBeCut(count: number, isSingleBlock: boolean): boolean;
+  /** Returns whether an answer of so many logs may have been cut. */
+  mayBeCut(count: number): boolean;
   /** Records that an answer of so many logs was whole. */
   whole(count: number): void;
   /** Records that an answer of so many logs turned out to be cut. */
@@ -19,8 +19,7 @@ export function createAnswerLimit(): AnswerLimit {
   let limit: number | undefined;
   return {
     // An endpoint that has given more logs in one answer does not cut at fewer.
-    mayBeCut: (count, isSingleBlock) =>
-      count > 0 && (count === limit || (!isSingleBlock && count > largest && ROUND_COUNTS.has(count))),
+    mayBeCut: (count) => count > 0 && (count === limit || (count > largest && ROUND_COUNTS.has(count))),
     whole(count) {
       largest = Math.max(largest, count);
     },

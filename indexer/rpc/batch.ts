@@ -44,6 +44,7 @@ export async function mapInBatches<T, R>(
 function allowBatches(endpoint: Endpoint): Requester {
   return {
     name: endpoint.name,
+    chainId: endpoint.chainId,
     request: (method, params, options) => endpoint.request(method, params, { ...options, mayBatch: true }),
   };
 }
@@ -66,6 +67,7 @@ function createCollector(endpoint: Endpoint): Requester {
   };
   return {
     name: endpoint.name,
+    chainId: endpoint.chainId,
     request: (method, params, options) =>
       new Promise((resolve, reject) => {
         if (collected.length === 0) process.nextTick(send);

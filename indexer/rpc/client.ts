@@ -50,14 +50,20 @@ export type Client = {
   close(): void;
 };
 
-/** Returns a client for an endpoint. It connects at the first request. Throws `ConfigError` for an unusable URL. */
+/**
+ * Returns a client for an endpoint. It connects at the first request. Throws `ConfigError` for an unusable URL.
+ *
+ * @param variable the setting that holds the URL, for messages about a connection that cannot be made
+ */
 export function createClient(
   endpoint: RpcEndpoint,
   index: number,
   timeoutMs: number,
   proxy?: ProxySettings | undefined,
+  variable?: string,
 ): Client {
   const { name, transport, secrets } = connect(endpoint, index, timeoutMs, proxy);
+  const place = { name, variable };
   const scrub = createScrub({ urls: [...secrets.urls, ...secretsOfProxy(proxy)], values: secrets.values ?? [] });
   const { subscribe } = transport;
   const sendBatch = transport.batch;
@@ -67,18 +73,18 @@ export function createClient(
       if (signal.aborted) throw new Aborted(`${method} was aborted`);
       const outcome = await transport.request({ method, params }, { signal, maxBytes, mayBatch });
       if ('result' in outcome) return outcome.result;
-      throw errorOf(outcome.failure, { method, params }, name, scrub);
+      throw errorOf(outcome.failure, { method, params }, place, scrub);
     },
     batch:
       sendBatch &&
       (async (calls, signal = NEVER) => {
         if (signal.aborted) throw new Aborted('a batch was aborted');
         const batch = await sendBatch(calls, { signal, maxBytes: MAX_RESPONSE_BYTES });
-        if ('failure' in batch) throw batchErrorOf(batch.failure, calls.length, name, scrub);
+        if ('failure' in batch) throw batchErrorOf(batch.failure, calls.length, place, scrub);
         return batch.outcomes.map((outcome, index): BatchAnswer => {
           if ('result' in outcome) return outcome;
           const { failure } = outcome;
-          const error = errorOf(failure, calls[index] ?? BATCH, name, scrub) as RpcError;
+          const error = errorOf(failure, calls[index] ?? BATCH, place, scrub) as RpcError;
           const isAboutSize = error.kind === 'range-refused' || fittingBatch(failure.text, calls.length) !== undefined;
           return isAboutSize ? { retryAlone: true } : { error };
         });
@@ -124,15 +130,18 @@ function createScrub(secrets: Secrets): (text: string) => string {
 const NEVER = new AbortController().signal;
 const BATCH: Call = { method: 'batch', params: [] };
 
+/** An endpoint's name, and the setting that holds its URL. */
+type Place = { readonly name: string; readonly variable: string | undefined };
+
 /** Returns whether a batch failed because it is a batch, because of its size, or like any other request. */
 function batchErrorOf(
   failure: Failure,
   calls: number,
-  name: string,
+  place: Place,
   scrub: (text: string) => string,
 ): RpcError | Aborted | BatchRejected {
   const { type, status = 200, text } = failure;
-  const error = errorOf(failure, BATCH, name, scrub);
+  const error = errorOf(failure, BATCH, place, scrub);
   if (error instanceof Aborted || (type === 'no-response' && failure.status === undefined)) return error;
   if (type === 'too-large' || type === 'truncated' || status === 413)
     return new BatchRejected(error.message, Math.floor(calls / 2));
@@ -142,12 +151,20 @@ function batchErrorOf(
   return new BatchRejected(error.message, undefined);
 }
 
-function errorOf(failure: Failure, call: Call, name: string, scrub: (text: string) => string): RpcError | Aborted {
+function errorOf(
+  failure: Failure,
+  call: Call,
+  { name, variable }: Place,
+  scrub: (text: string) => string,
+): RpcError | Aborted {
   const { method } = call;
   if (failure.type === 'aborted') return new Aborted(`${method} was aborted`);
   const text = scrub(failure.text) || 'no reason given';
-  const message = `${name}: ${method}: ${failure.status === undefined ? '' : `HTTP ${failure.status}: `}${text}`;
-  const { status, code } = failure;
+  const { status, code, unreachable } = failure;
+  const needsKey = status === 401;
+  const where = variable !== undefined && (unreachable || needsKey) ? variable : `${name}: ${method}`;
+  const advice = needsKey ? '; correct the key in the URL or the headers' : '';
+  const message = `${where}: ${status === undefined ? '' : `HTTP ${status}: `}${text}${advice}`;
   const context = { endpoint: name, method, ...(status && { status }), ...(code !== undefined && { code }) };
   if (failure.type === 'too-large') return new RpcError('range-refused', message, { context });
   // Some providers truncate a response that becomes too long, without an error.

@@ -22,6 +22,7 @@ export type EndpointNotice = {
     | 'endpoint refused'
     | 'range narrowed'
     | 'inconsistent response'
+    | 'receipts unproved'
     | 'subscription lost'
     | 'subscribed';
   /** Host and index of the endpoint, as in `rpc.example.org#0`. */
@@ -32,6 +33,7 @@ export type EndpointNotice = {
 /** Sends single requests: an endpoint, or a collector that sends them to one in batches. */
 export type Requester = {
   readonly name: string;
+  readonly chainId: number;
   /** Returns the result. Throws `RpcError` or `Aborted`. */
   request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;
 };
@@ -184,6 +186,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
 
   return {
     name,
+    chainId: settings.chainId,
     subscribe: client.subscribe,
     async request(method, params, options: RequestOptions = {}) {
       if (chainId !== 'right') await requireChainId(options.signal);

@@ -11,6 +11,7 @@ import {
   httpMembersOf,
   isSuccess,
   membersOf,
+  noResponse,
   readBatchResponse,
   readResponse,
   type SendOptions,
@@ -67,7 +68,7 @@ export function connectHttp(url: string, options: HttpOptions): Transport {
       return readHttpResponse(await post.send(body, options));
     } catch (error) {
       if (options.signal.aborted) return { failure: { type: 'aborted', text: '' } };
-      return { failure: { type: failureTypeOf(error), text: messageOf(error) } };
+      return { failure: failureOf(error) };
     }
   }
 
@@ -111,9 +112,9 @@ function parseJson(text: string): unknown {
   }
 }
 
-function failureTypeOf(error: unknown): Failure['type'] {
-  if (error instanceof TooLarge) return 'too-large';
-  return error instanceof Truncated ? 'truncated' : 'no-response';
+function failureOf(error: unknown): Failure {
+  if (error instanceof TooLarge) return { type: 'too-large', text: error.message };
+  return error instanceof Truncated ? { type: 'truncated', text: error.message } : noResponse(error);
 }
 
 function createPoster(url: string, { timeoutMs, headers, proxy }: HttpOptions) {

@@ -1,3 +1,6 @@
+import { explainConnectionFailure } from '../kernel/connection-failure.ts';
+import { messageOf } from '../kernel/errors.ts';
+
 /** A response larger than this means that the range was too wide. */
 export const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
 /** The limit for responses about a single block or transaction, which cannot be asked for in smaller parts. */
@@ -41,6 +44,8 @@ export type Failure = {
   readonly status?: number | undefined;
   readonly code?: number | undefined;
   readonly text: string;
+  /** Whether no connection could be made; the text says why and what to do. */
+  readonly unreachable?: boolean;
   readonly retryAfter?: string | null | undefined;
 };
 
@@ -132,6 +137,13 @@ export function errorResponse(error: unknown, http: HttpMeta | undefined): Failu
     // Besu and Nethermind put the actual reason into `data`. Hexadecimal data is the revert data of a contract.
     text: typeof data === 'string' && !data.startsWith('0x') ? `${text} ${data}` : text,
   };
+}
+
+/** Returns the failure of a request that got no response. */
+export function noResponse(error: unknown): Failure {
+  const unreachable = explainConnectionFailure(error, 'the node');
+  if (unreachable !== undefined) return { type: 'no-response', text: unreachable, unreachable: true };
+  return { type: 'no-response', text: messageOf(error) };
 }
 
 /** Returns the HTTP members of a failure. A successful status is left out, since it says nothing about the failure. */

@@ -52,6 +52,10 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
     );
   }
 
+  function demote(endpoint: Endpoint): void {
+    if (order[0] === endpoint) order = [...order.slice(1), endpoint];
+  }
+
   async function run<T>(task: (endpoint: Endpoint) => Promise<T>, { signal, from, method }: RunOptions): Promise<T> {
     const tries = new Map<Endpoint, number>();
     const failed = new Map<Endpoint, number>();
@@ -71,6 +75,11 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
         if (!(worst instanceof RpcInconsistency)) worst = error;
         if (error instanceof RpcInconsistency)
           notice({ event: 'inconsistent response', endpoint: endpoint.name, detail: error.message });
+        // It would refuse or spoil the next requests too. Ask it when all others fail.
+        if (error instanceof ConfigError && !endpoint.isRefused() && order[0] === endpoint && order.length > 1) {
+          notice({ event: 'endpoint refused', endpoint: endpoint.name, detail: error.message });
+          demote(endpoint);
+        }
         if (error instanceof RpcError && error.kind === 'pruned' && from !== undefined) {
           endpoint.prunedAt = Math.max(endpoint.prunedAt, from);
         }
@@ -98,9 +107,7 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
       throw settled.find((outcome) => outcome.status === 'rejected')?.reason;
     },
     endpoints,
-    demote(endpoint) {
-      if (order[0] === endpoint) order = [...order.slice(1), endpoint];
-    },
+    demote,
   };
 }
 

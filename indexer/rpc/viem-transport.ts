@@ -1,7 +1,7 @@
 import type { Transport as ViemTransport } from 'viem';
 import { messageOf } from '../kernel/errors.ts';
 import { orAborted } from './concurrency.ts';
-import { type Call, type CallOutcome, errorResponse, type Failure, type Transport } from './json-rpc.ts';
+import { type Call, type CallOutcome, errorResponse, type Failure, noResponse, type Transport } from './json-rpc.ts';
 import { fittingBatch } from './refusals.ts';
 
 /** What `webSocket` transports offer besides requests. */
@@ -41,10 +41,10 @@ export function connectViem(create: ViemTransport, timeoutMs: number): NamedTran
     try {
       const sent = instance.request({ method, params }, { signal: mayBatch ? signal : either });
       const result: unknown = await orAborted(sent, either);
-      return result === undefined ? noResponse('the response has no result') : { result };
+      return result === undefined ? failed('the response has no result') : { result };
     } catch (error) {
       if (signal.aborted) return { failure: { type: 'aborted', text: '' } };
-      if (timeout.aborted) return noResponse(`the request timed out after ${patienceMs} ms`);
+      if (timeout.aborted) return failed(`the request timed out after ${patienceMs} ms`);
       return { failure: failureOf(error) };
     }
   }
@@ -84,7 +84,7 @@ function isAboutSize({ type, status, text }: Failure): boolean {
   return type === 'too-large' || status === 413 || /\bbatch/i.test(text) || fittingBatch(text, 2) !== undefined;
 }
 
-function noResponse(text: string): { readonly failure: Failure } {
+function failed(text: string): { readonly failure: Failure } {
   return { failure: { type: 'no-response', text } };
 }
 
@@ -118,14 +118,14 @@ function failureOf(error: unknown): Failure {
     if (typeof one.code === 'number') rpcError = one;
     current = one.cause;
   }
-  if (rpcError === undefined) return { type: 'no-response', text: messageOf(error) };
+  if (rpcError === undefined) return noResponse(error);
   // The innermost error is the node's own. An error of viem keeps the node's text in `details`, and advice in `message`.
   const { code, data, details, message } = rpcError;
   return errorResponse({ code, message: details ?? message, data }, undefined);
 }
 
-function httpFailureOf({ status, details = '', headers }: ViemError): Failure {
-  if (status === undefined) return { type: 'no-response', text: details };
+function httpFailureOf({ status, details = '', headers, cause }: ViemError): Failure {
+  if (status === undefined) return cause === undefined ? { type: 'no-response', text: details } : noResponse(cause);
   // A status of 2xx with this error means that the body was not JSON.
   const type = status >= 200 && status < 300 ? 'no-response' : 'error-response';
   return { type, ...(type === 'error-response' && { status }), text: details, retryAfter: headers?.get('retry-after') };

@@ -13,6 +13,7 @@ import {
   isBatch,
   MAX_BLOCK_BYTES,
   membersOf,
+  noResponse,
   readBatchResponse,
   readResponse,
   type Transport,
@@ -235,7 +236,7 @@ function startPings(socket: WebSocket): NodeJS.Timeout {
 function failureOf(error: unknown, signal: AbortSignal, mayBeTooLarge: boolean): Failure {
   if (signal.aborted) return { type: 'aborted', text: '' };
   const text = messageOf(error);
-  return { type: mayBeTooLarge && /max payload size/i.test(text) ? 'too-large' : 'no-response', text };
+  return mayBeTooLarge && /max payload size/i.test(text) ? { type: 'too-large', text } : noResponse(error);
 }
 
 /** Returns an agent that connects through the proxy that the settings name for this URL. */

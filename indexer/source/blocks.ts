@@ -1,8 +1,7 @@
-import type { BlockHeader, Hex } from '../kernel/chain.ts';
+import type { BlockHeader, BlockRef, Hex } from '../kernel/chain.ts';
 import { RpcError } from '../kernel/errors.ts';
 import type { Requester } from '../rpc/endpoint.ts';
 import { parseHeader, toQuantity } from './parse.ts';
-import type { RemainingRange } from './remaining-range.ts';
 import { verifyRequested } from './verify.ts';
 
 /** Returns the header of a block by number or hash; undefined if the endpoint does not have the block. */
@@ -16,7 +15,7 @@ export async function readHeader(
   try {
     const raw = await requester.request(method, [id, false], { signal });
     if (raw === null) return undefined;
-    const header = parseHeader(raw);
+    const header = parseHeader(raw, requester);
     verifyRequested(header, block);
     return header;
   } catch (error) {
@@ -50,7 +49,7 @@ export function unknownBlock(requester: Requester, detail: string): RpcError {
 export function verifyTip(
   endpoint: Requester,
   headers: readonly BlockHeader[],
-  { to, tip }: Pick<RemainingRange, 'to' | 'tip'>,
+  { to, tip }: { readonly to: number; readonly tip: BlockRef | undefined },
 ): void {
   const last = headers.at(-1);
   if (tip === undefined || tip.number !== to || last?.number !== to || last.hash === tip.hash) return;

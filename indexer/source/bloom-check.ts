@@ -1,12 +1,18 @@
 import type { BlockHeader, Hex, RawLog } from '../kernel/chain.ts';
 import { ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
+import { readBlockLogs } from './block-logs.ts';
 import type { Watched } from './parse.ts';
-import { readBlockLogs } from './receipts.ts';
 import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
 
 /** The consistent part of a range that one endpoint returned, linked to the part before it. */
-export type Part = { readonly to: number; readonly headers: readonly BlockHeader[]; readonly logs: readonly RawLog[] };
+export type Part = {
+  readonly to: number;
+  readonly headers: readonly BlockHeader[];
+  readonly logs: readonly RawLog[];
+  /** Set if another endpoint gave other logs: the part must be read in full. */
+  readonly isDisputed?: boolean;
+};
 
 /**
  * Returns the part with logs added from receipts, for blocks whose bloom proves that the response lacks logs, and whether there
@@ -43,15 +49,16 @@ type SuspectBlock = { readonly header: BlockHeader; readonly suspects: readonly 
 
 /** Reads all logs of a block from its receipts, which must explain the bits of the suspects. Other endpoints are asked first. */
 async function readProvenLogs(
-  { pool, blooms }: ReaderDeps,
+  deps: ReaderDeps,
   endpoint: Endpoint,
   { header, suspects, strict }: SuspectBlock,
   signal: AbortSignal | undefined,
 ): Promise<RawLog[]> {
+  const { pool, blooms } = deps;
   let failure: unknown;
   for (const candidate of [...pool.endpoints().filter((other) => other !== endpoint), endpoint]) {
     try {
-      const logs = await readBlockLogs(candidate, header, signal, strict ? 'unknown-block' : 'pruned');
+      const logs = await readBlockLogs(deps, candidate, header, signal, strict ? 'unknown-block' : 'pruned');
       if (suspects.every((address) => blooms.explains(logs, address))) return logs;
       failure = new RpcInconsistency('the bloom of a block proves logs that its receipts do not contain', {
         context: { number: header.number, hash: header.hash, addresses: suspects },

@@ -1,4 +1,4 @@
-import { keccak256 } from 'viem';
+import { keccak256 } from 'viem/utils';
 import type { Hex, RawLog } from '../kernel/chain.ts';
 import type { Watched } from './parse.ts';
 
@@ -8,6 +8,9 @@ const BLOOM_HEX_CHARS = 2 + BLOOM_BITS / 4;
 const CACHE_MAX_ITEMS = 65_536;
 /** A bloom is used as evidence only if the expected number of false positives among the watched addresses is below this. */
 const FALSE_POSITIVES_MAX = 0.01;
+
+/** The parts of a log that its bloom is made of. */
+type BloomedLog = Pick<RawLog, 'address' | 'topics'>;
 
 /**
  * Reads the logs blooms of blocks (Yellow Paper, 4.3.1: three bits of 2,048 for each address and topic).
@@ -23,7 +26,11 @@ export type Blooms = {
   /** Returns whether the bloom proves that no watched address emitted a watched topic. */
   excludes(bloom: Hex, watched: Watched): boolean;
   /** Returns whether the logs, of whatever address, set all bits of this address. */
-  explains(logs: readonly RawLog[], address: Hex): boolean;
+  explains(logs: readonly BloomedLog[], address: Hex): boolean;
+  /** Returns whether the logs set all bits of a bloom. */
+  covers(logs: readonly BloomedLog[], bloom: Hex): boolean;
+  /** Returns the bloom of logs. */
+  ofLogs(logs: readonly BloomedLog[]): Uint8Array;
 };
 
 /** Returns whether a bloom is missing or has no bit set, and therefore proves nothing. */
@@ -54,7 +61,16 @@ export function createBlooms(): Blooms {
     return false;
   }
 
+  function ofLogs(logs: readonly BloomedLog[]): Uint8Array {
+    const bytes = new Uint8Array(BLOOM_BITS / 8);
+    for (const item of new Set(logs.flatMap((log) => [log.address, ...log.topics]))) {
+      for (const bit of bitsOf(item)) setBit(bytes, bit);
+    }
+    return bytes;
+  }
+
   return {
+    ofLogs,
     suspects(bloom, watched, logs, everyDoubt) {
       if (isEmptyBloom(bloom)) return [];
       const bytes = bytesOf(bloom);
@@ -72,12 +88,10 @@ export function createBlooms(): Blooms {
       const bytes = bytesOf(bloom);
       return !(holdsSome(bytes, watched.topics.values()) && holdsSome(bytes, watched.addresses.values()));
     },
-    explains(logs, address) {
-      const bytes = new Uint8Array(BLOOM_BITS / 8);
-      for (const item of new Set(logs.flatMap((log) => [log.address, ...log.topics]))) {
-        for (const bit of bloomBits(item)) setBit(bytes, bit);
-      }
-      return holds(bytes, address);
+    explains: (logs, address) => holds(ofLogs(logs), address),
+    covers(logs, bloom) {
+      const bytes = ofLogs(logs);
+      return bytesOf(bloom).every((byte, at) => (byte & ~(bytes[at] ?? 0)) === 0);
     },
   };
 }

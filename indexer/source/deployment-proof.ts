@@ -86,7 +86,7 @@ async function readTransactions(endpoint: Endpoint, number: number, signal: Abor
   const options = { signal, maxBytes: MAX_BLOCK_BYTES };
   const raw = await endpoint.request('eth_getBlockByNumber', [toQuantity(number), true], options);
   if (raw === null) throw unknownBlock(endpoint, `the endpoint does not have block ${number}`);
-  const header = parseHeader(raw);
+  const header = parseHeader(raw, endpoint);
   verifyRequested(header, number);
   const { transactions } = parseObject(raw, 'block');
   if (!Array.isArray(transactions)) throw new RpcInconsistency('the block has no list of transactions');

@@ -7,6 +7,8 @@ import { addLogsProvenByBloom, type Part } from './bloom-check.ts';
 import { readFinalizedPart } from './finalized-part.ts';
 import { indexFilter, type Watched } from './parse.ts';
 import type { FullReading, ReaderDeps, RemainingRange } from './remaining-range.ts';
+import { createReceiptRoots } from './root-rule.ts';
+import { createSecondEndpoints } from './second-endpoint.ts';
 import { readStrictPart } from './strict-part.ts';
 
 /** A range to read. Both ends are included. */
@@ -47,7 +49,9 @@ export type RangeReaderDeps = {
  * the one before.
  */
 export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
-  const deps: ReaderDeps = { ...rest, blooms: createBlooms() };
+  const blooms = createBlooms();
+  const roots = createReceiptRoots({ ...rest, blooms });
+  const deps: ReaderDeps = { ...rest, blooms, roots, seconds: createSecondEndpoints({ ...rest, roots }) };
   const { pool } = deps;
   const indexes = new WeakMap<WatchFilter, Watched>();
 
@@ -93,7 +97,7 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
   };
 }
 
-/** Reads the next part. Where its logs turn out to be incomplete, it is read again in full. */
+/** Reads the next part. Where its logs turn out to be incomplete or are disputed, it is read again in full. */
 async function readPart(
   deps: ReaderDeps,
   endpoint: Endpoint,
@@ -106,9 +110,9 @@ async function readPart(
   }
   const part = await readFinalizedPart(deps, endpoint, remaining, signal);
   if (remaining.inFull === 'receipts') return part;
-  const checked = await addLogsProvenByBloom(deps, endpoint, part, remaining, signal);
-  if (!checked.lackedLogs || remaining.inFull !== undefined) return checked.part;
-  const inFull: RemainingRange = { ...remaining, to: part.to, inFull: 'blooms' };
-  const again = await readFinalizedPart(deps, endpoint, inFull, signal);
-  return (await addLogsProvenByBloom(deps, endpoint, again, inFull, signal)).part;
+  if (!part.isDisputed) {
+    const checked = await addLogsProvenByBloom(deps, endpoint, part, remaining, signal);
+    if (!checked.lackedLogs || remaining.inFull !== undefined) return checked.part;
+  }
+  return readPart(deps, endpoint, { ...remaining, to: part.to, inFull: 'blooms' }, signal);
 }

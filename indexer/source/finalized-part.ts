@@ -4,14 +4,16 @@ import { mapInBatches } from '../rpc/batch.ts';
 import { mapLimit } from '../rpc/concurrency.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
 import { RPC_CODE } from '../rpc/json-rpc.ts';
+import { readBlockLogs } from './block-logs.ts';
 import { readHeaderOf, requireHeader, verifyTip } from './blocks.ts';
 import { isEmptyBloom } from './bloom.ts';
 import { filterWatched, type Part } from './bloom-check.ts';
 import type { LogAnswer } from './log-answer.ts';
 import { toQuantity, type Watched } from './parse.ts';
-import { readBlockLogs } from './receipts.ts';
+import { readReceipts } from './receipts.ts';
 import { noticeDoubles, type ReaderDeps, type RemainingRange } from './remaining-range.ts';
-import { requestLogs } from './request-logs.ts';
+import { learnFromReceipts, requestLogs } from './request-logs.ts';
+import type { SecondAnswer } from './second-endpoint.ts';
 import { verifyLinks } from './verify.ts';
 
 /**
@@ -40,7 +42,7 @@ export async function readFinalizedPart(
 ): Promise<Part> {
   const { from, watched, inFull } = remaining;
   if (watched !== undefined) await refusePruned(deps, endpoint, from, signal);
-  const { to, answer } =
+  const { to, answer, second }: PartAnswer =
     watched === undefined
       ? { to: remaining.to, answer: NOTHING }
       : await readLogsOfPart(deps, endpoint, remaining, watched, signal);
@@ -56,6 +58,8 @@ export async function readFinalizedPart(
   verifyLinks(inFull !== undefined ? headers : headers.slice(0, 1), remaining.anchor);
   verifyTip(endpoint, headers, remaining);
   if (watched === undefined) return { to, headers, logs: [] };
+  const dispute = await second?.compare(answer, headers.at(-1) as BlockHeader);
+  if (dispute !== undefined && !inFull) return { to, headers, logs: [], isDisputed: true };
   const byNumber = new Map(headers.map((header) => [header.number, header]));
   const doubtful = new Set(answer.doubtful);
   for (const { blockNumber, blockHash } of answer.logs) {
@@ -63,6 +67,7 @@ export async function readFinalizedPart(
   }
   if (answer.hasDoubles) noticeDoubles(deps, endpoint);
   if (doubtful.size > 0) noticeDoubts(deps, endpoint, doubtful);
+  for (const block of deps.seconds.disputed({ from, to })) doubtful.add(block);
   const unconfirmed =
     inFull === 'receipts'
       ? headers.filter((header) => mayHoldLogs(header) && !deps.blooms.excludes(header.logsBloom, watched))
@@ -70,10 +75,12 @@ export async function readFinalizedPart(
         ? silentBlocks(headers, answer.logs)
         : [];
   for (const { number } of unconfirmed) doubtful.add(number);
-  const logs = await replaceDoubtful(endpoint, answer.logs, doubtful, byNumber, watched, signal);
+  const logs = await replaceDoubtful(deps, endpoint, answer.logs, doubtful, byNumber, watched, signal);
+  learnFromReceipts(endpoint, answer, logs);
   if (logs !== answer.logs && !agreeOutside(answer.doubtful, logs, answer.logs)) {
     remaining.faultyEndpoints.add(endpoint.name);
   }
+  dispute?.settle(logs);
   return { to, headers, logs };
 }
 
@@ -129,6 +136,7 @@ function noticeDoubts({ notice }: ReaderDeps, endpoint: Endpoint, doubtful: Read
 
 /** Returns the logs with those of the doubtful blocks taken from receipts. */
 async function replaceDoubtful(
+  deps: ReaderDeps,
   endpoint: Endpoint,
   logs: readonly RawLog[],
   doubtful: ReadonlySet<number>,
@@ -139,7 +147,7 @@ async function replaceDoubtful(
   if (doubtful.size === 0) return logs;
   const read = await mapLimit([...doubtful], RECEIPT_BLOCKS_IN_FLIGHT, signal, async (number, stop) => {
     const header = headers.get(number) ?? (await requireHeader(endpoint, number, stop));
-    return filterWatched(await readBlockLogs(endpoint, header, stop, 'pruned'), watched);
+    return filterWatched(await readBlockLogs(deps, endpoint, header, stop, 'pruned'), watched);
   });
   const certain = logs.filter(({ blockNumber }) => !doubtful.has(blockNumber));
   return [...certain, ...read.flat()].sort((a, b) => a.blockNumber - b.blockNumber || a.logIndex - b.logIndex);
@@ -170,7 +178,7 @@ async function refusePruned(
   if (isGone) {
     // Some nodes serve the single receipts of such a block. If they do not, this throws `pruned`.
     const header = await requireHeader(endpoint, from, signal);
-    await readBlockLogs(endpoint, header, signal, 'pruned');
+    await readReceipts(endpoint, header, signal, 'pruned');
     if (header.transactionCount === 0) {
       const context = { endpoint: name, number: from };
       throw new RpcError('pruned', `${name}: the receipts of block ${from} are gone`, { context });
@@ -182,7 +190,8 @@ async function refusePruned(
 /** How long an endpoint that has served a block counts as having it. */
 const SERVED_MS = 3_600_000;
 
-type PartAnswer = { readonly to: number; readonly answer: LogAnswer };
+/** The logs of a part, and the request for the same logs that was sent to another endpoint. */
+type PartAnswer = { readonly to: number; readonly answer: LogAnswer; readonly second?: SecondAnswer | undefined };
 
 /** Reads the logs of as many blocks as the endpoint serves at once. Narrows the range when the endpoint refuses it. */
 async function readLogsOfPart(
@@ -192,6 +201,7 @@ async function readLogsOfPart(
   watched: Watched,
   signal: AbortSignal | undefined,
 ): Promise<PartAnswer> {
+  let second: SecondAnswer | undefined;
   for (;;) {
     const most = Math.min(
       endpoint.rangeSize.blocks(),
@@ -204,11 +214,12 @@ async function readLogsOfPart(
     // Such requests were refused a moment ago. Do not wait until they may be tried again.
     const isRefused = endpoint.delayMs() === 0 && endpoint.delayMs('eth_getLogs') > 0;
     if (isRefused && blocks === 1) return leaveToReceipts(endpoint, from, end);
+    if (inFull !== 'receipts') second ??= deps.seconds.ask(endpoint, { from, to }, watched, signal);
     try {
       const answer = await requestLogs(endpoint, endpoint, { from, to }, watched, signal);
       endpoint.rangeSize.accepted(blocks);
       endpoint.receiptBlocks = 1;
-      return { to, answer };
+      return { to, answer, second };
     } catch (error) {
       const decision = decideNarrowing(error, blocks, tries);
       if (decision === 'throw') throw error;

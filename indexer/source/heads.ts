@@ -19,7 +19,7 @@ export function createHeadReader(pool: Pool, now: () => number): (signal?: Abort
   let last: { readonly hash: string; readonly since: number } | undefined;
 
   const latest = async (endpoint: Endpoint, signal: AbortSignal | undefined) =>
-    parseHeader(await endpoint.request('eth_getBlockByNumber', ['latest', false], { signal }));
+    parseHeader(await endpoint.request('eth_getBlockByNumber', ['latest', false], { signal }), endpoint);
 
   return async function head(signal) {
     const preferred = pool.endpoints()[0];

@@ -13,6 +13,8 @@ export type LogAnswer = {
   readonly doubtful: ReadonlySet<number>;
   /** Whether the answer held a log twice. */
   readonly hasDoubles: boolean;
+  /** The number of logs at which the answer about a single block may have been cut, if it was the only answer and held nothing else. */
+  readonly mayBeCutAt?: number;
 };
 
 /** The blocks and the filter that a request asked for. */
@@ -105,11 +107,13 @@ function byPosition(a: RawLog, b: RawLog): number {
   return a.blockNumber - b.blockNumber || a.logIndex - b.logIndex;
 }
 
-function isAfter(log: RawLog, last: RawLog): boolean {
+/** Returns whether a log has a later position than another. */
+export function isAfter(log: RawLog, last: RawLog): boolean {
   return byPosition(last, log) < 0;
 }
 
-function isEqual(a: RawLog, b: RawLog): boolean {
+/** Returns whether two logs are the same in every value. */
+export function isEqual(a: RawLog, b: RawLog): boolean {
   return (
     a.blockNumber === b.blockNumber &&
     a.logIndex === b.logIndex &&

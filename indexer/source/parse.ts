@@ -1,18 +1,33 @@
-import type { BlockHeader, Hex, RawLog, WatchFilter } from '../kernel/chain.ts';
-import { RpcInconsistency } from '../kernel/errors.ts';
+import { BLOCK_NUMBER_LIMIT, type BlockHeader, type Hex, type RawLog, type WatchFilter } from '../kernel/chain.ts';
+import { ConfigError, RpcInconsistency } from '../kernel/errors.ts';
+import type { Requester } from '../rpc/endpoint.ts';
 
 /** A position is block × 2³² + log index, so a log index must be below 2³². Synthetic indices of some chains come close. */
 const LOG_INDEX_LIMIT = 2 ** 32;
-/** `block × 2³²` must fit PostgreSQL's `bigint`. */
-const BLOCK_NUMBER_LIMIT = 2 ** 31;
 
 const HASH_CHARS = 66;
 const ADDRESS_CHARS = 42;
 const QUANTITY_CHARS_MAX = 16;
 
-/** Parses the header of a block (`eth_getBlockBy…`, `newHeads`). Throws `RpcInconsistency` if it is malformed. */
-export function parseHeader(raw: unknown): BlockHeader {
+/** The last second of the year 9999. A later timestamp does not count seconds. */
+const TIMESTAMP_MAX = 253_402_300_799n;
+/** What such a timestamp counts, by its parts of a second. */
+const UNITS: readonly [bigint, string][] = [
+  [1_000n, 'milliseconds'],
+  [1_000_000n, 'microseconds'],
+  [1_000_000_000n, 'nanoseconds'],
+];
+
+/**
+ * Parses the header of a block (`eth_getBlockBy…`).
+ *
+ * @param endpoint where it comes from
+ * @throws {RpcInconsistency} if it is malformed.
+ * @throws {ConfigError} if its timestamp does not count seconds, because the next headers of this endpoint will not do so either.
+ */
+export function parseHeader(raw: unknown, endpoint: Pick<Requester, 'name' | 'chainId'>): BlockHeader {
   const block = parseObject(raw, 'block');
+  refuseOtherUnits(block, endpoint);
   return {
     number: parseQuantity(block.number, 'block number', BLOCK_NUMBER_LIMIT),
     hash: hex(block.hash, HASH_CHARS, 'block hash'),
@@ -22,6 +37,17 @@ export function parseHeader(raw: unknown): BlockHeader {
     logsBloom: typeof block.logsBloom === 'string' ? parseBytes(block.logsBloom, 'logs bloom') : '0x',
     ...(Array.isArray(block.transactions) && { transactionCount: block.transactions.length }),
   };
+}
+
+function refuseOtherUnits({ number, timestamp }: Item, { name, chainId }: Pick<Requester, 'name' | 'chainId'>): void {
+  if (typeof timestamp !== 'string' || !/^0x[0-9a-f]{10,32}$/i.test(timestamp)) return;
+  const time = BigInt(timestamp);
+  if (time <= TIMESTAMP_MAX) return;
+  const unit = UNITS.find(([parts]) => time / parts <= TIMESTAMP_MAX)?.[1] ?? 'something else';
+  throw new ConfigError(
+    `chain ${chainId}: ${name} gives block ${Number(number)} the timestamp ${time}, which counts ${unit}: use an endpoint that counts seconds`,
+    { context: { endpoint: name, chainId, timestamp } },
+  );
 }
 
 /** Returns the number of an announced block. Throws `RpcInconsistency` if there is none. */

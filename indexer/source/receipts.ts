@@ -1,10 +1,11 @@
-import type { BlockHeader, Hex, RawLog } from '../kernel/chain.ts';
+import type { BlockRef, Hex, RawLog } from '../kernel/chain.ts';
 import { RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import { mapLimit } from '../rpc/concurrency.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
 import { MAX_BLOCK_BYTES, RPC_CODE } from '../rpc/json-rpc.ts';
 import { unknownBlock } from './blocks.ts';
-import { parseLogs, parseObject, toQuantity } from './parse.ts';
+import { parseHeader, parseLogs, parseObject, toQuantity } from './parse.ts';
+import type { BlockReceipts, ReceiptLog } from './receipts-root.ts';
 
 const RECEIPTS_IN_FLIGHT = 8;
 
@@ -19,36 +20,32 @@ export type Receipt = {
 };
 
 /**
- * Returns every log of one block, read from the receipts of its transactions. It is used for blocks of which `eth_getLogs` gives
- * no usable answer. Every transaction must have a receipt, and every receipt and log the block's hash.
+ * Reads the receipts of one block. Every transaction must have a receipt, and every receipt and log the block's hash.
  *
- * Uses `eth_getBlockReceipts`, or `eth_getTransactionReceipt` one by one if that does not give all of them. Where receipts number
- * their logs otherwise than by their place in the block, the place counts.
+ * Uses `eth_getBlockReceipts`, or `eth_getTransactionReceipt` one by one if that does not give all of them.
  *
  * @param absent what it means if the endpoint has no receipts of the block
  */
-export async function readBlockLogs(
+export async function readReceipts(
   endpoint: Endpoint,
-  header: BlockHeader,
+  { number, hash }: BlockRef,
   signal: AbortSignal | undefined,
-  absent: 'unknown-block' | 'pruned' = 'unknown-block',
-): Promise<RawLog[]> {
-  const block = await endpoint.request('eth_getBlockByHash', [header.hash, false], {
-    signal,
-    maxBytes: MAX_BLOCK_BYTES,
-  });
-  if (block === null) throw unknownBlock(endpoint, `block ${header.number} no longer exists`);
-  const { transactions } = parseObject(block, 'block');
+  absent: 'unknown-block' | 'pruned',
+): Promise<BlockReceipts> {
+  const raw = await endpoint.request('eth_getBlockByHash', [hash, false], { signal, maxBytes: MAX_BLOCK_BYTES });
+  if (raw === null) throw unknownBlock(endpoint, `block ${number} no longer exists`);
+  const { transactions, receiptsRoot } = parseObject(raw, 'block');
+  const { logsBloom } = parseHeader(raw, endpoint);
   if (!Array.isArray(transactions)) throw new RpcInconsistency('the block has no list of transactions');
   const hashes = transactions.map(lower);
-  const together = await blockReceipts(endpoint, header, signal);
+  const together = await blockReceipts(endpoint, number, signal);
   const known = new Map((together ?? []).map((receipt) => [lower(receipt.transactionHash), receipt]));
   const missing = hashes.filter((hash) => !known.has(hash));
   const single = await mapLimit(missing, RECEIPTS_IN_FLIGHT, signal, (hash, stop) =>
     endpoint.request('eth_getTransactionReceipt', [hash], { signal: stop, maxBytes: MAX_BLOCK_BYTES }),
   );
   for (const [at, raw] of single.entries()) {
-    if (raw === null) throw withoutReceipt(endpoint, header, absent);
+    if (raw === null) throw withoutReceipt(endpoint, number, absent);
     const receipt = parseObject(raw, 'receipt');
     if (lower(receipt.transactionHash) !== missing[at]) {
       throw new RpcInconsistency('the node returned the receipt of another transaction', {
@@ -60,7 +57,9 @@ export async function readBlockLogs(
   // Some nodes add a receipt for what the protocol itself did, which no transaction of the block stands for.
   const others = [...known].filter(([hash]) => !hashes.includes(hash)).map(([, receipt]) => receipt);
   const ordered = [...hashes.map((hash) => known.get(hash) as RawReceipt), ...others];
-  return numberLogs(ordered.map((receipt) => logsOfReceipt(receipt, header.hash, header.number)));
+  const receipts = ordered.map((receipt) => ({ raw: receipt, logs: logsOfReceipt(receipt, hash, number) }));
+  const hasRoot = typeof receiptsRoot === 'string' && receiptsRoot.length === 66;
+  return { number, hash, logsBloom, receiptsRoot: hasRoot ? (lower(receiptsRoot) as Hex) : undefined, receipts };
 }
 
 type RawReceipt = Readonly<Record<string, unknown>>;
@@ -68,14 +67,14 @@ type RawReceipt = Readonly<Record<string, unknown>>;
 /** Returns the receipts of a block from one request; undefined if the endpoint does not serve them so. */
 async function blockReceipts(
   endpoint: Endpoint,
-  header: BlockHeader,
+  block: number,
   signal: AbortSignal | undefined,
 ): Promise<RawReceipt[] | undefined> {
   // They were refused a moment ago. Do not wait until they may be tried again.
   const isRefused = endpoint.delayMs() === 0 && endpoint.delayMs('eth_getBlockReceipts') > 0;
   if (endpoint.unsupported.blockReceipts || isRefused) return undefined;
   try {
-    const number = toQuantity(header.number);
+    const number = toQuantity(block);
     const receipts = await endpoint.request('eth_getBlockReceipts', [number], { signal, maxBytes: MAX_BLOCK_BYTES });
     if (!Array.isArray(receipts)) return undefined;
     return receipts.filter((receipt) => receipt !== null).map((receipt) => parseObject(receipt, 'receipt'));
@@ -89,15 +88,15 @@ async function blockReceipts(
   }
 }
 
-function withoutReceipt(endpoint: Endpoint, { number }: BlockHeader, absent: 'unknown-block' | 'pruned'): RpcError {
+function withoutReceipt(endpoint: Endpoint, number: number, absent: 'unknown-block' | 'pruned'): RpcError {
   const detail = `block ${number} has a transaction without a receipt`;
   if (absent === 'unknown-block') return unknownBlock(endpoint, detail);
   const context = { endpoint: endpoint.name, number };
   return new RpcError('pruned', `${endpoint.name}: ${detail}: its receipts are gone`, { context });
 }
 
-/** Returns the logs of all receipts of a block. If their numbers do not count up, they are numbered by their place. */
-function numberLogs(receipts: readonly (readonly ReceiptLog[])[]): RawLog[] {
+/** Returns the logs of all receipts. If their numbers do not count up, they are numbered by their place. */
+export function numberLogs(receipts: readonly (readonly ReceiptLog[])[]): RawLog[] {
   const logs = receipts.flat();
   const countUp = logs.every(({ logIndex }, at) => logIndex !== undefined && logIndex > (logs[at - 1]?.logIndex ?? -1));
   return logs.map((log, at) => ({ ...log, logIndex: countUp ? (log.logIndex as number) : at }));
@@ -137,9 +136,6 @@ function amount(raw: unknown, what: string): bigint {
   if (typeof raw === 'string' && /^0x[0-9a-f]{1,64}$/i.test(raw)) return BigInt(raw);
   throw new RpcInconsistency(`malformed ${what}`, { context: { value: String(raw).slice(0, 100) } });
 }
-
-/** A log of a receipt; its number may be missing or wrong. */
-type ReceiptLog = Omit<RawLog, 'logIndex'> & { readonly logIndex: number | undefined };
 
 /** Returns the logs of a receipt. Throws `RpcInconsistency` unless they and the receipt belong to the block and the transaction. */
 function logsOfReceipt(receipt: RawReceipt, blockHash: Hex, blockNumber: number): ReceiptLog[] {

@@ -3,6 +3,8 @@ import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
 import type { Pool } from '../rpc/pool.ts';
 import type { Blooms } from './bloom.ts';
 import type { Watched } from './parse.ts';
+import type { ReceiptRoots } from './receipts-root.ts';
+import type { SecondEndpoints } from './second-endpoint.ts';
 
 /**
  * How to read a range in full. `blooms`: compare the bloom of every header with the logs, and read the receipts where they differ.
@@ -33,6 +35,8 @@ export type RemainingRange = {
 export type ReaderDeps = {
   readonly pool: Pool;
   readonly blooms: Blooms;
+  readonly roots: ReceiptRoots;
+  readonly seconds: SecondEndpoints;
   readonly notice: (notice: EndpointNotice) => void;
   readonly now: () => number;
   readonly random: () => number;

@@ -65,10 +65,11 @@ async function requestWhole(
   signal: AbortSignal | undefined,
 ): Promise<LogAnswer> {
   const first = await requestOnce(requester, asked, watched, signal);
-  if (!endpoint.answerLimit.mayBeCut(first.count, asked.from === asked.to)) {
+  if (!endpoint.answerLimit.mayBeCut(first.count)) {
     endpoint.answerLimit.whole(first.count);
     return first.answer;
   }
+  if (asked.from === asked.to) return leaveToReceipts(asked, first);
   const answers = [first.answer];
   const unclear = new Set<number>();
   let last = first;
@@ -91,12 +92,30 @@ async function requestWhole(
     }
     answers.push(more.answer);
     endpoint.answerLimit.cut(first.count);
-    if (!endpoint.answerLimit.mayBeCut(more.count, from === to)) break;
+    if (!endpoint.answerLimit.mayBeCut(more.count)) break;
     last = more;
   }
   const { logs, doubtful, hasDoubles } = joinAnswers(answers);
   for (const block of doubtful) unclear.add(block);
   return { logs: logs.filter(({ blockNumber }) => !unclear.has(blockNumber)), doubtful: unclear, hasDoubles };
+}
+
+/** Asking for a block again would give the same logs. */
+function leaveToReceipts({ from, part }: AskedPart, { answer, count }: OneAnswer): LogAnswer {
+  const isFiltered = part.addresses !== undefined && part.topics !== undefined;
+  return {
+    logs: [],
+    doubtful: new Set([from]),
+    hasDoubles: answer.hasDoubles,
+    ...(isFiltered && { mayBeCutAt: count }),
+  };
+}
+
+/** Remembers whether an answer was cut, now that the logs of its block are known from receipts. */
+export function learnFromReceipts({ answerLimit }: Endpoint, { mayBeCutAt }: LogAnswer, logs: readonly RawLog[]): void {
+  if (mayBeCutAt === undefined) return;
+  if (logs.length > mayBeCutAt) answerLimit.cut(mayBeCutAt);
+  else answerLimit.whole(mayBeCutAt);
 }
 
 function positionOf({ blockNumber, logIndex }: RawLog): string {

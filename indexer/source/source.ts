@@ -123,8 +123,9 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
     random,
     notice,
   };
+  const variableOf = (index: number) => `RPC_URL_${chainId}${rpcUrls.length > 1 ? `, endpoint ${index + 1}` : ''}`;
   const endpoints = rpcUrls.map((rpcUrl, index) =>
-    createEndpoint(createClient(rpcUrl, index, requestTimeoutMs, proxy), settings),
+    createEndpoint(createClient(rpcUrl, index, requestTimeoutMs, proxy, variableOf(index)), settings),
   );
   const pool = createPool(endpoints, { attempts: options.attempts ?? ATTEMPTS, random, notice });
   const head = createHeadReader(pool, now);
@@ -199,7 +200,7 @@ async function lowestFinalized(
     if (endpoint.delayMs(kindOfRequest('eth_getBlockByNumber', ['finalized'])) > 0) throw tagRefused(endpoint);
     try {
       const raw = await endpoint.request('eth_getBlockByNumber', ['finalized', false], { signal });
-      return raw === null ? undefined : parseHeader(raw);
+      return raw === null ? undefined : parseHeader(raw, endpoint);
     } catch (error) {
       if (!(error instanceof RpcError) || (error.kind !== 'rejected' && error.kind !== 'unknown-block')) throw error;
       if (error.kind === 'rejected') endpoint.unsupported.finalizedTag = true;

@@ -4,14 +4,14 @@ import { mapInBatches } from '../rpc/batch.ts';
 import { mapLimit } from '../rpc/concurrency.ts';
 import type { Endpoint, Requester } from '../rpc/endpoint.ts';
 import { ADDRESSES_MAX } from '../rpc/filter-limit.ts';
+import { readBlockLogs } from './block-logs.ts';
 import { readHeaderOf, requireHeader, unknownBlock, verifyTip } from './blocks.ts';
-import { type Blooms, isEmptyBloom } from './bloom.ts';
+import { isEmptyBloom } from './bloom.ts';
 import { filterWatched, type Part } from './bloom-check.ts';
 import type { LogAnswer } from './log-answer.ts';
 import type { Watched } from './parse.ts';
-import { readBlockLogs } from './receipts.ts';
 import { noticeDoubles, type ReaderDeps, type RemainingRange } from './remaining-range.ts';
-import { requestLogs } from './request-logs.ts';
+import { learnFromReceipts, requestLogs } from './request-logs.ts';
 import { verifyLinks } from './verify.ts';
 
 /** Maximum number of blocks that are read together above finalized. */
@@ -42,7 +42,7 @@ export async function readStrictPart(
   const read = (header: BlockHeader, requester: Requester, stop: AbortSignal) =>
     readLogsOfBlock(deps, endpoint, requester, header, watched, stop);
   const blocks = await mapInBatches(endpoint, headers, signal, read, maxCalls);
-  const logs = await confirmEmptyBlocks(endpoint, { headers, known, blocks }, watched, deps.blooms, signal);
+  const logs = await confirmEmptyBlocks(deps, endpoint, { headers, known, blocks }, watched, signal);
   return { to, headers, logs };
 }
 
@@ -65,22 +65,22 @@ type ReadBlocks = {
  * nothing unless the bloom confirms it. Where the bloom is silent and the block has transactions, the receipts decide.
  */
 async function confirmEmptyBlocks(
+  deps: ReaderDeps,
   endpoint: Endpoint,
   { headers, known, blocks }: ReadBlocks,
   watched: Watched,
-  blooms: Blooms,
   signal: AbortSignal | undefined,
 ): Promise<RawLog[]> {
   const empty = headers.filter((_, index) => blocks[index]?.length === 0);
   const silent = empty.filter((header) => isEmptyBloom(header.logsBloom) && header.transactionCount !== 0);
   const found = await mapLimit(silent, BLOCKS_IN_FLIGHT, signal, (header, stop) =>
-    readBlockLogs(endpoint, header, stop),
+    readBlockLogs(deps, endpoint, header, stop),
   );
   const proven = new Map(silent.map(({ number }, at) => [number, filterWatched(found[at] ?? [], watched)]));
   const isDoubtful = (header: BlockHeader) =>
     !isEmptyBloom(header.logsBloom) &&
     (endpoint.unsupported.blockHashFilter || header === known) &&
-    !blooms.excludes(header.logsBloom, watched);
+    !deps.blooms.excludes(header.logsBloom, watched);
   if (empty.some(isDoubtful)) await verifyStillCanonical(endpoint, headers.at(-1), signal);
   return headers.flatMap(({ number }, index) => proven.get(number) ?? blocks[index] ?? []);
 }
@@ -108,7 +108,7 @@ async function readLogsOfBlock(
   watched: Watched,
   signal: AbortSignal | undefined,
 ): Promise<RawLog[]> {
-  const fromReceipts = async () => filterWatched(await readBlockLogs(endpoint, header, signal), watched);
+  const fromReceipts = async () => filterWatched(await readBlockLogs(deps, endpoint, header, signal), watched);
   const noticeInconsistency = (detail: string) =>
     deps.notice({
       event: 'inconsistent response',
@@ -118,8 +118,15 @@ async function readLogsOfBlock(
   // The endpoint has just refused such a request in unknown words. Do not wait until it may be asked again.
   if (endpoint.delayMs() === 0 && endpoint.delayMs('eth_getLogs') > 0) return fromReceipts();
   try {
-    const { logs, doubtful, hasDoubles } = await requestLogsOfBlock(endpoint, requester, header, watched, signal);
+    const answer = await requestLogsOfBlock(endpoint, requester, header, watched, signal);
+    const { logs, doubtful, hasDoubles, mayBeCutAt } = answer;
     if (hasDoubles) noticeDoubles(deps, endpoint);
+    if (mayBeCutAt !== undefined) {
+      const proven = await fromReceipts();
+      learnFromReceipts(endpoint, answer, proven);
+      if (proven.length > mayBeCutAt) noticeInconsistency(`its answer was cut at ${mayBeCutAt} logs`);
+      return proven;
+    }
     const isOfBlock = doubtful.size === 0 && logs.every((log) => log.blockHash === header.hash);
     if (isOfBlock) return [...logs];
     noticeInconsistency('its logs are malformed or contradict each other or the header: reading receipts');

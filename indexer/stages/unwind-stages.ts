@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { isTransactionConflict, SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
+import { isTransactionConflict, makesConnectionUnusable, SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { BlockRef } from '../kernel/chain.ts';
 import { messageOf } from '../kernel/errors.ts';
@@ -60,7 +60,8 @@ export async function runInSavepoint(
     await sql`release savepoint stage`.execute(tx);
     return undefined;
   } catch (error) {
-    if (isTransactionConflict(error) || sqlstateOf(error) === SQLSTATE.lockNotAvailable) throw error;
+    const isLockTimeout = sqlstateOf(error) === SQLSTATE.lockNotAvailable;
+    if (isTransactionConflict(error) || isLockTimeout || makesConnectionUnusable(error)) throw error;
     await sql`rollback to savepoint stage`.execute(tx);
     return { name, error };
   }

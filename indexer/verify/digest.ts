@@ -19,12 +19,7 @@ export type Digest = { readonly tables: Readonly<Record<string, { readonly rows:
  * @throws {UsageError} for a table that has no digest.
  */
 export async function digest(database: Database, names?: readonly string[]): Promise<Digest> {
-  const unknown = names?.filter((name) => !describedTables.some((table) => table.name === name)) ?? [];
-  if (unknown.length > 0) {
-    throw new UsageError(
-      `no digest of ${unknown.join(', ')}; the tables are: ${describedTables.map(({ name }) => name).join(', ')}`,
-    );
-  }
+  refuseUnknownTables(names ?? []);
   const wanted = describedTables.filter(({ name }) => names === undefined || names.includes(name));
   return database.kysely
     .transaction()
@@ -38,6 +33,15 @@ export async function digest(database: Database, names?: readonly string[]): Pro
       for (const table of wanted) tables[table.name] = await digestOf(tx, table);
       return { tables };
     });
+}
+
+/** Throws `UsageError` for a table that has no digest. */
+export function refuseUnknownTables(names: readonly string[]): void {
+  const unknown = names.filter((name) => !describedTables.some((table) => table.name === name));
+  if (unknown.length === 0) return;
+  throw new UsageError(
+    `no digest of ${unknown.join(', ')}; the tables are: ${describedTables.map(({ name }) => name).join(', ')}`,
+  );
 }
 
 async function digestOf(

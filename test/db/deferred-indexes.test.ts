@@ -6,7 +6,7 @@ import {
   countDeferredIndexes,
   deferIndexes as defer,
 } from '../../indexer/db/deferred-indexes.ts';
-import { migrateDown, migrateUp } from '../../indexer/db/migrate.ts';
+import { migrateDown, migrateUp, migrationStatus } from '../../indexer/db/migrate.ts';
 import { describedTables, loadedTables } from '../../indexer/protocols/protocols.ts';
 import { indexesOf } from '../kit/indexes.ts';
 import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
@@ -206,10 +206,11 @@ test('a build that is aborted before it begins releases its connection', async (
 
 test('reverting the migration builds the deferred indexes first', async () => {
   await deferIndexes(database);
-  await migrateDown(database.kysely, 2);
-  const names = async () => (await indexesOf(database.pool)).filter((index) => !index.includes('deferred_indexes'));
-  const expected = before.filter((index) => !index.includes('deferred_indexes'));
-  expect(await names()).toEqual(expected);
+  const newer = (await migrationStatus(database.kysely)).filter(({ name }) => name >= '0012');
+  await migrateDown(database.kysely, newer.length);
+  // The reverted migrations also drop tables of the schema `indexer`.
+  const readers = (indexes: readonly string[]) => indexes.filter((index) => index.includes(' ON public.'));
+  expect(readers(await indexesOf(database.pool))).toEqual(readers(before));
   await migrateUp(database.kysely);
   expect(await indexesOf(database.pool)).toEqual(before);
 });

@@ -74,7 +74,7 @@ describe('indexer contracts', () => {
     });
     expect((await run('contracts', 'add', 'pool', WETH)).err).toMatch(/does not answer token0\(\) and token1\(\)/);
     const withoutRpc = await runCommand(['contracts', 'add', 'pool', POOL, '--chain', '7'], { DATABASE_URL: test.url });
-    expect(withoutRpc).toMatchObject({ code: 1 });
+    expect(withoutRpc).toMatchObject({ code: 2 });
     expect(withoutRpc.err).toMatch(/set RPC_URL_7/);
   });
 
@@ -119,7 +119,9 @@ describe('indexer contracts', () => {
 
 describe('indexer status', () => {
   it('shows head, lag, gaps and the reason of a halt', async () => {
-    expect((await run('status')).out).toMatch(/chain 1: following\n {2}head +none yet\n {2}lag +the chain is at 120/);
+    expect((await run('status')).out).toMatch(
+      /chain 1: not followed by any process\n {2}head +none yet\n {2}lag +the chain is at 120/,
+    );
     await run('contracts', 'add', 'master', MASTER, '--from-block', '5');
     const { Client } = (await import('pg')).default;
     const client = new Client({ connectionString: test.url });

@@ -11,10 +11,16 @@ let changes: RegistryChange[];
 let errors: Error[];
 let watching: Promise<void>;
 
-function watch(pollIntervalMs: number): void {
+function watch(pollIntervalMs: number, lasting = true): void {
   const onChange = (change: RegistryChange) => changes.push(change);
   watching = watchContracts(
-    { databaseUrl: test.url, pollIntervalMs, random: Math.random, onChange, onError: (error) => errors.push(error) },
+    {
+      sessions: { url: test.url, lasting },
+      pollIntervalMs,
+      random: Math.random,
+      onChange,
+      onError: (error) => errors.push(error),
+    },
     stop.signal,
   );
 }
@@ -58,6 +64,15 @@ describe('watching the registry', () => {
     expect(new Set(changes.map((change) => change.type))).toEqual(new Set(['anything']));
   });
 
+  it('only polls where sessions do not last', async () => {
+    watch(50, false);
+    await soon(() => expect(changes.length).toBeGreaterThan(3));
+    const { rows } = await client.query(
+      `select from pg_stat_activity where datname = current_database() and application_name = 'indexer-watch'`,
+    );
+    expect(rows).toEqual([]);
+  });
+
   it('reconnects when the connection is lost, and checks all chains', async () => {
     watch(3_600_000);
     await soon(() => expect(changes).toHaveLength(1));
@@ -80,7 +95,7 @@ describe('watching the registry', () => {
     const stopUnreachable = new AbortController();
     const unreachable = watchContracts(
       {
-        databaseUrl: 'postgres://localhost:1/x',
+        sessions: { url: 'postgres://localhost:1/x', lasting: true },
         random: Math.random,
         onChange: () => undefined,
         onError: (error) => errors.push(error),

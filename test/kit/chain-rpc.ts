@@ -1,5 +1,6 @@
 import type { Hex } from '../../indexer/kernel/chain.ts';
-import type { Chain, ChainBlock, ChainLog } from './chain.ts';
+import { bloomOf, type Chain, type ChainBlock, type ChainLog } from './chain.ts';
+import { cumulativeGasUsed, gasUsed, logsOf, RECEIPT_TYPE, receiptsRootOf } from './receipts-root.ts';
 
 /** How much of its chain a node serves, and which features it lacks. */
 export type View = {
@@ -192,6 +193,7 @@ export function asBlock(view: View, block: ChainBlock | undefined, full: boolean
     parentHash,
     timestamp: hex(timestamp),
     logsBloom: view.zeroBlooms ? `0x${'0'.repeat(512)}` : block.logsBloom,
+    receiptsRoot: receiptsRootOf(block),
     transactions: full ? transactions.map((_, index) => asTransaction(view, block, index)) : transactions,
   };
 }
@@ -214,16 +216,20 @@ function asLog(log: ChainLog): object {
 }
 
 function asReceipt(view: View, block: ChainBlock, index: number): object {
+  const logs = view.hiddenReceipts ? [] : logsOf(block, index);
   return {
+    type: hex(Number(RECEIPT_TYPE)),
     transactionHash: block.transactions[index],
     transactionIndex: hex(index),
     blockHash: block.hash,
     blockNumber: hex(block.number),
     status: '0x1',
     contractAddress: block.creations.get(block.transactions[index] as Hex) ?? null,
-    gasUsed: hex(21_000 + index),
+    gasUsed: hex(gasUsed(index)),
+    cumulativeGasUsed: hex(cumulativeGasUsed(index)),
     effectiveGasPrice: hex(1_000_000_000),
-    logs: view.hiddenReceipts ? [] : block.logs.filter((log) => log.transactionIndex === index).map(asLog),
+    logsBloom: bloomOf(logs),
+    logs: logs.map(asLog),
   };
 }
 

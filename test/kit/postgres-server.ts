@@ -157,7 +157,8 @@ async function executableBinaries(installed: Binaries, identity: Identity, direc
   return { postgres: join(copy, 'bin', 'postgres'), initdb: join(copy, 'bin', 'initdb') };
 }
 
-async function serverIdentity(): Promise<Identity> {
+/** Returns the user as whom a server runs that refuses to run as root. Empty for any user but root. */
+export async function serverIdentity(): Promise<Identity> {
   if (userInfo().uid !== 0) return {};
   for (const name of SERVER_USERS) {
     const [uid, gid] = await Promise.all([userNumber('-u', name), userNumber('-g', name)]);

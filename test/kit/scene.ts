@@ -80,8 +80,10 @@ export type SceneOptions = {
   readonly subscribe?: boolean;
   /** If false, the platform has no contracts yet. */
   readonly announce?: boolean;
-  /** Programs connect to the database through this proxy. */
-  readonly databaseProxy?: TcpProxy | undefined;
+  /** Programs connect to the database through this proxy or pooler. */
+  readonly databaseProxy?: Pick<TcpProxy, 'url'> | undefined;
+  /** If true, programs also know the URL of the database itself. */
+  readonly direct?: boolean | undefined;
   /** Where the queue is. Default: in the database. */
   readonly queueUrl?: string | undefined;
   /** Settings of the chains. If given, heads are polled ten times a second by default. */
@@ -98,6 +100,7 @@ export async function createScene(options: SceneOptions = {}): Promise<Scene> {
   const endpoints = [server, ...moreEndpoints].map((endpoint) => (subscribe ? endpoint.wsUrl : endpoint.url));
   const env = {
     DATABASE_URL: options.databaseProxy?.url(url) ?? url,
+    DATABASE_DIRECT_URL: options.direct === true ? url : undefined,
     QUEUE_URL: options.queueUrl,
     [`RPC_URL_${chain.chainId}`]: endpoints.join(','),
     ...Object.fromEntries(otherChains.map((other) => [`RPC_URL_${other.chain.chainId}`, other.url])),

@@ -61,7 +61,7 @@ test('with an unreachable queue the follower continues, and the message names th
   await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
   await until(
     'a clear message',
-    () => daemon.logLines('backfill paused', '"reason":"the queue at redis://127.0.0.1:1 cannot be used').length > 0,
+    () => daemon.logLines('backfill paused', '"reason":"QUEUE_URL: nothing listens on 127.0.0.1:1;').length > 0,
   );
   expect(daemon.stderr).not.toContain('topsecret');
   daemon.signal('SIGTERM');

@@ -1,7 +1,10 @@
 import type pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import type { ProofSettings } from '../../indexer/config/define.ts';
+import type { Hex } from '../../indexer/kernel/chain.ts';
+import { Chain } from '../kit/chain.ts';
 import { Daemon } from '../kit/daemon.ts';
+import { announce, erc20Mint, erc20Transfer, TOKEN, WALLETS } from '../kit/music.ts';
 import { createScene, type Scene } from '../kit/scene.ts';
 import { until } from '../kit/until.ts';
 import { longChain } from './scene.ts';
@@ -107,4 +110,39 @@ describe('a node that leaves blocks out of its answers', () => {
     expect(await run('backfill', '--from-block', '0', '--proved').exited).toBe(0);
     await settled();
   });
+});
+
+test('a log that no bloom misses is found by a contradiction of the facts, read from receipts and repaired', async () => {
+  const [alice, bob, carol] = WALLETS as unknown as [Hex, Hex, Hex];
+  const chain = new Chain();
+  chain.mine(9);
+  chain.append({ logs: [erc20Mint(alice, 100n), erc20Transfer(alice, bob, 60n), erc20Transfer(bob, carol, 50n)] });
+  chain.mine(30);
+  chain.finalized = 30;
+  const settings = { proof: { callsPerSecond: CALLS_PER_SECOND } };
+  const scene = await createScene({ chain, settings, announce: false });
+  scene.server.misbehave({
+    methods: ['eth_getLogs'],
+    do: {
+      kind: 'result',
+      result: (logs) => (logs as { logIndex: string }[]).filter(({ logIndex }) => logIndex !== '0x1'),
+    },
+  });
+  await Daemon.start(scene.env, settings);
+  await announce(scene.db, scene.artist, { kind: 'artist_token', chainId: chain.chainId, address: TOKEN, block: 1 });
+  await until('the facts to be repaired', async () => (await repairs(scene.db)).length > 0);
+  const liar = `${new URL(scene.server.url).host}#0`;
+  expect(await repairs(scene.db)).toEqual([{ from: 10, to: 10, cause: 'balance', endpoints: [liar] }]);
+  const { rows } = await scene.db.query(
+    'select wallet_address as wallet, balance from token_holders where balance <> 0 order by balance',
+  );
+  expect(rows).toEqual([
+    { wallet: bob, balance: '10' },
+    { wallet: alice, balance: '40' },
+    { wallet: carol, balance: '50' },
+  ]);
+  await until(
+    'the doubt to be settled',
+    async () => (await scene.db.query('select from indexer.doubts')).rowCount === 0,
+  );
 });

@@ -13,7 +13,7 @@ test.skipIf(!(await hasRedis()))(
     const worker = run('worker', '--concurrency', '1');
     const backfill = run('backfill', '--from-block', '0', '--concurrency', '1');
     const both = [worker, backfill];
-    const reason = `"reason":"connect ECONNREFUSED ${new URL(redis.url).host}`;
+    const reason = `"reason":"QUEUE_URL: nothing listens on ${new URL(redis.url).host}; start Redis there`;
     await until('both to report it', () =>
       both.every((program) => program.logLines('queue connection failed', reason).length > 0),
     );

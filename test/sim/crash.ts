@@ -35,6 +35,8 @@ export class CrashingDatabase implements Database {
   readonly pool: pg.Pool;
   readonly batchPool: pg.Pool;
   readonly kysely: Database['kysely'];
+  readonly sessions: Database['sessions'];
+  readonly transactionSettings: Database['transactionSettings'];
   readonly #plan: CrashPlan;
   #statements = 0;
   #fired = false;
@@ -42,6 +44,8 @@ export class CrashingDatabase implements Database {
   constructor(database: Database, plan: CrashPlan) {
     this.#plan = plan;
     this.kysely = database.kysely;
+    this.sessions = database.sessions;
+    this.transactionSettings = database.transactionSettings;
     this.pool = this.#crashing(database.pool);
     this.batchPool = this.#crashing(database.batchPool);
   }

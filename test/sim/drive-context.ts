@@ -10,6 +10,11 @@ import type { SimFollower } from './roles.ts';
 export type DriveOptions = {
   /** Whether contracts are removed and the platform writes rows of its own, so that the final rows depend on the route. */
   readonly detours: boolean;
+  /**
+   * Whether the nodes lie about logs, and how that is found out: every range is read in full, or the facts are proved behind that and
+   * may be wrong until then. Undefined if the nodes are honest.
+   */
+  readonly lies?: 'inline' | 'background' | undefined;
   /** Whether only the last branch is followed, from its beginning to its end. */
   readonly straight?: boolean;
 };
@@ -37,8 +42,8 @@ export type DriveContext = {
   readonly lanes: readonly Lane[];
   /** Whether the stages have run since an IPO was opened. From then on each commit keeps its supply right. */
   iposSettled: boolean;
-  /** Compares the database with the oracle. */
-  check(linksSettled?: boolean): Promise<void>;
+  /** Compares the database with the oracle. Differences count as wrong rows only, unless the facts are proved. */
+  check(linksSettled?: boolean, proved?: boolean): Promise<void>;
   /** Counts an event in the tally. */
   count(what: string): void;
   /** Runs an action, sometimes with a crash in it. A refusal that the program is meant to throw is not a failure. */

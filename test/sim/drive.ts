@@ -14,7 +14,7 @@ import { SimNode } from './node.ts';
 import { Platform } from './platform.ts';
 import { type Random, randomOf } from './random.ts';
 import { changeRegistry } from './registry-changes.ts';
-import { drawFill, SimFollower } from './roles.ts';
+import { drawFill, proveOnce, SimFollower } from './roles.ts';
 import { keyOf } from './world.ts';
 
 const ACTIONS_MIN = 8;
@@ -32,6 +32,8 @@ export class Drive implements DriveContext {
   readonly tally: Tally;
   iposSettled = true;
   #quarantined: ReadonlySet<string> = new Set();
+  /** How many checks in a row saw wrong rows. */
+  #wrongChecks = 0;
 
   constructor(database: Database, history: History, tally: Tally, options: DriveOptions) {
     this.database = database;
@@ -43,6 +45,10 @@ export class Drive implements DriveContext {
     this.tree = new BlockTree(history);
     this.lanes = history.chains.map((chain) => {
       const node = new SimNode(chain, this.random.fork());
+      if (options.lies !== undefined) {
+        const inFull = options.lies === 'inline' ? 'blooms' : undefined;
+        node.lie(randomOf(history.seed ^ 0x11e5), inFull, (lie) => this.count(lie));
+      }
       const followers = [new SimFollower(node, this.tree), new SimFollower(node, this.tree)];
       return { chainId: chain.chainId, node, followers, startedAt: Number.POSITIVE_INFINITY };
     });
@@ -66,8 +72,9 @@ export class Drive implements DriveContext {
     await finish(this);
   }
 
-  async check(linksSettled = false): Promise<void> {
-    const settled = { links: linksSettled, ipos: this.iposSettled };
+  async check(linksSettled = false, proved = this.options.lies !== 'background'): Promise<void> {
+    const onWrongRows = proved ? undefined : (rows: number) => this.#sawWrongRows(rows);
+    const settled = { links: linksSettled, ipos: this.iposSettled, onWrongRows };
     const { contracts } = await checkDatabase(
       this.database.pool,
       this.history.world,
@@ -82,6 +89,18 @@ export class Drive implements DriveContext {
     this.#quarantined = quarantined;
   }
 
+  /** Counts checks that saw wrong rows, the rows, and after how many checks they were right again. */
+  #sawWrongRows(rows: number): void {
+    if (rows > 0) {
+      this.#wrongChecks += 1;
+      this.count('wrong: checks');
+      this.tally.set('wrong: rows', (this.tally.get('wrong: rows') ?? 0) + rows);
+    } else if (this.#wrongChecks > 0) {
+      this.count(`wrong: for ${this.#wrongChecks > 4 ? '5 or more' : this.#wrongChecks} checks`);
+      this.#wrongChecks = 0;
+    }
+  }
+
   count(what: string): void {
     this.tally.set(what, (this.tally.get(what) ?? 0) + 1);
   }
@@ -89,6 +108,7 @@ export class Drive implements DriveContext {
   async #act(lane: Lane): Promise<void> {
     const { random } = this;
     const action = random.weighted([
+      [this.options.lies === 'background' ? 6 : 0, 'prove'],
       [8, 'follow'],
       [4, 'grow'],
       [6, 'fill'],
@@ -101,6 +121,9 @@ export class Drive implements DriveContext {
       [1, 'settle'],
     ] as const);
     switch (action) {
+      case 'prove':
+        await this.attempt('prove', (database) => proveOnce(database, lane.node));
+        break;
       case 'grow':
         return lane.node.grow(random.between(1, 4));
       case 'follow':

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { readChain } from '../../indexer/progress/chains.ts';
 import { coverageGaps } from '../../indexer/progress/contract-coverage.ts';
 import { recordDeployment } from '../../indexer/progress/contract-registration.ts';
+import { proofProgress } from '../../indexer/progress/proof.ts';
 import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { areStagesAtHead, settleStages } from '../kit/settle-stages.ts';
 import { quarantinesIn } from './check.ts';
 import type { DriveContext, Lane } from './drive-context.ts';
 import { restoreAll } from './registry-changes.ts';
-import { fillGaps, SimFollower } from './roles.ts';
+import { fillGaps, proveOnce, SimFollower } from './roles.ts';
 import { keyOf } from './world.ts';
 
 /** The number of steps after which a follower must have reached the tip. */
@@ -22,10 +23,14 @@ export async function finish(drive: DriveContext): Promise<void> {
   }
   for (const { id } of history.world.masters) if (!platform.ipos.has(id)) await platform.openIpo(id);
   for (const lane of drive.lanes) await finishLane(drive, lane);
+  if (drive.options.lies === 'background') {
+    await drive.check();
+    for (const lane of drive.lanes) await proveAll(drive, lane);
+  }
   await settleStages(drive.database, history.world.chainIds);
   drive.iposSettled = true;
   assert(await areStagesAtHead(drive.database, history.world.chainIds), 'the stages do not reach the head');
-  await drive.check(true);
+  await drive.check(true, true);
   for (const lane of drive.lanes) await assertComplete(drive, lane);
 }
 
@@ -49,6 +54,14 @@ async function finishLane(drive: DriveContext, lane: Lane): Promise<void> {
   }
   // A fill may quarantine its contract, which then has no gaps.
   for (let rounds = 0; (await fillGaps(database, node)) > 0; rounds++) assert(rounds < 3, 'the gaps cannot be filled');
+}
+
+async function proveAll(drive: DriveContext, { chainId, node }: Lane): Promise<void> {
+  const { database } = drive;
+  for (let steps = 0; await proveOnce(database, node); steps++) assert(steps < STEPS_MAX, 'proving does not end');
+  const { head } = await readChain(database.kysely, chainId);
+  const scope = { chainId, from: 0, to: head?.number ?? -1, contracts: null };
+  assert.equal((await proofProgress(database.kysely, scope)).blocksLeft, 0, 'covered blocks are not proved');
 }
 
 async function assertComplete({ database, history }: DriveContext, { chainId, node }: Lane): Promise<void> {

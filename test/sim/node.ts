@@ -2,10 +2,13 @@ import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import type { Receipt } from '../../indexer/facts/origin.ts';
 import { type ContractIndex, contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange, receiptsNeeded } from '../../indexer/ingest/decode-range.ts';
-import type { FetchedRange } from '../../indexer/ingest/fetch-batch.ts';
+import { type FetchedRange, fetchBatch } from '../../indexer/ingest/fetch-batch.ts';
 import type { BlockHeader, Contract, Hex } from '../../indexer/kernel/chain.ts';
+import type { ChainState } from '../../indexer/progress/chains.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
+import { createSource, type FullReading, type Source } from '../../indexer/source/source.ts';
 import type { Branch, SimBlock, SimChain } from './history.ts';
+import { lyingTransport } from './lying-node.ts';
 import type { Random } from './random.ts';
 
 /** The current answers of a chain's node: its branch, its height and its finalized block. */
@@ -14,6 +17,9 @@ export class SimNode {
   finalized: number;
   readonly #random: Random;
   readonly #confirmations: number;
+  /** How the program reads the node: undefined if it is honest, so that the program's reading is left out. */
+  #source: Source | undefined;
+  #inFull: FullReading | undefined;
   #branch = 0;
   #height: number;
 
@@ -76,7 +82,35 @@ export class SimNode {
     return Math.min(sharedBlocks(this.branch, branch) - 1, this.#height);
   }
 
-  /** Reads a range for some contracts and decodes it. */
+  /** Makes the node lie about logs. The program then reads it through its own source, every range in full if `inFull` says so. */
+  lie(random: Random, inFull: FullReading | undefined, count: (lie: string) => void): void {
+    const rpcUrls = [lyingTransport(this, random, count)];
+    this.#source = createSource(
+      { chainId: this.chain.chainId, rpcUrls },
+      { random: () => random.below(2 ** 32) / 2 ** 32 },
+    );
+    this.#inFull = inFull;
+  }
+
+  /** The source through which the program reads a node that lies. */
+  get source(): Source {
+    if (this.#source === undefined) throw new TypeError('an honest node has no source');
+    return this.#source;
+  }
+
+  /** Reads a range for some contracts, as the program does at a state of its chain. */
+  async read(
+    contracts: readonly Contract[],
+    { finalized }: ChainState,
+    from: number,
+    to: number,
+  ): Promise<FetchedRange> {
+    if (this.#source === undefined) return this.fetch(contracts, from, to);
+    const request = { from, to, strict: to > (finalized ?? -1), inFull: this.#inFull };
+    return fetchBatch(this.#source, contractIndex(contracts), request, new AbortController().signal);
+  }
+
+  /** Reads a range of an honest node for some contracts and decodes it. */
   fetch(contracts: readonly Contract[], from: number, to: number): FetchedRange {
     const index = contractIndex(contracts);
     const blocks = this.branch.slice(from, to + 1);

@@ -1,13 +1,15 @@
+import { pino } from 'pino';
 import type { Database } from '../../indexer/db/database.ts';
 import { followedContracts } from '../../indexer/follower/followed-contracts.ts';
 import type { FollowedContracts } from '../../indexer/follower/follower-deps.ts';
-import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts';
+import { commitFill, type FillCommit, type FillPiece } from '../../indexer/ingest/commit-fill.ts';
 import { commitHead, commitStart, type HeadCommit } from '../../indexer/ingest/commit-head.ts';
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
 import { HeadMoved } from '../../indexer/kernel/errors.ts';
 import { type ChainState, readChain } from '../../indexer/progress/chains.ts';
 import { checkpointAt } from '../../indexer/progress/checkpoints.ts';
 import { coverageGaps } from '../../indexer/progress/contract-coverage.ts';
+import { Prover } from '../../indexer/proof/prover.ts';
 import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
 import type { BlockTree } from './check.ts';
@@ -47,7 +49,7 @@ export class SimFollower {
     if (this.#node.height <= head.number) return { do: 'wait' };
     const followed = await this.#contracts(database, seen);
     const to = Math.min(this.#node.height, head.number + blocks);
-    const { range, batch } = this.#node.fetch(followed.contracts, head.number + 1, to);
+    const { range, batch } = await this.#node.read(followed.contracts, seen, head.number + 1, to);
     const finalized = Math.min(this.#node.finalized, to);
     return { do: 'commit', commit: { seen, range, batch, finalized, joining: followed.joining } };
   }
@@ -122,11 +124,29 @@ export async function drawFill(
   // Sometimes in several pieces, which are committed in one transaction.
   const cuts = [from, ...Array.from({ length: random.below(3) }, () => random.between(from, to))];
   const starts = [...new Set(cuts)].sort((a, b) => a - b);
-  const pieces = starts.map((start, at) => ({ seen, ...node.fetch(named, start, (starts[at + 1] ?? to + 1) - 1) }));
+  const pieces: FillPiece[] = [];
+  for (const [at, start] of starts.entries()) {
+    pieces.push({ seen, ...(await node.read(named, seen, start, (starts[at + 1] ?? to + 1) - 1)) });
+  }
   const contractKeys = named.map(({ kind, address, fingerprint }) => ({ kind, address, fingerprint }));
   const rest = pieces.splice(random.between(1, pieces.length));
   const following = async () => rest.splice(0, random.between(1, 2));
   return { pieces, contracts: contractKeys, following, end: to };
+}
+
+/** Proves one piece of a chain. Returns false if there was nothing to prove. */
+export function proveOnce(database: Database, node: SimNode): Promise<boolean> {
+  const { chainId } = node.chain;
+  const prover = new Prover({
+    database,
+    source: node.source,
+    log: pino({ enabled: false }),
+    runtime: { now: () => performance.now(), random: Math.random },
+    redact: (text) => text,
+    scope: { chainId, from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null },
+    callsPerSecond: 1_000,
+  });
+  return prover.step(new AbortController().signal);
 }
 
 /** Fills every gap, and returns the number of contracts that had gaps. */
@@ -140,7 +160,7 @@ export async function fillGaps(database: Database, node: SimNode): Promise<numbe
     const contract = contracts.find((candidate) => candidate.kind === kind && candidate.address === address);
     if (contract === undefined) continue;
     for (const { from, to } of stretches) {
-      const pieces = [{ seen, ...node.fetch([contract], from, to) }];
+      const pieces = [{ seen, ...(await node.read([contract], seen, from, to)) }];
       await commitFill(database, { pieces, contracts: [{ kind, address, fingerprint: contract.fingerprint }] });
     }
   }

@@ -2,15 +2,16 @@ import { parseArgs } from 'node:util';
 import { openDatabase } from '../../indexer/db/database.ts';
 import { migrateUp } from '../../indexer/db/migrate.ts';
 import { startPostgres } from '../kit/postgres-server.ts';
-import type { Tally } from './drive-context.ts';
+import type { DriveOptions, Tally } from './drive-context.ts';
 import { simulate } from './simulate.ts';
 
 const HELP = `Runs seeded histories against the program's own code and compares every table with an independent computation.
 
-  npm run sim -- [--seed S] [--histories N] [--keep-going]
+  npm run sim -- [--seed S] [--histories N] [--lies inline|background] [--keep-going]
 
   --seed S        the first seed; default: drawn from the clock
   --histories N   how many seeds in a row; default 100
+  --lies          the nodes lie about logs: every range is read in full (inline), or the facts are proved behind that (background)
   --keep-going    continue with the other seeds after a failure
 `;
 
@@ -19,6 +20,7 @@ async function main(): Promise<number> {
     options: {
       seed: { type: 'string' },
       histories: { type: 'string', default: '100' },
+      lies: { type: 'string' },
       'keep-going': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -33,10 +35,15 @@ async function main(): Promise<number> {
     process.stderr.write(HELP);
     return 2;
   }
-  return runAll(first, histories, values['keep-going']);
+  const { lies } = values;
+  if (lies !== undefined && lies !== 'inline' && lies !== 'background') {
+    process.stderr.write(HELP);
+    return 2;
+  }
+  return runAll(first, histories, { detours: true, lies }, values['keep-going']);
 }
 
-async function runAll(first: number, histories: number, keepGoing: boolean): Promise<number> {
+async function runAll(first: number, histories: number, options: DriveOptions, keepGoing: boolean): Promise<number> {
   const server = await startPostgres({
     settings: { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', deadlock_timeout: '20ms' },
   });
@@ -49,7 +56,7 @@ async function runAll(first: number, histories: number, keepGoing: boolean): Pro
     await migrateUp(database.kysely);
     for (let seed = first; seed < first + histories; seed++) {
       try {
-        await simulate(database, seed, tally);
+        await simulate(database, seed, tally, options);
       } catch (error) {
         failed.push(seed);
         process.stderr.write(`${error instanceof Error ? `${error.message}\n${causeOf(error)}` : error}\n`);

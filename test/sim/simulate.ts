@@ -16,8 +16,15 @@ export async function simulate(
     return drive;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    throw new Error(`seed ${seed} (repeat it: npm run sim -- --seed ${seed} --histories 1): ${message}`, {
-      cause: error,
-    });
+    throw new Error(
+      `seed ${seed} (repeat it: npm run sim -- --seed ${seed} --histories 1${liesOf(options)}): ${message}`,
+      {
+        cause: error,
+      },
+    );
   }
+}
+
+function liesOf({ lies }: DriveOptions): string {
+  return lies === undefined ? '' : ` --lies ${lies}`;
 }

@@ -84,6 +84,10 @@ describe('decideRetry', () => {
     { what: 'the database is unreachable', error: connectionRefused, head: 1_000 },
     { what: 'the database connection breaks during a write', error: sqlError('EPIPE'), head: 1_000 },
     { what: 'the database shuts down', error: sqlError('57P01'), head: 1_000 },
+    { what: 'the database has become read-only', error: sqlError('25006'), head: 1_000 },
+    { what: 'the database ends an idle transaction', error: sqlError('25P03'), head: 1_000 },
+    { what: 'the database ends a long transaction', error: sqlError('25P04'), head: 1_000 },
+    { what: 'the database ends an idle session', error: sqlError('57P05'), head: 1_000 },
     { what: 'the database has no connection left', error: sqlError('53300'), head: 1_000 },
   ])('waits without limit while $what', ({ error, head }) => {
     for (const times of [0, OUTAGES_BEFORE_DOUBT, 10_000])

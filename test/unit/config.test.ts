@@ -31,13 +31,21 @@ describe('the environment alone', () => {
       http: { host: '127.0.0.1', port: 8080 },
       logLevel: 'info',
       chains: [
-        { chainId: 1, rpcUrls: ['http://c.example'], pollIntervalMs: 1000, confirmations: 64, haltDepth: 1024 },
+        {
+          chainId: 1,
+          rpcUrls: ['http://c.example'],
+          pollIntervalMs: 1000,
+          confirmations: 64,
+          haltDepth: 1024,
+          proof: { level: 'background', callsPerSecond: 10 },
+        },
         {
           chainId: 8453,
           rpcUrls: ['https://a.example/key', 'wss://b.example'],
           pollIntervalMs: 1000,
           confirmations: 64,
           haltDepth: 1024,
+          proof: { level: 'background', callsPerSecond: 10 },
         },
       ],
     });
@@ -47,6 +55,13 @@ describe('the environment alone', () => {
     const env = { DATABASE_URL, QUEUE_URL: 'redis://q', HTTP_HOST: '0.0.0.0', HTTP_PORT: '0', LOG_LEVEL: 'debug' };
     const config = resolveConfig({}, 'config/local.ts', env, ['database']);
     expect(config).toMatchObject({ queueUrl: 'redis://q', http: { host: '0.0.0.0', port: 0 }, logLevel: 'debug' });
+  });
+
+  it('puts the queue where sessions are kept', () => {
+    const env = { DATABASE_URL, DATABASE_DIRECT_URL: 'postgres://direct/mirror' };
+    const config = resolveConfig({}, 'config/local.ts', env, ['database']);
+    expect(config).toMatchObject({ databaseDirectUrl: env.DATABASE_DIRECT_URL, queueUrl: env.DATABASE_DIRECT_URL });
+    expect(faultsOf({}, { ...env, DATABASE_DIRECT_URL: 'mysql://x' }).join()).toContain('DATABASE_DIRECT_URL: must be');
   });
 
   it('needs no endpoint when the command needs no chain', () => {
@@ -68,8 +83,22 @@ describe('the configuration file', () => {
     );
     expect(config.databaseUrl).toBe('postgres://file/db');
     expect(config.chains).toEqual([
-      { chainId: 1, rpcUrls: ['http://one'], pollIntervalMs: 1000, confirmations: 12, haltDepth: 9 },
-      { chainId: 10, rpcUrls: ['http://ten'], pollIntervalMs: 50, confirmations: 64, haltDepth: 1024 },
+      {
+        chainId: 1,
+        rpcUrls: ['http://one'],
+        pollIntervalMs: 1000,
+        confirmations: 12,
+        haltDepth: 9,
+        proof: { level: 'background', callsPerSecond: 10 },
+      },
+      {
+        chainId: 10,
+        rpcUrls: ['http://ten'],
+        pollIntervalMs: 50,
+        confirmations: 64,
+        haltDepth: 1024,
+        proof: { level: 'background', callsPerSecond: 10 },
+      },
     ]);
   });
 });

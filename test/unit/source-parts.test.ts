@@ -11,6 +11,7 @@ import { bloomOf } from '../kit/chain.ts';
 import { ADDRESS, OTHER_ADDRESS, TOPIC, WATCH } from '../kit/source-fixture.ts';
 
 const hash = (digit: string): Hex => `0x${digit.repeat(64)}`;
+const endpoint = { name: 'node.example#0', chainId: 7 };
 const rawHeader = { number: '0x10', hash: hash('1'), parentHash: hash('0'), timestamp: '0x65', logsBloom: '0x00' };
 
 test.each([
@@ -21,16 +22,33 @@ test.each([
   ['hash', null],
   ['hash', '0x12'],
   ['parentHash', undefined],
-  ['timestamp', '0xffffffffffffffff'],
+  ['timestamp', null],
+  ['timestamp', `0x${'f'.repeat(40)}`],
   ['timestamp', 'soon'],
   ['logsBloom', '0xz'],
 ])('a header whose %s is %j is an inconsistency', (field, value) => {
-  expect(parseHeader(rawHeader)).toMatchObject({ number: 16, timestamp: 101 });
-  expect(() => parseHeader({ ...rawHeader, [field]: value })).toThrow(RpcInconsistency);
+  expect(parseHeader(rawHeader, endpoint)).toMatchObject({ number: 16, timestamp: 101 });
+  expect(() => parseHeader({ ...rawHeader, [field]: value }, endpoint)).toThrow(RpcInconsistency);
+});
+
+test.each([
+  [1_700_000_000_000n, 'milliseconds'],
+  [1_700_000_000_000_000n, 'microseconds'],
+  [1_700_000_000_000_000_000n, 'nanoseconds'],
+  [253_402_300_800n, 'milliseconds'],
+  [2n ** 100n, 'something else'],
+])('a header whose timestamp is %s is refused: it counts %s', (timestamp, unit) => {
+  const raw = { ...rawHeader, timestamp: `0x${timestamp.toString(16)}` };
+  const message = `chain 7: node.example#0 gives block 16 the timestamp ${timestamp}, which counts ${unit}: use an endpoint that counts seconds`;
+  expect(() => parseHeader(raw, endpoint)).toThrow(expect.objectContaining({ name: 'ConfigError', message }));
+});
+
+test('a timestamp up to the year 9999 is accepted', () => {
+  expect(parseHeader({ ...rawHeader, timestamp: '0x3afff4417f' }, endpoint).timestamp).toBe(253_402_300_799);
 });
 
 test('a header without a bloom is accepted', () => {
-  expect(parseHeader({ ...rawHeader, logsBloom: null }).logsBloom).toBe('0x');
+  expect(parseHeader({ ...rawHeader, logsBloom: null }, endpoint).logsBloom).toBe('0x');
 });
 
 test('headers must link by parent hash and number', () => {

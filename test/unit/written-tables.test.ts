@@ -22,7 +22,12 @@ const UNDESCRIBED: Readonly<Record<string, string>> = {
   'indexer.created_tables': 'what migrations created',
   'indexer.deferred_indexes': 'indexes that an initial load builds at its end',
   'indexer.history_changes': 'changes that stages have yet to unwind',
+  'indexer.sweeps': 'progress',
+  'indexer.sweep_values': 'what sweeps remember of facts',
   'indexer.reorgs': 'a record of unwinds, which depend on the route',
+  'indexer.doubts': 'contradictions, which depend on the route',
+  'indexer.failed_proofs': 'progress',
+  'indexer.repairs': 'a record of repairs, which depend on the route',
   'indexer.stages': 'progress',
 };
 

@@ -1,4 +1,4 @@
-import { toEventSelector } from 'viem';
+import { toEventSelector } from 'viem/utils';
 import type { Decimal, Origin, Receipt } from '../../facts/origin.ts';
 import type { Hex, RawLog } from '../../kernel/chain.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';

@@ -1,4 +1,4 @@
-import { getAbiItem } from 'viem';
+import { getAbiItem } from 'viem/utils';
 import { dividendV1 } from '../../../abis/dividend.v1.ts';
 import { type Decoder, eventDecoders, perRange } from '../shared/decoder.ts';
 import { decodeStrict } from '../shared/strict-event.ts';

@@ -1,6 +1,7 @@
 import type { Protocol } from '../protocol.ts';
 import { readToken } from '../shared/metadata.ts';
 import { answersAsErc20, natureInstead } from '../shared/nature.ts';
+import { tokenContradictions } from './contradictions.ts';
 import { erc20V1Events } from './decoders.ts';
 import { artistTokens, tokenHolders } from './state-tables.ts';
 import { tokenBalances } from './token-balances.ts';
@@ -16,6 +17,7 @@ export const erc20V1: Protocol = {
   factTables: [tokenTransfers],
   stateTables: [tokenHolders, artistTokens],
   folds: [tokenBalances, tokenSupply],
+  contradictions: tokenContradictions,
   identify: async (reader, address, signal) => {
     const { name, symbol, decimals } = await readToken(reader, address, signal);
     const columns = { name, symbol, decimals: decimals?.toString() ?? null };

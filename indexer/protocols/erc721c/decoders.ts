@@ -1,4 +1,4 @@
-import { getAbiItem } from 'viem';
+import { getAbiItem } from 'viem/utils';
 import { erc721cV1 } from '../../../abis/erc721c.v1.ts';
 import type { FactLists } from '../../facts/fact-lists.ts';
 import type { Origin } from '../../facts/origin.ts';

@@ -1,6 +1,7 @@
 import type { Protocol } from '../protocol.ts';
 import { contractEvents } from '../shared/contract-events.ts';
 import { natureInstead, saysErc721 } from '../shared/nature.ts';
+import { masterContradictions } from './contradictions.ts';
 import { erc721cV1Events, priceMints } from './decoders.ts';
 import { masterSupply } from './master-supply.ts';
 import { mintOrder } from './mint-order.ts';
@@ -25,4 +26,5 @@ export const erc721cV1: Protocol = {
     if (other === null) return { columns: {}, speaks: null, note: 'does not say by ERC-165 that it speaks ERC-721' };
     return { columns: {}, speaks: false, note: `${other.name} instead of ERC-721` };
   },
+  contradictions: masterContradictions,
 };

@@ -1,5 +1,5 @@
 import type { Abi, AbiEvent } from 'viem';
-import { toEventSelector } from 'viem';
+import { toEventSelector } from 'viem/utils';
 import type { FactLists } from '../../facts/fact-lists.ts';
 import type { Origin, Quarantine, Receipts } from '../../facts/origin.ts';
 import type { Hex, RawLog } from '../../kernel/chain.ts';

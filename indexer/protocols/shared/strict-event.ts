@@ -1,5 +1,5 @@
 import type { AbiEvent } from 'viem';
-import { decodeEventLog, encodeAbiParameters, encodeEventTopics } from 'viem';
+import { decodeEventLog, encodeAbiParameters, encodeEventTopics } from 'viem/utils';
 import type { Hex, RawLog } from '../../kernel/chain.ts';
 
 /** The arguments of an event by name. Addresses and bytes are lower-case hex, integers are decimal digits. */

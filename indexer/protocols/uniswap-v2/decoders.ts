@@ -1,4 +1,4 @@
-import { getAbiItem } from 'viem';
+import { getAbiItem } from 'viem/utils';
 import { uniswapV2PairV1 } from '../../../abis/uniswap-v2-pair.v1.ts';
 import { contractEvents } from '../shared/contract-events.ts';
 import { type Decoder, eventDecoders } from '../shared/decoder.ts';

@@ -4,6 +4,7 @@ import { poolColumns, readPool } from '../shared/metadata.ts';
 import { answersAsUniswapV2, type Nature, natureInstead } from '../shared/nature.ts';
 import { poolEvents } from '../shared/pool-events.ts';
 import { liquidityPools, poolPositionRows } from '../shared/pool-tables.ts';
+import { pairContradictions } from './contradictions.ts';
 import { uniswapV2PairV1Events } from './decoders.ts';
 import { poolPositions } from './pool-positions.ts';
 import { poolReserves } from './pool-reserves.ts';
@@ -21,6 +22,7 @@ export const uniswapV2: Protocol = {
   factTables: [poolEvents, contractEvents],
   stateTables: [poolPositionRows, liquidityPools],
   folds: [poolPositions, poolReserves],
+  contradictions: pairContradictions,
   identify: async (reader, address, signal) => {
     const pool = await readPool(reader, address, signal);
     const columns = pool === undefined ? {} : poolColumns(pool);

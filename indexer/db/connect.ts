@@ -1,0 +1,47 @@
+import pg from 'pg';
+import { explainConnectionFailure } from '../kernel/connection-failure.ts';
+import { ConfigError, IndexerError, messageOf } from '../kernel/errors.ts';
+import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
+import { connectionOptions, isCertificateError } from './tls.ts';
+
+/** The messages of pg, and of its pool, for a server that accepts a connection and says nothing, and for one that closes it. They have no code. */
+const SILENT = /^timeout exceeded when trying to connect$|^timeout expired$|due to connection timeout$/;
+const CLOSED = /^Connection terminated unexpectedly$|ECONNRESET/;
+const NO_PASSWORD = /client password must be a string/;
+
+/**
+ * Returns the error to report when a connection to PostgreSQL could not be opened: its message names the variable and what to do.
+ * It holds no secret.
+ */
+export function explainConnectionError(error: unknown, url: string, variable: string): Error {
+  if (error instanceof ConfigError) return new ConfigError(`${variable}: ${error.message}`);
+  if (error instanceof IndexerError) return error;
+  return new IndexerError(`${variable}: ${reasonOf(error, url)}`);
+}
+
+function reasonOf(error: unknown, url: string): string {
+  const message = messageOf(error);
+  // The client completes a URL like libpq, but does not connect yet.
+  const { user, database, host, port } = new pg.Client(connectionOptions(url));
+  switch (sqlstateOf(error)) {
+    case SQLSTATE.invalidPassword:
+      return `PostgreSQL refuses user ${user} with this password; correct it, or create the user: createuser --pwprompt ${user}`;
+    case SQLSTATE.invalidAuthorization:
+      return `${message}; create the user (createuser ${user}), or let it in (alter role … login, pg_hba.conf)`;
+    case SQLSTATE.invalidCatalogName:
+      return `there is no database ${database}; create it with: createdb ${database}`;
+  }
+  if (isCertificateError(error)) {
+    return (
+      `the server's certificate was not accepted (${message}); ` +
+      'sslrootcert names the file of the certificate authority, sslmode=require accepts any certificate'
+    );
+  }
+  if (message === 'The server does not support SSL connections')
+    return 'the server offers no encryption, which its sslmode asks for';
+  if (NO_PASSWORD.test(message)) return `PostgreSQL asks for the password of user ${user}, and the URL has none`;
+  if (SILENT.test(message))
+    return `${host}:${port} does not answer; check host and port of the URL, and firewalls in between`;
+  if (CLOSED.test(message)) return `${host}:${port} closes the connection; is it PostgreSQL that listens there?`;
+  return explainConnectionFailure(error, 'PostgreSQL') ?? message;
+}

@@ -1,0 +1,44 @@
+import type pg from 'pg';
+import { makesConnectionUnusable, SQLSTATE } from './sqlstate.ts';
+
+/** pg's connection emits the errors that the server sends. */
+type Erring = {
+  readonly connection: {
+    on(event: 'errorMessage', listener: (error: Error & { readonly code?: string }) => void): void;
+  };
+};
+
+/**
+ * Closes connections of pools as soon as they are released after an error that makes them unusable.
+ *
+ * After a failover the old primary may keep its connections and refuse writes on them, while new connections reach the new primary. All
+ * connections that are open when a write is refused are closed, because one that only reads raises no error and reads old rows.
+ */
+export function retireConnections(pools: readonly pg.Pool[]): void {
+  let usable = new WeakSet<pg.PoolClient>();
+  const retireAll = () => {
+    usable = new WeakSet();
+    for (const pool of pools) for (let idle = pool.idleCount; idle > 0; idle -= 1) pool.connect().then(release, ignore);
+  };
+  const onError = (client: pg.PoolClient, error: Error & { readonly code?: string }) => {
+    if (!makesConnectionUnusable(error) || !usable.has(client)) return;
+    if (error.code === SQLSTATE.readOnlyTransaction) retireAll();
+    else usable.delete(client);
+  };
+  for (const pool of pools) {
+    pool.on('connect', (client) => {
+      usable.add(client);
+      (client as unknown as Erring).connection.on('errorMessage', (error) => onError(client, error));
+    });
+    // The pool drops a client that is ending.
+    pool.on('release', (_, client) => {
+      if (!usable.has(client)) client.end().catch(ignore);
+    });
+  }
+}
+
+function release(client: pg.PoolClient): void {
+  client.release();
+}
+
+function ignore(): void {}

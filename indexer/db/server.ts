@@ -1,0 +1,105 @@
+import pg from 'pg';
+import { ConfigError } from '../kernel/errors.ts';
+import { explainConnectionError } from './connect.ts';
+import { sqlstateOf } from './sqlstate.ts';
+import { connectionOptions, encryptionAlternatives } from './tls.ts';
+
+const ANSWER_TIMEOUT_MS = 5_000;
+/** Settings with values that no server has by default. */
+const PROBED_SETTINGS = { statement_timeout: 54_321, options: '-c plan_cache_mode=force_generic_plan' };
+/** What a pooler answers to a startup parameter that it does not know: PgBouncer and Neon, Amazon's RDS Proxy. */
+const STARTUP_REFUSED: readonly unknown[] = ['08P01', '0A000'];
+
+/** A PostgreSQL server as the program found it. */
+export type Server = {
+  /** The URL with an `sslmode` that says whether the connection is encrypted. */
+  readonly url: string;
+  /** Whether a pooler is in front of the server, which lends its connections for one transaction at a time. */
+  readonly pooled: boolean;
+};
+
+/** A server that keeps sessions: settings and locks that outlast a transaction, and `LISTEN`. If `lasting` is false, it does not. */
+export type Sessions = { readonly url: string; readonly lasting: boolean };
+
+/**
+ * Connects to a server and finds out whether a pooler is in front of it. A pooler in transaction mode refuses or ignores the settings
+ * that a connection begins with.
+ *
+ * @param variable the name of the URL in messages
+ * @throws {IndexerError} if the server cannot be used. The message begins with the variable.
+ */
+export async function probeServer(databaseUrl: string, variable: string): Promise<Server> {
+  let last: unknown;
+  for (const url of encryptionAlternatives(databaseUrl)) {
+    try {
+      return { url, pooled: await isPooled(url) };
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw explainConnectionError(last, databaseUrl, variable);
+}
+
+/**
+ * Returns where connections go that need a session: `directUrl` if there is one, else the server itself.
+ *
+ * @throws {ConfigError} if a pooler is in front of the direct host, too.
+ */
+export async function findSessions(server: Server, directUrl: string | undefined): Promise<Sessions> {
+  if (directUrl === undefined) return { url: server.url, lasting: !server.pooled };
+  const { url, pooled } = await probeServer(directUrl, 'DATABASE_DIRECT_URL');
+  if (!pooled) return { url, lasting: true };
+  throw new ConfigError(
+    'DATABASE_DIRECT_URL: a pooler answers there, which keeps no sessions; set it to the host of the database itself, or leave it out',
+  );
+}
+
+/** Creates a connection of its own, for work that listens or holds a lock. The caller connects and ends it. */
+export function sessionClient({ url }: Sessions, applicationName: string, answerTimeoutMs: number): pg.Client {
+  return new pg.Client({
+    ...connectionOptions(url),
+    application_name: applicationName,
+    connectionTimeoutMillis: ANSWER_TIMEOUT_MS,
+    query_timeout: answerTimeoutMs,
+    keepAlive: true,
+  });
+}
+
+async function isPooled(url: string): Promise<boolean> {
+  try {
+    return !(await keepsSettings(url));
+  } catch (error) {
+    if (!STARTUP_REFUSED.includes(sqlstateOf(error))) throw error;
+    // Other errors have the same codes: then this connection fails as well.
+    await ask(url, {}, 'select true as kept');
+    return true;
+  }
+}
+
+async function keepsSettings(url: string): Promise<boolean> {
+  const { statement_timeout: timeout } = PROBED_SETTINGS;
+  return ask(
+    url,
+    PROBED_SETTINGS,
+    `select current_setting('statement_timeout') = '${timeout}ms'
+       and current_setting('plan_cache_mode') = 'force_generic_plan' as kept`,
+  );
+}
+
+async function ask(url: string, settings: pg.ClientConfig, question: string): Promise<boolean> {
+  const client = new pg.Client({
+    ...connectionOptions(url),
+    application_name: 'indexer',
+    connectionTimeoutMillis: ANSWER_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
+    ...settings,
+  });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ kept: boolean }>(question);
+    return rows[0]?.kept === true;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}

@@ -1,0 +1,93 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { FactTable } from '../../facts/fact-table.ts';
+import { ZERO_ADDRESS } from '../../kernel/chain.ts';
+import {
+  firstContradictions,
+  remembered,
+  SUPPLY_KEY,
+  type SupplyRule,
+  type SweepRule,
+  type SweepWindow,
+  sweptContracts,
+} from './sweep-rule.ts';
+
+/** Where the transfers of a kind of token are. */
+export type TokenMovements = {
+  readonly reads: FactTable;
+  /** Returns a query for the transfers in a window, with the columns `address`, `sender`, `receiver`, `value` and `position`. */
+  movements(range: Omit<SweepWindow, 'sweeps'>): RawBuilder<unknown>;
+  /** The change of the supply by one transfer, as an expression over its columns. */
+  readonly supplyChange: RawBuilder<unknown>;
+};
+
+/**
+ * Returns the rule that no wallet's balance is negative at any position. It remembers the balance of each wallet, and the supply.
+ *
+ * A contradiction is a new lowest balance below zero. After it the sweep continues as if what is missing had been received before, so
+ * that one missing log is reported once: the remembered balance is the sum minus the lowest sum below zero.
+ *
+ * What is missing was received at any time before the wallet spent it. The first guess is that it was since the wallet's last movement.
+ */
+export function balanceRule({ reads, movements, supplyChange }: TokenMovements): SweepRule {
+  // A wallet that sends to itself must have what it sends.
+  const wallet = sql`partition by id, wallet order by position, is_receipt`;
+  return {
+    name: 'balance',
+    reads: [reads],
+    mayBeOlder: true,
+    ask: (window) => sql`
+      with swept as materialized (${sweptContracts(window)}),
+      movement as materialized (
+        select swept.id, address, sender, receiver, value, position
+        from (${movements(window)}) transfer join swept using (address)
+      ),
+      change as materialized (
+        select id, receiver as wallet, value as amount, position, true as is_receipt
+        from movement where receiver <> ${ZERO_ADDRESS}
+        union all
+        select id, sender, -value, position, false from movement where sender <> ${ZERO_ADDRESS}
+      ),
+      wallet as materialized (
+        select moved.id, moved.wallet, coalesce(held.value::numeric, 0) as balance, held.position as last_position
+        from (select distinct id, wallet from change) moved
+        left join lateral (${remembered(sql`moved.id`, sql`moved.wallet`)}) held on true
+      ),
+      running as materialized (
+        select id, wallet, position, is_receipt, wallet.balance + sum(amount) over (${wallet}) as balance,
+          coalesce(lag(position) over (${wallet}), last_position) as since, lead(position) over (${wallet}) is null as is_last
+        from change join wallet using (id, wallet)
+      ),
+      lowest as materialized (
+        select running.*, least(0, min(balance) over (${wallet})) as lowest,
+          least(0, min(balance) over (${wallet} rows between unbounded preceding and 1 preceding)) as lowest_before
+        from running
+      ),
+      kept as (
+        insert into indexer.sweep_values (sweep_id, key, value, position)
+        select id, wallet, (balance - lowest)::text, position from lowest where is_last order by id, wallet
+        on conflict (sweep_id, key) do update set value = excluded.value, position = excluded.position
+      ),
+      supply as (
+        insert into indexer.sweep_values as held (sweep_id, key, value, position)
+        select id, ${SUPPLY_KEY}, sum(${supplyChange})::text, max(position) from movement group by id order by id
+        on conflict (sweep_id, key) do update set
+          value = (held.value::numeric + excluded.value::numeric)::text, position = excluded.position
+      ),
+      found as (
+        select id, since, position, wallet || ' spends ' || lowest_before - balance || ' more than it has' as detail
+        from lowest where balance < lowest_before
+      )
+      ${firstContradictions()}
+    `,
+  };
+}
+
+/** Returns how the supply follows from transfers. */
+export function transferredSupply({ movements, supplyChange }: TokenMovements, ledger: SweepRule): SupplyRule {
+  return {
+    ledger,
+    change: ({ address, ...range }) => sql`
+      select coalesce(sum(${supplyChange}), 0) as change from (${movements(range)}) transfer where address = ${address}
+    `,
+  };
+}

@@ -1,0 +1,90 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { FactTable } from '../../facts/fact-table.ts';
+import type { Hex } from '../../kernel/chain.ts';
+
+/** The blocks of one statement of a sweep, both ends included, and the ids of the rows of `indexer.sweeps` that it advances. */
+export type SweepWindow = {
+  readonly chainId: number;
+  readonly from: number;
+  readonly to: number;
+  readonly sweeps: readonly string[];
+};
+
+/** A contradiction between facts: the sweep that found it, the blocks in which a log may be missing, and a sentence. */
+export type Contradiction = {
+  readonly sweep: string;
+  readonly from: string;
+  readonly to: string;
+  readonly detail: string;
+};
+
+/**
+ * A rule that the facts of a contract obey if none is missing.
+ *
+ * Windows follow each other without a gap from the contract's first block on, so a rule may remember what it needs of earlier windows
+ * in `indexer.sweep_values`, with one row per key. It never reads facts of earlier windows, except by an index look-up for each row.
+ */
+export type SweepRule = {
+  readonly name: string;
+  /** The tables whose facts a window reads. */
+  readonly reads: readonly FactTable[];
+  /** Whether the missing log may be older than the blocks of the contradiction. Then older blocks are read too, if these are complete. */
+  readonly mayBeOlder: boolean;
+  /**
+   * Returns one statement that asks the rule of the facts in a window, and writes what the next window needs. It returns at most
+   * `CONTRADICTIONS_MAX` rows for each sweep.
+   */
+  ask(window: SweepWindow): RawBuilder<Contradiction>;
+};
+
+/** Says how the supply of a contract follows from facts, to be compared with `totalSupply()`. */
+export type SupplyRule = {
+  /** The rule that remembers the supply, under the key `SUPPLY_KEY`. */
+  readonly ledger: SweepRule;
+  /** Returns a query with one row `change`: by how much facts of a contract in a range of blocks change its supply. */
+  change(range: Omit<SweepWindow, 'sweeps'> & { readonly address: Hex }): RawBuilder<{ readonly change: string }>;
+};
+
+/** The rules of a protocol by which facts are asked whether they contradict themselves. */
+export type Contradictions = { readonly rules: readonly SweepRule[]; readonly supply?: SupplyRule };
+
+/** The name of the rule that compares the supply with the chain. */
+export const SUPPLY_RULE = 'supply';
+
+/** The key of the supply in `indexer.sweep_values`. No token id and no wallet is empty. */
+export const SUPPLY_KEY = '';
+
+/** The maximum number of contradictions of one sweep that are kept at the same time. If there are more, one cause explains them. */
+export const CONTRADICTIONS_MAX = 16;
+
+/** Returns a query for the sweeps of a window, with their `id`, the `address` of the contract and its `first_block`. */
+export function sweptContracts({ sweeps }: SweepWindow): RawBuilder<unknown> {
+  return sql`select id, address, first_block from indexer.sweeps where id = any(${sweeps}::bigint[])`;
+}
+
+/**
+ * Returns a query for the remembered `value` and `position` of a key, to be used in `lateral`, which PostgreSQL always runs as one index
+ * look-up for each row that fulfils the condition.
+ */
+export function remembered(
+  sweep: RawBuilder<unknown>,
+  key: RawBuilder<unknown>,
+  condition: RawBuilder<boolean> = sql`true`,
+): RawBuilder<unknown> {
+  return sql`
+    select value, position from indexer.sweep_values held
+    where ${condition} and held.sweep_id = ${sweep} and held.key = ${key} limit 1`;
+}
+
+/**
+ * Returns the end of a statement. It reads the common table expressions `swept` and `found`; the latter has the sweep's `id`, the
+ * positions `since` and `position` between which a log may be missing, and the `detail`. `since` is null if nothing precedes it.
+ */
+export function firstContradictions(): RawBuilder<Contradiction> {
+  return sql`
+    select id as sweep, coalesce(since >> 32, first_block) as from, position >> 32 as to, detail
+    from (select found.*, row_number() over (partition by id order by position) as place from found) found
+    join swept using (id)
+    where place <= ${sql.lit(CONTRADICTIONS_MAX)} order by position
+  `;
+}

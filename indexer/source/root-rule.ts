@@ -1,0 +1,196 @@
+import type { BlockHeader } from '../kernel/chain.ts';
+import { Aborted, ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { mapInBatches } from '../rpc/batch.ts';
+import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
+import type { Pool } from '../rpc/pool.ts';
+import { type Blooms, isEmptyBloom } from './bloom.ts';
+import { parseHeader, parseObject, toQuantity } from './parse.ts';
+import { readReceipts } from './receipts.ts';
+import {
+  anotherRoot,
+  type BlockReceipt,
+  type BlockReceipts,
+  KNOWN_TYPES,
+  type ReceiptRoots,
+  receiptsRootOf,
+  typeOf,
+} from './receipts-root.ts';
+
+/** Distances of the blocks that are probed around a block: the neighbours, then fewer and fewer. */
+const NEAR_BLOCKS = 24;
+const FAR_POWERS = [5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20];
+/** Blocks whose receipts are read to learn how a chain computes its roots, and how many of them must all have another root. */
+const PROBED_BLOCKS = 6;
+const OTHER_BLOCKS_MIN = 3;
+/** What was learnt at a block holds for so many blocks around it. */
+const REACH_BLOCKS = 10_000;
+/** How long a chain counts as one that computes its roots in another way. */
+const OTHER_MS = 3_600_000;
+/** Pause after nothing could be learnt. */
+const UNKNOWN_MS = 10_000;
+
+type Span = { readonly from: number; readonly to: number };
+
+type RootRuleDeps = {
+  readonly pool: Pool;
+  readonly blooms: Blooms;
+  readonly notice: (notice: EndpointNotice) => void;
+  readonly now: () => number;
+};
+
+/**
+ * Creates the check of receipts by their roots, which learns whether the chain computes the roots as Ethereum does.
+ *
+ * One block with the right root shows that it does. Where a block has another root, blocks around it are read from every healthy
+ * endpoint. A node that hides logs cannot switch the check off by this: only receipts count against the chain that explain every
+ * bit of their block's bloom and number their logs without a gap, and one right root at any endpoint outweighs them all. While
+ * nothing can be learnt, the receipts are refused.
+ */
+export function createReceiptRoots({ pool, blooms, notice, now }: RootRuleDeps): ReceiptRoots {
+  /** Blocks between which roots are computed as on Ethereum, and in another way. */
+  let standard: Span | undefined;
+  let other: (Span & { readonly until: number }) | undefined;
+  const provedTypes = new Set(KNOWN_TYPES);
+  let deciding: Promise<unknown> = Promise.resolve();
+  let unknownUntil = Number.NEGATIVE_INFINITY;
+  let wasNoticed = false;
+
+  const isOtherAt = (number: number) => holds(other, number) && now() < (other?.until ?? 0);
+
+  async function matches(block: BlockReceipts): Promise<boolean> {
+    if (!isRoot(block.receiptsRoot)) return false;
+    for (const receipts of rootedReceipts(block.receipts)) {
+      if ((await receiptsRootOf(receipts, blooms)) !== block.receiptsRoot) continue;
+      for (const receipt of receipts) provedTypes.add(typeOf(receipt));
+      if (receipts.length > 0) standard = extend(standard, block.number, 0);
+      if (holds(other, block.number)) other = undefined;
+      return true;
+    }
+    return false;
+  }
+
+  async function decide(number: number, signal: AbortSignal | undefined): Promise<void> {
+    if (holds(standard, number) || isOtherAt(number) || now() < unknownUntil) return;
+    const rule = await probe(number, signal);
+    if (rule === 'standard') standard = extend(standard, number, REACH_BLOCKS);
+    if (rule === 'unknown') unknownUntil = now() + UNKNOWN_MS;
+    if (rule === 'other') other = { ...extend(other, number, REACH_BLOCKS), until: now() + OTHER_MS };
+  }
+
+  async function probe(number: number, signal: AbortSignal | undefined): Promise<'standard' | 'other' | 'unknown'> {
+    let most = 0;
+    for (const endpoint of pool.endpoints().filter((one) => one.delayMs() === 0)) {
+      const headers = await headersAround(endpoint, number, signal);
+      const hasRoots = headers.some(({ hasRoot }) => hasRoot);
+      let others = hasRoots ? 0 : headers.length;
+      for (const header of hasRoots ? headersToProbe(headers, number) : []) {
+        const block = await unlessRefused(readReceipts(endpoint, header, signal, 'unknown-block'));
+        if (block === undefined) continue;
+        if (await matches(block)) return 'standard';
+        const isOfKnownTypes = block.receipts.every((receipt) => provedTypes.has(typeOf(receipt)));
+        if (isOfKnownTypes && isUnsuspected(block, blooms)) others++;
+      }
+      most = Math.max(most, others);
+    }
+    return most >= OTHER_BLOCKS_MIN ? 'other' : 'unknown';
+  }
+
+  return {
+    isStandardAt: (number) => holds(standard, number),
+    async verify(endpoint, block, signal) {
+      if (!isOtherAt(block.number)) {
+        if (await matches(block)) return true;
+        if (block.receipts.every((receipt) => provedTypes.has(typeOf(receipt)))) {
+          // Blocks that are read at the same time wait for one decision.
+          const decision = deciding.then(() => decide(block.number, signal));
+          deciding = decision.catch(() => undefined);
+          await decision;
+          if (!isOtherAt(block.number)) throw anotherRoot(block);
+        }
+      }
+      if (!wasNoticed) notice({ event: 'receipts unproved', endpoint, detail: UNPROVED });
+      wasNoticed = true;
+      return false;
+    },
+  };
+}
+
+const UNPROVED =
+  'receipts do not have the root that Ethereum would compute, or are of an unknown type: only blooms vouch for them';
+
+/**
+ * Returns the receipts that the root may cover: all of them, or, on chains that add a receipt for what the protocol itself did,
+ * all but that last one, which used no gas.
+ */
+function rootedReceipts(receipts: readonly BlockReceipt[]): (readonly BlockReceipt[])[] {
+  const usedGas = receipts.at(-1)?.raw.gasUsed;
+  return usedGas === '0x0' ? [receipts, receipts.slice(0, -1)] : [receipts];
+}
+
+/** Returns whether nothing indicates that the receipts of a block lack logs. */
+function isUnsuspected({ logsBloom, receipts }: BlockReceipts, blooms: Blooms): boolean {
+  const indexes = receipts.map(({ logs }) => logs.map(({ logIndex }) => logIndex));
+  const countUp = (numbers: readonly (number | undefined)[]) => numbers.every((index, at) => index === at);
+  const hasGaps = !countUp(indexes.flat()) && !indexes.every(countUp);
+  return (
+    !hasGaps &&
+    (isEmptyBloom(logsBloom) ||
+      blooms.covers(
+        receipts.flatMap(({ logs }) => logs),
+        logsBloom,
+      ))
+  );
+}
+
+type ProbedHeader = BlockHeader & { readonly hasRoot: boolean };
+
+/** Returns the headers that an endpoint has of the blocks around a block. */
+async function headersAround(
+  endpoint: Endpoint,
+  number: number,
+  signal: AbortSignal | undefined,
+): Promise<ProbedHeader[]> {
+  const near = Array.from({ length: NEAR_BLOCKS }, (_, at) => at + 1);
+  const distances = [...near, ...FAR_POWERS.map((power) => 2 ** power)];
+  const numbers = distances.flatMap((distance) => [number - distance, number + distance]).filter((one) => one >= 0);
+  const read = mapInBatches(endpoint, numbers, signal, async (one, requester, stop) => {
+    const raw = await requester.request('eth_getBlockByNumber', [toQuantity(one), false], { signal: stop });
+    return raw === null
+      ? []
+      : [{ ...parseHeader(raw, endpoint), hasRoot: isRoot(parseObject(raw, 'block').receiptsRoot) }];
+  });
+  return ((await unlessRefused(read)) ?? []).flat();
+}
+
+/** Returns the blocks with transactions whose receipts are read: the nearest, and of these the ones with the fewest logs. */
+function headersToProbe(headers: readonly ProbedHeader[], number: number): ProbedHeader[] {
+  const isFar = (one: number) => (Math.abs(one - number) > NEAR_BLOCKS ? 1 : 0);
+  const bitsOf = (bloom: string) => bloom.replaceAll('0', '').length;
+  return headers
+    .filter(({ transactionCount = 0 }) => transactionCount > 0)
+    .sort((a, b) => isFar(a.number) - isFar(b.number) || bitsOf(a.logsBloom) - bitsOf(b.logsBloom))
+    .slice(0, PROBED_BLOCKS);
+}
+
+/** Returns whether a header names a root. Some chains leave it out or fill it with zeros. */
+function isRoot(raw: unknown): boolean {
+  return typeof raw === 'string' && !/^0x0*$/.test(raw);
+}
+
+/** Returns undefined where an endpoint fails or refuses. */
+async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
+  return answer.catch((error: unknown) => {
+    const isRefusal = error instanceof RpcError || error instanceof RpcInconsistency || error instanceof ConfigError;
+    if (!isRefusal || error instanceof Aborted) throw error;
+    return undefined;
+  });
+}
+
+function holds(span: Span | undefined, number: number): boolean {
+  return span !== undefined && number >= span.from && number <= span.to;
+}
+
+function extend(span: Span | undefined, number: number, reach: number): Span {
+  const [from, to] = [number - reach, number + reach];
+  return { from: Math.min(span?.from ?? from, from), to: Math.max(span?.to ?? to, to) };
+}

@@ -1,0 +1,238 @@
+import type { BlockHeader, RawLog } from '../kernel/chain.ts';
+import { RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { within } from '../kernel/sleep.ts';
+import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
+import type { Pool } from '../rpc/pool.ts';
+import { readHeader } from './blocks.ts';
+import { isAfter, isEqual, type LogAnswer } from './log-answer.ts';
+import { toQuantity, type Watched } from './parse.ts';
+import type { ReceiptRoots } from './receipts-root.ts';
+import { requestLogs } from './request-logs.ts';
+
+/** A second endpoint gets as long again as the first one took, and at least so long, to give its answer. */
+const GRACE_MIN_MS = 500;
+/** How long an endpoint is not asked after it gave no answer. Doubles with every failure in a row. */
+const PAUSE_MS = 1_000;
+const PAUSE_MAX_MS = 600_000;
+/** How long an endpoint is not asked after its logs turned out to be wrong. */
+const DISTRUST_MS = 600_000;
+/** Maximum number of blocks that are remembered because endpoints gave different logs of them. */
+const DISPUTES_MAX = 10_000;
+/** How many blocks of one answer are doubted for nothing but logs that the second endpoint lacks: it may have lost all of them. */
+const SECOND_LACKS_MAX = 64;
+
+type Blocks = { readonly from: number; readonly to: number };
+
+/** Blocks of which two endpoints gave different logs. */
+export type Dispute = {
+  /**
+   * Compares both answers with the logs of the receipts. The endpoint that was wrong is no longer preferred, and not asked as a
+   * second one for a while.
+   *
+   * @throws {RpcInconsistency} if the receipts have fewer logs than an endpoint gave, and no receipts root proves them.
+   */
+  settle(truth: readonly RawLog[]): void;
+};
+
+/** A request for logs that was sent to a second endpoint. */
+export type SecondAnswer = {
+  /**
+   * Returns whether the second endpoint gave other logs. Undefined if it gave the same or cannot answer.
+   *
+   * @param end the last block of the first answer. An endpoint that does not have it would lack logs.
+   */
+  compare(first: LogAnswer, end: BlockHeader): Promise<Dispute | undefined>;
+};
+
+/** Asks a second endpoint for the logs that a first one is asked for. */
+export type SecondEndpoints = {
+  /** Sends the request. Returns undefined if no other endpoint can be expected to answer it at once. */
+  ask(first: Endpoint, blocks: Blocks, watched: Watched, signal: AbortSignal | undefined): SecondAnswer | undefined;
+  /** Returns the blocks of a range of which endpoints gave different logs. */
+  disputed(blocks: Blocks): number[];
+};
+
+type SecondEndpointDeps = {
+  readonly pool: Pool;
+  readonly roots: ReceiptRoots;
+  readonly notice: (notice: EndpointNotice) => void;
+  readonly now: () => number;
+  readonly random: () => number;
+};
+
+/** Creates the memory of which endpoints can be asked as second ones, and which blocks are disputed. */
+export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints {
+  const { pool, now } = deps;
+  const pauses = new Map<Endpoint, { readonly failures: number; readonly until: number }>();
+  const disputes = new Set<number>();
+
+  const isPaused = (endpoint: Endpoint) => now() < (pauses.get(endpoint)?.until ?? Number.NEGATIVE_INFINITY);
+
+  function pause(endpoint: Endpoint, baseMs: number): void {
+    // Requests that were in flight together fail together. They count once.
+    if (isPaused(endpoint)) return;
+    const failures = (pauses.get(endpoint)?.failures ?? 0) + 1;
+    pauses.set(endpoint, { failures, until: now() + Math.min(PAUSE_MAX_MS, baseMs * 2 ** (failures - 1)) });
+  }
+
+  function mayAsk(endpoint: Endpoint, from: number): boolean {
+    const givesLogs = endpoint.delayMs('eth_getLogs') === 0 && endpoint.receiptBlocks === 1;
+    return givesLogs && !isPaused(endpoint) && from > endpoint.prunedAt;
+  }
+
+  function remember(blocks: Iterable<number>): void {
+    for (const block of blocks) disputes.add(block);
+    for (const block of disputes) {
+      if (disputes.size <= DISPUTES_MAX) break;
+      disputes.delete(block);
+    }
+  }
+
+  return {
+    disputed: ({ from, to }) => (disputes.size === 0 ? [] : [...disputes].filter((one) => one >= from && one <= to)),
+    ask(first, blocks, watched, signal) {
+      const endpoint = pool.endpoints().find((other) => other !== first && mayAsk(other, blocks.from));
+      if (endpoint === undefined) return undefined;
+      const asked = fittingBlocks(endpoint, blocks, deps.random);
+      const stop = new AbortController();
+      const startedAt = now();
+      const eitherSignal = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+      const answering = askOnce(endpoint, asked, watched, eitherSignal);
+      return {
+        async compare(answer, end) {
+          const theirs = await within(Math.max(GRACE_MIN_MS, now() - startedAt), answering, signal);
+          if (theirs === undefined) {
+            stop.abort();
+            if (!signal?.aborted) pause(endpoint, PAUSE_MS);
+            return undefined;
+          }
+          const { differing, firstLacks } = findDifferences(answer, theirs, {
+            ...asked,
+            to: Math.min(asked.to, end.number),
+          });
+          if (differing.size > 0 && !(await isWitness(endpoint, theirs, differing, end, signal))) {
+            if (!signal?.aborted) pause(endpoint, PAUSE_MS);
+            return undefined;
+          }
+          pauses.delete(endpoint);
+          if (differing.size === 0) return undefined;
+          remember([...firstLacks, ...[...differing].slice(0, SECOND_LACKS_MAX)]);
+          return {
+            settle(truth) {
+              const wrong = findWrong(deps, { first, second: endpoint }, { differing, answer, theirs, truth });
+              if (wrong === undefined) return;
+              pause(wrong, DISTRUST_MS);
+              pool.demote(wrong);
+            },
+          };
+        },
+      };
+    },
+  };
+}
+
+/** Returns as many of the blocks, from a random one on, as the endpoint takes in one request. */
+function fittingBlocks(endpoint: Endpoint, { from, to }: Blocks, random: () => number): Blocks {
+  const count = Math.min(to - from + 1, endpoint.rangeSize.blocks());
+  const others = to - from + 1 - count;
+  const begin = from + (others === 0 ? 0 : Math.floor(random() * (others + 1)));
+  return { from: begin, to: begin + count - 1 };
+}
+
+/** Requests the logs once. Returns undefined if the endpoint does not give them, and remembers what it refused. */
+async function askOnce(
+  endpoint: Endpoint,
+  asked: Blocks,
+  watched: Watched,
+  signal: AbortSignal,
+): Promise<LogAnswer | undefined> {
+  const count = asked.to - asked.from + 1;
+  try {
+    const answer = await requestLogs(endpoint, endpoint, asked, watched, signal);
+    endpoint.rangeSize.accepted(count);
+    return answer;
+  } catch (error) {
+    // The first endpoint's answer does without this one, whatever went wrong.
+    if (!(error instanceof RpcError)) return undefined;
+    if (error.kind === 'range-refused' && count > 1) endpoint.rangeSize.rejected(count, error.hintBlocks);
+    if (error.kind === 'pruned') endpoint.prunedAt = Math.max(endpoint.prunedAt, asked.from);
+    return undefined;
+  }
+}
+
+/**
+ * Returns the blocks of which the answers hold different logs, and those where the second one has a log that the first one lacks.
+ * Blocks that one of them could not give are left out.
+ */
+function findDifferences(first: LogAnswer, second: LogAnswer, { from, to }: Blocks) {
+  const isCompared = ({ blockNumber: block }: RawLog) =>
+    block >= from && block <= to && !first.doubtful.has(block) && !second.doubtful.has(block);
+  const [secondLacks, firstLacks] = [new Set<number>(), new Set<number>()];
+  const theirs = second.logs.filter(isCompared);
+  let at = 0;
+  for (const log of first.logs) {
+    if (!isCompared(log)) continue;
+    for (let other = theirs[at]; other !== undefined && isAfter(log, other); other = theirs[++at]) {
+      firstLacks.add(other.blockNumber);
+    }
+    const other = theirs[at];
+    if (other !== undefined && isEqual(log, other)) at++;
+    else secondLacks.add(log.blockNumber);
+  }
+  for (const { blockNumber } of theirs.slice(at)) firstLacks.add(blockNumber);
+  return { differing: new Set([...firstLacks, ...secondLacks]), firstLacks };
+}
+
+/** Returns whether the endpoint has the blocks: it must have the last one, and the receipts of a block that it gave no logs of. */
+async function isWitness(
+  endpoint: Endpoint,
+  { logs }: LogAnswer,
+  differing: ReadonlySet<number>,
+  end: BlockHeader,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  try {
+    if ((await readHeader(endpoint, end.number, signal))?.hash !== end.hash) return false;
+  } catch {
+    return false;
+  }
+  const held = new Set(logs.map(({ blockNumber }) => blockNumber));
+  const lacking = [...differing].find((block) => !held.has(block));
+  if (lacking === undefined || endpoint.unsupported.blockReceipts) return true;
+  return endpoint.request('eth_getBlockReceipts', [toQuantity(lacking)], { signal }).then(
+    (receipts) => receipts !== null,
+    (error: unknown) => !(error instanceof RpcError && error.kind === 'pruned'),
+  );
+}
+
+type Evidence = {
+  readonly differing: ReadonlySet<number>;
+  readonly answer: LogAnswer;
+  readonly theirs: LogAnswer;
+  readonly truth: readonly RawLog[];
+};
+
+/** Returns the endpoint whose logs of the disputed blocks are wrong. If both are, it is the second one. */
+function findWrong(
+  { roots, notice }: SecondEndpointDeps,
+  { first, second }: { readonly first: Endpoint; readonly second: Endpoint },
+  { differing, answer, theirs, truth }: Evidence,
+): Endpoint | undefined {
+  const ofBlocks = (logs: readonly RawLog[]) => logs.filter(({ blockNumber }) => differing.has(blockNumber));
+  const [ours, others, proved] = [ofBlocks(answer.logs), ofBlocks(theirs.logs), ofBlocks(truth)];
+  const countOf = (logs: readonly RawLog[], block: number) => logs.filter((log) => log.blockNumber === block).length;
+  const lacksLogs = (block: number) =>
+    countOf(proved, block) < Math.max(countOf(ours, block), countOf(others, block)) && !roots.isStandardAt(block);
+  const lacking = [...differing].find(lacksLogs);
+  if (lacking !== undefined) {
+    throw new RpcInconsistency('receipts that no root proves have fewer logs than an endpoint gave', {
+      context: { number: lacking },
+    });
+  }
+  const isWrong = (logs: readonly RawLog[]) =>
+    logs.length !== proved.length || logs.some((log, at) => !isEqual(log, proved[at] as RawLog));
+  const detail = `its logs of ${differing.size} blocks (${[...differing][0]}, …) differ from another endpoint's and from receipts`;
+  const wrong = [...(isWrong(ours) ? [first] : []), ...(isWrong(others) ? [second] : [])];
+  for (const { name } of wrong) notice({ event: 'inconsistent response', endpoint: name, detail });
+  return wrong.at(-1);
+}

@@ -1,0 +1,68 @@
+import { encodeFunctionData, parseAbi } from 'viem';
+import { expect, test } from 'vitest';
+import type { Hex } from '../../indexer/kernel/chain.ts';
+import { compileDirectory, DEMO_CONTRACTS, publishedArtifact } from '../kit/artifacts.ts';
+import { Daemon } from '../kit/daemon.ts';
+import { deploy, executeOrThrow } from '../kit/deploy.ts';
+import { announce } from '../kit/music.ts';
+import { insertArtist } from '../kit/platform-rows.ts';
+import { Program } from '../kit/program.ts';
+import { announcedDatabase, deployOnAnvil } from '../kit/scene.ts';
+import { until } from '../kit/until.ts';
+
+const POOL_GAS = 12_000_000n;
+const V3_FACTORY = parseAbi([
+  'function createPool(address tokenA, address tokenB, uint24 fee) returns (address)',
+  'function getPool(address tokenA, address tokenB, uint24 fee) view returns (address)',
+]);
+
+test('contracts that do not speak the protocol of their row are quarantined with what they are, and the others go on', async () => {
+  const { anvil, platform, traffic, settled } = await deployOnAnvil({ slotsInAnEpoch: 1 });
+  const { url, db } = await announcedDatabase(platform);
+  const { SolidlyPair } = await compileDirectory(DEMO_CONTRACTS);
+  if (SolidlyPair === undefined) throw new TypeError('the sources define no SolidlyPair');
+  const { artistToken, quoteToken, classicMaster } = platform;
+  const solidly = await deploy(anvil, SolidlyPair, [platform.token0, platform.token1, false]);
+  const v3 = await createV3Pool();
+  const artist = await insertArtist(db);
+  const { chainId } = platform;
+  const { rows } = await db.query('select id from artist_tokens where contract_address = $1', [artistToken.address]);
+  const token = rows[0].id as string;
+  const wrong = [
+    { kind: 'pool', address: solidly.address, token },
+    { kind: 'pool', address: v3, token },
+    { kind: 'master', address: quoteToken.address },
+    { kind: 'artist_token', address: classicMaster.address },
+  ] as const;
+  for (const contract of wrong) await announce(db, artist, { ...contract, chainId, block: null });
+  const env = { DATABASE_URL: url, [`RPC_URL_${chainId}`]: anvil.url };
+  await Daemon.start(env);
+  const reasons = () =>
+    db.query<{ key: string; status_reason: string }>(
+      `select kind || ' ' || address as key, status_reason from indexer.contracts where status = 'quarantined'`,
+    );
+  await until('the contracts to be quarantined', async () => (await reasons()).rowCount === wrong.length);
+  expect(Object.fromEntries((await reasons()).rows.map(({ key, status_reason }) => [key, status_reason]))).toEqual({
+    [`pool ${solidly.address}`]: expect.stringContaining('speaks Solidly (Velodrome, Aerodrome), which has no protocol yet'),
+    [`pool ${v3}`]: expect.stringMatching(/speaks Uniswap V3|pools of type uniswap_v3 are not supported/),
+    [`master ${quoteToken.address}`]: expect.stringContaining('speaks ERC-20 instead of ERC-721'),
+    [`artist_token ${classicMaster.address}`]: expect.stringContaining('speaks ERC-721 instead of ERC-20'),
+  });
+  await traffic.run(1);
+  await settled(db);
+  const list = new Program(['contracts', 'list'], env);
+  expect(await list.exited).toBe(0);
+  expect(list.stdout).toContain('speaks Solidly');
+
+  async function createV3Pool(): Promise<Hex> {
+    const path = '@uniswap/v3-core/artifacts/contracts/UniswapV3Factory.sol/UniswapV3Factory.json';
+    const factory = await deploy(anvil, await publishedArtifact(path));
+    const args = [artistToken.address, quoteToken.address, 3000] as const;
+    const data = encodeFunctionData({ abi: V3_FACTORY, functionName: 'createPool', args });
+    await executeOrThrow(anvil, { from: platform.owner, to: factory.address, data, gas: POOL_GAS });
+    const pool = await anvil.client.readContract({
+      ...{ address: factory.address, abi: V3_FACTORY, functionName: 'getPool', args },
+    });
+    return pool.toLowerCase() as Hex;
+  }
+});

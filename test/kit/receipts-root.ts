@@ -1,0 +1,99 @@
+import { concat, type Hex, keccak256, size, toRlp } from 'viem';
+import { bloomOf, type ChainBlock, type ChainLog } from './chain.ts';
+
+/** A node of a Merkle–Patricia trie, as RLP encodes it. */
+type Node = Hex | readonly Node[];
+type Pair = { readonly path: readonly number[]; readonly value: Hex };
+
+const roots = new WeakMap<ChainBlock, Hex>();
+
+/** Returns the receipts root of a block of the chain in memory. Written without the program's library and encoder. */
+export function receiptsRootOf(block: ChainBlock): Hex {
+  const known = roots.get(block);
+  if (known !== undefined) return known;
+  const root = rootOfReceipts(
+    block.transactions.map((_, index) => ({
+      cumulativeGasUsed: cumulativeGasUsed(index),
+      logs: logsOf(block, index),
+    })),
+  );
+  roots.set(block, root);
+  return root;
+}
+
+/** The parts of a successful receipt that its encoding holds. */
+type EncodedReceipt = {
+  readonly cumulativeGasUsed: number;
+  readonly logs: readonly Pick<ChainLog, 'address' | 'topics' | 'data'>[];
+};
+
+/** Returns the root of the trie of the receipts of a block, all of `RECEIPT_TYPE`. */
+export function rootOfReceipts(receipts: readonly EncodedReceipt[]): Hex {
+  const pairs = receipts.map((receipt, index) => ({
+    path: [...toRlp(integer(index)).slice(2)].map((digit) => Number.parseInt(digit, 16)),
+    value: concat([RECEIPT_TYPE, toRlp(consensusReceipt(receipt))]),
+  }));
+  return keccak256(toRlp(nodeOf(pairs) as Hex));
+}
+
+/** The type of every transaction of the chain in memory. */
+export const RECEIPT_TYPE: Hex = '0x02';
+
+/** Returns the gas that a transaction of the chain in memory used. */
+export function gasUsed(index: number): number {
+  return 21_000 + index;
+}
+
+/** Returns the gas that the transactions of a block used, up to and including one. */
+export function cumulativeGasUsed(index: number): number {
+  return Array.from({ length: index + 1 }, (_, at) => gasUsed(at)).reduce((sum, gas) => sum + gas, 0);
+}
+
+/** Returns the logs of a transaction. */
+export function logsOf(block: ChainBlock, index: number): ChainLog[] {
+  return block.logs.filter((log) => log.transactionIndex === index);
+}
+
+function consensusReceipt({ cumulativeGasUsed, logs }: EncodedReceipt) {
+  const entries = logs.map(({ address, topics, data }) => [address, [...topics], data]);
+  return ['0x01' as Hex, integer(cumulativeGasUsed), bloomOf(logs), entries];
+}
+
+/** Yellow Paper, appendix D. */
+function nodeOf(pairs: readonly Pair[]): Node {
+  const [first] = pairs;
+  if (first === undefined) return '0x';
+  if (pairs.length === 1) return [compactPath(first.path, true), first.value];
+  let shared = 0;
+  while (pairs.every(({ path }) => path[shared] === first.path[shared])) shared++;
+  const below = (skip: number, some: readonly Pair[]) =>
+    some.map(({ path, value }) => ({ path: path.slice(skip), value }));
+  if (shared > 0) return [compactPath(first.path.slice(0, shared), false), referenceTo(nodeOf(below(shared, pairs)))];
+  const children = Array.from({ length: 16 }, (_, digit) =>
+    referenceTo(
+      nodeOf(
+        below(
+          1,
+          pairs.filter(({ path }) => path[0] === digit),
+        ),
+      ),
+    ),
+  );
+  return [...children, '0x'];
+}
+
+function referenceTo(node: Node): Node {
+  const encoded = toRlp(node as Hex);
+  return node === '0x' || size(encoded) < 32 ? node : keccak256(encoded);
+}
+
+function compactPath(path: readonly number[], isLeaf: boolean): Hex {
+  const flag = isLeaf ? 2 : 0;
+  const digits = path.length % 2 === 0 ? [flag, 0, ...path] : [flag + 1, ...path];
+  return `0x${digits.map((digit) => digit.toString(16)).join('')}`;
+}
+
+function integer(value: number): Hex {
+  const digits = value.toString(16);
+  return value === 0 ? '0x' : `0x${digits.padStart(digits.length + (digits.length % 2), '0')}`;
+}
