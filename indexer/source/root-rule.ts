@@ -82,7 +82,9 @@ export function createReceiptRoots({ pool, blooms, notice, now }: RootRuleDeps):
     for (const endpoint of pool.endpoints().filter((one) => one.delayMs() === 0)) {
       const headers = await headersAround(endpoint, number, signal);
       const hasRoots = headers.some(({ hasRoot }) => hasRoot);
-      let others = hasRoots ? 0 : headers.length;
+      // A chain may be so young that there are fewer blocks around.
+      const namesNone = !hasRoots && headers.length >= Math.min(OTHER_BLOCKS_MIN, number);
+      let others = namesNone ? OTHER_BLOCKS_MIN : 0;
       for (const header of hasRoots ? headersToProbe(headers, number) : []) {
         const block = await unlessRefused(readReceipts(endpoint, header, signal, 'unknown-block'));
         if (block === undefined) continue;

@@ -133,6 +133,16 @@ describe.each([true, false])('receipts that lack a log, strict: %s', (strict) =>
     expect(fixture.notices.filter(({ event }) => event === 'receipts unproved')).toHaveLength(1);
   });
 
+  test('do not stop a chain of one block with roots that are zeros', async () => {
+    const chain = new Chain();
+    chain.append({ logs: [log(), log(), log()] });
+    const server = await fixture.serve(chain);
+    refuseLogs(server);
+    changeRoots(server, () => `0x${'0'.repeat(64)}`);
+    const range = await fixture.open([server.url]).fetchRange({ from: 1, to: 1, strict, watch: WATCH });
+    expect(range.logs.map(({ logIndex }) => logIndex)).toEqual([0, 1, 2]);
+  });
+
   test('of which a root is left out of one block are refused', async () => {
     const server = await fixture.serve(threeLogsChain(40));
     refuseLogs(server);
