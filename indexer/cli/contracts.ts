@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
+import type { RegisteredContract } from '../registry/contracts.ts';
 import { address, chainOf, positiveNumber } from './arguments.ts';
 import { addAdd } from './contracts-add.ts';
 import { addImport } from './contracts-import.ts';
 import { addUpgrade } from './contracts-upgrade.ts';
-import type { RegisteredContract } from '../registry/contracts.ts';
 import { type GlobalOptions, type Io, printResult, table } from './io.ts';
 import { type Session, withSession } from './session.ts';
 

@@ -61,7 +61,7 @@ export class ContractReader {
         return this.#outcomeOf(contract, found);
       }),
     );
-    const reader = withStateFloor(this.#deps.reader);
+    const reader = withStateFloor(this.#deps.reader, head);
     const unknown = readable.filter(({ deployedAtBlock, status }) => deployedAtBlock === null && status === 'active');
     await mapLimit(unknown, CONTRACTS_IN_FLIGHT, signal, (contract) =>
       this.#attempt('deployment', contract, signal, async () => {
@@ -135,15 +135,15 @@ function isReadable({ status, quarantinedAtBlock }: RegisteredContract): boolean
   return status === 'active' || (status === 'quarantined' && quarantinedAtBlock === null);
 }
 
-/** Returns a reader that does not ask again for state below a block whose state no endpoint served. */
-function withStateFloor(reader: ChainReader): ChainReader {
+/** Returns a reader that does not ask again for state below an old block whose state no endpoint served. */
+function withStateFloor(reader: ChainReader, head: number): ChainReader {
   let floor = -1;
   return {
     ...reader,
     async codeAt(address, block, signal) {
       if (block <= floor) return 'no state';
       const answer = await reader.codeAt(address, block, signal);
-      if (answer === 'no state') floor = Math.max(floor, block);
+      if (answer === 'no state' && block < head) floor = Math.max(floor, block);
       return answer;
     },
   };

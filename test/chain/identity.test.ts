@@ -43,7 +43,9 @@ test('contracts that do not speak the protocol of their row are quarantined with
     );
   await until('the contracts to be quarantined', async () => (await reasons()).rowCount === wrong.length);
   expect(Object.fromEntries((await reasons()).rows.map(({ key, status_reason }) => [key, status_reason]))).toEqual({
-    [`pool ${solidly.address}`]: expect.stringContaining('speaks Solidly (Velodrome, Aerodrome), which has no protocol yet'),
+    [`pool ${solidly.address}`]: expect.stringContaining(
+      'speaks Solidly (Velodrome, Aerodrome), which has no protocol yet',
+    ),
     [`pool ${v3}`]: expect.stringMatching(/speaks Uniswap V3|pools of type uniswap_v3 are not supported/),
     [`master ${quoteToken.address}`]: expect.stringContaining('speaks ERC-20 instead of ERC-721'),
     [`artist_token ${classicMaster.address}`]: expect.stringContaining('speaks ERC-721 instead of ERC-20'),
