@@ -1,6 +1,6 @@
 import { createPostgresBackend, runMigrations } from 'bullmq';
 import pg from 'pg';
-import { retireConnections } from '../db/retire.ts';
+import { CONNECTION_LIFETIME_SECONDS, retireConnections } from '../db/retire.ts';
 import { probeServer } from '../db/server.ts';
 import { connectionOptions } from '../db/tls.ts';
 
@@ -32,6 +32,7 @@ export async function openQueuePool(
     connectionTimeoutMillis: commandTimeoutMs / 2,
     query_timeout: commandTimeoutMs,
     keepAlive: true,
+    maxLifetimeSeconds: CONNECTION_LIFETIME_SECONDS,
     ...(!pooled && {
       options: Object.entries(SETTINGS)
         .map(([name, value]) => `-c ${name}=${value}`)

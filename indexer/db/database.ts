@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
-import { retireConnections } from './retire.ts';
+import { CONNECTION_LIFETIME_SECONDS, retireConnections } from './retire.ts';
 import type { DB } from './schema.ts';
 import type { Sessions } from './server.ts';
 import { connectionOptions } from './tls.ts';
@@ -88,6 +88,7 @@ export function openDatabase({
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + ANSWER_TIMEOUT_MS,
     keepAlive: true,
+    maxLifetimeSeconds: CONNECTION_LIFETIME_SECONDS,
     ...(!pooled && { ...timeouts, options: TCP_KEEPALIVES }),
   };
   const onConnect = async (client: pg.ClientBase) => void (await client.query(SET_TRANSACTION_TIMEOUT));

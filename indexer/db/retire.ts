@@ -1,6 +1,12 @@
 import type pg from 'pg';
 import { makesConnectionUnusable, SQLSTATE } from './sqlstate.ts';
 
+/**
+ * How long a pool keeps a connection. One that was opened during a failover, after the last refused write, may lead to the old primary,
+ * and raises no error while it only reads.
+ */
+export const CONNECTION_LIFETIME_SECONDS = 60;
+
 /** pg's connection emits the errors that the server sends. */
 type Erring = {
   readonly connection: {

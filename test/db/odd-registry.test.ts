@@ -10,6 +10,7 @@ import { Chain } from '../kit/chain.ts';
 import type { ChainServer, Fault } from '../kit/chain-server.ts';
 import { createDatabase } from '../kit/postgres.ts';
 import { log, sourceFixture } from '../kit/source-fixture.ts';
+import { until } from '../kit/until.ts';
 
 const fixture = sourceFixture();
 const [ODD, GOOD]: [Hex, Hex] = [`0x${'a1'.repeat(20)}`, `0x${'b2'.repeat(20)}`];
@@ -98,7 +99,11 @@ describe.each(SHAPES)('a node that answers with %s', (_, shape) => {
   test('about one contract does not keep another from being read', async () => {
     const server = await fixture.serve(tokenChain());
     server.misbehave({ methods: REGISTRY_METHODS, when: isOdd, do: shape });
-    const read = await readThrough([server]);
+    // On a busy machine the endpoint may count as ill for a moment.
+    const read = await until('the other contract to be read', async () => {
+      const found = await readThrough([server]);
+      return found(GOOD).block === DEPLOYED && found(GOOD).name === 'Coin' ? found : undefined;
+    });
     expect(read(GOOD)).toEqual(RIGHT);
     const odd = read(ODD);
     expect(odd.status).toBe('active');
