@@ -46,6 +46,16 @@ export async function compareFacts(
   return differences;
 }
 
+/** Returns the blocks from the first difference to the last. One log can be a million facts, more than a call takes as arguments. */
+export function spanOf(differences: readonly Pick<Difference, 'block'>[]): BlockRange {
+  let [from, to] = [Number.MAX_SAFE_INTEGER, -1];
+  for (const { block } of differences) {
+    from = Math.min(from, block);
+    to = Math.max(to, block);
+  }
+  return { from, to };
+}
+
 /** The columns to compare, with their types. Ids of the platform are left out, since the platform may change its links. */
 function comparedColumns({ columns }: FactTable): readonly (readonly [name: string, type: string])[] {
   return Object.entries(columns).filter(([name, type]) => name === 'id' || type !== 'uuid');

@@ -26,7 +26,7 @@ import { factTables, factTablesOf, folds } from '../protocols/protocols.ts';
 import { stages } from '../stages/stages.ts';
 import { unwindStages } from '../stages/unwind-stages.ts';
 import { quarantineAll } from './commit-fill.ts';
-import { compareFacts, type Difference } from './compare-facts.ts';
+import { compareFacts, type Difference, spanOf } from './compare-facts.ts';
 import type { ReadRange } from './fetch-batch.ts';
 import { refuseStale } from './refuse-stale.ts';
 
@@ -197,7 +197,7 @@ async function repairContract(
   { full, head, contract, differences, cause }: ContractRepair,
 ): Promise<Repaired> {
   const { chainId } = full.range;
-  const [from, to] = [firstOf(differences), lastOf(differences)];
+  const { from, to } = spanOf(differences);
   const surplus = differences.filter(({ heldBy }) => heldBy === 'database');
   const lacking = differences.filter(({ heldBy }) => heldBy === 'chain').map(({ id }) => id);
   await deriveAgain(tx, { chainId, from, to: head, contracts: [contract] }, async () => {
@@ -211,12 +211,4 @@ async function repairContract(
   const repaired = { added: lacking.length, removed: surplus.length };
   await recordRepair(tx, { chainId, contract, from, to, ...cause, ...repaired });
   return repaired;
-}
-
-function firstOf(differences: readonly Difference[]): number {
-  return Math.min(...differences.map(({ block }) => block));
-}
-
-function lastOf(differences: readonly Difference[]): number {
-  return Math.max(...differences.map(({ block }) => block));
 }
