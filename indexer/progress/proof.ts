@@ -71,12 +71,15 @@ export async function findUnproved(db: Kysely<DB>, scope: ProofScope, blocks: nu
   return { from: Number(first.from), to: Number(first.to), contracts };
 }
 
-/** Records that the facts of a slice were compared with the headers of its blocks. */
+/**
+ * Records that the facts of a slice were compared with the headers of its blocks. Leaves out blocks that are no longer covered: the
+ * platform may have announced a contract again since its coverage was read, for which no lock is taken.
+ */
 export async function addProved(tx: Transaction, chainId: number, { contracts, blocks }: Slice): Promise<void> {
   await sql`
-    update indexer.contracts held set proved = proved + ${toMultirange(blocks)}::int8multirange
+    update indexer.contracts held set proved = proved + ${toMultirange(blocks)}::int8multirange * ${coveredBlocks()}
     from unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as given (address, kind)
-    where held.chain_id = ${chainId} and held.address = given.address and held.kind = given.kind
+    where held.chain_id = ${chainId} and held.address = given.address and held.kind = given.kind and held.prepared_at is not null
   `.execute(tx);
 }
 

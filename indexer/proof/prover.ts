@@ -94,7 +94,7 @@ export class Prover {
     const to = Math.min(scope.to, seen.finalized ?? -1, seen.head?.number ?? -1);
     const doubt = await nextDoubt(database.kysely, scope.chainId, to);
     if (doubt !== undefined) {
-      await this.#readDoubt(doubt, seen, signal);
+      await this.#readDoubt(doubt, to, signal);
       return true;
     }
     const unproved = await findUnproved(database.kysely, { ...scope, to }, this.#pieceBlocks);
@@ -173,10 +173,11 @@ export class Prover {
     return { to: next - 1, changed };
   }
 
-  async #readDoubt(doubt: Doubt, { finalized }: ChainState, signal: AbortSignal): Promise<void> {
+  /** Reads the next blocks of a doubt, at most up to `last`, which is final and not above the head. */
+  async #readDoubt(doubt: Doubt, last: number, signal: AbortSignal): Promise<void> {
     const { database } = this.#deps;
     const from = doubt.readTo === null ? doubt.from : doubt.readTo + 1;
-    const to = Math.min(doubt.to, from + this.#pieceBlocks - 1, finalized ?? doubt.to);
+    const to = Math.min(doubt.to, from + this.#pieceBlocks - 1, last);
     const giveUp = (reason: string) => recordDoubtUnreadable(database.kysely, doubt, reason);
     const contracts = await this.#contractsOf([doubt.contract]);
     if (contracts.length === 0) return giveUp('the contract is not followed');

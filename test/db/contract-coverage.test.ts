@@ -23,6 +23,8 @@ import {
   missingBlocks,
 } from '../../indexer/progress/contract-coverage.ts';
 import { claimCoverage, goLive } from '../../indexer/progress/contract-state.ts';
+import { addProved } from '../../indexer/progress/proof.ts';
+import { Prover } from '../../indexer/proof/prover.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { upgradeContract } from '../../indexer/registry/upgrade.ts';
@@ -208,5 +210,47 @@ test('an upgrade must be of a registered contract and a known version', async ()
     // The contract has this version already.
     expect((await upgradeContract(open, upgrade)).upgrades).toEqual([]);
     expect((await db.query('select upgrades from indexer.contracts')).rows).toEqual([{ upgrades: [] }]);
+  });
+});
+
+test('blocks of a contract that was announced again since its coverage was read do not count as proved', async () => {
+  await withToken(async (open, db, contract) => {
+    const slice = { contracts: [contract], blocks: [{ from: 5, to: 7 }] };
+    const prove = () => transaction(open, (tx) => addProved(tx, 1, slice));
+    const proved = async () => (await db.query('select proved from indexer.contracts')).rows[0].proved;
+    await transaction(open, (tx) => claimCoverage(tx, 1, { contracts: [contract], blocks: [{ from: 5, to: 6 }] }));
+    await prove();
+    expect(await proved()).toBe('{[5,7)}');
+    await db.query(`update indexer.contracts set covered = '{}', live_from = null, prepared_at = null`);
+    await prove();
+    expect(await proved()).toBe('{}');
+  });
+});
+
+test('a doubt about blocks above the head waits for them', async () => {
+  await withToken(async (open, db) => {
+    await db.query('update indexer.chains set finalized_number = 20');
+    await db.query(
+      `
+      insert into indexer.doubts (chain_id, address, kind, rule, from_block, to_block, detail)
+      values (1, $1, 'artist_token', 'balance', 5, 20, '')`,
+      [A],
+    );
+    const asked: number[] = [];
+    const source = {
+      fetchRange: async ({ from, to }: { from: number; to: number }) => {
+        asked.push(from, to);
+        return { chainId: 1, from, to, headers: [], logs: [] };
+      },
+    };
+    const prover = new Prover({
+      ...{ database: open, source: source as never, log: { error() {}, warn() {} } as never, redact: (text) => text },
+      ...{ runtime: { now: Date.now, random: Math.random } as never, callsPerSecond: 100 },
+      scope: { chainId: 1, from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null },
+    });
+    const { signal } = new AbortController();
+    expect(await prover.step(signal)).toBe(true);
+    expect(await prover.step(signal)).toBe(false);
+    expect(asked).toEqual([5, 10]);
   });
 });
