@@ -47,8 +47,8 @@ const REASON_LENGTH_MAX = 1_000;
 type Piece = BlockRange & { readonly contracts: readonly RegisteredContract[]; readonly inFull: FullReading };
 
 /**
- * Proves a chain's facts behind the fill: reads covered blocks in full, compares them with the facts, and repairs what differs. First
- * come the blocks in which a contradiction places a missing log.
+ * Proves a chain's facts behind the fill: reads covered blocks in full, compares them with the facts, and repairs what differs. Blocks
+ * in which a contradiction places a missing log come first, and take turns with the others.
  *
  * Any number of provers may run at the same time. They may read the same blocks, but they record the same result.
  */
@@ -57,6 +57,8 @@ export class Prover {
   readonly #retry: Retry;
   readonly #piecesMax: number;
   #pieceBlocks: number;
+  /** Whether the last step read blocks of a doubt. */
+  #hasReadDoubt = false;
   #failedAt = -1;
   #registry = new Map<string, RegisteredContract>();
   #registryReadAt = Number.NEGATIVE_INFINITY;
@@ -93,11 +95,14 @@ export class Prover {
     const seen = await readChain(database.kysely, scope.chainId);
     const to = Math.min(scope.to, seen.finalized ?? -1, seen.head?.number ?? -1);
     const doubt = await nextDoubt(database.kysely, scope.chainId, to);
-    if (doubt !== undefined) {
+    // A doubt may be about all of a contract's history. It takes turns with the other blocks, so that these are proved meanwhile.
+    const isDoubtDue = doubt !== undefined && !this.#hasReadDoubt;
+    const unproved = isDoubtDue ? undefined : await findUnproved(database.kysely, { ...scope, to }, this.#pieceBlocks);
+    if (doubt !== undefined && unproved === undefined) {
       await this.#readDoubt(doubt, to, signal);
+      this.#hasReadDoubt = true;
       return true;
     }
-    const unproved = await findUnproved(database.kysely, { ...scope, to }, this.#pieceBlocks);
     if (unproved === undefined) {
       await deleteSettledProofs(database.kysely, scope.chainId);
       return false;
@@ -107,6 +112,7 @@ export class Prover {
     const failed = (reason: string) => this.#recordFailure(piece, reason);
     if (contracts.length === 0) await failed('this program cannot read the contracts that cover the blocks');
     else await this.#attempt(piece, () => this.#prove(piece, seen, signal), failed);
+    this.#hasReadDoubt = false;
     return true;
   }
 
