@@ -150,12 +150,18 @@ export async function deleteSettledProofs(db: Kysely<DB>, chainId: number): Prom
   `.execute(db);
 }
 
-/** Returns the blocks of a chain that could not be proved, the lowest first. */
-export async function failedProofs(db: Kysely<DB>, chainId: number): Promise<readonly FailedProof[]> {
+/** Returns the blocks of a chain that could not be proved and overlap a range, the lowest first. */
+export async function failedProofs(
+  db: Kysely<DB>,
+  chainId: number,
+  { from, to }: BlockRange = { from: 0, to: Number.MAX_SAFE_INTEGER },
+): Promise<readonly FailedProof[]> {
   const rows = await db
     .selectFrom('indexer.failed_proofs')
     .select(['from_block', 'to_block', 'reason'])
     .where('chain_id', '=', String(chainId))
+    .where('from_block', '<=', String(to))
+    .where('to_block', '>=', String(from))
     .orderBy('from_block')
     .limit(FAILED_PROOFS_LISTED_MAX)
     .execute();

@@ -41,14 +41,16 @@ const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 30_000 };
 /** After this many outages in a row at the same blocks, the blocks are narrowed down, because an endpoint may not serve them. */
 const OUTAGES_MAX = 6;
 const REGISTRY_TTL_MS = 60_000;
+/** How often failures are forgotten whose blocks are proved by now, while other blocks are not. */
+const SETTLED_INTERVAL_MS = 60_000;
 const REASON_LENGTH_MAX = 1_000;
 
 /** Blocks that are read together, and how. */
 type Piece = BlockRange & { readonly contracts: readonly RegisteredContract[]; readonly inFull: FullReading };
 
 /**
- * Proves a chain's facts behind the fill: reads covered blocks in full, compares them with the facts, and repairs what differs. First
- * come the blocks in which a contradiction places a missing log.
+ * Proves a chain's facts behind the fill: reads covered blocks in full, compares them with the facts, and repairs what differs. Blocks
+ * in which a contradiction places a missing log come first, and take turns with the others.
  *
  * Any number of provers may run at the same time. They may read the same blocks, but they record the same result.
  */
@@ -57,9 +59,12 @@ export class Prover {
   readonly #retry: Retry;
   readonly #piecesMax: number;
   #pieceBlocks: number;
+  /** Whether the last step read blocks of a doubt. */
+  #hasReadDoubt = false;
   #failedAt = -1;
   #registry = new Map<string, RegisteredContract>();
   #registryReadAt = Number.NEGATIVE_INFINITY;
+  #settledAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: ProverDeps) {
     this.#deps = deps;
@@ -93,34 +98,43 @@ export class Prover {
     const seen = await readChain(database.kysely, scope.chainId);
     const to = Math.min(scope.to, seen.finalized ?? -1, seen.head?.number ?? -1);
     const doubt = await nextDoubt(database.kysely, scope.chainId, to);
-    if (doubt !== undefined) {
-      await this.#readDoubt(doubt, to, signal);
+    // A doubt may be about all of a contract's history. It takes turns with the other blocks, so that these are proved meanwhile.
+    const isDoubtDue = doubt !== undefined && !this.#hasReadDoubt;
+    const unproved = isDoubtDue ? undefined : await findUnproved(database.kysely, { ...scope, to }, this.#pieceBlocks);
+    if (doubt !== undefined && unproved === undefined) {
+      this.#hasReadDoubt = await this.#readDoubt(doubt, to, signal);
       return true;
     }
-    const unproved = await findUnproved(database.kysely, { ...scope, to }, this.#pieceBlocks);
     if (unproved === undefined) {
-      await deleteSettledProofs(database.kysely, scope.chainId);
+      await this.#deleteSettled(0);
       return false;
     }
     const contracts = await this.#contractsOf(unproved.contracts);
     const piece: Piece = { from: unproved.from, to: unproved.to, contracts, inFull: 'blooms' };
     const failed = (reason: string) => this.#recordFailure(piece, reason);
     if (contracts.length === 0) await failed('this program cannot read the contracts that cover the blocks');
-    else await this.#attempt(piece, () => this.#prove(piece, seen, signal), failed);
+    else if (!(await this.#attempt(piece, () => this.#prove(piece, seen, signal), failed))) return true;
+    this.#hasReadDoubt = false;
+    await this.#deleteSettled(SETTLED_INTERVAL_MS);
     return true;
   }
 
-  /** Runs an attempt at a piece. Narrows the next piece, or calls `giveUp`, if the blocks cannot be read. */
+  /**
+   * Runs an attempt at a piece. Narrows the next piece, or calls `giveUp`, if the blocks cannot be read.
+   *
+   * @returns false if the same blocks are to be tried again
+   */
   async #attempt(
     piece: BlockRange,
     work: () => Promise<void>,
     giveUp: (reason: string) => Promise<void>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     try {
       await work();
       this.#pieceBlocks = Math.min(this.#piecesMax, this.#pieceBlocks * 2);
+      return true;
     } catch (error) {
-      if (error instanceof StaleRange || error instanceof HeadMoved) return;
+      if (error instanceof StaleRange || error instanceof HeadMoved) return false;
       const repeats = this.#failedAt === piece.from && this.#retry.failures >= OUTAGES_MAX;
       this.#failedAt = piece.from;
       const isPruned = error instanceof RpcError && error.kind === 'pruned';
@@ -129,8 +143,12 @@ export class Prover {
         (error instanceof RpcError && (error.kind === 'rejected' || error.kind === 'range-refused' || repeats));
       if (!isPruned && !isAtFault) throw error;
       const blocks = piece.to - piece.from + 1;
-      if (isPruned || blocks === 1) await giveUp(this.#deps.redact(messageOf(error)).slice(0, REASON_LENGTH_MAX));
-      else this.#pieceBlocks = Math.max(1, Math.floor(blocks / NARROWING_FACTOR));
+      if (isPruned || blocks === 1) {
+        await giveUp(this.#deps.redact(messageOf(error)).slice(0, REASON_LENGTH_MAX));
+        return true;
+      }
+      this.#pieceBlocks = Math.max(1, Math.floor(blocks / NARROWING_FACTOR));
+      return false;
     }
   }
 
@@ -173,20 +191,27 @@ export class Prover {
     return { to: next - 1, changed };
   }
 
-  /** Reads the next blocks of a doubt, at most up to `last`, which is final and not above the head. */
-  async #readDoubt(doubt: Doubt, last: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Reads the next blocks of a doubt, at most up to `last`, which is final and not above the head.
+   *
+   * @returns false if the same blocks are to be tried again
+   */
+  async #readDoubt(doubt: Doubt, last: number, signal: AbortSignal): Promise<boolean> {
     const { database } = this.#deps;
     const from = doubt.readTo === null ? doubt.from : doubt.readTo + 1;
     const to = Math.min(doubt.to, from + this.#pieceBlocks - 1, last);
     const giveUp = (reason: string) => recordDoubtUnreadable(database.kysely, doubt, reason);
     const contracts = await this.#contractsOf([doubt.contract]);
-    if (contracts.length === 0) return giveUp('the contract is not followed');
+    if (contracts.length === 0) {
+      await giveUp('the contract is not followed');
+      return true;
+    }
     const piece: Piece = { from, to, contracts, inFull: 'receipts' };
     const work = async () => {
       const { to: readTo, changed } = await this.#repair(piece, doubt.rule, [], signal);
       await recordDoubtRead(database.kysely, doubt, readTo, changed);
     };
-    await this.#attempt(piece, work, giveUp);
+    return this.#attempt(piece, work, giveUp);
   }
 
   #read({ from, to, contracts, inFull }: Piece, signal: AbortSignal): Promise<FetchedRange> {
@@ -198,6 +223,13 @@ export class Prover {
     const { database, log, scope } = this.#deps;
     log.warn({ chain: scope.chainId, from, to, reason }, 'blocks cannot be proved');
     await recordFailedProof(database.kysely, scope.chainId, { from, to, reason });
+  }
+
+  async #deleteSettled(intervalMs: number): Promise<void> {
+    const { database, scope, runtime } = this.#deps;
+    if (runtime.now() - this.#settledAt < intervalMs) return;
+    await deleteSettledProofs(database.kysely, scope.chainId);
+    this.#settledAt = runtime.now();
   }
 
   /** Returns contracts from a cache of the registry. Reads the registry again if the cache is old or lacks a contract. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Kysely } from 'kysely';
 import {
   type BackfillRequest,
   endRequest,
@@ -12,6 +13,7 @@ import {
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
 import { buildDeferredIndexes, countDeferredIndexes } from '../db/deferred-indexes.ts';
+import type { DB } from '../db/schema.ts';
 import { runDatabaseUpkeep } from '../db/upkeep.ts';
 import type { Hex } from '../kernel/chain.ts';
 import { messageOf, UsageError } from '../kernel/errors.ts';
@@ -211,6 +213,18 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
   }
 }
 
+type Unfinished = { readonly request: BackfillRequest; readonly outcome: Omit<Watched, 'ended'> };
+
+/** Returns how a request ended whose blocks are covered but not all proved; undefined if they may be proved yet. */
+async function endOfProof(db: Kysely<DB>, { request, outcome }: Unfinished): Promise<Watched | undefined> {
+  if ((await statusOf(db, request.id)) === 'cancelled') return { ...outcome, ended: 'cancelled' };
+  const { halted, finalized } = await readChain(db, request.chainId);
+  if (halted === undefined) return undefined;
+  // Blocks above finalized wait for the follower, which stands still.
+  const below = await proofProgress(db, { ...request, to: Math.min(request.to, finalized ?? -1) });
+  return below.blocksToDo > 0 ? undefined : { ...outcome, ended: 'halted', reason: halted };
+}
+
 /** Returns how the request ended; undefined if it has not ended. */
 async function endOf(
   { database, request, events, log, runtime, proved }: Watching,
@@ -220,7 +234,7 @@ async function endOf(
   const outcome = { request, events: events(), incomplete: left.incomplete, dead: [], unproved: [] };
   if (left.blocksLeft === 0) {
     const proof = proved ? await proofProgress(db, request) : { blocksLeft: 0, blocksToDo: 0 };
-    if (proof.blocksToDo > 0) return undefined;
+    if (proof.blocksToDo > 0) return endOfProof(db, { request, outcome });
     const stride = new Stride(runtime.now);
     for (const { name, error } of await advanceStages(database, { chainId: request.chainId, stages }, stride)) {
       log.warn({ chain: request.chainId, stage: name, reason: messageOf(error), err: error }, 'stage failed');
@@ -228,10 +242,7 @@ async function endOf(
     await settleIpoSupplies(database);
     await endRequest(db, request.id, 'finished');
     if (proof.blocksLeft === 0) return { ...outcome, ended: 'complete' };
-    const unproved = (await failedProofs(db, request.chainId)).filter(
-      ({ from, to }) => from <= request.to && to >= request.from,
-    );
-    return { ...outcome, unproved, ended: 'unproved' };
+    return { ...outcome, unproved: await failedProofs(db, request.chainId, request), ended: 'unproved' };
   }
   if (left.blocksToDo === 0) {
     await endRequest(db, request.id, 'failed');

@@ -60,15 +60,20 @@ async function readProvenLogs(
     try {
       const logs = await readBlockLogs(deps, candidate, header, signal, strict ? 'unknown-block' : 'pruned');
       if (suspects.every((address) => blooms.explains(logs, address))) return logs;
-      failure = new RpcInconsistency('the bloom of a block proves logs that its receipts do not contain', {
-        context: { number: header.number, hash: header.hash, addresses: suspects },
-      });
+      failure = unexplained(header, suspects);
     } catch (error) {
       if (!isEndpointError(error)) throw error;
       failure = error;
     }
   }
   throw failure;
+}
+
+/** Creates the error for receipts that lack logs of some addresses, by the bloom of their block. */
+export function unexplained({ number, hash }: BlockHeader, addresses: readonly Hex[]): RpcInconsistency {
+  return new RpcInconsistency('the bloom of a block proves logs that its receipts do not contain', {
+    context: { number, hash, addresses },
+  });
 }
 
 function isEndpointError(error: unknown): boolean {

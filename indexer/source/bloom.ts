@@ -23,6 +23,8 @@ export type Blooms = {
    * if the bloom is so full that false positives are likely, unless every doubt counts.
    */
   suspects(bloom: Hex, watched: Watched, logs: readonly RawLog[], everyDoubt: boolean): Hex[];
+  /** Returns whether a bloom is so full that false positives among the watched addresses are likely. */
+  isTooFull(bloom: Hex, watched: Watched): boolean;
   /** Returns whether the bloom proves that no watched address emitted a watched topic. */
   excludes(bloom: Hex, watched: Watched): boolean;
   /** Returns whether the logs, of whatever address, set all bits of this address. */
@@ -74,8 +76,7 @@ export function createBlooms(): Blooms {
     suspects(bloom, watched, logs, everyDoubt) {
       if (isEmptyBloom(bloom)) return [];
       const bytes = bytesOf(bloom);
-      const chance = (setBits(bytes) / BLOOM_BITS) ** 3;
-      if (!everyDoubt && chance * watched.addresses.size >= FALSE_POSITIVES_MAX) return [];
+      if (!everyDoubt && isCrowded(bytes, watched)) return [];
       if (!holdsSome(bytes, watched.topics.values())) return [];
       const suspects: Hex[] = [];
       for (const address of watched.addresses.values()) {
@@ -83,6 +84,7 @@ export function createBlooms(): Blooms {
       }
       return suspects;
     },
+    isTooFull: (bloom, watched) => !isEmptyBloom(bloom) && isCrowded(bytesOf(bloom), watched),
     excludes(bloom, watched) {
       if (isEmptyBloom(bloom)) return false;
       const bytes = bytesOf(bloom);
@@ -100,6 +102,10 @@ export function createBlooms(): Blooms {
 export function bloomBits(item: Hex): readonly number[] {
   const hash = keccak256(item, 'bytes');
   return [0, 2, 4].map((at) => (((hash[at] ?? 0) << 8) | (hash[at + 1] ?? 0)) & (BLOOM_BITS - 1));
+}
+
+function isCrowded(bytes: Uint8Array, { addresses }: Watched): boolean {
+  return (setBits(bytes) / BLOOM_BITS) ** 3 * addresses.size >= FALSE_POSITIVES_MAX;
 }
 
 /** Returns whether a bit is set. Bit 0 is the lowest bit of the last byte. */

@@ -2,7 +2,7 @@ import type { BlockHeader, BlockRef, RawLog, VerifiedRange, WatchFilter } from '
 import { IndexerError, RpcError } from '../kernel/errors.ts';
 import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
 import type { Pool } from '../rpc/pool.ts';
-import { createBlooms } from './bloom.ts';
+import { type Blooms, createBlooms } from './bloom.ts';
 import { addLogsProvenByBloom, type Part } from './bloom-check.ts';
 import { readFinalizedPart } from './finalized-part.ts';
 import { indexFilter, type Watched } from './parse.ts';
@@ -71,6 +71,7 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
     const headers: BlockHeader[] = [];
     const logs: RawLog[] = [];
     const faultyEndpoints = new Set<string>();
+    let isFull = strict || inFull !== undefined;
     let anchor = request.anchor;
     let next = from;
     while (next <= to) {
@@ -88,13 +89,25 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
       if (part === undefined) break;
       for (const header of part.headers) headers.push(header);
       for (const log of part.logs) logs.push(log);
+      if (inFull === undefined && watched !== undefined) isFull &&= isCompared(blooms, part, watched);
       anchor = headers.at(-1);
       next = part.to + 1;
       if (!strict && logs.length >= maxLogs) break;
     }
-    const isFull = strict || inFull !== undefined;
     return { chainId, from, to: next - 1, headers, logs, inFull: isFull, faultyEndpoints: [...faultyEndpoints] };
   };
+}
+
+/**
+ * Returns whether the bloom of every header was compared with the logs. Above finalized, blooms that are too full are not, unless the
+ * range is to be read in full: false positives would cost receipts with almost every block.
+ */
+function isCompared(blooms: Blooms, { headers, logs }: Part, watched: Watched): boolean {
+  return headers.every(({ number, logsBloom }) => {
+    if (!blooms.isTooFull(logsBloom, watched)) return true;
+    const ofBlock = logs.filter(({ blockNumber }) => blockNumber === number);
+    return blooms.suspects(logsBloom, watched, ofBlock, true).length === 0;
+  });
 }
 
 /** Reads the next part. Where its logs turn out to be incomplete or are disputed, it is read again in full. */

@@ -7,7 +7,7 @@ import { RPC_CODE } from '../rpc/json-rpc.ts';
 import { readBlockLogs } from './block-logs.ts';
 import { readHeaderOf, requireHeader, verifyTip } from './blocks.ts';
 import { isEmptyBloom } from './bloom.ts';
-import { filterWatched, type Part } from './bloom-check.ts';
+import { filterWatched, type Part, unexplained } from './bloom-check.ts';
 import type { LogAnswer } from './log-answer.ts';
 import { toQuantity, type Watched } from './parse.ts';
 import { readReceipts } from './receipts.ts';
@@ -72,10 +72,10 @@ export async function readFinalizedPart(
     inFull === 'receipts'
       ? headers.filter((header) => mayHoldLogs(header) && !deps.blooms.excludes(header.logsBloom, watched))
       : inFull === 'blooms'
-        ? silentBlocks(headers, answer.logs)
+        ? headers.filter((header) => isEmptyBloom(header.logsBloom) && mayHoldLogs(header))
         : [];
   for (const { number } of unconfirmed) doubtful.add(number);
-  const logs = await replaceDoubtful(deps, endpoint, answer.logs, doubtful, byNumber, watched, signal);
+  const logs = await replaceDoubtful(deps, endpoint, answer.logs, doubtful, byNumber, remaining, signal);
   learnFromReceipts(endpoint, answer, logs);
   if (logs !== answer.logs && !agreeOutside(answer.doubtful, logs, answer.logs)) {
     remaining.faultyEndpoints.add(endpoint.name);
@@ -106,14 +106,6 @@ function blocksToCompare(
   ];
 }
 
-/** Returns the blocks without a log whose bloom is silent although they have transactions. */
-function silentBlocks(headers: readonly BlockHeader[], logs: readonly RawLog[]): readonly BlockHeader[] {
-  const withLogs = new Set(logs.map(({ blockNumber }) => blockNumber));
-  return headers.filter(
-    (header) => isEmptyBloom(header.logsBloom) && mayHoldLogs(header) && !withLogs.has(header.number),
-  );
-}
-
 function mayHoldLogs({ transactionCount }: BlockHeader): boolean {
   return transactionCount !== 0;
 }
@@ -134,23 +126,37 @@ function noticeDoubts({ notice }: ReaderDeps, endpoint: Endpoint, doubtful: Read
   notice({ event: 'inconsistent response', endpoint: endpoint.name, detail });
 }
 
-/** Returns the logs with those of the doubtful blocks taken from receipts. */
+/**
+ * Returns the logs with those of the doubtful blocks taken from receipts. If only receipts decide, they must explain what the bloom calls
+ * for, because on some chains no root proves them.
+ *
+ * @throws {RpcInconsistency} if they do not. Another endpoint may have the true ones.
+ */
 async function replaceDoubtful(
   deps: ReaderDeps,
   endpoint: Endpoint,
   logs: readonly RawLog[],
   doubtful: ReadonlySet<number>,
   headers: ReadonlyMap<number, BlockHeader>,
-  watched: Watched,
+  { watched, inFull }: RemainingRange,
   signal: AbortSignal | undefined,
 ): Promise<readonly RawLog[]> {
-  if (doubtful.size === 0) return logs;
+  if (doubtful.size === 0 || watched === undefined) return logs;
   const read = await mapLimit([...doubtful], RECEIPT_BLOCKS_IN_FLIGHT, signal, async (number, stop) => {
     const header = headers.get(number) ?? (await requireHeader(endpoint, number, stop));
-    return filterWatched(await readBlockLogs(deps, endpoint, header, stop, 'pruned'), watched);
+    const all = await readBlockLogs(deps, endpoint, header, stop, 'pruned');
+    if (inFull === 'receipts') assertExplained(deps, header, all, watched);
+    return filterWatched(all, watched);
   });
   const certain = logs.filter(({ blockNumber }) => !doubtful.has(blockNumber));
   return [...certain, ...read.flat()].sort((a, b) => a.blockNumber - b.blockNumber || a.logIndex - b.logIndex);
+}
+
+function assertExplained({ blooms }: ReaderDeps, header: BlockHeader, logs: readonly RawLog[], watched: Watched): void {
+  const lacking = blooms
+    .suspects(header.logsBloom, watched, logs, true)
+    .filter((address) => !blooms.explains(logs, address));
+  if (lacking.length > 0) throw unexplained(header, lacking);
 }
 
 /**

@@ -62,7 +62,8 @@ type ReadBlocks = {
 
 /**
  * Returns the logs of all blocks. Some nodes answer `[]` for a block that they do not have, so that an empty response proves
- * nothing unless the bloom confirms it. Where the bloom is silent and the block has transactions, the receipts decide.
+ * nothing unless the bloom confirms it. Where the bloom is silent and the block has transactions, the receipts decide, because an answer
+ * with some logs may lack others.
  */
 async function confirmEmptyBlocks(
   deps: ReaderDeps,
@@ -72,7 +73,7 @@ async function confirmEmptyBlocks(
   signal: AbortSignal | undefined,
 ): Promise<RawLog[]> {
   const empty = headers.filter((_, index) => blocks[index]?.length === 0);
-  const silent = empty.filter((header) => isEmptyBloom(header.logsBloom) && header.transactionCount !== 0);
+  const silent = headers.filter((header) => isEmptyBloom(header.logsBloom) && header.transactionCount !== 0);
   const found = await mapLimit(silent, BLOCKS_IN_FLIGHT, signal, (header, stop) =>
     readBlockLogs(deps, endpoint, header, stop),
   );

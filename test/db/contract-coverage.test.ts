@@ -28,6 +28,7 @@ import { Prover } from '../../indexer/proof/prover.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { upgradeContract } from '../../indexer/registry/upgrade.ts';
+import type { RangeRequest } from '../../indexer/source/source.ts';
 import { addressOf, encodeEvent, headerOf, logOf } from '../kit/event-logs.ts';
 import { insertArtist, insertRow } from '../kit/platform-rows.ts';
 import { seededRandom } from '../kit/random.ts';
@@ -227,30 +228,58 @@ test('blocks of a contract that was announced again since its coverage was read 
   });
 });
 
+/** Returns a prover of the whole chain, and what it asks its source for, which has no logs. */
+function proverOf(database: Database, callsPerSecond = 1) {
+  const asked: string[] = [];
+  const source = {
+    fetchRange: async ({ from, to, inFull }: RangeRequest) => {
+      asked.push(`${inFull} ${from} ${to}`);
+      return { chainId: 1, from, to, headers: [], logs: [] };
+    },
+  };
+  const prover = new Prover({
+    ...{ database, source: source as never, log: { error() {}, warn() {} } as never, redact: (text) => text },
+    ...{ runtime: { now: Date.now, random: Math.random } as never, callsPerSecond },
+    scope: { chainId: 1, from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null },
+  });
+  return { asked, step: () => prover.step(new AbortController().signal) };
+}
+
+const DOUBT = `insert into indexer.doubts (chain_id, address, kind, rule, from_block, to_block, detail)
+  values (1, '${A}', 'artist_token', 'balance', 5, 70, '')`;
+
 test('a doubt about blocks above the head waits for them', async () => {
   await withToken(async (open, db) => {
-    await db.query('update indexer.chains set finalized_number = 20');
-    await db.query(
-      `
-      insert into indexer.doubts (chain_id, address, kind, rule, from_block, to_block, detail)
-      values (1, $1, 'artist_token', 'balance', 5, 20, '')`,
-      [A],
-    );
-    const asked: number[] = [];
-    const source = {
-      fetchRange: async ({ from, to }: { from: number; to: number }) => {
-        asked.push(from, to);
-        return { chainId: 1, from, to, headers: [], logs: [] };
-      },
-    };
-    const prover = new Prover({
-      ...{ database: open, source: source as never, log: { error() {}, warn() {} } as never, redact: (text) => text },
-      ...{ runtime: { now: Date.now, random: Math.random } as never, callsPerSecond: 100 },
-      scope: { chainId: 1, from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null },
-    });
-    const { signal } = new AbortController();
-    expect(await prover.step(signal)).toBe(true);
-    expect(await prover.step(signal)).toBe(false);
-    expect(asked).toEqual([5, 10]);
+    await db.query('update indexer.chains set finalized_number = 100');
+    await db.query(DOUBT);
+    const { asked, step } = proverOf(open, 100);
+    expect(await step()).toBe(true);
+    expect(await step()).toBe(false);
+    expect(asked).toEqual(['receipts 5 10']);
+  });
+});
+
+test('while a long doubt is read, other blocks are proved', async () => {
+  await withToken(async (open, db) => {
+    await db.query('update indexer.chains set finalized_number = 100, head_number = 100');
+    await db.query(`update indexer.contracts set covered = '{[5,11),[80,101)}'`);
+    await db.query(DOUBT);
+    const { asked, step } = proverOf(open);
+    for (let steps = 0; steps < 6; steps++) await step();
+    expect(asked).toEqual([
+      ...['receipts 5 20', 'blooms 80 95', 'receipts 21 36', 'blooms 96 100', 'receipts 37 52', 'receipts 53 68'],
+    ]);
+  });
+});
+
+test('a failed proof is forgotten once its blocks are proved, although others are not', async () => {
+  await withToken(async (open, db) => {
+    await db.query('update indexer.chains set finalized_number = 100, head_number = 100');
+    await db.query(`update indexer.contracts set covered = '{[5,101)}'`);
+    await db.query(`
+      insert into indexer.failed_proofs (chain_id, from_block, to_block, reason, tried_at)
+      values (1, 7, 7, '', now() - interval '2 hours'), (1, 60, 60, '', now() - interval '2 hours')`);
+    await proverOf(open).step();
+    expect((await db.query('select from_block from indexer.failed_proofs')).rows).toEqual([{ from_block: '60' }]);
   });
 });

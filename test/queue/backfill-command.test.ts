@@ -103,3 +103,14 @@ test('exits 1 with the reason when the chain is halted below the requested range
   expect(ended).toBe('halted');
   expect(incomplete[0].missing).toEqual([{ from: 1_001, to: 1_010 }]);
 });
+
+test('exits 1 when the chain is halted before the blocks at its head can be proved', async () => {
+  const { run, db } = await scene(IN_POSTGRES, longChain(200));
+  expect(await run('backfill', '--from-block', '0').exited).toBe(0);
+  await db.query(
+    "update indexer.chains set status = 'halted', status_reason = 'a reorg of 2000 blocks', verified = '{}'",
+  );
+  const backfill = run('backfill', '--from-block', '0', '--proved', '--json');
+  expect(await backfill.exited).toBe(1);
+  expect(backfill.stderr).toContain('the chain is halted: a reorg of 2000 blocks');
+});

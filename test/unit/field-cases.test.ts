@@ -112,6 +112,36 @@ describe('a node with holes in its index of logs', () => {
   });
 });
 
+test('a head whose bloom is too full to be compared is not taken for one that was', async () => {
+  const chain = new Chain();
+  const others = Array.from({ length: 400 }, (_, at) => log({ address: `0x${at.toString(16).padStart(40, '0')}` }));
+  chain.append({ logs: [log()] });
+  chain.append({ logs: [log(), ...others] });
+  const server = await fixture.serve(chain);
+  server.view.hiddenLogs = new Set([2]);
+  const source = fixture.open([server.url]);
+  const head = (from: number, to: number, more: Partial<RangeRequest> = {}) =>
+    source.fetchRange({ from, to, strict: true, watch: WATCH, ...more });
+  expect((await head(1, 1)).inFull).toBe(true);
+  expect(await head(1, 2)).toMatchObject({ inFull: false, logs: [{ blockNumber: 1 }] });
+  const full = await head(1, 2, { inFull: 'blooms' });
+  expect(full).toMatchObject({ inFull: true, logs: [{ blockNumber: 1 }, { blockNumber: 2 }] });
+});
+
+test.each(PATHS)(
+  'where blooms are zeros, an answer with some logs of a block may lack others ($path)',
+  async ({ strict }) => {
+    const chain = new Chain();
+    for (let number = 1; number <= 40; number++) chain.append({ logs: [log(), log(), log()] });
+    const server = await fixture.serve(chain);
+    server.view.zeroBlooms = true;
+    changeLogs(server, (logs) => logs.filter(({ logIndex }) => Number(logIndex) !== 1));
+    const source = fixture.open([server.url]);
+    const inFull = strict ? undefined : 'blooms';
+    expect(places(await read(source, 1, 40, { strict, inFull }))).toEqual(places(chain.logs()));
+  },
+);
+
 test.each([10, 100, 256, 1_000].flatMap((cap) => PATHS.map((path) => ({ cap, ...path }))))(
   'an answer that stops after $cap logs without an error is asked on ($path)',
   async ({ cap, strict }) => {

@@ -187,3 +187,20 @@ test('a last receipt that used no gas need not be part of the root', async () =>
   expect(range.logs.length).toBe(3);
   expect(fixture.notices.map(({ event }) => event)).not.toContain('receipts unproved');
 });
+
+test('receipts that no root proves do not decide against the bloom of their block', async () => {
+  const server = await fixture.serve(threeLogsChain(40));
+  changeRoots(server, (block) => keccak256(block.hash as Hex));
+  const change = (receipt: unknown) =>
+    Number((receipt as Json).blockNumber) === 20 ? { ...(receipt as ReceiptJson), logs: [] } : receipt;
+  server.misbehave({
+    methods: ['eth_getBlockReceipts'],
+    do: { kind: 'result', result: (honest) => (honest as unknown[]).map(change) },
+  });
+  server.misbehave({ methods: ['eth_getTransactionReceipt'], do: { kind: 'result', result: change } });
+  const source = fixture.open([server.url]);
+  const read = (number: number) =>
+    source.fetchRange({ from: number, to: number, strict: false, watch: WATCH, inFull: 'receipts' });
+  expect((await read(22)).logs.length).toBe(3);
+  await expect(read(20)).rejects.toBeInstanceOf(RpcInconsistency);
+});
