@@ -4,10 +4,13 @@ import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
 import { longTransaction, type Transaction, transaction } from '../db/transaction.ts';
 import { type EncodedBatch, keepIds } from '../facts/encoded-batch.ts';
+import type { FactTable } from '../facts/fact-table.ts';
 import { tableOf } from '../facts/facts-sql.ts';
 import type { FactRange } from '../facts/fold.ts';
+import { type FormerLink, restoreLinks } from '../facts/former-facts.ts';
 import type { Quarantine } from '../facts/origin.ts';
 import { writeFacts } from '../facts/write.ts';
+import { RpcInconsistency } from '../kernel/errors.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import {
   contractKey,
@@ -84,6 +87,7 @@ export type Repaired = { readonly added: number; readonly removed: number };
  * The transaction holds the chain's lock exclusively, so no commit is running.
  *
  * @throws {StaleRange} if the chain was unwound below the range's end since it was read
+ * @throws {RpcInconsistency} if a fact would be deleted because receipts that nothing proves lack it. The node may have lost the log.
  */
 export async function repairRange(database: Database, full: FullRange, cause: RepairCause): Promise<Repaired> {
   const { chainId } = full.range;
@@ -200,15 +204,36 @@ async function repairContract(
   const { from, to } = spanOf(differences);
   const surplus = differences.filter(({ heldBy }) => heldBy === 'database');
   const lacking = differences.filter(({ heldBy }) => heldBy === 'chain').map(({ id }) => id);
+  assertProvedRemoval(full.range, surplus);
+  const links: FormerLink[] = [];
   await deriveAgain(tx, { chainId, from, to: head, contracts: [contract] }, async () => {
     for (const [table, facts] of Map.groupBy(surplus, (difference) => difference.table)) {
       const ids = facts.map(({ id }) => id);
-      await sql`delete from ${tableOf(table)} where id = any(${ids}::uuid[])`.execute(tx);
+      links.push(...(await deleteFacts(tx, table, ids)));
     }
     await writeFacts(copy, factTables, [keepIds(full.batch, new Set(lacking))]);
+    await restoreLinks(tx, chainId, links);
   });
   await recordHistoryChange(tx, chainId, from, contract);
   const repaired = { added: lacking.length, removed: surplus.length };
   await recordRepair(tx, { chainId, contract, from, to, ...cause, ...repaired });
   return repaired;
+}
+
+function assertProvedRemoval({ unprovedBlocks = [] }: ReadRange, surplus: readonly Difference[]): void {
+  const removed = surplus.find(({ block }) => unprovedBlocks.includes(block));
+  if (removed === undefined) return;
+  throw new RpcInconsistency('receipts that neither a receipts root nor a bloom proves lack a log that is stored', {
+    context: { number: removed.block },
+  });
+}
+
+/** Deletes facts. Returns the links of the platform to them. */
+async function deleteFacts(tx: Transaction, table: FactTable, ids: readonly string[]): Promise<readonly FormerLink[]> {
+  const link = table.former?.link;
+  const { rows } = await sql<Omit<FormerLink, 'table'> & { linked: string | null }>`
+    delete from ${tableOf(table)} where id = any(${ids}::uuid[])
+    returning tx_hash, log_index, ${link === undefined ? sql`null` : sql.ref(link)} as linked
+  `.execute(tx);
+  return rows.flatMap(({ linked, ...row }) => (linked === null ? [] : [{ ...row, linked, table }]));
 }

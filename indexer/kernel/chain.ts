@@ -43,6 +43,8 @@ export type VerifiedRange = {
   readonly inFull?: boolean;
   /** The endpoints whose logs turned out to be incomplete or wrong. They were replaced by those of receipts. */
   readonly faultyEndpoints?: readonly string[];
+  /** Blocks whose logs were read from receipts that neither the receipts root nor the bloom of the block proves. */
+  readonly unprovedBlocks?: readonly number[];
 };
 
 /** Selects the logs of `addresses` whose first topic is one of `topics`. */

@@ -77,9 +77,14 @@ export async function findUnproved(db: Kysely<DB>, scope: ProofScope, blocks: nu
  */
 export async function addProved(tx: Transaction, chainId: number, { contracts, blocks }: Slice): Promise<void> {
   await sql`
+    with locked as (
+      select held.chain_id, held.address, held.kind from indexer.contracts held
+      join unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as given (address, kind) using (address, kind)
+      where held.chain_id = ${chainId} and held.prepared_at is not null
+      order by address, kind for no key update of held
+    )
     update indexer.contracts held set proved = proved + ${toMultirange(blocks)}::int8multirange * ${coveredBlocks()}
-    from unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as given (address, kind)
-    where held.chain_id = ${chainId} and held.address = given.address and held.kind = given.kind and held.prepared_at is not null
+    from locked where held.chain_id = locked.chain_id and held.address = locked.address and held.kind = locked.kind
   `.execute(tx);
 }
 

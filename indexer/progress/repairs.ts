@@ -67,6 +67,8 @@ export type Doubt = BlockRange & {
   readonly chainId: number;
   readonly contract: ContractKey;
   readonly rule: string;
+  /** When it was recorded. A doubt of the same rule and blocks may be recorded again, after this one was resolved. */
+  readonly createdAt: string;
   /** The last block that was read from receipts. Null if none was. */
   readonly readTo: number | null;
 };
@@ -79,6 +81,7 @@ export async function nextDoubt(db: Kysely<DB>, chainId: number, finalized: numb
   const row = await db
     .selectFrom('indexer.doubts')
     .select(['address', 'kind', 'rule', 'from_block', 'to_block', 'read_to'])
+    .select(sql<string>`created_at::text`.as('created_at'))
     .where('chain_id', '=', String(chainId))
     .where(sql<boolean>`coalesce(read_to + 1, from_block) <= ${finalized}`)
     .where(
@@ -94,6 +97,7 @@ export async function nextDoubt(db: Kysely<DB>, chainId: number, finalized: numb
     rule: row.rule,
     from: Number(row.from_block),
     to: Number(row.to_block),
+    createdAt: row.created_at,
     readTo: row.read_to === null ? null : Number(row.read_to),
   };
 }
@@ -121,7 +125,7 @@ export async function recordDoubtUnreadable(db: Kysely<DB>, doubt: Doubt, reason
   await updateDoubt(db, doubt).set({ status: 'unreadable', status_reason: reason, updated_at: sql`now()` }).execute();
 }
 
-function updateDoubt(db: Kysely<DB>, { chainId, contract, rule, from, to }: Doubt) {
+function updateDoubt(db: Kysely<DB>, { chainId, contract, rule, from, to, createdAt }: Doubt) {
   return db
     .updateTable('indexer.doubts')
     .where('chain_id', '=', String(chainId))
@@ -129,5 +133,6 @@ function updateDoubt(db: Kysely<DB>, { chainId, contract, rule, from, to }: Doub
     .where('kind', '=', contract.kind)
     .where('rule', '=', rule)
     .where('from_block', '=', String(from))
-    .where('to_block', '=', String(to));
+    .where('to_block', '=', String(to))
+    .where(sql<boolean>`created_at = ${createdAt}::timestamptz`);
 }

@@ -38,8 +38,8 @@ const PIECE_LOGS_MAX = 20_000;
 const NARROWING_FACTOR = 8;
 const IDLE_INTERVAL_MS = 5_000;
 const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 30_000 };
-/** After this many outages in a row at the same blocks, the blocks are narrowed down, because an endpoint may not serve them. */
-const OUTAGES_MAX = 6;
+/** After this many failures in a row at the same blocks, the blocks are narrowed down, because they may be the reason. */
+const FAILURES_MAX = 6;
 const REGISTRY_TTL_MS = 60_000;
 /** How often failures are forgotten whose blocks are proved by now, while other blocks are not. */
 const SETTLED_INTERVAL_MS = 60_000;
@@ -61,7 +61,8 @@ export class Prover {
   #pieceBlocks: number;
   /** Whether the last step read blocks of a doubt. */
   #hasReadDoubt = false;
-  #failedAt = -1;
+  /** The failures in a row at the blocks from `from` on. */
+  #failures = { from: -1, count: 0 };
   #registry = new Map<string, RegisteredContract>();
   #registryReadAt = Number.NEGATIVE_INFINITY;
   #settledAt = Number.NEGATIVE_INFINITY;
@@ -113,7 +114,7 @@ export class Prover {
     const piece: Piece = { from: unproved.from, to: unproved.to, contracts, inFull: 'blooms' };
     const failed = (reason: string) => this.#recordFailure(piece, reason);
     if (contracts.length === 0) await failed('this program cannot read the contracts that cover the blocks');
-    else if (!(await this.#attempt(piece, () => this.#prove(piece, seen, signal), failed))) return true;
+    else if (!(await this.#attempt(piece, () => this.#prove(piece, seen, signal), failed, signal))) return true;
     this.#hasReadDoubt = false;
     await this.#deleteSettled(SETTLED_INTERVAL_MS);
     return true;
@@ -125,31 +126,51 @@ export class Prover {
    * @returns false if the same blocks are to be tried again
    */
   async #attempt(
-    piece: BlockRange,
+    piece: Piece,
     work: () => Promise<void>,
     giveUp: (reason: string) => Promise<void>,
+    signal: AbortSignal,
   ): Promise<boolean> {
     try {
       await work();
+      this.#failures = { from: -1, count: 0 };
       this.#pieceBlocks = Math.min(this.#piecesMax, this.#pieceBlocks * 2);
       return true;
     } catch (error) {
       if (error instanceof StaleRange || error instanceof HeadMoved) return false;
-      const repeats = this.#failedAt === piece.from && this.#retry.failures >= OUTAGES_MAX;
-      this.#failedAt = piece.from;
-      const isPruned = error instanceof RpcError && error.kind === 'pruned';
-      const isAtFault =
-        error instanceof RpcInconsistency ||
-        (error instanceof RpcError && (error.kind === 'rejected' || error.kind === 'range-refused' || repeats));
-      if (!isPruned && !isAtFault) throw error;
+      const count = this.#failures.from === piece.from ? this.#failures.count + 1 : 1;
+      this.#failures = { from: piece.from, count };
+      if (!(await this.#isFaultOfBlocks(error, count, signal))) throw error;
       const blocks = piece.to - piece.from + 1;
-      if (isPruned || blocks === 1) {
+      if (blocks === 1 || (isPruned(error) && (await this.#isEndPruned(piece, signal)))) {
         await giveUp(this.#deps.redact(messageOf(error)).slice(0, REASON_LENGTH_MAX));
         return true;
       }
       this.#pieceBlocks = Math.max(1, Math.floor(blocks / NARROWING_FACTOR));
       return false;
     }
+  }
+
+  /**
+   * Returns whether an error is about the blocks that were read. What fails again and again may be about them too, unless the endpoints
+   * are out of service or limit the rate. The database has just answered.
+   */
+  async #isFaultOfBlocks(error: unknown, failures: number, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return false;
+    if (error instanceof RpcInconsistency || isPruned(error)) return true;
+    if (error instanceof RpcError && (error.kind === 'rejected' || error.kind === 'range-refused')) return true;
+    if (failures <= FAILURES_MAX) return false;
+    if (!(error instanceof RpcError)) return true;
+    if (error.kind === 'rate-limited') return false;
+    return this.#deps.source.head(signal).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Returns whether the last block of a piece is pruned too, and therefore all of it. */
+  async #isEndPruned(piece: Piece, signal: AbortSignal): Promise<boolean> {
+    return this.#read({ ...piece, from: piece.to }, signal).then(() => false, isPruned);
   }
 
   async #prove(piece: Piece, seen: ChainState, signal: AbortSignal): Promise<void> {
@@ -211,7 +232,7 @@ export class Prover {
       const { to: readTo, changed } = await this.#repair(piece, doubt.rule, [], signal);
       await recordDoubtRead(database.kysely, doubt, readTo, changed);
     };
-    return this.#attempt(piece, work, giveUp);
+    return this.#attempt(piece, work, giveUp, signal);
   }
 
   #read({ from, to, contracts, inFull }: Piece, signal: AbortSignal): Promise<FetchedRange> {
@@ -244,4 +265,8 @@ export class Prover {
     }
     return known();
   }
+}
+
+function isPruned(error: unknown): boolean {
+  return error instanceof RpcError && error.kind === 'pruned';
 }

@@ -1,11 +1,21 @@
-import type { BlockHeader, RawLog } from '../kernel/chain.ts';
+import type { BlockHeader, BlockRef, Hex, RawLog } from '../kernel/chain.ts';
+import { RpcInconsistency } from '../kernel/errors.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
+import { type Blooms, isEmptyBloom } from './bloom.ts';
 import { numberLogs, readReceipts } from './receipts.ts';
-import type { ReaderDeps } from './remaining-range.ts';
+import type { ReceiptRoots } from './receipts-root.ts';
+
+/** Every log of one block, read from its receipts. */
+export type BlockLogs = {
+  readonly logs: readonly RawLog[];
+  readonly transactions: ReadonlySet<string>;
+  /** Whether the receipts root of the block proves the receipts. */
+  readonly isProved: boolean;
+};
 
 /**
- * Returns every log of one block, read from the receipts of its transactions, which the receipts root of the block must prove. It is
- * used for blocks of which `eth_getLogs` gives no usable answer.
+ * Returns every log of one block, read from the receipts of its transactions. Where the chain computes receipts roots as Ethereum does,
+ * the root of the block must prove them. It is used for blocks of which `eth_getLogs` gives no usable answer.
  *
  * Where receipts number their logs otherwise than by their place in the block, the place counts.
  *
@@ -13,13 +23,47 @@ import type { ReaderDeps } from './remaining-range.ts';
  * @throws {RpcInconsistency} if the receipts contradict the block. Another endpoint may have the true ones.
  */
 export async function readBlockLogs(
-  { roots }: ReaderDeps,
+  { roots }: { readonly roots: ReceiptRoots },
   endpoint: Endpoint,
-  header: BlockHeader,
+  block: BlockRef,
   signal: AbortSignal | undefined,
   absent: 'unknown-block' | 'pruned' = 'unknown-block',
-): Promise<RawLog[]> {
-  const block = await readReceipts(endpoint, header, signal, absent);
-  await roots.verify(endpoint.name, block, signal);
-  return numberLogs(block.receipts.map(({ logs }) => logs));
+): Promise<BlockLogs> {
+  const read = await readReceipts(endpoint, block, signal, absent);
+  const isProved = await roots.verify(endpoint.name, read, signal);
+  return { logs: numberLogs(read.receipts.map(({ logs }) => logs)), transactions: read.transactions, isProved };
+}
+
+/** Returns whether the receipts root or the bloom of a block proves that no log is missing in its receipts. */
+export function isProved(
+  { blooms }: { readonly blooms: Blooms },
+  { logsBloom }: BlockHeader,
+  { logs, isProved }: BlockLogs,
+): boolean {
+  return isProved || (!isEmptyBloom(logsBloom) && blooms.covers(logs, logsBloom));
+}
+
+/**
+ * Adds to the logs of receipts what `eth_getLogs` gave of transactions that the receipts have no log of: what the protocol itself did has
+ * no receipt on some chains, and receipts that no root proves may lack logs.
+ *
+ * @throws {RpcInconsistency} if both number their logs differently.
+ */
+export function completeLogs(
+  { hash, number }: BlockRef,
+  { logs, transactions, isProved }: BlockLogs,
+  answered: readonly RawLog[],
+): RawLog[] {
+  const explained = new Set<Hex>(logs.map(({ transactionHash }) => transactionHash));
+  const others = answered.filter(
+    ({ blockHash, transactionHash }) =>
+      blockHash === hash && !explained.has(transactionHash) && !(isProved && transactions.has(transactionHash)),
+  );
+  const indexes = new Set(logs.map(({ logIndex }) => logIndex));
+  if (others.some(({ logIndex }) => indexes.has(logIndex))) {
+    throw new RpcInconsistency('the receipts of a block number its logs otherwise than eth_getLogs, and lack some', {
+      context: { number },
+    });
+  }
+  return [...logs, ...others].sort((a, b) => a.logIndex - b.logIndex);
 }

@@ -1,7 +1,7 @@
 import type { BlockHeader, Hex, RawLog } from '../kernel/chain.ts';
 import { ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
-import { readBlockLogs } from './block-logs.ts';
+import { type BlockLogs, completeLogs, isProved, readBlockLogs } from './block-logs.ts';
 import type { Watched } from './parse.ts';
 import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
 
@@ -22,7 +22,7 @@ export async function addLogsProvenByBloom(
   deps: ReaderDeps,
   endpoint: Endpoint,
   part: Part,
-  { watched, inFull, strict, faultyEndpoints }: RemainingRange,
+  { watched, inFull, strict, faultyEndpoints, unprovedBlocks }: RemainingRange,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly part: Part; readonly lackedLogs: boolean }> {
   if (watched === undefined) return { part, lackedLogs: false };
@@ -32,7 +32,9 @@ export async function addLogsProvenByBloom(
     const received = byBlock.get(header.number) ?? [];
     const suspects = deps.blooms.suspects(header.logsBloom, watched, received, inFull !== undefined);
     if (suspects.length === 0) continue;
-    const logs = filterWatched(await readProvenLogs(deps, endpoint, { header, suspects, strict }, signal), watched);
+    const proven = await readProvenLogs(deps, endpoint, { header, suspects, strict }, signal);
+    const logs = filterWatched(completeLogs(header, proven, received), watched);
+    if (!isProved(deps, header, proven)) unprovedBlocks.add(header.number);
     if (logs.length === received.length) continue;
     changed = true;
     faultyEndpoints.add(endpoint.name);
@@ -53,13 +55,13 @@ async function readProvenLogs(
   endpoint: Endpoint,
   { header, suspects, strict }: SuspectBlock,
   signal: AbortSignal | undefined,
-): Promise<RawLog[]> {
+): Promise<BlockLogs> {
   const { pool, blooms } = deps;
   let failure: unknown;
   for (const candidate of [...pool.endpoints().filter((other) => other !== endpoint), endpoint]) {
     try {
-      const logs = await readBlockLogs(deps, candidate, header, signal, strict ? 'unknown-block' : 'pruned');
-      if (suspects.every((address) => blooms.explains(logs, address))) return logs;
+      const read = await readBlockLogs(deps, candidate, header, signal, strict ? 'unknown-block' : 'pruned');
+      if (suspects.every((address) => blooms.explains(read.logs, address))) return read;
       failure = unexplained(header, suspects);
     } catch (error) {
       if (!isEndpointError(error)) throw error;

@@ -71,6 +71,7 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
     const headers: BlockHeader[] = [];
     const logs: RawLog[] = [];
     const faultyEndpoints = new Set<string>();
+    const unprovedBlocks = new Set<number>();
     let isFull = strict || inFull !== undefined;
     let anchor = request.anchor;
     let next = from;
@@ -78,7 +79,7 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
       const tries = { failures: 0, maxBlocks: Number.POSITIVE_INFINITY };
       const { tip } = request;
       const remaining: RemainingRange = {
-        ...{ from: next, to, watched, anchor, tip, strict, inFull, faultyEndpoints, tries },
+        ...{ from: next, to, watched, anchor, tip, strict, inFull, faultyEndpoints, unprovedBlocks, tries },
       };
       const read = (endpoint: Endpoint) => readPart(deps, endpoint, remaining, signal);
       const part = await pool.run(read, { signal, from: next, method: 'eth_getLogs' }).catch((error: unknown) => {
@@ -94,7 +95,8 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
       next = part.to + 1;
       if (!strict && logs.length >= maxLogs) break;
     }
-    return { chainId, from, to: next - 1, headers, logs, inFull: isFull, faultyEndpoints: [...faultyEndpoints] };
+    const findings = { faultyEndpoints: [...faultyEndpoints], unprovedBlocks: [...unprovedBlocks] };
+    return { chainId, from, to: next - 1, headers, logs, inFull: isFull, ...findings };
   };
 }
 

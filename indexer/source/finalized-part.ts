@@ -4,7 +4,7 @@ import { mapInBatches } from '../rpc/batch.ts';
 import { mapLimit } from '../rpc/concurrency.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
 import { RPC_CODE } from '../rpc/json-rpc.ts';
-import { readBlockLogs } from './block-logs.ts';
+import { completeLogs, isProved, readBlockLogs } from './block-logs.ts';
 import { readHeaderOf, requireHeader, verifyTip } from './blocks.ts';
 import { isEmptyBloom } from './bloom.ts';
 import { filterWatched, type Part, unexplained } from './bloom-check.ts';
@@ -80,7 +80,7 @@ export async function readFinalizedPart(
   if (logs !== answer.logs && !agreeOutside(answer.doubtful, logs, answer.logs)) {
     remaining.faultyEndpoints.add(endpoint.name);
   }
-  dispute?.settle(logs);
+  await dispute?.settle(logs, signal);
   return { to, headers, logs };
 }
 
@@ -138,13 +138,16 @@ async function replaceDoubtful(
   logs: readonly RawLog[],
   doubtful: ReadonlySet<number>,
   headers: ReadonlyMap<number, BlockHeader>,
-  { watched, inFull }: RemainingRange,
+  { watched, inFull, unprovedBlocks }: RemainingRange,
   signal: AbortSignal | undefined,
 ): Promise<readonly RawLog[]> {
   if (doubtful.size === 0 || watched === undefined) return logs;
+  const answered = Map.groupBy(logs, ({ blockNumber }) => blockNumber);
   const read = await mapLimit([...doubtful], RECEIPT_BLOCKS_IN_FLIGHT, signal, async (number, stop) => {
     const header = headers.get(number) ?? (await requireHeader(endpoint, number, stop));
-    const all = await readBlockLogs(deps, endpoint, header, stop, 'pruned');
+    const block = await readBlockLogs(deps, endpoint, header, stop, 'pruned');
+    if (!isProved(deps, header, block)) unprovedBlocks.add(number);
+    const all = completeLogs(header, block, answered.get(number) ?? []);
     if (inFull === 'receipts') assertExplained(deps, header, all, watched);
     return filterWatched(all, watched);
   });

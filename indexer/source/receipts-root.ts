@@ -19,6 +19,8 @@ export type BlockReceipts = {
   readonly logsBloom: Hex;
   /** Undefined if the node gave none. */
   readonly receiptsRoot: Hex | undefined;
+  /** The hashes of the transactions that the block lists. */
+  readonly transactions: ReadonlySet<string>;
   readonly receipts: readonly BlockReceipt[];
 };
 

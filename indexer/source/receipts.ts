@@ -59,7 +59,8 @@ export async function readReceipts(
   const ordered = [...hashes.map((hash) => known.get(hash) as RawReceipt), ...others];
   const receipts = ordered.map((receipt) => ({ raw: receipt, logs: logsOfReceipt(receipt, hash, number) }));
   const hasRoot = typeof receiptsRoot === 'string' && receiptsRoot.length === 66;
-  return { number, hash, logsBloom, receiptsRoot: hasRoot ? (lower(receiptsRoot) as Hex) : undefined, receipts };
+  const root = hasRoot ? (lower(receiptsRoot) as Hex) : undefined;
+  return { number, hash, logsBloom, receiptsRoot: root, transactions: new Set(hashes), receipts };
 }
 
 type RawReceipt = Readonly<Record<string, unknown>>;

@@ -27,6 +27,8 @@ export type RemainingRange = {
   readonly inFull: FullReading | undefined;
   /** Collects the names of endpoints whose logs differ from receipts. */
   readonly faultyEndpoints: Set<string>;
+  /** Collects the blocks whose logs were read from receipts that nothing proves. */
+  readonly unprovedBlocks: Set<number>;
   /** Counts the failed attempts to read the next part, and holds the number of blocks that it may have after them. */
   readonly tries: { failures: number; maxBlocks: number };
 };

@@ -3,6 +3,7 @@ import { RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import { within } from '../kernel/sleep.ts';
 import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
 import type { Pool } from '../rpc/pool.ts';
+import { readBlockLogs } from './block-logs.ts';
 import { readHeader } from './blocks.ts';
 import { isAfter, isEqual, type LogAnswer } from './log-answer.ts';
 import { toQuantity, type Watched } from './parse.ts';
@@ -29,9 +30,10 @@ export type Dispute = {
    * Compares both answers with the logs of the receipts. The endpoint that was wrong is no longer preferred, and not asked as a
    * second one for a while.
    *
-   * @throws {RpcInconsistency} if the receipts have fewer logs than an endpoint gave, and no receipts root proves them.
+   * @throws {RpcInconsistency} if the receipts have fewer logs than an endpoint gave, no receipts root proves them, and that endpoint's
+   * own receipts hold the logs. Another endpoint may have the true ones.
    */
-  settle(truth: readonly RawLog[]): void;
+  settle(truth: readonly RawLog[], signal: AbortSignal | undefined): Promise<void>;
 };
 
 /** A request for logs that was sent to a second endpoint. */
@@ -118,8 +120,9 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
           if (differing.size === 0) return undefined;
           remember([...firstLacks, ...[...differing].slice(0, SECOND_LACKS_MAX)]);
           return {
-            settle(truth) {
-              const wrong = findWrong(deps, { first, second: endpoint }, { differing, answer, theirs, truth });
+            async settle(truth, signal) {
+              const evidence = { differing, answer, theirs, truth };
+              const wrong = await findWrong(deps, { first, second: endpoint }, evidence, signal);
               if (wrong === undefined) return;
               pause(wrong, DISTRUST_MS);
               pool.demote(wrong);
@@ -213,21 +216,23 @@ type Evidence = {
 };
 
 /** Returns the endpoint whose logs of the disputed blocks are wrong. If both are, it is the second one. */
-function findWrong(
+async function findWrong(
   { roots, notice }: SecondEndpointDeps,
   { first, second }: { readonly first: Endpoint; readonly second: Endpoint },
   { differing, answer, theirs, truth }: Evidence,
-): Endpoint | undefined {
+  signal: AbortSignal | undefined,
+): Promise<Endpoint | undefined> {
   const ofBlocks = (logs: readonly RawLog[]) => logs.filter(({ blockNumber }) => differing.has(blockNumber));
   const [ours, others, proved] = [ofBlocks(answer.logs), ofBlocks(theirs.logs), ofBlocks(truth)];
   const countOf = (logs: readonly RawLog[], block: number) => logs.filter((log) => log.blockNumber === block).length;
-  const lacksLogs = (block: number) =>
-    countOf(proved, block) < Math.max(countOf(ours, block), countOf(others, block)) && !roots.isStandardAt(block);
-  const lacking = [...differing].find(lacksLogs);
-  if (lacking !== undefined) {
-    throw new RpcInconsistency('receipts that no root proves have fewer logs than an endpoint gave', {
-      context: { number: lacking },
-    });
+  const unproved = [...differing].filter((block) => !roots.isStandardAt(block));
+  const lacks = (logs: readonly RawLog[]) => unproved.find((block) => countOf(proved, block) < countOf(logs, block));
+  const oursLacking = lacks(ours);
+  if (oursLacking !== undefined) throw withoutLogs(oursLacking);
+  const othersLacking = lacks(others);
+  if (othersLacking !== undefined) {
+    const claimed = others.filter(({ blockNumber }) => blockNumber === othersLacking);
+    if (await holdsInReceipts({ roots }, second, claimed, signal)) throw withoutLogs(othersLacking);
   }
   const isWrong = (logs: readonly RawLog[]) =>
     logs.length !== proved.length || logs.some((log, at) => !isEqual(log, proved[at] as RawLog));
@@ -235,4 +240,27 @@ function findWrong(
   const wrong = [...(isWrong(ours) ? [first] : []), ...(isWrong(others) ? [second] : [])];
   for (const { name } of wrong) notice({ event: 'inconsistent response', endpoint: name, detail });
   return wrong.at(-1);
+}
+
+function withoutLogs(number: number): RpcInconsistency {
+  return new RpcInconsistency('receipts that no root proves have fewer logs than an endpoint gave', {
+    context: { number },
+  });
+}
+
+/** Returns whether an endpoint's own receipts hold the logs that it gave of a block. If they do not, it contradicts itself. */
+async function holdsInReceipts(
+  deps: Pick<SecondEndpointDeps, 'roots'>,
+  endpoint: Endpoint,
+  claimed: readonly RawLog[],
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const [{ blockNumber: number, blockHash: hash }] = claimed as [RawLog];
+  try {
+    const { logs } = await readBlockLogs(deps, endpoint, { number, hash }, signal);
+    return claimed.every((log) => logs.some((other) => isEqual(log, other)));
+  } catch (error) {
+    if (error instanceof RpcError || error instanceof RpcInconsistency) return false;
+    throw error;
+  }
 }

@@ -4,7 +4,7 @@ import { mapInBatches } from '../rpc/batch.ts';
 import { mapLimit } from '../rpc/concurrency.ts';
 import type { Endpoint, Requester } from '../rpc/endpoint.ts';
 import { ADDRESSES_MAX } from '../rpc/filter-limit.ts';
-import { readBlockLogs } from './block-logs.ts';
+import { completeLogs, readBlockLogs } from './block-logs.ts';
 import { readHeaderOf, requireHeader, unknownBlock, verifyTip } from './blocks.ts';
 import { isEmptyBloom } from './bloom.ts';
 import { filterWatched, type Part } from './bloom-check.ts';
@@ -74,16 +74,18 @@ async function confirmEmptyBlocks(
 ): Promise<RawLog[]> {
   const empty = headers.filter((_, index) => blocks[index]?.length === 0);
   const silent = headers.filter((header) => isEmptyBloom(header.logsBloom) && header.transactionCount !== 0);
-  const found = await mapLimit(silent, BLOCKS_IN_FLIGHT, signal, (header, stop) =>
-    readBlockLogs(deps, endpoint, header, stop),
-  );
-  const proven = new Map(silent.map(({ number }, at) => [number, filterWatched(found[at] ?? [], watched)]));
+  const answered = new Map(headers.map(({ number }, index) => [number, blocks[index] ?? []]));
+  const found = await mapLimit(silent, BLOCKS_IN_FLIGHT, signal, async (header, stop) => {
+    const read = await readBlockLogs(deps, endpoint, header, stop);
+    return filterWatched(completeLogs(header, read, answered.get(header.number) ?? []), watched);
+  });
+  const proven = new Map(silent.map(({ number }, at) => [number, found[at] ?? []]));
   const isDoubtful = (header: BlockHeader) =>
     !isEmptyBloom(header.logsBloom) &&
     (endpoint.unsupported.blockHashFilter || header === known) &&
     !deps.blooms.excludes(header.logsBloom, watched);
   if (empty.some(isDoubtful)) await verifyStillCanonical(endpoint, headers.at(-1), signal);
-  return headers.flatMap(({ number }, index) => proven.get(number) ?? blocks[index] ?? []);
+  return headers.flatMap(({ number }) => proven.get(number) ?? answered.get(number) ?? []);
 }
 
 /** Throws unless the last block, and therefore all blocks below it, is still part of the endpoint's chain. */
@@ -109,7 +111,8 @@ async function readLogsOfBlock(
   watched: Watched,
   signal: AbortSignal | undefined,
 ): Promise<RawLog[]> {
-  const fromReceipts = async () => filterWatched(await readBlockLogs(deps, endpoint, header, signal), watched);
+  const fromReceipts = async (answered: readonly RawLog[] = []) =>
+    filterWatched(completeLogs(header, await readBlockLogs(deps, endpoint, header, signal), answered), watched);
   const noticeInconsistency = (detail: string) =>
     deps.notice({
       event: 'inconsistent response',
@@ -123,7 +126,7 @@ async function readLogsOfBlock(
     const { logs, doubtful, hasDoubles, mayBeCutAt } = answer;
     if (hasDoubles) noticeDoubles(deps, endpoint);
     if (mayBeCutAt !== undefined) {
-      const proven = await fromReceipts();
+      const proven = await fromReceipts(logs);
       learnFromReceipts(endpoint, answer, proven);
       if (proven.length > mayBeCutAt) noticeInconsistency(`its answer was cut at ${mayBeCutAt} logs`);
       return proven;

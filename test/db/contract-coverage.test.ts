@@ -7,7 +7,7 @@ import { transaction } from '../../indexer/db/transaction.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import { followedContracts } from '../../indexer/follower/followed-contracts.ts';
 import { commitFill } from '../../indexer/ingest/commit-fill.ts';
-import { commitHead, commitStart } from '../../indexer/ingest/commit-head.ts';
+import { commitHead } from '../../indexer/ingest/commit-head.ts';
 import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
@@ -24,39 +24,18 @@ import {
 } from '../../indexer/progress/contract-coverage.ts';
 import { claimCoverage, goLive } from '../../indexer/progress/contract-state.ts';
 import { addProved } from '../../indexer/progress/proof.ts';
-import { Prover } from '../../indexer/proof/prover.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { upgradeContract } from '../../indexer/registry/upgrade.ts';
-import type { RangeRequest } from '../../indexer/source/source.ts';
 import { addressOf, encodeEvent, headerOf, logOf } from '../kit/event-logs.ts';
-import { insertArtist, insertRow } from '../kit/platform-rows.ts';
 import { seededRandom } from '../kit/random.ts';
 import { withOpenDatabase } from '../kit/with-database.ts';
+import { TOKEN_ADDRESS as A, withToken } from '../kit/with-token.ts';
 
 const [transfer] = parseAbi(['event Transfer(address indexed from, address indexed to, uint256 value)']);
-const [A, ALICE] = [addressOf(0xa), addressOf(0x1)];
+const ALICE = addressOf(0x1);
 const RANDOM_CASES = 200;
 const BLOCKS = 40;
-
-/** Runs `act` on a token deployed at block 5, on a chain whose head is block 10 and none of whose history is filled. */
-async function withToken(act: (database: Database, db: pg.Pool, contract: RegisteredContract) => Promise<void>) {
-  await withOpenDatabase(async (open, db) => {
-    const client = await db.connect();
-    try {
-      const { artistId } = await insertArtist(client as unknown as pg.Client, 'one');
-      await insertRow(client as unknown as pg.Client, 'artist_tokens', {
-        ...{ artist_id: artistId, chain_id: '1', contract_address: A, name: 'T', symbol: 'T', total_supply: 0 },
-        deployed_at_block: 5,
-      });
-    } finally {
-      client.release();
-    }
-    await commitStart(open, await readChain(open.kysely, 1), headerOf(10), 10);
-    const [contract] = (await followedContracts(open, 1)).contracts;
-    await act(open, db, contract as RegisteredContract);
-  });
-}
 
 /** Returns a block in which the token mints, decoded for `contracts`. */
 function mintAt(contracts: readonly RegisteredContract[], number: number, value: bigint) {
@@ -225,61 +204,5 @@ test('blocks of a contract that was announced again since its coverage was read 
     await db.query(`update indexer.contracts set covered = '{}', live_from = null, prepared_at = null`);
     await prove();
     expect(await proved()).toBe('{}');
-  });
-});
-
-/** Returns a prover of the whole chain, and what it asks its source for, which has no logs. */
-function proverOf(database: Database, callsPerSecond = 1) {
-  const asked: string[] = [];
-  const source = {
-    fetchRange: async ({ from, to, inFull }: RangeRequest) => {
-      asked.push(`${inFull} ${from} ${to}`);
-      return { chainId: 1, from, to, headers: [], logs: [] };
-    },
-  };
-  const prover = new Prover({
-    ...{ database, source: source as never, log: { error() {}, warn() {} } as never, redact: (text) => text },
-    ...{ runtime: { now: Date.now, random: Math.random } as never, callsPerSecond },
-    scope: { chainId: 1, from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null },
-  });
-  return { asked, step: () => prover.step(new AbortController().signal) };
-}
-
-const DOUBT = `insert into indexer.doubts (chain_id, address, kind, rule, from_block, to_block, detail)
-  values (1, '${A}', 'artist_token', 'balance', 5, 70, '')`;
-
-test('a doubt about blocks above the head waits for them', async () => {
-  await withToken(async (open, db) => {
-    await db.query('update indexer.chains set finalized_number = 100');
-    await db.query(DOUBT);
-    const { asked, step } = proverOf(open, 100);
-    expect(await step()).toBe(true);
-    expect(await step()).toBe(false);
-    expect(asked).toEqual(['receipts 5 10']);
-  });
-});
-
-test('while a long doubt is read, other blocks are proved', async () => {
-  await withToken(async (open, db) => {
-    await db.query('update indexer.chains set finalized_number = 100, head_number = 100');
-    await db.query(`update indexer.contracts set covered = '{[5,11),[80,101)}'`);
-    await db.query(DOUBT);
-    const { asked, step } = proverOf(open);
-    for (let steps = 0; steps < 6; steps++) await step();
-    expect(asked).toEqual([
-      ...['receipts 5 20', 'blooms 80 95', 'receipts 21 36', 'blooms 96 100', 'receipts 37 52', 'receipts 53 68'],
-    ]);
-  });
-});
-
-test('a failed proof is forgotten once its blocks are proved, although others are not', async () => {
-  await withToken(async (open, db) => {
-    await db.query('update indexer.chains set finalized_number = 100, head_number = 100');
-    await db.query(`update indexer.contracts set covered = '{[5,101)}'`);
-    await db.query(`
-      insert into indexer.failed_proofs (chain_id, from_block, to_block, reason, tried_at)
-      values (1, 7, 7, '', now() - interval '2 hours'), (1, 60, 60, '', now() - interval '2 hours')`);
-    await proverOf(open).step();
-    expect((await db.query('select from_block from indexer.failed_proofs')).rows).toEqual([{ from_block: '60' }]);
   });
 });

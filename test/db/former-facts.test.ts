@@ -8,6 +8,7 @@ import { commitFill } from '../../indexer/ingest/commit-fill.ts';
 import { commitStart } from '../../indexer/ingest/commit-head.ts';
 import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
+import { repairRange } from '../../indexer/ingest/prove.ts';
 import { type BlockHeader, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
@@ -138,7 +139,7 @@ async function insertFormerRows(client: pg.Client): Promise<{ revenueId: string 
   return { revenueId };
 }
 
-test('rows of a former indexer are replaced by what the chain says, and links of the platform are kept', async () => {
+test('rows of a former indexer are replaced by what the chain says, and links of the platform are kept, also in a repair', async () => {
   const created = await createDatabase();
   await withDatabase(Promise.resolve(created), async (client) => {
     const { revenueId } = await insertFormerRows(client);
@@ -154,6 +155,12 @@ test('rows of a former indexer are replaced by what the chain says, and links of
       const commit = { pieces, contracts: followed.contracts, former: followed.former };
       expect(await commitFill(database, commit)).toMatchObject({ facts: 3 });
       expect(await commitFill(database, commit)).toMatchObject({ facts: 0 });
+      await client.query('update dividend_events set total_amount = 7');
+      await client.query('update dividend_contracts set total_revenue_deposited = 7');
+      const full = { seen, range: { ...range, unprovedBlocks: [6] }, batch, contracts: followed.contracts };
+      const cause = { cause: 'proof', endpoints: [] };
+      await expect(repairRange(database, full, cause)).rejects.toThrow('lack a log that is stored');
+      expect(await repairRange(database, { ...full, range }, cause)).toEqual({ added: 1, removed: 1 });
       await settleStages(database, [1]);
     } finally {
       await database.close();

@@ -1,6 +1,6 @@
 import { keccak256 } from 'viem';
 import { describe, expect, test } from 'vitest';
-import type { Hex } from '../../indexer/kernel/chain.ts';
+import type { Hex, VerifiedRange } from '../../indexer/kernel/chain.ts';
 import { RpcInconsistency } from '../../indexer/kernel/errors.ts';
 import { createBlooms } from '../../indexer/source/bloom.ts';
 import { type BlockReceipt, receiptsRootOf } from '../../indexer/source/receipts-root.ts';
@@ -51,6 +51,17 @@ function changeRoots(server: ChainServer, rootOf: (block: Json) => unknown): voi
     do: {
       kind: 'result',
       result: (block) => (block === null ? null : { ...(block as Json), receiptsRoot: rootOf(block as Json) }),
+    },
+  });
+}
+
+/** Serves blooms of zeros, as some chains do, so that receipts decide. */
+function changeBloomToZeros(server: ChainServer): void {
+  server.misbehave({
+    methods: ['eth_getBlockByNumber', 'eth_getBlockByHash'],
+    do: {
+      kind: 'result',
+      result: (block) => (block === null ? null : { ...(block as Json), logsBloom: EMPTY_BLOOM }),
     },
   });
 }
@@ -188,19 +199,55 @@ test('a last receipt that used no gas need not be part of the root', async () =>
   expect(fixture.notices.map(({ event }) => event)).not.toContain('receipts unproved');
 });
 
-test('receipts that no root proves do not decide against the bloom of their block', async () => {
-  const server = await fixture.serve(threeLogsChain(40));
-  changeRoots(server, (block) => keccak256(block.hash as Hex));
-  const change = (receipt: unknown) =>
-    Number((receipt as Json).blockNumber) === 20 ? { ...(receipt as ReceiptJson), logs: [] } : receipt;
-  server.misbehave({
-    methods: ['eth_getBlockReceipts'],
-    do: { kind: 'result', result: (honest) => (honest as unknown[]).map(change) },
+describe('receipts without logs that no root proves', () => {
+  /** Serves blocks 20 and 22 of a chain whose roots are another's. The receipts of block 20 have no logs. */
+  async function serveEmptyReceipts(): Promise<{
+    server: ChainServer;
+    read: (number: number) => Promise<VerifiedRange>;
+  }> {
+    const server = await fixture.serve(threeLogsChain(40));
+    changeRoots(server, (block) => keccak256(block.hash as Hex));
+    const change = (receipt: unknown) =>
+      Number((receipt as Json).blockNumber) === 20 ? { ...(receipt as ReceiptJson), logs: [] } : receipt;
+    server.misbehave({
+      methods: ['eth_getBlockReceipts'],
+      do: { kind: 'result', result: (honest) => (honest as unknown[]).map(change) },
+    });
+    server.misbehave({ methods: ['eth_getTransactionReceipt'], do: { kind: 'result', result: change } });
+    const source = fixture.open([server.url]);
+    const read = (number: number) =>
+      source.fetchRange({ from: number, to: number, strict: false, watch: WATCH, inFull: 'receipts' });
+    return { server, read };
+  }
+
+  test('do not decide against the logs of the same node', async () => {
+    const { read } = await serveEmptyReceipts();
+    const [proved, unproved] = [await read(22), await read(20)];
+    expect([proved.logs.length, proved.unprovedBlocks]).toEqual([3, []]);
+    expect([unproved.logs.length, unproved.unprovedBlocks]).toEqual([3, [20]]);
   });
-  server.misbehave({ methods: ['eth_getTransactionReceipt'], do: { kind: 'result', result: change } });
+
+  test('do not decide against the bloom of their block', async () => {
+    const { server, read } = await serveEmptyReceipts();
+    server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'result', result: () => [] } });
+    await expect(read(20)).rejects.toBeInstanceOf(RpcInconsistency);
+  });
+});
+
+test.each([true, false])('a log of the protocol itself has no receipt, and stays (strict: %s)', async (strict) => {
+  const server = await fixture.serve(threeLogsChain(40));
+  const ofProtocol = { transactionHash: `0x${'5a'.repeat(32)}`, transactionIndex: '0x2', logIndex: '0x3' };
+  const lacksMiddle = (logs: Json[]) => logs.filter(({ logIndex }) => logIndex !== '0x1');
+  server.misbehave({
+    methods: ['eth_getLogs'],
+    do: {
+      kind: 'result',
+      result: (logs) => lacksMiddle([...(logs as Json[]), { ...(logs as Json[]).at(-1), ...ofProtocol }]),
+    },
+  });
+  changeBloomToZeros(server);
   const source = fixture.open([server.url]);
-  const read = (number: number) =>
-    source.fetchRange({ from: number, to: number, strict: false, watch: WATCH, inFull: 'receipts' });
-  expect((await read(22)).logs.length).toBe(3);
-  await expect(read(20)).rejects.toBeInstanceOf(RpcInconsistency);
+  const range = await source.fetchRange({ from: 20, to: 20, strict, watch: WATCH, inFull: 'receipts' });
+  expect(range.logs.map(({ logIndex }) => logIndex)).toEqual([0, 1, 2, 3]);
+  expect(range.logs[3]?.transactionHash).toBe(ofProtocol.transactionHash);
 });

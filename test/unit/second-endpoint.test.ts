@@ -123,6 +123,21 @@ describe('of three logs a block, one endpoint of two lacks the middle one', () =
   });
 });
 
+test.each([
+  ['first', ['liar', 'honest']],
+  ['second', ['honest', 'liar']],
+] as const)('where roots prove nothing, a %s endpoint that invents logs does not stop the range', async (_, order) => {
+  const chain = threeLogsChain();
+  const servers = { liar: await fixture.serve(chain), honest: await fixture.serve(chain) };
+  const invented = { logIndex: '0x9', transactionIndex: '0x1' };
+  servers.liar.misbehave({
+    methods: ['eth_getLogs'],
+    do: { kind: 'result', result: (logs) => (logs as Json[]).flatMap((one) => [one, { ...one, ...invented }]) },
+  });
+  for (const server of Object.values(servers)) changeRoots(server);
+  expect(await fill(order.map((name) => servers[name].url))).toEqual(truthOf(chain));
+});
+
 test('a healthy second endpoint gets one request for each range, and the first one none more', async () => {
   const alone = await requestsAlone();
   const chain = threeLogsChain();

@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest';
+import type { Database } from '../../indexer/db/database.ts';
+import { RpcError, type RpcErrorKind } from '../../indexer/kernel/errors.ts';
+import { Prover } from '../../indexer/proof/prover.ts';
+import type { RangeRequest } from '../../indexer/source/source.ts';
+import { TOKEN_ADDRESS, withToken } from '../kit/with-token.ts';
+
+type Trouble = {
+  /** Throws what the source throws for a range. */
+  readonly refuse?: (range: RangeRequest) => void;
+  readonly hasHead?: boolean;
+};
+
+/** Returns a prover of the whole chain, and what it asks its source for, which has no logs. */
+function proverOf(database: Database, callsPerSecond = 1, { refuse, hasHead = true }: Trouble = {}) {
+  const asked: string[] = [];
+  const source = {
+    head: async () => {
+      if (!hasHead) throw new RpcError('unavailable', 'nobody answers');
+    },
+    fetchRange: async (range: RangeRequest) => {
+      const { from, to, inFull } = range;
+      asked.push(`${inFull} ${from} ${to}`);
+      refuse?.(range);
+      return { chainId: 1, from, to, headers: [], logs: [] };
+    },
+  };
+  const prover = new Prover({
+    ...{ database, source: source as never, log: { error() {}, warn() {} } as never, redact: (text) => text },
+    ...{ runtime: { now: Date.now, random: Math.random } as never, callsPerSecond },
+    scope: { chainId: 1, from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null },
+  });
+  return { asked, step: () => prover.step(new AbortController().signal) };
+}
+
+const DOUBT = `insert into indexer.doubts (chain_id, address, kind, rule, from_block, to_block, detail)
+  values (1, '${TOKEN_ADDRESS}', 'artist_token', 'balance', 5, 70, '')`;
+
+test('a doubt about blocks above the head waits for them', async () => {
+  await withToken(async (open, db) => {
+    await db.query('update indexer.chains set finalized_number = 100');
+    await db.query(DOUBT);
+    const { asked, step } = proverOf(open, 100);
+    expect(await step()).toBe(true);
+    expect(await step()).toBe(false);
+    expect(asked).toEqual(['receipts 5 10']);
+  });
+});
+
+test('while a long doubt is read, other blocks are proved', async () => {
+  await withToken(async (open, db) => {
+    await db.query('update indexer.chains set finalized_number = 100, head_number = 100');
+    await db.query(`update indexer.contracts set covered = '{[5,11),[80,101)}'`);
+    await db.query(DOUBT);
+    const { asked, step } = proverOf(open);
+    for (let steps = 0; steps < 6; steps++) await step();
+    expect(asked).toEqual([
+      ...['receipts 5 20', 'blooms 80 95', 'receipts 21 36', 'blooms 96 100', 'receipts 37 52', 'receipts 53 68'],
+    ]);
+  });
+});
+
+test('a failed proof is forgotten once its blocks are proved, although others are not', async () => {
+  await withToken(async (open, db) => {
+    await db.query('update indexer.chains set finalized_number = 100, head_number = 100');
+    await db.query(`update indexer.contracts set covered = '{[5,101)}'`);
+    await db.query(`
+      insert into indexer.failed_proofs (chain_id, from_block, to_block, reason, tried_at)
+      values (1, 7, 7, '', now() - interval '2 hours'), (1, 60, 60, '', now() - interval '2 hours')`);
+    await proverOf(open).step();
+    expect((await db.query('select from_block from indexer.failed_proofs')).rows).toEqual([{ from_block: '60' }]);
+  });
+});
+
+/** Proves blocks 5 to 100 with a source that refuses some, for many steps. Returns the blocks that were set aside and those left to do. */
+async function proveDespite(trouble: Trouble): Promise<{ failed: string[]; unproved: string }> {
+  let result = { failed: [] as string[], unproved: '' };
+  await withToken(async (open, db) => {
+    await db.query('update indexer.chains set finalized_number = 100, head_number = 100');
+    await db.query(`update indexer.contracts set covered = '{[5,101)}'`);
+    const { step } = proverOf(open, 100, trouble);
+    for (let steps = 0; steps < 100; steps++) await step().catch(() => undefined);
+    const failed = await db.query('select from_block, to_block from indexer.failed_proofs order by from_block');
+    const left = await db.query(`select '{[5,101)}'::int8multirange - proved as blocks from indexer.contracts`);
+    result = { failed: failed.rows.map((row) => `${row.from_block}-${row.to_block}`), unproved: left.rows[0].blocks };
+  });
+  return result;
+}
+
+const holds = (range: RangeRequest, block: number) => range.from <= block && block <= range.to;
+
+describe('blocks that cannot be proved', () => {
+  test.each<[string, () => Error]>([
+    ['an error that no endpoint gave', () => new TypeError('a log that no decoder takes')],
+    ...(['unavailable', 'rejected', 'unknown-block'] as RpcErrorKind[]).map(
+      (kind) => [kind, () => new RpcError(kind, kind)] as [string, () => Error],
+    ),
+  ])('%s: one block is set aside, and all others are proved', async (_, error) => {
+    const refuse = (range: RangeRequest) => {
+      if (holds(range, 50)) throw error();
+    };
+    expect(await proveDespite({ refuse })).toEqual({ failed: ['50-50'], unproved: '{[50,51)}' });
+  });
+
+  test.each<[string, Trouble]>([
+    ['endpoints are out of service', { hasHead: false, refuse: () => throwAs('unavailable') }],
+    ['endpoints limit the rate', { refuse: () => throwAs('rate-limited') }],
+  ])('are none while %s', async (_, trouble) => {
+    expect(await proveDespite(trouble)).toEqual({ failed: [], unproved: '{[5,101)}' });
+  });
+
+  test('are the pruned ones alone, and no request is spent on each of them', async () => {
+    let requests = 0;
+    const refuse = (range: RangeRequest) => {
+      requests++;
+      if (range.from < 60) throwAs('pruned');
+    };
+    expect((await proveDespite({ refuse })).unproved).toBe('{[5,60)}');
+    expect(requests).toBeLessThan(30);
+  });
+});
+
+function throwAs(kind: RpcErrorKind): never {
+  throw new RpcError(kind, kind);
+}
