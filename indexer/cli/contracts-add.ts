@@ -1,12 +1,12 @@
 import { Argument, type Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
-import type { Hex } from '../kernel/chain.ts';
 import { IndexerError, UsageError } from '../kernel/errors.ts';
 import type { Added, ContractSpec } from '../registry/add.ts';
 import type { NamedContract } from '../registry/import.ts';
 import { address, blockNumber, chainOf, configuredChain, positiveNumber } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
-import { HEAD_TIMEOUT_MS, openSource, reasonOf } from './open-source.ts';
+import { warnOfMissingCode } from './missing-code.ts';
+import { openSource } from './open-source.ts';
 import { withSession } from './session.ts';
 
 type Given = {
@@ -61,8 +61,7 @@ Examples:
         const { addContracts } = await import('../registry/add.ts');
         const added = await addContracts(database, [await specOf(io, config, named)]);
         // A pool has answered already.
-        const warning = readsPool(named) ? undefined : await warnOfMissingCode(io, config, named);
-        if (warning !== undefined) io.stderr.write(`indexer: warning: ${warning}\n`);
+        const [warning] = readsPool(named) ? [] : await warnOfMissingCode(io, config, [named]);
         const lines = added.map((one) => lineOf(one, named.chainId));
         printResult(io, options, { contracts: added, ...(warning !== undefined && { warning }) }, lines);
       });
@@ -78,30 +77,6 @@ function lineOf({ kind, address: contract, outcome }: Added, chainId: number): s
 /** Returns whether the tokens or the type of a pool have to be read from the chain. */
 export function readsPool({ kind, type, token0, token1 }: NamedContract): boolean {
   return kind === 'pool' && (type === undefined || token0 === undefined || token1 === undefined);
-}
-
-/** Returns a warning if a contract has no code yet, or if this could not be found out. The contract is followed all the same. */
-async function warnOfMissingCode(
-  io: Io,
-  config: Config,
-  { chainId, address: contract }: { readonly chainId: number; readonly address: Hex },
-): Promise<string | undefined> {
-  const chain = config.chains.find((settings) => settings.chainId === chainId);
-  if (chain === undefined) return undefined;
-  const source = await openSource(chain, io.runtime);
-  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]);
-  try {
-    const { number } = await source.head(signal);
-    if (await source.codeAt(contract, number, signal)) return undefined;
-    return (
-      `${contract} has no code on chain ${chainId} at block ${number}: is this the right address and chain? ` +
-      'It is followed all the same, because it may be deployed later'
-    );
-  } catch (error) {
-    return io.redact(`it was not checked that ${contract} has code on chain ${chainId}: ${reasonOf(error, chainId)}`);
-  } finally {
-    source.close();
-  }
 }
 
 /** Completes the description of a contract. Reads the tokens of a pool from the chain unless both are given, and its type too. */

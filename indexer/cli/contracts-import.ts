@@ -5,6 +5,7 @@ import { IndexerError, messageOf } from '../kernel/errors.ts';
 import { configuredChain, positiveNumber } from './arguments.ts';
 import { readsPool, specOf } from './contracts-add.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
+import { warnOfMissingCode } from './missing-code.ts';
 import { withSession } from './session.ts';
 
 /** `indexer contracts import FILE`. */
@@ -37,8 +38,13 @@ Example:
         const specs = [];
         for (const contract of named) specs.push(await specOf(io, config, contract));
         const added = await addContracts(database, specs);
+        const warnings = await warnOfMissingCode(
+          io,
+          config,
+          named.filter((contract) => !readsPool(contract)),
+        );
         const count = (outcome: string) => added.filter((one) => one.outcome === outcome).length;
-        printResult(io, options, { contracts: added }, [
+        printResult(io, options, { contracts: added, ...(warnings.length > 0 && { warnings }) }, [
           `${count('added')} added, ${count('restored')} restored, ${count('unchanged')} already followed`,
         ]);
       });

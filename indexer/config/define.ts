@@ -38,7 +38,8 @@ export type ProofLevel = (typeof PROOF_LEVELS)[number];
 export type ProofSettings = {
   /**
    * `background`: history is filled at once, on the node's word and a few doubts, and proved behind that by `indexer start`. `inline`:
-   * every block is proved before it counts as covered. `off`: nothing below the finalized block is proved. Default: `background`.
+   * every block is proved before it counts as covered. `off`: nothing below the finalized block is proved, and facts are not asked
+   * whether they contradict themselves. Default: `background`.
    */
   readonly level?: ProofLevel;
   /** Maximum number of calls per second for the proof behind the fill. Default: 10. */

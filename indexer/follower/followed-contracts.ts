@@ -116,9 +116,9 @@ async function reconcile(
   for (const { contract, because } of outdated) {
     const { kind, address, coveredFingerprint: oldFingerprint, fingerprint: newFingerprint } = contract;
     if (newFingerprint === null) continue;
-    const note = `its history is read anew: ${because}`;
+    const note = `its history is read again: ${because}`;
     if (await rereadContract(database, contract, { oldFingerprint, newFingerprint, note }))
-      log?.warn({ chain: chainId, kind, address, reason: because }, 'reading contract history anew');
+      log?.warn({ chain: chainId, kind, address, reason: because }, 'reading contract history again');
   }
   const live = leads ? refused.filter(({ contract }) => contract.liveFrom !== null) : [];
   if (live.length > 0) await suspendContracts(database, chainId, live);

@@ -6,7 +6,7 @@ import type { Logger } from '../observability/log.ts';
 import { createRedact } from '../observability/redact.ts';
 import type { ProofScope } from '../progress/proof.ts';
 import { Prover } from '../proof/prover.ts';
-import { createSource } from '../source/source.ts';
+import { createSource, type Source } from '../source/source.ts';
 
 /** Dependencies of the proof of one chain. */
 export type ChainProofInput = {
@@ -23,6 +23,8 @@ const EVERYTHING = { from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null };
 
 /** A prover of one chain with connections of its own, whose calls are limited to what the configuration allows. */
 export type ChainProof = {
+  /** Reads the chain within the limit of calls. */
+  readonly source: Source;
   /** Proves until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
   /** Closes the connections to the endpoints. */
@@ -52,5 +54,5 @@ export function createChainProof({
     redact: createRedact(secretsOf(config)),
     scope: { ...scope, chainId },
   });
-  return { run: (signal) => prover.run(signal), close: () => source.close() };
+  return { source, run: (signal) => prover.run(signal), close: () => source.close() };
 }

@@ -21,10 +21,10 @@ export class DaemonChain {
   readonly chainId: number;
   readonly #input: Omit<ChainWorkInput, 'scope'>;
   readonly #work: ChainWork;
-  /** Undefined if the configuration turned it off. */
+  /** The proof of facts by headers, and by whether they contradict themselves. Undefined if the configuration turned it off. */
   readonly #proof: ChainProof | undefined;
   readonly #contractReader: ContractReader;
-  readonly #sweeper: Sweeper;
+  readonly #sweeper: Sweeper | undefined;
   readonly #enrichNow = new Wake();
   /** Why the configured endpoints cannot be used. */
   #refusal: string | undefined;
@@ -39,7 +39,8 @@ export class DaemonChain {
     const { database, log, runtime } = input;
     const reader = chainReaderOver(this.#work.source);
     this.#contractReader = new ContractReader({ db: database.kysely, chainId: this.chainId, reader, log, runtime });
-    this.#sweeper = new Sweeper({ ...input, chainId: this.chainId, source: this.#work.source });
+    const proof = this.#proof;
+    this.#sweeper = proof && new Sweeper({ ...input, chainId: this.chainId, source: proof.source });
   }
 
   /** `starting`, `following`, `standing by`, or `failing` with the reason. */
@@ -67,7 +68,7 @@ export class DaemonChain {
       this.#work.stages.run(signal),
       repeat(probe, log, () => this.#probe(signal), signal),
       repeat(enrich, log, () => this.#enrich(signal), signal),
-      repeat(sweep, log, () => this.#sweeper.round(signal), signal),
+      repeat(sweep, log, async () => this.#sweeper?.round(signal), signal),
     ]);
   }
 

@@ -119,7 +119,7 @@ test('a contract whose history was read with fewer events is read again, with a 
     const { contracts, joining, liveVersion } = await followedContracts(open, 1);
     expect(joining).toHaveLength(1);
     expect(liveVersion).toBeGreaterThan(late.seen.liveVersion);
-    const note = 'its history is read anew: events added: Transfer';
+    const note = 'its history is read again: events added: Transfer';
     expect(await state(db)).toMatchObject({ covered: '{}', live_from: null, coverage_note: note });
     expect((await db.query('select from token_transfers')).rowCount).toBe(0);
     expect((await db.query('select total_supply from artist_tokens')).rows).toEqual([{ total_supply: '0' }]);

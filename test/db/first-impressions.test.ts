@@ -1,4 +1,7 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { runCommand } from '../kit/command-line.ts';
@@ -216,6 +219,11 @@ test('a contract without code is added with a warning, and one with code without
     warning: expect.stringContaining(warning),
   });
   expect(await runCommand(['contracts', 'add', 'master', deployed], env)).toMatchObject({ code: 0, err: '' });
+  const file = join(await mkdtemp(join(tmpdir(), 'import-')), 'contracts.json');
+  await writeFile(file, JSON.stringify([ADDRESS, deployed].map((address) => ({ kind: 'master', address }))));
+  const imported = await runCommand(['contracts', 'import', file], env);
+  expect(imported).toMatchObject({ code: 0, err: expect.stringContaining(warning) });
+  expect(imported.err).not.toContain(deployed);
   await server.close();
   const blind = await runCommand(['contracts', 'add', 'master', `0x${'ac'.repeat(20)}`], env);
   expect(blind).toMatchObject({

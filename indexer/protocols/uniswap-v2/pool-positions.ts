@@ -9,7 +9,8 @@ import { liquidityPools, poolPositionRows } from '../shared/pool-tables.ts';
  * The balance of each wallet in the token of a Uniswap V2 pair, the time when the wallet first received some, and the token's supply.
  *
  * The pair mints its first 1,000 tokens from zero to zero (Uniswap V2 core, `MINIMUM_LIQUIDITY`). They count towards the supply and
- * belong to no wallet.
+ * belong to no wallet. Only the pair burns tokens, by a transfer of its own to zero. A transfer of a wallet to zero leaves the supply as
+ * it is.
  */
 export const poolPositions = balanceFold({
   name: 'pool-positions',
@@ -31,7 +32,8 @@ export const poolPositions = balanceFold({
   addTotals: (_, sign) => sql`
     , supply as (
       select owner, sum(case when sender = ${ZERO_ADDRESS} then value else -value end) as amount
-      from movement where sender = ${ZERO_ADDRESS} or receiver = ${ZERO_ADDRESS} group by owner
+      from movement join liquidity_pools burner on burner.id = owner
+      where sender = ${ZERO_ADDRESS} or (receiver = ${ZERO_ADDRESS} and sender = burner.pool_address) group by owner
     ),
     locked as (
       select id, supply.amount from liquidity_pools join supply on supply.owner = id

@@ -195,9 +195,11 @@ export class PoolState {
     this.#sync = facts.findLast(({ event }) => event === 'Sync') ?? this.#sync;
     for (const fact of facts.filter(isLpTransfer)) {
       this.#holdings.apply(fact);
-      // The first mint of a pool sends 1000 from the zero address to the zero address. They are part of the supply.
+      // The first mint of a pool sends 1000 from the zero address to the zero address. They are part of the supply. Only the pair burns.
       if (fact.args.from === zeroAddress) this.#supply += numberOf(fact.args, 'value');
-      else if (fact.args.to === zeroAddress) this.#supply -= numberOf(fact.args, 'value');
+      else if (fact.args.to === zeroAddress && fact.args.from === this.#contract.address) {
+        this.#supply -= numberOf(fact.args, 'value');
+      }
     }
   }
 

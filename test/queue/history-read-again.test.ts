@@ -32,7 +32,10 @@ test('a program that knows more events than its predecessor reads the history ag
     if (blocks > 10) throw new RpcFault(-32000, 'block range too large, max is 10 blocks');
   };
   const newer = run('start');
-  await until('the history to be read again', () => newer.logLines('reading contract history anew', MASTER).length > 0);
+  await until(
+    'the history to be read again',
+    () => newer.logLines('reading contract history again', MASTER).length > 0,
+  );
   chain.append(...busyBlocks(3)(2));
   await until('the head to move on', () => atHead(db, chain.chainId, chain.head.hash));
   const status = run('status', '--json');
