@@ -9,7 +9,7 @@ import type { BlockHeader } from '../kernel/chain.ts';
 import { FactConflict, IndexerError, StaleRange } from '../kernel/errors.ts';
 import { type BlockRange, intersect, union } from '../kernel/ranges.ts';
 import { type ChainState, raiseLiveVersion, readChain } from '../progress/chains.ts';
-import { saveCheckpoints } from '../progress/checkpoints.ts';
+import { isOnOtherBranch, saveCheckpoints } from '../progress/checkpoints.ts';
 import {
   type ContractKey,
   contractKey,
@@ -82,6 +82,10 @@ export async function commitFill(database: Database, { following, ...commit }: F
       const overlapped = error instanceof OverlappingCommit || sqlstateOf(error) === SQLSTATE.uniqueViolation;
       if (!overlapped) throw error;
       if (attempt === TRIM_ATTEMPTS_MAX) {
+        const { chainId } = rangeOf(commit.pieces);
+        // Facts of both branches may have the same key.
+        const headers = commit.pieces.flatMap(({ range }) => range.headers);
+        if (await isOnOtherBranch(database.kysely, chainId, headers)) throw otherBranch(error);
         throw new FactConflict('the database holds facts in blocks that are not covered', {
           cause: error,
           context: rangeOf(commit.pieces),
@@ -177,10 +181,13 @@ async function saveFillCheckpoints(
   try {
     await runSteps(tx, [saveCheckpoints(chainId, checkpoints)]);
   } catch (error) {
-    if (error instanceof FactConflict)
-      throw new StaleRange('the range was read from another branch than the head', { cause: error });
+    if (error instanceof FactConflict) throw otherBranch(error);
     throw error;
   }
+}
+
+function otherBranch(cause: unknown): StaleRange {
+  return new StaleRange('the range was read from another branch than the head', { cause });
 }
 
 /** A slice that a transaction wrote, with the kinds of its facts, and the blocks of it that were read in full. */

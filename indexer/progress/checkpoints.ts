@@ -35,6 +35,20 @@ export function saveCheckpoints(chainId: number, headers: readonly BlockHeader[]
   };
 }
 
+/** Returns whether any of some blocks is on another branch than the checkpoints. */
+export async function isOnOtherBranch(
+  db: Kysely<DB>,
+  chainId: number,
+  headers: readonly BlockHeader[],
+): Promise<boolean> {
+  const { rows } = await sql`
+    select from indexer.block_checkpoints held
+    join unnest(${headers.map((h) => h.number)}::bigint[], ${headers.map((h) => h.hash)}::text[]) as given (number, hash) using (number)
+    where held.chain_id = ${chainId} and held.hash <> given.hash limit 1
+  `.execute(db);
+  return rows.length > 0;
+}
+
 /** Returns the checkpoint at a height. Undefined if there is none. */
 export async function checkpointAt(db: Kysely<DB>, chainId: number, number: number): Promise<BlockRef | undefined> {
   const row = await db

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Database } from '../../indexer/db/database.ts';
 import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts';
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
-import { HeadMoved, StaleRange } from '../../indexer/kernel/errors.ts';
+import { HeadMoved, RpcError, StaleRange } from '../../indexer/kernel/errors.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
 import { areStagesAtHead, settleStages } from '../kit/settle-stages.ts';
 import { BlockTree, checkDatabase } from './check.ts';
@@ -288,7 +288,8 @@ export class Drive implements DriveContext {
   }
 }
 
-/** Rethrows an error unless it is one of the refusals that the program is meant to throw. */
+/** Rethrows an error unless it is one of the refusals that the program is meant to throw, or a node is behind the database. */
 function rethrowUnlessRefusal(error: unknown): undefined {
-  if (!(error instanceof HeadMoved) && !(error instanceof StaleRange)) throw error;
+  const isBehind = error instanceof RpcError && error.kind === 'unknown-block';
+  if (!(error instanceof HeadMoved) && !(error instanceof StaleRange) && !isBehind) throw error;
 }
