@@ -139,7 +139,7 @@ async function insertHistory(): Promise<void> {
     values ('${nft}', '${masterId}', '${ids.master}', 1, '${CHAIN}', '${addressOf(1)}', '0xaa', '0xaa', 1);
     insert into nft_transfers (master_nft_id, master_id, token_id, chain_id, contract_address, from_wallet, to_wallet, tx_hash, block_number, log_index, block_timestamp, transfer_type)
     values ('${nft}', '${masterId}', 1, '${CHAIN}', '${addressOf(1)}', '0x0', '0xaa', '0x1', 5, 0, ${at}, 'mint');
-    update master_contracts set first_minter_wallet = '0xaa', minted_supply = 1, contract_total_supply = 1;
+    update master_contracts set first_minter_wallet = '0xaa', minted_supply = 1, current_supply = 1;
     insert into master_ipos (master_id, total_supply, minted_supply) values ('${masterId}', 10, 1);
     insert into dividend_events (master_id, dividend_contract_id, event_type, chain_id, contract_address, tx_hash, block_number, log_index, block_timestamp, total_amount, currency)
     values ('${masterId}', '${ids.dividend}', 'deposit', '${CHAIN}', '${addressOf(2)}', '0x2', 6, 0, ${at}, 5, '0x0');
@@ -183,7 +183,7 @@ describe('purging', () => {
   it('resets the platform’s rows to their state before any log, and deletes all other rows of the contract', async () => {
     const derived = async () =>
       rows(`
-        select m.first_minter_wallet, m.minted_supply, m.contract_total_supply, d.total_revenue_deposited,
+        select m.first_minter_wallet, m.minted_supply, m.current_supply, d.total_revenue_deposited,
           t.total_supply, t.holders_count, p.reserve0, p.reserve1, p.reserve_position, p.lp_total_supply
         from master_contracts m, dividend_contracts d, artist_tokens t, liquidity_pools p`);
     await prepareContracts(database, CHAIN);

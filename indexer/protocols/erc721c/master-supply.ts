@@ -44,7 +44,7 @@ function add(range: FactRange, sign: 1 | -1): RawBuilder<unknown> {
       where chain_id = ${String(range.chainId)} order by contract_address for no key update of master_contracts
     )
     update master_contracts contract set
-      contract_total_supply = coalesce(contract_total_supply, 0) + ${sign} * held.supply,
+      current_supply = current_supply + ${sign} * held.supply,
       minted_supply = minted_supply + ${sign} * held.minted,
       last_indexed_block = greatest(last_indexed_block, ${range.to}), last_indexed_at = now()
     from held where contract.id = held.id

@@ -10,5 +10,5 @@ export const royalty = latestEvent({
   event: 'DefaultRoyaltySet',
   table: masterContracts,
   position: 'royalty_position',
-  columns: { contract_royalty_bps: { argument: 'feeNumerator', initial: null } },
+  columns: { default_royalty_bps: { argument: 'feeNumerator', initial: null } },
 });

@@ -72,7 +72,8 @@ export const masterNfts: StateTable = {
   ],
 };
 
-/** The platform's rows of master contracts, with supplies, royalty and first minters. */
+/** The platform's rows of master contracts, with supplies, royalty and first minters. The platform configured `contract_total_supply` and
+ * `contract_royalty_bps`, which are never written. */
 export const masterContracts: StateTable = {
   schema: 'public',
   name: 'master_contracts',
@@ -86,9 +87,9 @@ export const masterContracts: StateTable = {
     columns: [
       'chain_id',
       'contract_address',
-      'coalesce(contract_total_supply, 0)',
+      'current_supply',
       'minted_supply',
-      'contract_royalty_bps',
+      'default_royalty_bps',
       'first_minter_wallet',
       'second_minter_wallet',
       'third_minter_wallet',
@@ -100,9 +101,9 @@ export const masterContracts: StateTable = {
         db
           .updateTable('master_contracts')
           .set({
-            contract_total_supply: 0,
+            current_supply: 0,
             minted_supply: 0,
-            contract_royalty_bps: null,
+            default_royalty_bps: null,
             royalty_position: null,
             first_minter_wallet: null,
             second_minter_wallet: null,

@@ -92,9 +92,9 @@ export class MasterState {
       second_minter_wallet: second?.to ?? null,
       third_minter_wallet: third?.to ?? null,
       third_mint_position: textOf(third?.position),
-      contract_total_supply: String(this.#supply),
+      current_supply: String(this.#supply),
       minted_supply: String(this.#minted),
-      contract_royalty_bps: textOf(this.#royalty && numberOf(this.#royalty.args, 'feeNumerator')),
+      default_royalty_bps: textOf(this.#royalty && numberOf(this.#royalty.args, 'feeNumerator')),
       royalty_position: textOf(this.#royalty?.position),
     };
   }

@@ -85,7 +85,7 @@ export const COMPARED_TABLES: readonly ComparedTable[] = [
     kind: 'master',
     key: ['contract'],
     query: `select chain_id, contract_address as contract, first_minter_wallet, second_minter_wallet, third_minter_wallet,
-      third_mint_position, coalesce(contract_total_supply, 0) as contract_total_supply, minted_supply, contract_royalty_bps,
+      third_mint_position, current_supply, minted_supply, default_royalty_bps,
       royalty_position from master_contracts where ${IN_PUBLIC}`,
   },
   {

@@ -1,0 +1,34 @@
+import { type Kysely, sql } from 'kysely';
+
+const STATEMENTS = [
+  // The supply and the royalty that the platform configured stay its own. What the chain says of them has columns of its own.
+  sql`alter table master_contracts
+    add column current_supply bigint not null default 0,
+    add column default_royalty_bps numeric`,
+  sql`comment on column master_contracts.current_supply is '[DERIVED] Tokens that exist: mints less burns'`,
+  sql`comment on column master_contracts.default_royalty_bps is '[DERIVED] Fee numerator of the latest DefaultRoyaltySet'`,
+  sql`comment on column master_contracts.contract_royalty_bps is null`,
+  // Until now the two columns of the platform held these values, for contracts whose state had been reset.
+  sql`update master_contracts held set
+      current_supply = coalesce(contract_total_supply, 0), default_royalty_bps = contract_royalty_bps,
+      contract_total_supply = null, contract_royalty_bps = null
+    from indexer.contracts contract
+    where contract.kind = 'master' and contract.platform_id = held.id and contract.prepared_at is not null`,
+];
+
+export async function up(db: Kysely<unknown>): Promise<void> {
+  for (const statement of STATEMENTS) await statement.execute(db);
+}
+
+export async function down(db: Kysely<unknown>): Promise<void> {
+  // The version before keeps both values in the columns of the platform.
+  await sql`
+    update master_contracts held set contract_total_supply = current_supply, contract_royalty_bps = default_royalty_bps
+    from indexer.contracts contract
+    where contract.kind = 'master' and contract.platform_id = held.id and contract.prepared_at is not null
+  `.execute(db);
+  await sql`
+    comment on column master_contracts.contract_royalty_bps is '[DERIVED] Fee numerator of the latest DefaultRoyaltySet'
+  `.execute(db);
+  await sql`alter table master_contracts drop column current_supply, drop column default_royalty_bps`.execute(db);
+}
