@@ -1,4 +1,5 @@
 import type { Abi } from 'viem';
+import { administrativeEvents } from './administration.ts';
 
 /** The platform's dividend contract. As a token, the zero address stands for the native coin. */
 export const dividendV1 = [
@@ -32,4 +33,5 @@ export const dividendV1 = [
       { name: 'amount', type: 'uint256', indexed: false },
     ],
   },
+  ...administrativeEvents,
 ] as const satisfies Abi;

@@ -1,4 +1,5 @@
 import type { Abi } from 'viem';
+import { administrativeEvents } from './administration.ts';
 
 /** An artist token. */
 export const erc20V1 = [
@@ -12,4 +13,5 @@ export const erc20V1 = [
       { name: 'value', type: 'uint256', indexed: false },
     ],
   },
+  ...administrativeEvents,
 ] as const satisfies Abi;

@@ -1,4 +1,5 @@
 import type { Abi } from 'viem';
+import { administrativeEvents } from './administration.ts';
 
 /** A master: an ERC-721C (Limit Break's creator token standard) with the platform's own mint event. */
 export const erc721cV1 = [
@@ -61,4 +62,16 @@ export const erc721cV1 = [
       { name: 'feeNumerator', type: 'uint96', indexed: false },
     ],
   },
+  // EIP-4906: what tokenURI() answers has changed
+  { type: 'event', name: 'MetadataUpdate', inputs: [{ name: '_tokenId', type: 'uint256', indexed: false }] },
+  // EIP-4906; tokens _fromTokenId to _toTokenId, both included
+  {
+    type: 'event',
+    name: 'BatchMetadataUpdate',
+    inputs: [
+      { name: '_fromTokenId', type: 'uint256', indexed: false },
+      { name: '_toTokenId', type: 'uint256', indexed: false },
+    ],
+  },
+  ...administrativeEvents,
 ] as const satisfies Abi;

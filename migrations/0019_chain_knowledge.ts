@@ -14,6 +14,10 @@ const STATEMENTS = [
       contract_total_supply = null, contract_royalty_bps = null
     from indexer.contracts contract
     where contract.kind = 'master' and contract.platform_id = held.id and contract.prepared_at is not null`,
+  // The newest administrative events of a chain. Few events are, so that the index stays small.
+  sql`create index contract_events_administration_idx on indexer.contract_events (chain_id, position)
+    where event in ('Paused', 'OwnershipTransferred', 'Upgraded', 'Unpaused', 'OwnershipTransferStarted', 'RoleGranted',
+      'RoleRevoked', 'TransferValidatorUpdated', 'DefaultRoyaltySet')`,
 ];
 
 export async function up(db: Kysely<unknown>): Promise<void> {
@@ -21,6 +25,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {
+  await sql`drop index indexer.contract_events_administration_idx`.execute(db);
   // The version before keeps both values in the columns of the platform.
   await sql`
     update master_contracts held set contract_total_supply = current_supply, contract_royalty_bps = default_royalty_bps

@@ -4,6 +4,7 @@ import type { ChainConfig, Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
 import { messageOf } from '../kernel/errors.ts';
 import type { ChainStatus } from '../progress/status.ts';
+import type { AdministrativeEvent } from '../protocols/administrative-events.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { HEAD_TIMEOUT_MS, openSource, reasonOf } from './open-source.ts';
 import { withSession } from './session.ts';
@@ -17,9 +18,11 @@ type Remote = {
   readonly lagBlocks: number | null;
   readonly remoteError: string | null;
 };
+/** The newest events that report an administrative call to a contract. */
+type Administered = { readonly administration: readonly AdministrativeEvent[] };
 /** The jobs in the queue, or why it cannot be read. */
 type Queued = { readonly queue: QueueCounts | null; readonly queueError: string | null };
-type Line = ChainStatus & { readonly configured: boolean } & Remote & Queued;
+type Line = ChainStatus & { readonly configured: boolean } & Remote & Queued & Administered;
 
 /** `indexer status`: shows chains, heads, lag, coverage and failures. */
 export function addStatus(program: Command, io: Io): void {
@@ -33,13 +36,15 @@ export function addStatus(program: Command, io: Io): void {
         const { countDeferredIndexes } = await import('../db/deferred-indexes.ts');
         const { chainStatus } = await import('../progress/status.ts');
         const known = withUnseen(await chainStatus(database.kysely), config);
+        const { newestAdministrativeEvents } = await import('../protocols/administrative-events.ts');
+        const administration = await newestAdministrativeEvents(database.kysely);
         const chains = await Promise.all(
           known.map(async (chain): Promise<Line> => {
             const [remote, queued] = await Promise.all([
               withRemote(io, config, chain),
               queueOf(io, config, database, chain.chainId),
             ]);
-            return { ...remote, ...queued };
+            return { ...remote, ...queued, administration: administration.get(chain.chainId) ?? [] };
           }),
         );
         const deferredIndexes = await countDeferredIndexes(database.kysely);
@@ -77,7 +82,7 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
   updatedAt: null,
 };
 
-async function withRemote(io: Io, config: Config, chain: ChainStatus): Promise<Omit<Line, keyof Queued>> {
+async function withRemote(io: Io, config: Config, chain: ChainStatus): Promise<Omit<Line, keyof Queued | keyof Administered>> {
   const settings = config.chains.find(({ chainId }) => chainId === chain.chainId);
   if (settings === undefined)
     return { ...chain, configured: false, remoteHead: null, lagBlocks: null, remoteError: null };
@@ -151,6 +156,7 @@ function linesOf(chain: Line): string[] {
     `  reorgs       ${chain.reorgs}`,
     ...stageLines(chain),
     ...contradictionLines(chain),
+    ...administrationLines(chain),
   ];
 }
 
@@ -179,6 +185,14 @@ function contradictionLines({ contradictions }: Line): readonly string[] {
   });
   if (lines.length <= GAPS_LISTED_MAX) return lines;
   return [...lines.slice(0, GAPS_LISTED_MAX), `  contradicts  and ${lines.length - GAPS_LISTED_MAX} more times`];
+}
+
+/** Describes the newest administrative events. */
+function administrationLines({ administration }: Line): readonly string[] {
+  return administration.map(({ alarm, event, kind, address, block, transaction }) => {
+    const advice = event === 'Upgraded' ? '; check its ABI version: indexer contracts upgrade' : '';
+    return `  ${alarm.padEnd(12)} ${event} of ${kind} ${address} in block ${block}, transaction ${transaction}${advice}`;
+  });
 }
 
 /** Describes the stages that have stopped or are behind the head. */

@@ -9,6 +9,7 @@ import { CommitPipeline } from './commit-pipeline.ts';
 import type { FinalizedBlock } from './finalized-block.ts';
 import type { FollowedContracts, FollowerDeps, FollowerOptions } from './follower-deps.ts';
 import type { HeadFeed } from './head-feed.ts';
+import { reportAdministration } from './report-administration.ts';
 import { UnreadableBlock } from './unreadable-block.ts';
 
 /** A range that is being read while the one before it is written, and the contracts that it is read for. */
@@ -112,6 +113,7 @@ export class HeadExtender {
     this.#deps.onCommit?.({ head: { number, hash }, facts });
     this.#deps.onStep?.(undefined);
     this.#deps.log.debug({ chain: chainId, from, to, facts }, 'committed');
+    reportAdministration(this.#deps.log, chainId, commit.batch);
   }
 
   async #fetch(

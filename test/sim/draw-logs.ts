@@ -1,5 +1,6 @@
 import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
-import { addressOf } from '../kit/event-logs.ts';
+import { addressOf, hexOf } from '../kit/event-logs.ts';
+import { ADMINISTRATIVE_EVENTS } from '../kit/oracle/events.ts';
 import { anonymousLog, type Flaw, type LogBody, logBody, type SimEvent } from './events.ts';
 import type { Random } from './random.ts';
 import type { SimContract } from './world.ts';
@@ -51,6 +52,7 @@ function drawAction(draw: LogDraw, contract: SimContract): LogBody[] {
   const { random } = draw;
   if (random.percent(6)) return [noise(contract, random)];
   if (random.percent(6)) return [misfit(contract, random)];
+  if (contract.kind !== 'pool' && random.percent(4)) return [administrative(contract.address, random)];
   switch (contract.kind) {
     case 'master':
       return masterAction(draw, contract.address);
@@ -61,6 +63,14 @@ function drawAction(draw: LogDraw, contract: SimContract): LogBody[] {
     case 'pool':
       return poolAction(random, contract.address);
   }
+}
+
+function administrative(address: Hex, random: Random): LogBody {
+  const [account, sender] = [random.pick(WALLETS), random.pick(WALLETS)];
+  return logBody(address, random.pick(ADMINISTRATIVE_EVENTS), {
+    ...{ account, sender, implementation: account, role: hexOf(random.below(3), 64) },
+    ...{ previousOwner: sender, newOwner: wallet(random) },
+  });
 }
 
 /** Draws a wallet, or sometimes the zero address. */
@@ -93,6 +103,7 @@ function masterAction({ random, quarantines }: LogDraw, address: Hex): LogBody[]
     [2, 'batch'],
     [2, 'royalty'],
     [1, 'validator'],
+    [1, 'metadata'],
   ] as const);
   switch (action) {
     case 'transfer':
@@ -117,6 +128,9 @@ function masterAction({ random, quarantines }: LogDraw, address: Hex): LogBody[]
       if (random.percent(70)) return [logBody(address, 'DefaultRoyaltySet', { receiver, feeNumerator })];
       return [logBody(address, 'TokenRoyaltySet', { tokenId, receiver, feeNumerator })];
     }
+    case 'metadata':
+      if (random.percent(50)) return [logBody(address, 'MetadataUpdate', { _tokenId: tokenId })];
+      return [logBody(address, 'BatchMetadataUpdate', { _fromTokenId: tokenId, _toTokenId: UINT256_MAX })];
     case 'validator':
       return [
         logBody(address, 'TransferValidatorUpdated', {
@@ -233,8 +247,8 @@ function misfit({ address, kind }: SimContract, random: Random): LogBody {
   const flaw = random.pick(FLAWS);
   const name = random.pick<SimEvent>(
     {
-      master: ['Transfer20', 'Transfer721', 'DefaultRoyaltySet', 'Minted', 'TransferValidatorUpdated'] as const,
-      artist_token: ['Transfer721', 'Transfer20', 'Transfer20'] as const,
+      master: ['Transfer20', 'Transfer721', 'DefaultRoyaltySet', 'Minted', 'TransferValidatorUpdated', 'Paused'] as const,
+      artist_token: ['Transfer721', 'Transfer20', 'Transfer20', 'OwnershipTransferred'] as const,
       dividend: ['DividendClaimed', 'RevenueDeposited', 'DividendsDistributed'] as const,
       pool: ['Transfer721', 'Transfer20', 'Sync', 'Sync', 'Swap', 'Mint', 'Burn'] as const,
     }[kind],
@@ -248,6 +262,9 @@ function misfit({ address, kind }: SimContract, random: Random): LogBody {
     price: 5n,
     receiver: parties.to,
     feeNumerator: 7n,
+    account: parties.to,
+    previousOwner: parties.from,
+    newOwner: parties.to,
   };
   const words = {
     oldValidator: parties.from,

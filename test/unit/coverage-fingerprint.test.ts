@@ -7,8 +7,9 @@ const TOKEN = { kind: 'artist_token', abiVersion: '1.0' } as const;
 const MASTER = { kind: 'master', abiVersion: '1.0' } as const;
 
 test('a fingerprint names the protocol, its version and every event with the first digits of its topic', () => {
-  expect(coverageFingerprint(TOKEN)).toBe('erc20/1.0@0 Transfer:ddf252ad');
-  expect(coverageFingerprint(MASTER)?.split(' ')).toHaveLength(7);
+  expect(coverageFingerprint(TOKEN)).toMatch(/^erc20\/1\.0@0( \w+:[0-9a-f]{8}){8}$/);
+  expect(coverageFingerprint(TOKEN)).toContain(' Transfer:ddf252ad ');
+  expect(coverageFingerprint(MASTER)?.split(' ')).toHaveLength(16);
   expect(coverageFingerprint({ ...TOKEN, abiVersion: '9.9' })).toBeNull();
   expect(coverageFingerprint({ ...TOKEN, upgrades: [{ fromBlock: 5, abiVersion: '9.9' }] })).toBeNull();
 });

@@ -13,7 +13,7 @@ test('the log filter holds each address once and only the topics of the followed
     contractOf('artist_token', 1),
   ]);
   expect(watch.addresses).toEqual([addressOf(1), addressOf(2)]);
-  expect(watch.topics).toHaveLength(5);
+  expect(watch.topics).toHaveLength(12);
   expect(watch.topics).toContain(TRANSFER);
   expect(watch.topics).not.toContain(toEventSelector('Minted(address,uint256,uint256)'));
   expect(byAddress.get(addressOf(2))?.map(({ contract }) => contract.kind)).toEqual(['pool', 'artist_token']);

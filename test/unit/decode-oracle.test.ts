@@ -20,11 +20,23 @@ const contractEvent =
   (event: string): Expectation =>
   (args) => ({ contractEvents: { event, arguments: args } });
 
+const administration = Object.fromEntries(
+  [
+    'Paused',
+    'Unpaused',
+    'OwnershipTransferStarted',
+    'OwnershipTransferred',
+    'RoleGranted',
+    'RoleRevoked',
+    'Upgraded',
+  ].map((event) => [event, contractEvent(event)]),
+);
+
 const native = { currency: ZERO_ADDRESS };
 const difference = (plus: string | undefined, minus: string | undefined) => `${BigInt(plus ?? 0) - BigInt(minus ?? 0)}`;
 
 const cases: readonly (readonly [ContractKind, Abi, Readonly<Record<string, Expectation>>])[] = [
-  ['artist_token', erc20V1, { Transfer: (args) => ({ tokenTransfers: args }) }],
+  ['artist_token', erc20V1, { Transfer: (args) => ({ tokenTransfers: args }), ...administration }],
   [
     'master',
     erc721cV1,
@@ -34,6 +46,9 @@ const cases: readonly (readonly [ContractKind, Abi, Readonly<Record<string, Expe
       TransferValidatorUpdated: contractEvent('TransferValidatorUpdated'),
       DefaultRoyaltySet: contractEvent('DefaultRoyaltySet'),
       TokenRoyaltySet: contractEvent('TokenRoyaltySet'),
+      MetadataUpdate: contractEvent('MetadataUpdate'),
+      BatchMetadataUpdate: contractEvent('BatchMetadataUpdate'),
+      ...administration,
     },
   ],
   [
@@ -59,6 +74,7 @@ const cases: readonly (readonly [ContractKind, Abi, Readonly<Record<string, Expe
     'dividend',
     dividendV1,
     {
+      ...administration,
       RevenueDeposited: ({ amount, token }) => ({
         dividendEvents: { type: 'deposit', amount, currency: token, perTokenAmount: null, claimant: null },
       }),
@@ -129,6 +145,7 @@ function receiptsOf(log: RawLog) {
 /** Draws a value of a type: a bound, a small number, a power of two or one below, or any value. */
 function draw(type: string, random: (bound: number) => number): bigint | Hex {
   if (type === 'address') return random(4) === 0 ? ZERO_ADDRESS : addressOf(drawBits(160, random));
+  if (type === 'bytes32') return hexOf(drawBits(256, random), 64);
   return drawBits(Number(type.slice('uint'.length)), random);
 }
 

@@ -1,5 +1,6 @@
 import { getAbiItem } from 'viem/utils';
 import { dividendV1 } from '../../../abis/dividend.v1.ts';
+import { administrativeDecoders } from '../shared/administration.ts';
 import { type Decoder, eventDecoders, perRange } from '../shared/decoder.ts';
 import { decodeStrict } from '../shared/strict-event.ts';
 import { claimSettler } from './claim-settler.ts';
@@ -52,6 +53,6 @@ const claimed: Decoder = (origin, sink) => {
 /** The decoders of a dividend contract's events, ABI version 1.0. */
 export const dividendV1Events = eventDecoders(
   dividendV1,
-  { RevenueDeposited: deposited, DividendsDistributed: distributed, DividendClaimed: claimed },
+  { RevenueDeposited: deposited, DividendsDistributed: distributed, DividendClaimed: claimed, ...administrativeDecoders },
   { DividendClaimed: { needsReceipt: true } },
 );

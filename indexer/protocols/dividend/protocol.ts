@@ -1,4 +1,5 @@
 import type { Protocol } from '../protocol.ts';
+import { contractEvents } from '../shared/contract-events.ts';
 import { dividendV1Events } from './decoders.ts';
 import { dividendClaims } from './dividend-claims.ts';
 import { dividendEvents } from './dividend-events.ts';
@@ -11,7 +12,7 @@ export const dividendV1: Protocol = {
   version: '1.0',
   kind: 'dividend',
   events: dividendV1Events,
-  factTables: [dividendEvents, dividendClaims],
+  factTables: [dividendEvents, dividendClaims, contractEvents],
   stateTables: [dividendContracts],
   folds: [dividendTotals],
 };

@@ -1,4 +1,5 @@
 import { erc20V1 } from '../../../abis/erc20.v1.ts';
+import { administrativeDecoders } from '../shared/administration.ts';
 import { type Decoder, eventDecoders } from '../shared/decoder.ts';
 import { dataUint, topicAddress } from '../shared/words.ts';
 import { tokenTransfers } from './token-transfers.ts';
@@ -12,4 +13,4 @@ const transfer: Decoder = ({ contract, log, timestamp }, sink) => {
 };
 
 /** The decoders of an artist token's events, ABI version 1.0. */
-export const erc20V1Events = eventDecoders(erc20V1, { Transfer: transfer });
+export const erc20V1Events = eventDecoders(erc20V1, { Transfer: transfer, ...administrativeDecoders });

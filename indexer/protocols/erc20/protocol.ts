@@ -1,4 +1,5 @@
 import type { Protocol } from '../protocol.ts';
+import { contractEvents } from '../shared/contract-events.ts';
 import { readToken } from '../shared/metadata.ts';
 import { answersAsErc20, natureInstead } from '../shared/nature.ts';
 import { tokenContradictions } from './contradictions.ts';
@@ -14,7 +15,7 @@ export const erc20V1: Protocol = {
   version: '1.0',
   kind: 'artist_token',
   events: erc20V1Events,
-  factTables: [tokenTransfers],
+  factTables: [tokenTransfers, contractEvents],
   stateTables: [tokenHolders, artistTokens],
   folds: [tokenBalances, tokenSupply],
   contradictions: tokenContradictions,

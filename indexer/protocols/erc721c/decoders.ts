@@ -3,6 +3,7 @@ import { erc721cV1 } from '../../../abis/erc721c.v1.ts';
 import type { FactLists } from '../../facts/fact-lists.ts';
 import type { Origin } from '../../facts/origin.ts';
 import { type Contract, type Hex, type RawLog, ZERO_ADDRESS } from '../../kernel/chain.ts';
+import { administrativeDecoders } from '../shared/administration.ts';
 import { contractEventDecoder, contractEvents } from '../shared/contract-events.ts';
 import { type Decoder, eventDecoders, perRange, type Sink } from '../shared/decoder.ts';
 import { decodeStrict } from '../shared/strict-event.ts';
@@ -67,6 +68,9 @@ export const erc721cV1Events = eventDecoders(
     TransferValidatorUpdated: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'TransferValidatorUpdated' })),
     DefaultRoyaltySet: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'DefaultRoyaltySet' })),
     TokenRoyaltySet: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'TokenRoyaltySet' })),
+    MetadataUpdate: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'MetadataUpdate' })),
+    BatchMetadataUpdate: contractEventDecoder(getAbiItem({ abi: erc721cV1, name: 'BatchMetadataUpdate' })),
+    ...administrativeDecoders,
   },
   { ConsecutiveTransfer: { factsOf: countTokens } },
 );

@@ -32,6 +32,15 @@ const SIGNATURES = {
   TransferValidatorUpdated: 'event TransferValidatorUpdated(address oldValidator, address newValidator)',
   DefaultRoyaltySet: 'event DefaultRoyaltySet(address indexed receiver, uint96 feeNumerator)',
   TokenRoyaltySet: 'event TokenRoyaltySet(uint256 indexed tokenId, address indexed receiver, uint96 feeNumerator)',
+  MetadataUpdate: 'event MetadataUpdate(uint256 _tokenId)',
+  BatchMetadataUpdate: 'event BatchMetadataUpdate(uint256 _fromTokenId, uint256 _toTokenId)',
+  Paused: 'event Paused(address account)',
+  Unpaused: 'event Unpaused(address account)',
+  OwnershipTransferStarted: 'event OwnershipTransferStarted(address indexed previousOwner, address indexed newOwner)',
+  OwnershipTransferred: 'event OwnershipTransferred(address indexed previousOwner, address indexed newOwner)',
+  RoleGranted: 'event RoleGranted(bytes32 indexed role, address indexed account, address indexed sender)',
+  RoleRevoked: 'event RoleRevoked(bytes32 indexed role, address indexed account, address indexed sender)',
+  Upgraded: 'event Upgraded(address indexed implementation)',
   RevenueDeposited: 'event RevenueDeposited(uint256 amount, address token, uint256 timestamp)',
   DividendsDistributed: 'event DividendsDistributed(uint256 amount, address token, uint256 perTokenAmount)',
   DividendClaimed: 'event DividendClaimed(address indexed holder, uint256 tokenId, uint256 amount)',
@@ -51,6 +60,17 @@ export const EVENT_ABIS = Object.fromEntries(
   Object.entries(SIGNATURES).map(([name, signature]) => [name, parseAbiItem(signature)]),
 ) as unknown as Readonly<Record<EventName, AbiEvent>>;
 
+/** The events of the modules by which a contract is administered. */
+export const ADMINISTRATIVE_EVENTS = [
+  'Paused',
+  'Unpaused',
+  'OwnershipTransferStarted',
+  'OwnershipTransferred',
+  'RoleGranted',
+  'RoleRevoked',
+  'Upgraded',
+] as const satisfies readonly EventName[];
+
 /** The events that a contract of each kind emits. */
 const EVENTS_OF: Readonly<Record<Kind, readonly EventName[]>> = {
   master: [
@@ -60,9 +80,12 @@ const EVENTS_OF: Readonly<Record<Kind, readonly EventName[]>> = {
     'TransferValidatorUpdated',
     'DefaultRoyaltySet',
     'TokenRoyaltySet',
+    'MetadataUpdate',
+    'BatchMetadataUpdate',
+    ...ADMINISTRATIVE_EVENTS,
   ],
-  dividend: ['RevenueDeposited', 'DividendsDistributed', 'DividendClaimed'],
-  artist_token: ['Transfer20'],
+  dividend: ['RevenueDeposited', 'DividendsDistributed', 'DividendClaimed', ...ADMINISTRATIVE_EVENTS],
+  artist_token: ['Transfer20', ...ADMINISTRATIVE_EVENTS],
   pool: ['Transfer20', 'Mint', 'Burn', 'Swap', 'Sync'],
 };
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Hex, zeroAddress } from 'viem';
-import { addressOf, numberOf, type OracleLog } from './events.ts';
+import { ADMINISTRATIVE_EVENTS, addressOf, type EventName, numberOf, type OracleLog } from './events.ts';
 import { type Fact, isLpTransfer, type Misfit, type NftTransfer } from './facts.ts';
 
 /** A row as text by column, so that numbers of any size compare exactly. Null is SQL's null. */
@@ -55,7 +55,7 @@ export function nftTransferRow(transfer: NftTransfer, tokens: PlatformTokens): R
 
 /** Returns the row of `token_transfers` for a fact, or undefined if it has none. */
 export function tokenTransferRow(fact: Fact): Row | undefined {
-  if (fact.contract.kind !== 'artist_token') return undefined;
+  if (fact.contract.kind !== 'artist_token' || fact.event !== 'Transfer20') return undefined;
   return {
     ...originOf(fact),
     artist_token_id: fact.contract.platformId,
@@ -135,7 +135,16 @@ export function dividendClaimRow(claim: Fact, currency: Hex, gas: Gas | undefine
   };
 }
 
-const EVENTS_WITHOUT_A_TABLE = ['Minted', 'TransferValidatorUpdated', 'DefaultRoyaltySet', 'TokenRoyaltySet', 'Sync'];
+const EVENTS_WITHOUT_A_TABLE: readonly EventName[] = [
+  'Minted',
+  'TransferValidatorUpdated',
+  'DefaultRoyaltySet',
+  'TokenRoyaltySet',
+  'Sync',
+  'MetadataUpdate',
+  'BatchMetadataUpdate',
+  ...ADMINISTRATIVE_EVENTS,
+];
 
 /** Returns the row of `indexer.contract_events` for a fact, or undefined if it has none. */
 export function contractEventRow(fact: Fact): Row | undefined {

@@ -144,7 +144,7 @@ export class TokenState {
 
   /** Applies the facts of the next block. */
   apply(facts: readonly Fact[]): void {
-    for (const fact of facts) {
+    for (const fact of facts.filter(({ event }) => event === 'Transfer20')) {
       this.#holdings.apply(fact);
       const { from, to } = fact.args;
       if (from === zeroAddress && to !== zeroAddress) this.#supply += numberOf(fact.args, 'value');
