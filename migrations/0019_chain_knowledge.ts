@@ -18,6 +18,16 @@ const STATEMENTS = [
   sql`create index contract_events_administration_idx on indexer.contract_events (chain_id, position)
     where event in ('Paused', 'OwnershipTransferred', 'Upgraded', 'Unpaused', 'OwnershipTransferStarted', 'RoleGranted',
       'RoleRevoked', 'TransferValidatorUpdated', 'DefaultRoyaltySet')`,
+  // When the time and the transaction of the contract's deployment were read from the chain.
+  sql`alter table indexer.contracts add column deployment_read_at timestamptz`,
+  sql`create function indexer.reset_deployment() returns trigger language plpgsql as $$
+    begin
+      new.deployment_read_at := null;
+      return new;
+    end $$`,
+  // Another row of the platform has columns of its own to fill.
+  sql`create trigger reset_deployment before update of platform_id on indexer.contracts for each row
+    when (old.platform_id <> new.platform_id) execute function indexer.reset_deployment()`,
 ];
 
 export async function up(db: Kysely<unknown>): Promise<void> {
@@ -25,6 +35,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {
+  await sql`drop trigger reset_deployment on indexer.contracts`.execute(db);
+  await sql`drop function indexer.reset_deployment()`.execute(db);
+  await sql`alter table indexer.contracts drop column deployment_read_at`.execute(db);
   await sql`drop index indexer.contract_events_administration_idx`.execute(db);
   // The version before keeps both values in the columns of the platform.
   await sql`

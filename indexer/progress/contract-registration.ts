@@ -116,6 +116,25 @@ export async function recordDeployment(
     .execute();
 }
 
+/**
+ * Records that the time and the transaction of a contract's deployment were read.
+ *
+ * @param proved the deployment block, if a receipt proves it. A later block that was given is lowered to it, so that the blocks between
+ * become a gap in the contract's history
+ */
+export async function recordDeploymentRead(
+  db: Kysely<DB>,
+  { chainId, address, kind }: ContractKey & { readonly chainId: number },
+  proved: number | null,
+): Promise<void> {
+  await updateContract(db, chainId, { address, kind })
+    .set({
+      deployment_read_at: sql`now()`,
+      ...(proved !== null && { deployed_at_block: sql<string>`least(deployed_at_block, ${proved}::bigint)` }),
+    })
+    .execute();
+}
+
 /** Records why the deployment block of a contract is unknown. */
 export async function recordUnknownDeployment(
   db: Kysely<DB>,

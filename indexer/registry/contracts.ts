@@ -29,6 +29,8 @@ export type RegisteredContract = Contract &
     readonly identityNote: string | null;
     /** Why its deployment block could not be proved. */
     readonly deploymentNote: string | null;
+    /** Whether the time and the transaction of its deployment were read from the chain. */
+    readonly deploymentRead: boolean;
     /** The catalogue's `pool_type` of a pool. */
     readonly poolType: string | null;
     /** Whether its state was reset to that of a contract without facts, which happens before it is followed. */
@@ -70,6 +72,7 @@ type Row = {
   speaks_protocol: boolean | null;
   identity_note: string | null;
   deployment_note: string | null;
+  deployment_read: boolean;
   pool_type: string | null;
   prepared: boolean;
   former_to: string | null;
@@ -89,6 +92,7 @@ export async function loadContracts(db: Kysely<DB>, chainId: number): Promise<Re
       contract.deployed_at_block, contract.covered::text, contract.live_from,
       contract.status, contract.status_reason, contract.metadata_read_at is not null as metadata_read, pool.pool_type,
       contract.identified_as, contract.speaks_protocol, contract.identity_note, contract.deployment_note,
+      contract.deployment_read_at is not null as deployment_read,
       contract.prepared_at is not null as prepared, contract.former_to,
       coalesce(master.id, dividend.id, token.id, pool.id) is not null as announced, contract.quarantined_at_block
     from (values (${chainId}::bigint)) as asked (chain_id)
@@ -126,6 +130,7 @@ function contractOf(chainId: number, address: Hex, row: Row): RegisteredContract
     statusReason: row.status_reason,
     ...identityOf(row),
     deploymentNote: row.deployment_note,
+    deploymentRead: row.deployment_read,
     poolType: row.pool_type,
     prepared: row.prepared,
     formerTo: numberOf(row.former_to),

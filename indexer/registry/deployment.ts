@@ -1,9 +1,19 @@
 import type { Hex } from '../kernel/chain.ts';
 import type { ChainReader } from '../protocols/shared/chain-reader.ts';
+import type { DeploymentProof } from '../source/source.ts';
+
+/** The block in which a contract was deployed. */
+export type DeploymentBlock = {
+  readonly block: number;
+  /** Unix seconds. Null for a block that is not proved, because it is the first one. */
+  readonly timestamp: number | null;
+  /** The transaction that created the contract. Null if the contract was made by another one, or no receipt says so. */
+  readonly transaction: Hex | null;
+};
 
 /** The result of the search for a deployment block. */
 export type Deployment =
-  | { readonly found: 'at'; readonly block: number }
+  | ({ readonly found: 'at' } & DeploymentBlock)
   /** There is no code at the head. */
   | { readonly found: 'nothing' }
   /** No block is proved to be the one. The contract may have logs below every block that has code. */
@@ -33,13 +43,36 @@ export async function findDeployment(
   let withCode = head;
   for (let search = 0; search < SEARCHES_MAX; search++) {
     withCode = await lowestWithCode(reader, address, withCode, signal);
-    if (withCode === 0) return { found: 'at', block: 0 };
+    if (withCode === 0) return { found: 'at', block: 0, timestamp: null, transaction: null };
     const proof = await reader.proveDeployment(address, withCode, signal);
     if (proof.outcome === 'unproved') return { found: 'unproved', because: proof.because };
-    if (proof.outcome !== 'older') return { found: 'at', block: withCode };
+    if (proof.outcome !== 'older') return foundAt(withCode, proof);
     withCode -= 1;
   }
   return { found: 'unproved', because: `the endpoints contradict themselves about its code below block ${withCode}` };
+}
+
+/**
+ * Reads the deployment of a contract whose deployment block was given. If that block cannot be proved to be the one, searches for it.
+ *
+ * @param head the newest block to look at
+ */
+export async function confirmDeployment(
+  reader: Pick<ChainReader, 'codeAt' | 'proveDeployment'>,
+  address: Hex,
+  { given, head }: { readonly given: number; readonly head: number },
+  signal: AbortSignal,
+): Promise<Deployment> {
+  const proof = await reader.proveDeployment(address, given, signal);
+  if (proof.outcome === 'created' || proof.outcome === 'agreed') return foundAt(given, proof);
+  return findDeployment(reader, address, head, signal);
+}
+
+type Proved = Extract<DeploymentProof, { readonly timestamp: number }>;
+
+function foundAt(block: number, proof: Proved): Deployment {
+  const transaction = proof.outcome === 'created' ? proof.transaction : null;
+  return { found: 'at', block, timestamp: proof.timestamp, transaction };
 }
 
 /** Returns the lowest block with code, as far as the endpoints say, given one that has code. */

@@ -4,11 +4,13 @@ import { messageOf } from '../kernel/errors.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
-import { recordDeployment, recordUnknownDeployment } from '../progress/contract-registration.ts';
+import { readChain } from '../progress/chains.ts';
+import { recordDeployment, recordDeploymentRead, recordUnknownDeployment } from '../progress/contract-registration.ts';
 import type { ChainReader } from '../protocols/shared/chain-reader.ts';
 import { mapLimit } from '../rpc/concurrency.ts';
 import { loadContracts, type RegisteredContract } from './contracts.ts';
-import { findDeployment } from './deployment.ts';
+import { confirmDeployment, findDeployment } from './deployment.ts';
+import { saveDeployment } from './deployment-columns.ts';
 import { type Found, refreshMetadata } from './metadata.ts';
 
 /** Dependencies of reading contracts from the chain. */
@@ -27,15 +29,15 @@ const RETRY_BACKOFF: Backoff = { baseMs: 15_000, maxMs: 300_000 };
 /** The pause after the endpoints answered, but proved or told nothing. They may have other state later, or there may be more of them. */
 const UNSETTLED_RETRY_MS = 3_600_000;
 
-/** What reading changed: whether deployment blocks were found, and whether the set of contracts that can be followed may have changed. */
+/** What reading changed: whether deployment blocks were found or corrected, and whether the set of contracts that can be followed may have changed. */
 export type Enriched = { readonly deploymentFound: boolean; readonly identityChanged: boolean };
 
 type Outcome = 'settled' | 'unsettled' | 'absent';
 type Pause = { readonly retry: Retry; until: number };
 
 /**
- * Reads from the chain what the registry lacks: the deployment block of each contract, whether it is what it was registered as, and
- * its name, symbol or tokens. A contract that cannot be read is logged and skipped. The reader remembers when to try it again.
+ * Reads from the chain what the registry lacks: the deployment block of each contract, the time and transaction of its deployment,
+ * whether it is what it was registered as, and its name, symbol or tokens. A contract that cannot be read is logged and skipped. The reader remembers when to try it again.
  */
 export class ContractReader {
   readonly #deps: EnrichDeps;
@@ -70,6 +72,19 @@ export class ContractReader {
         return outcome;
       }),
     );
+    // Above the finalized block a reorg could put the deployment into another block.
+    const { finalized = -1 } = await readChain(db, chainId);
+    const unread = readable.filter(
+      ({ deployedAtBlock, deploymentRead }) =>
+        !deploymentRead && deployedAtBlock !== null && deployedAtBlock <= finalized,
+    );
+    await mapLimit(unread, CONTRACTS_IN_FLIGHT, signal, (contract) =>
+      this.#attempt('deployment details', contract, signal, async () => {
+        const outcome = await this.#readDeployment(reader, contract, Math.min(head, finalized), signal);
+        if (outcome === 'corrected') deploymentFound = true;
+        return outcome === 'corrected' ? 'settled' : outcome;
+      }),
+    );
     return { deploymentFound, identityChanged };
   }
 
@@ -102,6 +117,26 @@ export class ContractReader {
     log.warn({ chain, kind, address, reason: deployment.because, advice }, 'deployment block unknown');
     await recordUnknownDeployment(db, contract, deployment.because);
     return 'unsettled';
+  }
+
+  /** Fills the platform's columns about a contract's deployment. Returns `corrected` if the contract is older than was given. */
+  async #readDeployment(
+    reader: ChainReader,
+    contract: RegisteredContract,
+    finalized: number,
+    signal: AbortSignal,
+  ): Promise<Outcome | 'corrected'> {
+    const { db, log } = this.#deps;
+    const given = contract.deployedAtBlock ?? 0;
+    const deployment = await confirmDeployment(reader, contract.address, { given, head: finalized }, signal);
+    if (deployment.found !== 'at') return 'unsettled';
+    const { block, transaction } = deployment;
+    const former = await saveDeployment(db, contract, deployment);
+    const isProved = transaction !== null;
+    await recordDeploymentRead(db, contract, isProved ? block : null);
+    const { kind, address, chainId: chain } = contract;
+    if (former !== undefined) log.warn({ chain, kind, address, block, transaction, former }, 'deployment corrected');
+    return isProved && block < given ? 'corrected' : 'settled';
   }
 
   /** Runs a task about a contract unless it was tried a short time ago. Never throws. */

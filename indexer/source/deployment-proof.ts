@@ -16,9 +16,13 @@ import { verifyRequested } from './verify.ts';
  *   block, and both are there in the block. This is how contracts are proved that a factory made.
  * - `older`: an endpoint has code of the contract in the block before.
  * - `unproved`: none of these.
+ *
+ * `timestamp` is that of the block, in Unix seconds.
  */
 export type DeploymentProof =
-  | { readonly outcome: 'created' | 'agreed' | 'older' }
+  | { readonly outcome: 'created'; readonly transaction: Hex; readonly timestamp: number }
+  | { readonly outcome: 'agreed'; readonly timestamp: number }
+  | { readonly outcome: 'older' }
   | { readonly outcome: 'unproved'; readonly because: string };
 
 /** How often an endpoint must agree with itself, and how often it is asked at most. */
@@ -41,13 +45,14 @@ export async function proveDeployment(
     const receipt = await orUndefined(
       pool.run((endpoint) => readReceipt(endpoint, hash, block.hash, signal), { signal }),
     );
-    if (receipt?.contractAddress === address) return { outcome: 'created' };
+    if (receipt?.contractAddress === address)
+      return { outcome: 'created', transaction: hash, timestamp: block.timestamp };
   }
   const question = { address, number, witnesses: witnessesOf(block.transactions), signal };
   const answers = await orUndefined(pool.runOnEach((endpoint) => examine(endpoint, question)));
   const outcomes = (answers ?? []).map(({ value }) => value);
   if (outcomes.includes('older')) return { outcome: 'older' };
-  if (outcomes.includes('agreed')) return { outcome: 'agreed' };
+  if (outcomes.includes('agreed')) return { outcome: 'agreed', timestamp: block.timestamp };
   const why = outcomes.includes('contradiction')
     ? `it has a nonce but no code in block ${number - 1}`
     : `no endpoint shows that it has the state of block ${number - 1}`;
@@ -90,7 +95,7 @@ async function readTransactions(endpoint: Endpoint, number: number, signal: Abor
   verifyRequested(header, number);
   const { transactions } = parseObject(raw, 'block');
   if (!Array.isArray(transactions)) throw new RpcInconsistency('the block has no list of transactions');
-  return { hash: header.hash, transactions: transactions.map(parseTransaction) };
+  return { ...header, transactions: transactions.map(parseTransaction) };
 }
 
 function parseTransaction(raw: unknown): Transaction {
@@ -153,6 +158,8 @@ async function examine(
 async function ask(endpoint: Endpoint, { address, number, witnesses, signal }: Question) {
   const before = stateReader(endpoint, number - 1, signal);
   const at = stateReader(endpoint, number, signal);
+  // There is no block before the genesis block, and no transaction put its contracts there.
+  if (number === 0) return (await at.hasCode(address)) ? 'agreed' : 'no state';
   if (await before.hasCode(address)) return 'older';
   if ((await before.nonce(address)) > 0) return 'contradiction';
   // EIP-161: a contract begins with nonce 1.

@@ -37,7 +37,7 @@ beforeEach(async () => {
 const reader = (answers: Record<string, Hex>, code = true): ChainReader => ({
   call: async (to, data) => answers[`${to} ${data}`] ?? answers[data] ?? '0x',
   codeAt: async () => code,
-  proveDeployment: async () => ({ outcome: 'created' }),
+  proveDeployment: async () => ({ outcome: 'agreed', timestamp: 0 }),
 });
 
 async function refresh(address: Hex, chain: ChainReader): Promise<Found | null> {

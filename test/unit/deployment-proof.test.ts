@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import { chainReaderOver } from '../../indexer/protocols/shared/chain-reader.ts';
-import { type Deployment, findDeployment } from '../../indexer/registry/deployment.ts';
-import { Chain } from '../kit/chain.ts';
+import { confirmDeployment, type Deployment, findDeployment } from '../../indexer/registry/deployment.ts';
+import { Chain, type ChainBlock } from '../kit/chain.ts';
 import { SENDER } from '../kit/chain-rpc.ts';
 import type { ChainServer } from '../kit/chain-server.ts';
 import { log, sourceFixture } from '../kit/source-fixture.ts';
@@ -30,6 +30,11 @@ function find(servers: readonly ChainServer[], address: Hex): Promise<Deployment
   return findDeployment(chainReaderOver(source), address, HEAD, signal);
 }
 
+function confirm(server: ChainServer, address: Hex, given: number): Promise<Deployment> {
+  const source = fixture.open([server.url]);
+  return confirmDeployment(chainReaderOver(source), address, { given, head: HEAD }, signal);
+}
+
 const STATE = ['eth_getCode', 'eth_getTransactionCount', 'eth_getBalance', 'eth_call'];
 const zeroOf = (honest: unknown) => (String(honest).length > 2 ? '0x0' : '0x');
 
@@ -47,8 +52,25 @@ function denyState(server: ChainServer, methods: readonly string[] = STATE, belo
 test.each([
   ['a transaction created', OWN],
   ['a factory made', MADE],
-])('a deployment block is proved of a contract that %s', async (_, address) => {
-  expect(await find([await fixture.serve(chainOf())], address)).toEqual({ found: 'at', block: DEPLOYED });
+])('a deployment block is proved of a contract that %s, with its time and the transaction that its receipt names', async (_, address) => {
+  const chain = chainOf();
+  const { timestamp, creations } = chain.block(DEPLOYED) as ChainBlock;
+  const [transaction = null] = [...creations].find(([, created]) => created === address) ?? [];
+  expect(transaction === null).toBe(address === MADE);
+  const proved = { found: 'at', block: DEPLOYED, timestamp, transaction };
+  expect(await find([await fixture.serve(chain)], address)).toEqual(proved);
+  expect(await confirm(await fixture.serve(chain), address, DEPLOYED)).toEqual(proved);
+  // A block that was given and is not the one is searched for.
+  for (const given of [0, DEPLOYED - 1, DEPLOYED + 1, HEAD])
+    expect(await confirm(await fixture.serve(chain), address, given)).toEqual(proved);
+});
+
+test('the time of a contract of the genesis block is that of the block', async () => {
+  const chain = chainOf();
+  chain.code.set(MADE, 0);
+  const { timestamp } = chain.block(0) as ChainBlock;
+  const expected = { found: 'at', block: 0, timestamp, transaction: null };
+  expect(await confirm(await fixture.serve(chain), MADE, 0)).toEqual(expected);
 });
 
 test.each([
@@ -79,7 +101,7 @@ test.each(['missing trie node 5e', 'state does not maintain archive data', 'the 
 test('a deployment block is proved by its receipt although the state of the block before is gone', async () => {
   const server = await fixture.serve(chainOf(872));
   denyState(server);
-  expect(await find([server], OWN)).toEqual({ found: 'at', block: 872 });
+  expect(await find([server], OWN)).toMatchObject({ found: 'at', block: 872 });
   expect(await find([server], MADE)).toMatchObject({ found: 'unproved' });
 });
 
@@ -87,7 +109,7 @@ test('a deployment block is proved above the state that is gone', async () => {
   for (const address of [OWN, MADE]) {
     const server = await fixture.serve(chainOf(900));
     denyState(server);
-    expect(await find([server], address)).toEqual({ found: 'at', block: 900 });
+    expect(await find([server], address)).toMatchObject({ found: 'at', block: 900 });
   }
 });
 
@@ -96,7 +118,7 @@ test('a deployment block is found by the second of two endpoints, whose state is
   const [pruned, whole] = [await fixture.serve(chain), await fixture.serve(chain)];
   denyState(pruned);
   for (const address of [OWN, MADE])
-    expect(await find([pruned, whole], address)).toEqual({ found: 'at', block: DEPLOYED });
+    expect(await find([pruned, whole], address)).toMatchObject({ found: 'at', block: DEPLOYED });
 });
 
 test('a deployment block is right where one call in ten answers as if there were nothing', async () => {
@@ -109,7 +131,7 @@ test('a deployment block is right where one call in ten answers as if there were
         do: { kind: 'result', result: (honest) => (++calls % 10 === 0 ? zeroOf(honest) : honest) },
       });
       const found = await find([server], address);
-      if (found.found !== 'nothing') expect(found).toEqual({ found: 'at', block: DEPLOYED });
+      if (found.found !== 'nothing') expect(found).toMatchObject({ found: 'at', block: DEPLOYED });
     }
   }
 });

@@ -1,0 +1,54 @@
+import { type Kysely, sql } from 'kysely';
+import type { DB } from '../db/schema.ts';
+import type { ContractKind } from '../kernel/chain.ts';
+import { platformTableOf } from './contract-rows.ts';
+import type { RegisteredContract } from './contracts.ts';
+import type { DeploymentBlock } from './deployment.ts';
+
+/** The columns of the platform's tables that say where a contract was deployed. Pools have none for the time. */
+const COLUMNS = { block: 'deployed_at_block', time: 'deployed_at', transaction: 'deployment_tx_hash' } as const;
+const COLUMNS_OF: Partial<Readonly<Record<ContractKind, { block: string; time: null; transaction: string }>>> = {
+  pool: { block: 'created_at_block', time: null, transaction: 'created_at_tx_hash' },
+};
+
+/** The values of the platform that a deployment replaced. Null where it had none. */
+export type FormerDeployment = { readonly block: string | null; readonly transaction: string | null };
+
+/**
+ * Writes where a contract was deployed into the platform's row. The platform's own values stay, unless the receipt of the creation
+ * proves them wrong. A block without such a receipt fills the row only where the row names the same block or none.
+ *
+ * @returns the values of the platform that were replaced. Undefined if none were
+ */
+export async function saveDeployment(
+  db: Kysely<DB>,
+  { kind, platformId }: RegisteredContract,
+  { block, timestamp, transaction }: DeploymentBlock,
+): Promise<FormerDeployment | undefined> {
+  const { block: blockName, time: timeName, transaction: transactionName } = COLUMNS_OF[kind] ?? COLUMNS;
+  const [blockColumn, transactionColumn] = [sql.ref(blockName), sql.ref(transactionName)];
+  const [hasReceipt, time] = [transaction !== null, sql`to_timestamp(${timestamp}::float8)`];
+  const isSame = sql<boolean>`(${hasReceipt}::boolean or before.block is null or before.block = ${block})`;
+  const changes = [
+    sql`${blockColumn} = case when ${isSame} then ${block} else before.block end`,
+    sql`${transactionColumn} = coalesce(${transaction}::text, before.transaction)`,
+    timeName === null
+      ? []
+      : sql`${sql.ref(timeName)} = case when ${hasReceipt}::boolean then ${time}
+          when ${isSame} then coalesce(held.${sql.ref(timeName)}, ${time}) else held.${sql.ref(timeName)} end`,
+  ].flat();
+  const { rows } = await sql<FormerDeployment>`
+    with before as (
+      select id, ${blockColumn} as block, ${transactionColumn} as transaction
+      from ${sql.table(platformTableOf(kind))} where id = ${platformId} for no key update
+    )
+    update ${sql.table(platformTableOf(kind))} held set ${sql.join(changes)}
+    from before where held.id = before.id
+    returning before.block, before.transaction
+  `.execute(db);
+  const former = rows[0];
+  if (former === undefined || !hasReceipt) return undefined;
+  const isWrong = (value: string | null, proved: string) => value !== null && value !== proved;
+  const replaced = isWrong(former.block, String(block)) || isWrong(former.transaction, transaction);
+  return replaced ? former : undefined;
+}
