@@ -30,11 +30,46 @@ const STATEMENTS = [
     when (old.platform_id <> new.platform_id) execute function indexer.reset_deployment()`,
 ];
 
+/**
+ * How far each contract is indexed. `indexer/progress/contract-coverage.ts` has the same formula, and a test compares both: the last block
+ * up to which the contract has no gap since its deployment. A process that leads a chain holds the advisory lock of
+ * `indexer/progress/leader.ts`.
+ */
+const PROGRESS = sql`
+  create view indexing_progress as
+  with chain as materialized (
+    select chain_id, head_number, status = 'halted' as is_halted, exists (
+      select from pg_locks
+      where locktype = 'advisory' and objsubid = 1 and granted and database = (select oid from pg_database where datname = current_database())
+        and (classid::bigint << 32) + objid::bigint = hashtextextended('indexer:leader:' || chain_id, 0)
+    ) as is_led
+    from indexer.chains
+  )
+  select contract.chain_id::text as chain_id, contract.address as contract_address, contract.kind,
+    indexed.last_block as last_indexed_block,
+    (select timestamp from indexer.block_checkpoints checkpoint
+      where checkpoint.chain_id = contract.chain_id and number <= indexed.last_block order by number desc limit 1) as last_indexed_at,
+    case when contract.status = 'quarantined' or chain.is_halted then 'error'
+      when contract.status = 'removed' or chain.is_led is not true then 'paused'
+      when live_from <= head_number and first_missing > head_number then 'live' else 'syncing' end as status
+  from indexer.contracts contract left join chain using (chain_id),
+    lateral (select coalesce(deployed_at_block, 0) as first_block) deployment,
+    lateral (select lower(int8multirange(int8range(first_block, null)) - (covered + case when live_from <= head_number
+      then int8multirange(int8range(live_from, head_number, '[]')) else '{}' end)) as first_missing) gap,
+    lateral (select nullif(first_missing, first_block) - 1 as last_block) indexed
+`;
+
+const PROGRESS_COMMENT = sql`
+  comment on view indexing_progress is
+    'Per contract: the last block up to which its facts are complete, the time of that block, and whether it is syncing, live, paused or in error'
+`;
+
 export async function up(db: Kysely<unknown>): Promise<void> {
-  for (const statement of STATEMENTS) await statement.execute(db);
+  for (const statement of [...STATEMENTS, PROGRESS, PROGRESS_COMMENT]) await statement.execute(db);
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {
+  await sql`drop view indexing_progress`.execute(db);
   await sql`drop trigger reset_deployment on indexer.contracts`.execute(db);
   await sql`drop function indexer.reset_deployment()`.execute(db);
   await sql`alter table indexer.contracts drop column deployment_read_at`.execute(db);

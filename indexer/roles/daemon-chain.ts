@@ -5,6 +5,7 @@ import { Wake } from '../kernel/wake.ts';
 import { Sweeper } from '../proof/sweeper.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
 import { ContractReader } from '../registry/enrich.ts';
+import { saveProgress } from '../registry/save-progress.ts';
 import { type ChainProof, createChainProof } from './chain-proof.ts';
 import { ChainWork, type ChainWorkInput } from './chain-work.ts';
 import { repeat } from './repeat.ts';
@@ -13,6 +14,8 @@ const ENRICH_INTERVAL_MS = 15_000;
 /** How often the daemon checks that an endpoint answers, for `/ready`. */
 const PROBE_INTERVAL_MS = 5_000;
 const REFUSED_RETRY_INTERVAL_MS = 30_000;
+/** How often `last_indexed_block` of the platform's rows follows the progress of their contracts. */
+const PROGRESS_INTERVAL_MS = 60_000;
 /** How often facts are asked whether they contradict themselves. */
 const SWEEP_INTERVAL_MS = 15_000;
 
@@ -63,12 +66,22 @@ export class DaemonChain {
     const enrich = { task: 'enrich', chain: this.chainId, intervalMs: ENRICH_INTERVAL_MS, wake: this.#enrichNow };
     const sweep = { task: 'sweep', chain: this.chainId, intervalMs: SWEEP_INTERVAL_MS };
     await Promise.all([
-      this.#work.follow(signal, (leading) => this.#proof?.run(leading) ?? Promise.resolve()),
+      this.#work.follow(signal, (leading) => this.#runWhileLeading(leading)),
       this.#work.backfill.run(signal),
       this.#work.stages.run(signal),
       repeat(probe, log, () => this.#probe(signal), signal),
       repeat(enrich, log, () => this.#enrich(signal), signal),
       repeat(sweep, log, async () => this.#sweeper?.round(signal), signal),
+    ]);
+  }
+
+  /** Runs what only one process does for a chain. */
+  async #runWhileLeading(leading: AbortSignal): Promise<void> {
+    const { log, database } = this.#input;
+    const progress = { task: 'progress', chain: this.chainId, intervalMs: PROGRESS_INTERVAL_MS };
+    await Promise.all([
+      this.#proof?.run(leading),
+      repeat(progress, log, () => saveProgress(database.kysely, this.chainId, leading), leading),
     ]);
   }
 

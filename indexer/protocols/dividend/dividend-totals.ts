@@ -28,8 +28,7 @@ function add(range: FactRange, sign: RawBuilder<unknown>): RawBuilder<unknown> {
     )
     update dividend_contracts contract set
       total_revenue_deposited = coalesce(total_revenue_deposited, 0) ${sign} locked.deposited,
-      total_dividends_distributed = coalesce(total_dividends_distributed, 0) ${sign} locked.distributed,
-      last_indexed_block = greatest(last_indexed_block, ${range.to}), last_indexed_at = now()
+      total_dividends_distributed = coalesce(total_dividends_distributed, 0) ${sign} locked.distributed
     from locked where contract.id = locked.id
   `;
 }

@@ -27,7 +27,6 @@ export const tokenBalances = balanceFold({
       order by id for no key update of artist_tokens
     )
     update artist_tokens token set
-      holders_count = coalesce(token.holders_count, 0) + ${sql.lit(sign)} * locked.holders,
-      last_indexed_block = greatest(last_indexed_block, ${range.to}), last_indexed_at = now()
+      holders_count = coalesce(token.holders_count, 0) + ${sql.lit(sign)} * locked.holders
     from locked where token.id = locked.id`,
 });

@@ -45,8 +45,7 @@ function add(range: FactRange, sign: 1 | -1): RawBuilder<unknown> {
     )
     update master_contracts contract set
       current_supply = current_supply + ${sign} * held.supply,
-      minted_supply = minted_supply + ${sign} * held.minted,
-      last_indexed_block = greatest(last_indexed_block, ${range.to}), last_indexed_at = now()
+      minted_supply = minted_supply + ${sign} * held.minted
     from held where contract.id = held.id
   `;
 }

@@ -47,8 +47,7 @@ function apply(
       order by ${sql.ref(`shown.${lockOrder}`)} for no key update of shown
     )
     update ${sql.table(name)} shown set
-      ${sql.join(shown)}, ${sql.ref(position)} = locked.position,
-      last_indexed_block = greatest(last_indexed_block, ${range.to}), last_indexed_at = now()
+      ${sql.join(shown)}, ${sql.ref(position)} = locked.position
     from locked
     where shown.id = locked.id and (shown.${sql.ref(position)} is null or shown.${sql.ref(position)} < locked.position)
   `;
