@@ -12,7 +12,7 @@ const layers = [
   ['registry'],
   ['stages'],
   ['ingest'],
-  ['follower', 'backfill', 'proof', 'verify', 'http'],
+  ['follower', 'backfill', 'proof', 'metadata', 'verify', 'http'],
   ['roles'],
   ['cli'],
   ['main.ts'],

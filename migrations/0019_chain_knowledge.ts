@@ -28,6 +28,51 @@ const STATEMENTS = [
   // Another row of the platform has columns of its own to fill.
   sql`create trigger reset_deployment before update of platform_id on indexer.contracts for each row
     when (old.platform_id <> new.platform_id) execute function indexer.reset_deployment()`,
+  // Tokens whose URI is still to be read.
+  sql`create index master_nfts_without_uri_idx on master_nfts (master_contract_id, token_id) where token_uri is null`,
+  sql`comment on column master_nfts.token_uri is '[ON-CHAIN] tokenURI() of the contract, as of the head when it was read; at most 65,536 bytes'`,
+  // Metadata updates of EIP-4906, by position. Few events are.
+  sql`create index contract_events_metadata_idx on indexer.contract_events (chain_id, position)
+    where event in ('MetadataUpdate', 'BatchMetadataUpdate')`,
+  sql`create table indexer.token_uri_progress (
+    chain_id bigint primary key,
+    -- the position up to which metadata updates were noted
+    events_to bigint not null,
+    -- indexer.chains.epoch then; another value means that blocks were unwound since
+    epoch bigint not null
+  )`,
+  // Tokens to be read at a time: because their metadata was updated, or because they could not be read before.
+  sql`create table indexer.token_uri_retries (
+    chain_id bigint not null,
+    address varchar(42) not null,
+    token_id numeric(78,0) not null,
+    -- failures in a row; 0 for a token that was updated
+    failures integer not null default 0,
+    -- why it could not be read
+    reason text,
+    retry_at timestamptz not null default now(),
+    primary key (chain_id, address, token_id)
+  )`,
+  sql`create index token_uri_retries_due_idx on indexer.token_uri_retries (chain_id, retry_at)`,
+  // Batches of metadata updates, whose tokens are read a few at a time.
+  sql`create table indexer.token_uri_ranges (
+    id bigint generated always as identity primary key,
+    chain_id bigint not null,
+    address varchar(42) not null,
+    from_token numeric(78,0) not null,
+    to_token numeric(78,0) not null,
+    -- the lowest token that is still to be read
+    next_token numeric(78,0) not null
+  )`,
+  sql`create index token_uri_ranges_contract_idx on indexer.token_uri_ranges (chain_id, address, id)`,
+  // The blocks above the finalized one as of which tokens were read, so that they are read again after a reorg.
+  sql`create table indexer.token_uri_reads (
+    chain_id bigint not null,
+    address varchar(42) not null,
+    token_id numeric(78,0) not null,
+    block_number bigint not null,
+    primary key (chain_id, address, token_id)
+  )`,
 ];
 
 /**
@@ -73,6 +118,12 @@ export async function down(db: Kysely<unknown>): Promise<void> {
   await sql`drop trigger reset_deployment on indexer.contracts`.execute(db);
   await sql`drop function indexer.reset_deployment()`.execute(db);
   await sql`alter table indexer.contracts drop column deployment_read_at`.execute(db);
+  await sql`
+    drop table indexer.token_uri_reads, indexer.token_uri_ranges, indexer.token_uri_retries, indexer.token_uri_progress
+  `.execute(db);
+  await sql`drop index if exists master_nfts_without_uri_idx`.execute(db);
+  await sql`drop index indexer.contract_events_metadata_idx`.execute(db);
+  await sql`comment on column master_nfts.token_uri is null`.execute(db);
   await sql`drop index indexer.contract_events_administration_idx`.execute(db);
   // The version before keeps both values in the columns of the platform.
   await sql`

@@ -56,6 +56,10 @@ export type ChainSettings = {
   readonly confirmations?: number;
   /** How the facts are proved complete. */
   readonly proof?: ProofSettings;
+  /**
+   * Maximum number of calls per second that read `token_uri` of the tokens of masters. 0 turns that off. Default: 10.
+   */
+  readonly tokenUriCallsPerSecond?: number;
   /** The deepest reorganisation that is repaired without an operator, in blocks. Default: 1,024. */
   readonly haltDepth?: number;
 };

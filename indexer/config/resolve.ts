@@ -27,6 +27,7 @@ export type ChainConfig = {
   readonly confirmations: number;
   readonly haltDepth: number;
   readonly proof: Required<ProofSettings>;
+  readonly tokenUriCallsPerSecond: number;
 };
 
 /** The complete and validated configuration. */
@@ -50,7 +51,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export type Need = 'database' | 'chains';
 
 const SETTINGS = ['databaseUrl', 'databaseDirectUrl', 'queueUrl', 'queueRedis', 'chains', 'http', 'logLevel'];
-const DEFAULT_CHAIN = { pollIntervalMs: 1_000, confirmations: 64, haltDepth: 1_024 };
+const DEFAULT_CHAIN = { pollIntervalMs: 1_000, confirmations: 64, haltDepth: 1_024, tokenUriCallsPerSecond: 10 };
 const DEFAULT_PROOF: Required<ProofSettings> = { level: 'background', callsPerSecond: 10 };
 const CALLS_PER_SECOND_MAX = 100_000;
 const POLL_INTERVAL_MAX_MS = 3_600_000;
@@ -148,7 +149,9 @@ function readChain(
   environmentUrls: unknown,
   variable: string,
 ): ChainConfig {
-  const known: readonly (keyof ChainSettings)[] = ['rpcUrls', 'pollIntervalMs', 'confirmations', 'proof', 'haltDepth'];
+  const known: readonly (keyof ChainSettings)[] = [
+    ...(['rpcUrls', 'pollIntervalMs', 'confirmations', 'proof', 'haltDepth', 'tokenUriCallsPerSecond'] as const),
+  ];
   const chain = read.object(given, place, known);
   const optional = (key: keyof typeof DEFAULT_CHAIN, least: number, most: number) =>
     read.integer(chain[key], `${place}.${key}`, least, most) ?? DEFAULT_CHAIN[key];
@@ -162,6 +165,7 @@ function readChain(
     pollIntervalMs: optional('pollIntervalMs', 10, POLL_INTERVAL_MAX_MS),
     confirmations: optional('confirmations', 0, DEPTH_MAX_BLOCKS),
     haltDepth: optional('haltDepth', 1, DEPTH_MAX_BLOCKS),
+    tokenUriCallsPerSecond: optional('tokenUriCallsPerSecond', 0, CALLS_PER_SECOND_MAX),
     proof: readProof(read, chain.proof, `${place}.proof`),
   };
 }

@@ -6,6 +6,7 @@ import { Sweeper } from '../proof/sweeper.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
 import { ContractReader } from '../registry/enrich.ts';
 import { saveProgress } from '../registry/save-progress.ts';
+import { type ChainMetadata, createChainMetadata } from './chain-metadata.ts';
 import { type ChainProof, createChainProof } from './chain-proof.ts';
 import { ChainWork, type ChainWorkInput } from './chain-work.ts';
 import { repeat } from './repeat.ts';
@@ -26,6 +27,8 @@ export class DaemonChain {
   readonly #work: ChainWork;
   /** The proof of facts by headers, and by whether they contradict themselves. Undefined if the configuration turned it off. */
   readonly #proof: ChainProof | undefined;
+  /** Undefined if the configuration turned it off. */
+  readonly #metadata: ChainMetadata | undefined;
   readonly #contractReader: ContractReader;
   readonly #sweeper: Sweeper | undefined;
   readonly #enrichNow = new Wake();
@@ -38,6 +41,7 @@ export class DaemonChain {
     this.#input = input;
     this.#work = new ChainWork({ ...input, scope: { standing: true } });
     this.#proof = input.chain.proof.level === 'off' ? undefined : createChainProof(input);
+    this.#metadata = createChainMetadata(input);
     this.chainId = this.#work.chainId;
     const { database, log, runtime } = input;
     const reader = chainReaderOver(this.#work.source);
@@ -81,6 +85,7 @@ export class DaemonChain {
     const progress = { task: 'progress', chain: this.chainId, intervalMs: PROGRESS_INTERVAL_MS };
     await Promise.all([
       this.#proof?.run(leading),
+      this.#metadata?.run(leading),
       repeat(progress, log, () => saveProgress(database.kysely, this.chainId, leading), leading),
     ]);
   }
@@ -89,6 +94,7 @@ export class DaemonChain {
   close(): void {
     this.#work.source.close();
     this.#proof?.close();
+    this.#metadata?.close();
   }
 
   /** Waits until no endpoint serves another chain. Retries instead of throwing, because other chains must go on. */

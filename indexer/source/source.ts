@@ -7,6 +7,7 @@ import { createClient } from '../rpc/client.ts';
 import { createEndpoint, type Endpoint, type EndpointNotice, kindOfRequest } from '../rpc/endpoint.ts';
 import { createPool, type Pool } from '../rpc/pool.ts';
 import { readHeader, requireHeader } from './blocks.ts';
+import { type ContractCall, readCall, readCalls } from './calls.ts';
 import { type DeploymentProof, proveDeployment } from './deployment-proof.ts';
 import { createRangeReader, type RangeRequest } from './fetch-range.ts';
 import { createHeadReader, followHeads } from './heads.ts';
@@ -49,6 +50,8 @@ export type Source = {
    * kind `rejected`.
    */
   call(to: Hex, data: Hex, blockNumber?: number, signal?: AbortSignal): Promise<Hex>;
+  /** Returns the results of several `eth_call`s at a block, in their order. Null where `call` would throw `rejected`. */
+  calls(calls: readonly ContractCall[], blockNumber: number, signal?: AbortSignal): Promise<readonly (Hex | null)[]>;
   /**
    * Returns whether the address has code at the block, as far as any endpoint knows. An endpoint without that state may say that there
    * is none. Throws `RpcError` `pruned` if all of them say that they do not have it.
@@ -94,9 +97,6 @@ export type SourceDeps = {
 
 /** What `fetchRange` takes, and what `proveDeployment` returns. */
 export type { DeploymentProof, FullReading, RangeRequest };
-
-/** Maximum size of an `eth_call` result. The largest token names seen so far have 1 MB. */
-const MAX_CALL_BYTES = 4 * 1024 * 1024;
 
 /** A finalized block that is both so many blocks and so many seconds below the head is not believed. */
 const FINALITY_LAG_MAX_BLOCKS = 10_000;
@@ -144,7 +144,9 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
     receipt: (transactionHash, blockHash, signal) =>
       pool.run((endpoint) => readReceipt(endpoint, transactionHash, blockHash, signal), { signal }),
     call: (to, data, blockNumber, signal) =>
-      pool.run((endpoint) => readCall(endpoint, to, data, blockNumber, signal), { signal, from: blockNumber }),
+      pool.run((endpoint) => readCall(endpoint, { to, data }, blockNumber, signal), { signal, from: blockNumber }),
+    calls: (calls, blockNumber, signal) =>
+      pool.run((endpoint) => readCalls(endpoint, calls, blockNumber, signal), { signal, from: blockNumber }),
     codeAt: (address, blockNumber, signal) => hasCode(pool, address, blockNumber, signal),
     proveDeployment: (address, blockNumber, signal) => proveDeployment(pool, address, blockNumber, signal),
     heads: (signal) =>
@@ -237,27 +239,4 @@ async function hasCode(
   const answers = await pool.runOnEach(read).catch(() => []);
   if (signal?.aborted) throw new Aborted('aborted');
   return answers.some(({ value }) => value);
-}
-
-async function readCall(
-  endpoint: Endpoint,
-  to: Hex,
-  data: Hex,
-  blockNumber: number | undefined,
-  signal: AbortSignal | undefined,
-): Promise<Hex> {
-  const block = blockNumber === undefined ? 'latest' : toQuantity(blockNumber);
-  try {
-    const result = parseBytes(
-      await endpoint.request('eth_call', [{ to, data }, block], { signal, maxBytes: MAX_CALL_BYTES }),
-      'result',
-    );
-    if (result.length <= MAX_CALL_BYTES) return result;
-  } catch (error) {
-    if (!(error instanceof RpcError) || error.kind !== 'range-refused') throw error;
-  }
-  throw new RpcError(
-    'rejected',
-    `${endpoint.name}: eth_call: the result of ${to} is larger than ${MAX_CALL_BYTES} bytes`,
-  );
 }

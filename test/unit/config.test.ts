@@ -38,6 +38,7 @@ describe('the environment alone', () => {
           confirmations: 64,
           haltDepth: 1024,
           proof: { level: 'background', callsPerSecond: 10 },
+          tokenUriCallsPerSecond: 10,
         },
         {
           chainId: 8453,
@@ -46,6 +47,7 @@ describe('the environment alone', () => {
           confirmations: 64,
           haltDepth: 1024,
           proof: { level: 'background', callsPerSecond: 10 },
+          tokenUriCallsPerSecond: 10,
         },
       ],
     });
@@ -90,6 +92,7 @@ describe('the configuration file', () => {
         confirmations: 12,
         haltDepth: 9,
         proof: { level: 'background', callsPerSecond: 10 },
+          tokenUriCallsPerSecond: 10,
       },
       {
         chainId: 10,
@@ -98,6 +101,7 @@ describe('the configuration file', () => {
         confirmations: 64,
         haltDepth: 1024,
         proof: { level: 'background', callsPerSecond: 10 },
+          tokenUriCallsPerSecond: 10,
       },
     ]);
   });

@@ -2,7 +2,7 @@ import { encodeAbiParameters, type Hex as ViemHex } from 'viem';
 import { describe, expect, it } from 'vitest';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import { Aborted, RpcError } from '../../indexer/kernel/errors.ts';
-import { addressOf, decimalsOf, textOf } from '../../indexer/protocols/shared/answers.ts';
+import { addressOf, decimalsOf, textOf, URI_BYTES_MAX, uriOf } from '../../indexer/protocols/shared/answers.ts';
 import { type CallSource, type ChainReader, chainReaderOver } from '../../indexer/protocols/shared/chain-reader.ts';
 import { readPool, readToken } from '../../indexer/protocols/shared/metadata.ts';
 import { findDeployment } from '../../indexer/registry/deployment.ts';
@@ -39,6 +39,26 @@ describe('a text that a contract returns', () => {
   it('is cut to the length of its column, counted in code points as PostgreSQL does', () => {
     expect(textOf(string('🎵'.repeat(150)), 100)).toBe('🎵'.repeat(100));
     expect(textOf(string('x'.repeat(1_000_000)), 20)).toBe('x'.repeat(20));
+  });
+});
+
+describe('a URI that a contract returns', () => {
+  const data = `data:application/json;base64,${'QUJD'.repeat(5_000)}`;
+  it.each<[string, Hex, string | undefined]>([
+    ['a string', string('ipfs://Qm/1.json'), 'ipfs://Qm/1.json'],
+    ['a long data: URI', string(data), data],
+    ['an empty string', string(''), ''],
+    ['empty data', '0x', ''],
+    ['bytes32, which no tokenURI returns', bytes32('ipfs://'), ''],
+    ['NUL and control characters', string('ipfs://\u0000a\n'), 'ipfs://a'],
+    ['invalid UTF-8', bytes('61ff'), 'a\ufffd'],
+    ['as many bytes as are taken', string('x'.repeat(URI_BYTES_MAX)), 'x'.repeat(URI_BYTES_MAX)],
+    ['one byte more', string('x'.repeat(URI_BYTES_MAX + 1)), undefined],
+    ['a megabyte', string('x'.repeat(1_000_000)), undefined],
+    ['a length past the end', `0x${word(32n)}${word((1n << 256n) - 1n)}${Buffer.from('abc').toString('hex')}`, 'abc'],
+    ['an offset past the end', `0x${word(1n << 255n)}${word(5n)}${word(0n)}`, ''],
+  ])('is decoded from %s', (_, answer, uri) => {
+    expect(uriOf(answer)).toBe(uri);
   });
 });
 

@@ -29,6 +29,10 @@ const UNDESCRIBED: Readonly<Record<string, string>> = {
   'indexer.failed_proofs': 'progress',
   'indexer.repairs': 'a record of repairs, which depend on the route',
   'indexer.stages': 'progress',
+  'indexer.token_uri_progress': 'progress',
+  'indexer.token_uri_ranges': 'progress',
+  'indexer.token_uri_reads': 'progress',
+  'indexer.token_uri_retries': 'progress',
 };
 
 const PROGRAM = fileURLToPath(new URL('../../indexer/', import.meta.url));

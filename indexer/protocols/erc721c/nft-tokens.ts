@@ -128,15 +128,15 @@ function referToPlatformIds(range: FactRange): RawBuilder<unknown> {
 }
 
 /**
- * Deletes the rows of tokens without remaining facts. A row stays if the platform inserted it or wrote one of its own columns. It then
- * shows the zero address as owner until the token is minted again. No claim refers to a deleted row, because stages are unwound first.
+ * Deletes the rows of tokens without remaining facts. A row stays if the platform inserted it or wrote one of its own columns
+ * (`token_uri` is read from the chain, and is read again if the token is minted again). It then shows the zero address as owner until the token is minted again. No claim refers to a deleted row, because stages are unwound first.
  */
 function deleteTokensWithoutFacts(range: FactRange): RawBuilder<unknown> {
   return sql`
     with without_facts as materialized (
       select id, id = indexer.derived_id('master_nfts:' || chain_id || ':' || contract_address || ':' || token_id)
         and listing_status = 'not_listed' and listing_price_wei is null and listing_currency is null and listed_at is null
-        and token_uri is null as is_derived
+        as is_derived
       from master_nfts
       where id in (select master_nft_id from nft_transfers where ${isInRange(nftTransfers, range, 'master')})
         and last_position is null

@@ -14,6 +14,7 @@ export const masterNfts: StateTable = {
     'master_nfts_minted_at_idx',
     'master_nfts_original_minter_idx',
     'master_nfts_owner_wallet_idx',
+    'master_nfts_without_uri_idx',
   ],
   digest: {
     // The platform inserted rows of tokens without facts.

@@ -3,6 +3,8 @@ import type { Hex } from '../../kernel/chain.ts';
 /** The maximum number of bytes of a text that are read. The columns hold 100 characters of up to 4 bytes each. */
 const TEXT_BYTES_MAX = 1024;
 const WORD_BYTES = 32;
+/** The maximum number of bytes of a URI. A longer one is refused, because a part of it would be another URI. */
+export const URI_BYTES_MAX = 65_536;
 
 /**
  * Returns the text in a contract's answer to `name()` or `symbol()`, shortened to the column. The answer may be hostile. It is an
@@ -15,20 +17,38 @@ const WORD_BYTES = 32;
  */
 export function textOf(answer: Hex, maxChars: number): string {
   const bytes = Buffer.from(answer.slice(2, 2 + 2 * (2 * WORD_BYTES + TEXT_BYTES_MAX)), 'hex');
-  const raw = bytes.length === WORD_BYTES ? bytes : stringBytes(bytes);
-  const text = new TextDecoder('utf-8').decode(raw);
-  const legal = text.replace(/[\p{Cc}\p{Cs}]/gu, '').trim();
-  return Array.from(legal).slice(0, maxChars).join('').trim();
+  const raw = bytes.length === WORD_BYTES ? bytes : stringBytes(bytes, TEXT_BYTES_MAX);
+  return Array.from(legalText(raw)).slice(0, maxChars).join('').trim();
 }
 
-/** Returns the bytes of an ABI-encoded `string`, at most those that the answer holds. Undefined if the answer is not a `string`. */
-function stringBytes(bytes: Buffer): Buffer | undefined {
+/**
+ * Returns the URI in a contract's answer to `tokenURI(uint256)`, an ABI-encoded `string`. The answer may be hostile, and is treated as by
+ * `textOf`. A `data:` URI is a URI like any other.
+ *
+ * @returns an empty text if there is no URI; undefined if the URI is longer than `URI_BYTES_MAX`
+ */
+export function uriOf(answer: Hex): string | undefined {
+  const bytes = Buffer.from(answer.slice(2, 2 + 2 * (2 * WORD_BYTES + URI_BYTES_MAX + 1)), 'hex');
+  const raw = stringBytes(bytes, URI_BYTES_MAX + 1);
+  return raw !== undefined && raw.length > URI_BYTES_MAX ? undefined : legalText(raw);
+}
+
+function legalText(bytes: Buffer | undefined): string {
+  const text = new TextDecoder('utf-8').decode(bytes);
+  return text.replace(/[\p{Cc}\p{Cs}]/gu, '').trim();
+}
+
+/**
+ * Returns the bytes of an ABI-encoded `string`, at most `maxBytes` and those that the answer holds. Undefined if the answer is not a
+ * `string`.
+ */
+function stringBytes(bytes: Buffer, maxBytes: number): Buffer | undefined {
   const offset = word(bytes, 0);
   if (offset === undefined || offset < BigInt(WORD_BYTES) || offset > BigInt(bytes.length)) return undefined;
   const length = word(bytes, Number(offset));
   if (length === undefined) return undefined;
   const start = Number(offset) + WORD_BYTES;
-  const available = BigInt(Math.min(bytes.length - start, TEXT_BYTES_MAX));
+  const available = BigInt(Math.min(bytes.length - start, maxBytes));
   return bytes.subarray(start, start + Number(length < available ? length : available));
 }
 

@@ -1,0 +1,21 @@
+/** Tokens with consecutive ids, both ends included. */
+export type TokenRange = { readonly from: bigint; readonly to: bigint };
+
+/** Maximum number of ranges of a contract that wait to be read. A contract can emit any number of batch updates. */
+export const TOKEN_RANGES_MAX = 100;
+
+/**
+ * Returns ranges that hold every token of the given ones, ordered and without overlaps. If they are too many, returns one range from the
+ * lowest to the highest token: tokens between are then read without need.
+ */
+export function mergeRanges(ranges: readonly TokenRange[]): readonly TokenRange[] {
+  const merged: TokenRange[] = [];
+  for (const range of [...ranges].sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0))) {
+    const last = merged.at(-1);
+    if (last === undefined || range.from > last.to + 1n) merged.push(range);
+    else if (range.to > last.to) merged[merged.length - 1] = { from: last.from, to: range.to };
+  }
+  const [first, last] = [merged[0], merged.at(-1)];
+  if (merged.length <= TOKEN_RANGES_MAX || first === undefined || last === undefined) return merged;
+  return [{ from: first.from, to: last.to }];
+}

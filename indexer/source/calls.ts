@@ -1,0 +1,52 @@
+import type { Hex } from '../kernel/chain.ts';
+import { RpcError } from '../kernel/errors.ts';
+import { mapInBatches } from '../rpc/batch.ts';
+import type { Endpoint, Requester } from '../rpc/endpoint.ts';
+import { parseBytes, toQuantity } from './parse.ts';
+
+/** Maximum size of an `eth_call` result. The largest token names seen so far have 1 MB. */
+const MAX_CALL_BYTES = 4 * 1024 * 1024;
+
+/** What `eth_call` takes: the address of a contract, and the data of the call. */
+export type ContractCall = { readonly to: Hex; readonly data: Hex };
+
+/**
+ * Returns the result of `eth_call` at a block, or at the newest. Throws `RpcError` of kind `rejected` if the call reverts, or if its
+ * result is larger than 4 MiB.
+ */
+export async function readCall(
+  requester: Requester,
+  { to, data }: ContractCall,
+  blockNumber: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Hex> {
+  const block = blockNumber === undefined ? 'latest' : toQuantity(blockNumber);
+  try {
+    const options = { signal, maxBytes: MAX_CALL_BYTES };
+    const result = parseBytes(await requester.request('eth_call', [{ to, data }, block], options), 'result');
+    if (result.length <= MAX_CALL_BYTES) return result;
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.kind !== 'range-refused') throw error;
+  }
+  throw new RpcError(
+    'rejected',
+    `${requester.name}: eth_call: the result of ${to} is larger than ${MAX_CALL_BYTES} bytes`,
+  );
+}
+
+/** Returns the results of several calls at a block, in their order. Null where `readCall` would throw `rejected`. */
+export function readCalls(
+  endpoint: Endpoint,
+  calls: readonly ContractCall[],
+  blockNumber: number,
+  signal: AbortSignal | undefined,
+): Promise<readonly (Hex | null)[]> {
+  return mapInBatches(endpoint, calls, signal, async (call, requester, stop) => {
+    try {
+      return await readCall(requester, call, blockNumber, stop);
+    } catch (error) {
+      if (error instanceof RpcError && error.kind === 'rejected') return null;
+      throw error;
+    }
+  });
+}
