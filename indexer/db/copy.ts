@@ -9,7 +9,7 @@ import { from as copyFrom } from 'pg-copy-streams';
  * `texts` hold rows in PostgreSQL's COPY text format, each with its newline. `table` and `columns` must be constants of the program,
  * because they are not escaped.
  */
-export type Copy = (table: string, columns: readonly string[], texts: readonly Buffer[]) => Promise<void>;
+export type Copy = (table: string, columns: readonly string[], texts: Iterable<Buffer>) => Promise<void>;
 
 /** Returns a `Copy` that uses one connection. */
 export function copyOver(client: pg.PoolClient): Copy {

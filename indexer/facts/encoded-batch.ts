@@ -9,7 +9,7 @@ import type { Origin, Quarantine } from './origin.ts';
  * left out.
  *
  * The facts are bytes instead of objects. So facts that wait for a commit do not burden the garbage collector, and their size is
- * known.
+ * known. A fact of many rows is not encoded before it is written.
  */
 export type EncodedTable = {
   readonly table: FactTable;
@@ -22,6 +22,17 @@ export type EncodedTable = {
   readonly blocks: Uint32Array;
   /** The contract of each line, as an index into the batch's `contracts`. */
   readonly contracts: Uint32Array;
+  /** The facts of many rows, whose lines are not in `text`. */
+  readonly spans: readonly Span[];
+};
+
+/** A fact of many rows. Its lines are made each time that they are read, so that they need no memory. */
+export type Span = {
+  readonly block: number;
+  /** An index into the batch's `contracts`. */
+  readonly contract: number;
+  readonly count: number;
+  lines(): Iterable<string>;
 };
 
 /** The facts of a range, ready to be written. `tables` holds only tables with facts, in the order in which commits write to them. */
@@ -33,6 +44,8 @@ export type EncodedBatch = {
 
 /** The number of characters after which text is converted to bytes. */
 const CHUNK_CHARS = 64 * 1024;
+/** A fact of more rows than this becomes a span. */
+const SPAN_ROWS_MIN = 1_000;
 
 /**
  * Encodes the facts of a range as lines of their tables.
@@ -49,24 +62,43 @@ export function encodeBatch({ facts, quarantined }: DecodedBatch, order: readonl
 }
 
 function encode(table: FactTable, facts: readonly Origin[], contractIndexes: Map<Contract, number>): EncodedTable {
-  const ends = new Uint32Array(facts.length);
-  const blocks = new Uint32Array(facts.length);
-  const contracts = new Uint32Array(facts.length);
-  const writer = new Writer(ends);
-  let index = 0;
-  for (const line of table.lines(facts)) {
-    const { contract, log } = facts[index] as Origin;
+  const rowsOf = (fact: Origin) => table.rowCount?.(fact) ?? 1;
+  const isSpan = (fact: Origin) => rowsOf(fact) > SPAN_ROWS_MIN;
+  const indexOf = (contract: Contract) => {
     let contractIndex = contractIndexes.get(contract);
     if (contractIndex === undefined) {
       contractIndex = contractIndexes.size;
       contractIndexes.set(contract, contractIndex);
     }
-    blocks[index] = log.blockNumber;
+    return contractIndex;
+  };
+  const spans = facts.filter(isSpan).map((fact) => ({
+    ...{ block: fact.log.blockNumber, contract: indexOf(fact.contract), count: rowsOf(fact) },
+    lines: () => table.lines([fact]),
+  }));
+  const single = spans.length === 0 ? facts : facts.filter((fact) => !isSpan(fact));
+  const size = table.rowCount === undefined ? single.length : single.reduce((rows, fact) => rows + rowsOf(fact), 0);
+  const [ends, blocks, contracts] = [new Uint32Array(size), new Uint32Array(size), new Uint32Array(size)];
+  const writer = new Writer(ends);
+  let index = 0;
+  let next = 0;
+  let rowsLeft = 0;
+  let contractIndex = 0;
+  let block = 0;
+  for (const line of table.lines(single)) {
+    if (rowsLeft === 0) {
+      const fact = single[next++] as Origin;
+      contractIndex = indexOf(fact.contract);
+      block = fact.log.blockNumber;
+      rowsLeft = rowsOf(fact);
+    }
+    blocks[index] = block;
     contracts[index] = contractIndex;
     writer.add(line);
     index += 1;
+    rowsLeft -= 1;
   }
-  return { table, tags: tagsOf(table, facts), text: writer.end(), ends, blocks, contracts };
+  return { table, tags: tagsOf(table, facts), text: writer.end(), ends, blocks, contracts, spans };
 }
 
 function tagsOf(table: FactTable, facts: readonly Origin[]): ReadonlySet<string> {
@@ -129,25 +161,39 @@ export function keepFacts(
 ): EncodedBatch {
   const kept = batch.contracts.map(keep);
   if (blocks === undefined && kept.every(Boolean)) return batch;
+  const keeps = (contract: number, block: number) =>
+    kept[contract] === true && (blocks === undefined || contains(blocks, block));
   const tables = batch.tables
-    .map((table) =>
-      keepLines(
-        table,
-        (line) =>
-          kept[table.contracts[line] as number] === true &&
-          (blocks === undefined || contains(blocks, table.blocks[line] as number)),
-      ),
-    )
-    .filter(({ ends }) => ends.length > 0);
+    .map((table) => ({
+      ...keepLines(table, (line) => keeps(table.contracts[line] as number, table.blocks[line] as number)),
+      spans: table.spans.filter(({ contract, block }) => keeps(contract, block)),
+    }))
+    .filter(hasFacts);
   return { ...batch, tables };
 }
 
 /** Returns the batch with only the facts that have one of some ids. `quarantined` stays unchanged. */
 export function keepIds(batch: EncodedBatch, ids: ReadonlySet<string>): EncodedBatch {
   const tables = batch.tables
-    .map((table) => keepLines(table, (line) => ids.has(idOf(table, line))))
-    .filter(({ ends }) => ends.length > 0);
+    .map((table) => ({
+      ...keepLines(table, (line) => ids.has(idOf(table, line))),
+      spans: table.spans.map((span) => keepSpanIds(span, ids)).filter(({ count }) => count > 0),
+    }))
+    .filter(hasFacts);
   return { ...batch, tables };
+}
+
+function keepSpanIds(span: Span, ids: ReadonlySet<string>): Span {
+  function* lines() {
+    for (const line of span.lines()) if (ids.has(line.slice(0, ID_CHARS))) yield line;
+  }
+  let count = 0;
+  for (const _ of lines()) count += 1;
+  return { ...span, count, lines };
+}
+
+function hasFacts({ ends, spans }: EncodedTable): boolean {
+  return ends.length > 0 || spans.length > 0;
 }
 
 /** Returns the id of a fact, which is the first value of its line. */
@@ -173,8 +219,7 @@ function keepLines(encoded: EncodedTable, keep: (line: number) => boolean): Enco
     ends[index] = bytes;
   }
   return {
-    table: encoded.table,
-    tags: encoded.tags,
+    ...{ table: encoded.table, tags: encoded.tags, spans: encoded.spans },
     text: Buffer.concat(parts),
     ends,
     blocks: Uint32Array.from(lines, (line) => encoded.blocks[line] as number),
@@ -184,10 +229,34 @@ function keepLines(encoded: EncodedTable, keep: (line: number) => boolean): Enco
 
 /** Returns the number of facts in a batch, including dead letters. */
 export function factCount({ tables }: EncodedBatch): number {
-  return tables.reduce((count, { ends }) => count + ends.length, 0);
+  return tables.reduce((count, { ends, spans }) => spans.reduce((sum, span) => sum + span.count, count + ends.length), 0);
 }
 
-/** Returns the size of a batch's text in bytes. */
+/** Returns the size of a batch's text in bytes, with about that of the text of its spans. */
 export function byteCount({ tables }: EncodedBatch): number {
-  return tables.reduce((count, { text }) => count + text.length, 0);
+  return tables.reduce(
+    (bytes, { text, spans }) => spans.reduce((sum, span) => sum + span.count * lineBytes(span), bytes + text.length),
+    0,
+  );
+}
+
+function lineBytes(span: Span): number {
+  for (const line of span.lines()) return line.length + 1;
+  return 0;
+}
+
+/** Yields the text of a table's facts in parts. */
+export function* textsOf({ text, spans }: EncodedTable): Iterable<Buffer> {
+  if (text.length > 0) yield text;
+  for (const span of spans) {
+    let part = '';
+    for (const line of span.lines()) {
+      part += line;
+      part += '\n';
+      if (part.length < CHUNK_CHARS) continue;
+      yield Buffer.from(part);
+      part = '';
+    }
+    if (part.length > 0) yield Buffer.from(part);
+  }
 }

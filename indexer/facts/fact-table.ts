@@ -70,7 +70,9 @@ export type FactTable<Fact extends Origin = Origin> = TableDescription & {
   rowsOf(contract: RegisteredRow): RawBuilder<boolean>;
   /** Returns the tag of a fact. Folds that need only some facts of the table select them by their tags. */
   tagOf?(fact: Fact): string;
-  /** Yields each fact as a line of `COPY … FROM STDIN` in text format, without its newline. Keeps the order of the facts. */
+  /** Returns the number of rows that a fact stands for. Undefined if every fact is one row. */
+  rowCount?(fact: Fact): number;
+  /** Yields each row of each fact as a line of `COPY … FROM STDIN` in text format, without its newline. Keeps the order of the facts. */
   lines(facts: readonly Fact[]): Iterable<string>;
 };
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Copy } from '../db/copy.ts';
 import type { Step } from '../db/step.ts';
-import { type EncodedBatch, type EncodedTable, factCount } from './encoded-batch.ts';
+import { type EncodedBatch, type EncodedTable, factCount, textsOf } from './encoded-batch.ts';
 import type { FactTable } from './fact-table.ts';
 
 /** Up to this many facts are inserted by statements. For more facts `COPY` is faster. */
@@ -23,9 +23,14 @@ export async function writeFacts(
     ({ table }) => table,
   );
   for (const table of order) {
-    const texts = byTable.get(table)?.map(({ text }) => text) ?? [];
-    if (texts.length > 0) await copy(`${table.schema}.${table.name}`, Object.keys(table.columns), texts);
+    const encoded = byTable.get(table);
+    if (encoded === undefined) continue;
+    await copy(`${table.schema}.${table.name}`, Object.keys(table.columns), textsOfAll(encoded));
   }
+}
+
+function* textsOfAll(tables: readonly EncodedTable[]): Iterable<Buffer> {
+  for (const table of tables) yield* textsOf(table);
 }
 
 /** Returns steps that insert the facts of a small batch without `COPY`. Undefined if the batch is too large or its text has escapes. */

@@ -15,6 +15,9 @@ import { lockSteps } from './lock-steps.ts';
 /** A contract for which a former indexer left facts. */
 export type FormerContract = { readonly address: Hex; readonly platformId: string };
 
+/** A commit of more facts than this may take longer than a statement usually may. One block can hold a million tokens of an ERC-2309 batch. */
+export const LARGE_COMMIT_FACTS = 100_000;
+
 /** Defers foreign keys, because the first fact of a token is written before the fold that inserts the token's row. */
 export const DEFER_CONSTRAINTS: Step = { statement: sql`set constraints all deferred` };
 

@@ -2,7 +2,7 @@ import type { Copy } from '../db/copy.ts';
 import type { Database } from '../db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { runSteps } from '../db/step.ts';
-import { type Transaction, transaction } from '../db/transaction.ts';
+import { longTransaction, type Transaction, transaction } from '../db/transaction.ts';
 import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
 import type { Quarantine } from '../facts/origin.ts';
 import type { BlockHeader } from '../kernel/chain.ts';
@@ -20,7 +20,15 @@ import {
 import { claimCoverage, quarantine } from '../progress/contract-state.ts';
 import { lockChain } from '../progress/locks.ts';
 import { recordHistoryChange } from '../progress/stage-rows.ts';
-import { checkpointsOf, type FormerContract, factKinds, foldFacts, type Replacement, replaceFacts } from './apply.ts';
+import {
+  checkpointsOf,
+  type FormerContract,
+  factKinds,
+  foldFacts,
+  LARGE_COMMIT_FACTS,
+  type Replacement,
+  replaceFacts,
+} from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 import { refuseStale } from './refuse-stale.ts';
 
@@ -71,9 +79,11 @@ class OverlappingCommit extends IndexerError {}
  */
 export async function commitFill(database: Database, { following, ...commit }: FillCommit): Promise<Filled> {
   let more = following;
+  const isLarge = commit.pieces.some(({ batch }) => factCount(batch) > LARGE_COMMIT_FACTS);
+  const open = isLarge ? longTransaction : transaction;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await transaction(database, async (tx, copy) => {
+      return await open(database, async (tx, copy) => {
         const next = more;
         more = undefined;
         return writeFill(tx, copy, commit, next);

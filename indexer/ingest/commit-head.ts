@@ -1,7 +1,7 @@
 import type { Database } from '../db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { runSteps } from '../db/step.ts';
-import { batchTransaction, type Transaction, transaction } from '../db/transaction.ts';
+import { batchTransaction, longTransaction, type Transaction, transaction } from '../db/transaction.ts';
 import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
 import type { Quarantine } from '../facts/origin.ts';
 import { insertFacts } from '../facts/write.ts';
@@ -12,7 +12,15 @@ import { saveCheckpoints } from '../progress/checkpoints.ts';
 import { contractKey, type RequestedContract } from '../progress/contract-coverage.ts';
 import { goLive, quarantine, suspendAll } from '../progress/contract-state.ts';
 import { lockChain, lockChainAndBlock } from '../progress/locks.ts';
-import { applyFacts, checkpointsOf, DEFER_CONSTRAINTS, type FormerContract, factKinds, foldFacts } from './apply.ts';
+import {
+  applyFacts,
+  checkpointsOf,
+  DEFER_CONSTRAINTS,
+  type FormerContract,
+  factKinds,
+  foldFacts,
+  LARGE_COMMIT_FACTS,
+} from './apply.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
 /** The input of a commit at the head. */
@@ -83,7 +91,8 @@ async function extendHead(database: Database, commit: HeadCommit): Promise<numbe
       if (sqlstateOf(error) !== SQLSTATE.refused) throw error;
     }
   }
-  return transaction(database, async (tx, copy) => {
+  const open = factCount(batch) > LARGE_COMMIT_FACTS ? longTransaction : transaction;
+  return open(database, async (tx, copy) => {
     await runSteps(tx, [lockChainAndBlock(chainId, range.to), lockAndCheckHead(seen)]);
     if (joining.length > 0 && !(await goLive(tx, chainId, joining, range.from)))
       throw new HeadMoved('the set of followed contracts changed', { context: { chainId } });

@@ -1,7 +1,8 @@
 import { type RawBuilder, sql } from 'kysely';
+import type { Copy } from '../db/copy.ts';
 import type { Transaction } from '../db/transaction.ts';
 import { copyValues } from '../facts/copy-text.ts';
-import { type EncodedBatch, type EncodedTable, keepFacts } from '../facts/encoded-batch.ts';
+import { type EncodedBatch, type EncodedTable, factCount, keepFacts, textsOf } from '../facts/encoded-batch.ts';
 import type { FactTable } from '../facts/fact-table.ts';
 import { isOfChain, tableOf } from '../facts/facts-sql.ts';
 import { type BlockRange, toMultirange } from '../kernel/ranges.ts';
@@ -16,6 +17,9 @@ export type Difference = {
   readonly heldBy: 'database' | 'chain';
 };
 
+/** More facts than this are sent to PostgreSQL by `COPY`, so that this process does not hold the values of each. */
+const PARAMETER_FACTS_MAX = 10_000;
+
 /**
  * Compares the facts in the database with those that were read from the chain, column by column. A fact with another value in some
  * column counts as two differences.
@@ -25,6 +29,7 @@ export type Difference = {
  */
 export async function compareFacts(
   tx: Transaction,
+  copy: Copy,
   chainId: number,
   { contracts, blocks }: Slice,
   batch: EncodedBatch,
@@ -34,13 +39,16 @@ export async function compareFacts(
   const differences: Difference[] = [];
   for (const table of new Set(contracts.flatMap(({ kind }) => factTablesOf(kind)))) {
     const read = tables.find((encoded) => encoded.table === table);
+    const isLarge = read !== undefined && factCount({ ...batch, tables: [read] }) > PARAMETER_FACTS_MAX;
+    const chain = isLarge ? await copiedRows(tx, copy, read) : chainRows(table, read);
     const { rows } = await sql<{ id: string; block: string; held_by: Difference['heldBy'] }>`
-      with chain as (${chainRows(table, read)}),
+      with chain as (${chain}),
       database as (${storedRows(table, chainId, contracts, blocks)})
       select id, block_number as block, 'chain' as held_by from (table chain except table database) lacking
       union all
       select id, block_number, 'database' from (table database except table chain) surplus
     `.execute(tx);
+    if (isLarge) await sql`drop table ${COPIED}`.execute(tx);
     for (const { id, block, held_by: heldBy } of rows) differences.push({ table, id, block: Number(block), heldBy });
   }
   return differences;
@@ -59,6 +67,22 @@ export function spanOf(differences: readonly Pick<Difference, 'block'>[]): Block
 /** The columns to compare, with their types. Ids of the platform are left out, since the platform may change its links. */
 function comparedColumns({ columns }: FactTable): readonly (readonly [name: string, type: string])[] {
   return Object.entries(columns).filter(([name, type]) => name === 'id' || type !== 'uuid');
+}
+
+const COPIED = sql.table('pg_temp.facts_of_chain');
+
+/** Copies the facts of an encoded table to a temporary table, and returns SQL that selects them as `chainRows` does. */
+async function copiedRows(tx: Transaction, copy: Copy, read: EncodedTable): Promise<RawBuilder<unknown>> {
+  const { table } = read;
+  const columns = Object.entries(table.columns);
+  const definitions = columns.map(([name, type]) => sql`${sql.ref(name)} ${sql.raw(type)}`);
+  await sql`create temporary table facts_of_chain (${sql.join(definitions)}) on commit drop`.execute(tx);
+  await copy(
+    'pg_temp.facts_of_chain',
+    columns.map(([name]) => name),
+    textsOf(read),
+  );
+  return sql`select ${sql.join(comparedColumns(table).map(([name]) => sql.ref(name)))} from ${COPIED}`;
 }
 
 /** Returns SQL for the facts of an encoded table, as rows. */

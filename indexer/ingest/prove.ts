@@ -56,12 +56,12 @@ export async function findDifferences(
   which: 'covered' | 'unproved',
 ): Promise<readonly number[]> {
   const { chainId } = full.range;
-  return transaction(database, async (tx) => {
+  return transaction(database, async (tx, copy) => {
     await runSteps(tx, [lockChain(chainId, 'shared')]);
     const { slices, quarantined } = await readSlices(tx, full, which);
     const blocks = new Set(quarantined.map(({ blockNumber }) => blockNumber));
     for (const slice of slices) {
-      for (const { block } of await compareFacts(tx, chainId, slice, full.batch)) blocks.add(block);
+      for (const { block } of await compareFacts(tx, copy, chainId, slice, full.batch)) blocks.add(block);
     }
     if (blocks.size === 0) for (const slice of slices) await addProved(tx, chainId, slice);
     return [...blocks].sort((a, b) => a - b);
@@ -99,7 +99,7 @@ export async function repairRange(database: Database, full: FullRange, cause: Re
     for (const { contracts, blocks } of slices) {
       for (const contract of contracts) {
         const slice = { contracts: [contract], blocks };
-        const differences = await compareFacts(tx, chainId, slice, full.batch);
+        const differences = await compareFacts(tx, copy, chainId, slice, full.batch);
         if (differences.length > 0) {
           const { added, removed } = await repairContract(tx, copy, { full, head, contract, differences, cause });
           repaired.added += added;

@@ -73,7 +73,6 @@ export function extremeFacts(): FactsByTable {
         to: ALICE,
         type: 'mint',
         salePrice: '5',
-        saleCurrency: ZERO_ADDRESS,
       },
       {
         ...origin('master'),
@@ -82,7 +81,6 @@ export function extremeFacts(): FactsByTable {
         to: BOB,
         type: 'transfer',
         salePrice: null,
-        saleCurrency: null,
       },
     ],
     tokenTransfers: [{ ...origin('artist_token'), from: ALICE, to: BOB, value: UINT256_MAX }],

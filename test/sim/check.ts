@@ -129,7 +129,7 @@ function assertEqualTables(stored: Tables, expected: Tables, { links, ipos, onWr
 }
 
 /** The largest ERC-2309 batch that does not quarantine its master. */
-const TOKENS_MAX = 10_000n;
+const TOKENS_MAX = 1_000_000n;
 
 /** Returns whether a block holds an ERC-2309 batch that quarantines the contract. */
 export function quarantinesIn({ logs }: SimBlock, contract: SimContract): boolean {

@@ -16,7 +16,7 @@ const UNFOLLOWED_TOKEN: Hex = addressOf(0x7070);
 const TOKEN_IDS: readonly bigint[] = [0n, 1n, 2n, 3n, UINT256_MAX];
 const AMOUNTS: readonly bigint[] = [0n, 1n, 2n, 5n, 1000n, 10n ** 18n, 3n * 10n ** 18n, UINT256_MAX, UINT256_MAX - 1n];
 /** One token more than a `ConsecutiveTransfer` may hold. */
-const TOO_MANY_TOKENS = 10_001n;
+const TOO_MANY_TOKENS = 1_000_001n;
 
 /** The inputs of drawing logs. */
 export type LogDraw = {

@@ -185,7 +185,7 @@ function mint(master: Hex, tokenId: bigint): LogBody {
 }
 
 function tooManyTokens(master: Hex): LogBody {
-  const batch = { fromTokenId: 1n, toTokenId: 10_001n, fromAddress: ZERO_ADDRESS, toAddress: ALICE };
+  const batch = { fromTokenId: 1n, toTokenId: 1_000_001n, fromAddress: ZERO_ADDRESS, toAddress: ALICE };
   return logBody(master, 'ConsecutiveTransfer', batch);
 }
 

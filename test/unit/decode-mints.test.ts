@@ -4,10 +4,8 @@ import { erc721cV1 } from '../../abis/erc721c.v1.ts';
 import { contractIndex } from '../../indexer/ingest/contract-index.ts';
 import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import { type Contract, type Hex, type RawLog, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
-import {
-  CONSECUTIVE_TRANSFER_TOKENS_MAX,
-  CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX,
-} from '../../indexer/protocols/erc721c/decoders.ts';
+import { CONSECUTIVE_TRANSFER_TOKENS_MAX } from '../../indexer/protocols/erc721c/decoders.ts';
+import { nftTransfers } from '../../indexer/protocols/erc721c/nft-transfers.ts';
 import { addressOf, contractOf, encodeEvent, hexOf, logOf, rangeOf } from '../kit/event-logs.ts';
 import { factsOf } from '../kit/fact-batch.ts';
 
@@ -36,6 +34,19 @@ function consecutive(fromTokenId: bigint, toTokenId: bigint, place: Place = {}, 
 
 function placed({ contract = master, ...place }: Place, encoded: Pick<RawLog, 'topics' | 'data'>): RawLog {
   return logOf({ address: contract.address, ...encoded, ...place });
+}
+
+/** Returns the token, price and currency of each row of transfers, and its type and parties. */
+function rowsOf(transfers: ReturnType<typeof decode>['nftTransfers']) {
+  const columns = Object.keys(nftTransfers.columns);
+  return [...nftTransfers.lines(transfers)].map((line) => {
+    const values = line.split('\t');
+    const value = (column: string) => values[columns.indexOf(column)];
+    return {
+      ...{ token: value('token_id'), price: value('sale_price_wei'), currency: value('sale_currency') },
+      ...{ type: value('transfer_type'), from: value('from_wallet'), to: value('to_wallet') },
+    };
+  });
 }
 
 function decode(logs: readonly RawLog[], contracts: readonly Contract[] = [master]) {
@@ -72,13 +83,13 @@ test('a mint takes its price from the Minted event of the same contract, transac
     minted(11n, 70n),
   ];
   const batch = decode(logs, [master, other]);
-  const prices = batch.nftTransfers.map((fact) => [fact.tokenId, fact.salePrice, fact.saleCurrency]);
+  const prices = rowsOf(batch.nftTransfers).map(({ token, price, currency }) => [token, price, currency]);
   expect(prices).toEqual([
     ['1', '500', ZERO_ADDRESS],
     ['2', '0', ZERO_ADDRESS],
-    ['3', null, null],
-    ['2', null, null],
-    ['10', null, null],
+    ['3', '\\N', '\\N'],
+    ['2', '\\N', '\\N'],
+    ['10', '\\N', '\\N'],
     ['11', '70', ZERO_ADDRESS],
   ]);
   expect(batch.contractEvents.map((fact) => fact.event)).toEqual(Array(5).fill('Minted'));
@@ -90,12 +101,26 @@ test('a token minted twice in one transaction gets each price once, in log order
   expect(batch.nftTransfers.map((fact) => fact.salePrice)).toEqual(['5', null, '6']);
 });
 
-test('a ConsecutiveTransfer becomes one fact per token, up to token id 2^256 - 1', () => {
+test('a batch takes the price of each of its tokens, whether it has more tokens than there are prices or fewer', () => {
+  const batch = decode([
+    ...[7n, 8n, 20n, 21n, 22n, 23n].map((tokenId) => minted(tokenId, tokenId * 10n)),
+    consecutive(7n, 8n),
+    consecutive(15n, 30n),
+  ]);
+  const prices = rowsOf(batch.nftTransfers).filter(({ price }) => price !== '\\N');
+  expect(prices.map(({ token, price }) => [token, price])).toEqual(
+    ['7', '8', '20', '21', '22', '23'].map((token) => [token, `${token}0`]),
+  );
+});
+
+test('a ConsecutiveTransfer becomes one row per token, up to token id 2^256 - 1', () => {
   const last = 2n ** 256n - 1n;
   const batch = decode([consecutive(last - 2n, last)]);
-  expect(batch.nftTransfers.map((fact) => fact.tokenId)).toEqual([`${last - 2n}`, `${last - 1n}`, `${last}`]);
-  expect(batch.nftTransfers).toMatchObject(Array(3).fill({ type: 'mint', from: ZERO_ADDRESS, to: ALICE }));
-  expect(decode([consecutive(1n, 2n, {}, BOB)]).nftTransfers).toMatchObject(Array(2).fill({ type: 'transfer' }));
+  const rows = rowsOf(batch.nftTransfers);
+  expect(rows.map(({ token }) => token)).toEqual([`${last - 2n}`, `${last - 1n}`, `${last}`]);
+  expect(rows).toMatchObject(Array(3).fill({ type: 'mint', from: ZERO_ADDRESS, to: ALICE }));
+  const moved = rowsOf(decode([consecutive(1n, 2n, {}, BOB)]).nftTransfers);
+  expect(moved).toMatchObject(Array(2).fill({ type: 'transfer', from: BOB, to: ALICE }));
 });
 
 test('a ConsecutiveTransfer that ends before it begins is a dead letter', () => {
@@ -106,7 +131,7 @@ test('a ConsecutiveTransfer that ends before it begins is a dead letter', () => 
 
 test('a batch of the maximum size is indexed, and one token more quarantines only its contract, whose later logs are not decoded', () => {
   const max = BigInt(CONSECUTIVE_TRANSFER_TOKENS_MAX);
-  expect(decode([consecutive(1n, max)]).nftTransfers).toHaveLength(CONSECUTIVE_TRANSFER_TOKENS_MAX);
+  expect(decode([consecutive(1n, max)]).nftTransfers).toMatchObject([{ tokens: CONSECUTIVE_TRANSFER_TOKENS_MAX }]);
 
   const other = contractOf('master', 8);
   const logs = [
@@ -122,7 +147,7 @@ test('a batch of the maximum size is indexed, and one token more quarantines onl
   ];
   const batch = decode(logs, [master, other]);
   expect(batch.quarantined).toEqual([
-    { contract: master, blockNumber: 100, reason: expect.stringContaining('10001 tokens') as string },
+    { contract: master, blockNumber: 100, reason: expect.stringContaining('1000001 tokens') as string },
   ]);
   const places = batch.nftTransfers.map((fact) => [fact.contract, fact.log.blockNumber]);
   expect(places).toEqual([
@@ -136,15 +161,13 @@ test('a batch of the maximum size is indexed, and one token more quarantines onl
 });
 
 test('the tokens of all ConsecutiveTransfers in a block are bounded per contract', () => {
-  const size = BigInt(CONSECUTIVE_TRANSFER_TOKENS_MAX);
-  const count = CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX / CONSECUTIVE_TRANSFER_TOKENS_MAX;
-  const full = (blockNumber: number) =>
-    Array.from({ length: count }, (_, index) => {
-      const first = BigInt(blockNumber * count + index) * size;
-      return consecutive(first, first + size - 1n, { blockNumber });
-    });
+  const half = BigInt(CONSECUTIVE_TRANSFER_TOKENS_MAX / 2);
+  const full = (blockNumber: number) => [
+    consecutive(1n, half, { blockNumber }),
+    consecutive(half + 1n, 2n * half, { blockNumber }),
+  ];
   expect(decode([...full(99), ...full(100)]).quarantined).toEqual([]);
   const batch = decode([...full(99), ...full(100), consecutive(1n, 1n)]);
-  expect(batch.nftTransfers).toHaveLength(2 * CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX);
+  expect(batch.nftTransfers).toHaveLength(4);
   expect(batch.quarantined).toMatchObject([{ contract: master, blockNumber: 100 }]);
 });

@@ -8,12 +8,13 @@ import { contractEventDecoder, contractEvents } from '../shared/contract-events.
 import { type Decoder, eventDecoders, perRange, type Sink } from '../shared/decoder.ts';
 import { decodeStrict } from '../shared/strict-event.ts';
 import { dataUint, topicAddress, topicUint } from '../shared/words.ts';
-import { type NftTransfer, nftTransfers, type TransferType } from './nft-transfers.ts';
+import { type NftTransfer, nftTransfers, tokenIdsOf, type TransferType } from './nft-transfers.ts';
 
-/** The maximum number of tokens in one EIP-2309 `ConsecutiveTransfer`. Each token becomes a fact. ERC721A itself allows 5,000. */
-export const CONSECUTIVE_TRANSFER_TOKENS_MAX = 10_000;
-/** The maximum number of tokens in all `ConsecutiveTransfer` logs of one contract in one block. It bounds the memory that a block needs. */
-export const CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX = 100_000;
+/**
+ * The maximum number of tokens in all EIP-2309 `ConsecutiveTransfer` logs of one contract in one block. Each token becomes a row. It bounds
+ * the time that a commit takes: a whole issue has at most so many tokens. The ids of facts distinguish so many tokens of one log.
+ */
+export const CONSECUTIVE_TRANSFER_TOKENS_MAX = 1_000_000;
 
 const consecutiveTransferEvent = getAbiItem({ abi: erc721cV1, name: 'ConsecutiveTransfer' });
 
@@ -25,7 +26,7 @@ const transfer: Decoder = ({ contract, log, timestamp }, sink) => {
   const type = transferType(from, to);
   sink.facts
     .of(nftTransfers)
-    .push({ contract, log, timestamp, tokenId, from, to, type, salePrice: null, saleCurrency: null });
+    .push({ contract, log, timestamp, tokenId, from, to, type, salePrice: null });
   return true;
 };
 
@@ -51,10 +52,8 @@ const consecutiveTransfer: Decoder = (origin, sink) => {
   const from = args.fromAddress;
   const to = args.toAddress;
   const type = transferType(from, to);
-  const transfers = sink.facts.of(nftTransfers);
-  for (let tokenId = first; tokenId <= last; tokenId++) {
-    transfers.push({ ...origin, tokenId: `${tokenId}`, from, to, type, salePrice: null, saleCurrency: null });
-  }
+  const tokens = Number(last - first + 1n);
+  sink.facts.of(nftTransfers).push({ ...origin, tokenId: `${first}`, tokens, from, to, type, salePrice: null });
   return true;
 };
 
@@ -82,27 +81,47 @@ export const erc721cV1Events = eventDecoders(
  * a price of their own get the last price.
  */
 export function priceMints(facts: FactLists): void {
-  const prices = new Map<string, string[]>();
+  /** The prices of each token, by transaction and contract. */
+  const prices = new Map<string, Map<string, string[]>>();
   for (const fact of facts.of(contractEvents)) {
     const { tokenId, price } = fact.arguments;
     if (fact.event !== 'Minted' || typeof tokenId !== 'string' || typeof price !== 'string') continue;
-    const key = saleKey(fact, tokenId);
-    const known = prices.get(key);
-    if (known === undefined) prices.set(key, [price]);
+    const ofTransaction = prices.get(saleKey(fact)) ?? new Map<string, string[]>();
+    prices.set(saleKey(fact), ofTransaction);
+    const known = ofTransaction.get(tokenId);
+    if (known === undefined) ofTransaction.set(tokenId, [price]);
     else known.push(price);
   }
   if (prices.size === 0) return;
   const transfers = facts.of(nftTransfers);
   for (const [index, fact] of transfers.entries()) {
-    const known = fact.type === 'mint' ? prices.get(saleKey(fact, fact.tokenId)) : undefined;
-    if (known === undefined) continue;
-    const salePrice = (known.length > 1 ? known.shift() : known[0]) ?? null;
-    transfers[index] = { ...fact, salePrice, saleCurrency: ZERO_ADDRESS } satisfies NftTransfer;
+    const known = fact.type === 'mint' ? prices.get(saleKey(fact)) : undefined;
+    if (known !== undefined) transfers[index] = withPrices(fact, known);
   }
 }
 
-function saleKey({ contract, log }: Origin, tokenId: string): string {
-  return `${log.transactionHash}:${contract.address}:${tokenId}`;
+/** Returns a mint with the next price of each of its tokens. */
+function withPrices(fact: NftTransfer, prices: ReadonlyMap<string, string[]>): NftTransfer {
+  const take = (tokenId: string) => {
+    const known = prices.get(tokenId) ?? [];
+    return known.length > 1 ? known.shift() : known[0];
+  };
+  const { tokenId: first, tokens = 1 } = fact;
+  if (tokens === 1) return { ...fact, salePrice: take(first) ?? null };
+  const [from, end] = [BigInt(first), BigInt(first) + BigInt(tokens)];
+  // The smaller of both, so that neither a large batch nor many events make this slow.
+  const candidates = tokens < prices.size ? tokenIdsOf(fact) : prices.keys();
+  const salePrices = new Map<string, string>();
+  for (const tokenId of candidates) {
+    const isOwn = BigInt(tokenId) >= from && BigInt(tokenId) < end;
+    const price = isOwn ? take(tokenId) : undefined;
+    if (price !== undefined) salePrices.set(tokenId, price);
+  }
+  return { ...fact, salePrices };
+}
+
+function saleKey({ contract, log }: Origin): string {
+  return `${log.transactionHash}:${contract.address}`;
 }
 
 function transferType(from: Hex, to: Hex): TransferType {
@@ -111,28 +130,24 @@ function transferType(from: Hex, to: Hex): TransferType {
   return to === ZERO_ADDRESS ? 'burn' : 'transfer';
 }
 
-/** Returns why a contract is quarantined if a log exceeds one of the limits above, else null. Counts the tokens of the log. */
+/** Returns why a contract is quarantined if its block exceeds the limit above with this log, else null. Counts the tokens of the log. */
 function tokenLimitFault({ contract, log }: Origin, tokens: bigint, sink: Sink): string | null {
-  if (tokens > CONSECUTIVE_TRANSFER_TOKENS_MAX) {
-    return `ConsecutiveTransfer of ${tokens} tokens; at most ${CONSECUTIVE_TRANSFER_TOKENS_MAX} are followed`;
-  }
   const tokenCounts = perRange(sink, newTokenCounts);
   const known = tokenCounts.get(contract);
-  const before = known?.blockNumber === log.blockNumber ? known.tokens : 0;
-  const inBlock = before + Number(tokens);
+  const inBlock = (known?.blockNumber === log.blockNumber ? known.tokens : 0n) + tokens;
   tokenCounts.set(contract, { blockNumber: log.blockNumber, tokens: inBlock });
-  if (inBlock <= CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX) return null;
-  return `more than ${CONSECUTIVE_TRANSFER_TOKENS_PER_BLOCK_MAX} tokens by ConsecutiveTransfer in one block`;
+  if (inBlock <= BigInt(CONSECUTIVE_TRANSFER_TOKENS_MAX)) return null;
+  return `ConsecutiveTransfer of ${inBlock} tokens in one block; at most ${CONSECUTIVE_TRANSFER_TOKENS_MAX} are followed`;
 }
 
 /** Returns a map, by contract, of the number of tokens in `ConsecutiveTransfer` logs of the newest block with such a log. */
-function newTokenCounts(): Map<Contract, { readonly blockNumber: number; readonly tokens: number }> {
+function newTokenCounts(): Map<Contract, { readonly blockNumber: number; readonly tokens: bigint }> {
   return new Map();
 }
 
-/** Returns the number of tokens in a `ConsecutiveTransfer` log. Returns 1 for a malformed log or one far above the limit. */
+/** Returns the number of tokens in a `ConsecutiveTransfer` log. Returns 1 for a malformed log or one above the limit. */
 function countTokens({ topics, data }: RawLog): number {
   if (data.length !== 66 || topics[1] === undefined) return 1;
   const tokens = BigInt(data) - BigInt(topics[1]) + 1n;
-  return tokens < 1n || tokens > 1_000_000n ? 1 : Number(tokens);
+  return tokens < 1n || tokens > BigInt(CONSECUTIVE_TRANSFER_TOKENS_MAX) ? 1 : Number(tokens);
 }

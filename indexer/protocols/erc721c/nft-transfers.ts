@@ -4,24 +4,27 @@ import type { FactTable } from '../../facts/fact-table.ts';
 import { masterNftId, tokenPart } from '../../facts/ids.ts';
 import type { Decimal, Origin } from '../../facts/origin.ts';
 import { ORIGIN_DIGEST, originColumns, originText } from '../../facts/origin-columns.ts';
-import type { Hex } from '../../kernel/chain.ts';
+import { type Hex, ZERO_ADDRESS } from '../../kernel/chain.ts';
 
 /** The type of a transfer: a mint comes from the zero address, a burn goes to it. */
 export type TransferType = 'mint' | 'transfer' | 'burn';
 
-/** A transfer of one token of a master (EIP-721 `Transfer`, or one token of an EIP-2309 `ConsecutiveTransfer`). */
+/** A transfer of one token of a master (EIP-721 `Transfer`), or of several with consecutive ids (EIP-2309 `ConsecutiveTransfer`). */
 export type NftTransfer = Origin & {
+  /** The token, or the first of them. */
   readonly tokenId: Decimal;
+  /** The number of tokens. Default: one. Each of them is a row. */
+  readonly tokens?: number;
   readonly from: Hex;
   readonly to: Hex;
   readonly type: TransferType;
   /** The price in wei, from the contract's `Minted` event for the same token in the same transaction. Null if there is none. */
   readonly salePrice: Decimal | null;
-  /** The zero address (native coin) if there is a price, else null. */
-  readonly saleCurrency: Hex | null;
+  /** The prices of several tokens, by their ids. */
+  readonly salePrices?: ReadonlyMap<Decimal, Decimal>;
 };
 
-/** Mints, transfers and burns of a master's tokens. An EIP-2309 log is one fact per token. */
+/** Mints, transfers and burns of a master's tokens. An EIP-2309 log is one row per token. */
 export const nftTransfers: FactTable<NftTransfer> = {
   schema: 'public',
   name: 'nft_transfers',
@@ -72,14 +75,30 @@ export const nftTransfers: FactTable<NftTransfer> = {
   },
   rowsOf: ({ chainId, address }) => sql`chain_id = ${String(chainId)} and contract_address = ${address}`,
   tagOf: ({ type }) => type,
+  rowCount: ({ tokens = 1 }) => tokens,
   *lines(facts) {
     const origin = originText();
     for (const fact of facts) {
       const { chainId, address, masterId } = fact.contract;
-      const { tokenId, from, to, type } = fact;
-      const token = `${masterNftId(chainId, address, tokenId)}\t${masterId ?? NULL_TEXT}\t${address}\t${tokenId}`;
-      const sale = `${fact.salePrice ?? NULL_TEXT}\t${fact.saleCurrency ?? NULL_TEXT}`;
-      yield `${origin(fact, tokenPart(tokenId))}\t${token}\t${from}\t${to}\t${type}\t${sale}`;
+      const { from, to, type } = fact;
+      for (const tokenId of tokenIdsOf(fact)) {
+        const token = `${masterNftId(chainId, address, tokenId)}\t${masterId ?? NULL_TEXT}\t${address}\t${tokenId}`;
+        const price = fact.salePrice ?? fact.salePrices?.get(tokenId);
+        const sale = price === undefined ? NO_SALE : `${price}\t${ZERO_ADDRESS}`;
+        yield `${origin(fact, tokenPart(tokenId))}\t${token}\t${from}\t${to}\t${type}\t${sale}`;
+      }
     }
   },
 };
+
+const NO_SALE = `${NULL_TEXT}\t${NULL_TEXT}`;
+
+/** Yields the ids of the tokens that a transfer names, in ascending order. */
+export function* tokenIdsOf({ tokenId, tokens = 1 }: Pick<NftTransfer, 'tokenId' | 'tokens'>): Iterable<Decimal> {
+  if (tokens === 1) {
+    yield tokenId;
+    return;
+  }
+  const end = BigInt(tokenId) + BigInt(tokens);
+  for (let id = BigInt(tokenId); id < end; id++) yield `${id}`;
+}
