@@ -82,7 +82,11 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
   updatedAt: null,
 };
 
-async function withRemote(io: Io, config: Config, chain: ChainStatus): Promise<Omit<Line, keyof Queued | keyof Administered>> {
+async function withRemote(
+  io: Io,
+  config: Config,
+  chain: ChainStatus,
+): Promise<Omit<Line, keyof Queued | keyof Administered>> {
   const settings = config.chains.find(({ chainId }) => chainId === chain.chainId);
   if (settings === undefined)
     return { ...chain, configured: false, remoteHead: null, lagBlocks: null, remoteError: null };

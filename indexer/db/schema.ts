@@ -474,6 +474,7 @@ export interface IndexerContracts {
   created_at: Generated<Timestamp>;
   deployed_at_block: Int8 | null;
   deployment_note: string | null;
+  deployment_read_at: Timestamp | null;
   fingerprint: string | null;
   former_to: Int8 | null;
   identified_as: string | null;
@@ -609,6 +610,46 @@ export interface IndexerSweepValues {
   value: string;
 }
 
+export interface IndexerTokenUriProgress {
+  chain_id: Int8;
+  epoch: Int8;
+  events_to: Int8;
+}
+
+export interface IndexerTokenUriRanges {
+  address: string;
+  chain_id: Int8;
+  from_token: Numeric;
+  id: Generated<Int8>;
+  next_token: Numeric;
+  to_token: Numeric;
+}
+
+export interface IndexerTokenUriReads {
+  address: string;
+  block_number: Int8;
+  chain_id: Int8;
+  token_id: Numeric;
+}
+
+export interface IndexerTokenUriRetries {
+  address: string;
+  chain_id: Int8;
+  failures: Generated<number>;
+  reason: string | null;
+  retry_at: Generated<Timestamp>;
+  token_id: Numeric;
+}
+
+export interface IndexingProgress {
+  chain_id: string | null;
+  contract_address: string | null;
+  kind: string | null;
+  last_indexed_at: Timestamp | null;
+  last_indexed_block: Int8 | null;
+  status: string | null;
+}
+
 export interface Invoices {
   amount_due: Numeric;
   amount_paid: Generated<Numeric>;
@@ -715,12 +756,17 @@ export interface MasterContracts {
    * [ON-CHAIN] Address of the ERC-721C contract, in lower case
    */
   contract_address: string;
-  /**
-   * [DERIVED] Fee numerator of the latest DefaultRoyaltySet
-   */
   contract_royalty_bps: Numeric | null;
   contract_total_supply: Int8 | null;
   created_at: Generated<Timestamp>;
+  /**
+   * [DERIVED] Tokens that exist: mints less burns
+   */
+  current_supply: Generated<Int8>;
+  /**
+   * [DERIVED] Fee numerator of the latest DefaultRoyaltySet
+   */
+  default_royalty_bps: Numeric | null;
   /**
    * [ON-CHAIN] Time of that block
    */
@@ -855,6 +901,9 @@ export interface MasterNfts {
    */
   original_minter_wallet: string;
   token_id: Numeric;
+  /**
+   * [ON-CHAIN] tokenURI() of the contract, as of the head when it was read; at most 65,536 bytes
+   */
   token_uri: string | null;
   /**
    * [DERIVED] Sum of the claims for this token, in native coin
@@ -1574,6 +1623,11 @@ export interface DB {
   "indexer.stages": IndexerStages;
   "indexer.sweep_values": IndexerSweepValues;
   "indexer.sweeps": IndexerSweeps;
+  "indexer.token_uri_progress": IndexerTokenUriProgress;
+  "indexer.token_uri_ranges": IndexerTokenUriRanges;
+  "indexer.token_uri_reads": IndexerTokenUriReads;
+  "indexer.token_uri_retries": IndexerTokenUriRetries;
+  indexing_progress: IndexingProgress;
   invoices: Invoices;
   liquidity_pools: LiquidityPools;
   master_collaborators: MasterCollaborators;

@@ -229,7 +229,10 @@ function keepLines(encoded: EncodedTable, keep: (line: number) => boolean): Enco
 
 /** Returns the number of facts in a batch, including dead letters. */
 export function factCount({ tables }: EncodedBatch): number {
-  return tables.reduce((count, { ends, spans }) => spans.reduce((sum, span) => sum + span.count, count + ends.length), 0);
+  return tables.reduce(
+    (count, { ends, spans }) => spans.reduce((sum, span) => sum + span.count, count + ends.length),
+    0,
+  );
 }
 
 /** Returns the size of a batch's text in bytes, with about that of the text of its spans. */

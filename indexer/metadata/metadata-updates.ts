@@ -10,7 +10,12 @@ import { mergeRanges, type TokenRange } from './token-ranges.ts';
 const EVENTS_MAX = 1_000;
 
 /** An event of EIP-4906. Of a `MetadataUpdate` both tokens are the same. */
-type Update = { readonly address: Hex; readonly position: string; readonly from_token: string; readonly to_token: string };
+type Update = {
+  readonly address: Hex;
+  readonly position: string;
+  readonly from_token: string;
+  readonly to_token: string;
+};
 
 /**
  * Notes the tokens whose metadata was updated since the last call, so that they are read again. After a reorg also notes the tokens that
@@ -86,7 +91,12 @@ async function noteTokens(tx: Transaction, chainId: number, updates: readonly Up
 }
 
 /** Adds ranges to those of a contract. A range that is being read goes on, and what is updated meanwhile is read again after it. */
-async function noteRanges(tx: Transaction, chainId: number, address: Hex, ranges: readonly TokenRange[]): Promise<void> {
+async function noteRanges(
+  tx: Transaction,
+  chainId: number,
+  address: Hex,
+  ranges: readonly TokenRange[],
+): Promise<void> {
   const { rows } = await sql<{ from_token: string; to_token: string }>`
     delete from indexer.token_uri_ranges where chain_id = ${chainId} and address = ${address} and next_token = from_token
     returning from_token, to_token

@@ -28,7 +28,9 @@ export async function saveUris(database: Database, reading: UriReading): Promise
   const failed = answers.filter((answer) => 'reason' in answer);
   await transaction(database, async (tx) => {
     await saveRead(tx, chainId, read);
-    await sql`delete from indexer.token_uri_reads where chain_id = ${chainId} and block_number <= ${finalized}`.execute(tx);
+    await sql`delete from indexer.token_uri_reads where chain_id = ${chainId} and block_number <= ${finalized}`.execute(
+      tx,
+    );
     if (block > finalized) {
       await sql`
         insert into indexer.token_uri_reads (chain_id, address, token_id, block_number)

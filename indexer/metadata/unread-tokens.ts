@@ -107,6 +107,10 @@ export async function unreadTokens(
   `.execute(db);
   const candidates = rows.filter((row) => !row.is_burnt && !row.is_tried).slice(0, limit);
   const isCut = candidates.length === limit;
-  const lookedAt = isCut ? candidates.at(-1)?.token_id : rows.length < LOOKED_AT_MAX ? undefined : rows.at(-1)?.token_id;
+  const lookedAt = isCut
+    ? candidates.at(-1)?.token_id
+    : rows.length < LOOKED_AT_MAX
+      ? undefined
+      : rows.at(-1)?.token_id;
   return { tokens: candidates.map(({ token_id: tokenId }) => ({ address, tokenId })), lookedAt };
 }

@@ -60,6 +60,9 @@ export async function newestAdministrativeEvents(
     event: { alarm: ALARM_LEVELS[event.event] ?? 'high', ...event },
   }));
   return new Map(
-    [...Map.groupBy(known, ({ chainId }) => chainId)].map(([chainId, found]) => [chainId, found.map(({ event }) => event)]),
+    [...Map.groupBy(known, ({ chainId }) => chainId)].map(([chainId, found]) => [
+      chainId,
+      found.map(({ event }) => event),
+    ]),
   );
 }

@@ -47,7 +47,7 @@ export async function saveDeployment(
     returning before.block, before.transaction
   `.execute(db);
   const former = rows[0];
-  if (former === undefined || !hasReceipt) return undefined;
+  if (former === undefined || transaction === null) return undefined;
   const isWrong = (value: string | null, proved: string) => value !== null && value !== proved;
   const replaced = isWrong(former.block, String(block)) || isWrong(former.transaction, transaction);
   return replaced ? former : undefined;

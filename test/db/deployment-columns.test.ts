@@ -44,7 +44,10 @@ const announced = (kind: 'master' | 'dividend' | 'artist_token', address: Hex, b
 
 /** Reads the registry until a round changes nothing. */
 async function read(finalized = HEAD): Promise<void> {
-  await database.pool.query('insert into indexer.chains (chain_id, finalized_number) values ($1, $2)', [CHAIN, finalized]);
+  await database.pool.query('insert into indexer.chains (chain_id, finalized_number) values ($1, $2)', [
+    CHAIN,
+    finalized,
+  ]);
   const source = fixture.open([(await fixture.serve(chain)).url]);
   const sink = { write: (line: string) => lines.push(JSON.parse(line)) };
   const logger = createLogger({ level: 'info', redact: (text) => text, sink, pretty: false });
@@ -81,9 +84,9 @@ test('the row of a pool has a block and a transaction', async () => {
   const token = await announced('artist_token', MADE, DEPLOYED);
   await announce(database.pool, artist, { kind: 'pool', chainId: CHAIN, address: OWN, block: DEPLOYED, token });
   await read();
-  expect(await rows('select created_at_block::int as block, created_at_tx_hash as transaction from liquidity_pools')).toEqual(
-    [{ block: DEPLOYED, transaction: deployment().transaction }],
-  );
+  expect(
+    await rows('select created_at_block::int as block, created_at_tx_hash as transaction from liquidity_pools'),
+  ).toEqual([{ block: DEPLOYED, transaction: deployment().transaction }]);
 });
 
 test('what the platform wrote stays unless a receipt proves it wrong, and a block that is too high is lowered', async () => {
@@ -110,7 +113,9 @@ test('what the platform wrote stays unless a receipt proves it wrong, and a bloc
 test('a deployment above the finalized block is not written, because a reorg may move it', async () => {
   await announced('master', OWN, null);
   await read(DEPLOYED - 1);
-  expect(await rows(`select ${COLUMNS} from master_contracts`)).toEqual([{ block: null, time: null, transaction: null }]);
+  expect(await rows(`select ${COLUMNS} from master_contracts`)).toEqual([
+    { block: null, time: null, transaction: null },
+  ]);
   await database.pool.query('delete from indexer.chains');
   await read(DEPLOYED);
   expect(await rows(`select ${COLUMNS} from master_contracts`)).toMatchObject([{ block: DEPLOYED }]);

@@ -187,8 +187,18 @@ test('rows of a former indexer are replaced by what the chain says, and links of
       },
     ]);
     expect(
-      await rows('select contract_total_supply, contract_royalty_bps, current_supply, minted_supply, first_minter_wallet from master_contracts'),
-    ).toEqual([{ contract_total_supply: '99', contract_royalty_bps: '750', current_supply: '1', minted_supply: '1', first_minter_wallet: ALICE }]);
+      await rows(
+        'select contract_total_supply, contract_royalty_bps, current_supply, minted_supply, first_minter_wallet from master_contracts',
+      ),
+    ).toEqual([
+      {
+        contract_total_supply: '99',
+        contract_royalty_bps: '750',
+        current_supply: '1',
+        minted_supply: '1',
+        first_minter_wallet: ALICE,
+      },
+    ]);
     expect(await rows('select total_revenue_deposited from dividend_contracts')).toEqual([
       { total_revenue_deposited: '100' },
     ]);

@@ -74,7 +74,11 @@ async function insertTokens(from: number, to: number, owner: Hex = ALICE): Promi
 }
 
 /** Records an event of the master in a block, as a commit does. */
-async function insertEvent(name: 'MetadataUpdate' | 'BatchMetadataUpdate', args: Record<string, bigint>, block: number) {
+async function insertEvent(
+  name: 'MetadataUpdate' | 'BatchMetadataUpdate',
+  args: Record<string, bigint>,
+  block: number,
+) {
   encodeEvent(EVENT_ABIS[name] as AbiEvent, args); // fails unless the arguments are those of the event
   const named = JSON.stringify(Object.fromEntries(Object.entries(args).map(([key, value]) => [key, String(value)])));
   await database.pool.query(
@@ -98,7 +102,10 @@ async function readAll(): Promise<void> {
 
 const uris = async () =>
   Object.fromEntries(
-    (await rows('select token_id::int, token_uri from master_nfts order by token_id')).map((row) => [row.token_id, row.token_uri]),
+    (await rows('select token_id::int, token_uri from master_nfts order by token_id')).map((row) => [
+      row.token_id,
+      row.token_uri,
+    ]),
   );
 
 test('every token that exists gets the URI that its contract answers, and burnt tokens are not asked', async () => {
@@ -242,7 +249,9 @@ test('after a reorg, the tokens that were read above the common ancestor are rea
   await readAll();
   expect([...asked].sort()).toEqual([2n, 3n]);
   expect(await uris()).toEqual({ 1: 'ipfs://1', 2: 'kept 2', 3: 'kept 3' });
-  await database.pool.query(`update indexer.chains set finalized_number = ${HEAD + 2}; delete from indexer.contract_events`);
+  await database.pool.query(
+    `update indexer.chains set finalized_number = ${HEAD + 2}; delete from indexer.contract_events`,
+  );
   await insertTokens(4, 4);
   await readAll();
   expect(await rows('select from indexer.token_uri_reads'), 'a final block is not unwound').toEqual([]);

@@ -247,7 +247,14 @@ function misfit({ address, kind }: SimContract, random: Random): LogBody {
   const flaw = random.pick(FLAWS);
   const name = random.pick<SimEvent>(
     {
-      master: ['Transfer20', 'Transfer721', 'DefaultRoyaltySet', 'Minted', 'TransferValidatorUpdated', 'Paused'] as const,
+      master: [
+        'Transfer20',
+        'Transfer721',
+        'DefaultRoyaltySet',
+        'Minted',
+        'TransferValidatorUpdated',
+        'Paused',
+      ] as const,
       artist_token: ['Transfer721', 'Transfer20', 'Transfer20', 'OwnershipTransferred'] as const,
       dividend: ['DividendClaimed', 'RevenueDeposited', 'DividendsDistributed'] as const,
       pool: ['Transfer721', 'Transfer20', 'Sync', 'Sync', 'Swap', 'Mint', 'Burn'] as const,

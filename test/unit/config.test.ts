@@ -92,7 +92,7 @@ describe('the configuration file', () => {
         confirmations: 12,
         haltDepth: 9,
         proof: { level: 'background', callsPerSecond: 10 },
-          tokenUriCallsPerSecond: 10,
+        tokenUriCallsPerSecond: 10,
       },
       {
         chainId: 10,
@@ -101,7 +101,7 @@ describe('the configuration file', () => {
         confirmations: 64,
         haltDepth: 1024,
         proof: { level: 'background', callsPerSecond: 10 },
-          tokenUriCallsPerSecond: 10,
+        tokenUriCallsPerSecond: 10,
       },
     ]);
   });

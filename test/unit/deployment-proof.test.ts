@@ -52,18 +52,21 @@ function denyState(server: ChainServer, methods: readonly string[] = STATE, belo
 test.each([
   ['a transaction created', OWN],
   ['a factory made', MADE],
-])('a deployment block is proved of a contract that %s, with its time and the transaction that its receipt names', async (_, address) => {
-  const chain = chainOf();
-  const { timestamp, creations } = chain.block(DEPLOYED) as ChainBlock;
-  const [transaction = null] = [...creations].find(([, created]) => created === address) ?? [];
-  expect(transaction === null).toBe(address === MADE);
-  const proved = { found: 'at', block: DEPLOYED, timestamp, transaction };
-  expect(await find([await fixture.serve(chain)], address)).toEqual(proved);
-  expect(await confirm(await fixture.serve(chain), address, DEPLOYED)).toEqual(proved);
-  // A block that was given and is not the one is searched for.
-  for (const given of [0, DEPLOYED - 1, DEPLOYED + 1, HEAD])
-    expect(await confirm(await fixture.serve(chain), address, given)).toEqual(proved);
-});
+])(
+  'a deployment block is proved of a contract that %s, with its time and the transaction that its receipt names',
+  async (_, address) => {
+    const chain = chainOf();
+    const { timestamp, creations } = chain.block(DEPLOYED) as ChainBlock;
+    const [transaction = null] = [...creations].find(([, created]) => created === address) ?? [];
+    expect(transaction === null).toBe(address === MADE);
+    const proved = { found: 'at', block: DEPLOYED, timestamp, transaction };
+    expect(await find([await fixture.serve(chain)], address)).toEqual(proved);
+    expect(await confirm(await fixture.serve(chain), address, DEPLOYED)).toEqual(proved);
+    // A block that was given and is not the one is searched for.
+    for (const given of [0, DEPLOYED - 1, DEPLOYED + 1, HEAD])
+      expect(await confirm(await fixture.serve(chain), address, given)).toEqual(proved);
+  },
+);
 
 test('the time of a contract of the genesis block is that of the block', async () => {
   const chain = chainOf();

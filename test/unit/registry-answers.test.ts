@@ -151,13 +151,18 @@ describe('the deployment block', () => {
         return block < refusedBelow ? ('no state' as const) : block >= Math.max(deployedAt, deniedBelow);
       },
       proveDeployment: async (_: Hex, block: number): Promise<DeploymentProof> =>
-        block === deployedAt ? { outcome: 'agreed', timestamp: 0 } : { outcome: 'unproved', because: `not in ${block}` },
+        block === deployedAt
+          ? { outcome: 'agreed', timestamp: 0 }
+          : { outcome: 'unproved', because: `not in ${block}` },
     };
     return reader;
   }
 
   it.each([0, 1, 2, 499, 999, 1000])('is found at block %i', async (deployedAt) => {
-    expect(await findDeployment(history(deployedAt), POOL, 1000, signal)).toMatchObject({ found: 'at', block: deployedAt });
+    expect(await findDeployment(history(deployedAt), POOL, 1000, signal)).toMatchObject({
+      found: 'at',
+      block: deployedAt,
+    });
   });
 
   it('is found in few requests on a long chain', async () => {

@@ -20,7 +20,10 @@ test('ranges are ordered, and those that overlap or touch become one', () => {
 });
 
 test('too many ranges become one that holds all of them', () => {
-  const apart = Array.from({ length: TOKEN_RANGES_MAX + 1 }, (_, at) => ({ from: BigInt(at * 3), to: BigInt(at * 3 + 1) }));
+  const apart = Array.from({ length: TOKEN_RANGES_MAX + 1 }, (_, at) => ({
+    from: BigInt(at * 3),
+    to: BigInt(at * 3 + 1),
+  }));
   expect(mergeRanges(apart.slice(1))).toHaveLength(TOKEN_RANGES_MAX);
   expect(mergeRanges(apart)).toEqual([{ from: 0n, to: BigInt(TOKEN_RANGES_MAX * 3 + 1) }]);
 });

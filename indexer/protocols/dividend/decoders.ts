@@ -53,6 +53,11 @@ const claimed: Decoder = (origin, sink) => {
 /** The decoders of a dividend contract's events, ABI version 1.0. */
 export const dividendV1Events = eventDecoders(
   dividendV1,
-  { RevenueDeposited: deposited, DividendsDistributed: distributed, DividendClaimed: claimed, ...administrativeDecoders },
+  {
+    RevenueDeposited: deposited,
+    DividendsDistributed: distributed,
+    DividendClaimed: claimed,
+    ...administrativeDecoders,
+  },
   { DividendClaimed: { needsReceipt: true } },
 );

@@ -18,7 +18,7 @@ export const tokenBalances = balanceFold({
   movements: (range) => sql`
     select artist_token_id as owner, from_wallet as sender, to_wallet as receiver, value, position
     from token_transfers where ${isInRange(tokenTransfers, range, 'artist_token')}`,
-  addTotals: (range, sign) => sql`
+  addTotals: (_, sign) => sql`
     , counted as (
       select owner, sum((after > 0)::int - (before > 0)::int) as holders from touched group by owner
     ),

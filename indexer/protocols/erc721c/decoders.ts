@@ -8,7 +8,7 @@ import { contractEventDecoder, contractEvents } from '../shared/contract-events.
 import { type Decoder, eventDecoders, perRange, type Sink } from '../shared/decoder.ts';
 import { decodeStrict } from '../shared/strict-event.ts';
 import { dataUint, topicAddress, topicUint } from '../shared/words.ts';
-import { type NftTransfer, nftTransfers, tokenIdsOf, type TransferType } from './nft-transfers.ts';
+import { type NftTransfer, nftTransfers, type TransferType, tokenIdsOf } from './nft-transfers.ts';
 
 /**
  * The maximum number of tokens in all EIP-2309 `ConsecutiveTransfer` logs of one contract in one block. Each token becomes a row. It bounds
@@ -24,9 +24,7 @@ const transfer: Decoder = ({ contract, log, timestamp }, sink) => {
   if (from === null || to === null) return false;
   const tokenId = topicUint(log.topics[3]);
   const type = transferType(from, to);
-  sink.facts
-    .of(nftTransfers)
-    .push({ contract, log, timestamp, tokenId, from, to, type, salePrice: null });
+  sink.facts.of(nftTransfers).push({ contract, log, timestamp, tokenId, from, to, type, salePrice: null });
   return true;
 };
 
