@@ -36,6 +36,7 @@ const STATEMENTS_MAX = 10;
 const IDLE_INTERVAL_MS = 5_000;
 /** The pause after a sweep over all tokens without a URI, as a multiple of the time that it took. */
 const SWEEP_PAUSE_FACTOR = 20;
+const SWEEP_PAUSE_MAX_MS = 600_000;
 const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 60_000 };
 const REASON_LENGTH_MAX = 300;
 
@@ -135,8 +136,8 @@ export class TokenUriReader {
       if (lookedAt !== undefined) this.#sweep.push({ ...master, after: lookedAt });
     }
     if (this.#sweep.length === 0) {
-      const tookMs = runtime.now() - this.#sweptSince;
-      this.#sweepsAt = runtime.now() + (found.length > 0 ? 0 : Math.max(IDLE_INTERVAL_MS, tookMs * SWEEP_PAUSE_FACTOR));
+      const pauseMs = Math.min(SWEEP_PAUSE_MAX_MS, (runtime.now() - this.#sweptSince) * SWEEP_PAUSE_FACTOR);
+      this.#sweepsAt = runtime.now() + (found.length > 0 ? 0 : Math.max(IDLE_INTERVAL_MS, pauseMs));
     }
     return found;
   }
