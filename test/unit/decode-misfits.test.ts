@@ -103,10 +103,10 @@ test('a log whose block has no header or another hash is refused', () => {
 });
 
 /** Returns arguments for an event: a full address for each address and 5 for each integer. */
+const VALUES: Readonly<Record<string, unknown>> = { address: `0x${'ab'.repeat(20)}`, bytes32: hexOf(5, 64) };
+
 function argumentsOf(event: AbiEvent): Record<string, unknown> {
-  return Object.fromEntries(
-    event.inputs.map((input) => [input.name, input.type === 'address' ? `0x${'ab'.repeat(20)}` : 5n]),
-  );
+  return Object.fromEntries(event.inputs.map(({ name, type }) => [name, VALUES[type] ?? 5n]));
 }
 
 type NarrowWord = { readonly name: string; readonly topic?: number; readonly word?: number };
@@ -117,7 +117,7 @@ function narrowWords(event: AbiEvent): NarrowWord[] {
   let word = 0;
   return event.inputs.flatMap((input) => {
     const place = input.indexed === true ? { topic: topic++ } : { word: word++ };
-    return input.type === 'uint256' ? [] : [{ name: String(input.name), ...place }];
+    return input.type === 'uint256' || input.type === 'bytes32' ? [] : [{ name: String(input.name), ...place }];
   });
 }
 

@@ -113,7 +113,12 @@ test('a line holds the value of the fact in each column', () => {
 test('writing copies into the tables that have facts, in order', async () => {
   const writes: [string, number][] = [];
   const copy = (table: string, _columns: readonly string[], texts: Iterable<Buffer>) => {
-    writes.push([table, Buffer.concat([...texts]).toString().split('\n').length - 1]);
+    writes.push([
+      table,
+      Buffer.concat([...texts])
+        .toString()
+        .split('\n').length - 1,
+    ]);
     return Promise.resolve();
   };
   const withoutClaims = encodeBatch(batchOf({ ...lists, dividendClaims: [] }), factTables);
