@@ -57,7 +57,7 @@ function drawAction(draw: LogDraw, contract: SimContract): LogBody[] {
     case 'artist_token':
       return [transfer20(contract.address, wallet(random), wallet(random), amount(random))];
     case 'dividend':
-      return dividendAction(draw, contract.address);
+      return dividendAction(draw, contract);
     case 'pool':
       return poolAction(random, contract.address);
   }
@@ -136,7 +136,8 @@ function batch(random: Random, address: Hex, quarantines: boolean): LogBody {
   return logBody(address, 'ConsecutiveTransfer', { fromTokenId, toTokenId, fromAddress, toAddress: wallet(random) });
 }
 
-function dividendAction({ random, contracts }: LogDraw, address: Hex): LogBody[] {
+function dividendAction({ random, contracts }: LogDraw, contract: SimContract): LogBody[] {
+  const { address } = contract;
   const followed = contracts.filter(({ kind }) => kind === 'artist_token').map((token) => token.address);
   const currencies: readonly Hex[] = [ZERO_ADDRESS, ZERO_ADDRESS, UNFOLLOWED_TOKEN, ...followed];
   const token = random.pick(currencies);
@@ -146,24 +147,35 @@ function dividendAction({ random, contracts }: LogDraw, address: Hex): LogBody[]
     [5, 'claims'],
   ] as const);
   switch (action) {
-    case 'deposit':
-      return [logBody(address, 'RevenueDeposited', { amount: amount(random), token, timestamp: amount(random) })];
+    case 'deposit': {
+      const args = { amount: amount(random), token, timestamp: amount(random), masterId: 1n, source: 'radio' as Hex };
+      return [logBody(address, eventsOf(contract).deposit, args)];
+    }
     case 'distribution': {
       const args = { amount: amount(random), token, perTokenAmount: amount(random) };
       return [logBody(address, 'DividendsDistributed', args)];
     }
     case 'claims':
-      return drawClaims(random, address, currencies);
+      return drawClaims(random, contract, currencies);
   }
 }
 
+/** The events of a dividend contract in its ABI version. */
+function eventsOf({ abiVersion }: SimContract) {
+  if (abiVersion === '2.0') return { deposit: 'RevenueDepositedFrom', claim: 'DividendClaimedByOwner' } as const;
+  if (abiVersion === '3.0') return { deposit: 'DividendDeposited', claim: 'DividendClaimedForEpoch' } as const;
+  return { deposit: 'RevenueDeposited', claim: 'DividendClaimed' } as const;
+}
+
 /** Draws claims of one transaction. Each is claimed in the native coin or by a token transfer before or after, which may not match. */
-function drawClaims(random: Random, address: Hex, currencies: readonly Hex[]): LogBody[] {
+function drawClaims(random: Random, contract: SimContract, currencies: readonly Hex[]): LogBody[] {
+  const { address } = contract;
   const logs: LogBody[] = [];
   for (let claims = random.between(1, 5); claims > 0; claims--) {
     const holder = random.percent(10) ? ZERO_ADDRESS : random.pick(WALLETS);
     const claimed = random.pick([0n, 5n, 7n, 10n ** 18n, UINT256_MAX]);
-    const claim = logBody(address, 'DividendClaimed', { holder, tokenId: random.pick(TOKEN_IDS), amount: claimed });
+    const args = { holder, owner: holder, tokenId: random.pick(TOKEN_IDS), epochId: 7n, amount: claimed };
+    const claim = logBody(address, eventsOf(contract).claim, args);
     const currency = random.pick(currencies);
     if (currency === ZERO_ADDRESS) {
       logs.push(claim);
@@ -228,14 +240,15 @@ function poolAction(random: Random, address: Hex): LogBody[] {
 const FLAWS: readonly Flaw[] = ['extra topic', 'missing topic', 'short data', 'long data', 'dirty word'];
 
 /** Draws a log whose first topic is in the contract's ABI but that does not fit it. */
-function misfit({ address, kind }: SimContract, random: Random): LogBody {
+function misfit(contract: SimContract, random: Random): LogBody {
+  const { address, kind } = contract;
   const parties = { from: random.pick(WALLETS), to: random.pick(WALLETS) };
   const flaw = random.pick(FLAWS);
   const name = random.pick<SimEvent>(
     {
       master: ['Transfer20', 'Transfer721', 'DefaultRoyaltySet', 'Minted', 'TransferValidatorUpdated'] as const,
       artist_token: ['Transfer721', 'Transfer20', 'Transfer20'] as const,
-      dividend: ['DividendClaimed', 'RevenueDeposited', 'DividendsDistributed'] as const,
+      dividend: [eventsOf(contract).claim, eventsOf(contract).deposit, 'DividendsDistributed'] as const,
       pool: ['Transfer721', 'Transfer20', 'Sync', 'Sync', 'Swap', 'Mint', 'Burn'] as const,
     }[kind],
   );
@@ -255,6 +268,10 @@ function misfit({ address, kind }: SimContract, random: Random): LogBody {
     holder: parties.to,
     amount: 5n,
     token: parties.to,
+    owner: parties.to,
+    source: 'radio' as Hex,
+    masterId: 1n,
+    epochId: 2n,
   };
   const pool = { sender: parties.from, amount0: 1n, amount1: 2n, reserve0: 8n, reserve1: 9n, timestamp: 3n };
   const swap = { amount0In: 1n, amount1In: 2n, amount0Out: 3n, amount1Out: 4n, perTokenAmount: 1n };
