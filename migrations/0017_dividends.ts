@@ -22,6 +22,8 @@ const TABLES = [
     position bigint not null,
     -- what a token has earned by all distributions up to and with this one, if it existed at all of them
     total numeric not null,
+    -- the number of tokens that existed at the distribution
+    tokens bigint not null default 0,
     primary key (dividend_contract_id, currency, position)
   )`,
   sql`create index distribution_sums_position_idx on indexer.distribution_sums (chain_id, position)`,
@@ -145,19 +147,16 @@ const RECORD_LINK_CHANGE = sql`
   security definer set search_path = pg_catalog, pg_temp as $body$
   begin
     if coalesce(new.serves, false) <> coalesce(old.serves, false) then
-      with changed as (
-        insert into indexer.history_changes (chain_id, from_block)
-        select dividend.chain_id, greatest(coalesce(dividend.deployed_at_block, 0), coalesce(master.deployed_at_block, 0))
-        from indexer.contracts dividend
-        join indexer.contracts master on master.chain_id = dividend.chain_id and master.kind = 'master'
-          and master.platform_id = coalesce(new.master_contract_id, old.master_contract_id)
-        where dividend.kind = 'dividend'
-          and dividend.platform_id = coalesce(new.dividend_contract_id, old.dividend_contract_id)
-          and (dividend.covered <> '{}' or dividend.live_from is not null)
-          and (master.covered <> '{}' or master.live_from is not null)
-        returning chain_id
-      )
-      select pg_notify('indexer_contracts', chain_id::text) from changed;
+      insert into indexer.history_changes (chain_id, from_block)
+      select dividend.chain_id, greatest(coalesce(dividend.deployed_at_block, 0), coalesce(master.deployed_at_block, 0))
+      from indexer.contracts dividend
+      join indexer.contracts master on master.chain_id = dividend.chain_id and master.kind = 'master'
+        and master.platform_id = coalesce(new.master_contract_id, old.master_contract_id)
+      where dividend.kind = 'dividend' and dividend.platform_id = coalesce(new.dividend_contract_id, old.dividend_contract_id)
+        and (dividend.covered <> '{}' or dividend.live_from is not null)
+        and (master.covered <> '{}' or master.live_from is not null);
+      perform pg_notify('indexer_contracts', chain_id::text) from indexer.contracts
+      where kind = 'dividend' and platform_id = coalesce(new.dividend_contract_id, old.dividend_contract_id);
     end if;
     return null;
   end
@@ -240,6 +239,41 @@ const TOKEN_DIVIDENDS = sql`
   ) paid
 `;
 
+/** What the facts of dividend contracts have that should not be, as of the block of the stage `dividends`. Nothing of it is corrected. */
+const ANOMALIES = sql`
+  create view indexer.dividend_anomalies as
+  select 'wallet claimed more than it earned' as kind, chain_id, dividend_contract_id, currency, wallet_address as subject,
+    claimable_amount as amount
+  from wallet_dividend_balances where claimable_amount < 0
+  union all
+  select 'token was paid more than it earned', chain_id, dividend_contract_id, currency, contract_address || ' ' || token_id, unclaimed
+  from token_dividends where unclaimed < 0 and claimed > 0
+  union all
+  select 'claim for an unknown token', chain_id, dividend_contract_id, currency, tx_hash || ' ' || log_index, amount_claimed
+  from dividend_claims where master_nft_id is null and token_id is not null and block_hash is not null
+    and block_number <= (select block from indexer.dividend_progress progress where progress.chain_id::text = dividend_claims.chain_id)
+  union all
+  select 'distribution to no token', event.chain_id, event.dividend_contract_id, event.currency, event.tx_hash || ' ' || event.log_index,
+    event.total_amount
+  from indexer.distribution_sums sum
+  join dividend_events event on event.chain_id = sum.chain_id::text and event.block_number = (sum.position >> 32)::numeric
+    and event.log_index = (sum.position & 4294967295) and event.block_hash is not null
+  where sum.tokens = 0
+  union all
+  select 'distribution in a currency that was never deposited', event.chain_id, event.dividend_contract_id, event.currency,
+    event.tx_hash || ' ' || event.log_index, event.total_amount
+  from (
+    select distinct on (dividend_contract_id, currency) chain_id, dividend_contract_id, currency, position
+    from indexer.distribution_sums order by dividend_contract_id, currency, position
+  ) first
+  join dividend_events event on event.chain_id = first.chain_id::text and event.block_number = (first.position >> 32)::numeric
+    and event.log_index = (first.position & 4294967295) and event.block_hash is not null
+  where not exists (
+    select from dividend_events deposit
+    where deposit.dividend_contract_id = first.dividend_contract_id and deposit.event_type = 'deposit'
+      and deposit.currency = first.currency and deposit.position < first.position and deposit.block_hash is not null)
+`;
+
 const FUNCTIONS = [PLATFORM_LINKS, LINK, RELINK, RECORD_LINK_CHANGE, RELEASE_REVENUE, ANNOUNCE_REVENUE];
 
 export async function up(db: Db): Promise<void> {
@@ -265,11 +299,12 @@ export async function up(db: Db): Promise<void> {
     for each statement execute function indexer.announce_revenue()
   `.execute(db);
   await TOKEN_DIVIDENDS.execute(db);
+  await ANOMALIES.execute(db);
   await sql`select indexer.link_dividend_masters('all', null)`.execute(db);
 }
 
 export async function down(db: Db): Promise<void> {
-  await sql`drop view token_dividends`.execute(db);
+  await sql`drop view indexer.dividend_anomalies, token_dividends`.execute(db);
   await sql`drop trigger indexer_announce on revenue_events`.execute(db);
   await sql`drop trigger indexer_release on revenue_events`.execute(db);
   for (const [table] of SOURCES) {

@@ -74,6 +74,7 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
   reorgs: 0,
   stages: [],
   contradictions: [],
+  dividendAnomalies: 0,
   updatedAt: null,
 };
 
@@ -151,6 +152,9 @@ function linesOf(chain: Line): string[] {
     `  reorgs       ${chain.reorgs}`,
     ...stageLines(chain),
     ...contradictionLines(chain),
+    ...(chain.dividendAnomalies === 0
+      ? []
+      : [`  dividends    ${chain.dividendAnomalies} anomalies (view indexer.dividend_anomalies)`]),
   ];
 }
 

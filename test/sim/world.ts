@@ -81,14 +81,24 @@ function drawContracts(
   for (const { id, artistId } of random.percent(60) ? masters.slice(0, 2) : masters.slice(0, 1)) {
     contracts.push({ ...base('master'), ...none, masterId: id, artistId });
   }
-  const artists = new Set((random.percent(30) ? masters.slice(0, 2) : masters.slice(0, 1)).map((master) => master.artistId));
+  const artists = new Set(
+    (random.percent(30) ? masters.slice(0, 2) : masters.slice(0, 1)).map((master) => master.artistId),
+  );
   for (const artistId of artists) {
     const token = base('artist_token');
     contracts.push({ ...token, ...none, artistId, artistTokenId: token.platformId });
   }
   const [master] = contracts;
   const token = contracts.find(({ kind }) => kind === 'artist_token');
-  for (let count = random.weighted([[2, 0], [5, 1], [3, 2]]); count > 0; count--) {
+  for (
+    let count = random.weighted([
+      [2, 0],
+      [5, 1],
+      [3, 2],
+    ]);
+    count > 0;
+    count--
+  ) {
     const dividend = base('dividend');
     const isFree = !contracts.some(({ kind, address }) => kind === 'dividend' && address === master?.address);
     const address = isFree && random.percent(25) ? (master?.address ?? dividend.address) : dividend.address;

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
-import { isAtPosition } from '../../facts/fold.ts';
 import type { Transaction } from '../../db/transaction.ts';
+import { isAtPosition } from '../../facts/fold.ts';
 import { dividendClaims } from '../../protocols/dividend/dividend-claims.ts';
 import { type BlockSpan, servedMasters } from '../served-masters.ts';
 import { balanceChanges, claimsIn, holdingsOf, movedIn } from './balance-changes.ts';

@@ -4,7 +4,7 @@ import type { BlockSpan } from '../served-masters.ts';
 import type { Advance, Stage } from '../stage.ts';
 import { addBalances, unwindBalances, updateTokensHeld } from './balances.ts';
 import { addHoldings, unwindHoldings } from './holdings.ts';
-import { addSums, unwindSums } from './sums.ts';
+import { addSums, countTokens, unwindSums } from './sums.ts';
 import { sumTokenPayments, unwindTokenPayments } from './token-payments.ts';
 
 /**
@@ -23,6 +23,7 @@ async function advance(tx: Transaction, { chainId, to }: Advance): Promise<numbe
   const span = { chainId, from: reached ?? -1, to: to.number };
   await writeProgress(tx, span);
   let rows = await addSums(tx, span);
+  if (rows > 0) await countTokens(tx, span);
   // Balances are computed from the holdings before the span.
   rows += await addBalances(tx, span);
   rows += await addHoldings(tx, span);

@@ -101,9 +101,10 @@ export async function readRegistry(
   subjects: readonly Subject[],
 ): Promise<{ readonly contracts: OracleContract[]; readonly offerings: ReadonlySet<string> }> {
   const { rows } = await db.query(REGISTRY, [String(chainId)]);
-  const registered = await db.query("select kind, address, coalesce(upgrades -> -1 ->> 'abiVersion', abi_version) as abi_version from indexer.contracts where chain_id = $1", [
-    chainId,
-  ]);
+  const registered = await db.query(
+    "select kind, address, coalesce(upgrades -> -1 ->> 'abiVersion', abi_version) as abi_version from indexer.contracts where chain_id = $1",
+    [chainId],
+  );
   const versions = new Map(registered.rows.map((row) => [`${row.kind} ${row.address}`, String(row.abi_version)]));
   const contracts = subjects.map(({ kind, address }): OracleContract => {
     const row = rows.find((candidate) => candidate.kind === kind && candidate.address === address);

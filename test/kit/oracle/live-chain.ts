@@ -72,7 +72,9 @@ async function readGas(
   contracts: readonly OracleContract[],
 ): Promise<ReadonlyMap<Hex, Gas>> {
   const dividends = new Map(
-    contracts.filter(({ kind }) => kind === 'dividend').map(({ address, abiVersion }) => [address, abiVersion ?? '1.0']),
+    contracts
+      .filter(({ kind }) => kind === 'dividend')
+      .map(({ address, abiVersion }) => [address, abiVersion ?? '1.0']),
   );
   const isClaim = (log: OracleLog) => {
     const version = dividends.get(log.address);
