@@ -8,9 +8,13 @@ import { stages } from '../../indexer/stages/stages.ts';
  * Runs the work that follows the commits of some chains: advances the stages to the blocks up to which every contract is complete,
  * and settles the supplies of IPOs and the links to revenue.
  */
-export async function settleStages(database: Database, chainIds: readonly number[]): Promise<void> {
+export async function settleStages(
+  database: Database,
+  chainIds: readonly number[],
+  stride = new Stride(() => performance.now()),
+): Promise<void> {
   for (const chainId of chainIds) {
-    const [failure] = await advanceStages(database, { chainId, stages }, new Stride(() => performance.now()));
+    const [failure] = await advanceStages(database, { chainId, stages }, stride);
     if (failure !== undefined) throw failure.error;
   }
   await settleIpoSupplies(database);

@@ -56,9 +56,17 @@ export function transfer(
   return logOf({ address, blockNumber: block, logIndex: index, ...event });
 }
 
+/** The log of a claim: its position, by default Alice's, and of 5. */
+type ClaimLog = LogPosition & { readonly holder?: Hex; readonly amount?: bigint };
+
 /** Returns the log of a claim for a token. */
-export function claim(tokenId: bigint, position: LogPosition): RawLog {
-  return dividendLog(encodeEvent(claimed, { holder: ALICE, tokenId, amount: 5n }), position);
+export function claim(tokenId: bigint, { holder = ALICE, amount = 5n, ...position }: ClaimLog): RawLog {
+  return dividendLog(encodeEvent(claimed, { holder, tokenId, amount }), position);
+}
+
+/** Returns the log of a claim for an epoch (ABI version 3.0). It has the form of a claim for a token. */
+export function claimEpoch(log: ClaimLog): RawLog {
+  return claim(1n, log);
 }
 
 /** Returns the log of a distribution of an amount to each token, in the native coin. */
@@ -135,8 +143,8 @@ export class StageScene {
     };
   }
 
-  /** Creates a database with a master and a dividend contract, both deployed in block 1, and the head at `START`. */
-  static async open(): Promise<StageScene> {
+  /** Creates a database with a master and a dividend contract of an ABI version, both deployed in block 1, and the head at `START`. */
+  static async open({ abiVersion = '1.0' } = {}): Promise<StageScene> {
     const { url, drop } = await createDatabase();
     const scene = new StageScene(openDatabase({ url }), drop);
     await scene.#query(
@@ -150,6 +158,10 @@ export class StageScene {
       linked_master_contract: MASTER,
       distribution_model: 'per_master',
     });
+    await scene.database.pool.query('update indexer.contracts set abi_version = $1 where platform_id = $2', [
+      abiVersion,
+      scene.dividendId,
+    ]);
     await followedContracts(scene.database, CHAIN_ID);
     await commitStart(scene.database, await readChain(scene.database.kysely, CHAIN_ID), headerOf(START), START);
     return scene;
