@@ -70,9 +70,18 @@ export async function updateTokensHeld(tx: Transaction, { chainId, from, to }: B
  * as they were.
  */
 export async function unwindBalances(tx: Transaction, chainId: number, to: number): Promise<void> {
+  const changed = await tx
+    .selectFrom('wallet_dividend_balances')
+    .select(['dividend_contract_id', 'wallet_address', 'currency'])
+    .where('chain_id', '=', String(chainId))
+    .where('changed_block', '>', String(to))
+    .execute();
+  if (changed.length === 0) return;
+  // Arrays tell the planner the number of keys. From the condition it expects one, because the newest blocks are not in its statistics yet.
   const keys = sql`
-    select dividend_contract_id, wallet_address, currency from wallet_dividend_balances
-    where chain_id = ${String(chainId)} and changed_block > ${to}`;
+    select * from unnest(
+      ${changed.map((row) => row.dividend_contract_id)}::uuid[], ${changed.map((row) => row.wallet_address)}::varchar[],
+      ${changed.map((row) => row.currency)}::varchar[]) as key (dividend_contract_id, wallet_address, currency)`;
   await sql`
     with ${dividendBalancesAsOf({ chainId, block: to, keys })}
     merge into wallet_dividend_balances held

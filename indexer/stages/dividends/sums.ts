@@ -54,13 +54,19 @@ export async function countTokens(tx: Transaction, span: BlockSpan): Promise<voi
       ) moved
     ),
     counted as (
-      select dividend_contract_id, position, coalesce(held.tokens, 0) + coalesce((
-        select sum(step.tokens) from step
-        where step.dividend_contract_id = distribution.dividend_contract_id and step.position < distribution.position), 0) as tokens
-      from distribution left join held using (dividend_contract_id)
+      select dividend_contract_id, position, is_distribution, coalesce(held.tokens, 0) + change as tokens
+      from (
+        select dividend_contract_id, position, is_distribution,
+          sum(tokens) over (partition by dividend_contract_id order by position) as change
+        from (
+          select dividend_contract_id, position, tokens, false as is_distribution from step
+          union all
+          select dividend_contract_id, position, 0, true from distribution
+        ) entry
+      ) moved left join held using (dividend_contract_id)
     )
     update indexer.distribution_sums sum set tokens = counted.tokens
-    from counted where sum.dividend_contract_id = counted.dividend_contract_id and sum.position = counted.position
+    from counted where is_distribution and sum.dividend_contract_id = counted.dividend_contract_id and sum.position = counted.position
   `.execute(tx);
 }
 
