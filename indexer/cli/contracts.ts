@@ -4,19 +4,21 @@ import type { RegisteredContract } from '../registry/contracts.ts';
 import { address, chainOf, positiveNumber } from './arguments.ts';
 import { addAdd } from './contracts-add.ts';
 import { addImport } from './contracts-import.ts';
+import { addLinks } from './contracts-link.ts';
 import { addUpgrade } from './contracts-upgrade.ts';
 import { type GlobalOptions, type Io, printResult, table } from './io.ts';
 import { type Session, withSession } from './session.ts';
 
-/** `indexer contracts add|list|remove|upgrade|import`: the registry. */
+/** `indexer contracts add|list|remove|upgrade|link|unlink|import`: the registry. */
 export function addContracts(program: Command, io: Io): void {
   const contracts = program
     .command('contracts')
-    .description('add, list, remove, upgrade or import the contracts to follow');
+    .description('add, list, remove, upgrade, link or import the contracts to follow');
   addAdd(contracts, io);
   addList(contracts, io);
   addRemove(contracts, io);
   addUpgrade(contracts, io);
+  addLinks(contracts, io);
   addImport(contracts, io);
 }
 

@@ -79,6 +79,7 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
   reorgs: 0,
   stages: [],
   contradictions: [],
+  dividendAnomalies: 0,
   updatedAt: null,
 };
 
@@ -161,6 +162,9 @@ function linesOf(chain: Line): string[] {
     ...stageLines(chain),
     ...contradictionLines(chain),
     ...administrationLines(chain),
+    ...(chain.dividendAnomalies === 0
+      ? []
+      : [`  dividends    ${chain.dividendAnomalies} anomalies (view indexer.dividend_anomalies)`]),
   ];
 }
 

@@ -361,6 +361,7 @@ export interface DividendEvents {
    */
   position: Generated<Int8 | null>;
   revenue_event_id: string | null;
+  revenue_link_derived: Generated<boolean>;
   /**
    * [ON-CHAIN] Amount deposited, distributed or claimed, in the smallest unit of its currency
    */
@@ -521,6 +522,36 @@ export interface IndexerDeferredIndexes {
   name: string;
 }
 
+export interface IndexerDistributionSums {
+  chain_id: Int8;
+  currency: string;
+  dividend_contract_id: string;
+  position: Int8;
+  tokens: Generated<Int8>;
+  total: Numeric;
+}
+
+export interface IndexerDividendAnomalies {
+  amount: Numeric | null;
+  chain_id: string | null;
+  currency: string | null;
+  dividend_contract_id: string | null;
+  kind: string | null;
+  subject: string | null;
+}
+
+export interface IndexerDividendMasters {
+  dividend_contract_id: string;
+  master_contract_id: string;
+  serves: Generated<boolean>;
+  source: string;
+}
+
+export interface IndexerDividendProgress {
+  block: Int8;
+  chain_id: Int8;
+}
+
 export interface IndexerDoubts {
   address: string;
   chain_id: Int8;
@@ -548,6 +579,20 @@ export interface IndexerFailedProofs {
 export interface IndexerHistoryChanges {
   chain_id: Int8;
   from_block: Int8;
+}
+
+export interface IndexerMasterHoldings {
+  chain_id: Int8;
+  changed_block: Int8;
+  contract_address: string;
+  tokens: Int8;
+  wallet_address: string;
+}
+
+export interface IndexerPlatformDividendMasters {
+  dividend_contract_id: string | null;
+  master_contract_id: string | null;
+  source: string | null;
 }
 
 export interface IndexerReorgs {
@@ -846,6 +891,7 @@ export interface MasterNfts {
    * [DERIVED] Recipient of the latest transfer; the zero address for a burnt token
    */
   current_owner_wallet: string;
+  dividends_block: Int8 | null;
   /**
    * [DERIVED] Position of the first mint
    */
@@ -1315,6 +1361,19 @@ export interface SystemEvents {
   success: Generated<boolean>;
 }
 
+export interface TokenDividends {
+  chain_id: string | null;
+  claimed: Numeric | null;
+  contract_address: string | null;
+  currency: string | null;
+  dividend_contract_id: string | null;
+  earned: Numeric | null;
+  master_nft_id: string | null;
+  owner_wallet: string | null;
+  token_id: Numeric | null;
+  unclaimed: Numeric | null;
+}
+
 export interface TokenHolders {
   artist_token_id: string;
   /**
@@ -1548,6 +1607,7 @@ export interface VstudioVotes {
 
 export interface WalletDividendBalances {
   chain_id: string;
+  changed_block: Int8 | null;
   /**
    * [DERIVED] Earned less claimed
    */
@@ -1615,9 +1675,15 @@ export interface DB {
   "indexer.created_tables": IndexerCreatedTables;
   "indexer.dead_letters": IndexerDeadLetters;
   "indexer.deferred_indexes": IndexerDeferredIndexes;
+  "indexer.distribution_sums": IndexerDistributionSums;
+  "indexer.dividend_anomalies": IndexerDividendAnomalies;
+  "indexer.dividend_masters": IndexerDividendMasters;
+  "indexer.dividend_progress": IndexerDividendProgress;
   "indexer.doubts": IndexerDoubts;
   "indexer.failed_proofs": IndexerFailedProofs;
   "indexer.history_changes": IndexerHistoryChanges;
+  "indexer.master_holdings": IndexerMasterHoldings;
+  "indexer.platform_dividend_masters": IndexerPlatformDividendMasters;
   "indexer.reorgs": IndexerReorgs;
   "indexer.repairs": IndexerRepairs;
   "indexer.stages": IndexerStages;
@@ -1649,6 +1715,7 @@ export interface DB {
   subscription_plans: SubscriptionPlans;
   subscriptions: Subscriptions;
   system_events: SystemEvents;
+  token_dividends: TokenDividends;
   token_holders: TokenHolders;
   token_transfers: TokenTransfers;
   user_roles: UserRoles;

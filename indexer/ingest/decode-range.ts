@@ -4,7 +4,7 @@ import type { Origin, Receipts } from '../facts/origin.ts';
 import type { Hex, RawLog, VerifiedRange } from '../kernel/chain.ts';
 import { RpcInconsistency } from '../kernel/errors.ts';
 import type { Protocol } from '../protocols/protocol.ts';
-import { describeMisfit, type Sink } from '../protocols/shared/decoder.ts';
+import { describeMisfit, hasShapeOf, type Sink } from '../protocols/shared/decoder.ts';
 import type { ContractIndex, IndexedContract } from './contract-index.ts';
 
 /** Returns the hashes of the transactions whose receipts `decodeRange` needs, without duplicates and in the order of their logs. */
@@ -62,8 +62,7 @@ function decodeLog(origin: Origin, { events }: Protocol, sink: Sink): void {
   const event = log.topics[0] === undefined ? undefined : events.get(log.topics[0]);
   if (event === undefined) return;
   if (sink.quarantined.length > 0 && sink.quarantined.some((quarantine) => quarantine.contract === contract)) return;
-  const isDecoded =
-    log.topics.length === event.topics && log.data.length === event.dataLength && event.decode(origin, sink);
+  const isDecoded = hasShapeOf(event, log) && event.decode(origin, sink);
   if (!isDecoded) sink.facts.of(deadLetters).push({ ...origin, reason: describeMisfit(event, log) });
 }
 

@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { chainCompleteTo, coverageGaps, type Gap } from './contract-coverage.ts';
+import { countDividendAnomalies } from './dividend-anomalies.ts';
 import { type DoubtStatus, doubtStatus } from './doubts.ts';
 import { hasLeader } from './leader.ts';
 import { type FailedProof, failedProofs, proofProgress } from './proof.ts';
@@ -42,6 +43,8 @@ export type ChainStatus = {
   readonly stages: readonly StageStatus[];
   /** The contradictions between facts, at most `DOUBTS_MAX`. */
   readonly contradictions: readonly DoubtStatus[];
+  /** The number of dividends that contradict each other, such as claims beyond what was earned (view `indexer.dividend_anomalies`). */
+  readonly dividendAnomalies: number;
   /** The time when the head last moved. */
   readonly updatedAt: Date | null;
 };
@@ -87,6 +90,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
   const stages = await stageStatus(db);
   const repairs = await countRepairs(db);
   const doubts = await doubtStatus(db);
+  const anomalies = await countDividendAnomalies(db);
   return Promise.all(
     rows.map(async (row) => {
       const head =
@@ -120,6 +124,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
         reorgs: Number(row.reorgs),
         stages: stages.get(Number(row.chain_id)) ?? [],
         contradictions: doubts.get(Number(row.chain_id)) ?? [],
+        dividendAnomalies: anomalies.get(chainId) ?? 0,
         updatedAt: row.updated_at,
       };
     }),

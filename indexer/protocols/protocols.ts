@@ -2,14 +2,14 @@ import { deadLetters } from '../facts/dead-letters.ts';
 import type { FactTable, StateTable, TableDescription } from '../facts/fact-table.ts';
 import type { Fold } from '../facts/fold.ts';
 import type { AbiUpgrade, ContractKind } from '../kernel/chain.ts';
-import { dividendV1 } from './dividend/protocol.ts';
+import { dividendV1, dividendV2, dividendV3 } from './dividend/protocol.ts';
 import { erc20V1 } from './erc20/protocol.ts';
 import { erc721cV1 } from './erc721c/protocol.ts';
 import type { Protocol } from './protocol.ts';
 import { uniswapV2 } from './uniswap-v2/protocol.ts';
 
 /** Every protocol in every version. */
-export const protocols: readonly Protocol[] = [erc721cV1, erc20V1, uniswapV2, dividendV1];
+export const protocols: readonly Protocol[] = [erc721cV1, erc20V1, uniswapV2, dividendV1, dividendV2, dividendV3];
 
 /** Every table of facts, in the order in which commits write to them: first tables for one kind of contract, then shared tables. */
 export const factTables: readonly FactTable[] = [
@@ -36,6 +36,11 @@ export const describedTables: readonly TableDescription[] = [...factTables, ...s
  */
 export const folds: readonly Fold[] = [...new Set(protocols.flatMap((protocol) => protocol.folds))].sort(
   (a, b) => Number(a.writes[0]?.isPlatformRow === true) - Number(b.writes[0]?.isPlatformRow === true),
+);
+
+/** The ABI versions of dividend contracts by which the owner at a distribution keeps what it earned. */
+export const snapshotVersions: readonly string[] = protocols.flatMap(({ claimRule, version }) =>
+  claimRule === 'snapshot' ? version : [],
 );
 
 /** The ABI version of a contract for which neither the platform nor an operator specified one. */

@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import { EVM_CHAIN_ID } from '../kernel/patterns.ts';
 import { registerAnnounced } from '../progress/contract-registration.ts';
+import { linkDividendMasters } from './dividend-masters.ts';
 
 /** The tables in which the platform announces contracts, and their address columns. */
 const REGISTRIES = [
@@ -13,13 +14,13 @@ const REGISTRIES = [
 
 /**
  * Registers contracts that the platform announced while its triggers were disabled, or before they existed. Skips rows of chains
- * that are not EVM and malformed addresses. Contracts that are registered already keep their coverage.
+ * that are not EVM and malformed addresses. Also links dividend contracts to masters. Contracts that are registered already keep their coverage.
  *
  * @returns the chains that have new contracts
  */
 export async function registerPlatformRows(db: Kysely<DB>): Promise<readonly number[]> {
   for (const [table, address] of REGISTRIES) await normaliseAddresses(db, table, address);
-  return registerAnnounced(
+  const chains = await registerAnnounced(
     db,
     sql`
       select id, chain_id, contract_address as address, 'master' as kind, abi_version, deployed_at_block from master_contracts
@@ -30,6 +31,8 @@ export async function registerPlatformRows(db: Kysely<DB>): Promise<readonly num
       union all
       select id, chain_id, pool_address, 'pool', null, created_at_block from liquidity_pools`,
   );
+  await linkDividendMasters(db);
+  return chains;
 }
 
 /** Converts addresses in checksum case to lower case, except where another row has the lower-case address already. */

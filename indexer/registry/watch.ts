@@ -13,10 +13,14 @@ const POLL_WITHOUT_LISTEN_INTERVAL_MS = 5_000;
 const RECONNECT_BACKOFF: Backoff = { baseMs: 250, maxMs: 15_000 };
 const ANSWER_TIMEOUT_MS = 5_000;
 
-/** `chain`: contracts of one chain changed; `ipo`: the platform inserted an IPO; `anything`: any of both may have happened. */
+/**
+ * `chain`: contracts of one chain changed; `ipo`: the platform inserted an IPO; `revenue`: it wrote rows of revenue; `anything`: any of
+ * these may have happened.
+ */
 export type RegistryChange =
   | { readonly type: 'chain'; readonly chainId: number }
   | { readonly type: 'ipo' }
+  | { readonly type: 'revenue' }
   | { readonly type: 'anything' };
 
 /** The connection, callbacks and intervals of the watch. */
@@ -87,7 +91,7 @@ async function isStandby(client: pg.Client): Promise<boolean> {
 }
 
 function changeOf(payload: string | undefined): RegistryChange {
-  if (payload === 'ipo') return { type: 'ipo' };
+  if (payload === 'ipo' || payload === 'revenue') return { type: payload };
   if (payload !== undefined && WHOLE_NUMBER.test(payload)) return { type: 'chain', chainId: Number(payload) };
   return { type: 'anything' };
 }

@@ -26,6 +26,7 @@ import { type FailedProof, failedProofs, forgetFailedProofs, proofProgress } fro
 import { describedTables } from '../protocols/protocols.ts';
 import { loadContracts } from '../registry/contracts.ts';
 import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
+import { settleRevenueLinks } from '../registry/revenue-links.ts';
 import { advanceStages, Stride } from '../stages/advance-stages.ts';
 import { stages } from '../stages/stages.ts';
 import { createChainProof } from './chain-proof.ts';
@@ -240,6 +241,7 @@ async function endOf(
       log.warn({ chain: request.chainId, stage: name, reason: messageOf(error), err: error }, 'stage failed');
     }
     await settleIpoSupplies(database);
+    await settleRevenueLinks(database);
     await endRequest(db, request.id, 'finished');
     if (proof.blocksLeft === 0) return { ...outcome, ended: 'complete' };
     return { ...outcome, unproved: await failedProofs(db, request.chainId, request), ended: 'unproved' };

@@ -10,6 +10,7 @@ import { describeStoppedStage, stageStatus } from '../progress/stage-rows.ts';
 import { describedTables } from '../protocols/protocols.ts';
 import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
 import { registerPlatformRows } from '../registry/register-platform-rows.ts';
+import { settleRevenueLinks } from '../registry/revenue-links.ts';
 import { type RegistryChange, watchContracts } from '../registry/watch.ts';
 import { DaemonChain } from './daemon-chain.ts';
 
@@ -57,10 +58,13 @@ async function watchRegistry(
   signal: AbortSignal,
 ): Promise<void> {
   const onChange = (change: RegistryChange) => {
-    if (change.type !== 'chain') {
+    if (change.type === 'ipo' || change.type === 'anything') {
       settleIpoSupplies(database).catch((error) => log.warn({ err: error }, 'summing IPO supplies failed'));
     }
-    if (change.type === 'ipo') return;
+    if (change.type === 'revenue' || change.type === 'anything') {
+      settleRevenueLinks(database).catch((error) => log.warn({ err: error }, 'linking revenue failed'));
+    }
+    if (change.type === 'ipo' || change.type === 'revenue') return;
     if (change.type === 'anything') {
       registerPlatformRows(database.kysely).catch((error) =>
         log.warn({ err: error }, 'registering platform contracts failed'),

@@ -1,60 +1,77 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Transaction, transaction } from '../../indexer/db/transaction.ts';
+import { ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import type { Stage } from '../../indexer/stages/stage.ts';
 import { stages } from '../../indexer/stages/stages.ts';
 import {
+  ALICE,
+  BOB,
   blockOf,
   CHAIN_ID,
   claim,
+  deposit,
+  distribute,
   MASTER,
   mint,
   START,
   StageScene,
   testedStages,
+  transactionOf,
+  transfer,
   transferCounts,
 } from '../kit/stage-scene.ts';
 
-/** Claims before and after the mint of their token, of a token that is never minted, and twice in a block. */
+/** The transaction of a deposit that the platform knows. */
+const DEPOSIT = { block: 2, index: 4 };
+
+/** Claims before and after the mint of their token, of a token that is never minted, and twice in a block; a sale, a burn and a new mint. */
 const LOGS = [
   mint(MASTER, 1n, { block: 2 }),
+  deposit(50n, DEPOSIT),
+  distribute(10n, { block: 3, index: 0 }),
   claim(1n, { block: 3 }),
+  transfer(MASTER, 1n, [ALICE, BOB], { block: 4, index: 0 }),
   claim(2n, { block: 4, index: 1 }),
   claim(2n, { block: 4, index: 2 }),
+  distribute(7n, { block: 5, index: 3 }),
   mint(MASTER, 2n, { block: 6 }),
   claim(2n, { block: 6 }),
   claim(9n, { block: 7 }),
   claim(4n, { block: 8 }),
   mint(MASTER, 3n, { block: 9 }),
+  transfer(MASTER, 1n, [BOB, ZERO_ADDRESS], { block: 10 }),
+  distribute(3n, { block: 11 }),
   mint(MASTER, 4n, { block: 12, index: 3 }),
   claim(3n, { block: 12 }),
+  mint(MASTER, 1n, { block: 12, index: 6 }),
+  distribute(1n, { block: 12, index: 8 }),
 ];
-const LINKS = [
-  `3/1: 1 of ${MASTER}`,
-  `4/1: 2 of ${MASTER}`,
-  `4/2: 2 of ${MASTER}`,
-  `6/1: 2 of ${MASTER}`,
-  `8/1: 4 of ${MASTER}`,
-  `12/1: 3 of ${MASTER}`,
-];
+const LINKS = [`3/1: 1 of ${MASTER}`, `6/1: 2 of ${MASTER}`, `12/1: 3 of ${MASTER}`];
 
 let scene: StageScene;
 
 beforeEach(async () => {
   scene = await StageScene.open();
+  const tx = transactionOf(DEPOSIT).toUpperCase().replace('0X', '0x');
+  await scene.insertRevenue({ tx, amount: '50' });
 });
 
 afterEach(() => scene.drop());
 
 test('the stages have distinct names', () => {
   expect(new Set(testedStages.map(({ name }) => name)).size).toBe(testedStages.length);
-  expect(stages.map(({ name }) => name)).toEqual(['claim-links']);
+  expect(stages.map(({ name }) => name)).toEqual(['claim-links', 'revenue-links', 'dividends']);
 });
 
 describe.each(testedStages)('$name', (stage) => {
   const advance = (from: number | undefined, to: number, within: Stage = stage) =>
     transaction(scene.database, (tx) => step(tx, within, from, to));
   const unwind = (to: number) => transaction(scene.database, (tx) => stage.unwind(tx, CHAIN_ID, to));
-  const fill = () => scene.fill(1, START, LOGS);
+  /** Commits the logs, and runs the stages before the tested one, which may be ahead of it. */
+  const fill = async () => {
+    await scene.fill(1, START, LOGS);
+    await scene.run(testedStages.slice(0, testedStages.indexOf(stage)), START);
+  };
 
   test('advancing and unwinding without facts changes nothing', async () => {
     const before = await scene.state();
@@ -123,13 +140,19 @@ describe.each(testedStages)('$name', (stage) => {
   });
 });
 
-test('a claim is linked to its token, whichever of them came first', async () => {
+test('a claim is linked to its token if that was minted before', async () => {
   await scene.fill(1, START, LOGS);
-  await transaction(scene.database, async (tx) => {
-    for (const stage of testedStages) await step(tx, stage, undefined, START);
-  });
-  expect((await scene.state()).links).toEqual(LINKS);
-  expect((await scene.state()).counts).toEqual(['2: 1', '6: 1', '9: 1', '12: 1']);
+  await scene.run(testedStages, START);
+  const { links, counts, revenue, balances, payments } = await scene.state();
+  expect(links).toEqual(LINKS);
+  expect(counts).toEqual(['2: 1', '4: 1', '6: 1', '9: 1', '10: 1', '12: 2']);
+  expect(revenue).toHaveLength(1);
+  expect(balances.map((text) => text.replace(/, last .*/, ''))).toEqual([
+    // Token 1 has 10 - 5 + 7 from before it was burnt and 1 since, tokens 2 and 3 have 3 + 1 - 5 each, and token 4 has 1.
+    `${ALICE} ${ZERO_ADDRESS}: earned 47, claimed 35, claimable 12, tokens 4`,
+    `${BOB} ${ZERO_ADDRESS}: earned 0, claimed 0, claimable 0, tokens 0`,
+  ]);
+  expect(payments.map((text) => text.split(' at ')[0])).toEqual(['1: 5', '2: 5', '3: 5']);
   expect(transferCounts.name).toBe(testedStages.at(-1)?.name);
 });
 

@@ -1,18 +1,24 @@
 import type { Database } from '../../indexer/db/database.ts';
 import { settleIpoSupplies } from '../../indexer/registry/ipo-supplies.ts';
+import { settleRevenueLinks } from '../../indexer/registry/revenue-links.ts';
 import { advanceStages, Stride } from '../../indexer/stages/advance-stages.ts';
 import { stages } from '../../indexer/stages/stages.ts';
 
 /**
  * Runs the work that follows the commits of some chains: advances the stages to the blocks up to which every contract is complete,
- * and settles the supplies of IPOs.
+ * and settles the supplies of IPOs and the links to revenue.
  */
-export async function settleStages(database: Database, chainIds: readonly number[]): Promise<void> {
+export async function settleStages(
+  database: Database,
+  chainIds: readonly number[],
+  stride = new Stride(() => performance.now()),
+): Promise<void> {
   for (const chainId of chainIds) {
-    const [failure] = await advanceStages(database, { chainId, stages }, new Stride(() => performance.now()));
+    const [failure] = await advanceStages(database, { chainId, stages }, stride);
     if (failure !== undefined) throw failure.error;
   }
   await settleIpoSupplies(database);
+  await settleRevenueLinks(database);
 }
 
 /** Returns whether every stage of some chains is at the chain's head and no change of history is pending. */

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { parseAbi } from 'viem';
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
+import { transaction } from '../../indexer/db/transaction.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import { followedContracts } from '../../indexer/follower/followed-contracts.ts';
 import { commitFill } from '../../indexer/ingest/commit-fill.ts';
@@ -27,24 +28,65 @@ export const DIVIDEND = addressOf(0xd1);
 /** The block at which the follower starts. */
 export const START = 20;
 
-const [transfer, claimed] = parseAbi([
+const [moved, claimed, distributed, deposited] = parseAbi([
   'event Transfer(address indexed from, address indexed to, uint256 indexed tokenId)',
   'event DividendClaimed(address indexed holder, uint256 tokenId, uint256 amount)',
+  'event DividendsDistributed(uint256 amount, address token, uint256 perTokenAmount)',
+  'event RevenueDeposited(uint256 amount, address token, uint256 timestamp)',
 ]);
-const ALICE = addressOf(0x1);
+/** Two wallets. Tokens are minted to Alice, and she claims. */
+export const ALICE = addressOf(0x1);
+export const BOB = addressOf(0x2);
 
 type LogPosition = { readonly block: number; readonly index?: number };
 
 /** Returns the log of a token's mint. */
-export function mint(address: Hex, tokenId: bigint, { block, index = 0 }: LogPosition): RawLog {
-  const event = encodeEvent(transfer, { from: ZERO_ADDRESS, to: ALICE, tokenId });
+export function mint(address: Hex, tokenId: bigint, position: LogPosition): RawLog {
+  return transfer(address, tokenId, [ZERO_ADDRESS, ALICE], position);
+}
+
+/** Returns the log of a token's transfer from one wallet to another. */
+export function transfer(
+  address: Hex,
+  tokenId: bigint,
+  [from, to]: readonly [Hex, Hex],
+  { block, index = 0 }: LogPosition,
+): RawLog {
+  const event = encodeEvent(moved, { from, to, tokenId });
   return logOf({ address, blockNumber: block, logIndex: index, ...event });
 }
 
+/** The log of a claim: its position, by default Alice's, and of 5. */
+type ClaimLog = LogPosition & { readonly holder?: Hex; readonly amount?: bigint };
+
 /** Returns the log of a claim for a token. */
-export function claim(tokenId: bigint, { block, index = 1 }: LogPosition): RawLog {
-  const event = encodeEvent(claimed, { holder: ALICE, tokenId, amount: 5n });
-  const transactionHash = hexOf(block * 100 + index, 64);
+export function claim(tokenId: bigint, { holder = ALICE, amount = 5n, ...position }: ClaimLog): RawLog {
+  return dividendLog(encodeEvent(claimed, { holder, tokenId, amount }), position);
+}
+
+/** Returns the log of a claim for an epoch (ABI version 3.0). It has the form of a claim for a token. */
+export function claimEpoch(log: ClaimLog): RawLog {
+  return claim(1n, log);
+}
+
+/** Returns the log of a distribution of an amount to each token, in the native coin. */
+export function distribute(perTokenAmount: bigint, position: LogPosition): RawLog {
+  return dividendLog(encodeEvent(distributed, { amount: 100n, token: ZERO_ADDRESS, perTokenAmount }), position);
+}
+
+/** Returns the log of a deposit in the native coin. */
+export function deposit(amount: bigint, position: LogPosition): RawLog {
+  return dividendLog(encodeEvent(deposited, { amount, token: ZERO_ADDRESS, timestamp: 1n }), position);
+}
+
+/** Returns the hash of the transaction of a log of the dividend contract. */
+export function transactionOf({ block, index = 1 }: LogPosition): Hex {
+  return hexOf(block * 100 + index, 64);
+}
+
+function dividendLog(event: Pick<RawLog, 'topics' | 'data'>, position: LogPosition): RawLog {
+  const { block, index = 1 } = position;
+  const transactionHash = transactionOf(position);
   return logOf({ address: DIVIDEND, blockNumber: block, logIndex: index, transactionHash, ...event });
 }
 
@@ -91,6 +133,7 @@ export class StageScene {
   readonly database: Database;
   readonly drop: () => Promise<void>;
   masterId = '';
+  dividendId = '';
 
   private constructor(database: Database, drop: () => Promise<void>) {
     this.database = database;
@@ -100,8 +143,8 @@ export class StageScene {
     };
   }
 
-  /** Creates a database with a master and a dividend contract, both deployed in block 1, and the head at `START`. */
-  static async open(): Promise<StageScene> {
+  /** Creates a database with a master and a dividend contract of an ABI version, both deployed in block 1, and the head at `START`. */
+  static async open({ abiVersion = '1.0' } = {}): Promise<StageScene> {
     const { url, drop } = await createDatabase();
     const scene = new StageScene(openDatabase({ url }), drop);
     await scene.#query(
@@ -110,11 +153,15 @@ export class StageScene {
     const { masterId } = await insertArtist(scene.database.pool, 'first');
     scene.masterId = masterId;
     await scene.announce('master_contracts', MASTER, 1, { master_id: masterId });
-    await scene.announce('dividend_contracts', DIVIDEND, 1, {
+    scene.dividendId = await scene.announce('dividend_contracts', DIVIDEND, 1, {
       master_id: masterId,
       linked_master_contract: MASTER,
       distribution_model: 'per_master',
     });
+    await scene.database.pool.query('update indexer.contracts set abi_version = $1 where platform_id = $2', [
+      abiVersion,
+      scene.dividendId,
+    ]);
     await followedContracts(scene.database, CHAIN_ID);
     await commitStart(scene.database, await readChain(scene.database.kysely, CHAIN_ID), headerOf(START), START);
     return scene;
@@ -129,6 +176,18 @@ export class StageScene {
   ): Promise<string> {
     const row = { chain_id: String(CHAIN_ID), contract_address: address, deployed_at_block: block, ...values };
     return insertRow(this.database.pool, table, row);
+  }
+
+  /** Inserts the platform's row of a revenue that was deposited into the dividend contract by a transaction. Returns its id. */
+  async insertRevenue({ tx, amount }: { readonly tx: string; readonly amount: string }): Promise<string> {
+    return insertRow(this.database.pool, 'revenue_events', {
+      master_id: this.masterId,
+      source_type: 'manual',
+      currency: 'ETH',
+      amount,
+      deposit_tx_hash: tx,
+      deposited_to_contract_id: this.dividendId,
+    });
   }
 
   /** Commits a range of history for the contracts at some addresses. */
@@ -157,16 +216,45 @@ export class StageScene {
     return number;
   }
 
-  /** Returns the link of each claim as `block/log index: token id of contract`, and the counts of `transferCounts`. */
-  async state(): Promise<{ readonly links: readonly string[]; readonly counts: readonly string[] }> {
-    const links = await this.#query(
-      `select claim.block_number || '/' || claim.log_index || ': ' || token.token_id || ' of ' || token.contract_address as text
-       from dividend_claims claim join master_nfts token on token.id = claim.master_nft_id order by claim.position`,
-    );
-    const counts = await this.#query(
-      `select block_number || ': ' || transfers as text from test_transfer_counts order by block_number`,
-    );
-    return { links: links.map(({ text }) => text), counts: counts.map(({ text }) => text) };
+  /** Runs some stages from their beginning to a block. */
+  async run(stages: readonly Stage[], to: number): Promise<void> {
+    await transaction(this.database, async (tx) => {
+      for (const stage of stages) await stage.advance(tx, { chainId: CHAIN_ID, from: undefined, to: blockOf(to) });
+    });
+  }
+
+  /** Returns the rows that stages write, as text: `links` are `block/log index: token id of contract`, and the others name their columns. */
+  async state(): Promise<
+    Readonly<Record<'links' | 'revenue' | 'balances' | 'payments' | 'sums' | 'holdings' | 'counts', readonly string[]>>
+  > {
+    const read = async (text: string) => (await this.#query(text)).map((row) => row.text);
+    return {
+      links: await read(
+        `select claim.block_number || '/' || claim.log_index || ': ' || token.token_id || ' of ' || token.contract_address as text
+         from dividend_claims claim join master_nfts token on token.id = claim.master_nft_id order by claim.position`,
+      ),
+      revenue: await read(
+        `select position || ': ' || revenue_event_id as text from dividend_events where revenue_event_id is not null order by position`,
+      ),
+      balances: await read(
+        `select format('%s %s: earned %s, claimed %s, claimable %s, tokens %s, last %s', wallet_address, currency, total_earned,
+           total_claimed, claimable_amount, tokens_held, last_claim_tx_hash) as text
+         from wallet_dividend_balances order by 1`,
+      ),
+      payments: await read(
+        `select format('%s: %s at %s', token_id, total_dividends_received, last_dividend_claimed_at) as text
+         from master_nfts where last_dividend_claimed_at is not null order by 1`,
+      ),
+      sums: await read(
+        `select format('%s: %s, %s tokens', position, total, tokens) as text from indexer.distribution_sums order by position`,
+      ),
+      holdings: await read(
+        `select format('%s: %s', wallet_address, tokens) as text from indexer.master_holdings where tokens > 0 order by 1`,
+      ),
+      counts: await read(
+        `select block_number || ': ' || transfers as text from test_transfer_counts order by block_number`,
+      ),
+    };
   }
 
   /** Returns the block that each stage has reached, by the stage's name. */

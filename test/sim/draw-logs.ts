@@ -1,7 +1,8 @@
 import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { addressOf, hexOf } from '../kit/event-logs.ts';
 import { ADMINISTRATIVE_EVENTS } from '../kit/oracle/events.ts';
-import { anonymousLog, type Flaw, type LogBody, logBody, type SimEvent } from './events.ts';
+import { eventsOf, misfit, WALLETS } from './draw-misfit.ts';
+import { anonymousLog, type LogBody, logBody } from './events.ts';
 import type { Random } from './random.ts';
 import type { SimContract } from './world.ts';
 
@@ -9,8 +10,6 @@ const UINT256_MAX = 2n ** 256n - 1n;
 const UINT112_MAX = 2n ** 112n - 1n;
 const UINT96_MAX = 2n ** 96n - 1n;
 
-/** Few wallets, so that they often interact. */
-const WALLETS: readonly Hex[] = [0xa1, 0xb2, 0xc3, 0xd4].map(addressOf);
 /** A token that is not followed, in which some dividends are claimed. */
 const UNFOLLOWED_TOKEN: Hex = addressOf(0x7070);
 const TOKEN_IDS: readonly bigint[] = [0n, 1n, 2n, 3n, UINT256_MAX];
@@ -59,7 +58,7 @@ function drawAction(draw: LogDraw, contract: SimContract): LogBody[] {
     case 'artist_token':
       return [transfer20(contract.address, wallet(random), wallet(random), amount(random))];
     case 'dividend':
-      return dividendAction(draw, contract.address);
+      return dividendAction(draw, contract);
     case 'pool':
       return poolAction(random, contract.address);
   }
@@ -150,7 +149,8 @@ function batch(random: Random, address: Hex, quarantines: boolean): LogBody {
   return logBody(address, 'ConsecutiveTransfer', { fromTokenId, toTokenId, fromAddress, toAddress: wallet(random) });
 }
 
-function dividendAction({ random, contracts }: LogDraw, address: Hex): LogBody[] {
+function dividendAction({ random, contracts }: LogDraw, contract: SimContract): LogBody[] {
+  const { address } = contract;
   const followed = contracts.filter(({ kind }) => kind === 'artist_token').map((token) => token.address);
   const currencies: readonly Hex[] = [ZERO_ADDRESS, ZERO_ADDRESS, UNFOLLOWED_TOKEN, ...followed];
   const token = random.pick(currencies);
@@ -160,24 +160,28 @@ function dividendAction({ random, contracts }: LogDraw, address: Hex): LogBody[]
     [5, 'claims'],
   ] as const);
   switch (action) {
-    case 'deposit':
-      return [logBody(address, 'RevenueDeposited', { amount: amount(random), token, timestamp: amount(random) })];
+    case 'deposit': {
+      const args = { amount: amount(random), token, timestamp: amount(random), masterId: 1n, source: 'radio' as Hex };
+      return [logBody(address, eventsOf(contract).deposit, args)];
+    }
     case 'distribution': {
       const args = { amount: amount(random), token, perTokenAmount: amount(random) };
       return [logBody(address, 'DividendsDistributed', args)];
     }
     case 'claims':
-      return drawClaims(random, address, currencies);
+      return drawClaims(random, contract, currencies);
   }
 }
 
 /** Draws claims of one transaction. Each is claimed in the native coin or by a token transfer before or after, which may not match. */
-function drawClaims(random: Random, address: Hex, currencies: readonly Hex[]): LogBody[] {
+function drawClaims(random: Random, contract: SimContract, currencies: readonly Hex[]): LogBody[] {
+  const { address } = contract;
   const logs: LogBody[] = [];
   for (let claims = random.between(1, 5); claims > 0; claims--) {
     const holder = random.percent(10) ? ZERO_ADDRESS : random.pick(WALLETS);
     const claimed = random.pick([0n, 5n, 7n, 10n ** 18n, UINT256_MAX]);
-    const claim = logBody(address, 'DividendClaimed', { holder, tokenId: random.pick(TOKEN_IDS), amount: claimed });
+    const args = { holder, owner: holder, tokenId: random.pick(TOKEN_IDS), epochId: 7n, amount: claimed };
+    const claim = logBody(address, eventsOf(contract).claim, args);
     const currency = random.pick(currencies);
     if (currency === ZERO_ADDRESS) {
       logs.push(claim);
@@ -237,52 +241,6 @@ function poolAction(random: Random, address: Hex): LogBody[] {
     case 'skim':
       return [sync];
   }
-}
-
-const FLAWS: readonly Flaw[] = ['extra topic', 'missing topic', 'short data', 'long data', 'dirty word'];
-
-/** Draws a log whose first topic is in the contract's ABI but that does not fit it. */
-function misfit({ address, kind }: SimContract, random: Random): LogBody {
-  const parties = { from: random.pick(WALLETS), to: random.pick(WALLETS) };
-  const flaw = random.pick(FLAWS);
-  const name = random.pick<SimEvent>(
-    {
-      master: [
-        'Transfer20',
-        'Transfer721',
-        'DefaultRoyaltySet',
-        'Minted',
-        'TransferValidatorUpdated',
-        'Paused',
-      ] as const,
-      artist_token: ['Transfer721', 'Transfer20', 'Transfer20', 'OwnershipTransferred'] as const,
-      dividend: ['DividendClaimed', 'RevenueDeposited', 'DividendsDistributed'] as const,
-      pool: ['Transfer721', 'Transfer20', 'Sync', 'Sync', 'Swap', 'Mint', 'Burn'] as const,
-    }[kind],
-  );
-  const wrongForm = (name === 'Transfer721') === (kind !== 'master') && name.startsWith('Transfer');
-  const args = {
-    ...parties,
-    tokenId: 1n,
-    value: 7n,
-    minter: parties.to,
-    price: 5n,
-    receiver: parties.to,
-    feeNumerator: 7n,
-    account: parties.to,
-    previousOwner: parties.from,
-    newOwner: parties.to,
-  };
-  const words = {
-    oldValidator: parties.from,
-    newValidator: parties.to,
-    holder: parties.to,
-    amount: 5n,
-    token: parties.to,
-  };
-  const pool = { sender: parties.from, amount0: 1n, amount1: 2n, reserve0: 8n, reserve1: 9n, timestamp: 3n };
-  const swap = { amount0In: 1n, amount1In: 2n, amount0Out: 3n, amount1Out: 4n, perTokenAmount: 1n };
-  return logBody(address, name, { ...args, ...words, ...pool, ...swap }, wrongForm && random.percent(70) ? null : flaw);
 }
 
 /** Draws a log that must be ignored. */

@@ -1,4 +1,5 @@
 import type { Database } from '../../indexer/db/database.ts';
+import type { Stride } from '../../indexer/stages/advance-stages.ts';
 import type { BlockTree } from './check.ts';
 import type { History } from './history.ts';
 import type { SimNode } from './node.ts';
@@ -44,6 +45,8 @@ export type DriveContext = {
   iposSettled: boolean;
   /** Compares the database with the oracle. Differences count as wrong rows only, unless the facts are proved. */
   check(linksSettled?: boolean, proved?: boolean): Promise<void>;
+  /** Draws by how few blocks the stages begin to move in one transaction. */
+  stride(): Stride;
   /** Counts an event in the tally. */
   count(what: string): void;
   /** Runs an action, sometimes with a crash in it. A refusal that the program is meant to throw is not a failure. */

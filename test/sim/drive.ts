@@ -4,6 +4,7 @@ import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
 import { HeadMoved, RpcError, StaleRange } from '../../indexer/kernel/errors.ts';
 import { readChain } from '../../indexer/progress/chains.ts';
+import { Stride } from '../../indexer/stages/advance-stages.ts';
 import { areStagesAtHead, settleStages } from '../kit/settle-stages.ts';
 import { BlockTree, checkDatabase } from './check.ts';
 import { CrashingDatabase, drawCrash } from './crash.ts';
@@ -101,6 +102,10 @@ export class Drive implements DriveContext {
     }
   }
 
+  stride(): Stride {
+    return new Stride(() => performance.now(), this.random.between(1, 6));
+  }
+
   count(what: string): void {
     this.tally.set(what, (this.tally.get(what) ?? 0) + 1);
   }
@@ -118,7 +123,7 @@ export class Drive implements DriveContext {
       [3, 'unwind'],
       [5, 'late fill'],
       [2, 'registry'],
-      [1, 'settle'],
+      [4, 'settle'],
     ] as const);
     switch (action) {
       case 'prove':
@@ -152,7 +157,7 @@ export class Drive implements DriveContext {
         await changeRegistry(this, lane);
         break;
       case 'settle':
-        await settleStages(this.database, this.history.world.chainIds);
+        await settleStages(this.database, this.history.world.chainIds, this.stride());
         this.iposSettled = true;
         return this.check(await areStagesAtHead(this.database, this.history.world.chainIds));
     }
@@ -263,7 +268,8 @@ export class Drive implements DriveContext {
         if (fill !== null) works.push(() => this.#commitFill(fill));
       } else if (work === 'follow') works.push(() => this.#follow(lane, which, fork.between(1, 5)));
       else if (work === 'unwind') works.push(() => this.#unwind(lane));
-      else if (work === 'settle') works.push(() => settleStages(this.database, this.history.world.chainIds));
+      else if (work === 'settle')
+        works.push(() => settleStages(this.database, this.history.world.chainIds, this.stride()));
       else works.push(() => this.check());
     }
     await Promise.all(works.map((work) => work()));
@@ -277,19 +283,16 @@ export class Drive implements DriveContext {
       this.count(`${what}: done`);
       return 'done';
     } catch (error) {
-      if (crashing?.hasCrashed === true) {
-        this.count(`${what}: crashed`);
-        return 'crashed';
-      }
-      rethrowUnlessRefusal(error);
-      this.count(`${what}: ${(error as Error).name}`);
-      return 'refused';
+      const hasCrashed = crashing?.hasCrashed === true;
+      if (!hasCrashed) rethrowUnlessRefusal(error);
+      this.count(`${what}: ${hasCrashed ? 'crashed' : (error as Error).name}`);
+      return hasCrashed ? 'crashed' : 'refused';
     }
   }
 }
 
 /** Rethrows an error unless it is one of the refusals that the program is meant to throw, or a node is behind the database. */
-function rethrowUnlessRefusal(error: unknown): undefined {
-  const isBehind = error instanceof RpcError && error.kind === 'unknown-block';
-  if (!(error instanceof HeadMoved) && !(error instanceof StaleRange) && !isBehind) throw error;
+function rethrowUnlessRefusal(error: unknown): void {
+  if (error instanceof HeadMoved || error instanceof StaleRange) return;
+  if (!(error instanceof RpcError && error.kind === 'unknown-block')) throw error;
 }

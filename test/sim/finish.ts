@@ -27,7 +27,7 @@ export async function finish(drive: DriveContext): Promise<void> {
     await drive.check();
     for (const lane of drive.lanes) await proveAll(drive, lane);
   }
-  await settleStages(drive.database, history.world.chainIds);
+  await settleStages(drive.database, history.world.chainIds, drive.stride());
   drive.iposSettled = true;
   assert(await areStagesAtHead(drive.database, history.world.chainIds), 'the stages do not reach the head');
   await drive.check(true, true);

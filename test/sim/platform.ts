@@ -21,9 +21,12 @@ export class Platform implements PlatformState {
 
   /** Inserts the users, artists and masters that contracts refer to. */
   async open(): Promise<void> {
-    for (const { id, artistId, userId } of this.#world.masters) {
+    const users = new Map(this.#world.masters.map(({ artistId, userId }) => [artistId, userId]));
+    for (const [artistId, userId] of users) {
       await this.#insert('users', { id: userId, email: `${userId}@example.com`, display_name: 'artist' });
       await this.#insert('artists', { id: artistId, user_id: userId, artist_name: 'artist', slug: artistId });
+    }
+    for (const { id, artistId } of this.#world.masters) {
       await this.#insert('masters', { id, artist_id: artistId, title: 'song' });
     }
   }
@@ -49,9 +52,14 @@ export class Platform implements PlatformState {
         break;
       case 'dividend': {
         const { masterId: master_id, artistId: artist_id, linkedMaster: linked_master_contract } = contract;
-        const distribution_model = master_id === null ? 'per_artist' : 'per_master';
+        const distribution_model = contract.model ?? 'per_master';
         const owner = { master_id, artist_id, linked_master_contract, distribution_model };
         await this.#insert('dividend_contracts', { ...deployed, ...owner });
+        // The platform has no column for it. An operator chooses the version before the contract is followed.
+        await this.#pool.query('update indexer.contracts set abi_version = $1 where platform_id = $2', [
+          contract.abiVersion ?? '1.0',
+          contract.platformId,
+        ]);
         break;
       }
       case 'pool':

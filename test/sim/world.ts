@@ -14,10 +14,13 @@ export type SimContract = {
   readonly artistTokenId: string | null;
   /** The master contract that a dividend contract names, if any. */
   readonly linkedMaster: Hex | null;
+  /** Whose tokens a dividend contract pays if it names no master contract: `per_master`, `per_artist` or `platform`. */
+  readonly model?: string;
+  readonly abiVersion?: string;
   readonly deployedAt: number;
 };
 
-/** A master of the platform. Each artist has one, which may have a contract on every chain. */
+/** A master of the platform, which may have a contract on every chain. */
 export type SimMaster = { readonly id: string; readonly artistId: string; readonly userId: string };
 
 /** The contracts and wallets of a drawn history. */
@@ -37,11 +40,12 @@ const FIRST_BLOCK = 0;
 export function drawWorld(seed: number, random: Random): SimWorld {
   const first = FIRST_CHAIN_ID + seed * 2;
   const chainIds = random.percent(25) ? [first, first + 1] : [first];
-  const masters = [1, 2, 3].map((place) => ({
-    id: rowId(seed, 'a', place),
-    artistId: rowId(seed, 'b', place),
-    userId: rowId(seed, 'c', place),
-  }));
+  // Sometimes the first two masters are of one artist.
+  const shared = random.percent(50);
+  const masters = [1, 2, 3].map((place) => {
+    const artist = shared && place === 2 ? 1 : place;
+    return { id: rowId(seed, 'a', place), artistId: rowId(seed, 'b', artist), userId: rowId(seed, 'c', artist) };
+  });
   const contracts = chainIds.flatMap((chainId, index) => drawContracts(seed, chainId, index, masters, random));
   return { seed, chainIds, masters, contracts };
 }
@@ -74,23 +78,31 @@ function drawContracts(
   };
   const none = { masterId: null, artistId: null, artistTokenId: null, linkedMaster: null };
   const contracts: SimContract[] = [];
-  for (const { id } of random.percent(40) ? masters.slice(0, 2) : masters.slice(0, 1)) {
-    contracts.push({ ...base('master'), ...none, masterId: id });
+  for (const { id, artistId } of random.percent(60) ? masters.slice(0, 2) : masters.slice(0, 1)) {
+    contracts.push({ ...base('master'), ...none, masterId: id, artistId });
   }
-  for (const { artistId } of random.percent(30) ? masters.slice(0, 2) : masters.slice(0, 1)) {
+  const artists = new Set(
+    (random.percent(30) ? masters.slice(0, 2) : masters.slice(0, 1)).map((master) => master.artistId),
+  );
+  for (const artistId of artists) {
     const token = base('artist_token');
     contracts.push({ ...token, ...none, artistId, artistTokenId: token.platformId });
   }
   const [master] = contracts;
   const token = contracts.find(({ kind }) => kind === 'artist_token');
-  if (random.percent(70)) {
-    const [owner] = masters;
-    const ofMaster = random.percent(75);
-    const linkedMaster = ofMaster && random.percent(50) ? (master?.address ?? null) : null;
+  for (
+    let count = random.weighted([
+      [2, 0],
+      [5, 1],
+      [3, 2],
+    ]);
+    count > 0;
+    count--
+  ) {
     const dividend = base('dividend');
-    const at = random.percent(25) ? (master?.address ?? dividend.address) : dividend.address;
-    const belongs = ofMaster ? { masterId: owner?.id ?? null } : { artistId: owner?.artistId ?? null };
-    contracts.push({ ...dividend, address: at, ...none, ...belongs, linkedMaster });
+    const isFree = !contracts.some(({ kind, address }) => kind === 'dividend' && address === master?.address);
+    const address = isFree && random.percent(25) ? (master?.address ?? dividend.address) : dividend.address;
+    contracts.push({ ...dividend, address, ...none, ...drawPayment(contracts, masters, random) });
   }
   for (let pools = random.between(0, 2); pools > 0; pools--) {
     const pool = base('pool');
@@ -98,4 +110,18 @@ function drawContracts(
     contracts.push({ ...pool, address: at, ...none, artistTokenId: token?.platformId ?? null });
   }
   return contracts;
+}
+
+/** Draws whose tokens a dividend contract pays, and by which rule. */
+function drawPayment(contracts: readonly SimContract[], masters: readonly SimMaster[], random: Random) {
+  const model = random.weighted([
+    [5, 'per_master'],
+    [4, 'per_artist'],
+    [2, 'platform'],
+  ] as const);
+  const { id: masterId = null, artistId = null } = masters[0] ?? {};
+  const owner = { per_master: { masterId }, per_artist: { artistId }, platform: {} }[model];
+  const named = random.pick(contracts.filter(({ kind }) => kind === 'master'));
+  const linkedMaster = random.percent(30) ? named.address : null;
+  return { ...owner, model, linkedMaster, abiVersion: random.pick(['1.0', '1.0', '2.0', '3.0', '3.0']) };
 }

@@ -8,7 +8,8 @@ import type { Hex } from '../../kernel/chain.ts';
 /** A paid claim. `gasUsed` and `gasPrice` come from the receipt of its transaction. */
 export type DividendClaim = Origin & {
   readonly holder: Hex;
-  readonly tokenId: Decimal;
+  /** Null if the contract pays for an epoch instead of a token. */
+  readonly tokenId: Decimal | null;
   readonly amount: Decimal;
   readonly currency: Hex;
   readonly gasUsed: Decimal;
@@ -66,7 +67,7 @@ export const dividendClaims: FactTable<DividendClaim> = {
     const origin = originText();
     for (const fact of facts) {
       const { masterId, platformId } = fact.contract;
-      const claim = `${fact.holder}\t${masterId ?? NULL_TEXT}\t${platformId}\t${fact.tokenId}\t${fact.amount}`;
+      const claim = `${fact.holder}\t${masterId ?? NULL_TEXT}\t${platformId}\t${fact.tokenId ?? NULL_TEXT}\t${fact.amount}`;
       yield `${origin(fact)}\t${claim}\t${fact.currency}\t${fact.gasUsed}\t${fact.gasPrice ?? NULL_TEXT}`;
     }
   },

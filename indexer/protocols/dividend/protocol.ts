@@ -1,10 +1,10 @@
 import type { Protocol } from '../protocol.ts';
 import { contractEvents } from '../shared/contract-events.ts';
-import { dividendV1Events } from './decoders.ts';
+import { dividendV1Events, dividendV2Events, dividendV3Events } from './decoders.ts';
 import { dividendClaims } from './dividend-claims.ts';
 import { dividendEvents } from './dividend-events.ts';
 import { dividendTotals } from './dividend-totals.ts';
-import { dividendContracts } from './state-tables.ts';
+import { dividendContracts, walletDividendBalances } from './state-tables.ts';
 
 /** A contract that receives revenue and pays it to the holders of a master's tokens. */
 export const dividendV1: Protocol = {
@@ -13,6 +13,18 @@ export const dividendV1: Protocol = {
   kind: 'dividend',
   events: dividendV1Events,
   factTables: [dividendEvents, dividendClaims, contractEvents],
-  stateTables: [dividendContracts],
+  stateTables: [dividendContracts, walletDividendBalances],
   folds: [dividendTotals],
+  claimRule: 'token',
+};
+
+/** A dividend contract that names the source of revenue and takes only the native coin. */
+export const dividendV2: Protocol = { ...dividendV1, version: '2.0', events: dividendV2Events };
+
+/** A dividend contract that pays those who owned a token at the distribution. A claim names an epoch instead of a token. */
+export const dividendV3: Protocol = {
+  ...dividendV1,
+  version: '3.0',
+  events: dividendV3Events,
+  claimRule: 'snapshot',
 };

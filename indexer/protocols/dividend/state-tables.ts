@@ -29,6 +29,40 @@ export const dividendContracts: StateTable = {
       ),
     },
   ],
+};
+
+/** What each wallet earned and claimed, by dividend contract and currency. The stage `dividends` writes it. */
+export const walletDividendBalances: StateTable = {
+  schema: 'public',
+  name: 'wallet_dividend_balances',
+  kind: 'dividend',
+  statistics: ['chain_id', 'changed_block', 'wallet_address', 'dividend_contract_id', 'currency'],
+  readersIndexes: [],
+  digest: {
+    rows: `(
+      select balance.*, contract.contract_address
+      from wallet_dividend_balances balance join dividend_contracts contract on contract.id = balance.dividend_contract_id
+    ) balance`,
+    columns: [
+      'chain_id',
+      'contract_address',
+      'wallet_address',
+      'currency',
+      'total_earned',
+      'total_claimed',
+      'claimable_amount',
+      'tokens_held',
+      'last_claimed_at',
+      'last_claim_tx_hash',
+    ],
+  },
+  reset: (contracts) => [
+    {
+      statement: typedStatement((db) =>
+        db.deleteFrom('wallet_dividend_balances').where('dividend_contract_id', 'in', contracts),
+      ),
+    },
+  ],
   deleteRows: ({ platformId }) => [
     typedStatement((db) => db.deleteFrom('wallet_dividend_balances').where('dividend_contract_id', '=', platformId)),
   ],

@@ -35,6 +35,8 @@ export const masterNfts: StateTable = {
       'mint_count',
       'last_position',
       'first_mint_position',
+      'coalesce(total_dividends_received, 0)',
+      'last_dividend_claimed_at',
     ],
   },
   reset: (contracts) => [
@@ -49,6 +51,9 @@ export const masterNfts: StateTable = {
             is_first_minter: false,
             is_second_minter: false,
             is_third_minter: false,
+            total_dividends_received: 0,
+            last_dividend_claimed_at: null,
+            dividends_block: null,
           })
           .where('master_contract_id', 'in', contracts),
       ),

@@ -38,17 +38,20 @@ export type EventOptions = {
   readonly factsOf?: (log: RawLog) => number;
 };
 
-/** The decoder of one event and the shape of its logs. `dataLength` is the length of the data as hex text, including `0x`. */
+/** The decoder of one event and the shape of its logs. */
 export type EventDecoder = EventOptions & {
   readonly name: string;
   readonly topics: number;
+  /** The length of the data as hex text, including `0x`. The least length if an argument has a dynamic type. */
   readonly dataLength: number;
+  /** Whether an argument has a dynamic type. The decoder then checks what follows the words of the arguments. */
+  readonly isDynamic: boolean;
   readonly decode: Decoder;
 };
 
 type EventName<Events extends Abi> = Extract<Events[number], { readonly type: 'event' }>['name'];
 
-/** Returns the decoders of an ABI's events by first topic. The arguments of all events must have static types. */
+/** Returns the decoders of an ABI's events by first topic. The indexed arguments of all events must have static types. */
 export function eventDecoders<const Events extends Abi>(
   abi: Events,
   decoders: Readonly<Record<EventName<Events>, Decoder>>,
@@ -63,21 +66,28 @@ export function eventDecoders<const Events extends Abi>(
   return events;
 }
 
+/** Returns whether a log has the topics and the length of data of an event. */
+export function hasShapeOf({ topics, dataLength, isDynamic }: EventDecoder, log: RawLog): boolean {
+  const { length } = log.data;
+  return log.topics.length === topics && (isDynamic ? length >= dataLength : length === dataLength);
+}
+
 /** Returns, in one line, why a log does not match an event. */
 export function describeMisfit(event: EventDecoder, log: RawLog): string {
   const { topics, data } = log;
-  if (topics.length === event.topics && data.length === event.dataLength) {
+  if (hasShapeOf(event, log)) {
     return `${event.name}: a word does not fit its type (dirty padding, or a value out of range)`;
   }
   return (
-    `${event.name}: expected ${event.topics} topics and ${byteLength(event.dataLength)} bytes of data, ` +
+    `${event.name}: expected ${event.topics} topics and ${event.isDynamic ? 'at least ' : ''}${byteLength(event.dataLength)} bytes of data, ` +
     `got ${topics.length} and ${byteLength(data.length)}`
   );
 }
 
-function shapeOf(event: AbiEvent): { readonly topics: number; readonly dataLength: number } {
-  const indexed = event.inputs.filter((input) => input.indexed === true).length;
-  return { topics: 1 + indexed, dataLength: '0x'.length + 64 * (event.inputs.length - indexed) };
+function shapeOf({ inputs }: AbiEvent): Pick<EventDecoder, 'topics' | 'dataLength' | 'isDynamic'> {
+  const indexed = inputs.filter((input) => input.indexed === true).length;
+  const isDynamic = inputs.some(({ type }) => type === 'string' || type === 'bytes');
+  return { topics: 1 + indexed, dataLength: '0x'.length + 64 * (inputs.length - indexed), isDynamic };
 }
 
 function byteLength(hexLength: number): number {

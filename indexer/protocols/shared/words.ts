@@ -3,6 +3,8 @@ import type { Hex } from '../../kernel/chain.ts';
 
 /** The number of hex digits of one ABI word (32 bytes). */
 const WORD = 64;
+/** The number of bytes of one ABI word. */
+const BYTES = WORD / 2;
 const PREFIX = '0x'.length;
 /** `0x` and the twelve zero bytes before an address in a topic. */
 const ADDRESS_TOPIC_PREFIX = `0x${'0'.repeat(24)}`;
@@ -51,6 +53,18 @@ export function dataDifference(data: Hex, plus: number, minus: number): Decimal 
   if (subtrahend === ZERO_WORD) return decimal(minuend);
   if (minuend === ZERO_WORD) return `-${decimal(subtrahend)}`;
   return (BigInt(`0x${minuend}`) - BigInt(`0x${subtrahend}`)).toString();
+}
+
+/**
+ * Returns whether word `index` of the data refers to a `string` or `bytes` directly behind the `head` words of the arguments, and the data
+ * ends with it. Its content may be any bytes.
+ */
+export function isStringAt(data: Hex, index: number, head: number): boolean {
+  const words = (data.length - PREFIX) / WORD;
+  if (!Number.isInteger(words) || words <= head) return false;
+  if (dataUint(data, index) !== String(head * BYTES)) return false;
+  const length = BigInt(dataUint(data, head));
+  return (length + BigInt(BYTES - 1)) / BigInt(BYTES) === BigInt(words - head - 1);
 }
 
 function dataWord(data: Hex, index: number): string {

@@ -85,12 +85,14 @@ export async function incompleteContracts(
 }
 
 const REGISTRY = `
-  select 'master' as kind, contract_address as address, id, master_id, null::uuid as artist_token_id, null as linked_master
+  select 'master' as kind, contract_address as address, id, master_id, null::uuid as artist_token_id, null as linked_master,
+      (select artist_id from masters where id = master_id) as artist_id, null as model
     from master_contracts where chain_id = $1
-  union all select 'dividend', contract_address, id, master_id, null, lower(linked_master_contract)
+  union all select 'dividend', contract_address, id, master_id, null, lower(linked_master_contract),
+      coalesce(artist_id, (select artist_id from masters where id = master_id)), distribution_model::text
     from dividend_contracts where chain_id = $1
-  union all select 'artist_token', contract_address, id, null, id, null from artist_tokens where chain_id = $1
-  union all select 'pool', pool_address, id, null, artist_token_id, null from liquidity_pools where chain_id = $1`;
+  union all select 'artist_token', contract_address, id, null, id, null, null, null from artist_tokens where chain_id = $1
+  union all select 'pool', pool_address, id, null, artist_token_id, null, null, null from liquidity_pools where chain_id = $1`;
 
 /** Reads the ids in the platform's rows of some contracts, and which of their masters have an offering (`master_ipos`). */
 export async function readRegistry(
@@ -99,11 +101,18 @@ export async function readRegistry(
   subjects: readonly Subject[],
 ): Promise<{ readonly contracts: OracleContract[]; readonly offerings: ReadonlySet<string> }> {
   const { rows } = await db.query(REGISTRY, [String(chainId)]);
+  const registered = await db.query(
+    "select kind, address, coalesce(upgrades -> -1 ->> 'abiVersion', abi_version) as abi_version from indexer.contracts where chain_id = $1",
+    [chainId],
+  );
+  const versions = new Map(registered.rows.map((row) => [`${row.kind} ${row.address}`, String(row.abi_version)]));
   const contracts = subjects.map(({ kind, address }): OracleContract => {
     const row = rows.find((candidate) => candidate.kind === kind && candidate.address === address);
     const id = (column: string) => (row?.[column] ?? null) as string | null;
     const ids = { platformId: id('id'), masterId: id('master_id'), artistTokenId: id('artist_token_id') };
-    return { chainId, address, kind, ...ids, linkedMaster: id('linked_master') as Hex | null };
+    const links = { linkedMaster: id('linked_master') as Hex | null, artistId: id('artist_id') };
+    const abiVersion = versions.get(`${kind} ${address}`) ?? '1.0';
+    return { chainId, address, kind, ...ids, ...links, model: id('model') ?? 'per_master', abiVersion };
   });
   const masterIds = contracts.flatMap(({ kind, masterId }) => (kind === 'master' && masterId !== null ? masterId : []));
   const offered = await db.query('select master_id from master_ipos where master_id = any($1)', [masterIds]);

@@ -78,11 +78,18 @@ function unequalColumns(expected: Row, stored: Row) {
   });
 }
 
+/** The columns of facts and tokens that stages write. */
+const STAGE_COLUMNS: readonly string[] = [
+  'dividend_claims.master_nft_id',
+  'master_nfts.total_dividends_received',
+  'master_nfts.last_dividend_claimed_at',
+];
+
 /** Returns whether a difference may exist until the stages have run, since they run after the commits. */
 export function mayBePending(difference: Difference): boolean {
-  if (difference.table === 'master_ipos') return true;
-  const isLink = difference.kind === 'unequal' && difference.column === 'master_nft_id';
-  return isLink && difference.table === 'dividend_claims' && difference.stored === null;
+  const { table } = difference;
+  if (table === 'master_ipos' || table === 'wallet_dividend_balances') return true;
+  return difference.kind === 'unequal' && STAGE_COLUMNS.includes(`${table}.${difference.column}`);
 }
 
 /** Describes each difference in a sentence. If a table has many, only the first are described. */

@@ -44,6 +44,10 @@ const SIGNATURES = {
   RevenueDeposited: 'event RevenueDeposited(uint256 amount, address token, uint256 timestamp)',
   DividendsDistributed: 'event DividendsDistributed(uint256 amount, address token, uint256 perTokenAmount)',
   DividendClaimed: 'event DividendClaimed(address indexed holder, uint256 tokenId, uint256 amount)',
+  RevenueDepositedFrom: 'event RevenueDeposited(uint256 amount, string source, uint256 timestamp)',
+  DividendClaimedByOwner: 'event DividendClaimed(uint256 tokenId, address owner, uint256 amount)',
+  DividendDeposited: 'event DividendDeposited(uint256 masterId, uint256 amount)',
+  DividendClaimedForEpoch: 'event DividendClaimed(address indexed holder, uint256 epochId, uint256 amount)',
   Mint: 'event Mint(address indexed sender, uint256 amount0, uint256 amount1)',
   Burn: 'event Burn(address indexed sender, uint256 amount0, uint256 amount1, address indexed to)',
   Swap: 'event Swap(address indexed sender, uint256 amount0In, uint256 amount1In, uint256 amount0Out, uint256 amount1Out, address indexed to)',
@@ -71,23 +75,38 @@ export const ADMINISTRATIVE_EVENTS = [
   'Upgraded',
 ] as const satisfies readonly EventName[];
 
-/** The events that a contract of each kind emits. */
-const EVENTS_OF: Readonly<Record<Kind, readonly EventName[]>> = {
-  master: [
-    'Transfer721',
-    'ConsecutiveTransfer',
-    'Minted',
-    'TransferValidatorUpdated',
-    'DefaultRoyaltySet',
-    'TokenRoyaltySet',
-    'MetadataUpdate',
-    'BatchMetadataUpdate',
-    ...ADMINISTRATIVE_EVENTS,
-  ],
-  dividend: ['RevenueDeposited', 'DividendsDistributed', 'DividendClaimed', ...ADMINISTRATIVE_EVENTS],
-  artist_token: ['Transfer20', ...ADMINISTRATIVE_EVENTS],
-  pool: ['Transfer20', 'Mint', 'Burn', 'Swap', 'Sync'],
+const DIVIDEND_EVENTS_OF: Readonly<Record<string, readonly EventName[]>> = {
+  '1.0': ['RevenueDeposited', 'DividendsDistributed', 'DividendClaimed', ...ADMINISTRATIVE_EVENTS],
+  '2.0': ['RevenueDepositedFrom', 'DividendsDistributed', 'DividendClaimedByOwner', ...ADMINISTRATIVE_EVENTS],
+  '3.0': ['DividendDeposited', 'DividendsDistributed', 'DividendClaimedForEpoch', ...ADMINISTRATIVE_EVENTS],
 };
+
+/** The events that a contract of each kind and ABI version emits. */
+const EVENTS_OF: Readonly<Record<Kind, Readonly<Record<string, readonly EventName[]>>>> = {
+  dividend: DIVIDEND_EVENTS_OF,
+  master: {
+    '1.0': [
+      'Transfer721',
+      'ConsecutiveTransfer',
+      'Minted',
+      'TransferValidatorUpdated',
+      'DefaultRoyaltySet',
+      'TokenRoyaltySet',
+      'MetadataUpdate',
+      'BatchMetadataUpdate',
+      ...ADMINISTRATIVE_EVENTS,
+    ],
+  },
+  artist_token: { '1.0': ['Transfer20', ...ADMINISTRATIVE_EVENTS] },
+  pool: { '1.0': ['Transfer20', 'Mint', 'Burn', 'Swap', 'Sync'] },
+};
+
+/** The events in which a dividend contract pays a claim. */
+export const CLAIM_EVENTS: readonly EventName[] = [
+  'DividendClaimed',
+  'DividendClaimedByOwner',
+  'DividendClaimedForEpoch',
+];
 
 /**
  * A log decoded by the ABI of a contract kind: an event; `misfit` if the ABI has its topic 0 but the log does not fit the ABI; or
@@ -105,20 +124,21 @@ type Layout = {
 /** Decodes logs with viem, and caches the results because the simulation decodes the same logs many times. */
 export class LogDecoder {
   readonly #layouts: ReadonlyMap<string, Layout> = layoutsByTopic();
-  readonly #cache = new WeakMap<OracleLog, Map<Kind, DecodedLog>>();
+  readonly #cache = new WeakMap<OracleLog, Map<string, DecodedLog>>();
 
-  /** Decodes a log by the ABI of a contract kind. */
-  decode(log: OracleLog, kind: Kind): DecodedLog {
+  /** Decodes a log by the ABI of a contract kind in a version. */
+  decode(log: OracleLog, kind: Kind, version = '1.0'): DecodedLog {
     let cached = this.#cache.get(log);
     if (cached === undefined) {
       cached = new Map();
       this.#cache.set(log, cached);
     }
-    let decoded = cached.get(kind);
+    const abi = `${kind} ${version}`;
+    let decoded = cached.get(abi);
     if (decoded === undefined) {
-      const layout = this.#layouts.get(`${kind} ${log.topics[0]}`);
+      const layout = this.#layouts.get(`${abi} ${log.topics[0]}`);
       decoded = layout === undefined ? 'unknown' : decode(log, layout);
-      cached.set(kind, decoded);
+      cached.set(abi, decoded);
     }
     return decoded;
   }
@@ -126,19 +146,22 @@ export class LogDecoder {
 
 function layoutsByTopic(): Map<string, Layout> {
   const layouts = new Map<string, Layout>();
-  for (const [kind, events] of Object.entries(EVENTS_OF)) {
+  const versions = Object.entries(EVENTS_OF).flatMap(([kind, byVersion]) =>
+    Object.entries(byVersion).map(([version, events]) => ({ name: `${kind} ${version}`, events })),
+  );
+  for (const { name, events } of versions) {
     for (const event of events) {
       const abi = EVENT_ABIS[event];
       const indexed = abi.inputs.filter((input) => input.indexed === true);
       const plain = abi.inputs.filter((input) => input.indexed !== true);
       const inputs = [...indexed, ...plain].map((input) => ({ ...input, name: input.name ?? '' }));
-      layouts.set(`${kind} ${toEventSelector(abi)}`, { event, indexed: indexed.length, inputs });
+      layouts.set(`${name} ${toEventSelector(abi)}`, { event, indexed: indexed.length, inputs });
     }
   }
   return layouts;
 }
 
-/** Decodes a log. Every type here takes one word, so topics and data together encode all arguments. */
+/** Decodes a log. Indexed arguments take one word each, so topics and data together encode all arguments. */
 function decode(log: OracleLog, { event, indexed, inputs }: Layout): DecodedLog {
   if (log.topics.length !== 1 + indexed) return 'misfit';
   const topics = log.topics.slice(1).map((topic) => topic.slice(2));
@@ -162,6 +185,11 @@ function plain(value: unknown): Hex | bigint {
 /** Returns the value of a numeric argument. */
 export function numberOf(args: EventArguments, name: string): bigint {
   return args[name] as bigint;
+}
+
+/** Returns the wallet that a claim pays. */
+export function claimantOf(args: EventArguments): Hex {
+  return (args.holder ?? args.owner) as Hex;
 }
 
 /** Returns the value of an address argument. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Hex, zeroAddress } from 'viem';
-import { ADMINISTRATIVE_EVENTS, addressOf, type EventName, numberOf, type OracleLog } from './events.ts';
+import { ADMINISTRATIVE_EVENTS, addressOf, claimantOf, type EventName, numberOf, type OracleLog } from './events.ts';
 import { type Fact, isLpTransfer, type Misfit, type NftTransfer } from './facts.ts';
 
 /** A row as text by column, so that numbers of any size compare exactly. Null is SQL's null. */
@@ -94,8 +94,12 @@ function poolEventOf({ event, args }: Fact): Row | undefined {
 
 const DIVIDEND_EVENTS: Readonly<Record<string, string>> = {
   RevenueDeposited: 'deposit',
+  RevenueDepositedFrom: 'deposit',
+  DividendDeposited: 'deposit',
   DividendsDistributed: 'distribution',
   DividendClaimed: 'claim',
+  DividendClaimedByOwner: 'claim',
+  DividendClaimedForEpoch: 'claim',
 };
 
 /** Returns the row of `dividend_events` for a fact, or undefined if it has none. */
@@ -110,11 +114,16 @@ export function dividendEventRow(fact: Fact, currencies: ReadonlyMap<Fact, Hex>)
     master_id: contract.masterId,
     event_type: type,
     total_amount: String(args.amount),
-    currency: isClaim ? (currencies.get(fact) ?? null) : addressOf(args, 'token'),
-    claimant_wallet: isClaim ? addressOf(args, 'holder') : null,
-    claimant_token_id: isClaim ? String(args.tokenId) : null,
+    currency: isClaim ? (currencies.get(fact) ?? null) : namedCurrency(fact),
+    claimant_wallet: isClaim ? claimantOf(args) : null,
+    claimant_token_id: isClaim && args.tokenId !== undefined ? String(args.tokenId) : null,
     per_token_amount: type === 'distribution' ? String(args.perTokenAmount) : null,
   };
+}
+
+/** Returns the currency of an event that is not a claim: the token that it names, or else the native coin. */
+export function namedCurrency({ args }: Fact): Hex {
+  return args.token === undefined ? zeroAddress : addressOf(args, 'token');
 }
 
 /** The gas of a transaction according to its receipt. The price is null if the chain reports none. */
@@ -126,8 +135,8 @@ export function dividendClaimRow(claim: Fact, currency: Hex, gas: Gas | undefine
     ...originOf(claim),
     dividend_contract_id: claim.contract.platformId,
     master_id: claim.contract.masterId,
-    wallet_address: addressOf(claim.args, 'holder'),
-    token_id: String(claim.args.tokenId),
+    wallet_address: claimantOf(claim.args),
+    token_id: claim.args.tokenId === undefined ? null : String(claim.args.tokenId),
     amount_claimed: String(claim.args.amount),
     currency,
     gas_used: gas === undefined ? null : String(gas.gasUsed),

@@ -1,6 +1,8 @@
 import { type Hex, zeroAddress } from 'viem';
 import {
   addressOf,
+  CLAIM_EVENTS,
+  claimantOf,
   type EventArguments,
   type EventName,
   type Kind,
@@ -21,6 +23,14 @@ export type OracleContract = {
   readonly artistTokenId: string | null;
   /** The master contract that a dividend contract names. */
   readonly linkedMaster: Hex | null;
+  /** The artist of a master contract's master, or of a dividend contract. */
+  readonly artistId?: string | null;
+  /** Whose tokens a dividend contract pays if it names no master contract. Default: those of its master. */
+  readonly model?: string;
+  /** Master contracts that an operator linked to a dividend contract (true), or unlinked (false). */
+  readonly commanded?: ReadonlyMap<string, boolean>;
+  /** Default: the first version. */
+  readonly abiVersion?: string;
 };
 
 /** A canonical block with all its logs in order, including those of contracts that are not followed. */
@@ -56,7 +66,7 @@ export function decodeBlock(
   const misfits: Misfit[] = [];
   for (const log of block.logs) {
     for (const contract of contractsAt.get(log.address) ?? []) {
-      const decoded = decoder.decode(log, contract.kind);
+      const decoded = decoder.decode(log, contract.kind, contract.abiVersion);
       if (decoded === 'misfit') misfits.push({ contract, log });
       else if (decoded !== 'unknown') {
         const position = BigInt(log.blockNumber) * 2n ** 32n + BigInt(log.logIndex);
@@ -130,14 +140,14 @@ export function claimCurrencies(
   const assigned = new Set<OracleLog>();
   const currencies = new Map<Fact, Hex>();
   for (const claim of facts) {
-    if (claim.event !== 'DividendClaimed') continue;
+    if (!CLAIM_EVENTS.includes(claim.event)) continue;
     const payment = block.logs.find((log) => {
       if (log.transactionHash !== claim.log.transactionHash || assigned.has(log)) return false;
       const decoded = decoder.decode(log, 'artist_token');
       return (
         typeof decoded === 'object' &&
         decoded.args.from === claim.contract.address &&
-        decoded.args.to === claim.args.holder &&
+        decoded.args.to === claimantOf(claim.args) &&
         decoded.args.value === claim.args.amount
       );
     });

@@ -1,7 +1,7 @@
 import type { Hex, PublicClient } from 'viem';
 import { mapParallel } from '../map-parallel.ts';
 import { findContradictions } from './contradictions.ts';
-import { LogDecoder, type OracleLog } from './events.ts';
+import { CLAIM_EVENTS, LogDecoder, type OracleLog } from './events.ts';
 import type { Gas, Tables } from './fact-rows.ts';
 import type { OracleBlock, OracleContract } from './facts.ts';
 import { Oracle } from './oracle.ts';
@@ -71,10 +71,15 @@ async function readGas(
   blocks: readonly OracleBlock[],
   contracts: readonly OracleContract[],
 ): Promise<ReadonlyMap<Hex, Gas>> {
-  const dividends = new Set(contracts.flatMap(({ kind, address }) => (kind === 'dividend' ? address : [])));
+  const dividends = new Map(
+    contracts
+      .filter(({ kind }) => kind === 'dividend')
+      .map(({ address, abiVersion }) => [address, abiVersion ?? '1.0']),
+  );
   const isClaim = (log: OracleLog) => {
-    const decoded = dividends.has(log.address) ? decoder.decode(log, 'dividend') : 'unknown';
-    return typeof decoded === 'object' && decoded.event === 'DividendClaimed';
+    const version = dividends.get(log.address);
+    const decoded = version === undefined ? 'unknown' : decoder.decode(log, 'dividend', version);
+    return typeof decoded === 'object' && CLAIM_EVENTS.includes(decoded.event);
   };
   const claims = blocks.flatMap(({ logs }) => logs.filter(isClaim));
   const hashes = [...new Set(claims.map(({ transactionHash }) => transactionHash))];

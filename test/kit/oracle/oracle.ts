@@ -1,4 +1,5 @@
 import type { Hex } from 'viem';
+import { DividendState, type DividendStep, type Payments } from './dividends.ts';
 import { LogDecoder } from './events.ts';
 import {
   contractEventRow,
@@ -6,6 +7,7 @@ import {
   dividendClaimRow,
   dividendEventRow,
   type Gas,
+  namedCurrency,
   nftTransferRow,
   type PlatformTokens,
   poolEventRow,
@@ -21,7 +23,7 @@ import {
   type OracleBlock,
   type OracleContract,
 } from './facts.ts';
-import { DividendState, MasterState, PoolState, TokenState } from './state.ts';
+import { MasterState, PoolState, TokenState } from './state.ts';
 import { FACT_TABLES } from './stored.ts';
 
 /** What the oracle knows besides the logs. */
@@ -64,7 +66,7 @@ export class Oracle {
       if (contract.kind === 'master') this.#masters.set(contract, new MasterState(contract));
       if (contract.kind === 'artist_token') this.#tokens.set(contract, new TokenState(contract));
       if (contract.kind === 'pool') this.#pools.set(contract, new PoolState(contract));
-      if (contract.kind === 'dividend') this.#dividends.set(contract, new DividendState(contract));
+      if (contract.kind === 'dividend') this.#dividends.set(contract, new DividendState(contract, contracts));
     }
   }
 
@@ -74,8 +76,13 @@ export class Oracle {
     const decoded = decodeBlock(this.#decoder, block, this.#contractsAt);
     const isCovered = ({ contract }: { contract: OracleContract }) => covers?.(contract, block.number) ?? true;
     for (const misfit of decoded.misfits.filter(isCovered)) this.#onFact('dead_letters', deadLetterRow(misfit));
+    const steps: DividendStep[] = [];
     for (const [contract, facts] of Map.groupBy(decoded.facts.filter(isCovered), ({ contract }) => contract)) {
-      this.#apply(contract, block, facts);
+      steps.push(...this.#apply(contract, block, facts));
+    }
+    // Dividends depend on the order of events of several contracts.
+    for (const step of steps.sort((a, b) => Number(positionOf(a) - positionOf(b)))) {
+      for (const state of this.#dividends.values()) state.apply(step);
     }
   }
 
@@ -85,11 +92,12 @@ export class Oracle {
     const platform = this.#platform;
     const [masters, tokens] = [[...this.#masters.values()], [...this.#tokens.values()]];
     const [pools, dividends] = [[...this.#pools.values()], [...this.#dividends.values()]];
-    const claims = dividends.flatMap((state) => state.claimRows(this.#masters, platform));
+    const claims = dividends.flatMap((state) => state.claimRows(platform));
+    const payments = paymentsOf(dividends);
     if (this.#options.onFact === undefined) tables.set('dividend_claims', claims);
     tables.set(
       'master_nfts',
-      masters.flatMap((state) => state.tokenRows(platform)),
+      masters.flatMap((state) => state.tokenRows(platform, payments)),
     );
     tables.set('master_contracts', rowsOf(masters));
     tables.set(
@@ -103,27 +111,37 @@ export class Oracle {
     );
     tables.set('liquidity_pools', rowsOf(pools));
     tables.set('dividend_contracts', rowsOf(dividends));
+    tables.set(
+      'wallet_dividend_balances',
+      dividends.flatMap((state) => state.balanceRows()),
+    );
     return tables;
   }
 
-  #apply(contract: OracleContract, block: OracleBlock, facts: readonly Fact[]): void {
+  /** Applies the facts of one contract. Returns those on which dividends depend. */
+  #apply(contract: OracleContract, block: OracleBlock, facts: readonly Fact[]): DividendStep[] {
     const transfers = contract.kind === 'master' ? nftTransfers(facts) : [];
     const currencies = claimCurrencies(this.#decoder, block, facts);
-    const claims = [...currencies].map(([claim, currency]) =>
-      dividendClaimRow(claim, currency, this.#options.gasOf?.(claim.log.transactionHash)),
-    );
+    const steps: DividendStep[] = transfers.map((transfer) => ({ transfer }));
     for (const transfer of transfers) this.#onFact('nft_transfers', nftTransferRow(transfer, this.#platform));
     for (const fact of facts) {
       this.#add('token_transfers', tokenTransferRow(fact));
       this.#add('pool_events', poolEventRow(fact));
       this.#add('dividend_events', dividendEventRow(fact, currencies));
       this.#add('contract_events', contractEventRow(fact));
+      if (contract.kind !== 'dividend') continue;
+      const claimed = currencies.get(fact);
+      if (claimed === undefined) steps.push({ fact, currency: namedCurrency(fact) });
+      else {
+        const claimRow = dividendClaimRow(fact, claimed, this.#options.gasOf?.(fact.log.transactionHash));
+        if (this.#options.onFact !== undefined) this.#onFact('dividend_claims', claimRow);
+        steps.push({ fact, currency: claimed, claimRow });
+      }
     }
-    if (this.#options.onFact !== undefined) for (const claim of claims) this.#onFact('dividend_claims', claim);
     this.#masters.get(contract)?.apply(facts, transfers);
     this.#tokens.get(contract)?.apply(facts);
     this.#pools.get(contract)?.apply(facts);
-    this.#dividends.get(contract)?.apply(facts, claims);
+    return steps;
   }
 
   #add(table: string, row: Row | undefined): void {
@@ -151,6 +169,22 @@ export function offeringRows(
     const minted = rows.reduce((sum, row) => sum + BigInt(row.minted_supply ?? 0), 0n);
     return [{ master_id: id, minted_supply: String(minted) }];
   });
+}
+
+function positionOf(step: DividendStep): bigint {
+  return 'transfer' in step ? step.transfer.position : step.fact.position;
+}
+
+/** Returns what all dividend contracts paid for each token. */
+function paymentsOf(dividends: readonly DividendState[]): ReadonlyMap<string, Payments> {
+  const payments = new Map<string, Payments>();
+  for (const state of dividends) {
+    for (const [key, { total, claimedAt }] of state.payments()) {
+      const other = payments.get(key) ?? { total: 0n, claimedAt: 0 };
+      payments.set(key, { total: other.total + total, claimedAt: Math.max(other.claimedAt, claimedAt) });
+    }
+  }
+  return payments;
 }
 
 function rowsOf(states: readonly { contractRow(): Row }[]): Row[] {

@@ -1,4 +1,5 @@
 import { type Hex, zeroAddress } from 'viem';
+import type { Payments } from './dividends.ts';
 import { addressOf, numberOf } from './events.ts';
 import { type PlatformTokens, type Row, tokenKey, tokenRowId } from './fact-rows.ts';
 import { type Fact, isLpTransfer, type NftTransfer, type OracleContract } from './facts.ts';
@@ -17,11 +18,6 @@ export class MasterState {
 
   constructor(contract: OracleContract) {
     this.#contract = contract;
-  }
-
-  /** Returns whether a token was transferred. */
-  wasTransferred(tokenId: string): boolean {
-    return this.#tokens.has(tokenId);
   }
 
   /** Applies the facts and transfers of the next block. */
@@ -47,7 +43,7 @@ export class MasterState {
   }
 
   /** Returns the rows of `master_nfts`: tokens that were transferred, and tokens whose row the platform wrote. */
-  tokenRows(platform: PlatformTokens): Row[] {
+  tokenRows(platform: PlatformTokens, payments: ReadonlyMap<string, Payments>): Row[] {
     const { chainId, address: contract, masterId, platformId } = this.#contract;
     const prefix = tokenKey(chainId, contract, '');
     const fromPlatform = [...platform.keys()]
@@ -77,6 +73,8 @@ export class MasterState {
         is_first_minter: isFirst(0),
         is_second_minter: isFirst(1),
         is_third_minter: isFirst(2),
+        total_dividends_received: String(payments.get(key)?.total ?? 0n),
+        last_dividend_claimed_at: textOf(payments.get(key)?.claimedAt),
         listing_status: platform.get(key)?.listed === true ? 'listed' : 'not_listed',
       };
     });
@@ -229,55 +227,6 @@ export class PoolState {
       reserve_position: textOf(this.#sync?.position),
       lp_total_supply: String(this.#supply),
     };
-  }
-}
-
-/** The totals of one dividend contract, and its claims. */
-export class DividendState {
-  readonly #contract: OracleContract;
-  readonly #claims: Row[] = [];
-  #deposited = 0n;
-  #distributed = 0n;
-
-  constructor(contract: OracleContract) {
-    this.#contract = contract;
-  }
-
-  /** Applies the facts of the next block and the rows of its claims. */
-  apply(facts: readonly Fact[], claims: readonly Row[]): void {
-    this.#claims.push(...claims);
-    for (const { event, args } of facts) {
-      if (args.token !== zeroAddress) continue;
-      if (event === 'RevenueDeposited') this.#deposited += numberOf(args, 'amount');
-      if (event === 'DividendsDistributed') this.#distributed += numberOf(args, 'amount');
-    }
-  }
-
-  /** Returns the rows of `dividend_claims`. A row is linked to the row of its token if that token was transferred. */
-  claimRows(masters: ReadonlyMap<OracleContract, MasterState>, platform: PlatformTokens): Row[] {
-    const [master, state] = [...masters].find(([candidate]) => this.#paysHoldersOf(candidate)) ?? [];
-    return this.#claims.map((claim) => {
-      const tokenId = claim.token_id ?? '';
-      const isLinked = master !== undefined && state?.wasTransferred(tokenId);
-      const key = isLinked ? tokenKey(master.chainId, master.address, tokenId) : undefined;
-      return { ...claim, master_nft_id: key === undefined ? null : tokenRowId(key, platform) };
-    });
-  }
-
-  /** Returns the contract's row of `dividend_contracts`. */
-  contractRow(): Row {
-    return {
-      contract: this.#contract.address,
-      chain_id: String(this.#contract.chainId),
-      total_revenue_deposited: String(this.#deposited),
-      total_dividends_distributed: String(this.#distributed),
-    };
-  }
-
-  /** Returns whether this contract pays the holders of a master contract. */
-  #paysHoldersOf(master: OracleContract): boolean {
-    const { linkedMaster, masterId } = this.#contract;
-    return linkedMaster === null ? masterId !== null && master.masterId === masterId : master.address === linkedMaster;
   }
 }
 

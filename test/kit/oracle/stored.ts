@@ -77,7 +77,9 @@ export const COMPARED_TABLES: readonly ComparedTable[] = [
     key: ['contract', 'token_id'],
     query: `select id, chain_id, contract_address as contract, token_id, master_id, master_contract_id, current_owner_wallet,
       last_position, original_minter_wallet, first_mint_position, mint_count, mint_tx_hash, minted_at_block,
-      ${epoch('minted_at', 'minted_at')}, mint_price_wei, is_first_minter, is_second_minter, is_third_minter, listing_status
+      ${epoch('minted_at', 'minted_at')}, mint_price_wei, is_first_minter, is_second_minter, is_third_minter, listing_status,
+      coalesce(total_dividends_received, 0) as total_dividends_received,
+      ${epoch('last_dividend_claimed_at', 'last_dividend_claimed_at')}
       from master_nfts where ${IN_PUBLIC}`,
   },
   {
@@ -126,6 +128,15 @@ export const COMPARED_TABLES: readonly ComparedTable[] = [
     key: ['contract'],
     query: `select chain_id, contract_address as contract, coalesce(total_revenue_deposited, 0) as total_revenue_deposited,
       coalesce(total_dividends_distributed, 0) as total_dividends_distributed from dividend_contracts where ${IN_PUBLIC}`,
+  },
+  {
+    name: 'wallet_dividend_balances',
+    kind: 'dividend',
+    key: ['contract', 'wallet_address', 'currency'],
+    query: `select dividend_contract_id, master_id, chain_id, wallet_address, currency, total_earned, total_claimed, claimable_amount,
+      tokens_held, ${epoch('last_claimed_at', 'last_claimed_at')}, last_claim_tx_hash,
+      (select contract_address from dividend_contracts where id = dividend_contract_id) as contract
+      from wallet_dividend_balances where ${IN_PUBLIC}`,
   },
   {
     name: 'master_ipos',

@@ -1,0 +1,39 @@
+import { type RawBuilder, sql } from 'kysely';
+import { positionOf } from '../facts/fold.ts';
+
+/** The blocks of a chain above `from` and at or below `to`. */
+export type BlockSpan = { readonly chainId: number; readonly from: number; readonly to: number };
+
+/** Returns a query for the address of each master contract that a dividend contract of a chain serves. */
+export function servedMasters(chainId: number): RawBuilder<unknown> {
+  return sql`
+    select link.dividend_contract_id, master.contract_address
+    from indexer.dividend_masters link
+    join dividend_contracts dividend on dividend.id = link.dividend_contract_id
+    join master_contracts master on master.id = link.master_contract_id and master.chain_id = dividend.chain_id
+    where dividend.chain_id = ${String(chainId)} and link.serves
+  `;
+}
+
+/** Returns the condition that a fact is in a span, in the columns of the unique index of its table. */
+export function isInSpan(fact: string, { chainId, from, to }: BlockSpan): RawBuilder<boolean> {
+  return sql`${sql.ref(`${fact}.chain_id`)} = ${String(chainId)} and ${sql.ref(`${fact}.block_hash`)} is not null
+    and ${sql.ref(`${fact}.block_number`)} between ${from + 1}::numeric and ${to}::numeric`;
+}
+
+/**
+ * Returns a query for the owner of a token before a position, as the column `owner`: the receiver of the token's latest transfer before
+ * it. No row if there is none. For a `lateral` join, by nft_transfers_master_nft_id_idx.
+ */
+export function ownerBefore(token: RawBuilder<unknown>, position: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+    select to_wallet as owner from nft_transfers
+    where master_nft_id = ${token} and position < ${position} and block_hash is not null
+    order by position desc limit 1
+  `;
+}
+
+/** Returns the first position after a block. */
+export function endOf(block: number): RawBuilder<bigint> {
+  return positionOf(block + 1);
+}

@@ -1,0 +1,117 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { chainStatus } from '../../indexer/progress/status.ts';
+import { runCommand } from '../kit/command-line.ts';
+import { addressOf } from '../kit/event-logs.ts';
+import { insertArtist } from '../kit/platform-rows.ts';
+import { settleStages } from '../kit/settle-stages.ts';
+import {
+  ALICE,
+  CHAIN_ID,
+  claim,
+  DIVIDEND,
+  deposit,
+  distribute,
+  MASTER,
+  mint,
+  OTHER_MASTER,
+  START,
+  StageScene,
+} from '../kit/stage-scene.ts';
+
+/** A distribution before the deposit and any token, then one to two tokens of two masters, and claims: too much, and for no token. */
+const LOGS = [
+  distribute(4n, { block: 2 }),
+  deposit(50n, { block: 3 }),
+  mint(MASTER, 1n, { block: 4 }),
+  mint(OTHER_MASTER, 2n, { block: 5 }),
+  distribute(10n, { block: 6 }),
+  claim(1n, { block: 7, amount: 15n }),
+  claim(9n, { block: 8, amount: 1n }),
+];
+
+let scene: StageScene;
+
+beforeEach(async () => {
+  scene = await StageScene.open();
+  const { masterId } = await insertArtist(scene.database.pool, 'second');
+  await scene.announce('master_contracts', OTHER_MASTER, 1, { master_id: masterId });
+  await scene.fill(1, START, LOGS, [MASTER, OTHER_MASTER, DIVIDEND]);
+});
+
+afterEach(() => scene.drop());
+
+function run(...args: string[]) {
+  return runCommand(['contracts', ...args, '--chain', String(CHAIN_ID)], { DATABASE_URL: scene.database.sessions.url });
+}
+
+/** Runs the stages, and returns what Alice may claim and holds. */
+async function settled(): Promise<string> {
+  await settleStages(scene.database, [CHAIN_ID]);
+  const { rows } = await scene.database.pool.query(
+    `select format('%s claimable, %s tokens', claimable_amount, tokens_held) as text
+     from wallet_dividend_balances where wallet_address = $1`,
+    [ALICE],
+  );
+  expect(rows).toHaveLength(1);
+  return rows[0].text;
+}
+
+test('a master that is linked by command shares in the past distributions, until it is unlinked', async () => {
+  expect(await settled()).toBe('-5 claimable, 1 tokens');
+  for (const _ of ['once', 'again'])
+    expect(await run('link', DIVIDEND, OTHER_MASTER)).toEqual({
+      code: 0,
+      out: `dividend ${DIVIDEND} of chain 1 pays the holders of master ${OTHER_MASTER}\n`,
+      err: '',
+    });
+  expect(await settled()).toBe('5 claimable, 2 tokens');
+  expect(await run('unlink', DIVIDEND, MASTER)).toMatchObject({ code: 0, err: '' });
+  expect(await settled()).toBe('10 claimable, 1 tokens');
+  // The platform's row still names the master. The operator's word stays.
+  await scene.database.pool.query('update dividend_contracts set linked_master_contract = linked_master_contract');
+  expect(await settled()).toBe('10 claimable, 1 tokens');
+  await run('link', DIVIDEND, MASTER);
+  await run('unlink', DIVIDEND, OTHER_MASTER);
+  expect(await settled()).toBe('-5 claimable, 1 tokens');
+});
+
+test('a link needs a registered dividend contract and a registered master', async () => {
+  const unknown = addressOf(0xee);
+  expect(await run('link', DIVIDEND, unknown)).toMatchObject({
+    code: 2,
+    err: `indexer: ${unknown} is not a registered master contract of chain 1\n`,
+  });
+  expect(await run('link', MASTER, MASTER)).toMatchObject({
+    code: 2,
+    err: `indexer: ${MASTER} is not a registered dividend contract of chain 1\n`,
+  });
+});
+
+test('the links follow the platform’s rows', async () => {
+  const set = (values: string) => scene.database.pool.query(`update dividend_contracts set ${values}`);
+  await settled();
+  await set("linked_master_contract = null, distribution_model = 'platform'");
+  expect(await settled()).toBe('5 claimable, 2 tokens');
+  await set(`linked_master_contract = '${OTHER_MASTER}'`);
+  expect(await settled()).toBe('10 claimable, 1 tokens');
+});
+
+test('`status` counts what contradicts itself, and the view names it', async () => {
+  await settled();
+  const { rows } = await scene.database.pool.query(
+    `select kind, amount::text, subject from indexer.dividend_anomalies order by kind, amount`,
+  );
+  expect(rows.map(({ kind, amount }) => `${kind}: ${amount}`)).toEqual([
+    'claim for an unknown token: 1',
+    'distribution in a currency that was never deposited: 100',
+    'distribution to no token: 100',
+    'token was paid more than it earned: -5',
+    'wallet claimed more than it earned: -5',
+  ]);
+  expect(rows.at(-1)?.subject).toBe(ALICE);
+  expect(rows.at(-2)?.subject).toBe(`${MASTER} 1`);
+  const [status] = await chainStatus(scene.database.kysely);
+  expect(status?.dividendAnomalies).toBe(4);
+  const { out } = await runCommand(['status'], { DATABASE_URL: scene.database.sessions.url });
+  expect(out).toContain('  dividends    4 anomalies (view indexer.dividend_anomalies)\n');
+});
