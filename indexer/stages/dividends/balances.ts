@@ -10,12 +10,7 @@ import { dividendBalancesAsOf } from './balances-as-of.ts';
 export async function addBalances(tx: Transaction, span: BlockSpan): Promise<number> {
   const changes = balanceChanges({ span, moved: movedIn(span), claims: claimsIn(span), holders: holdingsOf(span) });
   const { numAffectedRows } = await sql`
-    with ${changes},
-    owned as (
-      select dividend_contract_id, wallet_address, sum(tokens) as tokens from (${holdingsOf(span)}) held
-      where wallet_address in (select wallet_address from change)
-      group by dividend_contract_id, wallet_address
-    )
+    with ${changes}
     insert into wallet_dividend_balances as held (
       id, wallet_address, master_id, dividend_contract_id, chain_id, currency, total_earned, total_claimed, claimable_amount,
       last_claimed_at, last_claim_tx_hash, tokens_held, changed_block)
@@ -25,7 +20,11 @@ export async function addBalances(tx: Transaction, span: BlockSpan): Promise<num
       last.block_timestamp, last.tx_hash, coalesce(owned.tokens, 0), ${span.to}
     from change
     join dividend_contracts contract on contract.id = change.dividend_contract_id
-    left join owned using (dividend_contract_id, wallet_address)
+    cross join lateral (
+      -- By the primary key, for each wallet. The planner expects one wallet, and would compute a joined set again for each.
+      select sum(tokens) as tokens from serves join indexer.master_holdings own using (contract_address)
+      where serves.dividend_contract_id = contract.id and own.chain_id = ${span.chainId} and own.wallet_address = change.wallet_address
+    ) owned
     left join lateral (${claimAt(span.chainId, sql`change.claimed_at`)}) last on true
     where is_row or ((earned <> 0 or claimed <> 0) and exists (
       select from wallet_dividend_balances known where known.wallet_address = change.wallet_address
