@@ -14,7 +14,6 @@ const UNDESCRIBED: Readonly<Record<string, string>> = {
   artists: 'placeholders',
   masters: 'placeholders',
   wallet_dividend_balances: 'only deleted, together with its contract',
-  nft_ownership_snapshots: 'only deleted, together with its contract',
   'indexer.backfills': 'requests of operators',
   'indexer.block_checkpoints': 'last blocks of commits, which depend on the route',
   'indexer.chains': 'progress',
@@ -28,6 +27,7 @@ const UNDESCRIBED: Readonly<Record<string, string>> = {
   'indexer.doubts': 'contradictions, which depend on the route',
   'indexer.failed_proofs': 'progress',
   'indexer.repairs': 'a record of repairs, which depend on the route',
+  'indexer.snapshot_requests': 'requests of operators',
   'indexer.stages': 'progress',
 };
 

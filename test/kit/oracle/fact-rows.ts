@@ -174,6 +174,6 @@ export function deadLetterRow({ contract, log }: { contract: Misfit['contract'];
   };
 }
 
-function uuidOf(digits: string): string {
+export function uuidOf(digits: string): string {
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
