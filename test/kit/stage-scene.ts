@@ -130,12 +130,15 @@ function receiptsOf(logs: readonly RawLog[]) {
 
 /** A database with a chain, to which tests commit blocks directly. */
 export class StageScene {
+  readonly url: string;
   readonly database: Database;
   readonly drop: () => Promise<void>;
   masterId = '';
   dividendId = '';
 
-  private constructor(database: Database, drop: () => Promise<void>) {
+  private constructor(url: string, drop: () => Promise<void>) {
+    const database = openDatabase({ url });
+    this.url = url;
     this.database = database;
     this.drop = async () => {
       await database.close();
@@ -146,7 +149,7 @@ export class StageScene {
   /** Creates a database with a master and a dividend contract of an ABI version, both deployed in block 1, and the head at `START`. */
   static async open({ abiVersion = '1.0' } = {}): Promise<StageScene> {
     const { url, drop } = await createDatabase();
-    const scene = new StageScene(openDatabase({ url }), drop);
+    const scene = new StageScene(url, drop);
     await scene.#query(
       'create table test_transfer_counts (chain_id bigint, block_number bigint, transfers bigint, primary key (chain_id, block_number))',
     );
