@@ -41,6 +41,20 @@ beforeEach(async () => {
 
 const query = async (text: string) => (await scene.database.pool.query(text)).rows;
 
+/** Returns the query of a scalar function with its arguments, because `explain` does not show the plan inside a call. */
+async function bodyOf(call: string): Promise<string> {
+  const [, name = '', list = ''] = /select (\w+)\((.*)\)/.exec(call) ?? [];
+  const [row] = await query(`select prosrc, proargnames as names from pg_proc where proname = '${name}'`);
+  const values = list.split(', ');
+  // The arguments are named like no column.
+  const names: readonly string[] = row?.names ?? [];
+  return names.reduce(
+    (text, argument, index) =>
+      text.replaceAll(new RegExp(`(?<![.\\w])${argument}(?![\\w_])`, 'g'), values[index] ?? ''),
+    String(row?.prosrc),
+  );
+}
+
 describe('the functions that answer for a block', () => {
   const ownerAt = async (token: number, block: number) =>
     (await query(`select owner_at('1', '${UPPER_MASTER}', ${token}, ${block}) as owner`))[0]?.owner;
@@ -125,20 +139,6 @@ describe('the functions that answer for a block', () => {
       select gen_random_uuid(), gen_random_uuid(), '1', '${TOKEN}', 'from ' || n, 'to ' || n, 1, '0x', n, '0x', 0, now()
       from generate_series(1, 4000) n`);
     await query('analyze');
-  }
-
-  /** Returns the query of a scalar function with its arguments, because `explain` does not show the plan inside a call. */
-  async function bodyOf(call: string): Promise<string> {
-    const [, name = '', list = ''] = /select (\w+)\((.*)\)/.exec(call) ?? [];
-    const [row] = await query(`select prosrc, proargnames as names from pg_proc where proname = '${name}'`);
-    const values = list.split(', ');
-    // The arguments are named like no column.
-    const names: readonly string[] = row?.names ?? [];
-    return names.reduce(
-      (text, argument, index) =>
-        text.replaceAll(new RegExp(`(?<![.\\w])${argument}(?![\\w_])`, 'g'), values[index] ?? ''),
-      String(row?.prosrc),
-    );
   }
 });
 
