@@ -34,8 +34,9 @@ const [moved, claimed, distributed, deposited] = parseAbi([
   'event DividendsDistributed(uint256 amount, address token, uint256 perTokenAmount)',
   'event RevenueDeposited(uint256 amount, address token, uint256 timestamp)',
 ]);
-/** Two wallets. Tokens are minted to Alice, and she claims. */
+/** A wallet to which tokens are minted, and which claims. */
 export const ALICE = addressOf(0x1);
+/** Another wallet. */
 export const BOB = addressOf(0x2);
 
 type LogPosition = { readonly block: number; readonly index?: number };
