@@ -5,6 +5,7 @@ import { addContracts } from './contracts.ts';
 import { addDigest } from './digest.ts';
 import type { Io } from './io.ts';
 import { addMigrate } from './migrate.ts';
+import { addSnapshot } from './snapshot.ts';
 import { addStart } from './start.ts';
 import { addStatus } from './status.ts';
 import { addUnwind } from './unwind.ts';
@@ -46,7 +47,17 @@ First steps:
   indexer status                                                      show the progress`,
     )
     .exitOverride();
-  for (const add of [addStart, addWorker, addBackfill, addMigrate, addContracts, addStatus, addUnwind, addDigest])
+  for (const add of [
+    addStart,
+    addWorker,
+    addBackfill,
+    addMigrate,
+    addContracts,
+    addStatus,
+    addUnwind,
+    addSnapshot,
+    addDigest,
+  ])
     add(program, io);
   return program;
 }

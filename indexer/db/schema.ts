@@ -623,6 +623,15 @@ export interface IndexerRepairs {
   to_block: Int8;
 }
 
+export interface IndexerSnapshotRequests {
+  block_number: Int8;
+  block_timestamp: Timestamp;
+  chain_id: Int8;
+  contract_address: string;
+  reason: string;
+  requested_at: Generated<Timestamp>;
+}
+
 export interface IndexerStages {
   as_of_hash: string | null;
   as_of_number: Int8 | null;
@@ -1686,6 +1695,7 @@ export interface DB {
   "indexer.platform_dividend_masters": IndexerPlatformDividendMasters;
   "indexer.reorgs": IndexerReorgs;
   "indexer.repairs": IndexerRepairs;
+  "indexer.snapshot_requests": IndexerSnapshotRequests;
   "indexer.stages": IndexerStages;
   "indexer.sweep_values": IndexerSweepValues;
   "indexer.sweeps": IndexerSweeps;

@@ -28,6 +28,11 @@ export function waitForCommit(chainId: number, block: number): RawBuilder<unknow
   return sql`pg_advisory_xact_lock_shared(${blockKey(chainId, block)})`;
 }
 
+/** Returns a step that locks a chain's stages until the transaction ends. It waits while another transaction advances them. */
+export function lockStages(chainId: number): Step {
+  return { statement: sql`select pg_advisory_xact_lock(${lockKey(`stages:${chainId}`)})` };
+}
+
 /** Tries to lock a chain's stages until the transaction ends. Returns false if another transaction holds the lock. */
 export async function tryLockStages(tx: Transaction, chainId: number): Promise<boolean> {
   const { rows } = await sql<{ locked: boolean }>`

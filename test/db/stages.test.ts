@@ -54,13 +54,14 @@ beforeEach(async () => {
   scene = await StageScene.open();
   const tx = transactionOf(DEPOSIT).toUpperCase().replace('0X', '0x');
   await scene.insertRevenue({ tx, amount: '50' });
+  await scene.requestSnapshot(MASTER, 4, 'airdrop');
 });
 
 afterEach(() => scene.drop());
 
 test('the stages have distinct names', () => {
   expect(new Set(testedStages.map(({ name }) => name)).size).toBe(testedStages.length);
-  expect(stages.map(({ name }) => name)).toEqual(['claim-links', 'revenue-links', 'dividends']);
+  expect(stages.map(({ name }) => name)).toEqual(['claim-links', 'revenue-links', 'dividends', 'snapshots']);
 });
 
 describe.each(testedStages)('$name', (stage) => {
@@ -143,7 +144,7 @@ describe.each(testedStages)('$name', (stage) => {
 test('a claim is linked to its token if that was minted before', async () => {
   await scene.fill(1, START, LOGS);
   await scene.run(testedStages, START);
-  const { links, counts, revenue, balances, payments } = await scene.state();
+  const { links, counts, revenue, balances, payments, snapshots, holders } = await scene.state();
   expect(links).toEqual(LINKS);
   expect(counts).toEqual(['2: 1', '4: 1', '6: 1', '9: 1', '10: 1', '12: 2']);
   expect(revenue).toHaveLength(1);
@@ -153,6 +154,18 @@ test('a claim is linked to its token if that was minted before', async () => {
     `${BOB} ${ZERO_ADDRESS}: earned 0, claimed 0, claimable 0, tokens 0`,
   ]);
   expect(payments.map((text) => text.split(' at ')[0])).toEqual(['1: 5', '2: 5', '3: 5']);
+  const at = (block: number, logIndex: number | string, reason = 'dividend') =>
+    snapshots
+      .filter((text) => text.startsWith(`${block}/${logIndex} ${reason}: `))
+      .map((text) => text.split(': ')[1]?.replace(` at ${1_700_000_000 + block}`, ''));
+  // Token 1 is sold in block 4, burnt in block 10 and minted again in block 12.
+  expect(at(3, 0)).toEqual([`1 of ${ALICE}`]);
+  expect(at(4, 4_294_967_295, 'airdrop')).toEqual([`1 of ${BOB}`]);
+  expect(at(5, 3)).toEqual([`1 of ${BOB}`]);
+  expect(at(11, 1)).toEqual([`2 of ${ALICE}`, `3 of ${ALICE}`]);
+  expect(at(12, 8)).toEqual([1, 2, 3, 4].map((token) => `${token} of ${ALICE}`));
+  expect(snapshots).toHaveLength(9);
+  expect(holders.map((text) => text.split(': ')[1])).toEqual(['1', '1', '1', '1']);
   expect(transferCounts.name).toBe(testedStages.at(-1)?.name);
 });
 

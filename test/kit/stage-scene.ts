@@ -131,12 +131,15 @@ function receiptsOf(logs: readonly RawLog[]) {
 
 /** A database with a chain, to which tests commit blocks directly. */
 export class StageScene {
+  readonly url: string;
   readonly database: Database;
   readonly drop: () => Promise<void>;
   masterId = '';
   dividendId = '';
 
-  private constructor(database: Database, drop: () => Promise<void>) {
+  private constructor(url: string, drop: () => Promise<void>) {
+    const database = openDatabase({ url });
+    this.url = url;
     this.database = database;
     this.drop = async () => {
       await database.close();
@@ -147,7 +150,7 @@ export class StageScene {
   /** Creates a database with a master and a dividend contract of an ABI version, both deployed in block 1, and the head at `START`. */
   static async open({ abiVersion = '1.0' } = {}): Promise<StageScene> {
     const { url, drop } = await createDatabase();
-    const scene = new StageScene(openDatabase({ url }), drop);
+    const scene = new StageScene(url, drop);
     await scene.#query(
       'create table test_transfer_counts (chain_id bigint, block_number bigint, transfers bigint, primary key (chain_id, block_number))',
     );
@@ -191,6 +194,14 @@ export class StageScene {
     });
   }
 
+  /** Requests a snapshot of a master at the end of a block. */
+  async requestSnapshot(contract: Hex, block: number, reason: string): Promise<void> {
+    await this.#query(
+      `insert into indexer.snapshot_requests (chain_id, contract_address, block_number, reason, block_timestamp)
+       values (${CHAIN_ID}, '${contract}', ${block}, '${reason}', to_timestamp(${headerOf(block).timestamp}))`,
+    );
+  }
+
   /** Commits a range of history for the contracts at some addresses. */
   async fill(from: number, to: number, logs: readonly RawLog[], addresses: readonly Hex[] = [MASTER, DIVIDEND]) {
     const { contracts } = await followedContracts(this.database, CHAIN_ID);
@@ -226,7 +237,12 @@ export class StageScene {
 
   /** Returns the rows that stages write, as text: `links` are `block/log index: token id of contract`, and the others name their columns. */
   async state(): Promise<
-    Readonly<Record<'links' | 'revenue' | 'balances' | 'payments' | 'sums' | 'holdings' | 'counts', readonly string[]>>
+    Readonly<
+      Record<
+        'links' | 'revenue' | 'balances' | 'payments' | 'sums' | 'holdings' | 'snapshots' | 'holders' | 'counts',
+        readonly string[]
+      >
+    >
   > {
     const read = async (text: string) => (await this.#query(text)).map((row) => row.text);
     return {
@@ -251,6 +267,15 @@ export class StageScene {
       ),
       holdings: await read(
         `select format('%s: %s', wallet_address, tokens) as text from indexer.master_holdings where tokens > 0 order by 1`,
+      ),
+      snapshots: await read(
+        `select format('%s/%s %s: %s of %s at %s', snapshot_block_number, snapshot_log_index, snapshot_reason, token_id, owner_wallet,
+           extract(epoch from snapshot_timestamp)::bigint) as text
+         from nft_ownership_snapshots order by snapshot_block_number, snapshot_log_index, token_id`,
+      ),
+      holders: await read(
+        `select position || ': ' || total_holders_at_distribution as text from dividend_events
+         where total_holders_at_distribution is not null order by position`,
       ),
       counts: await read(
         `select block_number || ': ' || transfers as text from test_transfer_counts order by block_number`,

@@ -55,6 +55,7 @@ export const dividendEvents: FactTable<DividendEvent> = {
       'claimant_wallet',
       'claimant_token_id',
       'per_token_amount',
+      'total_holders_at_distribution',
     ],
   },
   former: {

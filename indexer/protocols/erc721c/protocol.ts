@@ -8,7 +8,7 @@ import { mintOrder } from './mint-order.ts';
 import { nftTokens } from './nft-tokens.ts';
 import { nftTransfers } from './nft-transfers.ts';
 import { royalty } from './royalty.ts';
-import { masterContracts, masterIpos, masterNfts } from './state-tables.ts';
+import { masterContracts, masterIpos, masterNfts, ownershipSnapshots } from './state-tables.ts';
 
 /** A master: an ERC-721C collection whose tokens are shares of a song. */
 export const erc721cV1: Protocol = {
@@ -18,7 +18,7 @@ export const erc721cV1: Protocol = {
   events: erc721cV1Events,
   finish: priceMints,
   factTables: [nftTransfers, contractEvents],
-  stateTables: [masterNfts, masterContracts, masterIpos],
+  stateTables: [masterNfts, masterContracts, masterIpos, ownershipSnapshots],
   folds: [nftTokens, mintOrder, masterSupply, royalty],
   identify: async (reader, address, signal) => {
     if (await saysErc721(reader, address, signal)) return { columns: {}, speaks: true, note: null };

@@ -59,7 +59,7 @@ export const masterNfts: StateTable = {
       ),
     },
   ],
-  deleteRows: ({ chainId, address, platformId }) => [
+  deleteRows: ({ platformId }) => [
     typedStatement((db) =>
       db
         .updateTable('dividend_claims')
@@ -68,13 +68,37 @@ export const masterNfts: StateTable = {
           selectFrom('master_nfts').select('id').where('master_contract_id', '=', platformId),
         ),
     ),
+    typedStatement((db) => db.deleteFrom('master_nfts').where('master_contract_id', '=', platformId)),
+  ],
+};
+
+/** The owners of tokens at a position. The stage `snapshots` writes them. Rows without a log index are the platform's. */
+export const ownershipSnapshots: StateTable = {
+  schema: 'public',
+  name: 'nft_ownership_snapshots',
+  kind: 'master',
+  statistics: ['chain_id', 'contract_address', 'snapshot_block_number', 'snapshot_log_index'],
+  readersIndexes: [],
+  digest: {
+    rows: 'nft_ownership_snapshots where snapshot_log_index is not null',
+    columns: [
+      'chain_id',
+      'contract_address',
+      'snapshot_block_number',
+      'snapshot_log_index',
+      'snapshot_reason',
+      'token_id',
+      'owner_wallet',
+      'snapshot_timestamp',
+    ],
+  },
+  deleteRows: ({ chainId, address }) => [
     typedStatement((db) =>
       db
         .deleteFrom('nft_ownership_snapshots')
         .where('chain_id', '=', String(chainId))
         .where('contract_address', '=', address),
     ),
-    typedStatement((db) => db.deleteFrom('master_nfts').where('master_contract_id', '=', platformId)),
   ],
 };
 

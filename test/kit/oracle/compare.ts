@@ -85,10 +85,18 @@ const STAGE_COLUMNS: readonly string[] = [
   'master_nfts.last_dividend_claimed_at',
 ];
 
+/** The compared tables that only stages write. */
+const STAGE_TABLES: readonly string[] = [
+  'master_ipos',
+  'wallet_dividend_balances',
+  'nft_ownership_snapshots',
+  'distribution_holders',
+];
+
 /** Returns whether a difference may exist until the stages have run, since they run after the commits. */
 export function mayBePending(difference: Difference): boolean {
   const { table } = difference;
-  if (table === 'master_ipos' || table === 'wallet_dividend_balances') return true;
+  if (STAGE_TABLES.includes(table)) return true;
   return difference.kind === 'unequal' && STAGE_COLUMNS.includes(`${table}.${difference.column}`);
 }
 

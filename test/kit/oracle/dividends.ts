@@ -1,12 +1,19 @@
+import { createHash } from 'node:crypto';
 import { type Hex, zeroAddress } from 'viem';
 import { numberOf } from './events.ts';
-import { type PlatformTokens, type Row, tokenKey, tokenRowId } from './fact-rows.ts';
+import { type PlatformTokens, type Row, tokenKey, tokenRowId, uuidOf } from './fact-rows.ts';
 import type { Fact, NftTransfer, OracleContract } from './facts.ts';
 
 /** What one token got in one currency. */
 type Account = { earned: bigint; claimed: bigint };
 
-type Token = { readonly key: string; readonly tokenId: string; owner: Hex; readonly accounts: Map<Hex, Account> };
+type Token = {
+  readonly contract: OracleContract;
+  readonly key: string;
+  readonly tokenId: string;
+  owner: Hex;
+  readonly accounts: Map<Hex, Account>;
+};
 
 /** What one wallet got in one currency. */
 type Balance = { earned: bigint; claimed: bigint; lastClaim: Fact | undefined };
@@ -31,6 +38,8 @@ export class DividendState {
   readonly #balances = new Map<Hex, Map<Hex, Balance>>();
   readonly #payments = new Map<string, Payments>();
   readonly #claims: { readonly row: Row; readonly token: string | undefined }[] = [];
+  readonly #snapshots: Row[] = [];
+  readonly #holders: Row[] = [];
   #deposited = 0n;
   #distributed = 0n;
 
@@ -52,6 +61,7 @@ export class DividendState {
     if (claimRow !== undefined) this.#claim(fact, currency, claimRow);
     else if (fact.event === 'DividendsDistributed') {
       if (isNative) this.#distributed += numberOf(fact.args, 'amount');
+      this.#takeSnapshot(fact);
       this.#distribute(currency, numberOf(fact.args, 'perTokenAmount'));
     } else if (isNative) this.#deposited += numberOf(fact.args, 'amount');
   }
@@ -95,6 +105,16 @@ export class DividendState {
     });
   }
 
+  /** Returns the rows of `nft_ownership_snapshots` that distributions made. */
+  snapshotRows(): readonly Row[] {
+    return this.#snapshots;
+  }
+
+  /** Returns the number of owners at each distribution. */
+  holderRows(): readonly Row[] {
+    return this.#holders;
+  }
+
   /** Returns the contract's row of `dividend_contracts`. */
   contractRow(): Row {
     return {
@@ -108,7 +128,7 @@ export class DividendState {
   #transfer({ contract, tokenId, to }: NftTransfer): void {
     const key = tokenKey(contract.chainId, contract.address, tokenId);
     const token = this.#tokens.get(key) ?? {
-      ...{ key, tokenId: String(tokenId), owner: zeroAddress, accounts: new Map<Hex, Account>() },
+      ...{ contract, key, tokenId: String(tokenId), owner: zeroAddress, accounts: new Map<Hex, Account>() },
     };
     this.#tokens.set(key, token);
     if (token.owner === to) return;
@@ -116,6 +136,30 @@ export class DividendState {
     // By the snapshot rule nothing moves with a token.
     if (this.#isSnapshot || to === zeroAddress) return;
     for (const [currency, account] of token.accounts) if (unclaimedOf(account) !== 0n) this.#balance(to, currency);
+  }
+
+  #takeSnapshot({ log, timestamp, position }: Fact): void {
+    const existing = [...this.#tokens.values()].filter(({ owner }) => owner !== zeroAddress);
+    for (const { contract, tokenId, owner } of existing) {
+      const key = `${contract.chainId}:${contract.address}:${log.blockNumber}:${log.logIndex}:dividend:${tokenId}`;
+      this.#snapshots.push({
+        id: uuidOf(createHash('md5').update(`nft_ownership_snapshots:${key}`).digest('hex')),
+        master_id: contract.masterId,
+        chain_id: String(contract.chainId),
+        contract: contract.address,
+        snapshot_block_number: String(log.blockNumber),
+        snapshot_log_index: String(log.logIndex),
+        snapshot_timestamp: String(timestamp),
+        token_id: tokenId,
+        owner_wallet: owner,
+      });
+    }
+    this.#holders.push({
+      contract: this.#contract.address,
+      chain_id: String(this.#contract.chainId),
+      position: String(position),
+      total_holders_at_distribution: String(new Set(existing.map(({ owner }) => owner)).size),
+    });
   }
 
   #distribute(currency: Hex, amount: bigint): void {

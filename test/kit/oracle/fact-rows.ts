@@ -183,6 +183,7 @@ export function deadLetterRow({ contract, log }: { contract: Misfit['contract'];
   };
 }
 
-function uuidOf(digits: string): string {
+/** Returns 32 hexadecimal digits in the form of a UUID. */
+export function uuidOf(digits: string): string {
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }

@@ -115,6 +115,14 @@ export class Oracle {
       'wallet_dividend_balances',
       dividends.flatMap((state) => state.balanceRows()),
     );
+    tables.set(
+      'nft_ownership_snapshots',
+      dividends.flatMap((state) => state.snapshotRows()),
+    );
+    tables.set(
+      'distribution_holders',
+      dividends.flatMap((state) => state.holderRows()),
+    );
     return tables;
   }
 

@@ -139,6 +139,22 @@ export const COMPARED_TABLES: readonly ComparedTable[] = [
       from wallet_dividend_balances where ${IN_PUBLIC}`,
   },
   {
+    name: 'nft_ownership_snapshots',
+    kind: 'master',
+    key: ['contract', 'snapshot_block_number', 'snapshot_log_index', 'token_id'],
+    query: `select id, master_id, chain_id, contract_address as contract, snapshot_block_number, snapshot_log_index,
+      ${epoch('snapshot_timestamp', 'snapshot_timestamp')}, token_id, owner_wallet
+      from nft_ownership_snapshots where snapshot_reason = 'dividend' and ${IN_PUBLIC}`,
+  },
+  {
+    // A column of facts that a stage writes.
+    name: 'distribution_holders',
+    kind: 'dividend',
+    key: ['contract', 'position'],
+    query: `select chain_id, contract_address as contract, position, total_holders_at_distribution
+      from dividend_events where event_type = 'distribution' and block_hash is not null and ${IN_PUBLIC}`,
+  },
+  {
     name: 'master_ipos',
     key: ['master_id'],
     query: `select master_id, minted_supply from master_ipos

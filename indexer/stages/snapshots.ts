@@ -1,0 +1,150 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Transaction } from '../db/transaction.ts';
+import { type Hex, ZERO_ADDRESS } from '../kernel/chain.ts';
+import { type BlockSpan, isInSpan, servedMasters } from './served-masters.ts';
+import type { Advance, Stage } from './stage.ts';
+
+/** A snapshot that an operator requested: the tokens of a master at the end of a block. */
+export type SnapshotRequest = {
+  readonly chainId: number;
+  readonly contract: Hex;
+  readonly block: number;
+  readonly reason: string;
+};
+
+/** The log index of a snapshot of the end of a block. It is above the index of every log. */
+const END_OF_BLOCK = sql`4294967295::bigint`;
+
+/**
+ * Takes snapshots of the owners of a master's tokens (`nft_ownership_snapshots`): one at the position of each distribution, for each
+ * master that the dividend contract serves, and one for each request of an operator. Also counts the owners at each distribution
+ * (`dividend_events.total_holders_at_distribution`).
+ */
+export const snapshots: Stage = { name: 'snapshots', advance, unwind };
+
+async function advance(tx: Transaction, { chainId, from, to }: Advance): Promise<number> {
+  const span = { chainId, from: from?.number ?? -1, to: to.number };
+  let rows = await takeSnapshots(tx, chainId, requestedMoments(span, sql`true`));
+  const distributions = distributionMoments(span);
+  if (!(await hasDistributions(tx, span))) return rows;
+  rows += await takeSnapshots(tx, chainId, distributions);
+  return rows + (await countHolders(tx, span, distributions));
+}
+
+/** Snapshots without a log index are the platform's own. */
+async function unwind(tx: Transaction, chainId: number, to: number): Promise<void> {
+  // By nft_snapshots_position_token_idx, which begins with the contract.
+  await sql`
+    delete from nft_ownership_snapshots snapshot using master_contracts master
+    where master.chain_id = ${String(chainId)} and snapshot.chain_id = master.chain_id
+      and snapshot.contract_address = master.contract_address and snapshot.snapshot_block_number > ${to}::numeric
+      and snapshot.snapshot_log_index is not null
+      and (snapshot.snapshot_reason = 'dividend' or exists (
+        select from indexer.snapshot_requests request
+        where request.chain_id = ${chainId} and request.contract_address = snapshot.contract_address
+          and request.block_number = snapshot.snapshot_block_number and request.reason = snapshot.snapshot_reason))
+  `.execute(tx);
+  await sql`
+    update dividend_events event set total_holders_at_distribution = null
+    where event.chain_id = ${String(chainId)} and event.block_number > ${to}::numeric and event.block_hash is not null
+      and event.total_holders_at_distribution is not null
+  `.execute(tx);
+}
+
+/** Takes a requested snapshot that the stage has passed already. Returns the number of rows written. */
+export async function takeRequestedSnapshot(tx: Transaction, request: SnapshotRequest): Promise<number> {
+  const { chainId, contract, block, reason } = request;
+  const span = { chainId, from: block - 1, to: block };
+  const isRequest = sql<boolean>`request.contract_address = ${contract} and request.reason = ${reason}`;
+  return takeSnapshots(tx, chainId, requestedMoments(span, isRequest));
+}
+
+/**
+ * Returns a query for the snapshots to take at the distributions of a span. Each row has the master, the block and log that the snapshot
+ * is of, and `position`: the first position that it does not include.
+ */
+function distributionMoments(span: BlockSpan): RawBuilder<unknown> {
+  return sql`
+    select event.id as event_id, master.id as master_contract_id, master.master_id, master.contract_address, event.position,
+      event.block_number, event.log_index, event.block_timestamp, 'dividend' as reason
+    from dividend_events event
+    join (${servedMasters(span.chainId)}) serves using (dividend_contract_id)
+    join master_contracts master on master.chain_id = event.chain_id and master.contract_address = serves.contract_address
+    where ${isInSpan('event', span)} and event.event_type = 'distribution'`;
+}
+
+/** Returns a query like that of `distributionMoments` for the requests of a span. */
+function requestedMoments({ chainId, from, to }: BlockSpan, isRequest: RawBuilder<boolean>): RawBuilder<unknown> {
+  // The follower has a checkpoint of each block that a reorg can replace, so its time goes before that of the request.
+  return sql`
+    select null::uuid as event_id, master.id as master_contract_id, master.master_id, master.contract_address,
+      (request.block_number + 1) * 4294967296 as position, request.block_number::numeric as block_number,
+      ${END_OF_BLOCK} as log_index, coalesce(checkpoint.timestamp, request.block_timestamp) as block_timestamp, request.reason
+    from indexer.snapshot_requests request
+    join master_contracts master
+      on master.chain_id = request.chain_id::text and master.contract_address = request.contract_address
+    left join indexer.block_checkpoints checkpoint
+      on checkpoint.chain_id = request.chain_id and checkpoint.number = request.block_number
+    where request.chain_id = ${chainId} and request.block_number > ${from} and request.block_number <= ${to} and ${isRequest}`;
+}
+
+/**
+ * Returns the `with` queries `moment` and `owned`, the tokens that existed at each moment with their owners. The transfers of a master
+ * are read once for all its moments: each holds from its position to that of the next one of the token.
+ */
+function ownedAt(moments: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+    moment as materialized (${moments}),
+    held as (
+      select token.master_contract_id, token.token_id, fact.to_wallet as owner, fact.position as since,
+        lead(fact.position, 1, 9223372036854775807) over (partition by fact.master_nft_id order by fact.position) as until
+      from master_nfts token join nft_transfers fact on fact.master_nft_id = token.id
+      where token.master_contract_id in (select master_contract_id from moment) and fact.block_hash is not null
+        and fact.position < (select max(position) from moment)
+    ),
+    owned as (
+      select moment.*, held.token_id, held.owner
+      from moment join held on held.master_contract_id = moment.master_contract_id
+        and held.since < moment.position and held.until >= moment.position
+      where held.owner <> ${ZERO_ADDRESS}
+    )`;
+}
+
+/** Writes the snapshots of some moments. Returns the number of rows that were missing or different. */
+async function takeSnapshots(tx: Transaction, chainId: number, moments: RawBuilder<unknown>): Promise<number> {
+  const { numAffectedRows } = await sql`
+    with ${ownedAt(moments)}
+    insert into nft_ownership_snapshots as snapshot (id, master_id, token_id, chain_id, contract_address, owner_wallet,
+      snapshot_timestamp, snapshot_block_number, snapshot_log_index, snapshot_reason)
+    select indexer.derived_id('nft_ownership_snapshots:' || ${String(chainId)} || ':' || contract_address || ':' || block_number || ':'
+        || log_index || ':' || reason || ':' || token_id),
+      master_id, token_id, ${String(chainId)}, contract_address, owner, block_timestamp, block_number, log_index, reason
+    from owned
+    on conflict (chain_id, contract_address, snapshot_block_number, snapshot_log_index, snapshot_reason, token_id) do update set
+      master_id = excluded.master_id, owner_wallet = excluded.owner_wallet, snapshot_timestamp = excluded.snapshot_timestamp
+    where (snapshot.master_id, snapshot.owner_wallet, snapshot.snapshot_timestamp)
+      is distinct from (excluded.master_id, excluded.owner_wallet, excluded.snapshot_timestamp)
+  `.execute(tx);
+  return Number(numAffectedRows ?? 0);
+}
+
+/** Sets the number of owners at each distribution of a span. A distribution to no token has none. */
+async function countHolders(tx: Transaction, span: BlockSpan, moments: RawBuilder<unknown>): Promise<number> {
+  const { numAffectedRows } = await sql`
+    with ${ownedAt(moments)},
+    counted as (select event_id, count(distinct owner) as holders from owned group by event_id)
+    update dividend_events event set total_holders_at_distribution = coalesce(counted.holders, 0)
+    from dividend_events same left join counted on counted.event_id = same.id
+    where event.id = same.id and ${isInSpan('event', span)} and event.event_type = 'distribution'
+      and event.total_holders_at_distribution is distinct from coalesce(counted.holders, 0)
+  `.execute(tx);
+  return Number(numAffectedRows ?? 0);
+}
+
+/** Most commits of the follower have no distribution. */
+async function hasDistributions(tx: Transaction, span: BlockSpan): Promise<boolean> {
+  const { rows } = await sql`
+    select from dividend_events event where ${isInSpan('event', span)} and event.event_type = 'distribution' limit 1
+  `.execute(tx);
+  return rows.length > 0;
+}
