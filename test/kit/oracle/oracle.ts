@@ -135,9 +135,10 @@ export class Oracle {
     for (const fact of facts) {
       this.#add('token_transfers', tokenTransferRow(fact));
       this.#add('pool_events', poolEventRow(fact));
-      this.#add('dividend_events', dividendEventRow(fact, currencies));
+      const dividendEvent = dividendEventRow(fact, currencies);
+      this.#add('dividend_events', dividendEvent);
       this.#add('contract_events', contractEventRow(fact));
-      if (contract.kind !== 'dividend') continue;
+      if (dividendEvent === undefined) continue;
       const claimed = currencies.get(fact);
       if (claimed === undefined) steps.push({ fact, currency: namedCurrency(fact) });
       else {

@@ -59,7 +59,7 @@ export const COMPARED_TABLES: readonly ComparedTable[] = [
   },
   {
     name: 'contract_events',
-    key: FACT_KEY,
+    key: [...FACT_KEY, 'kind'],
     query: `select ${ORIGIN}, address as contract, kind, event, (
         select string_agg(key || '=' || value::text, ' ' order by key collate "C") from jsonb_each(arguments)
       ) as arguments from indexer.contract_events where ${IN_INDEXER}`,
