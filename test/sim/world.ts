@@ -101,15 +101,20 @@ function drawContracts(
   ) {
     const dividend = base('dividend');
     const isFree = !contracts.some(({ kind, address }) => kind === 'dividend' && address === master?.address);
-    const address = isFree && random.percent(25) ? (master?.address ?? dividend.address) : dividend.address;
-    contracts.push({ ...dividend, address, ...none, ...drawPayment(contracts, masters, random) });
+    const place = placeOf(isFree && random.percent(25) && master !== undefined ? master : dividend);
+    contracts.push({ ...dividend, ...place, ...none, ...drawPayment(contracts, masters, random) });
   }
   for (let pools = random.between(0, 2); pools > 0; pools--) {
     const pool = base('pool');
-    const at = pools === 1 && random.percent(25) ? (token?.address ?? pool.address) : pool.address;
-    contracts.push({ ...pool, address: at, ...none, artistTokenId: token?.platformId ?? null });
+    const place = placeOf(pools === 1 && random.percent(25) && token !== undefined ? token : pool);
+    contracts.push({ ...pool, ...place, ...none, artistTokenId: token?.platformId ?? null });
   }
   return contracts;
+}
+
+/** Returns where a contract is and since when. Two kinds at one address are one contract of the chain. */
+function placeOf({ address, deployedAt }: Pick<SimContract, 'address' | 'deployedAt'>) {
+  return { address, deployedAt };
 }
 
 /** Draws whose tokens a dividend contract pays, and by which rule. */
