@@ -23,7 +23,7 @@ export type ComparedFigure = {
   readonly name: string;
   readonly before: readonly number[];
   readonly after: readonly number[];
-  /** The median after divided by the median before, or its inverse for a latency. Below 1 is worse than before. */
+  /** The median after divided by the median before, or its inverse for times. Below 1 is worse than before. */
   readonly ratio: number;
   /** Whether the ratio is below the bound; false for figures without a bound. */
   readonly isSlower: boolean;
@@ -48,21 +48,25 @@ type Figure = {
 
 const FIGURES: readonly Figure[] = [
   figure('backfill, events/s', ({ report }) => report?.backfill?.eventsPerSecond),
+  less('backfill, CPU of the process, ms', true, ({ report }) => report?.backfill?.processCpuMs),
+  less('backfill, CPU of PostgreSQL, ms', true, ({ report }) => report?.backfill?.postgresCpuMs),
   figure('backfill into tables in use, events/s', ({ report }) => report?.used?.eventsPerSecond),
   figure('follower, one block per commit, blocks/s', ({ report }) => report?.following?.blocksPerSecond),
   figure('follower, catching up, blocks/s', ({ report }) => report?.following?.catchUpBlocksPerSecond),
-  latency('announced to readable, median, ms', true, ({ report }) => report?.following?.latencyMedianMs),
+  less('follower, CPU of the daemon, ms', true, ({ report }) => report?.following?.processCpuMs),
+  less('follower, CPU of PostgreSQL, ms', true, ({ report }) => report?.following?.postgresCpuMs),
+  less('announced to readable, median, ms', true, ({ report }) => report?.following?.latencyMedianMs),
   // A p99 rests on a few blocks and varies too much to be bounded.
-  latency('announced to readable, p99, ms', false, ({ report }) => report?.following?.latencyP99Ms),
-  latency('Anvil to readable, median, ms', true, (output) => output.latency?.announcedToReadableMs.median),
-  latency('Anvil to readable, p99, ms', false, (output) => output.latency?.announcedToReadableMs.p99),
+  less('announced to readable, p99, ms', false, ({ report }) => report?.following?.latencyP99Ms),
+  less('Anvil to readable, median, ms', true, (output) => output.latency?.announcedToReadableMs.median),
+  less('Anvil to readable, p99, ms', false, (output) => output.latency?.announcedToReadableMs.p99),
 ];
 
 function figure(name: string, of: Figure['of']): Figure {
   return { name, isBounded: true, lessIsBetter: false, of };
 }
 
-function latency(name: string, isBounded: boolean, of: Figure['of']): Figure {
+function less(name: string, isBounded: boolean, of: Figure['of']): Figure {
   return { name, isBounded, lessIsBetter: true, of };
 }
 
@@ -83,10 +87,12 @@ export async function compareWith(
   const [before, after]: [Output[], Output[]] = [[], []];
   try {
     for (let round = 1; round <= rounds; round++) {
-      for (const [side, tree, outputs] of [
+      const sides = [
         ['before', folder, before],
         ['after', ROOT, after],
-      ] as const) {
+      ] as const;
+      // The machine may become faster or slower during a round.
+      for (const [side, tree, outputs] of round % 2 === 1 ? sides : sides.toReversed()) {
         note(`round ${round} of ${rounds}, ${side}`);
         outputs.push(await runBenchmark(tree, parts, sizes));
       }

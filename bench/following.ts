@@ -19,6 +19,9 @@ export type FollowingResult = {
   readonly latencyMedianMs: number;
   readonly latencyP99Ms: number;
   readonly peakRssBytes: number;
+  /** CPU time of all parts together, which varies less between runs than speed does. */
+  readonly processCpuMs: number;
+  readonly postgresCpuMs: number;
   /** Statements per block, while every block was a commit of its own. */
   readonly perBlock: readonly Statement[];
 };
@@ -38,11 +41,13 @@ export async function measureFollowing(
   chain: Chain,
   sizes: FollowingSizes,
   name: string,
+  nodeFlags: readonly string[],
 ): Promise<FollowingResult> {
   const url = await server.createDatabase(name);
   await chain.moveTo(0, 0);
   await server.settle();
-  const daemon = startIndexing(['start'], { ...environment(url, chain.wsUrl), HTTP_PORT: '0' });
+  const cpuBefore = await server.cpuMs();
+  const daemon = startIndexing(['start'], { ...environment(url, chain.wsUrl), HTTP_PORT: '0' }, nodeFlags);
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
@@ -57,6 +62,7 @@ export async function measureFollowing(
     });
     const latenciesMs = await announce(client, chain, caughtUp, sizes.announced);
     const usage = await daemon.stop();
+    const postgresCpuMs = (await server.cpuMs()) - cpuBefore;
     await checkDatabase(url, await chain.expectedAfter(caughtUp + sizes.announced));
     return {
       blocksPerSecond,
@@ -64,6 +70,8 @@ export async function measureFollowing(
       latencyMedianMs: median(latenciesMs),
       latencyP99Ms: quantile(latenciesMs, 0.99),
       peakRssBytes: usage.peakRssBytes,
+      processCpuMs: usage.cpuMs,
+      postgresCpuMs,
       perBlock: statements.map(({ text, calls, totalMs }) => ({
         text,
         calls: calls / sizes.singly,

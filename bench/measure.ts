@@ -17,7 +17,7 @@ export type RunPlan = {
   readonly runs: number;
   /** Names as in the usage text of the benchmark. */
   readonly parts: ReadonlySet<string>;
-  /** Flags of Node for the indexing process of the backfill. */
+  /** Flags of Node for the indexing process of the backfill and of the follower. */
   readonly nodeFlags: readonly string[];
   /** Takes a line of progress. */
   readonly note: (text: string) => void;
@@ -58,7 +58,7 @@ async function measureParts(chain: Chain, plan: RunPlan): Promise<RunResults> {
       await server.dropDatabase('used');
     }
     if (parts.has('following')) {
-      const result = await measureFollowing(server, chain, plan.followingSizes, 'following');
+      const result = await measureFollowing(server, chain, plan.followingSizes, 'following', plan.nodeFlags);
       note(`follower, run ${run}: ${Math.round(result.blocksPerSecond)} blocks/s`);
       follows.push(result);
     }
@@ -144,6 +144,8 @@ function medianFollow(results: readonly FollowingResult[]): FollowingResult {
     latencyMedianMs: medianOf('latencyMedianMs'),
     latencyP99Ms: medianOf('latencyP99Ms'),
     peakRssBytes: medianOf('peakRssBytes'),
+    processCpuMs: medianOf('processCpuMs'),
+    postgresCpuMs: medianOf('postgresCpuMs'),
     perBlock: results[0]?.perBlock ?? [],
   };
 }

@@ -88,6 +88,8 @@ function followingRows(following: FollowingResult | undefined): string[] {
     row('follower, catching up', whole(following.catchUpBlocksPerSecond), 'blocks/s'),
     row('announced to readable, median', following.latencyMedianMs.toFixed(1), 'ms, at most 30'),
     row('announced to readable, p99', following.latencyP99Ms.toFixed(1), 'ms, at most 150'),
+    row('CPU of the daemon, all parts', seconds(following.processCpuMs), 's'),
+    row('CPU of PostgreSQL, all parts', seconds(following.postgresCpuMs), 's'),
     row('peak memory of the daemon', megabytes(following.peakRssBytes), 'MB'),
   ];
 }

@@ -13,7 +13,7 @@ const CHECKS_IN_FLIGHT = 8;
  * Warns of contracts that have no code yet, or of which this could not be found out. They are followed all the same. Chains without an
  * endpoint are left out.
  *
- * @returns the warnings, one for each chain
+ * @returns the warnings
  */
 export async function warnOfMissingCode(
   io: Io,
@@ -22,41 +22,39 @@ export async function warnOfMissingCode(
 ): Promise<readonly string[]> {
   const warnings: string[] = [];
   for (const [chainId, ofChain] of Map.groupBy(contracts, (contract) => contract.chainId)) {
-    const addresses = ofChain.map(({ address }) => address).slice(0, CHECKED_MAX);
-    const warning = await missingCode(io, config, chainId, addresses);
-    if (warning === undefined) continue;
-    warnings.push(warning);
-    io.stderr.write(`indexer: warning: ${warning}\n`);
+    const addresses = ofChain.map(({ address }) => address);
+    warnings.push(...(await checkCode(io, config, chainId, addresses)));
   }
+  for (const warning of warnings) io.stderr.write(`indexer: warning: ${warning}\n`);
   return warnings;
 }
 
-async function missingCode(
-  io: Io,
-  config: Config,
-  chainId: number,
-  addresses: readonly Hex[],
-): Promise<string | undefined> {
+async function checkCode(io: Io, config: Config, chainId: number, addresses: readonly Hex[]): Promise<string[]> {
   const chain = config.chains.find((settings) => settings.chainId === chainId);
-  if (chain === undefined) return undefined;
+  if (chain === undefined) return [];
   const { mapLimit } = await import('../rpc/concurrency.ts');
   const source = await openSource(chain, io.runtime);
   const signal = AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]);
+  const checked = addresses.slice(0, CHECKED_MAX);
   try {
     const { number } = await source.head(signal);
-    const hasCode = await mapLimit(addresses, CHECKS_IN_FLIGHT, signal, (address, stop) =>
+    const hasCode = await mapLimit(checked, CHECKS_IN_FLIGHT, signal, (address, stop) =>
       source.codeAt(address, number, stop),
     );
-    const missing = addresses.filter((_, index) => hasCode[index] === false);
-    if (missing.length === 0) return undefined;
-    const [verb, subject, rest] =
-      missing.length === 1
-        ? ['has', 'is this the right address', 'It is followed all the same, because it']
-        : ['have', 'are these the right addresses', 'They are followed all the same, because they'];
-    return `${missing.join(', ')} ${verb} no code on chain ${chainId} at block ${number}: ${subject} and chain? ${rest} may be deployed later`;
+    const warnings = checked
+      .filter((_, index) => hasCode[index] === false)
+      .map(
+        (address) =>
+          `${address} has no code on chain ${chainId} at block ${number}: is this the right address and chain? ` +
+          'It is followed all the same, because it may be deployed later',
+      );
+    const left = addresses.length - checked.length;
+    return left === 0
+      ? warnings
+      : [...warnings, `it was not checked that ${left} more contracts have code on chain ${chainId}`];
   } catch (error) {
-    const named = addresses.length === 1 ? `${addresses[0]} has` : `${addresses.length} contracts have`;
-    return io.redact(`it was not checked that ${named} code on chain ${chainId}: ${reasonOf(error, chainId)}`);
+    const subject = addresses.length === 1 ? `${addresses[0]} has` : `${addresses.length} contracts have`;
+    return [io.redact(`it was not checked that ${subject} code on chain ${chainId}: ${reasonOf(error, chainId)}`)];
   } finally {
     source.close();
   }

@@ -12,8 +12,8 @@ export type FormerFacts = {
   readonly contracts: readonly { readonly address: Hex; readonly platformId: string }[];
 };
 
-/** The id of a row that the platform linked to a former fact, with the transaction hash and log index of that fact. */
-export type FormerLink = {
+/** The id of a row that the platform linked to a fact that is deleted, with the transaction hash and log index of that fact. */
+export type FactLink = {
   readonly table: FactTable;
   readonly tx_hash: string;
   readonly log_index: string;
@@ -28,26 +28,40 @@ export async function removeFormerFacts(
   tx: Transaction,
   tables: readonly FactTable[],
   { chainId, from, to, contracts }: FormerFacts,
-): Promise<readonly FormerLink[]> {
+): Promise<readonly FactLink[]> {
   const addresses = contracts.map(({ address }) => address);
   const ids = contracts.map(({ platformId }) => platformId);
-  const links: FormerLink[] = [];
+  const links: FactLink[] = [];
   for (const table of tables) {
     if (table.former === undefined) continue;
-    const { link, isOfAny } = table.former;
-    const { rows } = await sql<Omit<FormerLink, 'table'> & { linked: string | null }>`
-      delete from ${tableOf(table)}
-      where chain_id = ${String(chainId)} and block_number between ${from}::numeric and ${to}::numeric and block_hash is null
-        and ${isOfAny(addresses, ids)}
-      returning lower(tx_hash) as tx_hash, log_index, ${link === undefined ? sql`null` : sql.ref(link)} as linked
-    `.execute(tx);
-    for (const row of rows) if (row.linked !== null) links.push({ ...row, table });
+    const isFormer = sql<boolean>`
+      chain_id = ${String(chainId)} and block_number between ${from}::numeric and ${to}::numeric and block_hash is null
+      and ${table.former.isOfAny(addresses, ids)}`;
+    links.push(...(await deleteFacts(tx, table, isFormer)));
   }
   return links;
 }
 
-/** Writes the links of the platform, which `removeFormerFacts` returned, to the verified facts. */
-export async function restoreLinks(tx: Transaction, chainId: number, links: readonly FormerLink[]): Promise<void> {
+/** Deletes the facts of a table that meet a condition. Returns the links of the platform to them. */
+export async function deleteFacts(
+  tx: Transaction,
+  table: FactTable,
+  condition: RawBuilder<boolean>,
+): Promise<readonly FactLink[]> {
+  const link = table.former?.link;
+  const deletion = sql`delete from ${tableOf(table)} where ${condition}`;
+  if (link === undefined) {
+    await deletion.execute(tx);
+    return [];
+  }
+  const { rows } = await sql<Omit<FactLink, 'table' | 'linked'> & { linked: string | null }>`
+    ${deletion} returning lower(tx_hash) as tx_hash, log_index, ${sql.ref(link)} as linked
+  `.execute(tx);
+  return rows.flatMap(({ linked, ...row }) => (linked === null ? [] : [{ ...row, linked, table }]));
+}
+
+/** Writes the links of the platform, which were returned when facts were deleted, to the verified facts in their place. */
+export async function restoreLinks(tx: Transaction, chainId: number, links: readonly FactLink[]): Promise<void> {
   for (const [table, ofTable] of Map.groupBy(links, (link) => link.table)) {
     const column = sql.ref(table.former?.link ?? 'id');
     await sql`

@@ -92,13 +92,13 @@ export async function commitFill(database: Database, { following, ...commit }: F
       const overlapped = error instanceof OverlappingCommit || sqlstateOf(error) === SQLSTATE.uniqueViolation;
       if (!overlapped) throw error;
       if (attempt === TRIM_ATTEMPTS_MAX) {
-        const { chainId } = rangeOf(commit.pieces);
-        // Facts of both branches may have the same key.
+        const { chainId, from, to } = rangeOf(commit.pieces);
+        // A fact of another branch may have the key of a stored one.
         const headers = commit.pieces.flatMap(({ range }) => range.headers);
         if (await isOnOtherBranch(database.kysely, chainId, headers)) throw otherBranch(error);
         throw new FactConflict('the database holds facts in blocks that are not covered', {
           cause: error,
-          context: rangeOf(commit.pieces),
+          context: { chainId, from, to },
         });
       }
     }

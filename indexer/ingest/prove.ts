@@ -4,10 +4,9 @@ import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
 import { longTransaction, type Transaction, transaction } from '../db/transaction.ts';
 import { type EncodedBatch, keepIds } from '../facts/encoded-batch.ts';
-import type { FactTable } from '../facts/fact-table.ts';
 import { tableOf } from '../facts/facts-sql.ts';
 import type { FactRange } from '../facts/fold.ts';
-import { type FormerLink, restoreLinks } from '../facts/former-facts.ts';
+import { deleteFacts, type FactLink, restoreLinks } from '../facts/former-facts.ts';
 import type { Quarantine } from '../facts/origin.ts';
 import { writeFacts } from '../facts/write.ts';
 import { RpcInconsistency } from '../kernel/errors.ts';
@@ -205,11 +204,11 @@ async function repairContract(
   const surplus = differences.filter(({ heldBy }) => heldBy === 'database');
   const lacking = differences.filter(({ heldBy }) => heldBy === 'chain').map(({ id }) => id);
   assertProvedRemoval(full.range, surplus);
-  const links: FormerLink[] = [];
+  const links: FactLink[] = [];
   await deriveAgain(tx, { chainId, from, to: head, contracts: [contract] }, async () => {
     for (const [table, facts] of Map.groupBy(surplus, (difference) => difference.table)) {
       const ids = facts.map(({ id }) => id);
-      links.push(...(await deleteFacts(tx, table, ids)));
+      links.push(...(await deleteFacts(tx, table, sql<boolean>`id = any(${ids}::uuid[])`)));
     }
     await writeFacts(copy, factTables, [keepIds(full.batch, new Set(lacking))]);
     await restoreLinks(tx, chainId, links);
@@ -221,19 +220,10 @@ async function repairContract(
 }
 
 function assertProvedRemoval({ unprovedBlocks = [] }: ReadRange, surplus: readonly Difference[]): void {
-  const removed = surplus.find(({ block }) => unprovedBlocks.includes(block));
+  const unproved = new Set(unprovedBlocks);
+  const removed = surplus.find(({ block }) => unproved.has(block));
   if (removed === undefined) return;
   throw new RpcInconsistency('receipts that neither a receipts root nor a bloom proves lack a log that is stored', {
     context: { number: removed.block },
   });
-}
-
-/** Deletes facts. Returns the links of the platform to them. */
-async function deleteFacts(tx: Transaction, table: FactTable, ids: readonly string[]): Promise<readonly FormerLink[]> {
-  const link = table.former?.link;
-  const { rows } = await sql<Omit<FormerLink, 'table'> & { linked: string | null }>`
-    delete from ${tableOf(table)} where id = any(${ids}::uuid[])
-    returning tx_hash, log_index, ${link === undefined ? sql`null` : sql.ref(link)} as linked
-  `.execute(tx);
-  return rows.flatMap(({ linked, ...row }) => (linked === null ? [] : [{ ...row, linked, table }]));
 }

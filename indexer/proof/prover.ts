@@ -2,7 +2,7 @@ import type { Database } from '../db/database.ts';
 import { contractIndex } from '../ingest/contract-index.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
 import { findDifferences, type RepairCause, repairRange } from '../ingest/prove.ts';
-import { HeadMoved, messageOf, RpcError, RpcInconsistency, StaleRange } from '../kernel/errors.ts';
+import { HeadMoved, messageOf, RpcError, type RpcErrorKind, RpcInconsistency, StaleRange } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
 import type { Runtime } from '../kernel/runtime.ts';
@@ -40,6 +40,8 @@ const IDLE_INTERVAL_MS = 5_000;
 const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 30_000 };
 /** After this many failures in a row at the same blocks, the blocks are narrowed down, because they may be the reason. */
 const FAILURES_MAX = 6;
+/** Errors of endpoints that are about the requested blocks. */
+const REFUSALS: ReadonlySet<RpcErrorKind> = new Set(['pruned', 'rejected', 'range-refused']);
 const REGISTRY_TTL_MS = 60_000;
 /** How often failures are forgotten whose blocks are proved by now, while other blocks are not. */
 const SETTLED_INTERVAL_MS = 60_000;
@@ -152,16 +154,15 @@ export class Prover {
   }
 
   /**
-   * Returns whether an error is about the blocks that were read. What fails again and again may be about them too, unless the endpoints
-   * are out of service or limit the rate. The database has just answered.
+   * Returns whether an error is about the blocks that were read. Any error that comes back again and again is, unless the endpoints are
+   * out of service or limit the rate. An outage of the database is left out too, because each step begins with a query.
    */
   async #isFaultOfBlocks(error: unknown, failures: number, signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return false;
-    if (error instanceof RpcInconsistency || isPruned(error)) return true;
-    if (error instanceof RpcError && (error.kind === 'rejected' || error.kind === 'range-refused')) return true;
-    if (failures <= FAILURES_MAX) return false;
-    if (!(error instanceof RpcError)) return true;
-    if (error.kind === 'rate-limited') return false;
+    if (error instanceof RpcInconsistency) return true;
+    if (!(error instanceof RpcError)) return failures > FAILURES_MAX;
+    if (REFUSALS.has(error.kind)) return true;
+    if (failures <= FAILURES_MAX || error.kind === 'rate-limited') return false;
     return this.#deps.source.head(signal).then(
       () => true,
       () => false,

@@ -8,6 +8,7 @@ import type { ReceiptRoots } from './receipts-root.ts';
 /** Every log of one block, read from its receipts. */
 export type BlockLogs = {
   readonly logs: readonly RawLog[];
+  /** The hashes of the transactions that the block lists. */
   readonly transactions: ReadonlySet<string>;
   /** Whether the receipts root of the block proves the receipts. */
   readonly isProved: boolean;
@@ -34,12 +35,8 @@ export async function readBlockLogs(
   return { logs: numberLogs(read.receipts.map(({ logs }) => logs)), transactions: read.transactions, isProved };
 }
 
-/** Returns whether the receipts root or the bloom of a block proves that no log is missing in its receipts. */
-export function isProved(
-  { blooms }: { readonly blooms: Blooms },
-  { logsBloom }: BlockHeader,
-  { logs, isProved }: BlockLogs,
-): boolean {
+/** Returns whether the receipts root or the bloom of a block proves that its receipts lack no log. */
+export function areProvedComplete(blooms: Blooms, { logsBloom }: BlockHeader, { logs, isProved }: BlockLogs): boolean {
   return isProved || (!isEmptyBloom(logsBloom) && blooms.covers(logs, logsBloom));
 }
 
@@ -47,7 +44,7 @@ export function isProved(
  * Adds to the logs of receipts what `eth_getLogs` gave of transactions that the receipts have no log of: what the protocol itself did has
  * no receipt on some chains, and receipts that no root proves may lack logs.
  *
- * @throws {RpcInconsistency} if both number their logs differently.
+ * @throws {RpcInconsistency} if a log that would be added has the number of another one.
  */
 export function completeLogs(
   { hash, number }: BlockRef,
@@ -61,9 +58,12 @@ export function completeLogs(
   );
   const indexes = new Set(logs.map(({ logIndex }) => logIndex));
   if (others.some(({ logIndex }) => indexes.has(logIndex))) {
-    throw new RpcInconsistency('the receipts of a block number its logs otherwise than eth_getLogs, and lack some', {
-      context: { number },
-    });
+    throw new RpcInconsistency(
+      'receipts and eth_getLogs number the logs of a block differently, and the receipts lack some',
+      {
+        context: { number },
+      },
+    );
   }
   return [...logs, ...others].sort((a, b) => a.logIndex - b.logIndex);
 }

@@ -1,7 +1,7 @@
 import type { BlockHeader, Hex, RawLog } from '../kernel/chain.ts';
 import { ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
-import { type BlockLogs, completeLogs, isProved, readBlockLogs } from './block-logs.ts';
+import { areProvedComplete, type BlockLogs, completeLogs, readBlockLogs } from './block-logs.ts';
 import type { Watched } from './parse.ts';
 import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
 
@@ -34,7 +34,7 @@ export async function addLogsProvenByBloom(
     if (suspects.length === 0) continue;
     const proven = await readProvenLogs(deps, endpoint, { header, suspects, strict }, signal);
     const logs = filterWatched(completeLogs(header, proven, received), watched);
-    if (!isProved(deps, header, proven)) unprovedBlocks.add(header.number);
+    if (!areProvedComplete(deps.blooms, header, proven)) unprovedBlocks.add(header.number);
     if (logs.length === received.length) continue;
     changed = true;
     faultyEndpoints.add(endpoint.name);

@@ -4,7 +4,7 @@ import { mapInBatches } from '../rpc/batch.ts';
 import { mapLimit } from '../rpc/concurrency.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
 import { RPC_CODE } from '../rpc/json-rpc.ts';
-import { completeLogs, isProved, readBlockLogs } from './block-logs.ts';
+import { areProvedComplete, completeLogs, readBlockLogs } from './block-logs.ts';
 import { readHeaderOf, requireHeader, verifyTip } from './blocks.ts';
 import { isEmptyBloom } from './bloom.ts';
 import { filterWatched, type Part, unexplained } from './bloom-check.ts';
@@ -146,7 +146,7 @@ async function replaceDoubtful(
   const read = await mapLimit([...doubtful], RECEIPT_BLOCKS_IN_FLIGHT, signal, async (number, stop) => {
     const header = headers.get(number) ?? (await requireHeader(endpoint, number, stop));
     const block = await readBlockLogs(deps, endpoint, header, stop, 'pruned');
-    if (!isProved(deps, header, block)) unprovedBlocks.add(number);
+    if (!areProvedComplete(deps.blooms, header, block)) unprovedBlocks.add(number);
     const all = completeLogs(header, block, answered.get(number) ?? []);
     if (inFull === 'receipts') assertExplained(deps, header, all, watched);
     return filterWatched(all, watched);

@@ -77,9 +77,10 @@ async function confirmEmptyBlocks(
   const answered = new Map(headers.map(({ number }, index) => [number, blocks[index] ?? []]));
   const found = await mapLimit(silent, BLOCKS_IN_FLIGHT, signal, async (header, stop) => {
     const read = await readBlockLogs(deps, endpoint, header, stop);
-    return filterWatched(completeLogs(header, read, answered.get(header.number) ?? []), watched);
+    const logs = completeLogs(header, read, answered.get(header.number) ?? []);
+    return [header.number, filterWatched(logs, watched)] as const;
   });
-  const proven = new Map(silent.map(({ number }, at) => [number, found[at] ?? []]));
+  const proven = new Map(found);
   const isDoubtful = (header: BlockHeader) =>
     !isEmptyBloom(header.logsBloom) &&
     (endpoint.unsupported.blockHashFilter || header === known) &&

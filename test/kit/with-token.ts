@@ -14,23 +14,16 @@ export const TOKEN_ADDRESS = addressOf(0xa);
 /** Runs `act` on a token deployed at block 5, on a chain whose head is block 10 and none of whose history is filled. */
 export async function withToken(act: (database: Database, db: pg.Pool, contract: RegisteredContract) => Promise<void>) {
   await withOpenDatabase(async (open, db) => {
-    const client = await db.connect();
-    try {
-      const { artistId } = await insertArtist(client as unknown as pg.Client, 'one');
-      await insertRow(client as unknown as pg.Client, 'artist_tokens', {
-        ...{
-          artist_id: artistId,
-          chain_id: '1',
-          contract_address: TOKEN_ADDRESS,
-          name: 'T',
-          symbol: 'T',
-          total_supply: 0,
-        },
-        deployed_at_block: 5,
-      });
-    } finally {
-      client.release();
-    }
+    const { artistId } = await insertArtist(db);
+    await insertRow(db, 'artist_tokens', {
+      artist_id: artistId,
+      chain_id: '1',
+      contract_address: TOKEN_ADDRESS,
+      name: 'T',
+      symbol: 'T',
+      total_supply: 0,
+      deployed_at_block: 5,
+    });
     await commitStart(open, await readChain(open.kysely, 1), headerOf(10), 10);
     const [contract] = (await followedContracts(open, 1)).contracts;
     await act(open, db, contract as RegisteredContract);
