@@ -8,6 +8,7 @@ import { addMigrate } from './migrate.ts';
 import { addStart } from './start.ts';
 import { addStatus } from './status.ts';
 import { addUnwind } from './unwind.ts';
+import { addVerify } from './verify.ts';
 import { addWorker } from './worker.ts';
 
 const EXIT = { success: 0, failure: 1, usage: 2 } as const;
@@ -46,7 +47,7 @@ First steps:
   indexer status                                                      show the progress`,
     )
     .exitOverride();
-  for (const add of [addStart, addWorker, addBackfill, addMigrate, addContracts, addStatus, addUnwind, addDigest])
+  for (const add of [addStart, addWorker, addBackfill, addMigrate, addContracts, addStatus, addUnwind, addVerify, addDigest])
     add(program, io);
   return program;
 }

@@ -74,6 +74,7 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
   reorgs: 0,
   stages: [],
   contradictions: [],
+  verification: null,
   updatedAt: null,
 };
 
@@ -151,6 +152,7 @@ function linesOf(chain: Line): string[] {
     `  reorgs       ${chain.reorgs}`,
     ...stageLines(chain),
     ...contradictionLines(chain),
+    ...verificationLines(chain),
   ];
 }
 
@@ -179,6 +181,19 @@ function contradictionLines({ contradictions }: Line): readonly string[] {
   });
   if (lines.length <= GAPS_LISTED_MAX) return lines;
   return [...lines.slice(0, GAPS_LISTED_MAX), `  contradicts  and ${lines.length - GAPS_LISTED_MAX} more times`];
+}
+
+/** Describes the newest scheduled verification. */
+function verificationLines({ verification }: Line): readonly string[] {
+  if (verification === null) return [];
+  const { finishedAt, block, seed, answers, blocks, differences, examples, failedReason } = verification;
+  const time = finishedAt.toISOString();
+  if (failedReason !== null) return [`  verified     failed at ${time}: ${failedReason}`];
+  const compared = `${answers} answers and ${blocks} blocks compared`;
+  return [
+    `  verified     ${differences} differences at block ${block ?? 'none'}, ${compared} (${time}, seed ${seed})`,
+    ...examples.map((example) => `  differs      ${example}`),
+  ];
 }
 
 /** Describes the stages that have stopped or are behind the head. */

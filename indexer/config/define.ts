@@ -56,6 +56,8 @@ export type ChainSettings = {
   readonly confirmations?: number;
   /** How the facts are proved complete. */
   readonly proof?: ProofSettings;
+  /** How often `indexer start` verifies a sample of the mirror, in hours. 0 turns it off. Default: 24. */
+  readonly verifyIntervalHours?: number;
   /** The deepest reorganisation that is repaired without an operator, in blocks. Default: 1,024. */
   readonly haltDepth?: number;
 };

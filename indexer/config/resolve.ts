@@ -26,6 +26,8 @@ export type ChainConfig = {
   readonly pollIntervalMs: number;
   readonly confirmations: number;
   readonly haltDepth: number;
+  /** 0 if nothing is verified on schedule. */
+  readonly verifyIntervalHours: number;
   readonly proof: Required<ProofSettings>;
 };
 
@@ -50,11 +52,12 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export type Need = 'database' | 'chains';
 
 const SETTINGS = ['databaseUrl', 'databaseDirectUrl', 'queueUrl', 'queueRedis', 'chains', 'http', 'logLevel'];
-const DEFAULT_CHAIN = { pollIntervalMs: 1_000, confirmations: 64, haltDepth: 1_024 };
+const DEFAULT_CHAIN = { pollIntervalMs: 1_000, confirmations: 64, haltDepth: 1_024, verifyIntervalHours: 24 };
 const DEFAULT_PROOF: Required<ProofSettings> = { level: 'background', callsPerSecond: 10 };
 const CALLS_PER_SECOND_MAX = 100_000;
 const POLL_INTERVAL_MAX_MS = 3_600_000;
 const DEPTH_MAX_BLOCKS = 1_000_000;
+const VERIFY_INTERVAL_MAX_HOURS = 8_784;
 const RPC_URL_VARIABLE = /^RPC_URL_(.*)$/;
 
 /**
@@ -148,7 +151,9 @@ function readChain(
   environmentUrls: unknown,
   variable: string,
 ): ChainConfig {
-  const known: readonly (keyof ChainSettings)[] = ['rpcUrls', 'pollIntervalMs', 'confirmations', 'proof', 'haltDepth'];
+  const known: readonly (keyof ChainSettings)[] = [
+    ...(['rpcUrls', 'pollIntervalMs', 'confirmations', 'proof', 'haltDepth', 'verifyIntervalHours'] as const),
+  ];
   const chain = read.object(given, place, known);
   const optional = (key: keyof typeof DEFAULT_CHAIN, least: number, most: number) =>
     read.integer(chain[key], `${place}.${key}`, least, most) ?? DEFAULT_CHAIN[key];
@@ -162,6 +167,7 @@ function readChain(
     pollIntervalMs: optional('pollIntervalMs', 10, POLL_INTERVAL_MAX_MS),
     confirmations: optional('confirmations', 0, DEPTH_MAX_BLOCKS),
     haltDepth: optional('haltDepth', 1, DEPTH_MAX_BLOCKS),
+    verifyIntervalHours: optional('verifyIntervalHours', 0, VERIFY_INTERVAL_MAX_HOURS),
     proof: readProof(read, chain.proof, `${place}.proof`),
   };
 }

@@ -7,6 +7,7 @@ import { hasLeader } from './leader.ts';
 import { type FailedProof, failedProofs, proofProgress } from './proof.ts';
 import { countRepairs } from './repairs.ts';
 import { type StageStatus, stageStatus } from './stage-rows.ts';
+import { type VerificationStatus, verificationStatus } from './verifications.ts';
 
 /** The state of one chain, as `indexer status` shows it. */
 export type ChainStatus = {
@@ -42,6 +43,8 @@ export type ChainStatus = {
   readonly stages: readonly StageStatus[];
   /** The contradictions between facts, at most `DOUBTS_MAX`. */
   readonly contradictions: readonly DoubtStatus[];
+  /** The newest scheduled verification. Null before the first one ended. */
+  readonly verification: VerificationStatus | null;
   /** The time when the head last moved. */
   readonly updatedAt: Date | null;
 };
@@ -87,6 +90,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
   const stages = await stageStatus(db);
   const repairs = await countRepairs(db);
   const doubts = await doubtStatus(db);
+  const verifications = await verificationStatus(db);
   return Promise.all(
     rows.map(async (row) => {
       const head =
@@ -120,6 +124,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
         reorgs: Number(row.reorgs),
         stages: stages.get(Number(row.chain_id)) ?? [],
         contradictions: doubts.get(Number(row.chain_id)) ?? [],
+        verification: verifications.get(chainId) ?? null,
         updatedAt: row.updated_at,
       };
     }),

@@ -7,6 +7,7 @@ import { createClient } from '../rpc/client.ts';
 import { createEndpoint, type Endpoint, type EndpointNotice, kindOfRequest } from '../rpc/endpoint.ts';
 import { createPool, type Pool } from '../rpc/pool.ts';
 import { readHeader, requireHeader } from './blocks.ts';
+import { readCalls, type ViewAnswer, type ViewCall, type ViewCalls } from './calls.ts';
 import { type DeploymentProof, proveDeployment } from './deployment-proof.ts';
 import { createRangeReader, type RangeRequest } from './fetch-range.ts';
 import { createHeadReader, followHeads } from './heads.ts';
@@ -50,6 +51,11 @@ export type Source = {
    */
   call(to: Hex, data: Hex, blockNumber?: number, signal?: AbortSignal): Promise<Hex>;
   /**
+   * Returns what many view functions answer as of a block, in the order of the calls. A revert is an answer. Whatever else is refused is
+   * thrown: an `RpcError` of kind `pruned` if no endpoint has the state of the block.
+   */
+  calls(calls: ViewCalls, signal?: AbortSignal): Promise<readonly ViewAnswer[]>;
+  /**
    * Returns whether the address has code at the block, as far as any endpoint knows. An endpoint without that state may say that there
    * is none. Throws `RpcError` `pruned` if all of them say that they do not have it.
    */
@@ -92,8 +98,8 @@ export type SourceDeps = {
   readonly notice?: ((notice: EndpointNotice) => void) | undefined;
 };
 
-/** What `fetchRange` takes, and what `proveDeployment` returns. */
-export type { DeploymentProof, FullReading, RangeRequest };
+/** What `fetchRange` and `calls` take, and what `proveDeployment` and `calls` return. */
+export type { DeploymentProof, FullReading, RangeRequest, ViewAnswer, ViewCall };
 
 /** Maximum size of an `eth_call` result. The largest token names seen so far have 1 MB. */
 const MAX_CALL_BYTES = 4 * 1024 * 1024;
@@ -145,6 +151,8 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
       pool.run((endpoint) => readReceipt(endpoint, transactionHash, blockHash, signal), { signal }),
     call: (to, data, blockNumber, signal) =>
       pool.run((endpoint) => readCall(endpoint, to, data, blockNumber, signal), { signal, from: blockNumber }),
+    calls: (calls, signal) =>
+      pool.run((endpoint) => readCalls(endpoint, calls, signal), { signal, from: calls.blockNumber }),
     codeAt: (address, blockNumber, signal) => hasCode(pool, address, blockNumber, signal),
     proveDeployment: (address, blockNumber, signal) => proveDeployment(pool, address, blockNumber, signal),
     heads: (signal) =>

@@ -4,6 +4,7 @@ import { dividendClaims } from './dividend-claims.ts';
 import { dividendEvents } from './dividend-events.ts';
 import { dividendTotals } from './dividend-totals.ts';
 import { dividendContracts } from './state-tables.ts';
+import { dividendVerification } from './verification.ts';
 
 /** A contract that receives revenue and pays it to the holders of a master's tokens. */
 export const dividendV1: Protocol = {
@@ -14,4 +15,5 @@ export const dividendV1: Protocol = {
   factTables: [dividendEvents, dividendClaims],
   stateTables: [dividendContracts],
   folds: [dividendTotals],
+  verification: dividendVerification,
 };

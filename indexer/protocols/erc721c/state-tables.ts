@@ -1,5 +1,6 @@
 import { typedStatement } from '../../db/step.ts';
 import type { StateTable } from '../../facts/fact-table.ts';
+import { expectedIpo, expectedMaster, expectedNfts } from './expected-state.ts';
 import { sumIpoSupply } from './ipo-supply.ts';
 
 /** One row per token that a fact names, with its owner, its minter and the columns of the platform. */
@@ -36,6 +37,7 @@ export const masterNfts: StateTable = {
       'first_mint_position',
     ],
   },
+  expected: expectedNfts,
   reset: (contracts) => [
     {
       statement: typedStatement((db) =>
@@ -94,6 +96,7 @@ export const masterContracts: StateTable = {
       'third_minter_wallet',
     ],
   },
+  expected: expectedMaster,
   reset: (contracts) => [
     {
       statement: typedStatement((db) =>
@@ -132,6 +135,7 @@ export const masterIpos: StateTable = {
     ) ipo where contracts is not null`,
     columns: ['contracts', 'minted_supply'],
   },
+  expected: expectedIpo,
   reset: (contracts) =>
     sumIpoSupply(
       typedStatement((db) => db.selectFrom('master_contracts').select('master_id').where('id', 'in', contracts)),

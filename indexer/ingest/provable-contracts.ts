@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { DB } from '../db/schema.ts';
-import { contractFault } from '../ingest/contract-index.ts';
+import { contractFault } from './contract-index.ts';
 import { loadContracts, type RegisteredContract } from '../registry/contracts.ts';
 
 /**
