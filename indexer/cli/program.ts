@@ -47,7 +47,17 @@ First steps:
   indexer status                                                      show the progress`,
     )
     .exitOverride();
-  for (const add of [addStart, addWorker, addBackfill, addMigrate, addContracts, addStatus, addUnwind, addVerify, addDigest])
+  for (const add of [
+    addStart,
+    addWorker,
+    addBackfill,
+    addMigrate,
+    addContracts,
+    addStatus,
+    addUnwind,
+    addVerify,
+    addDigest,
+  ])
     add(program, io);
   return program;
 }

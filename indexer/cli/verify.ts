@@ -24,12 +24,19 @@ export function addVerify(program: Command, io: Io): void {
   program
     .command('verify')
     .description('compare the mirror with the chain and with itself, and print every difference')
-    .option('--sample <k>', 'compare this many answers of each view function, and this many blocks (default: 200)', positiveNumber)
+    .option(
+      '--sample <k>',
+      'compare this many answers of each view function, and this many blocks (default: 200)',
+      positiveNumber,
+    )
     .option('--all', 'compare all answers of every view function')
     .option('--seed <n>', 'choose the sample of an earlier run again', wholeNumber)
     .option('--block <n>', 'as of this block (default: the newest finalized one whose state is served)', blockNumber)
     .option('--chain <id>', 'the chain (default: the only one that is configured)', positiveNumber)
-    .option('--contract <address...>', 'only these contracts', (text: string, given: Hex[] = []) => [...given, address(text)])
+    .option('--contract <address...>', 'only these contracts', (text: string, given: Hex[] = []) => [
+      ...given,
+      address(text),
+    ])
     .option('--repair', 'read again what differs from the chain, and derive again what differs from the facts')
     .addHelpText(
       'after',
@@ -53,7 +60,18 @@ Examples:
           const seed = given.seed ?? Math.floor(io.runtime.random() * SEED_LIMIT);
           const sample = given.all ? undefined : (given.sample ?? SAMPLE_SIZE);
           const { block, contract: contracts, repair: repairs = false } = given;
-          const input = { database, source, log, chainId, contracts, sample, seed, block, repairs, checksCoverage: true };
+          const input = {
+            database,
+            source,
+            log,
+            chainId,
+            contracts,
+            sample,
+            seed,
+            block,
+            repairs,
+            checksCoverage: true,
+          };
           const result = await verifyChain(input, reportTo(io, options, describeDifference), io.signal);
           print(io, options, { type: 'result', ...result }, describeResult(result));
           if (result.left > 0) throw new IndexerError(`${result.left} differences`);

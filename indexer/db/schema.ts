@@ -609,6 +609,19 @@ export interface IndexerSweepValues {
   value: string;
 }
 
+export interface IndexerVerifications {
+  answers: Int8 | null;
+  block: Int8 | null;
+  blocks: Int8 | null;
+  chain_id: Int8;
+  differences: Int8 | null;
+  examples: Generated<string[]>;
+  failed_reason: string | null;
+  finished_at: Timestamp | null;
+  seed: Int8 | null;
+  started_at: Generated<Timestamp>;
+}
+
 export interface Invoices {
   amount_due: Numeric;
   amount_paid: Generated<Numeric>;
@@ -1574,6 +1587,7 @@ export interface DB {
   "indexer.stages": IndexerStages;
   "indexer.sweep_values": IndexerSweepValues;
   "indexer.sweeps": IndexerSweeps;
+  "indexer.verifications": IndexerVerifications;
   invoices: Invoices;
   liquidity_pools: LiquidityPools;
   master_collaborators: MasterCollaborators;

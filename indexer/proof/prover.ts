@@ -1,7 +1,7 @@
 import type { Database } from '../db/database.ts';
 import type { FetchedRange } from '../ingest/fetch-batch.ts';
-import { findDifferences } from '../ingest/prove.ts';
 import { provableContracts } from '../ingest/provable-contracts.ts';
+import { findDifferences } from '../ingest/prove.ts';
 import { type BlockReading, readInFull, repairBlocks } from '../ingest/repair-blocks.ts';
 import { HeadMoved, messageOf, RpcError, RpcInconsistency, StaleRange } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';

@@ -6,8 +6,8 @@ import { Sweeper } from '../proof/sweeper.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
 import { ContractReader } from '../registry/enrich.ts';
 import { type ChainProof, createChainProof } from './chain-proof.ts';
-import { ChainWork, type ChainWorkInput } from './chain-work.ts';
 import { verifyIfDue } from './chain-verification.ts';
+import { ChainWork, type ChainWorkInput } from './chain-work.ts';
 import { repeat } from './repeat.ts';
 
 const ENRICH_INTERVAL_MS = 15_000;

@@ -85,7 +85,10 @@ export async function compareBlock(
 
 function isAboutBlock(error: unknown): boolean {
   if (error instanceof RpcInconsistency || error instanceof StaleRange) return true;
-  return error instanceof RpcError && (error.kind === 'pruned' || error.kind === 'rejected' || error.kind === 'unknown-block');
+  return (
+    error instanceof RpcError &&
+    (error.kind === 'pruned' || error.kind === 'rejected' || error.kind === 'unknown-block')
+  );
 }
 
 async function readAndCompare(
@@ -101,7 +104,12 @@ async function readAndCompare(
     const { address, kind } = contract;
     return {
       ...{ comparison: 'receipts', chainId, kind, contract: address, table: table.name, column: '*', key: id },
-      ...{ stored: isStored ? 'a fact' : null, expected: isStored ? null : 'a fact', block, blocks: { from: block, to: block } },
+      ...{
+        stored: isStored ? 'a fact' : null,
+        expected: isStored ? null : 'a fact',
+        block,
+        blocks: { from: block, to: block },
+      },
     };
   });
   return { differences, isProved: (range.unprovedBlocks ?? []).length === 0 };

@@ -46,11 +46,7 @@ export type PageOutcome = {
  *
  * What differs is read once more, from the facts and from the chain, because a fill may have been writing the facts.
  */
-export async function comparePage(
-  comparison: ChainComparison,
-  page: Page,
-  signal: AbortSignal,
-): Promise<PageOutcome> {
+export async function comparePage(comparison: ChainComparison, page: Page, signal: AbortSignal): Promise<PageOutcome> {
   const { question, after, limit } = page;
   const rows = await readPage(comparison, page);
   const keys = rows.map(({ key }) => key);
@@ -98,7 +94,14 @@ async function confirm(
   return keys.flatMap((key, at): Difference[] => {
     const [value, answer] = [values.get(key), answers[at]];
     if (agrees(question, value, answer)) return [];
-    const where = { comparison: 'chain', chainId, kind, contract: address, table: null, column: question.name } as const;
+    const where = {
+      comparison: 'chain',
+      chainId,
+      kind,
+      contract: address,
+      table: null,
+      column: question.name,
+    } as const;
     return [{ ...where, key, stored: value ?? null, expected: answer ?? null, block }];
   });
 }

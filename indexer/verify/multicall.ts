@@ -65,21 +65,19 @@ export class ViewReader {
     return this.#multicall.exists;
   }
 
-  async #readTogether(
-    calls: readonly ViewCall[],
-    block: number,
-    signal: AbortSignal,
-  ): Promise<readonly ViewAnswer[]> {
+  async #readTogether(calls: readonly ViewCall[], block: number, signal: AbortSignal): Promise<readonly ViewAnswer[]> {
     const size = this.#callsAtOnce;
     const parts = Array.from({ length: Math.ceil(calls.length / size) }, (_, at) =>
       calls.slice(at * size, (at + 1) * size),
     );
     const together = parts.map((part) => ({ to: MULTICALL3, data: encodeCalls(part) }));
     const request = { calls: together, blockNumber: block, maxCalls: BATCH_CALLS_MAX };
-    const answers = await this.#open().calls(request, signal).catch((error: unknown) => {
-      if (isAboutSize(error)) return [];
-      throw error;
-    });
+    const answers = await this.#open()
+      .calls(request, signal)
+      .catch((error: unknown) => {
+        if (isAboutSize(error)) return [];
+        throw error;
+      });
     return parts.flatMap((part, at) => decodeAnswers(answers[at] ?? 'reverted', part.length));
   }
 }
@@ -87,7 +85,9 @@ export class ViewReader {
 /** Returns whether a node may have refused calls because they were made together. They are then made alone. */
 function isAboutSize(error: unknown): boolean {
   if (!(error instanceof RpcError)) return false;
-  return error.kind === 'rejected' || error.kind === 'range-refused' || (error.kind === 'unavailable' && error.answered);
+  return (
+    error.kind === 'rejected' || error.kind === 'range-refused' || (error.kind === 'unavailable' && error.answered)
+  );
 }
 
 function encodeCalls(calls: readonly ViewCall[]): Hex {

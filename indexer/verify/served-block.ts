@@ -28,7 +28,10 @@ export async function chooseServedBlock(
   const final = Math.min(known, Math.max(finalized ?? -1, (await source.finalized(signal, newest)) ?? -1));
   if (final >= 0 && (await isServed(source, final, probe, signal))) return { block: final, note: null };
   if (known > final && (await isServed(source, known, probe, signal))) {
-    return { block: known, note: `no endpoint serves the state of finalized block ${final}: compared at block ${known}` };
+    return {
+      block: known,
+      note: `no endpoint serves the state of finalized block ${final}: compared at block ${known}`,
+    };
   }
   return { refusal: `no endpoint serves the state of block ${final} or ${known}` };
 }

@@ -104,7 +104,9 @@ class Run {
     const contracts = await this.#contracts();
     const head = (await readChain(database.kysely, chainId)).head?.number;
     if (block !== undefined && block > (head ?? -1)) {
-      throw new UsageError(`block ${block} is above the newest block of the database${head === undefined ? '' : `, which is ${head}`}`);
+      throw new UsageError(
+        `block ${block} is above the newest block of the database${head === undefined ? '' : `, which is ${head}`}`,
+      );
     }
     const asOf = await this.#chooseBlock(contracts);
     if (head !== undefined) {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { describe, expect, test } from 'vitest';
-import { stateTables } from '../../indexer/protocols/protocols.ts';
 import type { StateTable } from '../../indexer/facts/fact-table.ts';
+import { stateTables } from '../../indexer/protocols/protocols.ts';
 import { Daemon } from '../kit/daemon.ts';
 import { Program } from '../kit/program.ts';
 import { announcedDatabase, deployOnAnvil } from '../kit/scene.ts';
@@ -51,7 +51,10 @@ describe.each([{ multicall: true }, { multicall: false }])('real contracts (Mult
 
     const command = new Program(['verify', '--all', '--json', '--seed', '7'], env);
     expect(await command.exited).toBe(0);
-    const lines = command.stdout.trim().split('\n').map((line) => JSON.parse(line));
+    const lines = command.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
     expect(lines.at(-1)).toEqual({ type: 'result', ...result });
   });
 });
@@ -80,12 +83,16 @@ test('every column of every table of state that is changed by hand is found, and
 test('every row of a table of state that is deleted or added by hand is found, and repaired', async () => {
   const { verify, db, digest } = await mirror();
   const before = await digest();
-  for (const table of stateTables.filter(({ isPlatformRow, name }) => isPlatformRow !== true && name !== 'master_ipos')) {
+  for (const table of stateTables.filter(
+    ({ isPlatformRow, name }) => isPlatformRow !== true && name !== 'master_ipos',
+  )) {
     for (const change of [deleteRow, addRow]) {
       await change(db, table);
       const { differences } = await verify({ sample: 1 });
       const where = `${table.name} ${change.name}`;
-      expect(differences, where).toContainEqual(expect.objectContaining({ comparison: 'state', table: table.name, column: '*' }));
+      expect(differences, where).toContainEqual(
+        expect.objectContaining({ comparison: 'state', table: table.name, column: '*' }),
+      );
       expect((await verify({ sample: 1, repairs: true })).result, where).toMatchObject({ left: 0 });
       expect(await digest(), where).toEqual(before);
     }

@@ -36,7 +36,11 @@ export function openVerifier(url: string, chainId: number, rpcUrls: readonly str
     source.close();
     await database.close();
   });
-  return { database, verify: (options) => verify({ database, source, chainId }, options), digest: () => digest(database) };
+  return {
+    database,
+    verify: (options) => verify({ database, source, chainId }, options),
+    digest: () => digest(database),
+  };
 }
 
 async function verify(
@@ -46,7 +50,13 @@ async function verify(
   const differences: Difference[] = [];
   const notes: string[] = [];
   const input: VerifyInput = {
-    ...{ log: { error() {}, info() {} } as never, contracts: undefined, sample: undefined, seed: SEED, block: undefined },
+    ...{
+      log: { error() {}, info() {} } as never,
+      contracts: undefined,
+      sample: undefined,
+      seed: SEED,
+      block: undefined,
+    },
     ...{ checksCoverage: true, repairs: false, ...base, ...options },
   };
   const report = {

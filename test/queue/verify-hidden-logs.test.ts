@@ -99,7 +99,9 @@ test('a refusal is no difference: another block is taken, or none', async () => 
   refuse(BLOCKS);
   const atHead = await verify();
   expect(atHead.result.block).toBe(BLOCKS);
-  expect(atHead.notes).toContainEqual(expect.stringContaining(`no endpoint serves the state of finalized block ${FINALIZED}`));
+  expect(atHead.notes).toContainEqual(
+    expect.stringContaining(`no endpoint serves the state of finalized block ${FINALIZED}`),
+  );
   refuse(BLOCKS + 1);
   const nowhere = await verify();
   expect(nowhere.result).toMatchObject({ block: null, answers: 0 });

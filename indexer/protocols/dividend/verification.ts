@@ -72,11 +72,6 @@ const claimed = numberQuestion(
 
 /** How a dividend contract is compared with the chain and with itself. */
 export const dividendVerification: Verification = {
-  questions: [
-    claimable,
-    claimed,
-    total('totalRevenueReceived()', 'deposit'),
-    total('totalDividendsPaid()', 'claim'),
-  ],
+  questions: [claimable, claimed, total('totalRevenueReceived()', 'deposit'), total('totalDividendsPaid()', 'claim')],
   invariants: [],
 };
