@@ -64,6 +64,7 @@ Examples:
             database,
             source,
             log,
+            runtime: io.runtime,
             chainId,
             contracts,
             sample,

@@ -52,7 +52,7 @@ async function verifySample({ config, chain, database, log, runtime }: ChainVeri
   const nothing = { block: null, seed, answers: 0, blocks: 0, differences: 0 };
   try {
     const sample = { contracts: undefined, sample: SAMPLE_SIZE, seed, block: undefined };
-    const run = { ...sample, database, source, log, chainId, checksCoverage: false, repairs: false };
+    const run = { ...sample, database, source, log, runtime, chainId, checksCoverage: false, repairs: false };
     const result = await verifyChain(run, report, signal);
     const { block, answers, blocks, differences } = result;
     await recordVerification(database.kysely, chainId, { ...result, examples, failedReason: null });

@@ -1,13 +1,16 @@
 import type { Database } from '../db/database.ts';
 import { provableContracts } from '../ingest/provable-contracts.ts';
 import type { Hex } from '../kernel/chain.ts';
-import { UsageError } from '../kernel/errors.ts';
+import { messageOf, UsageError } from '../kernel/errors.ts';
+import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
 import { readChain } from '../progress/chains.ts';
 import { chainCompleteTo, contractKey, coverageGaps } from '../progress/contract-coverage.ts';
 import { callOf } from '../protocols/shared/questions.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Source } from '../source/source.ts';
+import { advanceStages, Stride } from '../stages/advance-stages.ts';
+import { stages } from '../stages/stages.ts';
 import { AsOf } from './as-of.ts';
 import { compareBlock, sampleBlocks } from './check-receipts.ts';
 import type { Difference, Report } from './difference.ts';
@@ -30,6 +33,7 @@ export type VerifyInput = {
   /** Undefined if no endpoint is configured: then the chain is not asked. */
   readonly source: Source | undefined;
   readonly log: Logger;
+  readonly runtime: Runtime;
   readonly chainId: number;
   /** Undefined: all contracts of the chain. */
   readonly contracts: readonly Hex[] | undefined;
@@ -83,6 +87,7 @@ class Run {
   #blocks = 0;
   #differences = 0;
   #left = 0;
+  #hasRepaired = false;
   #factsRepaired = 0;
 
   constructor(input: VerifyInput, report: Report, signal: AbortSignal) {
@@ -113,6 +118,7 @@ class Run {
       if (this.#input.checksCoverage) await this.#checkCoverage(contracts, asOf?.block ?? head);
       await this.#verifyContracts(contracts, asOf, head);
       if (source !== undefined) await this.#compareReceipts(source, contracts, asOf?.block ?? head);
+      if (this.#hasRepaired) await this.#advanceStages();
     }
     return {
       ...{ chainId, block: asOf?.block ?? null, seed, contracts: contracts.length, answers: this.#answers },
@@ -201,6 +207,7 @@ class Run {
     const deps = { database, source, log, chainId, reader: this.#reader };
     let left = found;
     for (let attempt = 1; attempt <= REPAIRS_MAX && left.count > 0; attempt++) {
+      this.#hasRepaired = true;
       this.#factsRepaired += await repairContract(deps, contract, left.differences, this.#signal);
       left = new Found(SILENT);
       await compareAgain(left);
@@ -209,6 +216,14 @@ class Run {
       this.#report.note(`${contract.kind} ${contract.address}: ${left.count} differences could not be repaired`);
     }
     return left.count;
+  }
+
+  /** A repair takes stages back. If no daemon advances them, nobody else does. */
+  async #advanceStages(): Promise<void> {
+    const { database, chainId, runtime } = this.#input;
+    for (const { name, error } of await advanceStages(database, { chainId, stages }, new Stride(runtime.now))) {
+      this.#report.note(`stage ${name} failed: ${messageOf(error)}`);
+    }
   }
 }
 

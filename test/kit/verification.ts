@@ -11,6 +11,7 @@ import type { Anvil } from './anvil-node.ts';
 import { deploy } from './deploy.ts';
 
 const SEED = 7;
+const RUNTIME = { now: () => performance.now(), random: Math.random };
 const MULTICALL3: Hex = '0xca11bde05977b3631167028862be2a173976ca11';
 
 /** What a verification found. */
@@ -52,6 +53,7 @@ async function verify(
   const input: VerifyInput = {
     ...{
       log: { error() {}, info() {} } as never,
+      runtime: RUNTIME,
       contracts: undefined,
       sample: undefined,
       seed: SEED,
