@@ -1,47 +1,20 @@
 import { expect, test } from 'vitest';
-import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
-import { answerCalls } from '../kit/answers.ts';
-import { type BlockSpec, Chain } from '../kit/chain.ts';
+import { consistentChain } from '../kit/answers.ts';
 import { Daemon } from '../kit/daemon.ts';
-import { announce, erc20Mint, erc20Transfer, MASTER, nftTransfer, TOKEN, WALLETS } from '../kit/music.ts';
+import { announce, MASTER, TOKEN } from '../kit/music.ts';
 import { createScene } from '../kit/scene.ts';
 import { until } from '../kit/until.ts';
 import { openVerifier } from '../kit/verification.ts';
 
 const BLOCKS = 400;
-const BUSY_EVERY_BLOCKS = 5;
 const FINALIZED = 380;
 /** Busy blocks whose logs the node leaves out of its answers: two alone, and several after each other. */
 const HIDDEN = [105, 200, 205, 210, 215, 220, 375];
 const CALLS_PER_SECOND = 2_000;
 
-/** A chain whose contracts answer calls, and whose wallets hold what they spend. */
-function consistentChain(): Chain {
-  const chain = new Chain();
-  const [alice] = WALLETS;
-  const mints = WALLETS.map((wallet) => erc20Mint(wallet, 1_000_000n));
-  const tokens = Array.from({ length: 10 }, (_, token) => nftTransfer(ZERO_ADDRESS, alice, BigInt(token)));
-  const owners = new Map<number, Hex>(tokens.map((_, token) => [token, alice]));
-  const blocks = Array.from({ length: BLOCKS }, (_, at): BlockSpec => {
-    const number = at + 1;
-    if (number === 1) return { logs: [...mints, ...tokens] };
-    if (number % BUSY_EVERY_BLOCKS !== 0) return {};
-    const turn = number / BUSY_EVERY_BLOCKS;
-    const [from, to] = [WALLETS[turn % WALLETS.length] as Hex, WALLETS[(turn + 3) % WALLETS.length] as Hex];
-    const token = turn % tokens.length;
-    const moved = nftTransfer(owners.get(token) ?? alice, to, BigInt(token));
-    owners.set(token, to);
-    return { logs: [erc20Transfer(from, to, BigInt(100 + turn)), moved] };
-  });
-  chain.append(...blocks);
-  chain.finalized = FINALIZED;
-  answerCalls(chain, [TOKEN, MASTER]);
-  return chain;
-}
-
 /** A mirror of such a chain, filled from a node that hid logs, and a verifier of it. No process writes it any more. */
 async function mirrorWithHoles() {
-  const chain = consistentChain();
+  const chain = consistentChain(BLOCKS, FINALIZED);
   const settings = { proof: { level: 'off', callsPerSecond: CALLS_PER_SECOND }, verifyIntervalHours: 0 } as const;
   const scene = await createScene({ chain, settings, announce: false });
   const { chainId } = chain;

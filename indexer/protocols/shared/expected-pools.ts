@@ -23,11 +23,12 @@ export const expectedPositions: ExpectedRows = {
     from (${balancesOf(transfers(contract))}) held`,
 };
 
-/** What the facts of a Uniswap V2 pair make of its reserves and of the supply of its own token. */
+/** What the facts of a Uniswap V2 pair make of its reserves and of the supply of its own token, which only the pair burns. */
 export const expectedPool: ExpectedRows = {
   keyColumns: 2,
   rows: (contract) => sql`
     select ${String(contract.chainId)}, ${contract.address}, ${reserve(contract, 'reserve0')}, ${reserve(contract, 'reserve1')},
-      (select coalesce(sum(case when sender = ${ZERO_ADDRESS} then value when receiver = ${ZERO_ADDRESS} then -value else 0 end), 0)
+      (select coalesce(sum(case when sender = ${ZERO_ADDRESS} then value
+          when receiver = ${ZERO_ADDRESS} and sender = ${contract.address} then -value else 0 end), 0)
         from (${transfers(contract)}) transfer)`,
 };

@@ -58,7 +58,7 @@ export const pairVerification: Verification = {
   ],
   invariants: [
     {
-      name: 'the supply is the sum of the balances and the minimum liquidity',
+      name: 'the supply is the sum of the balances and of what was sent to nobody',
       table: 'liquidity_pools',
       violations: (contract) => sql`
         select '' as key, lp_total_supply::text as stored, (held.balance + locked.value)::text as expected,
@@ -69,7 +69,7 @@ export const pairVerification: Verification = {
         ) held, (
           select coalesce(sum((arguments ->> 'value')::numeric), 0) as value from indexer.contract_events
           where ${isFactOf(contractEvents, contract)} and event = 'Transfer'
-            and arguments ->> 'from' = ${ZERO_ADDRESS} and arguments ->> 'to' = ${ZERO_ADDRESS}
+            and arguments ->> 'to' = ${ZERO_ADDRESS} and arguments ->> 'from' <> ${contract.address}
         ) locked
         where pool.id = ${contract.platformId} and lp_total_supply <> held.balance + locked.value`,
     },
