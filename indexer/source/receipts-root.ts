@@ -84,7 +84,12 @@ function encodeReceipt(receipt: BlockReceipt, blooms: Blooms): Uint8Array | unde
     fields.push(nonce, version);
   }
   const body = toRlp(fields, 'bytes');
-  return type === 0 ? body : Uint8Array.of(type, ...body);
+  if (type === 0) return body;
+  // A receipt may have megabytes, more than a call takes as arguments.
+  const typed = new Uint8Array(body.length + 1);
+  typed[0] = type;
+  typed.set(body, 1);
+  return typed;
 }
 
 /** Returns the state root that receipts before Byzantium hold instead of a status. */

@@ -82,6 +82,12 @@ describe('the root of receipts', () => {
     },
   );
 
+  test('of a transaction with thousands of logs is that of another implementation', async () => {
+    const chain = new Chain();
+    const block = chain.append({ logs: Array.from({ length: 5_000 }, () => log({ transaction: 1 })) });
+    expect(await receiptsRootOf(receiptsOf(chain, block), createBlooms())).toBe(independentRoot(block));
+  });
+
   test('of a block of the OP stack is that of its header', async () => {
     // Block 0x112 (0xfc70e073…9ef5) of an OP-stack chain after Canyon, whose only transaction is a deposit with nonce 0x111.
     const raw = {
