@@ -7,7 +7,7 @@ import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Difference } from './difference.ts';
 
 /** The maximum number of rows of one table, or places of one rule, that are listed for a contract. */
-export const LISTED_ROWS_MAX = 1_000;
+const LISTED_ROWS_MAX = 1_000;
 
 /** What a difference shows for a row that is there. */
 const PRESENT = 'a row';
