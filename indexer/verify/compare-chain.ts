@@ -21,8 +21,18 @@ export type ChainComparison = {
 /** A key with its place in the order of a seed, and what facts say of it. */
 type Row = { readonly place: string; readonly key: string; readonly value: string };
 
-/** The key after which a page begins. Undefined for the first page. */
-export type PageStart = Pick<Row, 'place' | 'key'> | undefined;
+/** Where a page begins: after a key, or after all keys at a place. Undefined for the first page. */
+export type PageStart =
+  | {
+      readonly place: bigint;
+      readonly key: string | undefined;
+      /** By how much the places of a page differ. An upper bound spares PostgreSQL the keys of later pages. */
+      readonly width: bigint;
+    }
+  | undefined;
+
+/** Places are values of `bigint`. */
+const [PLACE_MIN, PLACE_MAX] = [-(2n ** 63n), 2n ** 63n - 1n];
 
 /** A question about a contract as of a block. */
 type Asked = { readonly contract: RegisteredContract; readonly question: Question; readonly block: number };
@@ -47,7 +57,7 @@ export type PageOutcome = {
  * What differs is read once more, from the facts and from the chain, because a fill may have been writing the facts.
  */
 export async function comparePage(comparison: ChainComparison, page: Page, signal: AbortSignal): Promise<PageOutcome> {
-  const { question, after, limit } = page;
+  const { question, after } = page;
   const rows = await readPage(comparison, page);
   const keys = rows.map(({ key }) => key);
   if (question.isOptional === true && after === undefined) {
@@ -63,8 +73,7 @@ export async function comparePage(comparison: ChainComparison, page: Page, signa
     differing.map(({ key }) => key),
     signal,
   );
-  const next = rows.length < limit ? undefined : rows.at(-1);
-  return { compared: rows.length, differences, next, isUnanswered: false };
+  return { compared: rows.length, differences, next: startAfter(page, rows), isUnanswered: false };
 }
 
 /** Returns the chain's answers about keys. Undefined for what is no answer. */
@@ -131,18 +140,39 @@ export async function expectedFor(
   return new Map(rows.map(({ key, value }) => [key, value]));
 }
 
-async function readPage(
-  { database, seed }: ChainComparison,
-  { contract, question, block, after, limit }: Page,
-): Promise<readonly Row[]> {
-  const isAfter = after === undefined ? sql`true` : sql`(place, key) > (${after.place}::bigint, ${after.key})`;
+/** Returns the last place of the keys of a page. */
+function lastPlace({ after }: Page): bigint {
+  const end = after === undefined ? PLACE_MAX : after.place + after.width;
+  return end < PLACE_MAX ? end : PLACE_MAX;
+}
+
+/** Returns where the page after one begins. Undefined after the last one. */
+function startAfter(page: Page, rows: readonly Row[]): PageStart {
+  const last = rows.at(-1);
+  const place = BigInt(last?.place ?? PLACE_MIN);
+  const width = page.after?.width ?? place - PLACE_MIN;
+  if (last !== undefined && rows.length >= page.limit) return { place, key: last.key, width };
+  const end = lastPlace(page);
+  return end < PLACE_MAX ? { place: end, key: undefined, width } : undefined;
+}
+
+/** Reads the keys of a page. The condition on their places is pushed down to the facts, so that only those of the page are sorted. */
+async function readPage({ database, seed }: ChainComparison, page: Page): Promise<readonly Row[]> {
+  const { contract, question, block, after, limit } = page;
+  const isAfter =
+    after === undefined
+      ? sql`true`
+      : after.key === undefined
+        ? sql`place > ${String(after.place)}::bigint`
+        : sql`place >= ${String(after.place)}::bigint and (place, key) > (${String(after.place)}::bigint, ${after.key})`;
+  const isBelow = after === undefined ? sql`true` : sql`place <= ${String(lastPlace(page))}::bigint`;
   const { rows } = await readSnapshot(database, (tx) =>
     sql<Row>`
       select place, key, value from (
         select hashtextextended(key, ${seed}::bigint) as place, key, value
         from (${question.expected({ ...contract, block })}) expected
       ) placed
-      where ${isAfter} order by place, key limit ${limit}
+      where ${isAfter} and ${isBelow} order by place, key limit ${limit}
     `.execute(tx),
   );
   return rows;

@@ -65,9 +65,14 @@ const tokensHaveMaster: Invariant = {
 export const masterVerification: Verification = {
   questions: [
     ownerQuestion(
+      // Distinct by the key itself, so that a condition on keys reaches the facts before they are sorted.
       (contract) => sql`
-        select distinct on (token_id) token_id::text as key, to_wallet as value
-        from nft_transfers where ${isFactOf(nftTransfers, contract, contract.block)} order by token_id, position desc`,
+        select distinct on (key) key, to_wallet as value
+        from (
+          select token_id::text collate "C" as key, to_wallet, position
+          from nft_transfers where ${isFactOf(nftTransfers, contract, contract.block)}
+        ) fact
+        order by key, position desc`,
     ),
     balanceQuestion(
       (contract) => sql`
