@@ -15,7 +15,7 @@ await onEachVersion((emptyDatabase) => {
     });
   });
 
-  test('the machinery has its own schema with 18 tables', async () => {
+  test('the machinery has its own schema with 19 tables', async () => {
     await withDatabase(emptyDatabase(), async (client, db) => {
       await migrateUp(db);
       const { rows } = await client.query<{ schema: string; tables: number }>(`
@@ -23,7 +23,7 @@ await onEachVersion((emptyDatabase) => {
         where table_schema in ('public', 'indexer') group by 1 order by 1
       `);
       expect(rows).toEqual([
-        { schema: 'indexer', tables: 18 },
+        { schema: 'indexer', tables: 19 },
         { schema: 'public', tables: 43 },
       ]);
     });

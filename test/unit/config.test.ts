@@ -37,6 +37,7 @@ describe('the environment alone', () => {
           pollIntervalMs: 1000,
           confirmations: 64,
           haltDepth: 1024,
+          verifyIntervalHours: 24,
           proof: { level: 'background', callsPerSecond: 10 },
         },
         {
@@ -45,6 +46,7 @@ describe('the environment alone', () => {
           pollIntervalMs: 1000,
           confirmations: 64,
           haltDepth: 1024,
+          verifyIntervalHours: 24,
           proof: { level: 'background', callsPerSecond: 10 },
         },
       ],
@@ -89,6 +91,7 @@ describe('the configuration file', () => {
         pollIntervalMs: 1000,
         confirmations: 12,
         haltDepth: 9,
+        verifyIntervalHours: 24,
         proof: { level: 'background', callsPerSecond: 10 },
       },
       {
@@ -97,6 +100,7 @@ describe('the configuration file', () => {
         pollIntervalMs: 50,
         confirmations: 64,
         haltDepth: 1024,
+        verifyIntervalHours: 24,
         proof: { level: 'background', callsPerSecond: 10 },
       },
     ]);
