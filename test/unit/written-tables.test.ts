@@ -29,6 +29,7 @@ const UNDESCRIBED: Readonly<Record<string, string>> = {
   'indexer.failed_proofs': 'progress',
   'indexer.repairs': 'a record of repairs, which depend on the route',
   'indexer.stages': 'progress',
+  'indexer.verifications': 'results of scheduled verifications',
 };
 
 const PROGRAM = fileURLToPath(new URL('../../indexer/', import.meta.url));
