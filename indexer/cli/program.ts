@@ -9,6 +9,7 @@ import { addSnapshot } from './snapshot.ts';
 import { addStart } from './start.ts';
 import { addStatus } from './status.ts';
 import { addUnwind } from './unwind.ts';
+import { addVerify } from './verify.ts';
 import { addWorker } from './worker.ts';
 
 const EXIT = { success: 0, failure: 1, usage: 2 } as const;
@@ -56,6 +57,7 @@ First steps:
     addStatus,
     addUnwind,
     addSnapshot,
+    addVerify,
     addDigest,
   ])
     add(program, io);

@@ -80,6 +80,7 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
   stages: [],
   contradictions: [],
   dividendAnomalies: 0,
+  verification: null,
   updatedAt: null,
 };
 
@@ -165,6 +166,7 @@ function linesOf(chain: Line): string[] {
     ...(chain.dividendAnomalies === 0
       ? []
       : [`  dividends    ${chain.dividendAnomalies} anomalies (view indexer.dividend_anomalies)`]),
+    ...verificationLines(chain),
   ];
 }
 
@@ -201,6 +203,19 @@ function administrationLines({ administration }: Line): readonly string[] {
     const advice = event === 'Upgraded' ? '; check its ABI version: indexer contracts upgrade' : '';
     return `  ${alarm.padEnd(12)} ${event} of ${kind} ${address} in block ${block}, transaction ${transaction}${advice}`;
   });
+}
+
+/** Describes the newest scheduled verification. */
+function verificationLines({ verification }: Line): readonly string[] {
+  if (verification === null) return [];
+  const { finishedAt, block, seed, answers, blocks, differences, examples, failedReason } = verification;
+  const time = finishedAt.toISOString();
+  if (failedReason !== null) return [`  verified     failed at ${time}: ${failedReason}`];
+  const compared = `${answers} answers and ${blocks} blocks compared`;
+  return [
+    `  verified     ${differences} differences at block ${block ?? 'none'}, ${compared} (${time}, seed ${seed})`,
+    ...examples.map((example) => `  differs      ${example}`),
+  ];
 }
 
 /** Describes the stages that have stopped or are behind the head. */

@@ -60,6 +60,8 @@ export type ChainSettings = {
    * Maximum number of calls per second that read `token_uri` of the tokens of masters. 0 turns that off. Default: 10.
    */
   readonly tokenUriCallsPerSecond?: number;
+  /** How often `indexer start` verifies a sample of the mirror, in hours. 0 turns it off. Default: 24. */
+  readonly verifyIntervalHours?: number;
   /** The deepest reorganisation that is repaired without an operator, in blocks. Default: 1,024. */
   readonly haltDepth?: number;
 };

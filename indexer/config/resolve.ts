@@ -26,6 +26,8 @@ export type ChainConfig = {
   readonly pollIntervalMs: number;
   readonly confirmations: number;
   readonly haltDepth: number;
+  /** 0 if nothing is verified on schedule. */
+  readonly verifyIntervalHours: number;
   readonly proof: Required<ProofSettings>;
   readonly tokenUriCallsPerSecond: number;
 };
@@ -51,11 +53,18 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export type Need = 'database' | 'chains';
 
 const SETTINGS = ['databaseUrl', 'databaseDirectUrl', 'queueUrl', 'queueRedis', 'chains', 'http', 'logLevel'];
-const DEFAULT_CHAIN = { pollIntervalMs: 1_000, confirmations: 64, haltDepth: 1_024, tokenUriCallsPerSecond: 10 };
+const DEFAULT_CHAIN = {
+  pollIntervalMs: 1_000,
+  confirmations: 64,
+  haltDepth: 1_024,
+  tokenUriCallsPerSecond: 10,
+  verifyIntervalHours: 24,
+};
 const DEFAULT_PROOF: Required<ProofSettings> = { level: 'background', callsPerSecond: 10 };
 const CALLS_PER_SECOND_MAX = 100_000;
 const POLL_INTERVAL_MAX_MS = 3_600_000;
 const DEPTH_MAX_BLOCKS = 1_000_000;
+const VERIFY_INTERVAL_MAX_HOURS = 8_784;
 const RPC_URL_VARIABLE = /^RPC_URL_(.*)$/;
 
 /**
@@ -150,7 +159,8 @@ function readChain(
   variable: string,
 ): ChainConfig {
   const known: readonly (keyof ChainSettings)[] = [
-    ...(['rpcUrls', 'pollIntervalMs', 'confirmations', 'proof', 'haltDepth', 'tokenUriCallsPerSecond'] as const),
+    ...(['rpcUrls', 'pollIntervalMs', 'confirmations', 'proof', 'haltDepth'] as const),
+    ...(['tokenUriCallsPerSecond', 'verifyIntervalHours'] as const),
   ];
   const chain = read.object(given, place, known);
   const optional = (key: keyof typeof DEFAULT_CHAIN, least: number, most: number) =>
@@ -166,6 +176,7 @@ function readChain(
     confirmations: optional('confirmations', 0, DEPTH_MAX_BLOCKS),
     haltDepth: optional('haltDepth', 1, DEPTH_MAX_BLOCKS),
     tokenUriCallsPerSecond: optional('tokenUriCallsPerSecond', 0, CALLS_PER_SECOND_MAX),
+    verifyIntervalHours: optional('verifyIntervalHours', 0, VERIFY_INTERVAL_MAX_HOURS),
     proof: readProof(read, chain.proof, `${place}.proof`),
   };
 }

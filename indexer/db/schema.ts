@@ -704,6 +704,19 @@ export interface IndexingProgress {
   status: string | null;
 }
 
+export interface IndexerVerifications {
+  answers: Int8 | null;
+  block: Int8 | null;
+  blocks: Int8 | null;
+  chain_id: Int8;
+  differences: Int8 | null;
+  examples: Generated<string[]>;
+  failed_reason: string | null;
+  finished_at: Timestamp | null;
+  seed: Int8 | null;
+  started_at: Generated<Timestamp>;
+}
+
 export interface Invoices {
   amount_due: Numeric;
   amount_paid: Generated<Numeric>;
@@ -1704,6 +1717,7 @@ export interface DB {
   "indexer.token_uri_reads": IndexerTokenUriReads;
   "indexer.token_uri_retries": IndexerTokenUriRetries;
   indexing_progress: IndexingProgress;
+  "indexer.verifications": IndexerVerifications;
   invoices: Invoices;
   liquidity_pools: LiquidityPools;
   master_collaborators: MasterCollaborators;

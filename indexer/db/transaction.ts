@@ -29,7 +29,7 @@ export async function transaction<T>(
   database: Database,
   work: (tx: Transaction, copy: Copy) => Promise<T>,
 ): Promise<T> {
-  return retryOnConflict(() => runOnce(database, undefined, work));
+  return retryOnConflict(() => runOnce(database, {}, work));
 }
 
 /**
@@ -41,12 +41,25 @@ export async function longTransaction<T>(
   work: (tx: Transaction, copy: Copy) => Promise<T>,
 ): Promise<T> {
   return retryOnConflict(() =>
-    runOnce(database, LONG_TRANSACTION_TIMEOUT_MS, async (tx, copy) => {
+    runOnce(database, { queryTimeoutMs: LONG_TRANSACTION_TIMEOUT_MS }, async (tx, copy) => {
       await sql`set local statement_timeout = ${sql.lit(LONG_TRANSACTION_TIMEOUT_MS)}`.execute(tx);
       await sql`set local lock_timeout = 0`.execute(tx);
       return work(tx, copy);
     }),
   );
+}
+
+/**
+ * Runs `work` over one snapshot of the database, which it cannot change. Each statement may take a day. Dates and times are texts in UTC.
+ */
+export async function readSnapshot<T>(database: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  const begin = 'begin isolation level repeatable read read only';
+  return runOnce(database, { begin, queryTimeoutMs: LONG_TRANSACTION_TIMEOUT_MS }, async (tx) => {
+    await sql`set local statement_timeout = ${sql.lit(LONG_TRANSACTION_TIMEOUT_MS)}`.execute(tx);
+    await sql`set local timezone = 'UTC'`.execute(tx);
+    await sql`set local datestyle = 'ISO, YMD'`.execute(tx);
+    return work(tx);
+  });
 }
 
 /**
@@ -86,16 +99,19 @@ async function retryOnConflict<T>(attemptOnce: () => Promise<T>): Promise<T> {
   }
 }
 
+/** How a transaction begins, and how long the client waits for a statement. Default: as the pool does. */
+type TransactionOptions = { readonly begin?: string; readonly queryTimeoutMs?: number };
+
 async function runOnce<T>(
   database: Database,
-  queryTimeoutMs: number | undefined,
+  { begin = 'begin', queryTimeoutMs }: TransactionOptions,
   work: (tx: Transaction, copy: Copy) => Promise<T>,
 ): Promise<T> {
   const client = await database.pool.connect();
   return rollBackAndRelease(client, async () => {
     const { transactionSettings } = database;
     const isPrepared = transactionSettings === undefined;
-    await client.query(isPrepared ? 'begin' : `begin; ${transactionSettings}`);
+    await client.query(isPrepared ? begin : `${begin}; ${transactionSettings}`);
     const result = await work(transactionOver(client, queryTimeoutMs, isPrepared), copyOver(client));
     await client.query('commit');
     return result;

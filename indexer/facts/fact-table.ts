@@ -89,6 +89,19 @@ export type FormerRows = {
 /** A query for the platform ids of some contracts. */
 export type PlatformIdQuery = SelectQueryBuilder<DB, 'indexer.contracts', { platform_id: string }>;
 
+/** The rows of a table of state that follow from the facts of one contract. */
+export type ExpectedRows = {
+  /** The number of columns of the digest that are the key, from the first one on. */
+  readonly keyColumns: number;
+  /**
+   * Returns the condition that a row belongs to a contract, over columns `c0`, `c1` and so on, which are those of the digest. Default:
+   * `c0` is the chain and `c1` is the address.
+   */
+  belongsTo?(contract: RegisteredRow): RawBuilder<boolean>;
+  /** Returns a query for the rows, with the columns of the digest in their order. */
+  rows(contract: RegisteredRow): RawBuilder<unknown>;
+};
+
 /**
  * A table of state, which folds derive from facts. When a contract is first followed, its rows are reset to the values that they have
  * without any facts. When it is purged, its rows are deleted.
@@ -101,6 +114,8 @@ export type StateTable = TableDescription & {
   reset?(contracts: PlatformIdQuery): readonly Step[];
   /** Returns the statements that delete a contract's rows and the rows that depend on them, in the order that foreign keys need. */
   deleteRows?(contract: RegisteredRow): readonly RawBuilder<unknown>[];
+  /** What the facts of a contract make of the table, written independently of the folds. */
+  readonly expected: ExpectedRows;
   /** Whether the rows are the platform's own rows of contracts. A purge then clears the bookkeeping columns `last_indexed_*`. */
   readonly isPlatformRow?: boolean;
 };

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { FactTable } from './fact-table.ts';
+import type { FactTable, RegisteredRow } from './fact-table.ts';
 
 /** Returns a table's qualified name as SQL. */
 export function tableOf({ schema, name }: Pick<FactTable, 'schema' | 'name'>): RawBuilder<unknown> {
@@ -10,4 +10,10 @@ export function tableOf({ schema, name }: Pick<FactTable, 'schema' | 'name'>): R
 export function isOfChain({ chainIdType }: FactTable, chainId: number): RawBuilder<boolean> {
   const chain = chainIdType === 'text' ? sql`${String(chainId)}` : sql`${chainId}::bigint`;
   return sql`chain_id = ${chain} and block_hash is not null`;
+}
+
+/** Returns the condition that a row is a fact of a contract, at or below a block if one is given. */
+export function isFactOf(table: FactTable, contract: RegisteredRow, toBlock?: number): RawBuilder<boolean> {
+  const isBelow = toBlock === undefined ? sql`true` : sql`block_number <= ${toBlock}`;
+  return sql`${table.rowsOf(contract)} and block_hash is not null and ${isBelow}`;
 }

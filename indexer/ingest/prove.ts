@@ -67,6 +67,32 @@ export async function findDifferences(
   });
 }
 
+/** A fact of a contract that only the database holds, or only the chain. */
+export type ContractDifference = Difference & { readonly contract: RequestedContract };
+
+/**
+ * Returns how the covered facts of a range differ from what was read from the chain, and changes nothing.
+ *
+ * @throws {StaleRange} if the chain was unwound below the range's end since it was read
+ */
+export async function listDifferences(database: Database, full: FullRange): Promise<readonly ContractDifference[]> {
+  const { chainId } = full.range;
+  return transaction(database, async (tx) => {
+    await runSteps(tx, [lockChain(chainId, 'shared')]);
+    const { slices } = await readSlices(tx, full, 'covered');
+    const differences: ContractDifference[] = [];
+    for (const { contracts, blocks } of slices) {
+      // Most ranges have no difference, so all contracts are compared at once first.
+      if ((await compareFacts(tx, chainId, { contracts, blocks }, full.batch)).length === 0) continue;
+      for (const contract of contracts) {
+        const found = await compareFacts(tx, chainId, { contracts: [contract], blocks }, full.batch);
+        differences.push(...found.map((difference) => ({ ...difference, contract })));
+      }
+    }
+    return differences;
+  });
+}
+
 /** Why facts are repaired. */
 export type RepairCause = {
   /** `proof`, or the name of the rule that the facts contradicted. */

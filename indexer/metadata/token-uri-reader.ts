@@ -104,10 +104,10 @@ export class TokenUriReader {
   async #read(tokens: readonly Token[], block: number, signal: AbortSignal): Promise<Reading> {
     if (tokens.length === 0) return { answers: [] };
     try {
-      const results = await this.#deps.source.calls(tokens.map(callOf), block, signal);
+      const results = await this.#deps.source.calls({ calls: tokens.map(callOf), blockNumber: block }, signal);
       this.#retry.succeeded();
       this.#pieceTokens = Math.min(PIECE_TOKENS_MAX, this.#pieceTokens * 2);
-      return { answers: tokens.map((token, at) => ({ ...token, ...uriIn(results[at] ?? null) })) };
+      return { answers: tokens.map((token, at) => ({ ...token, ...uriIn(results[at] as Hex | RpcError) })) };
     } catch (failure) {
       this.#pieceTokens = Math.max(1, Math.floor(this.#pieceTokens / 4));
       const isLimited = failure instanceof RpcError && failure.kind === 'rate-limited';
@@ -147,8 +147,8 @@ function callOf({ address, tokenId }: Token): { readonly to: Hex; readonly data:
   return { to: address, data: `0x${TOKEN_URI_SELECTOR}${BigInt(tokenId).toString(16).padStart(64, '0')}` };
 }
 
-function uriIn(result: Hex | null): { readonly uri: string } | { readonly reason: string } {
-  if (result === null) return { reason: 'the call reverts, or its result is larger than 4 MiB' };
+function uriIn(result: Hex | RpcError): { readonly uri: string } | { readonly reason: string } {
+  if (result instanceof RpcError) return { reason: 'the call reverts, or its result is larger than 4 MiB' };
   const uri = uriOf(result);
   if (uri === undefined) return { reason: `the URI is longer than ${URI_BYTES_MAX} bytes` };
   return uri === '' ? { reason: 'the contract answers no text' } : { uri };

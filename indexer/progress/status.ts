@@ -8,6 +8,7 @@ import { hasLeader } from './leader.ts';
 import { type FailedProof, failedProofs, proofProgress } from './proof.ts';
 import { countRepairs } from './repairs.ts';
 import { type StageStatus, stageStatus } from './stage-rows.ts';
+import { type VerificationStatus, verificationStatus } from './verifications.ts';
 
 /** The state of one chain, as `indexer status` shows it. */
 export type ChainStatus = {
@@ -45,6 +46,8 @@ export type ChainStatus = {
   readonly contradictions: readonly DoubtStatus[];
   /** The number of dividends that contradict each other, such as claims beyond what was earned (view `indexer.dividend_anomalies`). */
   readonly dividendAnomalies: number;
+  /** The newest scheduled verification. Null before the first one ended. */
+  readonly verification: VerificationStatus | null;
   /** The time when the head last moved. */
   readonly updatedAt: Date | null;
 };
@@ -91,6 +94,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
   const repairs = await countRepairs(db);
   const doubts = await doubtStatus(db);
   const anomalies = await countDividendAnomalies(db);
+  const verifications = await verificationStatus(db);
   return Promise.all(
     rows.map(async (row) => {
       const head =
@@ -125,6 +129,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
         stages: stages.get(Number(row.chain_id)) ?? [],
         contradictions: doubts.get(Number(row.chain_id)) ?? [],
         dividendAnomalies: anomalies.get(chainId) ?? 0,
+        verification: verifications.get(chainId) ?? null,
         updatedAt: row.updated_at,
       };
     }),

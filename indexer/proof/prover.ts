@@ -1,7 +1,8 @@
 import type { Database } from '../db/database.ts';
-import { contractIndex } from '../ingest/contract-index.ts';
-import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
-import { findDifferences, type RepairCause, repairRange } from '../ingest/prove.ts';
+import type { FetchedRange } from '../ingest/fetch-batch.ts';
+import { provableContracts } from '../ingest/provable-contracts.ts';
+import { findDifferences } from '../ingest/prove.ts';
+import { type BlockReading, readInFull, repairBlocks } from '../ingest/repair-blocks.ts';
 import { HeadMoved, messageOf, RpcError, type RpcErrorKind, RpcInconsistency, StaleRange } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
@@ -14,8 +15,7 @@ import { type ContractKey, contractKey } from '../progress/contract-coverage.ts'
 import { deleteSettledProofs, findUnproved, type ProofScope, recordFailedProof } from '../progress/proof.ts';
 import { type Doubt, nextDoubt, recordDoubtRead, recordDoubtUnreadable } from '../progress/repairs.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
-import type { FullReading, Source } from '../source/source.ts';
-import { provableContracts } from './provable-contracts.ts';
+import type { Source } from '../source/source.ts';
 
 /** Dependencies of a prover. */
 export type ProverDeps = {
@@ -34,7 +34,6 @@ export type ProverDeps = {
 const PIECE_SECONDS = 10;
 const PIECE_BLOCKS_MIN = 16;
 const PIECE_BLOCKS_MAX = 512;
-const PIECE_LOGS_MAX = 20_000;
 const NARROWING_FACTOR = 8;
 const IDLE_INTERVAL_MS = 5_000;
 const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 30_000 };
@@ -48,7 +47,7 @@ const SETTLED_INTERVAL_MS = 60_000;
 const REASON_LENGTH_MAX = 1_000;
 
 /** Blocks that are read together, and how. */
-type Piece = BlockRange & { readonly contracts: readonly RegisteredContract[]; readonly inFull: FullReading };
+type Piece = BlockReading;
 
 /**
  * Proves a chain's facts behind the fill: reads covered blocks in full, compares them with the facts, and repairs what differs. Blocks
@@ -186,31 +185,9 @@ export class Prover {
     await findDifferences(database, full, 'unproved');
   }
 
-  /** Reads blocks from their receipts and repairs what differs from them. Returns the last block read and the number of facts changed. */
-  async #repair(
-    piece: Piece,
-    cause: string,
-    faultyEndpoints: readonly string[],
-    signal: AbortSignal,
-  ): Promise<{ readonly to: number; readonly changed: number }> {
-    const { database, log, scope } = this.#deps;
-    const { contracts } = piece;
-    let changed = 0;
-    let next = piece.from;
-    while (next <= piece.to) {
-      const seen = await readChain(database.kysely, scope.chainId);
-      const { range, batch } = await this.#read({ ...piece, from: next }, signal);
-      next = range.to + 1;
-      const full = { seen, range, batch, contracts };
-      if ((await findDifferences(database, full, 'covered')).length === 0) continue;
-      const endpoints = [...new Set([...faultyEndpoints, ...(range.faultyEndpoints ?? [])])];
-      const repairCause: RepairCause = { cause, endpoints };
-      const { added, removed } = await repairRange(database, full, repairCause);
-      changed += added + removed;
-      const context = { chain: scope.chainId, from: range.from, to: range.to, cause, added, removed, endpoints };
-      log.error(context, 'facts repaired');
-    }
-    return { to: next - 1, changed };
+  #repair({ from, to, contracts }: Piece, cause: string, endpoints: readonly string[], signal: AbortSignal) {
+    const { chainId } = this.#deps.scope;
+    return repairBlocks({ ...this.#deps, chainId }, { from, to, contracts, cause, endpoints }, signal);
   }
 
   /**
@@ -236,9 +213,8 @@ export class Prover {
     return this.#attempt(piece, work, giveUp, signal);
   }
 
-  #read({ from, to, contracts, inFull }: Piece, signal: AbortSignal): Promise<FetchedRange> {
-    const request = { from, to, strict: false, inFull, maxLogs: PIECE_LOGS_MAX };
-    return fetchBatch(this.#deps.source, contractIndex(contracts), request, signal);
+  #read(piece: Piece, signal: AbortSignal): Promise<FetchedRange> {
+    return readInFull(this.#deps.source, piece, signal);
   }
 
   async #recordFailure({ from, to }: BlockRange, reason: string): Promise<void> {

@@ -5,6 +5,7 @@ import type { ContractKind, Hex } from '../kernel/chain.ts';
 import type { ChainReader } from './shared/chain-reader.ts';
 import type { EventDecoder } from './shared/decoder.ts';
 import type { Contradictions } from './shared/sweep-rule.ts';
+import type { Verification } from './shared/verification.ts';
 
 /**
  * The events, tables and folds of one kind of contract in one version. All code that is specific to a protocol is in its folder. The
@@ -33,6 +34,8 @@ export type Protocol = {
   readonly claimRule?: 'token' | 'snapshot';
   /** The rules that the facts of one contract obey if none is missing. */
   readonly contradictions?: Contradictions;
+  /** How `indexer verify` compares contracts with the chain and with themselves. */
+  readonly verification: Verification;
   /**
    * Reads properties of a contract from the chain that no event reports, and whether the contract speaks the protocol. Undefined if
    * the protocol has neither.

@@ -8,6 +8,7 @@ import { ContractReader } from '../registry/enrich.ts';
 import { saveProgress } from '../registry/save-progress.ts';
 import { type ChainMetadata, createChainMetadata } from './chain-metadata.ts';
 import { type ChainProof, createChainProof } from './chain-proof.ts';
+import { verifyIfDue } from './chain-verification.ts';
 import { ChainWork, type ChainWorkInput } from './chain-work.ts';
 import { repeat } from './repeat.ts';
 
@@ -19,6 +20,8 @@ const REFUSED_RETRY_INTERVAL_MS = 30_000;
 const PROGRESS_INTERVAL_MS = 60_000;
 /** How often facts are asked whether they contradict themselves. */
 const SWEEP_INTERVAL_MS = 15_000;
+/** How often the daemon looks whether a verification is due. */
+const VERIFY_CHECK_INTERVAL_MS = 30_000;
 
 /** Runs everything that a daemon does for one chain, and holds the state that `/ready` reports. */
 export class DaemonChain {
@@ -69,6 +72,8 @@ export class DaemonChain {
     const probe = { task: 'probe', chain: this.chainId, intervalMs: PROBE_INTERVAL_MS };
     const enrich = { task: 'enrich', chain: this.chainId, intervalMs: ENRICH_INTERVAL_MS, wake: this.#enrichNow };
     const sweep = { task: 'sweep', chain: this.chainId, intervalMs: SWEEP_INTERVAL_MS };
+    const verify = { task: 'verify', chain: this.chainId, intervalMs: VERIFY_CHECK_INTERVAL_MS };
+    const isVerified = this.#input.chain.verifyIntervalHours > 0;
     await Promise.all([
       this.#work.follow(signal, (leading) => this.#runWhileLeading(leading)),
       this.#work.backfill.run(signal),
@@ -76,6 +81,7 @@ export class DaemonChain {
       repeat(probe, log, () => this.#probe(signal), signal),
       repeat(enrich, log, () => this.#enrich(signal), signal),
       repeat(sweep, log, async () => this.#sweeper?.round(signal), signal),
+      isVerified ? repeat(verify, log, () => verifyIfDue(this.#input, signal), signal) : undefined,
     ]);
   }
 

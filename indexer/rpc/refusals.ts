@@ -1,5 +1,6 @@
 import type { RpcErrorKind } from '../kernel/errors.ts';
 import { RPC_CODE } from './json-rpc.ts';
+import { REVERT_WORDS } from './revert.ts';
 
 /** An error response, in the provider's own words. */
 export type Refusal = {
@@ -199,9 +200,7 @@ const ROWS: readonly Row[] = [
   {
     who: 'nodes',
     means: 'rejected',
-    words: words(
-      'revert|invalid opcode|out of gas|stack (?:under|over)flow|invalid jump|vm execution error|gas required exceeds',
-    ),
+    words: words(`${REVERT_WORDS}|out of gas|gas required exceeds`),
   },
   // Providers report their limits with this code, in changing words.
   { who: 'Alchemy, Infura, Reth', means: 'halve', codes: [RPC_CODE.invalidParams], ofMany: true },

@@ -10,6 +10,14 @@ const MAX_CALL_BYTES = 4 * 1024 * 1024;
 /** What `eth_call` takes: the address of a contract, and the data of the call. */
 export type ContractCall = { readonly to: Hex; readonly data: Hex };
 
+/** Calls that are made at one block. */
+export type ContractCalls = {
+  readonly calls: readonly ContractCall[];
+  readonly blockNumber: number;
+  /** The maximum number of calls in one batch, if they are large. */
+  readonly maxCalls?: number;
+};
+
 /**
  * Returns the result of `eth_call` at a block, or at the newest. Throws `RpcError` of kind `rejected` if the call reverts, or if its
  * result is larger than 4 MiB.
@@ -34,19 +42,19 @@ export async function readCall(
   );
 }
 
-/** Returns the results of several calls at a block, in their order. Null where `readCall` would throw `rejected`. */
+/** Makes calls at a block, in batches where the endpoint accepts them. A call that is refused has its error as its result. */
 export function readCalls(
   endpoint: Endpoint,
-  calls: readonly ContractCall[],
-  blockNumber: number,
+  { calls, blockNumber, maxCalls }: ContractCalls,
   signal: AbortSignal | undefined,
-): Promise<readonly (Hex | null)[]> {
-  return mapInBatches(endpoint, calls, signal, async (call, requester, stop) => {
+): Promise<readonly (Hex | RpcError)[]> {
+  const read = async (call: ContractCall, requester: Requester, stop: AbortSignal | undefined) => {
     try {
       return await readCall(requester, call, blockNumber, stop);
     } catch (error) {
-      if (error instanceof RpcError && error.kind === 'rejected') return null;
+      if (error instanceof RpcError && error.kind === 'rejected') return error;
       throw error;
     }
-  });
+  };
+  return mapInBatches(endpoint, calls, signal, read, maxCalls);
 }

@@ -7,7 +7,7 @@ import { createClient } from '../rpc/client.ts';
 import { createEndpoint, type Endpoint, type EndpointNotice, kindOfRequest } from '../rpc/endpoint.ts';
 import { createPool, type Pool } from '../rpc/pool.ts';
 import { readHeader, requireHeader } from './blocks.ts';
-import { type ContractCall, readCall, readCalls } from './calls.ts';
+import { type ContractCall, type ContractCalls, readCall, readCalls } from './calls.ts';
 import { type DeploymentProof, proveDeployment } from './deployment-proof.ts';
 import { createRangeReader, type RangeRequest } from './fetch-range.ts';
 import { createHeadReader, followHeads } from './heads.ts';
@@ -50,8 +50,12 @@ export type Source = {
    * kind `rejected`.
    */
   call(to: Hex, data: Hex, blockNumber?: number, signal?: AbortSignal): Promise<Hex>;
-  /** Returns the results of several `eth_call`s at a block, in their order. Null where `call` would throw `rejected`. */
-  calls(calls: readonly ContractCall[], blockNumber: number, signal?: AbortSignal): Promise<readonly (Hex | null)[]>;
+  /**
+   * Makes several `eth_call`s at a block. Returns in their order what each returned, or the `RpcError` of kind `rejected` with which it was
+   * refused: it reverted, or its result is too large. Any other failure is thrown: an `RpcError` of kind `pruned` if no endpoint has the
+   * state of the block.
+   */
+  calls(calls: ContractCalls, signal?: AbortSignal): Promise<readonly (Hex | RpcError)[]>;
   /**
    * Returns whether the address has code at the block, as far as any endpoint knows. An endpoint without that state may say that there
    * is none. Throws `RpcError` `pruned` if all of them say that they do not have it.
@@ -95,8 +99,8 @@ export type SourceDeps = {
   readonly notice?: ((notice: EndpointNotice) => void) | undefined;
 };
 
-/** What `fetchRange` takes, and what `proveDeployment` returns. */
-export type { DeploymentProof, FullReading, RangeRequest };
+/** What `fetchRange` and `calls` take, and what `proveDeployment` returns. */
+export type { ContractCall, ContractCalls, DeploymentProof, FullReading, RangeRequest };
 
 /** A finalized block that is both so many blocks and so many seconds below the head is not believed. */
 const FINALITY_LAG_MAX_BLOCKS = 10_000;
@@ -145,8 +149,8 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
       pool.run((endpoint) => readReceipt(endpoint, transactionHash, blockHash, signal), { signal }),
     call: (to, data, blockNumber, signal) =>
       pool.run((endpoint) => readCall(endpoint, { to, data }, blockNumber, signal), { signal, from: blockNumber }),
-    calls: (calls, blockNumber, signal) =>
-      pool.run((endpoint) => readCalls(endpoint, calls, blockNumber, signal), { signal, from: blockNumber }),
+    calls: (calls, signal) =>
+      pool.run((endpoint) => readCalls(endpoint, calls, signal), { signal, from: calls.blockNumber }),
     codeAt: (address, blockNumber, signal) => hasCode(pool, address, blockNumber, signal),
     proveDeployment: (address, blockNumber, signal) => proveDeployment(pool, address, blockNumber, signal),
     heads: (signal) =>

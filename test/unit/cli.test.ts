@@ -19,8 +19,22 @@ describe('wrong usage', () => {
     ['an address that is invalid', ['contracts', 'add', 'master', '0x12'], /40 hexadecimal digits/],
     ['a kind that does not exist', ['contracts', 'add', 'nft', ADDRESS], /master, dividend, artist-token, pool/],
     ['too many arguments', ['status', 'now'], /too many arguments/],
+    ['a sample of nothing', ['verify', '--sample', '0'], /at least 1/],
   ])('%s: exits 2 with a hint on standard error', async (_, args, hint) => {
     const ran = await runCommand(args);
+    expect(ran).toMatchObject({ code: 2, out: '' });
+    expect(ran.err).toMatch(hint);
+  });
+});
+
+describe('wrong usage of verify', () => {
+  const env = { DATABASE_URL: UNREACHABLE, RPC_URL_1: 'http://127.0.0.1:1' };
+
+  it.each<[string, string[], RegExp]>([
+    ['all and a sample', ['--all', '--sample', '5'], /--all and --sample exclude each other/],
+    ['a repair of a chain that is not configured', ['--repair', '--chain', '5'], /chain 5 is not configured/],
+  ])('%s: exits 2 before it opens a connection', async (_, args, hint) => {
+    const ran = await runCommand(['verify', ...args], env);
     expect(ran).toMatchObject({ code: 2, out: '' });
     expect(ran.err).toMatch(hint);
   });
@@ -30,12 +44,12 @@ describe('help', () => {
   it('goes to standard output and is a success', async () => {
     const ran = await runCommand(['--help']);
     expect(ran).toMatchObject({ code: 0, err: '' });
-    for (const command of ['start', 'migrate', 'contracts', 'status', 'unwind', 'digest'])
+    for (const command of ['start', 'migrate', 'contracts', 'status', 'unwind', 'verify', 'digest'])
       expect(ran.out).toContain(`  ${command}`);
     expect(ran.out).toMatch(/DATABASE_URL[\s\S]*RPC_URL_<chainId>/);
   });
 
-  it.each([['start'], ['migrate'], ['contracts', 'add'], ['contracts', 'import'], ['unwind'], ['status']])(
+  it.each([['start'], ['migrate'], ['contracts', 'add'], ['contracts', 'import'], ['unwind'], ['verify'], ['status']])(
     'of %s %s names the options that every command takes',
     async (...command) => {
       const ran = await runCommand([...command, '--help']);

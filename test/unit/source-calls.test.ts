@@ -21,10 +21,10 @@ test('calls are sent together, and each has its own answer', async () => {
   };
   const server = await fixture.serve(chain);
   const source = fixture.open([server.url]);
-  const [first, reverted, huge, last] = await source.calls([0, 1, 2, 3].map(callOf), 7);
+  const [first, reverted, huge, last] = await source.calls({ calls: [0, 1, 2, 3].map(callOf), blockNumber: 7 });
   expect(first).toBe(text('0x00'));
-  expect(reverted).toBeNull();
-  expect(huge).toBeNull();
+  expect(reverted).toMatchObject({ kind: 'rejected', message: expect.stringContaining('no such token') });
+  expect(huge).toMatchObject({ kind: 'rejected', message: expect.stringContaining('is larger than 4194304 bytes') });
   expect(last).toBe(text('0x03'));
   expect(new Set(blocks)).toEqual(new Set([7]));
 });

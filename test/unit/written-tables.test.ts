@@ -38,6 +38,7 @@ const UNDESCRIBED: Readonly<Record<string, string>> = {
   'indexer.token_uri_ranges': 'progress',
   'indexer.token_uri_reads': 'progress',
   'indexer.token_uri_retries': 'progress',
+  'indexer.verifications': 'results of scheduled verifications',
 };
 
 const PROGRAM = fileURLToPath(new URL('../../indexer/', import.meta.url));

@@ -5,6 +5,7 @@ import { dividendClaims } from './dividend-claims.ts';
 import { dividendEvents } from './dividend-events.ts';
 import { dividendTotals } from './dividend-totals.ts';
 import { dividendContracts, walletDividendBalances } from './state-tables.ts';
+import { dividendVerification } from './verification.ts';
 
 /** A contract that receives revenue and pays it to the holders of a master's tokens. */
 export const dividendV1: Protocol = {
@@ -16,6 +17,7 @@ export const dividendV1: Protocol = {
   stateTables: [dividendContracts, walletDividendBalances],
   folds: [dividendTotals],
   claimRule: 'token',
+  verification: dividendVerification,
 };
 
 /** A dividend contract that names the source of revenue and takes only the native coin. */

@@ -1,5 +1,6 @@
 import { typedStatement } from '../../db/step.ts';
 import type { StateTable } from '../../facts/fact-table.ts';
+import { expectedDividends } from './expected-state.ts';
 
 /** The platform's rows of dividend contracts, with the total deposits and distributions in the native coin. */
 export const dividendContracts: StateTable = {
@@ -19,6 +20,7 @@ export const dividendContracts: StateTable = {
       'coalesce(total_dividends_distributed, 0)',
     ],
   },
+  expected: expectedDividends,
   reset: (contracts) => [
     {
       statement: typedStatement((db) =>

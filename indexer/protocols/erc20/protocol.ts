@@ -8,6 +8,7 @@ import { artistTokens, tokenHolders } from './state-tables.ts';
 import { tokenBalances } from './token-balances.ts';
 import { tokenSupply } from './token-supply.ts';
 import { tokenTransfers } from './token-transfers.ts';
+import { tokenVerification } from './verification.ts';
 
 /** An artist's token (EIP-20). */
 export const erc20V1: Protocol = {
@@ -19,6 +20,7 @@ export const erc20V1: Protocol = {
   stateTables: [tokenHolders, artistTokens],
   folds: [tokenBalances, tokenSupply],
   contradictions: tokenContradictions,
+  verification: tokenVerification,
   identify: async (reader, address, signal) => {
     const { name, symbol, decimals } = await readToken(reader, address, signal);
     const columns = { name, symbol, decimals: decimals?.toString() ?? null };

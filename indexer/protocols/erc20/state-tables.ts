@@ -1,5 +1,6 @@
 import { typedStatement } from '../../db/step.ts';
 import type { StateTable } from '../../facts/fact-table.ts';
+import { expectedHolders, expectedToken } from './expected-state.ts';
 
 /** The balance of each wallet in each artist token. */
 export const tokenHolders: StateTable = {
@@ -23,6 +24,7 @@ export const tokenHolders: StateTable = {
       'first_acquired_tx_hash',
     ],
   },
+  expected: expectedHolders,
   reset: (contracts) => [
     {
       statement: typedStatement((db) =>
@@ -57,6 +59,7 @@ export const artistTokens: StateTable = {
     rows: 'artist_tokens',
     columns: ['chain_id', 'contract_address', 'total_supply', 'coalesce(holders_count, 0)'],
   },
+  expected: expectedToken,
   reset: (contracts) => [
     {
       statement: typedStatement((db) =>

@@ -9,6 +9,7 @@ import { nftTokens } from './nft-tokens.ts';
 import { nftTransfers } from './nft-transfers.ts';
 import { royalty } from './royalty.ts';
 import { masterContracts, masterIpos, masterNfts, ownershipSnapshots } from './state-tables.ts';
+import { masterVerification } from './verification.ts';
 
 /** A master: an ERC-721C collection whose tokens are shares of a song. */
 export const erc721cV1: Protocol = {
@@ -27,4 +28,5 @@ export const erc721cV1: Protocol = {
     return { columns: {}, speaks: false, note: `${other.name} instead of ERC-721` };
   },
   contradictions: masterContradictions,
+  verification: masterVerification,
 };

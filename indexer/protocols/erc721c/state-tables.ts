@@ -1,5 +1,6 @@
 import { typedStatement } from '../../db/step.ts';
 import type { StateTable } from '../../facts/fact-table.ts';
+import { expectedIpo, expectedMaster, expectedNfts } from './expected-state.ts';
 import { sumIpoSupply } from './ipo-supply.ts';
 
 /** One row per token that a fact names, with its owner, its minter and the columns of the platform. */
@@ -39,6 +40,7 @@ export const masterNfts: StateTable = {
       'last_dividend_claimed_at',
     ],
   },
+  expected: expectedNfts,
   reset: (contracts) => [
     {
       statement: typedStatement((db) =>
@@ -125,6 +127,7 @@ export const masterContracts: StateTable = {
       'third_minter_wallet',
     ],
   },
+  expected: expectedMaster,
   reset: (contracts) => [
     {
       statement: typedStatement((db) =>
@@ -163,6 +166,7 @@ export const masterIpos: StateTable = {
     ) ipo where contracts is not null`,
     columns: ['contracts', 'minted_supply'],
   },
+  expected: expectedIpo,
   reset: (contracts) =>
     sumIpoSupply(
       typedStatement((db) => db.selectFrom('master_contracts').select('master_id').where('id', 'in', contracts)),

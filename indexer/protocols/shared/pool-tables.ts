@@ -1,5 +1,6 @@
 import { typedStatement } from '../../db/step.ts';
 import type { StateTable } from '../../facts/fact-table.ts';
+import { expectedPool, expectedPositions } from './expected-pools.ts';
 
 /** The liquidity of each wallet in each pool. */
 export const poolPositionRows: StateTable = {
@@ -25,6 +26,7 @@ export const poolPositionRows: StateTable = {
       'entry_tx_hash',
     ],
   },
+  expected: expectedPositions,
   reset: (contracts) => [
     {
       statement: typedStatement((db) =>
@@ -59,6 +61,7 @@ export const liquidityPools: StateTable = {
     rows: 'liquidity_pools',
     columns: ['chain_id', 'pool_address', 'coalesce(reserve0, 0)', 'coalesce(reserve1, 0)', 'lp_total_supply'],
   },
+  expected: expectedPool,
   reset: (contracts) => [
     {
       statement: typedStatement((db) =>

@@ -8,6 +8,7 @@ import { pairContradictions } from './contradictions.ts';
 import { uniswapV2PairV1Events } from './decoders.ts';
 import { poolPositions } from './pool-positions.ts';
 import { poolReserves } from './pool-reserves.ts';
+import { pairVerification } from './verification.ts';
 
 /** A pair speaks ERC-20 too, so that this tells nothing against it. */
 const OTHERS: readonly Nature[] = ['solidly', 'uniswapV3', 'erc721', 'erc1155'];
@@ -23,6 +24,7 @@ export const uniswapV2: Protocol = {
   stateTables: [poolPositionRows, liquidityPools],
   folds: [poolPositions, poolReserves],
   contradictions: pairContradictions,
+  verification: pairVerification,
   identify: async (reader, address, signal) => {
     const pool = await readPool(reader, address, signal);
     const columns = pool === undefined ? {} : poolColumns(pool);

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { DB } from '../db/schema.ts';
-import { contractFault } from '../ingest/contract-index.ts';
 import { loadContracts, type RegisteredContract } from '../registry/contracts.ts';
+import { contractFault } from './contract-index.ts';
 
 /**
  * Returns the contracts whose covered facts this program can compare with the chain: those that are followed, and those that a log

@@ -1,0 +1,77 @@
+import { type RawBuilder, sql } from 'kysely';
+import { isFactOf } from '../../facts/facts-sql.ts';
+import { ZERO_ADDRESS } from '../../kernel/chain.ts';
+import { numberQuestion } from '../shared/questions.ts';
+import type { ContractAt, Question, Verification } from '../shared/verification.ts';
+import { dividendClaims } from './dividend-claims.ts';
+import { dividendEvents } from './dividend-events.ts';
+
+/** The functions of the platform's interface have no argument for a currency: they are about the native coin. */
+const isNative = sql`currency = ${ZERO_ADDRESS}`;
+
+function total(name: string, type: 'deposit' | 'claim'): Question {
+  return numberQuestion(
+    name,
+    (contract) => sql`
+      select '' as key, coalesce(sum(total_amount), 0)::text as value from dividend_events
+      where ${isFactOf(dividendEvents, contract, contract.block)} and event_type = ${sql.lit(type)} and ${isNative}`,
+    { isOptional: true },
+  );
+}
+
+/** Returns a query for what each token was paid, with the columns `token_id` and `amount`. */
+function paid(contract: ContractAt): RawBuilder<unknown> {
+  return sql`
+    select token_id, sum(amount_claimed) as amount from dividend_claims
+    where ${isFactOf(dividendClaims, contract, contract.block)} and ${isNative} group by token_id`;
+}
+
+/**
+ * Returns a query for the tokens of the master that a dividend contract serves, with the positions between which they exist. A token that
+ * was burnt and minted again has several rows.
+ */
+function tokens({ platformId, block }: ContractAt): RawBuilder<unknown> {
+  return sql`
+    select token_id, position as minted, lead(position) over (partition by token_id order by position) as burnt, to_wallet
+    from nft_transfers fact
+    join master_contracts master on master.chain_id = fact.chain_id and master.contract_address = fact.contract_address
+    join dividend_contracts contract on contract.chain_id = master.chain_id
+      and case when contract.linked_master_contract is null then contract.master_id = master.master_id
+        else contract.linked_master_contract = master.contract_address end
+    where contract.id = ${platformId} and fact.block_hash is not null and fact.block_number <= ${block}
+      and ${ZERO_ADDRESS} in (from_wallet, to_wallet)`;
+}
+
+const claimable = numberQuestion(
+  'claimableAmount(uint256)',
+  // Sums of what was distributed up to each position give what was distributed while a token existed.
+  (contract) => sql`
+    with distributed as materialized (
+      select position, sum(per_token_amount) over (order by position) as amount from dividend_events
+      where ${isFactOf(dividendEvents, contract, contract.block)} and event_type = 'distribution' and ${isNative}
+    ),
+    token as (select * from (${tokens(contract)}) moved where to_wallet <> ${ZERO_ADDRESS}),
+    earned as (
+      select token_id, sum(coalesce(until.amount, 0) - coalesce(since.amount, 0)) as amount from token
+      left join lateral (
+        select amount from distributed where position < coalesce(token.burnt, 9223372036854775807) order by position desc limit 1
+      ) until on true
+      left join lateral (select amount from distributed where position < token.minted order by position desc limit 1) since on true
+      group by token_id having bool_or(token.burnt is null)
+    )
+    select token_id::text as key, (earned.amount - coalesce(paid.amount, 0))::text as value
+    from earned left join (${paid(contract)}) paid using (token_id)`,
+  { isOptional: true, readsOthers: true },
+);
+
+const claimed = numberQuestion(
+  'claimedAmount(uint256)',
+  (contract) => sql`select token_id::text as key, amount::text as value from (${paid(contract)}) paid`,
+  { isOptional: true },
+);
+
+/** How a dividend contract is compared with the chain and with itself. */
+export const dividendVerification: Verification = {
+  questions: [claimable, claimed, total('totalRevenueReceived()', 'deposit'), total('totalDividendsPaid()', 'claim')],
+  invariants: [],
+};

@@ -1,0 +1,71 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { ExpectedRows, RegisteredRow } from '../../facts/fact-table.ts';
+import { isFactOf } from '../../facts/facts-sql.ts';
+import { ZERO_ADDRESS } from '../../kernel/chain.ts';
+import { contractEvents } from '../shared/contract-events.ts';
+import { nftTransfers } from './nft-transfers.ts';
+
+/** The first three mints of a contract. The tokens of one log are ordered by their ids. */
+const firstMints = (contract: RegisteredRow) => sql`
+  select token_id, to_wallet, row_number() over (order by position, token_id) as place from nft_transfers
+  where ${isFactOf(nftTransfers, contract)} and transfer_type = 'mint' order by position, token_id limit 3`;
+
+/** What the facts of a master make of its tokens. */
+export const expectedNfts: ExpectedRows = {
+  keyColumns: 3,
+  rows: (contract) => sql`
+    with fact as materialized (
+      select token_id, to_wallet, transfer_type, position, tx_hash, block_number, block_timestamp, sale_price_wei
+      from nft_transfers where ${isFactOf(nftTransfers, contract)}
+    ),
+    latest as (select distinct on (token_id) token_id, to_wallet, position from fact order by token_id, position desc),
+    minted as (
+      select distinct on (token_id) fact.*, count(*) over (partition by token_id) as mints
+      from fact where transfer_type = 'mint' order by token_id, position
+    ),
+    mover as (
+      select token_id, bool_or(place = 1) as first, bool_or(place = 2) as second, bool_or(place = 3) as third
+      from (${firstMints(contract)}) early group by token_id
+    )
+    select ${String(contract.chainId)}, ${contract.address}, token_id, latest.to_wallet, coalesce(minted.to_wallet, ${ZERO_ADDRESS}),
+      coalesce(mover.first, false), coalesce(mover.second, false), coalesce(mover.third, false),
+      minted.tx_hash, minted.block_number, minted.block_timestamp, minted.sale_price_wei, coalesce(minted.mints, 0),
+      latest.position, minted.position
+    from latest left join minted using (token_id) left join mover using (token_id)`,
+};
+
+const minter = (contract: RegisteredRow, place: number) => sql`
+  (select to_wallet from (${firstMints(contract)}) early where place = ${place})`;
+
+/** What the facts of a master make of its totals, its royalty and its first minters. */
+export const expectedMaster: ExpectedRows = {
+  keyColumns: 2,
+  rows: (contract) => sql`
+    select ${String(contract.chainId)}, ${contract.address},
+      (select coalesce(sum(case when to_wallet = ${ZERO_ADDRESS} then -1 else 1 end), 0) from nft_transfers
+        where ${isFactOf(nftTransfers, contract)} and transfer_type in ('mint', 'burn')),
+      (select count(distinct token_id) from nft_transfers where ${isFactOf(nftTransfers, contract)} and transfer_type = 'mint'),
+      (select (arguments ->> 'feeNumerator')::numeric from indexer.contract_events
+        where ${isFactOf(contractEvents, contract)} and event = 'DefaultRoyaltySet' order by position desc limit 1),
+      ${minter(contract, 1)}, ${minter(contract, 2)}, ${minter(contract, 3)}`,
+};
+
+/** Returns a query for the contracts of the master that has a given contract. */
+const siblings = ({ platformId }: RegisteredRow): RawBuilder<unknown> => sql`
+  select chain_id, contract_address from master_contracts
+  where master_id = (select master_id from master_contracts where id = ${platformId})`;
+
+/** What the facts of all contracts of a master make of its IPO. */
+export const expectedIpo: ExpectedRows = {
+  keyColumns: 1,
+  belongsTo: ({ chainId, address }) => sql`${`${chainId}:${address}`} = any(string_to_array(c0, ','))`,
+  rows: (contract) => sql`
+    select string_agg(chain_id || ':' || contract_address, ',' order by chain_id, contract_address), sum(minted.tokens)
+    from (${siblings(contract)}) sibling, lateral (
+      select count(distinct token_id) as tokens from nft_transfers fact
+      where fact.chain_id = sibling.chain_id and fact.contract_address = sibling.contract_address
+        and transfer_type = 'mint' and block_hash is not null
+    ) minted
+    having exists (
+      select from master_ipos where master_id = (select master_id from master_contracts where id = ${contract.platformId}))`,
+};

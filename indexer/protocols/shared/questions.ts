@@ -1,0 +1,51 @@
+import { type RawBuilder, sql } from 'kysely';
+import { toFunctionSelector } from 'viem/utils';
+import { type Hex, ZERO_ADDRESS } from '../../kernel/chain.ts';
+import { addressOf, wordsOf } from './answers.ts';
+import type { ContractAt, Expectation, Question } from './verification.ts';
+
+const WORD_DIGITS = 64;
+
+/** Returns how to call a function that takes one number or one address, or nothing if the key is empty. */
+export function callOf(signature: string): Question['call'] {
+  const selector = toFunctionSelector(signature);
+  return (to, key) => ({ to, data: dataOf(selector, key) });
+}
+
+/** Returns the data of a call with one number or one address, or with nothing if the key is empty. */
+export function dataOf(selector: Hex, key: string): Hex {
+  return key === '' ? selector : `${selector}${BigInt(key).toString(16).padStart(WORD_DIGITS, '0')}`;
+}
+
+/** Returns a question that is answered by one number. */
+export function numberQuestion(
+  name: string,
+  expected: (contract: ContractAt) => RawBuilder<Expectation>,
+  options: Pick<Question, 'isOptional' | 'readsOthers'> = {},
+): Question {
+  return { name, expected, call: callOf(name), read: (answer) => wordsOf(answer, 1)?.[0]?.toString(), ...options };
+}
+
+/** Returns the question which wallet owns a token. A burnt token has no owner: the call reverts, or answers the zero address. */
+export function ownerQuestion(expected: (contract: ContractAt) => RawBuilder<Expectation>): Question {
+  const name = 'ownerOf(uint256)';
+  return { name, expected, call: callOf(name), read: addressOf, reverted: ZERO_ADDRESS };
+}
+
+/**
+ * Returns the question which balance a wallet has.
+ *
+ * @param movements returns a query for transfers, with the columns `sender`, `receiver` and `value`
+ */
+export function balanceQuestion(movements: (contract: ContractAt) => RawBuilder<unknown>): Question {
+  return numberQuestion(
+    'balanceOf(address)',
+    (contract) => sql`
+      select wallet as key, sum(amount)::text as value
+      from (select receiver as wallet, value as amount from (${movements(contract)}) transfer
+        union all
+        select sender, -value from (${movements(contract)}) transfer) moved
+      where wallet <> ${ZERO_ADDRESS}
+      group by wallet`,
+  );
+}

@@ -1,0 +1,70 @@
+import type { ChainConfig, Config } from '../config/resolve.ts';
+import { secretsOf } from '../config/secrets.ts';
+import type { Database } from '../db/database.ts';
+import { messageOf } from '../kernel/errors.ts';
+import type { Runtime } from '../kernel/runtime.ts';
+import type { Logger } from '../observability/log.ts';
+import { createRedact } from '../observability/redact.ts';
+import { readChain } from '../progress/chains.ts';
+import { chainCompleteTo } from '../progress/contract-coverage.ts';
+import { claimVerification, recordVerification } from '../progress/verifications.ts';
+import { createSource } from '../source/source.ts';
+import { describeDifference, type Report } from '../verify/difference.ts';
+import { SAMPLE_SIZE, SEED_LIMIT, verifyChain } from '../verify/verify.ts';
+
+/** The number of differences that the status and the log show. */
+const EXAMPLES_MAX = 10;
+
+/** Dependencies of the scheduled verification of a chain. */
+export type ChainVerificationInput = {
+  readonly config: Config;
+  readonly chain: ChainConfig;
+  readonly database: Database;
+  readonly log: Logger;
+  readonly runtime: Runtime;
+};
+
+/**
+ * Verifies a sample of the mirror of a chain if that is due. Its calls are limited like those of the proof. The first verification waits
+ * until the history of the chain is complete.
+ */
+export async function verifyIfDue(input: ChainVerificationInput, signal: AbortSignal): Promise<void> {
+  const { chain, database } = input;
+  const { chainId, verifyIntervalHours: intervalHours } = chain;
+  const db = database.kysely;
+  const { head, finalized } = await readChain(db, chainId);
+  if (head === undefined || finalized === undefined) return;
+  const begins = (await chainCompleteTo(db, chainId, head.number)) >= Math.min(head.number, finalized);
+  if (await claimVerification(db, chainId, { intervalHours, begins })) await verifySample(input, signal);
+}
+
+async function verifySample({ config, chain, database, log, runtime }: ChainVerificationInput, signal: AbortSignal) {
+  const { chainId, proof } = chain;
+  const seed = Math.floor(runtime.random() * SEED_LIMIT);
+  const examples: string[] = [];
+  const report: Report = {
+    note: (note) => log.debug({ chain: chainId, note }, 'verification skipped something'),
+    difference: (difference) => {
+      if (examples.length < EXAMPLES_MAX) examples.push(describeDifference(difference));
+    },
+  };
+  const source = createSource({ ...chain, callsPerSecond: proof.callsPerSecond }, runtime);
+  const nothing = { block: null, seed, answers: 0, blocks: 0, differences: 0 };
+  try {
+    const sample = { contracts: undefined, sample: SAMPLE_SIZE, seed, block: undefined };
+    const run = { ...sample, database, source, log, runtime, chainId, checksCoverage: false, repairs: false };
+    const result = await verifyChain(run, report, signal);
+    const { block, answers, blocks, differences } = result;
+    await recordVerification(database.kysely, chainId, { ...result, examples, failedReason: null });
+    const context = { chain: chainId, block, seed, answers, blocks, differences };
+    if (differences > 0) log.error({ ...context, examples }, 'verification found differences');
+    else log.info(context, 'verified');
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const failedReason = createRedact(secretsOf(config))(messageOf(error));
+    await recordVerification(database.kysely, chainId, { ...nothing, examples, failedReason });
+    throw error;
+  } finally {
+    source.close();
+  }
+}

@@ -1,0 +1,65 @@
+import type { Kysely } from 'kysely';
+import type { DB } from '../db/schema.ts';
+import { readChain } from '../progress/chains.ts';
+import type { ContractCall, Source } from '../source/source.ts';
+import { chooseServedBlock, isStateMissing } from './served-block.ts';
+
+/** Dependencies of the choice of a block. */
+export type AsOfDeps = {
+  readonly db: Kysely<DB>;
+  readonly source: Pick<Source, 'calls' | 'finalized' | 'head'>;
+  readonly chainId: number;
+  /** The block that the operator named. Undefined: the newest finalized block whose state is served. */
+  readonly fixed: number | undefined;
+  /** A call that shows whether the state of a block is served. */
+  readonly probe: ContractCall;
+};
+
+/** The block as of which contracts are compared with the chain. It moves when endpoints stop serving its state meanwhile. */
+export class AsOf {
+  readonly #deps: AsOfDeps;
+  #block: number | undefined;
+  /** Why another block than the newest finalized one is used, or none. */
+  #note: string | null = null;
+
+  constructor(deps: AsOfDeps) {
+    this.#deps = deps;
+  }
+
+  /** The block; undefined if none can be compared. */
+  get block(): number | undefined {
+    return this.#block;
+  }
+
+  get note(): string | null {
+    return this.#note;
+  }
+
+  /** Chooses the block. Returns false if there is none, or none but the one that was chosen before. */
+  async choose(signal: AbortSignal): Promise<boolean> {
+    const { db, source, chainId, fixed, probe } = this.#deps;
+    const before = this.#block;
+    if (fixed !== undefined) {
+      this.#block = before === undefined ? fixed : undefined;
+      this.#note = before === undefined ? null : `no endpoint serves the state of block ${fixed}`;
+      return this.#block !== undefined;
+    }
+    const chosen = await chooseServedBlock(source, await readChain(db, chainId), probe, signal);
+    this.#block = 'block' in chosen ? chosen.block : undefined;
+    this.#note = 'block' in chosen ? chosen.note : chosen.refusal;
+    return this.#block !== undefined && this.#block !== before;
+  }
+
+  /** Runs work at the block. If its state is no longer served, runs it again at a newer one. Undefined if there is none. */
+  async run<T>(work: (block: number) => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+    while (this.#block !== undefined) {
+      try {
+        return await work(this.#block);
+      } catch (error) {
+        if (!isStateMissing(error)) throw error;
+        if (!(await this.choose(signal))) this.#block = undefined;
+      }
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,178 @@
+import { sql } from 'kysely';
+import type { Database } from '../db/database.ts';
+import { readSnapshot } from '../db/transaction.ts';
+import type { Question } from '../protocols/shared/verification.ts';
+import type { RegisteredContract } from '../registry/contracts.ts';
+import type { Difference } from './difference.ts';
+import type { ViewAnswer, ViewReader } from './multicall.ts';
+
+/** The maximum number of keys that are read from the database and asked of the chain together. */
+export const PAGE_KEYS_MAX = 20_000;
+
+/** What a comparison with the chain works with. */
+export type ChainComparison = {
+  readonly database: Database;
+  readonly reader: ViewReader;
+  /** Determines the order of the keys. */
+  readonly seed: number;
+};
+
+/** A key with its place in the order of a seed, and what facts say of it. */
+type Row = { readonly place: string; readonly key: string; readonly value: string };
+
+/** Where a page begins: after a key, or after all keys at a place. Undefined for the first page. */
+export type PageStart =
+  | {
+      readonly place: bigint;
+      readonly key: string | undefined;
+      /** By how much the places of a page differ. An upper bound spares PostgreSQL the keys of later pages. */
+      readonly width: bigint;
+    }
+  | undefined;
+
+/** Places are values of `bigint`. */
+const [PLACE_MIN, PLACE_MAX] = [-(2n ** 63n), 2n ** 63n - 1n];
+
+/** A question about a contract as of a block. */
+type Asked = { readonly contract: RegisteredContract; readonly question: Question; readonly block: number };
+
+/** Some keys of a question. */
+export type Page = Asked & { readonly after: PageStart; readonly limit: number };
+
+/** What the comparison of a page found. */
+export type PageOutcome = {
+  readonly compared: number;
+  readonly differences: readonly Difference[];
+  /** Where the next page begins. Undefined after the last page. */
+  readonly next: PageStart;
+  /** Whether the contract lacks the function, so that nothing was compared. */
+  readonly isUnanswered: boolean;
+};
+
+/**
+ * Compares what facts say of some keys with what the chain answers, as of a block. Keys are in an order that the seed determines, so the
+ * first of them are a sample.
+ *
+ * What differs is read once more, from the facts and from the chain, because a fill may have been writing the facts.
+ */
+export async function comparePage(comparison: ChainComparison, page: Page, signal: AbortSignal): Promise<PageOutcome> {
+  const { question, after } = page;
+  const rows = await readPage(comparison, page);
+  const keys = rows.map(({ key }) => key);
+  if (question.isOptional === true && after === undefined) {
+    const [answer] = await ask(comparison, page, keys.slice(0, 1), signal);
+    const isUnanswered = keys.length > 0 && answer === undefined;
+    if (isUnanswered) return { compared: 0, differences: [], next: undefined, isUnanswered };
+  }
+  const answers = await ask(comparison, page, keys, signal);
+  const differing = rows.filter(({ value }, at) => !agrees(question, value, answers[at]));
+  const differences = await confirm(
+    comparison,
+    page,
+    differing.map(({ key }) => key),
+    signal,
+  );
+  return { compared: rows.length, differences, next: startAfter(page, rows), isUnanswered: false };
+}
+
+/** Returns the chain's answers about keys. Undefined for what is no answer. */
+async function ask(
+  { reader }: ChainComparison,
+  { contract, question, block }: Asked,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly (string | undefined)[]> {
+  const calls = keys.map((key) => question.call(contract.address, key));
+  const answers = await reader.read(calls, block, signal);
+  return keys.map((_, at) => answerOf(question, answers[at] ?? 'reverted'));
+}
+
+/** Compares keys again that differed. Returns those that still do. */
+async function confirm(
+  comparison: ChainComparison,
+  asked: Asked,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly Difference[]> {
+  if (keys.length === 0) return [];
+  const { contract, question, block } = asked;
+  const values = await expectedFor(comparison.database, asked, keys);
+  const answers = await ask(comparison, asked, keys, signal);
+  const { chainId, address, kind } = contract;
+  return keys.flatMap((key, at): Difference[] => {
+    const [value, answer] = [values.get(key), answers[at]];
+    if (agrees(question, value, answer)) return [];
+    const where = {
+      comparison: 'chain',
+      chainId,
+      kind,
+      contract: address,
+      table: null,
+      column: question.name,
+    } as const;
+    return [{ ...where, key, stored: value ?? null, expected: answer ?? null, block }];
+  });
+}
+
+/** Returns the chain's answer in the form of what facts say. Undefined if it is no answer. */
+export function answerOf({ read, reverted }: Question, answer: ViewAnswer): string | undefined {
+  return answer === 'reverted' ? reverted : read(answer);
+}
+
+/** Returns whether what facts say agrees with the chain's answer. */
+export function agrees(question: Question, value: string | undefined, answer: string | undefined): boolean {
+  if (value === undefined || answer === undefined) return false;
+  return question.agrees?.(value, answer) ?? value === answer;
+}
+
+/** Returns what facts say of some keys. */
+export async function expectedFor(
+  database: Database,
+  { contract, question, block }: Asked,
+  keys: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await readSnapshot(database, (tx) =>
+    sql<Row>`
+      select key, value from (${question.expected({ ...contract, block })}) expected where key = any(${keys}::text[])
+    `.execute(tx),
+  );
+  return new Map(rows.map(({ key, value }) => [key, value]));
+}
+
+/** Returns the last place of the keys of a page. */
+function lastPlace({ after }: Page): bigint {
+  const end = after === undefined ? PLACE_MAX : after.place + after.width;
+  return end < PLACE_MAX ? end : PLACE_MAX;
+}
+
+/** Returns where the page after one begins. Undefined after the last one. */
+function startAfter(page: Page, rows: readonly Row[]): PageStart {
+  const last = rows.at(-1);
+  const place = BigInt(last?.place ?? PLACE_MIN);
+  const width = page.after?.width ?? place - PLACE_MIN;
+  if (last !== undefined && rows.length >= page.limit) return { place, key: last.key, width };
+  const end = lastPlace(page);
+  return end < PLACE_MAX ? { place: end, key: undefined, width } : undefined;
+}
+
+/** Reads the keys of a page. The condition on their places is pushed down to the facts, so that only those of the page are sorted. */
+async function readPage({ database, seed }: ChainComparison, page: Page): Promise<readonly Row[]> {
+  const { contract, question, block, after, limit } = page;
+  const isAfter =
+    after === undefined
+      ? sql`true`
+      : after.key === undefined
+        ? sql`place > ${String(after.place)}::bigint`
+        : sql`place >= ${String(after.place)}::bigint and (place, key) > (${String(after.place)}::bigint, ${after.key})`;
+  const isBelow = after === undefined ? sql`true` : sql`place <= ${String(lastPlace(page))}::bigint`;
+  const { rows } = await readSnapshot(database, (tx) =>
+    sql<Row>`
+      select place, key, value from (
+        select hashtextextended(key, ${seed}::bigint) as place, key, value
+        from (${question.expected({ ...contract, block })}) expected
+      ) placed
+      where ${isAfter} and ${isBelow} order by place, key limit ${limit}
+    `.execute(tx),
+  );
+  return rows;
+}

@@ -1,0 +1,122 @@
+import { rebuildState } from '../ingest/rebuild-state.ts';
+import { type BlockRepairDeps, repairBlocks } from '../ingest/repair-blocks.ts';
+import { type BlockRange, union } from '../kernel/ranges.ts';
+import type { Question } from '../protocols/shared/verification.ts';
+import type { RegisteredContract } from '../registry/contracts.ts';
+import { agrees, answerOf, expectedFor } from './compare-chain.ts';
+import type { Difference } from './difference.ts';
+import type { ViewReader } from './multicall.ts';
+import { isStateMissing } from './served-block.ts';
+import { verificationAt } from './verify-contract.ts';
+
+/** The cause that `indexer.repairs` shows. */
+const CAUSE = 'verify';
+/** After each repair that leaves a difference, this many times as many blocks are read together from the next wrong one on. */
+const WIDENING_FACTOR = 4;
+
+/** What a repair works with. */
+export type RepairDeps = BlockRepairDeps & { readonly reader: ViewReader };
+
+/** Answers that a contract gives about a key before it holds any. */
+const NOTHING = new Set(['0', '0 0', `0x${'0'.repeat(40)}`]);
+
+/**
+ * Repairs a contract in which differences were found. Blocks whose facts differ from the chain are read again from their receipts. If
+ * the stored state differs, it is derived again from facts.
+ *
+ * @returns the number of facts changed
+ */
+export async function repairContract(
+  deps: RepairDeps,
+  contract: RegisteredContract,
+  differences: readonly Difference[],
+  signal: AbortSignal,
+): Promise<number> {
+  const repair = async (blocks: BlockRange) => {
+    const request = { ...blocks, contracts: [contract], cause: CAUSE, endpoints: [] };
+    return (await repairBlocks(deps, request, signal)).changed;
+  };
+  let changed = 0;
+  for (const blocks of union(differences.flatMap(({ blocks }) => blocks ?? []))) changed += await repair(blocks);
+  const ofChain = differences.filter(({ comparison }) => comparison === 'chain');
+  if (ofChain.length > 0) changed += await repairFromChain(deps, contract, ofChain, repair, signal);
+  if (differences.some(({ comparison }) => comparison === 'state' || comparison === 'rule')) {
+    await rebuildState(deps.database, contract);
+  }
+  return changed;
+}
+
+/** Repairs the first blocks from which on facts and chain differ, until they agree about every difference. */
+async function repairFromChain(
+  deps: RepairDeps,
+  contract: RegisteredContract,
+  differences: readonly Difference[],
+  repair: (blocks: BlockRange) => Promise<number>,
+  signal: AbortSignal,
+): Promise<number> {
+  let changed = 0;
+  let blocks = 1;
+  for (const difference of differences) {
+    const end = difference.block ?? 0;
+    while (!(await agreesAt(deps, contract, difference, end, signal))) {
+      signal.throwIfAborted();
+      const first = await firstWrongBlock(deps, contract, difference, signal);
+      const range =
+        first === undefined
+          ? { from: contract.deployedAtBlock ?? 0, to: end }
+          : { from: first, to: Math.min(end, first + blocks - 1) };
+      const facts = await repair(range);
+      changed += facts;
+      // Nothing that the node serves explains the difference.
+      if (facts === 0 || (first === undefined && range.to === end)) break;
+      blocks *= WIDENING_FACTOR;
+    }
+  }
+  return changed;
+}
+
+/**
+ * Returns the block from which on facts say something else than the chain about a key. Undefined if no endpoint serves the states
+ * between. Facts and chain agree before the contract's first block.
+ */
+async function firstWrongBlock(
+  deps: RepairDeps,
+  contract: RegisteredContract,
+  difference: Difference,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  let agreed = (contract.deployedAtBlock ?? 0) - 1;
+  let differs = difference.block ?? agreed;
+  try {
+    while (differs - agreed > 1) {
+      signal.throwIfAborted();
+      const middle = Math.floor((agreed + differs) / 2);
+      if (await agreesAt(deps, contract, difference, middle, signal)) agreed = middle;
+      else differs = middle;
+    }
+    return differs;
+  } catch (error) {
+    if (isStateMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+async function agreesAt(
+  { database, reader }: RepairDeps,
+  contract: RegisteredContract,
+  { column, key }: Difference,
+  block: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const question = questionOf(contract, block, column);
+  if (question === undefined) return true;
+  const value = (await expectedFor(database, { contract, question, block }, [key])).get(key);
+  const [answer] = await reader.read([question.call(contract.address, key)], block, signal);
+  const read = answerOf(question, answer ?? 'reverted');
+  if (read === undefined || NOTHING.has(read)) return value === undefined || NOTHING.has(value);
+  return agrees(question, value, read);
+}
+
+function questionOf(contract: RegisteredContract, block: number, name: string): Question | undefined {
+  return verificationAt(contract, block)?.questions.find((question) => question.name === name);
+}

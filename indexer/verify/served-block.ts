@@ -1,0 +1,53 @@
+import { RpcError } from '../kernel/errors.ts';
+import type { ChainState } from '../progress/chains.ts';
+import type { ContractCall, Source } from '../source/source.ts';
+import { askViews } from './multicall.ts';
+
+/** The block as of which contracts are compared, and what is to be said about the choice. */
+export type ServedBlock = { readonly block: number; readonly note: string | null };
+
+/** Returns whether an error says that no endpoint serves the state of a block, rather than that the endpoints are unwell. */
+export function isStateMissing(error: unknown): boolean {
+  return error instanceof RpcError && (error.kind === 'pruned' || error.kind === 'unknown-block');
+}
+
+/**
+ * Returns the newest finalized block whose state an endpoint serves. If none does, returns the newest block that the database holds.
+ *
+ * @param probe a call that is made to find out
+ * @returns why no block can be compared, if no endpoint serves any of their states
+ */
+export async function chooseServedBlock(
+  source: Pick<Source, 'calls' | 'finalized' | 'head'>,
+  { head, finalized }: ChainState,
+  probe: ContractCall,
+  signal: AbortSignal,
+): Promise<ServedBlock | { readonly refusal: string }> {
+  if (head === undefined) return { refusal: 'no block is committed yet' };
+  const newest = await source.head(signal);
+  const known = Math.min(head.number, newest.number);
+  const final = Math.min(known, Math.max(finalized ?? -1, (await source.finalized(signal, newest)) ?? -1));
+  if (final >= 0 && (await isServed(source, final, probe, signal))) return { block: final, note: null };
+  if (known > final && (await isServed(source, known, probe, signal))) {
+    return {
+      block: known,
+      note: `no endpoint serves the state of finalized block ${final}: compared at block ${known}`,
+    };
+  }
+  return { refusal: `no endpoint serves the state of block ${final} or ${known}` };
+}
+
+async function isServed(
+  source: Pick<Source, 'calls'>,
+  blockNumber: number,
+  probe: ContractCall,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await askViews(source, { calls: [probe], blockNumber }, signal);
+    return true;
+  } catch (error) {
+    if (isStateMissing(error)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,107 @@
+import { readSnapshot } from '../db/transaction.ts';
+import { completeTo } from '../progress/contract-coverage.ts';
+import { protocolsOf } from '../protocols/protocols.ts';
+import type { Verification } from '../protocols/shared/verification.ts';
+import type { RegisteredContract } from '../registry/contracts.ts';
+import type { AsOf } from './as-of.ts';
+import { type ChainComparison, comparePage, PAGE_KEYS_MAX, type Page, type PageStart } from './compare-chain.ts';
+import { checkInvariants, compareState } from './compare-state.ts';
+import type { Report } from './difference.ts';
+
+/** What the verification of a contract works with. */
+export type ContractVerification = ChainComparison & {
+  /** The number of answers of each view function to compare. Undefined: all of them. */
+  readonly sample: number | undefined;
+  /** Undefined if the chain is not asked. */
+  readonly asOf: AsOf | undefined;
+  /** The block up to which every contract of the chain is complete. */
+  readonly chainCompleteTo: number;
+  /** The newest block of the database. */
+  readonly head: number;
+};
+
+/** Compares a contract with the chain, with its facts and with the rules. Returns the number of answers of the chain compared. */
+export async function verifyContract(
+  verification: ContractVerification,
+  contract: RegisteredContract,
+  report: Report,
+  signal: AbortSignal,
+): Promise<number> {
+  const compared = await compareWithChain(verification, contract, report, signal);
+  const isComplete = isCompleteTo(contract, verification.head);
+  const invariants = isComplete ? (verificationAt(contract, verification.head)?.invariants ?? []) : [];
+  const found = await readSnapshot(verification.database, async (tx) => [
+    ...(await compareState(tx, contract)),
+    ...(await checkInvariants(tx, contract, invariants)),
+  ]);
+  for (const difference of found) report.difference(difference);
+  return compared;
+}
+
+/** Compares the answers of a contract's view functions with its facts. Returns their number. */
+async function compareWithChain(
+  verification: ContractVerification,
+  contract: RegisteredContract,
+  report: Report,
+  signal: AbortSignal,
+): Promise<number> {
+  const { asOf } = verification;
+  const block = asOf?.block;
+  const name = `${contract.kind} ${contract.address}`;
+  if (asOf === undefined || block === undefined) return 0;
+  if (!isCompleteTo(contract, block)) {
+    report.note(`${name} was not compared with the chain, because its history is incomplete`);
+    return 0;
+  }
+  if ((await asOf.run((at) => verification.reader.hasCode(contract.address, at, signal), signal)) === false) {
+    report.note(`${name} was not compared with the chain, because it has no code at block ${block}`);
+    return 0;
+  }
+  let compared = 0;
+  for (const question of verificationAt(contract, block)?.questions ?? []) {
+    if (question.readsOthers === true && verification.chainCompleteTo < block) continue;
+    const answers = await askQuestion(verification, asOf, { contract, question }, report, signal);
+    if (answers === undefined) {
+      report.note(`${name} was not compared with the chain: ${asOf.note}`);
+      return compared;
+    }
+    compared += answers;
+  }
+  return compared;
+}
+
+/** Returns the number of answers compared. Undefined if no endpoint serves the state of a block any more. */
+async function askQuestion(
+  verification: ContractVerification,
+  asOf: AsOf,
+  { contract, question }: Pick<Page, 'contract' | 'question'>,
+  report: Report,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const { sample = Number.POSITIVE_INFINITY } = verification;
+  let compared = 0;
+  let after: PageStart;
+  do {
+    signal.throwIfAborted();
+    const rest = { contract, question, after, limit: Math.min(PAGE_KEYS_MAX, sample - compared) };
+    const page = await asOf.run((block) => comparePage(verification, { ...rest, block }, signal), signal);
+    if (page === undefined) return undefined;
+    if (page.isUnanswered) report.note(`${contract.kind} ${contract.address} does not answer ${question.name}`);
+    for (const difference of page.differences) report.difference(difference);
+    compared += page.compared;
+    after = page.next;
+  } while (after !== undefined && compared < sample);
+  return compared;
+}
+
+/** Returns how a contract's protocol at a block is verified. */
+export function verificationAt(contract: RegisteredContract, block: number): Verification | undefined {
+  return protocolsOf(contract).find(({ fromBlock, toBlock }) => fromBlock <= block && block <= toBlock)?.protocol
+    .verification;
+}
+
+/** Returns whether a followed contract has no gap up to a block. A block before its deployment needs no history. */
+function isCompleteTo(contract: RegisteredContract, block: number): boolean {
+  if (contract.status !== 'active') return false;
+  return (contract.deployedAtBlock ?? 0) > block || (completeTo(contract, block) ?? -1) >= block;
+}
