@@ -414,6 +414,7 @@ export interface IndexerChains {
   head_hash: string | null;
   head_number: Int8 | null;
   live_version: Generated<Int8>;
+  safe_number: Int8 | null;
   status: Generated<string>;
   status_reason: string | null;
   updated_at: Generated<Timestamp>;
@@ -940,6 +941,634 @@ export interface Masters {
   status: Generated<MasterStatus>;
   title: string;
   updated_at: Generated<Timestamp>;
+}
+
+export interface MirrorFinalizedArtistTokens {
+  artist_id: string | null;
+  chain_id: string | null;
+  circulating_supply: Numeric | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  decimals: string | null;
+  deployed_at: Timestamp | null;
+  deployed_at_block: Numeric | null;
+  deployment_tx_hash: string | null;
+  description: string | null;
+  holders_count: Numeric | null;
+  id: string | null;
+  is_tradable: boolean | null;
+  last_indexed_at: Timestamp | null;
+  last_indexed_block: Numeric | null;
+  last_market_data_update: Timestamp | null;
+  last_price_usd: Numeric | null;
+  logo_url: string | null;
+  market_cap_usd: Numeric | null;
+  name: string | null;
+  price_change_24h: Numeric | null;
+  symbol: string | null;
+  total_supply: Numeric | null;
+  trading_enabled_at: Timestamp | null;
+  updated_at: Timestamp | null;
+  volume_24h_usd: Numeric | null;
+}
+
+export interface MirrorFinalizedAsOf {
+  below: Int8 | null;
+  block_number: Int8 | null;
+  chain_id: string | null;
+}
+
+export interface MirrorFinalizedDividendClaims {
+  amount_claimed: Numeric | null;
+  block_hash: string | null;
+  block_number: Numeric | null;
+  block_timestamp: Timestamp | null;
+  chain_id: string | null;
+  created_at: Timestamp | null;
+  currency: string | null;
+  dividend_contract_id: string | null;
+  gas_price_wei: Numeric | null;
+  gas_used: Numeric | null;
+  id: string | null;
+  log_index: Int8 | null;
+  master_id: string | null;
+  master_nft_id: string | null;
+  position: Int8 | null;
+  token_id: Numeric | null;
+  tx_hash: string | null;
+  wallet_address: string | null;
+}
+
+export interface MirrorFinalizedDividendContracts {
+  artist_id: string | null;
+  chain_id: string | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  deployed_at: Timestamp | null;
+  deployed_at_block: Numeric | null;
+  deployment_tx_hash: string | null;
+  distribution_model: DividendDistributionModel | null;
+  id: string | null;
+  last_indexed_at: Timestamp | null;
+  last_indexed_block: Numeric | null;
+  linked_master_contract: string | null;
+  master_id: string | null;
+  total_dividends_distributed: Numeric | null;
+  total_revenue_deposited: Numeric | null;
+  updated_at: Timestamp | null;
+}
+
+export interface MirrorFinalizedDividendEvents {
+  block_hash: string | null;
+  block_number: Numeric | null;
+  block_timestamp: Timestamp | null;
+  chain_id: string | null;
+  claimant_token_id: Numeric | null;
+  claimant_wallet: string | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  currency: string | null;
+  dividend_contract_id: string | null;
+  event_type: DividendEventType | null;
+  id: string | null;
+  log_index: Int8 | null;
+  master_id: string | null;
+  per_token_amount: Numeric | null;
+  position: Int8 | null;
+  revenue_event_id: string | null;
+  revenue_link_derived: boolean | null;
+  total_amount: Numeric | null;
+  total_holders_at_distribution: number | null;
+  tx_hash: string | null;
+}
+
+export interface MirrorFinalizedLiquidityPools {
+  artist_token_id: string | null;
+  chain_id: string | null;
+  created_at: Timestamp | null;
+  created_at_block: Numeric | null;
+  created_at_tx_hash: string | null;
+  fee: Numeric | null;
+  id: string | null;
+  last_indexed_at: Timestamp | null;
+  last_indexed_block: Numeric | null;
+  lp_total_supply: Numeric | null;
+  pool_address: string | null;
+  pool_type: PoolType | null;
+  reserve_position: Int8 | null;
+  reserve0: Numeric | null;
+  reserve1: Numeric | null;
+  token0_address: string | null;
+  token0_symbol: string | null;
+  token1_address: string | null;
+  token1_symbol: string | null;
+  total_value_locked_usd: Numeric | null;
+  updated_at: Timestamp | null;
+  volume_24h_usd: Numeric | null;
+}
+
+export interface MirrorFinalizedMasterContracts {
+  abi_version: string | null;
+  chain_id: string | null;
+  contract_address: string | null;
+  contract_royalty_bps: Numeric | null;
+  contract_total_supply: Int8 | null;
+  created_at: Timestamp | null;
+  deployed_at: Timestamp | null;
+  deployed_at_block: Numeric | null;
+  deployment_tx_hash: string | null;
+  first_minter_wallet: string | null;
+  id: string | null;
+  last_indexed_at: Timestamp | null;
+  last_indexed_block: Numeric | null;
+  master_id: string | null;
+  minted_supply: Int8 | null;
+  royalty_position: Int8 | null;
+  second_minter_wallet: string | null;
+  third_mint_position: Int8 | null;
+  third_minter_wallet: string | null;
+  updated_at: Timestamp | null;
+}
+
+export interface MirrorFinalizedMasterIpos {
+  actual_end_at: Timestamp | null;
+  actual_start_at: Timestamp | null;
+  allow_secondary_resale: boolean | null;
+  created_at: Timestamp | null;
+  first_minter_bonus_bps: number | null;
+  id: string | null;
+  master_id: string | null;
+  mint_price_currency: string | null;
+  mint_price_wei: Numeric | null;
+  minted_supply: Numeric | null;
+  mover_advantage_enabled: boolean | null;
+  retained_artist_bps: number | null;
+  retained_platform_bps: number | null;
+  revenue_share_nft_holders_bps: number | null;
+  scheduled_end_at: Timestamp | null;
+  scheduled_start_at: Timestamp | null;
+  second_minter_bonus_bps: number | null;
+  secondary_royalty_bps: number | null;
+  status: IpoStatus | null;
+  third_minter_bonus_bps: number | null;
+  total_supply: Int8 | null;
+  updated_at: Timestamp | null;
+}
+
+export interface MirrorFinalizedMasterNfts {
+  chain_id: string | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  current_owner_wallet: string | null;
+  dividends_block: Int8 | null;
+  first_mint_position: Int8 | null;
+  id: string | null;
+  is_first_minter: boolean | null;
+  is_second_minter: boolean | null;
+  is_third_minter: boolean | null;
+  last_dividend_claimed_at: Timestamp | null;
+  last_indexed_at: Timestamp | null;
+  last_indexed_block: Numeric | null;
+  last_position: Int8 | null;
+  listed_at: Timestamp | null;
+  listing_currency: string | null;
+  listing_price_wei: Numeric | null;
+  listing_status: NftListingStatus | null;
+  master_contract_id: string | null;
+  master_id: string | null;
+  mint_count: Int8 | null;
+  mint_price_wei: Numeric | null;
+  mint_tx_hash: string | null;
+  minted_at: Timestamp | null;
+  minted_at_block: Numeric | null;
+  original_minter_wallet: string | null;
+  token_id: Numeric | null;
+  token_uri: string | null;
+  total_dividends_received: Numeric | null;
+  updated_at: Timestamp | null;
+}
+
+export interface MirrorFinalizedNftOwnershipSnapshots {
+  chain_id: string | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  id: string | null;
+  master_id: string | null;
+  owner_wallet: string | null;
+  snapshot_block_number: Numeric | null;
+  snapshot_log_index: Int8 | null;
+  snapshot_reason: string | null;
+  snapshot_timestamp: Timestamp | null;
+  token_id: Numeric | null;
+}
+
+export interface MirrorFinalizedNftTransfers {
+  block_hash: string | null;
+  block_number: Numeric | null;
+  block_timestamp: Timestamp | null;
+  chain_id: string | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  from_wallet: string | null;
+  id: string | null;
+  log_index: Int8 | null;
+  marketplace: string | null;
+  master_id: string | null;
+  master_nft_id: string | null;
+  position: Int8 | null;
+  royalty_paid_wei: Numeric | null;
+  royalty_recipient: string | null;
+  sale_currency: string | null;
+  sale_price_wei: Numeric | null;
+  to_wallet: string | null;
+  token_id: Numeric | null;
+  transfer_type: TransferType | null;
+  tx_hash: string | null;
+}
+
+export interface MirrorFinalizedPoolEvents {
+  amount_usd: Numeric | null;
+  amount0: Numeric | null;
+  amount1: Numeric | null;
+  artist_token_id: string | null;
+  block_hash: string | null;
+  block_number: Numeric | null;
+  block_timestamp: Timestamp | null;
+  chain_id: string | null;
+  created_at: Timestamp | null;
+  event_type: PoolEventType | null;
+  id: string | null;
+  liquidity_pool_id: string | null;
+  log_index: Int8 | null;
+  pool_address: string | null;
+  position: Int8 | null;
+  recipient: string | null;
+  sender: string | null;
+  tx_hash: string | null;
+}
+
+export interface MirrorFinalizedPoolPositions {
+  chain_id: string | null;
+  created_at: Timestamp | null;
+  entered_at: Timestamp | null;
+  entry_position: Int8 | null;
+  entry_tx_hash: string | null;
+  first_position: Int8 | null;
+  id: string | null;
+  liquidity_pool_id: string | null;
+  lp_token_balance: Numeric | null;
+  position_value_usd: Numeric | null;
+  tick_lower: number | null;
+  tick_upper: number | null;
+  token0_amount: Numeric | null;
+  token1_amount: Numeric | null;
+  updated_at: Timestamp | null;
+  wallet_address: string | null;
+}
+
+export interface MirrorFinalizedTokenHolders {
+  artist_token_id: string | null;
+  balance: Numeric | null;
+  chain_id: string | null;
+  created_at: Timestamp | null;
+  first_acquired_at: Timestamp | null;
+  first_acquired_position: Int8 | null;
+  first_acquired_tx_hash: string | null;
+  first_position: Int8 | null;
+  id: string | null;
+  updated_at: Timestamp | null;
+  wallet_address: string | null;
+}
+
+export interface MirrorFinalizedTokenTransfers {
+  artist_token_id: string | null;
+  block_hash: string | null;
+  block_number: Numeric | null;
+  block_timestamp: Timestamp | null;
+  chain_id: string | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  from_wallet: string | null;
+  id: string | null;
+  log_index: Int8 | null;
+  position: Int8 | null;
+  to_wallet: string | null;
+  tx_hash: string | null;
+  value: Numeric | null;
+}
+
+export interface MirrorSafeArtistTokens {
+  artist_id: string | null;
+  chain_id: string | null;
+  circulating_supply: Numeric | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  decimals: string | null;
+  deployed_at: Timestamp | null;
+  deployed_at_block: Numeric | null;
+  deployment_tx_hash: string | null;
+  description: string | null;
+  holders_count: Numeric | null;
+  id: string | null;
+  is_tradable: boolean | null;
+  last_indexed_at: Timestamp | null;
+  last_indexed_block: Numeric | null;
+  last_market_data_update: Timestamp | null;
+  last_price_usd: Numeric | null;
+  logo_url: string | null;
+  market_cap_usd: Numeric | null;
+  name: string | null;
+  price_change_24h: Numeric | null;
+  symbol: string | null;
+  total_supply: Numeric | null;
+  trading_enabled_at: Timestamp | null;
+  updated_at: Timestamp | null;
+  volume_24h_usd: Numeric | null;
+}
+
+export interface MirrorSafeAsOf {
+  below: Int8 | null;
+  block_number: Int8 | null;
+  chain_id: string | null;
+}
+
+export interface MirrorSafeDividendClaims {
+  amount_claimed: Numeric | null;
+  block_hash: string | null;
+  block_number: Numeric | null;
+  block_timestamp: Timestamp | null;
+  chain_id: string | null;
+  created_at: Timestamp | null;
+  currency: string | null;
+  dividend_contract_id: string | null;
+  gas_price_wei: Numeric | null;
+  gas_used: Numeric | null;
+  id: string | null;
+  log_index: Int8 | null;
+  master_id: string | null;
+  master_nft_id: string | null;
+  position: Int8 | null;
+  token_id: Numeric | null;
+  tx_hash: string | null;
+  wallet_address: string | null;
+}
+
+export interface MirrorSafeDividendContracts {
+  artist_id: string | null;
+  chain_id: string | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  deployed_at: Timestamp | null;
+  deployed_at_block: Numeric | null;
+  deployment_tx_hash: string | null;
+  distribution_model: DividendDistributionModel | null;
+  id: string | null;
+  last_indexed_at: Timestamp | null;
+  last_indexed_block: Numeric | null;
+  linked_master_contract: string | null;
+  master_id: string | null;
+  total_dividends_distributed: Numeric | null;
+  total_revenue_deposited: Numeric | null;
+  updated_at: Timestamp | null;
+}
+
+export interface MirrorSafeDividendEvents {
+  block_hash: string | null;
+  block_number: Numeric | null;
+  block_timestamp: Timestamp | null;
+  chain_id: string | null;
+  claimant_token_id: Numeric | null;
+  claimant_wallet: string | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  currency: string | null;
+  dividend_contract_id: string | null;
+  event_type: DividendEventType | null;
+  id: string | null;
+  log_index: Int8 | null;
+  master_id: string | null;
+  per_token_amount: Numeric | null;
+  position: Int8 | null;
+  revenue_event_id: string | null;
+  revenue_link_derived: boolean | null;
+  total_amount: Numeric | null;
+  total_holders_at_distribution: number | null;
+  tx_hash: string | null;
+}
+
+export interface MirrorSafeLiquidityPools {
+  artist_token_id: string | null;
+  chain_id: string | null;
+  created_at: Timestamp | null;
+  created_at_block: Numeric | null;
+  created_at_tx_hash: string | null;
+  fee: Numeric | null;
+  id: string | null;
+  last_indexed_at: Timestamp | null;
+  last_indexed_block: Numeric | null;
+  lp_total_supply: Numeric | null;
+  pool_address: string | null;
+  pool_type: PoolType | null;
+  reserve_position: Int8 | null;
+  reserve0: Numeric | null;
+  reserve1: Numeric | null;
+  token0_address: string | null;
+  token0_symbol: string | null;
+  token1_address: string | null;
+  token1_symbol: string | null;
+  total_value_locked_usd: Numeric | null;
+  updated_at: Timestamp | null;
+  volume_24h_usd: Numeric | null;
+}
+
+export interface MirrorSafeMasterContracts {
+  abi_version: string | null;
+  chain_id: string | null;
+  contract_address: string | null;
+  contract_royalty_bps: Numeric | null;
+  contract_total_supply: Int8 | null;
+  created_at: Timestamp | null;
+  deployed_at: Timestamp | null;
+  deployed_at_block: Numeric | null;
+  deployment_tx_hash: string | null;
+  first_minter_wallet: string | null;
+  id: string | null;
+  last_indexed_at: Timestamp | null;
+  last_indexed_block: Numeric | null;
+  master_id: string | null;
+  minted_supply: Int8 | null;
+  royalty_position: Int8 | null;
+  second_minter_wallet: string | null;
+  third_mint_position: Int8 | null;
+  third_minter_wallet: string | null;
+  updated_at: Timestamp | null;
+}
+
+export interface MirrorSafeMasterIpos {
+  actual_end_at: Timestamp | null;
+  actual_start_at: Timestamp | null;
+  allow_secondary_resale: boolean | null;
+  created_at: Timestamp | null;
+  first_minter_bonus_bps: number | null;
+  id: string | null;
+  master_id: string | null;
+  mint_price_currency: string | null;
+  mint_price_wei: Numeric | null;
+  minted_supply: Numeric | null;
+  mover_advantage_enabled: boolean | null;
+  retained_artist_bps: number | null;
+  retained_platform_bps: number | null;
+  revenue_share_nft_holders_bps: number | null;
+  scheduled_end_at: Timestamp | null;
+  scheduled_start_at: Timestamp | null;
+  second_minter_bonus_bps: number | null;
+  secondary_royalty_bps: number | null;
+  status: IpoStatus | null;
+  third_minter_bonus_bps: number | null;
+  total_supply: Int8 | null;
+  updated_at: Timestamp | null;
+}
+
+export interface MirrorSafeMasterNfts {
+  chain_id: string | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  current_owner_wallet: string | null;
+  dividends_block: Int8 | null;
+  first_mint_position: Int8 | null;
+  id: string | null;
+  is_first_minter: boolean | null;
+  is_second_minter: boolean | null;
+  is_third_minter: boolean | null;
+  last_dividend_claimed_at: Timestamp | null;
+  last_indexed_at: Timestamp | null;
+  last_indexed_block: Numeric | null;
+  last_position: Int8 | null;
+  listed_at: Timestamp | null;
+  listing_currency: string | null;
+  listing_price_wei: Numeric | null;
+  listing_status: NftListingStatus | null;
+  master_contract_id: string | null;
+  master_id: string | null;
+  mint_count: Int8 | null;
+  mint_price_wei: Numeric | null;
+  mint_tx_hash: string | null;
+  minted_at: Timestamp | null;
+  minted_at_block: Numeric | null;
+  original_minter_wallet: string | null;
+  token_id: Numeric | null;
+  token_uri: string | null;
+  total_dividends_received: Numeric | null;
+  updated_at: Timestamp | null;
+}
+
+export interface MirrorSafeNftOwnershipSnapshots {
+  chain_id: string | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  id: string | null;
+  master_id: string | null;
+  owner_wallet: string | null;
+  snapshot_block_number: Numeric | null;
+  snapshot_log_index: Int8 | null;
+  snapshot_reason: string | null;
+  snapshot_timestamp: Timestamp | null;
+  token_id: Numeric | null;
+}
+
+export interface MirrorSafeNftTransfers {
+  block_hash: string | null;
+  block_number: Numeric | null;
+  block_timestamp: Timestamp | null;
+  chain_id: string | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  from_wallet: string | null;
+  id: string | null;
+  log_index: Int8 | null;
+  marketplace: string | null;
+  master_id: string | null;
+  master_nft_id: string | null;
+  position: Int8 | null;
+  royalty_paid_wei: Numeric | null;
+  royalty_recipient: string | null;
+  sale_currency: string | null;
+  sale_price_wei: Numeric | null;
+  to_wallet: string | null;
+  token_id: Numeric | null;
+  transfer_type: TransferType | null;
+  tx_hash: string | null;
+}
+
+export interface MirrorSafePoolEvents {
+  amount_usd: Numeric | null;
+  amount0: Numeric | null;
+  amount1: Numeric | null;
+  artist_token_id: string | null;
+  block_hash: string | null;
+  block_number: Numeric | null;
+  block_timestamp: Timestamp | null;
+  chain_id: string | null;
+  created_at: Timestamp | null;
+  event_type: PoolEventType | null;
+  id: string | null;
+  liquidity_pool_id: string | null;
+  log_index: Int8 | null;
+  pool_address: string | null;
+  position: Int8 | null;
+  recipient: string | null;
+  sender: string | null;
+  tx_hash: string | null;
+}
+
+export interface MirrorSafePoolPositions {
+  chain_id: string | null;
+  created_at: Timestamp | null;
+  entered_at: Timestamp | null;
+  entry_position: Int8 | null;
+  entry_tx_hash: string | null;
+  first_position: Int8 | null;
+  id: string | null;
+  liquidity_pool_id: string | null;
+  lp_token_balance: Numeric | null;
+  position_value_usd: Numeric | null;
+  tick_lower: number | null;
+  tick_upper: number | null;
+  token0_amount: Numeric | null;
+  token1_amount: Numeric | null;
+  updated_at: Timestamp | null;
+  wallet_address: string | null;
+}
+
+export interface MirrorSafeTokenHolders {
+  artist_token_id: string | null;
+  balance: Numeric | null;
+  chain_id: string | null;
+  created_at: Timestamp | null;
+  first_acquired_at: Timestamp | null;
+  first_acquired_position: Int8 | null;
+  first_acquired_tx_hash: string | null;
+  first_position: Int8 | null;
+  id: string | null;
+  updated_at: Timestamp | null;
+  wallet_address: string | null;
+}
+
+export interface MirrorSafeTokenTransfers {
+  artist_token_id: string | null;
+  block_hash: string | null;
+  block_number: Numeric | null;
+  block_timestamp: Timestamp | null;
+  chain_id: string | null;
+  contract_address: string | null;
+  created_at: Timestamp | null;
+  from_wallet: string | null;
+  id: string | null;
+  log_index: Int8 | null;
+  position: Int8 | null;
+  to_wallet: string | null;
+  tx_hash: string | null;
+  value: Numeric | null;
 }
 
 export interface NftOwnershipSnapshots {
@@ -1657,6 +2286,36 @@ export interface DB {
   master_ipos: MasterIpos;
   master_nfts: MasterNfts;
   masters: Masters;
+  "mirror_finalized.artist_tokens": MirrorFinalizedArtistTokens;
+  "mirror_finalized.as_of": MirrorFinalizedAsOf;
+  "mirror_finalized.dividend_claims": MirrorFinalizedDividendClaims;
+  "mirror_finalized.dividend_contracts": MirrorFinalizedDividendContracts;
+  "mirror_finalized.dividend_events": MirrorFinalizedDividendEvents;
+  "mirror_finalized.liquidity_pools": MirrorFinalizedLiquidityPools;
+  "mirror_finalized.master_contracts": MirrorFinalizedMasterContracts;
+  "mirror_finalized.master_ipos": MirrorFinalizedMasterIpos;
+  "mirror_finalized.master_nfts": MirrorFinalizedMasterNfts;
+  "mirror_finalized.nft_ownership_snapshots": MirrorFinalizedNftOwnershipSnapshots;
+  "mirror_finalized.nft_transfers": MirrorFinalizedNftTransfers;
+  "mirror_finalized.pool_events": MirrorFinalizedPoolEvents;
+  "mirror_finalized.pool_positions": MirrorFinalizedPoolPositions;
+  "mirror_finalized.token_holders": MirrorFinalizedTokenHolders;
+  "mirror_finalized.token_transfers": MirrorFinalizedTokenTransfers;
+  "mirror_safe.artist_tokens": MirrorSafeArtistTokens;
+  "mirror_safe.as_of": MirrorSafeAsOf;
+  "mirror_safe.dividend_claims": MirrorSafeDividendClaims;
+  "mirror_safe.dividend_contracts": MirrorSafeDividendContracts;
+  "mirror_safe.dividend_events": MirrorSafeDividendEvents;
+  "mirror_safe.liquidity_pools": MirrorSafeLiquidityPools;
+  "mirror_safe.master_contracts": MirrorSafeMasterContracts;
+  "mirror_safe.master_ipos": MirrorSafeMasterIpos;
+  "mirror_safe.master_nfts": MirrorSafeMasterNfts;
+  "mirror_safe.nft_ownership_snapshots": MirrorSafeNftOwnershipSnapshots;
+  "mirror_safe.nft_transfers": MirrorSafeNftTransfers;
+  "mirror_safe.pool_events": MirrorSafePoolEvents;
+  "mirror_safe.pool_positions": MirrorSafePoolPositions;
+  "mirror_safe.token_holders": MirrorSafeTokenHolders;
+  "mirror_safe.token_transfers": MirrorSafeTokenTransfers;
   nft_ownership_snapshots: NftOwnershipSnapshots;
   nft_transfers: NftTransfers;
   payment_methods: PaymentMethods;

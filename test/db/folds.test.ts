@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Copy } from '../../indexer/db/copy.ts';
 import type { Database } from '../../indexer/db/database.ts';
@@ -55,6 +56,11 @@ const MAINTAINED: Readonly<Record<string, Readonly<Record<string, readonly strin
 const HISTORIES_PER_FOLD = 2;
 /** The minimum number of facts for the fold in each history. */
 const FACTS_MIN = 10;
+
+/** The schemas of views, each with the column of the block that they show. */
+const FINALITIES = { mirror_finalized: 'finalized_number', mirror_safe: 'safe_number' };
+/** The compared tables of the schema `indexer`, which have no views. */
+const UNVIEWED: readonly string[] = ['contract_events', 'dead_letters'];
 
 let simDatabase: SimDatabase;
 let database: Database;
@@ -131,6 +137,21 @@ describe.each(folds)('$name', (fold) => {
         await scene.unwind(block);
         expect(await scene.everything()).toEqual(asOf[block]);
         expect(await scene.maintained(fold)).toEqual(scene.expected(fold, block));
+      }
+    });
+  });
+
+  test('the views of a finalized block equal the tables when nothing above it was read', async () => {
+    await withScene(fold, async (scene) => {
+      const cut = scene.random.between(0, scene.top - 1);
+      await scene.write(scene.upTo(cut));
+      const asOf = new Map([...(await scene.everything())].filter(([table]) => !UNVIEWED.includes(table)));
+      for (const piece of scene.pieces(cut + 1)) await scene.write(piece);
+      for (const [schema, column] of Object.entries(FINALITIES)) {
+        const setFinalized = `insert into indexer.chains (chain_id, ${column}) values ($1, $2)
+          on conflict (chain_id) do update set finalized_number = excluded.finalized_number, safe_number = excluded.safe_number`;
+        await database.pool.query(setFinalized, [scene.chainId, cut]);
+        expect(await scene.viewedIn(schema)).toEqual(asOf);
       }
     });
   });
@@ -235,6 +256,17 @@ class Scene {
 
   async everything(): Promise<Tables> {
     return sorted((await readStored(database.pool, [this.chainId])).tables);
+  }
+
+  /** Returns the same rows as `everything`, but reads the views of a schema. */
+  async viewedIn(schema: string): Promise<Tables> {
+    const pool = new pg.Pool({ connectionString: `${simDatabase.url}%20-c%20search_path%3D${schema}%2Cpublic` });
+    try {
+      const { tables } = await readStored(pool, [this.chainId]);
+      return sorted(new Map([...tables].filter(([table]) => !UNVIEWED.includes(table))));
+    } finally {
+      await pool.end();
+    }
   }
 
   async maintained(fold: Fold): Promise<unknown> {
