@@ -14,7 +14,8 @@ import { readChain } from '../../indexer/progress/chains.ts';
 import { factTables, folds } from '../../indexer/protocols/protocols.ts';
 import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
-import type { Row, Tables } from '../kit/oracle/fact-rows.ts';
+import { MAINTAINED, maintainedBy, sortedRows } from '../kit/maintained-tables.ts';
+import type { Tables } from '../kit/oracle/fact-rows.ts';
 import { readStored } from '../kit/oracle/stored.ts';
 import { BlockTree, expectedTables } from '../sim/check.ts';
 import { drawHistory, type History } from '../sim/history.ts';
@@ -22,35 +23,6 @@ import { SimNode } from '../sim/node.ts';
 import { Platform } from '../sim/platform.ts';
 import { type Random, randomOf } from '../sim/random.ts';
 import { createSimDatabase, type SimDatabase } from '../sim/sim-database.ts';
-
-/** The tables that each fold maintains, with the columns where several folds maintain one table. */
-const MAINTAINED: Readonly<Record<string, Readonly<Record<string, readonly string[] | 'all'>>>> = {
-  'nft-tokens': {
-    master_nfts: [
-      'id',
-      'current_owner_wallet',
-      'last_position',
-      'original_minter_wallet',
-      'first_mint_position',
-      'mint_count',
-      'mint_tx_hash',
-      'minted_at_block',
-      'minted_at',
-      'mint_price_wei',
-    ],
-  },
-  'mint-order': {
-    master_nfts: ['id', 'is_first_minter', 'is_second_minter', 'is_third_minter'],
-    master_contracts: ['first_minter_wallet', 'second_minter_wallet', 'third_minter_wallet', 'third_mint_position'],
-  },
-  'master-supply': { master_contracts: ['contract_total_supply', 'minted_supply'], master_ipos: 'all' },
-  royalty: { master_contracts: ['contract_royalty_bps', 'royalty_position'] },
-  'token-balances': { token_holders: 'all', artist_tokens: ['holders_count'] },
-  'token-supply': { artist_tokens: ['total_supply'] },
-  'pool-positions': { pool_positions: 'all', liquidity_pools: ['lp_total_supply'] },
-  'pool-reserves': { liquidity_pools: ['reserve0', 'reserve1', 'reserve_position'] },
-  'dividend-totals': { dividend_contracts: ['total_revenue_deposited', 'total_dividends_distributed'] },
-};
 
 /** The number of histories that each test runs every fold over. */
 const HISTORIES_PER_FOLD = 2;
@@ -255,7 +227,7 @@ class Scene {
   }
 
   async everything(): Promise<Tables> {
-    return sorted((await readStored(database.pool, [this.chainId])).tables);
+    return sortedRows((await readStored(database.pool, [this.chainId])).tables);
   }
 
   /** Returns the same rows as `everything`, but reads the views of a schema. */
@@ -263,7 +235,7 @@ class Scene {
     const pool = new pg.Pool({ connectionString: `${simDatabase.url}%20-c%20search_path%3D${schema}%2Cpublic` });
     try {
       const { tables } = await readStored(pool, [this.chainId]);
-      return sorted(new Map([...tables].filter(([table]) => !UNVIEWED.includes(table))));
+      return sortedRows(new Map([...tables].filter(([table]) => !UNVIEWED.includes(table))));
     } finally {
       await pool.end();
     }
@@ -310,22 +282,4 @@ async function withScene(fold: Fold, act: (scene: Scene) => Promise<void>): Prom
     await scene.open();
     await act(scene);
   }
-}
-
-function maintainedBy({ name }: Fold, tables: Tables): unknown {
-  return Object.entries(MAINTAINED[name] ?? {}).map(([table, columns]) => {
-    const rows = tables.get(table) ?? [];
-    const picked = rows.map((row) =>
-      columns === 'all' ? row : Object.fromEntries(columns.map((column) => [column, row[column] ?? null])),
-    );
-    return { table, rows: picked.map(textOf).sort() };
-  });
-}
-
-function sorted(tables: Tables): Tables {
-  return new Map([...tables].map(([name, rows]) => [name, [...rows].sort((a, b) => (textOf(a) < textOf(b) ? -1 : 1))]));
-}
-
-function textOf(row: Row): string {
-  return JSON.stringify(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
