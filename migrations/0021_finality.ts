@@ -23,23 +23,24 @@ const moved = (movements: RawBuilder<unknown>) => sql`(
   ) signed where wallet <> ${ZERO} group by owner, wallet) moved`;
 
 const tokenMovements = (asOf: RawBuilder<unknown>) => sql`
-  select fact.artist_token_id as owner, fact.from_wallet as sender, fact.to_wallet as receiver, fact.value
+  select fact.artist_token_id as owner, fact.from_wallet as sender, fact.to_wallet as receiver, fact.value,
+    true as burns
   from ${asOf} final join public.token_transfers fact on ${isAbove}`;
 
 const poolMovements = (asOf: RawBuilder<unknown>) => sql`
   select contract.platform_id as owner, fact.arguments ->> 'from' as sender, fact.arguments ->> 'to' as receiver,
-    (fact.arguments ->> 'value')::numeric as value
+    (fact.arguments ->> 'value')::numeric as value, fact.arguments ->> 'from' = fact.address as burns
   from ${asOf} final
   join indexer.contract_events fact on fact.chain_id = final.chain_id::bigint and fact.block_number > final.block_number
     and fact.kind = 'pool' and fact.event = 'Transfer'
   join indexer.contracts contract
     on contract.chain_id = fact.chain_id and contract.address = fact.address and contract.kind = fact.kind`;
 
-/** Net mints of each owner in some movements. A transfer from zero to zero is a mint if it counts as one. */
+/** Net mints of each owner in some movements. Only a pair itself burns its tokens. A transfer from zero to zero is a mint if it counts as one. */
 const minted = (movements: RawBuilder<unknown>, zeroToZero: number) => sql`(
   select owner, sum(case when sender <> ${ZERO} then -value when receiver <> ${ZERO} then value
     else ${sql.lit(zeroToZero)} * value end) as amount
-  from (${movements}) movement where sender = ${ZERO} or receiver = ${ZERO} group by owner) minted on minted.owner = held.id`;
+  from (${movements}) movement where sender = ${ZERO} or (receiver = ${ZERO} and burns) group by owner) minted on minted.owner = held.id`;
 
 /** The argument of the newest event of a contract at or below the block. */
 const latest = (kind: string, address: string, event: string, argument: string) => sql`(
