@@ -414,6 +414,7 @@ export interface IndexerChains {
   head_hash: string | null;
   head_number: Int8 | null;
   live_version: Generated<Int8>;
+  safe_number: Int8 | null;
   status: Generated<string>;
   status_reason: string | null;
   updated_at: Generated<Timestamp>;

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Copy } from '../../indexer/db/copy.ts';
 import type { Database } from '../../indexer/db/database.ts';
@@ -13,7 +14,8 @@ import { readChain } from '../../indexer/progress/chains.ts';
 import { factTables, folds } from '../../indexer/protocols/protocols.ts';
 import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
-import type { Row, Tables } from '../kit/oracle/fact-rows.ts';
+import { MAINTAINED, maintainedBy, sortedRows } from '../kit/maintained-tables.ts';
+import type { Tables } from '../kit/oracle/fact-rows.ts';
 import { readStored } from '../kit/oracle/stored.ts';
 import { BlockTree, expectedTables } from '../sim/check.ts';
 import { drawHistory, type History } from '../sim/history.ts';
@@ -22,39 +24,15 @@ import { Platform } from '../sim/platform.ts';
 import { type Random, randomOf } from '../sim/random.ts';
 import { createSimDatabase, type SimDatabase } from '../sim/sim-database.ts';
 
-/** The tables that each fold maintains, with the columns where several folds maintain one table. */
-const MAINTAINED: Readonly<Record<string, Readonly<Record<string, readonly string[] | 'all'>>>> = {
-  'nft-tokens': {
-    master_nfts: [
-      'id',
-      'current_owner_wallet',
-      'last_position',
-      'original_minter_wallet',
-      'first_mint_position',
-      'mint_count',
-      'mint_tx_hash',
-      'minted_at_block',
-      'minted_at',
-      'mint_price_wei',
-    ],
-  },
-  'mint-order': {
-    master_nfts: ['id', 'is_first_minter', 'is_second_minter', 'is_third_minter'],
-    master_contracts: ['first_minter_wallet', 'second_minter_wallet', 'third_minter_wallet', 'third_mint_position'],
-  },
-  'master-supply': { master_contracts: ['current_supply', 'minted_supply'], master_ipos: 'all' },
-  royalty: { master_contracts: ['default_royalty_bps', 'royalty_position'] },
-  'token-balances': { token_holders: 'all', artist_tokens: ['holders_count'] },
-  'token-supply': { artist_tokens: ['total_supply'] },
-  'pool-positions': { pool_positions: 'all', liquidity_pools: ['lp_total_supply'] },
-  'pool-reserves': { liquidity_pools: ['reserve0', 'reserve1', 'reserve_position'] },
-  'dividend-totals': { dividend_contracts: ['total_revenue_deposited', 'total_dividends_distributed'] },
-};
-
 /** The number of histories that each test runs every fold over. */
 const HISTORIES_PER_FOLD = 2;
 /** The minimum number of facts for the fold in each history. */
 const FACTS_MIN = 10;
+
+/** The schemas of views, each with the column of the block that they show. */
+const FINALITIES = { mirror_finalized: 'finalized_number', mirror_safe: 'safe_number' };
+/** The compared tables of the schema `indexer`, which have no views. */
+const UNVIEWED: readonly string[] = ['contract_events', 'dead_letters'];
 
 let simDatabase: SimDatabase;
 let database: Database;
@@ -131,6 +109,21 @@ describe.each(folds)('$name', (fold) => {
         await scene.unwind(block);
         expect(await scene.everything()).toEqual(asOf[block]);
         expect(await scene.maintained(fold)).toEqual(scene.expected(fold, block));
+      }
+    });
+  });
+
+  test('the views of a finalized block equal the tables when nothing above it was read', async () => {
+    await withScene(fold, async (scene) => {
+      const cut = scene.random.between(0, scene.top - 1);
+      await scene.write(scene.upTo(cut));
+      const asOf = new Map([...(await scene.everything())].filter(([table]) => !UNVIEWED.includes(table)));
+      for (const piece of scene.pieces(cut + 1)) await scene.write(piece);
+      for (const [schema, column] of Object.entries(FINALITIES)) {
+        const setFinalized = `insert into indexer.chains (chain_id, ${column}) values ($1, $2)
+          on conflict (chain_id) do update set finalized_number = excluded.finalized_number, safe_number = excluded.safe_number`;
+        await database.pool.query(setFinalized, [scene.chainId, cut]);
+        expect(await scene.viewedIn(schema)).toEqual(asOf);
       }
     });
   });
@@ -234,7 +227,18 @@ class Scene {
   }
 
   async everything(): Promise<Tables> {
-    return sorted((await readStored(database.pool, [this.chainId])).tables);
+    return sortedRows((await readStored(database.pool, [this.chainId])).tables);
+  }
+
+  /** Returns the same rows as `everything`, but reads the views of a schema. */
+  async viewedIn(schema: string): Promise<Tables> {
+    const pool = new pg.Pool({ connectionString: `${simDatabase.url}%20-c%20search_path%3D${schema}%2Cpublic` });
+    try {
+      const { tables } = await readStored(pool, [this.chainId]);
+      return sortedRows(new Map([...tables].filter(([table]) => !UNVIEWED.includes(table))));
+    } finally {
+      await pool.end();
+    }
   }
 
   async maintained(fold: Fold): Promise<unknown> {
@@ -278,22 +282,4 @@ async function withScene(fold: Fold, act: (scene: Scene) => Promise<void>): Prom
     await scene.open();
     await act(scene);
   }
-}
-
-function maintainedBy({ name }: Fold, tables: Tables): unknown {
-  return Object.entries(MAINTAINED[name] ?? {}).map(([table, columns]) => {
-    const rows = tables.get(table) ?? [];
-    const picked = rows.map((row) =>
-      columns === 'all' ? row : Object.fromEntries(columns.map((column) => [column, row[column] ?? null])),
-    );
-    return { table, rows: picked.map(textOf).sort() };
-  });
-}
-
-function sorted(tables: Tables): Tables {
-  return new Map([...tables].map(([name, rows]) => [name, [...rows].sort((a, b) => (textOf(a) < textOf(b) ? -1 : 1))]));
-}
-
-function textOf(row: Row): string {
-  return JSON.stringify(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

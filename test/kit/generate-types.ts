@@ -19,7 +19,7 @@ export async function generateTypes(url: string): Promise<string> {
       db,
       dialect: new GeneratorDialect({ defaultSchemas: ['public'] }),
       defaultSchemas: ['public'],
-      excludePattern: 'indexer.kysely_*',
+      excludePattern: '{indexer.kysely_*,mirror_*.*}',
       typeMapping: { int8multirange: 'string' },
     });
   } finally {

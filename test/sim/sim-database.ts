@@ -4,8 +4,12 @@ import { createDatabase } from '../kit/postgres.ts';
 /** The number of connections that histories share. */
 const CONNECTIONS = 16;
 
-/** A new migrated database and the function that drops it. */
-export type SimDatabase = { readonly database: Database; readonly drop: () => Promise<void> };
+/** A new migrated database, its URL and the function that drops it. */
+export type SimDatabase = {
+  readonly url: string;
+  readonly database: Database;
+  readonly drop: () => Promise<void>;
+};
 
 /**
  * Creates a database that resolves deadlocks after 20 ms. The program retries them, and PostgreSQL's default of one second each
@@ -17,6 +21,7 @@ export async function createSimDatabase(): Promise<SimDatabase> {
   withTimeout.searchParams.set('options', '-c deadlock_timeout=20ms');
   const database = openDatabase({ url: withTimeout.href, maxConnections: CONNECTIONS });
   return {
+    url: withTimeout.href,
     database,
     drop: async () => {
       await database.close();

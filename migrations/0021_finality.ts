@@ -1,0 +1,336 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely';
+
+type Db = Kysely<unknown>;
+
+/** Expressions over `held` (a row of the table) and `final` (a row of `as_of`) that replace columns of the same names. */
+type Corrections = Readonly<Record<string, RawBuilder<unknown>>>;
+
+/** The parts of a view: where its rows come from, and what replaces their columns. */
+type Part = { readonly from: RawBuilder<unknown>; readonly corrections?: Corrections };
+
+const ZERO = sql.lit('0x0000000000000000000000000000000000000000');
+const LEVELS = { mirror_safe: sql`greatest(safe_number, finalized_number)`, mirror_finalized: sql`finalized_number` };
+
+/** The facts of a chain above the block. Each table of facts has a unique index that begins with chain and block. */
+const isAbove = sql`fact.chain_id = final.chain_id and fact.block_number > final.block_number`;
+
+/** What each wallet received less what it sent above the block, of the movements in `from`. */
+const moved = (movements: RawBuilder<unknown>) => sql`(
+  select owner, wallet, sum(amount) as delta from (
+    select owner, receiver as wallet, value as amount from (${movements}) movement
+    union all
+    select owner, sender, -value from (${movements}) movement
+  ) signed where wallet <> ${ZERO} group by owner, wallet) moved`;
+
+const tokenMovements = (asOf: RawBuilder<unknown>) => sql`
+  select fact.artist_token_id as owner, fact.from_wallet as sender, fact.to_wallet as receiver, fact.value,
+    true as burns
+  from ${asOf} final join public.token_transfers fact on ${isAbove}`;
+
+const poolMovements = (asOf: RawBuilder<unknown>) => sql`
+  select contract.platform_id as owner, fact.arguments ->> 'from' as sender, fact.arguments ->> 'to' as receiver,
+    (fact.arguments ->> 'value')::numeric as value, fact.arguments ->> 'from' = fact.address as burns
+  from ${asOf} final
+  join indexer.contract_events fact on fact.chain_id = final.chain_id::bigint and fact.block_number > final.block_number
+    and fact.kind = 'pool' and fact.event = 'Transfer'
+  join indexer.contracts contract
+    on contract.chain_id = fact.chain_id and contract.address = fact.address and contract.kind = fact.kind`;
+
+/** Net mints of each owner in some movements. Only a pair itself burns its tokens. A transfer from zero to zero is a mint if it counts as one. */
+const minted = (movements: RawBuilder<unknown>, zeroToZero: number) => sql`(
+  select owner, sum(case when sender <> ${ZERO} then -value when receiver <> ${ZERO} then value
+    else ${sql.lit(zeroToZero)} * value end) as amount
+  from (${movements}) movement where sender = ${ZERO} or (receiver = ${ZERO} and burns) group by owner) minted on minted.owner = held.id`;
+
+/** The argument of the newest event of a contract at or below the block. */
+const latest = (kind: string, address: string, event: string, argument: string) => sql`(
+  select fact.arguments ->> ${sql.lit(argument)} from indexer.contract_events fact
+  where fact.chain_id = held.chain_id::bigint and fact.kind = ${sql.lit(kind)} and fact.address = held.${sql.ref(address)}
+    and fact.event = ${sql.lit(event)} and fact.position < final.below
+  order by fact.position desc limit 1)::numeric`;
+
+/** The column `column` of a master's mint number `place` at or below the block. */
+const mint = (column: string, place: number) => sql`(
+  select fact.${sql.ref(column)} from public.nft_transfers fact
+  where fact.chain_id = held.chain_id and fact.contract_address = held.contract_address and fact.transfer_type = 'mint'
+    and fact.position < final.below and fact.block_hash is not null
+  order by fact.position, fact.token_id offset ${sql.lit(place - 1)} limit 1)`;
+
+/** The distinct tokens whose first mint is above the block, by contract. */
+const firstMinted = (asOf: RawBuilder<unknown>) => sql`(
+  select token.master_contract_id, token.master_id, count(distinct token.id) as tokens
+  from ${asOf} final join public.nft_transfers fact on ${isAbove}
+  join public.master_nfts token on token.id = fact.master_nft_id and token.first_mint_position >= final.below
+  where fact.transfer_type = 'mint' and fact.block_hash is not null
+  group by token.master_contract_id, token.master_id)`;
+
+const kept = (position: string, column: string) =>
+  sql`case when held.${sql.ref(position)} < final.below then held.${sql.ref(column)} end`;
+
+const keptAll = (position: string, ...columns: string[]): Corrections =>
+  Object.fromEntries([position, ...columns].map((column) => [column, kept(position, column)]));
+
+const ofChain = (table: string, asOf: RawBuilder<unknown>) =>
+  sql`${sql.table(table)} held join ${asOf} final on final.chain_id = held.chain_id`;
+
+/** Tokens that nothing above the block touches, and those that something does. */
+function tokens(asOf: RawBuilder<unknown>): Part[] {
+  const flag = (column: string, place: number) =>
+    sql`held.${sql.ref(column)} and coalesce(${mint('position', place)} < final.below, false)`;
+  const paid = (what: RawBuilder<unknown>) => sql`(
+    select ${what} from public.dividend_claims claim
+    where claim.master_nft_id = held.id and claim.position < final.below and claim.block_hash is not null)`;
+  return [
+    {
+      from: sql`${ofChain('public.master_nfts', asOf)}
+        where (held.last_position is null or held.last_position < final.below)
+          and (held.dividends_block is null or held.dividends_block <= final.block_number)`,
+    },
+    {
+      from: sql`${asOf} final
+        cross join lateral (
+          select fact.master_nft_id as id from public.nft_transfers fact where ${isAbove} and fact.block_hash is not null
+          union
+          select id from public.master_nfts where chain_id = final.chain_id and dividends_block > final.block_number
+        ) touched
+        join public.master_nfts held on held.id = touched.id
+        left join lateral (
+          select fact.to_wallet, fact.position from public.nft_transfers fact
+          where fact.master_nft_id = held.id and fact.position < final.below and fact.block_hash is not null
+          order by fact.position desc limit 1
+        ) previous on true
+        where previous.position is not null
+          -- A token without facts has a row only if the platform wrote it.
+          or held.id <> indexer.derived_id('master_nfts:' || held.chain_id || ':' || held.contract_address || ':' || held.token_id)
+          or held.listing_status <> 'not_listed' or held.listing_price_wei is not null or held.listing_currency is not null
+          or held.listed_at is not null or held.token_uri is not null`,
+      corrections: {
+        current_owner_wallet: sql`coalesce(previous.to_wallet, ${ZERO})`,
+        last_position: sql`previous.position`,
+        original_minter_wallet: sql`coalesce(${kept('first_mint_position', 'original_minter_wallet')}, ${ZERO})`,
+        ...keptAll('first_mint_position', 'mint_tx_hash', 'minted_at_block', 'minted_at', 'mint_price_wei'),
+        mint_count: sql`(
+          select count(*) from public.nft_transfers fact where fact.master_nft_id = held.id and fact.transfer_type = 'mint'
+            and fact.position < final.below and fact.block_hash is not null)`,
+        is_first_minter: flag('is_first_minter', 1),
+        is_second_minter: flag('is_second_minter', 2),
+        is_third_minter: flag('is_third_minter', 3),
+        total_dividends_received: sql`coalesce(${paid(sql`sum(claim.amount_claimed) filter (where claim.currency = ${ZERO})`)}, 0)`,
+        last_dividend_claimed_at: paid(sql`max(claim.block_timestamp)`),
+        last_indexed_block: sql`least(held.last_indexed_block, final.block_number)`,
+      },
+    },
+  ];
+}
+
+function masters(asOf: RawBuilder<unknown>): Part[] {
+  const minter = (column: string, place: number) => ({
+    [column]: sql`case when held.third_mint_position < final.below then held.${sql.ref(column)} else ${mint('to_wallet', place)} end`,
+  });
+  return [
+    {
+      from: sql`${ofChain('public.master_contracts', asOf)}
+        left join (
+          select fact.contract_address, fact.chain_id, sum(case when fact.to_wallet = ${ZERO} then -1 else 1 end) as supply
+          from ${asOf} final join public.nft_transfers fact on ${isAbove}
+          where fact.transfer_type in ('mint', 'burn') and fact.block_hash is not null group by 1, 2
+        ) change on change.chain_id = held.chain_id and change.contract_address = held.contract_address
+        left join ${firstMinted(asOf)} fresh on fresh.master_contract_id = held.id`,
+      corrections: {
+        current_supply: sql`held.current_supply - coalesce(change.supply, 0)`,
+        minted_supply: sql`held.minted_supply - coalesce(fresh.tokens, 0)`,
+        default_royalty_bps: sql`case when held.royalty_position >= final.below
+          then ${latest('master', 'contract_address', 'DefaultRoyaltySet', 'feeNumerator')} else held.default_royalty_bps end`,
+        royalty_position: sql`case when held.royalty_position < final.below then held.royalty_position
+          when held.royalty_position is not null then (
+            select max(fact.position) from indexer.contract_events fact
+            where fact.chain_id = held.chain_id::bigint and fact.kind = 'master' and fact.address = held.contract_address
+              and fact.event = 'DefaultRoyaltySet' and fact.position < final.below) end`,
+        ...minter('first_minter_wallet', 1),
+        ...minter('second_minter_wallet', 2),
+        ...minter('third_minter_wallet', 3),
+        third_mint_position: sql`case when held.third_mint_position < final.below then held.third_mint_position end`,
+      },
+    },
+  ];
+}
+
+/** Balances: rows that no movement above the block names, and those that one does. */
+function balances(
+  table: string,
+  owner: string,
+  balance: string,
+  entry: readonly string[],
+  movements: RawBuilder<unknown>,
+) {
+  return (asOf: RawBuilder<unknown>): Part[] => [
+    {
+      from: sql`${ofChain(table, asOf)} where not exists (
+        select from ${moved(movements)} where moved.owner = held.${sql.ref(owner)} and moved.wallet = held.wallet_address)`,
+    },
+    {
+      from: sql`${moved(movements)}
+        join ${sql.table(table)} held on held.${sql.ref(owner)} = moved.owner and held.wallet_address = moved.wallet
+        join ${asOf} final on final.chain_id = held.chain_id
+        where held.first_position < final.below`,
+      corrections: {
+        [balance]: sql`held.${sql.ref(balance)} - moved.delta`,
+        ...keptAll(entry[0] ?? '', ...entry.slice(1)),
+      },
+    },
+  ];
+}
+
+function artistTokens(asOf: RawBuilder<unknown>): Part[] {
+  const movements = tokenMovements(asOf);
+  return [
+    {
+      from: sql`${ofChain('public.artist_tokens', asOf)}
+        left join ${minted(movements, 0)}
+        left join (
+          select moved.owner, sum((holder.balance > 0)::int - (holder.balance - moved.delta > 0)::int) as wallets
+          from ${moved(movements)} join public.token_holders holder
+            on holder.artist_token_id = moved.owner and holder.wallet_address = moved.wallet
+          group by moved.owner
+        ) holders on holders.owner = held.id`,
+      corrections: {
+        total_supply: sql`held.total_supply - coalesce(minted.amount, 0)`,
+        holders_count: sql`held.holders_count - coalesce(holders.wallets, 0)`,
+      },
+    },
+  ];
+}
+
+function pools(asOf: RawBuilder<unknown>): Part[] {
+  const reserve = (column: string) =>
+    sql`case when held.reserve_position >= final.below then coalesce(${latest('pool', 'pool_address', 'Sync', column)}, 0)
+      else held.${sql.ref(column)} end`;
+  return [
+    {
+      from: sql`${ofChain('public.liquidity_pools', asOf)} left join ${minted(poolMovements(asOf), 1)}`,
+      corrections: {
+        reserve0: reserve('reserve0'),
+        reserve1: reserve('reserve1'),
+        reserve_position: sql`case when held.reserve_position < final.below then held.reserve_position
+          when held.reserve_position is not null then (
+            select max(fact.position) from indexer.contract_events fact
+            where fact.chain_id = held.chain_id::bigint and fact.kind = 'pool' and fact.address = held.pool_address
+              and fact.event = 'Sync' and fact.position < final.below) end`,
+        lp_total_supply: sql`held.lp_total_supply - coalesce(minted.amount, 0)`,
+      },
+    },
+  ];
+}
+
+function dividendContracts(asOf: RawBuilder<unknown>): Part[] {
+  return [
+    {
+      from: sql`${ofChain('public.dividend_contracts', asOf)}
+        left join (
+          select fact.dividend_contract_id,
+            coalesce(sum(fact.total_amount) filter (where fact.event_type = 'deposit'), 0) as deposited,
+            coalesce(sum(fact.total_amount) filter (where fact.event_type = 'distribution'), 0) as distributed
+          from ${asOf} final join public.dividend_events fact on ${isAbove}
+          where fact.currency = ${ZERO} and fact.block_hash is not null group by 1
+        ) change on change.dividend_contract_id = held.id`,
+      corrections: {
+        total_revenue_deposited: sql`held.total_revenue_deposited - coalesce(change.deposited, 0)`,
+        total_dividends_distributed: sql`held.total_dividends_distributed - coalesce(change.distributed, 0)`,
+      },
+    },
+  ];
+}
+
+const ipos = (asOf: RawBuilder<unknown>): Part[] => [
+  {
+    from: sql`public.master_ipos held
+      left join (
+        select master_id, sum(tokens) as tokens from ${firstMinted(asOf)} fresh group by master_id
+      ) fresh on fresh.master_id = held.master_id`,
+    corrections: { minted_supply: sql`held.minted_supply - coalesce(fresh.tokens, 0)` },
+  },
+];
+
+/** Facts at or below the block. Facts without a block hash are not verified. */
+const facts =
+  (table: string) =>
+  (asOf: RawBuilder<unknown>): Part[] => [
+    {
+      from: sql`${ofChain(table, asOf)} where held.block_number <= final.block_number and held.block_hash is not null`,
+    },
+  ];
+
+/** The views, by the table whose name and columns they have. */
+const VIEWS: Readonly<Record<string, (asOf: RawBuilder<unknown>) => Part[]>> = {
+  nft_transfers: facts('public.nft_transfers'),
+  token_transfers: facts('public.token_transfers'),
+  dividend_events: facts('public.dividend_events'),
+  dividend_claims: facts('public.dividend_claims'),
+  pool_events: facts('public.pool_events'),
+  master_nfts: tokens,
+  master_contracts: masters,
+  master_ipos: ipos,
+  token_holders: (asOf) =>
+    balances(
+      'public.token_holders',
+      'artist_token_id',
+      'balance',
+      ['first_acquired_position', 'first_acquired_at', 'first_acquired_tx_hash'],
+      tokenMovements(asOf),
+    )(asOf),
+  artist_tokens: artistTokens,
+  pool_positions: (asOf) =>
+    balances(
+      'public.pool_positions',
+      'liquidity_pool_id',
+      'lp_token_balance',
+      ['entry_position', 'entered_at', 'entry_tx_hash'],
+      poolMovements(asOf),
+    )(asOf),
+  liquidity_pools: pools,
+  dividend_contracts: dividendContracts,
+  nft_ownership_snapshots: (asOf) => [
+    {
+      from: sql`${ofChain('public.nft_ownership_snapshots', asOf)} where held.snapshot_block_number <= final.block_number`,
+    },
+  ],
+};
+
+async function createView(db: Db, schema: string, name: string, parts: readonly Part[]): Promise<void> {
+  const { rows: columns } = await sql<{ column_name: string }>`
+    select column_name from information_schema.columns
+    where table_schema = 'public' and table_name = ${name} order by ordinal_position
+  `.execute(db);
+  const queries = parts.map(({ from, corrections = {} }) => {
+    const list = columns.map(({ column_name: column }) => {
+      const corrected = Object.hasOwn(corrections, column) ? corrections[column] : undefined;
+      return corrected === undefined ? sql`held.${sql.ref(column)}` : sql`${corrected} as ${sql.ref(column)}`;
+    });
+    return sql`select ${sql.join(list)} from ${from}`;
+  });
+  await sql`create view ${sql.table(`${schema}.${name}`)} as ${sql.join(queries, sql` union all `)}`.execute(db);
+}
+
+export async function up(db: Db): Promise<void> {
+  await sql`alter table indexer.chains add column safe_number bigint`.execute(db);
+  for (const [schema, block] of Object.entries(LEVELS)) {
+    const asOf = sql.table(`${schema}.as_of`);
+    await sql`create schema ${sql.id(schema)}`.execute(db);
+    await sql`
+      create view ${asOf} as
+      select chain_id::text as chain_id, ${block} as block_number, (${block} + 1) * 4294967296 as below
+      from indexer.chains where ${block} is not null
+    `.execute(db);
+    for (const [name, parts] of Object.entries(VIEWS)) await createView(db, schema, name, parts(asOf));
+  }
+}
+
+export async function down(db: Db): Promise<void> {
+  for (const schema of Object.keys(LEVELS)) {
+    for (const name of [...Object.keys(VIEWS).toReversed(), 'as_of']) {
+      await sql`drop view ${sql.table(`${schema}.${name}`)}`.execute(db);
+    }
+    await sql`drop schema ${sql.id(schema)}`.execute(db);
+  }
+  await sql`alter table indexer.chains drop column safe_number`.execute(db);
+}
