@@ -251,6 +251,154 @@ const ipos = (asOf: RawBuilder<unknown>): Part[] => [
   },
 ];
 
+/**
+ * The balances of dividends that changed above a block, as they were at its end, from the facts and sums at or below it. It computes what
+ * the stage `dividends` adds up, from the beginning (docs/dividends.md). `claimed_at` is the position of the latest claim.
+ */
+const BALANCES = sql`
+  create function indexer.dividend_balances_as_of(chain text, block bigint) returns table (dividend_contract_id uuid,
+    wallet_address varchar, currency varchar, total_earned numeric, total_claimed numeric, claimable_amount numeric, tokens_held bigint,
+    claimed_at bigint)
+    stable language sql set search_path = public as $$
+    with edge as materialized (select chain as of_chain, (block + 1) * 4294967296 as below),
+    key as materialized (
+      select balance.dividend_contract_id, balance.wallet_address, balance.currency from wallet_dividend_balances balance
+      where balance.chain_id = chain and balance.changed_block > block
+    ),
+    serves as materialized (
+      select link.dividend_contract_id, master.contract_address
+      from indexer.dividend_masters link
+      join dividend_contracts dividend on dividend.id = link.dividend_contract_id
+      join master_contracts master on master.id = link.master_contract_id and master.chain_id = dividend.chain_id
+      where dividend.chain_id = chain and link.serves
+    ),
+    moved as materialized (
+      select distinct key.dividend_contract_id, fact.master_nft_id as token
+      from (select distinct dividend_contract_id, wallet_address from key) key join serves using (dividend_contract_id)
+      join nft_transfers fact on fact.to_wallet = key.wallet_address and fact.contract_address = serves.contract_address
+      join edge on fact.chain_id = of_chain and fact.position < below
+      where fact.block_hash is not null
+    ),
+    claim as materialized (
+      select claim.dividend_contract_id, claim.wallet_address, claim.currency, claim.master_nft_id, claim.amount_claimed, claim.position
+      from dividend_claims claim join key using (dividend_contract_id, wallet_address, currency)
+      join edge on claim.chain_id = of_chain and claim.position < below where claim.block_hash is not null
+      union
+      select claim.dividend_contract_id, claim.wallet_address, claim.currency, claim.master_nft_id, claim.amount_claimed, claim.position
+      from dividend_claims claim join moved on claim.dividend_contract_id = moved.dividend_contract_id and claim.master_nft_id = moved.token
+      join edge on claim.chain_id = of_chain and claim.position < below where claim.block_hash is not null
+    ),
+    rule as materialized (
+      select platform_id as dividend_contract_id, coalesce(upgrades -> -1 ->> 'abiVersion', abi_version) = '3.0' as by_snapshot
+      from indexer.contracts where chain_id = chain::bigint and kind = 'dividend'
+    ),
+    total as materialized (
+      select sums.dividend_contract_id, sums.currency, max(total) as at_end
+      from indexer.distribution_sums sums join edge on position < below
+      where sums.dividend_contract_id in (select dividend_contract_id from moved) group by 1, 2
+    ),
+    life as materialized (
+      select moved.dividend_contract_id, token, position, to_wallet as owner,
+        coalesce(lag(to_wallet) over (partition by moved.dividend_contract_id, token order by position), ${ZERO}) as former
+      from moved join nft_transfers fact on fact.master_nft_id = token join edge on position < below where block_hash is not null
+    ),
+    token_claim as materialized (
+      select moved.dividend_contract_id, token, currency, position, amount_claimed as amount
+      from moved join dividend_claims paid on paid.master_nft_id = token and paid.dividend_contract_id = moved.dividend_contract_id
+      join edge on position < below where block_hash is not null
+    ),
+    account as (
+      select dividend_contract_id, token, currency from (select distinct dividend_contract_id, token from life) token
+      join total using (dividend_contract_id)
+      union
+      select dividend_contract_id, token, currency from token_claim
+    ),
+    -- The debt of a token: what it had not earned at its mints, less that at its burns, plus its claims.
+    entry as (
+      select dividend_contract_id, token, currency, life.position, former, owner, coalesce(before.total, 0) as s,
+        case when former = ${ZERO} and owner <> ${ZERO} then coalesce(before.total, 0)
+          when former <> ${ZERO} and owner = ${ZERO} then -coalesce(before.total, 0) else 0 end as debt
+      from life join account using (dividend_contract_id, token)
+      left join lateral (
+        select total from indexer.distribution_sums earlier
+        where earlier.dividend_contract_id = life.dividend_contract_id and earlier.currency = account.currency
+          and earlier.position < life.position
+        order by earlier.position desc limit 1
+      ) before on true
+      union all
+      select dividend_contract_id, token, currency, position, null, null, 0, amount from token_claim
+    ),
+    move as (
+      select step.*, coalesce(total.at_end, 0) as s_end
+      from (
+        select dividend_contract_id, token, currency, position, former, owner, s, debt,
+          sum(debt) over (partition by dividend_contract_id, token, currency order by position) as debt_after
+        from entry
+      ) step left join total using (dividend_contract_id, currency)
+      where former <> owner
+    ),
+    contribution (dividend_contract_id, wallet_address, currency, held, unclaimed, claimed, is_row, claimed_at) as (
+      select dividend_contract_id, owner, currency, s_end - s, s_end - debt_after, 0::numeric, s <> debt_after, null::bigint
+      from move where owner <> ${ZERO}
+      union all
+      select dividend_contract_id, former, currency, s - s_end, debt_after - debt - s_end, 0, false, null
+      from move where former <> ${ZERO}
+      union all
+      select dividend_contract_id, wallet_address, currency, 0, 0, amount_claimed, true, position
+      from claim where wallet_address <> ${ZERO}
+      union all
+      select dividend_contract_id, owner, currency, 0, -amount_claimed, 0, amount_claimed <> 0, null
+      from claim cross join lateral (
+        select to_wallet as owner from nft_transfers
+        where master_nft_id = claim.master_nft_id and position < claim.position and block_hash is not null
+        order by position desc limit 1
+      ) before where owner <> ${ZERO}
+    ),
+    summed as (
+      select dividend_contract_id, wallet_address, currency, sum(held) as held, sum(unclaimed) as unclaimed, sum(claimed) as claimed,
+        bool_or(is_row) as is_row, max(claimed_at) as claimed_at
+      from contribution group by dividend_contract_id, wallet_address, currency
+    ),
+    owned as (
+      select dividend_contract_id, owner as wallet_address, count(*) as tokens from (
+        select distinct on (dividend_contract_id, token) dividend_contract_id, owner from life
+        order by dividend_contract_id, token, position desc
+      ) last group by dividend_contract_id, owner
+    )
+    select dividend_contract_id, wallet_address, currency, amounts.earned, claimed, amounts.earned - claimed, coalesce(owned.tokens, 0),
+      claimed_at
+    from summed join rule using (dividend_contract_id) join key using (dividend_contract_id, wallet_address, currency)
+    left join owned using (dividend_contract_id, wallet_address)
+    cross join lateral (select case when by_snapshot then held else unclaimed + claimed end as earned) amounts
+    where held > 0 or claimed_at is not null or (is_row and not by_snapshot)
+  $$`;
+
+/** What each wallet earned and claimed. Rows that changed above the block are computed from facts. */
+const dividendBalances = (asOf: RawBuilder<unknown>): Part[] => [
+  {
+    from: sql`${ofChain('public.wallet_dividend_balances', asOf)} where held.changed_block <= final.block_number`,
+  },
+  {
+    from: sql`${asOf} final
+      cross join lateral indexer.dividend_balances_as_of(final.chain_id, final.block_number) former
+      join public.wallet_dividend_balances held using (dividend_contract_id, wallet_address, currency)
+      left join lateral (
+        select block_timestamp, tx_hash from public.dividend_claims claim
+        where claim.chain_id = final.chain_id and claim.block_number = (former.claimed_at >> 32)::numeric
+          and claim.log_index = (former.claimed_at & 4294967295) and claim.block_hash is not null
+      ) last on true`,
+    corrections: {
+      total_earned: sql`former.total_earned`,
+      total_claimed: sql`former.total_claimed`,
+      claimable_amount: sql`former.claimable_amount`,
+      tokens_held: sql`former.tokens_held`,
+      last_claimed_at: sql`last.block_timestamp`,
+      last_claim_tx_hash: sql`last.tx_hash`,
+      changed_block: sql`final.block_number`,
+    },
+  },
+];
+
 /** Facts at or below the block. Facts without a block hash are not verified. */
 const facts =
   (table: string) =>
@@ -289,6 +437,7 @@ const VIEWS: Readonly<Record<string, (asOf: RawBuilder<unknown>) => Part[]>> = {
     )(asOf),
   liquidity_pools: pools,
   dividend_contracts: dividendContracts,
+  wallet_dividend_balances: dividendBalances,
   nft_ownership_snapshots: (asOf) => [
     {
       from: sql`${ofChain('public.nft_ownership_snapshots', asOf)} where held.snapshot_block_number <= final.block_number`,
@@ -313,6 +462,7 @@ async function createView(db: Db, schema: string, name: string, parts: readonly 
 
 export async function up(db: Db): Promise<void> {
   await sql`alter table indexer.chains add column safe_number bigint`.execute(db);
+  await BALANCES.execute(db);
   for (const [schema, block] of Object.entries(LEVELS)) {
     const asOf = sql.table(`${schema}.as_of`);
     await sql`create schema ${sql.id(schema)}`.execute(db);
@@ -332,5 +482,6 @@ export async function down(db: Db): Promise<void> {
     }
     await sql`drop schema ${sql.id(schema)}`.execute(db);
   }
+  await sql`drop function indexer.dividend_balances_as_of`.execute(db);
   await sql`alter table indexer.chains drop column safe_number`.execute(db);
 }

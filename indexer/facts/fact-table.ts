@@ -98,6 +98,8 @@ export type ExpectedRows = {
    * `c0` is the chain and `c1` is the address.
    */
   belongsTo?(contract: RegisteredRow): RawBuilder<boolean>;
+  /** What is compared, if not the rows of the digest. `rows` then has these columns. */
+  readonly compared?: { readonly rows: RawBuilder<unknown>; readonly columns: readonly string[] };
   /** Returns a query for the rows, with the columns of the digest in their order. */
   rows(contract: RegisteredRow): RawBuilder<unknown>;
 };

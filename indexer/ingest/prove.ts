@@ -77,15 +77,15 @@ export type ContractDifference = Difference & { readonly contract: RequestedCont
  */
 export async function listDifferences(database: Database, full: FullRange): Promise<readonly ContractDifference[]> {
   const { chainId } = full.range;
-  return transaction(database, async (tx) => {
+  return transaction(database, async (tx, copy) => {
     await runSteps(tx, [lockChain(chainId, 'shared')]);
     const { slices } = await readSlices(tx, full, 'covered');
     const differences: ContractDifference[] = [];
     for (const { contracts, blocks } of slices) {
       // Most ranges have no difference, so all contracts are compared at once first.
-      if ((await compareFacts(tx, chainId, { contracts, blocks }, full.batch)).length === 0) continue;
+      if ((await compareFacts(tx, copy, chainId, { contracts, blocks }, full.batch)).length === 0) continue;
       for (const contract of contracts) {
-        const found = await compareFacts(tx, chainId, { contracts: [contract], blocks }, full.batch);
+        const found = await compareFacts(tx, copy, chainId, { contracts: [contract], blocks }, full.batch);
         differences.push(...found.map((difference) => ({ ...difference, contract })));
       }
     }

@@ -27,11 +27,6 @@ export type Protocol = {
   readonly stateTables: readonly StateTable[];
   /** The folds in the order in which a commit applies them. Folds that write many rows come before folds that write contracts' rows. */
   readonly folds: readonly Fold[];
-  /**
-   * Who may claim what a distribution gave to a token: its present owner (`token`), or its owner at the distribution (`snapshot`). Only
-   * for dividend contracts.
-   */
-  readonly claimRule?: 'token' | 'snapshot';
   /** The rules that the facts of one contract obey if none is missing. */
   readonly contradictions?: Contradictions;
   /** How `indexer verify` compares contracts with the chain and with themselves. */

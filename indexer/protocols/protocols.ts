@@ -38,11 +38,6 @@ export const folds: readonly Fold[] = [...new Set(protocols.flatMap((protocol) =
   (a, b) => Number(a.writes[0]?.isPlatformRow === true) - Number(b.writes[0]?.isPlatformRow === true),
 );
 
-/** The ABI versions of dividend contracts by which the owner at a distribution keeps what it earned. */
-export const snapshotVersions: readonly string[] = protocols.flatMap(({ claimRule, version }) =>
-  claimRule === 'snapshot' ? version : [],
-);
-
 /** The ABI version of a contract for which neither the platform nor an operator specified one. */
 export const DEFAULT_ABI_VERSION = '1.0';
 

@@ -33,7 +33,8 @@ export async function compareState(tx: Transaction, contract: RegisteredContract
  * some of whose columns may be null.
  */
 function statement({ digest, expected }: StateTable, contract: RegisteredRow): RawBuilder<Row> {
-  const columns = digest.columns.map((_, at) => sql.ref(`c${at}`));
+  const { rows, columns: names } = expected.compared ?? { ...digest, rows: sql.raw(digest.rows) };
+  const columns = names.map((_, at) => sql.ref(`c${at}`));
   const texts = sql.join(columns.map((column) => sql`${column}::text`));
   const key = sql`row(${sql.join(columns.slice(0, expected.keyColumns).map((column) => sql`${column}::text`))})::text`;
   const { chainId, address } = contract;
@@ -42,7 +43,7 @@ function statement({ digest, expected }: StateTable, contract: RegisteredRow): R
     select stored.texts as stored, expected.texts as expected
     from (
       select ${key} as key, array[${texts}] as texts
-      from (select ${sql.raw(digest.columns.join(', '))} from ${sql.raw(digest.rows)}) as stored (${sql.join(columns)})
+      from (select ${sql.raw(names.join(', '))} from ${rows}) as stored (${sql.join(columns)})
       where ${isOwn}
     ) stored
     full join (
@@ -54,10 +55,11 @@ function statement({ digest, expected }: StateTable, contract: RegisteredRow): R
 }
 
 function differencesOf(
-  { name, digest: { columns }, expected: { keyColumns } }: StateTable,
+  { name, digest, expected: { keyColumns, compared } }: StateTable,
   { chainId, kind, address }: RegisteredContract,
   { stored, expected }: Row,
 ): readonly Difference[] {
+  const { columns } = compared ?? digest;
   const parts = (stored ?? expected ?? []).slice(0, keyColumns).filter((part) => part !== null);
   const key = parts.filter((part) => part !== address && part !== String(chainId)).join(' ');
   const where = { comparison: 'state', chainId, kind, contract: address, table: name, key, block: null } as const;

@@ -83,7 +83,11 @@ export class ViewReader {
     return this.#multicall.exists;
   }
 
-  async #readTogether(calls: readonly ContractCall[], block: number, signal: AbortSignal): Promise<readonly ViewAnswer[]> {
+  async #readTogether(
+    calls: readonly ContractCall[],
+    block: number,
+    signal: AbortSignal,
+  ): Promise<readonly ViewAnswer[]> {
     const size = this.#callsAtOnce;
     const parts = Array.from({ length: Math.ceil(calls.length / size) }, (_, at) =>
       calls.slice(at * size, (at + 1) * size),

@@ -141,6 +141,26 @@ describe.each(testedStages)('$name', (stage) => {
   });
 });
 
+test.each(['mirror_finalized', 'mirror_safe'])('%s shows what stages had written as of the block', async (schema) => {
+  await scene.fill(1, START, LOGS);
+  for (const block of [1, 3, 4, 5, 6, 9, 10, 11, 12, START]) {
+    await scene.run(testedStages, block);
+    const { links, balances, payments, snapshots, holders } = await scene.state();
+    await scene.run(testedStages, START);
+    await scene.database.pool.query('update indexer.chains set finalized_number = $1, safe_number = $1', [block]);
+    expect(await scene.state(schema), `as of ${block}`).toMatchObject({
+      links,
+      balances,
+      payments,
+      snapshots,
+      holders,
+    });
+    await transaction(scene.database, async (tx) => {
+      for (const stage of testedStages.toReversed()) await stage.unwind(tx, CHAIN_ID, -1);
+    });
+  }
+});
+
 test('a claim is linked to its token if that was minted before', async () => {
   await scene.fill(1, START, LOGS);
   await scene.run(testedStages, START);

@@ -235,8 +235,13 @@ export class StageScene {
     });
   }
 
-  /** Returns the rows that stages write, as text: `links` are `block/log index: token id of contract`, and the others name their columns. */
-  async state(): Promise<
+  /**
+   * Returns the rows that stages write, as text, from the tables or from the views of a schema: `links` are `block/log index: token id of contract`, and the others
+   * name their columns.
+   */
+  async state(
+    schema = 'public',
+  ): Promise<
     Readonly<
       Record<
         'links' | 'revenue' | 'balances' | 'payments' | 'sums' | 'holdings' | 'snapshots' | 'holders' | 'counts',
@@ -244,7 +249,17 @@ export class StageScene {
       >
     >
   > {
-    const read = async (text: string) => (await this.#query(text)).map((row) => row.text);
+    const read = async (text: string) => {
+      const client = await this.database.pool.connect();
+      try {
+        await client.query(`begin; set local search_path = ${schema}, public`);
+        const { rows } = await client.query<{ readonly text: string }>(text);
+        await client.query('commit');
+        return rows.map((row) => row.text);
+      } finally {
+        client.release();
+      }
+    };
     return {
       links: await read(
         `select claim.block_number || '/' || claim.log_index || ': ' || token.token_id || ' of ' || token.contract_address as text

@@ -16,17 +16,11 @@ export const dividendV1: Protocol = {
   factTables: [dividendEvents, dividendClaims, contractEvents],
   stateTables: [dividendContracts, walletDividendBalances],
   folds: [dividendTotals],
-  claimRule: 'token',
   verification: dividendVerification,
 };
 
 /** A dividend contract that names the source of revenue and takes only the native coin. */
 export const dividendV2: Protocol = { ...dividendV1, version: '2.0', events: dividendV2Events };
 
-/** A dividend contract that pays those who owned a token at the distribution. A claim names an epoch instead of a token. */
-export const dividendV3: Protocol = {
-  ...dividendV1,
-  version: '3.0',
-  events: dividendV3Events,
-  claimRule: 'snapshot',
-};
+/** A dividend contract that pays those who owned a token at the distribution (claim-rule.ts). A claim names an epoch instead of a token. */
+export const dividendV3: Protocol = { ...dividendV1, version: '3.0', events: dividendV3Events };

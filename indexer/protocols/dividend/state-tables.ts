@@ -1,5 +1,6 @@
 import { typedStatement } from '../../db/step.ts';
 import type { StateTable } from '../../facts/fact-table.ts';
+import { expectedBalances } from './expected-balances.ts';
 import { expectedDividends } from './expected-state.ts';
 
 /** The platform's rows of dividend contracts, with the total deposits and distributions in the native coin. */
@@ -58,6 +59,7 @@ export const walletDividendBalances: StateTable = {
       'last_claim_tx_hash',
     ],
   },
+  expected: expectedBalances,
   reset: (contracts) => [
     {
       statement: typedStatement((db) =>

@@ -26,12 +26,25 @@ export const expectedNfts: ExpectedRows = {
     mover as (
       select token_id, bool_or(place = 1) as first, bool_or(place = 2) as second, bool_or(place = 3) as third
       from (${firstMints(contract)}) early group by token_id
+    ),
+    -- as far as the stage of dividends has counted
+    paid as (
+      select token_id, coalesce(sum(amount_claimed) filter (where currency = ${ZERO_ADDRESS}), 0) as amount,
+        max(block_timestamp) as claimed_at
+      from (
+        select id, token_id from master_nfts where chain_id = ${String(contract.chainId)} and contract_address = ${contract.address}
+      ) token join (
+        select master_nft_id, currency, amount_claimed, block_timestamp from dividend_claims
+        where chain_id = ${String(contract.chainId)} and block_hash is not null
+          and block_number <= (select block from indexer.dividend_progress where chain_id = ${contract.chainId})
+      ) claim on claim.master_nft_id = token.id
+      group by token_id
     )
     select ${String(contract.chainId)}, ${contract.address}, token_id, latest.to_wallet, coalesce(minted.to_wallet, ${ZERO_ADDRESS}),
       coalesce(mover.first, false), coalesce(mover.second, false), coalesce(mover.third, false),
       minted.tx_hash, minted.block_number, minted.block_timestamp, minted.sale_price_wei, coalesce(minted.mints, 0),
-      latest.position, minted.position
-    from latest left join minted using (token_id) left join mover using (token_id)`,
+      latest.position, minted.position, coalesce(paid.amount, 0), paid.claimed_at
+    from latest left join minted using (token_id) left join mover using (token_id) left join paid using (token_id)`,
 };
 
 const minter = (contract: RegisteredRow, place: number) => sql`
@@ -68,4 +81,52 @@ export const expectedIpo: ExpectedRows = {
     ) minted
     having exists (
       select from master_ipos where master_id = (select master_id from master_contracts where id = ${contract.platformId}))`,
+};
+
+/** What a snapshot holds: its number of rows, and a hash of them. The rows of all snapshots are too many to compare one by one. */
+const content = (token: string, owner: string, timestamp: string) => sql`
+  count(*), sum(hashtextextended(${sql.ref(token)} || ' ' || ${sql.ref(owner)} || ' ' || extract(epoch from ${sql.ref(timestamp)}), 0)::numeric)`;
+
+/** What the facts of a master make of its snapshots: one at each distribution that reached its tokens, and one for each request. */
+export const expectedSnapshots: ExpectedRows = {
+  keyColumns: 5,
+  compared: {
+    rows: sql`(
+      select chain_id, contract_address, snapshot_block_number, snapshot_log_index, snapshot_reason,
+        ${content('token_id', 'owner_wallet', 'snapshot_timestamp')}
+      from nft_ownership_snapshots where snapshot_log_index is not null group by 1, 2, 3, 4, 5
+    ) snapshot (chain_id, contract_address, snapshot_block_number, snapshot_log_index, snapshot_reason, rows, content)`,
+    columns: [
+      'chain_id',
+      'contract_address',
+      'snapshot_block_number',
+      'snapshot_log_index',
+      'snapshot_reason',
+      'rows',
+      'content',
+    ],
+  },
+  rows: (contract) => sql`
+    with moment as materialized (
+      select block_number, log_index::bigint, 'dividend' as reason, block_timestamp as at, event.position as below
+      from dividend_events event join indexer.dividend_masters link using (dividend_contract_id)
+      where link.master_contract_id = ${contract.platformId} and link.serves and event.chain_id = ${String(contract.chainId)}
+        and event.event_type = 'distribution' and event.block_hash is not null
+      union
+      select request.block_number, 4294967295, reason, coalesce(checkpoint.timestamp, block_timestamp),
+        (request.block_number + 1) * 4294967296
+      from indexer.snapshot_requests request
+      left join indexer.block_checkpoints checkpoint
+        on checkpoint.chain_id = request.chain_id and checkpoint.number = request.block_number
+      where request.chain_id = ${contract.chainId} and contract_address = ${contract.address}
+    ),
+    owned as (
+      select token_id, to_wallet as owner, position as since, lead(position) over (partition by token_id order by position) as until
+      from nft_transfers where ${isFactOf(nftTransfers, contract)}
+    )
+    select ${String(contract.chainId)}, ${contract.address}, block_number, log_index, reason, ${content('token_id', 'owner', 'at')}
+    from moment join owned on since < below and coalesce(until >= below, true)
+    where owner <> ${ZERO_ADDRESS}
+      and block_number <= (select as_of_number from indexer.stages where chain_id = ${contract.chainId} and name = 'snapshots')
+    group by block_number, log_index, reason`,
 };

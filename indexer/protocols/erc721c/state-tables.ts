@@ -1,6 +1,6 @@
 import { typedStatement } from '../../db/step.ts';
 import type { StateTable } from '../../facts/fact-table.ts';
-import { expectedIpo, expectedMaster, expectedNfts } from './expected-state.ts';
+import { expectedIpo, expectedMaster, expectedNfts, expectedSnapshots } from './expected-state.ts';
 import { sumIpoSupply } from './ipo-supply.ts';
 
 /** One row per token that a fact names, with its owner, its minter and the columns of the platform. */
@@ -94,6 +94,7 @@ export const ownershipSnapshots: StateTable = {
       'snapshot_timestamp',
     ],
   },
+  expected: expectedSnapshots,
   deleteRows: ({ chainId, address }) => [
     typedStatement((db) =>
       db

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
-import { snapshotVersions } from '../../protocols/protocols.ts';
+import { SNAPSHOT_VERSIONS } from '../../protocols/dividend/claim-rule.ts';
 import { type BlockSpan, endOf, isInSpan, ownerBefore, servedMasters } from '../served-masters.ts';
 
 /** Which dividends change in a span of blocks, and of which facts that follows. The queries may use the relation `serves`. */
@@ -70,7 +70,7 @@ export function balanceChanges({ span, moved, claims, holders }: ChangeScope): R
 function rules(chainId: number): RawBuilder<unknown> {
   return sql`
     select platform_id as dividend_contract_id,
-      coalesce(upgrades -> -1 ->> 'abiVersion', abi_version) = any(${snapshotVersions}::text[]) as by_snapshot
+      coalesce(upgrades -> -1 ->> 'abiVersion', abi_version) = any(${SNAPSHOT_VERSIONS}::text[]) as by_snapshot
     from indexer.contracts where chain_id = ${chainId} and kind = 'dividend'
   `;
 }
