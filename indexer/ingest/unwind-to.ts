@@ -98,6 +98,7 @@ async function recordUnwind(tx: Transaction, { chainId, head, to, reason, remove
       update indexer.chains set
         head_number = ${to?.number ?? null}, head_hash = ${to?.hash ?? null}, epoch = epoch + 1,
         finalized_number = case when ${to === undefined} then null else finalized_number end,
+        safe_number = case when safe_number > ${to?.number ?? -1} then ${to?.number ?? null} else safe_number end,
         verified = verified - int8multirange(int8range(${(to?.number ?? -1) + 1}, null)),
         live_version = live_version + 1, -- contracts whose quarantine was lifted can be followed again
         status = 'following', status_reason = null, updated_at = now()

@@ -2,6 +2,7 @@ import type { ChainConfig } from '../config/resolve.ts';
 import { ConfigError, messageOf } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { Wake } from '../kernel/wake.ts';
+import { saveSafeBlock } from '../progress/safe-block.ts';
 import { Sweeper } from '../proof/sweeper.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
 import { ContractReader } from '../registry/enrich.ts';
@@ -16,6 +17,8 @@ const ENRICH_INTERVAL_MS = 15_000;
 /** How often the daemon checks that an endpoint answers, for `/ready`. */
 const PROBE_INTERVAL_MS = 5_000;
 const REFUSED_RETRY_INTERVAL_MS = 30_000;
+/** How often the safe block is read, for the views of `mirror_safe`. */
+const SAFE_INTERVAL_MS = 5_000;
 /** How often `last_indexed_block` of the platform's rows follows the progress of their contracts. */
 const PROGRESS_INTERVAL_MS = 60_000;
 /** How often facts are asked whether they contradict themselves. */
@@ -89,11 +92,18 @@ export class DaemonChain {
   async #runWhileLeading(leading: AbortSignal): Promise<void> {
     const { log, database } = this.#input;
     const progress = { task: 'progress', chain: this.chainId, intervalMs: PROGRESS_INTERVAL_MS };
+    const safe = { task: 'safe block', chain: this.chainId, intervalMs: SAFE_INTERVAL_MS };
     await Promise.all([
       this.#proof?.run(leading),
       this.#metadata?.run(leading),
+      repeat(safe, log, () => this.#saveSafe(leading), leading),
       repeat(progress, log, () => saveProgress(database.kysely, this.chainId, leading), leading),
     ]);
+  }
+
+  async #saveSafe(signal: AbortSignal): Promise<void> {
+    const safe = await this.#work.source.safe(signal);
+    if (safe !== undefined) await saveSafeBlock(this.#input.database.kysely, this.chainId, safe);
   }
 
   /** Closes the connections to the endpoints. */

@@ -9,6 +9,9 @@ import { createHealth, type Health, isEndpointFailure, isMethodFailure } from '.
 import type { Call, RequestOptions } from './json-rpc.ts';
 import { createRangeSize, type RangeSize } from './range-size.ts';
 
+/** A name of a block that moves with the chain, of which nodes may know only some. */
+export type BlockTag = 'finalized' | 'safe';
+
 /** Number of successful requests after which one request slot that a rate limit took is given back. */
 const ANSWERS_PER_SLOT = 50;
 
@@ -57,7 +60,7 @@ export type Endpoint = Requester & {
   /** Returns how long the endpoint, or one kind of request to it, must not be used, in milliseconds. */
   delayMs(kind?: string): number;
   /** What the endpoint turned out not to support. */
-  readonly unsupported: { blockHashFilter: boolean; blockReceipts: boolean; finalizedTag: boolean };
+  readonly unsupported: { blockHashFilter: boolean; blockReceipts: boolean; readonly tags: Set<BlockTag> };
   /** The highest block that the endpoint reported as pruned. */
   prunedAt: number;
   /** The lowest block whose receipts the endpoint was seen to serve, and until when this counts (a time of `now`). */
@@ -220,7 +223,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     rangeSize: createRangeSize(settings.initialRangeBlocks, settings.now),
     filterLimit: createFilterLimit(settings.now),
     answerLimit: createAnswerLimit(),
-    unsupported: { blockHashFilter: false, blockReceipts: false, finalizedTag: false },
+    unsupported: { blockHashFilter: false, blockReceipts: false, tags: new Set() },
     prunedAt: -1,
     served: { from: Number.POSITIVE_INFINITY, until: 0 },
     receiptBlocks: 1,

@@ -4,7 +4,7 @@ import type { BlockHeader, Hex, VerifiedRange } from '../kernel/chain.ts';
 import { Aborted, ConfigError, RpcError } from '../kernel/errors.ts';
 import { createCallBudget } from '../rpc/call-budget.ts';
 import { createClient } from '../rpc/client.ts';
-import { createEndpoint, type Endpoint, type EndpointNotice, kindOfRequest } from '../rpc/endpoint.ts';
+import { type BlockTag, createEndpoint, type Endpoint, type EndpointNotice, kindOfRequest } from '../rpc/endpoint.ts';
 import { createPool, type Pool } from '../rpc/pool.ts';
 import { readHeader, requireHeader } from './blocks.ts';
 import { type ContractCall, type ContractCalls, readCall, readCalls } from './calls.ts';
@@ -39,6 +39,8 @@ export type Source = {
    * A block far below the newest one does not count: some nodes answer the tag with block 0 for ever.
    */
   finalized(signal?: AbortSignal, newest?: BlockHeader): Promise<number | undefined>;
+  /** Returns the lowest safe block of all endpoints, like `finalized`. */
+  safe(signal?: AbortSignal): Promise<BlockHeader | undefined>;
   /** Returns the block that each responding endpoint has at a height. Throws if none responds. */
   witnesses(number: number, signal?: AbortSignal): Promise<readonly Witness[]>;
   /** Returns headers and logs that are consistent with each other. */
@@ -139,7 +141,8 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
     checkChainId: (signal) => checkChainIds(endpoints, signal),
     head,
     header: (number, signal) => readHeaderOfAny(pool, number, signal),
-    finalized: (signal, newest) => lowestFinalized(pool, newest, signal),
+    finalized: async (signal, newest) => (await lowestTagged(pool, 'finalized', newest, signal))?.number,
+    safe: (signal) => lowestTagged(pool, 'safe', undefined, signal),
     async witnesses(number, signal) {
       const answers = await pool.runOnEach((endpoint) => readHeader(endpoint, number, signal));
       return answers.map(({ endpoint, value }) => ({ endpoint: endpoint.name, header: value }));
@@ -196,20 +199,21 @@ async function readHeaderOfAny(
   }
 }
 
-async function lowestFinalized(
+async function lowestTagged(
   pool: Pool,
+  tag: BlockTag,
   newest: BlockHeader | undefined,
   signal: AbortSignal | undefined,
-): Promise<number | undefined> {
+): Promise<BlockHeader | undefined> {
   const answers = await pool.runOnEach(async (endpoint) => {
-    if (endpoint.unsupported.finalizedTag) return undefined;
-    if (endpoint.delayMs(kindOfRequest('eth_getBlockByNumber', ['finalized'])) > 0) throw tagRefused(endpoint);
+    if (endpoint.unsupported.tags.has(tag)) return undefined;
+    if (endpoint.delayMs(kindOfRequest('eth_getBlockByNumber', [tag])) > 0) throw tagRefused(endpoint, tag);
     try {
-      const raw = await endpoint.request('eth_getBlockByNumber', ['finalized', false], { signal });
+      const raw = await endpoint.request('eth_getBlockByNumber', [tag, false], { signal });
       return raw === null ? undefined : parseHeader(raw, endpoint);
     } catch (error) {
       if (!(error instanceof RpcError) || (error.kind !== 'rejected' && error.kind !== 'unknown-block')) throw error;
-      if (error.kind === 'rejected') endpoint.unsupported.finalizedTag = true;
+      if (error.kind === 'rejected') endpoint.unsupported.tags.add(tag);
       return undefined;
     }
   });
@@ -217,12 +221,13 @@ async function lowestFinalized(
     newest === undefined ||
     newest.number - number <= FINALITY_LAG_MAX_BLOCKS ||
     newest.timestamp - timestamp <= FINALITY_LAG_MAX_SECONDS;
-  const numbers = answers.flatMap(({ value }) => (value !== undefined && isPlausible(value) ? [value.number] : []));
-  return numbers.length === 0 ? undefined : Math.min(...numbers);
+  return answers
+    .flatMap(({ value }) => (value !== undefined && isPlausible(value) ? [value] : []))
+    .reduce<BlockHeader | undefined>((a, b) => (a === undefined || b.number < a.number ? b : a), undefined);
 }
 
-function tagRefused({ name }: Endpoint): RpcError {
-  return new RpcError('unavailable', `${name}: the finalized tag was refused a moment ago`, {
+function tagRefused({ name }: Endpoint, tag: BlockTag): RpcError {
+  return new RpcError('unavailable', `${name}: the ${tag} tag was refused a moment ago`, {
     context: { endpoint: name },
     answered: true,
   });

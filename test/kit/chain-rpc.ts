@@ -124,7 +124,7 @@ function numberAt(view: View, tag: unknown): number | undefined {
   if (tag === 'earliest') return 0;
   if (tag === 'finalized' || tag === 'safe') {
     if (view.noFinalizedTag) throw new RpcFault(-32602, `invalid argument 0: '${tag}' tag not supported`);
-    return view.chain.finalized;
+    return tag === 'safe' ? (view.chain.safe ?? view.chain.finalized) : view.chain.finalized;
   }
   return Number(tag);
 }

@@ -64,6 +64,8 @@ export class Chain {
   readonly chainId: number;
   /** Number of the finalized block. */
   finalized: number | undefined;
+  /** Number of the safe block. By default the finalized one. */
+  safe: number | undefined;
   /** Returns the result of `eth_call`. Throws an `RpcFault` if the call reverts. */
   call: (to: Hex, data: Hex, blockNumber: number) => Hex = () => '0x';
   /** Number of the block that deployed the code at an address. */
