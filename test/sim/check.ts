@@ -6,6 +6,7 @@ import { LogDecoder, numberOf } from '../kit/oracle/events.ts';
 import type { Gas, PlatformTokens, Row, Tables } from '../kit/oracle/fact-rows.ts';
 import type { OracleBlock } from '../kit/oracle/facts.ts';
 import { Oracle, offeringRows } from '../kit/oracle/oracle.ts';
+import { type Revenue, revenueLinkRows } from '../kit/oracle/revenue.ts';
 import { readStored, type Stored } from '../kit/oracle/stored.ts';
 import type { Branch, History, SimBlock } from './history.ts';
 import { keyOf, type SimContract, type SimWorld } from './world.ts';
@@ -17,6 +18,10 @@ export type PlatformState = {
   readonly tokens: PlatformTokens;
   /** Masters that have an IPO. */
   readonly ipos: ReadonlySet<string>;
+  /** The rows of revenue that name a deposit. */
+  readonly revenues: readonly Revenue[];
+  /** The masters that an operator linked to a dividend contract, or unlinked, by their address. */
+  readonly links: ReadonlyMap<SimContract, ReadonlyMap<string, boolean>>;
 };
 
 /** Which parts of a check apply. */
@@ -93,7 +98,9 @@ export async function checkDatabase(
 /** Returns the expected tables for the heads and the coverage that the database claims. */
 export function expectedTables(world: SimWorld, tree: BlockTree, platform: PlatformState, stored: Stored): Tables {
   const covered = new Map(stored.contracts.map((contract) => [keyOf(contract), contract.covers]));
-  const announced = world.contracts.filter((contract) => platform.announced.has(contract));
+  const announced = world.contracts
+    .filter((contract) => platform.announced.has(contract))
+    .map((contract) => ({ ...contract, commanded: platform.links.get(contract) ?? new Map() }));
   const tables = new Map<string, Row[]>();
   for (const chainId of world.chainIds) {
     const oracle = new Oracle(
@@ -109,6 +116,7 @@ export function expectedTables(world: SimWorld, tree: BlockTree, platform: Platf
     for (const block of head == null ? [] : tree.oracleBlocksTo(head as Hex)) oracle.addBlock(block);
     for (const [name, rows] of oracle.tables()) tables.set(name, [...(tables.get(name) ?? []), ...rows]);
   }
+  tables.set('revenue_links', revenueLinkRows(tables.get('dividend_events') ?? [], platform.revenues));
   tables.set('master_ipos', offeringRows(announced, tables.get('master_contracts') ?? [], platform.ipos));
   return tables;
 }

@@ -162,7 +162,8 @@ function dividendAction({ random, contracts }: LogDraw, contract: SimContract): 
   switch (action) {
     case 'deposit': {
       const args = { amount: amount(random), token, timestamp: amount(random), masterId: 1n, source: 'radio' as Hex };
-      return [logBody(address, eventsOf(contract).deposit, args)];
+      const log = logBody(address, eventsOf(contract).deposit, args);
+      return random.percent(25) ? [log, log] : [log];
     }
     case 'distribution': {
       const args = { amount: amount(random), token, perTokenAmount: amount(random) };

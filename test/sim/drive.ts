@@ -122,7 +122,7 @@ export class Drive implements DriveContext {
       [3, 'reorg'],
       [3, 'unwind'],
       [5, 'late fill'],
-      [2, 'registry'],
+      [4, 'registry'],
       [4, 'settle'],
     ] as const);
     switch (action) {

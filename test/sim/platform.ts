@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { getAddress } from 'viem';
 import { type PlatformToken, tokenKey } from '../kit/oracle/fact-rows.ts';
+import type { Revenue } from '../kit/oracle/revenue.ts';
 import type { PlatformState } from './check.ts';
 import type { Random } from './random.ts';
 import { rowId, type SimContract, type SimWorld } from './world.ts';
@@ -10,6 +11,8 @@ export class Platform implements PlatformState {
   readonly announced = new Set<SimContract>();
   readonly tokens = new Map<string, PlatformToken>();
   readonly ipos = new Set<string>();
+  readonly revenues: Revenue[] = [];
+  readonly links = new Map<SimContract, Map<string, boolean>>();
   readonly #pool: pg.Pool;
   readonly #world: SimWorld;
   #rows = 0;
@@ -79,6 +82,30 @@ export class Platform implements PlatformState {
   async openIpo(masterId: string): Promise<void> {
     this.ipos.add(masterId);
     await this.#insert('master_ipos', { id: this.#nextId(), master_id: masterId, total_supply: 10 });
+  }
+
+  /** Inserts the row of a revenue that a transaction deposited, with its hash in lower or upper case. */
+  async insertRevenue({ platformId }: SimContract, hash: string, amount: string, random: Random): Promise<void> {
+    const id = this.#nextId();
+    const transaction = random.percent(50) ? hash : `0x${hash.slice(2).toUpperCase()}`;
+    this.revenues.push({ id, contractId: platformId, transaction, amount });
+    const deposit = { deposited_to_contract_id: platformId, deposit_tx_hash: transaction };
+    const created_at = new Date(1_700_000_000_000 + this.revenues.length * 1_000);
+    const row = {
+      id,
+      master_id: this.#world.masters[0]?.id,
+      source_type: 'manual',
+      currency: 'ETH',
+      amount,
+      created_at,
+    };
+    await this.#insert('revenue_events', { ...row, ...deposit });
+  }
+
+  /** Remembers that an operator linked a master to a dividend contract, or unlinked it. */
+  link(dividend: SimContract, master: SimContract, serves: boolean): void {
+    const links = this.links.get(dividend) ?? new Map<string, boolean>();
+    this.links.set(dividend, links.set(master.address, serves));
   }
 
   /** Inserts a token's row before its first fact, unless it exists. */

@@ -1,10 +1,11 @@
 import { addContracts, type ContractSpec } from '../../indexer/registry/add.ts';
 import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
+import { linkDividend } from '../../indexer/registry/dividend-masters.ts';
 import { removeContract } from '../../indexer/registry/remove.ts';
 import type { DriveContext, Lane } from './drive-context.ts';
 import { keyOf, type SimContract } from './world.ts';
 
-/** Makes one change as the platform or an operator: adds, removes or restores a contract, or inserts a token, a listing or an IPO. */
+/** Makes one change as the platform or an operator: adds, removes or restores a contract, or links a master, or inserts a token, a listing, an IPO or revenue. */
 export async function changeRegistry(drive: DriveContext, lane: Lane): Promise<void> {
   const { random, platform, history } = drive;
   const own = history.world.contracts.filter(({ chainId }) => chainId === lane.chainId);
@@ -16,6 +17,8 @@ export async function changeRegistry(drive: DriveContext, lane: Lane): Promise<v
     [drive.options.detours ? 2 : 0, 'token'],
     [drive.options.detours ? 2 : 0, 'listing'],
     [2, 'ipo'],
+    [drive.options.detours ? 2 : 0, 'link'],
+    [drive.options.detours ? 5 : 0, 'revenue'],
   ] as const);
   drive.count(`registry: ${change}`);
   switch (change) {
@@ -41,6 +44,10 @@ export async function changeRegistry(drive: DriveContext, lane: Lane): Promise<v
       else await platform.listToken(random.pick(masters), tokenId);
       return;
     }
+    case 'link':
+      return linkMaster(drive, own);
+    case 'revenue':
+      return insertRevenue(drive, lane, own);
     case 'ipo': {
       const masters = history.world.masters.filter(({ id }) => !platform.ipos.has(id));
       if (masters.length === 0) return;
@@ -49,6 +56,36 @@ export async function changeRegistry(drive: DriveContext, lane: Lane): Promise<v
     }
   }
 }
+
+/** Links a master to a dividend contract, or unlinks it, as an operator would. */
+async function linkMaster({ database, platform, random }: DriveContext, own: readonly SimContract[]): Promise<void> {
+  const announced = own.filter((contract) => platform.announced.has(contract));
+  const dividends = announced.filter(({ kind }) => kind === 'dividend');
+  const masters = announced.filter(({ kind }) => kind === 'master');
+  if (dividends.length === 0 || masters.length === 0) return;
+  const [dividend, master, serves] = [random.pick(dividends), random.pick(masters), random.percent(50)];
+  const { chainId } = dividend;
+  await linkDividend(database, { chainId, dividend: dividend.address, master: master.address, serves });
+  platform.link(dividend, master, serves);
+}
+
+/** Inserts rows of revenue for one or two deposits on any branch, of the same amount or another. */
+async function insertRevenue({ platform, random, history }: DriveContext, lane: Lane, own: readonly SimContract[]) {
+  const dividends = own.filter((contract) => contract.kind === 'dividend' && platform.announced.has(contract));
+  const branches = history.chains.find(({ chainId }) => chainId === lane.chainId)?.branches ?? [];
+  const deposits = branches
+    .flat()
+    .flatMap(({ logs }) => logs.filter(({ body: { event, flaw } }) => flaw === null && DEPOSITS.includes(event ?? '')));
+  for (let count = random.between(1, 4); count > 0 && deposits.length > 0; count--) {
+    const { raw, body } = random.pick(deposits);
+    const contract = dividends.find(({ address }) => address === raw.address);
+    const units = (body.args.amount as bigint) / 10n ** 18n;
+    const amount = units < 10n ** 9n && random.percent(70) ? String(units) : '5';
+    if (contract !== undefined) await platform.insertRevenue(contract, raw.transactionHash, amount, random);
+  }
+}
+
+const DEPOSITS: readonly string[] = ['RevenueDeposited', 'RevenueDepositedFrom', 'DividendDeposited'];
 
 async function remove(drive: DriveContext, own: readonly SimContract[], contract: RegisteredContract): Promise<void> {
   const { chainId, address, kind } = contract;

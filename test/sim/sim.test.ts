@@ -76,6 +76,8 @@ test('the simulation above has met every hazard that it is meant to test', () =>
     'quarantine: lifted',
     'registry: restore',
     'registry: listing',
+    'registry: link',
+    'registry: revenue',
     'lie: address',
     'lie: block',
     'lie: stretch',

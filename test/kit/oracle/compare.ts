@@ -88,6 +88,7 @@ const STAGE_COLUMNS: readonly string[] = [
 /** The compared tables that only stages write. */
 const STAGE_TABLES: readonly string[] = [
   'master_ipos',
+  'revenue_links',
   'wallet_dividend_balances',
   'nft_ownership_snapshots',
   'distribution_holders',

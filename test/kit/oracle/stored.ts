@@ -155,6 +155,14 @@ export const COMPARED_TABLES: readonly ComparedTable[] = [
       from dividend_events where event_type = 'distribution' and block_hash is not null and ${IN_PUBLIC}`,
   },
   {
+    // A column of facts that a stage writes.
+    name: 'revenue_links',
+    kind: 'dividend',
+    key: ['contract', 'position'],
+    query: `select contract_address as contract, chain_id, position, revenue_event_id from dividend_events
+      where revenue_event_id is not null and ${IN_PUBLIC}`,
+  },
+  {
     name: 'master_ipos',
     key: ['master_id'],
     query: `select master_id, minted_supply from master_ipos
