@@ -5,6 +5,7 @@ import { type Figures, readFigures } from './figures.ts';
 import { createShow, type Screen, type Show } from './show.ts';
 import { summarise } from './summary.ts';
 import { generateTraffic, type News } from './traffic.ts';
+import { verifyMirror } from './verify-mirror.ts';
 import { createWorld, type World } from './world.ts';
 
 /** How a demo runs and when it ends. */
@@ -55,7 +56,11 @@ async function runAndCompare(
   await showTraffic(world, { seconds, seed, show }, failing);
   failing.throwIfAborted();
   show.step('the traffic has stopped; comparing the database with the chain');
-  const summary = await untilAborted(summarise(world, failing), failing);
+  const compared = await untilAborted(summarise(world, failing), failing);
+  show.step('asking the contracts themselves (indexer verify --all)');
+  const verified = await untilAborted(verifyMirror(world, failing), failing);
+  const differences = [...compared.differences, ...verified.differences];
+  const summary = { ...compared, equal: differences.length === 0, differences, verified };
   show.summary(summary);
   if (!summary.equal) show.step(`seed ${seed}; the indexer's log: ${world.daemon.keepLog()}`);
   return summary.equal;

@@ -105,7 +105,8 @@ function placesLines({ databaseUrl, rpcUrl }: Places): string[] {
 }
 
 /** Returns the lines of a summary: what was compared, and the differences. */
-export function summaryLines({ equal, block, tables, differences, reorgs, deepestReorg }: Summary): string[] {
+export function summaryLines(summary: Summary): string[] {
+  const { equal, block, tables, differences, reorgs, deepestReorg, verified } = summary;
   const head = ['table', 'rows', 'on the chain', 'differences'];
   const rows = tables.map(({ table, stored, expected, differences: found }) => [
     table,
@@ -114,6 +115,13 @@ export function summaryLines({ equal, block, tables, differences, reorgs, deepes
   const total = tables.reduce((sum, { stored }) => sum + stored, 0);
   const repaired = reorgs === 0 ? 'no reorg' : `${reorgs} reorgs repaired, the deepest ${deepestReorg} blocks`;
   const verdict = `the database ${equal ? 'equals' : 'DIFFERS from'} the chain at block ${block ?? 'none'}`;
-  const result = [verdict, `${whole(total)} rows compared, ${repaired}`, ...differences.map((what) => `  ${what}`)];
+  const asked =
+    verified === undefined
+      ? []
+      : [
+          `${whole(verified.answers)} answers of the contracts and the receipts of ${whole(verified.blocks)} blocks compared too`,
+        ];
+  const compared = [`${whole(total)} rows compared, ${repaired}`, ...asked];
+  const result = [verdict, ...compared, ...differences.map((what) => `  ${what}`)];
   return [...(tables.length > 0 ? [...columns([head, ...rows]), ''] : []), ...result];
 }

@@ -8,6 +8,7 @@ import {
   incompleteContracts,
 } from '../test/kit/oracle/check-database.ts';
 import type { Queryable } from '../test/kit/queryable.ts';
+import type { Verified } from './verify-mirror.ts';
 
 /** The result of the comparison at the end of the demo. */
 export type Summary = {
@@ -19,6 +20,8 @@ export type Summary = {
   readonly differences: readonly string[];
   readonly reorgs: number;
   readonly deepestReorg: number;
+  /** What `indexer verify --all` compared. Undefined if it was not run. */
+  readonly verified?: Pick<Verified, 'answers' | 'blocks'>;
 };
 
 /** The comparison of one table: stored rows, expected rows, and the number of differences. */
