@@ -121,7 +121,9 @@ export async function down(db: Kysely<unknown>): Promise<void> {
   await sql`
     drop table indexer.token_uri_reads, indexer.token_uri_ranges, indexer.token_uri_retries, indexer.token_uri_progress
   `.execute(db);
+  // An initial load may have put it off.
   await sql`drop index if exists master_nfts_without_uri_idx`.execute(db);
+  await sql`delete from indexer.deferred_indexes where name = 'public.master_nfts_without_uri_idx'`.execute(db);
   await sql`drop index indexer.contract_events_metadata_idx`.execute(db);
   await sql`comment on column master_nfts.token_uri is null`.execute(db);
   await sql`drop index indexer.contract_events_administration_idx`.execute(db);

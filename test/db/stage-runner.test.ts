@@ -42,6 +42,12 @@ afterEach(() => scene.drop());
 const settle = (stages: readonly Stage[] = testedStages, strideBlocks?: number) =>
   advanceStages(scene.database, { chainId: CHAIN_ID, stages }, new Stride(() => performance.now(), strideBlocks));
 
+/** Returns what `scene.asOf` returns if every stage has reached a block. */
+const allAt = (block: number) => Object.fromEntries(testedStages.map(({ name }) => [name, block]));
+
+/** Returns the rows that stages have written, of whatever kind. */
+const stageRows = async () => Object.values(await scene.state()).flat();
+
 /** Creates a stage that records its calls and fails with a database error while `faulty` says so. */
 function faultyStage(name: string) {
   const calls: string[] = [];
@@ -65,11 +71,11 @@ test('stages stop before the first gap of a contract and continue once it is fil
   await scene.fill(1, 8, LOGS);
   await scene.fill(12, START, LOGS);
   await settle();
-  expect(await scene.asOf()).toEqual({ 'claim-links': 8, 'transfer-counts': 8 });
+  expect(await scene.asOf()).toEqual(allAt(8));
   await scene.fill(9, 11, LOGS);
   await settle();
-  expect(await scene.asOf()).toEqual({ 'claim-links': START, 'transfer-counts': START });
-  expect(await scene.state()).toEqual({
+  expect(await scene.asOf()).toEqual(allAt(START));
+  expect(await scene.state()).toMatchObject({
     links: [`3/1: 1 of ${MASTER}`, `9/1: 2 of ${MASTER}`],
     counts: ['2: 1', '9: 1'],
   });
@@ -80,7 +86,7 @@ test('unwinding removes the state that many small strides built', async () => {
   await settle(testedStages, 2);
   const small = await scene.state();
   await unwindTo(scene.database, { chainId: CHAIN_ID, to: blockOf(1), reason: 'command', stages: testedStages });
-  expect(await scene.state()).toEqual({ links: [], counts: [] });
+  expect(await stageRows()).toEqual([]);
   expect(small.links).toHaveLength(2);
 });
 
@@ -137,10 +143,10 @@ test('an unwind takes back the stages in reverse order, before it deletes facts'
   await settle(stages);
   await unwindTo(scene.database, { chainId: CHAIN_ID, to: blockOf(START), reason: 'reorg', stages });
   expect(calls).toEqual([`two to ${START}, 1 facts above`, `one to ${START}, 1 facts above`]);
-  expect(await scene.asOf()).toEqual({ 'claim-links': START, one: START, 'transfer-counts': START, two: START });
+  expect(await scene.asOf()).toEqual({ ...allAt(START), one: START, two: START });
   await unwindTo(scene.database, { chainId: CHAIN_ID, to: undefined, reason: 'command', stages });
   expect(await scene.asOf()).toEqual({});
-  expect(await scene.state()).toEqual({ links: [], counts: [] });
+  expect(await stageRows()).toEqual([]);
 });
 
 test('a stage that fails to unwind does not stop the unwind, and is unwound before it advances again', async () => {
@@ -189,8 +195,8 @@ test('stages are taken back when a contract with older history joins, even if it
   await scene.announce('master_contracts', OTHER_MASTER, 5, { master_id: rows[0].id });
   await scene.follow(LOGS);
   await settle(watched);
-  expect(await scene.asOf()).toEqual({ 'claim-links': 3, 'transfer-counts': 3 });
-  expect(calls).toEqual(['transfer-counts to 3', 'claim-links to 3']);
+  expect(await scene.asOf()).toEqual(allAt(3));
+  expect(calls).toEqual(testedStages.toReversed().map(({ name }) => `${name} to 3`));
   await scene.fill(5, START, [mint(OTHER_MASTER, 1n, { block: 6 })], [OTHER_MASTER]);
   await settle(watched);
   expect((await scene.state()).counts).toEqual(['2: 1', '6: 1', '9: 1', '21: 1']);
@@ -204,7 +210,7 @@ test('stages are taken back when a contract with older history joins, even if it
   calls.length = 0;
   await scene.fill(5, 7, [mint(OTHER_MASTER, 1n, { block: 6 }), mint(OTHER_MASTER, 2n, { block: 7 })], [OTHER_MASTER]);
   await settle(watched);
-  expect(calls).toEqual(['transfer-counts to 3', 'claim-links to 3']);
+  expect(calls).toEqual(testedStages.toReversed().map(({ name }) => `${name} to 3`));
   expect((await scene.state()).counts).toEqual(['2: 1', '6: 1', '7: 1', '9: 1', '21: 1']);
 });
 
@@ -226,8 +232,11 @@ test('a purged contract leaves no stage state behind', async () => {
   await settle();
   await removeContract(scene.database, { chainId: CHAIN_ID, address: MASTER, purge: true });
   await settle();
-  expect(await scene.state()).toEqual({ links: [], counts: [] });
-  expect(await scene.asOf()).toEqual({ 'claim-links': START, 'transfer-counts': START });
+  const { balances, ...left } = await scene.state();
+  expect(Object.values(left).flat()).toEqual([]);
+  // The claims stay, with the dividend contract.
+  expect(balances).toHaveLength(1);
+  expect(await scene.asOf()).toEqual(allAt(START));
   await removeContract(scene.database, { chainId: CHAIN_ID, address: DIVIDEND, purge: true });
   expect(await settle()).toEqual([]);
 });
