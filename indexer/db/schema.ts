@@ -696,15 +696,6 @@ export interface IndexerTokenUriRetries {
   token_id: Numeric;
 }
 
-export interface IndexingProgress {
-  chain_id: string | null;
-  contract_address: string | null;
-  kind: string | null;
-  last_indexed_at: Timestamp | null;
-  last_indexed_block: Int8 | null;
-  status: string | null;
-}
-
 export interface IndexerVerifications {
   answers: Int8 | null;
   block: Int8 | null;
@@ -716,6 +707,15 @@ export interface IndexerVerifications {
   finished_at: Timestamp | null;
   seed: Int8 | null;
   started_at: Generated<Timestamp>;
+}
+
+export interface IndexingProgress {
+  chain_id: string | null;
+  contract_address: string | null;
+  kind: string | null;
+  last_indexed_at: Timestamp | null;
+  last_indexed_block: Int8 | null;
+  status: string | null;
 }
 
 export interface Invoices {
@@ -1717,8 +1717,8 @@ export interface DB {
   "indexer.token_uri_ranges": IndexerTokenUriRanges;
   "indexer.token_uri_reads": IndexerTokenUriReads;
   "indexer.token_uri_retries": IndexerTokenUriRetries;
-  indexing_progress: IndexingProgress;
   "indexer.verifications": IndexerVerifications;
+  indexing_progress: IndexingProgress;
   invoices: Invoices;
   liquidity_pools: LiquidityPools;
   master_collaborators: MasterCollaborators;

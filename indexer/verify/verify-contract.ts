@@ -1,4 +1,5 @@
-import { readSnapshot } from '../db/transaction.ts';
+import { type RawBuilder, sql } from 'kysely';
+import { readSnapshot, type Transaction } from '../db/transaction.ts';
 import { completeTo } from '../progress/contract-coverage.ts';
 import { protocolsOf } from '../protocols/protocols.ts';
 import type { Verification } from '../protocols/shared/verification.ts';
@@ -7,6 +8,9 @@ import type { AsOf } from './as-of.ts';
 import { type ChainComparison, comparePage, PAGE_KEYS_MAX, type Page, type PageStart } from './compare-chain.ts';
 import { checkInvariants, compareState } from './compare-state.ts';
 import type { Report } from './difference.ts';
+
+/** The maximum number of anomalies that are listed for a contract. */
+const ANOMALIES_MAX = 20;
 
 /** What the verification of a contract works with. */
 export type ContractVerification = ChainComparison & {
@@ -30,12 +34,27 @@ export async function verifyContract(
   const compared = await compareWithChain(verification, contract, report, signal);
   const isComplete = isCompleteTo(contract, verification.head);
   const invariants = isComplete ? (verificationAt(contract, verification.head)?.invariants ?? []) : [];
-  const found = await readSnapshot(verification.database, async (tx) => [
-    ...(await compareState(tx, contract)),
-    ...(await checkInvariants(tx, contract, invariants)),
-  ]);
+  const anomalies = verificationAt(contract, verification.head)?.anomalies;
+  const { found, notes } = await readSnapshot(verification.database, async (tx) => ({
+    found: [...(await compareState(tx, contract)), ...(await checkInvariants(tx, contract, invariants))],
+    notes: anomalies === undefined ? [] : await listAnomalies(tx, anomalies(contract)),
+  }));
   for (const difference of found) report.difference(difference);
+  for (const note of notes) report.note(`${contract.kind} ${contract.address}: ${note}`);
   return compared;
+}
+
+/** Returns at most `ANOMALIES_MAX` anomalies of a contract, and how many more there are. */
+async function listAnomalies(
+  tx: Transaction,
+  anomalies: RawBuilder<{ readonly anomaly: string }>,
+): Promise<readonly string[]> {
+  const { rows } = await sql<{ anomaly: string; all: string }>`
+    select anomaly, count(*) over () as all from (${anomalies}) found order by anomaly limit ${ANOMALIES_MAX}
+  `.execute(tx);
+  const more = Number(rows[0]?.all ?? 0) - rows.length;
+  const texts = rows.map(({ anomaly }) => anomaly);
+  return more === 0 ? texts : [...texts, `${more} more anomalies (view indexer.dividend_anomalies)`];
 }
 
 /** Compares the answers of a contract's view functions with its facts. Returns their number. */

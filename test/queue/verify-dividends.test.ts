@@ -4,7 +4,7 @@ import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { Chain, type LogSpec } from '../kit/chain.ts';
 import { RpcFault } from '../kit/chain-rpc.ts';
 import { Daemon } from '../kit/daemon.ts';
-import { encodeEvent, hexOf } from '../kit/event-logs.ts';
+import { addressOf, encodeEvent, hexOf } from '../kit/event-logs.ts';
 import { announce, DIVIDENDS, MASTER, nftTransfer, WALLETS } from '../kit/music.ts';
 import { EVENT_ABIS } from '../kit/oracle/events.ts';
 import { createScene } from '../kit/scene.ts';
@@ -13,14 +13,16 @@ import { openVerifier } from '../kit/verification.ts';
 
 const [ALICE, BOB] = WALLETS as unknown as [Hex, Hex];
 const SELECTOR_CHARS = 10;
+/** A currency in which nothing is deposited. */
+const UNDEPOSITED: Hex = addressOf(0x99);
 
 const event = (name: keyof typeof EVENT_ABIS, args: Record<string, unknown>): LogSpec => ({
   address: DIVIDENDS,
   ...encodeEvent(EVENT_ABIS[name], args),
 });
 const deposit = (amount: bigint) => event('RevenueDeposited', { amount, token: ZERO_ADDRESS, timestamp: 1n });
-const distribution = (perTokenAmount: bigint, tokens: bigint) =>
-  event('DividendsDistributed', { amount: perTokenAmount * tokens, token: ZERO_ADDRESS, perTokenAmount });
+const distribution = (perTokenAmount: bigint, tokens: bigint, token: Hex = ZERO_ADDRESS) =>
+  event('DividendsDistributed', { amount: perTokenAmount * tokens, token, perTokenAmount });
 
 /** Three tokens, a distribution, a claim, a sale, a burn, a late mint, and another distribution. */
 function dividendChain(): Chain {
@@ -32,6 +34,7 @@ function dividendChain(): Chain {
     { logs: [nftTransfer(ALICE, BOB, 2n), nftTransfer(ALICE, ZERO_ADDRESS, 3n)] },
     { logs: [nftTransfer(ZERO_ADDRESS, BOB, 4n)] },
     { logs: [distribution(5n, 3n)] },
+    { logs: [distribution(1n, 3n, UNDEPOSITED)] },
   );
   chain.mine(10);
   chain.finalized = 12;
@@ -69,7 +72,8 @@ test('what a dividend contract answers about tokens and totals is compared, and 
   await announce(scene.db, scene.artist, { kind: 'dividend', chainId, address: DIVIDENDS, block: 1 });
   await until('history to be filled', async () => {
     const { rows } = await scene.db.query(
-      `select count(*)::int as complete from indexer.contracts where covered @> int8range(1, live_from)`,
+      `select count(*)::int as complete from indexer.contracts where covered @> int8range(1, live_from)
+       and exists (select from indexer.dividend_progress where block >= 7)`,
     );
     return rows[0].complete === 2;
   });
@@ -78,12 +82,13 @@ test('what a dividend contract answers about tokens and totals is compared, and 
   const ofDividends = async () => {
     const { differences, notes, result } = await verify({ contracts: [DIVIDENDS] });
     return {
-      notes,
+      notes: notes.filter((note) => !note.includes(UNDEPOSITED)),
+      anomalies: notes.filter((note) => note.includes(UNDEPOSITED)).length,
       answers: result.answers,
       lines: differences.map(({ column, key, stored, expected }) => ({ column, key, stored, expected })),
     };
   };
-  expect(await ofDividends()).toEqual({ lines: [], notes: [], answers: 6 });
+  expect(await ofDividends()).toEqual({ lines: [], notes: [], anomalies: 1, answers: 6 });
 
   answer(chain, {
     ...ANSWERS,
@@ -100,6 +105,7 @@ test('what a dividend contract answers about tokens and totals is compared, and 
   expect(await ofDividends()).toEqual({
     lines: [],
     notes: [`dividend ${DIVIDENDS} does not answer claimableAmount(uint256)`],
+    anomalies: 1,
     answers: 3,
   });
 });

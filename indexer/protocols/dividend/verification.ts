@@ -35,10 +35,12 @@ function tokens({ platformId, block }: ContractAt): RawBuilder<unknown> {
     select token_id, position as minted, lead(position) over (partition by token_id order by position) as burnt, to_wallet
     from nft_transfers fact
     join master_contracts master on master.chain_id = fact.chain_id and master.contract_address = fact.contract_address
-    join dividend_contracts contract on contract.chain_id = master.chain_id
-      and case when contract.linked_master_contract is null then contract.master_id = master.master_id
-        else contract.linked_master_contract = master.contract_address end
-    where contract.id = ${platformId} and fact.block_hash is not null and fact.block_number <= ${block}
+    join indexer.dividend_masters link on link.master_contract_id = master.id and link.serves
+    where link.dividend_contract_id = ${platformId} and fact.block_hash is not null and fact.block_number <= ${block}
+      -- The function does not say of which master a token is.
+      and not exists (
+        select from indexer.dividend_masters other
+        where other.dividend_contract_id = ${platformId} and other.serves and other.master_contract_id <> master.id)
       and ${ZERO_ADDRESS} in (from_wallet, to_wallet)`;
 }
 
@@ -74,4 +76,7 @@ const claimed = numberQuestion(
 export const dividendVerification: Verification = {
   questions: [claimable, claimed, total('totalRevenueReceived()', 'deposit'), total('totalDividendsPaid()', 'claim')],
   invariants: [],
+  anomalies: ({ platformId }) => sql`
+    select kind || ': ' || subject || ', amount ' || amount || ', currency ' || currency as anomaly
+    from indexer.dividend_anomalies where dividend_contract_id = ${platformId}`,
 };

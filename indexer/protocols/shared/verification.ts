@@ -52,4 +52,12 @@ export type Invariant = {
 };
 
 /** How `indexer verify` compares the contracts of a protocol with the chain and with themselves. */
-export type Verification = { readonly questions: readonly Question[]; readonly invariants: readonly Invariant[] };
+export type Verification = {
+  readonly questions: readonly Question[];
+  readonly invariants: readonly Invariant[];
+  /**
+   * Returns a query for what a contract did that it should not have done, one sentence each in the column `anomaly`. The mirror records it as
+   * the chain says, so it is reported, and is no difference.
+   */
+  anomalies?(contract: RegisteredRow): RawBuilder<{ readonly anomaly: string }>;
+};
