@@ -1,17 +1,32 @@
 import { type Kysely, sql } from 'kysely';
 
-/** The snapshots that operators requested. The stage `snapshots` takes them when it passes their block. */
+/** The snapshots that operators and the daemon (`daily`) requested. The stage `snapshots` takes them when it passes their block. */
 const REQUESTS = sql`
   create table indexer.snapshot_requests (
     chain_id bigint not null,
     contract_address varchar(42) not null,
     -- the snapshot is of the end of this block
     block_number bigint not null,
-    reason varchar(50) not null check (reason not in ('dividend', 'daily')),
+    reason varchar(50) not null check (reason <> 'dividend'),
     -- the time of the block when the snapshot was requested
     block_timestamp timestamptz not null,
     requested_at timestamptz not null default now(),
     primary key (chain_id, contract_address, block_number, reason)
+  )
+`;
+
+/** Which snapshots of a master are taken without a request of an operator. A master without a row has the defaults. */
+const SETTINGS = sql`
+  create table indexer.snapshot_settings (
+    chain_id bigint not null,
+    contract_address varchar(42) not null,
+    -- whether snapshots are taken at distributions
+    dividend boolean not null default true,
+    -- whether snapshots are taken at midnights; null: as the number of tokens decides
+    daily boolean,
+    -- the time up to which daily snapshots were taken; null: none yet
+    daily_to timestamptz,
+    primary key (chain_id, contract_address)
   )
 `;
 
@@ -65,10 +80,10 @@ const COMMENTS = [
 ];
 
 export async function up(db: Kysely<unknown>): Promise<void> {
-  for (const statement of [REQUESTS, ...FUNCTIONS, ...COMMENTS]) await statement.execute(db);
+  for (const statement of [REQUESTS, SETTINGS, ...FUNCTIONS, ...COMMENTS]) await statement.execute(db);
 }
 
 export async function down(db: Kysely<unknown>): Promise<void> {
   await sql`drop function owner_at, balance_at, holders_at`.execute(db);
-  await sql`drop table indexer.snapshot_requests`.execute(db);
+  await sql`drop table indexer.snapshot_requests, indexer.snapshot_settings`.execute(db);
 }

@@ -5,6 +5,7 @@ import { address, chainOf, positiveNumber } from './arguments.ts';
 import { addAdd } from './contracts-add.ts';
 import { addImport } from './contracts-import.ts';
 import { addLinks } from './contracts-link.ts';
+import { addSnapshotChoice } from './contracts-snapshots.ts';
 import { addUpgrade } from './contracts-upgrade.ts';
 import { type GlobalOptions, type Io, printResult, table } from './io.ts';
 import { type Session, withSession } from './session.ts';
@@ -19,6 +20,7 @@ export function addContracts(program: Command, io: Io): void {
   addRemove(contracts, io);
   addUpgrade(contracts, io);
   addLinks(contracts, io);
+  addSnapshotChoice(contracts, io);
   addImport(contracts, io);
 }
 

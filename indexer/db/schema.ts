@@ -633,6 +633,14 @@ export interface IndexerSnapshotRequests {
   requested_at: Generated<Timestamp>;
 }
 
+export interface IndexerSnapshotSettings {
+  chain_id: Int8;
+  contract_address: string;
+  daily: boolean | null;
+  daily_to: Timestamp | null;
+  dividend: Generated<boolean>;
+}
+
 export interface IndexerStages {
   as_of_hash: string | null;
   as_of_number: Int8 | null;
@@ -1710,6 +1718,7 @@ export interface DB {
   "indexer.reorgs": IndexerReorgs;
   "indexer.repairs": IndexerRepairs;
   "indexer.snapshot_requests": IndexerSnapshotRequests;
+  "indexer.snapshot_settings": IndexerSnapshotSettings;
   "indexer.stages": IndexerStages;
   "indexer.sweep_values": IndexerSweepValues;
   "indexer.sweeps": IndexerSweeps;

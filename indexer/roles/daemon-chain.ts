@@ -11,6 +11,7 @@ import { type ChainMetadata, createChainMetadata } from './chain-metadata.ts';
 import { type ChainProof, createChainProof } from './chain-proof.ts';
 import { verifyIfDue } from './chain-verification.ts';
 import { ChainWork, type ChainWorkInput } from './chain-work.ts';
+import { DailySnapshots } from './daily-snapshots.ts';
 import { repeat } from './repeat.ts';
 
 const ENRICH_INTERVAL_MS = 15_000;
@@ -21,6 +22,8 @@ const REFUSED_RETRY_INTERVAL_MS = 30_000;
 const SAFE_INTERVAL_MS = 5_000;
 /** How often `last_indexed_block` of the platform's rows follows the progress of their contracts. */
 const PROGRESS_INTERVAL_MS = 60_000;
+/** How often the daemon looks whether a daily snapshot is due. */
+const DAILY_INTERVAL_MS = 15_000;
 /** How often facts are asked whether they contradict themselves. */
 const SWEEP_INTERVAL_MS = 15_000;
 /** How often the daemon looks whether a verification is due. */
@@ -91,12 +94,15 @@ export class DaemonChain {
   /** Runs what only one process does for a chain. */
   async #runWhileLeading(leading: AbortSignal): Promise<void> {
     const { log, database } = this.#input;
+    const snapshots = new DailySnapshots({ log, database, chainId: this.chainId, source: this.#work.source });
     const progress = { task: 'progress', chain: this.chainId, intervalMs: PROGRESS_INTERVAL_MS };
+    const daily = { task: 'daily snapshots', chain: this.chainId, intervalMs: DAILY_INTERVAL_MS };
     const safe = { task: 'safe block', chain: this.chainId, intervalMs: SAFE_INTERVAL_MS };
     await Promise.all([
       this.#proof?.run(leading),
       this.#metadata?.run(leading),
       repeat(safe, log, () => this.#saveSafe(leading), leading),
+      repeat(daily, log, () => snapshots.takeDue(leading), leading),
       repeat(progress, log, () => saveProgress(database.kysely, this.chainId, leading), leading),
     ]);
   }

@@ -4,7 +4,7 @@ import { type Hex, ZERO_ADDRESS } from '../kernel/chain.ts';
 import { type BlockSpan, isInSpan, servedMasters } from './served-masters.ts';
 import type { Advance, Stage } from './stage.ts';
 
-/** A snapshot that an operator requested: the tokens of a master at the end of a block. */
+/** A snapshot that was requested: the tokens of a master at the end of a block. */
 export type SnapshotRequest = {
   readonly chainId: number;
   readonly contract: Hex;
@@ -17,7 +17,7 @@ const END_OF_BLOCK = sql`4294967295::bigint`;
 
 /**
  * Takes snapshots of the owners of a master's tokens (`nft_ownership_snapshots`): one at the position of each distribution, for each
- * master that the dividend contract serves, and one for each request of an operator. Also counts the owners at each distribution
+ * master that the dividend contract serves unless an operator turned that off, and one for each request. Also counts the owners at each distribution
  * (`dividend_events.total_holders_at_distribution`).
  */
 export const snapshots: Stage = { name: 'snapshots', advance, unwind };
@@ -27,7 +27,7 @@ async function advance(tx: Transaction, { chainId, from, to }: Advance): Promise
   let rows = await takeSnapshots(tx, chainId, requestedMoments(span, sql`true`));
   const distributions = distributionMoments(span);
   if (!(await hasDistributions(tx, span))) return rows;
-  rows += await takeSnapshots(tx, chainId, distributions);
+  rows += await takeSnapshots(tx, chainId, sql`select * from (${distributions}) moment where ${isWanted(chainId)}`);
   return rows + (await countHolders(tx, span, distributions));
 }
 
@@ -49,6 +49,24 @@ async function unwind(tx: Transaction, chainId: number, to: number): Promise<voi
     where event.chain_id = ${String(chainId)} and event.block_number > ${to}::numeric and event.block_hash is not null
       and event.total_holders_at_distribution is not null
   `.execute(tx);
+}
+
+/** Takes the snapshots of a master at all distributions up to a block. Returns the number of rows written. */
+export async function takeDistributionSnapshots(
+  tx: Transaction,
+  chainId: number,
+  to: number,
+  contract: Hex,
+): Promise<number> {
+  const distributions = distributionMoments({ chainId, from: -1, to });
+  return takeSnapshots(tx, chainId, sql`select * from (${distributions}) moment where contract_address = ${contract}`);
+}
+
+/** Returns the condition that snapshots of the master of a moment are taken at distributions. */
+function isWanted(chainId: number): RawBuilder<boolean> {
+  return sql`not exists (
+    select from indexer.snapshot_settings held
+    where held.chain_id = ${chainId} and held.contract_address = moment.contract_address and not held.dividend)`;
 }
 
 /** Takes a requested snapshot that the stage has passed already. Returns the number of rows written. */

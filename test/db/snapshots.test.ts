@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { transaction } from '../../indexer/db/transaction.ts';
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
 import { ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
+import { chooseSnapshots } from '../../indexer/stages/snapshot-settings.ts';
 import { snapshots } from '../../indexer/stages/snapshots.ts';
 import { Chain } from '../kit/chain.ts';
 import { ChainServer } from '../kit/chain-server.ts';
@@ -227,4 +228,27 @@ describe('indexer snapshot', () => {
     expect((await run('--contract', MASTER, '--block', '5', '--reason', 'dividend')).err).toMatch(/without a request/);
     expect(await query('select from indexer.snapshot_requests')).toEqual([]);
   });
+});
+
+test('snapshots at distributions that are turned off are deleted, and all of them are taken once they are turned on', async () => {
+  await scene.fill(1, START, LOGS);
+  await settleStages(scene.database, [CHAIN_ID]);
+  const taken = async () => (await scene.state()).snapshots;
+  expect(await taken()).toHaveLength(1);
+  const choose = (dividend: boolean) =>
+    chooseSnapshots(scene.database, { chainId: CHAIN_ID, contract: MASTER, dividend, daily: undefined });
+  await choose(false);
+  await scene.follow([distribute(1n, { block: START + 1 })]);
+  await settleStages(scene.database, [CHAIN_ID]);
+  expect(await taken()).toEqual([]);
+  // The owners are counted in any case.
+  expect((await scene.state()).holders).toHaveLength(2);
+  await choose(true);
+  const again = await taken();
+  expect(again.map((text) => text.split(' at ')[0])).toEqual([
+    `5/1 dividend: 1 of ${BOB}`,
+    `21/1 dividend: 2 of ${ALICE}`,
+  ]);
+  await choose(true);
+  expect(await taken()).toEqual(again);
 });

@@ -111,7 +111,9 @@ export const expectedSnapshots: ExpectedRows = {
       select block_number, log_index::bigint, 'dividend' as reason, block_timestamp as at, event.position as below
       from dividend_events event join indexer.dividend_masters link using (dividend_contract_id)
       where link.master_contract_id = ${contract.platformId} and link.serves and event.chain_id = ${String(contract.chainId)}
-        and event.event_type = 'distribution' and event.block_hash is not null
+        and event.event_type = 'distribution' and event.block_hash is not null and not exists (
+          select from indexer.snapshot_settings
+          where chain_id = ${contract.chainId} and contract_address = ${contract.address} and not dividend)
       union
       select request.block_number, 4294967295, reason, coalesce(checkpoint.timestamp, block_timestamp),
         (request.block_number + 1) * 4294967296
