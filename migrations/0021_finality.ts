@@ -155,27 +155,26 @@ function masters(asOf: RawBuilder<unknown>): Part[] {
   ];
 }
 
-/** Balances: rows that no movement above the block names, and those that one does. */
+/** Balances, less what movements above the block changed. A row that began above it is left out, and so is an entry that was. */
 function balances(
+  asOf: RawBuilder<unknown>,
   table: string,
-  owner: string,
-  balance: string,
-  entry: readonly string[],
+  { owner, balance, entry }: { owner: string; balance: string; entry: readonly string[] },
   movements: RawBuilder<unknown>,
-) {
-  return (asOf: RawBuilder<unknown>): Part[] => [
+): Part[] {
+  const [entered = ''] = entry;
+  const entries = entry.map((column) => [
+    column,
+    sql`case when moved.owner is null or held.${sql.ref(entered)} < final.below then held.${sql.ref(column)} end`,
+  ]);
+  return [
     {
-      from: sql`${ofChain(table, asOf)} where not exists (
-        select from ${moved(movements)} where moved.owner = held.${sql.ref(owner)} and moved.wallet = held.wallet_address)`,
-    },
-    {
-      from: sql`${moved(movements)}
-        join ${sql.table(table)} held on held.${sql.ref(owner)} = moved.owner and held.wallet_address = moved.wallet
-        join ${asOf} final on final.chain_id = held.chain_id
-        where held.first_position < final.below`,
+      from: sql`${ofChain(table, asOf)}
+        left join ${moved(movements)} on moved.owner = held.${sql.ref(owner)} and moved.wallet = held.wallet_address
+        where moved.owner is null or held.first_position < final.below`,
       corrections: {
-        [balance]: sql`held.${sql.ref(balance)} - moved.delta`,
-        ...keptAll(entry[0] ?? '', ...entry.slice(1)),
+        [balance]: sql`held.${sql.ref(balance)} - coalesce(moved.delta, 0)`,
+        ...Object.fromEntries(entries),
       },
     },
   ];
@@ -418,23 +417,17 @@ const VIEWS: Readonly<Record<string, (asOf: RawBuilder<unknown>) => Part[]>> = {
   master_nfts: tokens,
   master_contracts: masters,
   master_ipos: ipos,
-  token_holders: (asOf) =>
-    balances(
-      'public.token_holders',
-      'artist_token_id',
-      'balance',
-      ['first_acquired_position', 'first_acquired_at', 'first_acquired_tx_hash'],
-      tokenMovements(asOf),
-    )(asOf),
+  token_holders: (asOf) => {
+    const entry = ['first_acquired_position', 'first_acquired_at', 'first_acquired_tx_hash'];
+    const columns = { owner: 'artist_token_id', balance: 'balance', entry };
+    return balances(asOf, 'public.token_holders', columns, tokenMovements(asOf));
+  },
   artist_tokens: artistTokens,
-  pool_positions: (asOf) =>
-    balances(
-      'public.pool_positions',
-      'liquidity_pool_id',
-      'lp_token_balance',
-      ['entry_position', 'entered_at', 'entry_tx_hash'],
-      poolMovements(asOf),
-    )(asOf),
+  pool_positions: (asOf) => {
+    const entry = ['entry_position', 'entered_at', 'entry_tx_hash'];
+    const columns = { owner: 'liquidity_pool_id', balance: 'lp_token_balance', entry };
+    return balances(asOf, 'public.pool_positions', columns, poolMovements(asOf));
+  },
   liquidity_pools: pools,
   dividend_contracts: dividendContracts,
   wallet_dividend_balances: dividendBalances,
