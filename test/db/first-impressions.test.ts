@@ -233,8 +233,8 @@ test('a contract without code is added with a warning, and one with code without
   expect((await db.query('select from indexer.contracts')).rowCount).toBe(3);
 });
 
-test('status says whether a process follows the chain', async () => {
-  const { daemon, run: start, settled } = await follow();
+test('status says whether a process follows the chain, which goes on after `unwind` without a new block', async () => {
+  const { daemon, chain, env, run: start, settled } = await follow();
   const statusOf = async () => {
     const program = start('status');
     const json = start('status', '--json');
@@ -243,6 +243,12 @@ test('status says whether a process follows the chain', async () => {
   };
   await settled();
   expect(await statusOf()).toEqual(['following', 'following']);
+  const unwound = await runCommand(
+    ['unwind', '--to-block', String(chain.head.number - 4)],
+    env as Record<string, string>,
+  );
+  expect(unwound).toMatchObject({ code: 0, err: '' });
+  await settled();
   expect(await daemon.stop()).toBe(0);
   expect(await statusOf()).toEqual(['not followed by any process', 'not followed']);
 });
