@@ -143,7 +143,7 @@ function linesOf(chain: Line): string[] {
     `chain ${chain.chainId}: ${chain.status === 'not followed' ? 'not followed by any process' : chain.status}${chain.configured ? '' : ' (not configured here)'}`,
     ...(chain.reason === null ? [] : [`  reason       ${chain.reason}`]),
     `  head         ${chain.head === null ? 'none yet' : `${chain.head.number} ${chain.head.hash}`}`,
-    ...(chain.finalized === null ? [] : [`  finalized    ${chain.finalized}`]),
+    ...finalizedLines(chain),
     ...remoteLines(chain),
     `  contracts    ${contracts.active} followed, ${contracts.complete} complete${others.map((other) => `, ${other}`).join('')}`,
     ...gaps
@@ -168,6 +168,12 @@ function linesOf(chain: Line): string[] {
       : [`  dividends    ${chain.dividendAnomalies} anomalies (view indexer.dividend_anomalies)`]),
     ...verificationLines(chain),
   ];
+}
+
+function finalizedLines({ finalized, head }: Line): readonly string[] {
+  if (finalized === null) return [];
+  const isAbove = head !== null && finalized > head.number;
+  return [`  finalized    ${finalized}${isAbove ? ' (above the head, because the chain was unwound)' : ''}`];
 }
 
 /** Describes how far the facts are complete and proved, and what could not be proved. */
