@@ -24,12 +24,14 @@ const ANSWERS: Readonly<Record<string, Hex>> = {
   '0x0dfe1681': word(TOKEN),
   '0xd21220a7': word(WETH),
   '0x0902f1ac': `0x${'0'.repeat(192)}`,
+  '0x5909c0d5': `0x${'0'.repeat(64)}`,
 };
 let server: ChainServer;
 /** A chain at block 120 with one V2 pool on it. */
 beforeEach(async () => {
   const chain = new Chain({ chainId: 1 });
   chain.mine(120);
+  chain.code.set(POOL, 7);
   chain.call = (to, data) => (to === POOL ? (ANSWERS[data] ?? '0x') : '0x');
   server = await ChainServer.start(chain);
   return () => server.close().catch(() => undefined);
@@ -120,7 +122,7 @@ describe('indexer contracts', () => {
 describe('indexer status', () => {
   it('shows head, lag, gaps and the reason of a halt', async () => {
     expect((await run('status')).out).toMatch(
-      /chain 1: not followed by any process\n {2}head +none yet\n {2}lag +the chain is at 120/,
+      /chain 1: not followed by any process; follow it with: indexer start\n {2}head +none yet\n {2}lag +the chain is at 120/,
     );
     await run('contracts', 'add', 'master', MASTER, '--from-block', '5');
     const { Client } = (await import('pg')).default;
@@ -149,7 +151,13 @@ describe('indexer status', () => {
     const { out } = await run('status');
     expect(out).toMatch(/halted\n {2}reason +a reorg of 2000 blocks/);
     expect(out).toMatch(/lag +20 blocks, the chain is at 120/);
-    expect(out).toMatch(/gap +master 0xa+: 10-49/);
+    expect(out).toMatch(/gap +master 0xa+: 10-49\n/);
+    await run('contracts', 'add', 'artist-token', TOKEN);
+    const { out: unread } = await run('status');
+    expect(unread).toMatch(
+      /gap +artist-token 0xb+: 0-100 \(deployment block not read yet; `indexer start` reads it\)\n/,
+    );
+    expect((await run('contracts', 'list')).out).toMatch(/artist-token .*\? +- +deployment block not read yet/);
   });
 
   it('works without an endpoint, and with an endpoint that does not respond', async () => {
