@@ -162,7 +162,7 @@ export class ContractReader {
       else pause.until = runtime.now() + (outcome === 'absent' ? pause.retry.failed() : UNSETTLED_RETRY_MS);
     } catch (error) {
       if (signal.aborted) return;
-      const retryInMs = Math.round(pause.retry.failed());
+      const retryInMs = pause.retry.failed();
       pause.until = runtime.now() + retryInMs;
       const context = { chain, kind, address, task, retryInMs, reason: messageOf(error), err: error };
       log.warn(context, `reading the ${task} of a contract failed`);

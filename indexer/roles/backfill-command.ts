@@ -94,6 +94,7 @@ export async function runBackfill(
   try {
     await work.source.checkChainId(signal);
     const request = await record(input, id, work, signal);
+    work.begin();
     if (input.proved) await forgetFailedProofs(database.kysely, request.chainId, request);
     const ended = new AbortController();
     const working = AbortSignal.any([signal, ended.signal]);
@@ -203,7 +204,7 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
       } catch (error) {
         delayMs = retry.failed();
         const context = { chain: request.chainId, reason: messageOf(error), retryInMs: delayMs, err: error };
-        if (!signal.aborted) log.warn(context, 'checking coverage failed');
+        if (!signal.aborted) log.warn(context, 'checking coverage failed and is tried again');
       }
       if (signal.aborted)
         return { request, ended: 'stopped', events: events(), incomplete: [], dead: [], unproved: [] };

@@ -126,12 +126,18 @@ test('endpoints and a queue that cannot be reached are named with their variable
   ]);
   for (const { queueError } of chains)
     expect(queueError).toBe('QUEUE_URL: nothing listens on 127.0.0.1:1; start Redis there, or correct the URL');
-  expect(backfill).toMatchObject({ code: 1, err: expect.stringContaining(`indexer: RPC_URL_1: ${advice}`) });
+  expect(backfill).toMatchObject({ code: 1, err: `indexer: RPC_URL_1: ${advice}\n` });
   const daemon = await Daemon.start(env);
   await until(
     '/ready to name the variable',
     async () => (await daemon.ready()).chains[1] === `failing: RPC_URL_1: ${advice}`,
   );
+  expect(daemon.logLines('endpoints accepted')).toEqual([]);
+  const outages = await until('the outage to be logged', () => {
+    const lines = daemon.logLines('no endpoint answers', advice);
+    return lines.length > 0 && lines;
+  });
+  expect(JSON.stringify(outages)).not.toContain('"stack"');
   expect(daemon.stderr).not.toContain(SECRET);
 });
 
