@@ -224,6 +224,12 @@ describe('progress on a terminal', () => {
     );
   });
 
+  it('says how many blocks are proved, once all are filled and are to be proved too', () => {
+    expect(lineOf({ ...PROGRESS, blocksDone: 2_000, blocksProved: 1_500 }, 120)).toBe(
+      '[##################......] 75.0 %  proving, 1,500 of 2,000 blocks',
+    );
+  });
+
   it('shows blocks a second when another process writes the events', () => {
     expect(lineOf({ ...PROGRESS, eventsPerSecond: 0 }, 120)).toContain('  240 blocks/s  ');
   });
