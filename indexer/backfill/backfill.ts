@@ -216,7 +216,7 @@ export class Backfill {
     const reason = redact(messageOf(error)).slice(0, REASON_LENGTH_MAX);
     const context = { chain: chainId, ...piece, ...history, decision: decision.do, reason };
     if (decision.do === 'plan again') {
-      log.debug(context, 'range is out of date, planning again');
+      log.debug(context, 'planning again, because the chain or its contracts changed since the range was planned');
       await claimed.complete();
       // Wait, because the next attempt may fail in the same way at once.
       await sleep(PLAN_BUSY_INTERVAL_MS, signal);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { BackfillRequest, RecordedRequest } from '../backfill/requests.ts';
 import type { Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
-import type { Hex } from '../kernel/chain.ts';
+import { type Hex, kindName } from '../kernel/chain.ts';
 import { IndexerError, UsageError } from '../kernel/errors.ts';
 import type { BackfillOutcome } from '../roles/backfill-command.ts';
 import { address, blockNumber, chainOf, configuredChain, positiveNumber } from './arguments.ts';
@@ -138,7 +138,7 @@ async function report(
         `${nameOf(request)} is complete but not proved; retry with: ${commandLineOf(request, options)}`,
       );
     case 'incomplete':
-      throw new IndexerError(`${nameOf(request)} is not complete; retry with: ${commandLineOf(request, options)}`);
+      throw new IndexerError(`${nameOf(request)} is not complete; ${adviceFor(outcome, options)}`);
     case 'halted':
       throw new IndexerError(`${nameOf(request)} is not complete, and the chain is halted: ${outcome.reason}`);
     case 'cancelled':
@@ -148,11 +148,20 @@ async function report(
   }
 }
 
+/** Returns what to do about a backfill that is not complete: to try failed ranges again, if quarantined contracts are not all that lacks. */
+function adviceFor({ request, incomplete, dead }: BackfillOutcome, options: GlobalOptions & Given): string {
+  const [first, ...others] = incomplete;
+  if (first === undefined || dead.length > 0 || incomplete.some(({ setAside }) => setAside === null))
+    return `retry with: ${commandLineOf(request, options)}`;
+  const remove = `indexer contracts remove ${others.length > 0 ? 'ADDRESS' : first.address} --chain ${request.chainId}`;
+  return `quarantined contracts are not filled: correct what \`indexer contracts list\` says of them, or remove them with: ${remove}`;
+}
+
 function missingLines({ incomplete, dead, unproved }: BackfillOutcome): string[] {
   return [
     ...incomplete.map(({ kind, address, missing, setAside }) => {
       const ranges = missing.map(({ from, to }) => `${from}-${to}`).join(', ');
-      return `missing  ${kind.replace('_', '-')} ${address}: ${ranges}${setAside === null ? '' : ` (quarantined: ${setAside})`}`;
+      return `missing  ${kindName(kind)} ${address}: ${ranges}${setAside === null ? '' : ` (quarantined: ${setAside})`}`;
     }),
     ...dead.map(({ from, to, reason }) => `gave up  ${from}-${to}: ${reason}`),
     ...unproved.map(({ from, to, reason }) => `unproved ${from}-${to}: ${reason}`),

@@ -1,11 +1,12 @@
 import { Argument, type Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
+import { kindName } from '../kernel/chain.ts';
 import { IndexerError, UsageError } from '../kernel/errors.ts';
 import type { Added, ContractSpec } from '../registry/add.ts';
 import type { NamedContract } from '../registry/import.ts';
 import { address, blockNumber, chainOf, configuredChain, positiveNumber } from './arguments.ts';
+import { warnOfUnfitContracts } from './check-contracts.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
-import { warnOfMissingCode } from './missing-code.ts';
 import { openSource } from './open-source.ts';
 import { withSession } from './session.ts';
 
@@ -60,8 +61,7 @@ Examples:
       await withSession(io, options, { prepare }, async ({ config, database, prepared: named }) => {
         const { addContracts } = await import('../registry/add.ts');
         const added = await addContracts(database, [await specOf(io, config, named)]);
-        // A pool has answered already.
-        const [warning] = readsPool(named) ? [] : await warnOfMissingCode(io, config, [named]);
+        const [warning] = await warnOfUnfitContracts(io, config, [named]);
         const lines = added.map((one) => lineOf(one, named.chainId));
         printResult(io, options, { contracts: added, ...(warning !== undefined && { warning }) }, lines);
       });
@@ -71,7 +71,7 @@ Examples:
 /** Describes in one line the outcome of adding a contract. */
 function lineOf({ kind, address: contract, outcome }: Added, chainId: number): string {
   const verb = { added: 'added', restored: 'restored', unchanged: 'already followed:' }[outcome];
-  return `${verb} ${kind.replace('_', '-')} ${contract} on chain ${chainId}`;
+  return `${verb} ${kindName(kind)} ${contract} on chain ${chainId}`;
 }
 
 /** Returns whether the tokens or the type of a pool have to be read from the chain. */

@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 import { configuredChain, positiveNumber } from './arguments.ts';
+import { warnOfUnfitContracts } from './check-contracts.ts';
 import { readsPool, specOf } from './contracts-add.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
-import { warnOfMissingCode } from './missing-code.ts';
 import { withSession } from './session.ts';
 
 /** `indexer contracts import FILE`. */
@@ -38,11 +38,7 @@ Example:
         const specs = [];
         for (const contract of named) specs.push(await specOf(io, config, contract));
         const added = await addContracts(database, specs);
-        const warnings = await warnOfMissingCode(
-          io,
-          config,
-          named.filter((contract) => !readsPool(contract)),
-        );
+        const warnings = await warnOfUnfitContracts(io, config, named);
         const count = (outcome: string) => added.filter((one) => one.outcome === outcome).length;
         printResult(io, options, { contracts: added, ...(warnings.length > 0 && { warnings }) }, [
           `${count('added')} added, ${count('restored')} restored, ${count('unchanged')} already followed`,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
+import { kindName } from '../kernel/chain.ts';
 import { address, blockNumber, chainOf, positiveNumber } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { withSession } from './session.ts';
@@ -29,7 +30,7 @@ export function addUpgrade(contracts: Command, io: Io): void {
         const upgraded = await upgradeContract(database, { chainId, address: contract, abiVersion, fromBlock });
         const versions = upgraded.upgrades.map((upgrade) => `${upgrade.abiVersion} from block ${upgrade.fromBlock} on`);
         printResult(io, options, { contract: upgraded }, [
-          `${upgraded.kind.replace('_', '-')} ${contract} of chain ${chainId}: ABI version ${[upgraded.abiVersion, ...versions].join(', ')}`,
+          `${kindName(upgraded.kind)} ${contract} of chain ${chainId}: ABI version ${[upgraded.abiVersion, ...versions].join(', ')}`,
         ]);
       });
     });

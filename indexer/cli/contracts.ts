@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
+import { kindName } from '../kernel/chain.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
 import { address, chainOf, positiveNumber } from './arguments.ts';
 import { addAdd } from './contracts-add.ts';
@@ -43,7 +44,7 @@ function addList(contracts: Command, io: Io): void {
         }
         const rows = listed.map((contract) => [
           String(contract.chainId),
-          contract.kind.replace('_', '-'),
+          kindName(contract.kind),
           contract.address,
           contract.status,
           contract.deployedAtBlock === null ? '?' : String(contract.deployedAtBlock),
@@ -59,7 +60,8 @@ function addList(contracts: Command, io: Io): void {
 /** Returns why the deployment block of a contract is unknown, or what its answers lack. */
 function noteOf({ deployedAtBlock, deploymentNote, identityNote }: RegisteredContract): string {
   if (deployedAtBlock === null && deploymentNote !== null) return `deployment block unknown: ${deploymentNote}`;
-  return identityNote ?? '';
+  if (identityNote !== null) return identityNote;
+  return deployedAtBlock === null ? 'deployment block not read yet; `indexer start` reads it' : '';
 }
 
 async function knownChains({ kysely }: Session['database']) {
@@ -92,7 +94,7 @@ function addRemove(contracts: Command, io: Io): void {
           const removed = await removeContract(database, { chainId, address: contract, purge: given.purge === true });
           const lines = removed.map(({ kind, purgedRows }) => {
             const purged = given.purge ? `, ${purgedRows} rows deleted` : '';
-            return `removed ${kind.replace('_', '-')} ${contract} of chain ${chainId}${purged}`;
+            return `removed ${kindName(kind)} ${contract} of chain ${chainId}${purged}`;
           });
           printResult(
             io,

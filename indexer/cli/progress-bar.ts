@@ -34,7 +34,7 @@ export class ProgressBar {
     this.#bars ??= this.#createBars();
     this.#bar ??= this.#bars.create(progress.blocks, progress.blocksDone, { progress });
     this.#bar.setTotal(progress.blocks);
-    this.#bar.update(progress.blocksDone, { progress });
+    this.#bar.update(progress.blocksProved ?? progress.blocksDone, { progress });
   }
 
   /** Stops drawing and leaves the last line as it is. */
@@ -66,11 +66,15 @@ export class ProgressBar {
 
 /** Formats the line with at most `width` characters, because only a part of a wrapped line would be redrawn. */
 export function lineOf(progress: BackfillProgress, width: number): string {
-  const { blocks, blocksDone, eventsPerSecond, blocksPerSecond, secondsLeft, rangeBlocks, retries } = progress;
-  const share = blocks === 0 ? 1 : blocksDone / blocks;
+  const { blocks, blocksDone, eventsPerSecond, blocksPerSecond, secondsLeft, rangeBlocks, retries, blocksProved } =
+    progress;
+  const share = blocks === 0 ? 1 : (blocksProved ?? blocksDone) / blocks;
   const number = (value: number) => value.toLocaleString('en');
+  const percent = `${(Math.floor(share * 1_000) / 10).toFixed(1)} %`;
+  if (blocksProved !== undefined)
+    return withBar(share, `${percent}  proving, ${number(blocksProved)} of ${number(blocks)} blocks`, width);
   const words = [
-    `${(Math.floor(share * 1_000) / 10).toFixed(1)} %`,
+    percent,
     `${number(blocksDone)}/${number(blocks)} blocks`,
     // If other processes write all events, the rate of blocks still shows the progress.
     eventsPerSecond === 0 ? `${number(blocksPerSecond)} blocks/s` : `${number(eventsPerSecond)} events/s`,
@@ -78,6 +82,10 @@ export function lineOf(progress: BackfillProgress, width: number): string {
     ...(rangeBlocks === 0 ? [] : [`${number(rangeBlocks)} blocks a range`]),
     ...(retries === 0 ? [] : [`${number(retries)} ${retries === 1 ? 'retry' : 'retries'}`]),
   ].join('  ');
+  return withBar(share, words, width);
+}
+
+function withBar(share: number, words: string, width: number): string {
   const cells = Math.min(BAR_CELLS_MAX, width - words.length - '[] '.length);
   if (cells < BAR_CELLS_MIN) return words.slice(0, width);
   // Round down, so that the bar is full only at the end. The library would round to the nearest cell.

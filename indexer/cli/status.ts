@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { QueueCounts } from '../backfill/queue.ts';
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
+import { kindName } from '../kernel/chain.ts';
 import { messageOf } from '../kernel/errors.ts';
 import type { ChainStatus } from '../progress/status.ts';
 import type { AdministrativeEvent } from '../protocols/administrative-events.ts';
@@ -136,26 +137,26 @@ function queueLine({ queue, queueError }: Queued): string {
 function linesOf(chain: Line): string[] {
   const { contracts, gaps } = chain;
   const others = [
-    contracts.quarantined > 0 ? `${contracts.quarantined} quarantined` : [],
+    contracts.quarantined > 0 ? `${contracts.quarantined} quarantined (why: indexer contracts list)` : [],
     contracts.removed > 0 ? `${contracts.removed} removed` : [],
   ].flat();
   return [
-    `chain ${chain.chainId}: ${chain.status === 'not followed' ? 'not followed by any process' : chain.status}${chain.configured ? '' : ' (not configured here)'}`,
+    `chain ${chain.chainId}: ${chain.status === 'not followed' ? 'not followed by any process; follow it with: indexer start' : chain.status}${chain.configured ? '' : ' (not configured here)'}`,
     ...(chain.reason === null ? [] : [`  reason       ${chain.reason}`]),
     `  head         ${chain.head === null ? 'none yet' : `${chain.head.number} ${chain.head.hash}`}`,
-    ...(chain.finalized === null ? [] : [`  finalized    ${chain.finalized}`]),
+    ...finalizedLines(chain),
     ...remoteLines(chain),
     `  contracts    ${contracts.active} followed, ${contracts.complete} complete${others.map((other) => `, ${other}`).join('')}`,
     ...gaps
       .slice(0, GAPS_LISTED_MAX)
       .map(
         (gap) =>
-          `  gap          ${gap.kind} ${gap.address}: ${gap.gaps.map(({ from, to }) => `${from}-${to}`).join(', ')}${gap.note === null ? '' : ` (${gap.note})`}`,
+          `  gap          ${kindName(gap.kind)} ${gap.address}: ${gap.gaps.map(({ from, to }) => `${from}-${to}`).join(', ')}${gap.note === null ? '' : ` (${gap.note})`}`,
       ),
     ...(gaps.length > GAPS_LISTED_MAX ? [`  gap          and ${gaps.length - GAPS_LISTED_MAX} more contracts`] : []),
     ...proofLines(chain),
     queueLine(chain),
-    `  dead letters ${chain.deadLetters}`,
+    `  dead letters ${chain.deadLetters}${chain.deadLetters === 0 ? '' : ' (logs and ranges with their reasons: table indexer.dead_letters)'}`,
     ...chain.deadRanges
       .slice(0, GAPS_LISTED_MAX)
       .map(({ from, to, reason }) => `  gave up on   ${from}-${to}: ${reason} (retry with: indexer backfill)`),
@@ -168,6 +169,12 @@ function linesOf(chain: Line): string[] {
       : [`  dividends    ${chain.dividendAnomalies} anomalies (view indexer.dividend_anomalies)`]),
     ...verificationLines(chain),
   ];
+}
+
+function finalizedLines({ finalized, head }: Line): readonly string[] {
+  if (finalized === null) return [];
+  const isAbove = head !== null && finalized > head.number;
+  return [`  finalized    ${finalized}${isAbove ? ' (above the head, because the chain was unwound)' : ''}`];
 }
 
 /** Describes how far the facts are complete and proved, and what could not be proved. */
@@ -191,7 +198,7 @@ function contradictionLines({ contradictions }: Line): readonly string[] {
       property: 'by nature',
       unreadable: `cannot be read: ${reason}`,
     };
-    return `  contradicts  ${kind} ${address}, ${rule} in ${from}-${to}: ${detail} (${outcome[status]})`;
+    return `  contradicts  ${kindName(kind)} ${address}, ${rule} in ${from}-${to}: ${detail} (${outcome[status]})`;
   });
   if (lines.length <= GAPS_LISTED_MAX) return lines;
   return [...lines.slice(0, GAPS_LISTED_MAX), `  contradicts  and ${lines.length - GAPS_LISTED_MAX} more times`];

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
+import { UsageError } from '../kernel/errors.ts';
+import type { ChainState } from '../progress/chains.ts';
 import { blockNumber, chainOf, positiveNumber } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { withSession } from './session.ts';
@@ -20,15 +22,42 @@ export function addUnwind(program: Command, io: Io): void {
       const options = command.optsWithGlobals<GlobalOptions>();
       const prepare = (config: Config) => chainOf(chain, config);
       await withSession(io, options, { prepare }, async ({ database, prepared: chainId }) => {
-        const [{ newestKnownBlock }, { unwindTo }] = await Promise.all([
+        const [{ newestKnownBlock }, { unwindTo }, { findChain }] = await Promise.all([
           import('../protocols/known-blocks.ts'),
           import('../ingest/unwind-to.ts'),
+          import('../progress/chains.ts'),
         ]);
-        const to = await newestKnownBlock(database.kysely, chainId, toBlock);
+        const state = await findChain(database.kysely, chainId);
+        if (state?.head === undefined) throw new UsageError(`chain ${chainId} has no block that could be unwound`);
+        const { head } = state;
+        if (toBlock > head.number)
+          throw new UsageError(`block ${toBlock} is not below the head of chain ${chainId}, which is ${head.number}`);
+        const to = toBlock === head.number ? head : await newestKnownBlock(database.kysely, chainId, toBlock);
         const factsRemoved = await unwindTo(database, { chainId, to, reason: 'command' });
-        const unwound = { chainId, toBlock: to?.number, factsRemoved };
-        const place = to === undefined ? 'starts from the beginning' : `is back at block ${to.number}`;
-        printResult(io, options, unwound, [`chain ${chainId} ${place}; ${factsRemoved} facts removed`]);
+        const result = { chainId, toBlock: to?.number, factsRemoved };
+        printResult(io, options, result, [lineOf({ ...result, asked: toBlock, state })]);
       });
     });
+}
+
+type Unwound = {
+  readonly chainId: number;
+  readonly asked: number;
+  readonly toBlock: number | undefined;
+  readonly factsRemoved: number;
+  /** The state of the chain before. */
+  readonly state: ChainState;
+};
+
+/** Describes where the chain is now, and why it is not at the block that was asked for. */
+function lineOf({ chainId, asked, toBlock, factsRemoved, state }: Unwound): string {
+  if (asked === state.head?.number) {
+    const halt = state.halted === undefined ? '' : '; its halt is cleared';
+    return `nothing was unwound: block ${asked} is the head of chain ${chainId}${halt}`;
+  }
+  const removed = `; ${factsRemoved} facts removed`;
+  if (toBlock === asked) return `chain ${chainId} is back at block ${asked}${removed}`;
+  if (toBlock === undefined)
+    return `neither block ${asked} nor one below it has a known hash: chain ${chainId} starts from the beginning${removed}`;
+  return `block ${asked} has no known hash: chain ${chainId} went back to block ${toBlock}, the nearest below with one${removed}`;
 }

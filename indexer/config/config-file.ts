@@ -16,7 +16,7 @@ const DEFAULT_CONFIG_FILE = 'config/local.ts';
  */
 export async function loadConfig(file: string | undefined, env: Environment, needs: readonly Need[]): Promise<Config> {
   const path = file === undefined ? defaultPath() : resolve(file);
-  if (!existsSync(path)) throw new ConfigError(`the configuration file ${file} does not exist (looked for ${path})`);
+  if (!existsSync(path)) throw new ConfigError(`the configuration file ${path} does not exist`);
   return resolveConfig(await importDefault(path), file ?? DEFAULT_CONFIG_FILE, env, needs);
 }
 

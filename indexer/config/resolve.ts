@@ -99,7 +99,8 @@ export function resolveConfig(settings: unknown, place: string, env: Environment
     logLevel: read.oneOf(...pick(file.logLevel, `${place} logLevel`, env, 'LOG_LEVEL'), LOG_LEVELS) ?? 'info',
   };
   if (needs.includes('chains') && config.chains.length === 0 && !faults.some((fault) => fault.includes('RPC_URL_'))) {
-    faults.push('RPC_URL_<chainId>: none is set; set one for each chain to follow, as RPC_URL_1=https://…');
+    const nameless = isSet(env.RPC_URL) ? ' (RPC_URL is set, but names no chain)' : '';
+    faults.push(`RPC_URL_<chainId>: none is set${nameless}; set one for each chain to follow, as RPC_URL_1=https://…`);
   }
   if (faults.length > 0) {
     throw new ConfigError(`the configuration is wrong:\n${faults.map((fault) => `  ${fault}`).join('\n')}`, {

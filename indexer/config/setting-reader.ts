@@ -76,6 +76,10 @@ export class SettingReader {
   #endpoint(value: unknown, place: string): RpcEndpoint | undefined {
     if (typeof value === 'string') return this.url(value, place, RPC);
     if (typeof value === 'function') return this.#transport(value as Transport, place);
+    if (typeof value !== 'object' || value === null) {
+      this.fault(place, 'must be a URL, an object with url and headers, or a viem transport');
+      return undefined;
+    }
     const { url, headers } = this.object(value, place, ['url', 'headers']);
     const validUrl = this.url(url ?? '', `${place}.url`, RPC);
     if (validUrl === undefined || headers === undefined) return validUrl;

@@ -23,13 +23,14 @@ function reasonOf(error: unknown, url: string): string {
   const message = messageOf(error);
   // The client completes a URL like libpq, but does not connect yet.
   const { user, database, host, port } = new pg.Client(connectionOptions(url));
+  const at = `-h ${host} -p ${port}`;
   switch (sqlstateOf(error)) {
     case SQLSTATE.invalidPassword:
-      return `PostgreSQL refuses user ${user} with this password; correct it, or create the user: createuser --pwprompt ${user}`;
+      return `PostgreSQL refuses user ${user} with this password; correct it, or if there is no such user, create it with: createuser ${at} --pwprompt ${user}`;
     case SQLSTATE.invalidAuthorization:
-      return `${message}; create the user (createuser ${user}), or let it in (alter role … login, pg_hba.conf)`;
+      return `${message}; create the user (createuser ${at} ${user}), or let it in (alter role … login, pg_hba.conf)`;
     case SQLSTATE.invalidCatalogName:
-      return `there is no database ${database}; create it with: createdb ${database}`;
+      return `there is no database ${database}; create it with: createdb ${at} ${database}`;
   }
   if (isCertificateError(error)) {
     return (
@@ -38,7 +39,7 @@ function reasonOf(error: unknown, url: string): string {
     );
   }
   if (message === 'The server does not support SSL connections')
-    return 'the server offers no encryption, which its sslmode asks for';
+    return 'the server offers no encryption, which sslmode in the URL asks for; turn it on there (ssl = on), or set sslmode=disable';
   if (NO_PASSWORD.test(message)) return `PostgreSQL asks for the password of user ${user}, and the URL has none`;
   if (SILENT.test(message))
     return `${host}:${port} does not answer; check host and port of the URL, and firewalls in between`;

@@ -80,7 +80,7 @@ export type FactTable<Fact extends Origin = Origin> = TableDescription & {
 export type FormerRows = {
   /** Returns the condition that a former row belongs to any of several contracts. */
   isOfAny(addresses: readonly Hex[], platformIds: readonly string[]): RawBuilder<boolean>;
-  /** The condition that a former row belongs to the row `contract` of `indexer.contracts`. */
+  /** The condition that a former row belongs to a row of `indexer.contracts`, for which the SQL has the alias `contract`. */
   readonly isOfContract: RawBuilder<boolean>;
   /** A column in which the platform linked a row of its own to the fact. The link is moved to the verified fact. */
   readonly link?: string;

@@ -16,7 +16,7 @@ const KINDS: readonly ContractKind[] = ['master', 'dividend', 'artist_token', 'p
  * ```
  *
  * `b` is the block number (32 bits), `l` the log index (32 bits), `h` the branch (36 bits, see `branchOf`), `p` the part (20 bits). The
- * id is derived, so that two databases that indexed the same chain are equal row for row (invariant 5). Ids are ordered by block and
+ * id is derived, so that two databases that indexed the same chain are equal row for row. Ids are ordered by block and
  * log, so that indexes grow at their end. No hash is computed.
  *
  * @param branch the result of `branchOf`

@@ -33,7 +33,7 @@ function* textsOfAll(tables: readonly EncodedTable[]): Iterable<Buffer> {
   for (const table of tables) yield* textsOf(table);
 }
 
-/** Returns steps that insert the facts of a small batch without `COPY`. Undefined if the batch is too large or its text has escapes. */
+/** Returns steps that insert the facts of a small batch without `COPY`. Undefined if the batch is too large or a text in it is escaped. */
 export function insertFacts(batch: EncodedBatch): readonly Step[] | undefined {
   if (factCount(batch) > INSERTED_FACTS_MAX) return undefined;
   const texts = batch.tables.map(({ text }) => text.toString('utf8', 0, text.length - 1));

@@ -95,8 +95,8 @@ function groupContracts(contracts: readonly RegisteredContract[]): GroupedContra
 
 /** Returns why a contract cannot be followed as the registry and the platform's rows describe it; null where it can. */
 function faultOf(contract: RegisteredContract): string | null {
-  if (!contract.announced) return `${contract.kind} ${contract.address}: the platform deleted its row`;
-  if (contract.identityFault !== null) return `${contract.kind} ${contract.address}: ${contract.identityFault}`;
+  if (!contract.announced) return 'the platform deleted its row';
+  if (contract.identityFault !== null) return `it ${contract.identityFault}`;
   return contractFault(contract);
 }
 

@@ -14,7 +14,10 @@ import { ReorgWatch, type StepOutcome } from './reorg-watch.ts';
 
 const RETRY_BACKOFF: Backoff = { baseMs: 50, maxMs: 10_000 };
 const HEAD_MOVED_DELAY_MS = 25;
-/** Delay before the head is read again after a step that could not decide, whether or not a new head is announced. */
+/**
+ * How often the follower looks again while no new head is announced: at the head after a step that could not decide, else at the
+ * database, which another process may have unwound.
+ */
 const RECHECK_INTERVAL_MS = 1_000;
 
 /** Follows one chain's head. If several processes follow the same chain, the compare-and-set of the head lets one of them win. */
@@ -24,6 +27,8 @@ export class Follower {
   readonly #finalized: FinalizedBlock;
   readonly #extender: HeadExtender;
   readonly #reorgs: ReorgWatch;
+  /** The chain's epoch as of the last step. */
+  #epoch: number | undefined;
 
   constructor(deps: FollowerDeps, options: FollowerOptions) {
     this.#deps = deps;
@@ -42,7 +47,8 @@ export class Follower {
   async run(signal: AbortSignal): Promise<void> {
     const { source, onStep, runtime } = this.#deps;
     const heads = new HeadFeed(source.heads(signal));
-    for (let head = await heads.next(); head !== undefined && !signal.aborted; head = await heads.next()) {
+    const next = () => this.#nextHead(heads, signal);
+    for (let head = await next(); head !== undefined && !signal.aborted; head = await next()) {
       const retry = new Retry(RETRY_BACKOFF, runtime.random);
       for (let remote: BlockHeader | undefined = head; remote !== undefined && !signal.aborted; ) {
         try {
@@ -65,6 +71,25 @@ export class Follower {
     }
   }
 
+  /** Waits for the next head. Reads the head if the chain was unwound meanwhile, because it may have no new block for long. */
+  async #nextHead(heads: HeadFeed, signal: AbortSignal): Promise<BlockHeader | undefined> {
+    for (;;) {
+      const head = await heads.next(RECHECK_INTERVAL_MS);
+      if (head !== undefined || heads.hasEnded) return head;
+      try {
+        if (await this.#wasUnwound()) return await this.#deps.source.head(signal);
+      } catch {
+        // Neither the database nor an endpoint has to answer while there is nothing to do. The next turn asks again.
+      }
+    }
+  }
+
+  async #wasUnwound(): Promise<boolean> {
+    if (this.#epoch === undefined) return false;
+    const { epoch } = await readChain(this.#deps.database.kysely, this.#options.chainId);
+    return epoch !== this.#epoch;
+  }
+
   /** Logs a failure. The first one is not reported to `/ready`: a reorg makes requests fail for a moment. */
   #report(error: unknown, failures: number, retryInMs: number): void {
     const level = failures === 1 && error instanceof IndexerError && error.retryable ? 'debug' : 'warn';
@@ -77,6 +102,7 @@ export class Follower {
   async #step(remote: BlockHeader, heads: HeadFeed, signal: AbortSignal): Promise<StepOutcome> {
     const { database, source } = this.#deps;
     const state = await readChain(database.kysely, this.#options.chainId);
+    this.#epoch = state.epoch;
     if (state.halted !== undefined) return 'recheck';
     const local = state.head;
     const isAbove = local !== undefined && remote.number > local.number;

@@ -21,10 +21,17 @@ export class HeadFeed {
     this.#news.wake();
   }
 
-  /** Waits for the next head and takes it; undefined after the last. */
-  async next(): Promise<BlockHeader | undefined> {
-    while (this.#newest === undefined && !this.#hasEnded) await this.#news.wait();
+  /** Waits for the next head, for at most `ms` milliseconds if given, and takes it. Undefined if there is none. */
+  async next(ms?: number): Promise<BlockHeader | undefined> {
+    while (this.#newest === undefined && !this.#hasEnded) {
+      if (!(await this.#news.wait(ms))) break;
+    }
     return this.#takeNewest();
+  }
+
+  /** Whether the last head was announced. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { Contract, Hex, WatchFilter } from '../kernel/chain.ts';
+import { type Contract, type Hex, kindName, type WatchFilter } from '../kernel/chain.ts';
 import { ConfigError } from '../kernel/errors.ts';
 import type { Protocol } from '../protocols/protocol.ts';
 import { abiVersionsOf, chooseProtocol, type ProtocolSelector, protocolsOf } from '../protocols/protocols.ts';
@@ -21,17 +21,17 @@ export type ContractIndex = {
 };
 
 /**
- * Returns why a contract cannot be decoded, in one line. Null if it can be decoded. Callers quarantine such contracts, so that one wrong
+ * Returns why a contract cannot be decoded, as the rest of a line about it. Null if it can be decoded. Callers quarantine such contracts, so that one wrong
  * row does not stop the chain.
  */
 export function contractFault(contract: ProtocolSelector & Contract): string | null {
-  const { kind, address, masterId, artistTokenId } = contract;
+  const { kind, masterId, artistTokenId } = contract;
   for (const { abiVersion } of abiVersionsOf(contract)) {
     const chosen = chooseProtocol({ ...contract, abiVersion });
-    if ('refusal' in chosen) return `${kind} ${address}: ${chosen.refusal}`;
+    if ('refusal' in chosen) return chosen.refusal;
   }
-  if (kind === 'master' && masterId === null) return `master ${address}: its row names no master`;
-  if (kind === 'pool' && artistTokenId === null) return `pool ${address}: none of its tokens is an artist token`;
+  if (kind === 'master' && masterId === null) return 'its row names no master';
+  if (kind === 'pool' && artistTokenId === null) return 'none of its tokens is an artist token';
   return null;
 }
 
@@ -48,7 +48,7 @@ export function contractIndex(contracts: readonly (ProtocolSelector & Contract)[
   for (const contract of contracts) {
     const fault = contractFault(contract);
     if (fault !== null) {
-      faults.push(fault);
+      faults.push(`${kindName(contract.kind)} ${contract.address}: ${fault}`);
       continue;
     }
     const indexed = byAddress.get(contract.address) ?? [];

@@ -25,7 +25,7 @@ export function lockSteps(applied: readonly Fold[], range: FactRange): ReadonlyM
   return steps;
 }
 
-/** Returns whether the first fold reads every fact that the other one reads. */
+/** Returns whether one reading selects every fact that another one selects. */
 function readsAllOf(first: Reading, other: Reading): boolean {
   return first.table === other.table && first.tags === undefined;
 }

@@ -30,7 +30,7 @@ export type Unwind = {
 
 /**
  * Removes everything that was derived from blocks above a block, in one transaction. Afterwards the database is as if no block above it
- * had been indexed (invariant 5). Clears a halt.
+ * had been indexed. Clears a halt.
  *
  * @returns the number of deleted facts
  * @throws {HeadMoved} if the head or the epoch differs from `seen`

@@ -53,6 +53,11 @@ export type WatchFilter = { readonly addresses: readonly Hex[]; readonly topics:
 /** The role that a contract has on the platform. */
 export type ContractKind = 'master' | 'dividend' | 'artist_token' | 'pool';
 
+/** Returns a kind of contract as the command line spells it. */
+export function kindName(kind: ContractKind): string {
+  return kind.replace('_', '-');
+}
+
 /** A later ABI version of a contract, because its proxy was upgraded, and the first block whose logs it decodes. */
 export type AbiUpgrade = { readonly fromBlock: number; readonly abiVersion: string };
 

@@ -63,6 +63,8 @@ export class RpcError extends IndexerError {
   readonly hintAddresses: number | undefined;
   /** Whether the node answered with an error of its own: then only this kind of request is in doubt, not the endpoint. */
   readonly answered: boolean;
+  /** Whether no connection could be made. */
+  readonly unreachable: boolean;
 
   constructor(
     kind: RpcErrorKind,
@@ -72,6 +74,7 @@ export class RpcError extends IndexerError {
       readonly hintBlocks?: number | undefined;
       readonly hintAddresses?: number | undefined;
       readonly answered?: boolean | undefined;
+      readonly unreachable?: boolean | undefined;
     } = {},
   ) {
     super(message, options);
@@ -81,6 +84,7 @@ export class RpcError extends IndexerError {
     this.hintBlocks = options.hintBlocks;
     this.hintAddresses = options.hintAddresses;
     this.answered = options.answered ?? false;
+    this.unreachable = options.unreachable ?? false;
   }
 }
 

@@ -2,14 +2,14 @@
 export type Backoff = { readonly baseMs: number; readonly maxMs: number };
 
 /**
- * Returns the delay before the attempt that follows `failures` consecutive failures. The delay doubles from `baseMs` up to `maxMs`.
+ * Returns the delay in whole milliseconds before the attempt that follows `failures` consecutive failures. The delay doubles from `baseMs` up to `maxMs`.
  * It is shortened by a random part of up to one half, so that clients that failed together do not retry together.
  *
  * @param random returns numbers in [0, 1)
  */
 export function backoffMs(failures: number, { baseMs, maxMs }: Backoff, random: () => number): number {
   const full = Math.min(maxMs, baseMs * 2 ** Math.min(Math.max(failures - 1, 0), 30));
-  return full * (1 - random() / 2);
+  return Math.round(full * (1 - random() / 2));
 }
 
 /** Counts consecutive failures and computes the delay after each. */

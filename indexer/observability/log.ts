@@ -1,4 +1,5 @@
 import { type Logger as PinoLogger, pino } from 'pino';
+import { ConfigError, RpcError } from '../kernel/errors.ts';
 import type { Redact } from './redact.ts';
 
 /** A logger. Everything below `main` receives it as a parameter. */
@@ -20,9 +21,15 @@ export type LogOptions = {
 /** Creates the logger of the program. Every line is redacted as a whole, so no field is left out. */
 export function createLogger({ level, redact, sink, pretty }: LogOptions): Logger {
   return pino(
-    { level, base: null, serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err } },
+    { level, base: null, serializers: { err: serializeError, error: serializeError } },
     { write: (line: string) => sink.write(redact(pretty ? prettyLine(line) : line)) },
   );
+}
+
+/** Leaves out the stack trace of errors that come from outside and whose message says what to do. */
+function serializeError(error: Error): object {
+  const { stack, ...rest } = pino.stdSerializers.err(error);
+  return error instanceof ConfigError || error instanceof RpcError ? rest : { ...rest, stack };
 }
 
 const LEVEL_NAMES: Readonly<Record<number, string>> = {

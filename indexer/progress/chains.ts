@@ -24,7 +24,7 @@ export type ChainState = {
 
 /** Reads the state of a chain. Inserts its row if the chain is new. */
 export async function readChain(db: Kysely<DB>, chainId: number): Promise<ChainState> {
-  const found = await selectChain(db, chainId);
+  const found = await findChain(db, chainId);
   if (found !== undefined) return found;
   await db
     .insertInto('indexer.chains')
@@ -34,7 +34,8 @@ export async function readChain(db: Kysely<DB>, chainId: number): Promise<ChainS
   return { chainId, head: undefined, finalized: undefined, epoch: 0, liveVersion: 0, halted: undefined };
 }
 
-async function selectChain(db: Kysely<DB>, chainId: number): Promise<ChainState | undefined> {
+/** Reads the state of a chain. Undefined if no process has followed it yet. */
+export async function findChain(db: Kysely<DB>, chainId: number): Promise<ChainState | undefined> {
   const row = await db
     .selectFrom('indexer.chains')
     .select(['head_number', 'head_hash', 'finalized_number', 'epoch', 'live_version', 'status', 'status_reason'])

@@ -189,8 +189,10 @@ export type Gap = ContractKey & {
 };
 
 /** An SQL expression over a row of `indexer.contracts`: why its history does not begin at its deployment. Null if it does. */
-const unknownDeployment = sql`case when deployed_at_block is null and deployment_note is not null then
-  'deployment block unknown: ' || deployment_note || '; give it with: indexer contracts add … --from-block N' end`;
+const unknownDeployment = sql`case when deployed_at_block is null then coalesce(
+  'deployment block unknown: ' || deployment_note || '; give it with: indexer contracts add … --from-block N',
+  case when identified_as is null then identity_note end,
+  'deployment block not read yet; \`indexer start\` reads it') end`;
 
 /** Returns the gaps up to `to` of every followed contract that has gaps. */
 export async function coverageGaps(db: Kysely<DB>, chainId: number, to: number): Promise<readonly Gap[]> {

@@ -54,7 +54,7 @@ export async function unprovable(db: Kysely<DB>): Promise<ReadonlyMap<number, st
       from indexer.failed_proofs
       union all
       select chain_id, from_block,
-        format('%s %s contradicts itself (%s) in blocks %s to %s, which cannot be read: %s', kind, address, rule, from_block, to_block, status_reason)
+        format('%s %s contradicts itself (%s) in blocks %s to %s, which cannot be read: %s', replace(kind, '_', '-'), address, rule, from_block, to_block, status_reason)
       from indexer.doubts where status = 'unreadable'
     ) found
     order by chain_id, from_block

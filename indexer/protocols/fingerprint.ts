@@ -3,7 +3,7 @@ import { abiVersionsOf, type ProtocolSelector, protocols, protocolsOf } from './
 /**
  * Returns a text that identifies the events that this program requests for a contract: the protocols and their versions, each with its
  * first block and its events. The text is stored with the contract's coverage, because coverage that was read with other events lacks
- * facts (invariant 1).
+ * facts.
  *
  * @returns null if the program does not know one of the versions
  */

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { PoolType } from '../db/schema.ts';
 import { type Transaction, transaction } from '../db/transaction.ts';
-import type { ContractKind, Hex } from '../kernel/chain.ts';
+import { type ContractKind, type Hex, kindName } from '../kernel/chain.ts';
 import { IndexerError } from '../kernel/errors.ts';
 import { registerContract } from '../progress/contract-registration.ts';
 import { chooseProtocol, DEFAULT_ABI_VERSION } from '../protocols/protocols.ts';
@@ -44,7 +44,7 @@ export async function addContracts(database: Database, specs: readonly ContractS
       abiVersion: DEFAULT_ABI_VERSION,
       poolType: 'type' in spec ? spec.type : null,
     });
-    if ('refusal' in chosen) throw new IndexerError(`${spec.kind} ${spec.address}: ${chosen.refusal}`);
+    if ('refusal' in chosen) throw new IndexerError(`${kindName(spec.kind)} ${spec.address}: ${chosen.refusal}`);
   }
   // A pool references the row of its token, and a dividend contract the row of its master.
   const order: readonly ContractKind[] = ['master', 'artist_token', 'dividend', 'pool'];

@@ -16,7 +16,7 @@ export type Deployment =
   | ({ readonly found: 'at' } & DeploymentBlock)
   /** There is no code at the head. */
   | { readonly found: 'nothing' }
-  /** No block is proved to be the one. The contract may have logs below every block that has code. */
+  /** It cannot be proved of any block that the contract was deployed in it. The contract may have logs in older blocks. */
   | { readonly found: 'unproved'; readonly because: string };
 
 /** How often the search begins anew, because an endpoint denied code that another answer has. */

@@ -93,7 +93,12 @@ export class ContractReader {
     if (found.note === null) return 'settled';
     if (found.note !== identityNote) {
       const context = { chain, kind, address, reason: `it ${found.note}` };
-      this.#deps.log.warn(context, 'contract does not answer as its protocol does');
+      const { log } = this.#deps;
+      if (found.speaks === null) log.warn(context, 'contract may not speak its protocol: it is followed all the same');
+      else {
+        const advice = `correct its row, or remove it with: indexer contracts remove ${address} --chain ${chain}`;
+        log.warn({ ...context, advice }, 'contract does not speak its protocol: it is quarantined');
+      }
     }
     return 'unsettled';
   }
@@ -157,10 +162,10 @@ export class ContractReader {
       else pause.until = runtime.now() + (outcome === 'absent' ? pause.retry.failed() : UNSETTLED_RETRY_MS);
     } catch (error) {
       if (signal.aborted) return;
-      const retryInMs = Math.round(pause.retry.failed());
+      const retryInMs = pause.retry.failed();
       pause.until = runtime.now() + retryInMs;
       const context = { chain, kind, address, task, retryInMs, reason: messageOf(error), err: error };
-      log.warn(context, 'reading a contract from the chain failed');
+      log.warn(context, `reading the ${task} of a contract failed`);
     }
   }
 }

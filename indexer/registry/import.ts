@@ -1,4 +1,4 @@
-import { BLOCK_NUMBER_LIMIT, type ContractKind, type Hex } from '../kernel/chain.ts';
+import { BLOCK_NUMBER_LIMIT, type ContractKind, type Hex, kindName } from '../kernel/chain.ts';
 import { IndexerError } from '../kernel/errors.ts';
 import { ADDRESS, UUID, WHOLE_NUMBER } from '../kernel/patterns.ts';
 import { chooseProtocol, DEFAULT_ABI_VERSION, supportedPoolTypes } from '../protocols/protocols.ts';
@@ -93,7 +93,9 @@ function misplaced(field: string, value: unknown, kind: ContractKind | undefined
   if (value === undefined) return [];
   if (!(FIELDS as readonly string[]).includes(field)) return [`${field} is unknown; there are ${FIELDS.join(', ')}`];
   const owner = Object.entries(FIELDS_OF_KIND).find(([, fields]) => fields.includes(field))?.[0];
-  return owner === undefined || kind === undefined || owner === kind ? [] : [`${field} does not go with ${kind}`];
+  return owner === undefined || kind === undefined || owner === kind
+    ? []
+    : [`${field} does not go with ${kindName(kind)}`];
 }
 
 /**

@@ -1,8 +1,9 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
+import type { Hex } from '../kernel/chain.ts';
 import { recordIdentity } from '../progress/contract-registration.ts';
 import { type Identity, protocolKey } from '../protocols/protocol.ts';
-import { chooseProtocol, protocols } from '../protocols/protocols.ts';
+import { chooseProtocol, type ProtocolSelector, protocols } from '../protocols/protocols.ts';
 import type { ChainReader } from '../protocols/shared/chain-reader.ts';
 import { platformTableOf } from './contract-rows.ts';
 import type { RegisteredContract } from './contracts.ts';
@@ -31,7 +32,7 @@ export async function refreshMetadata(
     if (contract.identityNote !== note) await recordIdentity(db, contract, { comparedWith: null, speaks: null, note });
     return null;
   }
-  const { columns, poolType, comparedWith, speaks, note } = await identify(reader, contract, signal);
+  const { columns, poolType, comparedWith, speaks, note } = await identifyContract(reader, contract, signal);
   await saveColumns(db, contract, columns, poolType);
   await recordIdentity(db, contract, { comparedWith, speaks, note });
   const isNews = poolType !== undefined || (speaks === false) !== (contract.identityFault !== null);
@@ -42,7 +43,12 @@ export async function refreshMetadata(
 /** A contract's identity, the protocol with which it was compared, and its pool type if the registry has another one. */
 type Compared = Omit<Identity, 'poolType'> & { readonly comparedWith: string; readonly poolType?: string | undefined };
 
-async function identify(reader: ChainReader, contract: RegisteredContract, signal: AbortSignal): Promise<Compared> {
+/** Returns what a contract reports of itself, compared with the protocol that it was registered for. */
+export async function identifyContract(
+  reader: ChainReader,
+  contract: ProtocolSelector & { readonly address: Hex; readonly poolType: string | null },
+  signal: AbortSignal,
+): Promise<Compared> {
   const { kind, address, poolType } = contract;
   const chosen = chooseProtocol(contract);
   // If the registry selects no protocol, its pool type may be wrong. Try all protocols of the kind.

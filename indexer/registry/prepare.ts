@@ -13,9 +13,9 @@ import { factTables, stateTables } from '../protocols/protocols.ts';
 import { deletions } from './contract-rows.ts';
 
 /**
- * Prepares newly registered contracts before they are first followed: resets their state to that of a contract without facts
- * (invariant 2), whatever the platform or its former indexer wrote there, and records up to which block the former indexer left
- * facts, which have no block hash. Filling history then restores every value.
+ * Prepares newly registered contracts before they are first followed: resets their state to that of a contract without facts,
+ * whatever the platform or its former indexer wrote there, and records up to which block the former indexer left facts, which have
+ * no block hash. Filling history then restores every value.
  *
  * @returns how many contracts were prepared
  */

@@ -94,6 +94,7 @@ export async function runBackfill(
   try {
     await work.source.checkChainId(signal);
     const request = await record(input, id, work, signal);
+    work.begin();
     if (input.proved) await forgetFailedProofs(database.kysely, request.chainId, request);
     const ended = new AbortController();
     const working = AbortSignal.any([signal, ended.signal]);
@@ -152,6 +153,7 @@ async function record(
   const head = (await source.head(signal)).number;
   const end = to ?? head;
   if (end > head) throw new UsageError(`block ${end} does not exist yet: chain ${chainId} is at block ${head}`);
+  if (from > head) throw new UsageError(`block ${from} does not exist yet: chain ${chainId} is at block ${head}`);
   if (from > end) throw new UsageError(`the range is empty: it begins at block ${from} and ends at block ${end}`);
   const registry = await loadContracts(database.kysely, chainId);
   if (registry.contracts.every(({ status }) => status === 'removed')) {
@@ -182,10 +184,12 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
   const meter = new ProgressMeter(runtime.now);
   const retry = new Retry(CHECK_BACKOFF, runtime.random);
   let blocksLeft: number | undefined;
+  const proving: Proving = { blocksLeft: undefined };
   const report = () => {
     if (blocksLeft === undefined) return;
     const { lastBlocks, retries } = work.backfill.figures;
-    onProgress({ ...meter.read(blocksLeft, events()), rangeBlocks: lastBlocks, retries });
+    const proof = blocksLeft > 0 || proving.blocksLeft === undefined ? {} : provedOf(request, proving.blocksLeft);
+    onProgress({ ...meter.read(blocksLeft, events()), rangeBlocks: lastBlocks, retries, ...proof });
   };
   // On a timer, so that progress is also shown while the database does not answer.
   const reporting = setInterval(report, REPORT_INTERVAL_MS);
@@ -194,16 +198,18 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
       let delayMs = CHECK_INTERVAL_MS;
       try {
         const left = await progressOf(database.kysely, request);
-        const isFirst = blocksLeft === undefined;
+        const isNews = blocksLeft === undefined || (blocksLeft > 0 && left.blocksLeft === 0);
         blocksLeft = left.blocksLeft;
-        if (isFirst || blocksLeft === 0) report();
-        const ended = await endOf(watching, left);
+        if (isNews) report();
+        const wasProving = proving.blocksLeft !== undefined;
+        const ended = await endOf(watching, left, proving);
         if (ended !== undefined) return ended;
+        if (!wasProving && proving.blocksLeft !== undefined) report();
         retry.succeeded();
       } catch (error) {
         delayMs = retry.failed();
         const context = { chain: request.chainId, reason: messageOf(error), retryInMs: delayMs, err: error };
-        if (!signal.aborted) log.warn(context, 'checking coverage failed');
+        if (!signal.aborted) log.warn(context, 'checking coverage failed and is tried again');
       }
       if (signal.aborted)
         return { request, ended: 'stopped', events: events(), incomplete: [], dead: [], unproved: [] };
@@ -212,6 +218,18 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
   } finally {
     clearInterval(reporting);
   }
+}
+
+/** The number of blocks that are still to be proved. Undefined until all are filled. */
+type Proving = { blocksLeft: number | undefined };
+
+/** Returns the progress of the proof of a request whose blocks are filled. */
+function provedOf(
+  { from, to }: BackfillRequest,
+  blocksLeft: number,
+): Pick<BackfillProgress, 'blocks' | 'blocksDone' | 'blocksProved'> {
+  const blocks = to - from + 1;
+  return { blocks, blocksDone: blocks, blocksProved: blocks - blocksLeft };
 }
 
 type Unfinished = { readonly request: BackfillRequest; readonly outcome: Omit<Watched, 'ended'> };
@@ -230,11 +248,13 @@ async function endOfProof(db: Kysely<DB>, { request, outcome }: Unfinished): Pro
 async function endOf(
   { database, request, events, log, runtime, proved }: Watching,
   left: RequestProgress,
+  proving: Proving,
 ): Promise<Watched | undefined> {
   const db = database.kysely;
   const outcome = { request, events: events(), incomplete: left.incomplete, dead: [], unproved: [] };
   if (left.blocksLeft === 0) {
     const proof = proved ? await proofProgress(db, request) : { blocksLeft: 0, blocksToDo: 0 };
+    if (proved) proving.blocksLeft = proof.blocksLeft;
     if (proof.blocksToDo > 0) return endOfProof(db, { request, outcome });
     const stride = new Stride(runtime.now);
     for (const { name, error } of await advanceStages(database, { chainId: request.chainId, stages }, stride)) {

@@ -11,6 +11,7 @@ import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
 import { createRedact } from '../observability/redact.ts';
 import { type Leadership, runAsLeader } from '../progress/leader.ts';
+import type { EndpointNotice } from '../rpc/endpoint.ts';
 import { createSource, type Source } from '../source/source.ts';
 import { StageRunner } from '../stages/stage-runner.ts';
 
@@ -41,6 +42,8 @@ export class ChainWork {
   readonly #input: ChainWorkInput;
   readonly #follower: Follower;
   #state = 'starting';
+  /** What happened to endpoints before the work began. A command that cannot begin says it in its own error. */
+  #heldNotices: EndpointNotice[] | undefined = [];
 
   constructor(input: ChainWorkInput) {
     const { config, chain, database, log, runtime, scope, concurrency, onCommit } = input;
@@ -49,7 +52,7 @@ export class ChainWork {
     this.chainId = chainId;
     this.source = createSource(chain, {
       ...runtime,
-      notice: (notice) => log.info({ chain: chainId, ...notice }, `source: ${notice.event}`),
+      notice: (notice) => this.#heldNotices?.push(notice) ?? this.#log(notice),
     });
     this.stages = new StageRunner({ chainId, database, log, runtime });
     this.backfill = new Backfill({
@@ -86,6 +89,17 @@ export class ChainWork {
   /** `starting`, `following`, `standing by`, or `failing` with the reason. */
   get state(): string {
     return this.#state;
+  }
+
+  /** Logs what happens to endpoints from now on, and what has happened to them. To be called once it is certain that work begins. */
+  begin(): void {
+    const held = this.#heldNotices ?? [];
+    this.#heldNotices = undefined;
+    for (const notice of held) this.#log(notice);
+  }
+
+  #log(notice: EndpointNotice): void {
+    this.#input.log.info({ chain: this.chainId, ...notice }, `source: ${notice.event}`);
   }
 
   /** Reads the registry again, plans and advances the stages at once, because contracts or requests may have changed. */

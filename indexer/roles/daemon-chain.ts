@@ -49,6 +49,7 @@ export class DaemonChain {
   constructor(input: Omit<ChainWorkInput, 'scope'> & { readonly chain: ChainConfig }) {
     this.#input = input;
     this.#work = new ChainWork({ ...input, scope: { standing: true } });
+    this.#work.begin();
     this.#proof = input.chain.proof.level === 'off' ? undefined : createChainProof(input);
     this.#metadata = createChainMetadata(input);
     this.chainId = this.#work.chainId;
@@ -119,15 +120,16 @@ export class DaemonChain {
     this.#metadata?.close();
   }
 
-  /** Waits until no endpoint serves another chain. Retries instead of throwing, because other chains must go on. */
+  /** Waits until no endpoint that answers serves another chain. Retries instead of throwing, because other chains must go on. */
   async #waitForEndpoints(signal: AbortSignal): Promise<void> {
     const { log } = this.#input;
     const { source, chainId } = this.#work;
     while (!signal.aborted) {
       try {
-        await source.checkChainId(signal);
+        const accepted = await source.checkChainId(signal);
         this.#refusal = undefined;
-        log.info({ chain: chainId, endpoints: source.endpoints() }, 'endpoints accepted');
+        // If none answers, the probe says so.
+        if (accepted.length > 0) log.info({ chain: chainId, endpoints: accepted }, 'endpoints accepted');
         return;
       } catch (error) {
         if (signal.aborted) return;

@@ -12,6 +12,8 @@ export type BackfillProgress = {
   /** Number of blocks of the newest commit. */
   readonly rangeBlocks: number;
   readonly retries: number;
+  /** How many of the blocks are proved. Undefined until they are filled, and if they are not to be proved. */
+  readonly blocksProved?: number;
 };
 
 /** Rates are computed over this many readings. */
@@ -30,7 +32,7 @@ export class ProgressMeter {
   }
 
   /** Adds a reading and returns the progress as of it. */
-  read(left: number, events: number): Omit<BackfillProgress, 'rangeBlocks' | 'retries'> {
+  read(left: number, events: number): Omit<BackfillProgress, 'rangeBlocks' | 'retries' | 'blocksProved'> {
     // An unwind adds to the missing blocks, so the total can grow. It never shrinks.
     this.#blocks = Math.max(this.#blocks, left);
     const reading = { at: this.#now(), left, events };

@@ -26,6 +26,7 @@ export async function runWorker(input: WorkerInput, signal: AbortSignal): Promis
   };
   try {
     await Promise.all(chains.map(({ source }) => source.checkChainId(signal)));
+    for (const chain of chains) chain.begin();
     log.info({ chains: chains.map(({ chainId }) => chainId), concurrency }, 'worker started');
     await Promise.all([
       ...chains.map(({ backfill }) => backfill.run(signal)),

@@ -44,6 +44,7 @@ export async function mapInBatches<T, R>(
 function allowBatches(endpoint: Endpoint): Requester {
   return {
     name: endpoint.name,
+    label: endpoint.label,
     chainId: endpoint.chainId,
     request: (method, params, options) => endpoint.request(method, params, { ...options, mayBatch: true }),
   };
@@ -67,6 +68,7 @@ function createCollector(endpoint: Endpoint): Requester {
   };
   return {
     name: endpoint.name,
+    label: endpoint.label,
     chainId: endpoint.chainId,
     request: (method, params, options) =>
       new Promise((resolve, reject) => {

@@ -35,6 +35,8 @@ export class BatchRejected extends IndexerError {
 export type Client = {
   /** The host (or the key of a viem transport) and the index. Contains no secret. */
   readonly name: string;
+  /** How messages begin: the setting that holds the URL, else the name. */
+  readonly label: string;
   /** Returns the result, which is null only if the node answered null. Throws `RpcError` or `Aborted`. */
   request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;
   /**
@@ -53,7 +55,7 @@ export type Client = {
 /**
  * Returns a client for an endpoint. It connects at the first request. Throws `ConfigError` for an unusable URL.
  *
- * @param variable the setting that holds the URL, for messages about a connection that cannot be made
+ * @param variable the setting that holds the URL, with which messages begin
  */
 export function createClient(
   endpoint: RpcEndpoint,
@@ -63,12 +65,12 @@ export function createClient(
   variable?: string,
 ): Client {
   const { name, transport, secrets } = connect(endpoint, index, timeoutMs, proxy);
-  const place = { name, variable };
+  const place = { name, label: variable ?? name };
   const scrub = createScrub({ urls: [...secrets.urls, ...secretsOfProxy(proxy)], values: secrets.values ?? [] });
   const { subscribe } = transport;
   const sendBatch = transport.batch;
   return {
-    name,
+    ...place,
     async request(method, params, { signal = NEVER, maxBytes = MAX_RESPONSE_BYTES, mayBatch } = {}) {
       if (signal.aborted) throw new Aborted(`${method} was aborted`);
       const outcome = await transport.request({ method, params }, { signal, maxBytes, mayBatch });
@@ -93,7 +95,7 @@ export function createClient(
       subscribe &&
       ((onHead, onLost) =>
         subscribe(onHead, (reason) => onLost(scrub(reason))).catch((error: unknown) => {
-          throw new RpcError('unavailable', `${name}: eth_subscribe: ${scrub(messageOf(error))}`, {
+          throw new RpcError('unavailable', `${place.label}: eth_subscribe: ${scrub(messageOf(error))}`, {
             context: { endpoint: name },
           });
         })),
@@ -130,8 +132,19 @@ function createScrub(secrets: Secrets): (text: string) => string {
 const NEVER = new AbortController().signal;
 const BATCH: Call = { method: 'batch', params: [] };
 
-/** An endpoint's name, and the setting that holds its URL. */
-type Place = { readonly name: string; readonly variable: string | undefined };
+type Place = Pick<Client, 'name' | 'label'>;
+
+/** What to do about an endpoint that answers with a status. A redirection is not followed. */
+const ADVICE: Readonly<Record<number, string>> = {
+  301: 'correct the URL',
+  302: 'correct the URL',
+  303: 'correct the URL',
+  307: 'correct the URL',
+  308: 'correct the URL',
+  401: 'correct the key in the URL or the headers',
+  403: 'correct the key in the URL or the headers',
+  404: 'correct the URL',
+};
 
 /** Returns whether a batch failed because it is a batch, because of its size, or like any other request. */
 function batchErrorOf(
@@ -154,16 +167,15 @@ function batchErrorOf(
 function errorOf(
   failure: Failure,
   call: Call,
-  { name, variable }: Place,
+  { name, label }: Place,
   scrub: (text: string) => string,
 ): RpcError | Aborted {
   const { method } = call;
   if (failure.type === 'aborted') return new Aborted(`${method} was aborted`);
   const text = scrub(failure.text) || 'no reason given';
   const { status, code, unreachable } = failure;
-  const needsKey = status === 401;
-  const where = variable !== undefined && (unreachable || needsKey) ? variable : `${name}: ${method}`;
-  const advice = needsKey ? '; correct the key in the URL or the headers' : '';
+  const where = unreachable || status === 401 ? label : `${label}: ${method}`;
+  const advice = status === undefined || ADVICE[status] === undefined ? '' : `; ${ADVICE[status]}`;
   const message = `${where}: ${status === undefined ? '' : `HTTP ${status}: `}${text}${advice}`;
   const context = { endpoint: name, method, ...(status && { status }), ...(code !== undefined && { code }) };
   if (failure.type === 'too-large') return new RpcError('range-refused', message, { context });
@@ -171,7 +183,8 @@ function errorOf(
   if (failure.type === 'truncated') {
     return new RpcError(RANGE_METHODS.has(method) ? 'range-refused' : 'unavailable', message, { context });
   }
-  if (failure.type === 'no-response' && status === undefined) return new RpcError('unavailable', message, { context });
+  if (failure.type === 'no-response' && status === undefined)
+    return new RpcError('unavailable', message, { context, unreachable });
   const refusal: Refusal = { method, blocks: blocksOf(call), status, code, text: failure.text };
   const { kind, hintBlocks, hintAddresses } = classifyRefusal(refusal);
   return new RpcError(kind, message, {

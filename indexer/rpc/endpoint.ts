@@ -36,6 +36,8 @@ export type EndpointNotice = {
 /** Sends single requests: an endpoint, or a collector that sends them to one in batches. */
 export type Requester = {
   readonly name: string;
+  /** How messages begin: the setting that holds the URL, else the name. */
+  readonly label: string;
   readonly chainId: number;
   /** Returns the result. Throws `RpcError` or `Aborted`. */
   request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;
@@ -55,8 +57,8 @@ export type Endpoint = Requester & {
   readonly subscribe: Client['subscribe'];
   /** Asks for the chain id. Throws `ConfigError` if it is another chain's, and refuses the endpoint from then on. */
   checkChainId(signal: AbortSignal | undefined): Promise<void>;
-  /** Returns whether the endpoint serves another chain. */
-  isRefused(): boolean;
+  /** Returns that the endpoint serves another chain, and what to do. Undefined if it is not known to. */
+  refusal(): string | undefined;
   /** Returns how long the endpoint, or one kind of request to it, must not be used, in milliseconds. */
   delayMs(kind?: string): number;
   /** What the endpoint turned out not to support. */
@@ -158,9 +160,10 @@ function createPace(name: string, settings: EndpointSettings): Pace {
 
 /** Returns an endpoint that sends its requests through a client. */
 export function createEndpoint(client: Client, settings: EndpointSettings): Endpoint {
-  const { name } = client;
+  const { name, label } = client;
   const pace = createPace(name, settings);
-  let chainId: 'unknown' | 'right' | 'wrong' = 'unknown';
+  let isRight = false;
+  let refusal: string | undefined;
   let checking: Promise<void> | undefined;
   const closed = new AbortController();
   const batchSize = createBatchSize(settings.now);
@@ -170,12 +173,14 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     const ask = () => client.request('eth_chainId', [], { signal });
     const served = readChainId(await pace.run('eth_chainId', ask, signal));
     if (served === settings.chainId) {
-      chainId = 'right';
+      isRight = true;
+      refusal = undefined;
       return;
     }
-    const detail = `${name} serves chain ${served}, not ${settings.chainId}`;
-    if (chainId !== 'wrong') settings.notice({ event: 'endpoint refused', endpoint: name, detail });
-    chainId = 'wrong';
+    const detail = `${label}: serves chain ${served}, not ${settings.chainId}; correct the URL, or name it RPC_URL_${served}`;
+    if (refusal === undefined) settings.notice({ event: 'endpoint refused', endpoint: name, detail });
+    isRight = false;
+    refusal = detail;
     throw new ConfigError(detail, { context: { endpoint: name, chainId: served, expected: settings.chainId } });
   }
 
@@ -189,16 +194,17 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
 
   return {
     name,
+    label,
     chainId: settings.chainId,
     subscribe: client.subscribe,
     async request(method, params, options: RequestOptions = {}) {
-      if (chainId !== 'right') await requireChainId(options.signal);
+      if (!isRight) await requireChainId(options.signal);
       await settings.budget?.spend(1, options.signal);
       const kind = kindOfRequest(method, params);
       return pace.run(kind, () => client.request(method, params, options), options.signal);
     },
     async batch(calls, signal) {
-      if (chainId !== 'right') await requireChainId(signal);
+      if (!isRight) await requireChainId(signal);
       await settings.budget?.spend(calls.length, signal);
       let answers: readonly BatchAnswer[] | undefined;
       const ask = async () => {
@@ -218,7 +224,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     },
     batchSize,
     checkChainId,
-    isRefused: () => chainId === 'wrong',
+    refusal: () => refusal,
     delayMs: pace.delayMs,
     rangeSize: createRangeSize(settings.initialRangeBlocks, settings.now),
     filterLimit: createFilterLimit(settings.now),

@@ -107,8 +107,9 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    // Text that does not begin like JSON is the error page of a gateway, not a truncated response.
-    throw /^\s*[{[]/.test(text) ? new Truncated('the response is truncated', { cause: error }) : error;
+    if (/^\s*[{[]/.test(text)) throw new Truncated('the response is truncated', { cause: error });
+    // Text that does not begin like JSON is the error page of a gateway, or the page of another server.
+    throw new Error(`the response is not JSON; is this the URL of a node? ${text}`);
   }
 }
 

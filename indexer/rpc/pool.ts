@@ -45,11 +45,9 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
   let order = [...all];
 
   function endpoints(): readonly Endpoint[] {
-    const usable = order.filter((endpoint) => !endpoint.isRefused());
+    const usable = order.filter((endpoint) => endpoint.refusal() === undefined);
     if (usable.length > 0) return usable;
-    throw new ConfigError(
-      `every RPC endpoint serves another chain: ${all.map((endpoint) => endpoint.name).join(', ')}`,
-    );
+    throw new ConfigError(all.map((endpoint) => endpoint.refusal()).join('; '));
   }
 
   function demote(endpoint: Endpoint): void {
@@ -76,7 +74,12 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
         if (error instanceof RpcInconsistency)
           notice({ event: 'inconsistent response', endpoint: endpoint.name, detail: error.message });
         // It would refuse or spoil the next requests too. Ask it when all others fail.
-        if (error instanceof ConfigError && !endpoint.isRefused() && order[0] === endpoint && order.length > 1) {
+        if (
+          error instanceof ConfigError &&
+          endpoint.refusal() === undefined &&
+          order[0] === endpoint &&
+          order.length > 1
+        ) {
           notice({ event: 'endpoint refused', endpoint: endpoint.name, detail: error.message });
           demote(endpoint);
         }
@@ -152,11 +155,11 @@ function actionFor(error: unknown, failuresBefore: number): ErrorAction {
   }
 }
 
-/** Adds the name of the endpoint to an inconsistency. */
+/** Adds to an inconsistency which endpoint it is about. */
 function withEndpointName(error: unknown, endpoint: Endpoint): unknown {
   if (!(error instanceof RpcInconsistency) || error.context.endpoint !== undefined) return error;
   const Kind = error instanceof AnchorMismatch ? AnchorMismatch : RpcInconsistency;
-  return new Kind(`${endpoint.name}: ${messageOf(error)}`, {
+  return new Kind(`${endpoint.label}: ${messageOf(error)}`, {
     context: { ...error.context, endpoint: endpoint.name },
   });
 }

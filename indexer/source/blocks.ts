@@ -42,7 +42,7 @@ export function readHeaderOf(number: number, requester: Requester, signal: Abort
 
 /** Creates the error for a block that the endpoint does not have (yet or any longer). */
 export function unknownBlock(requester: Requester, detail: string): RpcError {
-  return new RpcError('unknown-block', `${requester.name}: ${detail}`, { context: { endpoint: requester.name } });
+  return new RpcError('unknown-block', `${requester.label}: ${detail}`, { context: { endpoint: requester.name } });
 }
 
 /** Throws `RpcError` `unknown-block` if the range ends with the caller's block, and the endpoint has another one there. */

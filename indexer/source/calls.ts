@@ -38,7 +38,7 @@ export async function readCall(
   }
   throw new RpcError(
     'rejected',
-    `${requester.name}: eth_call: the result of ${to} is larger than ${MAX_CALL_BYTES} bytes`,
+    `${requester.label}: eth_call: the result of ${to} is larger than ${MAX_CALL_BYTES} bytes`,
   );
 }
 

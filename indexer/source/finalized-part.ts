@@ -172,7 +172,7 @@ async function refusePruned(
   from: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { served, name } = endpoint;
+  const { served, name, label } = endpoint;
   const isKnown = from >= served.from && now() < served.until;
   if (isKnown || endpoint.unsupported.blockReceipts || endpoint.delayMs('eth_getBlockReceipts') > 0) return;
   const receiptsOf = (block: string) =>
@@ -190,7 +190,7 @@ async function refusePruned(
     await readReceipts(endpoint, header, signal, 'pruned');
     if (header.transactionCount === 0) {
       const context = { endpoint: name, number: from };
-      throw new RpcError('pruned', `${name}: the receipts of block ${from} are gone`, { context });
+      throw new RpcError('pruned', `${label}: the receipts of block ${from} are gone`, { context });
     }
   }
   endpoint.served = { from, until: now() + SERVED_MS };
@@ -257,7 +257,7 @@ async function readLogsOfPart(
  * | refused for its size | narrow | receipts |
  * | refused by a node that is there, in other words | narrow, other endpoint | receipts |
  * | no usable answer, or none that is consistent | narrow, other endpoint | receipts after the first failure |
- * | pruned, unknown block, rate limit | throw | throw |
+ * | pruned, unknown block, rate limit, no connection | throw | throw |
  */
 function decideNarrowing(
   error: unknown,
@@ -265,7 +265,7 @@ function decideNarrowing(
   tries: RemainingRange['tries'],
 ): 'narrow' | 'receipts' | 'throw' | 'throw and narrow' {
   const isInconsistent = error instanceof RpcInconsistency;
-  if (!isInconsistent && !(error instanceof RpcError)) return 'throw';
+  if (!isInconsistent && (!(error instanceof RpcError) || error.unreachable)) return 'throw';
   tries.failures += 1;
   if (isInconsistent) {
     if (tries.failures === 1) return 'throw';

@@ -18,6 +18,9 @@ const UNITS: readonly [bigint, string][] = [
   [1_000_000_000n, 'nanoseconds'],
 ];
 
+/** Where a header comes from. */
+type HeaderOrigin = Pick<Requester, 'name' | 'label' | 'chainId'>;
+
 /**
  * Parses the header of a block (`eth_getBlockBy…`).
  *
@@ -25,7 +28,7 @@ const UNITS: readonly [bigint, string][] = [
  * @throws {RpcInconsistency} if it is malformed.
  * @throws {ConfigError} if its timestamp does not count seconds, because the next headers of this endpoint will not do so either.
  */
-export function parseHeader(raw: unknown, endpoint: Pick<Requester, 'name' | 'chainId'>): BlockHeader {
+export function parseHeader(raw: unknown, endpoint: HeaderOrigin): BlockHeader {
   const block = parseObject(raw, 'block');
   refuseOtherUnits(block, endpoint);
   return {
@@ -39,13 +42,13 @@ export function parseHeader(raw: unknown, endpoint: Pick<Requester, 'name' | 'ch
   };
 }
 
-function refuseOtherUnits({ number, timestamp }: Item, { name, chainId }: Pick<Requester, 'name' | 'chainId'>): void {
+function refuseOtherUnits({ number, timestamp }: Item, { name, label, chainId }: HeaderOrigin): void {
   if (typeof timestamp !== 'string' || !/^0x[0-9a-f]{10,32}$/i.test(timestamp)) return;
   const time = BigInt(timestamp);
   if (time <= TIMESTAMP_MAX) return;
   const unit = UNITS.find(([parts]) => time / parts <= TIMESTAMP_MAX)?.[1] ?? 'something else';
   throw new ConfigError(
-    `chain ${chainId}: ${name} gives block ${Number(number)} the timestamp ${time}, which counts ${unit}: use an endpoint that counts seconds`,
+    `${label}: gives block ${Number(number)} the timestamp ${time}, which counts ${unit}; use an endpoint that counts seconds`,
     { context: { endpoint: name, chainId, timestamp } },
   );
 }

@@ -32,7 +32,7 @@ export type ReceiptRoots = {
    * @throws {RpcInconsistency} if the chain computes them as Ethereum does, and these receipts have another root.
    */
   verify(endpoint: string, block: BlockReceipts, signal: AbortSignal | undefined): Promise<boolean>;
-  /** Returns whether receipts of blocks around this one were proved. */
+  /** Returns whether blocks around this one were seen to have receipts roots that are computed as on Ethereum. */
   isStandardAt(number: number): boolean;
 };
 

@@ -93,7 +93,7 @@ function withoutReceipt(endpoint: Endpoint, number: number, absent: 'unknown-blo
   const detail = `block ${number} has a transaction without a receipt`;
   if (absent === 'unknown-block') return unknownBlock(endpoint, detail);
   const context = { endpoint: endpoint.name, number };
-  return new RpcError('pruned', `${endpoint.name}: ${detail}: its receipts are gone`, { context });
+  return new RpcError('pruned', `${endpoint.label}: ${detail}: its receipts are gone`, { context });
 }
 
 /** Returns the logs of all receipts. If their numbers do not count up, they are numbered by their place. */

@@ -47,8 +47,9 @@ type RootRuleDeps = {
  * nothing can be learnt, the receipts are refused.
  */
 export function createReceiptRoots({ pool, blooms, notice, now }: RootRuleDeps): ReceiptRoots {
-  /** Blocks between which roots are computed as on Ethereum, and in another way. */
+  /** Blocks between which roots are computed as on Ethereum. */
   let standard: Span | undefined;
+  /** Blocks between which roots are computed in another way, and until when this counts. */
   let other: (Span & { readonly until: number }) | undefined;
   const provedTypes = new Set(KNOWN_TYPES);
   let deciding: Promise<unknown> = Promise.resolve();

@@ -28,8 +28,11 @@ export type Source = {
   readonly chainId: number;
   /** Returns the names (host and index) of the endpoints that serve the right chain. */
   endpoints(): readonly string[];
-  /** Asks every endpoint for its chain id. Throws `ConfigError` if one serves another chain. Unreachable endpoints are checked later. */
-  checkChainId(signal?: AbortSignal): Promise<void>;
+  /**
+   * Asks every endpoint for its chain id. Returns the names of those that serve the right chain. Throws `ConfigError` if one serves
+   * another chain. Unreachable endpoints are checked later.
+   */
+  checkChainId(signal?: AbortSignal): Promise<readonly string[]>;
   /** Returns the newest block. */
   head(signal?: AbortSignal): Promise<BlockHeader>;
   /** Returns the block at a height; undefined if no endpoint has it. */
@@ -176,13 +179,17 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
 }
 
 /** Checks every endpoint. One that does not respond is checked again before it is first used. */
-async function checkChainIds(endpoints: readonly Endpoint[], signal: AbortSignal | undefined): Promise<void> {
+async function checkChainIds(
+  endpoints: readonly Endpoint[],
+  signal: AbortSignal | undefined,
+): Promise<readonly string[]> {
   const checks = await Promise.allSettled(endpoints.map((endpoint) => endpoint.checkChainId(signal)));
   if (signal?.aborted) throw new Aborted('aborted');
   const faults = checks.flatMap((check) =>
     check.status === 'rejected' && check.reason instanceof ConfigError ? [check.reason.message] : [],
   );
   if (faults.length > 0) throw new ConfigError(faults.join('; '));
+  return endpoints.filter((_, index) => checks[index]?.status === 'fulfilled').map(({ name }) => name);
 }
 
 /** Returns the block at a height from any endpoint that has it. */
@@ -226,8 +233,8 @@ async function lowestTagged(
     .reduce<BlockHeader | undefined>((a, b) => (a === undefined || b.number < a.number ? b : a), undefined);
 }
 
-function tagRefused({ name }: Endpoint, tag: BlockTag): RpcError {
-  return new RpcError('unavailable', `${name}: the ${tag} tag was refused a moment ago`, {
+function tagRefused({ name, label }: Endpoint, tag: BlockTag): RpcError {
+  return new RpcError('unavailable', `${label}: the ${tag} tag was refused a moment ago`, {
     context: { endpoint: name },
     answered: true,
   });

@@ -1,7 +1,4 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { runCommand } from '../kit/command-line.ts';
@@ -9,7 +6,7 @@ import { Daemon } from '../kit/daemon.ts';
 import { freePort } from '../kit/free-port.ts';
 import { createEmptyDatabase } from '../kit/postgres.ts';
 import { type Environment, Program } from '../kit/program.ts';
-import { busyChain, database, follow, serve } from '../kit/scene.ts';
+import { database, follow, serve } from '../kit/scene.ts';
 import { busyChain as chainOf } from '../kit/source-fixture.ts';
 import { until } from '../kit/until.ts';
 
@@ -79,11 +76,19 @@ describe('a database that cannot be reached is named with its variable and what 
       await client.query(`drop role ${mute}`);
       await client.end();
     });
+    const { hostname, port } = new URL(url);
+    const at = `-h ${hostname} -p ${port}`;
     const expected: readonly [string, RegExp][] = [
       [changed(url, { password: SECRET }), /DATABASE_URL: PostgreSQL refuses user postgres with this password/],
-      [changed(url, { username: 'nobody' }), /refuses user nobody with this password; .*createuser --pwprompt nobody/],
+      [
+        changed(url, { username: 'nobody' }),
+        new RegExp(`refuses user nobody with this password; .*createuser ${at} --pwprompt nobody$`, 'm'),
+      ],
       [changed(url, { username: mute, password: SECRET }), new RegExp(`DATABASE_URL: role "${mute}" is not permitted`)],
-      [changed(url, { pathname: '/nowhere' }), /there is no database nowhere; create it with: createdb nowhere$/m],
+      [
+        changed(url, { pathname: '/nowhere' }),
+        new RegExp(`there is no database nowhere; create it with: createdb ${at} nowhere$`, 'm'),
+      ],
       [url, /^indexer: the database is not migrated yet; run `indexer migrate up`$/m],
     ];
     for (const [wrong, message] of expected) {
@@ -125,12 +130,18 @@ test('endpoints and a queue that cannot be reached are named with their variable
   ]);
   for (const { queueError } of chains)
     expect(queueError).toBe('QUEUE_URL: nothing listens on 127.0.0.1:1; start Redis there, or correct the URL');
-  expect(backfill).toMatchObject({ code: 1, err: expect.stringContaining(`indexer: RPC_URL_1: ${advice}`) });
+  expect(backfill).toMatchObject({ code: 1, err: `indexer: RPC_URL_1: ${advice}\n` });
   const daemon = await Daemon.start(env);
   await until(
     '/ready to name the variable',
     async () => (await daemon.ready()).chains[1] === `failing: RPC_URL_1: ${advice}`,
   );
+  expect(daemon.logLines('endpoints accepted')).toEqual([]);
+  const outages = await until('the outage to be logged', () => {
+    const lines = daemon.logLines('no endpoint answers', advice);
+    return lines.length > 0 && lines;
+  });
+  expect(JSON.stringify(outages)).not.toContain('"stack"');
   expect(daemon.stderr).not.toContain(SECRET);
 });
 
@@ -202,39 +213,8 @@ test('wrong usage exits 2 before anything is opened', async () => {
   expect(server.connections()).toBe(0);
 });
 
-test('a contract without code is added with a warning, and one with code without', async () => {
-  const { url, db } = await database();
-  const chain = busyChain(20, 10);
-  const server = await serve(chain);
-  const deployed = `0x${'ab'.repeat(20)}` as const;
-  chain.code.set(deployed, 5);
-  const env = { DATABASE_URL: url, RPC_URL_31337: server.url };
-  const warning = `${ADDRESS} has no code on chain 31337 at block 20`;
-  const first = await run(['contracts', 'add', 'master', ADDRESS], env);
-  expect(first).toMatchObject({ code: 0, out: `added master ${ADDRESS} on chain 31337\n` });
-  expect(first.err).toMatch(new RegExp(`^indexer: warning: ${warning}.*followed all the same.*deployed later\n$`));
-  const json = await runCommand(['contracts', 'add', 'master', ADDRESS, '--json'], env);
-  expect(JSON.parse(json.out)).toMatchObject({
-    contracts: [{ outcome: 'unchanged' }],
-    warning: expect.stringContaining(warning),
-  });
-  expect(await runCommand(['contracts', 'add', 'master', deployed], env)).toMatchObject({ code: 0, err: '' });
-  const file = join(await mkdtemp(join(tmpdir(), 'import-')), 'contracts.json');
-  await writeFile(file, JSON.stringify([ADDRESS, deployed].map((address) => ({ kind: 'master', address }))));
-  const imported = await runCommand(['contracts', 'import', file], env);
-  expect(imported).toMatchObject({ code: 0, err: expect.stringContaining(warning) });
-  expect(imported.err).not.toContain(deployed);
-  await server.close();
-  const blind = await runCommand(['contracts', 'add', 'master', `0x${'ac'.repeat(20)}`], env);
-  expect(blind).toMatchObject({
-    code: 0,
-    err: expect.stringMatching(/it was not checked that .* RPC_URL_31337: nothing/),
-  });
-  expect((await db.query('select from indexer.contracts')).rowCount).toBe(3);
-});
-
-test('status says whether a process follows the chain', async () => {
-  const { daemon, run: start, settled } = await follow();
+test('status says whether a process follows the chain, which goes on after `unwind` without a new block', async () => {
+  const { daemon, chain, env, run: start, settled } = await follow();
   const statusOf = async () => {
     const program = start('status');
     const json = start('status', '--json');
@@ -243,6 +223,12 @@ test('status says whether a process follows the chain', async () => {
   };
   await settled();
   expect(await statusOf()).toEqual(['following', 'following']);
+  const unwound = await runCommand(
+    ['unwind', '--to-block', String(chain.head.number - 4)],
+    env as Record<string, string>,
+  );
+  expect(unwound).toMatchObject({ code: 0, err: '' });
+  await settled();
   expect(await daemon.stop()).toBe(0);
-  expect(await statusOf()).toEqual(['not followed by any process', 'not followed']);
+  expect(await statusOf()).toEqual(['not followed by any process; follow it with: indexer start', 'not followed']);
 });

@@ -24,12 +24,14 @@ const ANSWERS: Readonly<Record<string, Hex>> = {
   '0x0dfe1681': word(TOKEN),
   '0xd21220a7': word(WETH),
   '0x0902f1ac': `0x${'0'.repeat(192)}`,
+  '0x5909c0d5': `0x${'0'.repeat(64)}`,
 };
 let server: ChainServer;
 /** A chain at block 120 with one V2 pool on it. */
 beforeEach(async () => {
   const chain = new Chain({ chainId: 1 });
   chain.mine(120);
+  chain.code.set(POOL, 7);
   chain.call = (to, data) => (to === POOL ? (ANSWERS[data] ?? '0x') : '0x');
   server = await ChainServer.start(chain);
   return () => server.close().catch(() => undefined);
@@ -120,7 +122,7 @@ describe('indexer contracts', () => {
 describe('indexer status', () => {
   it('shows head, lag, gaps and the reason of a halt', async () => {
     expect((await run('status')).out).toMatch(
-      /chain 1: not followed by any process\n {2}head +none yet\n {2}lag +the chain is at 120/,
+      /chain 1: not followed by any process; follow it with: indexer start\n {2}head +none yet\n {2}lag +the chain is at 120/,
     );
     await run('contracts', 'add', 'master', MASTER, '--from-block', '5');
     const { Client } = (await import('pg')).default;
@@ -149,7 +151,13 @@ describe('indexer status', () => {
     const { out } = await run('status');
     expect(out).toMatch(/halted\n {2}reason +a reorg of 2000 blocks/);
     expect(out).toMatch(/lag +20 blocks, the chain is at 120/);
-    expect(out).toMatch(/gap +master 0xa+: 10-49/);
+    expect(out).toMatch(/gap +master 0xa+: 10-49\n/);
+    await run('contracts', 'add', 'artist-token', TOKEN);
+    const { out: unread } = await run('status');
+    expect(unread).toMatch(
+      /gap +artist-token 0xb+: 0-100 \(deployment block not read yet; `indexer start` reads it\)\n/,
+    );
+    expect((await run('contracts', 'list')).out).toMatch(/artist-token .*\? +- +deployment block not read yet/);
   });
 
   it('works without an endpoint, and with an endpoint that does not respond', async () => {
@@ -202,17 +210,38 @@ describe('start, unwind and digest', () => {
     expect(ran.err).toContain('"chains":[1,2]');
   });
 
-  it('unwind and digest print their results as JSON', async () => {
+  it('unwind says where it went and why, and digest prints its result as JSON', async () => {
     const env = { DATABASE_URL: test.url };
     const { Client } = (await import('pg')).default;
     const client = new Client({ connectionString: test.url });
     await client.connect();
-    await client.query(`insert into indexer.chains (chain_id, head_number, head_hash) values (1, 9, '0xabc')`);
+    await client.query(
+      `insert into indexer.chains (chain_id, head_number, head_hash, finalized_number) values (1, 9, '0xabc', 8)`,
+    );
     await client.query(`insert into indexer.block_checkpoints (chain_id, number, hash, parent_hash, "timestamp")
-      values (1, 9, '0xabc', '0xab', now())`);
+      values (1, 9, '0xabc', '0xab', now()), (1, 6, '0xab6', '0xab5', now())`);
     await client.end();
-    const unwound = await runCommand(['unwind', '--chain', '1', '--to-block', '9', '--json'], env);
-    expect(JSON.parse(unwound.out)).toEqual({ chainId: 1, toBlock: 9, factsRemoved: 0 });
+    const unwind = (to: string, ...more: string[]) =>
+      runCommand(['unwind', '--chain', '1', '--to-block', to, ...more], env);
+    const nowhere = await runCommand(['unwind', '--chain', '2', '--to-block', '5'], env);
+    expect(nowhere).toMatchObject({ code: 2, err: 'indexer: chain 2 has no block that could be unwound\n' });
+    const above = await unwind('5000');
+    expect(above).toMatchObject({
+      code: 2,
+      err: 'indexer: block 5000 is not below the head of chain 1, which is 9\n',
+    });
+    expect((await unwind('9')).out).toBe('nothing was unwound: block 9 is the head of chain 1\n');
+    expect(JSON.parse((await unwind('9', '--json')).out)).toEqual({ chainId: 1, toBlock: 9, factsRemoved: 0 });
+    expect((await unwind('7')).out).toBe(
+      'block 7 has no known hash: chain 1 went back to block 6, the nearest below with one; 0 facts removed\n',
+    );
+    expect((await runCommand(['status'], env)).out).toContain(
+      'finalized    8 (above the head, because the chain was unwound)',
+    );
+    expect((await unwind('5')).out).toBe('chain 1 is back at block 5; 0 facts removed\n');
+    expect((await unwind('3')).out).toBe(
+      'neither block 3 nor one below it has a known hash: chain 1 starts from the beginning; 0 facts removed\n',
+    );
     const digest = await runCommand(['digest', '--json', '--table', 'nft_transfers', 'master_nfts'], env);
     const none = { rows: 0, digest: expect.any(String) };
     expect(JSON.parse(digest.out)).toEqual({ tables: { nft_transfers: none, master_nfts: none } });

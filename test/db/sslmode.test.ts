@@ -93,7 +93,9 @@ describe('a server without a certificate', () => {
   it('is used without encryption with prefer, and refused with require', async () => {
     const url = (mode: string) => `${inject('postgresUrl')}?sslmode=${mode}`;
     expect(await connect(url('prefer'))).toBe('plain');
-    await expect(connect(url('require'))).rejects.toThrow('DATABASE_URL: the server offers no encryption');
+    await expect(connect(url('require'))).rejects.toThrow(
+      'DATABASE_URL: the server offers no encryption, which sslmode in the URL asks for; turn it on there (ssl = on), or set sslmode=disable',
+    );
   });
 });
 

@@ -106,6 +106,7 @@ describe('a node that leaves blocks out of its answers', () => {
     const second = run('backfill', '--from-block', '0', '--to-block', '200', '--proved');
     expect(await second.exited).toBe(0);
     expect(second.stdout).toContain('complete and proved: chain');
+    expect(second.stderr).toMatch(/"blocks":201,"blocksDone":201,.*"blocksProved":\d+/);
     expect(await provedTo(db)).toBeGreaterThanOrEqual(200);
     expect(await run('backfill', '--from-block', '0', '--proved').exited).toBe(0);
     await settled();

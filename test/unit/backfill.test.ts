@@ -164,7 +164,7 @@ describe('decideRetry', () => {
     });
     expect(delays).toEqual([500, 1_000, 2_000, 30_000]);
     const failure = { error: rpcError('unavailable'), piece, history: NO_FAILURES, head: undefined };
-    expect(decideRetry(failure, () => 0.99)).toMatchObject({ delayMs: expect.closeTo(252.5) });
+    expect(decideRetry(failure, () => 0.99)).toMatchObject({ delayMs: 253 });
   });
 });
 
@@ -221,6 +221,12 @@ describe('progress on a terminal', () => {
   it('shows blocks, percentage, events, time left, range size and retries', () => {
     expect(lineOf(PROGRESS, 120)).toBe(
       '[######..................] 25.0 %  500/2,000 blocks  12,345 events/s  1 min 30 s left  250 blocks a range  1 retry',
+    );
+  });
+
+  it('says how many blocks are proved, once all are filled and are to be proved too', () => {
+    expect(lineOf({ ...PROGRESS, blocksDone: 2_000, blocksProved: 1_500 }, 120)).toBe(
+      '[##################......] 75.0 %  proving, 1,500 of 2,000 blocks',
     );
   });
 

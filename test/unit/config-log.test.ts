@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ConfigError, IndexerError, RpcError } from '../../indexer/kernel/errors.ts';
 import { createLogger } from '../../indexer/observability/log.ts';
 import { createRedact } from '../../indexer/observability/redact.ts';
 
@@ -61,6 +62,21 @@ describe('a log line', () => {
     const parsed = JSON.parse(line);
     expect(parsed).toMatchObject({ level: 50, url: 'https://mainnet.example/[redacted]' });
     expect(line).not.toMatch(/hunter2|0123456789abcdef/);
+  });
+
+  it('has no stack trace of an error that comes from outside, but of one that may be a mistake of the program', () => {
+    const errors = [
+      new ConfigError('set RPC_URL_1'),
+      new RpcError('unavailable', 'no answer'),
+      new IndexerError('odd'),
+    ];
+    const lines = errors.map((err) => JSON.parse(logged(false, (log) => log.warn({ err }, 'failed'))).err);
+    expect(lines).toEqual([
+      expect.objectContaining({ message: 'set RPC_URL_1' }),
+      expect.objectContaining({ message: 'no answer', kind: 'unavailable' }),
+      expect.objectContaining({ message: 'odd', stack: expect.stringContaining('config-log') }),
+    ]);
+    expect(lines.map((err) => 'stack' in err)).toEqual([false, false, true]);
   });
 
   it('is one short line on a terminal', () => {

@@ -143,6 +143,9 @@ describe('a wrong configuration', () => {
 
   it('names both variables when nothing is set', () => {
     expect(faultsOf({}, {}).map((fault) => fault.trim().split(':')[0])).toEqual(['DATABASE_URL', 'RPC_URL_<chainId>']);
+    expect(faultsOf({}, { DATABASE_URL, RPC_URL: 'http://x' })).toEqual([
+      '  RPC_URL_<chainId>: none is set (RPC_URL is set, but names no chain); set one for each chain to follow, as RPC_URL_1=https://…',
+    ]);
   });
 
   it('is reported when the file exports a value that is not an object', () => {
@@ -175,7 +178,9 @@ describe('a configuration module', () => {
   it('is a configuration error when it is missing, throws or has no default export', async () => {
     await writeFile(join(folder, 'broken.mjs'), 'throw new Error("no luck")');
     await writeFile(join(folder, 'empty.mjs'), 'export const config = {};');
-    await expect(loadConfig(join(folder, 'none.ts'), {}, [])).rejects.toThrow(/does not exist/);
+    await expect(loadConfig(join(folder, 'none.ts'), {}, [])).rejects.toThrow(
+      new ConfigError(`the configuration file ${join(folder, 'none.ts')} does not exist`),
+    );
     await expect(loadConfig(join(folder, 'broken.mjs'), {}, [])).rejects.toThrow(/no luck/);
     await expect(loadConfig(join(folder, 'empty.mjs'), {}, [])).rejects.toThrow(/export default defineConfig/);
   });

@@ -227,9 +227,9 @@ describe('timestamps that do not count seconds', () => {
       name: 'ConfigError',
       message: expect.stringMatching(
         new RegExp(
-          `^chain 31337: 127\\.0\\.0\\.1:\\d+#0 gives block ${block} the timestamp ${
+          `^RPC_URL_31337: gives block ${block} the timestamp ${
             BigInt(chain.block(block)?.timestamp ?? 0) * factor
-          }, which counts ${unit}: use an endpoint that counts seconds$`,
+          }, which counts ${unit}; use an endpoint that counts seconds$`,
         ),
       ),
     });

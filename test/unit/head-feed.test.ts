@@ -32,9 +32,12 @@ test('returns the newest head, each head once, and none after the stream has end
   expect(await first).toEqual(header(1));
   await announce(header(2), header(3));
   expect(await feed.next()).toEqual(header(3));
+  expect(await feed.next(1)).toBeUndefined();
+  expect(feed.hasEnded).toBe(false);
   const last = feed.next();
   await end();
   expect(await last).toBeUndefined();
+  expect(feed.hasEnded).toBe(true);
 });
 
 test('nextDescendant returns a head above the given block as soon as it is announced', async () => {

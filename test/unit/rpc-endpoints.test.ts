@@ -265,6 +265,7 @@ describe('endpoints in a configuration file', () => {
       { url: 'http://x', headers: { a: 'hunter2\n' + 'b' } },
     ],
     ["config/local.ts chains.1.rpcUrls: unknown key 'key'", { url: 'http://x', key: 'hunter2' }],
+    ['config/local.ts chains.1.rpcUrls: must be a URL, an object', null],
     ['config/local.ts chains.1.rpcUrls: viem refuses this transport', http()],
     ['config/local.ts chains.1.rpcUrls: must be a URL, an object', () => ({})],
   ])('are refused when wrong, without showing secrets: %s', (message, endpoint) => {

@@ -1,25 +1,29 @@
 import { expect, test } from 'vitest';
 import { ConfigError } from '../../indexer/kernel/errors.ts';
 import { Chain } from '../kit/chain.ts';
+import type { Fault } from '../kit/chain-server.ts';
 import { busyChain, log, OTHER_ADDRESS, sourceFixture, WATCH } from '../kit/source-fixture.ts';
 
 const fixture = sourceFixture();
 
-test('an endpoint of another chain is reported by name and never used', async () => {
+test('an endpoint of another chain is reported with its setting and what to do, and never used', async () => {
   const right = await fixture.serve(busyChain(3));
   const wrong = await fixture.serve(new Chain({ chainId: 5 }));
   const source = fixture.open([wrong.url, right.url]);
   await expect(source.head()).resolves.toMatchObject({ number: 3 });
   expect(source.endpoints()).toEqual([`127.0.0.1:${right.port}#1`]);
   expect(wrong.count('eth_getBlockByNumber')).toBe(0);
-  await expect(source.checkChainId()).rejects.toThrow(`127.0.0.1:${wrong.port}#0 serves chain 5, not 31337`);
+  await expect(source.checkChainId()).rejects.toThrow(
+    'RPC_URL_31337, endpoint 1: serves chain 5, not 31337; correct the URL, or name it RPC_URL_5',
+  );
 });
 
 test('when every endpoint serves another chain, it is a configuration error', async () => {
   const wrong = await fixture.serve(new Chain({ chainId: 5 }));
   const source = fixture.open([wrong.url]);
   await expect(source.checkChainId()).rejects.toBeInstanceOf(ConfigError);
-  await expect(source.head()).rejects.toBeInstanceOf(ConfigError);
+  const refusal = 'RPC_URL_31337: serves chain 5, not 31337; correct the URL, or name it RPC_URL_5';
+  await expect(source.head()).rejects.toEqual(new ConfigError(refusal));
 });
 
 test('an endpoint that is unreachable at the start is checked before its first use', async () => {
@@ -155,4 +159,40 @@ test('a preferred endpoint with a stale head is replaced by one that is ahead', 
   laterMs += 60_000;
   await expect(source.head()).resolves.toMatchObject({ number: 10 });
   await expect(source.head()).resolves.toMatchObject({ number: 10 });
+});
+
+test.each(['http', 'ws'])(
+  'a connection over %s that is refused is no reason to ask for fewer blocks',
+  async (transport) => {
+    const server = await fixture.serve(busyChain(30));
+    const source = fixture.open([transport === 'ws' ? server.wsUrl : server.url]);
+    await source.head();
+    await server.close();
+    const range = source.fetchRange({ from: 1, to: 30, strict: false, watch: WATCH });
+    await expect(range).rejects.toMatchObject({
+      kind: 'unavailable',
+      message: expect.stringMatching(/^RPC_URL_31337: nothing listens/),
+    });
+    expect(fixture.notices.map(({ event }) => event)).not.toContain('range narrowed');
+  },
+);
+
+test.each<[string, Fault['do'], RegExp]>([
+  [
+    '403',
+    { kind: 'http', status: 403, body: 'no' },
+    /eth_getBlock.*: HTTP 403: no; correct the key in the URL or the headers$/,
+  ],
+  ['302', { kind: 'http', status: 302, body: '' }, /eth_getBlock.*: HTTP 302: Found; correct the URL$/],
+  [
+    'a page',
+    { kind: 'http', status: 200, body: '<html>' },
+    /: the response is not JSON; is this the URL of a node\? <html>$/,
+  ],
+])('%s instead of an answer is reported with its setting and what to do', async (_, fault, message) => {
+  const server = await fixture.serve(busyChain(3));
+  const source = fixture.open([server.url]);
+  await source.head();
+  server.misbehave({ do: fault });
+  await expect(source.head()).rejects.toThrow(new RegExp(`^RPC_URL_31337: .*${message.source}`));
 });

@@ -11,7 +11,7 @@ import { bloomOf } from '../kit/chain.ts';
 import { ADDRESS, OTHER_ADDRESS, TOPIC, WATCH } from '../kit/source-fixture.ts';
 
 const hash = (digit: string): Hex => `0x${digit.repeat(64)}`;
-const endpoint = { name: 'node.example#0', chainId: 7 };
+const endpoint = { name: 'node.example#0', label: 'RPC_URL_7', chainId: 7 };
 const rawHeader = { number: '0x10', hash: hash('1'), parentHash: hash('0'), timestamp: '0x65', logsBloom: '0x00' };
 
 test.each([
@@ -39,7 +39,7 @@ test.each([
   [2n ** 100n, 'something else'],
 ])('a header whose timestamp is %s is refused: it counts %s', (timestamp, unit) => {
   const raw = { ...rawHeader, timestamp: `0x${timestamp.toString(16)}` };
-  const message = `chain 7: node.example#0 gives block 16 the timestamp ${timestamp}, which counts ${unit}: use an endpoint that counts seconds`;
+  const message = `RPC_URL_7: gives block 16 the timestamp ${timestamp}, which counts ${unit}; use an endpoint that counts seconds`;
   expect(() => parseHeader(raw, endpoint)).toThrow(expect.objectContaining({ name: 'ConfigError', message }));
 });
 

@@ -16,7 +16,7 @@ import { masterNfts } from './state-tables.ts';
  * The owner of each token of a master, and the wallet, time and price of its mint.
  *
  * The owner is the receiver of the latest fact. The row of a burnt token stays and shows the zero address. The minter is the receiver of
- * the earliest mint. `mint_count` is a sum. All three commute, so ranges may be applied in any order (invariant 4).
+ * the earliest mint. `mint_count` is a sum. All three commute, so ranges may be applied in any order.
  */
 export const nftTokens: Fold = {
   name: 'nft-tokens',

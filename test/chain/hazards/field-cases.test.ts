@@ -191,7 +191,7 @@ async function deletedReceiptsNamed({ db }: FollowedScene, { chainId }: Chain): 
 
 /** Expects a chain whose node counts milliseconds to stand still, and to say why. */
 async function timestampsRefused(scene: FollowedScene, chain: Chain): Promise<void> {
-  const refusal = `chain ${chain.chainId}: .*#0 gives block ${BLOCKS} the timestamp \\d{13}, which counts milliseconds: use an endpoint that counts seconds`;
+  const refusal = `RPC_URL_${chain.chainId}: gives block ${BLOCKS} the timestamp \\d{13}, which counts milliseconds; use an endpoint that counts seconds`;
   expect(await ready(scene, chain)).toMatch(new RegExp(`^failing: ${refusal}$`));
   const status = scene.run('status');
   expect(await status.exited).toBe(0);
