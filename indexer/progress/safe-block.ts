@@ -2,12 +2,19 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { BlockRef } from '../kernel/chain.ts';
 
-/** Records the newest safe block of a chain, if the mirror holds that block. The views of `mirror_safe` show the mirror as of it. */
+/**
+ * Records the newest safe block of a chain, if the mirror holds that block. The views of `mirror_safe` show the mirror as of it. While a
+ * commit holds the chain's row, it records nothing: a long commit must not fail it, and the next turn records a newer block.
+ */
 export async function saveSafeBlock(db: Kysely<DB>, chainId: number, { number, hash }: BlockRef): Promise<void> {
   await sql`
-    update indexer.chains chain set safe_number = ${number}
-    where chain_id = ${chainId} and head_number >= ${number} and coalesce(safe_number < ${number}, true) and exists (
-      select from indexer.block_checkpoints held
-      where held.chain_id = chain.chain_id and held.number = ${number} and held.hash = ${hash})
+    with chain as (
+      select chain_id from indexer.chains
+      where chain_id = ${chainId} and head_number >= ${number} and coalesce(safe_number < ${number}, true) and exists (
+        select from indexer.block_checkpoints held
+        where held.chain_id = chains.chain_id and held.number = ${number} and held.hash = ${hash})
+      for no key update skip locked
+    )
+    update indexer.chains set safe_number = ${number} from chain where chains.chain_id = chain.chain_id
   `.execute(db);
 }

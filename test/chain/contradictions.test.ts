@@ -114,7 +114,7 @@ test('a node that withholds one log of three in a block of history leaves a cont
   });
   const status = run('status');
   await status.exited;
-  expect(status.stdout).toContain(`artist_token ${TOKEN}, balance in 1-10: ${detail}`);
+  expect(status.stdout).toContain(`artist-token ${TOKEN}, balance in 1-10: ${detail}`);
 });
 
 test('a contradiction is read from receipts and repaired, and goes', async () => {
