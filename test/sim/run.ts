@@ -45,7 +45,9 @@ async function main(): Promise<number> {
 
 async function runAll(first: number, histories: number, options: DriveOptions, keepGoing: boolean): Promise<number> {
   const server = await startPostgres({
-    settings: { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', deadlock_timeout: '20ms' },
+    disposable: true,
+    // As the tests' database has it.
+    settings: { deadlock_timeout: '20ms', plan_cache_mode: 'force_generic_plan' },
   });
   const database = openDatabase({ url: server.url, maxConnections: 8 });
   const tally: Tally = new Map();

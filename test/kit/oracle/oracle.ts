@@ -76,10 +76,8 @@ export class Oracle {
     const decoded = decodeBlock(this.#decoder, block, this.#contractsAt);
     const isCovered = ({ contract }: { contract: OracleContract }) => covers?.(contract, block.number) ?? true;
     for (const misfit of decoded.misfits.filter(isCovered)) this.#onFact('dead_letters', deadLetterRow(misfit));
-    const steps: DividendStep[] = [];
-    for (const [contract, facts] of Map.groupBy(decoded.facts.filter(isCovered), ({ contract }) => contract)) {
-      steps.push(...this.#apply(contract, block, facts));
-    }
+    const byContract = Map.groupBy(decoded.facts.filter(isCovered), ({ contract }) => contract);
+    const steps = [...byContract].flatMap(([contract, facts]) => this.#apply(contract, block, facts));
     // Dividends depend on the order of events of several contracts.
     for (const step of steps.sort((a, b) => Number(positionOf(a) - positionOf(b)))) {
       for (const state of this.#dividends.values()) state.apply(step);
