@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { COMPILE_CACHE } from '../kit/program.ts';
+import { compileCache } from '../kit/program.ts';
 import { until } from '../kit/until.ts';
 
 const MAIN = fileURLToPath(new URL('../../demo/main.ts', import.meta.url));
@@ -22,7 +22,7 @@ async function startDemo(...args: string[]) {
   const scratch = await mkdtemp(join(tmpdir(), 'indexer-demo-test-'));
   const child = spawn(process.execPath, [MAIN, '--json', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, TMPDIR: scratch, NODE_COMPILE_CACHE: COMPILE_CACHE },
+    env: { PATH: process.env.PATH, TMPDIR: scratch, NODE_COMPILE_CACHE: compileCache() },
   });
   const exited = once(child, 'close');
   const output: { lines: Line[]; stderr: string } = { lines: [], stderr: '' };

@@ -4,12 +4,15 @@ import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { migrateUp } from '../../indexer/db/migrate.ts';
+import { bundleProgram } from './bundle.ts';
 import { startPostgres } from './postgres-server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** The superuser's connection string to the test run's PostgreSQL server. */
     postgresUrl: string;
+    /** The entry point of the program that tests start. */
+    program: string;
   }
 }
 
@@ -24,17 +27,24 @@ export type TestDatabase = {
   drop(): Promise<void>;
 };
 
-/** Starts one PostgreSQL server for the whole run, with a migrated database that tests clone. This is Vitest's global setup. */
+/**
+ * Starts one PostgreSQL server for the whole run, with a migrated database that tests clone, and bundles the program that tests start.
+ * This is Vitest's global setup.
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startPostgres({ disposable: true });
   try {
     await createTemplate(server.url);
+    const { main, remove } = await bundleProgram();
+    project.provide('postgresUrl', server.url);
+    project.provide('program', main);
+    return async () => {
+      await Promise.all([server.stop(), remove()]);
+    };
   } catch (error) {
     await server.stop();
     throw error;
   }
-  project.provide('postgresUrl', server.url);
-  return () => server.stop();
 }
 
 /** Creates a migrated database by cloning the run's template. Call it inside a test or a hook. */

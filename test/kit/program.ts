@@ -2,23 +2,24 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { onTestFinished } from 'vitest';
+import { inject, onTestFinished } from 'vitest';
 import type { Settings } from '../../indexer/config/define.ts';
 
-const MAIN = fileURLToPath(new URL('../../indexer/main.ts', import.meta.url));
 const LOG_LINES_KEPT = 20_000;
 const PRINTED_LINES = 30;
 const PRINTED_LINE_CHARS = 500;
 const PINO_DEBUG = 20;
+
 /**
- * Node keeps compiled code here, and child processes then start with three quarters of the CPU time. A process writes its code
- * when it exits by itself, so a process killed by SIGKILL only reads the cache.
+ * Returns the folder where Node keeps compiled code, so that child processes start with three quarters of the CPU time. A process writes
+ * its code when it exits by itself, so a process killed by SIGKILL only reads the cache.
  */
-export const COMPILE_CACHE = join(tmpdir(), 'audifi-indexer-compile-cache');
+export function compileCache(): string {
+  return join(dirname(inject('program')), 'compile-cache');
+}
 
 const children = new Set<ChildProcess>();
 process.once('exit', () => {
@@ -49,14 +50,14 @@ export class Program {
   readonly exited: Promise<number | null>;
   readonly #child: ChildProcess;
 
-  constructor(args: readonly string[], env: Environment, { settings, main = MAIN }: ProgramOptions = {}) {
+  constructor(args: readonly string[], env: Environment, { settings, main = inject('program') }: ProgramOptions = {}) {
     const config = settings === undefined ? [] : ['--config', writeConfig(settings)];
     const defined = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
     const child = spawn(process.execPath, [main, ...args, ...config], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         PATH: process.env.PATH,
-        NODE_COMPILE_CACHE: COMPILE_CACHE,
+        NODE_COMPILE_CACHE: compileCache(),
         LOG_LEVEL: 'debug',
         HTTP_PORT: '0',
         ...Object.fromEntries(defined),
