@@ -5,7 +5,7 @@ import { dividendClaims } from './dividend-claims.ts';
 import { dividendEvents } from './dividend-events.ts';
 import { dividendTotals } from './dividend-totals.ts';
 import { dividendContracts, walletDividendBalances } from './state-tables.ts';
-import { dividendVerification } from './verification.ts';
+import { dividendVerification, snapshotDividendVerification } from './verification.ts';
 
 /** A contract that receives revenue and pays it to the holders of a master's tokens. */
 export const dividendV1: Protocol = {
@@ -23,4 +23,9 @@ export const dividendV1: Protocol = {
 export const dividendV2: Protocol = { ...dividendV1, version: '2.0', events: dividendV2Events };
 
 /** A dividend contract that pays those who owned a token at the distribution (claim-rule.ts). A claim names an epoch instead of a token. */
-export const dividendV3: Protocol = { ...dividendV1, version: '3.0', events: dividendV3Events };
+export const dividendV3: Protocol = {
+  ...dividendV1,
+  version: '3.0',
+  events: dividendV3Events,
+  verification: snapshotDividendVerification,
+};
