@@ -1,7 +1,7 @@
 import { encodeFunctionData, parseAbi } from 'viem';
 import { expect, test } from 'vitest';
 import type { Hex } from '../../indexer/kernel/chain.ts';
-import { compileDirectory, DEMO_CONTRACTS, publishedArtifact } from '../kit/artifacts.ts';
+import { ownArtifact, publishedArtifact } from '../kit/artifacts.ts';
 import { Daemon } from '../kit/daemon.ts';
 import { deploy, executeOrThrow } from '../kit/deploy.ts';
 import { announce } from '../kit/music.ts';
@@ -19,10 +19,8 @@ const V3_FACTORY = parseAbi([
 test('contracts that do not speak the protocol of their row are quarantined with what they are, and the others go on', async () => {
   const { anvil, platform, traffic, settled } = await deployOnAnvil({ slotsInAnEpoch: 1 });
   const { url, db } = await announcedDatabase(platform);
-  const { SolidlyPair } = await compileDirectory(DEMO_CONTRACTS);
-  if (SolidlyPair === undefined) throw new TypeError('the sources define no SolidlyPair');
   const { artistToken, quoteToken, classicMaster } = platform;
-  const solidly = await deploy(anvil, SolidlyPair, [platform.token0, platform.token1, false]);
+  const solidly = await deploy(anvil, await ownArtifact('SolidlyPair'), [platform.token0, platform.token1, false]);
   const v3 = await createV3Pool();
   const artist = await insertArtist(db);
   const { chainId } = platform;
