@@ -16,10 +16,15 @@ const V3_FACTORY = parseAbi([
   'function getPool(address tokenA, address tokenB, uint24 fee) view returns (address)',
 ]);
 
+/** Returns the creation code of a minimal proxy (EIP-1167). */
+function minimalProxyOf(address: Hex): Hex {
+  return `0x3d602d80600a3d3981f3363d3d373d3d3d363d73${address.slice(2)}5af43d82803e903d91602b57fd5bf3`;
+}
+
 test('contracts that do not speak the protocol of their row are quarantined with what they are, and the others go on', async () => {
   const { anvil, platform, traffic, settled } = await deployOnAnvil({ slotsInAnEpoch: 1 });
   const { url, db } = await announcedDatabase(platform);
-  const { artistToken, quoteToken, classicMaster } = platform;
+  const { artistToken, quoteToken, classicMaster, batchMaster, dividends } = platform;
   const solidly = await deploy(anvil, await ownArtifact('SolidlyPair'), [platform.token0, platform.token1, false]);
   const v3 = await createV3Pool();
   const artist = await insertArtist(db);
@@ -31,7 +36,12 @@ test('contracts that do not speak the protocol of their row are quarantined with
     { kind: 'pool', address: v3, token },
     { kind: 'master', address: quoteToken.address },
     { kind: 'artist_token', address: classicMaster.address },
+    { kind: 'dividend', address: quoteToken.address },
+    { kind: 'dividend', address: batchMaster.address },
   ] as const;
+  // Nothing tells that a proxy of a dividend contract is one, and nothing may tell that it is none.
+  const proxy = await deploy(anvil, { abi: [], bytecode: minimalProxyOf(dividends.address) });
+  await announce(db, artist, { kind: 'dividend', chainId, address: proxy.address, block: null });
   for (const contract of wrong) await announce(db, artist, { ...contract, chainId, block: null });
   const env = { DATABASE_URL: url, [`RPC_URL_${chainId}`]: anvil.url };
   await Daemon.start(env);
@@ -47,7 +57,18 @@ test('contracts that do not speak the protocol of their row are quarantined with
     [`pool ${v3}`]: expect.stringMatching(/speaks Uniswap V3|pools of type uniswap_v3 are not supported/),
     [`master ${quoteToken.address}`]: expect.stringContaining('speaks ERC-20 instead of ERC-721'),
     [`artist_token ${classicMaster.address}`]: expect.stringContaining('speaks ERC-721 instead of ERC-20'),
+    [`dividend ${quoteToken.address}`]: 'it speaks ERC-20 and has no event of a dividend contract in its code',
+    [`dividend ${batchMaster.address}`]: 'it speaks ERC-721 and has no event of a dividend contract in its code',
   });
+  const identities = await db.query(
+    `select address, speaks_protocol, identity_note from indexer.contracts where kind = 'dividend' and status = 'active'`,
+  );
+  expect(new Set(identities.rows)).toEqual(
+    new Set([
+      { address: dividends.address, speaks_protocol: true, identity_note: null },
+      { address: proxy.address, speaks_protocol: null, identity_note: null },
+    ]),
+  );
   await traffic.run(1);
   await settled(db);
   const list = new Program(['contracts', 'list'], env);

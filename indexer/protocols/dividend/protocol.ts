@@ -4,6 +4,7 @@ import { dividendV1Events, dividendV2Events, dividendV3Events } from './decoders
 import { dividendClaims } from './dividend-claims.ts';
 import { dividendEvents } from './dividend-events.ts';
 import { dividendTotals } from './dividend-totals.ts';
+import { identifyDividend } from './identity.ts';
 import { dividendContracts, walletDividendBalances } from './state-tables.ts';
 import { dividendVerification, snapshotDividendVerification } from './verification.ts';
 
@@ -17,6 +18,7 @@ export const dividendV1: Protocol = {
   stateTables: [dividendContracts, walletDividendBalances],
   folds: [dividendTotals],
   verification: dividendVerification,
+  identify: identifyDividend,
 };
 
 /** A dividend contract that names the source of revenue and takes only the native coin. */
