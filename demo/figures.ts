@@ -1,4 +1,5 @@
 import type { Queryable } from '../test/kit/queryable.ts';
+import { SNAPSHOT_ABI_VERSION } from './epoch-dividends.ts';
 
 /** Figures read from the database at one moment. Amounts are text in the smallest unit. */
 export type Figures = {
@@ -27,12 +28,15 @@ export type Figures = {
     readonly reserve1: string;
     readonly providers: number;
   };
-  readonly dividends: {
+  /** What each dividend contract did in the native coin. */
+  readonly dividends: readonly {
+    readonly rule: 'token' | 'snapshot';
     readonly deposited: string;
     readonly distributed: string;
     readonly claimed: string;
+    /** The number of claims, in any currency. */
     readonly claims: number;
-  };
+  }[];
 };
 
 /** The time over which the events per second are averaged. */
@@ -54,23 +58,30 @@ const FIGURES = `
     from (select current_owner_wallet as owner, current_owner_wallet = '0x' || repeat('0', 40) as burnt from master_nfts)
   ), reorged as (
     select count(*) as reorgs, coalesce(max(depth), 0) as deepest from indexer.reorgs where reason = 'reorg'
-  ), claims as (
-    select count(*) as claims, coalesce(sum(amount_claimed) filter (where currency = '0x' || repeat('0', 40)), 0) as claimed
-    from dividend_claims
+  ), dividends as (
+    select coalesce(json_agg(json_build_object('rule', rule, 'claims', claims, 'claimed', claimed::text,
+      'deposited', total_revenue_deposited::text, 'distributed', total_dividends_distributed::text) order by rule desc), '[]') as dividends
+    from dividend_contracts dividend
+    join (
+      select platform_id, case coalesce(upgrades -> -1 ->> 'abiVersion', abi_version)
+        when '${SNAPSHOT_ABI_VERSION}' then 'snapshot' else 'token' end as rule
+      from indexer.contracts
+    ) registered on platform_id = id,
+    lateral (
+      select count(*) as claims, coalesce(sum(amount_claimed) filter (where currency = '0x' || repeat('0', 40)), 0) as claimed
+      from dividend_claims where dividend_contract_id = dividend.id
+    ) paid
   ), top as (
     select coalesce(json_agg(json_build_object('wallet', wallet_address, 'balance', balance::text)), '[]') as holders
     from (select wallet_address, balance from token_holders where balance > 0 order by balance desc, wallet_address limit 3)
   )
-  select chain.head_number, chain.finalized_number, counted.*, nfts.*, reorged.*, claims.claims, claims.claimed::text,
+  select chain.head_number, chain.finalized_number, counted.*, nfts.*, reorged.*, dividends.*,
     (select count(*) from indexer.dead_letters) as dead_letters,
     (select count(*) from pool_positions where lp_token_balance > 0) as providers,
     coalesce(token.holders_count, 0) as holders, token.symbol, token.total_supply::text as supply, top.holders as top_holders,
     coalesce(pool.token0_symbol, '') as symbol0, coalesce(pool.token1_symbol, '') as symbol1,
-    coalesce(pool.reserve0, 0)::text as reserve0, coalesce(pool.reserve1, 0)::text as reserve1,
-    coalesce(dividends.total_revenue_deposited, 0)::text as deposited,
-    coalesce(dividends.total_dividends_distributed, 0)::text as distributed
-  from indexer.chains chain, counted, nfts, reorged, claims, top, artist_tokens token, liquidity_pools pool,
-    dividend_contracts dividends
+    coalesce(pool.reserve0, 0)::text as reserve0, coalesce(pool.reserve1, 0)::text as reserve1
+  from indexer.chains chain, counted, nfts, reorged, dividends, top, artist_tokens token, liquidity_pools pool
   where chain.chain_id = $1`;
 
 /** Reads the figures. `chainHead` is the head that the chain itself reports. */
@@ -97,9 +108,6 @@ export async function readFigures(db: Queryable, chainId: number, chainHead: num
       ...{ symbol0: String(row.symbol0 ?? ''), symbol1: String(row.symbol1 ?? '') },
       ...{ reserve0: text('reserve0'), reserve1: text('reserve1'), providers: number('providers') },
     },
-    dividends: {
-      ...{ deposited: text('deposited'), distributed: text('distributed') },
-      ...{ claimed: text('claimed'), claims: number('claims') },
-    },
+    dividends: (row.dividends ?? []) as Figures['dividends'],
   };
 }

@@ -62,11 +62,13 @@ export function frameOf({ figures, elapsedSeconds, seconds, seed, rates, news }:
       `1 ${pool.symbol0} = ${price(pool.reserve0, pool.reserve1)} ${pool.symbol1}`,
       `${pool.providers} providers`,
     ),
-    row(
-      'dividends',
-      `${strong(coins(dividends.deposited))} ETH deposited`,
-      `${strong(coins(dividends.distributed))} distributed`,
-      `${strong(coins(dividends.claimed))} claimed`,
+    ...dividends.map(({ rule, deposited, distributed, claimed }, index) =>
+      row(
+        index === 0 ? 'dividends' : '',
+        `by ${rule}`,
+        `${strong(coins(distributed))} of ${strong(coins(deposited))} ETH distributed`,
+        `${strong(coins(claimed))} claimed`,
+      ),
     ),
     '',
     ...news.map((item) => ` ${newsLine(item, paint)}`),
@@ -106,6 +108,8 @@ export function lineOf({ figures, elapsedSeconds }: Moment): string {
     `owners ${figures.owners}`,
     `holders ${figures.holders}`,
     `reserves ${coins(pool.reserve0)} ${pool.symbol0}, ${coins(pool.reserve1)} ${pool.symbol1}`,
-    `dividends ${coins(dividends.distributed)} of ${coins(dividends.deposited)} ETH`,
+    ...dividends.map(
+      ({ rule, deposited, distributed }) => `dividends by ${rule} ${coins(distributed)} of ${coins(deposited)} ETH`,
+    ),
   ].join('  ');
 }

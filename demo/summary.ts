@@ -1,13 +1,14 @@
 import { sleep } from '../indexer/kernel/sleep.ts';
 import type { Anvil } from '../test/kit/anvil-node.ts';
-import { type Platform, subjectsOf } from '../test/kit/deploy.ts';
 import {
   compareWithChain,
   describeComparison,
   headOf,
   incompleteContracts,
+  type Subject,
 } from '../test/kit/oracle/check-database.ts';
 import type { Queryable } from '../test/kit/queryable.ts';
+import { areStagesAtHead } from '../test/kit/settle-stages.ts';
 import type { Verified } from './verify-mirror.ts';
 
 /** The result of the comparison at the end of the demo. */
@@ -32,7 +33,7 @@ type TableSummary = {
   readonly differences: number;
 };
 
-type Scene = { readonly db: Queryable; readonly anvil: Anvil; readonly platform: Platform };
+type Scene = { readonly db: Queryable; readonly anvil: Anvil; readonly subjects: readonly Subject[] };
 
 const CATCH_UP_TIMEOUT_MS = 60_000;
 const CHECK_INTERVAL_MS = 100;
@@ -42,17 +43,16 @@ const CHECK_INTERVAL_MS = 100;
  * up in time counts as a difference.
  */
 export async function summarise(
-  { db, anvil, platform }: Scene,
+  { db, anvil, subjects }: Scene,
   signal?: AbortSignal,
   timeoutMs: number = CATCH_UP_TIMEOUT_MS,
 ): Promise<Summary> {
-  const subjects = subjectsOf(platform);
   const deadline = Date.now() + timeoutMs;
-  let missing = await findMissing({ db, anvil, platform });
+  let missing = await findMissing({ db, anvil, subjects });
   while (missing !== undefined && Date.now() < deadline) {
     signal?.throwIfAborted();
     await sleep(CHECK_INTERVAL_MS, signal);
-    missing = await findMissing({ db, anvil, platform });
+    missing = await findMissing({ db, anvil, subjects });
   }
   signal?.throwIfAborted();
   const comparison = await compareWithChain(db, anvil, subjects);
@@ -70,19 +70,18 @@ export async function summarise(
 }
 
 /** Returns what the database still misses (the chain's head, history, or the work of stages), or undefined. */
-async function findMissing({ db, anvil, platform }: Scene): Promise<string | undefined> {
+async function findMissing({ db, anvil, subjects }: Scene): Promise<string | undefined> {
   const { number, hash } = await anvil.client.getBlock();
   const head = await headOf(db, anvil.chainId);
   if (head === undefined || head.hash !== hash)
     return `it is at block ${head?.number ?? 'none'}, the chain at ${number}`;
-  const gaps = await incompleteContracts(db, anvil.chainId, head.number, subjectsOf(platform));
+  const gaps = await incompleteContracts(db, anvil.chainId, head.number, subjects);
   if (gaps.length > 0) return `contracts with gaps: ${gaps.join(', ')}`;
+  if (!(await areStagesAtHead(db, [anvil.chainId]))) return 'stages that are not at the head';
   const { rows } = await db.query(
-    `select (select count(*) from dividend_claims where master_nft_id is null) as unlinked,
-       (select count(*) from master_ipos ipo where minted_supply is distinct from
-         (select sum(minted_supply) from master_contracts where master_id = ipo.master_id)) as uncounted`,
+    `select count(*) as uncounted from master_ipos ipo where minted_supply is distinct from
+       (select sum(minted_supply) from master_contracts where master_id = ipo.master_id)`,
   );
-  if (Number(rows[0]?.unlinked) > 0) return `claims without their token: ${rows[0]?.unlinked}`;
   if (Number(rows[0]?.uncounted) > 0) return `offerings whose minted supply is not counted: ${rows[0]?.uncounted}`;
   return undefined;
 }

@@ -1,19 +1,22 @@
 import pg from 'pg';
 import { sleep } from '../indexer/kernel/sleep.ts';
 import { type Anvil, startAnvil } from '../test/kit/anvil-node.ts';
-import { deployPlatform, type Platform } from '../test/kit/deploy.ts';
-import { headOf } from '../test/kit/oracle/check-database.ts';
+import { deployPlatform, subjectsOf } from '../test/kit/deploy.ts';
+import { headOf, type Subject } from '../test/kit/oracle/check-database.ts';
 import { startPostgres } from '../test/kit/postgres-server.ts';
 import { registerPlatform } from '../test/kit/register-platform.ts';
 import { createTraffic, type Traffic } from '../test/kit/traffic.ts';
+import { ACTIONS } from '../test/kit/traffic-actions.ts';
 import { type DaemonProcess, startDaemon } from './daemon-process.ts';
+import { deployEpochDividends, epochDividendActions, registerEpochDividends } from './epoch-dividends.ts';
 
 /** The servers, contracts and traffic of a running demo. */
 export type World = {
   readonly databaseUrl: string;
   readonly db: pg.Pool;
   readonly anvil: Anvil;
-  readonly platform: Platform;
+  /** The followed contracts. */
+  readonly subjects: readonly Subject[];
   readonly traffic: Traffic;
   readonly daemon: DaemonProcess;
 };
@@ -34,6 +37,8 @@ const PAST_STEPS = 60;
  * and a reorg that needs one of them leaves a chain without any contract.
  */
 const STATES_KEPT_BLOCKS = 128;
+/** Anvil's finalized block is two epochs below the head: deeper than every reorg, and so near that even a short demo verifies most of it. */
+const SLOTS_IN_AN_EPOCH = 10;
 const FIRST_HEAD_TIMEOUT_MS = 60_000;
 const CHECK_INTERVAL_MS = 100;
 
@@ -57,13 +62,17 @@ export async function createWorld(
   const { rows } = await db.query('show server_version');
   onStep(`PostgreSQL ${rows[0].server_version} is running`);
   signal.throwIfAborted();
-  const anvil = await startAnvil({ args: ['--prune-history', String(STATES_KEPT_BLOCKS)] });
+  const anvil = await startAnvil({
+    slotsInAnEpoch: SLOTS_IN_AN_EPOCH,
+    args: ['--prune-history', String(STATES_KEPT_BLOCKS)],
+  });
   releases.defer(() => anvil.stop());
   onStep(`Anvil is running: chain ${anvil.chainId}`);
   const platform = await deployPlatform(anvil);
-  onStep('contracts are deployed: 3 ERC-721C masters, dividends, 2 ERC-20, a Uniswap V2 pair');
+  const epochDividends = await deployEpochDividends(anvil, platform);
+  onStep('contracts are deployed: 3 ERC-721C masters, 2 dividend contracts, 2 ERC-20, a Uniswap V2 pair');
   signal.throwIfAborted();
-  const traffic = await createTraffic(anvil, platform, seed);
+  const traffic = await createTraffic(anvil, platform, seed, [...ACTIONS, ...epochDividendActions(epochDividends)]);
   await traffic.run(PAST_STEPS);
   onStep(`${await anvil.client.getBlockNumber()} blocks of history are made`);
   signal.throwIfAborted();
@@ -77,8 +86,10 @@ export async function createWorld(
   await waitForFirstHead(db, anvil.chainId, daemon, signal);
   onStep(`the indexer follows the chain (process ${daemon.pid})`);
   await registerPlatform(db, platform);
-  onStep('the platform has inserted 6 contracts');
-  return { databaseUrl: server.url, db, anvil, platform, traffic, daemon };
+  await registerEpochDividends(db, server.url, platform, epochDividends);
+  const subjects: Subject[] = [...subjectsOf(platform), { kind: 'dividend', address: epochDividends.address }];
+  onStep(`the platform has inserted ${subjects.length} contracts; dividends are paid by the rules token and snapshot`);
+  return { databaseUrl: server.url, db, anvil, subjects, traffic, daemon };
 }
 
 /** Waits until the daemon has migrated the database and follows the chain. */

@@ -113,7 +113,8 @@ async function runOnce<T>(
     const isPrepared = transactionSettings === undefined;
     await client.query(isPrepared ? begin : `${begin}; ${transactionSettings}`);
     const result = await work(transactionOver(client, queryTimeoutMs, isPrepared), copyOver(client));
-    await client.query('commit');
+    // A commit checks deferred foreign keys, which takes as long as the statements that wrote so many rows.
+    await client.query({ text: 'commit', ...timeoutOf(queryTimeoutMs) });
     return result;
   });
 }
@@ -160,10 +161,14 @@ function clientOver(client: pg.PoolClient, queryTimeoutMs: number | undefined, i
         text,
         values: [...values],
         ...(isPrepared && { name: statementName(text) }),
-        ...(queryTimeoutMs === undefined ? {} : { query_timeout: queryTimeoutMs }),
+        ...timeoutOf(queryTimeoutMs),
       }),
     release: () => undefined,
   } as never;
+}
+
+function timeoutOf(queryTimeoutMs: number | undefined): { readonly query_timeout?: number } {
+  return queryTimeoutMs === undefined ? {} : { query_timeout: queryTimeoutMs };
 }
 
 function statementName(text: string): string {

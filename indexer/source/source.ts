@@ -61,6 +61,8 @@ export type Source = {
    * state of the block.
    */
   calls(calls: ContractCalls, signal?: AbortSignal): Promise<readonly (Hex | RpcError)[]>;
+  /** Returns the code of an address as of the newest block, as the endpoint that is asked knows it: `0x` if it has none. */
+  code(address: Hex, signal?: AbortSignal): Promise<Hex>;
   /**
    * Returns whether the address has code at the block, as far as any endpoint knows. An endpoint without that state may say that there
    * is none. Throws `RpcError` `pruned` if all of them say that they do not have it.
@@ -157,6 +159,7 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
       pool.run((endpoint) => readCall(endpoint, { to, data }, blockNumber, signal), { signal, from: blockNumber }),
     calls: (calls, signal) =>
       pool.run((endpoint) => readCalls(endpoint, calls, signal), { signal, from: calls.blockNumber }),
+    code: (address, signal) => pool.run((endpoint) => readCode(endpoint, address, 'latest', signal), { signal }),
     codeAt: (address, blockNumber, signal) => hasCode(pool, address, blockNumber, signal),
     proveDeployment: (address, blockNumber, signal) => proveDeployment(pool, address, blockNumber, signal),
     heads: (signal) =>
@@ -240,6 +243,15 @@ function tagRefused({ name, label }: Endpoint, tag: BlockTag): RpcError {
   });
 }
 
+async function readCode(
+  endpoint: Endpoint,
+  address: Hex,
+  block: string,
+  signal: AbortSignal | undefined,
+): Promise<Hex> {
+  return parseBytes(await endpoint.request('eth_getCode', [address, block], { signal }), 'code');
+}
+
 /** Returns whether any endpoint has code of an address. Where the first one has none, all of them are asked, and itself again. */
 async function hasCode(
   pool: Pool,
@@ -247,10 +259,8 @@ async function hasCode(
   blockNumber: number,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const read = async (endpoint: Endpoint) => {
-    const code = await endpoint.request('eth_getCode', [address, toQuantity(blockNumber)], { signal });
-    return parseBytes(code, 'code').length > 2;
-  };
+  const read = async (endpoint: Endpoint) =>
+    (await readCode(endpoint, address, toQuantity(blockNumber), signal)).length > 2;
   if (await pool.run(read, { signal, from: blockNumber })) return true;
   const answers = await pool.runOnEach(read).catch(() => []);
   if (signal?.aborted) throw new Aborted('aborted');

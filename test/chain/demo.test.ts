@@ -8,6 +8,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
+import type { Figures } from '../../demo/figures.ts';
+import type { Verified } from '../../demo/verify-mirror.ts';
 import { compileCache } from '../kit/program.ts';
 import { until } from '../kit/until.ts';
 
@@ -86,12 +88,17 @@ test('the demo ends by itself, equals the chain and leaves nothing behind', asyn
   const summary = demo.output.lines.at(-1);
   expect(summary).toMatchObject({ type: 'summary', equal: true, differences: [] });
   expect(summary?.reorgs).toBeGreaterThan(0);
+  expect((summary?.verified as Verified | undefined)?.answers).toBeGreaterThan(20);
   const tables = summary?.tables as { table: string; stored: number; expected: number; differences: number }[];
   for (const table of tables) expect(table).toMatchObject({ stored: table.expected, differences: 0 });
+  expect(tables.find(({ table }) => table === 'dividend_contracts')?.stored).toBe(2);
   expect(tables.find(({ table }) => table === 'nft_transfers')?.stored).toBeGreaterThan(20);
   const figures = demo.output.lines.filter(({ type }) => type === 'figures');
   expect(figures.length).toBeGreaterThan(3);
   expect(figures.at(-1)).toMatchObject({ seed: 8, head: expect.any(Number), lagBlocks: expect.any(Number) });
+  const dividends = figures.at(-1)?.dividends as Figures['dividends'];
+  expect(dividends.map(({ rule }) => rule)).toEqual(['token', 'snapshot']);
+  for (const { distributed, claimed } of dividends) expect([distributed, claimed]).not.toContain('0');
   expect(demo.output.lines[0]).toMatchObject({ type: 'started', databaseUrl: expect.stringContaining('postgres://') });
   await expectNothingLeft(descendants, demo.scratch);
 });

@@ -36,6 +36,7 @@ beforeEach(async () => {
 /** Returns a chain reader with answers by selector, or by address and selector. */
 const reader = (answers: Record<string, Hex>, code = true): ChainReader => ({
   call: async (to, data) => answers[`${to} ${data}`] ?? answers[data] ?? '0x',
+  code: async () => undefined,
   codeAt: async () => code,
   proveDeployment: async () => ({ outcome: 'agreed', timestamp: 0 }),
 });

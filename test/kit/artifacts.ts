@@ -26,8 +26,8 @@ const SETTINGS = {
   outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } },
 };
 
-/** The directory of the Solidity sources. They are not copied when the program is compiled to `dist/`. */
-export const DEMO_CONTRACTS = fileURLToPath(
+/** The directory of this project's Solidity sources. They are not copied when the program is compiled to `dist/`. */
+const CONTRACTS = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? './contracts' : '../../../test/kit/contracts', import.meta.url),
 );
 
@@ -42,12 +42,23 @@ export async function publishedArtifact(path: string): Promise<Artifact> {
 }
 
 /**
+ * Returns the artifact of a contract of this project.
+ *
+ * @throws {IndexerError} if the sources define no such contract, or do not compile
+ */
+export async function ownArtifact(name: string): Promise<Artifact> {
+  const artifact = (await compileDirectory(CONTRACTS))[name];
+  if (artifact === undefined) throw new IndexerError(`the sources define no contract ${name}`);
+  return artifact;
+}
+
+/**
  * Compiles the `.sol` files of a directory and returns the artifact of every contract by name. Compiling takes seconds, so the
  * output is cached in `node_modules/.cache` under a hash of the sources and the compiler's settings.
  *
  * @throws {IndexerError} with the compiler's messages if a source does not compile
  */
-export async function compileDirectory(directory: string): Promise<Record<string, Artifact>> {
+async function compileDirectory(directory: string): Promise<Record<string, Artifact>> {
   const sources = await readSources(directory);
   const { version } = JSON.parse(await readFile(resolve('solc/package.json'), 'utf8')) as { version: string };
   const key = createHash('sha256').update(JSON.stringify({ version, SETTINGS, sources })).digest('hex').slice(0, 32);

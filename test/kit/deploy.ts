@@ -2,7 +2,7 @@ import { encodeDeployData, encodeFunctionData, maxUint256, parseEther } from 'vi
 import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { IndexerError } from '../../indexer/kernel/errors.ts';
 import type { Anvil, Receipt, Transaction } from './anvil-node.ts';
-import { type Artifact, compileDirectory, DEMO_CONTRACTS, publishedArtifact } from './artifacts.ts';
+import { type Artifact, ownArtifact, publishedArtifact } from './artifacts.ts';
 import { FACTORY, MASTER, TOKEN, TRADER } from './interfaces.ts';
 import type { Subject } from './oracle/check-database.ts';
 
@@ -89,12 +89,11 @@ export async function executeOrThrow(anvil: Anvil, transaction: Transaction): Pr
  */
 export async function deployPlatform(anvil: Anvil, { actors = 8 } = {}): Promise<Platform> {
   const owner = firstAccount(anvil);
-  const own = await compileDirectory(DEMO_CONTRACTS);
   const erc20 = await publishedArtifact('@openzeppelin/contracts/build/contracts/ERC20PresetMinterPauser.json');
   const classic = await publishedArtifact(`${CREATOR_TOKENS}/ERC721CWithBasicRoyalties.json`);
   const validatorArtifact = await publishedArtifact(`${CREATOR_TOKENS}/CreatorTokenTransferValidator.json`);
   const factoryArtifact = await publishedArtifact('@uniswap/v2-core/build/UniswapV2Factory.json');
-  const master = await deploy(anvil, artifactOf(own, 'Master'), [
+  const master = await deploy(anvil, await ownArtifact('Master'), [
     'First Light',
     'LIGHT',
     parseEther('0.01'),
@@ -102,12 +101,12 @@ export async function deployPlatform(anvil: Anvil, { actors = 8 } = {}): Promise
     500n,
   ]);
   const classicMaster = await deploy(anvil, classic, [owner, 250n, 'Old Songs', 'OLD']);
-  const batchMaster = await deploy(anvil, artifactOf(own, 'BatchMaster'), ['Long Player', 'LP', 12n]);
-  const dividends = await deploy(anvil, artifactOf(own, 'Dividends'), [master.address]);
+  const batchMaster = await deploy(anvil, await ownArtifact('BatchMaster'), ['Long Player', 'LP', 12n]);
+  const dividends = await deploy(anvil, await ownArtifact('Dividends'), [master.address]);
   const artistToken = await deploy(anvil, erc20, ['Artist Coin', 'ARTI']);
   const quoteToken = await deploy(anvil, erc20, ['Demo Dollar', 'DUSD']);
   const factory = await deploy(anvil, factoryArtifact, [ZERO_ADDRESS]);
-  const trader = await deploy(anvil, artifactOf(own, 'Trader'));
+  const trader = await deploy(anvil, await ownArtifact('Trader'));
   const validator = await deploy(anvil, validatorArtifact, [owner]);
   const pair = await createPair(anvil, factory.address, artistToken.address, quoteToken.address);
   const [token0, token1] = [artistToken.address, quoteToken.address].sort() as [Hex, Hex];
@@ -179,12 +178,6 @@ function firstAccount(anvil: Anvil): Hex {
   const account = anvil.accounts[0];
   if (account === undefined) throw new IndexerError('Anvil has no accounts');
   return account;
-}
-
-function artifactOf(artifacts: Record<string, Artifact>, name: string): Artifact {
-  const artifact = artifacts[name];
-  if (artifact === undefined) throw new IndexerError(`the sources define no contract ${name}`);
-  return artifact;
 }
 
 function deployed(address: string, receipt: Receipt): Deployed {

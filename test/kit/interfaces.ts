@@ -57,6 +57,16 @@ export const DIVIDENDS = parseAbi([
   'event DividendClaimed(address indexed holder, uint256 tokenId, uint256 amount)',
 ]);
 
+/** The dividend contract that pays the owners at a distribution (`contracts/EpochDividends.sol`). */
+export const EPOCH_DIVIDENDS = parseAbi([
+  'function deposit() payable',
+  'function distribute()',
+  'function claim(uint256[] epochIds)',
+  'function epochs() view returns (uint256)',
+  'function claimable(uint256 epochId, address holder) view returns (uint256)',
+  'function totalClaimable(address holder) view returns (uint256)',
+]);
+
 /** `ERC20PresetMinterPauser` of OpenZeppelin. */
 export const TOKEN = parseAbi([
   'function mint(address to, uint256 amount)',

@@ -3,6 +3,7 @@ import { settleIpoSupplies } from '../../indexer/registry/ipo-supplies.ts';
 import { settleRevenueLinks } from '../../indexer/registry/revenue-links.ts';
 import { advanceStages, Stride } from '../../indexer/stages/advance-stages.ts';
 import { stages } from '../../indexer/stages/stages.ts';
+import type { Queryable } from './queryable.ts';
 
 /**
  * Runs the work that follows the commits of some chains: advances the stages to the blocks up to which every contract is complete,
@@ -22,8 +23,8 @@ export async function settleStages(
 }
 
 /** Returns whether every stage of some chains is at the chain's head and no change of history is pending. */
-export async function areStagesAtHead({ pool }: Database, chainIds: readonly number[]): Promise<boolean> {
-  const { rows } = await pool.query(
+export async function areStagesAtHead(db: Queryable, chainIds: readonly number[]): Promise<boolean> {
+  const { rows } = await db.query(
     `select from indexer.chains
      where chain_id = any($2::bigint[]) and (chain_id in (select chain_id from indexer.history_changes)
        or exists (

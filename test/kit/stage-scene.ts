@@ -216,15 +216,15 @@ export class StageScene {
     return commitFill(this.database, { pieces: [{ seen, range, batch }], contracts: selected });
   }
 
-  /** Commits the next block at the head and returns its number. */
-  async follow(logs: readonly RawLog[] = []): Promise<number> {
+  /** Commits the next block at the head and returns its number. The commit may go through other connections to the same database. */
+  async follow(logs: readonly RawLog[] = [], database: Database = this.database): Promise<number> {
     const { contracts, joining } = await followedContracts(this.database, CHAIN_ID);
     const seen = await readChain(this.database.kysely, CHAIN_ID);
     const number = (seen.head?.number ?? 0) + 1;
     const inside = logs.filter(({ blockNumber }) => blockNumber === number);
     const range = { chainId: CHAIN_ID, from: number, to: number, logs: inside, headers: [headerOf(number)] };
     const batch = encodeBatch(decodeRange(range, contractIndex(contracts), receiptsOf(inside)), factTables);
-    await commitHead(this.database, { seen, range, batch, finalized: undefined, joining });
+    await commitHead(database, { seen, range, batch, finalized: undefined, joining });
     return number;
   }
 

@@ -19,7 +19,8 @@ export type Action = {
   draw(scene: TrafficContext): Promise<Transaction | undefined>;
 };
 
-const CLASSIC_TOKENS = 60;
+/** The ids of the tokens of `classicMaster` are lower. */
+export const CLASSIC_TOKENS = 60;
 const MAX_BATCH = 40;
 const CLAIM_CANDIDATES = 12;
 

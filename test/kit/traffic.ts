@@ -2,7 +2,7 @@ import type { Hex } from '../../indexer/kernel/chain.ts';
 import { IndexerError } from '../../indexer/kernel/errors.ts';
 import type { Anvil, Transaction } from './anvil-node.ts';
 import type { Platform } from './deploy.ts';
-import { type Random, seededRandom } from './random.ts';
+import { seededRandom } from './random.ts';
 import { ACTIONS, type Action, type TrafficContext } from './traffic-actions.ts';
 
 /** A submitted transaction. It may not be mined yet, and may revert. */
@@ -21,15 +21,21 @@ export type Traffic = {
   reorg(depth: number): Promise<number>;
 };
 
+type Context = TrafficContext & { readonly actions: readonly Action[] };
+
 const GAS = 3_000_000n;
 const MAX_DRAWS = 50;
 const MAX_STEPS_PER_BLOCK = 6;
-const TOTAL_WEIGHT = ACTIONS.reduce((sum, { weight }) => sum + weight, 0);
 
-/** Creates traffic on a platform. */
-export async function createTraffic(anvil: Anvil, platform: Platform, seed: number): Promise<Traffic> {
+/** Creates traffic of some actions on a platform. */
+export async function createTraffic(
+  anvil: Anvil,
+  platform: Platform,
+  seed: number,
+  actions: readonly Action[] = ACTIONS,
+): Promise<Traffic> {
   const random = seededRandom(seed);
-  const context: TrafficContext = { anvil, platform, random };
+  const context: Context = { anvil, platform, random, actions };
   const floor = Number(await anvil.client.getBlockNumber());
   const step = async (): Promise<Step> => {
     const { action, transaction } = await draw(context);
@@ -54,9 +60,9 @@ export async function createTraffic(anvil: Anvil, platform: Platform, seed: numb
   };
 }
 
-async function draw(context: TrafficContext): Promise<{ action: string; transaction: Transaction }> {
+async function draw(context: Context): Promise<{ action: string; transaction: Transaction }> {
   for (let attempt = 0; attempt < MAX_DRAWS; attempt += 1) {
-    const action = weighted(context.random);
+    const action = weighted(context);
     const transaction = await action.draw(context);
     // With a gas limit the node does not estimate gas, so transactions that revert are mined too.
     if (transaction !== undefined) return { action: action.name, transaction: { gas: GAS, ...transaction } };
@@ -64,9 +70,9 @@ async function draw(context: TrafficContext): Promise<{ action: string; transact
   throw new IndexerError('no action was possible');
 }
 
-function weighted(random: Random): Action {
-  let left = random.below(TOTAL_WEIGHT);
-  for (const action of ACTIONS) {
+function weighted({ random, actions }: Context): Action {
+  let left = random.below(actions.reduce((sum, { weight }) => sum + weight, 0));
+  for (const action of actions) {
     left -= action.weight;
     if (left < 0) return action;
   }
@@ -76,7 +82,7 @@ function weighted(random: Random): Action {
 type Replacement = { transaction: Transaction; block: number };
 
 /** Draws the transactions of a branch that replaces the blocks `from` to `to`. */
-async function otherBranch(context: TrafficContext, from: number, to: number): Promise<Replacement[]> {
+async function otherBranch(context: Context, from: number, to: number): Promise<Replacement[]> {
   const { random, anvil } = context;
   const blocks = to - from + 1;
   const replacements: Replacement[] = [];

@@ -159,7 +159,7 @@ export class Drive implements DriveContext {
       case 'settle':
         await settleStages(this.database, this.history.world.chainIds, this.stride());
         this.iposSettled = true;
-        return this.check(await areStagesAtHead(this.database, this.history.world.chainIds));
+        return this.check(await areStagesAtHead(this.database.pool, this.history.world.chainIds));
     }
     if (random.percent(40)) await this.check();
   }

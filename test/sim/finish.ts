@@ -29,7 +29,7 @@ export async function finish(drive: DriveContext): Promise<void> {
   }
   await settleStages(drive.database, history.world.chainIds, drive.stride());
   drive.iposSettled = true;
-  assert(await areStagesAtHead(drive.database, history.world.chainIds), 'the stages do not reach the head');
+  assert(await areStagesAtHead(drive.database.pool, history.world.chainIds), 'the stages do not reach the head');
   await drive.check(true, true);
   for (const lane of drive.lanes) await assertComplete(drive, lane);
 }

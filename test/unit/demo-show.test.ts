@@ -14,7 +14,16 @@ const MOMENT: Moment = {
       ...{ symbol0: 'DUSD', symbol1: 'ARTI', providers: 4 },
       ...{ reserve0: '20000000000000000000000', reserve1: '30000000000000000000000' },
     },
-    dividends: { deposited: '15240000000000000000', distributed: '8000000000000000000', claimed: '0', claims: 0 },
+    dividends: [
+      { rule: 'token', deposited: '15240000000000000000', distributed: '8000000000000000000', claimed: '0', claims: 0 },
+      {
+        rule: 'snapshot',
+        deposited: '3000000000000000000',
+        distributed: '2000000000000000000',
+        claimed: '0',
+        claims: 0,
+      },
+    ],
   },
   ...{ elapsedSeconds: 12, seconds: 20, seed: 1, rates: [1, 5, 9] },
   news: [
@@ -38,6 +47,7 @@ test('a terminal is redrawn in place, within its width, and its cursor is restor
   const [first = '', second = '', ...rest] = terminal.written;
   const lines = stripVTControlCharacters(first).split('\n');
   expect(lines.some((line) => line.includes('1,234'))).toBe(true);
+  expect(lines.filter((line) => /by (token|snapshot) .* of .* ETH/.test(line))).toHaveLength(2);
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(60);
   expect(second).toContain(`\u001b[${lines.length - 1}A\r`);
   expect(rest).toEqual(['\u001b[?25h']);
@@ -54,7 +64,9 @@ test('output that is not a terminal gets one line per update, as text without co
   const [pipe, file] = [screen(false), screen(false)];
   createShow(pipe, false).moment(MOMENT);
   createShow(file, true).moment(MOMENT);
-  expect(pipe.written.join('')).toMatch(/^00:12 {2}head 1234 {2}lag 1 .* ETH\n$/);
+  expect(pipe.written.join('')).toMatch(
+    /^00:12 {2}head 1234 {2}lag 1 .* {2}dividends by token 8.00 of 15.24 ETH {2}dividends by snapshot 2.00 of 3.00 ETH\n$/,
+  );
   expect(JSON.parse(file.written.join(''))).toMatchObject({ type: 'figures', head: 1_234, reorgs: 3 });
 });
 

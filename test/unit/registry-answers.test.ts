@@ -85,6 +85,7 @@ const POOL: Hex = `0x${'0c'.repeat(20)}`;
 function readerOf(answers: Record<string, Hex>): ChainReader {
   return {
     call: async (to, data) => answers[`${to} ${data}`] ?? answers[data] ?? '0x',
+    code: async () => undefined,
     codeAt: async () => true,
     proveDeployment: async () => ({ outcome: 'agreed', timestamp: 0 }),
   };
@@ -123,20 +124,27 @@ describe('reading from the chain', () => {
 describe('a source as reader', () => {
   const failing = (error: Error): CallSource => ({
     call: () => Promise.reject(error),
+    code: () => Promise.reject(error),
     codeAt: () => Promise.reject(error),
     proveDeployment: () => Promise.reject(error),
   });
 
   it('turns a revert into an empty answer, and state that is not served into a value', async () => {
     expect(await chainReaderOver(failing(new RpcError('rejected', 'reverted'))).call(POOL, '0x', signal)).toBe('0x');
-    for (const error of [new RpcError('pruned', 'gone'), new RpcError('unavailable', 'the attic', { answered: true })])
+    for (const error of [
+      new RpcError('pruned', 'gone'),
+      new RpcError('unavailable', 'the attic', { answered: true }),
+    ]) {
       expect(await chainReaderOver(failing(error)).codeAt(POOL, 1, signal)).toBe('no state');
+      expect(await chainReaderOver(failing(error)).code(POOL, signal)).toBeUndefined();
+    }
   });
 
   it('does not treat a failing endpoint as an answer', async () => {
     for (const error of [new RpcError('unavailable', 'down'), new Aborted('stop')]) {
       await expect(chainReaderOver(failing(error)).call(POOL, '0x', signal)).rejects.toBe(error);
       await expect(chainReaderOver(failing(error)).codeAt(POOL, 1, signal)).rejects.toBe(error);
+      await expect(chainReaderOver(failing(error)).code(POOL, signal)).rejects.toBe(error);
     }
   });
 });

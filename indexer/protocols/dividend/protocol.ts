@@ -4,8 +4,9 @@ import { dividendV1Events, dividendV2Events, dividendV3Events } from './decoders
 import { dividendClaims } from './dividend-claims.ts';
 import { dividendEvents } from './dividend-events.ts';
 import { dividendTotals } from './dividend-totals.ts';
+import { identifyDividend } from './identity.ts';
 import { dividendContracts, walletDividendBalances } from './state-tables.ts';
-import { dividendVerification } from './verification.ts';
+import { dividendVerification, snapshotDividendVerification } from './verification.ts';
 
 /** A contract that receives revenue and pays it to the holders of a master's tokens. */
 export const dividendV1: Protocol = {
@@ -17,10 +18,16 @@ export const dividendV1: Protocol = {
   stateTables: [dividendContracts, walletDividendBalances],
   folds: [dividendTotals],
   verification: dividendVerification,
+  identify: identifyDividend,
 };
 
 /** A dividend contract that names the source of revenue and takes only the native coin. */
 export const dividendV2: Protocol = { ...dividendV1, version: '2.0', events: dividendV2Events };
 
 /** A dividend contract that pays those who owned a token at the distribution (claim-rule.ts). A claim names an epoch instead of a token. */
-export const dividendV3: Protocol = { ...dividendV1, version: '3.0', events: dividendV3Events };
+export const dividendV3: Protocol = {
+  ...dividendV1,
+  version: '3.0',
+  events: dividendV3Events,
+  verification: snapshotDividendVerification,
+};

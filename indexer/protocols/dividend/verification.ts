@@ -19,11 +19,11 @@ function total(name: string, type: 'deposit' | 'claim'): Question {
   );
 }
 
-/** Returns a query for what each token was paid, with the columns `token_id` and `amount`. */
+/** Returns a query for what each token was paid, with the columns `token_id` and `amount`. A claim for an epoch names no token. */
 function paid(contract: ContractAt): RawBuilder<unknown> {
   return sql`
     select token_id, sum(amount_claimed) as amount from dividend_claims
-    where ${isFactOf(dividendClaims, contract, contract.block)} and ${isNative} group by token_id`;
+    where ${isFactOf(dividendClaims, contract, contract.block)} and ${isNative} and token_id is not null group by token_id`;
 }
 
 /**
@@ -72,11 +72,16 @@ const claimed = numberQuestion(
   { isOptional: true },
 );
 
-/** How a dividend contract is compared with the chain and with itself. */
+const totals = [total('totalRevenueReceived()', 'deposit'), total('totalDividendsPaid()', 'claim')];
+
+/** How a dividend contract by whose rule the token earns is compared with the chain and with itself. */
 export const dividendVerification: Verification = {
-  questions: [claimable, claimed, total('totalRevenueReceived()', 'deposit'), total('totalDividendsPaid()', 'claim')],
+  questions: [claimable, claimed, ...totals],
   invariants: [],
   anomalies: ({ platformId }) => sql`
     select kind || ': ' || subject || ', amount ' || amount || ', currency ' || currency as anomaly
     from indexer.dividend_anomalies where dividend_contract_id = ${platformId}`,
 };
+
+/** The same for a contract by whose rule the owner at the distribution earns. It is not asked about tokens, because nothing is theirs. */
+export const snapshotDividendVerification: Verification = { ...dividendVerification, questions: totals };

@@ -6,6 +6,8 @@ import type { DeploymentProof } from '../../source/source.ts';
 export type ChainReader = {
   /** Returns the result of `eth_call` at the newest block. Returns `0x` if the call reverts or the answer is too large. */
   call(to: Hex, data: Hex, signal: AbortSignal): Promise<Hex>;
+  /** Returns the code of a contract as of the newest block. Undefined if there is none yet, or no endpoint serves it. */
+  code(address: Hex, signal: AbortSignal): Promise<Hex | undefined>;
   /** Returns whether the address has code as of the block. Returns `no state` if no endpoint serves the state of that block. */
   codeAt(address: Hex, block: number, signal: AbortSignal): Promise<boolean | 'no state'>;
   /** Proves that a contract with code at a block was deployed there, or says why this cannot be proved. */
@@ -15,6 +17,7 @@ export type ChainReader = {
 /** The methods of a source on which a `ChainReader` is built. */
 export type CallSource = {
   call(to: Hex, data: Hex, blockNumber?: number, signal?: AbortSignal): Promise<Hex>;
+  code(address: Hex, signal?: AbortSignal): Promise<Hex>;
   codeAt(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<boolean>;
   proveDeployment(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<DeploymentProof>;
 };
@@ -27,6 +30,15 @@ export function chainReaderOver(source: CallSource): ChainReader {
         return await source.call(to, data, undefined, signal);
       } catch (error) {
         if (error instanceof RpcError && error.kind === 'rejected') return '0x';
+        throw error;
+      }
+    },
+    async code(address, signal) {
+      try {
+        const code = await source.code(address, signal);
+        return code === '0x' ? undefined : code;
+      } catch (error) {
+        if (error instanceof RpcError && isRefusal(error)) return undefined;
         throw error;
       }
     },

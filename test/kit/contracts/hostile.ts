@@ -1,8 +1,7 @@
-import { fileURLToPath } from 'node:url';
 import { encodeFunctionData, parseAbi } from 'viem';
 import type { Hex } from '../../../indexer/kernel/chain.ts';
 import type { Anvil, Receipt } from '../anvil-node.ts';
-import { type Artifact, compileDirectory } from '../artifacts.ts';
+import { ownArtifact } from '../artifacts.ts';
 import { type Deployed, deploy, executeOrThrow } from '../deploy.ts';
 
 const NAMES = [
@@ -26,15 +25,9 @@ const EMIT_GAS = 25_000_000n;
 
 /** Deploys every contract of `Hostile.sol`. */
 export async function deployHostile(anvil: Anvil): Promise<Record<HostileName, Deployed>> {
-  const artifacts = await hostileArtifacts();
   const deployed: Partial<Record<HostileName, Deployed>> = {};
-  for (const name of NAMES) deployed[name] = await deploy(anvil, artifacts[name]);
+  for (const name of NAMES) deployed[name] = await deploy(anvil, await ownArtifact(name));
   return deployed as Record<HostileName, Deployed>;
-}
-
-/** Compiles the contracts of `Hostile.sol`. */
-async function hostileArtifacts(): Promise<Record<HostileName, Artifact>> {
-  return (await compileDirectory(fileURLToPath(new URL('.', import.meta.url)))) as Record<HostileName, Artifact>;
 }
 
 /** Makes a hostile contract emit a log, `times` times in one transaction. */

@@ -1,5 +1,5 @@
 import { type Abi, decodeFunctionData, type Hex, type PublicClient, zeroAddress } from 'viem';
-import { DIVIDENDS, MASTER, PAIR, TOKEN } from '../interfaces.ts';
+import { DIVIDENDS, EPOCH_DIVIDENDS, MASTER, PAIR, TOKEN } from '../interfaces.ts';
 import { mapParallel } from '../map-parallel.ts';
 import type { Row, Tables } from './fact-rows.ts';
 import type { OracleContract } from './facts.ts';
@@ -12,7 +12,7 @@ export async function findContradictions(
   contracts: readonly OracleContract[],
 ): Promise<string[]> {
   const found: string[] = [];
-  for (const { kind, address } of contracts) {
+  for (const { kind, address, abiVersion } of contracts) {
     const rows = (table: string) => (tables.get(table) ?? []).filter(({ contract }) => contract === address);
     const call = callerOf(client, address, BigInt(block));
     if (kind === 'master') found.push(...(await ownerContradictions(call, address, rows('master_nfts'))));
@@ -26,7 +26,11 @@ export async function findContradictions(
       found.push(...(await supplyContradictions(call, address, pool?.lp_total_supply)));
       found.push(...(await reserveContradictions(call, address, pool)));
     }
-    if (kind === 'dividend') found.push(...(await currencyContradictions(client, address, rows('dividend_claims'))));
+    if (kind === 'dividend' && abiVersion === '3.0') {
+      found.push(...(await epochContradictions(call, address, rows('wallet_dividend_balances'))));
+    } else if (kind === 'dividend') {
+      found.push(...(await currencyContradictions(client, address, rows('dividend_claims'))));
+    }
   }
   return found;
 }
@@ -71,6 +75,16 @@ async function reserveContradictions(call: Call, contract: Hex, pool: Row | unde
   const [reserve0, reserve1] = await call<readonly bigint[]>(PAIR, 'getReserves');
   const [read, logged] = [`${reserve0},${reserve1}`, `${pool?.reserve0},${pool?.reserve1}`];
   return read === logged ? [] : [`chain: ${contract} says that its reserves are ${read}, but its logs say ${logged}`];
+}
+
+/** Compares what the holders may claim of all epochs. */
+async function epochContradictions(call: Call, contract: Hex, rows: readonly Row[]): Promise<string[]> {
+  const found = await mapParallel(rows, async ({ wallet_address: wallet, claimable_amount: claimable }) => {
+    const read = await call<bigint>(EPOCH_DIVIDENDS, 'totalClaimable', [wallet]);
+    if (String(read) === claimable) return [];
+    return [`chain: ${contract} says that ${wallet} may claim ${read}, but its logs say ${claimable}`];
+  });
+  return found.flat();
 }
 
 /** Compares the currency that a claim's transaction requests with the one that the oracle infers from the payments in its logs. */

@@ -1,0 +1,29 @@
+import type { Hex } from '../../kernel/chain.ts';
+
+const [JUMPDEST, PUSH1, PUSH32, CALLCODE, DELEGATECALL] = [0x5b, 0x60, 0x7f, 0xf2, 0xf4];
+/** STOP, JUMP, RETURN, REVERT, INVALID and SELFDESTRUCT. What follows one of them is reached only by a jump. */
+const ENDS: ReadonlySet<number> = new Set([0x00, 0x56, 0xf3, 0xfd, 0xfe, 0xff]);
+/** The first byte of code that is not plain code of the EVM (EIP-3541), such as that of an account which delegates to a contract (EIP-7702). */
+const OTHER_CODE = 0xef;
+
+/**
+ * Returns whether a contract with this code may run the code of another one as its own, as a proxy does, so that its own code does not
+ * show what it does. False is certain on the EVM.
+ *
+ * Code runs from its beginning and from every JUMPDEST, and a JUMPDEST is one only if it is no argument of a PUSH, read from the
+ * beginning. So the same reading meets every instruction that can run. What follows the end of a path and comes before the next
+ * JUMPDEST, like the metadata that compilers append, cannot run.
+ */
+export function mayRunOtherCode(code: Hex): boolean {
+  const bytes = Buffer.from(code.slice(2), 'hex');
+  if (bytes[0] === OTHER_CODE) return true;
+  let canRun = true;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const opcode = bytes[at] ?? 0;
+    if (opcode === JUMPDEST) canRun = true;
+    else if (canRun && (opcode === DELEGATECALL || opcode === CALLCODE)) return true;
+    else if (ENDS.has(opcode)) canRun = false;
+    else if (opcode >= PUSH1 && opcode <= PUSH32) at += opcode - PUSH1 + 1;
+  }
+  return false;
+}

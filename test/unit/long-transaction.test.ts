@@ -1,0 +1,33 @@
+import { EventEmitter } from 'node:events';
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import type { Database } from '../../indexer/db/database.ts';
+import { longTransaction, transaction } from '../../indexer/db/transaction.ts';
+
+const DAY_MS = 24 * 3_600_000;
+
+type Sent = string | { readonly text: string; readonly query_timeout?: number };
+
+/** A database that only records what is sent: each text, and how long the client waits for it if not as long as for any other. */
+function recorder() {
+  const sent: [text: string, timeoutMs: number | undefined][] = [];
+  const query = async (query: Sent) => {
+    sent.push(typeof query === 'string' ? [query, undefined] : [query.text, query.query_timeout]);
+    return { rows: [], command: 'SELECT' };
+  };
+  const client = Object.assign(new EventEmitter(), { query, release: () => undefined });
+  return { sent, database: { pool: { connect: async () => client } } as unknown as Database };
+}
+
+test('the client waits a day for every statement of a long transaction, and for its commit, which checks deferred keys', async () => {
+  const { sent, database } = recorder();
+  await longTransaction(database, async (tx) => sql`select 1`.execute(tx));
+  expect(sent.filter(([text]) => text !== 'begin').map(([, timeoutMs]) => timeoutMs)).toEqual(Array(4).fill(DAY_MS));
+  expect(sent.at(-1)).toEqual(['commit', DAY_MS]);
+});
+
+test('the client waits for a commit of an ordinary transaction as for any statement', async () => {
+  const { sent, database } = recorder();
+  await transaction(database, async (tx) => sql`select 1`.execute(tx));
+  expect(sent.at(-1)).toEqual(['commit', undefined]);
+});
