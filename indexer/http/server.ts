@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
+import type { Metrics } from './metrics.ts';
 
 /** Whether the process is ready, the state of each chain, and what an operator should look at although the process is ready. */
 export type Readiness = {
@@ -8,14 +9,17 @@ export type Readiness = {
   readonly degraded?: Readonly<Record<string, string>>;
 };
 
+/** What is served. */
+export type Pages = { readonly readiness: () => Promise<Readiness>; readonly metrics: Metrics };
+
 /**
- * Serves `/health` (200 while the process answers) and `/ready` (200 or 503, with the state of each chain).
+ * Serves `/health` (200 while the process answers), `/ready` (200 or 503, with the state of each chain) and `/metrics` (for Prometheus).
  *
  * @throws {IndexerError} if it cannot listen there. The message names the variable.
  */
 export async function serveHttp(
   { host, port }: { readonly host: string; readonly port: number },
-  readiness: () => Promise<Readiness>,
+  { readiness, metrics }: Pages,
 ): Promise<Server> {
   const server = createServer((request, response) => {
     const path = (request.url ?? '/').split('?', 1)[0];
@@ -29,7 +33,12 @@ export async function serveHttp(
         (state) => answer(state.ready ? 200 : 503, state),
         () => answer(503, { ready: false, chains: {} }),
       );
-    } else answer(404, { error: 'not found; the paths are /health and /ready' });
+    } else if (path === '/metrics') {
+      metrics.text().then(
+        (text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text),
+        () => answer(500, { error: 'the metrics could not be read' }),
+      );
+    } else answer(404, { error: 'not found; the paths are /health, /ready and /metrics' });
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(cannotListen(error, host, port)));

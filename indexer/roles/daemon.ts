@@ -1,12 +1,14 @@
 import type { Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
 import { runDatabaseUpkeep } from '../db/upkeep.ts';
+import { Metrics } from '../http/metrics.ts';
 import { type Readiness, serveHttp } from '../http/server.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import { within } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
 import { unprovable } from '../progress/repairs.ts';
 import { describeStoppedStage, stageStatus } from '../progress/stage-rows.ts';
+import { chainStatus } from '../progress/status.ts';
 import { describedTables } from '../protocols/protocols.ts';
 import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
 import { registerPlatformRows } from '../registry/register-platform-rows.ts';
@@ -29,13 +31,14 @@ export type DaemonInput = {
 };
 
 /**
- * Follows every configured chain until the signal aborts: its head, the gaps in its history, and new contracts. Serves `/health`
- * and `/ready`. A chain that fails does not stop the others.
+ * Follows every configured chain until the signal aborts: its head, the gaps in its history, and new contracts. Serves `/health`,
+ * `/ready` and `/metrics`. A chain that fails does not stop the others.
  */
 export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promise<void> {
-  const { config, database, log } = input;
+  const { config, database, log, runtime } = input;
   const chains = config.chains.map((chain) => new DaemonChain({ ...input, chain }));
-  const http = await serveHttp(config.http, () => readinessOf(database, chains));
+  const metrics = new Metrics(() => chainStatus(database.kysely), runtime.now);
+  const http = await serveHttp(config.http, { readiness: () => readinessOf(database, chains), metrics });
   log.info({ chains: chains.map(({ chainId }) => chainId), http: http.address() }, 'daemon started');
   try {
     await Promise.all([

@@ -25,11 +25,18 @@ export class Daemon extends Program {
   }
 
   async ready(): Promise<Ready> {
-    const response = await fetch(`http://127.0.0.1:${this.#port}/ready`, {
-      signal: AbortSignal.timeout(HANG_TIMEOUT_MS),
-    });
+    const response = await this.#fetch('/ready');
     const { chains } = (await response.json()) as { chains: Record<string, string> };
     return { status: response.status, chains };
+  }
+
+  /** Returns the lines of `/metrics`. */
+  async metrics(): Promise<readonly string[]> {
+    return (await (await this.#fetch('/metrics')).text()).split('\n');
+  }
+
+  #fetch(path: string): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.#port}${path}`, { signal: AbortSignal.timeout(HANG_TIMEOUT_MS) });
   }
 }
 

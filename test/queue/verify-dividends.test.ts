@@ -77,6 +77,9 @@ test('what a dividend contract answers about tokens and totals is compared, and 
     );
     return rows[0].complete === 2;
   });
+  await until('the anomaly to be counted', async () =>
+    (await daemon.metrics()).includes('indexer_dividend_anomalies{chain="31337"} 1'),
+  );
   await daemon.kill();
   const { verify } = openVerifier(scene.url, chainId, [scene.server.url]);
   const ofDividends = async () => {

@@ -6,9 +6,12 @@ import type { ChainReader } from '../shared/chain-reader.ts';
 import { type Nature, natureInstead } from '../shared/nature.ts';
 import { dividendV1Events, dividendV2Events, dividendV3Events } from './decoders.ts';
 
-/** The first topics of the events of dividend contracts of any version. Other contracts emit administrative events too. */
-const TOPICS: readonly Hex[] = [dividendV1Events, dividendV2Events, dividendV3Events].flatMap((events) =>
-  [...events].flatMap(([topic, { name }]) => (name in administrativeDecoders ? [] : topic)),
+/**
+ * The first topics of the events of dividend contracts of any version, as they stand in code: without zeros in front, which compilers leave
+ * out. Other contracts emit administrative events too.
+ */
+const TOPICS: readonly string[] = [dividendV1Events, dividendV2Events, dividendV3Events].flatMap((events) =>
+  [...events].flatMap(([topic, { name }]) => (name in administrativeDecoders ? [] : topic.replace(/^0x(00)*/, ''))),
 );
 
 const OTHERS: readonly Nature[] = ['solidly', 'uniswapV3', 'erc721', 'erc1155', 'erc20'];
@@ -25,7 +28,7 @@ const OTHERS: readonly Nature[] = ['solidly', 'uniswapV3', 'erc721', 'erc1155', 
  */
 export async function identifyDividend(reader: ChainReader, address: Hex, signal: AbortSignal): Promise<Identity> {
   const code = await reader.code(address, signal);
-  if (code !== undefined && TOPICS.some((topic) => code.includes(topic.slice(2)))) return found(true, null);
+  if (code !== undefined && TOPICS.some((topic) => code.includes(topic))) return found(true, null);
   const isKnown = code !== undefined && !mayRunOtherCode(code);
   const other = await natureInstead(reader, address, OTHERS, signal);
   if (other === null) return found(null, isKnown ? 'has no event of a dividend contract in its code' : null);

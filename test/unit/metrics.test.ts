@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import { Metrics } from '../../indexer/http/metrics.ts';
+import type { ChainStatus } from '../../indexer/progress/status.ts';
+
+const CHAIN: ChainStatus = {
+  chainId: 8453,
+  status: 'following',
+  reason: null,
+  head: { number: 90, hash: '0x01' },
+  finalized: 80,
+  contracts: { active: 5, complete: 4, quarantined: 1, removed: 0 },
+  gaps: [],
+  completeTo: 90,
+  provedTo: 70,
+  failedProofs: [],
+  repairs: 2,
+  deadLetters: 3,
+  deadRanges: [],
+  reorgs: 6,
+  stages: [{ name: 'dividends', asOf: 90, failedReason: 'no space left' }],
+  contradictions: [],
+  dividendAnomalies: 7,
+  verification: null,
+  updatedAt: new Date(1_700_000_000_500),
+};
+
+/** Returns metrics over a status that the test sets, and functions that change it and the time. */
+function scene() {
+  let [time, reads] = [0, 0];
+  let chains: readonly ChainStatus[] | undefined = [CHAIN];
+  const readStatus = async () => {
+    reads += 1;
+    if (chains === undefined) throw new Error('connect ECONNREFUSED');
+    return chains;
+  };
+  const metrics = new Metrics(readStatus, () => time);
+  const ofIndexer = async () => (await metrics.text()).split('\n').filter((line) => line.startsWith('indexer_'));
+  return {
+    ofIndexer,
+    reads: () => reads,
+    set(status: typeof chains, after: number) {
+      chains = status;
+      time += after;
+    },
+  };
+}
+
+test('metrics show each chain, and leave out what is not known', async () => {
+  const { ofIndexer } = scene();
+  expect(await ofIndexer()).toEqual([
+    'indexer_database_up 1',
+    'indexer_following{chain="8453"} 1',
+    'indexer_halted{chain="8453"} 0',
+    'indexer_head_block{chain="8453"} 90',
+    'indexer_head_moved_timestamp_seconds{chain="8453"} 1700000000.5',
+    'indexer_finalized_block{chain="8453"} 80',
+    'indexer_complete_block{chain="8453"} 90',
+    'indexer_proved_block{chain="8453"} 70',
+    'indexer_unproved_ranges{chain="8453"} 0',
+    'indexer_contracts_active{chain="8453"} 5',
+    'indexer_contracts_complete{chain="8453"} 4',
+    'indexer_contracts_quarantined{chain="8453"} 1',
+    'indexer_contradictions{chain="8453"} 0',
+    'indexer_dead_letters{chain="8453"} 3',
+    'indexer_stopped_stages{chain="8453"} 1',
+    'indexer_dividend_anomalies{chain="8453"} 7',
+    'indexer_reorgs_total{chain="8453"} 6',
+    'indexer_repairs_total{chain="8453"} 2',
+  ]);
+});
+
+test('the status is read at most every 15 s, and a lost database shows', async () => {
+  const { ofIndexer, reads, set } = scene();
+  await Promise.all([ofIndexer(), ofIndexer()]);
+  set([{ ...CHAIN, reorgs: 8 }], 14_000);
+  expect(await ofIndexer()).toContain('indexer_reorgs_total{chain="8453"} 6');
+  expect(reads()).toBe(1);
+  set([{ ...CHAIN, reorgs: 8 }], 2_000);
+  expect(await ofIndexer()).toContain('indexer_reorgs_total{chain="8453"} 8');
+  set(undefined, 16_000);
+  expect(await ofIndexer()).toEqual(['indexer_database_up 0']);
+  set([CHAIN], 0);
+  expect(await ofIndexer()).toContain('indexer_database_up 1');
+});
