@@ -26,13 +26,21 @@ const CHAIN_METRICS: readonly ChainMetric[] = [
   gauge('finalized_block', 'The newest final block.', ({ finalized }) => finalized),
   gauge('complete_block', 'The block up to which no contract has a gap.', ({ completeTo }) => completeTo),
   gauge('proved_block', 'The block up to which every fact was compared with the headers.', ({ provedTo }) => provedTo),
-  gauge('unproved_ranges', 'Ranges that could not be proved.', ({ failedProofs }) => failedProofs.length),
+  gauge(
+    'unproved_ranges',
+    'Ranges that could not be proved, counted up to 20.',
+    ({ failedProofs }) => failedProofs.length,
+  ),
   gauge('contracts_active', 'Contracts that are followed.', ({ contracts }) => contracts.active),
   gauge('contracts_complete', 'Followed contracts without gaps up to the head.', ({ contracts }) => contracts.complete),
   gauge('contracts_quarantined', 'Contracts that are set aside.', ({ contracts }) => contracts.quarantined),
-  gauge('contradictions', 'Contradictions between facts.', ({ contradictions }) => contradictions.length),
+  gauge(
+    'contradictions',
+    'Contradictions between facts, counted up to 100.',
+    ({ contradictions }) => contradictions.length,
+  ),
   gauge('dead_letters', 'Logs and ranges that were set aside.', ({ deadLetters }) => deadLetters),
-  gauge('stopped_stages', 'Stages that stopped.', ({ stages }) => stages.filter(isStopped).length),
+  gauge('stopped_stages', 'Stages that stopped.', ({ stages }) => countStopped(stages)),
   gauge('dividend_anomalies', 'Dividends that contradict each other.', ({ dividendAnomalies }) => dividendAnomalies),
   gauge(
     'verify_differences',
@@ -59,8 +67,8 @@ function counter(name: string, help: string, value: ChainMetric['value']): Chain
   return { kind: Counter, name: `indexer_${name}`, help, value };
 }
 
-function isStopped({ failedReason }: ChainStatus['stages'][number]): boolean {
-  return failedReason !== null;
+function countStopped(stages: ChainStatus['stages']): number {
+  return stages.filter(({ failedReason }) => failedReason !== null).length;
 }
 
 /** The metrics of a process in the format of Prometheus: the chains of its database, and the process itself. */
@@ -95,7 +103,9 @@ export class Metrics {
   /** Returns the metrics as text. Those of chains may be 15 s old, and are left out while the database does not answer. */
   async text(): Promise<string> {
     if (this.#now() - this.#readAt > STATUS_AGE_MAX_MS) {
-      this.#reading ??= this.#read();
+      this.#reading ??= this.#read().finally(() => {
+        this.#reading = undefined;
+      });
       if ((await within(STATUS_WAIT_MS, this.#reading)) === undefined) this.#show(undefined);
     }
     return this.#registry.metrics();
@@ -105,7 +115,6 @@ export class Metrics {
     const chains = await this.#readStatus().catch(() => undefined);
     this.#show(chains);
     if (chains !== undefined) this.#readAt = this.#now();
-    this.#reading = undefined;
     return 'read';
   }
 

@@ -4,7 +4,7 @@ import type { BlockRef } from '../kernel/chain.ts';
 
 /**
  * Records the newest safe block of a chain, if the mirror holds that block. The views of `mirror_safe` show the mirror as of it. While a
- * commit holds the chain's row, it records nothing: a long commit must not fail it, and the next turn records a newer block.
+ * commit has the chain's row locked, it records nothing: waiting for a long commit would end in a lock timeout. The next turn tries again.
  */
 export async function saveSafeBlock(db: Kysely<DB>, chainId: number, { number, hash }: BlockRef): Promise<void> {
   await sql`

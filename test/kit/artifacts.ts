@@ -26,7 +26,7 @@ const SETTINGS = {
   outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } },
 };
 
-/** The directory of this project's Solidity sources. They are not copied when the program is compiled to `dist/`. */
+/** The folder of this project's Solidity sources. They are not copied when the program is compiled to `dist/`. */
 const CONTRACTS = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? './contracts' : '../../../test/kit/contracts', import.meta.url),
 );
@@ -47,19 +47,23 @@ export async function publishedArtifact(path: string): Promise<Artifact> {
  * @throws {IndexerError} if the sources define no such contract, or do not compile
  */
 export async function ownArtifact(name: string): Promise<Artifact> {
-  const artifact = (await compileDirectory(CONTRACTS))[name];
+  compiled ??= compileContracts();
+  const artifact = (await compiled)[name];
   if (artifact === undefined) throw new IndexerError(`the sources define no contract ${name}`);
   return artifact;
 }
 
+/** The artifacts of this process. */
+let compiled: Promise<Record<string, Artifact>> | undefined;
+
 /**
- * Compiles the `.sol` files of a directory and returns the artifact of every contract by name. Compiling takes seconds, so the
+ * Compiles this project's contracts and returns the artifact of each by name. Compiling takes seconds, so the
  * output is cached in `node_modules/.cache` under a hash of the sources and the compiler's settings.
  *
  * @throws {IndexerError} with the compiler's messages if a source does not compile
  */
-async function compileDirectory(directory: string): Promise<Record<string, Artifact>> {
-  const sources = await readSources(directory);
+async function compileContracts(): Promise<Record<string, Artifact>> {
+  const sources = await readSources();
   const { version } = JSON.parse(await readFile(resolve('solc/package.json'), 'utf8')) as { version: string };
   const key = createHash('sha256').update(JSON.stringify({ version, SETTINGS, sources })).digest('hex').slice(0, 32);
   const cache = join(dirname(resolve('solc/package.json')), '..', '.cache', 'audifi-indexer', `solc-${key}.json`);
@@ -75,10 +79,10 @@ async function compileDirectory(directory: string): Promise<Record<string, Artif
   return artifacts;
 }
 
-async function readSources(directory: string): Promise<Record<string, { content: string }>> {
+async function readSources(): Promise<Record<string, { content: string }>> {
   const sources: Record<string, { content: string }> = {};
-  for (const file of (await readdir(directory)).filter((name) => name.endsWith('.sol')).sort()) {
-    sources[file] = { content: await readFile(join(directory, file), 'utf8') };
+  for (const file of (await readdir(CONTRACTS)).filter((name) => name.endsWith('.sol')).sort()) {
+    sources[file] = { content: await readFile(join(CONTRACTS, file), 'utf8') };
   }
   return sources;
 }

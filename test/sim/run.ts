@@ -3,6 +3,7 @@ import { openDatabase } from '../../indexer/db/database.ts';
 import { migrateUp } from '../../indexer/db/migrate.ts';
 import { startPostgres } from '../kit/postgres-server.ts';
 import type { DriveOptions, Tally } from './drive-context.ts';
+import { SERVER_SETTINGS } from './server-settings.ts';
 import { simulate } from './simulate.ts';
 
 const HELP = `Runs seeded histories against the program's own code and compares every table with an independent computation.
@@ -46,8 +47,7 @@ async function main(): Promise<number> {
 async function runAll(first: number, histories: number, options: DriveOptions, keepGoing: boolean): Promise<number> {
   const server = await startPostgres({
     disposable: true,
-    // As the tests' database has it.
-    settings: { deadlock_timeout: '20ms', plan_cache_mode: 'force_generic_plan' },
+    settings: SERVER_SETTINGS,
   });
   const database = openDatabase({ url: server.url, maxConnections: 8 });
   const tally: Tally = new Map();

@@ -1,5 +1,6 @@
 import { type Database, openDatabase } from '../../indexer/db/database.ts';
 import { createDatabase } from '../kit/postgres.ts';
+import { SERVER_SETTINGS } from './server-settings.ts';
 
 /** The number of connections that histories share. */
 const CONNECTIONS = 16;
@@ -11,17 +12,15 @@ export type SimDatabase = {
   readonly drop: () => Promise<void>;
 };
 
-/**
- * Creates a database that resolves deadlocks after 20 ms. The program retries them, and PostgreSQL's default of one second each
- * would be most of a run. Statements are planned once per connection, since planning takes longer than executing them over so few rows.
- */
+/** Creates a database whose connections have the settings of the simulation. */
 export async function createSimDatabase(): Promise<SimDatabase> {
   const { url, drop } = await createDatabase();
-  const withTimeout = new URL(url);
-  withTimeout.searchParams.set('options', '-c deadlock_timeout=20ms -c plan_cache_mode=force_generic_plan');
-  const database = openDatabase({ url: withTimeout.href, maxConnections: CONNECTIONS });
+  const withSettings = new URL(url);
+  const options = Object.entries(SERVER_SETTINGS).map(([name, value]) => `-c ${name}=${value}`);
+  withSettings.searchParams.set('options', options.join(' '));
+  const database = openDatabase({ url: withSettings.href, maxConnections: CONNECTIONS });
   return {
-    url: withTimeout.href,
+    url: withSettings.href,
     database,
     drop: async () => {
       await database.close();

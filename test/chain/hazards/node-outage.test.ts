@@ -7,7 +7,8 @@ import { expectSettled, liveChainOf } from '../../kit/settled.ts';
 
 /** Long enough for the pauses between retries to reach their maximum. */
 const OUTAGE_MS = 8_000;
-const BLOCK_INTERVAL_MS = 400;
+/** Short, so that a healthy node has far more requests than a failing one also where the machine is busy. */
+const BLOCK_INTERVAL_MS = 200;
 
 const OUTAGES: readonly { readonly how: string; readonly fault: Fault['do'] }[] = [
   { how: 'JSON-RPC errors', fault: { kind: 'error', code: -32000, message: 'internal server trouble' } },
@@ -42,7 +43,7 @@ test('the daemon asks less during errors, 429, 502, truncated JSON or silence of
   for (const node of servers) node.heal();
   for (const chain of chains) chain.append(...blocks(1));
   for (const [index, { how }] of OUTAGES.entries()) {
-    expect(failing[index]!, `requests during ${how}`).toBeLessThan(healthy[index]!);
+    expect(failing[index]!, `requests during ${how}`).toBeLessThan(healthy[index]! / 2);
     await expectSettled(db, liveChainOf(chains[index]!));
   }
 });

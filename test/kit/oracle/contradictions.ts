@@ -1,6 +1,7 @@
 import { type Abi, decodeFunctionData, type Hex, type PublicClient, zeroAddress } from 'viem';
 import { DIVIDENDS, EPOCH_DIVIDENDS, MASTER, PAIR, TOKEN } from '../interfaces.ts';
 import { mapParallel } from '../map-parallel.ts';
+import { paysBySnapshot } from './dividends.ts';
 import type { Row, Tables } from './fact-rows.ts';
 import type { OracleContract } from './facts.ts';
 
@@ -12,8 +13,9 @@ export async function findContradictions(
   contracts: readonly OracleContract[],
 ): Promise<string[]> {
   const found: string[] = [];
-  for (const { kind, address, abiVersion } of contracts) {
-    const rows = (table: string) => (tables.get(table) ?? []).filter(({ contract }) => contract === address);
+  for (const contract of contracts) {
+    const { kind, address } = contract;
+    const rows = (table: string) => (tables.get(table) ?? []).filter((row) => row.contract === address);
     const call = callerOf(client, address, BigInt(block));
     if (kind === 'master') found.push(...(await ownerContradictions(call, address, rows('master_nfts'))));
     if (kind === 'artist_token') {
@@ -26,7 +28,7 @@ export async function findContradictions(
       found.push(...(await supplyContradictions(call, address, pool?.lp_total_supply)));
       found.push(...(await reserveContradictions(call, address, pool)));
     }
-    if (kind === 'dividend' && abiVersion === '3.0') {
+    if (kind === 'dividend' && paysBySnapshot(contract)) {
       found.push(...(await epochContradictions(call, address, rows('wallet_dividend_balances'))));
     } else if (kind === 'dividend') {
       found.push(...(await currencyContradictions(client, address, rows('dividend_claims'))));

@@ -26,6 +26,11 @@ export type DividendStep =
   | { readonly transfer: NftTransfer }
   | { readonly fact: Fact; readonly currency: Hex; readonly claimRow?: Row };
 
+/** Returns whether a dividend contract pays those who own a token at the distribution. By the other rule, what a token earned moves with it. */
+export function paysBySnapshot({ abiVersion }: OracleContract): boolean {
+  return abiVersion === '3.0';
+}
+
 /**
  * One dividend contract with the tokens that it pays, by a loop over all events in the order of the chain. A distribution visits every
  * token.
@@ -46,7 +51,7 @@ export class DividendState {
   constructor(contract: OracleContract, contracts: readonly OracleContract[]) {
     this.#contract = contract;
     this.#serves = new Set(contracts.filter((master) => paysHoldersOf(contract, master)));
-    this.#isSnapshot = contract.abiVersion === '3.0';
+    this.#isSnapshot = paysBySnapshot(contract);
   }
 
   /** Applies the next event. */
