@@ -82,3 +82,11 @@ test('the status is read at most every 15 s, and a lost database shows', async (
   set([CHAIN], 0);
   expect(await ofIndexer()).toContain('indexer_database_up 1');
 });
+
+test('a status that cannot be shown fails its scrape, and the next one reads again', async () => {
+  const { ofIndexer, set } = scene();
+  set([{ ...CHAIN, repairs: 'two' as never }], 0);
+  await expect(ofIndexer()).rejects.toThrow();
+  set([CHAIN], 0);
+  expect(await ofIndexer()).toContain('indexer_repairs_total{chain="8453"} 2');
+});
