@@ -582,6 +582,12 @@ export interface IndexerHistoryChanges {
   from_block: Int8;
 }
 
+export interface IndexerHoldingsDue {
+  chain_id: Int8;
+  contract_address: string;
+  id: Generated<Int8>;
+}
+
 export interface IndexerMasterHoldings {
   chain_id: Int8;
   changed_block: Int8;
@@ -1713,6 +1719,7 @@ export interface DB {
   "indexer.doubts": IndexerDoubts;
   "indexer.failed_proofs": IndexerFailedProofs;
   "indexer.history_changes": IndexerHistoryChanges;
+  "indexer.holdings_due": IndexerHoldingsDue;
   "indexer.master_holdings": IndexerMasterHoldings;
   "indexer.platform_dividend_masters": IndexerPlatformDividendMasters;
   "indexer.reorgs": IndexerReorgs;

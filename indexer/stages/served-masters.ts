@@ -15,6 +15,14 @@ export function servedMasters(chainId: number): RawBuilder<unknown> {
   `;
 }
 
+/** Returns the condition that some dividend contract serves the master of a row. */
+export function isServed(row: string): RawBuilder<boolean> {
+  return sql`exists (
+    select from master_contracts master
+    join indexer.dividend_masters link on link.master_contract_id = master.id and link.serves
+    where master.chain_id = ${sql.ref(`${row}.chain_id`)} and master.contract_address = ${sql.ref(`${row}.contract_address`)})`;
+}
+
 /** Returns the condition that a fact is in a span, in the columns of the unique index of its table. */
 export function isInSpan(fact: string, { chainId, from, to }: BlockSpan): RawBuilder<boolean> {
   return sql`${sql.ref(`${fact}.chain_id`)} = ${String(chainId)} and ${sql.ref(`${fact}.block_hash`)} is not null

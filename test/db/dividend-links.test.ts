@@ -2,10 +2,11 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { chainStatus } from '../../indexer/progress/status.ts';
 import { runCommand } from '../kit/command-line.ts';
 import { addressOf } from '../kit/event-logs.ts';
-import { insertArtist } from '../kit/platform-rows.ts';
+import { insertArtist, insertRow } from '../kit/platform-rows.ts';
 import { settleStages } from '../kit/settle-stages.ts';
 import {
   ALICE,
+  BOB,
   CHAIN_ID,
   claim,
   DIVIDEND,
@@ -16,6 +17,7 @@ import {
   OTHER_MASTER,
   START,
   StageScene,
+  transfer,
 } from '../kit/stage-scene.ts';
 
 /** A distribution before the deposit and any token, then one to two tokens of two masters, and claims: too much, and for no token. */
@@ -96,6 +98,32 @@ test('the links follow the platform’s rows', async () => {
   expect(await settled()).toBe('10 claimable, 1 tokens');
 });
 
+test('links to contracts that cannot be registered keep no other link from being made', async () => {
+  const insert = (table: string, chain: string, address: string, values: object) =>
+    insertRow(scene.database.pool, table, { chain_id: chain, contract_address: address, ...values });
+  const { masterId } = await insertArtist(scene.database.pool, 'third');
+  await insert('master_contracts', String(CHAIN_ID), `pending-${masterId}-deploy`, { master_id: masterId });
+  await insert('master_contracts', 'solana', 'So1ana', { master_id: scene.masterId });
+  await insert('dividend_contracts', 'solana', 'So1anaDividends', {
+    master_id: scene.masterId,
+    distribution_model: 'platform',
+  });
+  await scene.database.pool.query(
+    "update dividend_contracts set linked_master_contract = null, distribution_model = 'platform' where chain_id = $1",
+    [String(CHAIN_ID)],
+  );
+  const { rows } = await scene.database.pool.query(
+    `select chain_id, count(*)::int as links from indexer.dividend_masters
+     join dividend_contracts dividend on dividend.id = dividend_contract_id where serves group by chain_id order by chain_id`,
+  );
+  expect(rows).toEqual([
+    { chain_id: '1', links: 3 },
+    { chain_id: 'solana', links: 1 },
+  ]);
+  expect(await settled()).toBe('5 claimable, 2 tokens');
+  await scene.database.pool.query("delete from dividend_contracts where chain_id = 'solana'");
+});
+
 test('`status` counts what contradicts itself, and the view names it', async () => {
   await settled();
   const { rows } = await scene.database.pool.query(
@@ -114,4 +142,30 @@ test('`status` counts what contradicts itself, and the view names it', async () 
   expect(status?.dividendAnomalies).toBe(4);
   const { out } = await runCommand(['status'], { DATABASE_URL: scene.database.sessions.url });
   expect(out).toContain('  dividends    4 anomalies (view indexer.dividend_anomalies)\n');
+});
+
+/** Runs the stages, and returns the rows of `indexer.master_holdings`. */
+async function holdings(): Promise<string[]> {
+  await settled();
+  const { rows } = await scene.database.pool.query(
+    `select format('%s of %s: %s', wallet_address, contract_address, tokens) as text from indexer.master_holdings order by 1`,
+  );
+  return rows.map(({ text }) => text);
+}
+
+test('holdings are counted of the masters that a dividend contract serves, from all facts when the link comes', async () => {
+  await settled();
+  await scene.follow([transfer(MASTER, 1n, [ALICE, BOB], { block: START + 1 })]);
+  await settled();
+  await scene.follow([transfer(MASTER, 1n, [BOB, ALICE], { block: START + 2 })]);
+  const counted = [`${ALICE} of ${MASTER}: 1`, `${BOB} of ${MASTER}: 0`];
+  expect(await holdings()).toEqual(counted);
+  await scene.database.pool.query(
+    'insert into indexer.holdings_due (chain_id, contract_address) select chain_id::bigint, contract_address from master_contracts',
+  );
+  await scene.follow();
+  expect(await holdings()).toEqual(counted);
+  await run('link', DIVIDEND, OTHER_MASTER);
+  await run('unlink', DIVIDEND, MASTER);
+  expect(await holdings()).toEqual([`${ALICE} of ${OTHER_MASTER}: 1`]);
 });

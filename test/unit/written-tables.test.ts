@@ -30,6 +30,7 @@ const UNDESCRIBED: Readonly<Record<string, string>> = {
   'indexer.doubts': 'contradictions, which depend on the route',
   'indexer.failed_proofs': 'progress',
   'indexer.repairs': 'a record of repairs, which depend on the route',
+  'indexer.holdings_due': 'work that the stage `dividends` has yet to do',
   'indexer.master_holdings': 'what the stage `dividends` remembers of facts',
   'indexer.platform_dividend_masters': 'a view',
   'indexer.snapshot_requests': 'requests of operators and of each day',

@@ -3,7 +3,7 @@ import type { Transaction } from '../../db/transaction.ts';
 import type { BlockSpan } from '../served-masters.ts';
 import type { Advance, Stage } from '../stage.ts';
 import { addBalances, unwindBalances, updateTokensHeld } from './balances.ts';
-import { addHoldings, unwindHoldings } from './holdings.ts';
+import { addHoldings, settleHoldings, unwindHoldings } from './holdings.ts';
 import { addSums, countTokens, unwindSums } from './sums.ts';
 import { sumTokenPayments, unwindTokenPayments } from './token-payments.ts';
 
@@ -22,6 +22,7 @@ async function advance(tx: Transaction, { chainId, to }: Advance): Promise<numbe
   if (reached === undefined) await deleteFormerRows(tx, chainId);
   const span = { chainId, from: reached ?? -1, to: to.number };
   await writeProgress(tx, span);
+  await settleHoldings(tx, chainId, span.from);
   let rows = await addSums(tx, span);
   if (rows > 0) await countTokens(tx, span);
   // Balances are computed from the holdings before the span.

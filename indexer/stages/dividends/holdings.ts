@@ -1,16 +1,50 @@
 import { sql } from 'kysely';
 import type { Transaction } from '../../db/transaction.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
-import { type BlockSpan, endOf, isInSpan, ownerBefore } from '../served-masters.ts';
+import { type BlockSpan, endOf, isInSpan, isServed, ownerBefore } from '../served-masters.ts';
 
 /**
- * Counts the tokens of each master that each wallet owns (`indexer.master_holdings`) on by a span. The former owner of a token is the
- * receiver of its transfer before, whatever a log says. Returns the number of rows written.
+ * Counts the tokens of the masters that some dividend contract serves since the last step, as of a block, and deletes the counts of those
+ * that none serves any more. After it, `indexer.master_holdings` holds the wallets of the served masters alone.
+ */
+export async function settleHoldings(tx: Transaction, chainId: number, block: number): Promise<void> {
+  const { rows } = await sql<{ contract_address: string }>`
+    delete from indexer.holdings_due where chain_id = ${chainId} returning contract_address
+  `.execute(tx);
+  for (const contract of new Set(rows.map((row) => row.contract_address)))
+    await countHoldings(tx, chainId, block, contract);
+}
+
+/** Counts the tokens of a master again, from facts at or below a block. If no dividend contract serves it, deletes the counts. */
+async function countHoldings(tx: Transaction, chainId: number, block: number, contract: string): Promise<void> {
+  await sql`
+    delete from indexer.master_holdings where chain_id = ${chainId} and contract_address = ${contract}
+  `.execute(tx);
+  // By master_nfts_chain_contract_token_idx and nft_transfers_master_nft_id_idx.
+  await sql`
+    insert into indexer.master_holdings (chain_id, contract_address, wallet_address, tokens, changed_block)
+    select ${chainId}, contract_address, to_wallet, count(*) filter (where left_at is null), max(coalesce(left_at, received_at))
+    from (
+      select token.contract_address, fact.to_wallet, fact.block_number as received_at,
+        lead(fact.block_number) over (partition by fact.master_nft_id order by fact.position) as left_at
+      from master_nfts token join nft_transfers fact on fact.master_nft_id = token.id
+      where token.chain_id = ${String(chainId)} and token.contract_address = ${contract}
+        and fact.position < ${endOf(block)} and fact.block_hash is not null and ${isServed('token')}
+    ) stay
+    where to_wallet <> ${ZERO_ADDRESS}
+    group by contract_address, to_wallet
+  `.execute(tx);
+}
+
+/**
+ * Counts the tokens of each served master that each wallet owns (`indexer.master_holdings`) on by a span. The former owner of a token is
+ * the receiver of its transfer before, whatever a log says. Returns the number of rows written.
  */
 export async function addHoldings(tx: Transaction, span: BlockSpan): Promise<number> {
   const { numAffectedRows } = await sql`
     with moved as (
-      select contract_address, master_nft_id, position, to_wallet as owner from nft_transfers fact where ${isInSpan('fact', span)}
+      select contract_address, master_nft_id, position, to_wallet as owner from nft_transfers fact
+      where ${isInSpan('fact', span)} and ${isServed('fact')}
     ),
     -- Between the beginning and the end of the span only the last transfer of a token counts.
     token as (
