@@ -1,4 +1,5 @@
-import { keccak256, stringToHex } from 'viem';
+import { hash } from 'node:crypto';
+import { keccak256 } from 'viem';
 import type { BlockRef, Hex } from '../../indexer/kernel/chain.ts';
 
 /** A log to add to a block. */
@@ -164,14 +165,12 @@ export class Chain {
     const creates = spec.creates ?? [];
     const content = creates.length === 0 ? specs : [specs, creates];
     const seed = JSON.stringify([this.chainId, this.#branch, number, parentHash, timestamp, content, spec.salt ?? '']);
-    const hash = keccak256(stringToHex(seed));
+    const blockHash = hashOf(seed);
     const keys = [...new Set(specs.map((log, index) => log.transaction ?? `own ${index}`))];
     const transactions = keys.map((key) =>
-      String(key).startsWith('0x') ? (key as Hex) : keccak256(stringToHex(`${hash} transaction ${key}`)),
+      String(key).startsWith('0x') ? (key as Hex) : hashOf(`${blockHash} transaction ${key}`),
     );
-    const creations = new Map(
-      creates.map((address) => [keccak256(stringToHex(`${hash} creates ${address}`)), address]),
-    );
+    const creations = new Map(creates.map((address) => [hashOf(`${blockHash} creates ${address}`), address]));
     let logIndex = 0;
     const logs = specs.map((log, index) => {
       const transactionIndex = keys.indexOf(log.transaction ?? `own ${index}`);
@@ -181,25 +180,42 @@ export class Chain {
         topics: log.topics,
         data: log.data ?? '0x',
         blockNumber: number,
-        blockHash: hash,
+        blockHash,
         transactionHash: transactions[transactionIndex]!,
         transactionIndex,
         logIndex: logIndex++,
       };
     });
-    const header = { number, hash, parentHash, timestamp, logsBloom: bloomOf(specs) };
+    const header = { number, hash: blockHash, parentHash, timestamp, logsBloom: bloomOf(specs) };
     return { ...header, transactions: [...transactions, ...creations.keys()], creations, logs };
   }
 }
 
-const BLOOM_BITS = 2048n;
+/** Returns a hash that identifies a block or a transaction. A client cannot tell from what a node computed it. */
+function hashOf(text: string): Hex {
+  return `0x${hash('sha256', text)}`;
+}
 
-/** Returns the logs bloom (Yellow Paper, 4.3.1): three bits for every address and topic. Computed with a number, for clarity. */
+const BLOOM_BYTES = 256;
+
+/** Returns the logs bloom (Yellow Paper, 4.3.1): three bits for every address and topic. */
 export function bloomOf(logs: readonly Pick<LogSpec, 'address' | 'topics'>[]): Hex {
-  let bloom = 0n;
-  for (const item of new Set(logs.flatMap((log) => [log.address, ...log.topics]))) {
-    const hash = keccak256(item).slice(2);
-    for (const at of [0, 4, 8]) bloom |= 1n << (BigInt(`0x${hash.slice(at, at + 4)}`) % BLOOM_BITS);
+  const bloom = Buffer.alloc(BLOOM_BYTES);
+  for (const { address, topics } of logs) {
+    // Bit 0 is the lowest bit of the last byte.
+    for (const bit of [address, ...topics].flatMap(bloomBitsOf)) bloom[BLOOM_BYTES - 1 - (bit >> 3)]! |= 1 << (bit & 7);
   }
-  return `0x${bloom.toString(16).padStart(512, '0')}`;
+  return `0x${bloom.toString('hex')}`;
+}
+
+/** The bits of addresses and topics, which chains repeat. Hashing them would take most of the time of a test. */
+const bloomBits = new Map<Hex, readonly number[]>();
+
+function bloomBitsOf(item: Hex): readonly number[] {
+  const known = bloomBits.get(item);
+  if (known !== undefined) return known;
+  const digest = Buffer.from(keccak256(item).slice(2), 'hex');
+  const bits = [0, 2, 4].map((at) => digest.readUInt16BE(at) % (8 * BLOOM_BYTES));
+  bloomBits.set(item, bits);
+  return bits;
 }

@@ -5,11 +5,15 @@ import { bloomOf, type ChainBlock, type ChainLog } from './chain.ts';
 type Node = Hex | readonly Node[];
 type Pair = { readonly path: readonly number[]; readonly value: Hex };
 
-const roots = new WeakMap<ChainBlock, Hex>();
+/** The roots of blocks, by the hash of the block. */
+const roots = new Map<Hex, Hex>();
+/** keccak-256 of the RLP of an empty string. */
+const EMPTY_ROOT: Hex = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421';
 
 /** Returns the receipts root of a block of the chain in memory. Written without the program's library and encoder. */
 export function receiptsRootOf(block: ChainBlock): Hex {
-  const known = roots.get(block);
+  if (block.transactions.length === 0) return EMPTY_ROOT;
+  const known = roots.get(block.hash);
   if (known !== undefined) return known;
   const root = rootOfReceipts(
     block.transactions.map((_, index) => ({
@@ -17,7 +21,7 @@ export function receiptsRootOf(block: ChainBlock): Hex {
       logs: logsOf(block, index),
     })),
   );
-  roots.set(block, root);
+  roots.set(block.hash, root);
   return root;
 }
 

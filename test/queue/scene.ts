@@ -8,7 +8,7 @@ import { RpcFault } from '../kit/chain-rpc.ts';
 import type { ChainServer } from '../kit/chain-server.ts';
 import { busyBlock } from '../kit/music.ts';
 import type { Program } from '../kit/program.ts';
-import { seededRandom } from '../kit/random.ts';
+import { type Random, seededRandom } from '../kit/random.ts';
 import type { QueueLocation } from '../kit/redis.ts';
 import { createScene, type Scene, type SceneOptions } from '../kit/scene.ts';
 import { until } from '../kit/until.ts';
@@ -18,11 +18,16 @@ const BUSY_EVERY_BLOCKS = 6;
 const FINALITY_BLOCKS = 40;
 const SLOW_RANGE_BLOCKS = 50;
 
-/** Creates a long chain. Its last 40 blocks are not final. */
+/** The longest chain that was built from each seed, and the source of its next blocks. */
+const longest = new Map<number, { readonly chain: Chain; readonly random: Random }>();
+
+/** Creates a long chain. Its last 40 blocks are not final. Chains of one seed begin with the same blocks, which are built once. */
 export function longChain(blocks: number, seed = 1): Chain {
-  const chain = new Chain({ chainId: 31_337 });
-  const random = seededRandom(seed);
-  chain.append(...Array.from({ length: blocks }, (_, at) => (at % BUSY_EVERY_BLOCKS === 0 ? busyBlock(random) : {})));
+  const built = longest.get(seed) ?? { chain: new Chain({ chainId: 31_337 }), random: seededRandom(seed) };
+  longest.set(seed, built);
+  for (let at = built.chain.head.number; at < blocks; at++)
+    built.chain.append(at % BUSY_EVERY_BLOCKS === 0 ? busyBlock(built.random) : {});
+  const chain = built.chain.fork(blocks);
   chain.finalized = blocks - FINALITY_BLOCKS;
   return chain;
 }
