@@ -18,6 +18,9 @@ const LATENCY_BLOCKS_QUICK = 50;
 /** The sizes that are passed on to the benchmark of each side. */
 export type ComparedSizes = { readonly events: number; readonly blocks: number; readonly quick: boolean };
 
+/** How often the benchmark of each side runs, and whether both sides run at the same time rather than in turn. */
+export type Rounds = { readonly count: number; readonly atOnce: boolean };
+
 /** One figure of both sides, with a value for each round. */
 export type ComparedFigure = {
   readonly name: string;
@@ -74,28 +77,34 @@ function less(name: string, isBounded: boolean, of: Figure['of']): Figure {
  * Runs the benchmark of another commit and of this working tree in turn. Each side runs its own `bench/`, so that the modules of
  * the program may have moved since; both must have the same command line and report.
  *
+ * A virtual machine may change its speed by a fifth from one minute to the next. Sides that run at the same time share it, so that fewer
+ * rounds tell them apart.
+ *
  * @param against - a commit, or a folder that holds a working tree with its dependencies installed
  */
 export async function compareWith(
   against: string,
   parts: ReadonlySet<string>,
-  rounds: number,
+  { count, atOnce }: Rounds,
   sizes: ComparedSizes,
   note: (text: string) => void,
 ): Promise<Comparison> {
   const { folder, remove } = await openTree(against, note);
   const [before, after]: [Output[], Output[]] = [[], []];
   try {
-    for (let round = 1; round <= rounds; round++) {
+    for (let round = 1; round <= count; round++) {
       const sides = [
         ['before', folder, before],
         ['after', ROOT, after],
       ] as const;
       // The machine may become faster or slower during a round.
-      for (const [side, tree, outputs] of round % 2 === 1 ? sides : sides.toReversed()) {
-        note(`round ${round} of ${rounds}, ${side}`);
+      const ordered = round % 2 === 1 ? sides : sides.toReversed();
+      const runSide = async ([side, tree, outputs]: (typeof sides)[number]) => {
+        note(`round ${round} of ${count}, ${side}`);
         outputs.push(await runBenchmark(tree, parts, sizes));
-      }
+      };
+      if (atOnce) await Promise.all(ordered.map(runSide));
+      else for (const side of ordered) await runSide(side);
     }
   } finally {
     await remove();

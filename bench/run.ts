@@ -12,7 +12,7 @@ import { SETTINGS, startServer } from './server.ts';
 import { EVENTS_PER_BLOCK, SIZES, World, type WorldOptions } from './world.ts';
 
 const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--only PARTS] [--ids-rows N] [--quick]
-  [--profile FOLDER] [--json FILE] [--against COMMIT|FOLDER [--rounds N]]
+  [--profile FOLDER] [--json FILE] [--against COMMIT|FOLDER [--rounds N] [--at-once]]
 
   --events, --blocks  size of the chain (default: 500,000 events in 20,000 blocks)
   --runs              figures are the median of this many runs (default: 3)
@@ -25,6 +25,7 @@ const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--o
                       each side in turn, and exit 1 where a figure is below 0.97 of the other side's
                       (--only: backfill,following,used,latency; default: backfill,following,latency)
   --rounds            runs of each side (default: 5)
+  --at-once           run both sides at the same time, so that changes of the machine's speed concern both
 `;
 const QUICK_EVENTS = 100_000;
 const QUICK_PARTS = 'backfill,floor,used,following,workers';
@@ -48,6 +49,7 @@ const { values: flags } = parseArgs({
     json: { type: 'string' },
     against: { type: 'string' },
     rounds: { type: 'string' },
+    'at-once': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -59,7 +61,8 @@ if (flags.help) {
 } else if (flags.against !== undefined) {
   const parts = partsOf(flags.only ?? COMPARED_PARTS);
   const sizes = { ...options, quick: flags.quick };
-  const comparison = await compareWith(flags.against, parts, Number(flags.rounds ?? ROUNDS), sizes, note);
+  const rounds = { count: Number(flags.rounds ?? ROUNDS), atOnce: flags['at-once'] };
+  const comparison = await compareWith(flags.against, parts, rounds, sizes, note);
   process.stdout.write(tableOfComparison(comparison));
   await writeJson(comparison);
   if (comparison.figures.some(({ isSlower }) => isSlower)) process.exitCode = 1;
