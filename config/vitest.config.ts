@@ -22,7 +22,7 @@ export default defineConfig({
     pool: 'forks',
     // Each worker runs many files, and loads the modules that they import only once.
     isolate: false,
-    maxWorkers: 5,
+    maxWorkers: 4,
     sequence: { sequencer: SlowestFirst },
   },
 });
