@@ -10,6 +10,8 @@ const NODE_MAJOR_MIN = 24;
  * tenth of the process's CPU time (`docs/performance.md`).
  */
 const MEMORY_FLAGS = ['--max-semi-space-size=16', '--heap-growing-percent=100'];
+/** The commands that may use much memory. The others would only start more slowly. */
+const LARGE_COMMANDS = ['start', 'worker', 'backfill', 'verify'];
 
 if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
   process.exitCode = await runUnderNewerNode();
@@ -36,10 +38,11 @@ async function runUnderNewerNode(): Promise<number> {
   });
 }
 
-/** Replaces the process with one that has the memory flags, under the same process id: V8 reads them only when it starts. */
+/** For a large command, replaces the process with one that has the memory flags, under the same process id: V8 reads them only when it starts. */
 function restartWithMemoryFlags(): void {
+  const isLarge = process.argv.slice(2).some((argument) => LARGE_COMMANDS.includes(argument));
   const has = MEMORY_FLAGS.every((flag) => process.execArgv.includes(flag));
-  if (has || process.channel !== undefined || process.platform === 'win32') return;
+  if (!isLarge || has || process.channel !== undefined || process.platform === 'win32') return;
   const { execPath, execArgv, argv } = process;
   process.execve?.(execPath, [execPath, ...MEMORY_FLAGS, ...execArgv, ...argv.slice(1)]);
 }

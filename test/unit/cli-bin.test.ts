@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '../..');
 const { version, bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
@@ -33,6 +34,26 @@ describe('the bin that package.json names, after npm install', () => {
     await expect(run('--config', file, 'status')).rejects.toMatchObject({
       stderr: expect.stringContaining('DATABASE_URL'),
     });
+  });
+
+  it.each([
+    ['worker', true],
+    ['status', false],
+  ])('runs `%s` with flags that save memory: %s', async (command, hasFlags) => {
+    const folder = await mkdtemp(join(tmpdir(), 'indexer-config-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const file = join(folder, 'config.mjs');
+    await writeFile(
+      file,
+      'process.stdout.write(process.execArgv.join(), () => process.exit(0)); await new Promise(() => {});',
+    );
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      join(ROOT, bin.indexer),
+      '--config',
+      file,
+      command,
+    ]);
+    expect(stdout.includes('--max-semi-space-size=')).toBe(hasFlags);
   });
 
   it('exits 2 on wrong usage', async () => {
