@@ -74,8 +74,8 @@ function less(name: string, isBounded: boolean, of: Figure['of']): Figure {
 }
 
 /**
- * Runs the benchmark of another commit and of this working tree in turn. Each side runs its own `bench/`, so that the modules of
- * the program may have moved since; both must have the same command line and report.
+ * Runs the benchmark of another commit and of this working tree, in turn or at the same time. Each side runs its own `bench/`, so that
+ * the modules of the program may have moved since; both must have the same command line and report.
  *
  * A virtual machine may change its speed by a fifth from one minute to the next. Sides that run at the same time share it, so that fewer
  * rounds tell them apart.
@@ -103,7 +103,7 @@ export async function compareWith(
         note(`round ${round} of ${count}, ${side}`);
         outputs.push(await runBenchmark(tree, parts, sizes));
       };
-      if (atOnce) await Promise.all(ordered.map(runSide));
+      if (atOnce) await runTogether(ordered.map(runSide));
       else for (const side of ordered) await runSide(side);
     }
   } finally {
@@ -111,6 +111,11 @@ export async function compareWith(
   }
   const figures = FIGURES.flatMap((description) => compareFigure(description, before, after));
   return { before: against, figures };
+}
+
+/** Waits for all runs, also if one fails, because a worktree is removed afterwards. Then throws the first error. */
+async function runTogether(runs: readonly Promise<void>[]): Promise<void> {
+  for (const run of await Promise.allSettled(runs)) if (run.status === 'rejected') throw run.reason;
 }
 
 function compareFigure(

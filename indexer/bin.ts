@@ -38,7 +38,10 @@ async function runUnderNewerNode(): Promise<number> {
   });
 }
 
-/** For a large command, replaces the process with one that has the memory flags, under the same process id: V8 reads them only when it starts. */
+/**
+ * If the command may use much memory, replaces the process with one that has the memory flags, under the same process id: V8 reads
+ * them only when it starts.
+ */
 function restartWithMemoryFlags(): void {
   const isLarge = process.argv.slice(2).some((argument) => LARGE_COMMANDS.includes(argument));
   const has = MEMORY_FLAGS.every((flag) => process.execArgv.includes(flag));

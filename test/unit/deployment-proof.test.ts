@@ -28,7 +28,7 @@ function chainOf(deployed = DEPLOYED): Chain {
 function find(servers: readonly ChainServer[], address: Hex, attempts?: number): Promise<Deployment> {
   const source = fixture.open(
     servers.map(({ url }) => url),
-    attempts === undefined ? {} : { attempts },
+    { attempts },
   );
   return findDeployment(chainReaderOver(source), address, HEAD, signal);
 }
@@ -100,7 +100,7 @@ test.each(['missing trie node 5e', 'state does not maintain archive data', 'the 
       when: ([, block]) => Number(block) < 872,
       do: { kind: 'error', code: -32000, message },
     });
-    // Each of ten blocks is asked for again and again if the message is unknown.
+    // If the message is unknown, each block is asked for as often as there are attempts.
     expect(await find([server], MADE, 2)).toMatchObject({ found: 'unproved' });
   },
 );

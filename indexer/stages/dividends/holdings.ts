@@ -4,8 +4,8 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { type BlockSpan, endOf, isInSpan, isServed, ownerBefore } from '../served-masters.ts';
 
 /**
- * Counts the tokens of the masters that some dividend contract serves since the last step, as of a block, and deletes the counts of those
- * that none serves any more. After it, `indexer.master_holdings` holds the wallets of the served masters alone.
+ * Counts the tokens of each master whose links changed since the last step, as of a block. If no dividend contract serves the master any
+ * more, deletes its counts. Afterwards `indexer.master_holdings` has rows of served masters only.
  */
 export async function settleHoldings(tx: Transaction, chainId: number, block: number): Promise<void> {
   const { rows } = await sql<{ contract_address: string }>`
@@ -37,8 +37,8 @@ async function countHoldings(tx: Transaction, chainId: number, block: number, co
 }
 
 /**
- * Counts the tokens of each served master that each wallet owns (`indexer.master_holdings`) on by a span. The former owner of a token is
- * the receiver of its transfer before, whatever a log says. Returns the number of rows written.
+ * Applies the transfers of a span to `indexer.master_holdings`, the number of tokens of each served master that each wallet owns. The
+ * former owner of a token is the receiver of its transfer before, whatever a log says. Returns the number of rows written.
  */
 export async function addHoldings(tx: Transaction, span: BlockSpan): Promise<number> {
   const { numAffectedRows } = await sql`
