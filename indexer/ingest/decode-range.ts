@@ -31,7 +31,8 @@ export function receiptsNeeded(range: VerifiedRange, contracts: ContractIndex): 
  * indexed is reported in `quarantined`. Its later logs are not decoded. The commit leaves out its facts before that log.
  *
  * @param receipts the receipts of the transactions that `receiptsNeeded` returns
- * @throws {RpcInconsistency} if a log's block has no header with the same hash, or a receipt contradicts the logs
+ * @throws {RpcInconsistency} if a log's block has another hash than its header, if the header is missing and the log names no
+ * timestamp, or if a receipt contradicts the logs
  */
 export function decodeRange(range: VerifiedRange, contracts: ContractIndex, receipts: Receipts): DecodedBatch {
   const sink: Sink = { facts: new FactLists(), quarantined: [], receipts, rangeValues: new Map() };
@@ -66,12 +67,16 @@ function decodeLog(origin: Origin, { events }: Protocol, sink: Sink): void {
   if (!isDecoded) sink.facts.of(deadLetters).push({ ...origin, reason: describeMisfit(event, log) });
 }
 
-/** Returns a function that returns the timestamp of a log's block. It must be called in the order of the logs. */
+/**
+ * Returns a function that returns the timestamp of a log's block: that of the header, or, where none was read, that of the log. It must be
+ * called in the order of the logs.
+ */
 function timestampReader({ headers, chainId }: VerifiedRange): (log: RawLog) => number {
   let index = 0;
-  return ({ blockNumber, blockHash }) => {
+  return ({ blockNumber, blockHash, blockTimestamp }) => {
     while (index < headers.length && (headers[index]?.number ?? 0) < blockNumber) index++;
     const header = headers[index];
+    if (header?.number !== blockNumber && blockTimestamp !== undefined) return blockTimestamp;
     if (header === undefined || header.number !== blockNumber || header.hash !== blockHash) {
       throw new RpcInconsistency('the header of a log is missing from the range', {
         context: { chainId, blockNumber, blockHash },

@@ -25,13 +25,15 @@ export type RawLog = {
   readonly blockHash: Hex;
   readonly transactionHash: Hex;
   readonly logIndex: number;
+  /** The timestamp of its block in Unix seconds, if the node gave it with the log (`blockTimestamp`, execution-apis#639). */
+  readonly blockTimestamp?: number | undefined;
 };
 
 /**
  * A block range of one chain, both ends included, whose headers and logs agree with each other.
  *
  * `logs` are ordered by `(blockNumber, logIndex)`. `headers` are ordered by number. They include every block above finalized, and
- * below it at least the first block, the last block and the blocks that hold logs.
+ * below it at least the first block, the last block, and the blocks that hold logs without a `blockTimestamp` to rely on.
  */
 export type VerifiedRange = {
   readonly chainId: number;

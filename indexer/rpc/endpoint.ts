@@ -62,7 +62,13 @@ export type Endpoint = Requester & {
   /** Returns how long the endpoint, or one kind of request to it, must not be used, in milliseconds. */
   delayMs(kind?: string): number;
   /** What the endpoint turned out not to support. */
-  readonly unsupported: { blockHashFilter: boolean; blockReceipts: boolean; readonly tags: Set<BlockTag> };
+  readonly unsupported: {
+    blockHashFilter: boolean;
+    blockReceipts: boolean;
+    /** The timestamps of blocks in logs. */
+    logTimestamps: boolean;
+    readonly tags: Set<BlockTag>;
+  };
   /** The highest block that the endpoint reported as pruned. */
   prunedAt: number;
   /** The lowest block whose receipts the endpoint was seen to serve, and until when this counts (a time of `now`). */
@@ -229,7 +235,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     rangeSize: createRangeSize(settings.initialRangeBlocks, settings.now),
     filterLimit: createFilterLimit(settings.now),
     answerLimit: createAnswerLimit(),
-    unsupported: { blockHashFilter: false, blockReceipts: false, tags: new Set() },
+    unsupported: { blockHashFilter: false, blockReceipts: false, logTimestamps: false, tags: new Set() },
     prunedAt: -1,
     served: { from: Number.POSITIVE_INFINITY, until: 0 },
     receiptBlocks: 1,

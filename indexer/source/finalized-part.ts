@@ -1,13 +1,13 @@
 import type { BlockHeader, RawLog } from '../kernel/chain.ts';
 import { RpcError, RpcInconsistency } from '../kernel/errors.ts';
-import { mapInBatches } from '../rpc/batch.ts';
 import { mapLimit } from '../rpc/concurrency.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
 import { RPC_CODE } from '../rpc/json-rpc.ts';
 import { areProvedComplete, completeLogs, readBlockLogs } from './block-logs.ts';
-import { readHeaderOf, requireHeader, verifyTip } from './blocks.ts';
+import { requireHeader, verifyTip } from './blocks.ts';
 import { isEmptyBloom } from './bloom.ts';
 import { filterWatched, type Part, unexplained } from './bloom-check.ts';
+import { blocksOf, readHeadersOfPart } from './headers-of-part.ts';
 import type { LogAnswer } from './log-answer.ts';
 import { toQuantity, type Watched } from './parse.ts';
 import { readReceipts } from './receipts.ts';
@@ -16,12 +16,6 @@ import { learnFromReceipts, requestLogs } from './request-logs.ts';
 import type { SecondAnswer } from './second-endpoint.ts';
 import { verifyLinks } from './verify.ts';
 
-/**
- * Headers that are read of the blocks between, to compare their blooms with the answer. Of an answer over N blocks that lacks a
- * stretch of n with logs, a sample of 4 notices the lack with probability 1 − (1 − n/N)⁴: 94 % for half of the blocks, 34 % for
- * a tenth.
- */
-export const SAMPLE_HEADERS = 4;
 /** Maximum number of blocks whose headers are all read. */
 const FULL_PART_BLOCKS = 512;
 /** A range is narrowed by this factor when an endpoint refuses it without saying how much it serves. */
@@ -31,8 +25,8 @@ const RECEIPT_PART_BLOCKS = 32;
 const RECEIPT_BLOCKS_IN_FLIGHT = 8;
 
 /**
- * Reads a part below finalized: the logs of as many blocks as the endpoint serves, then the headers of both ends, of blocks with
- * logs and of a sample of the blocks between. Blocks whose logs are doubtful are read from their receipts.
+ * Reads a part below finalized: the logs of as many blocks as the endpoint serves, then headers to compare them with. Blocks whose logs
+ * are doubtful are read from their receipts.
  */
 export async function readFinalizedPart(
   deps: ReaderDeps,
@@ -46,15 +40,7 @@ export async function readFinalizedPart(
     watched === undefined
       ? { to: remaining.to, answer: NOTHING }
       : await readLogsOfPart(deps, endpoint, remaining, watched, signal);
-  // Read headers after the logs: a node that does not have the end of the range yet would have returned only its own part.
-  const numbers =
-    inFull === undefined ? [from, ...blocksToCompare(answer, from, to, deps.random, watched), to] : blocksOf(from, to);
-  const headers = await mapInBatches(
-    endpoint,
-    [...new Set(numbers)].sort((a, b) => a - b),
-    signal,
-    readHeaderOf,
-  );
+  const headers = await readHeadersOfPart(deps, endpoint, { ...remaining, to }, answer, signal);
   verifyLinks(inFull !== undefined ? headers : headers.slice(0, 1), remaining.anchor);
   verifyTip(endpoint, headers, remaining);
   if (watched === undefined) return { to, headers, logs: [] };
@@ -63,7 +49,8 @@ export async function readFinalizedPart(
   const byNumber = new Map(headers.map((header) => [header.number, header]));
   const doubtful = new Set(answer.doubtful);
   for (const { blockNumber, blockHash } of answer.logs) {
-    if (byNumber.get(blockNumber)?.hash !== blockHash) doubtful.add(blockNumber);
+    const header = byNumber.get(blockNumber);
+    if (header !== undefined && header.hash !== blockHash) doubtful.add(blockNumber);
   }
   if (answer.hasDoubles) noticeDoubles(deps, endpoint);
   if (doubtful.size > 0) noticeDoubts(deps, endpoint, doubtful);
@@ -85,26 +72,6 @@ export async function readFinalizedPart(
 }
 
 const NOTHING: LogAnswer = { logs: [], doubtful: new Set(), hasDoubles: false };
-
-function blocksOf(from: number, to: number): number[] {
-  return Array.from({ length: to - from + 1 }, (_, at) => from + at);
-}
-
-/** Returns the blocks with logs, and a sample of the others. */
-function blocksToCompare(
-  { logs, doubtful }: LogAnswer,
-  from: number,
-  to: number,
-  random: () => number,
-  watched: Watched | undefined,
-): number[] {
-  const sample = watched === undefined || to - from < SAMPLE_HEADERS ? 0 : SAMPLE_HEADERS;
-  return [
-    ...logs.map(({ blockNumber }) => blockNumber),
-    ...doubtful,
-    ...Array.from({ length: sample }, () => from + Math.floor(random() * (to - from + 1))),
-  ];
-}
 
 function mayHoldLogs({ transactionCount }: BlockHeader): boolean {
   return transactionCount !== 0;

@@ -96,7 +96,18 @@ function parseLog(
         ? last.transactionHash
         : nonZero(hex(transactionHash, HASH_CHARS, 'transaction hash of a log', digits), 'transaction hash of a log'),
     logIndex: parseQuantity(item.logIndex, 'log index', LOG_INDEX_LIMIT),
+    blockTimestamp:
+      last !== undefined && item.blockTimestamp === lastItem?.blockTimestamp
+        ? last.blockTimestamp
+        : timestampOf(item.blockTimestamp),
   };
+}
+
+/** Returns the timestamp that a log names; undefined if it names none that can be used. Some nodes give null or zero. */
+function timestampOf(raw: unknown): number | undefined {
+  const fits = typeof raw === 'string' && raw.length <= QUANTITY_CHARS_MAX && isHex(raw);
+  const time = fits ? Number(raw) : 0;
+  return time > 0 && time <= TIMESTAMP_MAX ? time : undefined;
 }
 
 /**

@@ -9,6 +9,8 @@ export type View = {
   lag: number;
   /** Blocks whose logs `eth_getLogs` omits; true means all blocks. */
   hiddenLogs?: ReadonlySet<number> | true;
+  /** Returns a log of a block as `eth_getLogs` gives it. */
+  alterLog?: ((log: object, block: ChainBlock) => object) | undefined;
   /** Omits the logs from receipts. */
   hiddenReceipts?: boolean;
   zeroBlooms?: boolean;
@@ -165,7 +167,10 @@ function getLogs(view: View, filter: LogFilter): unknown[] {
     for (const log of view.chain.block(number)?.logs ?? []) if (matches(filter, log)) logs.push(log);
   }
   view.cap?.({ from, to, blocks: to - from + 1, results: logs.length });
-  return logs.map(asLog);
+  return logs.map((log) => {
+    const block = view.chain.block(log.blockNumber) as ChainBlock;
+    return view.alterLog?.(asLog(log), block) ?? asLog(log);
+  });
 }
 
 function rangeOf(view: View, { blockHash, fromBlock = 'latest', toBlock = 'latest' }: LogFilter): [number, number] {

@@ -14,12 +14,14 @@ type Served = { readonly chain: { readonly chainId: number }; readonly branch: B
 
 /**
  * Returns a transport to a node that tells the truth about headers and receipts, and lies about logs: it leaves out the logs of an
- * address in a block, whole blocks or stretches of blocks, gives logs twice, or in another order.
+ * address in a block, whole blocks or stretches of blocks, gives logs twice, or in another order. Some nodes name the timestamps of
+ * blocks in logs, and then name wrong ones too.
  *
  * A node whose blooms are zero leaves out whole blocks only, since nothing could show that it left out a part of one.
  */
 export function lyingTransport(node: Served, random: Random, count: (lie: string) => void): Transport {
   const zeroBlooms = random.percent(20);
+  const namesTimestamps = random.percent(60);
   const request = async ({ method, params }: { method: string; params?: unknown }): Promise<unknown> => {
     const [first] = (params ?? []) as readonly unknown[];
     const blocks = node.branch.slice(0, node.height + 1);
@@ -44,7 +46,7 @@ export function lyingTransport(node: Served, random: Random, count: (lie: string
         }
         return null;
       case 'eth_getLogs':
-        return lie(logsOf(blocks, first as LogFilter), { random, zeroBlooms, count }).map(asLog);
+        return lie(logsOf(blocks, first as LogFilter, namesTimestamps), { random, zeroBlooms, count }).map(asLog);
       default:
         throw Object.assign(new Error(`the method ${method} does not exist`), { code: -32601 });
     }
@@ -60,7 +62,7 @@ type LogFilter = {
   readonly topics?: readonly (readonly Hex[])[];
 };
 
-function logsOf(blocks: readonly SimBlock[], filter: LogFilter): readonly RawLog[] {
+function logsOf(blocks: readonly SimBlock[], filter: LogFilter, namesTimestamps: boolean): readonly RawLog[] {
   const { fromBlock, toBlock, blockHash, address, topics } = filter;
   const asked = blocks.filter(({ header: { number, hash } }) =>
     blockHash === undefined ? Number(fromBlock) <= number && number <= Number(toBlock) : hash === blockHash,
@@ -69,17 +71,19 @@ function logsOf(blocks: readonly SimBlock[], filter: LogFilter): readonly RawLog
     throw Object.assign(new Error('unknown block'), { code: -32000 });
   }
   return asked
-    .flatMap(({ logs }) => logs.map(({ raw }) => raw))
+    .flatMap(({ logs, header: { timestamp } }) =>
+      logs.map(({ raw }) => (namesTimestamps ? { ...raw, blockTimestamp: timestamp } : raw)),
+    )
     .filter((log) => address === undefined || address.includes(log.address))
     .filter((log) => topics?.[0] === undefined || topics[0].includes(log.topics[0] ?? '0x'));
 }
 
 type Liar = { readonly random: Random; readonly zeroBlooms: boolean; readonly count: (lie: string) => void };
 
-/** Returns an answer of which a part may be missing, doubled or out of order. */
+/** Returns an answer of which a part may be missing, doubled, out of order or of another block or time. */
 function lie(logs: readonly RawLog[], { random, zeroBlooms, count }: Liar): readonly RawLog[] {
   if (logs.length === 0 || !random.percent(LIES_PERCENT)) return logs;
-  const { blockNumber, address } = random.pick(logs);
+  const { blockNumber, blockTimestamp, address } = random.pick(logs);
   const kind = random.weighted([
     [zeroBlooms ? 0 : 3, 'address'],
     [3, 'block'],
@@ -87,7 +91,11 @@ function lie(logs: readonly RawLog[], { random, zeroBlooms, count }: Liar): read
     [1, 'everything'],
     [2, 'doubles'],
     [2, 'order'],
+    [2, 'hash'],
+    [blockTimestamp === undefined ? 0 : 2, 'timestamp'],
   ] as const);
+  const altered = (change: Partial<RawLog>) =>
+    logs.map((log) => (log.blockNumber === blockNumber ? { ...log, ...change } : log));
   count(`lie: ${kind}`);
   switch (kind) {
     case 'address':
@@ -102,6 +110,10 @@ function lie(logs: readonly RawLog[], { random, zeroBlooms, count }: Liar): read
       return [...logs, ...random.some(logs)];
     case 'order':
       return random.shuffled(logs);
+    case 'hash':
+      return altered({ blockHash: `0x${'f0'.repeat(32)}` });
+    case 'timestamp':
+      return altered({ blockTimestamp: (blockTimestamp ?? 0) + 1 });
   }
 }
 
@@ -169,8 +181,9 @@ function asReceipt(block: SimBlock, transaction: SimTransaction): unknown {
   };
 }
 
-function asLog({ blockNumber, logIndex, ...log }: RawLog): unknown {
-  return { ...log, blockNumber: quantity(blockNumber), logIndex: quantity(logIndex), removed: false };
+function asLog({ blockNumber, logIndex, blockTimestamp, ...log }: RawLog): unknown {
+  const time = blockTimestamp === undefined ? {} : { blockTimestamp: quantity(blockTimestamp) };
+  return { ...log, ...time, blockNumber: quantity(blockNumber), logIndex: quantity(logIndex), removed: false };
 }
 
 function quantity(value: number | bigint): Hex {

@@ -84,6 +84,8 @@ test('the simulation above has met every hazard that it is meant to test', () =>
     'lie: everything',
     'lie: doubles',
     'lie: order',
+    'lie: hash',
+    'lie: timestamp',
     'prove: done',
     'prove: crashed',
     'wrong: checks',

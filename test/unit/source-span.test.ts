@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Hex } from '../../indexer/kernel/chain.ts';
 import { RpcError, RpcInconsistency } from '../../indexer/kernel/errors.ts';
-import { SAMPLE_HEADERS } from '../../indexer/source/finalized-part.ts';
+import { SAMPLE_HEADERS } from '../../indexer/source/headers-of-part.ts';
 import { Chain } from '../kit/chain.ts';
 import { RpcFault } from '../kit/chain-rpc.ts';
 import { busyChain, log, sourceFixture, WATCH } from '../kit/source-fixture.ts';
