@@ -1,7 +1,9 @@
 import { ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { sleep } from '../kernel/sleep.ts';
 import { type AnswerLimit, createAnswerLimit } from './answer-limit.ts';
 import { type BatchSize, createBatchSize } from './batch-size.ts';
 import type { CallBudget } from './call-budget.ts';
+import { createCallRate } from './call-rate.ts';
 import type { BatchAnswer, Client } from './client.ts';
 import { createLimiter, orAborted } from './concurrency.ts';
 import { createFilterLimit, type FilterLimit } from './filter-limit.ts';
@@ -92,17 +94,21 @@ export type EndpointSettings = {
 };
 
 type Pace = {
-  run<T>(method: string, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
+  /** Runs a task that sends so many calls. */
+  run<T>(method: string, calls: number, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
   delayMs(method?: string): number;
+  /** Returns how many calls may be sent at once. */
+  burst(): number;
 };
 
 /**
- * Limits the requests of an endpoint by its health and its number of free slots, which a rate limit reduces for a while. A
- * kind of request that the node refuses in unknown words is slowed down alone.
+ * Limits the requests of an endpoint by its health, its number of free slots, which a rate limit reduces for a while, and the rate that it
+ * turned out to bear. A kind of request that the node refuses in unknown words is slowed down alone.
  */
 function createPace(name: string, settings: EndpointSettings): Pace {
   const limiter = createLimiter(settings.concurrency);
   const { now, random, notice } = settings;
+  const rate = createCallRate(now);
   const health = createHealth({
     isFailure: isEndpointFailure,
     now,
@@ -137,21 +143,29 @@ function createPace(name: string, settings: EndpointSettings): Pace {
   let succeeded = 0;
   let narrowedAt = 0;
 
-  async function run<T>(method: string, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  async function run<T>(
+    method: string,
+    calls: number,
+    task: () => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
     let startedAt = Number.NEGATIVE_INFINITY;
-    const send = () => {
+    const send = async () => {
+      await spend(rate, calls, signal);
       startedAt = now();
       return task();
     };
     try {
       const paced = () => limiter.run(() => health.run(send, signal), signal);
       const result = await healthOf(method).run(paced, signal);
+      rate.answered(calls);
       if (++succeeded % ANSWERS_PER_SLOT === 0) limiter.widen();
       return result;
     } catch (error) {
       // Requests that were in flight together are rate-limited together. Slow down once for all of them.
       if (error instanceof RpcError && error.kind === 'rate-limited' && startedAt >= narrowedAt) {
         limiter.narrow();
+        rate.refused(startedAt);
         narrowedAt = now();
       }
       throw error;
@@ -160,8 +174,14 @@ function createPace(name: string, settings: EndpointSettings): Pace {
 
   return {
     run,
+    burst: rate.burst,
     delayMs: (method) => Math.max(health.delayMs(), method === undefined ? 0 : (methods.get(method)?.delayMs() ?? 0)),
   };
+}
+
+async function spend(budget: CallBudget | undefined, calls: number, signal: AbortSignal | undefined): Promise<void> {
+  const waitMs = budget?.take(calls) ?? 0;
+  if (waitMs > 0) await sleep(waitMs, signal);
 }
 
 /** Returns an endpoint that sends its requests through a client. */
@@ -177,7 +197,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
 
   async function checkChainId(signal: AbortSignal | undefined): Promise<void> {
     const ask = () => client.request('eth_chainId', [], { signal });
-    const served = readChainId(await pace.run('eth_chainId', ask, signal));
+    const served = readChainId(await pace.run('eth_chainId', 1, ask, signal));
     if (served === settings.chainId) {
       isRight = true;
       refusal = undefined;
@@ -205,13 +225,13 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     subscribe: client.subscribe,
     async request(method, params, options: RequestOptions = {}) {
       if (!isRight) await requireChainId(options.signal);
-      await settings.budget?.spend(1, options.signal);
+      await spend(settings.budget, 1, options.signal);
       const kind = kindOfRequest(method, params);
-      return pace.run(kind, () => client.request(method, params, options), options.signal);
+      return pace.run(kind, 1, () => client.request(method, params, options), options.signal);
     },
     async batch(calls, signal) {
       if (!isRight) await requireChainId(signal);
-      await settings.budget?.spend(calls.length, signal);
+      await spend(settings.budget, calls.length, signal);
       let answers: readonly BatchAnswer[] | undefined;
       const ask = async () => {
         answers = (await client.batch?.(calls, signal)) ?? [];
@@ -222,13 +242,13 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
         }
       };
       try {
-        await pace.run(kindOfRequest(calls[0]?.method ?? 'batch', calls[0]?.params ?? []), ask, signal);
+        await pace.run(kindOfRequest(calls[0]?.method ?? 'batch', calls[0]?.params ?? []), calls.length, ask, signal);
       } catch (error) {
         if (answers === undefined) throw error;
       }
       return answers ?? [];
     },
-    batchSize,
+    batchSize: { ...batchSize, calls: () => Math.min(batchSize.calls(), pace.burst()) },
     checkChainId,
     refusal: () => refusal,
     delayMs: pace.delayMs,

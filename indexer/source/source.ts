@@ -123,13 +123,13 @@ const INITIAL_RANGE_BLOCKS = 2_000;
 /** Creates a source over the endpoints of one chain. It connects at the first request. Throws `ConfigError` for an unusable URL. */
 export function createSource(options: SourceOptions, deps: SourceDeps = {}): Source {
   const { now = () => performance.now(), random = Math.random, notice = () => undefined } = deps;
-  const { chainId, rpcUrls, proxy, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
+  const { chainId, rpcUrls, proxy, requestTimeoutMs = REQUEST_TIMEOUT_MS, callsPerSecond } = options;
   if (rpcUrls.length === 0) throw new ConfigError(`chain ${chainId} has no RPC endpoint`);
   const settings = {
     chainId,
     concurrency: options.concurrency ?? CONCURRENCY,
     initialRangeBlocks: options.initialRangeBlocks ?? INITIAL_RANGE_BLOCKS,
-    budget: options.callsPerSecond === undefined ? undefined : createCallBudget(options.callsPerSecond, now),
+    budget: callsPerSecond === undefined ? undefined : createCallBudget(() => callsPerSecond, now),
     now,
     random,
     notice,
