@@ -32,7 +32,10 @@ test('a daemon verifies a sample once history is complete and again when it is d
   await db.query(`update indexer.verifications set started_at = '-infinity'`);
   await ended(1);
   const difference = `artist_token ${rows[0].contract_address} artist_tokens holders_count: stored is 77, the facts make 8`;
-  expect(daemon.logLines('verification found differences', difference)).toHaveLength(1);
+  await until(
+    'the log line of the verification',
+    () => daemon.logLines('verification found differences', difference)[0],
+  );
   await until('the metric of the verification', async () =>
     (await daemon.metrics()).includes(`indexer_verify_differences{chain="${chain.chainId}"} 1`),
   );
