@@ -6,7 +6,7 @@ import { type Usage, watchUsage } from './usage.ts';
 
 const LINE_CHARS = 500;
 /** A process that runs longer is killed. */
-const DEADLINE_MS = 20 * 60_000;
+const DEADLINE_MS = 60 * 60_000;
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const BIN = 'dist/indexer/bin.js';

@@ -2,6 +2,8 @@ import { type BackfillResult, measureBackfill } from './backfill.ts';
 import { type Chain, startChain } from './chain.ts';
 import { dumpRows, type FloorResult, measureFloor } from './floor.ts';
 import { type FollowingResult, type FollowingSizes, measureFollowing } from './following.ts';
+import { measureProviderFill, type ProviderFillResult } from './provider-fill.ts';
+import type { ProviderResult } from './provider-report.ts';
 import { median } from './quantile.ts';
 import type { FloorComparison, GrowthResult, Report } from './report.ts';
 import type { Server } from './server.ts';
@@ -106,6 +108,27 @@ export async function measureGrowth(server: Server, note: (text: string) => void
     results.push({ events, microsecondsPerEvent, peakRssBytes: result.peakRssBytes });
   }
   return results;
+}
+
+/** How to measure what the indexer asks of a provider. */
+export type ProviderPlan = Pick<RunPlan, 'server' | 'options' | 'note'> & {
+  /** Calls that the provider takes at once. */
+  readonly burst: number;
+};
+
+/** Measures what the indexer asks of a provider. */
+export async function measureProvider({ server, options, note, burst }: ProviderPlan): Promise<ProviderResult> {
+  const fills = await withChain(server, options, async (chain) => {
+    const results: ProviderFillResult[] = [];
+    for (const blockTimestamp of [true, false]) {
+      const provider = { blockTimestamp, burst, isProved: true };
+      const result = await measureProviderFill(server, chain, options, provider);
+      note(`fill ${blockTimestamp ? 'with' : 'without'} blockTimestamp: ${result.fill.callsTotal} calls`);
+      results.push(result);
+    }
+    return results;
+  });
+  return { fills };
 }
 
 async function withChain<T>(server: Server, options: WorldOptions, work: (chain: Chain) => Promise<T>): Promise<T> {
