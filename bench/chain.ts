@@ -31,8 +31,9 @@ export type Chain = {
 export async function startChain(options: WorldOptions, contracts: readonly OracleContract[]): Promise<Chain> {
   const { httpUrl, wsUrl, call, stop } = await startChildServer('chain-server.ts', options);
   const hex = (block: number) => `0x${block.toString(16)}`;
+  const address = contracts.map((contract) => contract.address);
   const readLogs = async (from: number, to: number) =>
-    (await call('eth_getLogs', { fromBlock: hex(from), toBlock: hex(to) })) as ServedLog[];
+    (await call('eth_getLogs', { fromBlock: hex(from), toBlock: hex(to), address })) as ServedLog[];
   const expected = new Map<number, Expected>();
   return {
     httpUrl,

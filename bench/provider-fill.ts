@@ -1,13 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { ChainSettings } from '../indexer/config/define.ts';
 import { startBackfill } from './backfill.ts';
 import type { Chain } from './chain.ts';
 import { checkDatabase } from './check.ts';
+import { withSettings } from './indexing-process.ts';
 import { type ProviderOptions, type ProviderUsage, startProvider, usageOf } from './provider.ts';
 import type { Server } from './server.ts';
-import { CHAIN_ID, type WorldOptions } from './world.ts';
+import type { WorldOptions } from './world.ts';
 
 /** What a fill of the whole chain asked of a provider, and the proof behind it. */
 export type ProviderFillResult = {
@@ -56,17 +54,5 @@ async function useProvider(
     return usageOf(await provider.counts());
   } finally {
     await provider.stop();
-  }
-}
-
-/** Runs some work with a configuration file that has these settings of the chain. */
-export async function withSettings<T>(settings: ChainSettings, work: (file: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'indexer-bench-'));
-  try {
-    const file = join(folder, 'config.mjs');
-    await writeFile(file, `export default ${JSON.stringify({ chains: { [CHAIN_ID]: settings } })};\n`);
-    return await work(file);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
 }

@@ -1,21 +1,53 @@
-import type { ProviderUsage } from './provider.ts';
+import { type Counts, type ProviderUsage, totalOf } from './provider.ts';
 import type { ProviderFillResult } from './provider-fill.ts';
+import type { HeadResult } from './provider-head.ts';
 
 /** What the indexer asked of a provider, by part. */
 export type ProviderResult = {
   readonly fills: readonly ProviderFillResult[];
+  readonly heads: readonly HeadResult[];
 };
 
 /** The figures of a fill are also printed for this many events. */
 const EVENTS = 500_000;
+/** Calls that are made at intervals, however many blocks there are: they name a tag, or ask the chain or a contract. */
+const AT_INTERVALS = /^eth_(?:chainId|blockNumber|call)$| (?:latest|safe|finalized)$/;
 
 /** Returns the results as lines of text. */
-export function providerLines({ fills }: ProviderResult): string[] {
+export function providerLines({ fills, heads }: ProviderResult): string[] {
+  const title = 'Provider, 80 ms away, 25 calls per second, ranges of at most 2,000 blocks or 10,000 logs';
+  return ['', title, ...fills.flatMap(fillLines), ...heads.flatMap(headLines)];
+}
+
+/** A head that is polled is found by a call that is also made at intervals. It counts once per block. */
+function headLines({ heads, contracts, blocks, seconds, calls, callsOfProof, ...usage }: HeadResult): string[] {
+  const title = `head, ${heads}, ${whole(contracts)} contracts, ${blocks} blocks without their logs`;
+  const ofBlocks = totalOf(only(calls, false)) / blocks + (heads === 'polled' ? 1 : 0);
+  const line = (name: string, value: number, note: string) =>
+    `  ${name.padEnd(58)}${value.toFixed(2).padStart(12)}  ${note}`;
   return [
     '',
-    'Provider, 80 ms away, 25 calls per second, ranges of at most 2,000 blocks or 10,000 logs',
-    ...fills.flatMap(fillLines),
+    title,
+    line('calls', ofBlocks, `per block, at most ${heads === 'polled' ? '3, the poll that found it included' : '2'}`),
+    ...kinds(only(calls, false)).map(([kind, count]) => line(`  ${kind}`, count / blocks, 'per block')),
+    ...kinds(only(calls, true)).map(([kind, count]) =>
+      line(`at intervals: ${kind}`, (count * 60) / seconds, 'per minute'),
+    ),
+    line('requests, all together', usage.requests / blocks, 'per block'),
+    line('compute units, all together', usage.computeUnits / blocks, 'per block'),
+    ...kinds(only(callsOfProof, false)).map(([kind, count]) =>
+      line(`once final: ${kind}`, count / blocks, 'per block'),
+    ),
   ];
+}
+
+function only(calls: Counts['calls'], atIntervals: boolean): Counts['calls'] {
+  return Object.fromEntries(Object.entries(calls).filter(([kind]) => AT_INTERVALS.test(kind) === atIntervals));
+}
+
+/** Returns the calls by kind, the most frequent first. */
+function kinds(calls: Counts['calls']): [string, number][] {
+  return Object.entries(calls).sort(([, a], [, b]) => b - a);
 }
 
 function fillLines({ blockTimestamp, events, blocks, fill, proof }: ProviderFillResult): string[] {
@@ -34,10 +66,9 @@ function fillLines({ blockTimestamp, events, blocks, fill, proof }: ProviderFill
 function usageLines(usage: ProviderUsage, scale: number): string[] {
   const line = (name: string, value: number, isScaled = true) =>
     `  ${name.padEnd(58)}${whole(value).padStart(12)}${(isScaled ? whole(value * scale) : '').padStart(14)}`.trimEnd();
-  const byKind = Object.entries(usage.calls).sort(([, a], [, b]) => b - a);
   return [
     line('calls', usage.callsTotal),
-    ...byKind.map(([kind, count]) => line(`  ${kind}`, count)),
+    ...kinds(usage.calls).map(([kind, count]) => line(`  ${kind}`, count)),
     line('HTTP requests', usage.requests),
     line('refused for too many calls per second', usage.refusals),
     line('  of these in the second half', usage.lateRefusals),

@@ -93,3 +93,11 @@ export function usageOf(counts: Counts): ProviderUsage {
 export function totalOf(calls: Counts['calls']): number {
   return Object.values(calls).reduce((sum, count) => sum + count, 0);
 }
+
+/** Returns the calls that were answered between two readings. */
+export function callsBetween(before: Counts, after: Counts): Counts['calls'] {
+  const between = Object.entries(after.calls).map(
+    ([kind, count]) => [kind, count - (before.calls[kind] ?? 0)] as const,
+  );
+  return Object.fromEntries(between.filter(([, count]) => count > 0));
+}

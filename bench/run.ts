@@ -12,15 +12,17 @@ import { type Report, tableOf } from './report.ts';
 import { SETTINGS, type Server, startServer } from './server.ts';
 import { EVENTS_PER_BLOCK, SIZES, World, type WorldOptions } from './world.ts';
 
-const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--only PARTS] [--ids-rows N] [--full] [--burst N] [--quick]
-  [--profile FOLDER] [--json FILE] [--against COMMIT|FOLDER [--rounds N] [--at-once]]
+const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--only PARTS] [--ids-rows N] [--full] [--burst N]
+  [--contracts N] [--quick] [--profile FOLDER] [--json FILE] [--against COMMIT|FOLDER [--rounds N] [--at-once]]
 
   --events, --blocks  size of the chain (default: 500,000 events in 20,000 blocks)
   --runs              figures are the median of this many runs (default: 3)
-  --only              comma-separated parts: backfill,floor,used,following,workers,growth,ids,provider (default: all of them)
+  --only              comma-separated parts: backfill,floor,used,following,workers,growth,ids,provider (default: all of them);
+                      of "provider", the parts fill,head by themselves
   --ids-rows          rows that the part "ids" writes (default: 5,000,000; the long form is 20,000,000)
   --full              measure "provider" at full size (default: a tenth of it, or --events and --blocks)
   --burst             calls that the provider of the part "provider" takes at once (default: 25, those of one second)
+  --contracts         contracts with which "provider" follows the head, besides 10 (default: 2,000)
   --quick             100,000 events, one run, without growth, ids and provider
   --profile           write a CPU profile of the indexing process into this folder
   --json              write the report into this file too
@@ -39,6 +41,8 @@ const ROUNDS = 5;
 const IDS_ROWS = 5_000_000;
 /** A tenth of the default, because the provider takes 25 calls a second. */
 const PROVIDER_EVENTS = 50_000;
+const PROVIDER_PARTS = ['provider', 'fill', 'head'];
+const HEAD_CONTRACTS = 2_000;
 const FOLLOWING_SIZES: FollowingSizes = { singly: 2_000, catchUp: 2_000, announced: 500 };
 const FOLLOWING_SIZES_QUICK: FollowingSizes = { singly: 500, catchUp: 500, announced: 100 };
 
@@ -49,6 +53,7 @@ const { values: flags } = parseArgs({
     runs: { type: 'string' },
     only: { type: 'string' },
     'ids-rows': { type: 'string' },
+    contracts: { type: 'string' },
     burst: { type: 'string' },
     full: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
@@ -95,7 +100,9 @@ async function run(): Promise<Report> {
       chain: options,
       runs,
       ...(await measureRuns({ server, options, followingSizes, runs, parts, nodeFlags: profileFlags(), note })),
-      provider: parts.has('provider') ? await measureProvider(providerPlan(server)) : undefined,
+      provider: PROVIDER_PARTS.some((part) => parts.has(part))
+        ? await measureProvider(providerPlan(server, world, parts))
+        : undefined,
       growth: parts.has('growth') ? await measureGrowth(server, note) : undefined,
     };
   } finally {
@@ -105,10 +112,12 @@ async function run(): Promise<Report> {
   return parts.has('ids') ? { ...report, ids: await measureIds(world, idsRows, note) } : report;
 }
 
-function providerPlan(server: Server): ProviderPlan {
+function providerPlan(server: Server, world: World, parts: ReadonlySet<string>): ProviderPlan {
   const isWhole = flags.full || flags.events !== undefined;
   const tenth = { ...options, events: PROVIDER_EVENTS, blocks: PROVIDER_EVENTS / EVENTS_PER_BLOCK };
-  return { server, options: isWhole ? options : tenth, note, burst: Number(flags.burst ?? CALLS_PER_SECOND) };
+  const burst = Number(flags.burst ?? CALLS_PER_SECOND);
+  const contracts = Number(flags.contracts ?? HEAD_CONTRACTS);
+  return { server, world, options: isWhole ? options : tenth, parts, note, burst, contracts };
 }
 
 function partsOf(names: string): ReadonlySet<string> {
