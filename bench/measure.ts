@@ -117,6 +117,8 @@ export async function measureGrowth(server: Server, note: (text: string) => void
 /** How to measure what the indexer asks of a provider. */
 export type ProviderPlan = Pick<RunPlan, 'server' | 'options' | 'parts' | 'note'> & {
   readonly world: World;
+  /** The size of the chain whose history is sparse. */
+  readonly sparse: WorldOptions;
   /** Calls that the provider takes at once. */
   readonly burst: number;
   /** The number of contracts that the head is followed with, besides a few. */
@@ -129,6 +131,7 @@ export async function measureProvider(plan: ProviderPlan): Promise<ProviderResul
   return {
     fills: isAsked('fill') ? await measureProviderFills(plan) : [],
     heads: isAsked('head') ? await measureHeads(plan) : [],
+    sparse: isAsked('sparse') ? await measureSparse(plan) : undefined,
   };
 }
 
@@ -143,6 +146,12 @@ async function measureProviderFills({ server, options, note, burst }: ProviderPl
     }
     return results;
   });
+}
+
+async function measureSparse({ server, sparse, note, burst }: ProviderPlan): Promise<ProviderFillResult> {
+  note(`sparse history of ${sparse.blocks} blocks`);
+  const provider = { blockTimestamp: true, burst, isProved: false };
+  return withChain(server, sparse, (chain) => measureProviderFill(server, chain, sparse, provider));
 }
 
 async function measureHeads({ server, world, contracts, note }: ProviderPlan): Promise<HeadResult[]> {

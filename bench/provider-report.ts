@@ -6,17 +6,30 @@ import type { HeadResult } from './provider-head.ts';
 export type ProviderResult = {
   readonly fills: readonly ProviderFillResult[];
   readonly heads: readonly HeadResult[];
+  /** The fill of a long history with few events. */
+  readonly sparse?: ProviderFillResult | undefined;
 };
 
-/** The figures of a fill are also printed for this many events. */
+/** The figures of a fill are also printed for this many events, those of a sparse history for this many blocks. */
 const EVENTS = 500_000;
+const SPARSE_BLOCKS = 2_000_000;
 /** Calls that are made at intervals, however many blocks there are: they name a tag, or ask the chain or a contract. */
 const AT_INTERVALS = /^eth_(?:chainId|blockNumber|call)$| (?:latest|safe|finalized)$/;
 
 /** Returns the results as lines of text. */
-export function providerLines({ fills, heads }: ProviderResult): string[] {
+export function providerLines({ fills, heads, sparse }: ProviderResult): string[] {
   const title = 'Provider, 80 ms away, 25 calls per second, ranges of at most 2,000 blocks or 10,000 logs';
-  return ['', title, ...fills.flatMap(fillLines), ...heads.flatMap(headLines)];
+  const dense = fills.flatMap((fill) =>
+    fillLines(
+      `fill ${fill.blockTimestamp ? 'with' : 'without'} blockTimestamp`,
+      fill,
+      EVENTS / fill.events,
+      `per ${whole(EVENTS)}`,
+    ),
+  );
+  const scale = SPARSE_BLOCKS / (sparse?.blocks ?? SPARSE_BLOCKS);
+  const ofSparse = sparse && fillLines('sparse history', sparse, scale, `per ${whole(SPARSE_BLOCKS)}`);
+  return ['', title, ...dense, ...heads.flatMap(headLines), ...(ofSparse ?? [])];
 }
 
 /** A head that is polled is found by a call that is also made at intervals. It counts once per block. */
@@ -50,14 +63,10 @@ function kinds(calls: Counts['calls']): [string, number][] {
   return Object.entries(calls).sort(([, a], [, b]) => b - a);
 }
 
-function fillLines({ blockTimestamp, events, blocks, fill, proof }: ProviderFillResult): string[] {
-  const scale = EVENTS / events;
-  const title = `fill ${blockTimestamp ? 'with' : 'without'} blockTimestamp, ${whole(events)} events in ${whole(blocks)} blocks`;
-  const lines = [
-    '',
-    `${title.padEnd(60)}${'measured'.padStart(12)}${`per ${whole(EVENTS)}`.padStart(14)}`,
-    ...usageLines(fill, scale),
-  ];
+function fillLines(name: string, result: ProviderFillResult, scale: number, scaled: string): string[] {
+  const { events, blocks, fill, proof } = result;
+  const title = `${name}, ${whole(events)} events in ${whole(blocks)} blocks`;
+  const lines = ['', `${title.padEnd(60)}${'measured'.padStart(12)}${scaled.padStart(14)}`, ...usageLines(fill, scale)];
   if (proof !== undefined) lines.push('proof behind it, without a limit of calls', ...usageLines(proof, scale));
   return lines;
 }

@@ -10,7 +10,7 @@ import { measureGrowth, measureProvider, measureRuns, type ProviderPlan } from '
 import { CALLS_PER_SECOND } from './provider.ts';
 import { type Report, tableOf } from './report.ts';
 import { SETTINGS, type Server, startServer } from './server.ts';
-import { EVENTS_PER_BLOCK, SIZES, World, type WorldOptions } from './world.ts';
+import { EVENTS_PER_BLOCK, SIZES, SPARSE, World, type WorldOptions } from './world.ts';
 
 const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--only PARTS] [--ids-rows N] [--full] [--burst N]
   [--contracts N] [--quick] [--profile FOLDER] [--json FILE] [--against COMMIT|FOLDER [--rounds N] [--at-once]]
@@ -18,7 +18,7 @@ const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--o
   --events, --blocks  size of the chain (default: 500,000 events in 20,000 blocks)
   --runs              figures are the median of this many runs (default: 3)
   --only              comma-separated parts: backfill,floor,used,following,workers,growth,ids,provider (default: all of them);
-                      of "provider", the parts fill,head by themselves
+                      of "provider", the parts fill,head,sparse by themselves
   --ids-rows          rows that the part "ids" writes (default: 5,000,000; the long form is 20,000,000)
   --full              measure "provider" at full size (default: a tenth of it, or --events and --blocks)
   --burst             calls that the provider of the part "provider" takes at once (default: 25, those of one second)
@@ -41,7 +41,7 @@ const ROUNDS = 5;
 const IDS_ROWS = 5_000_000;
 /** A tenth of the default, because the provider takes 25 calls a second. */
 const PROVIDER_EVENTS = 50_000;
-const PROVIDER_PARTS = ['provider', 'fill', 'head'];
+const PROVIDER_PARTS = ['provider', 'fill', 'head', 'sparse'];
 const HEAD_CONTRACTS = 2_000;
 const FOLLOWING_SIZES: FollowingSizes = { singly: 2_000, catchUp: 2_000, announced: 500 };
 const FOLLOWING_SIZES_QUICK: FollowingSizes = { singly: 500, catchUp: 500, announced: 100 };
@@ -117,7 +117,9 @@ function providerPlan(server: Server, world: World, parts: ReadonlySet<string>):
   const tenth = { ...options, events: PROVIDER_EVENTS, blocks: PROVIDER_EVENTS / EVENTS_PER_BLOCK };
   const burst = Number(flags.burst ?? CALLS_PER_SECOND);
   const contracts = Number(flags.contracts ?? HEAD_CONTRACTS);
-  return { server, world, options: isWhole ? options : tenth, parts, note, burst, contracts };
+  const { events: logs, blocks, ...rest } = SPARSE;
+  const sparse = flags.full ? SPARSE : { ...rest, events: logs / 10, blocks: blocks / 10 };
+  return { server, world, options: isWhole ? options : tenth, sparse, parts, note, burst, contracts };
 }
 
 function partsOf(names: string): ReadonlySet<string> {

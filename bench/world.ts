@@ -36,6 +36,16 @@ export const SIZES: WorldOptions = {
   seed: 1,
 };
 
+/** A long history with few events, four in each block that has any. */
+export const SPARSE: WorldOptions = {
+  events: 5_000,
+  blocks: 2_000_000,
+  stride: 1_600,
+  holders: 100,
+  tokens: 500,
+  seed: 1,
+};
+
 const ARTIST_TOKENS = 2;
 const MASTERS = 5;
 /** Shares of all events. The rest is ERC-20 transfers. */
