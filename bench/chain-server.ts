@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { Generator } from './generator.ts';
+import { Generator, type ServedChain } from './generator.ts';
+import { QuietChain } from './quiet-chain.ts';
 import { CHAIN_ID, SIZES } from './world.ts';
 
 /**
@@ -19,7 +20,12 @@ import { CHAIN_ID, SIZES } from './world.ts';
  * - `bench_first` returns when logs were first requested since `bench_head`, in milliseconds since 1970.
  */
 type Request = { readonly id: unknown; readonly method: string; readonly params?: readonly unknown[] };
-type Filter = { readonly fromBlock?: string; readonly toBlock?: string; readonly blockHash?: string };
+type Filter = {
+  readonly fromBlock?: string;
+  readonly toBlock?: string;
+  readonly blockHash?: string;
+  readonly address?: unknown;
+};
 
 class MethodNotFound extends Error {}
 
@@ -33,8 +39,7 @@ class JsonText {
 }
 
 class ChainServer {
-  readonly #generator: Generator;
-  readonly #numbers = new Map<string, number>();
+  readonly #chain: ServedChain;
   readonly #subscribers = new Set<WebSocket>();
   #head: number;
   #finalized: number;
@@ -43,11 +48,10 @@ class ChainServer {
   #firstLogsAt: number | undefined;
   #latencyMs = 0;
 
-  constructor(generator: Generator) {
-    this.#generator = generator;
-    this.#head = generator.world.options.blocks;
+  constructor(chain: ServedChain) {
+    this.#chain = chain;
+    this.#head = chain.world.options.blocks;
     this.#finalized = this.#head;
-    for (let block = 0; block <= this.#head; block++) this.#numbers.set(generator.world.blockHash(block), block);
   }
 
   /** Listens on a free port and returns it. */
@@ -109,7 +113,7 @@ class ChainServer {
       case 'eth_getBlockByNumber':
         return this.#header(this.#numberOf(String(params[0])));
       case 'eth_getBlockByHash':
-        return this.#header(this.#numbers.get(String(params[0])));
+        return this.#header(this.#chain.world.blockOf(String(params[0])));
       case 'eth_getLogs':
         return this.#logs(params[0] as Filter);
       case 'eth_getBlockReceipts':
@@ -146,7 +150,7 @@ class ChainServer {
   }
 
   #announce(): number {
-    const header = this.#generator.header(this.#head).toString('latin1');
+    const header = this.#chain.header(this.#head).toString('latin1');
     const at = performance.timeOrigin + performance.now();
     for (const socket of this.#subscribers) {
       socket.send(`{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x1","result":${header}}}`);
@@ -160,13 +164,13 @@ class ChainServer {
   }
 
   #header(number: number | undefined): JsonText | null {
-    return number === undefined || number > this.#head ? null : new JsonText(this.#generator.header(number));
+    return number === undefined || number > this.#head ? null : new JsonText(this.#chain.header(number));
   }
 
   /** Makes the receipts of a block. They are requested only where a bloom filter matches a contract by chance. */
   #receipts(number: number | undefined): unknown {
     if (number === undefined) return null;
-    const logs = JSON.parse(`[${Buffer.concat(joined(this.#generator.logs(number, number)))}]`) as {
+    const logs = JSON.parse(`[${Buffer.concat(joined(this.#chain.allLogs(number, number)))}]`) as {
       transactionHash: string;
       blockHash: string;
     }[];
@@ -178,14 +182,17 @@ class ChainServer {
     }));
   }
 
-  /** Ignores the filter's addresses and topics: the indexer follows every contract and event of this chain. */
-  #logs({ fromBlock, toBlock, blockHash }: Filter): JsonText {
+  /**
+   * Answers with the logs of all followed contracts, because every filter of the indexer names all of them. A filter that names no
+   * address gets those of other contracts too. All of them have topics that the indexer asks for.
+   */
+  #logs({ fromBlock, toBlock, blockHash, address }: Filter): JsonText {
     this.#firstLogsAt ??= performance.timeOrigin + performance.now();
-    const byHash = blockHash === undefined ? undefined : this.#numbers.get(blockHash);
+    const byHash = blockHash === undefined ? undefined : this.#chain.world.blockOf(blockHash);
     if (blockHash !== undefined && (byHash === undefined || byHash > this.#head)) throw new Error('unknown block');
     const from = byHash ?? Number(fromBlock);
     const to = Math.min(byHash ?? Number(toBlock), this.#head);
-    const logs = this.#generator.logs(from, to);
+    const logs = address === undefined ? this.#chain.allLogs(from, to) : this.#chain.logs(from, to);
     if (byHash === this.#head && this.#followTo !== undefined && this.#head < this.#followTo) {
       this.#head += 1;
       // The announcement follows this answer.
@@ -204,20 +211,21 @@ const { values } = parseArgs({
   options: {
     events: { type: 'string', default: String(SIZES.events) },
     blocks: { type: 'string', default: String(SIZES.blocks) },
+    stride: { type: 'string', default: String(SIZES.stride) },
     holders: { type: 'string', default: String(SIZES.holders) },
     tokens: { type: 'string', default: String(SIZES.tokens) },
     seed: { type: 'string', default: String(SIZES.seed) },
   },
 });
-const server = new ChainServer(
-  new Generator({
-    events: Number(values.events),
-    blocks: Number(values.blocks),
-    holders: Number(values.holders),
-    tokens: Number(values.tokens),
-    seed: Number(values.seed),
-  }),
-);
+const options = {
+  events: Number(values.events),
+  blocks: Number(values.blocks),
+  stride: Number(values.stride),
+  holders: Number(values.holders),
+  tokens: Number(values.tokens),
+  seed: Number(values.seed),
+};
+const server = new ChainServer(options.stride === 1 ? new Generator(options) : new QuietChain(options));
 const port = await server.listen();
 process.stdout.write(`${JSON.stringify({ port })}\n`);
 process.stdin.resume().on('end', () => process.exit(0));

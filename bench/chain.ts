@@ -1,8 +1,5 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { OracleContract } from '../test/kit/oracle/facts.ts';
+import { startChildServer } from './child-server.ts';
 import { type Expected, expectedAfter, type ServedLog } from './expected.ts';
 import type { WorldOptions } from './world.ts';
 
@@ -32,30 +29,15 @@ export type Chain = {
  * @param contracts - the followed contracts, as they are registered in the databases that are filled
  */
 export async function startChain(options: WorldOptions, contracts: readonly OracleContract[]): Promise<Chain> {
-  const flags = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
-  const child = spawn(process.execPath, [fileURLToPath(new URL('chain-server.ts', import.meta.url)), ...flags], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const exited = once(child, 'exit');
-  const lines = createInterface({ input: child.stdout });
-  const first = await Promise.race([once(lines, 'line'), exited.then(() => undefined)]);
-  if (first === undefined) throw new Error('the chain server exited before it was ready');
-  const { port } = JSON.parse(String(first[0])) as { port: number };
-  const httpUrl = `http://127.0.0.1:${port}`;
-  async function call(method: string, ...params: unknown[]): Promise<unknown> {
-    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
-    const response = await fetch(httpUrl, { method: 'POST', body });
-    const { result, error } = (await response.json()) as { result?: unknown; error?: { message: string } };
-    if (error !== undefined) throw new Error(`${method}: ${error.message}`);
-    return result;
-  }
+  const { httpUrl, wsUrl, call, stop } = await startChildServer('chain-server.ts', options);
   const hex = (block: number) => `0x${block.toString(16)}`;
+  const address = contracts.map((contract) => contract.address);
   const readLogs = async (from: number, to: number) =>
-    (await call('eth_getLogs', { fromBlock: hex(from), toBlock: hex(to) })) as ServedLog[];
+    (await call('eth_getLogs', { fromBlock: hex(from), toBlock: hex(to), address })) as ServedLog[];
   const expected = new Map<number, Expected>();
   return {
     httpUrl,
-    wsUrl: `ws://127.0.0.1:${port}`,
+    wsUrl,
     moveTo: async (head, finalized) => Number(await call('bench_head', head, finalized)),
     async followTo(head) {
       await call('bench_follow', head);
@@ -72,9 +54,6 @@ export async function startChain(options: WorldOptions, contracts: readonly Orac
       const at = await call('bench_first');
       return at === null ? undefined : Number(at);
     },
-    async stop() {
-      child.stdin.end();
-      await exited;
-    },
+    stop,
   };
 }

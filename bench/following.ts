@@ -121,7 +121,7 @@ async function announce(client: pg.Client, chain: Chain, head: number, count: nu
 }
 
 /** Waits until the head is at a block. Its rows can then be read too, because they commit in one transaction with the head. */
-async function untilHead(client: pg.Client, block: number, intervalMs = 10): Promise<void> {
+export async function untilHead(client: pg.Client, block: number, intervalMs = 10): Promise<void> {
   const query = {
     name: 'head',
     text: 'select head_number from indexer.chains where chain_id = $1',

@@ -1,6 +1,6 @@
 import type { Hex } from '../indexer/kernel/chain.ts';
-import { bloomBits } from '../indexer/source/bloom.ts';
 import { BlockWriter } from './block-logs.ts';
+import { HeaderWriter } from './header.ts';
 import { Ledger } from './ledger.ts';
 import { World, type WorldOptions } from './world.ts';
 
@@ -8,7 +8,20 @@ import { World, type WorldOptions } from './world.ts';
 const SEGMENT_BLOCKS = 500;
 /** The bound of the cache of segments. Of a longer chain, segments are made again when they are requested. */
 const CACHE_BYTES_MAX = 768 * 2 ** 20;
-const BLOOM_BYTES = 256;
+
+/** The blocks of a chain as JSON text. */
+export type ServedChain = {
+  readonly world: World;
+  /** Returns a block's header as a JSON object. */
+  header(block: number): Buffer;
+  /**
+   * Returns the logs of followed contracts in a block range, both ends included: parts that the caller joins by commas into a JSON
+   * array.
+   */
+  logs(from: number, to: number): readonly Buffer[];
+  /** Returns the logs of all contracts, as `logs` does. */
+  allLogs(from: number, to: number): readonly Buffer[];
+};
 
 /** The text of some consecutive blocks, as the server sends it. */
 type Segment = {
@@ -27,18 +40,19 @@ type Segment = {
  * The constructor makes every block once and keeps a copy of the ledger at the start of each segment, so that segments can be made
  * again in any order.
  */
-export class Generator {
+export class Generator implements ServedChain {
   readonly world: World;
   readonly #writer: BlockWriter;
+  readonly #headers: HeaderWriter;
   readonly #ledgers: Ledger[] = [];
   readonly #segments = new Map<number, Segment>();
-  readonly #bits = new Map<Hex, readonly number[]>();
   #cachedBytes = 0;
 
   constructor(options: WorldOptions) {
     if (options.events < 4 * options.blocks) throw new RangeError('a block needs at least four events to hold the mix');
     this.world = new World(options);
     this.#writer = new BlockWriter(this.world);
+    this.#headers = new HeaderWriter(this.world);
     const ledger = new Ledger(this.world);
     for (let first = 0; first <= options.blocks; first += SEGMENT_BLOCKS) {
       this.#ledgers.push(ledger.clone(this.world));
@@ -48,12 +62,10 @@ export class Generator {
     }
   }
 
-  /** Returns a block's header as a JSON object. */
   header(block: number): Buffer {
     return this.#segment(block).headers[block % SEGMENT_BLOCKS] as Buffer;
   }
 
-  /** Returns the logs of a block range, both ends included: parts that the caller joins by commas into a JSON array. */
   logs(from: number, to: number): readonly Buffer[] {
     const parts: Buffer[] = [];
     for (let first = from; first <= to; first = (Math.floor(first / SEGMENT_BLOCKS) + 1) * SEGMENT_BLOCKS) {
@@ -65,6 +77,11 @@ export class Generator {
       if (end > start) parts.push(logs.subarray(start, end));
     }
     return parts;
+  }
+
+  /** All contracts of this chain are followed. */
+  allLogs(from: number, to: number): readonly Buffer[] {
+    return this.logs(from, to);
   }
 
   #segment(block: number): Segment {
@@ -107,7 +124,7 @@ export class Generator {
       texts.push(json);
       offsets.push({ start: at, end: at + json.length });
       at += json.length;
-      const header = Buffer.from(this.#header(block, items), 'latin1');
+      const header = Buffer.from(this.#headers.write(block, items, []), 'latin1');
       bytes += header.length;
       headers.push(header);
     }
@@ -121,51 +138,5 @@ export class Generator {
 
   #lastOf(first: number): number {
     return Math.min(first + SEGMENT_BLOCKS - 1, this.world.options.blocks);
-  }
-
-  #header(block: number, items: ReadonlySet<Hex>): string {
-    const { world } = this;
-    const parentHash = block === 0 ? `0x${'0'.repeat(64)}` : world.blockHash(block - 1);
-    const root = `0x${'56e81f17'.repeat(8)}`;
-    return JSON.stringify({
-      number: `0x${block.toString(16)}`,
-      hash: world.blockHash(block),
-      parentHash,
-      timestamp: `0x${world.timestamp(block).toString(16)}`,
-      logsBloom: this.#bloom(items),
-      stateRoot: root,
-      transactionsRoot: root,
-      // Like a chain without receipts roots, whose receipts cannot be proved.
-      receiptsRoot: `0x${'0'.repeat(64)}`,
-      sha3Uncles: root,
-      mixHash: root,
-      nonce: '0x0000000000000000',
-      miner: `0x${'42'.repeat(20)}`,
-      extraData: '0x',
-      difficulty: '0x0',
-      gasLimit: '0x1c9c380',
-      gasUsed: '0x1234567',
-      baseFeePerGas: '0x3b9aca00',
-      size: '0x8000',
-      transactions: [],
-      uncles: [],
-    });
-  }
-
-  /** Returns the bloom filter of the logs (Yellow Paper, 4.3.1), with which the indexer verifies the logs that it receives. */
-  #bloom(items: ReadonlySet<Hex>): Hex {
-    const bytes = Buffer.alloc(BLOOM_BYTES);
-    for (const item of items) {
-      let bits = this.#bits.get(item);
-      if (bits === undefined) {
-        bits = bloomBits(item);
-        this.#bits.set(item, bits);
-      }
-      for (const bit of bits) {
-        const at = BLOOM_BYTES - 1 - (bit >> 3);
-        bytes[at] = (bytes[at] as number) | (1 << (bit & 7));
-      }
-    }
-    return `0x${bytes.toString('hex')}`;
   }
 }

@@ -1,12 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { ChainSettings } from '../indexer/config/define.ts';
 import { type Usage, watchUsage } from './usage.ts';
+import { CHAIN_ID } from './world.ts';
 
 const LINE_CHARS = 500;
 /** A process that runs longer is killed. */
-const DEADLINE_MS = 20 * 60_000;
+const DEADLINE_MS = 60 * 60_000;
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const BIN = 'dist/indexer/bin.js';
@@ -63,4 +68,16 @@ export function startIndexing(
       return waitForExit();
     },
   };
+}
+
+/** Runs some work with a configuration file that has these settings of the chain. */
+export async function withSettings<T>(settings: ChainSettings, work: (file: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'indexer-bench-'));
+  try {
+    const file = join(folder, 'config.mjs');
+    await writeFile(file, `export default ${JSON.stringify({ chains: { [CHAIN_ID]: settings } })};\n`);
+    return await work(file);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }

@@ -2,11 +2,14 @@ import { type BackfillResult, measureBackfill } from './backfill.ts';
 import { type Chain, startChain } from './chain.ts';
 import { dumpRows, type FloorResult, measureFloor } from './floor.ts';
 import { type FollowingResult, type FollowingSizes, measureFollowing } from './following.ts';
+import { measureProviderFill, type ProviderFillResult } from './provider-fill.ts';
+import { type HeadResult, measureHead } from './provider-head.ts';
+import type { ProviderResult } from './provider-report.ts';
 import { median } from './quantile.ts';
 import type { FloorComparison, GrowthResult, Report } from './report.ts';
 import type { Server } from './server.ts';
 import { measureWorkers } from './workers.ts';
-import { EVENTS_PER_BLOCK, SIZES, type WorldOptions } from './world.ts';
+import { EVENTS_PER_BLOCK, SIZES, type World, type WorldOptions } from './world.ts';
 
 /** The parts to measure on one chain, and how often. */
 export type RunPlan = {
@@ -27,6 +30,9 @@ export type RunPlan = {
 export type RunResults = Pick<Report, 'backfill' | 'floor' | 'used' | 'following' | 'workers'>;
 
 const PARTS = ['backfill', 'floor', 'used', 'following', 'workers'] as const;
+/** Contracts of the smaller of the two heads. */
+const CONTRACTS_FEW = 10;
+const HEADS = ['announced', 'polled'] as const;
 const GROWTH_EVENTS = [100_000, 5_000_000] as const;
 
 /** Measures the parts that share one chain. Starts no chain server if there are none. */
@@ -104,6 +110,56 @@ export async function measureGrowth(server: Server, note: (text: string) => void
     note(`growth, ${events} events: ${Math.round(result.eventsPerSecond)} events/s`);
     const microsecondsPerEvent = 1_000_000 / result.eventsPerSecond;
     results.push({ events, microsecondsPerEvent, peakRssBytes: result.peakRssBytes });
+  }
+  return results;
+}
+
+/** How to measure what the indexer asks of a provider. */
+export type ProviderPlan = Pick<RunPlan, 'server' | 'options' | 'parts' | 'note'> & {
+  readonly world: World;
+  /** The size of the chain whose history is sparse. */
+  readonly sparse: WorldOptions;
+  /** Calls that the provider takes at once. */
+  readonly burst: number;
+  /** The number of contracts that the head is followed with, besides a few. */
+  readonly contracts: number;
+};
+
+/** Measures what the indexer asks of a provider. */
+export async function measureProvider(plan: ProviderPlan): Promise<ProviderResult> {
+  const isAsked = (part: string) => plan.parts.has('provider') || plan.parts.has(part);
+  return {
+    fills: isAsked('fill') ? await measureProviderFills(plan) : [],
+    heads: isAsked('head') ? await measureHeads(plan) : [],
+    sparse: isAsked('sparse') ? await measureSparse(plan) : undefined,
+  };
+}
+
+async function measureProviderFills({ server, options, note, burst }: ProviderPlan): Promise<ProviderFillResult[]> {
+  return withChain(server, options, async (chain) => {
+    const results: ProviderFillResult[] = [];
+    for (const blockTimestamp of [true, false]) {
+      const provider = { blockTimestamp, burst, isProved: true };
+      const result = await measureProviderFill(server, chain, options, provider);
+      note(`fill ${blockTimestamp ? 'with' : 'without'} blockTimestamp: ${result.fill.callsTotal} calls`);
+      results.push(result);
+    }
+    return results;
+  });
+}
+
+async function measureSparse({ server, sparse, note, burst }: ProviderPlan): Promise<ProviderFillResult> {
+  note(`sparse history of ${sparse.blocks} blocks`);
+  const provider = { blockTimestamp: true, burst, isProved: false };
+  return withChain(server, sparse, (chain) => measureProviderFill(server, chain, sparse, provider));
+}
+
+async function measureHeads({ server, world, contracts, note }: ProviderPlan): Promise<HeadResult[]> {
+  const results: HeadResult[] = [];
+  for (const count of [CONTRACTS_FEW, contracts]) {
+    note(`head, ${count} contracts`);
+    // Both at the same time, because most of it is waiting for the next block.
+    results.push(...(await Promise.all(HEADS.map((heads) => measureHead(server, world, heads, count)))));
   }
   return results;
 }

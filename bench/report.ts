@@ -2,6 +2,7 @@ import type { BackfillResult } from './backfill.ts';
 import type { FloorResult } from './floor.ts';
 import type { FollowingResult } from './following.ts';
 import { type IdsResult, secondsAt, WINDOW_ROWS } from './ids.ts';
+import { type ProviderResult, providerLines } from './provider-report.ts';
 import type { Statement } from './statements.ts';
 import type { WorkersResult } from './workers.ts';
 import type { WorldOptions } from './world.ts';
@@ -21,6 +22,7 @@ export type Report = {
   readonly workers?: readonly WorkersResult[] | undefined;
   readonly growth?: readonly GrowthResult[] | undefined;
   readonly ids?: readonly IdsResult[] | undefined;
+  readonly provider?: ProviderResult | undefined;
 };
 
 /** The floor, and the backfill's speed and CPU time relative to it. */
@@ -45,6 +47,7 @@ export function tableOf(report: Report): string {
   const lines = ['', `${report.machine}; ${report.postgres}`, `${size}; median of ${report.runs}`, ''];
   lines.push(...backfillRows(report), ...followingRows(following), ...workersRows(report.workers ?? []));
   lines.push(...growthRows(report.growth ?? []), ...idsRows(report.ids ?? []));
+  if (report.provider !== undefined) lines.push(...providerLines(report.provider));
   if (backfill !== undefined) {
     lines.push('', `Statements of the backfill: ms per ${whole(BATCH_EVENTS)} events, calls in all`, '');
     const share = BATCH_EVENTS / chain.events;

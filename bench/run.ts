@@ -6,19 +6,24 @@ import { compareWith, tableOfComparison } from './against.ts';
 import type { FollowingSizes } from './following.ts';
 import { measureIds } from './ids.ts';
 import { buildProgram } from './indexing-process.ts';
-import { measureGrowth, measureRuns } from './measure.ts';
+import { measureGrowth, measureProvider, measureRuns, type ProviderPlan } from './measure.ts';
+import { CALLS_PER_SECOND } from './provider.ts';
 import { type Report, tableOf } from './report.ts';
-import { SETTINGS, startServer } from './server.ts';
-import { EVENTS_PER_BLOCK, SIZES, World, type WorldOptions } from './world.ts';
+import { SETTINGS, type Server, startServer } from './server.ts';
+import { EVENTS_PER_BLOCK, SIZES, SPARSE, World, type WorldOptions } from './world.ts';
 
-const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--only PARTS] [--ids-rows N] [--quick]
-  [--profile FOLDER] [--json FILE] [--against COMMIT|FOLDER [--rounds N] [--at-once]]
+const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--only PARTS] [--ids-rows N] [--full] [--burst N]
+  [--contracts N] [--quick] [--profile FOLDER] [--json FILE] [--against COMMIT|FOLDER [--rounds N] [--at-once]]
 
   --events, --blocks  size of the chain (default: 500,000 events in 20,000 blocks)
   --runs              figures are the median of this many runs (default: 3)
-  --only              comma-separated parts: backfill,floor,used,following,workers,growth,ids (default: all of them)
+  --only              comma-separated parts: backfill,floor,used,following,workers,growth,ids,provider (default: all of them);
+                      of "provider", the parts fill,head,sparse by themselves
   --ids-rows          rows that the part "ids" writes (default: 5,000,000; the long form is 20,000,000)
-  --quick             100,000 events, one run, without growth and ids
+  --full              measure "provider" at full size (default: a tenth of it, or --events and --blocks)
+  --burst             calls that the provider of the part "provider" takes at once (default: 25, those of one second)
+  --contracts         contracts with which "provider" follows the head, besides 10 (default: 2,000)
+  --quick             100,000 events, one run, without growth, ids and provider
   --profile           write a CPU profile of the indexing process into this folder
   --json              write the report into this file too
   --against           compare with another commit, or with another folder that holds a working tree: run the benchmark of
@@ -29,11 +34,15 @@ const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--o
 `;
 const QUICK_EVENTS = 100_000;
 const QUICK_PARTS = 'backfill,floor,used,following,workers';
-const ALL_PARTS = `${QUICK_PARTS},growth,ids`;
+const ALL_PARTS = `${QUICK_PARTS},growth,ids,provider`;
 const COMPARED_PARTS = 'backfill,following,latency';
 const RUNS = 3;
 const ROUNDS = 5;
 const IDS_ROWS = 5_000_000;
+/** A tenth of the default, because the provider takes 25 calls a second. */
+const PROVIDER_EVENTS = 50_000;
+const PROVIDER_PARTS = ['provider', 'fill', 'head', 'sparse'];
+const HEAD_CONTRACTS = 2_000;
 const FOLLOWING_SIZES: FollowingSizes = { singly: 2_000, catchUp: 2_000, announced: 500 };
 const FOLLOWING_SIZES_QUICK: FollowingSizes = { singly: 500, catchUp: 500, announced: 100 };
 
@@ -44,6 +53,9 @@ const { values: flags } = parseArgs({
     runs: { type: 'string' },
     only: { type: 'string' },
     'ids-rows': { type: 'string' },
+    contracts: { type: 'string' },
+    burst: { type: 'string' },
+    full: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     profile: { type: 'string' },
     json: { type: 'string' },
@@ -88,6 +100,9 @@ async function run(): Promise<Report> {
       chain: options,
       runs,
       ...(await measureRuns({ server, options, followingSizes, runs, parts, nodeFlags: profileFlags(), note })),
+      provider: PROVIDER_PARTS.some((part) => parts.has(part))
+        ? await measureProvider(providerPlan(server, world, parts))
+        : undefined,
       growth: parts.has('growth') ? await measureGrowth(server, note) : undefined,
     };
   } finally {
@@ -95,6 +110,16 @@ async function run(): Promise<Report> {
   }
   const idsRows = Number(flags['ids-rows'] ?? IDS_ROWS);
   return parts.has('ids') ? { ...report, ids: await measureIds(world, idsRows, note) } : report;
+}
+
+function providerPlan(server: Server, world: World, parts: ReadonlySet<string>): ProviderPlan {
+  const isWhole = flags.full || flags.events !== undefined;
+  const tenth = { ...options, events: PROVIDER_EVENTS, blocks: PROVIDER_EVENTS / EVENTS_PER_BLOCK };
+  const burst = Number(flags.burst ?? CALLS_PER_SECOND);
+  const contracts = Number(flags.contracts ?? HEAD_CONTRACTS);
+  const { events: logs, blocks, ...rest } = SPARSE;
+  const sparse = flags.full ? SPARSE : { ...rest, events: logs / 10, blocks: blocks / 10 };
+  return { server, world, options: isWhole ? options : tenth, sparse, parts, note, burst, contracts };
 }
 
 function partsOf(names: string): ReadonlySet<string> {

@@ -34,6 +34,8 @@ export type Server = {
   readonly contracts: readonly OracleContract[];
   /** Creates a database that has the full schema and every contract of the world registered. Returns its URL. */
   createDatabase(name: string): Promise<string>;
+  /** Registers further artist tokens in a database. Returns all of its contracts. */
+  addArtistTokens(url: string, addresses: readonly Hex[]): Promise<readonly OracleContract[]>;
   dropDatabase(name: string): Promise<void>;
   /** Writes dirty pages to disk, so that a measurement does not pay for the one before. */
   settle(): Promise<void>;
@@ -61,6 +63,13 @@ export async function startServer(world: World, settings: Readonly<Record<string
         await admin.query(`create database ${name} template ${TEMPLATE}`);
         return url(name);
       },
+      addArtistTokens: (databaseUrl, addresses) =>
+        withDatabase(databaseUrl, (database) =>
+          register(database, world, [
+            ...world.contracts(),
+            ...addresses.map((address) => ({ kind: 'artist_token' as const, address })),
+          ]),
+        ),
       async dropDatabase(name) {
         await admin.query(`drop database ${name} with (force)`);
       },
@@ -92,19 +101,26 @@ export async function withDatabase<T>(url: string, work: (database: Database) =>
 
 async function prepare(database: Database, world: World): Promise<readonly OracleContract[]> {
   await migrateUp(database.kysely);
-  await addContracts(
-    database,
-    world.contracts().map((contract) => specOf(contract, world)),
-  );
-  // The chain server has no contracts that could be called for names.
-  await database.pool.query('update indexer.contracts set metadata_read_at = now()');
+  const contracts = await register(database, world, world.contracts());
   await database.pool.query('create extension pg_stat_statements');
   await database.pool.query('vacuum analyze');
-  const { contracts } = await readRegistry(database.pool, CHAIN_ID, world.contracts());
   return contracts;
 }
 
-function specOf({ kind, address }: ReturnType<World['contracts']>[number], world: World): ContractSpec {
+type Contracts = ReturnType<World['contracts']>;
+
+async function register(database: Database, world: World, named: Contracts): Promise<readonly OracleContract[]> {
+  await addContracts(
+    database,
+    named.map((contract) => specOf(contract, world)),
+  );
+  // The chain server has no contracts that could be called for names, and no transactions that deployed them.
+  await database.pool.query('update indexer.contracts set metadata_read_at = now(), deployment_read_at = now()');
+  const { contracts } = await readRegistry(database.pool, CHAIN_ID, named);
+  return contracts;
+}
+
+function specOf({ kind, address }: Contracts[number], world: World): ContractSpec {
   const common = { chainId: CHAIN_ID, address, fromBlock: 1 };
   switch (kind) {
     case 'master':

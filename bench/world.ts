@@ -6,6 +6,8 @@ import { Random } from './random.ts';
 export type WorldOptions = {
   readonly events: number;
   readonly blocks: number;
+  /** Only every block of this distance holds events. */
+  readonly stride: number;
   /** Wallets. Each holds one of the artist tokens. */
   readonly holders: number;
   /** NFTs of all masters together. */
@@ -25,7 +27,24 @@ export function environment(databaseUrl: string, rpcUrl: string): Readonly<Recor
 export const EVENTS_PER_BLOCK = 25;
 
 /** The sizes of a full run. */
-export const SIZES: WorldOptions = { events: 500_000, blocks: 20_000, holders: 5_000, tokens: 25_000, seed: 1 };
+export const SIZES: WorldOptions = {
+  events: 500_000,
+  blocks: 20_000,
+  stride: 1,
+  holders: 5_000,
+  tokens: 25_000,
+  seed: 1,
+};
+
+/** A long history with few events, four in each block that has any. */
+export const SPARSE: WorldOptions = {
+  events: 5_000,
+  blocks: 2_000_000,
+  stride: 1_600,
+  holders: 100,
+  tokens: 500,
+  seed: 1,
+};
 
 const ARTIST_TOKENS = 2;
 const MASTERS = 5;
@@ -34,6 +53,7 @@ export const SHARE = { nft: 0.25, pool: 0.15 };
 
 const TIMESTAMP_OF_GENESIS_S = 1_700_000_000;
 const BLOCK_TIME_S = 2;
+const NUMBER_DIGITS = 8;
 
 /** The first topic of each event that the chain emits. */
 export const TOPIC = {
@@ -57,13 +77,12 @@ export class World {
 
   constructor(options: WorldOptions) {
     this.options = options;
-    const addresses = (series: number, count: number): Hex[] =>
-      Array.from({ length: count }, (_, index) => `0x${new Random(options.seed, series, index).hex(40)}` as const);
-    this.wallets = addresses(1, options.holders);
-    this.artistTokens = addresses(2, ARTIST_TOKENS);
-    this.masters = addresses(3, MASTERS);
-    this.pools = addresses(4, ARTIST_TOKENS);
-    this.quoteToken = addresses(5, 1)[0] as Hex;
+    const { seed } = options;
+    this.wallets = addresses(seed, 1, options.holders);
+    this.artistTokens = addresses(seed, 2, ARTIST_TOKENS);
+    this.masters = addresses(seed, 3, MASTERS);
+    this.pools = addresses(seed, 4, ARTIST_TOKENS);
+    this.quoteToken = addresses(seed, 5, 1)[0] as Hex;
   }
 
   /** Returns every followed contract. */
@@ -75,13 +94,27 @@ export class World {
     ];
   }
 
-  /** Returns the number of events in the blocks 1 to `block`. */
-  eventsUpTo(block: number): number {
-    return Math.floor((this.options.events * block) / this.options.blocks);
+  /** Returns addresses of further artist tokens, which emit no events. */
+  silentTokens(count: number): readonly Hex[] {
+    return addresses(this.options.seed, 9, count);
   }
 
+  /** Returns the number of events in the blocks 1 to `block`. */
+  eventsUpTo(block: number): number {
+    const { events, blocks, stride } = this.options;
+    return Math.floor((events * Math.floor(block / stride)) / Math.max(1, Math.floor(blocks / stride)));
+  }
+
+  /** Returns the hash of a block, whose last digits are the block's number. */
   blockHash(block: number): Hex {
-    return `0x${new Random(this.options.seed, 6, block).hex(64)}`;
+    const number = block.toString(16).padStart(NUMBER_DIGITS, '0');
+    return `0x${new Random(this.options.seed, 6, block).hex(64 - NUMBER_DIGITS)}${number}`;
+  }
+
+  /** Returns the number of the block with a hash; undefined if the chain has no such block. */
+  blockOf(hash: string): number | undefined {
+    const block = Number(`0x${hash.slice(-NUMBER_DIGITS)}`);
+    return this.blockHash(block) === hash ? block : undefined;
   }
 
   /** Returns the timestamp of a block in Unix seconds. */
@@ -104,4 +137,8 @@ export class World {
     const end = Math.floor((this.wallets.length * (artistToken + 1)) / this.artistTokens.length);
     return { first, count: end - first };
   }
+}
+
+function addresses(seed: number, series: number, count: number): Hex[] {
+  return Array.from({ length: count }, (_, index) => `0x${new Random(seed, series, index).hex(40)}` as const);
 }

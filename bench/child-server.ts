@@ -1,0 +1,50 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** A server of the benchmark in a process of its own, which speaks JSON-RPC. */
+export type ChildServer = {
+  readonly httpUrl: string;
+  readonly wsUrl: string;
+  /** Returns the result of a call. Throws if the server answers with an error. */
+  call(method: string, ...params: unknown[]): Promise<unknown>;
+  /** Ends the process and waits until it has exited. */
+  stop(): Promise<void>;
+};
+
+/**
+ * Starts a script of this folder that prints its port as one line of JSON when it is ready, and exits when its standard input ends.
+ *
+ * @param flags - its command-line options
+ */
+export async function startChildServer(
+  script: string,
+  flags: Readonly<Record<string, string | number>>,
+): Promise<ChildServer> {
+  const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
+  const child = spawn(process.execPath, [fileURLToPath(new URL(script, import.meta.url)), ...args], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const lines = createInterface({ input: child.stdout });
+  const first = await Promise.race([once(lines, 'line'), exited.then(() => undefined)]);
+  if (first === undefined) throw new Error(`${script} exited before it was ready`);
+  const { port } = JSON.parse(String(first[0])) as { port: number };
+  const httpUrl = `http://127.0.0.1:${port}`;
+  return {
+    httpUrl,
+    wsUrl: `ws://127.0.0.1:${port}`,
+    async call(method, ...params) {
+      const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
+      const response = await fetch(httpUrl, { method: 'POST', body });
+      const { result, error } = (await response.json()) as { result?: unknown; error?: { message: string } };
+      if (error !== undefined) throw new Error(`${method}: ${error.message}`);
+      return result;
+    },
+    async stop() {
+      child.stdin.end();
+      await exited;
+    },
+  };
+}
