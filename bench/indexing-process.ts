@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { bundleProgram } from '../config/build.ts';
 import { type Usage, watchUsage } from './usage.ts';
 
 const LINE_CHARS = 500;
@@ -13,10 +15,7 @@ const BIN = 'dist/indexer/bin.js';
 
 /** Builds the program, so that the installed form is measured: Node's type stripping takes time and 100 MB. */
 export async function buildProgram(): Promise<void> {
-  const tsc = fileURLToPath(import.meta.resolve('typescript/package.json')).replace('package.json', 'bin/tsc');
-  const child = spawn(process.execPath, [tsc, '-p', 'config/tsconfig.build.json'], { cwd: ROOT, stdio: 'inherit' });
-  const [code] = await once(child, 'exit');
-  if (code !== 0) throw new Error('the build of the program failed');
+  await bundleProgram(join(ROOT, 'dist'));
 }
 
 /** The measured program in a process of its own. */

@@ -4,8 +4,9 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** The folders of the program and the compiled default configuration. */
-const PACKED = /^(dist\/(indexer|abis|migrations)\/|dist\/config\/local\.|README\.md$|LICENSE$|package\.json$)/;
+/** The folders of the program, the built default configuration, and the licences of bundled libraries. */
+const PACKED =
+  /^(dist\/(indexer|migrations)\/|dist\/config\/local\.|dist\/THIRD-PARTY-LICENSES\.txt$|README\.md$|LICENSE$|package\.json$)/;
 
 test('the package holds the built program and no demo, test kit or benchmark', async () => {
   const { stdout } = await promisify(execFile)('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
