@@ -1,9 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { bundleProgram } from '../config/build.ts';
 import { type Usage, watchUsage } from './usage.ts';
 
 const LINE_CHARS = 500;
@@ -15,7 +13,9 @@ const BIN = 'dist/indexer/bin.js';
 
 /** Builds the program, so that the installed form is measured: Node's type stripping takes time and 100 MB. */
 export async function buildProgram(): Promise<void> {
-  await bundleProgram(join(ROOT, 'dist'));
+  const child = spawn('npm', ['run', 'build'], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
+  const [code] = await once(child, 'exit');
+  if (code !== 0) throw new Error('the build of the program failed');
 }
 
 /** The measured program in a process of its own. */
