@@ -13,6 +13,7 @@ FROM node:24-bookworm-slim
 WORKDIR /app
 ENV NODE_ENV=production HTTP_HOST=0.0.0.0
 COPY --from=build /app/package.json ./
+# Only the libraries that are not bundled into `dist`.
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 USER node

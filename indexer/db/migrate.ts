@@ -8,7 +8,7 @@ import { messageOf, SchemaVersionError } from '../kernel/errors.ts';
 /** The folder is `migrations/` in a checkout and `dist/migrations/` in the package. */
 const FOLDER = fileURLToPath(new URL('../../migrations/', import.meta.url));
 
-/** Excludes the helper modules of migrations, and the declarations (`.d.ts`) of compiled migrations. */
+/** Excludes the helper modules of migrations. */
 const MIGRATION_FILE = /^\d{4}_[a-z_]+\.(ts|js)$/;
 
 const files = new FileMigrationProvider({

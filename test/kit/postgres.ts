@@ -4,7 +4,7 @@ import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { migrateUp } from '../../indexer/db/migrate.ts';
-import { bundleProgram } from './bundle.ts';
+import { buildProgram } from './bundle.ts';
 import { startPostgres } from './postgres-server.ts';
 
 declare module 'vitest' {
@@ -28,14 +28,14 @@ export type TestDatabase = {
 };
 
 /**
- * Starts one PostgreSQL server for the whole run, with a migrated database that tests clone, and bundles the program that tests start.
+ * Starts one PostgreSQL server for the whole run, with a migrated database that tests clone, and builds the program that tests start.
  * This is Vitest's global setup.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startPostgres({ disposable: true });
   try {
     await createTemplate(server.url);
-    const { main, remove } = await bundleProgram();
+    const { main, remove } = await buildProgram();
     project.provide('postgresUrl', server.url);
     project.provide('program', main);
     return async () => {
