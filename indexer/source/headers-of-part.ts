@@ -11,7 +11,7 @@ import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
  * a tenth.
  */
 export const SAMPLE_HEADERS = 4;
-/** Headers that are read of blocks with logs to check the timestamps and hashes that the logs name. */
+/** Headers that are read of blocks with logs to check the timestamps and hashes that the logs name, if no other header does. */
 const SAMPLE_HEADERS_WITH_LOGS = 2;
 
 /**
@@ -37,7 +37,9 @@ export async function readHeadersOfPart(
   const needed = [from, ...sample, ...doubtful, ...deps.seconds.disputed({ from, to }), to];
   const withLogs = [...new Set(logs.map(({ blockNumber }) => blockNumber))];
   if (endpoint.unsupported.logTimestamps || !haveTimestamps(logs)) return read([...needed, ...withLogs]);
-  const drawn = draw(SAMPLE_HEADERS_WITH_LOGS, withLogs.length, deps.random).map((at) => withLogs[at] as number);
+  const isChecked = needed.some((number) => withLogs.includes(number));
+  const count = isChecked ? 0 : SAMPLE_HEADERS_WITH_LOGS;
+  const drawn = draw(count, withLogs.length, deps.random).map((at) => withLogs[at] as number);
   const headers = await read([...needed, ...drawn]);
   if (agree(logs, headers)) return headers;
   endpoint.unsupported.logTimestamps = true;

@@ -26,7 +26,7 @@ function expectAllLogs({ headers, logs }: VerifiedRange, chain: Chain): void {
 test('where logs name the timestamps of their blocks, a few headers are read whatever the number of blocks with logs', async () => {
   const { chain, server, source } = await serve(withTimestamp);
   expectAllLogs(await source.fetchRange(ALL), chain);
-  expect(server.count('eth_getBlockByNumber')).toBeLessThanOrEqual(8);
+  expect(server.count('eth_getBlockByNumber')).toBeLessThanOrEqual(6);
 });
 
 test.each<[string, (log: object, block: ChainBlock) => object]>([
