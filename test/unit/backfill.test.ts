@@ -181,7 +181,7 @@ describe('PieceSize', () => {
   it('is bounded by bytes, not by blocks', () => {
     const size = new PieceSize();
     size.record(10_000, 20_000_000);
-    expect(size.blocks).toBe(250);
+    expect(size.blocks).toBe(1_200);
     size.record(1, 1_000_000_000);
     expect(size.blocks).toBe(1);
   });
