@@ -1,8 +1,8 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
+import { type Handlers, serveParent } from './child-server.ts';
 import { Generator, type ServedChain } from './generator.ts';
 import { QuietChain } from './quiet-chain.ts';
 import { CHAIN_ID, SIZES } from './world.ts';
@@ -38,7 +38,7 @@ class JsonText {
   }
 }
 
-class ChainServer {
+class ChainServer implements Handlers {
   readonly #chain: ServedChain;
   readonly #subscribers = new Set<WebSocket>();
   #head: number;
@@ -54,28 +54,16 @@ class ChainServer {
     this.#finalized = this.#head;
   }
 
-  /** Listens on a free port and returns it. */
-  async listen(): Promise<number> {
-    const server = createServer((request, response) => {
-      this.#http(request, response).catch((error: unknown) => response.destroy(error as Error));
-    });
-    server.keepAliveTimeout = 60_000;
-    new WebSocketServer({ server }).on('connection', (socket) => {
-      socket.on('message', (message) =>
-        socket.send(Buffer.concat(this.#replies(JSON.parse(String(message)), socket)).toString('latin1')),
-      );
-      socket.on('close', () => this.#subscribers.delete(socket));
-      socket.on('error', () => undefined);
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return (server.address() as AddressInfo).port;
+  receive(message: string, socket: WebSocket): void {
+    socket.send(Buffer.concat(this.#replies(JSON.parse(message), socket)).toString('latin1'));
   }
 
-  async #http(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const requests = JSON.parse(Buffer.concat(chunks).toString()) as Request | Request[];
-    const body = this.#replies(requests);
+  closed(socket: WebSocket): void {
+    this.#subscribers.delete(socket);
+  }
+
+  async answer(request: string, response: ServerResponse): Promise<void> {
+    const body = this.#replies(JSON.parse(request) as Request | Request[]);
     if (this.#latencyMs > 0) await wait(this.#latencyMs);
     const length = body.reduce((sum, part) => sum + part.length, 0);
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': length });
@@ -225,7 +213,4 @@ const options = {
   tokens: Number(values.tokens),
   seed: Number(values.seed),
 };
-const server = new ChainServer(options.stride === 1 ? new Generator(options) : new QuietChain(options));
-const port = await server.listen();
-process.stdout.write(`${JSON.stringify({ port })}\n`);
-process.stdin.resume().on('end', () => process.exit(0));
+await serveParent(new ChainServer(options.stride === 1 ? new Generator(options) : new QuietChain(options)));

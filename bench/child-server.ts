@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { type WebSocket, WebSocketServer } from 'ws';
 
 /** A server of the benchmark in a process of its own, which speaks JSON-RPC. */
 export type ChildServer = {
@@ -47,4 +50,34 @@ export async function startChildServer(
       await exited;
     },
   };
+}
+
+/** What a script that `startChildServer` starts does with what it receives. */
+export type Handlers = {
+  /** Answers the body of an HTTP request. */
+  answer(body: string, response: ServerResponse): Promise<void>;
+  receive(message: string, socket: WebSocket): void;
+  closed(socket: WebSocket): void;
+};
+
+/** Serves HTTP and WebSocket on a free port, prints the port as one line of JSON, and exits when standard input ends. */
+export async function serveParent(handlers: Handlers): Promise<void> {
+  const server = createServer(async (request, response) => {
+    try {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      await handlers.answer(Buffer.concat(chunks).toString(), response);
+    } catch (error) {
+      response.destroy(error as Error);
+    }
+  });
+  server.keepAliveTimeout = 60_000;
+  new WebSocketServer({ server }).on('connection', (socket) => {
+    socket.on('message', (message) => handlers.receive(String(message), socket));
+    socket.on('close', () => handlers.closed(socket));
+    socket.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  process.stdout.write(`${JSON.stringify({ port: (server.address() as AddressInfo).port })}\n`);
+  process.stdin.resume().on('end', () => process.exit(0));
 }

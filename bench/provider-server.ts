@@ -1,8 +1,8 @@
-import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { WebSocket, WebSocketServer } from 'ws';
+import { WebSocket } from 'ws';
+import { type Handlers, serveParent } from './child-server.ts';
 import type { Counts } from './provider.ts';
 
 /**
@@ -60,7 +60,7 @@ class TokenBucket {
   }
 }
 
-class ProviderServer {
+class ProviderServer implements Handlers {
   readonly #settings: Settings;
   readonly #bucket: TokenBucket;
   readonly #subscribers = new Set<WebSocket>();
@@ -81,30 +81,19 @@ class ProviderServer {
     this.#bucket = new TokenBucket(settings.callsPerSecond, settings.burst);
   }
 
-  /** Listens on a free port and returns it. */
-  async listen(): Promise<number> {
-    const server = createServer((request, response) => {
-      this.#http(request, response).catch((error: unknown) => response.destroy(error as Error));
-    });
-    server.keepAliveTimeout = 60_000;
-    new WebSocketServer({ server }).on('connection', (socket) => {
-      socket.on('message', (message) => {
-        this.#answer(String(message), socket).then(
-          ({ text }) => socket.send(text),
-          () => socket.terminate(),
-        );
-      });
-      socket.on('close', () => this.#subscribers.delete(socket));
-      socket.on('error', () => undefined);
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return (server.address() as AddressInfo).port;
+  receive(message: string, socket: WebSocket): void {
+    this.#answerTo(message, socket).then(
+      ({ text }) => socket.send(text),
+      () => socket.terminate(),
+    );
   }
 
-  async #http(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const { status, text, retryAfterS } = await this.#answer(Buffer.concat(chunks).toString());
+  closed(socket: WebSocket): void {
+    this.#subscribers.delete(socket);
+  }
+
+  async answer(body: string, response: ServerResponse): Promise<void> {
+    const { status, text, retryAfterS } = await this.#answerTo(body);
     const headers: OutgoingHttpHeaders = {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(text),
@@ -114,7 +103,7 @@ class ProviderServer {
     response.end(text);
   }
 
-  async #answer(body: string, socket?: WebSocket): Promise<Answer> {
+  async #answerTo(body: string, socket?: WebSocket): Promise<Answer> {
     const request = JSON.parse(body) as Call | Call[];
     const calls = [request].flat();
     if (calls[0]?.method === 'bench_counts')
@@ -226,13 +215,11 @@ const { values } = parseArgs({
     blockTimestamp: { type: 'string', default: 'true' },
   },
 });
-const server = new ProviderServer({
+const provider = new ProviderServer({
   upstream: values.upstream,
   latencyMs: Number(values.latencyMs),
   callsPerSecond: Number(values.callsPerSecond),
   burst: Number(values.burst),
   blockTimestamp: values.blockTimestamp === 'true',
 });
-const port = await server.listen();
-process.stdout.write(`${JSON.stringify({ port })}\n`);
-process.stdin.resume().on('end', () => process.exit(0));
+await serveParent(provider);

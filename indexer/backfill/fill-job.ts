@@ -38,7 +38,7 @@ export type FillableContracts = {
 
 /** Maximum number of blocks of a piece above finalized, where every header is read. */
 const STRICT_PIECE_BLOCKS = 32;
-/** Target size of the encoded facts of one piece (about 400 bytes per fact). */
+/** Target size of the encoded facts of one piece (about 400 bytes per fact). Larger pieces take fewer calls, but more memory. */
 const PIECE_BYTES = 2_400_000;
 const PIECE_LOGS_MAX = 20_000;
 const PIECE_BLOCKS_FIRST = 100;

@@ -22,7 +22,7 @@ export function cutRange(
 
 /**
  * Returns the range up to the last block with logs before the log at index `blockStart`, which is the first of its block. If no block
- * with logs comes before, the range ends with the block of that log.
+ * with logs comes before, the range ends with the block of that log. The header of the new last block is there only if it was read.
  */
 function cutBefore(range: VerifiedRange, blockStart: number): VerifiedRange {
   const { logs, headers } = range;

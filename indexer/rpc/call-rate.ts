@@ -1,12 +1,12 @@
 import { createCallBudget } from './call-budget.ts';
 
-/** Lowest rate after a first refusal, in calls per second. It may have come before anything could be measured. */
+/** The rate after the first refusal is at least this, in calls per second, because nothing may have been measured before it. */
 const FIRST_RATE_MIN = 50;
 const RATE_MIN = 1;
-/** The rate while the limit is looked for grows by this factor every second, and falls by the other one at a refusal. */
+/** Until a limit is found, the rate grows by the first factor every second. At a refusal it falls by the second one. */
 const GROWTH = 1.5;
 const REDUCTION = 0.7;
-/** Share of the rate that was refused last at which the rate stays. */
+/** The rate stays at this share of the rate that was refused last. */
 const STEADY_SHARE = 0.9;
 /** How long it stays there before a higher rate is tried, and by what factor it then rises. */
 const PROBE_AFTER_MS = 600_000;
@@ -25,7 +25,7 @@ export type CallRate = {
   take(calls: number): number;
   /** Records that calls were answered. */
   answered(calls: number): void;
-  /** Records that calls were refused for their rate. Those that were sent before the last reduction took effect count no more. */
+  /** Records that calls were refused for their rate. Those that were sent before the last reduction took effect are ignored. */
   refused(sentAt: number): void;
   /** Returns how many calls may be sent at once. */
   burst(): number;
@@ -39,11 +39,12 @@ export type CallRate = {
  */
 export function createCallRate(now: () => number): CallRate {
   let rate = Number.POSITIVE_INFINITY;
-  /** The rate that was refused last, as far as one is known. */
+  /** The rate that was refused last. Infinite until a refusal has told the limit. */
   let refusedRate = Number.POSITIVE_INFINITY;
-  let refusedAt = Number.NEGATIVE_INFINITY;
+  /** Since when no higher rate was refused or tried. */
+  let steadySince = Number.NEGATIVE_INFINITY;
   let reducedAt = Number.NEGATIVE_INFINITY;
-  /** The answered calls since the rate changed or was measured, by the second. */
+  /** The answered calls of the last seconds since the last refusal. */
   let answers: { readonly second: number; calls: number }[] = [];
   const budget = createCallBudget(() => rate, now);
 
@@ -52,13 +53,13 @@ export function createCallRate(now: () => number): CallRate {
   function measured(): number {
     const recent = answers.filter((one) => one.second * SECOND_MS > now() - MEASURED_MS);
     const calls = recent.reduce((sum, one) => sum + one.calls, 0);
-    return calls / Math.max(1, second() - (recent[0]?.second ?? 0) + 1);
+    return recent[0] === undefined ? 0 : calls / (second() - recent[0].second + 1);
   }
 
   function grow(): void {
-    if (now() - refusedAt > PROBE_AFTER_MS) {
+    if (now() - steadySince > PROBE_AFTER_MS) {
       refusedRate *= PROBE_GROWTH;
-      refusedAt = now();
+      steadySince = now();
     }
     rate = Math.max(rate, Math.min(rate * GROWTH, refusedRate * STEADY_SHARE));
   }
@@ -85,7 +86,7 @@ export function createCallRate(now: () => number): CallRate {
         if (answers.length >= ANSWERED_SECONDS_MIN) refusedRate = rate;
         rate = Math.max(RATE_MIN, rate * REDUCTION);
       }
-      refusedAt = now();
+      steadySince = now();
       answers = [];
     },
     burst: () => Math.max(1, Math.floor(rate)),

@@ -19,8 +19,8 @@ const SAMPLE_HEADERS_WITH_LOGS = 2;
  * have returned only its own part.
  *
  * In full, it reads all of them. Otherwise it reads those of both ends, of a sample of the blocks between, and of the blocks with logs.
- * Where logs name the timestamps of their blocks, a sample of the latter is enough, unless it differs from the logs. A timestamp that
- * is wrong in spite of it is found by the proof behind the fill, like a log that is lacking.
+ * Where logs name the timestamps of their blocks, a sample of the blocks with logs is enough, unless it differs from the logs. The proof
+ * behind the fill finds a wrong timestamp that the sample missed, as it finds a missing log.
  */
 export async function readHeadersOfPart(
   deps: ReaderDeps,
@@ -37,13 +37,14 @@ export async function readHeadersOfPart(
   const needed = [from, ...sample, ...doubtful, ...deps.seconds.disputed({ from, to }), to];
   const withLogs = [...new Set(logs.map(({ blockNumber }) => blockNumber))];
   if (endpoint.unsupported.logTimestamps || !haveTimestamps(logs)) return read([...needed, ...withLogs]);
-  const isChecked = needed.some((number) => withLogs.includes(number));
-  const count = isChecked ? 0 : SAMPLE_HEADERS_WITH_LOGS;
-  const drawn = draw(count, withLogs.length, deps.random).map((at) => withLogs[at] as number);
+  const drawn = needed.some((number) => withLogs.includes(number))
+    ? []
+    : draw(SAMPLE_HEADERS_WITH_LOGS, withLogs.length, deps.random).map((at) => withLogs[at] as number);
   const headers = await read([...needed, ...drawn]);
   if (agree(logs, headers)) return headers;
   endpoint.unsupported.logTimestamps = true;
-  const detail = 'logs name another timestamp or hash than the header of their block: reading every such header';
+  const detail =
+    'logs name another timestamp or hash than the header of their block: reading the headers of all blocks with logs';
   deps.notice({ event: 'inconsistent response', endpoint: endpoint.name, detail });
   const known = new Set(headers.map(({ number }) => number));
   const others = await read(withLogs.filter((number) => !known.has(number)));

@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
 import type { VerifiedRange } from '../../indexer/kernel/chain.ts';
+import { toQuantity } from '../../indexer/source/parse.ts';
 import type { Chain, ChainBlock } from '../kit/chain.ts';
 import { busyChain, sourceFixture, WATCH } from '../kit/source-fixture.ts';
 
 const fixture = sourceFixture();
 const BLOCKS = 200;
 const ALL = { from: 1, to: BLOCKS, strict: false, watch: WATCH };
-const withTimestamp = (log: object, { timestamp }: ChainBlock) => ({ ...log, blockTimestamp: hex(timestamp) });
+const withTimestamp = (log: object, { timestamp }: ChainBlock) => ({ ...log, blockTimestamp: toQuantity(timestamp) });
 
 /** Serves a chain with a log in every block by a node that alters logs, and opens a source of it. */
 async function serve(alterLog: (log: object, block: ChainBlock) => object) {
@@ -36,9 +37,12 @@ test.each<[string, (log: object, block: ChainBlock) => object]>([
   ['are zero', (log) => ({ ...log, blockTimestamp: '0x0' })],
   ['are decimal', (log, { timestamp }) => ({ ...log, blockTimestamp: String(timestamp) })],
   ['are no text', (log, { timestamp }) => ({ ...log, blockTimestamp: timestamp })],
-  ['count milliseconds', (log, { timestamp }) => ({ ...log, blockTimestamp: hex(timestamp * 1_000_000) })],
-  ['fall', (log, block) => ({ ...log, blockTimestamp: hex(block.timestamp - (block.number === 77 ? 100 : 0)) })],
-  ['are later than the end', (log, block) => ({ ...log, blockTimestamp: hex(block.timestamp + 100 * block.number) })],
+  ['count milliseconds', (log, { timestamp }) => ({ ...log, blockTimestamp: toQuantity(timestamp * 1_000_000) })],
+  ['fall', (log, block) => ({ ...log, blockTimestamp: toQuantity(block.timestamp - (block.number === 77 ? 100 : 0)) })],
+  [
+    'are later than the end',
+    (log, block) => ({ ...log, blockTimestamp: toQuantity(block.timestamp + 100 * block.number) }),
+  ],
 ])('where the timestamps of logs %s, the header of every block with logs is read', async (_, alterLog) => {
   const { chain, server, source } = await serve(alterLog);
   expectAllLogs(await source.fetchRange(ALL), chain);
@@ -48,7 +52,7 @@ test.each<[string, (log: object, block: ChainBlock) => object]>([
 test('an endpoint whose logs name another timestamp than a header is not believed again', async () => {
   const { chain, server, source } = await serve((log, { timestamp }) => ({
     ...log,
-    blockTimestamp: hex(timestamp + 1),
+    blockTimestamp: toQuantity(timestamp + 1),
   }));
   expectAllLogs(await source.fetchRange(ALL), chain);
   server.view.alterLog = withTimestamp;
@@ -65,7 +69,3 @@ test('logs of another block than the header are replaced by those of receipts', 
   }));
   expectAllLogs(await source.fetchRange(ALL), chain);
 });
-
-function hex(number: number): string {
-  return `0x${number.toString(16)}`;
-}
