@@ -9,6 +9,9 @@ import type { Call, RequestOptions } from './json-rpc.ts';
 const REQUESTS_IN_FLIGHT = 16;
 /** Maximum number of calls in flight for one `mapInBatches`, over all of its batches. */
 const CALLS_IN_FLIGHT = 400;
+/** How often calls are sent again to an endpoint that refuses them for their rate, and after which pause at most. */
+const RESENDS_MAX = 3;
+const RESEND_PAUSE_MAX_MS = 2_000;
 
 /**
  * Maps items by requests to one endpoint. Requests that calls of `map` make at the same time are sent together in batches, as
@@ -46,12 +49,14 @@ function allowBatches(endpoint: Endpoint): Requester {
     name: endpoint.name,
     label: endpoint.label,
     chainId: endpoint.chainId,
-    request: (method, params, options) => endpoint.request(method, params, { ...options, mayBatch: true }),
+    request: (method, params, options) =>
+      requestPatiently(endpoint, { method, params, options: { ...options, mayBatch: true } }),
   };
 }
 
-type PendingCall = Call & {
-  readonly options: RequestOptions | undefined;
+type CallWithOptions = Call & { readonly options: RequestOptions | undefined };
+
+type PendingCall = CallWithOptions & {
   resolve(result: unknown): void;
   reject(error: unknown): void;
 };
@@ -78,25 +83,41 @@ function createCollector(endpoint: Endpoint): Requester {
   };
 }
 
+/**
+ * Sends calls in batches. Calls that are refused for their rate are sent again, at the pace that the endpoint learns from the refusal,
+ * because their failure would have all calls of a `mapInBatches` sent again.
+ */
 async function sendInBatches(endpoint: Endpoint, calls: readonly PendingCall[]): Promise<void> {
   const { batchSize } = endpoint;
   // All calls come from one `mapInBatches` and have the same signal.
   const signal = calls[0]?.options?.signal;
-  for (let next = 0; next < calls.length; ) {
-    const size = batchSize.calls();
-    const batch = calls.slice(next, next + size);
-    if (batch.length === 1 || size === 1) return sendOneByOne(endpoint, calls.slice(next), () => undefined);
+  let mayResend = limitResends(endpoint);
+  /** Halved by every refusal, in case the endpoint bears no batch as large as the calls of a second. */
+  let sizeMax = calls.length;
+  for (let pending = calls; pending.length > 0; ) {
+    const size = Math.min(batchSize.calls(), sizeMax);
+    const batch = pending.slice(0, size);
+    if (batch.length === 1 || size === 1) return sendOneByOne(endpoint, pending, () => undefined);
+    const rest = pending.slice(size);
     try {
       const answers = await endpoint.batch(batch, signal);
-      if (answers.some(isRateLimited)) batchSize.rejected(Math.floor(batch.length / 2));
-      else batchSize.accepted(batch.length);
-      next += batch.length;
-      await sendOneByOne(endpoint, settleCalls(batch, answers), () => undefined);
-    } catch (error) {
-      if (error instanceof RpcError) {
-        if (error.kind === 'rate-limited') batchSize.rejected(Math.floor(batch.length / 2));
-        else batchSize.failed(batch.length);
+      const isRefused = answers.some(isRefusedForRate);
+      const { alone, refused } = settleCalls(batch, answers, isRefused && mayResend());
+      pending = [...refused, ...rest];
+      if (isRefused) {
+        sizeMax = Math.ceil(size / 2);
+      } else {
+        batchSize.accepted(batch.length);
+        mayResend = limitResends(endpoint);
       }
+      await sendOneByOne(endpoint, alone, () => undefined);
+    } catch (error) {
+      if (isRateLimit(error)) {
+        if (!mayResend()) throw error;
+        sizeMax = Math.ceil(size / 2);
+        continue;
+      }
+      if (error instanceof RpcError) batchSize.failed(batch.length);
       if (!(error instanceof BatchRejected)) throw error;
       if (error.fittingCalls !== undefined) {
         batchSize.rejected(error.fittingCalls);
@@ -104,35 +125,67 @@ async function sendInBatches(endpoint: Endpoint, calls: readonly PendingCall[]):
       }
       // Batches count as unsupported once the endpoint answers one of these calls alone.
       batchSize.failed(batch.length);
-      next += batch.length;
+      pending = rest;
       await sendOneByOne(endpoint, batch, () => batchSize.unsupported());
     }
   }
 }
 
-function isRateLimited(answer: BatchAnswer): boolean {
-  return 'error' in answer && answer.error.kind === 'rate-limited';
+/**
+ * Returns a function to ask after every refusal for the rate whether to send the calls again to this endpoint. Otherwise the refusal is
+ * thrown, so that another endpoint is tried.
+ */
+function limitResends(endpoint: Endpoint): () => boolean {
+  let left = RESENDS_MAX;
+  return () => left-- > 0 && endpoint.delayMs() <= RESEND_PAUSE_MAX_MS;
 }
 
-/** Settles the calls that were answered, and returns those that must be sent again alone. */
-function settleCalls(calls: readonly PendingCall[], answers: readonly BatchAnswer[]): readonly PendingCall[] {
-  return calls.filter((call, index) => {
+function isRateLimit(error: unknown): boolean {
+  return error instanceof RpcError && error.kind === 'rate-limited';
+}
+
+function isRefusedForRate(answer: BatchAnswer): boolean {
+  return 'error' in answer && isRateLimit(answer.error);
+}
+
+/** Settles the calls that were answered. Returns those to be sent again alone, and with `resend` those that were refused for the rate. */
+function settleCalls(
+  calls: readonly PendingCall[],
+  answers: readonly BatchAnswer[],
+  resend: boolean,
+): { readonly alone: readonly PendingCall[]; readonly refused: readonly PendingCall[] } {
+  const alone: PendingCall[] = [];
+  const refused: PendingCall[] = [];
+  for (const [index, call] of calls.entries()) {
     const answer = answers[index];
-    if (answer === undefined || 'retryAlone' in answer) return true;
-    if ('result' in answer) call.resolve(answer.result);
+    if (answer === undefined || 'retryAlone' in answer) alone.push(call);
+    else if ('result' in answer) call.resolve(answer.result);
+    else if (resend && isRefusedForRate(answer)) refused.push(call);
     else call.reject(answer.error);
-    return false;
-  });
+  }
+  return { alone, refused };
 }
 
-async function sendOneByOne(requester: Requester, calls: readonly PendingCall[], onResult: () => void): Promise<void> {
-  await mapLimit(calls, REQUESTS_IN_FLIGHT, undefined, async ({ method, params, options, resolve, reject }) => {
+async function sendOneByOne(endpoint: Endpoint, calls: readonly PendingCall[], onResult: () => void): Promise<void> {
+  await mapLimit(calls, REQUESTS_IN_FLIGHT, undefined, async (call) => {
     try {
-      const result = await requester.request(method, params, options);
+      const result = await requestPatiently(endpoint, call);
       onResult();
-      resolve(result);
+      call.resolve(result);
     } catch (error) {
-      reject(error);
+      call.reject(error);
     }
   });
+}
+
+/** Sends a request, and sends it again if it is refused for its rate. */
+async function requestPatiently(endpoint: Endpoint, { method, params, options }: CallWithOptions): Promise<unknown> {
+  const mayResend = limitResends(endpoint);
+  for (;;) {
+    try {
+      return await endpoint.request(method, params, options);
+    } catch (error) {
+      if (!isRateLimit(error) || !mayResend()) throw error;
+    }
+  }
 }

@@ -1,15 +1,16 @@
-/** Calls that may be saved up while none are sent, in seconds of the rate. */
-const SAVED_SECONDS_MAX = 1;
+/** While no calls are sent, those of this time are saved up, and may be sent at once later. */
+export const SAVED_MS_MAX = 500;
 
 /** Limits calls to a number per second. */
 export type CallBudget = {
-  /** Takes calls out of the budget. Returns how many milliseconds to wait until the calls before these are paid for. */
+  /** Takes calls out of the budget. Returns how many milliseconds to wait before they are sent. */
   take(calls: number): number;
 };
 
 /**
- * Creates a budget. A batch may be larger than what a second allows: it is sent at once, and the next call waits until it is paid
- * for, so that the average holds.
+ * Creates a budget. Calls are sent when they are paid for, so that what goes out at once is never more than the calls of half a second:
+ * providers with a limit per second refuse more than that of a second. Of a batch that is larger, half a second is paid before it is
+ * sent and the rest before the next call, so that the average holds.
  *
  * @param callsPerSecond returns how many calls each second pays for
  * @param now the time in milliseconds
@@ -19,9 +20,10 @@ export function createCallBudget(callsPerSecond: () => number, now: () => number
   let paidUntil = Number.NEGATIVE_INFINITY;
   return {
     take(calls) {
-      const begin = Math.max(paidUntil, now() - SAVED_SECONDS_MAX * 1_000);
-      paidUntil = begin + (calls / callsPerSecond()) * 1_000;
-      return Math.max(0, begin - now());
+      const begin = Math.max(paidUntil, now() - SAVED_MS_MAX);
+      const costMs = (calls / callsPerSecond()) * 1_000;
+      paidUntil = begin + costMs;
+      return Math.max(0, begin + Math.min(costMs, SAVED_MS_MAX) - now());
     },
   };
 }

@@ -1,4 +1,4 @@
-import { createCallBudget } from './call-budget.ts';
+import { createCallBudget, SAVED_MS_MAX } from './call-budget.ts';
 
 /** The rate after the first refusal is at least this, in calls per second, because nothing may have been measured before it. */
 const FIRST_RATE_MIN = 50;
@@ -89,6 +89,6 @@ export function createCallRate(now: () => number): CallRate {
       steadySince = now();
       answers = [];
     },
-    burst: () => Math.max(1, Math.floor(rate)),
+    burst: () => Math.max(1, Math.floor((rate * SAVED_MS_MAX) / SECOND_MS)),
   };
 }

@@ -10,6 +10,7 @@ import { HANG_TIMEOUT_MS, until } from '../kit/until.ts';
 const fixture = sourceFixture();
 const urlOf = (server: ChainServer, transport: string) => (transport === 'ws' ? server.wsUrl : server.url);
 const error = (code: number, message: string) => ({ jsonrpc: '2.0', id: null, error: { code, message } });
+const total = (numbers: readonly number[]) => numbers.reduce((sum, one) => sum + one, 0);
 
 /** Reads a busy range twice from a server with this batch fault. Returns its batch sizes and number of calls for each time. */
 async function readTwice(transport: string, fault?: BatchFault) {
@@ -114,16 +115,36 @@ describe.each(['http', 'ws'])('failures of batches over %s', (transport) => {
     await expect(reading).rejects.toMatchObject({ name: 'RpcInconsistency' });
   });
 
-  test('after a rate limit for a batch it waits, and later batches are smaller', async () => {
+  test('a batch that is refused for the rate is sent again in halves, and nothing else is', async () => {
     let times = 0;
     const { seen } = await readTwice(transport, (answers) => ({
       body: times++ > 0 ? answers : error(-32005, 'too many requests'),
     }));
-    expect(seen.map(({ batches }) => batches)).toEqual([
-      [40, 20, 20, 20, 20],
-      [20, 20, 20, 20],
-    ]);
+    expect(seen[0]?.batches.slice(0, 3)).toEqual([40, 20, 20]);
+    expect(seen.map(({ batches }) => total(batches))).toEqual([40 + 80, 80]);
     expect(fixture.notices.map(({ event }) => event)).toEqual(['endpoint failed', 'endpoint recovered']);
+  });
+
+  test('of a batch that is refused for the rate in part, only that part is sent again', async () => {
+    let times = 0;
+    const { seen } = await readTwice(transport, (answers) => ({
+      body: answers.map((one, at) =>
+        times++ < 40 && at >= 33 ? { ...error(-32005, 'too many requests'), id: one.id } : one,
+      ),
+    }));
+    expect(seen[0]?.batches.slice(0, 2)).toEqual([40, 7]);
+    expect(seen.map(({ batches }) => total(batches))).toEqual([7 + 80, 80]);
+  });
+
+  test('an endpoint that keeps refusing for the rate is given up after a few attempts', async () => {
+    const server = await fixture.serve(busyChain(40));
+    const source = fixture.open([urlOf(server, transport)]);
+    await source.head();
+    server.batchFault = () => ({ body: error(-32005, 'too many requests') });
+    const reading = source.fetchRange({ from: 1, to: 40, strict: true, watch: WATCH });
+    await expect(reading).rejects.toMatchObject({ name: 'RpcError', kind: 'rate-limited' });
+    expect(server.batches.length).toBeGreaterThan(1);
+    expect(server.batches.length).toBeLessThan(20);
   });
 
   test('a node that answers a batch with status 500 is asked one by one after a failed attempt', async () => {
