@@ -5,6 +5,7 @@ import type { Pool } from '../rpc/pool.ts';
 import { type Blooms, createBlooms } from './bloom.ts';
 import { addLogsProvenByBloom, type Part } from './bloom-check.ts';
 import { readFinalizedPart } from './finalized-part.ts';
+import type { AnnouncedHeaders } from './heads.ts';
 import { indexFilter, type Watched } from './parse.ts';
 import type { FullReading, ReaderDeps, RemainingRange } from './remaining-range.ts';
 import { createReceiptRoots } from './root-rule.ts';
@@ -39,6 +40,7 @@ export type RangeRequest = {
 export type RangeReaderDeps = {
   readonly chainId: number;
   readonly pool: Pool;
+  readonly announced: AnnouncedHeaders;
   readonly notice: (notice: EndpointNotice) => void;
   readonly now: () => number;
   readonly random: () => number;

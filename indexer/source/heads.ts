@@ -14,6 +14,9 @@ const POLL_BACKOFF_MAX_MS = 8_000;
 const RESUBSCRIBE_MS = 2_000;
 const RESUBSCRIBE_MAX_MS = 60_000;
 
+/** The endpoints over whose subscriptions headers were announced and read. */
+export type AnnouncedHeaders = WeakMap<BlockHeader, Endpoint>;
+
 /** Returns the function that reads the newest block. It changes the preferred endpoint if that is stuck behind another. */
 export function createHeadReader(pool: Pool, now: () => number): (signal?: AbortSignal) => Promise<BlockHeader> {
   let last: { readonly hash: string; readonly since: number } | undefined;
@@ -39,6 +42,8 @@ export function createHeadReader(pool: Pool, now: () => number): (signal?: Abort
 export type HeadsDeps = {
   readonly pool: Pool;
   readonly head: (signal?: AbortSignal) => Promise<BlockHeader>;
+  /** Receives the announced headers. */
+  readonly announced: AnnouncedHeaders;
   readonly pollIntervalMs: number;
   readonly silenceMs: number;
   readonly random: () => number;
@@ -112,7 +117,7 @@ function findSubscribable(pool: Pool): Endpoint | undefined {
 
 /** Forwards heads until the subscription is lost, is silent although the chain advances, or the signal aborts. Never throws. */
 async function forwardSubscription(deps: HeadsDeps, endpoint: Endpoint, put: Put, signal: AbortSignal): Promise<void> {
-  const { head, notice, silenceMs } = deps;
+  const { head, announced, notice, silenceMs } = deps;
   const ended = Promise.withResolvers<string>();
   const abort = () => ended.resolve('aborted');
   signal.addEventListener('abort', abort, { once: true });
@@ -123,18 +128,19 @@ async function forwardSubscription(deps: HeadsDeps, endpoint: Endpoint, put: Put
     put(header);
   };
   // An announced block is a hint until it is read by its number: announced hashes may be wrong, or of a block that lost.
-  let announced: number | undefined;
+  let newestNumber: number | undefined;
   let reading = false;
   const readAnnounced = (number: number) => {
-    announced = number;
+    newestNumber = number;
     if (reading) return;
     reading = true;
     void (async () => {
-      while (announced !== undefined && !signal.aborted) {
-        const wanted = announced;
-        announced = undefined;
-        const header = (await readHeader(endpoint, wanted, signal)) ?? (await head(signal));
-        forward(header);
+      while (newestNumber !== undefined && !signal.aborted) {
+        const number = newestNumber;
+        newestNumber = undefined;
+        const header = await readHeader(endpoint, number, signal);
+        if (header !== undefined) announced.set(header, endpoint);
+        forward(header ?? (await head(signal)));
       }
     })()
       .catch((error: unknown) => ended.resolve(messageOf(error)))

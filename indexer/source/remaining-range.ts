@@ -2,6 +2,7 @@ import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
 import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
 import type { Pool } from '../rpc/pool.ts';
 import type { Blooms } from './bloom.ts';
+import type { AnnouncedHeaders } from './heads.ts';
 import type { Watched } from './parse.ts';
 import type { ReceiptRoots } from './receipts-root.ts';
 import type { SecondEndpoints } from './second-endpoint.ts';
@@ -39,6 +40,7 @@ export type ReaderDeps = {
   readonly blooms: Blooms;
   readonly roots: ReceiptRoots;
   readonly seconds: SecondEndpoints;
+  readonly announced: AnnouncedHeaders;
   readonly notice: (notice: EndpointNotice) => void;
   readonly now: () => number;
   readonly random: () => number;

@@ -10,7 +10,7 @@ import { readHeader, requireHeader } from './blocks.ts';
 import { type ContractCall, type ContractCalls, readCall, readCalls } from './calls.ts';
 import { type DeploymentProof, proveDeployment } from './deployment-proof.ts';
 import { createRangeReader, type RangeRequest } from './fetch-range.ts';
-import { createHeadReader, followHeads } from './heads.ts';
+import { type AnnouncedHeaders, createHeadReader, followHeads } from './heads.ts';
 import { parseBytes, parseHeader, toQuantity } from './parse.ts';
 import { type Receipt, readReceipt } from './receipts.ts';
 import type { FullReading } from './remaining-range.ts';
@@ -140,6 +140,7 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
   );
   const pool = createPool(endpoints, { attempts: options.attempts ?? ATTEMPTS, random, notice });
   const head = createHeadReader(pool, now);
+  const announced: AnnouncedHeaders = new WeakMap();
   return {
     chainId,
     endpoints: () => pool.endpoints().map((endpoint) => endpoint.name),
@@ -152,7 +153,7 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
       const answers = await pool.runOnEach((endpoint) => readHeader(endpoint, number, signal));
       return answers.map(({ endpoint, value }) => ({ endpoint: endpoint.name, header: value }));
     },
-    fetchRange: createRangeReader({ chainId, pool, notice, now, random }),
+    fetchRange: createRangeReader({ chainId, pool, announced, notice, now, random }),
     receipt: (transactionHash, blockHash, signal) =>
       pool.run((endpoint) => readReceipt(endpoint, transactionHash, blockHash, signal), { signal }),
     call: (to, data, blockNumber, signal) =>
@@ -167,6 +168,7 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
         {
           pool,
           head,
+          announced,
           pollIntervalMs: options.pollIntervalMs ?? POLL_INTERVAL_MS,
           silenceMs: options.headSilenceMs ?? HEAD_SILENCE_MS,
           random,

@@ -81,9 +81,11 @@ async function confirmEmptyBlocks(
     return [header.number, filterWatched(logs, watched)] as const;
   });
   const proven = new Map(found);
+  // A header that was announced and read over the connection of this endpoint is no better known to it if it is read again.
+  const isFromElsewhere = (header: BlockHeader) => header === known && deps.announced.get(header) !== endpoint;
   const isDoubtful = (header: BlockHeader) =>
     !isEmptyBloom(header.logsBloom) &&
-    (endpoint.unsupported.blockHashFilter || header === known) &&
+    (endpoint.unsupported.blockHashFilter || isFromElsewhere(header)) &&
     !deps.blooms.excludes(header.logsBloom, watched);
   if (empty.some(isDoubtful)) await verifyStillCanonical(endpoint, headers.at(-1), signal);
   return headers.flatMap(({ number }) => proven.get(number) ?? answered.get(number) ?? []);
