@@ -12,7 +12,7 @@ import { deleteCoveredFailures, settleRequests } from './requests.ts';
 /** Maximum number of jobs in the queue: enough for many workers, and independent of how much is missing. */
 export const WINDOW_JOBS = 64;
 /** Blocks of one job: the missing blocks divided by the window, within these bounds. */
-const JOB_MIN_BLOCKS = 2_000;
+const JOB_MIN_BLOCKS = 4_000;
 const JOB_MAX_BLOCKS = 50_000;
 
 /** In a load of fewer blocks, dropping and rebuilding indexes would cost more than it saves. */

@@ -18,7 +18,7 @@ import {
   type Slice,
 } from '../progress/contract-coverage.ts';
 import { claimCoverage, quarantine } from '../progress/contract-state.ts';
-import { lockChain } from '../progress/locks.ts';
+import { isChainAwaited, lockChain } from '../progress/locks.ts';
 import { recordHistoryChange } from '../progress/stage-rows.ts';
 import {
   checkpointsOf,
@@ -56,9 +56,9 @@ export type FillCommit = {
 export type Filled = { readonly facts: number; readonly to: number };
 
 /** A transaction that has written this many facts takes no more pieces. */
-const COMMIT_FACTS_MAX = 50_000;
-/** A transaction that has been open this long takes no more pieces, because an unwind of the chain waits for it. */
-const COMMIT_OPEN_MS_MAX = 3_000;
+const COMMIT_FACTS_MAX = 100_000;
+/** A transaction that has been open this long takes no more pieces, because a crash loses what it wrote. */
+const COMMIT_OPEN_MS_MAX = 5_000;
 /** Attempts at a range of which other commits cover parts at the same time. */
 const TRIM_ATTEMPTS_MAX = 5;
 
@@ -121,8 +121,12 @@ async function writeFill(
   for (let pieces: readonly FillPiece[] = commit.pieces; pieces.length > 0; ) {
     await writePieces(tx, copy, { ...commit, pieces }, now, written);
     to = rangeOf(pieces).to;
-    const takesMore = written.facts < COMMIT_FACTS_MAX && performance.now() - begunAt < COMMIT_OPEN_MS_MAX;
-    pieces = to < end && takesMore ? ((await following?.()) ?? []) : [];
+    const takesMore =
+      to < end &&
+      written.facts < COMMIT_FACTS_MAX &&
+      performance.now() - begunAt < COMMIT_OPEN_MS_MAX &&
+      !(await isChainAwaited(tx, chainId));
+    pieces = takesMore ? ((await following?.()) ?? []) : [];
   }
   for (const { contracts, blocks, kinds } of written.slices) {
     for (const { from, to } of blocks) await runSteps(tx, foldFacts({ chainId, from, to, contracts }, kinds));

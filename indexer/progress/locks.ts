@@ -11,6 +11,20 @@ export function lockChain(chainId: number, mode: 'shared' | 'exclusive'): Step {
   return { statement: sql`select ${lock}(${lockKey(`chain:${chainId}`)})` };
 }
 
+/** Returns whether another transaction waits for the chain's lock, such as an unwind. */
+export async function isChainAwaited(tx: Transaction, chainId: number): Promise<boolean> {
+  // PostgreSQL shows a 64-bit key of an advisory lock as two halves.
+  const { rows } = await sql<{ awaited: boolean }>`
+    select exists (
+      select from pg_locks
+      where locktype = 'advisory' and not granted
+        and database = (select oid from pg_database where datname = current_database())
+        and (classid::bigint << 32) | objid::bigint = ${lockKey(`chain:${chainId}`)}
+    ) as awaited
+  `.execute(tx);
+  return rows[0]?.awaited === true;
+}
+
 /**
  * Returns a step that takes the chain's lock shared and the lock of a block exclusively. Transactions that call `waitForCommit` for the
  * block wait until this transaction ends.

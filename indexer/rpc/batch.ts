@@ -9,9 +9,12 @@ import type { Call, RequestOptions } from './json-rpc.ts';
 const REQUESTS_IN_FLIGHT = 16;
 /** Maximum number of calls in flight for one `mapInBatches`, over all of its batches. */
 const CALLS_IN_FLIGHT = 400;
-/** How often calls are sent again to an endpoint that refuses them for their rate, and after which pause at most. */
-const RESENDS_MAX = 3;
-const RESEND_PAUSE_MAX_MS = 2_000;
+/**
+ * How often calls are sent again to an endpoint that refuses them for their rate, and after which pause of it at most. Together it takes
+ * less than 8 s before the refusal is thrown.
+ */
+const RESENDS_MAX = 6;
+const RESEND_PAUSE_MAX_MS = 4_000;
 
 /**
  * Maps items by requests to one endpoint. Requests that calls of `map` make at the same time are sent together in batches, as

@@ -34,6 +34,8 @@ export type RangeRequest = {
   readonly maxLogs?: number | undefined;
   /** Below finalized: whether every header is read, and when receipts are. Above it, every header is read in any case. */
   readonly inFull?: FullReading | undefined;
+  /** Below finalized: whether the header of every block with logs is read, also where the logs name the timestamps of their blocks. */
+  readonly headersOfLogs?: boolean | undefined;
 };
 
 /** Dependencies of the range reader. */
@@ -65,7 +67,7 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
   }
 
   return async function fetchRange(request: RangeRequest, signal?: AbortSignal): Promise<VerifiedRange> {
-    const { from, to, strict, inFull, maxLogs = Number.POSITIVE_INFINITY } = request;
+    const { from, to, strict, inFull, headersOfLogs = false, maxLogs = Number.POSITIVE_INFINITY } = request;
     if (!(Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 0 && from <= to)) {
       throw new IndexerError(`invalid block range: ${from} to ${to}`);
     }
@@ -81,7 +83,19 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
       const tries = { failures: 0, maxBlocks: Number.POSITIVE_INFINITY };
       const { tip } = request;
       const remaining: RemainingRange = {
-        ...{ from: next, to, watched, anchor, tip, strict, inFull, faultyEndpoints, unprovedBlocks, tries },
+        ...{
+          from: next,
+          to,
+          watched,
+          anchor,
+          tip,
+          strict,
+          inFull,
+          headersOfLogs,
+          faultyEndpoints,
+          unprovedBlocks,
+          tries,
+        },
       };
       const read = (endpoint: Endpoint) => readPart(deps, endpoint, remaining, signal);
       const part = await pool.run(read, { signal, from: next, method: 'eth_getLogs' }).catch((error: unknown) => {

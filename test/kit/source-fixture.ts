@@ -2,7 +2,7 @@ import { afterEach } from 'vitest';
 import type { RpcEndpoint } from '../../indexer/config/define.ts';
 import type { Hex, WatchFilter } from '../../indexer/kernel/chain.ts';
 import type { EndpointNotice } from '../../indexer/rpc/endpoint.ts';
-import { createSource, type Source, type SourceOptions } from '../../indexer/source/source.ts';
+import { createSource, type Source, type SourceDeps, type SourceOptions } from '../../indexer/source/source.ts';
 import { Chain, type LogSpec } from './chain.ts';
 import { ChainServer } from './chain-server.ts';
 
@@ -42,10 +42,10 @@ export function sourceFixture() {
       closing.push(() => server.close());
       return server;
     },
-    open(rpcUrls: readonly RpcEndpoint[], options: Partial<SourceOptions> = {}, now?: () => number): Source {
+    open(rpcUrls: readonly RpcEndpoint[], options: Partial<SourceOptions> = {}, deps: SourceDeps = {}): Source {
       const source = createSource(
         { chainId: 31_337, rpcUrls, requestTimeoutMs: 20_000, pollIntervalMs: 20, ...options },
-        { notice: (notice) => notices.push(notice), ...(now && { now }) },
+        { notice: (notice) => notices.push(notice), ...deps },
       );
       closing.push(() => source.close());
       return source;

@@ -7,19 +7,19 @@ import { IN_POSTGRES, longChain, scene } from './scene.ts';
 
 await onEachQueue((place) => {
   test('pruned history becomes dead letters with the reason, is not requested again, and is filled once a node serves it', async () => {
-    const { run, server, db, chain, settled } = await scene(place(), longChain(5_000));
-    server.view.prunedBelow = 2_500;
+    const { run, server, db, chain, settled } = await scene(place(), longChain(9_000));
+    server.view.prunedBelow = 4_500;
     const backfill = run('backfill', '--from-block', '0', '--json');
     expect(await backfill.exited).toBe(1);
     expect(backfill.stderr).toContain('is not complete; retry with: indexer backfill --chain 31337');
     const outcome = JSON.parse(backfill.stdout);
     expect(outcome.ended).toBe('incomplete');
     expect(outcome.dead.map(({ from, to }: { from: number; to: number }) => [from, to])).toEqual([
-      [0, 1_999],
-      [2_000, 2_499],
+      [0, 3_999],
+      [4_000, 4_499],
     ]);
     expect(outcome.dead[0].reason).toContain('pruned history unavailable');
-    expect(outcome.incomplete[0].missing).toEqual([{ from: 0, to: 2_499 }]);
+    expect(outcome.incomplete[0].missing).toEqual([{ from: 0, to: 4_499 }]);
     // On a busy machine the queue may not answer the first time.
     const status = await until('the status to know the queue', async () => {
       const program = run('status', '--json');
@@ -29,7 +29,7 @@ await onEachQueue((place) => {
     });
     expect(status).toMatchObject({
       queue: { waiting: 0, active: 0, delayed: 0 },
-      deadRanges: [{ from: 0 }, { from: 2_000 }],
+      deadRanges: [{ from: 0 }, { from: 4_000 }],
     });
 
     const asked = server.count('eth_getLogs');

@@ -66,7 +66,7 @@ test.each([
 );
 
 test('with large answers truncated, ranges narrow until answers are complete, and widen again', async () => {
-  const { run, server, db, settled } = await scene(IN_POSTGRES, longChain(8_000));
+  const { run, server, db, settled } = await scene(IN_POSTGRES, longChain(20_000));
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'truncate', overBytes: PIECE_BYTES } });
   const backfill = run('backfill', '--from-block', '0');
   await until('some history', async () => (await filledBlocks(db)) > 1_000);

@@ -5,7 +5,7 @@ import { until } from '../kit/until.ts';
 import { filledBlocks, longChain, scene, slowDown } from './scene.ts';
 
 /** The blocks of one job. */
-const JOB_BLOCKS = 2_000;
+const JOB_BLOCKS = 4_000;
 const PIECE_MS = 300;
 
 await onEachQueue((place) => {

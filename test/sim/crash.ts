@@ -62,10 +62,19 @@ export class CrashingDatabase implements Database {
   }
 
   #client(client: pg.PoolClient): pg.PoolClient {
-    return withMethods(client, { query: (...args: unknown[]) => this.#query(client, args) });
+    let isReleased = false;
+    // On a busy machine the answer may arrive first. The connection is another process's by then.
+    const lose = () => isReleased || loseConnection(client);
+    return withMethods(client, {
+      query: (...args: unknown[]) => this.#query(client, args, lose),
+      release: (error?: Error) => {
+        isReleased = true;
+        client.release(error);
+      },
+    });
   }
 
-  #query(client: pg.PoolClient, args: readonly unknown[]): unknown {
+  #query(client: pg.PoolClient, args: readonly unknown[], lose: () => void): unknown {
     const send = () => (client.query as (...args: readonly unknown[]) => unknown)(...args);
     if (String(args[0]) === 'rollback') return send();
     this.#statements++;
@@ -77,19 +86,20 @@ export class CrashingDatabase implements Database {
       case 'conflict':
         throw Object.assign(new Error('could not serialize access'), { code: '40001' });
       case 'lost before':
-        loseConnection(client);
+        lose();
         return send();
       case 'lost after': {
         const answer = send();
-        if (isCopy(args[0])) setImmediate(() => loseConnection(client));
-        else loseConnection(client);
+        if (isSubmittable(args[0])) setImmediate(lose);
+        else lose();
         return answer;
       }
     }
   }
 }
 
-function isCopy(statement: unknown): boolean {
+/** Returns whether a query is a `COPY` or a batch. */
+function isSubmittable(statement: unknown): boolean {
   return typeof statement === 'object' && statement !== null && 'submit' in statement;
 }
 

@@ -1,25 +1,20 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Database } from '../../indexer/db/database.ts';
-import { commitFill, type FillCommit } from '../../indexer/ingest/commit-fill.ts';
+import { transaction } from '../../indexer/db/transaction.ts';
+import { commitFill } from '../../indexer/ingest/commit-fill.ts';
 import { unwindTo } from '../../indexer/ingest/unwind-to.ts';
-import { type ContractKind, type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
+import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { HeadMoved, StaleRange } from '../../indexer/kernel/errors.ts';
-import { readChain } from '../../indexer/progress/chains.ts';
+import { isChainAwaited } from '../../indexer/progress/locks.ts';
 import { addContracts } from '../../indexer/registry/add.ts';
-import { loadContracts } from '../../indexer/registry/contracts.ts';
 import { prepareContracts } from '../../indexer/registry/prepare.ts';
 import { removeContract } from '../../indexer/registry/remove.ts';
-import { addressOf, hexOf } from '../kit/event-logs.ts';
+import { addressOf } from '../kit/event-logs.ts';
 import { settleStages } from '../kit/settle-stages.ts';
-import { BlockTree, checkDatabase } from './check.ts';
+import { until } from '../kit/until.ts';
 import { type LogBody, logBody } from './events.ts';
-import type { History, SimBlock } from './history.ts';
-import { SimNode } from './node.ts';
-import { Platform } from './platform.ts';
-import { randomOf } from './random.ts';
-import { SimFollower } from './roles.ts';
+import { createScene, type Key } from './scene.ts';
 import { createSimDatabase, type SimDatabase } from './sim-database.ts';
-import { rowId, type SimContract } from './world.ts';
 
 const ALICE = addressOf(0xa1);
 const FIRST = addressOf(0x1001);
@@ -27,7 +22,6 @@ const SECOND = addressOf(0x1002);
 
 let simDatabase: SimDatabase;
 let database: Database;
-let seed = 900_000;
 
 beforeAll(async () => {
   simDatabase = await createSimDatabase();
@@ -37,7 +31,8 @@ beforeAll(async () => {
 afterAll(() => simDatabase.drop());
 
 test('a fill for one kind at an address does not apply the facts of another kind again', async () => {
-  const scene = await sceneOf(
+  const scene = await createScene(
+    database,
     [
       ['master', FIRST],
       ['dividend', FIRST],
@@ -52,7 +47,8 @@ test('a fill for one kind at an address does not apply the facts of another kind
 });
 
 test('a follower commits nothing for a contract that a fill has just quarantined', async () => {
-  const scene = await sceneOf(
+  const scene = await createScene(
+    database,
     [['master', FIRST]],
     [[], [tooManyTokens(FIRST)], [], [mint(FIRST, 1n)], [mint(FIRST, 2n)]],
   );
@@ -67,7 +63,7 @@ test('a follower commits nothing for a contract that a fill has just quarantined
 });
 
 test('a fill fetched before its contract was purged and added again is applied to the new coverage', async () => {
-  const scene = await sceneOf([['artist_token', FIRST]], [[], [issue(FIRST, 5n)], []]);
+  const scene = await createScene(database, [['artist_token', FIRST]], [[], [issue(FIRST, 5n)], []]);
   await scene.start(2);
   await scene.fill(['artist_token', FIRST]);
   const late = await scene.fetch(['artist_token', FIRST]);
@@ -81,7 +77,7 @@ test('a fill fetched before its contract was purged and added again is applied t
 });
 
 test('a fill fetched before the platform deleted and inserted its contract again writes nothing', async () => {
-  const scene = await sceneOf([['master', FIRST]], [[], [mint(FIRST, 1n)], []]);
+  const scene = await createScene(database, [['master', FIRST]], [[], [mint(FIRST, 1n)], []]);
   await scene.start(2);
   const late = await scene.fetch(['master', FIRST]);
   const { platformId, masterId } = scene.contract('master', FIRST);
@@ -96,7 +92,8 @@ test('a fill fetched before the platform deleted and inserted its contract again
 });
 
 test('a claim is unlinked from a token whose facts are all unwound, even if the platform keeps the row of the token', async () => {
-  const scene = await sceneOf(
+  const scene = await createScene(
+    database,
     [
       ['master', FIRST],
       ['dividend', SECOND],
@@ -115,7 +112,7 @@ test('a claim is unlinked from a token whose facts are all unwound, even if the 
 
 test('a fill that is overtaken while it takes more pieces retries its first piece and returns how far it came', async () => {
   const token: Key = ['artist_token', FIRST];
-  const scene = await sceneOf([token], [[], [], [issue(FIRST, 5n)], [issue(FIRST, 7n)]]);
+  const scene = await createScene(database, [token], [[], [], [issue(FIRST, 5n)], [issue(FIRST, 7n)]]);
   await scene.start(3);
   const [first, second] = [await scene.fetch(token, 1), await scene.fetch(token, 3, 2)];
   // The first call returns a piece, the second none, and the third, which comes too late, a piece again.
@@ -131,10 +128,36 @@ test('a fill that is overtaken while it takes more pieces retries its first piec
   await scene.check();
 });
 
+test('a fill takes no more pieces while an unwind waits for it', async () => {
+  const token: Key = ['artist_token', FIRST];
+  const scene = await createScene(
+    database,
+    [token],
+    [[], [], [issue(FIRST, 5n)], [issue(FIRST, 7n)], [issue(FIRST, 9n)]],
+  );
+  const { chainId } = scene;
+  await scene.start(4);
+  const [first, second, third] = [
+    await scene.fetch(token, 2),
+    await scene.fetch(token, 3, 3),
+    await scene.fetch(token, 4, 4),
+  ];
+  const answers = [second.pieces, third.pieces];
+  let unwinding: Promise<unknown> | undefined;
+  const following = async () => {
+    unwinding ??= unwindTo(database, { chainId, to: scene.node.header(3), reason: 'command' });
+    await until('the unwind to wait', () => transaction(database, (tx) => isChainAwaited(tx, chainId)));
+    return answers.shift() ?? [];
+  };
+  expect(await commitFill(database, { ...first, following, end: 4 })).toMatchObject({ to: 3 });
+  await unwinding;
+  await scene.check();
+});
+
 test('a fill of pieces from two branches is refused', async () => {
   const token: Key = ['artist_token', FIRST];
   const blocks = [[], [], [issue(FIRST, 5n)], [], []];
-  const scene = await sceneOf([token], blocks, { from: 1, blocks: [[], [issue(FIRST, 7n)], [], []] });
+  const scene = await createScene(database, [token], blocks, { from: 1, blocks: [[], [issue(FIRST, 7n)], [], []] });
   await scene.start(4);
   const first = await scene.fetch(token, 1);
   scene.node.reorg();
@@ -149,7 +172,10 @@ test('a fill of pieces from two branches is refused', async () => {
 
 test('a fill fetched from a branch that has been lost since is refused, even if no checkpoint remembers its blocks', async () => {
   const token: Key = ['artist_token', FIRST];
-  const scene = await sceneOf([token], [[], [], [issue(FIRST, 5n)], [], []], { from: 2, blocks: [[], [], [], []] });
+  const scene = await createScene(database, [token], [[], [], [issue(FIRST, 5n)], [], []], {
+    from: 2,
+    blocks: [[], [], [], []],
+  });
   await scene.start(0);
   const removal = { chainId: scene.chainId, address: FIRST, purge: false };
   await removeContract(database, removal);
@@ -168,7 +194,10 @@ test('a fill fetched from a branch that has been lost since is refused, even if 
 
 test('a fill fetched from another branch than the head is refused', async () => {
   const token: Key = ['artist_token', FIRST];
-  const scene = await sceneOf([token], [[], [], [issue(FIRST, 5n)], []], { from: 2, blocks: [[], [issue(FIRST, 7n)]] });
+  const scene = await createScene(database, [token], [[], [], [issue(FIRST, 5n)], []], {
+    from: 2,
+    blocks: [[], [issue(FIRST, 7n)]],
+  });
   await scene.start(0);
   const removal = { chainId: scene.chainId, address: FIRST, purge: false };
   await removeContract(database, removal);
@@ -195,93 +224,4 @@ function issue(token: Hex, value: bigint): LogBody {
 
 function claim(dividend: Hex, tokenId: bigint): LogBody {
   return logBody(dividend, 'DividendClaimed', { holder: ALICE, tokenId, amount: 5n });
-}
-
-type Key = readonly [kind: ContractKind, address: Hex];
-
-/** A second branch that replaces the blocks from `from` on. */
-type Fork = { readonly from: number; readonly blocks: readonly (readonly LogBody[])[] };
-
-/** Sets up one chain with the given blocks, a node, a platform and a follower. */
-async function sceneOf(keys: readonly Key[], blocks: readonly (readonly LogBody[])[], fork?: Fork) {
-  seed++;
-  const chainId = seed;
-  const masters = [1, 2].map((place) => ({
-    id: rowId(seed, 'a', place),
-    artistId: rowId(seed, 'b', place),
-    userId: rowId(seed, 'c', place),
-  }));
-  const contracts = keys.map(([kind, address], place): SimContract => {
-    const owner = masters[kind === 'dividend' ? 0 : place === 0 ? 0 : 1];
-    const platformId = rowId(seed, 'd', place + 1);
-    return {
-      ...{ chainId, address, kind, platformId, linkedMaster: null, deployedAt: 0 },
-      masterId: kind === 'master' || kind === 'dividend' ? (owner?.id ?? null) : null,
-      artistId: kind === 'artist_token' ? (owner?.artistId ?? null) : null,
-      artistTokenId: kind === 'artist_token' ? platformId : null,
-    };
-  });
-  const world = { seed, chainIds: [chainId], masters, contracts };
-  const first = branchOf(chainId, blocks);
-  const branches = [first, ...(fork === undefined ? [] : [branchOf(chainId, fork.blocks, first.slice(0, fork.from))])];
-  const history: History = { seed, world, chains: [{ chainId, branches }] };
-  const [chain] = history.chains;
-  if (chain === undefined) throw new TypeError('a history has a chain');
-  const tree = new BlockTree(history);
-  const node = new SimNode(chain, randomOf(seed));
-  node.finalized = 0;
-  node.grow(blocks.length);
-  const platform = new Platform(database.pool, world);
-  await platform.open();
-  for (const contract of contracts) await platform.announce(contract, randomOf(seed));
-  await prepareContracts(database, chainId);
-  const follower = new SimFollower(node, tree);
-  const contract = (kind: ContractKind, address: Hex) =>
-    contracts.find((candidate) => candidate.kind === kind && candidate.address === address) as SimContract;
-  const fetch = async (wanted: Key | readonly Key[], to?: number, from = 0): Promise<FillCommit> => {
-    const keys = (typeof wanted[0] === 'string' ? [wanted] : wanted) as readonly Key[];
-    const seen = await readChain(database.kysely, chainId);
-    const named = (await loadContracts(database.kysely, chainId)).contracts.filter(({ kind, address }) =>
-      keys.some((key) => key[0] === kind && key[1] === address),
-    );
-    const piece = { seen, ...node.fetch(named, from, to ?? seen.head?.number ?? 0) };
-    return { pieces: [piece], contracts: named };
-  };
-  return {
-    ...{ chainId, node, platform, follower, contract, fetch },
-    start: async (number: number) => {
-      node.finalized = number; // Following begins at the finalized block.
-      await follower.act(database, await follower.look(database, 1));
-    },
-    follow: async (count: number) => follower.act(database, await follower.look(database, count)),
-    fill: async (...wanted: readonly Key[]) => commitFill(database, await fetch(wanted)),
-    check: () => checkDatabase(database.pool, world, tree, platform, { links: false, ipos: false }),
-  };
-}
-
-function branchOf(
-  chainId: number,
-  blocks: readonly (readonly LogBody[])[],
-  stem: readonly SimBlock[] = [],
-): SimBlock[] {
-  const mark = BigInt(stem.length) << 16n;
-  const hashOf = (number: number) =>
-    stem[number]?.header.hash ?? hexOf((BigInt(chainId) << 32n) + mark + BigInt(number + 1), 64);
-  const grown = blocks.map((bodies, place) => {
-    const number = stem.length + place;
-    const header = {
-      ...{ number, hash: hashOf(number), parentHash: hashOf(number - 1) },
-      timestamp: 1_700_000_000 + number,
-      logsBloom: '0x' as Hex,
-    };
-    const logs = bodies.map((body, logIndex) => {
-      const hash = hexOf((0x7an << 128n) + (BigInt(chainId) << 64n) + BigInt(number * 1000 + logIndex), 64);
-      const transaction = { hash, gasUsed: 21_000n, gasPrice: 1n, bodies: [body] };
-      const { address, topics, data } = body;
-      const place = { blockNumber: number, blockHash: header.hash, transactionHash: hash, logIndex };
-      return { raw: { address, topics, data, ...place }, body, transaction };
-    });
-    return { header, logs };
-  });
-  return [...stem, ...grown];
 }

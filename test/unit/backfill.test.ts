@@ -25,17 +25,17 @@ describe('cutGaps', () => {
   it('cuts the oldest gaps first, into adjacent jobs that do not overlap', () => {
     const jobs = cutGaps(
       [
-        { from: 0, to: 4_999 },
-        { from: 7_000, to: 7_010 },
+        { from: 0, to: 9_999 },
+        { from: 12_000, to: 12_010 },
       ],
-      5_011,
+      10_011,
       10,
     );
     expect(jobs).toEqual([
-      { from: 0, to: 1_999 },
-      { from: 2_000, to: 3_999 },
-      { from: 4_000, to: 4_999 },
-      { from: 7_000, to: 7_010 },
+      { from: 0, to: 3_999 },
+      { from: 4_000, to: 7_999 },
+      { from: 8_000, to: 9_999 },
+      { from: 12_000, to: 12_010 },
     ]);
   });
 

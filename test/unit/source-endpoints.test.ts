@@ -40,7 +40,7 @@ test('when an endpoint fails, another one answers at once and the failed one is 
   const [failing, healthy] = [await fixture.serve(chain), await fixture.serve(chain)];
   // The clock stands still, so that the cooldown of the failed endpoint does not end.
   const startedAt = performance.now();
-  const source = fixture.open([failing.url, healthy.url], {}, () => startedAt);
+  const source = fixture.open([failing.url, healthy.url], {}, { now: () => startedAt });
   await source.head();
   failing.misbehave({ do: { kind: 'http', status: 502 } });
   const before = failing.arrivals.length;
@@ -152,7 +152,7 @@ test('a preferred endpoint with a stale head is replaced by one that is ahead', 
   const stale = chain.fork();
   const [first, second] = [await fixture.serve(stale), await fixture.serve(chain)];
   let laterMs = 0;
-  const source = fixture.open([first.url, second.url], {}, () => performance.now() + laterMs);
+  const source = fixture.open([first.url, second.url], {}, { now: () => performance.now() + laterMs });
   await source.head();
   chain.mine(5);
   await expect(source.head()).resolves.toMatchObject({ number: 5 });

@@ -1,7 +1,13 @@
+import { getAbiItem } from 'viem';
 import { expect, test } from 'vitest';
+import { dividendV1 } from '../../abis/dividend.v1.ts';
+import { factCount } from '../../indexer/facts/encoded-batch.ts';
+import { contractIndex } from '../../indexer/ingest/contract-index.ts';
+import { fetchBatch } from '../../indexer/ingest/fetch-batch.ts';
 import type { VerifiedRange } from '../../indexer/kernel/chain.ts';
 import { toQuantity } from '../../indexer/source/parse.ts';
-import type { Chain, ChainBlock } from '../kit/chain.ts';
+import { Chain, type ChainBlock } from '../kit/chain.ts';
+import { addressOf, contractOf, encodeEvent } from '../kit/event-logs.ts';
 import { busyChain, sourceFixture, WATCH } from '../kit/source-fixture.ts';
 
 const fixture = sourceFixture();
@@ -68,4 +74,30 @@ test('logs of another block than the header are replaced by those of receipts', 
     ...(block.number > 50 && { blockHash: other }),
   }));
   expectAllLogs(await source.fetchRange(ALL), chain);
+});
+
+test('where a receipt contradicts the block that a log names, the headers of all blocks with logs are read', async () => {
+  const dividend = contractOf('dividend', 7);
+  const claim = encodeEvent(getAbiItem({ abi: dividendV1, name: 'DividendClaimed' }), {
+    holder: addressOf(1),
+    tokenId: 1n,
+    amount: 5n,
+  });
+  const chain = new Chain();
+  for (let number = 1; number <= BLOCKS; number++) chain.append({ logs: [{ address: dividend.address, ...claim }] });
+  const server = await fixture.serve(chain);
+  let lies = 0;
+  server.view.alterLog = (log, block) => {
+    const named = withTimestamp(log, block);
+    if (block.number !== 77) return named;
+    lies++;
+    return { ...named, blockHash: `0x${'f0'.repeat(32)}` };
+  };
+  // Random samples hold only the first block.
+  const source = fixture.open([server.url], {}, { random: () => 0 });
+  const request = { from: 1, to: BLOCKS, strict: false };
+  const { range, batch } = await fetchBatch(source, contractIndex([dividend]), request, new AbortController().signal);
+  expect(lies).toBe(2);
+  expect(range.headers.find(({ number }) => number === 77)?.hash).toBe(chain.blocks[77]?.hash);
+  expect(factCount(batch)).toBe(2 * BLOCKS);
 });
