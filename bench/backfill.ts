@@ -10,10 +10,16 @@ import { environment, type WorldOptions } from './world.ts';
 export type BackfillResult = {
   readonly eventsPerSecond: number;
   readonly wallMs: number;
+  /** The time of the whole command, the start of Node included. */
+  readonly commandMs: number;
+  /** The time from the first request for logs until the range was filled, without the indexes that are built afterwards. */
+  readonly loadMs: number;
   readonly processCpuMs: number;
   readonly postgresCpuMs: number;
   readonly peakRssBytes: number;
   readonly databaseBytes: number;
+  /** The write-ahead log that the backfill wrote. */
+  readonly walBytes: number;
   readonly statements: readonly Statement[];
 };
 
@@ -56,32 +62,46 @@ export async function measureBackfill(
   }
   await chain.moveTo(options.blocks, options.blocks);
   await server.settle();
-  const cpuBefore = await server.cpuMs();
+  const [cpuBefore, walBefore] = [await server.cpuMs(), await server.walBytes()];
+  const begunAt = performance.timeOrigin + performance.now();
   const usage = await startBackfill(url, chain.httpUrl, { flags }).finished();
   const endedAt = performance.timeOrigin + performance.now();
-  const postgresCpuMs = (await server.cpuMs()) - cpuBefore;
+  const [postgresCpuMs, walBytes] = [(await server.cpuMs()) - cpuBefore, (await server.walBytes()) - walBefore];
   const startedAt = await chain.firstLogsAt();
   if (startedAt === undefined) throw new Error('the backfill requested no logs');
   const wallMs = endedAt - startedAt;
-  const databaseFigures = await readFigures(url);
+  const { filledAt, ...databaseFigures } = await readFigures(url);
   await checkDatabase(url, await chain.expectedAfter(options.blocks));
   const result = {
     eventsPerSecond: options.events / (wallMs / 1_000),
     wallMs,
+    commandMs: endedAt - begunAt,
+    loadMs: filledAt - startedAt,
     processCpuMs: usage.cpuMs,
     postgresCpuMs,
     peakRssBytes: usage.peakRssBytes,
+    walBytes,
     ...databaseFigures,
   };
   return { url, result };
 }
 
-async function readFigures(url: string): Promise<Pick<BackfillResult, 'databaseBytes' | 'statements'>> {
+type DatabaseFigures = Pick<BackfillResult, 'databaseBytes' | 'statements'> & {
+  /** When the last backfill had filled its range, in milliseconds since 1970. */
+  readonly filledAt: number;
+};
+
+async function readFigures(url: string): Promise<DatabaseFigures> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    const size = await client.query<{ bytes: string }>('select pg_database_size(current_database()) as bytes');
-    return { databaseBytes: Number(size.rows[0]?.bytes), statements: await statementsOf(client) };
+    const { rows } = await client.query<{ bytes: string; filled_at: string }>(
+      `select pg_database_size(current_database()) as bytes, extract(epoch from max(finished_at)) * 1000 as filled_at
+       from indexer.backfills`,
+    );
+    const [figures] = rows;
+    const [databaseBytes, filledAt] = [Number(figures?.bytes), Number(figures?.filled_at)];
+    return { databaseBytes, filledAt, statements: await statementsOf(client) };
   } finally {
     await client.end();
   }

@@ -69,14 +69,18 @@ function backfillRows({ chain, backfill, floor, used }: Report): string[] {
       rows.push(row('ratio to the floor', floor.speedRatio.toFixed(2), 'at least 0.65'));
     }
     rows.push(row('wall time', seconds(backfill.wallMs), 's'));
+    const share = (backfill.commandMs / backfill.loadMs).toFixed(2);
+    rows.push(row('the whole command', seconds(backfill.commandMs), `s, ${share} × the loading alone, at most 1.10`));
     rows.push(row('CPU of the indexing process', seconds(backfill.processCpuMs), 's'));
     rows.push(row('CPU of PostgreSQL', seconds(backfill.postgresCpuMs), 's'));
     if (floor !== undefined) {
-      const ratio = `s; the backfill takes ${floor.cpuRatio.toFixed(2)} ×`;
+      const ratio = `s; the backfill takes ${floor.cpuRatio.toFixed(2)} ×, at most 1.30`;
       rows.push(row('CPU of PostgreSQL for the floor', seconds(floor.postgresCpuMs), ratio));
     }
-    rows.push(row('peak memory of the process', megabytes(backfill.peakRssBytes), 'MB, at most 300'));
-    rows.push(row('database', megabytes(backfill.databaseBytes), 'MB'));
+    rows.push(row('peak memory of the process', megabytes(backfill.peakRssBytes), 'MB, at most 256'));
+    const perEvent = (bytes: number) => `MB, ${whole(bytes / chain.events)} bytes per event`;
+    rows.push(row('database', megabytes(backfill.databaseBytes), perEvent(backfill.databaseBytes)));
+    rows.push(row('write-ahead log', megabytes(backfill.walBytes), perEvent(backfill.walBytes)));
   }
   if (used !== undefined) {
     rows.push(row('backfill into tables in use', whole(used.eventsPerSecond), 'events/s, with all indexes in place'));

@@ -41,6 +41,8 @@ export type Server = {
   settle(): Promise<void>;
   /** Returns the CPU time of all the server's processes so far, in milliseconds. */
   cpuMs(): Promise<number>;
+  /** Returns how many bytes of write-ahead log the server has written so far. */
+  walBytes(): Promise<number>;
   stop(): Promise<void>;
 };
 
@@ -77,6 +79,10 @@ export async function startServer(world: World, settings: Readonly<Record<string
         await admin.query('checkpoint');
       },
       cpuMs: () => cpuOfTree(postmaster),
+      async walBytes() {
+        const { rows } = await admin.query<{ bytes: string }>("select pg_current_wal_lsn() - '0/0' as bytes");
+        return Number(rows[0]?.bytes);
+      },
       async stop() {
         await admin.end();
         await server.stop();
