@@ -45,17 +45,27 @@ export type BackfillConditions = {
   readonly inUse?: boolean;
 };
 
-/**
- * Fills a new database with the whole chain, all of it finalized, and checks the database. The time is measured from the first
- * request for logs to the end of the process, so that the start of Node does not count. The caller drops the database.
- */
+/** Measures how a new database is filled, as `measureFill` does. The caller drops the database. */
 export async function measureBackfill(
   server: Server,
   chain: Chain,
   options: WorldOptions,
-  { name, flags = [], inUse = false }: BackfillConditions,
+  { name, ...conditions }: BackfillConditions,
 ): Promise<{ readonly url: string; readonly result: BackfillResult }> {
   const url = await server.createDatabase(name);
+  return { url, result: await measureFill(server, chain, options, { url, ...conditions }) };
+}
+
+/**
+ * Fills a database with the whole chain, all of it finalized, and checks the database. The time is measured from the first request for
+ * logs to the end of the process, so that the start of Node does not count.
+ */
+export async function measureFill(
+  server: Server,
+  chain: Chain,
+  options: WorldOptions,
+  { url, flags = [], inUse = false }: Omit<BackfillConditions, 'name'> & { readonly url: string },
+): Promise<BackfillResult> {
   if (inUse) {
     await chain.moveTo(options.blocks, options.blocks);
     await startBackfill(url, chain.httpUrl, { args: ['--to-block', String(BLOCKS_IN_USE)] }).finished();
@@ -72,7 +82,7 @@ export async function measureBackfill(
   const wallMs = endedAt - startedAt;
   const { filledAt, ...databaseFigures } = await readFigures(url);
   await checkDatabase(url, await chain.expectedAfter(options.blocks));
-  const result = {
+  return {
     eventsPerSecond: options.events / (wallMs / 1_000),
     wallMs,
     commandMs: endedAt - begunAt,
@@ -83,7 +93,6 @@ export async function measureBackfill(
     walBytes,
     ...databaseFigures,
   };
-  return { url, result };
 }
 
 type DatabaseFigures = Pick<BackfillResult, 'databaseBytes' | 'statements'> & {

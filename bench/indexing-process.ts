@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ChainSettings } from '../indexer/config/define.ts';
-import { type Usage, watchUsage } from './usage.ts';
+import { cpuOf, type Usage, watchUsage } from './usage.ts';
 import { CHAIN_ID } from './world.ts';
 
 const LINE_CHARS = 500;
@@ -27,6 +27,8 @@ export async function buildProgram(): Promise<void> {
 export type IndexingProcess = {
   /** Waits until the process exits. Returns its usage; throws if it failed. */
   finished(): Promise<Usage>;
+  /** Returns the CPU time of the process so far, in milliseconds. */
+  cpuMs(): Promise<number>;
   /** Asks the process to stop and waits until it exits. Returns its usage; throws if it failed. */
   stop(): Promise<Usage>;
 };
@@ -62,6 +64,7 @@ export function startIndexing(
   };
   return {
     finished: waitForExit,
+    cpuMs: () => cpuOf(child.pid ?? 0),
     stop() {
       child.kill('SIGTERM');
       return waitForExit();

@@ -1,5 +1,6 @@
 import { type BackfillResult, measureBackfill } from './backfill.ts';
 import { type Chain, startChain } from './chain.ts';
+import { type ContractsResult, measureContracts } from './contracts.ts';
 import { dumpRows, type FloorResult, measureFloor } from './floor.ts';
 import { type FollowingResult, type FollowingSizes, measureFollowing } from './following.ts';
 import { measureProviderFill, type ProviderFillResult } from './provider-fill.ts';
@@ -110,6 +111,21 @@ export async function measureGrowth(server: Server, note: (text: string) => void
     note(`growth, ${events} events: ${Math.round(result.eventsPerSecond)} events/s`);
     const microsecondsPerEvent = 1_000_000 / result.eventsPerSecond;
     results.push({ events, microsecondsPerEvent, peakRssBytes: result.peakRssBytes });
+  }
+  return results;
+}
+
+/** Measures what few and many followed contracts cost. */
+export async function measureContractCounts(
+  { server, note }: Pick<RunPlan, 'server' | 'note'>,
+  world: World,
+  options: WorldOptions,
+  counts: readonly number[],
+): Promise<ContractsResult[]> {
+  const results: ContractsResult[] = [];
+  for (const count of counts) {
+    note(`${count} contracts`);
+    results.push(await measureContracts(server, world, options, count));
   }
   return results;
 }

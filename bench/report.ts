@@ -1,4 +1,5 @@
 import type { BackfillResult } from './backfill.ts';
+import type { ContractsResult } from './contracts.ts';
 import type { FloorResult } from './floor.ts';
 import type { FollowingResult } from './following.ts';
 import { type IdsResult, secondsAt, WINDOW_ROWS } from './ids.ts';
@@ -22,6 +23,7 @@ export type Report = {
   readonly workers?: readonly WorkersResult[] | undefined;
   readonly growth?: readonly GrowthResult[] | undefined;
   readonly ids?: readonly IdsResult[] | undefined;
+  readonly contracts?: readonly ContractsResult[] | undefined;
   readonly provider?: ProviderResult | undefined;
 };
 
@@ -46,7 +48,11 @@ export function tableOf(report: Report): string {
   const size = `${whole(chain.events)} events in ${whole(chain.blocks)} blocks, ${whole(chain.holders)} holders, ${whole(chain.tokens)} tokens`;
   const lines = ['', `${report.machine}; ${report.postgres}`, `${size}; median of ${report.runs}`, ''];
   lines.push(...backfillRows(report), ...followingRows(following), ...workersRows(report.workers ?? []));
-  lines.push(...growthRows(report.growth ?? []), ...idsRows(report.ids ?? []));
+  lines.push(
+    ...growthRows(report.growth ?? []),
+    ...contractsRows(report.contracts ?? []),
+    ...idsRows(report.ids ?? []),
+  );
   if (report.provider !== undefined) lines.push(...providerLines(report.provider));
   if (backfill !== undefined) {
     lines.push('', `Statements of the backfill: ms per ${whole(BATCH_EVENTS)} events, calls in all`, '');
@@ -120,6 +126,20 @@ function growthRows(growth: readonly GrowthResult[]): string[] {
   const [small, large] = growth;
   if (small === undefined || large === undefined) return rows;
   return [...rows, row('growth', (large.microsecondsPerEvent / small.microsecondsPerEvent).toFixed(2), 'at most 1.30')];
+}
+
+function contractsRows(results: readonly ContractsResult[]): string[] {
+  const [few] = results;
+  const times = (is: number, was: number | undefined) => `${(is / (was ?? Number.NaN)).toFixed(2)} × the fewest`;
+  return results.flatMap(({ contracts, eventsPerSecond, microsecondsPerEvent, millisecondsPerBlock }) => {
+    const perEvent = `µs of CPU per event, ${times(microsecondsPerEvent, few?.microsecondsPerEvent)}`;
+    const perBlock = `ms of CPU, ${times(millisecondsPerBlock, few?.millisecondsPerBlock)}`;
+    return [
+      row(`${whole(contracts)} contracts, backfill`, whole(eventsPerSecond), 'events/s'),
+      row('', microsecondsPerEvent.toFixed(1), perEvent),
+      row('  a block without their logs', millisecondsPerBlock.toFixed(1), perBlock),
+    ];
+  });
 }
 
 function idsRows(ids: readonly IdsResult[]): string[] {

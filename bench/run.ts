@@ -6,7 +6,7 @@ import { compareWith, tableOfComparison } from './against.ts';
 import type { FollowingSizes } from './following.ts';
 import { measureIds } from './ids.ts';
 import { buildProgram } from './indexing-process.ts';
-import { measureGrowth, measureProvider, measureRuns, type ProviderPlan } from './measure.ts';
+import { measureContractCounts, measureGrowth, measureProvider, measureRuns, type ProviderPlan } from './measure.ts';
 import { CALLS_PER_SECOND } from './provider.ts';
 import { type Report, tableOf } from './report.ts';
 import { SETTINGS, type Server, startServer } from './server.ts';
@@ -17,7 +17,8 @@ const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--o
 
   --events, --blocks  size of the chain (default: 500,000 events in 20,000 blocks)
   --runs              figures are the median of this many runs (default: 3)
-  --only              comma-separated parts: backfill,floor,used,following,workers,growth,ids,provider (default: all of them);
+  --only              comma-separated parts: backfill,floor,used,following,workers,growth,contracts,ids,
+                      provider (default: all of them);
                       of "provider", the parts fill,head,sparse by themselves
   --ids-rows          rows that the part "ids" writes (default: 5,000,000; the long form is 20,000,000)
   --full              measure "provider" at full size (default: a tenth of it, or --events and --blocks)
@@ -34,7 +35,7 @@ const USAGE = `usage: npm run bench -- [--events N] [--blocks N] [--runs N] [--o
 `;
 const QUICK_EVENTS = 100_000;
 const QUICK_PARTS = 'backfill,floor,used,following,workers';
-const ALL_PARTS = `${QUICK_PARTS},growth,ids,provider`;
+const ALL_PARTS = `${QUICK_PARTS},growth,contracts,ids,provider`;
 const COMPARED_PARTS = 'backfill,following,latency';
 const RUNS = 3;
 const ROUNDS = 5;
@@ -43,6 +44,8 @@ const IDS_ROWS = 5_000_000;
 const PROVIDER_EVENTS = 50_000;
 const PROVIDER_PARTS = ['provider', 'fill', 'head', 'sparse'];
 const HEAD_CONTRACTS = 2_000;
+const CONTRACTS_FEW = 10;
+const CONTRACTS_MANY = 10_000;
 const FOLLOWING_SIZES: FollowingSizes = { singly: 2_000, catchUp: 2_000, announced: 500 };
 const FOLLOWING_SIZES_QUICK: FollowingSizes = { singly: 500, catchUp: 500, announced: 100 };
 
@@ -104,6 +107,9 @@ async function run(): Promise<Report> {
         ? await measureProvider(providerPlan(server, world, parts))
         : undefined,
       growth: parts.has('growth') ? await measureGrowth(server, note) : undefined,
+      contracts: parts.has('contracts')
+        ? await measureContractCounts({ server, note }, world, options, [CONTRACTS_FEW, CONTRACTS_MANY])
+        : undefined,
     };
   } finally {
     await server.stop();

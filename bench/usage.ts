@@ -25,6 +25,11 @@ export function watchUsage(pid: number): { stop(): Usage } {
   };
 }
 
+/** Returns the CPU time of a process so far, in milliseconds; 0 if there is no such process. */
+export async function cpuOf(pid: number): Promise<number> {
+  return (await readStat(pid))?.ownMs ?? 0;
+}
+
 /** Returns the CPU time of a process, of its running children and of its former children: for a postmaster, of the whole server. */
 export async function cpuOfTree(pid: number): Promise<number> {
   const names = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));

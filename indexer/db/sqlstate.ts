@@ -5,6 +5,7 @@ export const SQLSTATE = {
   serializationFailure: '40001',
   deadlockDetected: '40P01',
   lockNotAvailable: '55P03',
+  queryCanceled: '57014',
   insufficientPrivilege: '42501',
   readOnlyTransaction: '25006',
   invalidAuthorization: '28000',

@@ -150,7 +150,7 @@ test('a request wants blocks from its own first block on, also of a contract wit
 });
 
 test('a lost job is planned again under another id, and a queued job is not planned twice', async () => {
-  await withContracts(11_000, [{ address: A, deployed: 0 }], async (open) => {
+  await withContracts(22_000, [{ address: A, deployed: 0 }], async (open) => {
     const planner = new Planner(open, CHAIN_ID, { standing: true });
     const queue = createIdleQueue();
     expect(await planner.topUp(queue)).toBe('busy');

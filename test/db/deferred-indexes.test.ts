@@ -164,6 +164,29 @@ test('two processes that build at the same time build each index once', async ()
   expect(await indexesOf(database.pool)).toEqual(before);
 });
 
+test('indexes of small tables are built while a long transaction reads, and other writers go on while one writes', async () => {
+  const dropped = await deferIndexes(database);
+  const [reader, writer] = [0, 1].map(() => new pg.Client({ connectionString: created.url })) as [pg.Client, pg.Client];
+  await Promise.all([reader.connect(), writer.connect()]);
+  try {
+    // A concurrent build would wait for this snapshot.
+    await reader.query('begin isolation level repeatable read; select count(*) from token_transfers');
+    await writer.query('begin; lock table nft_transfers in row exclusive mode');
+    const building = buildDeferredIndexes(database, neverAborted);
+    await until('all other indexes', async () => {
+      const { rows } = await database.pool.query<{ name: string }>('select name from indexer.deferred_indexes');
+      return rows.every(({ name }) => name.startsWith('public.nft_transfers'));
+    });
+    expect(await countDeferredIndexes(database.kysely)).toBeGreaterThan(0);
+    await database.pool.query('begin; lock table nft_transfers in row exclusive mode; commit');
+    await Promise.all([reader.query('commit'), writer.query('commit')]);
+    expect(await building).toBe(dropped);
+  } finally {
+    await Promise.all([reader.end(), writer.end()]);
+  }
+  expect(await indexesOf(database.pool)).toEqual(before);
+});
+
 test('an aborted build leaves the remaining indexes to the next build', async () => {
   await deferIndexes(database);
   const stop = new AbortController();

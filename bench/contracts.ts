@@ -1,0 +1,95 @@
+import pg from 'pg';
+import { measureFill } from './backfill.ts';
+import { startChain } from './chain.ts';
+import { checkDatabase } from './check.ts';
+import { untilHead } from './following.ts';
+import { startIndexing } from './indexing-process.ts';
+import type { Server } from './server.ts';
+import { environment, SIZES, type World, type WorldOptions } from './world.ts';
+
+/** What a number of followed contracts costs, most of which emit nothing. */
+export type ContractsResult = {
+  readonly contracts: number;
+  readonly eventsPerSecond: number;
+  /** CPU time of the process and of PostgreSQL for an event of a backfill. */
+  readonly microsecondsPerEvent: number;
+  /** CPU time of the process and of PostgreSQL for a block without followed logs at the head. */
+  readonly millisecondsPerBlock: number;
+};
+
+const WARM_UP_BLOCKS = 50;
+const QUIET_BLOCKS = 500;
+
+/** Measures a backfill of the same events, and quiet blocks at the head, for a number of contracts. */
+export async function measureContracts(
+  server: Server,
+  world: World,
+  options: WorldOptions,
+  count: number,
+): Promise<ContractsResult> {
+  const fill = await withContracts(server, world, options, count, ({ url, chain }) =>
+    measureFill(server, chain, options, { url }),
+  );
+  const blocks = WARM_UP_BLOCKS + QUIET_BLOCKS;
+  const quiet: WorldOptions = { ...SIZES, events: 0, blocks, stride: blocks + 1, holders: 10, tokens: 10 };
+  const millisecondsPerBlock = await withContracts(server, world, quiet, count, (scene) =>
+    measureQuietBlocks(server, scene),
+  );
+  return {
+    contracts: count,
+    eventsPerSecond: fill.eventsPerSecond,
+    microsecondsPerEvent: (1_000 * (fill.processCpuMs + fill.postgresCpuMs)) / options.events,
+    millisecondsPerBlock,
+  };
+}
+
+type Scene = { readonly url: string; readonly chain: Awaited<ReturnType<typeof startChain>> };
+
+/** Runs `work` with a database that has so many contracts registered, and a chain that serves them. */
+async function withContracts<T>(
+  server: Server,
+  world: World,
+  options: WorldOptions,
+  count: number,
+  work: (scene: Scene) => Promise<T>,
+): Promise<T> {
+  const url = await server.createDatabase('contracts');
+  try {
+    const contracts = await server.addArtistTokens(url, world.silentTokens(count - world.contracts().length));
+    const chain = await startChain(options, contracts);
+    try {
+      return await work({ url, chain });
+    } finally {
+      await chain.stop();
+    }
+  } finally {
+    await server.dropDatabase('contracts');
+  }
+}
+
+/** Announces blocks that hold only other people's logs, one after the other. Returns the CPU time of one. */
+async function measureQuietBlocks(server: Server, { url, chain }: Scene): Promise<number> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await chain.moveTo(0, 0);
+  const daemon = startIndexing(['start'], { ...environment(url, chain.wsUrl), HTTP_PORT: '0' });
+  try {
+    const follow = async (from: number, to: number) => {
+      for (let block = from; block <= to; block++) {
+        await chain.moveTo(block, 0);
+        await untilHead(client, block, 1);
+      }
+    };
+    const cpuMs = async () => (await daemon.cpuMs()) + (await server.cpuMs());
+    await untilHead(client, 0);
+    await follow(1, WARM_UP_BLOCKS);
+    const before = await cpuMs();
+    await follow(WARM_UP_BLOCKS + 1, WARM_UP_BLOCKS + QUIET_BLOCKS);
+    const used = (await cpuMs()) - before;
+    await checkDatabase(url, await chain.expectedAfter(WARM_UP_BLOCKS + QUIET_BLOCKS));
+    return used / QUIET_BLOCKS;
+  } finally {
+    await daemon.stop();
+    await client.end();
+  }
+}
