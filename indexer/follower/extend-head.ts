@@ -83,7 +83,16 @@ export class HeadExtender {
         const changesContracts = followed.joining.length > 0 || batch.quarantined.length > 0;
         await commits.drainTo(changesContracts ? 0 : COMMITS_IN_FLIGHT - 1);
         const { joining, former } = followed;
-        const commit = { seen: state, range, batch, finalized: Math.min(finalized, tip.number), joining, former };
+        const isLast = tip.number >= target.number && !heads.hasDescendant(tip);
+        const commit = {
+          seen: state,
+          range,
+          batch,
+          finalized: Math.min(finalized, tip.number),
+          joining,
+          former,
+          isLast,
+        };
         const written = commits.begin(() => this.#commit(commit, tip));
         const head = { number: tip.number, hash: tip.hash };
         state = { ...state, head, liveVersion: state.liveVersion + (changesContracts ? 1 : 0) };

@@ -34,6 +34,11 @@ export class HeadFeed {
     return this.#hasEnded;
   }
 
+  /** Whether a head waits that can descend from a block. */
+  hasDescendant(block: BlockHeader): boolean {
+    return this.#newest !== undefined && canDescend(block, this.#newest);
+  }
+
   /**
    * Waits for a head that can descend from a block (above it, and its child where it is the next block) and takes it. Returns
    * undefined once `until` resolves. A head that does not descend from the block is left for `next`.
@@ -45,7 +50,7 @@ export class HeadFeed {
       this.#news.wake();
     });
     while (!isOver && !this.#hasEnded) {
-      if (this.#newest !== undefined && canDescend(block, this.#newest)) return this.#takeNewest();
+      if (this.hasDescendant(block)) return this.#takeNewest();
       await this.#news.wait();
     }
     return undefined;

@@ -1,6 +1,7 @@
+import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
-import { runSteps } from '../db/step.ts';
+import { runSteps, type Step } from '../db/step.ts';
 import { batchTransaction, longTransaction, type Transaction, transaction } from '../db/transaction.ts';
 import { type EncodedBatch, factCount, keepFacts } from '../facts/encoded-batch.ts';
 import type { Quarantine } from '../facts/origin.ts';
@@ -35,7 +36,14 @@ export type HeadCommit = {
   readonly joining: readonly RequestedContract[];
   /** The followed contracts for which a former indexer left facts. */
   readonly former?: readonly FormerContract[];
+  /**
+   * Whether no other block waits. Otherwise the commit need not reach the disk before it counts, because that of the next block takes it
+   * along. A crash of PostgreSQL may then lose the newest blocks, all of their rows and the head together. Default: true.
+   */
+  readonly isLast?: boolean;
 };
+
+const COMMIT_WITHOUT_WAITING: Step = { statement: sql`set local synchronous_commit = off` };
 
 /** Attempts at a commit that inserts a row which exists already. */
 const ATTEMPTS_MAX = 5;
@@ -63,7 +71,7 @@ export async function commitHead(database: Database, commit: HeadCommit): Promis
 }
 
 async function extendHead(database: Database, commit: HeadCommit): Promise<number> {
-  const { seen, range, batch, finalized, joining, former = [] } = commit;
+  const { seen, range, batch, finalized, joining, former = [], isLast = true } = commit;
   const { chainId } = range;
   const changesContracts = joining.length > 0 || batch.quarantined.length > 0;
   const end = [
@@ -84,7 +92,8 @@ async function extendHead(database: Database, commit: HeadCommit): Promise<numbe
     try {
       // The facts are written while the commit of the previous block may still be running. The steps after them wait for it.
       const begin = lockChainAndBlock(chainId, range.to);
-      await batchTransaction(database, [begin, ...write, lockAndCheckHead(seen), ...folded, ...end]);
+      const settings = isLast ? [] : [COMMIT_WITHOUT_WAITING];
+      await batchTransaction(database, [...settings, begin, ...write, lockAndCheckHead(seen), ...folded, ...end]);
       return factCount(batch);
     } catch (error) {
       // A step needs a follow-up step, which is rare. The steps then run one after the other below.
