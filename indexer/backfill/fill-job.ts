@@ -8,7 +8,7 @@ import type { BlockRange } from '../kernel/ranges.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { checkpointAt } from '../progress/checkpoints.ts';
-import { contractKey } from '../progress/contract-coverage.ts';
+import { contractKey, contractKeys } from '../progress/contract-coverage.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Source } from '../source/source.ts';
 import { isOutage } from './decide-retry.ts';
@@ -49,7 +49,7 @@ const GROWTH_MAX = 4;
 /** Suspect blocks are read in this many pieces. */
 const NARROWING_FACTOR = 8;
 /** Maximum size of the encoded facts that wait to be written, over all jobs of the chain in this process. */
-const WAITING_BYTES_MAX = 16_000_000;
+const WAITING_BYTES_MAX = 8_000_000;
 /** How long an open transaction waits for another piece that could join it. */
 const READY_WITHIN_MS = 250;
 
@@ -141,7 +141,8 @@ export class JobFiller {
         throw new FillError(error.piece, progressed, error.cause);
       });
       const from = pieces[0]?.range.from as number;
-      const following = async () => (isAlone(from) || isAlone(reader.from) ? [] : reader.takeWithin(READY_WITHIN_MS));
+      const following = async () =>
+        signal.aborted || isAlone(from) || isAlone(reader.from) ? [] : reader.takeWithin(READY_WITHIN_MS);
       const commit = { pieces, contracts, former, following, end: missing.to };
       const { facts, to } = await commitFill(database, commit).catch((error) => {
         throw new FillError({ from, to: reader.from - 1 }, progressed, error);
@@ -257,7 +258,7 @@ export class JobFiller {
   }
 
   #indexOf(contracts: readonly RegisteredContract[]): ContractIndex {
-    const key = contracts.map(contractKey).join();
+    const key = contractKeys(contracts).text;
     let index = this.#indexes.get(key);
     if (index === undefined) {
       if (this.#indexes.size === INDEXES_MAX) this.#indexes.clear();

@@ -21,7 +21,7 @@ const BUILD_TIMEOUT_MS = 24 * 3_600_000;
 const ANSWER_TIMEOUT_MS = 60_000;
 /** The indexes of tables up to this size (some 500,000 facts) are built while writers wait, which takes half the time. */
 const BRIEF_BUILD_BYTES_MAX = 2 ** 27;
-/** How long such a build waits for running writers, and then keeps others waiting at most, before it is given up for a concurrent build. */
+/** The longest wait of such a build for running writers, and the longest time that it blocks them, before a concurrent build replaces it. */
 const BRIEF_LOCK_MS = 100;
 const BRIEF_BUILD_MS = 2_000;
 
@@ -89,7 +89,8 @@ export async function countDeferredIndexes(db: Database['kysely']): Promise<numb
 }
 
 /**
- * Builds the deferred indexes. Reads go on meanwhile, and writes wait for at most two seconds. One process at a time builds indexes. An index that another builder is
+ * Builds the deferred indexes while reads go on. Writes go on too, but an index of a small table may stop them for two seconds at most.
+ * One process at a time builds indexes. An index that another builder is
  * building or has built is skipped. Safe to interrupt and to repeat.
  *
  * @returns the number of indexes that this call built
@@ -108,8 +109,11 @@ export async function buildDeferredIndexes(database: Database, signal: AbortSign
     const tables = [...Map.groupBy(rows, ({ table }) => table).values()].sort((a, b) => b.length - a.length);
     let built = 0;
     const work = async (client: pg.Client) => {
-      for (let next = tables.shift(); next !== undefined; next = tables.shift())
-        for (const { name } of next) if (await buildIndex(client, name, signal)) built += 1;
+      for (let next = tables.shift(); next !== undefined; next = tables.shift()) {
+        // Not `built += await …`, which would lose what the other connection built meanwhile.
+        const count = await buildIndexes(client, next, signal);
+        built += count;
+      }
     };
     await Promise.all([work(first), withBuilder(database, signal, work)]);
     return built;
@@ -124,8 +128,22 @@ type Deferred = { readonly name: string; readonly table: string };
  */
 const LOCK = "hashtextextended('indexer:index:' || $1, 0)";
 
+/** Builds the indexes of a table. Returns the number of those that it built. */
+async function buildIndexes(client: pg.Client, indexes: readonly Deferred[], signal: AbortSignal): Promise<number> {
+  let built = 0;
+  // Where one build took too long, those of the other indexes would too.
+  const brief = { isPossible: true };
+  for (const { name } of indexes) if (await buildIndex(client, name, brief, signal)) built += 1;
+  return built;
+}
+
 /** Builds an index and deletes its record. Returns false if another builder holds the index or has finished it. */
-async function buildIndex(client: pg.Client, name: string, signal: AbortSignal): Promise<boolean> {
+async function buildIndex(
+  client: pg.Client,
+  name: string,
+  brief: { isPossible: boolean },
+  signal: AbortSignal,
+): Promise<boolean> {
   signal.throwIfAborted();
   const { rows: lock } = await client.query<{ locked: boolean }>(`select pg_try_advisory_lock(${LOCK}) as locked`, [
     name,
@@ -138,8 +156,10 @@ async function buildIndex(client: pg.Client, name: string, signal: AbortSignal):
     [name],
   );
   for (const { definition, valid, bytes } of rows) {
-    const isSmall = valid === null && Number(bytes) <= BRIEF_BUILD_BYTES_MAX;
-    if (isSmall && (await buildBriefly(client, name, definition))) continue;
+    if (brief.isPossible && valid === null && Number(bytes) <= BRIEF_BUILD_BYTES_MAX) {
+      if (await buildBriefly(client, name, definition)) continue;
+      brief.isPossible = false;
+    }
     const run = (text: string) => client.query({ text, query_timeout: BUILD_TIMEOUT_MS } as pg.QueryConfig);
     // The build of an invalid index was interrupted.
     if (valid === false) await run(`drop index concurrently ${name}`);
@@ -161,7 +181,7 @@ async function buildBriefly(client: pg.Client, name: string, definition: string)
     await client.query('commit');
     return true;
   } catch (error) {
-    await client.query('rollback');
+    await client.query('rollback').catch(() => undefined);
     const state = sqlstateOf(error);
     if (state === SQLSTATE.lockNotAvailable || state === SQLSTATE.queryCanceled) return false;
     throw error;

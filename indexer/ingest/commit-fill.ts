@@ -13,6 +13,7 @@ import { isOnOtherBranch, saveCheckpoints } from '../progress/checkpoints.ts';
 import {
   type ContractKey,
   contractKey,
+  contractKeys,
   missingSlices,
   type RequestedContract,
   type Slice,
@@ -159,7 +160,7 @@ async function writePieces(
   for (const { seen, range, batch } of pieces) {
     await refuseStale(tx, seen, now, range);
     for (const { contracts, blocks } of written.addPiece(range, batch.quarantined, now.finalized)) {
-      const keys = new Set(contracts.map(contractKey));
+      const { keys } = contractKeys(contracts);
       const replaced = former.filter((contract) => keys.has(contractKey(contract)));
       const isWhole = blocks[0]?.from === range.from && blocks[0]?.to === range.to;
       const facts = keepFacts(batch, (contract) => keys.has(contractKey(contract)), isWhole ? undefined : blocks);
@@ -255,7 +256,7 @@ class WrittenSlices {
   }
 
   addSlice({ contracts, blocks }: Slice, facts: EncodedBatch, inFull: boolean): void {
-    const key = contracts.map(contractKey).join();
+    const key = contractKeys(contracts).text;
     const known = this.#slices.get(key);
     const kinds = known?.kinds ?? new Set();
     for (const kind of factKinds(facts)) kinds.add(kind);

@@ -37,8 +37,8 @@ export type HeadCommit = {
   /** The followed contracts for which a former indexer left facts. */
   readonly former?: readonly FormerContract[];
   /**
-   * Whether no other block waits. Otherwise the commit need not reach the disk before it counts, because that of the next block takes it
-   * along. A crash of PostgreSQL may then lose the newest blocks, all of their rows and the head together. Default: true.
+   * Whether no other block waits. If one does, this commit does not wait for the disk, because that of the next block flushes it too. A
+   * crash of PostgreSQL may then lose the newest blocks: all of their rows together with the head. Default: true.
    */
   readonly isLast?: boolean;
 };

@@ -1,8 +1,9 @@
 import { type EncodedBatch, encodeBatch } from '../facts/encoded-batch.ts';
 import type { Receipt, Receipts } from '../facts/origin.ts';
 import type { Hex, VerifiedRange } from '../kernel/chain.ts';
-import { RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { RpcInconsistency } from '../kernel/errors.ts';
 import { factTables } from '../protocols/protocols.ts';
+import { isOfOtherBlock } from '../source/receipts.ts';
 import type { RangeRequest, Source } from '../source/source.ts';
 import type { ContractIndex } from './contract-index.ts';
 import { cutRange } from './cut-range.ts';
@@ -38,9 +39,8 @@ export async function fetchBatch(
     receipts = await readReceipts(source, verified, receiptsNeeded(verified, contracts), signal);
   } catch (error) {
     // A log may name the hash of another block, which the headers of all blocks with logs would have shown.
-    const isUnknown = error instanceof RpcError && error.kind === 'unknown-block';
-    if (!isUnknown || request.strict || request.headersOfLogs === true) throw error;
-    return fetchBatch(source, contracts, { ...request, headersOfLogs: true }, signal);
+    if (!isOfOtherBlock(error) || request.strict || request.readsHeadersOfLogs === true) throw error;
+    return fetchBatch(source, contracts, { ...request, readsHeadersOfLogs: true }, signal);
   }
   const { logs: _, ...range } = verified;
   return { range, batch: encodeBatch(decodeRange(verified, contracts, receipts), factTables) };

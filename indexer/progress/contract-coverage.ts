@@ -20,6 +20,21 @@ export function contractKey({ kind, address }: ContractKey): string {
   return `${kind} ${address}`;
 }
 
+/** The keys of a list of contracts, as a set and as one text. */
+type ContractKeys = { readonly keys: ReadonlySet<string>; readonly text: string };
+
+const keysOfLists = new WeakMap<readonly ContractKey[], ContractKeys>();
+
+/** Returns the keys of a list of contracts, which must not change. A fill asks for those of the same thousands with every piece. */
+export function contractKeys(contracts: readonly ContractKey[]): ContractKeys {
+  const known = keysOfLists.get(contracts);
+  if (known !== undefined) return known;
+  const keys = contracts.map(contractKey);
+  const found = { keys: new Set(keys), text: keys.join() };
+  keysOfLists.set(contracts, found);
+  return found;
+}
+
 /** The columns of `indexer.contracts` that determine which blocks are covered. */
 export type Coverage = {
   /** The block at which the contract was deployed. Null while it is unknown. */

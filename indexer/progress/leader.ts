@@ -4,6 +4,7 @@ import { type Sessions, sessionClient } from '../db/server.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
+import { isAdvisoryLock } from './locks.ts';
 
 const LOCK_RETRY_INTERVAL_MS = 1_000;
 const RECONNECT_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 1_000 };
@@ -72,9 +73,7 @@ export async function runAsLeader(
 /** Returns an SQL condition: whether a process leads a chain now, so that it holds the lock on leadership. */
 export function hasLeader(chainId: RawBuilder<unknown>): RawBuilder<boolean> {
   return sql`exists (
-    select from pg_locks
-    where locktype = 'advisory' and objsubid = 1 and granted and database = (select oid from pg_database where datname = current_database())
-      and (classid::bigint << 32) + objid::bigint = hashtextextended('indexer:leader:' || ${chainId}, 0)
+    select from pg_locks where granted and ${isAdvisoryLock(sql`hashtextextended('indexer:leader:' || ${chainId}, 0)`)}
   )`;
 }
 

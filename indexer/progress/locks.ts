@@ -11,15 +11,20 @@ export function lockChain(chainId: number, mode: 'shared' | 'exclusive'): Step {
   return { statement: sql`select ${lock}(${lockKey(`chain:${chainId}`)})` };
 }
 
+/** Returns a condition on a row of `pg_locks`: whether it is of the advisory lock with a key, which PostgreSQL shows in two halves. */
+export function isAdvisoryLock(key: RawBuilder<unknown>): RawBuilder<boolean> {
+  return sql`
+    locktype = 'advisory' and objsubid = 1
+    and database = (select oid from pg_database where datname = current_database())
+    and (classid::bigint << 32) + objid::bigint = ${key}
+  `;
+}
+
 /** Returns whether another transaction waits for the chain's lock, such as an unwind. */
 export async function isChainAwaited(tx: Transaction, chainId: number): Promise<boolean> {
-  // PostgreSQL shows a 64-bit key of an advisory lock as two halves.
   const { rows } = await sql<{ awaited: boolean }>`
     select exists (
-      select from pg_locks
-      where locktype = 'advisory' and not granted
-        and database = (select oid from pg_database where datname = current_database())
-        and (classid::bigint << 32) | objid::bigint = ${lockKey(`chain:${chainId}`)}
+      select from pg_locks where not granted and ${isAdvisoryLock(lockKey(`chain:${chainId}`))}
     ) as awaited
   `.execute(tx);
   return rows[0]?.awaited === true;

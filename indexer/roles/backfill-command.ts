@@ -70,6 +70,8 @@ export type BackfillOutcome = {
 };
 
 const CHECK_INTERVAL_MS = 200;
+/** A check of the coverage of many contracts takes long. The next one waits so many times as long. */
+const CHECK_PAUSE_FACTOR = 9;
 const CHECK_BACKOFF: Backoff = { baseMs: 500, maxMs: 10_000 };
 const REPORT_INTERVAL_MS = 1_000;
 
@@ -196,6 +198,7 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
   try {
     for (;;) {
       let delayMs = CHECK_INTERVAL_MS;
+      const begunAt = runtime.now();
       try {
         const left = await progressOf(database.kysely, request);
         const isNews = blocksLeft === undefined || (blocksLeft > 0 && left.blocksLeft === 0);
@@ -206,6 +209,7 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
         if (ended !== undefined) return ended;
         if (!wasProving && proving.blocksLeft !== undefined) report();
         retry.succeeded();
+        delayMs = Math.max(CHECK_INTERVAL_MS, CHECK_PAUSE_FACTOR * (runtime.now() - begunAt));
       } catch (error) {
         delayMs = retry.failed();
         const context = { chain: request.chainId, reason: messageOf(error), retryInMs: delayMs, err: error };

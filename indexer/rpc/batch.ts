@@ -10,11 +10,13 @@ const REQUESTS_IN_FLIGHT = 16;
 /** Maximum number of calls in flight for one `mapInBatches`, over all of its batches. */
 const CALLS_IN_FLIGHT = 400;
 /**
- * How often calls are sent again to an endpoint that refuses them for their rate, and after which pause of it at most. Together it takes
- * less than 8 s before the refusal is thrown.
+ * From this many items on, calls that an endpoint refuses for their rate are sent to it again. Fewer, as at the head, are left to another
+ * endpoint at once.
  */
-const RESENDS_MAX = 6;
-const RESEND_PAUSE_MAX_MS = 4_000;
+const RESEND_ITEMS_MIN = 33;
+/** The pauses of the endpoint that its resends wait for, all together. Each resend counts as one of at least the second number. */
+const RESEND_PAUSES_MS = 5_000;
+const RESEND_PAUSE_MIN_MS = 500;
 
 /**
  * Maps items by requests to one endpoint. Requests that calls of `map` make at the same time are sent together in batches, as
@@ -31,8 +33,9 @@ export async function mapInBatches<T, R>(
   maxCalls: number = BATCH_MAX_CALLS,
 ): Promise<R[]> {
   const size = Math.min(endpoint.batchSize.calls(), Math.max(1, maxCalls));
+  const pausesMs = items.length < RESEND_ITEMS_MIN ? 0 : RESEND_PAUSES_MS;
   if (size === 1 || items.length <= 1) {
-    const requester = allowBatches(endpoint);
+    const requester = allowBatches(endpoint, pausesMs);
     return mapLimit(items, REQUESTS_IN_FLIGHT, signal, (item, stop) => map(item, requester, stop));
   }
   const parts = Array.from({ length: Math.ceil(items.length / size) }, (_, at) =>
@@ -40,20 +43,20 @@ export async function mapInBatches<T, R>(
   );
   const inFlight = Math.min(REQUESTS_IN_FLIGHT, Math.ceil(CALLS_IN_FLIGHT / size));
   const results = await mapLimit(parts, inFlight, signal, (part, stop) => {
-    const requester = createCollector(endpoint);
+    const requester = createCollector(endpoint, pausesMs);
     return mapLimit(part, part.length, stop, (item, stopItem) => map(item, requester, stopItem));
   });
   return results.flat();
 }
 
 /** Returns the endpoint for single requests that a viem transport may put into batches of its own. */
-function allowBatches(endpoint: Endpoint): Requester {
+function allowBatches(endpoint: Endpoint, pausesMs: number): Requester {
   return {
     name: endpoint.name,
     label: endpoint.label,
     chainId: endpoint.chainId,
     request: (method, params, options) =>
-      requestPatiently(endpoint, { method, params, options: { ...options, mayBatch: true } }),
+      requestPatiently(endpoint, { method, params, options: { ...options, mayBatch: true } }, pausesMs),
   };
 }
 
@@ -65,12 +68,12 @@ type PendingCall = CallWithOptions & {
 };
 
 /** Collects the requests that are made in one turn of the event loop, and sends them together. */
-function createCollector(endpoint: Endpoint): Requester {
+function createCollector(endpoint: Endpoint, pausesMs: number): Requester {
   let collected: PendingCall[] = [];
   const send = () => {
     const calls = collected;
     collected = [];
-    sendInBatches(endpoint, calls).catch((error: unknown) => {
+    sendInBatches(endpoint, calls, pausesMs).catch((error: unknown) => {
       for (const call of calls) call.reject(error);
     });
   };
@@ -90,17 +93,17 @@ function createCollector(endpoint: Endpoint): Requester {
  * Sends calls in batches. Calls that are refused for their rate are sent again, at the pace that the endpoint learns from the refusal,
  * because their failure would have all calls of a `mapInBatches` sent again.
  */
-async function sendInBatches(endpoint: Endpoint, calls: readonly PendingCall[]): Promise<void> {
+async function sendInBatches(endpoint: Endpoint, calls: readonly PendingCall[], pausesMs: number): Promise<void> {
   const { batchSize } = endpoint;
   // All calls come from one `mapInBatches` and have the same signal.
   const signal = calls[0]?.options?.signal;
-  let mayResend = limitResends(endpoint);
-  /** Halved by every refusal, in case the endpoint bears no batch as large as the calls of a second. */
+  let mayResend = limitResends(endpoint, pausesMs);
+  /** Halved by every refusal, in case the endpoint allows no batch as large as the calls of half a second. */
   let sizeMax = calls.length;
   for (let pending = calls; pending.length > 0; ) {
     const size = Math.min(batchSize.calls(), sizeMax);
     const batch = pending.slice(0, size);
-    if (batch.length === 1 || size === 1) return sendOneByOne(endpoint, pending, () => undefined);
+    if (batch.length === 1 || size === 1) return sendOneByOne(endpoint, pending, pausesMs);
     const rest = pending.slice(size);
     try {
       const answers = await endpoint.batch(batch, signal);
@@ -108,16 +111,16 @@ async function sendInBatches(endpoint: Endpoint, calls: readonly PendingCall[]):
       const { alone, refused } = settleCalls(batch, answers, isRefused && mayResend());
       pending = [...refused, ...rest];
       if (isRefused) {
-        sizeMax = Math.ceil(size / 2);
+        sizeMax = halfOf(batch);
       } else {
         batchSize.accepted(batch.length);
-        mayResend = limitResends(endpoint);
+        mayResend = limitResends(endpoint, pausesMs);
       }
-      await sendOneByOne(endpoint, alone, () => undefined);
+      await sendOneByOne(endpoint, alone, pausesMs);
     } catch (error) {
       if (isRateLimit(error)) {
         if (!mayResend()) throw error;
-        sizeMax = Math.ceil(size / 2);
+        sizeMax = halfOf(batch);
         continue;
       }
       if (error instanceof RpcError) batchSize.failed(batch.length);
@@ -129,18 +132,26 @@ async function sendInBatches(endpoint: Endpoint, calls: readonly PendingCall[]):
       // Batches count as unsupported once the endpoint answers one of these calls alone.
       batchSize.failed(batch.length);
       pending = rest;
-      await sendOneByOne(endpoint, batch, () => batchSize.unsupported());
+      await sendOneByOne(endpoint, batch, pausesMs, () => batchSize.unsupported());
     }
   }
+}
+
+/** Returns half the size of a batch. Calls that are refused for their rate stay in batches, so that they are given up together. */
+function halfOf(batch: readonly unknown[]): number {
+  return Math.max(2, Math.ceil(batch.length / 2));
 }
 
 /**
  * Returns a function to ask after every refusal for the rate whether to send the calls again to this endpoint. Otherwise the refusal is
  * thrown, so that another endpoint is tried.
  */
-function limitResends(endpoint: Endpoint): () => boolean {
-  let left = RESENDS_MAX;
-  return () => left-- > 0 && endpoint.delayMs() <= RESEND_PAUSE_MAX_MS;
+function limitResends(endpoint: Endpoint, pausesMs: number): () => boolean {
+  let leftMs = pausesMs;
+  return () => {
+    leftMs -= Math.max(endpoint.delayMs(), RESEND_PAUSE_MIN_MS);
+    return leftMs >= 0;
+  };
 }
 
 function isRateLimit(error: unknown): boolean {
@@ -169,11 +180,16 @@ function settleCalls(
   return { alone, refused };
 }
 
-async function sendOneByOne(endpoint: Endpoint, calls: readonly PendingCall[], onResult: () => void): Promise<void> {
+async function sendOneByOne(
+  endpoint: Endpoint,
+  calls: readonly PendingCall[],
+  pausesMs: number,
+  onResult?: () => void,
+): Promise<void> {
   await mapLimit(calls, REQUESTS_IN_FLIGHT, undefined, async (call) => {
     try {
-      const result = await requestPatiently(endpoint, call);
-      onResult();
+      const result = await requestPatiently(endpoint, call, pausesMs);
+      onResult?.();
       call.resolve(result);
     } catch (error) {
       call.reject(error);
@@ -182,8 +198,12 @@ async function sendOneByOne(endpoint: Endpoint, calls: readonly PendingCall[], o
 }
 
 /** Sends a request, and sends it again if it is refused for its rate. */
-async function requestPatiently(endpoint: Endpoint, { method, params, options }: CallWithOptions): Promise<unknown> {
-  const mayResend = limitResends(endpoint);
+async function requestPatiently(
+  endpoint: Endpoint,
+  { method, params, options }: CallWithOptions,
+  pausesMs: number,
+): Promise<unknown> {
+  const mayResend = limitResends(endpoint, pausesMs);
   for (;;) {
     try {
       return await endpoint.request(method, params, options);

@@ -8,9 +8,9 @@ export type CallBudget = {
 };
 
 /**
- * Creates a budget. Calls are sent when they are paid for, so that what goes out at once is never more than the calls of half a second:
- * providers with a limit per second refuse more than that of a second. Of a batch that is larger, half a second is paid before it is
- * sent and the rest before the next call, so that the average holds.
+ * Creates a budget. Calls are sent when they are paid for, so that no more go out at once than those of half a second. More might exceed
+ * a limit per second together with those that follow. Of a larger batch, half a second is paid before it is sent, and the rest before the
+ * next call, so that the average holds.
  *
  * @param callsPerSecond returns how many calls each second pays for
  * @param now the time in milliseconds

@@ -50,6 +50,8 @@ export function createCallRate(now: () => number): CallRate {
 
   const second = () => Math.floor(now() / SECOND_MS);
 
+  const burst = () => Math.max(1, Math.floor((rate * SAVED_MS_MAX) / SECOND_MS));
+
   function measured(): number {
     const recent = answers.filter((one) => one.second * SECOND_MS > now() - MEASURED_MS);
     const calls = recent.reduce((sum, one) => sum + one.calls, 0);
@@ -73,7 +75,7 @@ export function createCallRate(now: () => number): CallRate {
         return;
       }
       // A rate that was not used says nothing about a higher one.
-      if (last !== undefined && last.calls >= rate / 2) grow();
+      if (last !== undefined && last.calls >= Math.min(rate / 2, burst())) grow();
       answers = [...answers.slice(-MEASURED_MS / SECOND_MS), { second: second(), calls }];
     },
     refused(sentAt) {
@@ -89,6 +91,6 @@ export function createCallRate(now: () => number): CallRate {
       steadySince = now();
       answers = [];
     },
-    burst: () => Math.max(1, Math.floor((rate * SAVED_MS_MAX) / SECOND_MS)),
+    burst,
   };
 }

@@ -43,6 +43,8 @@ export function isEmptyBloom(bloom: Hex): boolean {
 /** Creates a bloom reader with an empty cache. */
 export function createBlooms(): Blooms {
   const cache = new Map<Hex, readonly number[]>();
+  /** The bits of the watched addresses, three of each, because thousands of addresses are compared with every header. */
+  const addressBits = new WeakMap<Watched, Uint16Array>();
 
   function bitsOf(item: Hex): readonly number[] {
     const known = cache.get(item);
@@ -63,6 +65,16 @@ export function createBlooms(): Blooms {
     return false;
   }
 
+  function* heldAddresses(bytes: Uint8Array, watched: Watched): Generator<Hex> {
+    const { addresses } = watched.watch;
+    const bits = addressBits.get(watched) ?? Uint16Array.from(addresses.flatMap(bitsOf));
+    addressBits.set(watched, bits);
+    for (let at = 0; at < addresses.length; at++) {
+      const [first, second, third] = [bits[3 * at] as number, bits[3 * at + 1] as number, bits[3 * at + 2] as number];
+      if (isSet(bytes, first) && isSet(bytes, second) && isSet(bytes, third)) yield addresses[at] as Hex;
+    }
+  }
+
   function ofLogs(logs: readonly BloomedLog[]): Uint8Array {
     const bytes = new Uint8Array(BLOOM_BITS / 8);
     for (const item of new Set(logs.flatMap((log) => [log.address, ...log.topics]))) {
@@ -79,8 +91,8 @@ export function createBlooms(): Blooms {
       if (!everyDoubt && isCrowded(bytes, watched)) return [];
       if (!holdsSome(bytes, watched.topics.values())) return [];
       const suspects: Hex[] = [];
-      for (const address of watched.addresses.values()) {
-        if (holds(bytes, address) && !logs.some((log) => log.address === address)) suspects.push(address);
+      for (const address of heldAddresses(bytes, watched)) {
+        if (!logs.some((log) => log.address === address)) suspects.push(address);
       }
       return suspects;
     },
@@ -88,7 +100,8 @@ export function createBlooms(): Blooms {
     excludes(bloom, watched) {
       if (isEmptyBloom(bloom)) return false;
       const bytes = bytesOf(bloom);
-      return !(holdsSome(bytes, watched.topics.values()) && holdsSome(bytes, watched.addresses.values()));
+      if (!holdsSome(bytes, watched.topics.values())) return true;
+      return heldAddresses(bytes, watched).next().done === true;
     },
     explains: (logs, address) => holds(ofLogs(logs), address),
     covers(logs, bloom) {

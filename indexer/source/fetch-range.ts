@@ -35,7 +35,7 @@ export type RangeRequest = {
   /** Below finalized: whether every header is read, and when receipts are. Above it, every header is read in any case. */
   readonly inFull?: FullReading | undefined;
   /** Below finalized: whether the header of every block with logs is read, also where the logs name the timestamps of their blocks. */
-  readonly headersOfLogs?: boolean | undefined;
+  readonly readsHeadersOfLogs?: boolean | undefined;
 };
 
 /** Dependencies of the range reader. */
@@ -67,7 +67,7 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
   }
 
   return async function fetchRange(request: RangeRequest, signal?: AbortSignal): Promise<VerifiedRange> {
-    const { from, to, strict, inFull, headersOfLogs = false, maxLogs = Number.POSITIVE_INFINITY } = request;
+    const { from, to, strict, inFull, readsHeadersOfLogs = false, maxLogs = Number.POSITIVE_INFINITY } = request;
     if (!(Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 0 && from <= to)) {
       throw new IndexerError(`invalid block range: ${from} to ${to}`);
     }
@@ -91,7 +91,7 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
           tip,
           strict,
           inFull,
-          headersOfLogs,
+          readsHeadersOfLogs,
           faultyEndpoints,
           unprovedBlocks,
           tries,

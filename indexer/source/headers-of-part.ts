@@ -25,7 +25,7 @@ const SAMPLE_HEADERS_WITH_LOGS = 2;
 export async function readHeadersOfPart(
   deps: ReaderDeps,
   endpoint: Endpoint,
-  { from, to, watched, inFull, headersOfLogs }: RemainingRange,
+  { from, to, watched, inFull, readsHeadersOfLogs }: RemainingRange,
   { logs, doubtful }: LogAnswer,
   signal: AbortSignal | undefined,
 ): Promise<BlockHeader[]> {
@@ -36,13 +36,13 @@ export async function readHeadersOfPart(
   const sample = isSampled ? draw(SAMPLE_HEADERS, to - from + 1, deps.random).map((at) => from + at) : [];
   const needed = [from, ...sample, ...doubtful, ...deps.seconds.disputed({ from, to }), to];
   const withLogs = [...new Set(logs.map(({ blockNumber }) => blockNumber))];
-  if (headersOfLogs || endpoint.unsupported.logTimestamps || !haveTimestamps(logs))
-    return read([...needed, ...withLogs]);
-  const drawn = needed.some((number) => withLogs.includes(number))
-    ? []
-    : draw(SAMPLE_HEADERS_WITH_LOGS, withLogs.length, deps.random).map((at) => withLogs[at] as number);
-  const headers = await read([...needed, ...drawn]);
-  if (agree(logs, headers)) return headers;
+  const areComparable = !endpoint.unsupported.logTimestamps && haveTimestamps(logs);
+  const drawn = () =>
+    needed.some((number) => withLogs.includes(number))
+      ? []
+      : draw(SAMPLE_HEADERS_WITH_LOGS, withLogs.length, deps.random).map((at) => withLogs[at] as number);
+  const headers = await read([...needed, ...(areComparable && !readsHeadersOfLogs ? drawn() : withLogs)]);
+  if (!areComparable || agree(logs, headers)) return headers;
   endpoint.unsupported.logTimestamps = true;
   const detail =
     'logs name another timestamp or hash than the header of their block: reading the headers of all blocks with logs';

@@ -14,8 +14,11 @@ const POLL_BACKOFF_MAX_MS = 8_000;
 const RESUBSCRIBE_MS = 2_000;
 const RESUBSCRIBE_MAX_MS = 60_000;
 
-/** The endpoints over whose subscriptions headers were announced and read. */
-export type AnnouncedHeaders = WeakMap<BlockHeader, Endpoint>;
+/** A subscription to new heads. It ends with its connection. */
+type Subscription = { readonly endpoint: Endpoint; isOpen: boolean };
+
+/** Maps each announced header to the subscription that announced it, over whose connection it was read. */
+export type AnnouncedHeaders = WeakMap<BlockHeader, Subscription>;
 
 /** Returns the function that reads the newest block. It changes the preferred endpoint if that is stuck behind another. */
 export function createHeadReader(pool: Pool, now: () => number): (signal?: AbortSignal) => Promise<BlockHeader> {
@@ -119,6 +122,7 @@ function findSubscribable(pool: Pool): Endpoint | undefined {
 async function forwardSubscription(deps: HeadsDeps, endpoint: Endpoint, put: Put, signal: AbortSignal): Promise<void> {
   const { head, announced, notice, silenceMs } = deps;
   const ended = Promise.withResolvers<string>();
+  const subscription: Subscription = { endpoint, isOpen: true };
   const abort = () => ended.resolve('aborted');
   signal.addEventListener('abort', abort, { once: true });
   let newest: BlockHeader | undefined;
@@ -136,10 +140,10 @@ async function forwardSubscription(deps: HeadsDeps, endpoint: Endpoint, put: Put
     reading = true;
     void (async () => {
       while (newestNumber !== undefined && !signal.aborted) {
-        const number = newestNumber;
+        const next = newestNumber;
         newestNumber = undefined;
-        const header = await readHeader(endpoint, number, signal);
-        if (header !== undefined) announced.set(header, endpoint);
+        const header = await readHeader(endpoint, next, signal);
+        if (header !== undefined) announced.set(header, subscription);
         forward(header ?? (await head(signal)));
       }
     })()
@@ -182,6 +186,7 @@ async function forwardSubscription(deps: HeadsDeps, endpoint: Endpoint, put: Put
   } catch (error) {
     if (!signal.aborted) notice({ event: 'subscription lost', endpoint: endpoint.name, detail: messageOf(error) });
   } finally {
+    subscription.isOpen = false;
     clearTimeout(timer);
     unsubscribe?.();
     signal.removeEventListener('abort', abort);

@@ -103,6 +103,13 @@ export function numberLogs(receipts: readonly (readonly ReceiptLog[])[]): RawLog
   return logs.map((log, at) => ({ ...log, logIndex: countUp ? (log.logIndex as number) : at }));
 }
 
+const OTHER_BLOCK = { receiptOf: 'another block' } as const;
+
+/** Returns whether an error says that a receipt is of another block than its log. */
+export function isOfOtherBlock(error: unknown): boolean {
+  return error instanceof RpcError && error.context.receiptOf === OTHER_BLOCK.receiptOf;
+}
+
 /** Returns the receipt of a transaction. Throws `RpcError` `unknown-block` unless the transaction is in the given block. */
 export async function readReceipt(
   endpoint: Endpoint,
@@ -117,7 +124,8 @@ export async function readReceipt(
   if (raw === null) throw unknownBlock(endpoint, `the endpoint has no receipt of ${transactionHash}`);
   const receipt = parseObject(raw, 'receipt');
   if (lower(receipt.blockHash) !== blockHash) {
-    throw unknownBlock(endpoint, `${transactionHash} is in another block than ${blockHash}`);
+    const detail = `${endpoint.label}: ${transactionHash} is in another block than ${blockHash}`;
+    throw new RpcError('unknown-block', detail, { context: { endpoint: endpoint.name, ...OTHER_BLOCK } });
   }
   if (lower(receipt.transactionHash) !== transactionHash) {
     throw new RpcInconsistency('the node returned the receipt of another transaction', {

@@ -27,7 +27,7 @@ export type RemainingRange = {
   /** How to read the range in full. Undefined if only some headers are read. */
   readonly inFull: FullReading | undefined;
   /** Whether the header of every block with logs is read. */
-  readonly headersOfLogs: boolean;
+  readonly readsHeadersOfLogs: boolean;
   /** Collects the names of endpoints whose logs differ from receipts. */
   readonly faultyEndpoints: Set<string>;
   /** Collects the blocks whose logs were read from receipts that nothing proves. */

@@ -81,8 +81,11 @@ async function confirmEmptyBlocks(
     return [header.number, filterWatched(logs, watched)] as const;
   });
   const proven = new Map(found);
-  // A header that was announced and read over the connection of this endpoint is no better known to it if it is read again.
-  const isFromElsewhere = (header: BlockHeader) => header === known && deps.announced.get(header) !== endpoint;
+  // Reading a header again over the connection that announced it would prove nothing new.
+  const isFromElsewhere = (header: BlockHeader) => {
+    const subscription = deps.announced.get(header);
+    return header === known && !(subscription?.endpoint === endpoint && subscription.isOpen);
+  };
   const isDoubtful = (header: BlockHeader) =>
     !isEmptyBloom(header.logsBloom) &&
     (endpoint.unsupported.blockHashFilter || isFromElsewhere(header)) &&

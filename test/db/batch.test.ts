@@ -162,3 +162,38 @@ test('a commit fails when the commit of its parent block fails', async () => {
   const { rows } = await database.pool.query('select number from indexer.block_checkpoints where chain_id = 2');
   expect(rows).toEqual([{ number: '10' }]);
 });
+
+test('a commit waits for the disk unless the next block waits already', async () => {
+  const { pool } = database;
+  await commitStart(database, await readChain(database.kysely, 3), header(10), 10);
+  await pool.query(`
+    create table seen_setting (head bigint, setting text);
+    create function note_setting() returns trigger language plpgsql as $$
+    begin
+      insert into seen_setting values (new.head_number, current_setting('synchronous_commit'));
+      return null;
+    end $$;
+    create trigger note_setting after update on indexer.chains for each row execute function note_setting()`);
+  const sync = openDatabase({ url: withOptions(created.url, '-c synchronous_commit=on') });
+  try {
+    for (const [number, isLast] of [
+      [11, false],
+      [12, true],
+      [13, undefined],
+    ] as const) {
+      const commit = commitOf(await readChain(database.kysely, 3), number);
+      await commitHead(sync, isLast === undefined ? commit : { ...commit, isLast });
+    }
+  } finally {
+    await sync.close();
+    await pool.query('drop function note_setting cascade');
+  }
+  const { rows } = await pool.query<{ setting: string }>('select setting from seen_setting order by head');
+  expect(rows.map(({ setting }) => setting)).toEqual(['off', 'on', 'on']);
+});
+
+function withOptions(url: string, options: string): string {
+  const target = new URL(url);
+  target.searchParams.set('options', options);
+  return target.href;
+}

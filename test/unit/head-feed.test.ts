@@ -72,3 +72,14 @@ test('nextDescendant stops waiting when the commit ends or the stream of heads e
   await end();
   expect(await ended).toBeUndefined();
 });
+
+test('tells whether a descendant of a block waits, without taking it', async () => {
+  const { feed, announce } = createFeed();
+  expect(feed.hasDescendant(header(1))).toBe(false);
+  await announce(header(2));
+  expect(feed.hasDescendant(header(1))).toBe(true);
+  expect(feed.hasDescendant(header(2))).toBe(false);
+  await announce({ ...header(2), parentHash: blockHashOf(77) });
+  expect(feed.hasDescendant(header(1))).toBe(false);
+  expect((await feed.next())?.number).toBe(2);
+});

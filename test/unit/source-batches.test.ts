@@ -139,7 +139,7 @@ describe.each(['http', 'ws'])('failures of batches over %s', (transport) => {
 
   test('an endpoint that keeps refusing for the rate is given up after a few attempts', async () => {
     const server = await fixture.serve(busyChain(40));
-    const source = fixture.open([urlOf(server, transport)]);
+    const source = fixture.open([urlOf(server, transport)], { attempts: 1 });
     await source.head();
     server.batchFault = () => ({ body: error(-32005, 'too many requests') });
     const reading = source.fetchRange({ from: 1, to: 40, strict: true, watch: WATCH });
