@@ -56,8 +56,9 @@ export async function findUnproved(db: Kysely<DB>, scope: ProofScope, blocks: nu
     contract as materialized (
       select address, kind, unproved - failed.blocks as unproved from (${unprovedByContract(scope)}) found, failed
     ),
-    first as (select min(lower(unproved)) as block from contract),
-    piece as (
+    -- Before the tables are analyzed, PostgreSQL would evaluate these once for each of thousands of contracts.
+    first as materialized (select min(lower(unproved)) as block from contract),
+    piece as materialized (
       select block as from, least(block + ${blocks - 1}, max(upper(unproved)) - 1) as to
       from contract, first group by block
     )
