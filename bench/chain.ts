@@ -28,7 +28,7 @@ export type Chain = {
  *
  * @param contracts - the followed contracts, as they are registered in the databases that are filled
  */
-export async function startChain(options: WorldOptions, contracts: readonly OracleContract[]): Promise<Chain> {
+async function startChain(options: WorldOptions, contracts: readonly OracleContract[]): Promise<Chain> {
   const { httpUrl, wsUrl, call, stop } = await startChildServer('chain-server.ts', options);
   const hex = (block: number) => `0x${block.toString(16)}`;
   const address = contracts.map((contract) => contract.address);
@@ -56,4 +56,18 @@ export async function startChain(options: WorldOptions, contracts: readonly Orac
     },
     stop,
   };
+}
+
+/** Runs some work with a chain, and stops the chain afterwards. */
+export async function withChain<T>(
+  options: WorldOptions,
+  contracts: readonly OracleContract[],
+  work: (chain: Chain) => Promise<T>,
+): Promise<T> {
+  const chain = await startChain(options, contracts);
+  try {
+    return await work(chain);
+  } finally {
+    await chain.stop();
+  }
 }

@@ -1,11 +1,12 @@
 import pg from 'pg';
+import type { OracleContract } from '../test/kit/oracle/facts.ts';
 import { measureFill } from './backfill.ts';
-import { startChain } from './chain.ts';
+import { type Chain, withChain } from './chain.ts';
 import { checkDatabase } from './check.ts';
 import { untilHead } from './following.ts';
 import { startIndexing } from './indexing-process.ts';
 import type { Server } from './server.ts';
-import { environment, SIZES, type World, type WorldOptions } from './world.ts';
+import { environment, quietOptions, type World, type WorldOptions } from './world.ts';
 
 /** What a number of followed contracts costs, most of which emit nothing. */
 export type ContractsResult = {
@@ -15,6 +16,15 @@ export type ContractsResult = {
   readonly microsecondsPerEvent: number;
   /** CPU time of the process and of PostgreSQL for a block without followed logs at the head. */
   readonly millisecondsPerBlock: number;
+};
+
+/** Where contracts are registered, and how many. */
+export type ContractsPlan = {
+  readonly server: Server;
+  readonly world: World;
+  /** The name of the database. */
+  readonly database: string;
+  readonly count: number;
 };
 
 const WARM_UP_BLOCKS = 50;
@@ -27,14 +37,10 @@ export async function measureContracts(
   options: WorldOptions,
   count: number,
 ): Promise<ContractsResult> {
-  const fill = await withContracts(server, world, options, count, ({ url, chain }) =>
-    measureFill(server, chain, options, { url }),
-  );
-  const blocks = WARM_UP_BLOCKS + QUIET_BLOCKS;
-  const quiet: WorldOptions = { ...SIZES, events: 0, blocks, stride: blocks + 1, holders: 10, tokens: 10 };
-  const millisecondsPerBlock = await withContracts(server, world, quiet, count, (scene) =>
-    measureQuietBlocks(server, scene),
-  );
+  const plan = { server, world, database: 'contracts', count };
+  const fill = await withContracts(plan, options, ({ url, chain }) => measureFill(server, chain, options, { url }));
+  const quiet = quietOptions(WARM_UP_BLOCKS + QUIET_BLOCKS);
+  const millisecondsPerBlock = await withContracts(plan, quiet, (scene) => measureQuietBlocks(server, scene));
   return {
     contracts: count,
     eventsPerSecond: fill.eventsPerSecond,
@@ -43,27 +49,21 @@ export async function measureContracts(
   };
 }
 
-type Scene = { readonly url: string; readonly chain: Awaited<ReturnType<typeof startChain>> };
+/** A database that has contracts registered, and a chain that serves them. */
+type Scene = { readonly url: string; readonly chain: Chain; readonly contracts: readonly OracleContract[] };
 
-/** Runs `work` with a database that has so many contracts registered, and a chain that serves them. */
-async function withContracts<T>(
-  server: Server,
-  world: World,
+/** Runs some work with a database that has `count` contracts registered and a chain that serves them, and removes both afterwards. */
+export async function withContracts<T>(
+  { server, world, database, count }: ContractsPlan,
   options: WorldOptions,
-  count: number,
   work: (scene: Scene) => Promise<T>,
 ): Promise<T> {
-  const url = await server.createDatabase('contracts');
+  const url = await server.createDatabase(database);
   try {
     const contracts = await server.addArtistTokens(url, world.silentTokens(count - world.contracts().length));
-    const chain = await startChain(options, contracts);
-    try {
-      return await work({ url, chain });
-    } finally {
-      await chain.stop();
-    }
+    return await withChain(options, contracts, (chain) => work({ url, chain, contracts }));
   } finally {
-    await server.dropDatabase('contracts');
+    await server.dropDatabase(database);
   }
 }
 

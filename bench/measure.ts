@@ -1,5 +1,5 @@
 import { type BackfillResult, measureBackfill } from './backfill.ts';
-import { type Chain, startChain } from './chain.ts';
+import { type Chain, withChain } from './chain.ts';
 import { type ContractsResult, measureContracts } from './contracts.ts';
 import { dumpRows, type FloorResult, measureFloor } from './floor.ts';
 import { type FollowingResult, type FollowingSizes, measureFollowing } from './following.ts';
@@ -31,15 +31,16 @@ export type RunPlan = {
 export type RunResults = Pick<Report, 'backfill' | 'floor' | 'used' | 'following' | 'workers'>;
 
 const PARTS = ['backfill', 'floor', 'used', 'following', 'workers'] as const;
-/** Contracts of the smaller of the two heads. */
+/** The smaller number of contracts of "contracts" and "head", and the larger one of "contracts". */
 const CONTRACTS_FEW = 10;
+const CONTRACTS_MANY = 10_000;
 const HEADS = ['announced', 'polled'] as const;
 const GROWTH_EVENTS = [100_000, 5_000_000] as const;
 
 /** Measures the parts that share one chain. Starts no chain server if there are none. */
 export async function measureRuns(plan: RunPlan): Promise<RunResults> {
   if (!PARTS.some((part) => plan.parts.has(part))) return {};
-  return withChain(plan.server, plan.options, (chain) => measureParts(chain, plan));
+  return withChain(plan.options, plan.server.contracts, (chain) => measureParts(chain, plan));
 }
 
 async function measureParts(chain: Chain, plan: RunPlan): Promise<RunResults> {
@@ -104,7 +105,7 @@ export async function measureGrowth(server: Server, note: (text: string) => void
   const results: GrowthResult[] = [];
   for (const events of GROWTH_EVENTS) {
     const options: WorldOptions = { ...SIZES, events, blocks: events / EVENTS_PER_BLOCK };
-    const { result } = await withChain(server, options, (chain) =>
+    const { result } = await withChain(options, server.contracts, (chain) =>
       measureBackfill(server, chain, options, { name: 'growth' }),
     );
     await server.dropDatabase('growth');
@@ -117,13 +118,11 @@ export async function measureGrowth(server: Server, note: (text: string) => void
 
 /** Measures what few and many followed contracts cost. */
 export async function measureContractCounts(
-  { server, note }: Pick<RunPlan, 'server' | 'note'>,
+  { server, options, note }: Pick<RunPlan, 'server' | 'options' | 'note'>,
   world: World,
-  options: WorldOptions,
-  counts: readonly number[],
 ): Promise<ContractsResult[]> {
   const results: ContractsResult[] = [];
-  for (const count of counts) {
+  for (const count of [CONTRACTS_FEW, CONTRACTS_MANY]) {
     note(`${count} contracts`);
     results.push(await measureContracts(server, world, options, count));
   }
@@ -152,7 +151,7 @@ export async function measureProvider(plan: ProviderPlan): Promise<ProviderResul
 }
 
 async function measureProviderFills({ server, options, note, burst }: ProviderPlan): Promise<ProviderFillResult[]> {
-  return withChain(server, options, async (chain) => {
+  return withChain(options, server.contracts, async (chain) => {
     const results: ProviderFillResult[] = [];
     for (const blockTimestamp of [true, false]) {
       const provider = { blockTimestamp, burst, isProved: true };
@@ -167,7 +166,7 @@ async function measureProviderFills({ server, options, note, burst }: ProviderPl
 async function measureSparse({ server, sparse, note, burst }: ProviderPlan): Promise<ProviderFillResult> {
   note(`sparse history of ${sparse.blocks} blocks`);
   const provider = { blockTimestamp: true, burst, isProved: false };
-  return withChain(server, sparse, (chain) => measureProviderFill(server, chain, sparse, provider));
+  return withChain(sparse, server.contracts, (chain) => measureProviderFill(server, chain, sparse, provider));
 }
 
 async function measureHeads({ server, world, contracts, note }: ProviderPlan): Promise<HeadResult[]> {
@@ -178,15 +177,6 @@ async function measureHeads({ server, world, contracts, note }: ProviderPlan): P
     results.push(...(await Promise.all(HEADS.map((heads) => measureHead(server, world, heads, count)))));
   }
   return results;
-}
-
-async function withChain<T>(server: Server, options: WorldOptions, work: (chain: Chain) => Promise<T>): Promise<T> {
-  const chain = await startChain(options, server.contracts);
-  try {
-    return await work(chain);
-  } finally {
-    await chain.stop();
-  }
 }
 
 /** Returns the whole result of the run with the median speed, so that its figures belong together. */

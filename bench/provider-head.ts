@@ -3,14 +3,15 @@ import { sql } from 'kysely';
 import pg from 'pg';
 import { missingBlocks } from '../indexer/progress/contract-coverage.ts';
 import { proofProgress } from '../indexer/progress/proof.ts';
-import { type Chain, startChain } from './chain.ts';
+import type { Chain } from './chain.ts';
 import { checkDatabase } from './check.ts';
 import { computeUnits } from './compute-units.ts';
+import { withContracts } from './contracts.ts';
 import { untilHead } from './following.ts';
 import { startIndexing, withSettings } from './indexing-process.ts';
 import { type Counts, callsBetween, type Provider, startProvider } from './provider.ts';
 import { type Server, withDatabase } from './server.ts';
-import { CHAIN_ID, environment, SIZES, type World } from './world.ts';
+import { CHAIN_ID, environment, quietOptions, type World } from './world.ts';
 
 /** How the daemon learns of blocks: from a subscription over WebSocket, or by polling over HTTP. */
 export type Heads = 'announced' | 'polled';
@@ -47,32 +48,28 @@ const SETTINGS = { pollIntervalMs: POLL_INTERVAL_MS, verifyIntervalHours: 0 };
  * limit calls per second, because the head needs few.
  */
 export async function measureHead(server: Server, world: World, heads: Heads, count: number): Promise<HeadResult> {
-  const database = `head_${heads}`;
-  const url = await server.createDatabase(database);
-  const contracts = await server.addArtistTokens(url, world.silentTokens(count - world.contracts().length));
   const blocks = BLOCKS_BEFORE + WARM_UP_BLOCKS + BLOCKS + 1;
-  const options = { ...SIZES, events: 0, blocks, stride: blocks + 1, holders: 10, tokens: 10 };
-  const chain = await startChain(options, contracts);
-  const provider = await startProvider(chain, { blockTimestamp: true, burst: undefined });
-  try {
-    await chain.moveTo(BLOCKS_BEFORE, BLOCKS_BEFORE);
-    const rpcUrl = heads === 'announced' ? provider.wsUrl : provider.httpUrl;
-    const result = await withSettings(SETTINGS, async (file) => {
-      const env = { ...environment(url, rpcUrl), HTTP_PORT: '0' };
-      const daemon = startIndexing(['start', '--config', file], env);
-      try {
-        return await follow(url, chain, provider);
-      } finally {
-        await daemon.stop();
-      }
-    });
-    await checkDatabase(url, await chain.expectedAfter(blocks));
-    return { heads, contracts: contracts.length, ...result };
-  } finally {
-    await provider.stop();
-    await chain.stop();
-    await server.dropDatabase(database);
-  }
+  const plan = { server, world, database: `head_${heads}`, count };
+  return withContracts(plan, quietOptions(blocks), async ({ url, chain, contracts }) => {
+    const provider = await startProvider(chain, { blockTimestamp: true, burst: undefined });
+    try {
+      await chain.moveTo(BLOCKS_BEFORE, BLOCKS_BEFORE);
+      const rpcUrl = heads === 'announced' ? provider.wsUrl : provider.httpUrl;
+      const result = await withSettings(SETTINGS, async (file) => {
+        const env = { ...environment(url, rpcUrl), HTTP_PORT: '0' };
+        const daemon = startIndexing(['start', '--config', file], env);
+        try {
+          return await follow(url, chain, provider);
+        } finally {
+          await daemon.stop();
+        }
+      });
+      await checkDatabase(url, await chain.expectedAfter(blocks));
+      return { heads, contracts: contracts.length, ...result };
+    } finally {
+      await provider.stop();
+    }
+  });
 }
 
 async function follow(url: string, chain: Chain, provider: Provider): Promise<Omit<HeadResult, 'heads' | 'contracts'>> {

@@ -44,8 +44,6 @@ const IDS_ROWS = 5_000_000;
 const PROVIDER_EVENTS = 50_000;
 const PROVIDER_PARTS = ['provider', 'fill', 'head', 'sparse'];
 const HEAD_CONTRACTS = 2_000;
-const CONTRACTS_FEW = 10;
-const CONTRACTS_MANY = 10_000;
 const FOLLOWING_SIZES: FollowingSizes = { singly: 2_000, catchUp: 2_000, announced: 500 };
 const FOLLOWING_SIZES_QUICK: FollowingSizes = { singly: 500, catchUp: 500, announced: 100 };
 
@@ -107,9 +105,7 @@ async function run(): Promise<Report> {
         ? await measureProvider(providerPlan(server, world, parts))
         : undefined,
       growth: parts.has('growth') ? await measureGrowth(server, note) : undefined,
-      contracts: parts.has('contracts')
-        ? await measureContractCounts({ server, note }, world, options, [CONTRACTS_FEW, CONTRACTS_MANY])
-        : undefined,
+      contracts: parts.has('contracts') ? await measureContractCounts({ server, options, note }, world) : undefined,
     };
   } finally {
     await server.stop();

@@ -26,6 +26,11 @@ export function environment(databaseUrl: string, rpcUrl: string): Readonly<Recor
 /** Events per block, unless the number of blocks is given too. */
 export const EVENTS_PER_BLOCK = 25;
 
+/** Returns the sizes of a chain whose blocks hold only other people's logs. */
+export function quietOptions(blocks: number): WorldOptions {
+  return { ...SIZES, events: 0, blocks, stride: blocks + 1, holders: 10, tokens: 10 };
+}
+
 /** The sizes of a full run. */
 export const SIZES: WorldOptions = {
   events: 500_000,

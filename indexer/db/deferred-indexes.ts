@@ -21,7 +21,7 @@ const BUILD_TIMEOUT_MS = 24 * 3_600_000;
 const ANSWER_TIMEOUT_MS = 60_000;
 /** The indexes of tables up to this size (some 500,000 facts) are built while writers wait, which takes half the time. */
 const BRIEF_BUILD_BYTES_MAX = 2 ** 27;
-/** The longest wait of such a build for running writers, and the longest time that it blocks them, before a concurrent build replaces it. */
+/** How long such a build waits for running writers, and how long one statement of it may take, before a concurrent build replaces it. */
 const BRIEF_LOCK_MS = 100;
 const BRIEF_BUILD_MS = 2_000;
 
@@ -90,8 +90,8 @@ export async function countDeferredIndexes(db: Database['kysely']): Promise<numb
 
 /**
  * Builds the deferred indexes while reads go on. Writes go on too, but an index of a small table may stop them for two seconds at most.
- * One process at a time builds indexes. An index that another builder is
- * building or has built is skipped. Safe to interrupt and to repeat.
+ * One process at a time builds indexes. An index that another builder is building or has built is skipped. Safe to interrupt and to
+ * repeat.
  *
  * @returns the number of indexes that this call built
  */

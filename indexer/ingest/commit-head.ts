@@ -43,6 +43,7 @@ export type HeadCommit = {
   readonly isLast?: boolean;
 };
 
+/** Makes the commit not wait until it is on the disk. */
 const COMMIT_WITHOUT_WAITING: Step = { statement: sql`set local synchronous_commit = off` };
 
 /** Attempts at a commit that inserts a row which exists already. */

@@ -70,7 +70,7 @@ export type BackfillOutcome = {
 };
 
 const CHECK_INTERVAL_MS = 200;
-/** A check of the coverage of many contracts takes long. The next one waits so many times as long. */
+/** The pause after a check is at least this many times as long as the check, which is slow with thousands of contracts. */
 const CHECK_PAUSE_FACTOR = 9;
 const CHECK_BACKOFF: Backoff = { baseMs: 500, maxMs: 10_000 };
 const REPORT_INTERVAL_MS = 1_000;
@@ -197,7 +197,7 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
   const reporting = setInterval(report, REPORT_INTERVAL_MS);
   try {
     for (;;) {
-      let delayMs = CHECK_INTERVAL_MS;
+      let delayMs: number;
       const begunAt = runtime.now();
       try {
         const left = await progressOf(database.kysely, request);

@@ -10,11 +10,11 @@ const REQUESTS_IN_FLIGHT = 16;
 /** Maximum number of calls in flight for one `mapInBatches`, over all of its batches. */
 const CALLS_IN_FLIGHT = 400;
 /**
- * From this many items on, calls that an endpoint refuses for their rate are sent to it again. Fewer, as at the head, are left to another
- * endpoint at once.
+ * Minimum number of items whose calls are sent again to an endpoint that refuses them for their rate. The refusal of fewer, as at the head,
+ * is thrown at once, so that another endpoint is tried.
  */
 const RESEND_ITEMS_MIN = 33;
-/** The pauses of the endpoint that its resends wait for, all together. Each resend counts as one of at least the second number. */
+/** How long all pauses before resends may take together before the refusal is thrown, and the least time that one pause counts. */
 const RESEND_PAUSES_MS = 5_000;
 const RESEND_PAUSE_MIN_MS = 500;
 
@@ -142,10 +142,7 @@ function halfOf(batch: readonly unknown[]): number {
   return Math.max(2, Math.ceil(batch.length / 2));
 }
 
-/**
- * Returns a function to ask after every refusal for the rate whether to send the calls again to this endpoint. Otherwise the refusal is
- * thrown, so that another endpoint is tried.
- */
+/** Returns a function that tells, after each refusal for the rate, whether to send the calls to this endpoint again. */
 function limitResends(endpoint: Endpoint, pausesMs: number): () => boolean {
   let leftMs = pausesMs;
   return () => {

@@ -75,7 +75,7 @@ export function createCallRate(now: () => number): CallRate {
         return;
       }
       // A rate that was not used says nothing about a higher one.
-      if (last !== undefined && last.calls >= Math.min(rate / 2, burst())) grow();
+      if (last !== undefined && last.calls >= burst()) grow();
       answers = [...answers.slice(-MEASURED_MS / SECOND_MS), { second: second(), calls }];
     },
     refused(sentAt) {

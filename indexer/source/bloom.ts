@@ -43,7 +43,7 @@ export function isEmptyBloom(bloom: Hex): boolean {
 /** Creates a bloom reader with an empty cache. */
 export function createBlooms(): Blooms {
   const cache = new Map<Hex, readonly number[]>();
-  /** The bits of the watched addresses, three of each, because thousands of addresses are compared with every header. */
+  /** The three bits of each watched address. Every header is compared with all of them, which may be thousands. */
   const addressBits = new WeakMap<Watched, Uint16Array>();
 
   function bitsOf(item: Hex): readonly number[] {
@@ -67,8 +67,11 @@ export function createBlooms(): Blooms {
 
   function* heldAddresses(bytes: Uint8Array, watched: Watched): Generator<Hex> {
     const { addresses } = watched.watch;
-    const bits = addressBits.get(watched) ?? Uint16Array.from(addresses.flatMap(bitsOf));
-    addressBits.set(watched, bits);
+    let bits = addressBits.get(watched);
+    if (bits === undefined) {
+      bits = Uint16Array.from(addresses.flatMap(bitsOf));
+      addressBits.set(watched, bits);
+    }
     for (let at = 0; at < addresses.length; at++) {
       const [first, second, third] = [bits[3 * at] as number, bits[3 * at + 1] as number, bits[3 * at + 2] as number];
       if (isSet(bytes, first) && isSet(bytes, second) && isSet(bytes, third)) yield addresses[at] as Hex;

@@ -34,7 +34,7 @@ export type RangeRequest = {
   readonly maxLogs?: number | undefined;
   /** Below finalized: whether every header is read, and when receipts are. Above it, every header is read in any case. */
   readonly inFull?: FullReading | undefined;
-  /** Below finalized: whether the header of every block with logs is read, also where the logs name the timestamps of their blocks. */
+  /** Below finalized: whether to read the header of every block with logs, even if the logs name its timestamp. */
   readonly readsHeadersOfLogs?: boolean | undefined;
 };
 
@@ -83,19 +83,8 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
       const tries = { failures: 0, maxBlocks: Number.POSITIVE_INFINITY };
       const { tip } = request;
       const remaining: RemainingRange = {
-        ...{
-          from: next,
-          to,
-          watched,
-          anchor,
-          tip,
-          strict,
-          inFull,
-          readsHeadersOfLogs,
-          faultyEndpoints,
-          unprovedBlocks,
-          tries,
-        },
+        ...{ from: next, to, watched, anchor, tip, strict, inFull, readsHeadersOfLogs },
+        ...{ faultyEndpoints, unprovedBlocks, tries },
       };
       const read = (endpoint: Endpoint) => readPart(deps, endpoint, remaining, signal);
       const part = await pool.run(read, { signal, from: next, method: 'eth_getLogs' }).catch((error: unknown) => {

@@ -63,8 +63,10 @@ export class CrashingDatabase implements Database {
 
   #client(client: pg.PoolClient): pg.PoolClient {
     let isReleased = false;
-    // On a busy machine the answer may arrive first. The connection is another process's by then.
-    const lose = () => isReleased || loseConnection(client);
+    const lose = () => {
+      // On a busy machine the answer may arrive before this runs. Another transaction may then have the connection.
+      if (!isReleased) loseConnection(client);
+    };
     return withMethods(client, {
       query: (...args: unknown[]) => this.#query(client, args, lose),
       release: (error?: Error) => {
