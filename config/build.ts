@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Plugin, rolldown } from 'rolldown';
@@ -7,8 +7,13 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** The modules whose path is fixed, without their extension: `package.json` names them, or the program loads them by their path. */
 const ENTRIES = ['indexer/bin', 'indexer/main', 'indexer/config/define', 'config/local'];
 const MIGRATION = /^\d{4}_[a-z_]+(?=\.ts$)/;
-/** Libraries that stay in `node_modules`. MPL-2.0 requires that whoever distributes this one also offers its source, as npm does. */
-const EXTERNAL = ['@ethereumjs/mpt'];
+/**
+ * Libraries that stay in `node_modules`. MPL-2.0 requires that whoever distributes the first one also offers its source, as npm does.
+ * Bull Board reads files that lie beside its modules, and Fastify is its server.
+ */
+const EXTERNAL = ['@ethereumjs/mpt', 'fastify', /^@bull-board\//];
+/** The files of the status page, which the program reads. */
+const PAGE = 'indexer/http/page';
 const PACKAGE_FOLDER = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/;
 const LICENCE_FILE = /^(?:licen[cs]e|notice|copying)\b/i;
 const SEPARATOR = `\n\n${'-'.repeat(80)}\n\n`;
@@ -46,6 +51,7 @@ export async function bundleProgram(folder: string): Promise<void> {
   // Modules of `indexer/config` and `indexer/db` find other files by a path relative to their own, so the depth must not change.
   await bundle.write({ dir: folder, cleanDir: true, chunkFileNames: 'indexer/chunks/[name].js' });
   await bundle.close();
+  cpSync(join(ROOT, PAGE), join(folder, PAGE), { recursive: true });
 }
 
 /** Returns the name, version and licence of a library. Throws if the library has no text of a licence. */

@@ -110,7 +110,8 @@ module.exports = {
       from: { path: '^(indexer|abis|migrations)/' },
       to: {
         dependencyTypes: ['npm-dev'],
-        pathNot: 'node_modules/(bullmq|cli-progress|commander|kysely|pg|pg-copy-streams|pino|prom-client|undici|ws)/',
+        pathNot:
+          'node_modules/(@opentelemetry|bullmq|cli-progress|commander|kysely|pg|pg-copy-streams|pino|prom-client|undici|ws|zod)/',
       },
     },
     {

@@ -1,4 +1,5 @@
 import { buildDeferredIndexes } from '../db/deferred-indexes.ts';
+import type { CommittedRange } from '../ingest/committed-range.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
 import { sleep, within } from '../kernel/sleep.ts';
@@ -18,7 +19,7 @@ export type BackfillDeps = FillDeps & {
   readonly log: Logger;
   readonly redact: Redact;
   /** Called after every commit. */
-  readonly onFilled?: () => void;
+  readonly onFilled?: (range: CommittedRange) => void;
 };
 
 /** Totals of this process since it started. */
@@ -60,21 +61,28 @@ export class Backfill {
   #lastBlocks = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;
   #indexBuild: Promise<void> | undefined;
+  #queue: BackfillQueue | undefined;
 
   constructor(deps: BackfillDeps) {
     this.#deps = deps;
     this.#planner = new Planner(deps.database, deps.chainId, deps.scope);
-    this.#filler = new JobFiller(deps, ({ from, to, facts }) => {
+    this.#filler = new JobFiller(deps, (range) => {
+      const { from, to, facts } = range;
       this.#facts += facts;
       this.#lastBlocks = to - from + 1;
       deps.log.debug({ chain: deps.chainId, from, to, facts }, 'range filled');
-      deps.onFilled?.();
+      deps.onFilled?.(range);
     });
   }
 
   /** The totals of this process since it started. */
   get figures(): BackfillFigures {
     return { facts: this.#facts, retries: this.#retries, lastBlocks: this.#lastBlocks };
+  }
+
+  /** The queue while it is connected. */
+  get queue(): BackfillQueue | undefined {
+    return this.#queue;
   }
 
   /** Plans at once instead of at the next interval, because there may be new gaps. */
@@ -121,6 +129,7 @@ export class Backfill {
     const failed = new AbortController();
     const working = AbortSignal.any([signal, failed.signal]);
     onOpen();
+    this.#queue = queue;
     const policy = await queue.evictionPolicy().catch(() => undefined);
     if (policy !== undefined && policy !== 'noeviction') log.warn({ chain: chainId, policy }, EVICTION_WARNING);
     const loops = [this.#plan(queue, working)];
@@ -129,6 +138,7 @@ export class Backfill {
       await Promise.all(loops);
     } finally {
       failed.abort();
+      this.#queue = undefined;
       await Promise.allSettled([...loops, this.#indexBuild]);
       await queue.close();
     }

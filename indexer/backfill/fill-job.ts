@@ -1,11 +1,13 @@
 import type { Database } from '../db/database.ts';
 import { byteCount } from '../facts/encoded-batch.ts';
 import { commitFill } from '../ingest/commit-fill.ts';
+import type { CommittedRange } from '../ingest/committed-range.ts';
 import { type ContractIndex, contractIndex } from '../ingest/contract-index.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
 import { ConfigError, RpcError, type RpcErrorKind } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import type { Runtime } from '../kernel/runtime.ts';
+import type { Trace, Tracing } from '../observability/tracing.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { checkpointAt } from '../progress/checkpoints.ts';
 import { contractKey, contractKeys } from '../progress/contract-coverage.ts';
@@ -23,6 +25,8 @@ export type FillDeps = {
   readonly database: Database;
   readonly source: Source;
   readonly runtime: Runtime;
+  /** Traces each job from its fetches to its commits. */
+  readonly tracing?: Tracing | undefined;
   /** Number of jobs that are worked on at the same time. */
   readonly concurrency: number;
   /** Whether every range is read in full before it counts as covered. */
@@ -69,9 +73,6 @@ export class PieceSize {
   }
 }
 
-/** A piece that was committed, with its number of new facts. */
-export type Piece = BlockRange & { readonly facts: number };
-
 /** A job failed at one piece. The cause is the actual error. */
 export class FillError extends Error {
   readonly piece: BlockRange;
@@ -107,14 +108,14 @@ function nextPart({ to }: BlockRange, from: number, suspect: BlockRange | undefi
 export class JobFiller {
   readonly #deps: FillDeps;
   readonly #pieceSize = new PieceSize();
-  readonly #onPiece: (piece: Piece) => void;
+  readonly #onCommit: (range: CommittedRange) => void;
   #registry = new Map<string, RegisteredContract>();
   #registryReadAt = Number.NEGATIVE_INFINITY;
   readonly #indexes = new Map<string, ContractIndex>();
 
-  constructor(deps: FillDeps, onPiece: (piece: Piece) => void) {
+  constructor(deps: FillDeps, onCommit: (range: CommittedRange) => void) {
     this.#deps = deps;
-    this.#onPiece = onPiece;
+    this.#onCommit = onCommit;
   }
 
   /**
@@ -124,7 +125,19 @@ export class JobFiller {
    * @throws {FillError} if a piece fails; everything before that piece is committed.
    */
   async fill(job: FillJob, signal: AbortSignal): Promise<void> {
-    const { database, concurrency } = this.#deps;
+    const { chainId, from, to } = job;
+    const trace = this.#deps.tracing?.begin('history job', { chain: chainId, from, to });
+    try {
+      await this.#fillMissing(job, trace, signal);
+      trace?.end();
+    } catch (error) {
+      trace?.end(error);
+      throw error;
+    }
+  }
+
+  async #fillMissing(job: FillJob, trace: Trace | undefined, signal: AbortSignal): Promise<void> {
+    const { database, concurrency, runtime } = this.#deps;
     const requests = await runningRequests(database.kysely, job.chainId);
     const work = await this.#findMissing(job);
     if (work === undefined) return;
@@ -132,9 +145,10 @@ export class JobFiller {
     const former = contracts.filter(({ formerTo }) => formerTo !== null && formerTo >= missing.from);
     const suspect = job.history?.suspect;
     const isAlone = (from: number) => suspect !== undefined && suspect.from <= from && from <= suspect.to;
-    const reader = new ReadAhead(missing, { maxBytes: WAITING_BYTES_MAX / concurrency, isAlone }, (from) =>
-      this.#fetch(nextPart(missing, from, suspect), contracts, signal),
-    );
+    const reader = new ReadAhead(missing, { maxBytes: WAITING_BYTES_MAX / concurrency, isAlone }, (from) => {
+      const read = () => this.#fetch(nextPart(missing, from, suspect), contracts, signal);
+      return trace?.step('fetch', read, ({ range }) => ({ from: range.from, to: range.to })) ?? read();
+    });
     for (let progressed = false; !reader.atEnd; progressed = true) {
       const pieces = await reader.take().catch((error: unknown) => {
         if (!(error instanceof ReadError)) throw error;
@@ -144,11 +158,14 @@ export class JobFiller {
       const following = async () =>
         signal.aborted || isAlone(from) || isAlone(reader.from) ? [] : reader.takeWithin(READY_WITHIN_MS);
       const commit = { pieces, contracts, former, following, end: missing.to };
-      const { facts, to } = await commitFill(database, commit).catch((error) => {
+      const begunAt = runtime.now();
+      const write = () => commitFill(database, commit);
+      const step = trace?.step('commit', write, ({ facts, to }) => ({ from, to, facts }));
+      const filled = await (step ?? write()).catch((error) => {
         throw new FillError({ from, to: reader.from - 1 }, progressed, error);
       });
-      reader.rewindTo(to + 1);
-      this.#onPiece({ from, to, facts });
+      reader.rewindTo(filled.to + 1);
+      this.#onCommit({ ...filled, from, seconds: (runtime.now() - begunAt) / 1_000 });
       signal.throwIfAborted();
       if (!job.standing && (await runningRequests(database.kysely, job.chainId)) !== requests) return;
     }

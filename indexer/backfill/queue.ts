@@ -159,6 +159,11 @@ export class BackfillQueue {
     return job === undefined ? undefined : claimedJob(job, token);
   }
 
+  /** BullMQ's queue, for Bull Board. */
+  get board(): Queue {
+    return this.#queue as Queue;
+  }
+
   /** Returns the policy by which Redis evicts keys when its memory is full. Undefined if the queue is in PostgreSQL or Redis keeps silent. */
   async evictionPolicy(): Promise<string | undefined> {
     const { client } = this.#queue.getBackend() as unknown as { readonly client?: Promise<Pick<Redis, 'info'>> };

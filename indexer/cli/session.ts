@@ -1,6 +1,7 @@
 import type { Config, Need } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
 import type { Logger } from '../observability/log.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { GlobalOptions, Io } from './io.ts';
 
 /** The configuration, database and log of a command, and what it prepared before the database was opened. */
@@ -19,6 +20,8 @@ type SessionNeeds<P> = {
   readonly maxConnections?: number | ((config: Config) => number);
   /** Whether statements have a timeout. Processes that run for months need one; statements of other commands may take any time. */
   readonly limitStatements?: boolean;
+  /** Called after every statement outside batches, with its duration in seconds. */
+  readonly onStatement?: (seconds: number) => void;
   /** Runs before anything is opened. Throws `UsageError` for arguments that do not fit the configuration. */
   readonly prepare?: (config: Config) => P | Promise<P>;
 };
@@ -32,11 +35,38 @@ export function fillingConnections(chains: number, concurrency: number): number 
   return chains * (concurrency + 2) + 6;
 }
 
+/** Runs a role that traces its batches if the configuration names a collector. */
+export async function withTracing(
+  config: Config,
+  version: string,
+  work: (tracing: Tracing | undefined) => Promise<void>,
+): Promise<void> {
+  if (config.tracesUrl === undefined) return work(undefined);
+  const [{ Tracing }, { createRedact }, { secretsOf }] = await Promise.all([
+    import('../observability/tracing.ts'),
+    import('../observability/redact.ts'),
+    import('../config/secrets.ts'),
+  ]);
+  const tracing = await Tracing.open(config.tracesUrl, version, createRedact(secretsOf(config)));
+  try {
+    await work(tracing);
+  } finally {
+    await tracing.close();
+  }
+}
+
 /** Runs a command with an open database, and closes the database afterwards. Loads libraries only when it is called. */
 export async function withSession<T, P = undefined>(
   io: Io,
   options: GlobalOptions,
-  { needs = [], schema = 'current', maxConnections = 4, limitStatements = false, prepare }: SessionNeeds<P>,
+  {
+    needs = [],
+    schema = 'current',
+    maxConnections = 4,
+    limitStatements = false,
+    onStatement,
+    prepare,
+  }: SessionNeeds<P>,
   work: (session: Session<P>) => Promise<T>,
 ): Promise<T> {
   const { loadConfig } = await import('../config/config-file.ts');
@@ -65,6 +95,7 @@ export async function withSession<T, P = undefined>(
     sessions,
     maxConnections: typeof maxConnections === 'number' ? maxConnections : maxConnections(config),
     ...(limitStatements ? {} : { statementTimeoutMs: 0 }),
+    onStatement,
     onConnectionLost: (error) => log.warn({ err: error }, 'idle database connection lost'),
   });
   try {

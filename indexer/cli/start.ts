@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
 import type { GlobalOptions, Io } from './io.ts';
-import { fillingConnections, withSession } from './session.ts';
+import { fillingConnections, withSession, withTracing } from './session.ts';
 
 /** Number of ranges that a daemon fills at the same time, for each chain. */
 const DAEMON_CONCURRENCY = 2;
@@ -33,11 +33,23 @@ Example:
         );
       }
       const maxConnections = ({ chains }: Config) => fillingConnections(chains.length, DAEMON_CONCURRENCY);
-      const session = { needs: ['chains'], maxConnections, limitStatements: true } as const;
+      const { Measures } = await import('../observability/measures.ts');
+      const measures = new Measures();
+      const onStatement = (seconds: number) => measures.queried(seconds);
+      const session = { needs: ['chains'], maxConnections, limitStatements: true, onStatement } as const;
       await withSession(io, globals, session, async ({ config, database, log }) => {
         const { runDaemon } = await import('../roles/daemon.ts');
-        const daemon = { config, database, log, concurrency: DAEMON_CONCURRENCY, runtime: io.runtime };
-        await runDaemon(daemon, io.signal);
+        const version = program.version() ?? '';
+        const daemon = {
+          config,
+          database,
+          log,
+          measures,
+          concurrency: DAEMON_CONCURRENCY,
+          runtime: io.runtime,
+          version,
+        };
+        await withTracing(config, version, (tracing) => runDaemon({ ...daemon, tracing }, io.signal));
       });
     });
 }

@@ -3,7 +3,7 @@ import type { Config } from '../config/resolve.ts';
 import { positiveNumber } from './arguments.ts';
 import { DEFAULT_CONCURRENCY } from './backfill.ts';
 import type { GlobalOptions, Io } from './io.ts';
-import { fillingConnections, withSession } from './session.ts';
+import { fillingConnections, withSession, withTracing } from './session.ts';
 
 /** `indexer worker`: works on the queues until the process is told to stop. */
 export function addWorker(program: Command, io: Io): void {
@@ -26,7 +26,8 @@ export function addWorker(program: Command, io: Io): void {
       const session = { needs: ['chains'], maxConnections, limitStatements: true } as const;
       await withSession(io, options, session, async ({ config, database, log }) => {
         const { runWorker } = await import('../roles/worker.ts');
-        await runWorker({ config, database, log, concurrency, runtime: io.runtime }, io.signal);
+        const worker = { config, database, log, concurrency, runtime: io.runtime };
+        await withTracing(config, program.version() ?? '', (tracing) => runWorker({ ...worker, tracing }, io.signal));
       });
     });
 }

@@ -87,8 +87,16 @@ export type Settings = {
   readonly queueRedis?: RedisSettings;
   /** Settings by chain id. A chain is followed if it is listed here or `RPC_URL_<chainId>` is set. */
   readonly chains?: Readonly<Record<number, ChainSettings>>;
-  /** Default: `HTTP_HOST` and `HTTP_PORT`, else 127.0.0.1 and 8080. */
-  readonly http?: { readonly host?: string; readonly port?: number };
+  /**
+   * Default: `HTTP_HOST`, `HTTP_PORT` and `HTTP_TOKEN`, else 127.0.0.1, 8080 and no token. With a token, visitors who know it see and change
+   * the queues under `/queues`. Without one, everyone who reaches the port sees them, and nobody changes them.
+   */
+  readonly http?: { readonly host?: string; readonly port?: number; readonly token?: string };
+  /**
+   * From when on `/ready` answers 503: `lagBlocks` blocks behind the head (default: 100), or `stalledSeconds` without a new block although
+   * the chain has newer ones (default: 120).
+   */
+  readonly ready?: { readonly lagBlocks?: number; readonly stalledSeconds?: number };
   /** Default: `LOG_LEVEL`, else `info`. */
   readonly logLevel?: LogLevel;
 };

@@ -42,8 +42,13 @@ export type Config = {
   readonly queueRedis: RedisSettings | undefined;
   /** Sorted by chain id. May be empty for commands that need no chain. */
   readonly chains: readonly ChainConfig[];
-  readonly http: { readonly host: string; readonly port: number };
+  /** Whoever knows the token may change queues. Undefined: nobody may. */
+  readonly http: { readonly host: string; readonly port: number; readonly token: string | undefined };
+  /** From when on a chain is not ready. */
+  readonly ready: { readonly lagBlocks: number; readonly stalledSeconds: number };
   readonly logLevel: LogLevel;
+  /** Where traces are sent, by OTLP over HTTP. Undefined: nowhere. */
+  readonly tracesUrl: string | undefined;
 };
 
 /** Environment variables by name. */
@@ -52,7 +57,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** A part of the configuration that a command requires. */
 export type Need = 'database' | 'chains';
 
-const SETTINGS = ['databaseUrl', 'databaseDirectUrl', 'queueUrl', 'queueRedis', 'chains', 'http', 'logLevel'];
+const SETTINGS = ['databaseUrl', 'databaseDirectUrl', 'queueUrl', 'queueRedis', 'chains', 'http', 'ready', 'logLevel'];
 const DEFAULT_CHAIN = {
   pollIntervalMs: 1_000,
   confirmations: 64,
@@ -77,7 +82,8 @@ export function resolveConfig(settings: unknown, place: string, env: Environment
   const faults: string[] = [];
   const read = new SettingReader(faults);
   const file = read.object(settings, place, SETTINGS);
-  const http = read.object(file.http ?? {}, `${place} http`, ['host', 'port']);
+  const http = read.object(file.http ?? {}, `${place} http`, ['host', 'port', 'token']);
+  const ready = read.object(file.ready ?? {}, `${place} ready`, ['lagBlocks', 'stalledSeconds']);
 
   const databaseUrl = read.url(...pick(file.databaseUrl, `${place} databaseUrl`, env, 'DATABASE_URL'), POSTGRES);
   if (databaseUrl === undefined && needs.includes('database') && !isSet(file.databaseUrl ?? env.DATABASE_URL)) {
@@ -95,7 +101,13 @@ export function resolveConfig(settings: unknown, place: string, env: Environment
     http: {
       host: read.text(...pick(http.host, `${place} http.host`, env, 'HTTP_HOST')) ?? '127.0.0.1',
       port: read.integer(...pick(http.port, `${place} http.port`, env, 'HTTP_PORT'), 0, 65_535) ?? 8080,
+      token: read.text(...pick(http.token, `${place} http.token`, env, 'HTTP_TOKEN')),
     },
+    ready: {
+      lagBlocks: read.integer(ready.lagBlocks, `${place} ready.lagBlocks`, 1, DEPTH_MAX_BLOCKS) ?? 100,
+      stalledSeconds: read.integer(ready.stalledSeconds, `${place} ready.stalledSeconds`, 1, 86_400) ?? 120,
+    },
+    tracesUrl: readTracesUrl(read, env),
     logLevel: read.oneOf(...pick(file.logLevel, `${place} logLevel`, env, 'LOG_LEVEL'), LOG_LEVELS) ?? 'info',
   };
   if (needs.includes('chains') && config.chains.length === 0 && !faults.some((fault) => fault.includes('RPC_URL_'))) {
@@ -108,6 +120,14 @@ export function resolveConfig(settings: unknown, place: string, env: Environment
     });
   }
   return config;
+}
+
+/** Reads where traces go, from the variables of OpenTelemetry's specification ("OpenTelemetry Protocol Exporter"). */
+function readTracesUrl(read: SettingReader, env: Environment): string | undefined {
+  const name = 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT';
+  if (isSet(env[name])) return read.url(env[name], name, PROXY);
+  const base = isSet(env.OTEL_EXPORTER_OTLP_ENDPOINT) ? env.OTEL_EXPORTER_OTLP_ENDPOINT : undefined;
+  return read.url(base, 'OTEL_EXPORTER_OTLP_ENDPOINT', PROXY)?.replace(/\/?$/, '/v1/traces');
 }
 
 /** Reads the Redis settings. ioredis validates its own `options`. */

@@ -11,7 +11,7 @@ export function secretsOfEnvironment(env: Environment): ConfigSecrets {
   const urls = Object.entries(env).flatMap(([name, value = '']) =>
     SECRET_VARIABLE.test(name) ? value.split(',').map((url) => url.trim()) : [],
   );
-  return { urls, values: [] };
+  return { urls, values: [env.HTTP_TOKEN ?? []].flat() };
 }
 
 /** Returns the secrets of a whole configuration. */
@@ -19,8 +19,17 @@ export function secretsOf(config: Config): ConfigSecrets {
   const chains = config.chains.map(secretsOfChain);
   const redis = [config.queueRedis?.options?.password, config.queueRedis?.options?.sentinelPassword];
   return {
-    urls: [config.databaseUrl, config.databaseDirectUrl ?? '', config.queueUrl, ...chains.flatMap(({ urls }) => urls)],
-    values: [...redis.flatMap((password) => password ?? []), ...chains.flatMap(({ values }) => values)],
+    urls: [
+      config.databaseUrl,
+      config.databaseDirectUrl ?? '',
+      config.queueUrl,
+      config.tracesUrl ?? '',
+      ...chains.flatMap(({ urls }) => urls),
+    ],
+    values: [
+      ...[...redis, config.http.token].flatMap((secret) => secret ?? []),
+      ...chains.flatMap(({ values }) => values),
+    ],
   };
 }
 

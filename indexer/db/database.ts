@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely, type LogEvent, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { CONNECTION_LIFETIME_SECONDS, retireConnections } from './retire.ts';
 import type { DB } from './schema.ts';
@@ -65,6 +65,8 @@ export type DatabaseOptions = {
   readonly statementTimeoutMs?: number;
   /** Called when a connection breaks while it is idle. The pool replaces the connection by itself. */
   readonly onConnectionLost?: (error: Error) => void;
+  /** Called after every statement outside transactions, with its duration in seconds. */
+  readonly onStatement?: ((seconds: number) => void) | undefined;
 };
 
 /** Creates the connection pools. The first statement opens a connection. */
@@ -75,6 +77,7 @@ export function openDatabase({
   maxConnections = 8,
   applicationName = 'indexer',
   statementTimeoutMs = STATEMENT_TIMEOUT_MS,
+  onStatement,
   onConnectionLost,
 }: DatabaseOptions): Database {
   const timeouts = {
@@ -101,7 +104,11 @@ export function openDatabase({
     connections.on('connect', (client) => void client.on('error', () => undefined));
   }
   retireConnections([pool, batchPool]);
-  const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
+  const onEvent = (event: LogEvent) => onStatement?.(event.queryDurationMillis / 1_000);
+  const kysely = new Kysely<DB>({
+    dialect: new PostgresDialect({ pool }),
+    ...(onStatement !== undefined && { log: onEvent }),
+  });
   return {
     pool,
     batchPool,

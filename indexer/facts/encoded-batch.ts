@@ -228,11 +228,13 @@ function keepLines(encoded: EncodedTable, keep: (line: number) => boolean): Enco
 }
 
 /** Returns the number of facts in a batch, including dead letters. */
-export function factCount({ tables }: EncodedBatch): number {
-  return tables.reduce(
-    (count, { ends, spans }) => spans.reduce((sum, span) => sum + span.count, count + ends.length),
-    0,
-  );
+export function factCount(batch: EncodedBatch): number {
+  return batch.tables.reduce((count, table) => count + factCountOf(table), 0);
+}
+
+/** Returns the number of facts of one table. */
+export function factCountOf({ ends, spans }: EncodedTable): number {
+  return spans.reduce((sum, span) => sum + span.count, ends.length);
 }
 
 /** Returns the size of a batch's text in bytes, with about that of the text of its spans. */

@@ -1,8 +1,10 @@
 import { commitHead, commitUnread, type HeadCommit } from '../ingest/commit-head.ts';
+import { addFactCounts } from '../ingest/committed-range.ts';
 import { type ContractIndex, contractIndex } from '../ingest/contract-index.ts';
 import { type FetchedRange, fetchBatch } from '../ingest/fetch-batch.ts';
 import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
 import { HeadMoved, messageOf, RpcInconsistency } from '../kernel/errors.ts';
+import type { Trace } from '../observability/tracing.ts';
 import type { ChainState } from '../progress/chains.ts';
 import { thinCheckpoints } from '../progress/checkpoints.ts';
 import { CommitPipeline } from './commit-pipeline.ts';
@@ -13,7 +15,9 @@ import { reportAdministration } from './report-administration.ts';
 import { UnreadableBlock } from './unreadable-block.ts';
 
 /** A range that is being read while the one before it is written, and the contracts that it is read for. */
-type Prefetch = { readonly index: ContractIndex; readonly fetched: Promise<FetchedRange> };
+type Prefetch = { readonly index: ContractIndex; readonly fetched: Promise<TracedRange> };
+
+type TracedRange = FetchedRange & { readonly trace: Trace | undefined };
 
 type LoadedContracts = { readonly index: ContractIndex; readonly followed: FollowedContracts };
 
@@ -77,7 +81,7 @@ export class HeadExtender {
           this.forgetContracts();
           return false;
         }
-        const { range, batch } = read;
+        const { range, batch, trace } = read;
         const tip = range.headers.at(-1) as BlockHeader;
         assertContinues(state.head, range.headers[0] as BlockHeader);
         const changesContracts = followed.joining.length > 0 || batch.quarantined.length > 0;
@@ -93,7 +97,7 @@ export class HeadExtender {
           former,
           isLast,
         };
-        const written = commits.begin(() => this.#commit(commit, tip));
+        const written = commits.begin(() => this.#commit(commit, trace));
         const head = { number: tip.number, hash: tip.hash };
         state = { ...state, head, liveVersion: state.liveVersion + (changesContracts ? 1 : 0) };
         if (changesContracts) {
@@ -116,10 +120,19 @@ export class HeadExtender {
     return state.head?.hash === target.hash;
   }
 
-  async #commit(commit: HeadCommit, { number, hash }: BlockHeader): Promise<void> {
-    const facts = await commitHead(this.#deps.database, commit);
+  async #commit(commit: HeadCommit, trace: Trace | undefined): Promise<void> {
+    const { database, runtime } = this.#deps;
+    const { now } = runtime;
+    const begunAt = now();
+    const write = () => commitHead(database, commit);
+    const facts = await (trace?.step('commit', write, (facts) => ({ facts })) ?? write()).catch((error: unknown) => {
+      trace?.end(error);
+      throw error;
+    });
+    trace?.end();
     const { chainId, from, to } = commit.range;
-    this.#deps.onCommit?.({ head: { number, hash }, facts });
+    const factsByTable = addFactCounts(new Map(), commit.batch.tables);
+    this.#deps.onCommit?.({ from, to, facts, factsByTable, seconds: (now() - begunAt) / 1_000 });
     this.#deps.onStep?.(undefined);
     this.#deps.log.debug({ chain: chainId, from, to, facts }, 'committed');
     reportAdministration(this.#deps.log, chainId, commit.batch);
@@ -131,7 +144,7 @@ export class HeadExtender {
     remote: BlockHeader,
     finalized: number,
     signal: AbortSignal,
-  ): Promise<FetchedRange> {
+  ): Promise<TracedRange> {
     const from = head.number + 1;
     const strict = from > finalized;
     const most = strict ? from + STRICT_RANGE_BLOCKS - 1 : Math.min(from + FINAL_RANGE_BLOCKS - 1, finalized);
@@ -139,17 +152,21 @@ export class HeadExtender {
     const tip = to === remote.number ? remote : undefined;
     const inFull = this.#options.provesInline ? 'blooms' : undefined;
     const request = { from, to, strict, inFull, anchor: head, tip, maxLogs: FINAL_RANGE_LOGS } as const;
+    const { source, tracing } = this.#deps;
+    const trace = tracing?.begin('head batch', { chain: source.chainId, from, to });
+    const read = () => fetchBatch(source, index, request, signal);
     try {
-      const fetched = await fetchBatch(this.#deps.source, index, request, signal);
+      const fetched = await (trace?.step('fetch', read, ({ range }) => ({ to: range.to })) ?? read());
       this.#unreadable.succeeded();
-      return fetched;
+      return { ...fetched, trace };
     } catch (error) {
+      trace?.end(error);
       if (this.#unreadable.failed(from, to, error)) throw new BlockSetAside(from, error);
       throw error;
     }
   }
 
-  async #readOrSetAside(fetched: Promise<FetchedRange>): Promise<FetchedRange | BlockSetAside> {
+  async #readOrSetAside(fetched: Promise<TracedRange>): Promise<TracedRange | BlockSetAside> {
     try {
       return await fetched;
     } catch (error) {
@@ -163,7 +180,8 @@ export class HeadExtender {
    * the block may have been reorganised.
    */
   async #goOnWithout({ block, failure }: BlockSetAside, state: ChainState, signal: AbortSignal): Promise<void> {
-    const { source, database, log } = this.#deps;
+    const { source, database, log, runtime } = this.#deps;
+    const begunAt = runtime.now();
     const header = await source.header(block, signal);
     if (header === undefined || header.parentHash !== state.head?.hash) throw failure;
     const reason = messageOf(failure);
@@ -171,7 +189,8 @@ export class HeadExtender {
     await commitUnread(database, { seen: state, header, finalized, reason });
     this.#unreadable.setAside(block);
     log.error({ chain: state.chainId, block, reason, err: failure }, 'block set aside');
-    this.#deps.onCommit?.({ head: header, facts: 0 });
+    const seconds = (runtime.now() - begunAt) / 1_000;
+    this.#deps.onCommit?.({ from: block, to: block, facts: 0, factsByTable: new Map(), seconds });
   }
 
   async #loadContracts(state: ChainState): Promise<LoadedContracts> {

@@ -1,7 +1,9 @@
 import type { Database } from '../db/database.ts';
-import type { BlockRef, Contract } from '../kernel/chain.ts';
+import type { CommittedRange } from '../ingest/committed-range.ts';
+import type { Contract } from '../kernel/chain.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { RequestedContract } from '../progress/contract-coverage.ts';
 import type { Source } from '../source/source.ts';
 
@@ -33,7 +35,9 @@ export type FollowerDeps = {
   readonly log: Logger;
   readonly runtime: Runtime;
   readonly loadContracts: () => Promise<FollowedContracts>;
-  readonly onCommit?: (commit: { readonly head: BlockRef; readonly facts: number }) => void;
+  /** Traces each batch from its fetch to its commit. */
+  readonly tracing?: Tracing | undefined;
+  readonly onCommit?: (range: CommittedRange) => void;
   /** Called after every step, with the error if it failed. `/ready` reports it. */
   readonly onStep?: (failure: Error | undefined) => void;
 };

@@ -1,18 +1,19 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import { within } from '../kernel/sleep.ts';
-import type { ChainStatus } from '../progress/status.ts';
+import { type ChainView, lagBlocksOf, lagSecondsOf } from './chain-view.ts';
 
 /** The status is read again for a scrape after this long. Reading it takes as long as `indexer status`. */
 const STATUS_AGE_MAX_MS = 15_000;
 /** How long a scrape waits for the status. Prometheus gives up after ten seconds. */
 const STATUS_WAIT_MS = 5_000;
 
-/** A number of each chain. Null where there is none yet. */
+/** A number of each chain, or several that differ by another label. Null where there is none yet. */
 type ChainMetric = {
   readonly kind: typeof Counter | typeof Gauge;
   readonly name: string;
   readonly help: string;
-  readonly value: (chain: ChainStatus) => number | null;
+  readonly label?: string;
+  readonly value: (chain: ChainView, now: Date) => number | null | Readonly<Record<string, number>>;
 };
 
 const seconds = (time: Date | null | undefined) => (time == null ? null : time.getTime() / 1_000);
@@ -23,6 +24,9 @@ const CHAIN_METRICS: readonly ChainMetric[] = [
   gauge('halted', 'Whether the chain waits for an operator.', ({ status }) => (status === 'halted' ? 1 : 0)),
   gauge('head_block', 'The newest committed block.', ({ head }) => head?.number ?? null),
   gauge('head_moved_timestamp_seconds', 'When the head last moved.', ({ updatedAt }) => seconds(updatedAt)),
+  gauge('remote_head_block', 'The newest block that an endpoint knows.', ({ live }) => live?.remoteHead ?? null),
+  gauge('lag_blocks', 'Blocks between the committed head and that of the chain.', lagBlocksOf),
+  gauge('lag_seconds', 'Age of the committed head. 0 if it is that of the chain.', lagSecondsOf),
   gauge('finalized_block', 'The newest final block.', ({ finalized }) => finalized),
   gauge('complete_block', 'The block up to which no contract has a gap.', ({ completeTo }) => completeTo),
   gauge('proved_block', 'The block up to which every fact was compared with the headers.', ({ provedTo }) => provedTo),
@@ -33,6 +37,9 @@ const CHAIN_METRICS: readonly ChainMetric[] = [
   ),
   gauge('contracts_active', 'Contracts that are followed.', ({ contracts }) => contracts.active),
   gauge('contracts_complete', 'Followed contracts without gaps up to the head.', ({ contracts }) => contracts.complete),
+  gauge('coverage_gaps', 'Gaps in the history of followed contracts.', ({ gaps }) =>
+    gaps.reduce((count, contract) => count + contract.gaps.length, 0),
+  ),
   gauge('contracts_quarantined', 'Contracts that are set aside.', ({ contracts }) => contracts.quarantined),
   gauge(
     'contradictions',
@@ -40,6 +47,7 @@ const CHAIN_METRICS: readonly ChainMetric[] = [
     ({ contradictions }) => contradictions.length,
   ),
   gauge('dead_letters', 'Logs and ranges that were set aside.', ({ deadLetters }) => deadLetters),
+  labelled('queue_jobs', 'state', 'Ranges of history in the queue.', ({ live }) => live?.queue ?? null),
   gauge('stopped_stages', 'Stages that stopped.', ({ stages }) => countStopped(stages)),
   gauge('dividend_anomalies', 'Dividends that contradict each other.', ({ dividendAnomalies }) => dividendAnomalies),
   gauge(
@@ -55,7 +63,10 @@ const CHAIN_METRICS: readonly ChainMetric[] = [
   gauge('verify_finished_timestamp_seconds', 'When the newest scheduled verification ended.', ({ verification }) =>
     seconds(verification?.finishedAt),
   ),
-  counter('reorgs_total', 'Reorgs.', ({ reorgs }) => reorgs),
+  {
+    ...counter('reorgs_total', 'Reorgs by depth in blocks.', ({ reorgsByDepth }) => reorgsByDepth),
+    label: 'depth',
+  },
   counter('repairs_total', 'Repairs of facts.', ({ repairs }) => repairs),
 ];
 
@@ -63,36 +74,47 @@ function gauge(name: string, help: string, value: ChainMetric['value']): ChainMe
   return { kind: Gauge, name: `indexer_${name}`, help, value };
 }
 
+function labelled(name: string, label: string, help: string, value: ChainMetric['value']): ChainMetric {
+  return { ...gauge(name, help, value), label };
+}
+
 function counter(name: string, help: string, value: ChainMetric['value']): ChainMetric {
   return { kind: Counter, name: `indexer_${name}`, help, value };
 }
 
-function countStopped(stages: ChainStatus['stages']): number {
+function countStopped(stages: ChainView['stages']): number {
   return stages.filter(({ failedReason }) => failedReason !== null).length;
 }
 
-/** The metrics of a process in the format of Prometheus: the chains of its database, and the process itself. */
+/** The metrics of a process in the format of Prometheus: the chains of its database, and what the process itself does. */
 export class Metrics {
-  readonly #readStatus: () => Promise<readonly ChainStatus[]>;
+  readonly #readChains: () => Promise<readonly ChainView[]>;
   readonly #now: () => number;
-  readonly #registry = new Registry();
-  readonly #databaseUp = new Gauge({
-    name: 'indexer_database_up',
-    help: 'Whether the database answers. Without it there are no metrics of chains.',
-    registers: [this.#registry],
-  });
-  readonly #chains = CHAIN_METRICS.map(({ kind: Metric, name, help, value }) => ({
-    metric: new Metric({ name, help, labelNames: ['chain'], registers: [this.#registry] }),
-    value,
-  }));
+  readonly #registry: Registry;
+  readonly #databaseUp: Gauge;
+  readonly #chains: readonly { readonly metric: Counter | Gauge; readonly of: ChainMetric }[];
   #reading: Promise<'read'> | undefined;
   #readAt = Number.NEGATIVE_INFINITY;
 
-  /** @param now the time in milliseconds, which only increases */
-  constructor(readStatus: () => Promise<readonly ChainStatus[]>, now: () => number) {
-    this.#readStatus = readStatus;
+  /**
+   * @param registry holds the metrics of the process. Those of chains are added to it.
+   * @param now the time in milliseconds, which only increases
+   */
+  constructor(readChains: () => Promise<readonly ChainView[]>, registry: Registry, now: () => number) {
+    this.#readChains = readChains;
+    this.#registry = registry;
     this.#now = now;
-    collectDefaultMetrics({ register: this.#registry });
+    const registers = [registry];
+    this.#databaseUp = new Gauge({
+      name: 'indexer_database_up',
+      help: 'Whether the database answers. Without it there are no metrics of chains.',
+      registers,
+    });
+    this.#chains = CHAIN_METRICS.map((of) => {
+      const { kind: Metric, name, help, label } = of;
+      const labelNames = label === undefined ? ['chain'] : ['chain', label];
+      return { metric: new Metric({ name, help, labelNames, registers }), of };
+    });
   }
 
   /** The content type of the text. */
@@ -112,20 +134,26 @@ export class Metrics {
   }
 
   async #read(): Promise<'read'> {
-    const chains = await this.#readStatus().catch(() => undefined);
+    const chains = await this.#readChains().catch(() => undefined);
     this.#show(chains);
     if (chains !== undefined) this.#readAt = this.#now();
     return 'read';
   }
 
   /** Sets the metrics of chains. Undefined if the database does not answer. */
-  #show(chains: readonly ChainStatus[] | undefined): void {
+  #show(chains: readonly ChainView[] | undefined): void {
     this.#databaseUp.set(chains === undefined ? 0 : 1);
-    for (const { metric, value } of this.#chains) {
+    const now = new Date();
+    for (const { metric, of } of this.#chains) {
       metric.reset();
       for (const chain of chains ?? []) {
-        const amount = value(chain);
-        if (amount !== null) metric.inc({ chain: chain.chainId }, amount);
+        const value = of.value(chain, now);
+        if (value === null) continue;
+        if (typeof value === 'number') metric.inc({ chain: chain.chainId }, value);
+        else {
+          for (const [name, amount] of Object.entries(value))
+            metric.inc({ chain: chain.chainId, [of.label ?? 'name']: name }, amount);
+        }
       }
     }
   }

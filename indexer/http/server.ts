@@ -1,50 +1,98 @@
-import { createServer, type Server } from 'node:http';
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
+import { z } from 'zod';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
+import type { Logger } from '../observability/log.ts';
+import type { CoverageQuery } from '../progress/coverage-page.ts';
+import { EventStream } from './event-stream.ts';
 import type { Metrics } from './metrics.ts';
-
-/** Whether the process is ready, the state of each chain, and what an operator should look at although the process is ready. */
-export type Readiness = {
-  readonly ready: boolean;
-  readonly chains: Readonly<Record<string, string>>;
-  readonly degraded?: Readonly<Record<string, string>>;
-};
+import { servePage } from './page.ts';
+import { type BoardQueues, serveQueues } from './queues.ts';
+import type { Readiness } from './readiness.ts';
+import { type StatusDocument, statusDocument } from './status-document.ts';
 
 /** What is served. */
-export type Pages = { readonly readiness: () => Promise<Readiness>; readonly metrics: Metrics };
+export type Pages = {
+  readonly readiness: () => Promise<Readiness>;
+  readonly metrics: Metrics;
+  /** Throws if the database does not answer. */
+  readonly status: () => Promise<StatusDocument>;
+  /** Returns the newest blocks and reorgs of every chain. */
+  readonly blocks: () => Promise<unknown>;
+  /** Returns a page of contracts with their coverage. */
+  readonly contracts: (query: CoverageQuery) => Promise<unknown>;
+  readonly queues: () => BoardQueues;
+};
+
+/** Where HTTP is served. With a `token`, whoever knows it may change queues under `/queues`. */
+export type HttpSettings = { readonly host: string; readonly port: number; readonly token?: string | undefined };
+
+const CONTRACTS_PER_PAGE_MAX = 200;
+const SEARCH_MAX_CHARS = 66;
+const URL_PATHS = '/, /health, /ready, /status, /status/schema, /metrics and /queues';
+const BODY_MAX_BYTES = 64 * 1024;
+
+const coverageQuery = z.object({
+  chain: z.coerce.number().int().positive().optional(),
+  search: z.string().max(SEARCH_MAX_CHARS).default(''),
+  offset: z.coerce.number().int().min(0).max(1_000_000).default(0),
+  limit: z.coerce.number().int().min(1).max(CONTRACTS_PER_PAGE_MAX).default(50),
+});
 
 /**
- * Serves `/health` (200 while the process answers), `/ready` (200 or 503, with the state of each chain) and `/metrics` (for Prometheus).
+ * Serves the status page at `/`, `/health` (200 while the process answers), `/ready` (200 or 503, with the state of each chain), `/status`
+ * with its schema at `/status/schema`, `/metrics` for Prometheus, and the queues under `/queues`.
  *
  * @throws {IndexerError} if it cannot listen there. The message names the variable.
  */
-export async function serveHttp(
-  { host, port }: { readonly host: string; readonly port: number },
-  { readiness, metrics }: Pages,
-): Promise<Server> {
-  const server = createServer((request, response) => {
-    const path = (request.url ?? '/').split('?', 1)[0];
-    const answer = (status: number, body: unknown) => {
-      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-      response.end(`${JSON.stringify(body)}\n`);
-    };
-    if (path === '/health') answer(200, { ok: true });
-    else if (path === '/ready') {
-      readiness().then(
-        (state) => answer(state.ready ? 200 : 503, state),
-        () => answer(503, { ready: false, chains: {} }),
-      );
-    } else if (path === '/metrics') {
-      metrics.text().then(
-        (text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text),
-        () => answer(500, { error: 'the metrics could not be read' }),
-      );
-    } else answer(404, { error: 'not found; the paths are /health, /ready and /metrics' });
+export async function serveHttp(settings: HttpSettings, pages: Pages, log: Logger): Promise<FastifyInstance> {
+  const { host, port } = settings;
+  const app = fastify({ bodyLimit: BODY_MAX_BYTES, forceCloseConnections: true });
+  const events = new EventStream(async () => ({ status: await pages.status(), blocks: await pages.blocks() }));
+  app.addHook('onClose', async () => events.close());
+  serveState(app, pages);
+  serveContracts(app, pages);
+  app.get('/events', (request, reply) => events.open(request.raw, reply));
+  await servePage(app);
+  await serveQueues(app, pages.queues, settings.token);
+  app.setNotFoundHandler((_, reply) => reply.code(404).send({ error: `not found; the paths are ${URL_PATHS}` }));
+  app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
+    const status = error.statusCode ?? 500;
+    if (status < 500) return reply.code(status).send({ error: error.message });
+    log.warn({ path: request.routeOptions.url, reason: messageOf(error), err: error }, 'HTTP request failed');
+    return reply.code(503).send({ error: 'the database does not answer; see the log' });
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(cannotListen(error, host, port)));
-    server.listen(port, host, resolve);
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    await app.close();
+    throw cannotListen(error as NodeJS.ErrnoException, host, port);
+  }
+  return app;
+}
+
+function serveState(app: FastifyInstance, { readiness, metrics, status }: Pages): void {
+  const uncached = (reply: FastifyReply) => reply.header('cache-control', 'no-store');
+  app.get('/health', (_, reply) => uncached(reply).send({ ok: true }));
+  app.get('/ready', async (_, reply) => {
+    const state = await readiness();
+    return uncached(reply)
+      .code(state.ready ? 200 : 503)
+      .send(state);
   });
-  return server;
+  app.get('/status', async (_, reply) => uncached(reply).send(await status()));
+  app.get('/status/schema', (_, reply) => reply.type('application/schema+json').send(z.toJSONSchema(statusDocument)));
+  app.get('/metrics', async (_, reply) => {
+    const text = await metrics.text();
+    return uncached(reply).type(metrics.contentType).send(text);
+  });
+}
+
+function serveContracts(app: FastifyInstance, { contracts }: Pages): void {
+  app.get('/contracts', async (request, reply) => {
+    const query = coverageQuery.safeParse(request.query);
+    if (!query.success) return reply.code(400).send({ error: z.prettifyError(query.error) });
+    return reply.header('cache-control', 'no-store').send(await contracts(query.data));
+  });
 }
 
 function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): IndexerError {

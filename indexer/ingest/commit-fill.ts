@@ -30,6 +30,7 @@ import {
   type Replacement,
   replaceFacts,
 } from './apply.ts';
+import { addFactCounts } from './committed-range.ts';
 import type { ReadRange } from './fetch-batch.ts';
 import { refuseStale } from './refuse-stale.ts';
 
@@ -53,8 +54,12 @@ export type FillCommit = {
   readonly end?: number;
 };
 
-/** The number of facts that a fill wrote, and the last block that it covers. */
-export type Filled = { readonly facts: number; readonly to: number };
+/** The number of facts that a fill wrote, in all and by table, and the last block that it covers. */
+export type Filled = {
+  readonly facts: number;
+  readonly factsByTable: ReadonlyMap<string, number>;
+  readonly to: number;
+};
 
 /** A transaction that has written this many facts takes no more pieces. */
 const COMMIT_FACTS_MAX = 100_000;
@@ -139,7 +144,7 @@ async function writeFill(
   }
   await quarantineAll(tx, chainId, written.quarantined);
   if (written.facts > 0) await recordHistoryChange(tx, chainId, from);
-  return { facts: written.facts, to };
+  return { facts: written.facts, factsByTable: written.factsByTable, to };
 }
 
 function rangeOf(pieces: readonly FillPiece[]) {
@@ -218,6 +223,7 @@ class WrittenSlices {
   readonly #slices = new Map<string, WrittenSlice>();
   /** The last block of the newest piece. */
   #last: BlockHeader | undefined;
+  readonly #factsByTable = new Map<string, number>();
   #facts = 0;
 
   constructor(missing: readonly Slice[]) {
@@ -226,6 +232,10 @@ class WrittenSlices {
 
   get facts(): number {
     return this.#facts;
+  }
+
+  get factsByTable(): ReadonlyMap<string, number> {
+    return this.#factsByTable;
   }
 
   get slices() {
@@ -262,6 +272,7 @@ class WrittenSlices {
     for (const kind of factKinds(facts)) kinds.add(kind);
     const proved = union([...(known?.proved ?? []), ...(inFull ? blocks : [])]);
     this.#slices.set(key, { contracts, blocks: union([...(known?.blocks ?? []), ...blocks]), kinds, proved });
+    addFactCounts(this.#factsByTable, facts.tables);
     this.#facts += factCount(facts);
   }
 }

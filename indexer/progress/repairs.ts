@@ -46,20 +46,34 @@ export async function countRepairs(db: Kysely<DB>): Promise<ReadonlyMap<number, 
   return new Map(rows.map(({ chain_id, count }) => [Number(chain_id), Number(count)]));
 }
 
-/** Returns one sentence for each chain with blocks that cannot be proved, or in which a contradiction cannot be resolved. */
-export async function unprovable(db: Kysely<DB>): Promise<ReadonlyMap<number, string>> {
-  const { rows } = await sql<{ chain_id: string; sentence: string }>`
-    select distinct on (chain_id) chain_id, sentence from (
-      select chain_id, from_block, format('blocks %s to %s cannot be proved: %s', from_block, to_block, reason) as sentence
-      from indexer.failed_proofs
-      union all
-      select chain_id, from_block,
-        format('%s %s contradicts itself (%s) in blocks %s to %s, which cannot be read: %s', replace(kind, '_', '-'), address, rule, from_block, to_block, status_reason)
-      from indexer.doubts where status = 'unreadable'
-    ) found
-    order by chain_id, from_block
+/** What the program found wrong with the facts of a chain and could not mend, one sentence each. */
+export type Troubles = {
+  /** Facts contradict each other, and no endpoint serves the blocks in which a log may be missing. */
+  readonly contradiction?: string;
+  /** Blocks cannot be proved. */
+  readonly unproved?: string;
+};
+
+/** Returns the first trouble of each kind of each chain that has any. */
+export async function unresolvedTroubles(db: Kysely<DB>): Promise<ReadonlyMap<number, Troubles>> {
+  const { rows } = await sql<{ chain_id: string } & Troubles>`
+    select chain_id, contradiction, unproved
+    from (
+      select distinct on (chain_id) chain_id, format('blocks %s to %s cannot be proved: %s', from_block, to_block, reason) as unproved
+      from indexer.failed_proofs order by chain_id, from_block
+    ) unproved
+    full join (
+      select distinct on (chain_id) chain_id, format('%s %s contradicts itself (%s) in blocks %s to %s, which cannot be read: %s',
+        replace(kind, '_', '-'), address, rule, from_block, to_block, status_reason) as contradiction
+      from indexer.doubts where status = 'unreadable' order by chain_id, from_block
+    ) contradicting using (chain_id)
   `.execute(db);
-  return new Map(rows.map(({ chain_id, sentence }) => [Number(chain_id), sentence]));
+  return new Map(
+    rows.map(({ chain_id, contradiction, unproved }) => [
+      Number(chain_id),
+      { ...(contradiction && { contradiction }), ...(unproved && { unproved }) },
+    ]),
+  );
 }
 
 /** Blocks of a contract in which a log may be missing, because its facts contradict a rule. */

@@ -19,6 +19,8 @@ export type ChainStatus = {
   readonly reason: string | null;
   /** The newest committed block. Null before the first. */
   readonly head: BlockRef | null;
+  /** The timestamp of that block. Null if it was a block without a checkpoint. */
+  readonly headTimestamp: Date | null;
   readonly finalized: number | null;
   /** The number of contracts by status. `complete` counts the active contracts without gaps up to the head. */
   readonly contracts: {
@@ -41,6 +43,8 @@ export type ChainStatus = {
   /** The ranges that could not be filled, lowest first, at most `DEAD_RANGES_MAX`. */
   readonly deadRanges: readonly { readonly from: number; readonly to: number; readonly reason: string }[];
   readonly reorgs: number;
+  /** The number of reorgs by depth in blocks: `1`, `2`, `3 to 10`, `11 to 64`, `65 to 1024` and `over 1024`. Depths without one are left out. */
+  readonly reorgsByDepth: Readonly<Record<string, number>>;
   readonly stages: readonly StageStatus[];
   /** The contradictions between facts, at most `DOUBTS_MAX`. */
   readonly contradictions: readonly DoubtStatus[];
@@ -68,7 +72,8 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
     removed: string;
     dead_letters: string;
     dead_ranges: { from: number; to: number; reason: string }[];
-    reorgs: string;
+    reorgs_by_depth: Record<string, number>;
+    head_timestamp: Date | null;
     updated_at: Date | null;
   }>`
     with known as (select chain_id from indexer.chains union select chain_id from indexer.contracts)
@@ -83,7 +88,13 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
       (select coalesce(json_agg(json_build_object('from', range_from, 'to', range_to, 'reason', letter.reason) order by range_from), '[]')
         from (select range_from, range_to, reason from indexer.dead_letters
           where kind = 'job' and chain_id = known.chain_id order by range_from limit ${DEAD_RANGES_MAX}) letter) as dead_ranges,
-      (select count(*) from indexer.reorgs reorg where reorg.chain_id = known.chain_id and reorg.reason = 'reorg') as reorgs
+      (select timestamp from indexer.block_checkpoints checkpoint
+        where checkpoint.chain_id = known.chain_id and checkpoint.number = chain.head_number) as head_timestamp,
+      (select coalesce(json_object_agg(depths, reorgs), '{}') from (
+        select case when depth <= 2 then depth::text when depth <= 10 then '3 to 10' when depth <= 64 then '11 to 64'
+            when depth <= 1024 then '65 to 1024' else 'over 1024' end as depths,
+          count(*) as reorgs
+        from indexer.reorgs reorg where reorg.chain_id = known.chain_id and reorg.reason = 'reorg' group by 1) counted) as reorgs_by_depth
     from known
     left join indexer.chains chain using (chain_id)
     left join indexer.contracts contract using (chain_id)
@@ -111,6 +122,7 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
         status: row.status,
         reason: row.status_reason,
         head,
+        headTimestamp: row.head_timestamp,
         finalized: row.finalized_number === null ? null : Number(row.finalized_number),
         contracts: {
           active,
@@ -125,7 +137,8 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
         repairs: repairs.get(chainId) ?? 0,
         deadLetters: Number(row.dead_letters),
         deadRanges: row.dead_ranges,
-        reorgs: Number(row.reorgs),
+        reorgs: Object.values(row.reorgs_by_depth).reduce((sum, reorgs) => sum + reorgs, 0),
+        reorgsByDepth: row.reorgs_by_depth,
         stages: stages.get(Number(row.chain_id)) ?? [],
         contradictions: doubts.get(Number(row.chain_id)) ?? [],
         dividendAnomalies: anomalies.get(chainId) ?? 0,

@@ -6,10 +6,13 @@ import { secretsOf } from '../config/secrets.ts';
 import type { Database } from '../db/database.ts';
 import { followedContracts } from '../follower/followed-contracts.ts';
 import { Follower } from '../follower/follower.ts';
+import type { CommittedRange } from '../ingest/committed-range.ts';
 import { messageOf } from '../kernel/errors.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
+import type { Measures } from '../observability/measures.ts';
 import { createRedact } from '../observability/redact.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import { type Leadership, runAsLeader } from '../progress/leader.ts';
 import type { EndpointNotice } from '../rpc/endpoint.ts';
 import { createSource, type Source } from '../source/source.ts';
@@ -27,6 +30,9 @@ export type ChainWorkInput = {
   /** Number of ranges that it fills at the same time. */
   readonly concurrency: number;
   readonly onCommit?: (facts: number) => void;
+  /** Counts commits. */
+  readonly measures?: Measures;
+  readonly tracing?: Tracing | undefined;
 };
 
 /**
@@ -46,7 +52,7 @@ export class ChainWork {
   #heldNotices: EndpointNotice[] | undefined = [];
 
   constructor(input: ChainWorkInput) {
-    const { config, chain, database, log, runtime, scope, concurrency, onCommit } = input;
+    const { config, chain, database, log, runtime, scope, concurrency, tracing, onCommit } = input;
     const { chainId } = chain;
     this.#input = input;
     this.chainId = chainId;
@@ -66,7 +72,8 @@ export class ChainWork {
       scope,
       concurrency,
       provesInline: chain.proof.level === 'inline',
-      onFilled: () => this.stages.wake(),
+      tracing,
+      onFilled: (range) => this.#onCommit('history', range),
       loadContracts: () => followedContracts(database, chainId, { log }),
     });
     this.#follower = new Follower(
@@ -75,11 +82,12 @@ export class ChainWork {
         source: this.source,
         log,
         runtime,
+        tracing,
         loadContracts: () => followedContracts(database, chainId, { log, leads: true }),
         onStep: (failure) => this.#onStep(failure),
-        onCommit: ({ facts }) => {
-          this.stages.wake();
-          onCommit?.(facts);
+        onCommit: (range) => {
+          this.#onCommit('head', range);
+          onCommit?.(range.facts);
         },
       },
       { ...chain, provesInline: chain.proof.level === 'inline' },
@@ -123,6 +131,11 @@ export class ChainWork {
       (leading) => Promise.all([this.#follower.run(leading), beside?.(leading)]),
       signal,
     );
+  }
+
+  #onCommit(part: 'head' | 'history', { from, to, factsByTable, seconds }: CommittedRange): void {
+    this.stages.wake();
+    this.#input.measures?.committed({ chainId: this.chainId, part, blocks: to - from + 1, factsByTable, seconds });
   }
 
   #onStep(failure: Error | undefined): void {

@@ -1,19 +1,27 @@
-import type { ChainConfig } from '../config/resolve.ts';
+import type { BackfillQueue } from '../backfill/queue.ts';
+import type { LiveChain } from '../http/chain-view.ts';
 import { ConfigError, messageOf } from '../kernel/errors.ts';
-import { sleep } from '../kernel/sleep.ts';
+import { sleep, within } from '../kernel/sleep.ts';
 import { Wake } from '../kernel/wake.ts';
+import type { Measures } from '../observability/measures.ts';
+import { findChain } from '../progress/chains.ts';
+import type { Gap } from '../progress/contract-coverage.ts';
 import { saveSafeBlock } from '../progress/safe-block.ts';
 import { Sweeper } from '../proof/sweeper.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
 import { ContractReader } from '../registry/enrich.ts';
 import { saveProgress } from '../registry/save-progress.ts';
+import { ChainFigures } from './chain-figures.ts';
 import { type ChainMetadata, createChainMetadata } from './chain-metadata.ts';
 import { type ChainProof, createChainProof } from './chain-proof.ts';
 import { verifyIfDue } from './chain-verification.ts';
 import { ChainWork, type ChainWorkInput } from './chain-work.ts';
 import { DailySnapshots } from './daily-snapshots.ts';
+import { HeadProgress } from './head-progress.ts';
 import { repeat } from './repeat.ts';
 
+/** How long the status waits for the counts of a queue. */
+const QUEUE_TIMEOUT_MS = 2_000;
 const ENRICH_INTERVAL_MS = 15_000;
 /** How often the daemon checks that an endpoint answers, for `/ready`. */
 const PROBE_INTERVAL_MS = 5_000;
@@ -29,10 +37,12 @@ const SWEEP_INTERVAL_MS = 15_000;
 /** How often the daemon looks whether a verification is due. */
 const VERIFY_CHECK_INTERVAL_MS = 30_000;
 
+type DaemonChainInput = Omit<ChainWorkInput, 'scope'> & { readonly measures: Measures };
+
 /** Runs everything that a daemon does for one chain, and holds the state that `/ready` reports. */
 export class DaemonChain {
   readonly chainId: number;
-  readonly #input: Omit<ChainWorkInput, 'scope'>;
+  readonly #input: DaemonChainInput;
   readonly #work: ChainWork;
   /** The proof of facts by headers, and by whether they contradict themselves. Undefined if the configuration turned it off. */
   readonly #proof: ChainProof | undefined;
@@ -41,13 +51,18 @@ export class DaemonChain {
   readonly #contractReader: ContractReader;
   readonly #sweeper: Sweeper | undefined;
   readonly #enrichNow = new Wake();
+  readonly #figures: ChainFigures;
+  /** How far the committed head is behind that of the chain. */
+  readonly progress: HeadProgress;
   /** Why the configured endpoints cannot be used. */
   #refusal: string | undefined;
   /** Why no endpoint can be reached. */
   #outage: string | undefined;
 
-  constructor(input: Omit<ChainWorkInput, 'scope'> & { readonly chain: ChainConfig }) {
+  constructor(input: DaemonChainInput) {
     this.#input = input;
+    this.progress = new HeadProgress(input.runtime.now);
+    this.#figures = new ChainFigures(input.chain.chainId, input.database, input.measures, input.runtime.now);
     this.#work = new ChainWork({ ...input, scope: { standing: true } });
     this.#work.begin();
     this.#proof = input.chain.proof.level === 'off' ? undefined : createChainProof(input);
@@ -63,6 +78,32 @@ export class DaemonChain {
   /** `starting`, `following`, `standing by`, or `failing` with the reason. */
   get state(): string {
     return this.#refusal ?? this.#outage ?? this.#work.state;
+  }
+
+  /** The queue of its history while it is connected. */
+  get queue(): BackfillQueue | undefined {
+    return this.#work.backfill.queue;
+  }
+
+  /**
+   * Returns what this process knows of the chain.
+   *
+   * @param gaps the gaps of its contracts
+   */
+  async live(gaps: readonly Gap[]): Promise<LiveChain> {
+    const [counts, backfills] = await Promise.all([
+      within(QUEUE_TIMEOUT_MS, this.queue?.counts().catch(() => undefined) ?? Promise.resolve(undefined)),
+      this.#figures.backfills(gaps.flatMap((contract) => contract.gaps)),
+    ]);
+    return {
+      chainId: this.chainId,
+      state: this.state,
+      remoteHead: this.progress.remote ?? null,
+      eventsPerSecond: this.#figures.eventsPerSecond(),
+      queue: counts ?? null,
+      endpoints: [],
+      backfills,
+    };
   }
 
   /** Reads the registry again, plans, and reads new contracts from the chain, because contracts or requests may have changed. */
@@ -144,8 +185,10 @@ export class DaemonChain {
   /** Reads the head. The follower does not report an outage by itself, because it only waits for the next head. */
   async #probe(signal: AbortSignal): Promise<void> {
     try {
-      await this.#work.source.head(signal);
+      const { number } = await this.#work.source.head(signal);
       this.#outage = undefined;
+      const local = await findChain(this.#input.database.kysely, this.chainId).catch(() => undefined);
+      this.progress.record(local?.head?.number, number);
     } catch (error) {
       const isNew = this.#outage === undefined;
       this.#outage = `failing: ${messageOf(error)}`;

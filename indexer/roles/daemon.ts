@@ -1,24 +1,18 @@
 import type { Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
 import { runDatabaseUpkeep } from '../db/upkeep.ts';
-import { Metrics } from '../http/metrics.ts';
-import { type Readiness, serveHttp } from '../http/server.ts';
+import { serveHttp } from '../http/server.ts';
 import type { Runtime } from '../kernel/runtime.ts';
-import { within } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
-import { unprovable } from '../progress/repairs.ts';
-import { describeStoppedStage, stageStatus } from '../progress/stage-rows.ts';
-import { chainStatus } from '../progress/status.ts';
+import type { Measures } from '../observability/measures.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import { describedTables } from '../protocols/protocols.ts';
 import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
 import { registerPlatformRows } from '../registry/register-platform-rows.ts';
 import { settleRevenueLinks } from '../registry/revenue-links.ts';
 import { type RegistryChange, watchContracts } from '../registry/watch.ts';
 import { DaemonChain } from './daemon-chain.ts';
-
-const READY_TIMEOUT_MS = 2_000;
-/** States of a chain in which the process is ready. */
-const READY_STATES = ['following', 'standing by'];
+import { daemonPages } from './daemon-pages.ts';
 
 /** Dependencies of a daemon. The caller opens the database, checks its schema and closes it. */
 export type DaemonInput = {
@@ -26,20 +20,26 @@ export type DaemonInput = {
   readonly database: Database;
   readonly log: Logger;
   readonly runtime: Runtime;
+  /** What the process has done, for `/metrics`. */
+  readonly measures: Measures;
+  /** Traces batches. Undefined if the configuration names no collector. */
+  readonly tracing?: Tracing | undefined;
   /** Number of ranges that it fills at the same time, for each chain. */
   readonly concurrency: number;
+  /** The version of the program. */
+  readonly version: string;
 };
 
 /**
- * Follows every configured chain until the signal aborts: its head, the gaps in its history, and new contracts. Serves `/health`,
- * `/ready` and `/metrics`. A chain that fails does not stop the others.
+ * Follows every configured chain until the signal aborts: its head, the gaps in its history, and new contracts. Serves HTTP. A chain that fails does not stop the others.
  */
 export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promise<void> {
-  const { config, database, log, runtime } = input;
+  const { config, database, log, measures } = input;
   const chains = config.chains.map((chain) => new DaemonChain({ ...input, chain }));
-  const metrics = new Metrics(() => chainStatus(database.kysely), runtime.now);
-  const http = await serveHttp(config.http, { readiness: () => readinessOf(database, chains), metrics });
-  log.info({ chains: chains.map(({ chainId }) => chainId), http: http.address() }, 'daemon started');
+  measures.showPools([database.pool, database.batchPool]);
+  const pages = daemonPages({ ...input, chains, bounds: config.ready });
+  const http = await serveHttp(config.http, pages, log);
+  log.info({ chains: chains.map(({ chainId }) => chainId), http: http.server.address() }, 'daemon started');
   try {
     await Promise.all([
       ...chains.map((chain) => chain.run(signal)),
@@ -47,8 +47,7 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
       runDatabaseUpkeep(database, describedTables, log, signal),
     ]);
   } finally {
-    http.close();
-    http.closeAllConnections();
+    await http.close();
     for (const chain of chains) chain.close();
     log.info('daemon stopped');
   }
@@ -79,31 +78,4 @@ async function watchRegistry(
   };
   const onError = (error: Error) => log.warn({ err: error }, 'listening for new contracts failed');
   await watchContracts({ sessions: database.sessions, random: runtime.random, onChange, onError }, signal);
-}
-
-async function readinessOf(database: Database, chains: readonly DaemonChain[]): Promise<Readiness> {
-  const states = new Map(chains.map(({ chainId, state }) => [String(chainId), state]));
-  const halted = database.kysely
-    .selectFrom('indexer.chains')
-    .select(['chain_id', 'status_reason'])
-    .where('status', '=', 'halted')
-    .execute();
-  const answer = await within(
-    READY_TIMEOUT_MS,
-    Promise.all([halted, stageStatus(database.kysely), unprovable(database.kysely)]).catch(() => undefined),
-  );
-  if (answer === undefined)
-    return { ready: false, chains: { ...Object.fromEntries(states), database: 'does not answer' } };
-  const [haltedChains, stages, degraded] = answer;
-  for (const { chainId, state } of chains) {
-    const [stopped] = (stages.get(chainId) ?? []).flatMap((stage) => describeStoppedStage(stage) ?? []);
-    if (stopped !== undefined && READY_STATES.includes(state)) states.set(String(chainId), stopped);
-  }
-  for (const { chain_id, status_reason } of haltedChains)
-    if (states.has(chain_id)) states.set(chain_id, `halted: ${status_reason}`);
-  return {
-    ready: [...states.values()].every((state) => READY_STATES.includes(state)),
-    chains: Object.fromEntries(states),
-    ...(degraded.size > 0 && { degraded: Object.fromEntries(degraded) }),
-  };
 }

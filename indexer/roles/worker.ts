@@ -3,6 +3,7 @@ import type { Database } from '../db/database.ts';
 import { runDatabaseUpkeep } from '../db/upkeep.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import { describedTables } from '../protocols/protocols.ts';
 import { watchContracts } from '../registry/watch.ts';
 import { ChainWork } from './chain-work.ts';
@@ -13,6 +14,8 @@ export type WorkerInput = {
   readonly database: Database;
   readonly log: Logger;
   readonly runtime: Runtime;
+  /** Traces batches. Undefined if the configuration names no collector. */
+  readonly tracing?: Tracing | undefined;
   /** Number of ranges that it fills at the same time, for each chain. */
   readonly concurrency: number;
 };

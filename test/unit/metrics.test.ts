@@ -1,12 +1,14 @@
+import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
+import type { ChainView } from '../../indexer/http/chain-view.ts';
 import { Metrics } from '../../indexer/http/metrics.ts';
-import type { ChainStatus } from '../../indexer/progress/status.ts';
 
-const CHAIN: ChainStatus = {
+const CHAIN: ChainView = {
   chainId: 8453,
   status: 'following',
   reason: null,
   head: { number: 90, hash: '0x01' },
+  headTimestamp: new Date(1_700_000_000_000),
   finalized: 80,
   contracts: { active: 5, complete: 4, quarantined: 1, removed: 0 },
   gaps: [],
@@ -17,23 +19,33 @@ const CHAIN: ChainStatus = {
   deadLetters: 3,
   deadRanges: [],
   reorgs: 6,
+  reorgsByDepth: { '1': 4, '3 to 10': 2 },
   stages: [{ name: 'dividends', asOf: 90, failedReason: 'no space left' }],
   contradictions: [],
   dividendAnomalies: 7,
   verification: null,
   updatedAt: new Date(1_700_000_000_500),
+  live: {
+    chainId: 8453,
+    state: 'following',
+    remoteHead: 90,
+    eventsPerSecond: 0,
+    queue: { waiting: 3, active: 2, delayed: 0 },
+    endpoints: [],
+    backfills: [],
+  },
 };
 
 /** Returns metrics over a status that the test sets, and functions that change it and the time. */
 function scene() {
   let [time, reads] = [0, 0];
-  let chains: readonly ChainStatus[] | undefined = [CHAIN];
+  let chains: readonly ChainView[] | undefined = [CHAIN];
   const readStatus = async () => {
     reads += 1;
     if (chains === undefined) throw new Error('connect ECONNREFUSED');
     return chains;
   };
-  const metrics = new Metrics(readStatus, () => time);
+  const metrics = new Metrics(readStatus, new Registry(), () => time);
   const ofIndexer = async () => (await metrics.text()).split('\n').filter((line) => line.startsWith('indexer_'));
   return {
     ofIndexer,
@@ -53,18 +65,26 @@ test('metrics show each chain, and leave out what is not known', async () => {
     'indexer_halted{chain="8453"} 0',
     'indexer_head_block{chain="8453"} 90',
     'indexer_head_moved_timestamp_seconds{chain="8453"} 1700000000.5',
+    'indexer_remote_head_block{chain="8453"} 90',
+    'indexer_lag_blocks{chain="8453"} 0',
+    'indexer_lag_seconds{chain="8453"} 0',
     'indexer_finalized_block{chain="8453"} 80',
     'indexer_complete_block{chain="8453"} 90',
     'indexer_proved_block{chain="8453"} 70',
     'indexer_unproved_ranges{chain="8453"} 0',
     'indexer_contracts_active{chain="8453"} 5',
     'indexer_contracts_complete{chain="8453"} 4',
+    'indexer_coverage_gaps{chain="8453"} 0',
     'indexer_contracts_quarantined{chain="8453"} 1',
     'indexer_contradictions{chain="8453"} 0',
     'indexer_dead_letters{chain="8453"} 3',
+    'indexer_queue_jobs{chain="8453",state="waiting"} 3',
+    'indexer_queue_jobs{chain="8453",state="active"} 2',
+    'indexer_queue_jobs{chain="8453",state="delayed"} 0',
     'indexer_stopped_stages{chain="8453"} 1',
     'indexer_dividend_anomalies{chain="8453"} 7',
-    'indexer_reorgs_total{chain="8453"} 6',
+    'indexer_reorgs_total{chain="8453",depth="1"} 4',
+    'indexer_reorgs_total{chain="8453",depth="3 to 10"} 2',
     'indexer_repairs_total{chain="8453"} 2',
   ]);
 });
@@ -72,11 +92,11 @@ test('metrics show each chain, and leave out what is not known', async () => {
 test('the status is read at most every 15 s, and a lost database shows', async () => {
   const { ofIndexer, reads, set } = scene();
   await Promise.all([ofIndexer(), ofIndexer()]);
-  set([{ ...CHAIN, reorgs: 8 }], 14_000);
-  expect(await ofIndexer()).toContain('indexer_reorgs_total{chain="8453"} 6');
+  set([{ ...CHAIN, repairs: 8 }], 14_000);
+  expect(await ofIndexer()).toContain('indexer_repairs_total{chain="8453"} 2');
   expect(reads()).toBe(1);
-  set([{ ...CHAIN, reorgs: 8 }], 2_000);
-  expect(await ofIndexer()).toContain('indexer_reorgs_total{chain="8453"} 8');
+  set([{ ...CHAIN, repairs: 8 }], 2_000);
+  expect(await ofIndexer()).toContain('indexer_repairs_total{chain="8453"} 8');
   set(undefined, 16_000);
   expect(await ofIndexer()).toEqual(['indexer_database_up 0']);
   set([CHAIN], 0);

@@ -1,0 +1,52 @@
+import type { ChainStatus } from '../progress/status.ts';
+
+/** A request to fill a range, with its progress. */
+export type BackfillView = {
+  readonly id: string;
+  readonly from: number;
+  readonly to: number;
+  readonly blocksLeft: number;
+  /** Undefined until a rate is known. */
+  readonly secondsLeft: number | undefined;
+};
+
+/** An RPC endpoint of a chain, as this process sees it. */
+export type EndpointView = {
+  /** The host of its URL, without secrets, and its place in the configuration. */
+  readonly name: string;
+  /** `healthy`, or what keeps this process from using it. */
+  readonly state: string;
+  /** The number of calls that this process sent, and of those that failed. */
+  readonly calls: number;
+  readonly failedCalls: number;
+};
+
+/** What this process knows of a chain that it runs. */
+export type LiveChain = {
+  readonly chainId: number;
+  /** `following`, `standing by`, `starting`, or `failing` with the reason. */
+  readonly state: string;
+  /** The newest block that an endpoint knows. Null if none answered yet. */
+  readonly remoteHead: number | null;
+  readonly eventsPerSecond: number;
+  /** The number of jobs by state. Null while the queue is not connected. */
+  readonly queue: { readonly waiting: number; readonly active: number; readonly delayed: number } | null;
+  readonly endpoints: readonly EndpointView[];
+  readonly backfills: readonly BackfillView[];
+};
+
+/** A chain of the database, and what this process knows of it. `live` is null if this process does not run the chain. */
+export type ChainView = ChainStatus & { readonly live: LiveChain | null };
+
+/** Returns how many blocks the committed head is behind that of the chain. Null while either is unknown. */
+export function lagBlocksOf({ head, live }: ChainView): number | null {
+  if (head === null || live === null || live.remoteHead === null) return null;
+  return Math.max(0, live.remoteHead - head.number);
+}
+
+/** Returns how old the committed head is in seconds. 0 if it is the head of the chain, null while that is unknown. */
+export function lagSecondsOf(chain: ChainView, now: Date): number | null {
+  const lagBlocks = lagBlocksOf(chain);
+  if (lagBlocks === 0 || lagBlocks === null) return lagBlocks;
+  return chain.headTimestamp && Math.max(0, (now.getTime() - chain.headTimestamp.getTime()) / 1_000);
+}

@@ -1,0 +1,66 @@
+import type { IncomingMessage } from 'node:http';
+import type { FastifyReply } from 'fastify';
+import { sleep } from '../kernel/sleep.ts';
+
+/** How often listeners get the state. It is read once for all of them, and only while there are any. */
+const INTERVAL_MS = 1_000;
+/** More listeners are refused, so that open pages cannot exhaust the process. */
+const LISTENERS_MAX = 100;
+/** A listener that has not taken this much is closed. A browser then connects again. */
+const UNREAD_BYTES_MAX = 1_000_000;
+
+/** Sends the state of the process to the listeners of `/events`, as server-sent events (HTML standard, 9.2). */
+export class EventStream {
+  readonly #read: () => Promise<unknown>;
+  readonly #listeners = new Set<FastifyReply['raw']>();
+  readonly #closed = new AbortController();
+  #sending: Promise<void> | undefined;
+
+  /** @param read returns the state, which is sent as JSON */
+  constructor(read: () => Promise<unknown>) {
+    this.#read = read;
+  }
+
+  /** Answers a request with events until the client or `close` ends it. */
+  open(request: IncomingMessage, reply: FastifyReply): void {
+    if (this.#listeners.size >= LISTENERS_MAX) {
+      reply.code(503).send({ error: 'too many listeners' });
+      return;
+    }
+    reply.hijack();
+    const response = reply.raw;
+    response.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    });
+    response.write('retry: 2000\n\n');
+    this.#listeners.add(response);
+    request.once('close', () => this.#listeners.delete(response));
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = undefined;
+    });
+  }
+
+  /** Ends all listeners. */
+  close(): void {
+    this.#closed.abort();
+    for (const response of this.#listeners) response.end();
+    this.#listeners.clear();
+  }
+
+  async #send(): Promise<void> {
+    const { signal } = this.#closed;
+    while (this.#listeners.size > 0 && !signal.aborted) {
+      const event = await this.#read().then(
+        (state) => `event: state\ndata: ${JSON.stringify(state)}\n\n`,
+        () => 'event: outage\ndata: {}\n\n',
+      );
+      for (const response of this.#listeners) {
+        if (response.writableLength > UNREAD_BYTES_MAX) response.destroy();
+        else response.write(event);
+      }
+      await sleep(INTERVAL_MS, signal);
+    }
+  }
+}

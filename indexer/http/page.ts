@@ -1,0 +1,28 @@
+import { readFile } from 'node:fs/promises';
+import type { FastifyInstance } from 'fastify';
+
+/** Bundled modules of the program lie beside this folder, so the path holds in the package too. */
+const FOLDER = new URL('../http/page/', import.meta.url);
+const FILES = [
+  { path: '/', file: 'index.html', type: 'text/html; charset=utf-8' },
+  { path: '/page.css', file: 'page.css', type: 'text/css; charset=utf-8' },
+  { path: '/page.js', file: 'page.js', type: 'text/javascript; charset=utf-8' },
+];
+/** The page loads nothing from other hosts, runs no inline script, and may not be shown inside another page. */
+const CONTENT_SECURITY_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'";
+
+/** Serves the status page at `/`. */
+export async function servePage(app: FastifyInstance): Promise<void> {
+  for (const { path, file, type } of FILES) {
+    const content = await readFile(new URL(file, FOLDER));
+    app.get(path, (_, reply) =>
+      reply
+        .type(type)
+        .header('cache-control', 'no-cache')
+        .header('content-security-policy', CONTENT_SECURITY_POLICY)
+        .header('x-content-type-options', 'nosniff')
+        .send(content),
+    );
+  }
+}

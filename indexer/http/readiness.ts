@@ -1,0 +1,57 @@
+/** What decides whether a chain is ready. */
+export type ChainCondition = {
+  readonly chainId: number;
+  /** `following`, `standing by`, `starting`, or `failing` with the reason. */
+  readonly state: string;
+  /** Why the chain waits for an operator. Null if it does not. */
+  readonly halted: string | null;
+  /** Why a stage stopped. Undefined if none did. */
+  readonly stoppedStage: string | undefined;
+  /** A contradiction that the program could not mend, as a sentence. */
+  readonly contradiction: string | undefined;
+  /** How far the committed head is behind that of the chain. Undefined while either is unknown. */
+  readonly lagBlocks: number | undefined;
+  /** How long the committed head has not moved although the chain has newer blocks. */
+  readonly stalledSeconds: number;
+  /** What an operator should look at although the chain is ready, as a sentence. */
+  readonly concern: string | undefined;
+};
+
+/** From when on a chain is not ready. */
+export type ReadinessBounds = { readonly lagBlocks: number; readonly stalledSeconds: number };
+
+/** Whether the process is ready, the state of each chain, and what an operator should look at although the process is ready. */
+export type Readiness = {
+  readonly ready: boolean;
+  /** The state of each chain, and of `database` or `schema` if these are the reason. */
+  readonly chains: Readonly<Record<string, string>>;
+  readonly degraded?: Readonly<Record<string, string>>;
+};
+
+/** States of a chain in which the process is ready. */
+const READY_STATES = ['following', 'standing by'];
+
+/** Decides whether a process is ready, and says why if it is not. */
+export function decideReadiness(chains: readonly ChainCondition[], bounds: ReadinessBounds): Readiness {
+  const reasons = chains.map((chain) => reasonOf(chain, bounds));
+  const concerns = chains.flatMap(({ chainId, concern }) => (concern === undefined ? [] : [[chainId, concern]]));
+  return {
+    ready: reasons.every((reason) => reason === undefined),
+    chains: Object.fromEntries(chains.map(({ chainId, state }, i) => [chainId, reasons[i] ?? state])),
+    ...(concerns.length > 0 && { degraded: Object.fromEntries(concerns) }),
+  };
+}
+
+/** Returns the most important reason why a chain is not ready. Undefined if it is. */
+function reasonOf(chain: ChainCondition, bounds: ReadinessBounds): string | undefined {
+  const { state, halted, stoppedStage, contradiction, lagBlocks = 0, stalledSeconds } = chain;
+  if (halted !== null) return `halted: ${halted}`;
+  if (!READY_STATES.includes(state)) return state;
+  if (stoppedStage !== undefined) return stoppedStage;
+  if (contradiction !== undefined) return contradiction;
+  if (stalledSeconds > bounds.stalledSeconds) {
+    return `stalled: no block was committed for ${Math.floor(stalledSeconds)} s, although the chain has newer ones`;
+  }
+  if (lagBlocks > bounds.lagBlocks) return `behind: ${lagBlocks} blocks to the head of the chain`;
+  return undefined;
+}

@@ -1,0 +1,85 @@
+import { type Attributes, ROOT_CONTEXT, type Span, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
+import { messageOf } from '../kernel/errors.ts';
+import type { Redact } from './redact.ts';
+
+/** How long an export may take, also the last one when the process stops. */
+const EXPORT_TIMEOUT_MS = 2_000;
+
+/** Sends traces to an OpenTelemetry collector. */
+export class Tracing {
+  readonly #tracer: Tracer;
+  readonly #redact: Redact;
+  readonly #shutDown: () => Promise<void>;
+
+  private constructor(tracer: Tracer, redact: Redact, shutDown: () => Promise<void>) {
+    this.#tracer = tracer;
+    this.#redact = redact;
+    this.#shutDown = shutDown;
+  }
+
+  /**
+   * Begins to send traces by OTLP over HTTP. They are dropped while the collector does not answer.
+   *
+   * @param url the address of traces, such as `http://localhost:4318/v1/traces`
+   */
+  static async open(url: string, version: string, redact: Redact): Promise<Tracing> {
+    const [{ BatchSpanProcessor, TracerProvider }, { OTLPTraceExporter }, { resourceFromAttributes }] =
+      await Promise.all([
+        import('@opentelemetry/sdk-trace'),
+        import('@opentelemetry/exporter-trace-otlp-http'),
+        import('@opentelemetry/resources'),
+      ]);
+    const exporter = new OTLPTraceExporter({ url, timeoutMillis: EXPORT_TIMEOUT_MS });
+    const provider = new TracerProvider({
+      resource: resourceFromAttributes({ 'service.name': 'audifi-indexer', 'service.version': version }),
+      spanProcessors: [new BatchSpanProcessor({ exporter, exportTimeoutMillis: EXPORT_TIMEOUT_MS })],
+    });
+    return new Tracing(provider.getTracer('audifi-indexer', version), redact, () => provider.shutdown());
+  }
+
+  /** Begins the trace of a batch. */
+  begin(name: string, attributes: Attributes): Trace {
+    return new Trace(this.#tracer, this.#redact, this.#tracer.startSpan(name, { attributes }, ROOT_CONTEXT));
+  }
+
+  /** Sends what waits, for at most two seconds. Never throws. */
+  async close(): Promise<void> {
+    await this.#shutDown().catch(() => undefined);
+  }
+}
+
+/** The trace of one batch. */
+export class Trace {
+  readonly #tracer: Tracer;
+  readonly #redact: Redact;
+  readonly #span: Span;
+
+  constructor(tracer: Tracer, redact: Redact, span: Span) {
+    this.#tracer = tracer;
+    this.#redact = redact;
+    this.#span = span;
+  }
+
+  /** Runs a step in a span inside the batch's. A failure is recorded in the span, and thrown. */
+  async step<T>(name: string, work: () => Promise<T>, attributes: (result: T) => Attributes): Promise<T> {
+    const span = this.#tracer.startSpan(name, {}, trace.setSpan(ROOT_CONTEXT, this.#span));
+    try {
+      const result = await work();
+      span.setAttributes(attributes(result));
+      return result;
+    } catch (error) {
+      span.setStatus({ code: SpanStatusCode.ERROR, message: this.#redact(messageOf(error)) });
+      throw error;
+    } finally {
+      span.end();
+    }
+  }
+
+  /** Ends the trace, with the error if the batch failed. */
+  end(error?: unknown): void {
+    if (error !== undefined) {
+      this.#span.setStatus({ code: SpanStatusCode.ERROR, message: this.#redact(messageOf(error)) });
+    }
+    this.#span.end();
+  }
+}

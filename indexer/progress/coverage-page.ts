@@ -1,0 +1,70 @@
+import { type Kysely, sql } from 'kysely';
+import type { DB } from '../db/schema.ts';
+import type { ContractKind, Hex } from '../kernel/chain.ts';
+import { type BlockRange, parseMultirange } from '../kernel/ranges.ts';
+import { coveredBlocks } from './contract-coverage.ts';
+
+/** Which contracts to list: those whose address or kind contains `search`, of one chain or of all. */
+export type CoverageQuery = {
+  readonly chain?: number | undefined;
+  readonly search: string;
+  readonly offset: number;
+  readonly limit: number;
+};
+
+/** A contract with the blocks that are covered. */
+export type CoveredContract = {
+  readonly chainId: number;
+  readonly address: Hex;
+  readonly kind: ContractKind;
+  readonly status: string;
+  /** Null while it is unknown. */
+  readonly deployedAt: number | null;
+  readonly covered: readonly BlockRange[];
+  /** How many ranges are covered. `covered` lists the first of them, at most `RANGES_MAX`. */
+  readonly ranges: number;
+};
+
+/** A part of the contracts that a query finds, ordered by chain and address, and how many it finds. */
+export type CoveragePage = { readonly total: number; readonly contracts: readonly CoveredContract[] };
+
+const RANGES_MAX = 200;
+
+/** Lists contracts with their coverage. */
+export async function coveragePage(db: Kysely<DB>, query: CoverageQuery): Promise<CoveragePage> {
+  const { chain = null, search, offset, limit } = query;
+  const pattern = `%${search.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`;
+  const { rows } = await sql<{
+    total: string;
+    chain_id: string;
+    address: Hex;
+    kind: ContractKind;
+    status: string;
+    deployed_at_block: string | null;
+    covered: string;
+  }>`
+    with found as (
+      select chain_id, address, kind, contracts.status, deployed_at_block, ${coveredBlocks(sql`head_number`)} as covered
+      from indexer.contracts left join indexer.chains using (chain_id)
+      where contracts.status <> 'removed' and (${chain}::bigint is null or chain_id = ${chain})
+        and (address like ${pattern} or replace(kind, '_', ' ') like ${pattern})
+    )
+    select (select count(*) from found) as total, chain_id, address, kind, status, deployed_at_block, covered::text
+    from found order by chain_id, address, kind offset ${offset} limit ${limit}
+  `.execute(db);
+  return {
+    total: Number(rows[0]?.total ?? 0),
+    contracts: rows.map((row) => {
+      const covered = parseMultirange(row.covered);
+      return {
+        chainId: Number(row.chain_id),
+        address: row.address,
+        kind: row.kind,
+        status: row.status,
+        deployedAt: row.deployed_at_block === null ? null : Number(row.deployed_at_block),
+        covered: covered.slice(0, RANGES_MAX),
+        ranges: covered.length,
+      };
+    }),
+  };
+}

@@ -1,0 +1,39 @@
+import { type Kysely, sql } from 'kysely';
+import type { DB } from '../db/schema.ts';
+import type { Hex } from '../kernel/chain.ts';
+
+/** A block that was committed lately. `time` is its timestamp in seconds. */
+export type RecentBlock = { readonly number: number; readonly hash: Hex; readonly time: number };
+
+/** A reorg. The blocks above `to` were unwound. */
+export type RecentReorg = {
+  readonly from: number;
+  readonly to: number;
+  readonly depth: number;
+  readonly detectedAt: string;
+};
+
+/** The newest blocks and reorgs of a chain, the newest first. */
+export type RecentBlocks = {
+  readonly chainId: number;
+  readonly blocks: readonly RecentBlock[];
+  readonly reorgs: readonly RecentReorg[];
+};
+
+const BLOCKS_MAX = 60;
+const REORGS_MAX = 10;
+
+/** Reads the newest checkpoints and reorgs of every chain. Below the finalized block not every block has a checkpoint. */
+export async function recentBlocks(db: Kysely<DB>): Promise<readonly RecentBlocks[]> {
+  const { rows } = await sql<RecentBlocks>`
+    select chain_id::float8 as "chainId",
+      (select coalesce(json_agg(json_build_object('number', number, 'hash', hash, 'time', extract(epoch from timestamp)::bigint)), '[]')
+        from (select number, hash, timestamp from indexer.block_checkpoints checkpoint
+          where checkpoint.chain_id = chains.chain_id order by number desc limit ${BLOCKS_MAX}) newest) as blocks,
+      (select coalesce(json_agg(json_build_object('from', from_number, 'to', to_number, 'depth', depth, 'detectedAt', detected_at)), '[]')
+        from (select from_number, to_number, depth, detected_at from indexer.reorgs reorg
+          where reorg.chain_id = chains.chain_id and reason = 'reorg' order by id desc limit ${REORGS_MAX}) newest) as reorgs
+    from indexer.chains order by chain_id
+  `.execute(db);
+  return rows;
+}

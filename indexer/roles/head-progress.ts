@@ -1,0 +1,38 @@
+/** Follows how far the committed head of a chain is behind the head that endpoints give. */
+export class HeadProgress {
+  readonly #now: () => number;
+  #local: number | undefined;
+  #remote: number | undefined;
+  /** When the committed head last moved, or was the head of the chain. */
+  #progressedAt: number;
+
+  /** @param now the time in milliseconds, which only increases */
+  constructor(now: () => number) {
+    this.#now = now;
+    this.#progressedAt = now();
+  }
+
+  /** Records both heads. `local` is undefined before the first commit. */
+  record(local: number | undefined, remote: number): void {
+    if (local !== this.#local || (local !== undefined && local >= remote)) this.#progressedAt = this.#now();
+    this.#local = local;
+    this.#remote = remote;
+  }
+
+  /** The newest block that an endpoint gave. */
+  get remote(): number | undefined {
+    return this.#remote;
+  }
+
+  /** How many blocks the committed head is behind. Undefined while either head is unknown. */
+  get lagBlocks(): number | undefined {
+    if (this.#local === undefined || this.#remote === undefined) return undefined;
+    return Math.max(0, this.#remote - this.#local);
+  }
+
+  /** How long the committed head has not moved although the chain has newer blocks, in seconds. */
+  get stalledSeconds(): number {
+    if ((this.lagBlocks ?? 0) === 0) return 0;
+    return (this.#now() - this.#progressedAt) / 1_000;
+  }
+}
