@@ -13,9 +13,14 @@ export type BackfillView = {
 /** An RPC endpoint of a chain, as this process sees it. */
 export type EndpointView = {
   /** The host of its URL, without secrets, and its place in the configuration. */
-  readonly name: string;
+  readonly endpoint: string;
   /** `healthy`, or what keeps this process from using it. */
-  readonly state: string;
+  readonly status: string;
+  readonly reason?: string | undefined;
+  /** The number of blocks that it takes in one range of logs, as far as is known. */
+  readonly rangeBlocks: number;
+  /** How many calls a second it takes. Undefined if no limit is known. */
+  readonly callsPerSecond?: number | undefined;
   /** The number of calls that this process sent, and of those that failed. */
   readonly calls: number;
   readonly failedCalls: number;

@@ -47,6 +47,12 @@ const CHAIN_METRICS: readonly ChainMetric[] = [
     ({ contradictions }) => contradictions.length,
   ),
   gauge('dead_letters', 'Logs and ranges that were set aside.', ({ deadLetters }) => deadLetters),
+  labelled('rpc_range_blocks', 'endpoint', 'Blocks that an endpoint takes in one range of logs.', ({ live }) =>
+    Object.fromEntries((live?.endpoints ?? []).map(({ endpoint, rangeBlocks }) => [endpoint, rangeBlocks])),
+  ),
+  labelled('rpc_endpoint_up', 'endpoint', 'Whether this process uses an endpoint.', ({ live }) =>
+    Object.fromEntries((live?.endpoints ?? []).map(({ endpoint, status }) => [endpoint, status === 'healthy' ? 1 : 0])),
+  ),
   labelled('queue_jobs', 'state', 'Ranges of history in the queue.', ({ live }) => live?.queue ?? null),
   gauge('stopped_stages', 'Stages that stopped.', ({ stages }) => countStopped(stages)),
   gauge('dividend_anomalies', 'Dividends that contradict each other.', ({ dividendAnomalies }) => dividendAnomalies),

@@ -7,8 +7,15 @@ const count = z.int().nonnegative();
 const time = z.iso.datetime();
 
 const endpoint = z.strictObject({
-  name: z.string().describe('Host of the URL, without secrets, and place in the configuration.'),
-  state: z.string().describe('`healthy`, or what keeps the process from using it.'),
+  endpoint: z.string().describe('Host of the URL, without secrets, and place in the configuration.'),
+  status: z.string().describe('`healthy`, or what keeps the process from using it.'),
+  reason: z.string().nullable(),
+  rangeBlocks: count.describe('Blocks that it takes in one range of logs, as far as is known.'),
+  callsPerSecond: z
+    .number()
+    .nonnegative()
+    .nullable()
+    .describe('Calls a second that it takes. Null if no limit is known.'),
   calls: count.describe('Calls that this process sent.'),
   failedCalls: count,
 });
@@ -100,7 +107,13 @@ function describeChain(view: ChainView, readiness: Readiness, now: Date): Status
     contracts,
     queue: live?.queue ?? null,
     backfills: (live?.backfills ?? []).map(({ secondsLeft = null, ...backfill }) => ({ ...backfill, secondsLeft })),
-    endpoints: [...(live?.endpoints ?? [])],
+    endpoints: (live?.endpoints ?? []).map(
+      ({ endpoint, status, reason, rangeBlocks, callsPerSecond, calls, failedCalls }) => ({
+        ...{ endpoint, status, rangeBlocks, calls, failedCalls },
+        reason: reason ?? null,
+        callsPerSecond: callsPerSecond ?? null,
+      }),
+    ),
     stages: view.stages.map(({ name, asOf, failedReason }) => ({ name, asOf, failedReason })),
     reorgs,
     repairs,

@@ -65,6 +65,8 @@ export class RpcError extends IndexerError {
   readonly answered: boolean;
   /** Whether no connection could be made. */
   readonly unreachable: boolean;
+  /** Whether there was no answer in time. */
+  readonly timedOut: boolean;
 
   constructor(
     kind: RpcErrorKind,
@@ -75,6 +77,7 @@ export class RpcError extends IndexerError {
       readonly hintAddresses?: number | undefined;
       readonly answered?: boolean | undefined;
       readonly unreachable?: boolean | undefined;
+      readonly timedOut?: boolean | undefined;
     } = {},
   ) {
     super(message, options);
@@ -85,6 +88,7 @@ export class RpcError extends IndexerError {
     this.hintAddresses = options.hintAddresses;
     this.answered = options.answered ?? false;
     this.unreachable = options.unreachable ?? false;
+    this.timedOut = options.timedOut ?? false;
   }
 }
 

@@ -13,6 +13,20 @@ type Commit = {
 /** The connections of a pool: in all, those that nobody uses, and the requests that wait for one. */
 type PoolCounts = { readonly totalCount: number; readonly idleCount: number; readonly waitingCount: number };
 
+/** Calls that one request to an endpoint carried, with one method and one outcome. `seconds` is the duration of the request. */
+type Request = {
+  readonly chain: number;
+  /** The host of its URL, without secrets, and its place in the configuration. */
+  readonly endpoint: string;
+  readonly method: string;
+  readonly outcome: string;
+  readonly calls: number;
+  readonly seconds: number;
+};
+
+const REQUEST_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+/** Outcomes that are no fault of the endpoint: the answer, a request for less, and the end of the process's interest. */
+const GOOD_OUTCOMES = ['ok', 'refused', 'aborted'];
 const COMMIT_SECONDS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30];
 const QUERY_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30];
 
@@ -45,6 +59,39 @@ export class Measures {
     buckets: QUERY_SECONDS,
     ...this.#options,
   });
+  readonly #calls = new Counter({
+    name: 'indexer_rpc_calls_total',
+    help: 'Calls to endpoints by what became of them. A batch counts each of its calls.',
+    labelNames: ['chain', 'endpoint', 'method', 'outcome'],
+    ...this.#options,
+  });
+  readonly #requestSeconds = new Histogram({
+    name: 'indexer_rpc_request_seconds',
+    help: 'Duration of requests to endpoints.',
+    labelNames: ['chain', 'endpoint', 'method'],
+    buckets: REQUEST_SECONDS,
+    ...this.#options,
+  });
+  readonly #platformRequests = new Counter({
+    name: 'rpc_requests_total',
+    help: 'Calls to endpoints.',
+    labelNames: ['network', 'method'],
+    ...this.#options,
+  });
+  readonly #platformSeconds = new Histogram({
+    name: 'rpc_latency_seconds',
+    help: 'Duration of requests to endpoints.',
+    labelNames: ['network'],
+    buckets: REQUEST_SECONDS,
+    ...this.#options,
+  });
+  readonly #platformErrors = new Counter({
+    name: 'rpc_errors_total',
+    help: 'Calls to endpoints that failed.',
+    labelNames: ['network', 'error'],
+    ...this.#options,
+  });
+  readonly #endpointCalls = new Map<string, { calls: number; failedCalls: number }>();
   readonly #facts = new Map<string, number>();
 
   constructor() {
@@ -65,6 +112,27 @@ export class Measures {
   /** Returns the number of facts of a chain that this process wrote. */
   factsOf(chainId: number): number {
     return this.#facts.get(String(chainId)) ?? 0;
+  }
+
+  /** Counts the calls of a request to an endpoint. */
+  requested({ chain: chainId, endpoint, method, outcome, calls, seconds }: Request): void {
+    const chain = String(chainId);
+    const failed = !GOOD_OUTCOMES.includes(outcome);
+    this.#calls.inc({ chain, endpoint, method, outcome }, calls);
+    this.#requestSeconds.observe({ chain, endpoint, method }, seconds);
+    this.#platformRequests.inc({ network: chain, method }, calls);
+    this.#platformSeconds.observe({ network: chain }, seconds);
+    if (failed) this.#platformErrors.inc({ network: chain, error: outcome }, calls);
+    const key = `${chain} ${endpoint}`;
+    const total = this.#endpointCalls.get(key) ?? { calls: 0, failedCalls: 0 };
+    total.calls += calls;
+    if (failed) total.failedCalls += calls;
+    this.#endpointCalls.set(key, total);
+  }
+
+  /** Returns the number of calls to an endpoint of a chain, and of those that failed. */
+  callsOf(chainId: number, endpoint: string): { readonly calls: number; readonly failedCalls: number } {
+    return { calls: 0, failedCalls: 0, ...this.#endpointCalls.get(`${chainId} ${endpoint}`) };
   }
 
   /** Counts a database statement. */

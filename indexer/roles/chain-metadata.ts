@@ -16,13 +16,15 @@ export function createChainMetadata({
   database,
   log,
   runtime,
-}: Pick<ChainProofInput, 'chain' | 'database' | 'log' | 'runtime'>): ChainMetadata | undefined {
+  observe,
+}: Pick<ChainProofInput, 'chain' | 'database' | 'log' | 'runtime' | 'observe'>): ChainMetadata | undefined {
   const { chainId, tokenUriCallsPerSecond: callsPerSecond } = chain;
   if (callsPerSecond === 0) return undefined;
   const source = createSource(
     { ...chain, callsPerSecond },
     {
       ...runtime,
+      observe,
       notice: (notice) => log.info({ chain: chainId, task: 'token URIs', ...notice }, `source: ${notice.event}`),
     },
   );

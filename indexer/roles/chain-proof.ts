@@ -6,7 +6,7 @@ import type { Logger } from '../observability/log.ts';
 import { createRedact } from '../observability/redact.ts';
 import type { ProofScope } from '../progress/proof.ts';
 import { Prover } from '../proof/prover.ts';
-import { createSource, type Source } from '../source/source.ts';
+import { createSource, type RpcObserver, type Source } from '../source/source.ts';
 
 /** Dependencies of the proof of one chain. */
 export type ChainProofInput = {
@@ -17,6 +17,8 @@ export type ChainProofInput = {
   readonly runtime: Runtime;
   /** The blocks and contracts to prove. Default: everything. */
   readonly scope?: Omit<ProofScope, 'chainId'>;
+  /** Receives what became of every request to an endpoint. */
+  readonly observe?: RpcObserver | undefined;
 };
 
 const EVERYTHING = { from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null };
@@ -39,6 +41,7 @@ export function createChainProof({
   log,
   runtime,
   scope = EVERYTHING,
+  observe,
 }: ChainProofInput): ChainProof {
   const { chainId } = chain;
   const { callsPerSecond } = chain.proof;
@@ -46,6 +49,7 @@ export function createChainProof({
     { ...chain, callsPerSecond },
     {
       ...runtime,
+      observe,
       notice: (notice) => log.info({ chain: chainId, task: 'proof', ...notice }, `source: ${notice.event}`),
     },
   );

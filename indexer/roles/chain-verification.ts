@@ -8,7 +8,7 @@ import { createRedact } from '../observability/redact.ts';
 import { readChain } from '../progress/chains.ts';
 import { chainCompleteTo } from '../progress/contract-coverage.ts';
 import { claimVerification, recordVerification } from '../progress/verifications.ts';
-import { createSource } from '../source/source.ts';
+import { createSource, type RpcObserver } from '../source/source.ts';
 import { describeDifference, type Report } from '../verify/difference.ts';
 import { SAMPLE_SIZE, SEED_LIMIT, verifyChain } from '../verify/verify.ts';
 
@@ -22,6 +22,8 @@ export type ChainVerificationInput = {
   readonly database: Database;
   readonly log: Logger;
   readonly runtime: Runtime;
+  /** Receives what became of every request to an endpoint. */
+  readonly observe?: RpcObserver | undefined;
 };
 
 /**
@@ -38,7 +40,10 @@ export async function verifyIfDue(input: ChainVerificationInput, signal: AbortSi
   if (await claimVerification(db, chainId, { intervalHours, begins })) await verifySample(input, signal);
 }
 
-async function verifySample({ config, chain, database, log, runtime }: ChainVerificationInput, signal: AbortSignal) {
+async function verifySample(
+  { config, chain, database, log, runtime, observe }: ChainVerificationInput,
+  signal: AbortSignal,
+) {
   const { chainId, proof } = chain;
   const seed = Math.floor(runtime.random() * SEED_LIMIT);
   const examples: string[] = [];
@@ -48,7 +53,7 @@ async function verifySample({ config, chain, database, log, runtime }: ChainVeri
       if (examples.length < EXAMPLES_MAX) examples.push(describeDifference(difference));
     },
   };
-  const source = createSource({ ...chain, callsPerSecond: proof.callsPerSecond }, runtime);
+  const source = createSource({ ...chain, callsPerSecond: proof.callsPerSecond }, { ...runtime, observe });
   const nothing = { block: null, seed, answers: 0, blocks: 0, differences: 0 };
   try {
     const sample = { contracts: undefined, sample: SAMPLE_SIZE, seed, block: undefined };

@@ -14,8 +14,8 @@ import type { Measures } from '../observability/measures.ts';
 import { createRedact } from '../observability/redact.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import { type Leadership, runAsLeader } from '../progress/leader.ts';
-import type { EndpointNotice } from '../rpc/endpoint.ts';
-import { createSource, type Source } from '../source/source.ts';
+import type { EndpointNotice } from '../rpc/notice.ts';
+import { createSource, type RpcObserver, type Source } from '../source/source.ts';
 import { StageRunner } from '../stages/stage-runner.ts';
 
 /** Dependencies of the work on one chain. */
@@ -33,6 +33,8 @@ export type ChainWorkInput = {
   /** Counts commits. */
   readonly measures?: Measures;
   readonly tracing?: Tracing | undefined;
+  /** Receives what became of every request to an endpoint. */
+  readonly observe?: RpcObserver | undefined;
 };
 
 /**
@@ -52,12 +54,13 @@ export class ChainWork {
   #heldNotices: EndpointNotice[] | undefined = [];
 
   constructor(input: ChainWorkInput) {
-    const { config, chain, database, log, runtime, scope, concurrency, tracing, onCommit } = input;
+    const { config, chain, database, log, runtime, scope, concurrency, tracing, onCommit, observe } = input;
     const { chainId } = chain;
     this.#input = input;
     this.chainId = chainId;
     this.source = createSource(chain, {
       ...runtime,
+      observe,
       notice: (notice) => this.#heldNotices?.push(notice) ?? this.#log(notice),
     });
     this.stages = new StageRunner({ chainId, database, log, runtime });

@@ -11,6 +11,7 @@ import { Sweeper } from '../proof/sweeper.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
 import { ContractReader } from '../registry/enrich.ts';
 import { saveProgress } from '../registry/save-progress.ts';
+import type { RpcObservation } from '../source/source.ts';
 import { ChainFigures } from './chain-figures.ts';
 import { type ChainMetadata, createChainMetadata } from './chain-metadata.ts';
 import { type ChainProof, createChainProof } from './chain-proof.ts';
@@ -59,7 +60,8 @@ export class DaemonChain {
   /** Why no endpoint can be reached. */
   #outage: string | undefined;
 
-  constructor(input: DaemonChainInput) {
+  constructor(given: DaemonChainInput) {
+    const input = { ...given, observe: (request: RpcObservation) => given.measures.requested(request) };
     this.#input = input;
     this.progress = new HeadProgress(input.runtime.now);
     this.#figures = new ChainFigures(input.chain.chainId, input.database, input.measures, input.runtime.now);
@@ -101,7 +103,10 @@ export class DaemonChain {
       remoteHead: this.progress.remote ?? null,
       eventsPerSecond: this.#figures.eventsPerSecond(),
       queue: counts ?? null,
-      endpoints: [],
+      endpoints: this.#work.source.endpointStates().map((endpoint) => ({
+        ...endpoint,
+        ...this.#input.measures.callsOf(this.chainId, endpoint.endpoint),
+      })),
       backfills,
     };
   }

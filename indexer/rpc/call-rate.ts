@@ -29,6 +29,8 @@ export type CallRate = {
   refused(sentAt: number): void;
   /** Returns how many calls may be sent at once. */
   burst(): number;
+  /** Returns how many calls per second are sent at most. Infinite before the first refusal. */
+  callsPerSecond(): number;
 };
 
 /**
@@ -92,5 +94,6 @@ export function createCallRate(now: () => number): CallRate {
       answers = [];
     },
     burst,
+    callsPerSecond: () => rate,
   };
 }

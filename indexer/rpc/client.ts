@@ -173,7 +173,7 @@ function errorOf(
   const { method } = call;
   if (failure.type === 'aborted') return new Aborted(`${method} was aborted`);
   const text = scrub(failure.text) || 'no reason given';
-  const { status, code, unreachable } = failure;
+  const { status, code, unreachable, timedOut } = failure;
   const where = unreachable || status === 401 ? label : `${label}: ${method}`;
   const advice = status === undefined || ADVICE[status] === undefined ? '' : `; ${ADVICE[status]}`;
   const message = `${where}: ${status === undefined ? '' : `HTTP ${status}: `}${text}${advice}`;
@@ -184,7 +184,7 @@ function errorOf(
     return new RpcError(RANGE_METHODS.has(method) ? 'range-refused' : 'unavailable', message, { context });
   }
   if (failure.type === 'no-response' && status === undefined)
-    return new RpcError('unavailable', message, { context, unreachable });
+    return new RpcError('unavailable', message, { context, unreachable, timedOut });
   const refusal: Refusal = { method, blocks: blocksOf(call), status, code, text: failure.text };
   const { kind, hintBlocks, hintAddresses } = classifyRefusal(refusal);
   return new RpcError(kind, message, {

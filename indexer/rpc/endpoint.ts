@@ -1,39 +1,18 @@
-import { ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import { ConfigError, RpcInconsistency } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { type AnswerLimit, createAnswerLimit } from './answer-limit.ts';
 import { type BatchSize, createBatchSize } from './batch-size.ts';
 import type { CallBudget } from './call-budget.ts';
-import { createCallRate } from './call-rate.ts';
 import type { BatchAnswer, Client } from './client.ts';
-import { createLimiter, orAborted } from './concurrency.ts';
+import { orAborted } from './concurrency.ts';
 import { createFilterLimit, type FilterLimit } from './filter-limit.ts';
-import { createHealth, type Health, isEndpointFailure, isMethodFailure } from './health.ts';
+import { isEndpointFailure, isMethodFailure } from './health.ts';
 import type { Call, RequestOptions } from './json-rpc.ts';
+import { createPace, type PaceSettings } from './pace.ts';
 import { createRangeSize, type RangeSize } from './range-size.ts';
 
 /** A name of a block that moves with the chain, of which nodes may know only some. */
 export type BlockTag = 'finalized' | 'safe';
-
-/** Number of successful requests after which one request slot that a rate limit took is given back. */
-const ANSWERS_PER_SLOT = 50;
-
-/** An event about an endpoint that an operator may want to see. It contains no secret. */
-export type EndpointNotice = {
-  readonly event:
-    | 'endpoint failed'
-    | 'endpoint recovered'
-    | 'method failed'
-    | 'method recovered'
-    | 'endpoint refused'
-    | 'range narrowed'
-    | 'inconsistent response'
-    | 'receipts unproved'
-    | 'subscription lost'
-    | 'subscribed';
-  /** Host and index of the endpoint, as in `rpc.example.org#0`. */
-  readonly endpoint: string;
-  readonly detail: string;
-};
 
 /** Sends single requests: an endpoint, or a collector that sends them to one in batches. */
 export type Requester = {
@@ -43,6 +22,24 @@ export type Requester = {
   readonly chainId: number;
   /** Returns the result. Throws `RpcError` or `Aborted`. */
   request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;
+};
+
+/** How an endpoint is doing. Contains no secret. */
+export type EndpointState = {
+  /** Host (or the key of a viem transport) and index, as in `rpc.example.org#0`. */
+  readonly endpoint: string;
+  /**
+   * - `healthy`: requests are sent.
+   * - `cooling down`: it failed, and is asked again after a pause.
+   * - `refused`: it serves another chain.
+   */
+  readonly status: 'healthy' | 'cooling down' | 'refused';
+  /** Why it is not healthy. */
+  readonly reason: string | undefined;
+  /** The number of blocks that the next `eth_getLogs` asks for. */
+  readonly rangeBlocks: number;
+  /** How many calls per second are sent at most. Undefined while no limit is known. */
+  readonly callsPerSecond: number | undefined;
 };
 
 /**
@@ -61,6 +58,8 @@ export type Endpoint = Requester & {
   checkChainId(signal: AbortSignal | undefined): Promise<void>;
   /** Returns that the endpoint serves another chain, and what to do. Undefined if it is not known to. */
   refusal(): string | undefined;
+  /** Returns how the endpoint is doing. */
+  state(): EndpointState;
   /** Returns how long the endpoint, or one kind of request to it, must not be used, in milliseconds. */
   delayMs(kind?: string): number;
   /** What the endpoint turned out not to support. */
@@ -82,102 +81,12 @@ export type Endpoint = Requester & {
 };
 
 /** Settings and dependencies of an endpoint. */
-export type EndpointSettings = {
+export type EndpointSettings = PaceSettings & {
   readonly chainId: number;
-  readonly concurrency: number;
   readonly initialRangeBlocks: number;
   /** Limits the calls to all endpoints of a source. Undefined if there is no limit. */
   readonly budget?: CallBudget | undefined;
-  readonly now: () => number;
-  readonly random: () => number;
-  readonly notice: (notice: EndpointNotice) => void;
 };
-
-type Pace = {
-  /** Runs a task that sends so many calls. */
-  run<T>(method: string, calls: number, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
-  delayMs(method?: string): number;
-  /** Returns how many calls may be sent at once. */
-  burst(): number;
-};
-
-/**
- * Limits the requests of an endpoint by its health, its number of free slots, which a rate limit reduces for a while, and the rate that it
- * turned out to bear. A kind of request that the node refuses in unknown words is slowed down alone.
- */
-function createPace(name: string, settings: EndpointSettings): Pace {
-  const limiter = createLimiter(settings.concurrency);
-  const { now, random, notice } = settings;
-  const rate = createCallRate(now);
-  const health = createHealth({
-    isFailure: isEndpointFailure,
-    now,
-    random,
-    onChange: (error) =>
-      notice({
-        event: error === undefined ? 'endpoint recovered' : 'endpoint failed',
-        endpoint: name,
-        detail: error?.message ?? 'the endpoint responds again',
-      }),
-  });
-  const methods = new Map<string, Health>();
-
-  function healthOf(method: string): Health {
-    const known = methods.get(method);
-    if (known !== undefined) return known;
-    const created = createHealth({
-      isFailure: isMethodFailure,
-      now,
-      random,
-      onChange: (error) =>
-        notice({
-          event: error === undefined ? 'method recovered' : 'method failed',
-          endpoint: name,
-          detail: error?.message ?? `${method} is answered again`,
-        }),
-    });
-    methods.set(method, created);
-    return created;
-  }
-
-  let succeeded = 0;
-  let narrowedAt = 0;
-
-  async function run<T>(
-    method: string,
-    calls: number,
-    task: () => Promise<T>,
-    signal: AbortSignal | undefined,
-  ): Promise<T> {
-    let startedAt = Number.NEGATIVE_INFINITY;
-    const send = async () => {
-      await spend(rate, calls, signal);
-      startedAt = now();
-      return task();
-    };
-    try {
-      const paced = () => limiter.run(() => health.run(send, signal), signal);
-      const result = await healthOf(method).run(paced, signal);
-      rate.answered(calls);
-      if (++succeeded % ANSWERS_PER_SLOT === 0) limiter.widen();
-      return result;
-    } catch (error) {
-      // Requests that were in flight together are rate-limited together. Slow down once for all of them.
-      if (error instanceof RpcError && error.kind === 'rate-limited' && startedAt >= narrowedAt) {
-        limiter.narrow();
-        rate.refused(startedAt);
-        narrowedAt = now();
-      }
-      throw error;
-    }
-  }
-
-  return {
-    run,
-    burst: rate.burst,
-    delayMs: (method) => Math.max(health.delayMs(), method === undefined ? 0 : (methods.get(method)?.delayMs() ?? 0)),
-  };
-}
 
 async function spend(budget: CallBudget | undefined, calls: number, signal: AbortSignal | undefined): Promise<void> {
   const waitMs = budget?.take(calls) ?? 0;
@@ -193,6 +102,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
   let checking: Promise<void> | undefined;
   const closed = new AbortController();
   const batchSize = createBatchSize(settings.now);
+  const rangeSize = createRangeSize(settings.initialRangeBlocks, settings.now);
   if (client.batch === undefined) batchSize.unsupported();
 
   async function checkChainId(signal: AbortSignal | undefined): Promise<void> {
@@ -251,8 +161,15 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     batchSize: { ...batchSize, calls: () => Math.min(batchSize.calls(), pace.burst()) },
     checkChainId,
     refusal: () => refusal,
+    state() {
+      const reason = refusal ?? pace.failure()?.message;
+      const status = refusal !== undefined ? 'refused' : reason === undefined ? 'healthy' : 'cooling down';
+      const rate = pace.callsPerSecond();
+      const callsPerSecond = Number.isFinite(rate) ? rate : undefined;
+      return { endpoint: name, status, reason, rangeBlocks: rangeSize.blocks(), callsPerSecond };
+    },
     delayMs: pace.delayMs,
-    rangeSize: createRangeSize(settings.initialRangeBlocks, settings.now),
+    rangeSize,
     filterLimit: createFilterLimit(settings.now),
     answerLimit: createAnswerLimit(),
     unsupported: { blockHashFilter: false, blockReceipts: false, logTimestamps: false, tags: new Set() },

@@ -18,6 +18,8 @@ export type Health = {
   run<T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
   /** Returns how long all requests must wait, in milliseconds; 0 while healthy. */
   delayMs(): number;
+  /** Returns the newest failure; undefined while healthy. */
+  failure(): RpcError | undefined;
 };
 
 /** Dependencies of the health of an endpoint, or of one method of it. */
@@ -33,6 +35,7 @@ export type HealthDeps = {
 /** Creates the health of one endpoint, or of one method of it, which starts healthy. */
 export function createHealth({ isFailure, now, random, onChange }: HealthDeps): Health {
   let failures = 0;
+  let failure: RpcError | undefined;
   let failedAt = Number.NEGATIVE_INFINITY;
   let openAt = 0;
   let trial: Promise<void> | undefined;
@@ -40,6 +43,7 @@ export function createHealth({ isFailure, now, random, onChange }: HealthDeps): 
   function settle(startedAt: number, error: RpcError | undefined): void {
     // A request that started before the last failure is no new evidence.
     if (startedAt < failedAt) return;
+    failure = error;
     if (error === undefined) {
       if (failures > 0) onChange(undefined);
       failures = 0;
@@ -81,6 +85,7 @@ export function createHealth({ isFailure, now, random, onChange }: HealthDeps): 
   }
 
   return {
+    failure: () => failure,
     delayMs: () => (failures === 0 ? 0 : Math.max(0, openAt - now())),
     async run(task, signal) {
       while (failures > 0) {

@@ -12,6 +12,7 @@ import {
   isSuccess,
   membersOf,
   noResponse,
+  RequestTimeout,
   readBatchResponse,
   readResponse,
   type SendOptions,
@@ -136,7 +137,7 @@ function createPoster(url: string, { timeoutMs, headers, proxy }: HttpOptions) {
         controller?.abort(settled);
       };
       const abort = () => fail(new Error('the request was aborted'));
-      const timer = setTimeout(() => fail(new Error(`the request timed out after ${timeoutMs} ms`)), timeoutMs);
+      const timer = setTimeout(() => fail(new RequestTimeout(timeoutMs)), timeoutMs);
       const end = () => {
         clearTimeout(timer);
         signal.removeEventListener('abort', abort);

@@ -46,6 +46,8 @@ export type Failure = {
   readonly text: string;
   /** Whether no connection could be made; the text says why and what to do. */
   readonly unreachable?: boolean;
+  /** Whether there was no response in time. */
+  readonly timedOut?: boolean;
   readonly retryAfter?: string | null | undefined;
 };
 
@@ -139,8 +141,16 @@ export function errorResponse(error: unknown, http: HttpMeta | undefined): Failu
   };
 }
 
+/** There was no response to a request in time. */
+export class RequestTimeout extends Error {
+  constructor(timeoutMs: number) {
+    super(`the request timed out after ${timeoutMs} ms`);
+  }
+}
+
 /** Returns the failure of a request that got no response. */
 export function noResponse(error: unknown): Failure {
+  if (error instanceof RequestTimeout) return { type: 'no-response', text: error.message, timedOut: true };
   const unreachable = explainConnectionFailure(error, 'the node');
   if (unreachable !== undefined) return { type: 'no-response', text: unreachable, unreachable: true };
   return { type: 'no-response', text: messageOf(error) };

@@ -1,8 +1,9 @@
 import { Aborted, AnchorMismatch, ConfigError, messageOf, RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import { type Backoff, backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
-import type { Endpoint, EndpointNotice } from './endpoint.ts';
+import type { Endpoint } from './endpoint.ts';
 import { RPC_CODE } from './json-rpc.ts';
+import type { EndpointNotice } from './notice.ts';
 
 const RETRY_BACKOFF: Backoff = { baseMs: 200, maxMs: 5_000 };
 

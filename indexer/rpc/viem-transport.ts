@@ -1,7 +1,15 @@
 import type { Transport as ViemTransport } from 'viem';
 import { messageOf } from '../kernel/errors.ts';
 import { orAborted } from './concurrency.ts';
-import { type Call, type CallOutcome, errorResponse, type Failure, noResponse, type Transport } from './json-rpc.ts';
+import {
+  type Call,
+  type CallOutcome,
+  errorResponse,
+  type Failure,
+  noResponse,
+  RequestTimeout,
+  type Transport,
+} from './json-rpc.ts';
 import { fittingBatch } from './refusals.ts';
 
 /** What `webSocket` transports offer besides requests. */
@@ -44,7 +52,7 @@ export function connectViem(create: ViemTransport, timeoutMs: number): NamedTran
       return result === undefined ? failed('the response has no result') : { result };
     } catch (error) {
       if (signal.aborted) return { failure: { type: 'aborted', text: '' } };
-      if (timeout.aborted) return failed(`the request timed out after ${patienceMs} ms`);
+      if (timeout.aborted) return { failure: noResponse(new RequestTimeout(patienceMs)) };
       return { failure: failureOf(error) };
     }
   }
@@ -112,7 +120,7 @@ function failureOf(error: unknown): Failure {
   let current: unknown = error;
   for (let depth = 0; depth < CAUSES_MAX && typeof current === 'object' && current !== null; depth++) {
     const one: ViemError = current;
-    if (one.name === 'TimeoutError') return { type: 'no-response', text: 'the request timed out' };
+    if (one.name === 'TimeoutError') return { type: 'no-response', text: 'the request timed out', timedOut: true };
     if (one.name === 'ResponseBodyTooLargeError') return { type: 'too-large', text: one.shortMessage ?? '' };
     if (one.name === 'HttpRequestError') return httpFailureOf(one);
     if (typeof one.code === 'number') rpcError = one;

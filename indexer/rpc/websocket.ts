@@ -14,6 +14,7 @@ import {
   MAX_BLOCK_BYTES,
   membersOf,
   noResponse,
+  RequestTimeout,
   readBatchResponse,
   readResponse,
   type Transport,
@@ -131,7 +132,7 @@ async function exchangeOver<T>(
 ): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const response = new Promise<T>((resolve, fail) => {
-    timer = setTimeout(() => fail(new Error(`the request timed out after ${timeoutMs} ms`)), timeoutMs);
+    timer = setTimeout(() => fail(new RequestTimeout(timeoutMs)), timeoutMs);
     const answer = (message: unknown) => resolve(read(message));
     const pending = { calls: isBatch(calls) ? calls.length : 1, isBatch: isBatch(calls), answer, fail };
     connection.send(encodeRequest(calls, id), id, pending);

@@ -1,6 +1,7 @@
 import type { BlockHeader, BlockRef, RawLog, VerifiedRange, WatchFilter } from '../kernel/chain.ts';
 import { IndexerError, RpcError } from '../kernel/errors.ts';
-import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
+import type { Endpoint } from '../rpc/endpoint.ts';
+import type { EndpointNotice } from '../rpc/notice.ts';
 import type { Pool } from '../rpc/pool.ts';
 import { type Blooms, createBlooms } from './bloom.ts';
 import { addLogsProvenByBloom, type Part } from './bloom-check.ts';

@@ -1,5 +1,6 @@
 import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
-import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
+import type { Endpoint } from '../rpc/endpoint.ts';
+import type { EndpointNotice } from '../rpc/notice.ts';
 import type { Pool } from '../rpc/pool.ts';
 import type { Blooms } from './bloom.ts';
 import type { AnnouncedHeaders } from './heads.ts';

@@ -1,7 +1,8 @@
 import type { BlockHeader } from '../kernel/chain.ts';
 import { Aborted, ConfigError, RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import { mapInBatches } from '../rpc/batch.ts';
-import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
+import type { Endpoint } from '../rpc/endpoint.ts';
+import type { EndpointNotice } from '../rpc/notice.ts';
 import type { Pool } from '../rpc/pool.ts';
 import { type Blooms, isEmptyBloom } from './bloom.ts';
 import { parseHeader, parseObject, toQuantity } from './parse.ts';

@@ -1,7 +1,8 @@
 import type { BlockHeader, RawLog } from '../kernel/chain.ts';
 import { RpcError, RpcInconsistency } from '../kernel/errors.ts';
 import { within } from '../kernel/sleep.ts';
-import type { Endpoint, EndpointNotice } from '../rpc/endpoint.ts';
+import type { Endpoint } from '../rpc/endpoint.ts';
+import type { EndpointNotice } from '../rpc/notice.ts';
 import type { Pool } from '../rpc/pool.ts';
 import { readBlockLogs } from './block-logs.ts';
 import { readHeader } from './blocks.ts';

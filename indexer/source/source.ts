@@ -1,10 +1,9 @@
-import type { RpcEndpoint } from '../config/define.ts';
-import type { ProxySettings } from '../config/resolve.ts';
 import type { BlockHeader, Hex, VerifiedRange } from '../kernel/chain.ts';
 import { Aborted, ConfigError, RpcError } from '../kernel/errors.ts';
-import { createCallBudget } from '../rpc/call-budget.ts';
-import { createClient } from '../rpc/client.ts';
-import { type BlockTag, createEndpoint, type Endpoint, type EndpointNotice, kindOfRequest } from '../rpc/endpoint.ts';
+import { type BlockTag, type Endpoint, type EndpointState, kindOfRequest } from '../rpc/endpoint.ts';
+import type { EndpointNotice } from '../rpc/notice.ts';
+import type { RpcObservation, RpcObserver } from '../rpc/observe.ts';
+import { type EndpointsOptions, openEndpoints } from '../rpc/open-endpoints.ts';
 import { createPool, type Pool } from '../rpc/pool.ts';
 import { readHeader, requireHeader } from './blocks.ts';
 import { type ContractCall, type ContractCalls, readCall, readCalls } from './calls.ts';
@@ -28,6 +27,8 @@ export type Source = {
   readonly chainId: number;
   /** Returns the names (host and index) of the endpoints that serve the right chain. */
   endpoints(): readonly string[];
+  /** Returns how each configured endpoint is doing. */
+  endpointStates(): readonly EndpointState[];
   /**
    * Asks every endpoint for its chain id. Returns the names of those that serve the right chain. Throws `ConfigError` if one serves
    * another chain. Unreachable endpoints are checked later.
@@ -80,23 +81,12 @@ export type Source = {
 };
 
 /** Settings of a source; times in milliseconds. Only `chainId` and `rpcUrls` are required. */
-export type SourceOptions = {
-  readonly chainId: number;
-  /** The endpoints; the first is preferred. */
-  readonly rpcUrls: readonly RpcEndpoint[];
-  readonly proxy?: ProxySettings | undefined;
-  readonly requestTimeoutMs?: number | undefined;
+export type SourceOptions = EndpointsOptions & {
   readonly pollIntervalMs?: number | undefined;
   /** The head is polled once when a subscription has been silent for this long. */
   readonly headSilenceMs?: number | undefined;
   /** Number of attempts over all endpoints before an error is thrown. */
   readonly attempts?: number | undefined;
-  /** Maximum number of requests in flight per endpoint. */
-  readonly concurrency?: number | undefined;
-  /** Maximum number of calls per second, to all endpoints together. Each call of a batch counts. Default: no limit. */
-  readonly callsPerSecond?: number | undefined;
-  /** Number of blocks of the first `eth_getLogs`. It adapts afterwards. */
-  readonly initialRangeBlocks?: number | undefined;
 };
 
 /** Dependencies that a test may replace. */
@@ -104,46 +94,44 @@ export type SourceDeps = {
   readonly now?: (() => number) | undefined;
   readonly random?: (() => number) | undefined;
   readonly notice?: ((notice: EndpointNotice) => void) | undefined;
+  /** Receives what became of every request. */
+  readonly observe?: RpcObserver | undefined;
 };
 
 /** What `fetchRange` and `calls` take, and what `proveDeployment` returns. */
-export type { ContractCall, ContractCalls, DeploymentProof, FullReading, RangeRequest };
+/** What `endpointStates` returns, and what `SourceDeps.observe` receives. */
+export type {
+  ContractCall,
+  ContractCalls,
+  DeploymentProof,
+  EndpointState,
+  FullReading,
+  RangeRequest,
+  RpcObservation,
+  RpcObserver,
+};
 
 /** A finalized block that is both so many blocks and so many seconds below the head is not believed. */
 const FINALITY_LAG_MAX_BLOCKS = 10_000;
 const FINALITY_LAG_MAX_SECONDS = 86_400;
 
-const REQUEST_TIMEOUT_MS = 10_000;
 const POLL_INTERVAL_MS = 1_000;
 const HEAD_SILENCE_MS = 10_000;
 const ATTEMPTS = 3;
-const CONCURRENCY = 16;
-const INITIAL_RANGE_BLOCKS = 2_000;
 
 /** Creates a source over the endpoints of one chain. It connects at the first request. Throws `ConfigError` for an unusable URL. */
 export function createSource(options: SourceOptions, deps: SourceDeps = {}): Source {
-  const { now = () => performance.now(), random = Math.random, notice = () => undefined } = deps;
-  const { chainId, rpcUrls, proxy, requestTimeoutMs = REQUEST_TIMEOUT_MS, callsPerSecond } = options;
+  const { now = () => performance.now(), random = Math.random, notice = () => undefined, observe } = deps;
+  const { chainId, rpcUrls } = options;
   if (rpcUrls.length === 0) throw new ConfigError(`chain ${chainId} has no RPC endpoint`);
-  const settings = {
-    chainId,
-    concurrency: options.concurrency ?? CONCURRENCY,
-    initialRangeBlocks: options.initialRangeBlocks ?? INITIAL_RANGE_BLOCKS,
-    budget: callsPerSecond === undefined ? undefined : createCallBudget(() => callsPerSecond, now),
-    now,
-    random,
-    notice,
-  };
-  const variableOf = (index: number) => `RPC_URL_${chainId}${rpcUrls.length > 1 ? `, endpoint ${index + 1}` : ''}`;
-  const endpoints = rpcUrls.map((rpcUrl, index) =>
-    createEndpoint(createClient(rpcUrl, index, requestTimeoutMs, proxy, variableOf(index)), settings),
-  );
+  const endpoints = openEndpoints(options, { now, random, notice, observe });
   const pool = createPool(endpoints, { attempts: options.attempts ?? ATTEMPTS, random, notice });
   const head = createHeadReader(pool, now);
   const announced: AnnouncedHeaders = new WeakMap();
   return {
     chainId,
     endpoints: () => pool.endpoints().map((endpoint) => endpoint.name),
+    endpointStates: () => endpoints.map((endpoint) => endpoint.state()),
     checkChainId: (signal) => checkChainIds(endpoints, signal),
     head,
     header: (number, signal) => readHeaderOfAny(pool, number, signal),

@@ -1,7 +1,7 @@
 import { afterEach } from 'vitest';
 import type { RpcEndpoint } from '../../indexer/config/define.ts';
 import type { Hex, WatchFilter } from '../../indexer/kernel/chain.ts';
-import type { EndpointNotice } from '../../indexer/rpc/endpoint.ts';
+import type { EndpointNotice } from '../../indexer/rpc/notice.ts';
 import { createSource, type Source, type SourceDeps, type SourceOptions } from '../../indexer/source/source.ts';
 import { Chain, type LogSpec } from './chain.ts';
 import { ChainServer } from './chain-server.ts';

@@ -1,0 +1,112 @@
+import { RpcError } from '../kernel/errors.ts';
+import { sleep } from '../kernel/sleep.ts';
+import { createCallRate } from './call-rate.ts';
+import { createLimiter } from './concurrency.ts';
+import { createHealth, type Health, isEndpointFailure, isMethodFailure } from './health.ts';
+import type { EndpointNotice } from './notice.ts';
+
+/** Number of successful requests after which one request slot that a rate limit took is given back. */
+const ANSWERS_PER_SLOT = 50;
+
+/** When an endpoint may be sent requests. */
+export type Pace = {
+  /** Runs a task that sends so many calls. Throws what the task throws, and `Aborted`. */
+  run<T>(method: string, calls: number, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
+  /** Returns how long no request may be sent, or none of one kind, in milliseconds. */
+  delayMs(method?: string): number;
+  /** Returns the newest failure; undefined while the endpoint is healthy. */
+  failure(): RpcError | undefined;
+  /** Returns how many calls may be sent at once. */
+  burst(): number;
+  /** Returns how many calls per second are sent at most. Infinite while no limit is known. */
+  callsPerSecond(): number;
+};
+
+/** Settings and dependencies of a pace. */
+export type PaceSettings = {
+  readonly concurrency: number;
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly notice: (notice: EndpointNotice) => void;
+};
+
+/**
+ * Limits the requests of an endpoint by its health, its number of free slots, which a rate limit reduces for a while, and the rate that it
+ * turned out to bear. A kind of request that the node refuses in unknown words is slowed down alone.
+ */
+export function createPace(name: string, settings: PaceSettings): Pace {
+  const limiter = createLimiter(settings.concurrency);
+  const { now, random, notice } = settings;
+  const rate = createCallRate(now);
+  const health = createHealth({
+    isFailure: isEndpointFailure,
+    now,
+    random,
+    onChange: (error) =>
+      notice({
+        event: error === undefined ? 'endpoint recovered' : 'endpoint failed',
+        endpoint: name,
+        detail: error?.message ?? 'the endpoint responds again',
+      }),
+  });
+  const methods = new Map<string, Health>();
+
+  function healthOf(method: string): Health {
+    const known = methods.get(method);
+    if (known !== undefined) return known;
+    const created = createHealth({
+      isFailure: isMethodFailure,
+      now,
+      random,
+      onChange: (error) =>
+        notice({
+          event: error === undefined ? 'method recovered' : 'method failed',
+          endpoint: name,
+          detail: error?.message ?? `${method} is answered again`,
+        }),
+    });
+    methods.set(method, created);
+    return created;
+  }
+
+  let succeeded = 0;
+  let narrowedAt = 0;
+
+  async function run<T>(
+    method: string,
+    calls: number,
+    task: () => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    let startedAt = Number.NEGATIVE_INFINITY;
+    const send = async () => {
+      const waitMs = rate.take(calls);
+      if (waitMs > 0) await sleep(waitMs, signal);
+      startedAt = now();
+      return task();
+    };
+    try {
+      const paced = () => limiter.run(() => health.run(send, signal), signal);
+      const result = await healthOf(method).run(paced, signal);
+      rate.answered(calls);
+      if (++succeeded % ANSWERS_PER_SLOT === 0) limiter.widen();
+      return result;
+    } catch (error) {
+      // Requests that were in flight together are rate-limited together. Slow down once for all of them.
+      if (error instanceof RpcError && error.kind === 'rate-limited' && startedAt >= narrowedAt) {
+        limiter.narrow();
+        rate.refused(startedAt);
+        narrowedAt = now();
+      }
+      throw error;
+    }
+  }
+
+  return {
+    run,
+    failure: health.failure,
+    burst: rate.burst,
+    callsPerSecond: rate.callsPerSecond,
+    delayMs: (method) => Math.max(health.delayMs(), method === undefined ? 0 : (methods.get(method)?.delayMs() ?? 0)),
+  };
+}
