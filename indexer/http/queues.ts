@@ -8,6 +8,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 export type BoardQueues = readonly ConstructorParameters<typeof BullMQAdapter>[0][];
 
 const PATH = '/queues';
+const READ_ONLY = 'queues are only shown; set HTTP_TOKEN to change them';
 
 /**
  * Serves Bull Board under `/queues`. Without a token it only shows the queues. With a token it also changes them, and asks every
@@ -29,17 +30,20 @@ export async function serveQueues(
       part.addHook('onRequest', async (request, reply) => {
         // A queue is reopened after an outage, so the board gets those that are open now.
         board.setQueues(queues().map((queue) => new BullMQAdapter(queue, { readOnlyMode: token === undefined })));
-        if (token === undefined || isAuthorized(request, token)) return;
-        return reply
-          .code(401)
-          .header('www-authenticate', 'Basic realm="indexer"')
-          .send({ error: 'the token is wrong or missing' });
+        if (token === undefined) return isRead(request) ? undefined : reply.code(403).send({ error: READ_ONLY });
+        if (isAuthorized(request, token)) return;
+        const challenge = 'Basic realm="indexer"';
+        return reply.code(401).header('www-authenticate', challenge).send({ error: 'the token is wrong or missing' });
       });
       part.register(serverAdapter.registerPlugin());
       done();
     },
     { prefix: PATH },
   );
+}
+
+function isRead({ method }: FastifyRequest): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
 
 /** Returns whether a request carries the token. A request that another site made a browser send does not count. */

@@ -89,8 +89,13 @@ export function describeStatus(
   };
 }
 
+/** Returns null for the block before the first, up to which there is nothing. */
+function blockOrNull(number: number | null): number | null {
+  return number === null || number < 0 ? null : number;
+}
+
 function describeChain(view: ChainView, readiness: Readiness, now: Date): StatusDocument['chains'][number] {
-  const { chainId, head, live, finalized, completeTo, provedTo, contracts, reorgs, repairs, deadLetters } = view;
+  const { chainId, head, live, finalized, contracts, reorgs, repairs, deadLetters } = view;
   return {
     chainId,
     state: readiness.chains[chainId] ?? live?.state ?? 'starting',
@@ -100,8 +105,8 @@ function describeChain(view: ChainView, readiness: Readiness, now: Date): Status
     lagBlocks: lagBlocksOf(view),
     lagSeconds: lagSecondsOf(view, now),
     finalized,
-    completeTo,
-    provedTo,
+    completeTo: blockOrNull(view.completeTo),
+    provedTo: blockOrNull(view.provedTo),
     lastIndexedAt: view.updatedAt?.toISOString() ?? null,
     eventsPerSecond: live?.eventsPerSecond ?? 0,
     contracts,

@@ -25,18 +25,19 @@ export class Daemon extends Program {
   }
 
   async ready(): Promise<Ready> {
-    const response = await this.#fetch('/ready');
+    const response = await this.fetch('/ready');
     const { chains } = (await response.json()) as { chains: Record<string, string> };
     return { status: response.status, chains };
   }
 
   /** Returns the lines of `/metrics`. */
   async metrics(): Promise<readonly string[]> {
-    return (await (await this.#fetch('/metrics')).text()).split('\n');
+    return (await (await this.fetch('/metrics')).text()).split('\n');
   }
 
-  #fetch(path: string): Promise<Response> {
-    return fetch(`http://127.0.0.1:${this.#port}${path}`, { signal: AbortSignal.timeout(HANG_TIMEOUT_MS) });
+  /** Requests a path of what it serves. */
+  fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.#port}${path}`, { signal: AbortSignal.timeout(HANG_TIMEOUT_MS), ...init });
   }
 }
 

@@ -29,6 +29,7 @@ describe('the environment alone', () => {
       databaseUrl: DATABASE_URL,
       queueUrl: DATABASE_URL,
       http: { host: '127.0.0.1', port: 8080 },
+      ready: { lagBlocks: 100, stalledSeconds: 120 },
       logLevel: 'info',
       chains: [
         {

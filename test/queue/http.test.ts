@@ -1,0 +1,180 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { z } from 'zod';
+import { Daemon } from '../kit/daemon.ts';
+import { busyBlocks } from '../kit/music.ts';
+import { createScene, follow } from '../kit/scene.ts';
+import { until } from '../kit/until.ts';
+
+/** Reads the JSON of a path. */
+async function read(daemon: Daemon, path: string): Promise<Json> {
+  return (await daemon.fetch(path)).json() as Promise<Json>;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: tests compare what it holds
+type Json = any;
+
+const SECRET = 'a-token-that-nobody-guesses';
+
+test('a daemon serves its status, its metrics, its contracts and its state', async () => {
+  const { daemon, db, chain, settled } = await follow();
+  await settled();
+  await until('all to be well', async () => (await read(daemon, '/status')).status === 'healthy');
+
+  const status = await read(daemon, '/status');
+  const published = z.fromJSONSchema(await read(daemon, '/status/schema'));
+  expect(published.safeParse(status).error).toBeUndefined();
+  expect(published.safeParse({ ...status, blocksBehind: 'none' }).success).toBe(false);
+  const head = chain.head.number;
+  expect(status).toMatchObject({
+    ...{ status: 'healthy', reasons: [], blocksBehind: 0 },
+    chains: [{ chainId: 31_337, state: 'following', head: { number: head }, remoteHead: head, completeTo: head }],
+  });
+  expect(status.chains[0].endpoints).toHaveLength(1);
+  expect(status.chains[0].endpoints[0]).toMatchObject({
+    endpoint: expect.stringMatching(/^127\.0\.0\.1:\d+#0$/),
+    status: 'healthy',
+    failedCalls: 0,
+  });
+  expect(status.chains[0].endpoints[0].calls).toBeGreaterThan(0);
+
+  // Every fact that it wrote is counted, wherever it wrote it.
+  const { rows } = await db.query<{ facts: number }>('select count(*)::int as facts from token_transfers');
+  const lines = await daemon.metrics();
+  const sumOf = (pattern: RegExp) =>
+    lines.filter((line) => pattern.test(line)).reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  expect(sumOf(/^indexer_events_total\{.*table="token_transfers"/)).toBe(rows[0]?.facts);
+  expect(sumOf(/^indexer_commit_seconds_count\{/)).toBeGreaterThan(0);
+  expect(sumOf(/^indexer_rpc_calls_total\{.*method="eth_getLogs".*outcome="ok"/)).toBeGreaterThan(0);
+  expect(sumOf(/^rpc_requests_total\{network="31337",method="eth_getLogs"/)).toBeGreaterThan(0);
+  expect(sumOf(/^db_connections_(?:active|idle) /)).toBeGreaterThan(0);
+  expect(sumOf(/^db_query_duration_seconds_count /)).toBeGreaterThan(0);
+  for (const name of ['nodejs_eventloop_lag_p99_seconds', 'process_resident_memory_bytes', 'indexer_queue_jobs{'])
+    expect(lines.filter((line) => line.startsWith(name))).not.toEqual([]);
+
+  const contracts = (query: string) => read(daemon, `/contracts?${query}`);
+  const all = await contracts('');
+  expect(all.contracts).toHaveLength(all.total);
+  const [first] = all.contracts;
+  expect(await contracts(`search=${first.address.slice(-12).toUpperCase()}`)).toMatchObject({ contracts: [first] });
+  expect((await contracts('search=artist%20token')).contracts.map(({ kind }: { kind: string }) => kind)).toContain(
+    'artist_token',
+  );
+  expect(await contracts('search=%25')).toEqual({ total: 0, contracts: [] });
+  expect(await contracts('limit=1&offset=1')).toEqual({ total: all.total, contracts: [all.contracts[1]] });
+  expect((await daemon.fetch('/contracts?limit=0')).status).toBe(400);
+
+  expect(await read(daemon, '/nowhere')).toMatchObject({ error: expect.stringContaining('/status') });
+  expect(await read(daemon, '/health')).toEqual({ ok: true });
+});
+
+test('listeners get the state with every new block, and the process stops although they listen', async () => {
+  const { daemon, chain, settled } = await follow();
+  await settled();
+  const response = await daemon.fetch('/events');
+  expect(response.headers.get('content-type')).toBe('text/event-stream');
+  const states = statesOf(response);
+  expect((await states.next()).value.status.chains[0].head.number).toBe(chain.head.number);
+  chain.append(...busyBlocks(7)(1));
+  await until('the new block', async () => {
+    const { blocks } = (await states.next()).value;
+    return blocks[0].blocks[0].number === chain.head.number;
+  });
+  daemon.signal('SIGTERM');
+  expect(await daemon.exited).toBe(0);
+});
+
+/** Reads the events `state` of a response. */
+async function* statesOf(response: Response) {
+  let text = '';
+  for await (const chunk of response.body as ReadableStream<Uint8Array>) {
+    text += Buffer.from(chunk).toString();
+    const events = text.split('\n\n');
+    text = events.pop() ?? '';
+    for (const event of events) {
+      const data = /^event: state\ndata: (.*)$/s.exec(event)?.[1];
+      if (data !== undefined) yield JSON.parse(data);
+    }
+  }
+}
+
+test('a daemon is not ready while the schema is another, or facts contradict each other', async () => {
+  const { daemon, db, settled } = await follow();
+  await settled();
+  const isReady = async () => (await daemon.ready()).status === 200;
+  await until('readiness', isReady);
+
+  await db.query(`insert into indexer.kysely_migration values ('9999_of_a_newer_program', now()::text)`);
+  expect(await daemon.ready()).toMatchObject({ status: 503, chains: { schema: expect.stringContaining('newer') } });
+  expect(await read(daemon, '/status')).toMatchObject({ status: 'degraded' });
+  await db.query(`delete from indexer.kysely_migration where name like '9999%'`);
+  await until('readiness', isReady);
+
+  await db.query(`
+    insert into indexer.doubts (chain_id, address, kind, rule, from_block, to_block, detail, status, status_reason)
+    values (31337, '0x${'1'.repeat(40)}', 'artist_token', 'balance', 3, 4, '', 'unreadable', 'pruned')`);
+  expect(await daemon.ready()).toMatchObject({
+    status: 503,
+    chains: { 31337: expect.stringContaining('contradicts itself (balance) in blocks 3 to 4') },
+  });
+});
+
+test('queues are shown to everyone and changed by nobody, or shown and changed by those who know the token', async () => {
+  const { env, settled, startDaemon, daemon: open } = await follow();
+  await settled();
+  await until('the queue', () => open.logLines('range filled').length > 0);
+  expect((await open.fetch('/queues/')).headers.get('content-type')).toContain('text/html');
+  const [queue] = (await read(open, '/queues/api/queues')).queues;
+  expect(queue).toMatchObject({ readOnlyMode: true });
+  const pause = `/queues/api/queues/${queue.name}/pause`;
+  expect((await open.fetch(pause, { method: 'PUT' })).status).toBe(403);
+
+  const guarded = await Daemon.start({ ...env, HTTP_TOKEN: SECRET });
+  const basic = (user: string, token: string) => ({ authorization: `Basic ${btoa(`${user}:${token}`)}` });
+  const statusOf = async (path: string, init: RequestInit) => (await guarded.fetch(path, init)).status;
+  expect(await statusOf('/queues/', {})).toBe(401);
+  expect(await statusOf(pause, { method: 'PUT', headers: basic('any', `${SECRET}x`) })).toBe(401);
+  const headers = basic('any', SECRET);
+  await until('the queue', async () => (await statusOf('/queues/', { headers })) === 200);
+  expect(await statusOf(pause, { method: 'PUT', headers: { ...headers, 'sec-fetch-site': 'cross-site' } })).toBe(401);
+  const isPaused = async () => (await read(open, '/queues/api/queues')).queues[0].isPaused;
+  expect(await isPaused()).toBe(false);
+  await until('the queue to pause', async () => {
+    await guarded.fetch(pause, { method: 'PUT', headers: { authorization: `Bearer ${SECRET}` } });
+    return isPaused();
+  });
+  expect(guarded.stderr).not.toContain(SECRET);
+  await startDaemon(); // several pages of one queue are no trouble
+});
+
+test('each batch is traced from its fetch to its commit, and the collector may be away', async () => {
+  const spans: { name: string; spanId: string; parentSpanId?: string; attributes: unknown[] }[] = [];
+  const collector = createServer((request, response) => {
+    let body = '';
+    request.on('data', (text) => (body += text));
+    request.on('end', () => {
+      const { resourceSpans } = JSON.parse(body);
+      for (const { scopeSpans } of resourceSpans) for (const scope of scopeSpans) spans.push(...scope.spans);
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+    });
+  });
+  await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void collector.close());
+  const { port } = collector.address() as AddressInfo;
+  const { env, settled } = await createScene({ settings: {} });
+  const daemon = await Daemon.start({ ...env, OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` });
+  await settled();
+  for (const name of ['head batch', 'history job']) {
+    await until(`a whole ${name}`, () =>
+      spans.some((batch) => {
+        const steps = spans.filter(({ parentSpanId }) => parentSpanId === batch.spanId).map((step) => step.name);
+        return batch.name === name && steps.includes('fetch') && steps.includes('commit');
+      }),
+    );
+  }
+  collector.close();
+  collector.closeAllConnections();
+  daemon.signal('SIGTERM');
+  expect(await daemon.exited).toBe(0);
+});
