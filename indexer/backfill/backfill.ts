@@ -43,7 +43,8 @@ const RETRY_BACKOFF: Backoff = { baseMs: 250, maxMs: 15_000 };
 const FAILURES_BEFORE_REOPENING = 8;
 const HEAD_TIMEOUT_MS = 10_000;
 const RELEASE_TIMEOUT_MS = 2_000;
-const EVICTION_WARNING = 'Redis may evict jobs of the queue: set its maxmemory-policy to noeviction';
+const EVICTION_WARNING =
+  'Redis may evict jobs of the queue: set its maxmemory-policy to noeviction, or QUEUE_URL to another server';
 const REASON_LENGTH_MAX = 1_000;
 
 /**
@@ -131,7 +132,8 @@ export class Backfill {
     onOpen();
     this.#queue = queue;
     const policy = await queue.evictionPolicy().catch(() => undefined);
-    if (policy !== undefined && policy !== 'noeviction') log.warn({ chain: chainId, policy }, EVICTION_WARNING);
+    if (policy !== undefined && policy !== 'noeviction')
+      log.warn({ chain: chainId, policy, variable: settings.variable }, EVICTION_WARNING);
     const loops = [this.#plan(queue, working)];
     for (let slot = 0; slot < concurrency; slot += 1) loops.push(this.#work(queue, working));
     try {

@@ -21,9 +21,9 @@ export type QueueSettings = {
 };
 
 /** Returns where a configuration puts the queue. */
-export function queueSettings({ databaseUrl, queueUrl, queueRedis }: Config): QueueSettings {
+export function queueSettings({ queueUrl, queueRedis, variables }: Config): QueueSettings {
   if (queueRedis !== undefined) return { url: queueUrl, redis: queueRedis, variable: 'queueRedis' };
-  return { url: queueUrl, variable: queueUrl === databaseUrl ? 'DATABASE_URL' : 'QUEUE_URL' };
+  return { url: queueUrl, variable: variables.queueUrl };
 }
 
 /** The payload of a job. Which blocks of the range are missing is read from the database when the job runs. */

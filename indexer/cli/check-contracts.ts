@@ -58,7 +58,7 @@ async function checkContracts(
     return [...warnings.filter((warning) => warning !== undefined), ...(left > 0 ? [unchecked] : [])];
   } catch (error) {
     const subject = contracts.length === 1 ? `${contracts[0]?.address} is` : `${contracts.length} contracts are`;
-    return [io.redact(`it was not checked what ${subject} on chain ${chainId}: ${reasonOf(error, chainId)}`)];
+    return [io.redact(`it was not checked what ${subject} on chain ${chainId}: ${reasonOf(error, chain)}`)];
   } finally {
     source.close();
   }

@@ -1,4 +1,4 @@
-import type { Environment } from '../config/resolve.ts';
+import type { Environment } from '../config/option-reader.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import type { Redact } from '../observability/redact.ts';
 

@@ -13,7 +13,7 @@ export async function openSource(chain: ChainConfig, runtime: Runtime): Promise<
 }
 
 /** Returns why a chain did not answer within `HEAD_TIMEOUT_MS`. May contain secrets. */
-export function reasonOf(error: unknown, chainId: number): string {
+export function reasonOf(error: unknown, { variable }: ChainConfig): string {
   if (!(error instanceof Aborted)) return messageOf(error);
-  return `RPC_URL_${chainId}: no answer within ${HEAD_TIMEOUT_MS / 1_000} s; check host and port of the URL, and firewalls in between`;
+  return `${variable}: no answer within ${HEAD_TIMEOUT_MS / 1_000} s; check host and port of the URL, and firewalls in between`;
 }

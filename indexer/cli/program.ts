@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError, IndexerError, messageOf, UsageError } from '../kernel/errors.ts';
 import { addBackfill } from './backfill.ts';
+import { addConfig } from './config.ts';
 import { addContracts } from './contracts.ts';
 import { addDigest } from './digest.ts';
 import type { Io } from './io.ts';
@@ -40,6 +41,7 @@ Environment:
   QUEUE_URL            redis://…, rediss://… or postgres://… (default: the database)
   HTTP_HOST, HTTP_PORT where /health and /ready are served (default: 127.0.0.1, 8080)
   LOG_LEVEL            fatal, error, warn, info, debug, trace or silent (default: info)
+  \`indexer config\` prints all settings in effect and where they come from.
 
 First steps:
   indexer migrate                                                     create the schema
@@ -59,6 +61,7 @@ First steps:
     addSnapshot,
     addVerify,
     addDigest,
+    addConfig,
   ])
     add(program, io);
   return program;

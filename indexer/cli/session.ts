@@ -41,13 +41,14 @@ export async function withTracing(
   version: string,
   work: (tracing: Tracing | undefined) => Promise<void>,
 ): Promise<void> {
-  if (config.tracesUrl === undefined) return work(undefined);
+  const { otlpEndpoint } = config;
+  if (otlpEndpoint === undefined) return work(undefined);
   const [{ Tracing }, { createRedact }, { secretsOf }] = await Promise.all([
     import('../observability/tracing.ts'),
     import('../observability/redact.ts'),
     import('../config/secrets.ts'),
   ]);
-  const tracing = await Tracing.open(config.tracesUrl, version, createRedact(secretsOf(config)));
+  const tracing = await Tracing.open(otlpEndpoint, version, createRedact(secretsOf(config)));
   try {
     await work(tracing);
   } finally {
@@ -69,8 +70,8 @@ export async function withSession<T, P = undefined>(
   }: SessionNeeds<P>,
   work: (session: Session<P>) => Promise<T>,
 ): Promise<T> {
-  const { loadConfig } = await import('../config/config-file.ts');
-  const config = await loadConfig(options.config, io.env, ['database', ...needs]);
+  const { loadSettings } = await import('../config/config-file.ts');
+  const { config, ignored } = await loadSettings(options.config, io.env, ['database', ...needs]);
   const prepared = (await prepare?.(config)) as P;
   const [{ openDatabase }, { findSessions, probeServer }, { assertSchemaCurrent }, ...others] = await Promise.all([
     import('../db/database.ts'),
@@ -87,7 +88,9 @@ export async function withSession<T, P = undefined>(
     sink: io.stderr,
     pretty: io.stderr.isTTY === true,
   });
-  const server = await probeServer(config.databaseUrl, 'DATABASE_URL');
+  for (const variables of ignored)
+    log.warn(variables, 'a variable is ignored because another one names the same setting');
+  const server = await probeServer(config.databaseUrl, config.variables.databaseUrl);
   const sessions = await findSessions(server, config.databaseDirectUrl);
   if (limitStatements && !sessions.lasting) log.warn(POOLER_WARNING);
   const database = openDatabase({

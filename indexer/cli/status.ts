@@ -105,7 +105,7 @@ async function askHead(io: Io, settings: ChainConfig, chain: ChainStatus): Promi
     const lagBlocks = chain.head === null ? null : Math.max(0, number - chain.head.number);
     return { remoteHead: number, lagBlocks, remoteError: null };
   } catch (error) {
-    return { remoteHead: null, lagBlocks: null, remoteError: io.redact(reasonOf(error, settings.chainId)) };
+    return { remoteHead: null, lagBlocks: null, remoteError: io.redact(reasonOf(error, settings)) };
   } finally {
     source.close();
   }

@@ -2,22 +2,32 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ConfigError, messageOf } from '../kernel/errors.ts';
-import { type Config, type Environment, type Need, resolveConfig } from './resolve.ts';
+import type { Environment } from './option-reader.ts';
+import { type Config, type Need, type Resolution, resolveSettings } from './resolve.ts';
 
 /** The configuration file that is read if the command line names none. */
 const DEFAULT_CONFIG_FILE = 'config/local.ts';
 
+/** Returns the configuration that `loadSettings` reads. */
+export async function loadConfig(file: string | undefined, env: Environment, needs: readonly Need[]): Promise<Config> {
+  return (await loadSettings(file, env, needs)).config;
+}
+
 /**
- * Reads the configuration file, a TypeScript or JavaScript module whose default export is `defineConfig({ … })`. `resolveConfig`
+ * Reads the configuration file, a TypeScript or JavaScript module whose default export is `defineConfig({ … })`. `resolveSettings`
  * completes it from the environment and the defaults.
  *
  * @param file path from the working directory; undefined: `config/local.ts` there, or if it does not exist, the one in the package
  * @throws {ConfigError} one error that lists every fault with its place.
  */
-export async function loadConfig(file: string | undefined, env: Environment, needs: readonly Need[]): Promise<Config> {
+export async function loadSettings(
+  file: string | undefined,
+  env: Environment,
+  needs: readonly Need[],
+): Promise<Resolution> {
   const path = file === undefined ? defaultPath() : resolve(file);
   if (!existsSync(path)) throw new ConfigError(`the configuration file ${path} does not exist`);
-  return resolveConfig(await importDefault(path), file ?? DEFAULT_CONFIG_FILE, env, needs);
+  return resolveSettings(await importDefault(path), file ?? DEFAULT_CONFIG_FILE, env, needs);
 }
 
 function defaultPath(): string {

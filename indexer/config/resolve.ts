@@ -1,35 +1,22 @@
+import type * as z from 'zod/mini';
 import { ConfigError } from '../kernel/errors.ts';
-import {
-  type ChainSettings,
-  LOG_LEVELS,
-  type LogLevel,
-  PROOF_LEVELS,
-  type ProofSettings,
-  type RedisSettings,
-  type RpcEndpoint,
-} from './define.ts';
-import { SettingReader } from './setting-reader.ts';
+import { KNOWN_CHAINS, knownChain } from './chains.ts';
+import type { LogLevel, RedisSettings, RpcEndpoint } from './define.ts';
+import { faultsOf } from './faults.ts';
+import { type Environment, type IgnoredVariable, isSet, OptionReader, type Setting } from './option-reader.ts';
+import { CHAIN, CHAIN_ID, PROXY, SETTINGS } from './schema.ts';
 
 /** The HTTP proxies of the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`). */
-export type ProxySettings = {
-  readonly httpProxy?: string | undefined;
-  readonly httpsProxy?: string | undefined;
-  readonly noProxy?: string | undefined;
-};
+export type ProxySettings = Readonly<z.output<typeof PROXY>>;
 
 /** The configuration of a chain that is followed. */
-export type ChainConfig = {
+export type ChainConfig = Readonly<Omit<z.output<typeof CHAIN>, 'rpcUrls'>> & {
   readonly chainId: number;
   readonly rpcUrls: readonly RpcEndpoint[];
+  /** The variable or the place in the file that names the endpoints, for messages. */
+  readonly variable: string;
   /** Undefined if the environment names no proxy. */
   readonly proxy?: ProxySettings | undefined;
-  readonly pollIntervalMs: number;
-  readonly confirmations: number;
-  readonly haltDepth: number;
-  /** 0 if nothing is verified on schedule. */
-  readonly verifyIntervalHours: number;
-  readonly proof: Required<ProofSettings>;
-  readonly tokenUriCallsPerSecond: number;
 };
 
 /** The complete and validated configuration. */
@@ -42,34 +29,29 @@ export type Config = {
   readonly queueRedis: RedisSettings | undefined;
   /** Sorted by chain id. May be empty for commands that need no chain. */
   readonly chains: readonly ChainConfig[];
-  /** Whoever knows the token may change queues. Undefined: nobody may. */
-  readonly http: { readonly host: string; readonly port: number; readonly token: string | undefined };
-  /** From when on a chain is not ready. */
-  readonly ready: { readonly lagBlocks: number; readonly stalledSeconds: number };
+  readonly http: Readonly<z.output<typeof SETTINGS>['http']>;
+  readonly ready: Readonly<z.output<typeof SETTINGS>['ready']>;
+  readonly otlpEndpoint?: string | undefined;
   readonly logLevel: LogLevel;
-  /** Where traces are sent, by OTLP over HTTP. Undefined: nowhere. */
-  readonly tracesUrl: string | undefined;
+  /** The variables, or the places in the file, that hold the URLs, for messages. */
+  readonly variables: {
+    readonly databaseUrl: string;
+    readonly databaseDirectUrl: string;
+    readonly queueUrl: string;
+  };
 };
-
-/** Environment variables by name. */
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A part of the configuration that a command requires. */
 export type Need = 'database' | 'chains';
 
-const SETTINGS = ['databaseUrl', 'databaseDirectUrl', 'queueUrl', 'queueRedis', 'chains', 'http', 'ready', 'logLevel'];
-const DEFAULT_CHAIN = {
-  pollIntervalMs: 1_000,
-  confirmations: 64,
-  haltDepth: 1_024,
-  tokenUriCallsPerSecond: 10,
-  verifyIntervalHours: 24,
+/** A configuration, and where each of its values comes from. */
+export type Resolution = {
+  readonly config: Config;
+  readonly settings: readonly Setting[];
+  /** The variables that have no effect, because another one sets the same option to another value. */
+  readonly ignored: readonly IgnoredVariable[];
 };
-const DEFAULT_PROOF: Required<ProofSettings> = { level: 'background', callsPerSecond: 10 };
-const CALLS_PER_SECOND_MAX = 100_000;
-const POLL_INTERVAL_MAX_MS = 3_600_000;
-const DEPTH_MAX_BLOCKS = 1_000_000;
-const VERIFY_INTERVAL_MAX_HOURS = 8_784;
+
 const RPC_URL_VARIABLE = /^RPC_URL_(.*)$/;
 
 /**
@@ -79,38 +61,30 @@ const RPC_URL_VARIABLE = /^RPC_URL_(.*)$/;
  * @throws {ConfigError} one error that lists every fault with its place. It quotes no URL, since URLs contain keys.
  */
 export function resolveConfig(settings: unknown, place: string, env: Environment, needs: readonly Need[]): Config {
-  const faults: string[] = [];
-  const read = new SettingReader(faults);
-  const file = read.object(settings, place, SETTINGS);
-  const http = read.object(file.http ?? {}, `${place} http`, ['host', 'port', 'token']);
-  const ready = read.object(file.ready ?? {}, `${place} ready`, ['lagBlocks', 'stalledSeconds']);
+  return resolveSettings(settings, place, env, needs).config;
+}
 
-  const databaseUrl = read.url(...pick(file.databaseUrl, `${place} databaseUrl`, env, 'DATABASE_URL'), POSTGRES);
-  if (databaseUrl === undefined && needs.includes('database') && !isSet(file.databaseUrl ?? env.DATABASE_URL)) {
-    faults.push('DATABASE_URL: is not set; set it to the URL of the database, as postgres://…');
+/** Returns what `resolveConfig` returns, and where each value comes from. */
+export function resolveSettings(
+  settings: unknown,
+  place: string,
+  env: Environment,
+  needs: readonly Need[],
+): Resolution {
+  const parsed = SETTINGS.safeParse(settings);
+  const faults = parsed.success ? [] : [...faultsOf(SETTINGS, settings, place, parsed.error.issues)];
+  const read = new OptionReader(place, env, faults);
+  const file = isObject(settings) ? settings : {};
+  const { chains: _, ...shape } = SETTINGS.shape;
+  const values = read.group(shape, file, '') as Omit<z.output<typeof SETTINGS>, 'chains'>;
+  const proxy = read.group(PROXY.shape, {}, '') as ProxySettings;
+  const { databaseUrl = '', databaseDirectUrl, queueUrl } = values;
+  const [database, direct, queue] = (['databaseUrl', 'databaseDirectUrl', 'queueUrl'] as const).map(read.placeOf);
+  if (needs.includes('database') && database === undefined) {
+    faults.unshift('DATABASE_URL: is not set; set it to the URL of the database, as postgres://…');
   }
-  const direct = pick(file.databaseDirectUrl, `${place} databaseDirectUrl`, env, 'DATABASE_DIRECT_URL');
-  const databaseDirectUrl = read.url(...direct, POSTGRES);
-  const queueUrl = read.url(...pick(file.queueUrl, `${place} queueUrl`, env, 'QUEUE_URL'), QUEUE);
-  const config: Config = {
-    databaseUrl: databaseUrl ?? '',
-    databaseDirectUrl,
-    queueUrl: queueUrl ?? databaseDirectUrl ?? databaseUrl ?? '',
-    queueRedis: readRedis(read, file.queueRedis, `${place} queueRedis`),
-    chains: readChains(read, file.chains, place, env),
-    http: {
-      host: read.text(...pick(http.host, `${place} http.host`, env, 'HTTP_HOST')) ?? '127.0.0.1',
-      port: read.integer(...pick(http.port, `${place} http.port`, env, 'HTTP_PORT'), 0, 65_535) ?? 8080,
-      token: read.text(...pick(http.token, `${place} http.token`, env, 'HTTP_TOKEN')),
-    },
-    ready: {
-      lagBlocks: read.integer(ready.lagBlocks, `${place} ready.lagBlocks`, 1, DEPTH_MAX_BLOCKS) ?? 100,
-      stalledSeconds: read.integer(ready.stalledSeconds, `${place} ready.stalledSeconds`, 1, 86_400) ?? 120,
-    },
-    tracesUrl: readTracesUrl(read, env),
-    logLevel: read.oneOf(...pick(file.logLevel, `${place} logLevel`, env, 'LOG_LEVEL'), LOG_LEVELS) ?? 'info',
-  };
-  if (needs.includes('chains') && config.chains.length === 0 && !faults.some((fault) => fault.includes('RPC_URL_'))) {
+  const chains = readChains(read, isObject(file.chains) ? file.chains : {}, env);
+  if (needs.includes('chains') && chains.length === 0 && !faults.some((fault) => fault.includes('RPC_URL_'))) {
     const nameless = isSet(env.RPC_URL) ? ' (RPC_URL is set, but names no chain)' : '';
     faults.push(`RPC_URL_<chainId>: none is set${nameless}; set one for each chain to follow, as RPC_URL_1=https://…`);
   }
@@ -119,109 +93,69 @@ export function resolveConfig(settings: unknown, place: string, env: Environment
       context: { faults },
     });
   }
-  return config;
+  const hasProxy = proxy.httpProxy !== undefined || proxy.httpsProxy !== undefined;
+  const config: Config = {
+    ...values,
+    databaseUrl,
+    databaseDirectUrl,
+    queueUrl: queueUrl ?? databaseDirectUrl ?? databaseUrl,
+    queueRedis: values.queueRedis,
+    chains: hasProxy ? chains.map((chain) => ({ ...chain, proxy })) : chains,
+    variables: {
+      databaseUrl: database ?? 'DATABASE_URL',
+      databaseDirectUrl: direct ?? 'DATABASE_DIRECT_URL',
+      queueUrl: queue ?? direct ?? database ?? 'QUEUE_URL',
+    },
+  };
+  return { config, settings: withQueue(read.settings, config), ignored: read.ignored };
 }
 
-/** Reads where traces go, from the variables of OpenTelemetry's specification ("OpenTelemetry Protocol Exporter"). */
-function readTracesUrl(read: SettingReader, env: Environment): string | undefined {
-  const name = 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT';
-  if (isSet(env[name])) return read.url(env[name], name, PROXY);
-  const base = isSet(env.OTEL_EXPORTER_OTLP_ENDPOINT) ? env.OTEL_EXPORTER_OTLP_ENDPOINT : undefined;
-  return read.url(base, 'OTEL_EXPORTER_OTLP_ENDPOINT', PROXY)?.replace(/\/?$/, '/v1/traces');
+/** Adds where the queue is if no setting says so. */
+function withQueue(settings: readonly Setting[], { queueUrl, variables }: Config): readonly Setting[] {
+  return settings.map((setting) => {
+    if (setting.path !== 'queueUrl' || setting.value !== undefined || queueUrl === '') return setting;
+    return { ...setting, value: queueUrl, origin: variables.queueUrl };
+  });
 }
 
-/** Reads the Redis settings. ioredis validates its own `options`. */
-function readRedis(read: SettingReader, given: unknown, place: string): RedisSettings | undefined {
-  if (given === undefined) return undefined;
-  const redis = read.object(given, place, ['options', 'cluster']);
-  if (redis.options !== undefined) read.object(redis.options, `${place}.options`);
-  if (redis.cluster !== undefined && !(Array.isArray(redis.cluster) && redis.cluster.length > 0)) {
-    read.fault(`${place}.cluster`, 'must name at least one node');
-  }
-  return redis as RedisSettings;
-}
-
-function readChains(read: SettingReader, given: unknown, place: string, env: Environment): readonly ChainConfig[] {
-  const settings = given === undefined ? {} : read.object(given, `${place} chains`);
-  const urls = new Map<string, readonly [unknown, string]>();
-  const proxy = readProxy(read, env);
-  for (const id of Object.keys(settings)) {
-    if (read.chainId(id, `${place} chains.${id}`)) urls.set(id, [undefined, `RPC_URL_${id}`]);
-  }
+/** Reads the chains of the file and of the environment, sorted by their ids. */
+function readChains(
+  read: OptionReader,
+  file: Readonly<Record<string, unknown>>,
+  env: Environment,
+): readonly ChainConfig[] {
+  const ids = new Set(Object.keys(file).filter((id) => CHAIN_ID.safeParse(id).success));
   for (const [name, value] of Object.entries(env)) {
     const id = RPC_URL_VARIABLE.exec(name)?.[1];
-    if (id !== undefined && isSet(value) && read.chainId(id, name)) urls.set(id, [value, name]);
+    if (id === undefined || !isSet(value)) continue;
+    const parsed = CHAIN_ID.safeParse(id);
+    if (parsed.success) ids.add(id);
+    else read.faults.push(...faultsOf(CHAIN_ID, id, name, parsed.error.issues));
   }
-  return [...urls]
-    .map(([id, [value, name]]) => ({
-      ...readChain(read, Number(id), settings[id] ?? {}, `${place} chains.${id}`, value, name),
-      ...(proxy && { proxy }),
-    }))
-    .sort((a, b) => a.chainId - b.chainId);
+  for (const { chainId, variables } of KNOWN_CHAINS) {
+    if (variables.some((name) => isSet(env[name]))) ids.add(String(chainId));
+  }
+  return [...ids]
+    .map(Number)
+    .sort((a, b) => a - b)
+    .map((chainId) => readChain(read, chainId, file[chainId]));
 }
 
-/** Reads the proxy variables, whose names may be in lower or upper case. */
-function readProxy(read: SettingReader, env: Environment): ProxySettings | undefined {
-  const url = (name: string) => {
-    const variable = isSet(env[name.toLowerCase()]) ? name.toLowerCase() : name;
-    return read.url(isSet(env[variable]) ? env[variable] : undefined, variable, PROXY);
-  };
-  const [httpProxy, httpsProxy] = [url('HTTP_PROXY'), url('HTTPS_PROXY')];
-  if (httpProxy === undefined && httpsProxy === undefined) return undefined;
-  return { httpProxy, httpsProxy, noProxy: env.no_proxy ?? env.NO_PROXY };
+function readChain(read: OptionReader, chainId: number, given: unknown): ChainConfig {
+  const path = `chains.${chainId}`;
+  const { rpcUrls: endpoints, ...shape } = CHAIN.shape;
+  const file = isObject(given) ? given : {};
+  const variables = [`RPC_URL_${chainId}`, ...(knownChain(chainId)?.variables ?? [])];
+  const rpcUrls = read.option(endpoints, file.rpcUrls, `${path}.rpcUrls`, {
+    variables,
+    parse: (text) => text.split(','),
+  }) as readonly RpcEndpoint[] | undefined;
+  const place = read.placeOf(`${path}.rpcUrls`);
+  if (place === undefined) read.faults.push(`RPC_URL_${chainId}: must name at least one endpoint`);
+  const values = read.group(shape, file, path) as Omit<z.output<typeof CHAIN>, 'rpcUrls'>;
+  return { chainId, rpcUrls: rpcUrls ?? [], variable: place ?? `RPC_URL_${chainId}`, ...values };
 }
 
-function readChain(
-  read: SettingReader,
-  chainId: number,
-  given: unknown,
-  place: string,
-  environmentUrls: unknown,
-  variable: string,
-): ChainConfig {
-  const known: readonly (keyof ChainSettings)[] = [
-    ...(['rpcUrls', 'pollIntervalMs', 'confirmations', 'proof', 'haltDepth'] as const),
-    ...(['tokenUriCallsPerSecond', 'verifyIntervalHours'] as const),
-  ];
-  const chain = read.object(given, place, known);
-  const optional = (key: keyof typeof DEFAULT_CHAIN, least: number, most: number) =>
-    read.integer(chain[key], `${place}.${key}`, least, most) ?? DEFAULT_CHAIN[key];
-  const rpcUrls =
-    chain.rpcUrls === undefined
-      ? read.endpoints(typeof environmentUrls === 'string' ? environmentUrls.split(',') : [], variable)
-      : read.endpoints(chain.rpcUrls, `${place}.rpcUrls`);
-  return {
-    chainId,
-    rpcUrls,
-    pollIntervalMs: optional('pollIntervalMs', 10, POLL_INTERVAL_MAX_MS),
-    confirmations: optional('confirmations', 0, DEPTH_MAX_BLOCKS),
-    haltDepth: optional('haltDepth', 1, DEPTH_MAX_BLOCKS),
-    tokenUriCallsPerSecond: optional('tokenUriCallsPerSecond', 0, CALLS_PER_SECOND_MAX),
-    verifyIntervalHours: optional('verifyIntervalHours', 0, VERIFY_INTERVAL_MAX_HOURS),
-    proof: readProof(read, chain.proof, `${place}.proof`),
-  };
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
-
-function readProof(read: SettingReader, given: unknown, place: string): Required<ProofSettings> {
-  const proof = read.object(given ?? {}, place, ['level', 'callsPerSecond']);
-  const { level, callsPerSecond } = DEFAULT_PROOF;
-  return {
-    level: read.oneOf(proof.level, `${place}.level`, PROOF_LEVELS) ?? level,
-    callsPerSecond:
-      read.integer(proof.callsPerSecond, `${place}.callsPerSecond`, 1, CALLS_PER_SECOND_MAX) ?? callsPerSecond,
-  };
-}
-
-/** Returns a value and its place: the value in the file if it has one, otherwise the environment variable. */
-function pick(fileValue: unknown, place: string, env: Environment, variable: string): [unknown, string] {
-  if (fileValue !== undefined) return [fileValue, place];
-  return [isSet(env[variable]) ? env[variable] : undefined, variable];
-}
-
-function isSet(value: unknown): boolean {
-  return value !== undefined && value !== '';
-}
-
-const POSTGRES = ['postgres:', 'postgresql:'];
-const QUEUE = ['redis:', 'rediss:', ...POSTGRES];
-const PROXY = ['http:', 'https:'];

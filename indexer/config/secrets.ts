@@ -1,10 +1,12 @@
 import type { RpcEndpoint } from './define.ts';
-import type { ChainConfig, Config, Environment, ProxySettings } from './resolve.ts';
+import type { Environment } from './option-reader.ts';
+import type { ChainConfig, Config, ProxySettings } from './resolve.ts';
 
 /** The URLs and other texts of a configuration that must not appear in logs and messages. */
 export type ConfigSecrets = { readonly urls: readonly string[]; readonly values: readonly string[] };
 
-const SECRET_VARIABLE = /^(?:RPC_URL_.*|DATABASE_(?:DIRECT_)?URL|QUEUE_URL|HTTPS?_PROXY)$/i;
+const SECRET_VARIABLE =
+  /^(?:RPC_URL_.*|.*_RPC_URL|(?:AUDIFI_)?DATABASE_(?:DIRECT_)?URL|QUEUE_URL|(?:AUDIFI_)?REDIS_URL|HTTPS?_PROXY)$/i;
 
 /** Returns the secrets of the environment, for messages that are printed before the configuration file is read. */
 export function secretsOfEnvironment(env: Environment): ConfigSecrets {
@@ -23,7 +25,7 @@ export function secretsOf(config: Config): ConfigSecrets {
       config.databaseUrl,
       config.databaseDirectUrl ?? '',
       config.queueUrl,
-      config.tracesUrl ?? '',
+      config.otlpEndpoint ?? '',
       ...chains.flatMap(({ urls }) => urls),
     ],
     values: [

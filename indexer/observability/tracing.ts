@@ -20,15 +20,16 @@ export class Tracing {
   /**
    * Begins to send traces by OTLP over HTTP. They are dropped while the collector does not answer.
    *
-   * @param url the address of traces, such as `http://localhost:4318/v1/traces`
+   * @param endpoint the collector, such as `http://localhost:4318`
    */
-  static async open(url: string, version: string, redact: Redact): Promise<Tracing> {
+  static async open(endpoint: string, version: string, redact: Redact): Promise<Tracing> {
     const [{ BatchSpanProcessor, TracerProvider }, { OTLPTraceExporter }, { resourceFromAttributes }] =
       await Promise.all([
         import('@opentelemetry/sdk-trace'),
         import('@opentelemetry/exporter-trace-otlp-http'),
         import('@opentelemetry/resources'),
       ]);
+    const url = `${endpoint.replace(/\/$/, '')}/v1/traces`;
     const exporter = new OTLPTraceExporter({ url, timeoutMillis: EXPORT_TIMEOUT_MS });
     const provider = new TracerProvider({
       resource: resourceFromAttributes({ 'service.name': 'audifi-indexer', 'service.version': version }),

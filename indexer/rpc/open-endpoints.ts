@@ -15,6 +15,8 @@ export type EndpointsOptions = {
   readonly chainId: number;
   /** The endpoints; the first is preferred. */
   readonly rpcUrls: readonly RpcEndpoint[];
+  /** The setting that names the endpoints, for messages. Default: `RPC_URL_<chainId>`. */
+  readonly variable?: string | undefined;
   readonly proxy?: ProxySettings | undefined;
   readonly requestTimeoutMs?: number | undefined;
   /** Maximum number of requests in flight per endpoint. */
@@ -35,6 +37,7 @@ type EndpointsDeps = {
 /** Creates the endpoints of a chain, which connect at their first request. Throws `ConfigError` for an unusable URL. */
 export function openEndpoints(options: EndpointsOptions, deps: EndpointsDeps): readonly Endpoint[] {
   const { chainId, rpcUrls, proxy, requestTimeoutMs = REQUEST_TIMEOUT_MS, callsPerSecond } = options;
+  const { variable = `RPC_URL_${chainId}` } = options;
   const { now, random, notice, observe } = deps;
   const settings = {
     chainId,
@@ -45,7 +48,7 @@ export function openEndpoints(options: EndpointsOptions, deps: EndpointsDeps): r
     random,
     notice,
   };
-  const variableOf = (index: number) => `RPC_URL_${chainId}${rpcUrls.length > 1 ? `, endpoint ${index + 1}` : ''}`;
+  const variableOf = (index: number) => `${variable}${rpcUrls.length > 1 ? `, endpoint ${index + 1}` : ''}`;
   return rpcUrls.map((rpcUrl, index) => {
     const client = createClient(rpcUrl, index, requestTimeoutMs, proxy, variableOf(index));
     return createEndpoint(observe ? observeClient(client, chainId, observe, now) : client, settings);

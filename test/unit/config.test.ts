@@ -5,8 +5,10 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../indexer/config/config-file.ts';
 import { defineConfig } from '../../indexer/config/define.ts';
-import { resolveConfig } from '../../indexer/config/resolve.ts';
+import { resolveConfig, resolveSettings } from '../../indexer/config/resolve.ts';
+import { secretsOfEnvironment } from '../../indexer/config/secrets.ts';
 import { ConfigError } from '../../indexer/kernel/errors.ts';
+import { createRedact } from '../../indexer/observability/redact.ts';
 
 const DATABASE_URL = 'postgres://user:hunter2@localhost:5432/mirror';
 const ALL = ['database', 'chains'] as const;
@@ -31,10 +33,12 @@ describe('the environment alone', () => {
       http: { host: '127.0.0.1', port: 8080 },
       ready: { lagBlocks: 100, stalledSeconds: 120 },
       logLevel: 'info',
+      variables: { databaseUrl: 'DATABASE_URL', databaseDirectUrl: 'DATABASE_DIRECT_URL', queueUrl: 'DATABASE_URL' },
       chains: [
         {
           chainId: 1,
           rpcUrls: ['http://c.example'],
+          variable: 'RPC_URL_1',
           pollIntervalMs: 1000,
           confirmations: 64,
           haltDepth: 1024,
@@ -45,6 +49,7 @@ describe('the environment alone', () => {
         {
           chainId: 8453,
           rpcUrls: ['https://a.example/key', 'wss://b.example'],
+          variable: 'RPC_URL_8453',
           pollIntervalMs: 1000,
           confirmations: 64,
           haltDepth: 1024,
@@ -74,6 +79,50 @@ describe('the environment alone', () => {
   });
 });
 
+describe('the names that the platform gives to variables', () => {
+  const PLATFORM = {
+    AUDIFI_DATABASE_URL: 'postgres://platform/mirror',
+    REDIS_URL: 'redis://cache',
+    BASE_RPC_URL: 'https://base.example',
+    ETH_MAINNET_RPC_URL: 'https://mainnet.example',
+  };
+
+  it('configure the program where ours are not set, and messages name them', () => {
+    const { config, ignored } = resolveSettings({}, 'config/local.ts', PLATFORM, ALL);
+    expect(config).toMatchObject({ databaseUrl: PLATFORM.AUDIFI_DATABASE_URL, queueUrl: PLATFORM.REDIS_URL });
+    expect(config.variables).toMatchObject({ databaseUrl: 'AUDIFI_DATABASE_URL', queueUrl: 'REDIS_URL' });
+    expect(config.chains).toMatchObject([
+      { chainId: 1, variable: 'ETH_MAINNET_RPC_URL', rpcUrls: [PLATFORM.ETH_MAINNET_RPC_URL] },
+      { chainId: 8453, variable: 'BASE_RPC_URL', rpcUrls: [PLATFORM.BASE_RPC_URL] },
+    ]);
+    expect(ignored).toEqual([]);
+    expect(faultsOf({}, { ...PLATFORM, BASE_RPC_URL: 'base.example' }).join()).toContain('BASE_RPC_URL: must be a URL');
+  });
+
+  it('give way to ours, and a different value is reported without showing it', () => {
+    const ours = { DATABASE_URL, QUEUE_URL: ' redis://cache', RPC_URL_8453: 'https://other.example' };
+    const { config, ignored } = resolveSettings({}, 'config/local.ts', { ...PLATFORM, ...ours }, ALL);
+    expect(config.databaseUrl).toBe(DATABASE_URL);
+    expect(config.chains[1]).toMatchObject({ variable: 'RPC_URL_8453', rpcUrls: ['https://other.example'] });
+    expect(ignored).toEqual([
+      { ignored: 'AUDIFI_DATABASE_URL', used: 'DATABASE_URL' },
+      { ignored: 'BASE_RPC_URL', used: 'RPC_URL_8453' },
+    ]);
+  });
+
+  it('hold secrets like ours', () => {
+    const urls = [
+      'https://a.example/v2/0123456789abcdef',
+      'redis://user:0123456789abcdef@b.example',
+      'postgres://user:0123456789abcdef@c.example/mirror',
+    ];
+    const names = ['BASE_RPC_URL', 'ETH_MAINNET_RPC_URL', 'REDIS_URL', 'AUDIFI_REDIS_URL', 'AUDIFI_DATABASE_URL'];
+    for (const name of names)
+      for (const url of urls)
+        expect(createRedact(secretsOfEnvironment({ [name]: url }))('0123456789abcdef')).toBe('[redacted]');
+  });
+});
+
 describe('the configuration file', () => {
   it('overrides the environment, chain by chain', () => {
     const settings = defineConfig({
@@ -91,6 +140,7 @@ describe('the configuration file', () => {
       {
         chainId: 1,
         rpcUrls: ['http://one'],
+        variable: 'RPC_URL_1',
         pollIntervalMs: 1000,
         confirmations: 12,
         haltDepth: 9,
@@ -101,6 +151,7 @@ describe('the configuration file', () => {
       {
         chainId: 10,
         rpcUrls: ['http://ten'],
+        variable: 'x.ts chains.10.rpcUrls',
         pollIntervalMs: 50,
         confirmations: 64,
         haltDepth: 1024,
@@ -140,6 +191,20 @@ describe('a wrong configuration', () => {
       'config/local.ts http.port',
     ]);
     expect(faults.join('\n')).not.toContain('hunter2');
+  });
+
+  it('suggests the name that was meant', () => {
+    const chains = { 1: { rpcUrls: ['http://x'], confirmation: 12, proof: { levle: 'off' } } };
+    expect(faultsOf({ chains, logLvl: 'info', colour: 'red' }, { DATABASE_URL })).toEqual([
+      "  config/local.ts chains.1.proof: unknown key 'levle'; did you mean level? the keys are level, callsPerSecond",
+      expect.stringMatching(
+        /^ {2}config\/local.ts chains.1: unknown key 'confirmation'; did you mean confirmations\? the keys/,
+      ),
+      expect.stringMatching(
+        /^ {2}config\/local.ts: unknown key 'logLvl'; did you mean logLevel\? the keys are databaseUrl, /,
+      ),
+      expect.stringMatching(/^ {2}config\/local.ts: unknown key 'colour'; the keys are databaseUrl, /),
+    ]);
   });
 
   it('names both variables when nothing is set', () => {

@@ -1,0 +1,200 @@
+import * as z from 'zod/mini';
+import {
+  clusterNodes,
+  group,
+  headers,
+  listOf,
+  nonEmptyText,
+  oneOf,
+  option,
+  optionOr,
+  redisOptions,
+  urlOf,
+  viemTransport,
+  wholeNumber,
+} from './fields.ts';
+
+/** All log levels, from the least to the most verbose, and `silent`. */
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+/** When the facts of a chain are proved. */
+const PROOF_LEVELS = ['background', 'inline', 'off'] as const;
+
+const CALLS_PER_SECOND_MAX = 100_000;
+const POLL_INTERVAL_MAX_MS = 3_600_000;
+const DEPTH_MAX_BLOCKS = 1_000_000;
+const VERIFY_INTERVAL_MAX_HOURS = 8_784;
+const STALLED_MAX_SECONDS = 86_400;
+const NO_ENDPOINT = 'must be a URL, an object with url and headers, or a viem transport';
+
+const rpcUrl = () => urlOf('http', 'https', 'ws', 'wss');
+const postgresUrl = () => urlOf('postgres', 'postgresql');
+
+/** The options of one endpoint, if a URL alone does not describe it. */
+export const ENDPOINT = z.strictObject({
+  url: rpcUrl(),
+  headers: option(headers(), {
+    description:
+      'HTTP headers of every request, for a provider that expects its key there. Their values never appear in a log.',
+  }),
+});
+
+/** The options of the proof of history. */
+export const PROOF = z.strictObject({
+  level: optionOr('background', oneOf(PROOF_LEVELS), {
+    description:
+      'When the facts are proved complete. `background`: history is filled at once, and proved behind that by `indexer start`. ' +
+      '`inline`: every block is proved before it counts as covered. `off`: nothing below the finalized block is proved, and facts ' +
+      'are not asked whether they contradict themselves.',
+  }),
+  callsPerSecond: optionOr(10, wholeNumber(1, CALLS_PER_SECOND_MAX), {
+    description: 'How many calls the proof behind the fill makes at most.',
+    unit: 'calls per second',
+  }),
+});
+
+/** The options of one chain. */
+export const CHAIN = z.strictObject({
+  rpcUrls: option(
+    listOf(z.union([rpcUrl(), viemTransport(NO_ENDPOINT), ENDPOINT], NO_ENDPOINT), 'must name at least one endpoint'),
+    {
+      description:
+        'The endpoints, the preferred one first. Each is a URL, an object with `url` and the options of an endpoint, or a ' +
+        '[viem transport](https://viem.sh/docs/clients/intro#transports).',
+      variables: ['RPC_URL_<chainId>'],
+    },
+  ),
+  pollIntervalMs: optionOr(1_000, wholeNumber(10, POLL_INTERVAL_MAX_MS), {
+    description: 'How often the head is polled, if the endpoint does not support subscriptions.',
+    unit: 'milliseconds',
+  }),
+  confirmations: optionOr(64, wholeNumber(0, DEPTH_MAX_BLOCKS), {
+    description:
+      'A block this far below the head counts as finalized, if the endpoint does not serve the `finalized` tag.',
+    unit: 'blocks',
+  }),
+  haltDepth: optionOr(1_024, wholeNumber(1, DEPTH_MAX_BLOCKS), {
+    description: 'A deeper reorganisation halts the chain until `indexer unwind`.',
+    unit: 'blocks',
+  }),
+  verifyIntervalHours: optionOr(24, wholeNumber(0, VERIFY_INTERVAL_MAX_HOURS), {
+    description: 'How often `indexer start` verifies a sample of the mirror. 0 turns it off.',
+    unit: 'hours',
+  }),
+  tokenUriCallsPerSecond: optionOr(10, wholeNumber(0, CALLS_PER_SECOND_MAX), {
+    description: 'How fast `token_uri` of the tokens of masters is read. 0 turns it off.',
+    unit: 'calls per second',
+  }),
+  proof: group(PROOF, { description: 'How history is proved complete.' }),
+});
+
+/** The options of the HTTP server. */
+export const HTTP = z.strictObject({
+  host: optionOr('127.0.0.1', nonEmptyText(), {
+    description: 'The address on which `indexer start` serves its state.',
+    variables: ['HTTP_HOST'],
+    example: '127.0.0.1',
+  }),
+  port: optionOr(8080, wholeNumber(0, 65_535), {
+    description: 'The port of that address. 0 takes any free port.',
+    variables: ['HTTP_PORT'],
+    example: '8080',
+  }),
+  token: option(nonEmptyText(), {
+    description:
+      'Those who know it see and change the queues under `/queues`: it is the password, with any user. Without one, everyone who reaches ' +
+      'the port sees the queues, and nobody changes them.',
+    variables: ['HTTP_TOKEN'],
+    isSecret: true,
+    example: 'SECRET',
+  }),
+});
+
+/** The bounds beyond which `/ready` answers 503. */
+const READY = z.strictObject({
+  lagBlocks: optionOr(100, wholeNumber(1, DEPTH_MAX_BLOCKS), {
+    description: 'A chain is not ready if its committed head is further behind the head.',
+    unit: 'blocks',
+  }),
+  stalledSeconds: optionOr(120, wholeNumber(1, STALLED_MAX_SECONDS), {
+    description: 'A chain is not ready if no block was committed for longer although the chain has newer ones.',
+    unit: 'seconds',
+  }),
+});
+
+/** A Redis that one URL does not describe. */
+export const REDIS = z.strictObject({
+  options: option(redisOptions(), {
+    description:
+      'Options of ioredis: `sentinels` and `name`, `tls`, `username`, `password`. In a cluster they apply to every node.',
+  }),
+  cluster: option(clusterNodes(), { description: 'The nodes of a Redis Cluster, as ioredis takes them.' }),
+});
+
+const isChainId = (id: string) => /^[1-9][0-9]{0,15}$/.test(id) && Number.isSafeInteger(Number(id));
+
+/** The id of a chain, as it stands in a configuration file and in the name of a variable. */
+export const CHAIN_ID = z
+  .string()
+  .check(z.refine(isChainId, 'the chain id must be a positive decimal number, as in RPC_URL_1'));
+
+/** All options of a configuration file. */
+export const SETTINGS = z.strictObject({
+  databaseUrl: option(postgresUrl(), {
+    description: 'The database of the mirror. `sslmode` means what it means to libpq.',
+    otherwise: 'required',
+    variables: ['DATABASE_URL', 'AUDIFI_DATABASE_URL'],
+    example: 'postgres://indexer:PASSWORD@localhost:5432/mirror',
+  }),
+  databaseDirectUrl: option(postgresUrl(), {
+    description: 'The same database without a pooler (PgBouncer, Neon) in front of it, for what needs a session.',
+    otherwise: '`databaseUrl`, with the restrictions of [reliability.md](reliability.md) if a pooler is there',
+    variables: ['DATABASE_DIRECT_URL'],
+    example: 'postgres://indexer:PASSWORD@localhost:5432/mirror',
+  }),
+  queueUrl: option(urlOf('redis', 'rediss', 'postgres', 'postgresql'), {
+    description:
+      'The queue for filling history. A Redis needs the `maxmemory-policy` `noeviction`, so the cache of another program is a wrong choice.',
+    otherwise: '`databaseDirectUrl`, else `databaseUrl`',
+    variables: ['QUEUE_URL', 'AUDIFI_REDIS_URL', 'REDIS_URL'],
+    example: 'redis://localhost:6379',
+  }),
+  queueRedis: option(REDIS, {
+    description: 'A Redis Sentinel or Cluster, used instead of `queueUrl`.',
+    isSecret: true,
+  }),
+  chains: option(z.record(CHAIN_ID, CHAIN) as unknown as z.ZodMiniRecord<z.ZodMiniNumber, typeof CHAIN>, {
+    description: 'Options by chain id. A chain is followed if it is listed here or a variable names an endpoint of it.',
+  }),
+  http: group(HTTP, { description: 'The HTTP server of `indexer start`.' }),
+  ready: group(READY, { description: 'When `/ready` says that a chain is not ready.' }),
+  otlpEndpoint: option(urlOf('http', 'https'), {
+    description:
+      'The OpenTelemetry collector that gets a trace of each batch, from its fetch to its commit (OTLP over HTTP).',
+    variables: ['OTEL_EXPORTER_OTLP_ENDPOINT'],
+    example: 'http://localhost:4318',
+  }),
+  logLevel: optionOr('info', oneOf(LOG_LEVELS), {
+    description: 'The least severe messages that are logged.',
+    variables: ['LOG_LEVEL'],
+    example: 'info',
+  }),
+});
+
+/** The HTTP proxies for RPC endpoints, which only the environment names. */
+export const PROXY = z.strictObject({
+  httpProxy: option(urlOf('http', 'https'), {
+    description: 'The proxy for endpoints that begin with `http://` or `ws://`.',
+    variables: ['http_proxy', 'HTTP_PROXY'],
+    example: 'http://proxy.example:3128',
+  }),
+  httpsProxy: option(urlOf('http', 'https'), {
+    description: 'The proxy for endpoints that begin with `https://` or `wss://`.',
+    variables: ['https_proxy', 'HTTPS_PROXY'],
+    example: 'http://proxy.example:3128',
+  }),
+  noProxy: option(nonEmptyText(), {
+    description: 'The hosts that are reached without a proxy, separated by commas.',
+    variables: ['no_proxy', 'NO_PROXY'],
+    example: 'localhost,127.0.0.1',
+  }),
+});
