@@ -22,8 +22,8 @@ function page(): string {
 
 <!-- Generated from indexer/config/schema.ts by \`npm run docs:configuration\`. -->
 
-Each setting is taken from the first of these that has it: the configuration file, the environment, the default. The configuration file is
-a TypeScript or JavaScript module whose default export is \`defineConfig({ … })\`: the one that \`--config\` names, else \`config/local.ts\` in
+Each setting is taken from the first of these that has it: the configuration file, the environment, the preset of the chain, the default.
+The configuration file is a TypeScript or JavaScript module whose default export is \`defineConfig({ … })\`: the one that \`--config\` names, else \`config/local.ts\` in
 the working directory, else the one of the package, which sets nothing.
 
 \`indexer config\` prints every setting, its value without secrets, and where it comes from. \`indexer config --check\` exits 1 if
@@ -44,11 +44,10 @@ ${tableOf(HTTP.shape)}
 
 ${tableOf(CHAIN.shape)}
 
-Besides \`RPC_URL_<chainId>\`, these variables name endpoints of a chain, separated by commas:
+A chain that the program knows has a preset, which replaces defaults; \`indexer/config/chains.ts\` names the source of each value. Besides
+\`RPC_URL_<chainId>\`, further variables name its endpoints, separated by commas:
 
-| chain | id | variables |
-| --- | --- | --- |
-${KNOWN_CHAINS.map(({ name, chainId, variables }) => `| ${name} | ${chainId} | ${codes(variables)} |`).join('\n')}
+${chains()}
 
 ## \`chains.<chainId>.proof\`
 
@@ -68,6 +67,14 @@ ${tableOf(REDIS.shape)}
 
 ${tableOf(PROXY.shape)}
 `;
+}
+
+function chains(): string {
+  const rows = KNOWN_CHAINS.map(({ name, chainId, preset = {}, variables }) => {
+    const values = Object.entries(preset).map(([setting, value]) => `\`${setting}: ${value}\``);
+    return `| ${name} | ${chainId} | ${values.join(', ')} | ${codes(variables)} |`;
+  });
+  return ['| chain | id | preset | variables |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
 
 function tableOf(shape: z.core.$ZodShape): string {

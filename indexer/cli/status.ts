@@ -36,6 +36,7 @@ export function addStatus(program: Command, io: Io): void {
       await withSession(io, options, {}, async ({ config, database }) => {
         const { countDeferredIndexes } = await import('../db/deferred-indexes.ts');
         const { chainStatus } = await import('../progress/status.ts');
+        const { chainLabel } = await import('../config/chains.ts');
         const known = withUnseen(await chainStatus(database.kysely), config);
         const { newestAdministrativeEvents } = await import('../protocols/administrative-events.ts');
         const administration = await newestAdministrativeEvents(database.kysely);
@@ -50,7 +51,9 @@ export function addStatus(program: Command, io: Io): void {
         );
         const deferredIndexes = await countDeferredIndexes(database.kysely);
         const lines =
-          chains.length > 0 ? chains.flatMap(linesOf) : ['no chain yet: set RPC_URL_<chainId> and run `indexer start`'];
+          chains.length > 0
+            ? chains.flatMap((chain) => linesOf(chain, chainLabel(chain.chainId)))
+            : ['no chain yet: set RPC_URL_<chainId> and run `indexer start`'];
         if (deferredIndexes > 0)
           lines.push(`${deferredIndexes} indexes were deferred by an initial load and are not built yet`);
         printResult(io, options, { chains, deferredIndexes }, lines);
@@ -136,14 +139,14 @@ function queueLine({ queue, queueError }: Queued): string {
   return `  queue        ${queue.waiting} ranges waiting, ${queue.active} active, ${queue.delayed} delayed`;
 }
 
-function linesOf(chain: Line): string[] {
+function linesOf(chain: Line, label: string): string[] {
   const { contracts, gaps } = chain;
   const others = [
     contracts.quarantined > 0 ? `${contracts.quarantined} quarantined (why: indexer contracts list)` : [],
     contracts.removed > 0 ? `${contracts.removed} removed` : [],
   ].flat();
   return [
-    `chain ${chain.chainId}: ${chain.status === 'not followed' ? 'not followed by any process; follow it with: indexer start' : chain.status}${chain.configured ? '' : ' (not configured here)'}`,
+    `${label}: ${chain.status === 'not followed' ? 'not followed by any process; follow it with: indexer start' : chain.status}${chain.configured ? '' : ' (not configured here)'}`,
     ...(chain.reason === null ? [] : [`  reason       ${chain.reason}`]),
     `  head         ${chain.head === null ? 'none yet' : `${chain.head.number} ${chain.head.hash}`}`,
     ...finalizedLines(chain),

@@ -1,26 +1,91 @@
+import type { ChainSettings } from './define.ts';
+
 /** What the program knows about a chain. */
 export type KnownChain = {
   readonly chainId: number;
   readonly name: string;
+  /** The time between two blocks in milliseconds. Undefined if the chain makes blocks on demand. */
+  readonly blockTimeMs?: number;
+  /** The settings that differ from the defaults of a chain. */
+  readonly preset?: Pick<ChainSettings, 'pollIntervalMs' | 'confirmations' | 'haltDepth'>;
   /** Names that other programs give to the variable of its endpoints. They are read after `RPC_URL_<chainId>`. */
   readonly variables: readonly string[];
 };
 
-/** The chains that the program knows by name. Any other EVM chain works as well. */
+/** Slots of 12 s (https://ethereum.org/developers/docs/blocks). Final after two epochs of 32 slots (https://ethereum.org/roadmap/single-slot-finality). */
+const ETHEREUM = { blockTimeMs: 12_000, preset: { pollIntervalMs: 2_000, confirmations: 64 } };
+
+/**
+ * Blocks of 2 s, final with the block of Ethereum that holds their data, 20 to 30 minutes later
+ * (https://docs.optimism.io/stack/transactions/transaction-finality,
+ * https://docs.base.org/base-chain/network-information/transaction-finality).
+ */
+const OP_STACK = { blockTimeMs: 2_000, preset: { confirmations: 900 } };
+
+/**
+ * The chains that the program knows by name. Any other EVM chain works as well. All of these serve the `finalized` tag, so their
+ * `confirmations` only count at endpoints that do not pass it on.
+ */
 export const KNOWN_CHAINS: readonly KnownChain[] = [
-  { chainId: 1, name: 'Ethereum', variables: ['ETHEREUM_RPC_URL', 'ETH_MAINNET_RPC_URL', 'ETH_RPC_URL'] },
-  { chainId: 8453, name: 'Base', variables: ['BASE_RPC_URL', 'BASE_MAINNET_RPC_URL'] },
-  { chainId: 42_161, name: 'Arbitrum', variables: ['ARBITRUM_RPC_URL', 'ARBITRUM_MAINNET_RPC_URL'] },
-  { chainId: 10, name: 'Optimism', variables: ['OPTIMISM_RPC_URL', 'OPTIMISM_MAINNET_RPC_URL'] },
-  { chainId: 137, name: 'Polygon', variables: ['POLYGON_RPC_URL', 'POLYGON_MAINNET_RPC_URL'] },
-  { chainId: 56, name: 'BNB', variables: ['BNB_RPC_URL', 'BSC_RPC_URL'] },
-  { chainId: 43_114, name: 'Avalanche', variables: ['AVALANCHE_RPC_URL'] },
-  { chainId: 11_155_111, name: 'Sepolia', variables: ['SEPOLIA_RPC_URL', 'ETH_SEPOLIA_RPC_URL'] },
-  { chainId: 84_532, name: 'Base Sepolia', variables: ['BASE_SEPOLIA_RPC_URL'] },
+  { chainId: 1, name: 'Ethereum', ...ETHEREUM, variables: ['ETHEREUM_RPC_URL', 'ETH_MAINNET_RPC_URL', 'ETH_RPC_URL'] },
+  { chainId: 8453, name: 'Base', ...OP_STACK, variables: ['BASE_RPC_URL', 'BASE_MAINNET_RPC_URL'] },
+  {
+    chainId: 42_161,
+    name: 'Arbitrum',
+    // https://docs.arbitrum.io/arbitrum-essentials/arbitrum-vs-ethereum/block-numbers-and-time
+    blockTimeMs: 250,
+    // Final with the block of Ethereum that holds their data, and reorganised with it: 20 minutes are 4,800 blocks
+    // (https://docs.arbitrum.io/how-arbitrum-works/reference/finality-and-reorgs).
+    preset: { confirmations: 4_800, haltDepth: 8_192 },
+    variables: ['ARBITRUM_RPC_URL', 'ARBITRUM_MAINNET_RPC_URL'],
+  },
+  {
+    chainId: 10,
+    name: 'Optimism',
+    ...OP_STACK,
+    variables: ['OPTIMISM_RPC_URL', 'OPTIMISM_MAINNET_RPC_URL'],
+  },
+  {
+    chainId: 137,
+    name: 'Polygon',
+    blockTimeMs: 2_000,
+    // Without milestones, a block is final with a checkpoint, which holds about 512 blocks
+    // (https://github.com/maticnetwork/Polygon-Improvement-Proposals/blob/main/PIPs/PIP-11.md).
+    preset: { confirmations: 512 },
+    variables: ['POLYGON_RPC_URL', 'POLYGON_MAINNET_RPC_URL'],
+  },
+  {
+    chainId: 56,
+    name: 'BNB',
+    // https://docs.bnbchain.org/bnb-smart-chain/overview
+    blockTimeMs: 450,
+    // Without fast finality, a block is final when more than half of the 21 validators have built on it, each with several blocks in
+    // a row (https://docs.bnbchain.org/bnb-smart-chain/developers/json_rpc/bsc-api-list). The page counts 8; twice as many leave room.
+    preset: { confirmations: 176 },
+    variables: ['BNB_RPC_URL', 'BSC_RPC_URL'],
+  },
+  {
+    chainId: 43_114,
+    name: 'Avalanche',
+    blockTimeMs: 2_000,
+    // A node only serves accepted blocks, which are final (https://build.avax.network/docs/rpcs/c-chain/rpc). The newest blocks are
+    // read like those of any other chain all the same.
+    preset: { confirmations: 8 },
+    variables: ['AVALANCHE_RPC_URL'],
+  },
+  { chainId: 11_155_111, name: 'Sepolia', ...ETHEREUM, variables: ['SEPOLIA_RPC_URL', 'ETH_SEPOLIA_RPC_URL'] },
+  { chainId: 84_532, name: 'Base Sepolia', ...OP_STACK, variables: ['BASE_SEPOLIA_RPC_URL'] },
+  // Makes a block for each transaction, and serves the tag 64 blocks below the head (https://getfoundry.sh/anvil/reference/).
   { chainId: 31_337, name: 'Anvil', variables: ['ANVIL_RPC_URL'] },
 ];
 
 /** Returns what the program knows about a chain. */
 export function knownChain(chainId: number): KnownChain | undefined {
   return KNOWN_CHAINS.find((chain) => chain.chainId === chainId);
+}
+
+/** Names a chain in messages: `chain 8453 (Base)`. */
+export function chainLabel(chainId: number): string {
+  const known = knownChain(chainId);
+  return `chain ${chainId}${known === undefined ? '' : ` (${known.name})`}`;
 }

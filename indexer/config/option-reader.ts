@@ -11,7 +11,7 @@ export type Setting = {
   /** The names of the options, joined by dots: `chains.8453.confirmations`. */
   readonly path: string;
   readonly value: unknown;
-  /** The place in the file, the variable, or `default`. */
+  /** The place in the file, the variable, the preset, or `default`. */
   readonly origin: string;
   /** Whether the value must not be printed. URLs are redacted in any case. */
   readonly isSecret: boolean;
@@ -20,11 +20,16 @@ export type Setting = {
 /** Two variables that name one setting and have different values. */
 export type IgnoredVariable = { readonly ignored: string; readonly used: string };
 
+/** Values that replace the defaults of a group of options, and where they come from. */
+export type Preset = { readonly origin: string; readonly values: Readonly<Record<string, unknown>> };
+
 type OptionSource = {
   /** The variables that set the option, if its documentation does not name them. */
   readonly variables?: readonly string[];
   /** Turns the text of a variable into the value to check. Default: the text itself. */
   readonly parse?: (text: string) => unknown;
+  /** Replaces the default. */
+  readonly preset?: Pick<Setting, 'value' | 'origin'> | undefined;
 };
 
 /** Returns whether a variable is set to a value that is not empty. */
@@ -32,7 +37,7 @@ export function isSet(value: unknown): value is string {
   return value !== undefined && value !== '';
 }
 
-/** Takes each option from the first that has it: the file, the environment, the default. Collects faults and origins. */
+/** Takes each option from the first that has it: the file, the environment, a preset, the default. Collects faults and origins. */
 export class OptionReader {
   readonly faults: string[];
   readonly ignored: IgnoredVariable[] = [];
@@ -51,15 +56,16 @@ export class OptionReader {
   readonly placeOf = (path: string): string | undefined => this.#places.get(path);
 
   /** Reads the options of a group. `path` is the name of the group, empty for the outermost one. */
-  group(shape: z.core.$ZodShape, file: unknown, path: string): object {
+  group(shape: z.core.$ZodShape, file: unknown, path: string, preset?: Preset): object {
     const given = (file ?? {}) as Readonly<Record<string, unknown>>;
     return Object.fromEntries(
       Object.entries(shape).map(([name, schema]) => {
         const at = path === '' ? name : `${path}.${name}`;
         const inner = schema._zod.def.type === 'prefault' ? groupIn(schema) : undefined;
-        const value =
-          inner === undefined ? this.option(schema, given[name], at) : this.group(inner.shape, given[name], at);
-        return [name, value];
+        if (inner !== undefined) return [name, this.group(inner.shape, given[name], at)];
+        const value = preset?.values[name];
+        const source = preset === undefined || value === undefined ? {} : { preset: { value, origin: preset.origin } };
+        return [name, this.option(schema, given[name], at, source)];
       }),
     );
   }
@@ -68,23 +74,26 @@ export class OptionReader {
   option(schema: z.core.$ZodType, fileValue: unknown, path: string, source: OptionSource = {}): unknown {
     const leaf = schema as z.ZodMiniType;
     const { isSecret = false, variables: documented = [] } = ABOUT.get(schema) ?? {};
-    const take = (value: unknown, place?: string) => this.#take({ path, value, isSecret, origin: place ?? 'default' });
-    if (fileValue !== undefined) return take(leaf.safeParse(fileValue).data, `${this.#file} ${path}`);
-    const { variables = documented, parse = (text: string) => text } = source;
+    const take = (value: unknown, origin: string) => {
+      this.settings.push({ path, value, isSecret, origin });
+      return value;
+    };
+    const takeFrom = (place: string, value: unknown) => {
+      this.#places.set(path, place);
+      return take(value, place);
+    };
+    if (fileValue !== undefined) return takeFrom(`${this.#file} ${path}`, leaf.safeParse(fileValue).data);
+    const { variables = documented, parse = (text: string) => text, preset } = source;
     const [name, ...others] = variables.filter((variable) => isSet(this.#env[variable]));
-    if (name === undefined) return take(defaultOf(schema));
+    if (name === undefined) {
+      return preset === undefined ? take(defaultOf(schema), 'default') : take(preset.value, preset.origin);
+    }
     for (const other of others) {
       if (this.#env[other]?.trim() !== this.#env[name]?.trim()) this.ignored.push({ ignored: other, used: name });
     }
     const value = parse(this.#env[name] ?? '');
     const parsed = leaf.safeParse(value);
     if (!parsed.success) this.faults.push(...faultsOf(schema, value, name, parsed.error.issues));
-    return take(parsed.data, name);
-  }
-
-  #take(setting: Setting): unknown {
-    if (setting.origin !== 'default') this.#places.set(setting.path, setting.origin);
-    this.settings.push(setting);
-    return setting.value;
+    return takeFrom(name, parsed.data);
   }
 }

@@ -145,14 +145,16 @@ function readChain(read: OptionReader, chainId: number, given: unknown): ChainCo
   const path = `chains.${chainId}`;
   const { rpcUrls: endpoints, ...shape } = CHAIN.shape;
   const file = isObject(given) ? given : {};
-  const variables = [`RPC_URL_${chainId}`, ...(knownChain(chainId)?.variables ?? [])];
+  const known = knownChain(chainId);
+  const variables = [`RPC_URL_${chainId}`, ...(known?.variables ?? [])];
   const rpcUrls = read.option(endpoints, file.rpcUrls, `${path}.rpcUrls`, {
     variables,
     parse: (text) => text.split(','),
   }) as readonly RpcEndpoint[] | undefined;
   const place = read.placeOf(`${path}.rpcUrls`);
   if (place === undefined) read.faults.push(`RPC_URL_${chainId}: must name at least one endpoint`);
-  const values = read.group(shape, file, path) as Omit<z.output<typeof CHAIN>, 'rpcUrls'>;
+  const preset = known?.preset && { origin: `preset of ${known.name}`, values: known.preset };
+  const values = read.group(shape, file, path, preset) as Omit<z.output<typeof CHAIN>, 'rpcUrls'>;
   return { chainId, rpcUrls: rpcUrls ?? [], variable: place ?? `RPC_URL_${chainId}`, ...values };
 }
 

@@ -219,7 +219,7 @@ test('status says whether a process follows the chain, which goes on after `unwi
     const program = start('status');
     const json = start('status', '--json');
     await Promise.all([program.exited, json.exited]);
-    return [/^chain \d+: (.*)$/m.exec(program.stdout)?.[1], JSON.parse(json.stdout).chains[0].status];
+    return [/^chain \d+ \(Anvil\): (.*)$/m.exec(program.stdout)?.[1], JSON.parse(json.stdout).chains[0].status];
   };
   await settled();
   expect(await statusOf()).toEqual(['following', 'following']);

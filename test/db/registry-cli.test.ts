@@ -122,7 +122,7 @@ describe('indexer contracts', () => {
 describe('indexer status', () => {
   it('shows head, lag, gaps and the reason of a halt', async () => {
     expect((await run('status')).out).toMatch(
-      /chain 1: not followed by any process; follow it with: indexer start\n {2}head +none yet\n {2}lag +the chain is at 120/,
+      /chain 1 \(Ethereum\): not followed by any process; follow it with: indexer start\n {2}head +none yet\n {2}lag +the chain is at 120/,
     );
     await run('contracts', 'add', 'master', MASTER, '--from-block', '5');
     const { Client } = (await import('pg')).default;
