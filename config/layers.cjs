@@ -13,7 +13,7 @@ const layers = [
   ['stages'],
   ['ingest'],
   ['follower', 'backfill', 'proof', 'metadata', 'verify', 'http'],
-  ['roles'],
+  ['roles', 'doctor'],
   ['cli'],
   ['main.ts'],
   ['bin.ts'],

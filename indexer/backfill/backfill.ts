@@ -9,7 +9,8 @@ import type { Redact } from '../observability/redact.ts';
 import { decideRetry, NO_FAILURES, OUTAGES_BEFORE_DOUBT } from './decide-retry.ts';
 import { type FillDeps, FillError, JobFiller } from './fill-job.ts';
 import { Planner, type PlanOutcome, type PlanScope } from './plan.ts';
-import { BackfillQueue, type ClaimedJob, type QueueSettings, queueNameOf } from './queue.ts';
+import { BackfillQueue, type ClaimedJob, queueNameOf } from './queue.ts';
+import type { QueueSettings } from './queue-server.ts';
 import { recordFailedRange } from './requests.ts';
 
 /** Dependencies of a backfill. */

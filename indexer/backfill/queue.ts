@@ -1,30 +1,19 @@
 import { type Job, Queue, Worker } from 'bullmq';
-import { Cluster, type Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { type Kysely, sql } from 'kysely';
-import type { RedisSettings } from '../config/define.ts';
-import type { Config } from '../config/resolve.ts';
-import { explainConnectionError } from '../db/connect.ts';
 import type { DB } from '../db/schema.ts';
-import { explainConnectionFailure } from '../kernel/connection-failure.ts';
-import { IndexerError, messageOf } from '../kernel/errors.ts';
+import { IndexerError } from '../kernel/errors.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 import { within } from '../kernel/sleep.ts';
 import type { FailureHistory } from './decide-retry.ts';
 import { openQueuePool, postgresBackend } from './queue-postgres.ts';
-
-/** The server of the queue: the Redis that `redis` describes if it is set, else the Redis or PostgreSQL at `url`. */
-export type QueueSettings = {
-  readonly url: string;
-  readonly redis?: RedisSettings | undefined;
-  /** The setting that holds the URL, for messages. */
-  readonly variable: string;
-};
-
-/** Returns where a configuration puts the queue. */
-export function queueSettings({ queueUrl, queueRedis, variables }: Config): QueueSettings {
-  if (queueRedis !== undefined) return { url: queueUrl, redis: queueRedis, variable: 'queueRedis' };
-  return { url: queueUrl, variable: variables.queueUrl };
-}
+import {
+  COMMAND_TIMEOUT_MS,
+  explainQueueError,
+  isInRedis,
+  type QueueSettings,
+  redisConnection,
+} from './queue-server.ts';
 
 /** The payload of a job. Which blocks of the range are missing is read from the database when the job runs. */
 export type FillJob = BlockRange & {
@@ -57,11 +46,8 @@ const STALLED_COUNT_MAX = 1_000_000;
 const ATTEMPTS_MAX = 1_000_000;
 const OPEN_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
-const COMMAND_TIMEOUT_MS = 10_000;
 /** Number of events that BullMQ keeps. Nothing reads them. */
 const EVENTS_KEPT = 100;
-/** How Redis refuses a user or a password. */
-const REFUSED_PASSWORD = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH)\b/;
 const PENDING_STATES = ['wait', 'active', 'delayed'] as const;
 
 /**
@@ -114,7 +100,7 @@ export class BackfillQueue {
     let lastError: Error | undefined;
     const onConnectionError = (error: Error) => {
       lastError = error;
-      onError(explain(error, settings));
+      onError(explainQueueError(error, settings));
     };
     const opening = connect(settings, onConnectionError).then((found) => construct(found, name, onConnectionError));
     const ready = opening.then(async (queue) => {
@@ -130,7 +116,7 @@ export class BackfillQueue {
       // BullMQ continues to open connections until it is ready, even if it was closed meanwhile.
       await within(CLOSE_TIMEOUT_MS, Promise.allSettled([ready]));
       await within(2 * CLOSE_TIMEOUT_MS, Promise.allSettled([opening.then((queue) => queue.close())]));
-      throw explain(error, settings);
+      throw explainQueueError(error, settings);
     }
   }
 
@@ -195,10 +181,6 @@ function rangeOf(id: string): BlockRange | undefined {
   return match === null ? undefined : { from: Number(match[1]), to: Number(match[2]) };
 }
 
-function isInRedis({ url, redis }: QueueSettings): boolean {
-  return redis !== undefined || /^rediss?:/.test(url);
-}
-
 type QueueConnection = { readonly connection: unknown; readonly backend: unknown; readonly release: () => void };
 
 async function connect(settings: QueueSettings, onError: (error: Error) => void): Promise<QueueConnection> {
@@ -247,17 +229,6 @@ function construct(
   return BackfillQueue.of(queue, worker, release);
 }
 
-function redisConnection({ url, redis }: QueueSettings, onError: (error: Error) => void) {
-  // Commands fail at once while disconnected; the callers retry them.
-  const options = { enableOfflineQueue: false, commandTimeout: COMMAND_TIMEOUT_MS, ...redis?.options };
-  if (redis?.cluster === undefined) {
-    return { connection: redis === undefined ? { url, ...options } : options, release: () => undefined };
-  }
-  const cluster = new Cluster([...redis.cluster], { redisOptions: options as never, enableOfflineQueue: false });
-  cluster.on('error', onError);
-  return { connection: cluster, release: () => cluster.disconnect() };
-}
-
 /** Renews the lock of a job until the job is completed, delayed or released. */
 function claimedJob(job: Job<FillJob>, token: string): ClaimedJob {
   const renewal = setInterval(() => void job.extendLock(token, LOCK_MS).catch(() => undefined), LOCK_RENEWAL_MS);
@@ -284,14 +255,4 @@ function claimedJob(job: Job<FillJob>, token: string): ClaimedJob {
 function isLost(error: unknown): boolean {
   const { code } = error as { readonly code?: unknown };
   return typeof code === 'number' && code < 0;
-}
-
-/** Returns the error to report when the queue's server cannot be used. */
-function explain(error: unknown, settings: QueueSettings): Error {
-  const { url, variable } = settings;
-  if (!isInRedis(settings)) return explainConnectionError(error, url, variable);
-  const message = messageOf(error);
-  const advice = REFUSED_PASSWORD.test(message) ? '; correct user and password of the URL' : '';
-  const reason = explainConnectionFailure(error, 'Redis') ?? `the queue cannot be used: ${message}${advice}`;
-  return new IndexerError(`${variable}: ${reason}`, { cause: error });
 }

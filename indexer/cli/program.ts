@@ -4,6 +4,7 @@ import { addBackfill } from './backfill.ts';
 import { addConfig } from './config.ts';
 import { addContracts } from './contracts.ts';
 import { addDigest } from './digest.ts';
+import { addDoctor } from './doctor.ts';
 import type { Io } from './io.ts';
 import { addMigrate } from './migrate.ts';
 import { addSnapshot } from './snapshot.ts';
@@ -62,6 +63,7 @@ First steps:
     addVerify,
     addDigest,
     addConfig,
+    addDoctor,
   ])
     add(program, io);
   return program;

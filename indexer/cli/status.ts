@@ -123,7 +123,8 @@ async function queueOf(io: Io, config: Config, database: Database, chainId: numb
 }
 
 async function countJobs(io: Io, config: Config, database: Database, chainId: number): Promise<QueueCounts> {
-  const { BackfillQueue, queueNameOf, queueSettings } = await import('../backfill/queue.ts');
+  const { BackfillQueue, queueNameOf } = await import('../backfill/queue.ts');
+  const { queueSettings } = await import('../backfill/queue-server.ts');
   const name = await queueNameOf(database.kysely, chainId);
   const signal = AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]);
   const queue = await BackfillQueue.open(queueSettings(config), name, () => undefined, signal);

@@ -1,6 +1,6 @@
 import { Backfill } from '../backfill/backfill.ts';
 import type { PlanScope } from '../backfill/plan.ts';
-import { queueSettings } from '../backfill/queue.ts';
+import { queueSettings } from '../backfill/queue-server.ts';
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import { secretsOf } from '../config/secrets.ts';
 import type { Database } from '../db/database.ts';

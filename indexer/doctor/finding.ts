@@ -1,0 +1,75 @@
+import { messageOf } from '../kernel/errors.ts';
+import { within } from '../kernel/sleep.ts';
+
+/** How long one check may take. */
+const CHECK_TIMEOUT_MS = 15_000;
+
+/** `ok`; `warning`: the indexer works, with restrictions; `failed`: it does not work until this is corrected. */
+export type Status = 'ok' | 'warning' | 'failed';
+
+/** The outcome of one check. May contain secrets. */
+export type Finding = {
+  /** What was checked: `database`, `queue`, or the setting that names an endpoint. */
+  readonly subject: string;
+  readonly check: string;
+  readonly status: Status;
+  /** What was found. */
+  readonly detail: string;
+  /** What to change. Null if there is nothing to change, or `detail` says it. */
+  readonly advice: string | null;
+  /** Whether other endpoints of the chain do not help. */
+  readonly stopsChain?: boolean;
+};
+
+/** What a check found, and what to change. */
+export type Outcome = Pick<Finding, 'status' | 'detail' | 'stopsChain'> & { readonly advice?: string | undefined };
+
+/** Returns that a check found nothing wrong. */
+export function ok(detail: string): Outcome {
+  return { status: 'ok', detail };
+}
+
+/** Returns that a check found a restriction. */
+export function warning(detail: string, advice?: string): Outcome {
+  return { status: 'warning', detail, advice };
+}
+
+/** Returns that a check found what stops the indexer. */
+export function failed(detail: string, advice?: string): Outcome {
+  return { status: 'failed', detail, advice };
+}
+
+/** Makes the checks of one subject, one after the other, and collects what they find. */
+export class Examination {
+  readonly findings: Finding[] = [];
+  readonly #subject: string;
+  readonly #signal: AbortSignal;
+
+  constructor(subject: string, signal: AbortSignal) {
+    this.#subject = subject;
+    this.#signal = signal;
+  }
+
+  /**
+   * Makes one check. Returns whether it did not fail.
+   *
+   * @param onError the status if the check throws, or does not end in time
+   */
+  async check(
+    check: string,
+    onError: 'warning' | 'failed',
+    work: (signal: AbortSignal) => Promise<Outcome>,
+  ): Promise<boolean> {
+    const outcome = await this.#run(onError, work);
+    this.findings.push({ subject: this.#subject, check, ...outcome, advice: outcome.advice ?? null });
+    return outcome.status !== 'failed';
+  }
+
+  async #run(onError: 'warning' | 'failed', work: (signal: AbortSignal) => Promise<Outcome>): Promise<Outcome> {
+    const timeout = AbortSignal.timeout(CHECK_TIMEOUT_MS);
+    const late = { status: onError, detail: `no answer within ${CHECK_TIMEOUT_MS / 1_000} s` };
+    const failedWith = (error: unknown) => (timeout.aborted ? late : { status: onError, detail: messageOf(error) });
+    const signal = AbortSignal.any([this.#signal, timeout]);
+    return (await within(CHECK_TIMEOUT_MS, work(signal).catch(failedWith), this.#signal)) ?? late;
+  }
+}
