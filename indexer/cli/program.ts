@@ -3,6 +3,7 @@ import { ConfigError, IndexerError, messageOf, UsageError } from '../kernel/erro
 import { addBackfill } from './backfill.ts';
 import { addConfig } from './config.ts';
 import { addContracts } from './contracts.ts';
+import { addDeadLetters } from './dead-letters.ts';
 import { addDigest } from './digest.ts';
 import { addDoctor } from './doctor.ts';
 import type { Io } from './io.ts';
@@ -64,6 +65,7 @@ First steps:
     addDigest,
     addConfig,
     addDoctor,
+    addDeadLetters,
   ])
     add(program, io);
   return program;

@@ -162,10 +162,12 @@ function linesOf(chain: Line, label: string): string[] {
     ...(gaps.length > GAPS_LISTED_MAX ? [`  gap          and ${gaps.length - GAPS_LISTED_MAX} more contracts`] : []),
     ...proofLines(chain),
     queueLine(chain),
-    `  dead letters ${chain.deadLetters}${chain.deadLetters === 0 ? '' : ' (logs and ranges with their reasons: table indexer.dead_letters)'}`,
+    `  dead letters ${chain.deadLetters}${chain.deadLetters === 0 ? '' : ' (their reasons: indexer dead-letters list)'}`,
     ...chain.deadRanges
       .slice(0, GAPS_LISTED_MAX)
-      .map(({ from, to, reason }) => `  gave up on   ${from}-${to}: ${reason} (retry with: indexer backfill)`),
+      .map(
+        ({ from, to, reason }) => `  gave up on   ${from}-${to}: ${reason} (retry with: indexer dead-letters retry)`,
+      ),
     `  reorgs       ${chain.reorgs}`,
     ...stageLines(chain),
     ...contradictionLines(chain),

@@ -3,6 +3,8 @@ import type { ContractKind, Hex } from '../kernel/chain.ts';
 
 /** The number of parts of one log that an id can distinguish. It is larger than the number of tokens that one ERC-2309 log may name. */
 const PARTS = 2 ** 20;
+/** The number of hexadecimal digits of a part. */
+const PART_DIGITS = 5;
 /** 2^32 divided by the golden ratio (Knuth's multiplicative hashing). It keeps consecutive chain ids far apart. */
 const CHAIN_DISTANCE = 0x9e37_79b1;
 /** The index of a kind in this list is part of ids, so new kinds may only be appended. */
@@ -25,8 +27,13 @@ const KINDS: readonly ContractKind[] = ['master', 'dividend', 'artist_token', 'p
 export function factId(blockNumber: number, branch: string, logIndex: number, part: number): string {
   const block = blockNumber.toString(16).padStart(8, '0');
   const index = logIndex.toString(16).padStart(8, '0');
-  const end = `${branch}${part.toString(16).padStart(5, '0')}`;
+  const end = `${branch}${part.toString(16).padStart(PART_DIGITS, '0')}`;
   return `${block}-${index.slice(0, 4)}-8${index.slice(4, 7)}-8${index.slice(7)}${end.slice(0, 2)}-${end.slice(2)}`;
+}
+
+/** Returns the part of a fact's id that the facts of one log share in all tables. */
+export function logPartOf(id: string): string {
+  return id.slice(0, -PART_DIGITS);
 }
 
 /**

@@ -3,14 +3,17 @@ import type { Copy } from '../db/copy.ts';
 import type { Database } from '../db/database.ts';
 import { runSteps } from '../db/step.ts';
 import { longTransaction, type Transaction, transaction } from '../db/transaction.ts';
+import { deadLetters } from '../facts/dead-letters.ts';
 import { type EncodedBatch, keepIds } from '../facts/encoded-batch.ts';
 import { tableOf } from '../facts/facts-sql.ts';
 import type { FactRange } from '../facts/fold.ts';
 import { deleteFacts, type FactLink, restoreLinks } from '../facts/former-facts.ts';
+import { logPartOf } from '../facts/ids.ts';
 import type { Quarantine } from '../facts/origin.ts';
 import { writeFacts } from '../facts/write.ts';
-import { RpcInconsistency } from '../kernel/errors.ts';
+import { RpcInconsistency, StaleRange } from '../kernel/errors.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
+import { isOnOtherBranch } from '../progress/checkpoints.ts';
 import {
   contractKey,
   coveredSlices,
@@ -155,6 +158,10 @@ async function readSlices(
   const { chainId } = range;
   const now = await readChain(tx, chainId);
   await refuseStale(tx, seen, now, range);
+  // A block above finalized may have been read from a branch that the follower has not unwound to yet.
+  if (await isOnOtherBranch(tx, chainId, range.headers)) {
+    throw new StaleRange('the range was read from another branch', { context: { from: range.from, to: range.to } });
+  }
   const head = now.head?.number ?? -1;
   const choose = which === 'covered' ? coveredSlices : unprovedSlices;
   const keys = new Set(batch.quarantined.map(({ contract }) => contractKey(contract)));
@@ -229,7 +236,7 @@ async function repairContract(
   const { from, to } = spanOf(differences);
   const surplus = differences.filter(({ heldBy }) => heldBy === 'database');
   const lacking = differences.filter(({ heldBy }) => heldBy === 'chain').map(({ id }) => id);
-  assertProvedRemoval(full.range, surplus);
+  assertProvedRemoval(full.range, surplus, lacking);
   const links: FactLink[] = [];
   await deriveAgain(tx, { chainId, from, to: head, contracts: [contract] }, async () => {
     for (const [table, facts] of Map.groupBy(surplus, (difference) => difference.table)) {
@@ -245,9 +252,16 @@ async function repairContract(
   return repaired;
 }
 
-function assertProvedRemoval({ unprovedBlocks = [] }: ReadRange, surplus: readonly Difference[]): void {
+/** A dead letter is not removed if the receipts hold its log, which is decoded now. */
+function assertProvedRemoval(
+  { unprovedBlocks = [] }: ReadRange,
+  surplus: readonly Difference[],
+  lacking: readonly string[],
+): void {
   const unproved = new Set(unprovedBlocks);
-  const removed = surplus.find(({ block }) => unproved.has(block));
+  const read = new Set(lacking.map(logPartOf));
+  const isDecoded = ({ table, id }: Difference) => table === deadLetters && read.has(logPartOf(id));
+  const removed = surplus.find((difference) => unproved.has(difference.block) && !isDecoded(difference));
   if (removed === undefined) return;
   throw new RpcInconsistency('receipts that neither a receipts root nor a bloom proves lack a log that is stored', {
     context: { number: removed.block },

@@ -44,19 +44,25 @@ describe('help', () => {
   it('goes to standard output and is a success', async () => {
     const ran = await runCommand(['--help']);
     expect(ran).toMatchObject({ code: 0, err: '' });
-    for (const command of ['start', 'migrate', 'contracts', 'status', 'unwind', 'verify', 'digest'])
+    for (const command of ['start', 'migrate', 'contracts', 'status', 'unwind', 'verify', 'digest', 'dead-letters'])
       expect(ran.out).toContain(`  ${command}`);
     expect(ran.out).toMatch(/DATABASE_URL[\s\S]*RPC_URL_<chainId>/);
   });
 
-  it.each([['start'], ['migrate'], ['contracts', 'add'], ['contracts', 'import'], ['unwind'], ['verify'], ['status']])(
-    'of %s %s names the options that every command takes',
-    async (...command) => {
-      const ran = await runCommand([...command, '--help']);
-      expect(ran.code).toBe(0);
-      expect(ran.out).toMatch(/--config <file>[\s\S]*--json/);
-    },
-  );
+  it.each([
+    ['start'],
+    ['migrate'],
+    ['contracts', 'add'],
+    ['contracts', 'import'],
+    ['unwind'],
+    ['verify'],
+    ['status'],
+    ['dead-letters', 'retry'],
+  ])('of %s %s names the options that every command takes', async (...command) => {
+    const ran = await runCommand([...command, '--help']);
+    expect(ran.code).toBe(0);
+    expect(ran.out).toMatch(/--config <file>[\s\S]*--json/);
+  });
 
   it('--version prints the version', async () => {
     expect(await runCommand(['--version'])).toMatchObject({ code: 0, out: '1.2.3\n' });
