@@ -7,6 +7,9 @@ import { createRedact } from './observability/redact.ts';
 /** How long after the first signal the process exits by force (SIGTERM promises an end within 15 s). */
 const STOP_DEADLINE_MS = 12_000;
 
+/** How long a process that was told to stop may write its output after its command has ended. */
+const FLUSH_MS = 1_000;
+
 /** Signals this close together count as one, because a terminal and a parent process may both deliver the same Ctrl-C. */
 const SAME_SIGNAL_MS = 500;
 
@@ -51,3 +54,5 @@ const io = {
 const exitCode = await runProgram(buildProgram(io, version()), process.argv.slice(2), io);
 // Not `process.exit`: output that was written to a pipe must be flushed first.
 process.exitCode = exitCode;
+// A server that does not answer never closes its sockets.
+if (io.signal.aborted) setTimeout(() => process.exit(), FLUSH_MS).unref();

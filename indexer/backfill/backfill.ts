@@ -2,7 +2,7 @@ import { buildDeferredIndexes } from '../db/deferred-indexes.ts';
 import type { CommittedRange } from '../ingest/committed-range.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
-import { sleep, within } from '../kernel/sleep.ts';
+import { orStopped, sleep, within } from '../kernel/sleep.ts';
 import { Wake } from '../kernel/wake.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Redact } from '../observability/redact.ts';
@@ -43,6 +43,7 @@ const RETRY_BACKOFF: Backoff = { baseMs: 250, maxMs: 15_000 };
 /** The connections to the queue are reopened after this many failures in a row. */
 const FAILURES_BEFORE_REOPENING = 8;
 const HEAD_TIMEOUT_MS = 10_000;
+/** How long a process that stops waits for an answer of the queue. */
 const RELEASE_TIMEOUT_MS = 2_000;
 const EVICTION_WARNING =
   'Redis may evict jobs of the queue: set its maxmemory-policy to noeviction, or QUEUE_URL to another server';
@@ -157,7 +158,8 @@ export class Backfill {
     await this.#repeat(signal, async () => {
       // This also prepares newly registered contracts, which have no gaps before.
       if (mayHaveChanged) await loadContracts();
-      const outcome = await this.#planner.topUp(queue);
+      const outcome = await orStopped(this.#planner.topUp(queue), signal, RELEASE_TIMEOUT_MS);
+      if (outcome === undefined) return;
       if (outcome === 'busy') this.#claimNow.wake();
       // The backfill command builds the indexes itself when it ends. Planning continues while they are built.
       if (outcome === 'idle' && scope.request === undefined) this.#indexBuild ??= this.#buildIndexes(signal);
@@ -185,7 +187,7 @@ export class Backfill {
   /** Works on one job after another. */
   async #work(queue: BackfillQueue, signal: AbortSignal): Promise<void> {
     await this.#repeat(signal, async () => {
-      const claimed = await queue.claim();
+      const claimed = await orStopped(queue.claim(), signal, RELEASE_TIMEOUT_MS);
       if (claimed === undefined) await this.#claimNow.wait(CLAIM_INTERVAL_MS, signal);
       else await this.#fill(claimed, signal);
     });
@@ -203,7 +205,8 @@ export class Backfill {
       // Stop reading ahead of the piece that failed.
       ended.abort();
     }
-    await claimed.complete();
+    // If the queue does not answer, another worker gets the job and finds nothing left to do.
+    await orStopped(claimed.complete(), signal, RELEASE_TIMEOUT_MS);
   }
 
   /** Handles a failed job. Releases the job for another worker if handling it fails too. */

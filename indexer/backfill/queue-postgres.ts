@@ -5,7 +5,8 @@ import { probeServer } from '../db/server.ts';
 import { connectionOptions } from '../db/tls.ts';
 
 const SCHEMA = 'bullmq';
-const CONNECTIONS_MAX = 4;
+/** Over all chains of the process. Each is used for single statements. */
+const CONNECTIONS_MAX = 6;
 /** Jobs that are lost in a crash are planned again, so their commits need not wait for the disk. */
 const SETTINGS = { search_path: SCHEMA, synchronous_commit: 'off' };
 
@@ -14,6 +15,34 @@ export type QueuePool = { readonly connection: object; readonly end: () => Promi
 
 /** Creates a backend without the connection that listens for jobs, because jobs are polled. */
 export const postgresBackend: typeof createPostgresBackend = (name, options) => createPostgresBackend(name, options);
+
+/** Lets the queues of all chains share the connections to one PostgreSQL, so that their number does not grow with that of the chains. */
+export class SharedQueuePool {
+  #pool: Promise<QueuePool> | undefined;
+  #users = 0;
+
+  /**
+   * Returns the pool, and opens it with `open` if no queue uses it. The pool is closed once each user has called `end`. If opening fails,
+   * the next call tries again.
+   */
+  async use(open: () => Promise<QueuePool>): Promise<QueuePool> {
+    this.#pool ??= open();
+    const pool = this.#pool;
+    this.#users += 1;
+    const end = async () => {
+      this.#users -= 1;
+      if (this.#users > 0) return;
+      this.#pool = undefined;
+      await (await pool).end();
+    };
+    try {
+      return { connection: (await pool).connection, end };
+    } catch (error) {
+      await end().catch(() => undefined);
+      throw error;
+    }
+  }
+}
 
 /**
  * Connects to the queue's PostgreSQL and creates the schema of the queue. Behind a pooler each statement runs in a transaction of its
@@ -47,10 +76,20 @@ export async function openQueuePool(
   } finally {
     client.release(true);
   }
-  return { connection: pooled ? inTransactions(pool) : pool, end: () => pool.end() };
+  return { connection: pooled ? inTransactions(pool) : inSessions(pool), end: () => pool.end() };
+}
+
+/** What BullMQ uses of a pool besides statements. It must not add a listener for each of its queues, nor close the shared pool. */
+function commonOf({ options }: pg.Pool) {
+  return { options, end: async () => undefined, on: () => undefined, removeAllListeners: () => undefined };
 }
 
 /** Returns the part of a pool that BullMQ uses. */
+function inSessions(pool: pg.Pool) {
+  return { ...commonOf(pool), query: pool.query.bind(pool), connect: pool.connect.bind(pool) };
+}
+
+/** Returns the part of a pool that BullMQ uses, with each statement in a transaction of its own. */
 function inTransactions(pool: pg.Pool) {
   const query = async (text: string, values?: unknown[]) => {
     const client = await pool.connect();
@@ -70,12 +109,5 @@ function inTransactions(pool: pg.Pool) {
       throw error;
     }
   };
-  return {
-    query,
-    connect: async () => ({ query, release: () => undefined }),
-    end: async () => undefined,
-    on: pool.on.bind(pool),
-    removeAllListeners: pool.removeAllListeners.bind(pool),
-    options: pool.options,
-  };
+  return { ...commonOf(pool), query, connect: async () => ({ query, release: () => undefined }) };
 }

@@ -4,6 +4,7 @@ import type { Config } from '../config/resolve.ts';
 import { explainConnectionError } from '../db/connect.ts';
 import { explainConnectionFailure } from '../kernel/connection-failure.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
+import { SharedQueuePool } from './queue-postgres.ts';
 
 /** The server of the queue: the Redis that `redis` describes if it is set, else the Redis or PostgreSQL at `url`. */
 export type QueueSettings = {
@@ -11,6 +12,8 @@ export type QueueSettings = {
   readonly redis?: RedisSettings | undefined;
   /** The setting that holds the URL, for messages. */
   readonly variable: string;
+  /** The connections to a PostgreSQL, which all chains of the process share. */
+  readonly pool: SharedQueuePool;
 };
 
 /** How long a command of the queue may take. */
@@ -18,10 +21,11 @@ export const COMMAND_TIMEOUT_MS = 10_000;
 /** How Redis refuses a user or a password. */
 const REFUSED_PASSWORD = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH)\b/;
 
-/** Returns where a configuration puts the queue. */
+/** Returns where a configuration puts the queue. To be called once per process, since the result holds its connections. */
 export function queueSettings({ queueUrl, queueRedis, variables }: Config): QueueSettings {
-  if (queueRedis !== undefined) return { url: queueUrl, redis: queueRedis, variable: 'queueRedis' };
-  return { url: queueUrl, variable: variables.queueUrl };
+  const pool = new SharedQueuePool();
+  if (queueRedis !== undefined) return { url: queueUrl, redis: queueRedis, variable: 'queueRedis', pool };
+  return { url: queueUrl, variable: variables.queueUrl, pool };
 }
 
 /** Returns whether the queue is in Redis. Otherwise it is in PostgreSQL. */

@@ -45,7 +45,7 @@ const STALLED_CHECK_MS = 3_000;
 const STALLED_COUNT_MAX = 1_000_000;
 const ATTEMPTS_MAX = 1_000_000;
 const OPEN_TIMEOUT_MS = 10_000;
-const CLOSE_TIMEOUT_MS = 2_000;
+const CLOSE_TIMEOUT_MS = 1_000;
 /** Number of events that BullMQ keeps. Nothing reads them. */
 const EVENTS_KEPT = 100;
 const PENDING_STATES = ['wait', 'active', 'delayed'] as const;
@@ -185,7 +185,7 @@ type QueueConnection = { readonly connection: unknown; readonly backend: unknown
 
 async function connect(settings: QueueSettings, onError: (error: Error) => void): Promise<QueueConnection> {
   if (isInRedis(settings)) return { ...redisConnection(settings, onError), backend: undefined };
-  const { connection, end } = await openQueuePool(settings, COMMAND_TIMEOUT_MS, onError);
+  const { connection, end } = await settings.pool.use(() => openQueuePool(settings, COMMAND_TIMEOUT_MS, onError));
   return { connection, backend: postgresBackend, release: () => void end().catch(() => undefined) };
 }
 

@@ -30,9 +30,21 @@ const POOLER_WARNING =
   'DATABASE_URL leads to a pooler: new contracts are noticed within seconds instead of at once, and an initial load keeps its indexes; ' +
   'set DATABASE_DIRECT_URL to the host of the database itself';
 
+/**
+ * Many chains share the connections. A process opens up to 14 more for commits at the head, the queue, leadership and notifications, so
+ * that two processes fit into the 100 connections that PostgreSQL accepts by default.
+ */
+const CONNECTIONS_MAX = 24;
+
+/**
+ * How long after a signal to stop work may wait for the database. Later than the answer of a healthy one, and so early that the process
+ * ends by itself within 15 s although PostgreSQL never answers.
+ */
+const STOP_GRACE_MS = 7_000;
+
 /** Returns the number of connections that a process needs to fill history: for the ranges, head and plan of each chain, and spares. */
 export function fillingConnections(chains: number, concurrency: number): number {
-  return chains * (concurrency + 2) + 6;
+  return Math.min(chains * (concurrency + 2) + 6, Math.max(CONNECTIONS_MAX, concurrency + 8));
 }
 
 /** Runs a role that traces its batches if the configuration names a collector. */
@@ -101,10 +113,13 @@ export async function withSession<T, P = undefined>(
     onStatement,
     onConnectionLost: (error) => log.warn({ err: error }, 'idle database connection lost'),
   });
+  const abandonLater = () => void setTimeout(() => database.abandon(), STOP_GRACE_MS).unref();
+  io.signal.addEventListener('abort', abandonLater, { once: true });
   try {
     if (schema === 'current') await assertSchemaCurrent(database.kysely);
     return await work({ config, database, log, prepared });
   } finally {
     await database.close();
+    io.signal.removeEventListener('abort', abandonLater);
   }
 }

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { CONNECTION_LIFETIME_SECONDS, retireConnections } from './retire.ts';
 import type { DB } from './schema.ts';
 import type { Sessions } from './server.ts';
+import { Slots } from './slots.ts';
 import { connectionOptions } from './tls.ts';
 
 const STATEMENT_TIMEOUT_MS = 120_000;
@@ -17,6 +18,9 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const LOCK_TIMEOUT_MS = 5_000;
 /** The client waits this much longer than the statement timeout for a server that accepted a statement and never answers. */
 const ANSWER_TIMEOUT_MS = 10_000;
+
+/** The part of the connections that transactions may hold. Without a rest, single statements would wait for the ends of transactions. */
+const TRANSACTIONS_SHARE = 3 / 4;
 
 /** Two connections for each followed chain. With more than three chains, the chains share the connections. */
 const BATCH_CONNECTIONS_MAX = 6;
@@ -38,6 +42,8 @@ const SET_TRANSACTION_TIMEOUT = `
 /** The connections to one database. */
 export type Database = {
   readonly pool: pg.Pool;
+  /** Limits how many connections of the pool transactions hold. */
+  readonly transactions: Slots;
   /** Serves transactions of many small statements, which are sent in one packet. */
   readonly batchPool: pg.Pool;
   /** Runs single statements outside a transaction. */
@@ -49,7 +55,10 @@ export type Database = {
    * a transaction. No statement may be prepared then.
    */
   readonly transactionSettings: string | undefined;
+  /** Closes the connections once no statement runs on them. */
   close(): Promise<void>;
+  /** Closes the connections at once. Statements that run fail, and PostgreSQL rolls back their transactions. */
+  abandon(): void;
 };
 
 /** The settings of the connections to a database. */
@@ -104,21 +113,40 @@ export function openDatabase({
     connections.on('connect', (client) => void client.on('error', () => undefined));
   }
   retireConnections([pool, batchPool]);
+  const open = new Set<pg.PoolClient>();
+  for (const connections of [pool, batchPool]) {
+    connections.on('connect', (client) => void open.add(client));
+    connections.on('remove', (client) => void open.delete(client));
+  }
   const onEvent = (event: LogEvent) => onStatement?.(event.queryDurationMillis / 1_000);
   const kysely = new Kysely<DB>({
     dialect: new PostgresDialect({ pool }),
     ...(onStatement !== undefined && { log: onEvent }),
   });
+  let closing: Promise<unknown> | undefined;
+  const close = async () => {
+    // Pools that are closing open no connections.
+    closing ??= Promise.all([pool.end(), batchPool.end()]);
+    await closing;
+  };
   return {
     pool,
+    transactions: new Slots(Math.ceil(maxConnections * TRANSACTIONS_SHARE)),
     batchPool,
     kysely,
     sessions,
     transactionSettings: pooled ? settingsOf(timeouts) : undefined,
-    close: async () => {
-      await Promise.all([kysely.destroy(), batchPool.end()]);
+    close,
+    abandon: () => {
+      close().catch(() => undefined);
+      for (const client of open) socketOf(client).destroy();
     },
   };
+}
+
+/** Returns the socket of a connection, which pg has no method to destroy. */
+function socketOf(client: pg.PoolClient): { destroy(): unknown } {
+  return (client as unknown as { readonly connection: { readonly stream: { destroy(): unknown } } }).connection.stream;
 }
 
 /** Returns the statement that sets settings until the transaction ends. */

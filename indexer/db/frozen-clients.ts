@@ -2,49 +2,68 @@ import { sql } from 'kysely';
 import { sleep } from '../kernel/sleep.ts';
 import type { Database } from './database.ts';
 
-const CHECK_INTERVAL_MS = 10_000;
+const CHECK_INTERVAL_MS = 500;
 /** A live client sends the rest of its data sooner, even over a slow network. */
 const SILENCE_MAX_MS = 60_000;
+/**
+ * The same for a client whose open transaction holds a lock that another one waits for. A live client sends the next statement much
+ * sooner. If one is terminated all the same, it repeats its transaction. Short enough for another process to take over within 5 s.
+ */
+const BLOCKING_SILENCE_MAX_MS = 2_000;
 
 /**
- * Terminates, until the signal aborts, the connections of clients that froze while they were sending data. No timeout of PostgreSQL
- * runs while it waits for data of a `COPY`, so the transaction would hold its locks, including that of the chain, for good. Never
- * throws.
+ * Terminates, until the signal aborts, the connections of clients that froze or lost their network inside a transaction, whose locks
+ * would stop other processes. No timeout of PostgreSQL runs while it waits for data of a `COPY` or for the rest of a packet, and the one
+ * of idle transactions is longer than a standby may take to take over. Never throws.
  */
 export async function terminateFrozenClients(
   database: Database,
   signal: AbortSignal,
   onFailure: (error: unknown) => void,
 ): Promise<void> {
-  const frozen = new FrozenClients(database, SILENCE_MAX_MS);
+  const frozen = new FrozenClients(database, { silenceMs: SILENCE_MAX_MS, blockingSilenceMs: BLOCKING_SILENCE_MAX_MS });
   while (!signal.aborted) {
     await frozen.terminate().catch(onFailure);
     await sleep(CHECK_INTERVAL_MS, signal);
   }
 }
 
+/** How long a client may be silent inside a transaction, and how long if it blocks another one. */
+type Patience = { readonly silenceMs: number; readonly blockingSilenceMs: number };
+
 /** Tracks since when PostgreSQL has been waiting for data of each client without progress. */
 export class FrozenClients {
   readonly #database: Database;
-  readonly #silenceMs: number;
+  readonly #patience: Patience;
   #since = new Map<string, number>();
 
-  constructor(database: Database, silenceMs: number) {
+  constructor(database: Database, patience: Patience) {
     this.#database = database;
-    this.#silenceMs = silenceMs;
+    this.#patience = patience;
   }
 
   /** Terminates the connections that have sent nothing for longer than the limit. Returns their number. */
   async terminate(): Promise<number> {
-    const { rows } = await sql<{ pid: number; state: string }>`
-      select activity.pid, concat_ws(' ', activity.pid, query_start, bytes_processed) as state
-      from pg_stat_activity activity left join pg_stat_progress_copy using (pid)
+    // Idle transactions have a timeout of PostgreSQL itself, so that only those matter here that block others. Locks on tables are left
+    // out, because long reads hold them and only maintenance waits for them.
+    const { rows } = await sql<{ pid: number; state: string; isBlocking: boolean }>`
+      with blocking as materialized (
+        select distinct unnest(pg_blocking_pids(pid)) as pid from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and wait_event in ('transactionid', 'tuple', 'advisory')
+      )
+      select activity.pid, concat_ws(' ', activity.pid, state_change, query_start, bytes_processed) as state,
+        blocking.pid is not null as "isBlocking"
+      from pg_stat_activity activity left join pg_stat_progress_copy using (pid) left join blocking using (pid)
       where activity.datname = current_database() and usename = current_user
-        and application_name = current_setting('application_name') and state = 'active' and wait_event = 'ClientRead'
+        and application_name = current_setting('application_name') and wait_event = 'ClientRead'
+        and (state = 'active' or state like 'idle in transaction%')
     `.execute(this.#database.kysely);
     const now = performance.now();
     this.#since = new Map(rows.map(({ state }) => [state, this.#since.get(state) ?? now]));
-    const silent = rows.filter(({ state }) => now - (this.#since.get(state) ?? now) >= this.#silenceMs);
+    const { silenceMs, blockingSilenceMs } = this.#patience;
+    const silent = rows.filter(
+      ({ state, isBlocking }) => now - (this.#since.get(state) ?? now) >= (isBlocking ? blockingSilenceMs : silenceMs),
+    );
     for (const { pid } of silent) await sql`select pg_terminate_backend(${pid})`.execute(this.#database.kysely);
     return silent.length;
   }

@@ -102,7 +102,15 @@ async function retryOnConflict<T>(attemptOnce: () => Promise<T>): Promise<T> {
 /** How a transaction begins, and how long the client waits for a statement. Default: as the pool does. */
 type TransactionOptions = { readonly begin?: string; readonly queryTimeoutMs?: number };
 
-async function runOnce<T>(
+function runOnce<T>(
+  database: Database,
+  options: TransactionOptions,
+  work: (tx: Transaction, copy: Copy) => Promise<T>,
+): Promise<T> {
+  return database.transactions.hold(() => runNow(database, options, work));
+}
+
+async function runNow<T>(
   database: Database,
   { begin = 'begin', queryTimeoutMs }: TransactionOptions,
   work: (tx: Transaction, copy: Copy) => Promise<T>,

@@ -18,3 +18,20 @@ export async function within<T>(ms: number, promise: Promise<T>, signal?: AbortS
     settled.abort();
   }
 }
+
+/** Returns the value of the promise, or undefined if it does not settle within `ms` milliseconds after the signal aborts. */
+export function orStopped<T>(promise: Promise<T>, signal: AbortSignal, ms: number): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
+    const stop = () => {
+      timer = setTimeout(() => resolve(undefined), ms);
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    const clear = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+    };
+    promise.then(resolve, reject).finally(clear);
+  });
+}

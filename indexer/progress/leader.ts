@@ -4,69 +4,179 @@ import { type Sessions, sessionClient } from '../db/server.ts';
 import { IndexerError, messageOf } from '../kernel/errors.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
+import { Wake } from '../kernel/wake.ts';
 import { isAdvisoryLock } from './locks.ts';
 
-const LOCK_RETRY_INTERVAL_MS = 1_000;
+/** How often a candidate tries to take the lock, and a leader sends a sign of life. */
+const HEARTBEAT_INTERVAL_MS = 400;
+/**
+ * PostgreSQL ends the session of a leader that sends nothing for this long, because it froze or lost its network. Another process takes
+ * over within 5 s: this time, one interval, and the time of a commit.
+ */
+const SILENCE_MAX_MS = 3_000;
 const RECONNECT_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 1_000 };
-const HEARTBEAT_INTERVAL_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
-/** PostgreSQL ends the session of a leader that sends nothing for this long, because it froze or lost its network. */
-const SILENCE_MAX_MS = 15_000;
 
-/** Whether this process leads the chain, another process does, or the database cannot be reached. */
+/** Whether this process leads the chain, another process does, or this one has no connection to the database. */
 export type Leadership = 'leading' | 'standing by' | 'disconnected';
 
-/** The options of `runAsLeader`. */
-export type LeaderOptions = {
-  readonly sessions: Sessions;
+/** A part of the process that can lead a chain. */
+type Candidate = {
   readonly chainId: number;
-  /** Returns numbers in [0, 1), for the jitter of reconnects. */
-  readonly random: () => number;
   /** Called whenever the leadership changes. */
   readonly onChange: (leadership: Leadership, error?: Error) => void;
 };
 
+/** A candidate that does not lead now. `lead` begins its work with a signal that aborts when the leadership is lost. */
+type Waiting = Candidate & { readonly lead: (lost: AbortSignal) => void };
+
+/** A connection that holds the locks of the chains that this process leads. */
+type Session = { readonly client: pg.Client; readonly lost: AbortController; readonly led: Set<number> };
+
 /**
- * Runs `work` whenever this process leads the chain, until the signal aborts. One of all processes on a database leads a chain. The
- * others stand by and take over within seconds after it ends.
+ * Elects the one process on a database that leads each chain. All chains of a process share one connection.
  *
  * Leadership is an advisory lock of a session. Behind a pooler it is that of a transaction, which stays open and holds no snapshot. When
- * the connection is lost, PostgreSQL releases the lock and the signal of `work` aborts. The same happens when the connection accepts no
- * writes any more: after a failover, the lock has to be taken on the new primary. For a moment two processes may both believe that they lead. This is harmless, because every commit compares and sets the head.
+ * the connection is lost, PostgreSQL releases the lock and the work aborts. The same happens when the connection accepts no writes any
+ * more: after a failover, the lock has to be taken on the new primary. For a moment two processes may both believe that they lead. This
+ * is harmless, because every commit compares and sets the head.
  */
-export async function runAsLeader(
-  { sessions, chainId, random, onChange }: LeaderOptions,
-  work: (signal: AbortSignal) => Promise<unknown>,
-  signal: AbortSignal,
-): Promise<void> {
-  const retry = new Retry(RECONNECT_BACKOFF, random);
-  let current: Leadership | undefined;
-  const change = (next: Leadership, error?: Error) => {
-    if (next !== current) onChange(next, error);
-    current = next;
-  };
-  while (!signal.aborted) {
-    const client = sessionClient(sessions, 'indexer-leader', ANSWER_TIMEOUT_MS);
-    const lost = new AbortController();
-    client.on('error', () => lost.abort());
-    client.on('end', () => lost.abort());
+export class LeaderElection {
+  readonly #sessions: Sessions;
+  readonly #random: () => number;
+  readonly #waiting = new Set<Waiting>();
+  readonly #changed = new Wake();
+  #members = 0;
+  #isKept = false;
+  #session: Session | undefined;
+
+  /** @param random returns numbers in [0, 1), for the jitter of reconnects */
+  constructor(sessions: Sessions, random: () => number) {
+    this.#sessions = sessions;
+    this.#random = random;
+  }
+
+  /**
+   * Runs `work` whenever this process leads the chain, until the signal aborts. Other processes stand by and take over within seconds
+   * after it ends, freezes or loses its network.
+   */
+  async run(
+    { chainId, onChange }: Candidate,
+    work: (signal: AbortSignal) => Promise<unknown>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let current: Leadership | undefined;
+    const change = (next: Leadership, error?: Error) => {
+      if (next !== current) onChange(next, error);
+      current = next;
+    };
+    const retry = new Retry(RECONNECT_BACKOFF, this.#random);
+    this.#join();
     try {
-      await client.connect();
-      while (!signal.aborted && !lost.signal.aborted) {
-        if (await tryLock(client, sessions, chainId)) {
-          change('leading');
-          await runWhileConnected(client, lost, signal, work);
-          break;
+      while (!signal.aborted) {
+        const lost = await this.#waitForLead({ chainId, onChange: change }, signal);
+        if (lost === undefined) return;
+        change('leading');
+        try {
+          await work(AbortSignal.any([signal, lost]));
+        } catch (error) {
+          change('disconnected', asError(error));
         }
-        change('standing by');
-        await sleep(LOCK_RETRY_INTERVAL_MS, AbortSignal.any([signal, lost.signal]));
+        if (lost.aborted && !signal.aborted) change('disconnected', asError(lost.reason));
+        await this.#release(chainId, lost);
+        await sleep(retry.failed(), signal);
       }
-    } catch (error) {
-      change('disconnected', error instanceof Error ? error : new Error(messageOf(error)));
     } finally {
-      client.end().catch(() => undefined);
+      this.#leave();
     }
-    if (!signal.aborted) await sleep(retry.failed(), signal);
+  }
+
+  /** Resolves when this process leads the chain, to a signal that aborts when it no longer does. Resolves to undefined if `signal` aborts first. */
+  #waitForLead(candidate: Candidate, signal: AbortSignal): Promise<AbortSignal | undefined> {
+    return new Promise((resolve) => {
+      const stop = () => {
+        this.#waiting.delete(waiting);
+        resolve(undefined);
+      };
+      const lead = (lost: AbortSignal) => {
+        signal.removeEventListener('abort', stop);
+        this.#waiting.delete(waiting);
+        resolve(lost);
+      };
+      const waiting: Waiting = { ...candidate, lead };
+      signal.addEventListener('abort', stop, { once: true });
+      this.#waiting.add(waiting);
+      this.#changed.wake();
+    });
+  }
+
+  /** Lets another process lead the chain. The lock of a transaction cannot be released alone, so all locks of the connection are. */
+  async #release(chainId: number, lost: AbortSignal): Promise<void> {
+    const session = this.#session;
+    if (session === undefined || session.lost.signal !== lost || lost.aborted) return;
+    session.led.delete(chainId);
+    if (this.#sessions.lasting) await unlock(session.client, chainId).catch((error) => session.lost.abort(error));
+    else session.lost.abort(new IndexerError('the work on a chain ended'));
+  }
+
+  #join(): void {
+    this.#members += 1;
+    if (!this.#isKept) void this.#keepSession();
+  }
+
+  #leave(): void {
+    this.#members -= 1;
+    this.#changed.wake();
+  }
+
+  /** Keeps a connection while there are members. Never throws. */
+  async #keepSession(): Promise<void> {
+    const retry = new Retry(RECONNECT_BACKOFF, this.#random);
+    this.#isKept = true;
+    while (this.#members > 0) {
+      const client = sessionClient(this.#sessions, 'indexer-leader', ANSWER_TIMEOUT_MS);
+      const session: Session = { client, lost: new AbortController(), led: new Set() };
+      const lose = (error?: Error) => session.lost.abort(error ?? new IndexerError('the connection was closed'));
+      client.on('error', lose);
+      client.on('end', () => lose());
+      this.#session = session;
+      try {
+        await client.connect();
+        if (this.#sessions.lasting) await client.query(`set idle_session_timeout = ${SILENCE_MAX_MS}`);
+        while (this.#members > 0 && !session.lost.signal.aborted) {
+          await this.#beat(session);
+          await this.#changed.wait(HEARTBEAT_INTERVAL_MS, session.lost.signal);
+        }
+      } catch (error) {
+        lose(asError(error));
+        for (const { onChange } of this.#waiting) onChange('disconnected', asError(error));
+      }
+      lose();
+      client.end().catch(() => undefined);
+      if (this.#members > 0) await this.#changed.wait(retry.failed());
+    }
+    this.#isKept = false;
+  }
+
+  /** Sends a sign of life, and tries to take the locks of the chains that wait. */
+  async #beat(session: Session): Promise<void> {
+    const { client, led } = session;
+    const isNewTransaction = !this.#sessions.lasting && led.size === 0;
+    if (isNewTransaction)
+      await client.query(`begin; set local idle_in_transaction_session_timeout = ${SILENCE_MAX_MS}`);
+    const locked = await tryLocks(
+      client,
+      this.#sessions,
+      [...this.#waiting].map(({ chainId }) => chainId),
+    );
+    for (const chainId of locked) {
+      led.add(chainId);
+      const winner = [...this.#waiting].find((waiting) => waiting.chainId === chainId);
+      if (winner === undefined) await this.#release(chainId, session.lost.signal);
+      else winner.lead(session.lost.signal);
+    }
+    if (isNewTransaction && led.size === 0) await client.query('rollback');
+    for (const { onChange } of this.#waiting) onChange('standing by');
   }
 }
 
@@ -77,48 +187,32 @@ export function hasLeader(chainId: RawBuilder<unknown>): RawBuilder<boolean> {
   )`;
 }
 
-/** Runs the work and sends heartbeats. A failed heartbeat aborts the work. Returns once both have ended. */
-async function runWhileConnected(
+/**
+ * Tries to take the locks of chains. Returns the chains whose locks were free.
+ *
+ * @throws {IndexerError} if the connection accepts no writes
+ */
+async function tryLocks(
   client: pg.Client,
-  lost: AbortController,
-  signal: AbortSignal,
-  work: (signal: AbortSignal) => Promise<unknown>,
-): Promise<void> {
-  const leading = AbortSignal.any([signal, lost.signal]);
-  const ended = new AbortController();
-  const heartbeats = (async () => {
-    while (!leading.aborted && !ended.signal.aborted) {
-      await sleep(HEARTBEAT_INTERVAL_MS, AbortSignal.any([leading, ended.signal]));
-      if (!leading.aborted) await assertWritable(client).catch(() => lost.abort());
-    }
-  })();
-  try {
-    await work(leading);
-  } finally {
-    ended.abort();
-    await heartbeats;
-  }
+  { lasting }: Sessions,
+  chainIds: readonly number[],
+): Promise<readonly number[]> {
+  const tryLock = lasting ? 'pg_try_advisory_lock' : 'pg_try_advisory_xact_lock';
+  const { rows } = await client.query<{ isReadOnly: string; locked: readonly string[] }>(
+    `select current_setting('transaction_read_only') as "isReadOnly", array(
+       select chain_id::text from unnest($1::bigint[]) as chain_id
+       where ${tryLock}(hashtextextended('indexer:leader:' || chain_id, 0))) as locked`,
+    [chainIds],
+  );
+  const [row] = rows;
+  if (row?.isReadOnly !== 'off') throw new IndexerError('the database accepts no writes');
+  return row.locked.map(Number);
 }
 
-async function tryLock(client: pg.Client, { lasting }: Sessions, chainId: number): Promise<boolean> {
-  await client.query(
-    lasting
-      ? `set idle_session_timeout = ${SILENCE_MAX_MS}`
-      : `begin; set local idle_in_transaction_session_timeout = ${SILENCE_MAX_MS}`,
-  );
-  await assertWritable(client);
-  const { rows } = await client.query<{ locked: boolean }>(
-    `select ${lasting ? 'pg_try_advisory_lock' : 'pg_try_advisory_xact_lock'}(hashtextextended($1, 0)) as locked`,
-    [`indexer:leader:${chainId}`],
-  );
-  const locked = rows[0]?.locked === true;
-  if (!lasting && !locked) await client.query('rollback');
-  return locked;
+async function unlock(client: pg.Client, chainId: number): Promise<void> {
+  await client.query(`select pg_advisory_unlock(hashtextextended($1, 0))`, [`indexer:leader:${chainId}`]);
 }
 
-async function assertWritable(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ isReadOnly: string }>(
-    `select current_setting('transaction_read_only') as "isReadOnly"`,
-  );
-  if (rows[0]?.isReadOnly !== 'off') throw new IndexerError('the database accepts no writes');
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(messageOf(error));
 }

@@ -81,7 +81,8 @@ async function listen(options: WatchOptions, signal: AbortSignal, onConnected: (
       }
     }
   } finally {
-    await client.end().catch(() => undefined);
+    // Not awaited, because a server that does not answer never closes its end.
+    client.end().catch(() => undefined);
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Kysely } from 'kysely';
+import { queueSettings } from '../backfill/queue-server.ts';
 import {
   type BackfillRequest,
   endRequest,
@@ -22,6 +23,7 @@ import type { Runtime } from '../kernel/runtime.ts';
 import { sleep } from '../kernel/sleep.ts';
 import type { Logger } from '../observability/log.ts';
 import { readChain } from '../progress/chains.ts';
+import { LeaderElection } from '../progress/leader.ts';
 import { type FailedProof, failedProofs, forgetFailedProofs, proofProgress } from '../progress/proof.ts';
 import { describedTables } from '../protocols/protocols.ts';
 import { loadContracts } from '../registry/contracts.ts';
@@ -88,11 +90,13 @@ export async function runBackfill(
   onProgress: (progress: BackfillProgress) => void,
   signal: AbortSignal,
 ): Promise<BackfillOutcome> {
-  const { database } = input;
+  const { database, config, runtime } = input;
   const id = randomUUID();
   let followed = 0;
   const scope = { standing: false, request: id };
-  const work = new ChainWork({ ...input, scope, onCommit: (facts) => (followed += facts) });
+  const queue = queueSettings(config);
+  const work = new ChainWork({ ...input, queue, scope, onCommit: (facts) => (followed += facts) });
+  const election = new LeaderElection(database.sessions, runtime.random);
   try {
     await work.source.checkChainId(signal);
     const request = await record(input, id, work, signal);
@@ -103,7 +107,7 @@ export async function runBackfill(
     const proof = input.proved ? createChainProof({ ...input, scope: request }) : undefined;
     const parts = [
       proof?.run(working).finally(() => proof.close()),
-      work.follow(working),
+      work.follow(election, working),
       work.backfill.run(working),
       runDatabaseUpkeep(database, describedTables, input.log, working),
     ];
@@ -138,7 +142,7 @@ async function endLoad({ database, log }: BackfillInput, signal: AbortSignal): P
 
 /** Records a request and leaves it to running daemons and workers. */
 export async function requestBackfill(input: BackfillInput, signal: AbortSignal): Promise<BackfillRequest> {
-  const work = new ChainWork({ ...input, scope: { standing: false } });
+  const work = new ChainWork({ ...input, queue: queueSettings(input.config), scope: { standing: false } });
   try {
     return await record(input, randomUUID(), work, signal);
   } finally {

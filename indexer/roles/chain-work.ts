@@ -1,6 +1,6 @@
 import { Backfill } from '../backfill/backfill.ts';
 import type { PlanScope } from '../backfill/plan.ts';
-import { queueSettings } from '../backfill/queue-server.ts';
+import type { QueueSettings } from '../backfill/queue-server.ts';
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import { secretsOf } from '../config/secrets.ts';
 import type { Database } from '../db/database.ts';
@@ -13,7 +13,7 @@ import type { Logger } from '../observability/log.ts';
 import type { Measures } from '../observability/measures.ts';
 import { createRedact } from '../observability/redact.ts';
 import type { Tracing } from '../observability/tracing.ts';
-import { type Leadership, runAsLeader } from '../progress/leader.ts';
+import type { LeaderElection, Leadership } from '../progress/leader.ts';
 import type { EndpointNotice } from '../rpc/notice.ts';
 import { createSource, type RpcObserver, type Source } from '../source/source.ts';
 import { StageRunner } from '../stages/stage-runner.ts';
@@ -25,6 +25,8 @@ export type ChainWorkInput = {
   readonly database: Database;
   readonly log: Logger;
   readonly runtime: Runtime;
+  /** The server of the queue. All chains of a process share the connections to it. */
+  readonly queue: QueueSettings;
   /** The part of history that this process plans. */
   readonly scope: PlanScope;
   /** Number of ranges that it fills at the same time. */
@@ -54,7 +56,7 @@ export class ChainWork {
   #heldNotices: EndpointNotice[] | undefined = [];
 
   constructor(input: ChainWorkInput) {
-    const { config, chain, database, log, runtime, scope, concurrency, tracing, onCommit, observe } = input;
+    const { config, chain, database, log, runtime, queue, scope, concurrency, tracing, onCommit, observe } = input;
     const { chainId } = chain;
     this.#input = input;
     this.chainId = chainId;
@@ -71,7 +73,7 @@ export class ChainWork {
       log,
       runtime,
       redact: createRedact(secretsOf(config)),
-      queue: queueSettings(config),
+      queue,
       scope,
       concurrency,
       provesInline: chain.proof.level === 'inline',
@@ -121,16 +123,14 @@ export class ChainWork {
   }
 
   /** Follows the head until the signal aborts, whenever this process leads the chain, and runs `beside` at the same time. */
-  async follow(signal: AbortSignal, beside?: (leading: AbortSignal) => Promise<void>): Promise<void> {
-    const { database, runtime } = this.#input;
+  async follow(
+    election: LeaderElection,
+    signal: AbortSignal,
+    beside?: (leading: AbortSignal) => Promise<void>,
+  ): Promise<void> {
     await this.backfill.beginLoad(signal);
-    await runAsLeader(
-      {
-        sessions: database.sessions,
-        chainId: this.chainId,
-        random: runtime.random,
-        onChange: (leadership, error) => this.#onLeadership(leadership, error),
-      },
+    await election.run(
+      { chainId: this.chainId, onChange: (leadership, error) => this.#onLeadership(leadership, error) },
       (leading) => Promise.all([this.#follower.run(leading), beside?.(leading)]),
       signal,
     );

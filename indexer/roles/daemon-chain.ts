@@ -6,6 +6,7 @@ import { Wake } from '../kernel/wake.ts';
 import type { Measures } from '../observability/measures.ts';
 import { findChain } from '../progress/chains.ts';
 import type { Gap } from '../progress/contract-coverage.ts';
+import type { LeaderElection } from '../progress/leader.ts';
 import { saveSafeBlock } from '../progress/safe-block.ts';
 import { Sweeper } from '../proof/sweeper.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
@@ -38,7 +39,11 @@ const SWEEP_INTERVAL_MS = 15_000;
 /** How often the daemon looks whether a verification is due. */
 const VERIFY_CHECK_INTERVAL_MS = 30_000;
 
-type DaemonChainInput = Omit<ChainWorkInput, 'scope'> & { readonly measures: Measures };
+/** Dependencies of the work of a daemon on one chain. */
+type DaemonChainInput = Omit<ChainWorkInput, 'scope'> & {
+  readonly measures: Measures;
+  readonly election: LeaderElection;
+};
 
 /** Runs everything that a daemon does for one chain, and holds the state that `/ready` reports. */
 export class DaemonChain {
@@ -119,7 +124,7 @@ export class DaemonChain {
 
   /** Follows the head, fills and proves history, advances stages and reads new contracts from the chain, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { log } = this.#input;
+    const { log, election } = this.#input;
     await this.#waitForEndpoints(signal);
     if (signal.aborted) return;
     const probe = { task: 'probe', chain: this.chainId, intervalMs: PROBE_INTERVAL_MS };
@@ -128,7 +133,7 @@ export class DaemonChain {
     const verify = { task: 'verify', chain: this.chainId, intervalMs: VERIFY_CHECK_INTERVAL_MS };
     const isVerified = this.#input.chain.verifyIntervalHours > 0;
     await Promise.all([
-      this.#work.follow(signal, (leading) => this.#runWhileLeading(leading)),
+      this.#work.follow(election, signal, (leading) => this.#runWhileLeading(leading)),
       this.#work.backfill.run(signal),
       this.#work.stages.run(signal),
       repeat(probe, log, () => this.#probe(signal), signal),

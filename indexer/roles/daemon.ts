@@ -1,3 +1,4 @@
+import { queueSettings } from '../backfill/queue-server.ts';
 import type { Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
 import { runDatabaseUpkeep } from '../db/upkeep.ts';
@@ -6,6 +7,7 @@ import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Measures } from '../observability/measures.ts';
 import type { Tracing } from '../observability/tracing.ts';
+import { LeaderElection } from '../progress/leader.ts';
 import { describedTables } from '../protocols/protocols.ts';
 import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
 import { registerPlatformRows } from '../registry/register-platform-rows.ts';
@@ -34,8 +36,10 @@ export type DaemonInput = {
  * Follows every configured chain until the signal aborts: its head, the gaps in its history, and new contracts. Serves HTTP. A chain that fails does not stop the others.
  */
 export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promise<void> {
-  const { config, database, log, measures } = input;
-  const chains = config.chains.map((chain) => new DaemonChain({ ...input, chain }));
+  const { config, database, log, measures, runtime } = input;
+  const election = new LeaderElection(database.sessions, runtime.random);
+  const shared = { ...input, election, queue: queueSettings(config) };
+  const chains = config.chains.map((chain) => new DaemonChain({ ...shared, chain }));
   measures.showPools([database.pool, database.batchPool]);
   const pages = daemonPages({ ...input, chains, bounds: config.ready });
   const http = await serveHttp(config.http, pages, log);

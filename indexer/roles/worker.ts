@@ -1,3 +1,4 @@
+import { queueSettings } from '../backfill/queue-server.ts';
 import type { Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
 import { runDatabaseUpkeep } from '../db/upkeep.ts';
@@ -23,7 +24,8 @@ export type WorkerInput = {
 /** Works on the queues of every configured chain until the signal aborts. It also plans the blocks of requests. */
 export async function runWorker(input: WorkerInput, signal: AbortSignal): Promise<void> {
   const { config, database, log, runtime, concurrency } = input;
-  const chains = config.chains.map((chain) => new ChainWork({ ...input, chain, scope: { standing: false } }));
+  const shared = { ...input, queue: queueSettings(config), scope: { standing: false } };
+  const chains = config.chains.map((chain) => new ChainWork({ ...shared, chain }));
   const planAgain = () => {
     for (const { backfill } of chains) backfill.wake();
   };

@@ -46,7 +46,7 @@ test('a client frozen inside a COPY is terminated and its locks are released, an
     beginCopy(frozen);
     // The statement timeout does not end the COPY.
     await received(FIRST.length, 2 * STATEMENT_TIMEOUT_MS);
-    const patient = new FrozenClients(open, 60_000);
+    const patient = new FrozenClients(open, { silenceMs: 60_000, blockingSilenceMs: 60_000 });
     for (let look = 0; look < 2; look++) expect(await patient.terminate()).toBe(0);
     const copy = beginCopy(sending);
     await until('both COPY statements to wait for their clients', async () => {
@@ -55,7 +55,7 @@ test('a client frozen inside a COPY is terminated and its locks are released, an
       );
       return rows.length === 2;
     });
-    const impatient = new FrozenClients(open, 1);
+    const impatient = new FrozenClients(open, { silenceMs: 1, blockingSilenceMs: 1 });
     expect(await impatient.terminate()).toBe(0);
     copy.write(REST);
     await received(FIRST.length + REST.length);
@@ -69,6 +69,50 @@ test('a client frozen inside a COPY is terminated and its locks are released, an
     expect((await working.client.query('select pg_advisory_unlock(7) as held')).rows).toEqual([{ held: true }]);
   } finally {
     await working.client.end();
+    await open.close();
+  }
+});
+
+test('a client frozen between two statements is terminated only if another one waits for a row that it locks', async () => {
+  const { url, db } = await database();
+  await db.query('create table line (number integer); insert into line values (1)');
+  const open = openDatabase({ url });
+  const clients = new FrozenClients(open, { silenceMs: 60_000, blockingSilenceMs: 1 });
+  /** Looks twice, so that the time between exceeds the limit. Returns how many clients are terminated. */
+  const look = async () => {
+    const first = await clients.terminate();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return first + (await clients.terminate());
+  };
+  const frozen = new pg.Client({ connectionString: url, application_name: 'indexer' });
+  const ended = once(frozen, 'error');
+  frozen.on('error', () => undefined);
+  const waitsForLock = async (count: number) =>
+    until(`${count} clients to wait`, async () => {
+      const { rows } = await db.query(
+        "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+      );
+      return rows.length === count;
+    });
+  try {
+    await frozen.connect();
+    await frozen.query('begin; update line set number = 2');
+    expect(await look()).toBe(0);
+    // Maintenance waits for a lock on the table, which any long read holds.
+    const maintenance = await db.connect();
+    const { rows } = await maintenance.query('select pg_backend_pid() as pid');
+    const altered = maintenance.query('alter table line add column other integer').catch(() => undefined);
+    await waitsForLock(1);
+    expect(await look()).toBe(0);
+    await db.query('select pg_cancel_backend($1)', [rows[0]?.pid]);
+    await altered;
+    maintenance.release();
+    const updated = db.query('update line set number = 3');
+    await waitsForLock(1);
+    expect(await look()).toBe(1);
+    await ended;
+    expect((await updated).rowCount).toBe(1);
+  } finally {
     await open.close();
   }
 });

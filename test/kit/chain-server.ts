@@ -225,6 +225,8 @@ export class ChainServer {
     response.once('close', () => (this.waiting -= 1));
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
+    // The client was killed while it sent the request.
+    if (chunks.length === 0) return;
     const reply = await this.#replies(JSON.parse(Buffer.concat(chunks).toString()));
     if (reply === undefined) return;
     const { body, status = 200, headers } = reply;

@@ -6,13 +6,17 @@ import { onTestFinished } from 'vitest';
 export class TcpProxy {
   /** Delay of everything that a client sends, in milliseconds. */
   delayMs = 0;
-  /** Called with the bytes that a client sends. Returns how many of them to forward before the connection is cut, if it is. */
+  /**
+   * Called with the bytes that a client sends. Returns how many of them to forward before the connection is cut, if it is. If the
+   * callback called `stall`, the connection stays open, and the rest of the bytes follows after `heal`.
+   */
   onSent: (bytes: Buffer) => number | undefined = () => undefined;
   readonly #target: { readonly host: string; readonly port: number };
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   #refuses = false;
   #stalls = false;
+  #healing = Promise.withResolvers<void>();
 
   private constructor(target: { readonly host: string; readonly port: number }) {
     this.#target = target;
@@ -49,6 +53,7 @@ export class TcpProxy {
 
   /** Forwards nothing in either direction until `heal`. Connections stay open. */
   stall(): void {
+    if (!this.#stalls) this.#healing = Promise.withResolvers();
     this.#stalls = true;
     for (const pair of this.#pairs) for (const socket of pair) socket.pause();
   }
@@ -62,6 +67,7 @@ export class TcpProxy {
   heal(): void {
     this.#refuses = false;
     this.#stalls = false;
+    this.#healing.resolve();
     for (const pair of this.#pairs) for (const socket of pair) socket.resume();
   }
 
@@ -90,7 +96,10 @@ export class TcpProxy {
         const remainingMs = due - performance.now();
         if (remainingMs > 0) await wait(remainingMs);
         if (!server.destroyed) server.write(cutAt === undefined ? bytes : bytes.subarray(0, cutAt));
-        if (cutAt !== undefined) server.end();
+        if (cutAt === undefined) return;
+        if (!this.#stalls) server.end();
+        await this.#healing.promise;
+        if (!server.destroyed) server.write(bytes.subarray(cutAt));
       });
     });
     if (this.#stalls) for (const socket of pair) socket.pause();

@@ -33,6 +33,7 @@ export function drawCrash(random: Random): CrashPlan {
 /** A database that fails once, at the n-th statement over all transactions (`begin`, COPY and `commit` included). */
 export class CrashingDatabase implements Database {
   readonly pool: pg.Pool;
+  readonly transactions: Database['transactions'];
   readonly batchPool: pg.Pool;
   readonly kysely: Database['kysely'];
   readonly sessions: Database['sessions'];
@@ -44,6 +45,7 @@ export class CrashingDatabase implements Database {
   constructor(database: Database, plan: CrashPlan) {
     this.#plan = plan;
     this.kysely = database.kysely;
+    this.transactions = database.transactions;
     this.sessions = database.sessions;
     this.transactionSettings = database.transactionSettings;
     this.pool = this.#crashing(database.pool);
@@ -56,6 +58,8 @@ export class CrashingDatabase implements Database {
   }
 
   async close(): Promise<void> {}
+
+  abandon(): void {}
 
   #crashing(pool: pg.Pool): pg.Pool {
     return withMethods(pool, { connect: async () => this.#client(await pool.connect()) });

@@ -1,0 +1,78 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type pg from 'pg';
+import { expect, test } from 'vitest';
+import { busyBlocks } from '../kit/music.ts';
+import { busyChain, follow, serve } from '../kit/scene.ts';
+import { atHead, expectSettled, liveChainOf } from '../kit/settled.ts';
+import { until } from '../kit/until.ts';
+
+const CHAINS = 20;
+/** What PostgreSQL accepts by default, without the connections that it keeps for superusers. */
+const CONNECTIONS_MAX = 97;
+const CHECK_INTERVAL_MS = 50;
+const POLL_INTERVAL_MS = 250;
+const TURNS = 3;
+/** How much longer than before a block may take while a chain stalls. Shorter than a request that hangs is waited for. */
+const DELAY_MAX_MS = 5_000;
+
+/** Watches the connections of programs until the returned function is called, which returns their largest number. */
+function watchConnections(db: pg.Pool): () => Promise<number> {
+  let [max, isStopped] = [0, false];
+  const watching = (async () => {
+    while (!isStopped) {
+      const { rows } = await db.query(
+        "select from pg_stat_activity where datname = current_database() and application_name like 'indexer%'",
+      );
+      max = Math.max(max, rows.length);
+      await wait(CHECK_INTERVAL_MS);
+    }
+  })();
+  watching.catch(() => undefined); // Awaited below, unless the test fails before.
+  return async () => {
+    isStopped = true;
+    await watching;
+    return max;
+  };
+}
+
+test('two daemons with 20 chains fit into 100 connections, and a chain that stalls does not delay the other 19', async () => {
+  const servers = await Promise.all(Array.from({ length: CHAINS - 1 }, (_, at) => serve(busyChain(24, 8, 1_000 + at))));
+  const { chain, server, db, daemon, startDaemon, settled } = await follow({
+    otherChains: servers,
+    settings: { pollIntervalMs: POLL_INTERVAL_MS },
+  });
+  const stopWatching = watchConnections(db);
+  const standby = await startDaemon();
+  const others = servers.map((other) => other.chain);
+  const atHeads = async () => {
+    for (const { chainId, head } of others) await until('the head', () => atHead(db, chainId, head.hash));
+  };
+  await atHeads();
+  for (const program of [daemon, standby])
+    await until('/ready to be green', async () => (await program.ready()).status === 200);
+  expect(Object.keys((await daemon.ready()).chains)).toHaveLength(CHAINS);
+
+  const blocks = busyBlocks(31);
+  /** Appends a block to each chain, several times. Returns the longest time until all chains but one are at the head. */
+  const timeOfBlock = async () => {
+    let longest = 0;
+    for (let turn = 0; turn < TURNS; turn++) {
+      for (const each of [chain, ...others]) each.append(...blocks(1));
+      const begunAt = performance.now();
+      await atHeads();
+      longest = Math.max(longest, performance.now() - begunAt);
+    }
+    return longest;
+  };
+  const undisturbed = await timeOfBlock();
+  server.misbehave({ do: { kind: 'hang' } });
+  const asked = server.arrivals.length;
+  await until('a request that hangs', () => server.arrivals.length > asked);
+  expect(await timeOfBlock()).toBeLessThan(2 * undisturbed + DELAY_MAX_MS);
+  server.heal();
+  await settled();
+  for (const other of others) await expectSettled(db, liveChainOf(other));
+  const connections = await stopWatching();
+  expect(connections).toBeGreaterThan(0);
+  expect(connections).toBeLessThanOrEqual(CONNECTIONS_MAX);
+});

@@ -1,0 +1,35 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, inject, test } from 'vitest';
+import { TcpProxy } from '../kit/proxy.ts';
+import { expectFactsAsCovered } from '../kit/settled.ts';
+import { until } from '../kit/until.ts';
+import { filledBlocks, IN_POSTGRES, longChain, scene, slowDown } from './scene.ts';
+
+const STOP_MAX_MS = 15_000;
+/** Long enough for statements and requests for connections to pile up. */
+const SILENCE_MS = 3_000;
+
+test('SIGTERM ends daemon, worker and backfill within 15 s while PostgreSQL accepts and never answers, and the rest is left for later', async () => {
+  const proxy = await TcpProxy.before(inject('postgresUrl'));
+  const { run, server, db, chain, settled } = await scene(IN_POSTGRES, longChain(4_000), { databaseProxy: proxy });
+  const heal = slowDown(server, 500);
+  const [daemon, worker, backfill] = [run('start'), run('worker'), run('backfill', '--from-block', '0')];
+  await until('all of them to run', () =>
+    [daemon.logLines('daemon started'), worker.logLines('worker started'), backfill.logLines('', 'chain')].every(
+      (lines) => lines.length > 0,
+    ),
+  );
+  await until('some history', async () => (await filledBlocks(db)) > 0);
+  proxy.stall();
+  await wait(SILENCE_MS);
+  const begunAt = performance.now();
+  const codes = await Promise.all([daemon, worker, backfill].map((program) => program.stop()));
+  expect(performance.now() - begunAt).toBeLessThan(STOP_MAX_MS);
+  // The backfill is not complete. The others have no end of their own.
+  expect(codes).toEqual([0, 0, 1]);
+  proxy.heal();
+  await expectFactsAsCovered(db, chain);
+  heal();
+  expect(await run('backfill', '--from-block', '0').exited).toBe(0);
+  await settled();
+});
