@@ -20,6 +20,7 @@ export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', '
 const PROOF_LEVELS = ['background', 'inline', 'off'] as const;
 
 const CALLS_PER_SECOND_MAX = 100_000;
+const PER_SECOND_MAX = 1_000_000;
 const POLL_INTERVAL_MAX_MS = 3_600_000;
 const DEPTH_MAX_BLOCKS = 1_000_000;
 const VERIFY_INTERVAL_MAX_HOURS = 8_784;
@@ -35,6 +36,16 @@ export const ENDPOINT = z.strictObject({
   headers: option(headers(), {
     description:
       'HTTP headers of every request, for a provider that expects its key there. Their values never appear in a log.',
+  }),
+  callsPerSecond: option(wholeNumber(1, PER_SECOND_MAX), {
+    description: 'How many calls one process sends for one chain at most. Each call of a batch counts.',
+    otherwise: 'the limit is learnt from refusals',
+    unit: 'calls per second',
+  }),
+  computeUnitsPerSecond: option(wholeNumber(1, PER_SECOND_MAX), {
+    description: 'The same in compute units, by the price list of Alchemy.',
+    otherwise: 'the limit is learnt from refusals',
+    unit: 'compute units per second',
   }),
 });
 

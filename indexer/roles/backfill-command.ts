@@ -29,6 +29,7 @@ import { describedTables } from '../protocols/protocols.ts';
 import { loadContracts } from '../registry/contracts.ts';
 import { settleIpoSupplies } from '../registry/ipo-supplies.ts';
 import { settleRevenueLinks } from '../registry/revenue-links.ts';
+import { createMeters } from '../rpc/meter.ts';
 import { advanceStages, Stride } from '../stages/advance-stages.ts';
 import { stages } from '../stages/stages.ts';
 import { createChainProof } from './chain-proof.ts';
@@ -86,10 +87,11 @@ const REPORT_INTERVAL_MS = 1_000;
  * @throws {UsageError} for a range or contracts that do not exist.
  */
 export async function runBackfill(
-  input: BackfillInput,
+  given: BackfillInput,
   onProgress: (progress: BackfillProgress) => void,
   signal: AbortSignal,
 ): Promise<BackfillOutcome> {
+  const input = { ...given, meters: createMeters(given.chain.rpcUrls, given.runtime.now) };
   const { database, config, runtime } = input;
   const id = randomUUID();
   let followed = 0;

@@ -1,5 +1,5 @@
 import { TokenUriReader } from '../metadata/token-uri-reader.ts';
-import { createSource } from '../source/source.ts';
+import { createSource, type SharedDeps } from '../source/source.ts';
 import type { ChainProofInput } from './chain-proof.ts';
 
 /** A reader of a chain's token URIs with connections of its own, whose calls are limited to what the configuration allows. */
@@ -17,7 +17,8 @@ export function createChainMetadata({
   log,
   runtime,
   observe,
-}: Pick<ChainProofInput, 'chain' | 'database' | 'log' | 'runtime' | 'observe'>): ChainMetadata | undefined {
+  meters,
+}: SharedDeps & Pick<ChainProofInput, 'chain' | 'database' | 'log' | 'runtime'>): ChainMetadata | undefined {
   const { chainId, tokenUriCallsPerSecond: callsPerSecond } = chain;
   if (callsPerSecond === 0) return undefined;
   const source = createSource(
@@ -25,6 +26,7 @@ export function createChainMetadata({
     {
       ...runtime,
       observe,
+      meters,
       notice: (notice) => log.info({ chain: chainId, task: 'token URIs', ...notice }, `source: ${notice.event}`),
     },
   );

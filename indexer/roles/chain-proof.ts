@@ -6,10 +6,10 @@ import type { Logger } from '../observability/log.ts';
 import { createRedact } from '../observability/redact.ts';
 import type { ProofScope } from '../progress/proof.ts';
 import { Prover } from '../proof/prover.ts';
-import { createSource, type RpcObserver, type Source } from '../source/source.ts';
+import { createSource, type SharedDeps, type Source } from '../source/source.ts';
 
 /** Dependencies of the proof of one chain. */
-export type ChainProofInput = {
+export type ChainProofInput = SharedDeps & {
   readonly config: Config;
   readonly chain: ChainConfig;
   readonly database: Database;
@@ -17,8 +17,6 @@ export type ChainProofInput = {
   readonly runtime: Runtime;
   /** The blocks and contracts to prove. Default: everything. */
   readonly scope?: Omit<ProofScope, 'chainId'>;
-  /** Receives what became of every request to an endpoint. */
-  readonly observe?: RpcObserver | undefined;
 };
 
 const EVERYTHING = { from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null };
@@ -42,6 +40,7 @@ export function createChainProof({
   runtime,
   scope = EVERYTHING,
   observe,
+  meters,
 }: ChainProofInput): ChainProof {
   const { chainId } = chain;
   const { callsPerSecond } = chain.proof;
@@ -50,6 +49,7 @@ export function createChainProof({
     {
       ...runtime,
       observe,
+      meters,
       notice: (notice) => log.info({ chain: chainId, task: 'proof', ...notice }, `source: ${notice.event}`),
     },
   );

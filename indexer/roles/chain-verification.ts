@@ -8,7 +8,7 @@ import { createRedact } from '../observability/redact.ts';
 import { readChain } from '../progress/chains.ts';
 import { chainCompleteTo } from '../progress/contract-coverage.ts';
 import { claimVerification, recordVerification } from '../progress/verifications.ts';
-import { createSource, type RpcObserver } from '../source/source.ts';
+import { createSource, type SharedDeps } from '../source/source.ts';
 import { describeDifference, type Report } from '../verify/difference.ts';
 import { SAMPLE_SIZE, SEED_LIMIT, verifyChain } from '../verify/verify.ts';
 
@@ -16,14 +16,12 @@ import { SAMPLE_SIZE, SEED_LIMIT, verifyChain } from '../verify/verify.ts';
 const EXAMPLES_MAX = 10;
 
 /** Dependencies of the scheduled verification of a chain. */
-export type ChainVerificationInput = {
+export type ChainVerificationInput = SharedDeps & {
   readonly config: Config;
   readonly chain: ChainConfig;
   readonly database: Database;
   readonly log: Logger;
   readonly runtime: Runtime;
-  /** Receives what became of every request to an endpoint. */
-  readonly observe?: RpcObserver | undefined;
 };
 
 /**
@@ -41,7 +39,7 @@ export async function verifyIfDue(input: ChainVerificationInput, signal: AbortSi
 }
 
 async function verifySample(
-  { config, chain, database, log, runtime, observe }: ChainVerificationInput,
+  { config, chain, database, log, runtime, observe, meters }: ChainVerificationInput,
   signal: AbortSignal,
 ) {
   const { chainId, proof } = chain;
@@ -53,7 +51,7 @@ async function verifySample(
       if (examples.length < EXAMPLES_MAX) examples.push(describeDifference(difference));
     },
   };
-  const source = createSource({ ...chain, callsPerSecond: proof.callsPerSecond }, { ...runtime, observe });
+  const source = createSource({ ...chain, callsPerSecond: proof.callsPerSecond }, { ...runtime, observe, meters });
   const nothing = { block: null, seed, answers: 0, blocks: 0, differences: 0 };
   try {
     const sample = { contracts: undefined, sample: SAMPLE_SIZE, seed, block: undefined };

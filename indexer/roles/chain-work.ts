@@ -15,11 +15,11 @@ import { createRedact } from '../observability/redact.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { LeaderElection, Leadership } from '../progress/leader.ts';
 import type { EndpointNotice } from '../rpc/notice.ts';
-import { createSource, type RpcObserver, type Source } from '../source/source.ts';
+import { createSource, type SharedDeps, type Source } from '../source/source.ts';
 import { StageRunner } from '../stages/stage-runner.ts';
 
 /** Dependencies of the work on one chain. */
-export type ChainWorkInput = {
+export type ChainWorkInput = SharedDeps & {
   readonly config: Config;
   readonly chain: ChainConfig;
   readonly database: Database;
@@ -35,8 +35,6 @@ export type ChainWorkInput = {
   /** Counts commits. */
   readonly measures?: Measures;
   readonly tracing?: Tracing | undefined;
-  /** Receives what became of every request to an endpoint. */
-  readonly observe?: RpcObserver | undefined;
 };
 
 /**
@@ -56,13 +54,15 @@ export class ChainWork {
   #heldNotices: EndpointNotice[] | undefined = [];
 
   constructor(input: ChainWorkInput) {
-    const { config, chain, database, log, runtime, queue, scope, concurrency, tracing, onCommit, observe } = input;
+    const { config, chain, database, log, runtime, queue, scope, concurrency, tracing, onCommit, observe, meters } =
+      input;
     const { chainId } = chain;
     this.#input = input;
     this.chainId = chainId;
     this.source = createSource(chain, {
       ...runtime,
       observe,
+      meters,
       notice: (notice) => this.#heldNotices?.push(notice) ?? this.#log(notice),
     });
     this.stages = new StageRunner({ chainId, database, log, runtime });

@@ -12,6 +12,7 @@ import { Sweeper } from '../proof/sweeper.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
 import { ContractReader } from '../registry/enrich.ts';
 import { saveProgress } from '../registry/save-progress.ts';
+import { createMeters } from '../rpc/meter.ts';
 import type { RpcObservation } from '../source/source.ts';
 import { ChainFigures } from './chain-figures.ts';
 import { type ChainMetadata, createChainMetadata } from './chain-metadata.ts';
@@ -66,7 +67,11 @@ export class DaemonChain {
   #outage: string | undefined;
 
   constructor(given: DaemonChainInput) {
-    const input = { ...given, observe: (request: RpcObservation) => given.measures.requested(request) };
+    const input = {
+      ...given,
+      meters: createMeters(given.chain.rpcUrls, given.runtime.now),
+      observe: (request: RpcObservation) => given.measures.requested(request),
+    };
     this.#input = input;
     this.progress = new HeadProgress(input.runtime.now);
     this.#figures = new ChainFigures(input.chain.chainId, input.database, input.measures, input.runtime.now);

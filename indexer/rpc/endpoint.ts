@@ -107,7 +107,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
 
   async function checkChainId(signal: AbortSignal | undefined): Promise<void> {
     const ask = () => client.request('eth_chainId', [], { signal });
-    const served = readChainId(await pace.run('eth_chainId', 1, ask, signal));
+    const served = readChainId(await pace.run('eth_chainId', [{ method: 'eth_chainId' }], ask, signal));
     if (served === settings.chainId) {
       isRight = true;
       refusal = undefined;
@@ -137,7 +137,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
       if (!isRight) await requireChainId(options.signal);
       await spend(settings.budget, 1, options.signal);
       const kind = kindOfRequest(method, params);
-      return pace.run(kind, 1, () => client.request(method, params, options), options.signal);
+      return pace.run(kind, [{ method }], () => client.request(method, params, options), options.signal);
     },
     async batch(calls, signal) {
       if (!isRight) await requireChainId(signal);
@@ -152,7 +152,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
         }
       };
       try {
-        await pace.run(kindOfRequest(calls[0]?.method ?? 'batch', calls[0]?.params ?? []), calls.length, ask, signal);
+        await pace.run(kindOfRequest(calls[0]?.method ?? 'batch', calls[0]?.params ?? []), calls, ask, signal);
       } catch (error) {
         if (answers === undefined) throw error;
       }

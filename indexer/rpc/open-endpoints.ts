@@ -3,6 +3,7 @@ import type { ProxySettings } from '../config/resolve.ts';
 import { createCallBudget } from './call-budget.ts';
 import { createClient } from './client.ts';
 import { createEndpoint, type Endpoint } from './endpoint.ts';
+import { createMeters, type Meter } from './meter.ts';
 import type { EndpointNotice } from './notice.ts';
 import { observeClient, type RpcObserver } from './observe.ts';
 
@@ -32,13 +33,14 @@ type EndpointsDeps = {
   readonly random: () => number;
   readonly notice: (notice: EndpointNotice) => void;
   readonly observe: RpcObserver | undefined;
+  readonly meters: readonly (Meter | undefined)[] | undefined;
 };
 
 /** Creates the endpoints of a chain, which connect at their first request. Throws `ConfigError` for an unusable URL. */
 export function openEndpoints(options: EndpointsOptions, deps: EndpointsDeps): readonly Endpoint[] {
   const { chainId, rpcUrls, proxy, requestTimeoutMs = REQUEST_TIMEOUT_MS, callsPerSecond } = options;
   const { variable = `RPC_URL_${chainId}` } = options;
-  const { now, random, notice, observe } = deps;
+  const { now, random, notice, observe, meters = createMeters(rpcUrls, now) } = deps;
   const settings = {
     chainId,
     concurrency: options.concurrency ?? CONCURRENCY,
@@ -51,6 +53,9 @@ export function openEndpoints(options: EndpointsOptions, deps: EndpointsDeps): r
   const variableOf = (index: number) => `${variable}${rpcUrls.length > 1 ? `, endpoint ${index + 1}` : ''}`;
   return rpcUrls.map((rpcUrl, index) => {
     const client = createClient(rpcUrl, index, requestTimeoutMs, proxy, variableOf(index));
-    return createEndpoint(observe ? observeClient(client, chainId, observe, now) : client, settings);
+    return createEndpoint(observe ? observeClient(client, chainId, observe, now) : client, {
+      ...settings,
+      meter: meters[index],
+    });
   });
 }

@@ -3,15 +3,19 @@ import { sleep } from '../kernel/sleep.ts';
 import { createCallRate } from './call-rate.ts';
 import { createLimiter } from './concurrency.ts';
 import { createHealth, type Health, isEndpointFailure, isMethodFailure } from './health.ts';
+import type { Call } from './json-rpc.ts';
+import type { Meter } from './meter.ts';
 import type { EndpointNotice } from './notice.ts';
 
 /** Number of successful requests after which one request slot that a rate limit took is given back. */
 const ANSWERS_PER_SLOT = 50;
 
+type SentCalls = readonly Pick<Call, 'method'>[];
+
 /** When an endpoint may be sent requests. */
 export type Pace = {
-  /** Runs a task that sends so many calls. Throws what the task throws, and `Aborted`. */
-  run<T>(method: string, calls: number, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
+  /** Runs a task that sends calls. Throws what the task throws, and `Aborted`. */
+  run<T>(kind: string, calls: SentCalls, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
   /** Returns how long no request may be sent, or none of one kind, in milliseconds. */
   delayMs(method?: string): number;
   /** Returns the newest failure; undefined while the endpoint is healthy. */
@@ -25,18 +29,20 @@ export type Pace = {
 /** Settings and dependencies of a pace. */
 export type PaceSettings = {
   readonly concurrency: number;
+  /** What the configuration limits. */
+  readonly meter: Meter | undefined;
   readonly now: () => number;
   readonly random: () => number;
   readonly notice: (notice: EndpointNotice) => void;
 };
 
 /**
- * Limits the requests of an endpoint by its health, its number of free slots, which a rate limit reduces for a while, and the rate that it
- * turned out to bear. A kind of request that the node refuses in unknown words is slowed down alone.
+ * Limits the requests of an endpoint by its health, its number of free slots, which a rate limit reduces for a while, what the
+ * configuration allows, and the rate that it turned out to bear. A kind of request that the node refuses in unknown words is slowed down alone.
  */
 export function createPace(name: string, settings: PaceSettings): Pace {
   const limiter = createLimiter(settings.concurrency);
-  const { now, random, notice } = settings;
+  const { now, random, notice, meter } = settings;
   const rate = createCallRate(now);
   const health = createHealth({
     isFailure: isEndpointFailure,
@@ -74,13 +80,13 @@ export function createPace(name: string, settings: PaceSettings): Pace {
 
   async function run<T>(
     method: string,
-    calls: number,
+    calls: SentCalls,
     task: () => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
     let startedAt = Number.NEGATIVE_INFINITY;
     const send = async () => {
-      const waitMs = rate.take(calls);
+      const waitMs = Math.max(rate.take(calls.length), meter?.take(calls) ?? 0);
       if (waitMs > 0) await sleep(waitMs, signal);
       startedAt = now();
       return task();
@@ -88,7 +94,7 @@ export function createPace(name: string, settings: PaceSettings): Pace {
     try {
       const paced = () => limiter.run(() => health.run(send, signal), signal);
       const result = await healthOf(method).run(paced, signal);
-      rate.answered(calls);
+      rate.answered(calls.length);
       if (++succeeded % ANSWERS_PER_SLOT === 0) limiter.widen();
       return result;
     } catch (error) {
@@ -105,8 +111,8 @@ export function createPace(name: string, settings: PaceSettings): Pace {
   return {
     run,
     failure: health.failure,
-    burst: rate.burst,
-    callsPerSecond: rate.callsPerSecond,
+    burst: () => Math.min(rate.burst(), meter?.burst ?? Number.POSITIVE_INFINITY),
+    callsPerSecond: () => Math.min(rate.callsPerSecond(), meter?.callsPerSecond ?? Number.POSITIVE_INFINITY),
     delayMs: (method) => Math.max(health.delayMs(), method === undefined ? 0 : (methods.get(method)?.delayMs() ?? 0)),
   };
 }

@@ -1,6 +1,7 @@
 import type { BlockHeader, Hex, VerifiedRange } from '../kernel/chain.ts';
 import { Aborted, ConfigError, RpcError } from '../kernel/errors.ts';
 import { type BlockTag, type Endpoint, type EndpointState, kindOfRequest } from '../rpc/endpoint.ts';
+import type { Meter } from '../rpc/meter.ts';
 import type { EndpointNotice } from '../rpc/notice.ts';
 import type { RpcObservation, RpcObserver } from '../rpc/observe.ts';
 import { type EndpointsOptions, openEndpoints } from '../rpc/open-endpoints.ts';
@@ -89,13 +90,19 @@ export type SourceOptions = EndpointsOptions & {
   readonly attempts?: number | undefined;
 };
 
+/** What the sources of one chain share in a process. */
+export type SharedDeps = {
+  /** Receives what became of every request. */
+  readonly observe?: RpcObserver | undefined;
+  /** The meters of the endpoints, in their order. Default: own ones of each source. */
+  readonly meters?: readonly (Meter | undefined)[] | undefined;
+};
+
 /** Dependencies that a test may replace. */
-export type SourceDeps = {
+export type SourceDeps = SharedDeps & {
   readonly now?: (() => number) | undefined;
   readonly random?: (() => number) | undefined;
   readonly notice?: ((notice: EndpointNotice) => void) | undefined;
-  /** Receives what became of every request. */
-  readonly observe?: RpcObserver | undefined;
 };
 
 /** What `fetchRange` and `calls` take, and what `proveDeployment` returns. */
@@ -121,10 +128,10 @@ const ATTEMPTS = 3;
 
 /** Creates a source over the endpoints of one chain. It connects at the first request. Throws `ConfigError` for an unusable URL. */
 export function createSource(options: SourceOptions, deps: SourceDeps = {}): Source {
-  const { now = () => performance.now(), random = Math.random, notice = () => undefined, observe } = deps;
+  const { now = () => performance.now(), random = Math.random, notice = () => undefined, observe, meters } = deps;
   const { chainId, rpcUrls } = options;
   if (rpcUrls.length === 0) throw new ConfigError(`chain ${chainId} has no RPC endpoint`);
-  const endpoints = openEndpoints(options, { now, random, notice, observe });
+  const endpoints = openEndpoints(options, { now, random, notice, observe, meters });
   const pool = createPool(endpoints, { attempts: options.attempts ?? ATTEMPTS, random, notice });
   const head = createHeadReader(pool, now);
   const announced: AnnouncedHeaders = new WeakMap();

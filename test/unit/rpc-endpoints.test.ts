@@ -248,7 +248,7 @@ describe('endpoints in a configuration file', () => {
   test('are URLs, objects with headers, and viem transports', () => {
     const rpcUrls = [
       'wss://a.example',
-      { url: 'https://b.example', headers: { 'x-key': 'v' } },
+      { url: 'https://b.example', headers: { 'x-key': 'v' }, callsPerSecond: 25, computeUnitsPerSecond: 500 },
       http('https://c.example'),
     ];
     expect(resolve(rpcUrls)().chains[0]?.rpcUrls).toEqual(rpcUrls);
@@ -263,6 +263,14 @@ describe('endpoints in a configuration file', () => {
     [
       'config/local.ts chains.1.rpcUrls.headers.a: is not a valid HTTP header',
       { url: 'http://x', headers: { a: 'hunter2\n' + 'b' } },
+    ],
+    [
+      'config/local.ts chains.1.rpcUrls.callsPerSecond: must be a whole number from 1',
+      { url: 'http://x', callsPerSecond: 0 },
+    ],
+    [
+      'config/local.ts chains.1.rpcUrls.computeUnitsPerSecond: must be a whole number',
+      { url: 'http://x', computeUnitsPerSecond: 0.5 },
     ],
     ["config/local.ts chains.1.rpcUrls: unknown key 'key'", { url: 'http://x', key: 'hunter2' }],
     ['config/local.ts chains.1.rpcUrls: must be a URL, an object', null],

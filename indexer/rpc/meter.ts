@@ -1,0 +1,37 @@
+import type { RpcEndpoint } from '../config/define.ts';
+import { throughputOf } from './compute-units.ts';
+import type { Call } from './json-rpc.ts';
+import { createRateWindow } from './rate-window.ts';
+
+/** The compute units of the most expensive call that is sent in large batches. */
+const UNITS_PER_BATCHED_CALL = throughputOf('eth_getLogs');
+
+/** What the configuration limits at one endpoint. The sources of a process share it. */
+export type Meter = {
+  /** Takes calls that are about to be sent. Returns how many milliseconds to wait before. */
+  take(calls: readonly Pick<Call, 'method'>[]): number;
+  /** How many calls may be sent at once: those of half a second, so that the rest of a second is left for others. */
+  readonly burst: number;
+  /** The limit of calls per second. Infinite if there is none. */
+  readonly callsPerSecond: number;
+};
+
+/**
+ * Creates the meters of the endpoints of a chain, in their order. Undefined for an endpoint that the configuration does not limit.
+ *
+ * @param now the time in milliseconds
+ */
+export function createMeters(rpcUrls: readonly RpcEndpoint[], now: () => number): readonly (Meter | undefined)[] {
+  return rpcUrls.map((endpoint) => {
+    if (typeof endpoint !== 'object') return undefined;
+    const { callsPerSecond = Number.POSITIVE_INFINITY, computeUnitsPerSecond = Number.POSITIVE_INFINITY } = endpoint;
+    const calls = createRateWindow(callsPerSecond, now);
+    const units = createRateWindow(computeUnitsPerSecond, now);
+    return {
+      take: (sent) =>
+        Math.max(calls.take(sent.length), units.take(sent.reduce((sum, { method }) => sum + throughputOf(method), 0))),
+      burst: Math.max(1, Math.floor(Math.min(callsPerSecond, computeUnitsPerSecond / UNITS_PER_BATCHED_CALL) / 2)),
+      callsPerSecond,
+    };
+  });
+}
