@@ -5,9 +5,9 @@ import type { Logger } from '../observability/log.ts';
 import { type ChainState, haltChain } from '../progress/chains.ts';
 import { checkpointsUpTo } from '../progress/checkpoints.ts';
 import { factBlocks } from '../protocols/known-blocks.ts';
-import type { Source } from '../source/source.ts';
+import type { Source, Witness } from '../source/source.ts';
 import { commonAncestor } from './ancestor.ts';
-import { decideReorg } from './decide.ts';
+import { decideReorg, type Evidence, OBSERVATIONS_BELOW_FINALIZED } from './decide.ts';
 
 /** `continue`: there is more to do for the same head; `recheck`: read the head again soon; `settled`: wait for another head. */
 export type StepOutcome = 'continue' | 'recheck' | 'settled';
@@ -53,8 +53,9 @@ export class ReorgWatch {
     if (ancestor !== undefined) await this.#checkLinks(ancestor, remote, signal);
     const observations = this.#suspicion?.ancestor === ancestor?.number ? (this.#suspicion?.observations ?? 0) + 1 : 1;
     this.#suspicion = { ancestor: ancestor?.number, observations };
-    const votes =
-      firstLost === undefined ? { ours: 0, other: 1 } : await this.#countVotes(firstLost, remote, observations, signal);
+    const witnesses =
+      firstLost === undefined ? undefined : await this.#askWitnesses(firstLost, remote, observations, signal);
+    const votes = { ours: witnesses?.ours.length ?? 0, other: witnesses?.other.length ?? 1 };
     const decision = decideReorg({ head, ancestor, finalized, votes, observations, haltDepth: this.#haltDepth });
     const context = { chain: chainId, head: head.number, ancestor: ancestor?.number, finalized, votes, observations };
     switch (decision.do) {
@@ -62,6 +63,8 @@ export class ReorgWatch {
         // Observed every second, logged at powers of two.
         if (Number.isInteger(Math.log2(observations)))
           log.warn({ ...context, reason: decision.because }, 'reorg suspected');
+        if (firstLost !== undefined && isContradicted({ votes, observations, isFinal: firstLost.number <= finalized }))
+          this.#deps.source.setAside(witnesses?.other ?? [], firstLost);
         return 'recheck';
       case 'halt':
         await haltChain(
@@ -118,15 +121,15 @@ export class ReorgWatch {
   }
 
   /**
-   * Counts the endpoints that have the local block and those that have another. Ignores endpoints that have no block at this
+   * Returns the endpoints that have the local block and those that have another. Ignores endpoints that have no block at this
    * height, and after a while those that are stuck on the local branch.
    */
-  async #countVotes(
+  async #askWitnesses(
     firstLost: BlockRef,
     remote: BlockRef,
     observations: number,
     signal: AbortSignal,
-  ): Promise<{ readonly ours: number; readonly other: number }> {
+  ): Promise<{ readonly ours: readonly Witness[]; readonly other: readonly Witness[] }> {
     const { source } = this.#deps;
     const witnesses = (await source.witnesses(firstLost.number, signal)).filter(({ header }) => header !== undefined);
     const upToDate =
@@ -134,8 +137,25 @@ export class ReorgWatch {
         ? witnesses
         : (await source.witnesses(remote.number, signal)).filter(({ header }) => header !== undefined);
     const current = new Set(upToDate.map(({ endpoint }) => endpoint));
-    const ours = witnesses.filter((one) => one.header?.hash === firstLost.hash && current.has(one.endpoint)).length;
-    const other = witnesses.filter((one) => one.header?.hash !== firstLost.hash).length;
+    const ours = witnesses.filter((one) => one.header?.hash === firstLost.hash && current.has(one.endpoint));
+    const other = witnesses.filter((one) => one.header?.hash !== firstLost.hash);
     return { ours, other };
   }
+}
+
+/**
+ * Returns whether the endpoints that have another block than the mirror contradict the chain, while at least as many have the mirror's: at a
+ * final height at the third observation, above it once they are outvoted for long.
+ */
+function isContradicted({
+  votes: { ours, other },
+  observations,
+  isFinal,
+}: {
+  readonly votes: Evidence['votes'];
+  readonly observations: number;
+  readonly isFinal: boolean;
+}): boolean {
+  if (isFinal) return ours >= other && observations >= OBSERVATIONS_BELOW_FINALIZED;
+  return ours > other && observations >= OBSERVATIONS_BEFORE_STUCK;
 }

@@ -1,4 +1,5 @@
 import { TokenUriReader } from '../metadata/token-uri-reader.ts';
+import { levelOf } from '../rpc/notice.ts';
 import { createSource, type SharedDeps } from '../source/source.ts';
 import type { ChainProofInput } from './chain-proof.ts';
 
@@ -27,7 +28,8 @@ export function createChainMetadata({
       ...runtime,
       observe,
       meters,
-      notice: (notice) => log.info({ chain: chainId, task: 'token URIs', ...notice }, `source: ${notice.event}`),
+      notice: (notice) =>
+        log[levelOf(notice)]({ chain: chainId, task: 'token URIs', ...notice }, `source: ${notice.event}`),
     },
   );
   const reader = new TokenUriReader({ database, chainId, source, log, runtime });

@@ -6,6 +6,7 @@ import type { Logger } from '../observability/log.ts';
 import { createRedact } from '../observability/redact.ts';
 import type { ProofScope } from '../progress/proof.ts';
 import { Prover } from '../proof/prover.ts';
+import { levelOf } from '../rpc/notice.ts';
 import { createSource, type SharedDeps, type Source } from '../source/source.ts';
 
 /** Dependencies of the proof of one chain. */
@@ -50,7 +51,7 @@ export function createChainProof({
       ...runtime,
       observe,
       meters,
-      notice: (notice) => log.info({ chain: chainId, task: 'proof', ...notice }, `source: ${notice.event}`),
+      notice: (notice) => log[levelOf(notice)]({ chain: chainId, task: 'proof', ...notice }, `source: ${notice.event}`),
     },
   );
   const prover = new Prover({

@@ -14,7 +14,7 @@ import type { Measures } from '../observability/measures.ts';
 import { createRedact } from '../observability/redact.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { LeaderElection, Leadership } from '../progress/leader.ts';
-import type { EndpointNotice } from '../rpc/notice.ts';
+import { type EndpointNotice, levelOf } from '../rpc/notice.ts';
 import { createSource, type SharedDeps, type Source } from '../source/source.ts';
 import { StageRunner } from '../stages/stage-runner.ts';
 
@@ -112,7 +112,7 @@ export class ChainWork {
   }
 
   #log(notice: EndpointNotice): void {
-    this.#input.log.info({ chain: this.chainId, ...notice }, `source: ${notice.event}`);
+    this.#input.log[levelOf(notice)]({ chain: this.chainId, ...notice }, `source: ${notice.event}`);
   }
 
   /** Reads the registry again, plans and advances the stages at once, because contracts or requests may have changed. */

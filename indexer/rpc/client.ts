@@ -48,6 +48,8 @@ export type Client = {
   readonly subscribe:
     | ((onHead: (header: unknown) => void, onLost: (reason: string) => void) => Promise<() => void>)
     | undefined;
+  /** Closes the connection. The next request opens another. Undefined where the transport cannot. */
+  readonly disconnect: (() => void) | undefined;
   /** Closes all connections. */
   close(): void;
 };
@@ -99,6 +101,7 @@ export function createClient(
             context: { endpoint: name },
           });
         })),
+    disconnect: transport.disconnect,
     close: () => transport.close(),
   };
 }

@@ -1,14 +1,14 @@
-import { ConfigError, RpcInconsistency } from '../kernel/errors.ts';
 import { sleep } from '../kernel/sleep.ts';
 import { type AnswerLimit, createAnswerLimit } from './answer-limit.ts';
 import { type BatchSize, createBatchSize } from './batch-size.ts';
 import type { CallBudget } from './call-budget.ts';
+import { createChainIdCheck } from './chain-id-check.ts';
 import type { BatchAnswer, Client } from './client.ts';
-import { orAborted } from './concurrency.ts';
 import { createFilterLimit, type FilterLimit } from './filter-limit.ts';
 import { isEndpointFailure, isMethodFailure } from './health.ts';
 import type { Call, RequestOptions } from './json-rpc.ts';
 import { createPace, type PaceSettings } from './pace.ts';
+import { createQuarantine, type Quarantine } from './quarantine.ts';
 import { createRangeSize, type RangeSize } from './range-size.ts';
 
 /** A name of a block that moves with the chain, of which nodes may know only some. */
@@ -31,9 +31,10 @@ export type EndpointState = {
   /**
    * - `healthy`: requests are sent.
    * - `cooling down`: it failed, and is asked again after a pause.
+   * - `quarantined`: it contradicted, and is used only if no other one answers.
    * - `refused`: it serves another chain.
    */
-  readonly status: 'healthy' | 'cooling down' | 'refused';
+  readonly status: 'healthy' | 'cooling down' | 'quarantined' | 'refused';
   /** Why it is not healthy. */
   readonly reason: string | undefined;
   /** The number of blocks that the next `eth_getLogs` asks for. */
@@ -54,10 +55,13 @@ export type Endpoint = Requester & {
   readonly filterLimit: FilterLimit;
   readonly answerLimit: AnswerLimit;
   readonly subscribe: Client['subscribe'];
+  readonly disconnect: Client['disconnect'];
   /** Asks for the chain id. Throws `ConfigError` if it is another chain's, and refuses the endpoint from then on. */
   checkChainId(signal: AbortSignal | undefined): Promise<void>;
   /** Returns that the endpoint serves another chain, and what to do. Undefined if it is not known to. */
   refusal(): string | undefined;
+  /** Whether the endpoint is set aside because it contradicted. */
+  readonly quarantine: Quarantine;
   /** Returns how the endpoint is doing. */
   state(): EndpointState;
   /** Returns how long the endpoint, or one kind of request to it, must not be used, in milliseconds. */
@@ -97,50 +101,30 @@ async function spend(budget: CallBudget | undefined, calls: number, signal: Abor
 export function createEndpoint(client: Client, settings: EndpointSettings): Endpoint {
   const { name, label } = client;
   const pace = createPace(name, settings);
-  let isRight = false;
-  let refusal: string | undefined;
-  let checking: Promise<void> | undefined;
   const closed = new AbortController();
   const batchSize = createBatchSize(settings.now);
   const rangeSize = createRangeSize(settings.initialRangeBlocks, settings.now);
   if (client.batch === undefined) batchSize.unsupported();
 
-  async function checkChainId(signal: AbortSignal | undefined): Promise<void> {
-    const ask = () => client.request('eth_chainId', [], { signal });
-    const served = readChainId(await pace.run('eth_chainId', [{ method: 'eth_chainId' }], ask, signal));
-    if (served === settings.chainId) {
-      isRight = true;
-      refusal = undefined;
-      return;
-    }
-    const detail = `${label}: serves chain ${served}, not ${settings.chainId}; correct the URL, or name it RPC_URL_${served}`;
-    if (refusal === undefined) settings.notice({ event: 'endpoint refused', endpoint: name, detail });
-    isRight = false;
-    refusal = detail;
-    throw new ConfigError(detail, { context: { endpoint: name, chainId: served, expected: settings.chainId } });
-  }
-
-  async function requireChainId(signal: AbortSignal | undefined): Promise<void> {
-    // All waiting callers share this request, so no single caller's signal may abort it.
-    checking ??= checkChainId(closed.signal).finally(() => {
-      checking = undefined;
-    });
-    await orAborted(checking, signal);
-  }
+  const deps = { ...settings, client, pace, name, closed: closed.signal };
+  const chainId = createChainIdCheck(deps);
+  const quarantine = createQuarantine({ ...deps, checkChainId: chainId.check });
 
   return {
     name,
     label,
     chainId: settings.chainId,
+    quarantine,
     subscribe: client.subscribe,
+    disconnect: client.disconnect,
     async request(method, params, options: RequestOptions = {}) {
-      if (!isRight) await requireChainId(options.signal);
+      if (!chainId.isRight()) await chainId.require(options.signal);
       await spend(settings.budget, 1, options.signal);
       const kind = kindOfRequest(method, params);
       return pace.run(kind, [{ method }], () => client.request(method, params, options), options.signal);
     },
     async batch(calls, signal) {
-      if (!isRight) await requireChainId(signal);
+      if (!chainId.isRight()) await chainId.require(signal);
       await spend(settings.budget, calls.length, signal);
       let answers: readonly BatchAnswer[] | undefined;
       const ask = async () => {
@@ -159,14 +143,18 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
       return answers ?? [];
     },
     batchSize: { ...batchSize, calls: () => Math.min(batchSize.calls(), pace.burst()) },
-    checkChainId,
-    refusal: () => refusal,
+    checkChainId: chainId.check,
+    refusal: chainId.refusal,
     state() {
-      const reason = refusal ?? pace.failure()?.message;
-      const status = refusal !== undefined ? 'refused' : reason === undefined ? 'healthy' : 'cooling down';
       const rate = pace.callsPerSecond();
       const callsPerSecond = Number.isFinite(rate) ? rate : undefined;
-      return { endpoint: name, status, reason, rangeBlocks: rangeSize.blocks(), callsPerSecond };
+      const figures = { endpoint: name, rangeBlocks: rangeSize.blocks(), callsPerSecond };
+      const refusal = chainId.refusal();
+      if (refusal !== undefined) return { ...figures, status: 'refused', reason: refusal };
+      const evidence = quarantine.evidence();
+      if (evidence !== undefined) return { ...figures, status: 'quarantined', reason: evidence };
+      const reason = pace.failure()?.message;
+      return { ...figures, status: reason === undefined ? 'healthy' : 'cooling down', reason };
     },
     delayMs: pace.delayMs,
     rangeSize,
@@ -186,10 +174,4 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
 /** Returns which requests fail together: those of one method, and of one block tag where they name a tag (`finalized`). */
 export function kindOfRequest(method: string, [first]: readonly unknown[]): string {
   return typeof first === 'string' && !first.startsWith('0x') ? `${method} ${first}` : method;
-}
-
-function readChainId(raw: unknown): number {
-  const chainId = typeof raw === 'string' && /^0x[0-9a-f]{1,14}$/i.test(raw) ? Number(raw) : Number.NaN;
-  if (Number.isSafeInteger(chainId)) return chainId;
-  throw new RpcInconsistency('malformed chain id', { context: { value: String(JSON.stringify(raw)).slice(0, 100) } });
 }

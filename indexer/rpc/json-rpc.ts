@@ -73,6 +73,8 @@ export type Transport = {
   readonly subscribe?:
     | ((onHead: (header: unknown) => void, onLost: (reason: string) => void) => Promise<() => void>)
     | undefined;
+  /** Closes the connection. The next request opens another. Only WebSocket transports have it. */
+  readonly disconnect?: (() => void) | undefined;
   /** Closes all connections. */
   close(): void;
 };

@@ -3,6 +3,8 @@ export type EndpointNotice = {
   readonly event:
     | 'endpoint failed'
     | 'endpoint recovered'
+    | 'endpoint quarantined'
+    | 'endpoint restored'
     | 'method failed'
     | 'method recovered'
     | 'endpoint refused'
@@ -10,8 +12,16 @@ export type EndpointNotice = {
     | 'inconsistent response'
     | 'receipts unproved'
     | 'subscription lost'
+    | 'subscription silent'
     | 'subscribed';
   /** Host and index of the endpoint, as in `rpc.example.org#0`. */
   readonly endpoint: string;
   readonly detail: string;
 };
+
+const WARNINGS: ReadonlySet<EndpointNotice['event']> = new Set(['endpoint quarantined', 'subscription silent']);
+
+/** Returns the level at which a notice is logged. */
+export function levelOf({ event }: EndpointNotice): 'info' | 'warn' {
+  return WARNINGS.has(event) ? 'warn' : 'info';
+}

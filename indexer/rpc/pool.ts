@@ -1,4 +1,12 @@
-import { Aborted, AnchorMismatch, ConfigError, messageOf, RpcError, RpcInconsistency } from '../kernel/errors.ts';
+import {
+  Aborted,
+  AnchorMismatch,
+  ConfigError,
+  type IndexerError,
+  messageOf,
+  RpcError,
+  RpcInconsistency,
+} from '../kernel/errors.ts';
 import { type Backoff, backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -23,9 +31,15 @@ export type Pool = {
    * number of attempts it throws the error. Errors other than `RpcError` and `RpcInconsistency` are thrown at once.
    */
   run<T>(task: (endpoint: Endpoint) => Promise<T>, options: RunOptions): Promise<T>;
-  /** Runs a task once on every healthy endpoint and returns the values of those that succeed. Throws if all fail. */
-  runOnEach<T>(task: (endpoint: Endpoint) => Promise<T>): Promise<{ readonly endpoint: Endpoint; readonly value: T }[]>;
-  /** Returns the usable endpoints, the preferred one first. Throws `ConfigError` if all serve another chain. */
+  /**
+   * Runs a task once on every healthy endpoint and returns the values of those that succeed. Throws if all fail. Endpoints in quarantine
+   * are left out unless there is no other, or `andQuarantined` is set.
+   */
+  runOnEach<T>(
+    task: (endpoint: Endpoint) => Promise<T>,
+    andQuarantined?: boolean,
+  ): Promise<{ readonly endpoint: Endpoint; readonly value: T }[]>;
+  /** Returns the usable endpoints, the preferred one first, those in quarantine last. Throws `ConfigError` if all serve another chain. */
   endpoints(): readonly Endpoint[];
   /** Moves an endpoint to the end of the order if it is the preferred one. */
   demote(endpoint: Endpoint): void;
@@ -36,18 +50,25 @@ export type PoolSettings = {
   readonly attempts: number;
   readonly random: () => number;
   readonly notice: (notice: EndpointNotice) => void;
+  /** Asks an endpoint that contradicted for something that shows whether its answers make sense again. Throws if not. */
+  readonly recheck: (endpoint: Endpoint, signal: AbortSignal) => Promise<unknown>;
 };
 
 /** What to do after an error: give up, exclude this endpoint, prefer another one, or retry on the same one. */
 type ErrorAction = 'throw' | 'exclude' | 'next endpoint' | 'same endpoint';
 
 /** Creates a pool of the endpoints, whose order is the order of preference. */
-export function createPool(all: readonly Endpoint[], { attempts, random, notice }: PoolSettings): Pool {
+export function createPool(all: readonly Endpoint[], { attempts, random, notice, recheck }: PoolSettings): Pool {
   let order = [...all];
 
   function endpoints(): readonly Endpoint[] {
     const usable = order.filter((endpoint) => endpoint.refusal() === undefined);
-    if (usable.length > 0) return usable;
+    if (usable.length > 0) {
+      const [trusted = [], aside = []] = [false, true].map((isAside) =>
+        usable.filter(({ quarantine }) => quarantine.isActive() === isAside),
+      );
+      return [...trusted, ...aside];
+    }
     throw new ConfigError(all.map((endpoint) => endpoint.refusal()).join('; '));
   }
 
@@ -55,9 +76,21 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
     if (order[0] === endpoint) order = [...order.slice(1), endpoint];
   }
 
+  /** Sets endpoints aside that contradicted repeatedly where another one gave consistent answers to the same requests. */
+  function setAside(contradicted: ReadonlyMap<Endpoint, RpcInconsistency>, answering: Endpoint): void {
+    for (const [endpoint, { message, context }] of contradicted) {
+      if (endpoint === answering) continue;
+      endpoint.quarantine.enter({
+        evidence: `${message} (${describe(context)}), where ${answering.name} gave consistent answers`,
+        recheck: async (signal) => (await recheck(endpoint, signal)) !== undefined,
+      });
+    }
+  }
+
   async function run<T>(task: (endpoint: Endpoint) => Promise<T>, { signal, from, method }: RunOptions): Promise<T> {
     const tries = new Map<Endpoint, number>();
     const failed = new Map<Endpoint, number>();
+    const contradicted = new Map<Endpoint, RpcInconsistency>();
     let worst: unknown;
     const limit = Math.max(attempts, 2 * all.length);
     for (let attempt = 1; ; attempt++) {
@@ -65,9 +98,12 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
       const endpoint = choose(endpoints(), tries, from, method);
       if (endpoint === undefined) throw worst;
       try {
-        return await task(endpoint);
+        const result = await task(endpoint);
+        setAside(contradicted, endpoint);
+        return result;
       } catch (thrown) {
         const error = withEndpointName(thrown, endpoint);
+        if (isContradiction(error) && failed.has(endpoint)) contradicted.set(endpoint, error);
         const action = actionFor(error, failed.get(endpoint) ?? 0);
         if (action === 'throw') throw error;
         // An inconsistency tells the caller more than the outage of another endpoint.
@@ -99,10 +135,11 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
 
   return {
     run,
-    async runOnEach(task) {
+    async runOnEach(task, andQuarantined = false) {
       // A failing endpoint would keep the others waiting. If all are failing, ask all of them.
       const healthy = endpoints().filter((endpoint) => endpoint.delayMs() === 0);
-      const asked = healthy.length > 0 ? healthy : endpoints();
+      const trusted = healthy.filter(({ quarantine }) => andQuarantined || !quarantine.isActive());
+      const asked = [trusted, healthy].find(({ length }) => length > 0) ?? endpoints();
       const settled = await Promise.allSettled(
         asked.map(async (endpoint) => ({ endpoint, value: await task(endpoint) })),
       );
@@ -115,7 +152,7 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice 
   };
 }
 
-/** Returns the endpoint that is not excluded and has the fewest tries; then the healthy, the unpruned, the preferred one. */
+/** Returns the endpoint that is not excluded and has the fewest tries, of which a quarantine counts as one; then the healthy, the unpruned, the preferred one. */
 function choose(
   endpoints: readonly Endpoint[],
   tries: ReadonlyMap<Endpoint, number>,
@@ -123,7 +160,7 @@ function choose(
   method: string | undefined,
 ): Endpoint | undefined {
   const rankOf = (endpoint: Endpoint) => [
-    tries.get(endpoint) ?? 0,
+    (tries.get(endpoint) ?? 0) + (endpoint.quarantine.isActive() ? 1 : 0),
     endpoint.delayMs(method),
     from !== undefined && from <= endpoint.prunedAt ? 1 : 0,
   ];
@@ -154,6 +191,16 @@ function actionFor(error: unknown, failuresBefore: number): ErrorAction {
       // Another endpoint may support the method, but a call that reverts will revert everywhere.
       return error.context.code === RPC_CODE.methodNotFound ? 'exclude' : 'throw';
   }
+}
+
+/** Returns whether an answer contradicts itself. That an endpoint has another parent for a range may be a reorganisation. */
+function isContradiction(error: unknown): error is RpcInconsistency {
+  return error instanceof RpcInconsistency && !(error instanceof AnchorMismatch);
+}
+
+/** Returns what the context of an error says about blocks, as text. Other members may hold what the node said. */
+function describe({ number, hash, parentHash, requested, expected }: IndexerError['context']): string {
+  return JSON.stringify({ number, hash, parentHash, requested, expected });
 }
 
 /** Adds to an inconsistency which endpoint it is about. */

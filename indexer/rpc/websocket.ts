@@ -114,6 +114,9 @@ export function connectWebSocket(url: string, options: HttpOptions): Transport {
         exchange(connection, unsubscribe, undefined, () => undefined).catch(() => undefined);
       };
     },
+    disconnect() {
+      if (connecting !== undefined) discard(connecting);
+    },
     close() {
       closed = true;
       if (connecting !== undefined) discard(connecting);

@@ -4,6 +4,7 @@ import type { Endpoint } from '../rpc/endpoint.ts';
 import { areProvedComplete, type BlockLogs, completeLogs, readBlockLogs } from './block-logs.ts';
 import type { Watched } from './parse.ts';
 import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
+import { setAsideForLogs } from './wrong-logs.ts';
 
 /** The consistent part of a range that one endpoint returned, linked to the part before it. */
 export type Part = {
@@ -38,6 +39,7 @@ export async function addLogsProvenByBloom(
     if (logs.length === received.length) continue;
     changed = true;
     faultyEndpoints.add(endpoint.name);
+    setAsideForLogs(endpoint, { given: received, truth: logs }, [header.number], watched);
     byBlock.set(header.number, logs);
     const detail = `block ${header.number}: the response had ${received.length} logs, the receipts have ${logs.length}`;
     deps.notice({ event: 'inconsistent response', endpoint: endpoint.name, detail });

@@ -6,12 +6,12 @@ import type { Pool } from '../rpc/pool.ts';
 import { type Blooms, createBlooms } from './bloom.ts';
 import { addLogsProvenByBloom, type Part } from './bloom-check.ts';
 import { readFinalizedPart } from './finalized-part.ts';
-import type { AnnouncedHeaders } from './heads.ts';
 import { indexFilter, type Watched } from './parse.ts';
 import type { FullReading, ReaderDeps, RemainingRange } from './remaining-range.ts';
 import { createReceiptRoots } from './root-rule.ts';
 import { createSecondEndpoints } from './second-endpoint.ts';
 import { readStrictPart } from './strict-part.ts';
+import type { AnnouncedHeaders } from './subscription.ts';
 
 /** A range to read. Both ends are included. */
 export type RangeRequest = {

@@ -15,6 +15,7 @@ import { noticeDoubles, type ReaderDeps, type RemainingRange } from './remaining
 import { learnFromReceipts, requestLogs } from './request-logs.ts';
 import type { SecondAnswer } from './second-endpoint.ts';
 import { verifyLinks } from './verify.ts';
+import { setAsideForLogs } from './wrong-logs.ts';
 
 /** Maximum number of blocks whose headers are all read. */
 const FULL_PART_BLOCKS = 512;
@@ -66,6 +67,8 @@ export async function readFinalizedPart(
   learnFromReceipts(endpoint, answer, logs);
   if (logs !== answer.logs && !agreeOutside(answer.doubtful, logs, answer.logs)) {
     remaining.faultyEndpoints.add(endpoint.name);
+    const compared = [...doubtful].filter((block) => !answer.doubtful.has(block));
+    setAsideForLogs(endpoint, { given: answer.logs, truth: logs }, compared, watched);
   }
   await dispute?.settle(logs, signal);
   return { to, headers, logs };

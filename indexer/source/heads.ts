@@ -1,12 +1,11 @@
 import type { BlockHeader } from '../kernel/chain.ts';
-import { Aborted, messageOf } from '../kernel/errors.ts';
+import { Aborted } from '../kernel/errors.ts';
 import { backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
-import type { EndpointNotice } from '../rpc/notice.ts';
 import type { Pool } from '../rpc/pool.ts';
-import { readHeader } from './blocks.ts';
-import { parseBlockNumber, parseHeader } from './parse.ts';
+import { parseHeader } from './parse.ts';
+import { findSubscribable, forwardSubscription, type SubscriptionDeps } from './subscription.ts';
 
 /** If the head of the preferred endpoint has not changed for this long, it is compared with the other endpoints. */
 const STALL_MS = 30_000;
@@ -15,44 +14,45 @@ const POLL_BACKOFF_MAX_MS = 8_000;
 const RESUBSCRIBE_MS = 2_000;
 const RESUBSCRIBE_MAX_MS = 60_000;
 
-/** A subscription to new heads. It ends with its connection. */
-type Subscription = { readonly endpoint: Endpoint; isOpen: boolean };
-
-/** Maps each announced header to the subscription that announced it, over whose connection it was read. */
-export type AnnouncedHeaders = WeakMap<BlockHeader, Subscription>;
-
 /** Returns the function that reads the newest block. It changes the preferred endpoint if that is stuck behind another. */
 export function createHeadReader(pool: Pool, now: () => number): (signal?: AbortSignal) => Promise<BlockHeader> {
   let last: { readonly hash: string; readonly since: number } | undefined;
 
-  const latest = async (endpoint: Endpoint, signal: AbortSignal | undefined) =>
-    parseHeader(await endpoint.request('eth_getBlockByNumber', ['latest', false], { signal }), endpoint);
-
   return async function head(signal) {
     const preferred = pool.endpoints()[0];
-    const header = await pool.run((endpoint) => latest(endpoint, signal), { signal });
+    const header = await pool.run((endpoint) => readLatest(endpoint, signal), { signal });
     if (last?.hash !== header.hash) last = { hash: header.hash, since: now() };
     if (pool.endpoints().length < 2 || now() - last.since < STALL_MS) return header;
     last = { hash: header.hash, since: now() };
-    const answers = await pool.runOnEach((endpoint) => latest(endpoint, signal));
+    const answers = await pool.runOnEach((endpoint) => readLatest(endpoint, signal));
     const best = answers.reduce((a, b) => (b.value.number > a.value.number ? b : a));
     if (best.value.number <= header.number) return header;
-    if (preferred !== undefined && best.endpoint !== preferred) pool.demote(preferred);
+    if (preferred !== undefined && best.endpoint !== preferred) setStaleAside(preferred, header, best);
     return best.value;
   };
 }
 
+/** Returns the newest block of an endpoint. */
+export async function readLatest(endpoint: Endpoint, signal: AbortSignal | undefined): Promise<BlockHeader> {
+  return parseHeader(await endpoint.request('eth_getBlockByNumber', ['latest', false], { signal }), endpoint);
+}
+
+type Head = { readonly endpoint: Endpoint; readonly value: BlockHeader };
+
+/** Sets an endpoint aside whose head has not moved for long while another one's did, until it has a block as high as that. */
+function setStaleAside(stale: Endpoint, { number, hash }: BlockHeader, other: Head): void {
+  const { number: expected, hash: otherHash } = other.value;
+  stale.quarantine.enter({
+    evidence: `its head has been block ${number} (${hash}) for ${STALL_MS / 1_000} s, where ${other.endpoint.name} has block ${expected} (${otherHash})`,
+    recheck: async (signal) => (await readLatest(stale, signal)).number >= expected,
+  });
+}
+
 /** Dependencies and intervals of `followHeads`. */
-export type HeadsDeps = {
-  readonly pool: Pool;
-  readonly head: (signal?: AbortSignal) => Promise<BlockHeader>;
-  /** Receives the announced headers. */
-  readonly announced: AnnouncedHeaders;
+export type HeadsDeps = SubscriptionDeps & {
   readonly pollIntervalMs: number;
-  readonly silenceMs: number;
   readonly random: () => number;
   readonly now: () => number;
-  readonly notice: (notice: EndpointNotice) => void;
 };
 
 /**
@@ -108,89 +108,6 @@ async function produce(deps: HeadsDeps, put: Put, signal: AbortSignal): Promise<
         ? pollIntervalMs
         : backoffMs(failures + 1, { baseMs: pollIntervalMs, maxMs: POLL_BACKOFF_MAX_MS }, random);
     await sleep(wait, signal);
-  }
-}
-
-function findSubscribable(pool: Pool): Endpoint | undefined {
-  try {
-    return pool.endpoints().find((endpoint) => endpoint.subscribe !== undefined && endpoint.delayMs() === 0);
-  } catch {
-    return undefined; // All endpoints serve another chain, which `head` reports to its callers.
-  }
-}
-
-/** Forwards heads until the subscription is lost, is silent although the chain advances, or the signal aborts. Never throws. */
-async function forwardSubscription(deps: HeadsDeps, endpoint: Endpoint, put: Put, signal: AbortSignal): Promise<void> {
-  const { head, announced, notice, silenceMs } = deps;
-  const ended = Promise.withResolvers<string>();
-  const subscription: Subscription = { endpoint, isOpen: true };
-  const abort = () => ended.resolve('aborted');
-  signal.addEventListener('abort', abort, { once: true });
-  let newest: BlockHeader | undefined;
-  let hasReceived = false;
-  const forward = (header: BlockHeader) => {
-    newest = header;
-    put(header);
-  };
-  // An announced block is a hint until it is read by its number: announced hashes may be wrong, or of a block that lost.
-  let newestNumber: number | undefined;
-  let reading = false;
-  const readAnnounced = (number: number) => {
-    newestNumber = number;
-    if (reading) return;
-    reading = true;
-    void (async () => {
-      while (newestNumber !== undefined && !signal.aborted) {
-        const next = newestNumber;
-        newestNumber = undefined;
-        const header = await readHeader(endpoint, next, signal);
-        if (header !== undefined) announced.set(header, subscription);
-        forward(header ?? (await head(signal)));
-      }
-    })()
-      .catch((error: unknown) => ended.resolve(messageOf(error)))
-      .finally(() => {
-        reading = false;
-      });
-  };
-  let unsubscribe: (() => void) | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    // The first request of an endpoint confirms its chain id, so make one before subscribing.
-    await endpoint.request('eth_chainId', [], { signal });
-    unsubscribe = await endpoint.subscribe?.((raw) => {
-      hasReceived = true;
-      try {
-        readAnnounced(parseBlockNumber(raw));
-      } catch (error) {
-        ended.resolve(messageOf(error));
-      }
-    }, ended.resolve);
-    notice({ event: 'subscribed', endpoint: endpoint.name, detail: 'subscribed to new heads' });
-    forward(await head(signal));
-    // A silent subscription is either dead or the chain has no new blocks. The polled head tells which.
-    const checkSilence = async () => {
-      const before = newest;
-      if (!hasReceived) {
-        const header = await head(signal);
-        if (newest === before && header.hash !== before?.hash) {
-          forward(header);
-          return ended.resolve('the subscription was silent although the chain advanced');
-        }
-      }
-      hasReceived = false;
-      timer = setTimeout(() => checkSilence().catch((error: unknown) => ended.resolve(messageOf(error))), silenceMs);
-    };
-    timer = setTimeout(() => checkSilence().catch((error: unknown) => ended.resolve(messageOf(error))), silenceMs);
-    const reason = await ended.promise;
-    if (!signal.aborted) notice({ event: 'subscription lost', endpoint: endpoint.name, detail: reason });
-  } catch (error) {
-    if (!signal.aborted) notice({ event: 'subscription lost', endpoint: endpoint.name, detail: messageOf(error) });
-  } finally {
-    subscription.isOpen = false;
-    clearTimeout(timer);
-    unsubscribe?.();
-    signal.removeEventListener('abort', abort);
   }
 }
 

@@ -3,10 +3,10 @@ import type { Endpoint } from '../rpc/endpoint.ts';
 import type { EndpointNotice } from '../rpc/notice.ts';
 import type { Pool } from '../rpc/pool.ts';
 import type { Blooms } from './bloom.ts';
-import type { AnnouncedHeaders } from './heads.ts';
 import type { Watched } from './parse.ts';
 import type { ReceiptRoots } from './receipts-root.ts';
 import type { SecondEndpoints } from './second-endpoint.ts';
+import type { AnnouncedHeaders } from './subscription.ts';
 
 /**
  * How to read a range in full. `blooms`: compare the bloom of every header with the logs, and read the receipts where they differ.

@@ -10,14 +10,13 @@ import { isAfter, isEqual, type LogAnswer } from './log-answer.ts';
 import { toQuantity, type Watched } from './parse.ts';
 import type { ReceiptRoots } from './receipts-root.ts';
 import { requestLogs } from './request-logs.ts';
+import { areEqualLogs, setAsideForLogs } from './wrong-logs.ts';
 
 /** A second endpoint gets as long again as the first one took, and at least so long, to give its answer. */
 const GRACE_MIN_MS = 500;
 /** How long an endpoint is not asked after it gave no answer. Doubles with every failure in a row. */
 const PAUSE_MS = 1_000;
 const PAUSE_MAX_MS = 600_000;
-/** How long an endpoint is not asked after its logs turned out to be wrong. */
-const DISTRUST_MS = 600_000;
 /** Maximum number of blocks that are remembered because endpoints gave different logs of them. */
 const DISPUTES_MAX = 10_000;
 /** How many blocks of one answer are doubted for nothing but logs that the second endpoint lacks: it may have lost all of them. */
@@ -28,8 +27,7 @@ type Blocks = { readonly from: number; readonly to: number };
 /** Blocks of which two endpoints gave different logs. */
 export type Dispute = {
   /**
-   * Compares both answers with the logs of the receipts. The endpoint that was wrong is no longer preferred, and not asked as a
-   * second one for a while.
+   * Compares both answers with the logs of the receipts. The endpoint that was wrong is put into quarantine.
    *
    * @throws {RpcInconsistency} if the receipts have fewer logs than an endpoint gave, no receipts root proves them, and that endpoint's
    * own receipts hold the logs. Another endpoint may have the true ones.
@@ -71,14 +69,15 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
 
   const isPaused = (endpoint: Endpoint) => now() < (pauses.get(endpoint)?.until ?? Number.NEGATIVE_INFINITY);
 
-  function pause(endpoint: Endpoint, baseMs: number): void {
+  function pause(endpoint: Endpoint): void {
     // Requests that were in flight together fail together. They count once.
     if (isPaused(endpoint)) return;
     const failures = (pauses.get(endpoint)?.failures ?? 0) + 1;
-    pauses.set(endpoint, { failures, until: now() + Math.min(PAUSE_MAX_MS, baseMs * 2 ** (failures - 1)) });
+    pauses.set(endpoint, { failures, until: now() + Math.min(PAUSE_MAX_MS, PAUSE_MS * 2 ** (failures - 1)) });
   }
 
   function mayAsk(endpoint: Endpoint, from: number): boolean {
+    if (endpoint.quarantine.isActive()) return false;
     const givesLogs = endpoint.delayMs('eth_getLogs') === 0 && endpoint.receiptBlocks === 1;
     return givesLogs && !isPaused(endpoint) && from > endpoint.prunedAt;
   }
@@ -106,7 +105,7 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
           const theirs = await within(Math.max(GRACE_MIN_MS, now() - startedAt), answering, signal);
           if (theirs === undefined) {
             stop.abort();
-            if (!signal?.aborted) pause(endpoint, PAUSE_MS);
+            if (!signal?.aborted) pause(endpoint);
             return undefined;
           }
           const { differing, firstLacks } = findDifferences(answer, theirs, {
@@ -114,7 +113,7 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
             to: Math.min(asked.to, end.number),
           });
           if (differing.size > 0 && !(await isWitness(endpoint, theirs, differing, end, signal))) {
-            if (!signal?.aborted) pause(endpoint, PAUSE_MS);
+            if (!signal?.aborted) pause(endpoint);
             return undefined;
           }
           pauses.delete(endpoint);
@@ -125,8 +124,8 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
               const evidence = { differing, answer, theirs, truth };
               const wrong = await findWrong(deps, { first, second: endpoint }, evidence, signal);
               if (wrong === undefined) return;
-              pause(wrong, DISTRUST_MS);
-              pool.demote(wrong);
+              const given = wrong === endpoint ? theirs.logs : answer.logs;
+              setAsideForLogs(wrong, { given, truth }, differing, watched);
             },
           };
         },
@@ -235,8 +234,7 @@ async function findWrong(
     const claimed = others.filter(({ blockNumber }) => blockNumber === othersLacking);
     if (await holdsInReceipts({ roots }, second, claimed, signal)) throw withoutLogs(othersLacking);
   }
-  const isWrong = (logs: readonly RawLog[]) =>
-    logs.length !== proved.length || logs.some((log, at) => !isEqual(log, proved[at] as RawLog));
+  const isWrong = (logs: readonly RawLog[]) => !areEqualLogs(logs, proved);
   const detail = `its logs of ${differing.size} blocks (${[...differing][0]}, …) differ from another endpoint's and from receipts`;
   const wrong = [...(isWrong(ours) ? [first] : []), ...(isWrong(others) ? [second] : [])];
   for (const { name } of wrong) notice({ event: 'inconsistent response', endpoint: name, detail });

@@ -1,4 +1,4 @@
-import type { BlockHeader, Hex, VerifiedRange } from '../kernel/chain.ts';
+import type { BlockHeader, BlockRef, Hex, VerifiedRange } from '../kernel/chain.ts';
 import { Aborted, ConfigError, RpcError } from '../kernel/errors.ts';
 import { type BlockTag, type Endpoint, type EndpointState, kindOfRequest } from '../rpc/endpoint.ts';
 import type { Meter } from '../rpc/meter.ts';
@@ -10,10 +10,11 @@ import { readHeader, requireHeader } from './blocks.ts';
 import { type ContractCall, type ContractCalls, readCall, readCalls } from './calls.ts';
 import { type DeploymentProof, proveDeployment } from './deployment-proof.ts';
 import { createRangeReader, type RangeRequest } from './fetch-range.ts';
-import { type AnnouncedHeaders, createHeadReader, followHeads } from './heads.ts';
+import { createHeadReader, followHeads, readLatest } from './heads.ts';
 import { parseBytes, parseHeader, toQuantity } from './parse.ts';
 import { type Receipt, readReceipt } from './receipts.ts';
 import type { FullReading } from './remaining-range.ts';
+import type { AnnouncedHeaders } from './subscription.ts';
 
 /** The block that one endpoint has at a height. */
 export type Witness = { readonly endpoint: string; readonly header: BlockHeader | undefined };
@@ -48,6 +49,8 @@ export type Source = {
   safe(signal?: AbortSignal): Promise<BlockHeader | undefined>;
   /** Returns the block that each responding endpoint has at a height. Throws if none responds. */
   witnesses(number: number, signal?: AbortSignal): Promise<readonly Witness[]>;
+  /** Puts the endpoints of witnesses into quarantine that have another block than the chain, until they have the block of the chain. */
+  setAside(witnesses: readonly Witness[], expected: BlockRef): void;
   /** Returns headers and logs that are consistent with each other. */
   fetchRange(request: RangeRequest, signal?: AbortSignal): Promise<VerifiedRange>;
   /** Returns the receipt of a transaction. Throws `RpcError` `unknown-block` unless the transaction is in the given block. */
@@ -132,7 +135,12 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
   const { chainId, rpcUrls } = options;
   if (rpcUrls.length === 0) throw new ConfigError(`chain ${chainId} has no RPC endpoint`);
   const endpoints = openEndpoints(options, { now, random, notice, observe, meters });
-  const pool = createPool(endpoints, { attempts: options.attempts ?? ATTEMPTS, random, notice });
+  const pool = createPool(endpoints, {
+    attempts: options.attempts ?? ATTEMPTS,
+    random,
+    notice,
+    recheck: readLatest,
+  });
   const head = createHeadReader(pool, now);
   const announced: AnnouncedHeaders = new WeakMap();
   return {
@@ -145,8 +153,17 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
     finalized: async (signal, newest) => (await lowestTagged(pool, 'finalized', newest, signal))?.number,
     safe: (signal) => lowestTagged(pool, 'safe', undefined, signal),
     async witnesses(number, signal) {
-      const answers = await pool.runOnEach((endpoint) => readHeader(endpoint, number, signal));
+      const answers = await pool.runOnEach((endpoint) => readHeader(endpoint, number, signal), true);
       return answers.map(({ endpoint, value }) => ({ endpoint: endpoint.name, header: value }));
+    },
+    setAside(witnesses, { number, hash }) {
+      for (const { endpoint: name, header } of witnesses) {
+        const endpoint = endpoints.find((one) => one.name === name);
+        endpoint?.quarantine.enter({
+          evidence: `its block ${number} is ${header?.hash}, where the chain has ${hash}`,
+          recheck: async (signal) => (await readHeader(endpoint, number, signal))?.hash === hash,
+        });
+      }
     },
     fetchRange: createRangeReader({ chainId, pool, announced, notice, now, random }),
     receipt: (transactionHash, blockHash, signal) =>

@@ -53,6 +53,8 @@ export class ChainServer {
   requests = 0;
   /** Number of HTTP requests that are waiting for their response. */
   waiting = 0;
+  /** Number of WebSockets that were opened so far. */
+  connected = 0;
   /** Number of calls in each batch. */
   readonly batches: number[] = [];
   /** Replaces the responses to batches. */
@@ -76,6 +78,7 @@ export class ChainServer {
       connection.on('close', () => this.#connections.delete(connection));
     });
     this.#sockets.on('connection', (socket) => {
+      this.connected += 1;
       socket.on('message', (message) => void this.#socket(socket, String(message)));
       socket.on('error', () => undefined);
     });

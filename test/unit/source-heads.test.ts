@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { BlockHeader } from '../../indexer/kernel/chain.ts';
+import { levelOf } from '../../indexer/rpc/notice.ts';
 import type { Source } from '../../indexer/source/source.ts';
+import type { ChainServer } from '../kit/chain-server.ts';
 import { busyChain, sourceFixture } from '../kit/source-fixture.ts';
 import { until } from '../kit/until.ts';
 
@@ -152,3 +154,37 @@ test('a head that moves backwards is passed on to the follower', async () => {
   await heads.until(5);
   await heads.stop();
 });
+
+test.each<[string, (server: ChainServer) => void]>([
+  ['announces nothing', (server) => server.mute()],
+  [
+    'announces one old block again and again',
+    (server) => {
+      server.view.announce = (head) => ({ ...head, number: '0x3' });
+    },
+  ],
+])(
+  'an open WebSocket that %s while the chain grows is closed with a warning, and another one is opened',
+  async (_, silence) => {
+    const chain = busyChain(3);
+    const server = await fixture.serve(chain);
+    const heads = follow(fixture.open([server.wsUrl], { headSilenceMs: 200 }));
+    await heads.until(3);
+    expect(server.connected).toBe(1);
+    silence(server);
+    chain.mine(1);
+    await heads.until(4);
+    await until('the warning', () => fixture.notices.some(({ event }) => event === 'subscription silent'));
+    expect(fixture.notices.map(levelOf)).toContain('warn');
+    await until('another connection', () => server.connected === 2);
+    await until('another subscription', () => server.subscriptions === 1);
+    server.mute(false);
+    server.view.announce = undefined;
+    const polled = server.count('eth_getBlockByNumber');
+    chain.mine(1);
+    await heads.until(5);
+    // Announced, and read once.
+    expect(server.count('eth_getBlockByNumber')).toBeLessThanOrEqual(polled + 2);
+    await heads.stop();
+  },
+);

@@ -101,3 +101,23 @@ test('a reorg that only one of two endpoints reports is not unwound', async () =
   await expectSettled(db, liveChainOf(fork));
   expect(await reorgsOf(db, chain.chainId)).toEqual([{ from: 43, to: 34, depth: 9 }]);
 });
+
+test('an endpoint with another block at a final height is set aside with its evidence, and the chain goes on', async () => {
+  const chain = busyChain(40, 38);
+  const second = await serve(chain);
+  const { server, db, daemon, settled } = await follow({ chain, moreEndpoints: [second] });
+  await settled();
+  const fork = chain.fork(34);
+  fork.append(...blocks(9));
+  server.serve(fork);
+  chain.append(...blocks(5));
+  await settled();
+  const [quarantined] = daemon.logLines('source: endpoint quarantined');
+  const hashes = [fork.block(35)?.hash, chain.block(35)?.hash];
+  expect(quarantined).toMatchObject({
+    level: 40,
+    endpoint: `127.0.0.1:${server.port}#0`,
+    detail: expect.stringContaining(`its block 35 is ${hashes[0]}, where the chain has ${hashes[1]}`),
+  });
+  expect(await reorgsOf(db, chain.chainId)).toEqual([]);
+});
