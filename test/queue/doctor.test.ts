@@ -51,13 +51,12 @@ test('a set-up that works is ok in every respect, over HTTP and WebSocket', asyn
 test('what an endpoint does not serve is a warning that says what follows and what to change', async () => {
   const { url } = await database();
   const server = await serve(busyChain(HISTORY_BLOCKS, 100));
-  const endpoint = () => 'RPC_URL_31337: ';
   const withView = async (view: Partial<typeof server.view>) => {
     Object.assign(server.view, view);
     return examine({ DATABASE_URL: url, RPC_URL_31337: server.wsUrl });
   };
   const healthy = await withView({});
-  expect(healthy).toMatchObject({ code: 0, notOk: [`warning ${endpoint()}timestamps in logs`] });
+  expect(healthy).toMatchObject({ code: 0, notOk: [`warning RPC_URL_31337: timestamps in logs`] });
   const cap = ({ blocks }: { blocks: number }) => {
     if (blocks > 10) throw new RpcFault(-32_000, 'block range is too wide: limited to a 10 block range');
   };
@@ -74,24 +73,27 @@ test('what an endpoint does not serve is a warning that says what follows and wh
       'logs by block hash',
       'logs by range',
       'subscription',
-    ].map((check) => `warning ${endpoint()}${check}`),
+    ].map((check) => `warning RPC_URL_31337: ${check}`),
   );
-  expect(poor.found.get(`${endpoint()}finalized block`)?.detail).toMatch(
+  expect(poor.found.get(`RPC_URL_31337: finalized block`)?.detail).toMatch(
     /the block 64 below the head counts as finalized$/,
   );
-  expect(poor.found.get(`${endpoint()}old blocks`)?.detail).toBe('the logs of block 1 are gone');
-  expect(poor.found.get(`${endpoint()}logs by range`)?.detail).toMatch(/^ranges of 10 blocks at most \(.*too wide/);
+  expect(poor.found.get(`RPC_URL_31337: old blocks`)?.detail).toBe('the logs of block 1 are gone');
+  expect(poor.found.get(`RPC_URL_31337: logs by range`)?.detail).toMatch(/^ranges of 10 blocks at most \(.*too wide/);
+  server.chain.finalized = 0;
+  const stuck = await withView({ noFinalizedTag: false });
+  expect(stuck.found.get(`RPC_URL_31337: finalized block`)?.detail).toMatch(/^the tag is always block 0: the block 64/);
   server.batchFault = () => ({ body: { jsonrpc: '2.0', id: null, error: { code: -32_600, message: 'no batches' } } });
   const hiding = await withView({ cap: undefined, noBlockHashFilter: false, prunedBelow: 0, hiddenLogs: true });
-  expect(hiding.found.get(`${endpoint()}logs by block hash`)).toMatchObject({
+  expect(hiding.found.get(`RPC_URL_31337: logs by block hash`)).toMatchObject({
     status: 'warning',
     detail: 'no logs for a block whose receipts hold some',
   });
-  expect(hiding.found.get(`${endpoint()}batches`)).toMatchObject({ status: 'warning', detail: /not supported/ });
+  expect(hiding.found.get(`RPC_URL_31337: batches`)).toMatchObject({ status: 'warning', detail: /not supported/ });
   server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'error', code: -32_601, message: 'method not found' } });
   const useless = await withView({ noBlockReceipts: true });
   expect(useless).toMatchObject({ code: 1, err: expect.stringMatching(/^indexer: 1 of \d+ checks failed\n$/) });
-  expect(useless.notOk).toContain(`failed ${endpoint()}logs by range`);
+  expect(useless.notOk).toContain(`failed RPC_URL_31337: logs by range`);
 });
 
 test('an endpoint that is down only matters if the chain has no other one; one of another chain always does', async () => {
@@ -168,6 +170,8 @@ describe('a database', () => {
       ),
       advice: `grant select, insert, update, delete on them to ${role}`,
     });
+    await db.query(`grant update on all tables in schema indexer, public to ${role}`);
+    expect((await examine({ ...env, DATABASE_URL: unprivileged })).notOk).toContain('failed database: privileges');
     await db.query(`grant select, insert, update, delete on all tables in schema indexer, public to ${role}`);
     expect((await examine({ ...env, DATABASE_URL: unprivileged })).notOk).not.toContain('failed database: privileges');
     await db.query(`alter role ${role} set default_transaction_read_only = on`);

@@ -27,8 +27,8 @@ async function configFile(text: string): Promise<string> {
 
 describe('indexer config --print', () => {
   it('says where each value comes from, and shows no secret', async () => {
-    const endpoints = `['https://nine.example/${SECRET}', { url: 'https://ten.example', headers: { 'x-key': '${SECRET}' } }, () => ({ request() {} })]`;
-    const redis = `{ options: { password: '${SECRET}', sentinels: [{ host: '${SECRET}' }] } }`;
+    const endpoints = `['https://nine.example/${SECRET}', { url: 'https://ten.example', headers: { 'x-key': '42' } }, () => ({ request() {} })]`;
+    const redis = `{ options: { password: '${SECRET}', tls: { passphrase: 'unknown to redaction' } } }`;
     const file = await configFile(
       `export default { queueRedis: ${redis}, chains: { 9: { rpcUrls: ${endpoints}, confirmations: 7 } } };`,
     );
@@ -42,7 +42,10 @@ describe('indexer config --print', () => {
       databaseUrl: { value: 'postgres://db.example/[redacted]', from: 'DATABASE_URL' },
       databaseDirectUrl: { value: null, from: 'default' },
       queueUrl: { value: 'redis://cache.example', from: 'REDIS_URL' },
-      queueRedis: { value: { options: { password: '[redacted]' } }, from: `${file} queueRedis` },
+      queueRedis: {
+        value: { options: { password: '[redacted]', tls: { passphrase: '[redacted]' } } },
+        from: `${file} queueRedis`,
+      },
       httpsProxy: { value: 'http://proxy.example:3128', from: 'HTTPS_PROXY' },
       logLevel: { value: 'warn', from: 'LOG_LEVEL' },
       'chains.5.rpcUrls': { value: ['https://five.example/[redacted]', 'wss://six.example'], from: 'RPC_URL_5' },
