@@ -127,6 +127,20 @@ test('an endpoint that is down only matters if the chain has no other one; one o
   expect(none).toMatchObject({ code: 1, notOk: ['failed endpoints: chain id'] });
 });
 
+test('a variable of the platform that has no effect is named by doctor, and in the log of every command', async () => {
+  const { url } = await database();
+  const server = await serve(busyChain());
+  const ignored = { AUDIFI_DATABASE_URL: `postgres://someone:${SECRET}@elsewhere/mirror` };
+  const env = { DATABASE_URL: url, RPC_URL_31337: server.url, ...ignored };
+  expect((await examine(env)).found.get('configuration: variables')).toMatchObject({
+    status: 'warning',
+    detail: 'AUDIFI_DATABASE_URL has another value than DATABASE_URL, which is used',
+  });
+  const { code, err } = await runCommand(['status'], env);
+  expect(code).toBe(0);
+  expect(JSON.parse(err)).toMatchObject({ ignored: 'AUDIFI_DATABASE_URL', used: 'DATABASE_URL' });
+});
+
 const pooled = await hasPgBouncer();
 const installed = await hasRedis();
 
