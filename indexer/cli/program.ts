@@ -47,6 +47,7 @@ Environment:
 
 First steps:
   indexer migrate                                                     create the schema
+  indexer doctor                                                      try database, queue and endpoints
   indexer contracts add master 0x… --chain 8453 --from-block 21000000 register a contract
   indexer start                                                       follow the chain
   indexer status                                                      show the progress`,
