@@ -54,6 +54,16 @@ export function wholeNumber(least: number, most: number) {
   return schema.register(VALUES, { values: `${least} to ${most}` });
 }
 
+/** Accepts an amount in the smallest unit of a token: a positive integer as a text or a `bigint`. */
+export function amount() {
+  const isAmount = (value: unknown) => /^[1-9][0-9]{0,77}$/.test(String(value)) && typeof value !== 'number';
+  const schema = z.pipe(
+    z.custom<string | bigint>(isAmount, 'must be a positive whole number, as a string or a bigint'),
+    z.transform((value) => BigInt(value)),
+  );
+  return schema.register(VALUES, { values: "a whole number as text, such as `'1000000000000000000'`, or a `bigint`" });
+}
+
 /** Accepts one of several words. */
 export function oneOf<const T extends readonly string[]>(words: T) {
   const isOne = (value: unknown) => words.includes(value as string);

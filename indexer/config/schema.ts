@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import {
+  amount,
   clusterNodes,
   group,
   headers,
@@ -94,6 +95,12 @@ export const CHAIN = z.strictObject({
   tokenUriCallsPerSecond: optionOr(10, wholeNumber(0, CALLS_PER_SECOND_MAX), {
     description: 'How fast `token_uri` of the tokens of masters is read. 0 turns it off.',
     unit: 'calls per second',
+  }),
+  largeClaimWei: option(amount(), {
+    description:
+      'A claim of at least this much of the native coin is logged as `large claim` and counted in `indexer_large_claims_total`.',
+    otherwise: 'no claim is',
+    unit: 'wei',
   }),
   proof: group(PROOF, { description: 'How history is proved complete.' }),
 });

@@ -12,12 +12,15 @@ import type { FinalizedBlock } from './finalized-block.ts';
 import type { FollowedContracts, FollowerDeps, FollowerOptions } from './follower-deps.ts';
 import type { HeadFeed } from './head-feed.ts';
 import { reportAdministration } from './report-administration.ts';
+import { reportLargeClaims } from './report-large-claims.ts';
 import { UnreadableBlock } from './unreadable-block.ts';
 
 /** A range that is being read while the one before it is written, and the contracts that it is read for. */
 type Prefetch = { readonly index: ContractIndex; readonly fetched: Promise<TracedRange> };
 
 type TracedRange = FetchedRange & { readonly trace: Trace | undefined };
+
+type ExtenderOptions = Pick<FollowerOptions, 'haltDepth' | 'provesInline' | 'largeClaimWei'>;
 
 type LoadedContracts = { readonly index: ContractIndex; readonly followed: FollowedContracts };
 
@@ -35,17 +38,13 @@ const THIN_INTERVAL_BLOCKS = 1_024;
 /** Extends the head of one chain: reads ranges, decodes and commits them. */
 export class HeadExtender {
   readonly #deps: FollowerDeps;
-  readonly #options: Pick<FollowerOptions, 'haltDepth' | 'provesInline'>;
+  readonly #options: ExtenderOptions;
   readonly #finalized: FinalizedBlock;
   readonly #unreadable: UnreadableBlock;
   #contracts: LoadedContracts | undefined;
   #thinnedTo = 0;
 
-  constructor(
-    deps: FollowerDeps,
-    finalized: FinalizedBlock,
-    options: Pick<FollowerOptions, 'haltDepth' | 'provesInline'>,
-  ) {
+  constructor(deps: FollowerDeps, finalized: FinalizedBlock, options: ExtenderOptions) {
     this.#deps = deps;
     this.#finalized = finalized;
     this.#options = options;
@@ -135,7 +134,8 @@ export class HeadExtender {
     this.#deps.onCommit?.({ from, to, facts, factsByTable, seconds: (now() - begunAt) / 1_000 });
     this.#deps.onStep?.(undefined);
     this.#deps.log.debug({ chain: chainId, from, to, facts }, 'committed');
-    reportAdministration(this.#deps.log, chainId, commit.batch);
+    reportAdministration(this.#deps, chainId, commit.batch);
+    reportLargeClaims(this.#deps, chainId, commit.batch, this.#options.largeClaimWei);
   }
 
   async #fetch(

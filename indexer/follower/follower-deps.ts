@@ -3,6 +3,7 @@ import type { CommittedRange } from '../ingest/committed-range.ts';
 import type { Contract } from '../kernel/chain.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
+import type { Measures } from '../observability/measures.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { RequestedContract } from '../progress/contract-coverage.ts';
 import type { Source } from '../source/source.ts';
@@ -16,6 +17,8 @@ export type FollowerOptions = {
   readonly provesInline: boolean;
   /** The deepest reorg that is repaired without an operator, in blocks. */
   readonly haltDepth: number;
+  /** Claims of at least this much of the native coin, in wei, are reported. Undefined: none. */
+  readonly largeClaimWei?: bigint | undefined;
 };
 
 /** The contracts of the registry that can be decoded, from one read of the registry. */
@@ -35,6 +38,8 @@ export type FollowerDeps = {
   readonly log: Logger;
   readonly runtime: Runtime;
   readonly loadContracts: () => Promise<FollowedContracts>;
+  /** Counts what an operator is to know of. */
+  readonly measures?: Measures | undefined;
   /** Traces each batch from its fetch to its commit. */
   readonly tracing?: Tracing | undefined;
   readonly onCommit?: (range: CommittedRange) => void;

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { BlockRange } from '../kernel/ranges.ts';
 import { within } from '../kernel/sleep.ts';
 import { type ChainView, lagBlocksOf, lagSecondsOf } from './chain-view.ts';
 
@@ -39,6 +40,9 @@ const CHAIN_METRICS: readonly ChainMetric[] = [
   gauge('contracts_complete', 'Followed contracts without gaps up to the head.', ({ contracts }) => contracts.complete),
   gauge('coverage_gaps', 'Gaps in the history of followed contracts.', ({ gaps }) =>
     gaps.reduce((count, contract) => count + contract.gaps.length, 0),
+  ),
+  gauge('missing_blocks', 'Blocks of history that contracts lack, added up over contracts.', ({ gaps }) =>
+    gaps.reduce((blocks, contract) => blocks + countBlocks(contract.gaps), 0),
   ),
   gauge('contracts_quarantined', 'Contracts that are set aside.', ({ contracts }) => contracts.quarantined),
   gauge(
@@ -86,6 +90,10 @@ function labelled(name: string, label: string, help: string, value: ChainMetric[
 
 function counter(name: string, help: string, value: ChainMetric['value']): ChainMetric {
   return { kind: Counter, name: `indexer_${name}`, help, value };
+}
+
+function countBlocks(ranges: readonly BlockRange[]): number {
+  return ranges.reduce((blocks, { from, to }) => blocks + to - from + 1, 0);
 }
 
 function countStopped(stages: ChainView['stages']): number {

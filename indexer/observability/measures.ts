@@ -91,6 +91,18 @@ export class Measures {
     labelNames: ['network', 'error'],
     ...this.#options,
   });
+  readonly #administrativeEvents = new Counter({
+    name: 'indexer_administrative_events_total',
+    help: 'Events of administrative calls that this process committed at the head.',
+    labelNames: ['chain', 'event', 'severity'],
+    ...this.#options,
+  });
+  readonly #largeClaims = new Counter({
+    name: 'indexer_large_claims_total',
+    help: 'Claims of at least the configured amount that this process committed at the head.',
+    labelNames: ['chain'],
+    ...this.#options,
+  });
   readonly #endpointCalls = new Map<string, { calls: number; failedCalls: number }>();
   readonly #facts = new Map<string, number>();
 
@@ -133,6 +145,29 @@ export class Measures {
   /** Returns the number of calls to an endpoint of a chain, and of those that failed. */
   callsOf(chainId: number, endpoint: string): { readonly calls: number; readonly failedCalls: number } {
     return { calls: 0, failedCalls: 0, ...this.#endpointCalls.get(`${chainId} ${endpoint}`) };
+  }
+
+  /**
+   * Shows the counters of alarms of a chain, which are 0 at first. A counter that appears with its first alarm would hide that alarm,
+   * because Prometheus compares a counter with its value before.
+   *
+   * @param severities by event
+   */
+  showAlarms(chainId: number, severities: Readonly<Record<string, string>>): void {
+    const chain = String(chainId);
+    for (const [event, severity] of Object.entries(severities))
+      this.#administrativeEvents.inc({ chain, event, severity }, 0);
+    this.#largeClaims.inc({ chain }, 0);
+  }
+
+  /** Counts an administrative event. */
+  administrativeEvent(chainId: number, event: string, severity: string): void {
+    this.#administrativeEvents.inc({ chain: String(chainId), event, severity });
+  }
+
+  /** Counts a large claim. */
+  largeClaim(chainId: number): void {
+    this.#largeClaims.inc({ chain: String(chainId) });
   }
 
   /** Counts a database statement. */

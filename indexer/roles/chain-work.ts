@@ -87,6 +87,7 @@ export class ChainWork {
         source: this.source,
         log,
         runtime,
+        measures: input.measures,
         tracing,
         loadContracts: () => followedContracts(database, chainId, { log, leads: true }),
         onStep: (failure) => this.#onStep(failure),

@@ -9,6 +9,7 @@ import type { Gap } from '../progress/contract-coverage.ts';
 import type { LeaderElection } from '../progress/leader.ts';
 import { saveSafeBlock } from '../progress/safe-block.ts';
 import { Sweeper } from '../proof/sweeper.ts';
+import { ALARM_LEVELS } from '../protocols/shared/administration.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
 import { ContractReader } from '../registry/enrich.ts';
 import { saveProgress } from '../registry/save-progress.ts';
@@ -73,6 +74,7 @@ export class DaemonChain {
       observe: (request: RpcObservation) => given.measures.requested(request),
     };
     this.#input = input;
+    input.measures.showAlarms(input.chain.chainId, ALARM_LEVELS);
     this.progress = new HeadProgress(input.runtime.now);
     this.#figures = new ChainFigures(input.chain.chainId, input.database, input.measures, input.runtime.now);
     this.#work = new ChainWork({ ...input, scope: { standing: true } });

@@ -20,7 +20,7 @@ function linesOf(events: readonly (readonly [EventName, Readonly<Record<string, 
   const batch = encodeBatch(decodeRange(rangeOf(logs), contractIndex([master]), new Map()), factTables);
   const lines: object[] = [];
   const sink = { write: (line: string) => lines.push(JSON.parse(line)) };
-  reportAdministration(createLogger({ level: 'info', redact: (text) => text, sink, pretty: false }), 1, batch);
+  reportAdministration({ log: createLogger({ level: 'info', redact: (text) => text, sink, pretty: false }) }, 1, batch);
   return lines;
 }
 
