@@ -55,6 +55,8 @@ export type PostgresOptions = {
    * takes 30 ms instead of 700.
    */
   readonly disposable?: boolean;
+  /** A base backup to start from instead of an empty server, and the password of its superuser. It is recovered from its archive. */
+  readonly backup?: { readonly folder: string; readonly password: string };
   /** Server settings, for example `{ max_connections: '20' }`. */
   readonly settings?: Readonly<Record<string, string>>;
 };
@@ -93,10 +95,11 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const disposable = options.disposable ?? false;
   const directory = await mkdtemp(join(disposable ? await disposableFolder() : tmpdir(), 'indexer-postgres-'));
   if (identity.uid !== undefined && identity.gid !== undefined) await chown(directory, identity.uid, identity.gid);
-  const password = randomBytes(16).toString('hex');
+  const password = options.backup?.password ?? randomBytes(16).toString('hex');
   try {
     const binaries = await executableBinaries(installed, identity, directory);
-    await initialise(binaries, identity, directory, password);
+    if (options.backup === undefined) await initialise(binaries, identity, directory, password);
+    else await restore(options.backup.folder, identity, join(directory, 'data'));
     const port = await freePort();
     const settings = { ...(disposable ? DISPOSABLE_SETTINGS : {}), ...options.settings, port: String(port) };
     const launch = () => launchServer(binaries, identity, directory, settings);
@@ -191,6 +194,14 @@ async function initialise(binaries: Binaries, identity: Identity, directory: str
     env: SERVER_ENVIRONMENT,
   });
   await rm(passwordFile);
+}
+
+/** Copies a base backup, and makes the server recover when it starts. */
+async function restore(backup: string, identity: Identity, data: string): Promise<void> {
+  await run('cp', ['--archive', backup, data]);
+  const signal = join(data, 'recovery.signal');
+  await writeFile(signal, '');
+  if (identity.uid !== undefined && identity.gid !== undefined) await chown(signal, identity.uid, identity.gid);
 }
 
 async function launchServer(
