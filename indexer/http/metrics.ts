@@ -47,8 +47,8 @@ const CHAIN_METRICS: readonly ChainMetric[] = [
   gauge('contracts_quarantined', 'Contracts that are set aside.', ({ contracts }) => contracts.quarantined),
   gauge(
     'contradictions',
-    'Contradictions between facts, counted up to 100.',
-    ({ contradictions }) => contradictions.length,
+    'Contradictions between facts that receipts do not explain, counted up to 100.',
+    ({ contradictions }) => contradictions.filter(({ status }) => status !== 'property').length,
   ),
   gauge('dead_letters', 'Logs and ranges that were set aside.', ({ deadLetters }) => deadLetters),
   labelled('rpc_range_blocks', 'endpoint', 'Blocks that an endpoint takes in one range of logs.', ({ live }) =>

@@ -1,6 +1,6 @@
 import type { ChainSettings, Settings } from '../../indexer/config/define.ts';
 import { type Environment, Program } from './program.ts';
-import { HANG_TIMEOUT_MS, until } from './until.ts';
+import { HANG_TIMEOUT_MS } from './until.ts';
 
 /** Settings for all chains of a daemon. Its endpoints are named by the environment. */
 export type ChainOptions = Omit<ChainSettings, 'rpcUrls'>;
@@ -17,10 +17,7 @@ export class Daemon extends Program {
   /** Starts `indexer start --migrate` and waits until it serves HTTP. */
   static async start(env: Environment, options: ChainOptions = {}): Promise<Daemon> {
     const daemon = new Daemon(['start', '--migrate'], env, { settings: chainSettings(env, options) });
-    daemon.#port = await until('the daemon to serve HTTP', () => {
-      if (!daemon.isRunning) throw new Error(`it ended: ${daemon.log.map(({ msg }) => msg).join('\n')}`);
-      return (daemon.logLines('daemon started')[0]?.http as { port: number } | undefined)?.port;
-    });
+    daemon.#port = await daemon.port();
     return daemon;
   }
 

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { inject, onTestFinished } from 'vitest';
 import type { Settings } from '../../indexer/config/define.ts';
+import { until } from './until.ts';
 
 const LOG_LINES_KEPT = 20_000;
 const PRINTED_LINES = 30;
@@ -35,6 +36,8 @@ export type ProgramOptions = {
   readonly settings?: Settings | undefined;
   /** The entry point, if it is not the one of this checkout. */
   readonly main?: string | undefined;
+  /** The working directory, if it is not the one of the tests. */
+  readonly cwd?: string | undefined;
 };
 
 /** A parsed line of the log. A line that is not JSON has level 0. */
@@ -50,11 +53,13 @@ export class Program {
   readonly exited: Promise<number | null>;
   readonly #child: ChildProcess;
 
-  constructor(args: readonly string[], env: Environment, { settings, main = inject('program') }: ProgramOptions = {}) {
+  constructor(args: readonly string[], env: Environment, options: ProgramOptions = {}) {
+    const { settings, main = inject('program'), cwd } = options;
     const config = settings === undefined ? [] : ['--config', writeConfig(settings)];
     const defined = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
     const child = spawn(process.execPath, [main, ...args, ...config], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      cwd,
       env: {
         PATH: process.env.PATH,
         NODE_COMPILE_CACHE: compileCache(),
@@ -73,6 +78,14 @@ export class Program {
       if (task.result?.state === 'fail') this.#printEnd(args);
       await this.kill();
       children.delete(child);
+    });
+  }
+
+  /** Waits until a daemon serves HTTP, and returns its port. */
+  async port(): Promise<number> {
+    return until('the daemon to serve HTTP', () => {
+      if (!this.isRunning) throw new Error(`it ended: ${this.log.map(({ msg }) => msg).join('\n')}`);
+      return (this.logLines('daemon started')[0]?.http as { port: number } | undefined)?.port;
     });
   }
 
