@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Settings } from '../indexer/config/define.ts';
 import { IndexerError } from '../indexer/kernel/errors.ts';
+import { sleep } from '../indexer/kernel/sleep.ts';
 import { watchOver } from '../test/kit/watchman.ts';
 
 /** The real daemon in its own process. */
@@ -12,6 +13,8 @@ export type DaemonProcess = {
   readonly pid: number;
   /** Aborts, with an error that quotes the log, when the daemon ends unexpectedly. */
   readonly ended: AbortSignal;
+  /** Waits until the daemon serves HTTP, and returns the address of its status page. Throws the reason of the signal if it aborts. */
+  pageUrl(signal: AbortSignal): Promise<string>;
   /** Makes `stop` keep the log, and returns its path. */
   keepLog(): string;
   /** Returns an error about the daemon that quotes its log, and keeps the log. */
@@ -22,6 +25,8 @@ export type DaemonProcess = {
 
 const STOP_TIMEOUT_MS = 8_000;
 const LOG_LINES_QUOTED = 12;
+const CHECK_INTERVAL_MS = 100;
+const STARTED_PORT = /"http":\{[^}]*"port":(\d+)[^\n]*"daemon started"/;
 
 /**
  * Runs `indexer start --migrate` with exactly these settings. Neither the caller's environment nor its configuration reaches the
@@ -58,6 +63,7 @@ export async function startDaemon(program: string, settings: Settings): Promise<
   return {
     pid: child.pid ?? -1,
     ended: ended.signal,
+    pageUrl: (signal) => pageUrlIn(logFile, signal),
     keepLog,
     failure,
     async stop() {
@@ -70,6 +76,16 @@ export async function startDaemon(program: string, settings: Settings): Promise<
       if (!keeping) await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Waits for the line of the log that names the port, which the operating system chose. */
+async function pageUrlIn(logFile: string, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    const port = STARTED_PORT.exec(await readFile(logFile, 'utf8'))?.[1];
+    if (port !== undefined) return `http://127.0.0.1:${port}/`;
+    await sleep(CHECK_INTERVAL_MS, signal);
+    signal.throwIfAborted();
+  }
 }
 
 async function tailOf(logFile: string): Promise<string> {

@@ -51,7 +51,7 @@ async function runAndCompare(
   signal: AbortSignal,
 ): Promise<boolean> {
   const world = await createWorld({ seed, program, onStep: show.step }, releases, signal);
-  show.places({ databaseUrl: world.databaseUrl, rpcUrl: world.anvil.url });
+  show.places({ databaseUrl: world.databaseUrl, rpcUrl: world.anvil.url, pageUrl: world.pageUrl });
   const failing = AbortSignal.any([signal, world.daemon.ended]);
   await showTraffic(world, { seconds, seed, show }, failing);
   failing.throwIfAborted();

@@ -12,7 +12,7 @@ export type Screen = {
 };
 
 /** URLs to inspect while the demo runs. */
-export type Places = { readonly databaseUrl: string; readonly rpcUrl: string };
+export type Places = { readonly databaseUrl: string; readonly rpcUrl: string; readonly pageUrl: string };
 
 /** An output format of the demo. */
 export type Show = {
@@ -97,10 +97,11 @@ function terminalShow(screen: Screen): Show {
   };
 }
 
-function placesLines({ databaseUrl, rpcUrl }: Places): string[] {
+function placesLines({ databaseUrl, rpcUrl, pageUrl }: Places): string[] {
   return [
     `inspect the database with psql and the chain at ${rpcUrl}; Ctrl-C ends the demo and leaves nothing behind`,
     `psql ${databaseUrl}`,
+    `status page  ${pageUrl}`,
   ];
 }
 

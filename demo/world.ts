@@ -13,6 +13,8 @@ import { deployEpochDividends, epochDividendActions, registerEpochDividends } fr
 /** The servers, contracts and traffic of a running demo. */
 export type World = {
   readonly databaseUrl: string;
+  /** The address of the daemon's status page. */
+  readonly pageUrl: string;
   readonly db: pg.Pool;
   readonly anvil: Anvil;
   /** The followed contracts. */
@@ -84,12 +86,13 @@ export async function createWorld(
   });
   releases.defer(() => daemon.stop());
   await waitForFirstHead(db, anvil.chainId, daemon, signal);
+  const pageUrl = await daemon.pageUrl(AbortSignal.any([signal, daemon.ended]));
   onStep(`the indexer follows the chain (process ${daemon.pid})`);
   await registerPlatform(db, platform);
   await registerEpochDividends(db, server.url, platform, epochDividends);
   const subjects: Subject[] = [...subjectsOf(platform), { kind: 'dividend', address: epochDividends.address }];
   onStep(`the platform has inserted ${subjects.length} contracts; dividends are paid by the rules token and snapshot`);
-  return { databaseUrl: server.url, db, anvil, subjects, traffic, daemon };
+  return { databaseUrl: server.url, pageUrl, db, anvil, subjects, traffic, daemon };
 }
 
 /** Waits until the daemon has migrated the database and follows the chain. */
