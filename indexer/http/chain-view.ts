@@ -5,7 +5,9 @@ export type BackfillView = {
   readonly id: string;
   readonly from: number;
   readonly to: number;
+  /** The number of blocks that are missing now, and that were when this process first saw the request. */
   readonly blocksLeft: number;
+  readonly blocks: number;
   /** Undefined until a rate is known. */
   readonly secondsLeft: number | undefined;
 };

@@ -5,8 +5,12 @@ import type { FastifyInstance } from 'fastify';
 const FOLDER = new URL('../http/page/', import.meta.url);
 const FILES = [
   { path: '/', file: 'index.html', type: 'text/html; charset=utf-8' },
-  { path: '/page.css', file: 'page.css', type: 'text/css; charset=utf-8' },
-  { path: '/page.js', file: 'page.js', type: 'text/javascript; charset=utf-8' },
+  ...['page', 'parts'].map((name) => ({ path: `/${name}.css`, file: `${name}.css`, type: 'text/css; charset=utf-8' })),
+  ...['page', 'verdict', 'chains', 'strip', 'contracts', 'dom'].map((name) => ({
+    path: `/${name}.js`,
+    file: `${name}.js`,
+    type: 'text/javascript; charset=utf-8',
+  })),
 ];
 /** The page loads nothing from other hosts, runs no inline script, and may not be shown inside another page. */
 const CONTENT_SECURITY_POLICY =

@@ -34,6 +34,7 @@ const BODY_MAX_BYTES = 64 * 1024;
 const coverageQuery = z.object({
   chain: z.coerce.number().int().positive().optional(),
   search: z.string().max(SEARCH_MAX_CHARS).default(''),
+  incomplete: z.stringbool().default(false),
   offset: z.coerce.number().int().min(0).max(1_000_000).default(0),
   limit: z.coerce.number().int().min(1).max(CONTRACTS_PER_PAGE_MAX).default(50),
 });

@@ -40,6 +40,7 @@ const chain = z.strictObject({
       from: block,
       to: block,
       blocksLeft: count,
+      blocks: count.describe('Blocks that were left when this process first saw the request.'),
       secondsLeft: count.nullable().describe('Null until a rate is known.'),
     }),
   ),

@@ -48,12 +48,15 @@ export class ChainFigures {
     const all = history === undefined ? views : [history, ...views];
     const meters = new Map(all.map(({ id }) => [id, this.#meters.get(id) ?? new ProgressMeter(this.#now)]));
     this.#meters = meters;
-    return all.map((view) => ({ ...view, secondsLeft: meters.get(view.id)?.read(view.blocksLeft, 0).secondsLeft }));
+    return all.map((view) => {
+      const { blocks = view.blocksLeft, secondsLeft } = meters.get(view.id)?.read(view.blocksLeft, 0) ?? {};
+      return { ...view, blocks, secondsLeft };
+    });
   }
 }
 
 /** Returns the blocks that are missing of any contract. Undefined if none is. */
-function historyOf(gaps: readonly BlockRange[]): Omit<BackfillView, 'secondsLeft'> | undefined {
+function historyOf(gaps: readonly BlockRange[]): Omit<BackfillView, 'blocks' | 'secondsLeft'> | undefined {
   const missing = union(gaps);
   const [first, last] = [missing[0], missing.at(-1)];
   if (first === undefined || last === undefined) return undefined;

@@ -21,6 +21,11 @@ export class Daemon extends Program {
     return daemon;
   }
 
+  /** The address of its status page. */
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}/`;
+  }
+
   async ready(): Promise<Ready> {
     const response = await this.fetch('/ready');
     const { chains } = (await response.json()) as { chains: Record<string, string> };
@@ -34,7 +39,7 @@ export class Daemon extends Program {
 
   /** Requests a path of what it serves. */
   fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    return fetch(`http://127.0.0.1:${this.#port}${path}`, { signal: AbortSignal.timeout(HANG_TIMEOUT_MS), ...init });
+    return fetch(new URL(path, this.url), { signal: AbortSignal.timeout(HANG_TIMEOUT_MS), ...init });
   }
 }
 

@@ -1,4 +1,48 @@
-const events = new EventSource('events');
-events.addEventListener('state', ({ data }) => {
-  document.querySelector('#main').textContent = data;
-});
+import { showChains } from './chains.js';
+import { startContracts } from './contracts.js';
+import { byId, setText } from './dom.js';
+import { decideVerdict, showVerdict } from './verdict.js';
+
+/** A browser connects again by itself after an outage of the network, but not after a refusal. */
+const RECONNECT_AFTER_MS = 5_000;
+const TICK_MS = 1_000;
+
+let state;
+let receivedAt = 0;
+let link = 'open';
+const contracts = startContracts();
+
+function showAge() {
+  const ageSeconds = state === undefined ? undefined : (performance.now() - receivedAt) / 1_000;
+  const verdict = decideVerdict(state, link, ageSeconds);
+  showVerdict(verdict, ageSeconds);
+  document.querySelector('main').classList.toggle('old', !['good', 'bad'].includes(verdict.tone) || link !== 'open');
+}
+
+function receive(event) {
+  state = JSON.parse(event.data);
+  receivedAt = performance.now();
+  link = 'open';
+  showAge();
+  showChains(state);
+  contracts.setChains(state.status.chains);
+  setText(byId('version'), `indexer ${state.status.version}`);
+}
+
+function fail(how) {
+  link = how;
+  showAge();
+}
+
+function connect() {
+  const events = new EventSource('events');
+  events.addEventListener('state', receive);
+  events.addEventListener('outage', () => fail('outage'));
+  events.addEventListener('error', () => {
+    fail('lost');
+    if (events.readyState === EventSource.CLOSED) setTimeout(connect, RECONNECT_AFTER_MS);
+  });
+}
+
+connect();
+setInterval(showAge, TICK_MS);

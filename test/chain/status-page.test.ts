@@ -1,0 +1,179 @@
+import axe, { type AxeResults } from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { hasChromium, openPage, startChromium } from '../kit/chromium.ts';
+import { announceAll, busyBlocks } from '../kit/music.ts';
+import { TcpProxy } from '../kit/proxy.ts';
+import { busyChain, database, follow } from '../kit/scene.ts';
+import { until } from '../kit/until.ts';
+
+const MANY_CONTRACTS = 10_000;
+const HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>';
+
+const heading = (page: Page) => page.locator('h1').textContent();
+const titled = (page: Page, text: string) =>
+  until(`the title "${text}"`, async () => (await page.title()).includes(text));
+const shows = (page: Page, selector: string, text: string) =>
+  until(`"${text}" in ${selector}`, async () => (await page.locator(selector).textContent())?.includes(text));
+
+/** Returns the rules of accessibility that the page violates, with the elements. */
+async function violations(page: Page): Promise<readonly string[]> {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate<AxeResults>('axe.run()');
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+}
+
+const overflow = (page: Page) => page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
+const focused = (page: Page) => page.evaluate('document.activeElement.id');
+
+const installed = await hasChromium();
+
+const onChromium = test.skipIf(!installed);
+let browser: Browser;
+beforeAll(async () => {
+  if (installed) browser = await startChromium();
+});
+afterAll(() => browser?.close());
+
+onChromium(
+  'the status page follows the chain live: history that is filled, new blocks, a reorg, and a halted chain with a hostile reason',
+  async () => {
+    const scene = await follow({ announce: false, chain: busyChain(40), settings: { haltDepth: 10 } });
+    const { chain, server, db, artist, daemon } = scene;
+    const { page, complaints, hosts } = await openPage(browser, daemon.url);
+    await titled(page, '✓ All is well');
+    const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 5_000 } });
+    await announceAll(db, artist, chain);
+    await shows(page, '.backfills', 'to fill');
+    expect(await page.locator('progress').getAttribute('aria-label')).toContain('History of all contracts');
+    heal();
+    await shows(page, '.backfills', 'No block of history is missing');
+
+    chain.append(...busyBlocks(3)(3));
+    await shows(page, '[data-of=head]', '43');
+    await scene.settled();
+    const strip = page.locator('.strip');
+    expect(await strip.getAttribute('aria-label')).toMatch(
+      /^The newest \d+ blocks, \d+ to 43; [1-9]\d* of them final$/,
+    );
+    expect(await strip.locator('span.final').count()).toBeGreaterThan(0);
+    expect(await strip.locator('span.open').last().getAttribute('title')).toContain('block 43, not final yet');
+    chain.reorg(2, busyBlocks(4)(3));
+    await shows(page, '.reorgs', '42 to 43');
+    expect(await strip.getAttribute('aria-label')).toContain('reorg of 2 blocks: blocks 42 to 43 replaced at');
+    expect(await strip.locator('.fork').getAttribute('title')).toContain('block 42, not final yet');
+    expect(await heading(page)).toBe('All is well');
+    expect(await page.locator('#announcement').textContent()).toBe('All is well');
+
+    chain.reorg(12, busyBlocks(7)(13));
+    await titled(page, '! Local chain: halted');
+    expect(await heading(page)).toBe('1 problem');
+    expect(await page.locator('#announcement').textContent()).toContain('halted');
+    expect(await page.locator('.chain').getAttribute('data-tone')).toBe('bad');
+    await db.query('update indexer.chains set status_reason = $1', [HOSTILE]);
+    await shows(page, '#reasons', HOSTILE);
+    await db.query('update indexer.stages set failed_reason = $1', [HOSTILE]);
+    await shows(page, '.stages', HOSTILE);
+    expect(await page.locator('img').count()).toBe(0);
+    expect(await violations(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+    expect([...hosts]).toEqual([new URL(daemon.url).host]);
+  },
+);
+
+onChromium(
+  'the status page says that the database or the indexer itself is gone, how old the shown state is, and recovers',
+  async () => {
+    const { url } = await database();
+    const databaseProxy = await TcpProxy.before(url);
+    const { daemon } = await follow({ databaseProxy });
+    const { page } = await openPage(browser, daemon.url);
+    await titled(page, 'All is well');
+    databaseProxy.refuse();
+    await titled(page, '! The database does not answer');
+    expect(await page.locator('#summary').textContent()).toMatch(/^Below is the state of \d+ s ago\.$/);
+    databaseProxy.heal();
+    await titled(page, 'All is well');
+    const silent = await page.evaluate(
+      "import('/verdict.js').then(({ decideVerdict }) => decideVerdict({ status: {} }, 'open', 75))",
+    );
+    expect(silent).toMatchObject({
+      heading: 'No news from the indexer',
+      summary: 'Below is the state of 1 min 15 s ago.',
+    });
+    await daemon.kill();
+    await titled(page, '? Connection to the indexer lost');
+    expect(await page.locator('main').getAttribute('class')).toBe('old');
+    expect(await page.locator('#announcement').textContent()).toBe('Connection to the indexer lost');
+  },
+);
+
+onChromium(
+  'the status page finds one of ten thousand contracts by keyboard, fits every screen, and is accessible in light and dark',
+  async () => {
+    const { chain, db, daemon, settled } = await follow();
+    await settled();
+    await insertContracts(db);
+    const { page, complaints } = await openPage(browser, daemon.url, { viewport: { width: 1_600, height: 900 } });
+    await shows(page, '#found', '1 to 50 of 10,004 contracts');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    expect(await focused(page)).toBe('search');
+    await page.keyboard.type('artist');
+    await shows(page, '#found', '1 to 50 of 2,501 contracts');
+    for (const id of ['chain', 'incomplete', 'previous', 'next']) {
+      await page.keyboard.press('Tab');
+      expect(await focused(page)).toBe(id);
+    }
+    await page.keyboard.press('Enter');
+    await shows(page, '#found', '51 to 100 of 2,501 contracts');
+    expect(await focused(page)).toBe('next');
+
+    await page.locator('#search').fill(contractAddress(7_000).toUpperCase().replace('0X', '0x'));
+    await shows(page, '#found', '1 to 1 of 1 contract');
+    await shows(page, '#contracts', '2 gaps, 60 blocks missing');
+    expect(await page.locator('#contracts .missing').getAttribute('d')).toBe('M100 0h50v10h-50zM500 0h10v10h-10z');
+    const row = await page.locator('#contracts tr').elementHandle();
+    await page.waitForResponse(/\/contracts/);
+    await page.waitForResponse(/\/contracts/);
+    expect(await row?.evaluate((element) => element.isConnected)).toBe(true);
+    expect(await focused(page)).toBe('search');
+    await page.locator('#search').fill('');
+    await page.locator('#incomplete').check();
+    await shows(page, '#found', 'of 5,000 contracts');
+    await page.locator('#incomplete').uncheck();
+    await page.locator('#chain').selectOption(String(chain.chainId));
+    await shows(page, '#found', '1 to 4 of 4 contracts');
+    await page.locator('#chain').selectOption('');
+
+    const grounds = new Set();
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      grounds.add(await page.evaluate('getComputedStyle(document.body).backgroundColor'));
+      expect(await violations(page)).toEqual([]);
+      for (const width of [1_920, 1_600, 800, 390, 360]) {
+        await page.setViewportSize({ width, height: 900 });
+        expect([width, await overflow(page)]).toEqual([width, 0]);
+      }
+    }
+    expect(grounds.size).toBe(2);
+    expect(complaints).toEqual([]);
+  },
+);
+
+const contractAddress = (n: number) => `0x${n.toString(16).padStart(40, '0')}`;
+
+/** Inserts contracts of a chain that no program follows. Every second one has two gaps. */
+async function insertContracts(db: { query(text: string, values: unknown[]): Promise<unknown> }): Promise<void> {
+  await db.query(
+    "insert into indexer.chains (chain_id, head_number, head_hash, finalized_number) values (10, 1000, '0x' || repeat('ab', 32), $1)",
+    [900],
+  );
+  await db.query(
+    `insert into indexer.contracts (chain_id, address, kind, platform_id, deployed_at_block, covered)
+     select 10, '0x' || lpad(to_hex(n), 40, '0'), (array['master', 'dividend', 'artist_token', 'pool'])[1 + n % 4], gen_random_uuid(), 1,
+       case when n % 2 = 0 then '{[0,101), [151,501), [511,1001)}' else '{[0,1001)}' end::int8multirange
+     from generate_series(1, $1::int) n`,
+    [MANY_CONTRACTS],
+  );
+}
