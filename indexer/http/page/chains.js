@@ -7,6 +7,7 @@ import {
   many,
   setAttribute,
   setText,
+  short,
   shortHash,
   showList,
   timeOfDay,
@@ -58,7 +59,7 @@ function makeCard({ chainId }) {
 function showCard(card, chain, recent, isTroubled) {
   card.dataset.tone = isTroubled ? 'bad' : chain.state === 'starting' ? 'wait' : 'good';
   setText(card.querySelector('.state'), chain.state);
-  showFigures((name, text) => setText(card.querySelector(`[data-of="${name}"]`), text), chain);
+  showFigures(card, chain);
   showRates(card, chain);
   const { blocks = [], reorgs = [] } = recent ?? {};
   showStrip(card.querySelector('.strip'), { blocks, reorgs }, chain.finalized ?? -1);
@@ -76,39 +77,34 @@ function showCard(card, chain, recent, isTroubled) {
   showBackfills(card, chain);
 }
 
-function showFigures(
-  show,
-  { head, remoteHead, lagBlocks, lagSeconds, finalized, completeTo, provedTo, contracts, lastIndexedAt },
-) {
-  show('head', count(head?.number));
+function showFigure(card, name, text, note) {
+  const [, value, small] = card.querySelector(`[data-of="${name}"]`).children;
+  setText(value, text);
+  setText(small, note);
+}
+
+function showFigures(card, { head, remoteHead, lagBlocks, lagSeconds, lastIndexedAt, contracts, ...chain }) {
   const moved = lastIndexedAt === null ? '' : `, ${duration((Date.now() - Date.parse(lastIndexedAt)) / 1_000)} ago`;
-  show('head-note', head === null ? 'no block yet' : `${shortHash(head.hash)}${moved}`);
-  show('lag', lagBlocks === null ? '–' : many(lagBlocks, 'block'));
+  showFigure(card, 'head', count(head?.number), head === null ? 'no block yet' : `${shortHash(head.hash)}${moved}`);
   const late = lagSeconds === null ? 'time unknown' : duration(lagSeconds);
-  show('lag-note', remoteHead === null ? 'no endpoint has answered' : `${late}, its head is ${count(remoteHead)}`);
-  for (const [name, block] of [
-    ['final', finalized],
-    ['complete', completeTo],
-    ['proved', provedTo],
-  ]) {
-    show(name, block === -1 ? 'none' : count(block));
-    const below = head === null || block === null ? undefined : head.number - block;
-    show(
-      `${name}-note`,
-      below === undefined || block < 0 ? '' : below <= 0 ? 'the head' : `${count(below)} below the head`,
-    );
+  const behind = remoteHead === null ? 'no endpoint has answered' : `${late}, its head is ${count(remoteHead)}`;
+  showFigure(card, 'lag', lagBlocks === null ? '–' : many(lagBlocks, 'block'), behind);
+  for (const name of ['finalized', 'completeTo', 'provedTo']) {
+    const block = chain[name];
+    const isKnown = head !== null && block !== null && block >= 0;
+    const note = isKnown ? (block >= head.number ? 'the head' : `${count(head.number - block)} below the head`) : '';
+    showFigure(card, name, block === -1 ? 'none' : count(block), note);
   }
-  show('contracts', count(contracts.active));
-  const complete = contracts.complete === contracts.active ? 'all complete' : `${count(contracts.complete)} complete`;
-  show('contracts-note', complete);
+  const { active, complete } = contracts;
+  const incomplete = active === complete ? 'all complete' : `${count(complete)} complete`;
+  showFigure(card, 'contracts', count(active), active === 0 ? 'none yet' : incomplete);
 }
 
 function showRates(card, { chainId, eventsPerSecond }) {
   const kept = [...(rates.get(chainId) ?? []), eventsPerSecond].slice(-RATES_KEPT);
   rates.set(chainId, kept);
   const most = Math.max(...kept);
-  setText(card.querySelector('[data-of="rate"]'), count(eventsPerSecond));
-  setText(card.querySelector('[data-of="rate-note"]'), `peak ${count(most)} in a minute`);
+  showFigure(card, 'rate', count(eventsPerSecond), `peak ${count(most)} in a minute`);
   const y = (rate) => (GRAPH_HEIGHT - 1 - (rate / Math.max(1, most)) * (GRAPH_HEIGHT - 2)).toFixed(1);
   const points = kept.map((rate, at) => `${RATES_KEPT - kept.length + at} ${y(rate)}`);
   setAttribute(card.querySelector('.graph path'), 'd', `M${points.join('L')}`);
@@ -159,9 +155,9 @@ function endpointRow({ endpoint, status, reason, calls, failedCalls, rangeBlocks
     state: reason === null ? status : `${status}: ${reason}`,
     tone: status === 'healthy' ? 'good' : 'bad',
     numbers: [
-      count(calls),
+      short(calls),
       failed,
-      many(rangeBlocks, 'block'),
+      count(rangeBlocks),
       callsPerSecond === null ? 'none' : `${count(callsPerSecond)}/s`,
     ],
   };

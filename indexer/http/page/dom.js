@@ -1,20 +1,20 @@
 const numbers = new Intl.NumberFormat('en');
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' });
-/** Units of time with their seconds. */
+/** Units of time in seconds. */
 const UNITS = [
   [86_400, 'd'],
   [3_600, 'h'],
   [60, 'min'],
   [1, 's'],
 ];
-/** Chains that people know by their name. */
+/** Names of chains. */
 const NAMES = {
   1: 'Ethereum',
   10: 'OP Mainnet',
   137: 'Polygon',
   8453: 'Base',
   31337: 'Local chain',
-  42161: 'Arbitrum One',
   11155111: 'Sepolia',
 };
 
@@ -23,6 +23,9 @@ export const byId = (id) => document.getElementById(id);
 
 /** Returns a number with its digits in groups, and a dash if it is unknown. */
 export const count = (number) => (number === null || number === undefined ? '–' : numbers.format(number));
+
+/** Returns a large number in few digits, such as `12.3M`. */
+export const short = (number) => compact.format(number);
 
 /** Returns a number with a noun, such as `1 block` or `2 blocks`. */
 export const many = (number, noun) => `${count(number)} ${noun}${number === 1 ? '' : 's'}`;
@@ -62,10 +65,9 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Sets an attribute if it differs. Undefined removes it. */
+/** Sets an attribute if it differs. */
 export function setAttribute(element, name, value) {
-  if (value === undefined) element.removeAttribute(name);
-  else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
+  if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }
 
 /**

@@ -20,13 +20,17 @@ function showAge() {
 }
 
 function receive(event) {
-  state = JSON.parse(event.data);
+  const received = JSON.parse(event.data);
+  const { version, chains } = received.status;
+  // The page belongs to the version of the indexer that served it.
+  if (state !== undefined && state.status.version !== version) location.reload();
+  showChains(received);
+  contracts.setChains(chains);
+  setText(byId('version'), `indexer ${version}`);
+  state = received;
   receivedAt = performance.now();
   link = 'open';
   showAge();
-  showChains(state);
-  contracts.setChains(state.status.chains);
-  setText(byId('version'), `indexer ${state.status.version}`);
 }
 
 function fail(how) {

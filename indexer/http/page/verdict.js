@@ -1,4 +1,4 @@
-import { byId, chainName, count, create, duration, many, setText, showList, timeOfDay } from './dom.js';
+import { byId, chainName, count, create, duration, many, setAttribute, setText, showList, timeOfDay } from './dom.js';
 
 /** News arrive every second. After this long without any, the indexer may hang. */
 const SILENCE_MAX_SECONDS = 15;
@@ -32,7 +32,7 @@ export function decideVerdict(state, link, ageSeconds) {
   if (link === 'lost') return { tone: 'lost', heading: 'Connection to the indexer lost', summary: old, reasons: [] };
   if (link === 'outage') return { tone: 'bad', heading: 'The database does not answer', summary: old, reasons: [] };
   if (state !== undefined && ageSeconds > SILENCE_MAX_SECONDS)
-    return { tone: 'lost', heading: 'No news from the indexer', summary: old, reasons: [] };
+    return { tone: 'lost', heading: 'No news from the indexer', summary: `Its database may hang. ${old}`, reasons: [] };
   if (state === undefined)
     return {
       tone: 'wait',
@@ -74,10 +74,10 @@ export function showVerdict({ tone, heading, summary, reasons }, ageSeconds) {
   setText(byId('summary'), summary);
   showList(byId('reasons'), reasons, (reason) => reasons.indexOf(reason), makeReason, showReason);
   setText(byId('age'), ageSeconds === undefined ? '' : `as of ${timeOfDay(Date.now() - ageSeconds * 1_000)}`);
-  const title = `${SIGNS[tone].sign} ${first === undefined ? heading : says(first)}`;
-  document.title = `${title.length > TITLE_MAX_CHARS ? `${title.slice(0, TITLE_MAX_CHARS)}…` : title} · indexer`;
+  const title = first === undefined ? heading : says(first).slice(0, TITLE_MAX_CHARS);
+  document.title = `${SIGNS[tone].sign} ${title} · indexer`;
   showIcon(SIGNS[tone].icon);
-  announce([heading, ...reasons.map(says)]);
+  announce(heading, reasons);
 }
 
 function makeReason() {
@@ -96,15 +96,14 @@ function showReason(item, { id, subject, text }) {
 
 function showIcon(shape) {
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">${shape}</svg>`;
-  const href = `data:image/svg+xml,${encodeURIComponent(svg)}`;
-  if (byId('icon').getAttribute('href') !== href) byId('icon').setAttribute('href', href);
+  setAttribute(byId('icon'), 'href', `data:image/svg+xml,${encodeURIComponent(svg)}`);
 }
 
 /** Reasons hold numbers that change every second. Only another kind of reason is announced. */
-function announce(sentences) {
+function announce(heading, reasons) {
   const announcement = byId('announcement');
-  const kind = sentences.map((sentence) => sentence.replace(/\d+/g, '')).join('\n');
+  const kind = [heading, ...reasons.map(({ id, text }) => `${id} ${text.replace(/\d+/g, '')}`)].join('\n');
   if (announcement.dataset.kind === kind) return;
   announcement.dataset.kind = kind;
-  setText(announcement, sentences.join('. '));
+  setText(announcement, [heading, ...reasons.map(says)].join('. '));
 }
