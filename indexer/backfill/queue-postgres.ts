@@ -69,6 +69,8 @@ export async function openQueuePool(
     }),
   });
   pool.on('error', onError);
+  // A connection that breaks during a statement rejects that statement. Without this listener Node.js would also end the process.
+  pool.on('connect', (client) => void client.on('error', () => undefined));
   retireConnections([pool]);
   const client = await pool.connect();
   try {
