@@ -1,9 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyReply } from 'fastify';
-import { sleep } from '../kernel/sleep.ts';
+import { sleep, within } from '../kernel/sleep.ts';
 
 /** How often listeners get the state. It is read once for all of them, and only while there are any. */
 const INTERVAL_MS = 1_000;
+/** A state that takes longer is reported as an outage. While a connection is replaced, some reads wait instead of failing. */
+const READ_TIMEOUT_MS = 10_000;
+const OUTAGE = 'event: outage\ndata: {}\n\n';
 /** More listeners are refused, so that open pages cannot exhaust the process. */
 const LISTENERS_MAX = 100;
 /** A listener that has not taken this much is closed. A browser then connects again. */
@@ -15,6 +18,7 @@ export class EventStream {
   readonly #listeners = new Set<FastifyReply['raw']>();
   readonly #closed = new AbortController();
   #sending: Promise<void> | undefined;
+  #reading: Promise<string> | undefined;
 
   /** @param read returns the state, which is sent as JSON */
   constructor(read: () => Promise<unknown>) {
@@ -52,15 +56,24 @@ export class EventStream {
   async #send(): Promise<void> {
     const { signal } = this.#closed;
     while (this.#listeners.size > 0 && !signal.aborted) {
-      const event = await this.#read().then(
-        (state) => `event: state\ndata: ${JSON.stringify(state)}\n\n`,
-        () => 'event: outage\ndata: {}\n\n',
-      );
+      // A read that takes long is awaited again, so that no second one begins.
+      this.#reading ??= this.#readEvent().finally(() => {
+        this.#reading = undefined;
+      });
+      const event = (await within(READ_TIMEOUT_MS, this.#reading, signal)) ?? OUTAGE;
       for (const response of this.#listeners) {
         if (response.writableLength > UNREAD_BYTES_MAX) response.destroy();
         else response.write(event);
       }
       await sleep(INTERVAL_MS, signal);
+    }
+  }
+
+  async #readEvent(): Promise<string> {
+    try {
+      return `event: state\ndata: ${JSON.stringify(await this.#read())}\n\n`;
+    } catch {
+      return OUTAGE;
     }
   }
 }

@@ -90,11 +90,13 @@ onChromium(
     const { daemon } = await follow({ databaseProxy });
     const { page } = await openPage(browser, daemon.url);
     await titled(page, 'All is well');
-    databaseProxy.refuse();
-    await titled(page, '! The database does not answer');
-    expect(await page.locator('#summary').textContent()).toMatch(/^Below is the state of \d+ s ago\.$/);
-    databaseProxy.heal();
-    await titled(page, 'All is well');
+    for (const cut of ['refuse', 'stall'] as const) {
+      databaseProxy[cut]();
+      await titled(page, '! The database does not answer');
+      expect(await page.locator('#summary').textContent()).toMatch(/^Below is the state of \d+ s ago\.$/);
+      databaseProxy.heal();
+      await titled(page, 'All is well');
+    }
     const silent = await page.evaluate(
       "import('/verdict.js').then(({ decideVerdict }) => decideVerdict({ status: {} }, 'open', 75))",
     );
