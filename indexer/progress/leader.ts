@@ -13,7 +13,7 @@ const HEARTBEAT_INTERVAL_MS = 400;
  * PostgreSQL ends the session of a leader that sends nothing for this long, because it froze or lost its network. Another process takes
  * over within 5 s: this time, one interval, and the time of a commit.
  */
-const SILENCE_MAX_MS = 3_000;
+const SILENCE_MAX_MS = 2_500;
 const RECONNECT_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 1_000 };
 const ANSWER_TIMEOUT_MS = 5_000;
 

@@ -22,6 +22,7 @@ test('with 100 ms for every statement, the queue and memory stay bounded', async
     await wait(100);
   }
   expect(await backfill.exited).toBe(0);
+  process.stderr.write(`slow database, backfill: ${jobs} jobs at most, ${Math.round(memory)} MiB at most\n`);
   await settled();
   expect(jobs).toBeGreaterThan(0);
   expect(jobs).toBeLessThanOrEqual(JOBS_MAX);

@@ -1,17 +1,22 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import { busyBlocks } from '../../kit/music.ts';
 import { headOf } from '../../kit/oracle/check-database.ts';
 import { busyChain, follow } from '../../kit/scene.ts';
+import { atHead } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
 const TEN_A_SECOND_MS = 100;
 const HEADS = 8;
+const AT_HEAD_MAX_MS = 30_000;
 
-test('follows 500 blocks without logs that arrive at once', async () => {
-  const { chain, settled } = await follow({ settings: { pollIntervalMs: 1_000 } });
+test('is at the head within 30 s after 500 blocks without logs that arrive at once', async () => {
+  const { chain, db, settled } = await follow({ settings: { pollIntervalMs: 1_000 } });
   await settled();
   chain.mine(500);
+  const minedAt = performance.now();
+  await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
+  expect(performance.now() - minedAt).toBeLessThan(AT_HEAD_MAX_MS);
   await settled();
   chain.append(...busyBlocks(12)(1));
   await settled();

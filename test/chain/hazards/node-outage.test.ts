@@ -3,12 +3,14 @@ import { expect, test } from 'vitest';
 import type { Fault } from '../../kit/chain-server.ts';
 import { busyBlocks } from '../../kit/music.ts';
 import { busyChain, follow, serve } from '../../kit/scene.ts';
-import { expectSettled, liveChainOf } from '../../kit/settled.ts';
+import { atHead, expectSettled, liveChainOf } from '../../kit/settled.ts';
+import { until } from '../../kit/until.ts';
 
 /** Long enough for the pauses between retries to reach their maximum. */
 const OUTAGE_MS = 8_000;
 /** Short, so that a healthy node has far more requests than a failing one also where the machine is busy. */
 const BLOCK_INTERVAL_MS = 200;
+const RESUME_MAX_MS = 30_000;
 
 const OUTAGES: readonly { readonly how: string; readonly fault: Fault['do'] }[] = [
   { how: 'JSON-RPC errors', fault: { kind: 'error', code: -32000, message: 'internal server trouble' } },
@@ -18,7 +20,7 @@ const OUTAGES: readonly { readonly how: string; readonly fault: Fault['do'] }[] 
   { how: 'no response', fault: { kind: 'hang' } },
 ];
 
-test('the daemon asks less during errors, 429, 502, truncated JSON or silence of a node, and catches up afterwards', async () => {
+test('the daemon asks less during errors, 429, 502, truncated JSON or silence of a node, and is at the head within 30 s afterwards', async () => {
   // One process follows one chain for each kind of outage.
   const chains = OUTAGES.map((_, index) => busyChain(30, 8, 100 + index));
   const [first, ...otherChains] = await Promise.all(chains.map((chain) => serve(chain)));
@@ -41,7 +43,10 @@ test('the daemon asks less during errors, 429, 502, truncated JSON or silence of
   const failing = await growChains(OUTAGE_MS);
   expect(daemon.isRunning).toBe(true);
   for (const node of servers) node.heal();
+  const healedAt = performance.now();
   for (const chain of chains) chain.append(...blocks(1));
+  for (const { chainId, head } of chains) await until('the head', () => atHead(db, chainId, head.hash));
+  expect(performance.now() - healedAt).toBeLessThan(RESUME_MAX_MS);
   for (const [index, { how }] of OUTAGES.entries()) {
     expect(failing[index]!, `requests during ${how}`).toBeLessThan(healthy[index]! / 2);
     await expectSettled(db, liveChainOf(chains[index]!));

@@ -14,6 +14,8 @@ const OUTAGE_MS = 10_000;
 const OUTAGE_WHILE_FILLING_MS = 3_000;
 const STALL_MS = 5_000;
 const BLOCK_INTERVAL_MS = 500;
+/** The pauses between attempts are 10 s at most. */
+const RESUME_MAX_MS = 20_000;
 
 /** Starts a PostgreSQL server that the test may pause, behind a proxy that the daemon connects through. */
 async function startOwnPostgres() {
@@ -60,7 +62,10 @@ test('the daemon survives PostgreSQL pausing while history is filled and at the 
   await growChain(OUTAGE_MS);
   expect(daemon.isRunning).toBe(true);
   await postgres.resume();
+  const resumedAt = performance.now();
   await until('/ready to turn green', async () => (await status()) === 200);
+  await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
+  expect(performance.now() - resumedAt).toBeLessThan(RESUME_MAX_MS);
   await settled();
 
   proxy.stall();

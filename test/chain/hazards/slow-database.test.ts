@@ -43,6 +43,7 @@ test('with 100 ms for every statement, reading ahead and memory stay bounded', a
     await wait(500);
   }
   await settled();
+  process.stderr.write(`slow database, head: ${ahead} blocks ahead at most, ${Math.round(memory)} MiB at most\n`);
   expect(ahead).toBeGreaterThan(0);
   expect(ahead).toBeLessThanOrEqual(AHEAD_BLOCKS);
   expect(memory).toBeLessThan(MEMORY_MIB);

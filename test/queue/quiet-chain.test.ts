@@ -1,0 +1,60 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { Daemon } from '../kit/daemon.ts';
+import { headOf } from '../kit/oracle/check-database.ts';
+import { busyChain, createScene } from '../kit/scene.ts';
+import { until } from '../kit/until.ts';
+
+/** Until then, caches fill that have a bound, and V8 compiles. */
+const WARM_UP_BLOCKS = 3_000;
+/** With a block every 2 s, these are 1.7 hours. */
+const BLOCKS = 3_000;
+const BLOCK_INTERVAL_MS = 5;
+const BLOCKS_AT_ONCE = 2;
+const POLL_INTERVAL_MS = 10;
+/** A leak of 700 bytes for each block exceeds this. */
+const GROWTH_MAX_MIB = 2;
+
+/** Writes a module that collects garbage at SIGUSR2 and writes the bytes in use to `path`. */
+function heapProbe(): { readonly module: string; readonly path: string } {
+  const directory = mkdtempSync(join(tmpdir(), 'heap-probe-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const [module, path] = [join(directory, 'probe.cjs'), join(directory, 'heap')];
+  writeFileSync(
+    module,
+    `require('node:v8').setFlagsFromString('--expose-gc');
+     const gc = require('node:vm').runInNewContext('gc');
+     process.on('SIGUSR2', () => {
+       gc(); gc();
+       require('node:fs').writeFileSync(${JSON.stringify(path)}, String(process.memoryUsage().heapUsed));
+     });`,
+  );
+  return { module, path };
+}
+
+test('a daemon that follows thousands of quiet blocks holds its memory', async () => {
+  const { chain, env, db } = await createScene({ chain: busyChain() });
+  const probe = heapProbe();
+  const daemon = await Daemon.start(
+    { ...env, NODE_OPTIONS: `--require ${probe.module}` },
+    { pollIntervalMs: POLL_INTERVAL_MS, verifyIntervalHours: 0 },
+  );
+  const timer = setInterval(() => chain.mine(BLOCKS_AT_ONCE), BLOCK_INTERVAL_MS);
+  onTestFinished(() => clearInterval(timer));
+  const follow = (block: number) =>
+    until(`block ${block}`, async () => ((await headOf(db, chain.chainId))?.number ?? 0) >= block);
+  const heapMib = async () => {
+    rmSync(probe.path, { force: true });
+    daemon.signal('SIGUSR2');
+    return until('the heap', () => existsSync(probe.path) && Number(readFileSync(probe.path, 'utf8')) / 2 ** 20);
+  };
+  await follow(WARM_UP_BLOCKS);
+  const early = await heapMib();
+  await follow(WARM_UP_BLOCKS + BLOCKS);
+  const late = await heapMib();
+  clearInterval(timer);
+  process.stderr.write(`heap in use: ${early.toFixed(1)} MiB, ${BLOCKS} blocks later ${late.toFixed(1)} MiB\n`);
+  expect(late - early).toBeLessThan(GROWTH_MAX_MIB);
+});
