@@ -1,13 +1,27 @@
 import type { Command } from 'commander';
+import { SchemaVersionError } from '../kernel/errors.ts';
 import { wholeNumber } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult, table } from './io.ts';
 import { withSession } from './session.ts';
 
-/** `indexer migrate [up|down|status]`: migrates the schema. Needs no RPC endpoint. */
+/** The message while another session holds a lock on a table. */
+export const LOCK_BUSY = 'another session holds a lock; trying again';
+
+const ROW_WORK = {
+  none: 'reads no rows',
+  scan: 'reads all rows',
+  rewrite: 'writes all rows again',
+  batches: 'updates rows in batches',
+} as const;
+
+/** A database with the platform's tables is adopted over two connections. */
+const MIGRATING = { schema: 'any', maxConnections: 2 } as const;
+
+/** `indexer migrate [up|plan|down|status]`: migrates the schema. Needs no RPC endpoint. */
 export function addMigrate(program: Command, io: Io): void {
   const migrate = program
     .command('migrate')
-    .description('apply, revert or list the migrations of the database schema')
+    .description('apply, plan, revert or list the migrations of the database schema')
     .addHelpText(
       'after',
       '\nTables that the platform created are adopted: they and their rows stay, whichever command you run here.',
@@ -18,9 +32,9 @@ export function addMigrate(program: Command, io: Io): void {
     .description('apply all pending migrations (the default)')
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      await withSession(io, options, { schema: 'any', maxConnections: 1 }, async ({ database }) => {
+      await withSession(io, options, MIGRATING, async ({ database, log }) => {
         const { migrateUp } = await import('../db/migrate.ts');
-        const applied = await migrateUp(database.kysely);
+        const applied = await migrateUp(database.kysely, (what, retryInMs) => log.warn({ what, retryInMs }, LOCK_BUSY));
         printResult(
           io,
           options,
@@ -29,6 +43,8 @@ export function addMigrate(program: Command, io: Io): void {
         );
       });
     });
+
+  addPlan(migrate, io);
 
   migrate
     .command('down')
@@ -60,4 +76,41 @@ export function addMigrate(program: Command, io: Io): void {
         printResult(io, options, { migrations }, table(rows));
       });
     });
+}
+
+function addPlan(migrate: Command, io: Io): void {
+  migrate
+    .command('plan')
+    .description('print what `up` would do to the tables of the platform, and the locks that it takes; changes nothing')
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      await withSession(io, options, MIGRATING, async ({ database }) => {
+        const { planMigrations } = await import('../db/migrate.ts');
+        const { pending, steps, refusals, adopted } = await planMigrations(database.kysely);
+        const described = steps.map(({ statements, mode, ...step }) => ({
+          ...step,
+          statements: statements.map((statement) => compact(statement.compile(database.kysely).sql)),
+        }));
+        const lines = [
+          ...refusals.map((refusal) => `cannot be adopted: ${refusal}`),
+          ...described.flatMap((step, at) => [
+            `${at + 1}. ${step.table}: ${step.does} (${step.lock}, ${ROW_WORK[step.rows]})`,
+            ...step.statements.map((statement) => `     ${statement}`),
+          ]),
+          ...(pending.length === 0
+            ? ['up to date']
+            : [`${described.length + 1}. ${pending.length} migrations in one transaction`]),
+          ...adopted.map(({ table, lock, rows, bytes, rewrites }) => {
+            const size = `about ${rows} rows, ${bytes} bytes`;
+            return `     ${table}: ${lock}, ${size}${rewrites.length > 0 ? `; writes all rows again: ${rewrites.join(', ')}` : ''}`;
+          }),
+        ];
+        printResult(io, options, { refusals, steps: described, pending, adopted }, lines);
+        if (refusals.length > 0) throw new SchemaVersionError('the tables of the platform cannot be adopted');
+      });
+    });
+}
+
+function compact(text: string): string {
+  return text.trim().replace(/\s+/g, ' ');
 }

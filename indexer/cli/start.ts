@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
 import type { GlobalOptions, Io } from './io.ts';
+import { LOCK_BUSY } from './migrate.ts';
 import { fillingConnections, withSession, withTracing } from './session.ts';
 
 /** Number of ranges that a daemon fills at the same time, for each chain. */
@@ -24,10 +25,12 @@ Example:
         await withSession(
           io,
           globals,
-          { needs: ['chains'], schema: 'any', maxConnections: 1 },
+          { needs: ['chains'], schema: 'any', maxConnections: 2 },
           async ({ database, log }) => {
             const { migrateUp } = await import('../db/migrate.ts');
-            const applied = await migrateUp(database.kysely);
+            const applied = await migrateUp(database.kysely, (what, retryInMs) =>
+              log.warn({ what, retryInMs }, LOCK_BUSY),
+            );
             log.info({ applied: applied.length }, 'schema is up to date');
           },
         );

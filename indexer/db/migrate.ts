@@ -4,6 +4,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Kysely, sql, type Transaction } from 'kysely';
 import { FileMigrationProvider, type Migration, type MigrationResultSet, Migrator } from 'kysely/migration';
 import { messageOf, SchemaVersionError } from '../kernel/errors.ts';
+import { adoptTables } from './adoption/adopt-tables.ts';
+import { type AdoptedTable, adoptedTables } from './adoption/adopted-tables.ts';
+import type { Adoption } from './adoption/adoption-step.ts';
+import { noteCreated, planAdoption } from './adoption/plan.ts';
+import { LOCK_TIMEOUT_MS, type OnBlocked, retryWhileBlocked } from './adoption/retry-while-blocked.ts';
 
 /** The folder is `migrations/` in a checkout and `dist/migrations/` in the package. */
 const FOLDER = fileURLToPath(new URL('../../migrations/', import.meta.url));
@@ -11,7 +16,8 @@ const FOLDER = fileURLToPath(new URL('../../migrations/', import.meta.url));
 /** Excludes the helper modules of migrations. */
 const MIGRATION_FILE = /^\d{4}_[a-z_]+\.(ts|js)$/;
 
-const files = new FileMigrationProvider({
+/** The migrations of this program, by name. */
+export const migrations = new FileMigrationProvider({
   fs: { readdir: migrationFiles },
   path,
   migrationFolder: FOLDER,
@@ -35,13 +41,42 @@ export type MigrationStatus = {
 
 /**
  * Applies all pending migrations in one transaction and returns their names. Works on an empty database, and on a database with the
- * platform's tables, which it adopts. Concurrent migrations of one database wait for each other.
+ * platform's tables, which it adopts: what may take long is done before that transaction, in steps of their own (`planAdoption`). A lock
+ * that another session holds is waited for briefly and tried again, so that the platform's statements do not queue behind it.
+ * Concurrent migrations of one database wait for each other. A database with the platform's tables needs a second connection.
  *
  * @throws {SchemaVersionError} if a newer program migrated the database already, or a table cannot be adopted. The transaction is
- * then rolled back.
+ * then rolled back, and adoption steps that were executed stay.
  */
-export async function migrateUp<DB>(db: Kysely<DB>): Promise<string[]> {
-  return underMigrationLock(db, async (migrator) => namesOf(await migrator.migrateToLatest()));
+export async function migrateUp<DB>(db: Kysely<DB>, onBlocked: OnBlocked = () => undefined): Promise<string[]> {
+  const status = await migrationStatus(db);
+  refuseNewer(status);
+  const adopts = status.every(({ appliedAt }) => appliedAt === null);
+  if (adopts) await adoptTables(db, onBlocked);
+  return retryWhileBlocked('migrations', onBlocked, () =>
+    underMigrationLock(db, async (migrator, tx) => {
+      const applied = namesOf(await migrator.migrateToLatest());
+      if (adopts && applied.length > 0) await noteCreated(tx);
+      return applied;
+    }),
+  );
+}
+
+/** What `migrateUp` would do. */
+export type MigrationPlan = Adoption & {
+  /** The pending migrations, which are applied in one transaction after the steps. */
+  readonly pending: readonly string[];
+  /** The tables of the platform that this transaction changes. */
+  readonly adopted: readonly AdoptedTable[];
+};
+
+/** Returns what `migrateUp` would do. Changes nothing and takes no lock that another session waits for. */
+export async function planMigrations<DB>(db: Kysely<DB>): Promise<MigrationPlan> {
+  const status = await migrationStatus(db);
+  refuseNewer(status);
+  const pending = status.filter(({ appliedAt }) => appliedAt === null).map(({ name }) => name);
+  if (pending.length < status.length) return { pending, steps: [], refusals: [], adopted: [] };
+  return { pending, ...(await planAdoption(db)), adopted: await adoptedTables(db) };
 }
 
 /**
@@ -112,8 +147,9 @@ async function underMigrationLock<DB>(db: Kysely<DB>, work: MigrationWork<DB>): 
         await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(tx);
         await sql`set local search_path to public`.execute(tx);
         await sql`set local statement_timeout to 0`.execute(tx);
+        await sql`set local lock_timeout to ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(tx);
         refuseNewer(await migrationStatus(tx));
-        const provider = { getMigrations: async () => recordingFailures(await files.getMigrations(), failures) };
+        const provider = { getMigrations: async () => recordingFailures(await migrations.getMigrations(), failures) };
         const migrator = new Migrator({ db: tx, provider, migrationTableSchema: BOOKKEEPING_SCHEMA });
         return work(migrator, tx);
       });

@@ -11,6 +11,7 @@ import {
   differences,
   platformCatalogue,
 } from '../kit/catalogue.ts';
+import { runCommand } from '../kit/command-line.ts';
 import { CHECKSUM_ADDRESS, insertRow, insertRowEverywhere, tablesByReference } from '../kit/platform-rows.ts';
 import { createEmptyDatabase } from '../kit/postgres.ts';
 import { onEachVersion } from '../kit/versions.ts';
@@ -185,16 +186,24 @@ test('unique indexes that the platform created as constraints are adopted', asyn
 test.each([
   [
     'alter table users drop column display_name, drop column bio',
-    /the table users: it lacks the columns display_name, bio/,
+    /the table users has rows and lacks the required columns display_name;/,
   ],
-  ['alter type pool_type rename value $$orca$$ to $$whale$$', /the enum pool_type: it lacks the values orca/],
+  ['alter type pool_type rename value $$orca$$ to $$whale$$', /the enum pool_type lacks the values orca/],
+  [
+    'alter table token_holders add column shard integer not null; alter table users add column shard integer not null default 1',
+    /the table token_holders requires the column shard.*run: alter table token_holders alter column shard drop not null$/,
+  ],
 ])('a database that differs from the catalogue is refused and left unchanged: %s', async (change, message) => {
-  await withDatabase(createEmptyDatabase(), async (client, db) => {
+  const { url, drop } = await createEmptyDatabase();
+  await withDatabase(Promise.resolve({ url, drop }), async (client, db) => {
     await createPlatformCatalogue(client);
+    await insertRow(client, 'users', { email: 'a@example.com', display_name: 'A' });
     await client.query(change.replaceAll('$$', "'"));
     const before: Catalogue = await databaseCatalogue(client);
     await expect(migrateUp(db)).rejects.toThrow(message);
     await expect(migrateUp(db)).rejects.toThrow(SchemaVersionError);
+    const planned = await runCommand(['migrate', 'plan'], { DATABASE_URL: url });
+    expect(planned).toMatchObject({ code: 1, out: expect.stringMatching(/^cannot be adopted: the (table|enum) /) });
     expect(await databaseCatalogue(client)).toEqual(before);
     expect((await client.query("select from pg_namespace where nspname = 'indexer'")).rowCount).toBe(0);
   });

@@ -11,6 +11,9 @@ export type CatalogueDifference = {
   readonly migrated: string | undefined;
 };
 
+/** A folder of `test/fixtures` with tables of the platform. */
+type Fixture = 'catalogue' | 'backend';
+
 /** A row of a fixture, by column. */
 export type FixtureRow = Readonly<Record<string, string>>;
 
@@ -88,8 +91,13 @@ export function differences(platform: Catalogue, migrated: Catalogue): Catalogue
     .filter((difference) => difference.platform !== difference.migrated);
 }
 
-/** Creates the platform's tables in an empty database, as the platform's own ORM does. */
-export async function createPlatformCatalogue(client: pg.Client): Promise<void> {
+/**
+ * Creates the platform's tables in an empty database, as the platform's own ORM does.
+ *
+ * @param fixture `catalogue` for all of its tables, `backend` for the twelve that its backend declares
+ */
+export async function createPlatformCatalogue(client: pg.Client, fixture: Fixture = 'catalogue'): Promise<void> {
+  const catalogueRows = (name: string) => fixtureRows(fixture, name);
   for (const { enum: name, values = '' } of catalogueRows('enums')) {
     const labels = values.split(', ').map((label) => `'${label}'`);
     await client.query(`create type ${name} as enum (${labels.join(', ')})`);
@@ -116,7 +124,12 @@ function columnText(type: string, nullable: boolean, value: string): string {
 
 /** Reads the rows of a file of `test/fixtures/catalogue`. */
 export function catalogueRows(name: string): FixtureRow[] {
-  const text = readFileSync(new URL(`../fixtures/catalogue/${name}.tsv`, import.meta.url), 'utf8');
+  return fixtureRows('catalogue', name);
+}
+
+/** Reads the rows of a file of a folder of `test/fixtures`. */
+function fixtureRows(fixture: Fixture, name: string): FixtureRow[] {
+  const text = readFileSync(new URL(`../fixtures/${fixture}/${name}.tsv`, import.meta.url), 'utf8');
   const [header = [], ...rows] = text
     .trimEnd()
     .split('\n')

@@ -4,6 +4,7 @@ import { Kysely, PostgresDialect } from 'kysely';
 import { PostgresDialect as GeneratorDialect, generate } from 'kysely-codegen';
 import pg from 'pg';
 import { migrateUp } from '../../indexer/db/migrate.ts';
+import { writeAdoptable } from './generate-adoptable.ts';
 import { startPostgres } from './postgres-server.ts';
 
 /** Path of the file that holds the generated types. */
@@ -11,9 +12,7 @@ export const TYPES_FILE = fileURLToPath(new URL('../../indexer/db/schema.ts', im
 
 /** Generates the types of a migrated database: `numeric` and `bigint` become strings, timestamps become dates. */
 export async function generateTypes(url: string): Promise<string> {
-  const db = new Kysely<unknown>({
-    dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: 1 }) }),
-  });
+  const db = connect(url);
   try {
     return await generate({
       db,
@@ -27,14 +26,25 @@ export async function generateTypes(url: string): Promise<string> {
   }
 }
 
-/** Migrates an empty database and writes its types (`npm run codegen`). */
+function connect(url: string): Kysely<unknown> {
+  const pool = new pg.Pool({ connectionString: url, max: 1 });
+  // The server may stop before a connection is closed.
+  pool.on('error', () => undefined);
+  return new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+}
+
+/** Migrates an empty database and writes what is generated from it (`npm run codegen`). */
 async function main(): Promise<void> {
   const server = await startPostgres({ disposable: true });
   try {
-    const db = new Kysely<unknown>({
-      dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: server.url, max: 1 }) }),
-    });
-    await migrateUp(db).finally(() => db.destroy());
+    const db = connect(server.url);
+    try {
+      // The tables that migrations adopt are those of an earlier migration.
+      await writeAdoptable(db);
+      await migrateUp(db);
+    } finally {
+      await db.destroy();
+    }
     await writeFile(TYPES_FILE, await generateTypes(server.url));
   } finally {
     await server.stop();

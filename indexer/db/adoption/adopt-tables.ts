@@ -1,0 +1,83 @@
+import { type Kysely, sql } from 'kysely';
+import { messageOf, SchemaVersionError } from '../../kernel/errors.ts';
+import { SQLSTATE, sqlstateOf } from '../sqlstate.ts';
+import type { AdoptionStep } from './adoption-step.ts';
+import { planAdoption } from './plan.ts';
+import { LOCK_TIMEOUT_MS, type OnBlocked, retryWhileBlocked } from './retry-while-blocked.ts';
+
+/** The key of the advisory lock that serialises adoptions of one database. The number is arbitrary. */
+const ADOPTION_LOCK = 5_294_871_037;
+/** Rows that the platform writes meanwhile can make another round necessary. */
+const ROUNDS_MAX = 5;
+
+/**
+ * Prepares the tables that the platform created for the migrations. Each step commits by itself. After a crash, the next call continues.
+ *
+ * @throws {SchemaVersionError} if tables cannot be adopted. The message says what to do for each of them, and nothing was changed.
+ */
+export async function adoptTables<DB>(db: Kysely<DB>, onBlocked: OnBlocked): Promise<void> {
+  if ((await stepsOf(db)).length === 0) return;
+  // Its transaction holds the lock while the steps run on another connection, because some of them cannot run in a transaction.
+  await db.transaction().execute(async (guard) => {
+    await sql`set local idle_in_transaction_session_timeout to 0`.execute(guard);
+    await sql`set local lock_timeout to 0`.execute(guard);
+    // Without a parameter, so that no portal stays open: its snapshot would keep the concurrent creation of an index waiting.
+    await sql`select pg_advisory_xact_lock(${sql.lit(ADOPTION_LOCK)})`.execute(guard);
+    for (let round = 1; ; round++) {
+      const steps = await stepsOf(db);
+      if (steps.length === 0) return;
+      if (round > ROUNDS_MAX)
+        throw new SchemaVersionError(`adoption does not end: ${steps[0]?.table} ${steps[0]?.does}`);
+      await runRound(db, steps, onBlocked);
+    }
+  });
+}
+
+async function stepsOf<DB>(db: Kysely<DB>): Promise<readonly AdoptionStep[]> {
+  const { steps, refusals } = await planAdoption(db);
+  if (refusals.length > 0)
+    throw new SchemaVersionError(`the platform's tables cannot be adopted: ${refusals.join('; ')}`);
+  return steps;
+}
+
+async function runRound<DB>(db: Kysely<DB>, steps: readonly AdoptionStep[], onBlocked: OnBlocked): Promise<void> {
+  for (const step of steps) {
+    try {
+      await retryWhileBlocked(`${step.table}: ${step.does}`, onBlocked, () => runStep(db, step));
+    } catch (error) {
+      // A row that the platform wrote after the last batch. The next round finds it.
+      if (sqlstateOf(error) === SQLSTATE.checkViolation) return;
+      if (error instanceof SchemaVersionError) throw error;
+      const detail = error instanceof Error && 'detail' in error && error.detail ? ` (${String(error.detail)})` : '';
+      const message = `the table ${step.table} cannot be adopted: ${step.does}: ${messageOf(error)}${detail}`;
+      throw new SchemaVersionError(message, { cause: error });
+    }
+  }
+}
+
+async function runStep<DB>(db: Kysely<DB>, { statements, mode }: AdoptionStep): Promise<void> {
+  if (mode === 'alone') return runAlone(db, statements);
+  for (let changed = 1n; changed > 0n; ) {
+    changed = await db.transaction().execute(async (tx) => {
+      await sql`set local lock_timeout to ${sql.lit(LOCK_TIMEOUT_MS)}`.execute(tx);
+      await sql`set local statement_timeout to 0`.execute(tx);
+      let last = 0n;
+      for (const statement of statements) last = (await statement.execute(tx)).numAffectedRows ?? 0n;
+      return mode === 'repeated' ? last : 0n;
+    });
+  }
+}
+
+/** Statements that block no reader and no writer, and so may wait for locks for any time. */
+async function runAlone<DB>(db: Kysely<DB>, statements: AdoptionStep['statements']): Promise<void> {
+  await db.connection().execute(async (connection) => {
+    await sql`set lock_timeout to 0`.execute(connection);
+    await sql`set statement_timeout to 0`.execute(connection);
+    try {
+      for (const statement of statements) await statement.execute(connection);
+    } finally {
+      await sql`reset lock_timeout`.execute(connection);
+      await sql`reset statement_timeout`.execute(connection);
+    }
+  });
+}

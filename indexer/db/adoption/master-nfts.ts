@@ -1,0 +1,163 @@
+import { type RawBuilder, sql } from 'kysely';
+import { type Adoption, type AdoptionInput, type AdoptionStep, definitionOf } from './adoption-step.ts';
+import type { ExistingSchema } from './existing-tables.ts';
+import { ADOPTABLE_TABLES } from './generated/tables.ts';
+
+const TABLE = 'master_nfts';
+const CHECK = 'master_nfts_contract_known';
+const BATCH_ROWS = 5_000;
+const FILLER = sql`public.fill_master_nft_links`;
+
+/** SQL for the address of a token's contract as the registry stores it: in lower case on EVM chains. */
+const ADDRESS = sql`
+  case when nft.chain_id ~ '^[1-9][0-9]{0,17}$' then lower(nft.contract_address) else nft.contract_address end`;
+
+/**
+ * Returns the steps for tokens that the platform's backend stored without their contract: a row of `master_contracts` for each contract,
+ * the link of each token to it, and a trigger that sets the columns that one of the two programs requires and the other one does not know.
+ */
+export async function adoptTokens<DB>({ db, existing }: AdoptionInput<DB>): Promise<Adoption> {
+  const tokens = existing.tables.get(TABLE);
+  if (tokens === undefined) return { steps: [], refusals: [] };
+  const column = tokens.columns.find(({ name }) => name === 'master_contract_id');
+  const ipo = tokens.columns.find(({ name }) => name === 'master_ipo_id');
+  if (column?.required === true) return { steps: fillerSteps(ipo), refusals: [] };
+  const unlinked = sql<{ found: boolean }>`
+    select exists (select from public.master_nfts where ${column === undefined ? sql`true` : sql`master_contract_id is null`}) as found`;
+  const hasUnlinked = (await unlinked.execute(db)).rows[0]?.found === true;
+  return {
+    steps: [
+      ...preparation(existing, column !== undefined),
+      // From here on, the backend can insert tokens although it does not know the column.
+      ...fillerSteps(ipo),
+      ...(hasUnlinked ? LINKS : []),
+      ...requirement(tokens.checks.includes(CHECK)),
+    ],
+    refusals: hasUnlinked ? await ambiguousContracts({ db, existing }) : [],
+  };
+}
+
+/** The catalogue has one contract of a master on each chain, and one master of a contract. */
+async function ambiguousContracts<DB>({ db, existing }: AdoptionInput<DB>): Promise<string[]> {
+  const known = existing.tables.has('master_contracts')
+    ? sql`union select master_id, chain_id, contract_address from public.master_contracts`
+    : sql``;
+  const { rows } = await sql<{ sentence: string }>`
+    with contract as (select distinct master_id, chain_id, ${ADDRESS} as address from public.master_nfts nft ${known})
+    select format('tokens of the contract %s on chain %s belong to several masters', address, chain_id) as sentence
+    from contract group by chain_id, address having count(*) > 1
+    union all
+    select format('master %s has tokens of several contracts on chain %s', master_id, chain_id)
+    from contract group by chain_id, master_id having count(*) > 1
+    order by 1 limit 10
+  `.execute(db);
+  return rows.map(({ sentence }) => `the table master_nfts: ${sentence}; correct or delete these rows`);
+}
+
+function preparation({ tables }: ExistingSchema, hasColumn: boolean): AdoptionStep[] {
+  const change = { lock: 'ACCESS EXCLUSIVE', rows: 'none', mode: 'transaction' } as const;
+  const add = sql`alter table public.master_nfts add column if not exists master_contract_id uuid`;
+  return [
+    ...(tables.has('master_contracts')
+      ? []
+      : [{ ...change, table: 'master_contracts', does: 'creates the table', statements: createContracts() }]),
+    ...(hasColumn ? [] : [{ ...change, table: TABLE, does: 'adds the column master_contract_id', statements: [add] }]),
+  ];
+}
+
+const LINKS: readonly AdoptionStep[] = [
+  {
+    ...{ table: 'master_contracts', does: 'announces the contracts of the tokens' },
+    ...{ lock: 'ROW EXCLUSIVE', rows: 'none', mode: 'transaction' },
+    statements: [
+      sql`
+        insert into public.master_contracts (master_id, chain_id, contract_address)
+        select distinct master_id, chain_id, ${ADDRESS} from public.master_nfts nft where master_contract_id is null
+        on conflict do nothing`,
+    ],
+  },
+  {
+    ...{ table: TABLE, does: 'links the tokens to their contracts' },
+    ...{ lock: 'ROW EXCLUSIVE', rows: 'batches', mode: 'repeated' },
+    statements: [
+      sql`
+        update public.master_nfts held set master_contract_id = contract.id
+        from (select id, chain_id, ${ADDRESS} as address from public.master_nfts nft
+              where master_contract_id is null limit ${sql.lit(BATCH_ROWS)}) nft
+        join public.master_contracts contract
+          on contract.chain_id = nft.chain_id and contract.contract_address in (nft.address, lower(nft.address))
+        where held.id = nft.id`,
+    ],
+  },
+  {
+    // The migrations lower-case addresses, and choose a slow plan without statistics.
+    ...{ table: TABLE, does: 'collects statistics' },
+    ...{ lock: 'SHARE UPDATE EXCLUSIVE', rows: 'scan', mode: 'alone' },
+    statements: [sql`analyze public.master_nfts`],
+  },
+];
+
+function requirement(isChecked: boolean): AdoptionStep[] {
+  const check = sql.ref(CHECK);
+  const table = sql`alter table public.master_nfts`;
+  const add: AdoptionStep = {
+    ...{ table: TABLE, does: 'requires a contract of new tokens' },
+    ...{ lock: 'ACCESS EXCLUSIVE', rows: 'none', mode: 'transaction' },
+    statements: [sql`${table} add constraint ${check} check (master_contract_id is not null) not valid`],
+  };
+  const validate: AdoptionStep = {
+    ...{ table: TABLE, does: 'checks that all tokens have a contract' },
+    ...{ lock: 'SHARE UPDATE EXCLUSIVE', rows: 'scan', mode: 'alone' },
+    statements: [sql`${table} validate constraint ${check}`],
+  };
+  // PostgreSQL does not read the rows again if a valid check proves that none is null.
+  const require: AdoptionStep = {
+    ...{ table: TABLE, does: 'requires a contract of all tokens' },
+    ...{ lock: 'ACCESS EXCLUSIVE', rows: 'none', mode: 'transaction' },
+    statements: [sql`${table} alter column master_contract_id set not null`, sql`${table} drop constraint ${check}`],
+  };
+  return [...(isChecked ? [] : [add]), validate, require];
+}
+
+/**
+ * Creates the table as the migration that adopts it expects it. Its other indexes and its foreign keys follow like those of any adopted
+ * table. It stays when the migrations are reverted, because tokens refer to its rows.
+ */
+function createContracts(): RawBuilder<unknown>[] {
+  const { columns = [], indexes = [] } = ADOPTABLE_TABLES.find(({ name }) => name === 'master_contracts') ?? {};
+  const definitions = columns.map(definitionOf);
+  const unique = indexes.filter(({ definition }) => definition.startsWith('CREATE UNIQUE'));
+  return [
+    sql`create table if not exists public.master_contracts (
+      ${sql.join(definitions)}, constraint master_contracts_pkey primary key (id))`,
+    ...unique.map(({ definition }) => sql.raw(definition.replace('INDEX', 'INDEX IF NOT EXISTS'))),
+  ];
+}
+
+/** The backend requires the IPO of a token, which the mirror does not know, and does not know the contract, which the mirror requires. */
+function fillerSteps(ipo: { readonly required: boolean } | undefined): AdoptionStep[] {
+  if (ipo?.required !== true) return [];
+  const create = sql`
+    create or replace function ${FILLER}() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $body$
+    begin
+      if new.master_ipo_id is null then
+        new.master_ipo_id := (select ipo.id from public.master_ipos ipo where ipo.master_id = new.master_id limit 1);
+      end if;
+      if new.master_contract_id is null then
+        new.master_contract_id := (
+          select contract.id from public.master_contracts contract
+          where contract.chain_id = new.chain_id and contract.contract_address in (new.contract_address, lower(new.contract_address))
+          limit 1);
+      end if;
+      return new;
+    end $body$`;
+  const statements = [
+    create,
+    sql`
+      create or replace trigger fill_links before insert on public.master_nfts
+      for each row execute function ${FILLER}()`,
+    sql`alter table public.master_nfts alter column master_ipo_id drop not null`,
+  ];
+  const does = 'fills master_ipo_id of new tokens from the IPO of their master, and makes it optional';
+  return [{ table: TABLE, does, lock: 'ACCESS EXCLUSIVE', rows: 'none', statements, mode: 'transaction' }];
+}
