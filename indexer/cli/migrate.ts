@@ -45,6 +45,7 @@ export function addMigrate(program: Command, io: Io): void {
     });
 
   addPlan(migrate, io);
+  addGrants(migrate, io);
 
   migrate
     .command('down')
@@ -113,4 +114,22 @@ function addPlan(migrate: Command, io: Io): void {
 
 function compact(text: string): string {
   return text.trim().replace(/\s+/g, ' ');
+}
+
+function addGrants(migrate: Command, io: Io): void {
+  migrate
+    .command('grants')
+    .description(
+      'print the SQL that gives a role what `start`, `worker` and the other commands need, besides `migrate`',
+    )
+    .requiredOption('--role <name>', 'a role that exists')
+    .addHelpText(
+      'after',
+      '\nExample:\n  indexer migrate grants --role audifi_indexer | psql --single-transaction "$DATABASE_URL"',
+    )
+    .action(async ({ role }: { role: string }, command: Command) => {
+      const { grantStatements } = await import('../db/grants.ts');
+      const statements = grantStatements(role);
+      printResult(io, command.optsWithGlobals<GlobalOptions>(), { statements }, statements);
+    });
 }
