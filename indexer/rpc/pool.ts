@@ -10,6 +10,7 @@ import {
 import { type Backoff, backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
 import type { Endpoint } from './endpoint.ts';
+import { createHedge, type HedgedTask } from './hedge.ts';
 import { RPC_CODE } from './json-rpc.ts';
 import type { EndpointNotice } from './notice.ts';
 
@@ -22,6 +23,8 @@ export type RunOptions = {
   readonly from?: number | undefined;
   /** The method that the task mainly uses. Endpoints that refuse this method are tried last. */
   readonly method?: string | undefined;
+  /** If set, a second endpoint is asked too where the first one is slow: the kind of task, for `hedged`. */
+  readonly hedge?: string | undefined;
 };
 
 /** The endpoints of one chain, in order of preference. */
@@ -30,7 +33,18 @@ export type Pool = {
    * Runs a task on one endpoint and retries it, on the same or on another endpoint, depending on the error. After a limited
    * number of attempts it throws the error. Errors other than `RpcError` and `RpcInconsistency` are thrown at once.
    */
-  run<T>(task: (endpoint: Endpoint) => Promise<T>, options: RunOptions): Promise<T>;
+  run<T>(task: HedgedTask<T>, options: RunOptions): Promise<T>;
+  /**
+   * Runs a task on an endpoint, and on another healthy one too if this one is slow (see `Hedge`). With one endpoint it only runs the task.
+   *
+   * @param kind tasks that take about as long as each other; undefined if no other endpoint is to be asked
+   */
+  hedged<T>(
+    kind: string | undefined,
+    endpoint: Endpoint,
+    task: HedgedTask<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T>;
   /**
    * Runs a task once on every healthy endpoint and returns the values of those that succeed. Throws if all fail. Endpoints in quarantine
    * are left out unless there is no other, or `andQuarantined` is set.
@@ -48,6 +62,7 @@ export type Pool = {
 /** Settings and dependencies of a pool. */
 export type PoolSettings = {
   readonly attempts: number;
+  readonly now: () => number;
   readonly random: () => number;
   readonly notice: (notice: EndpointNotice) => void;
   /** Asks an endpoint that contradicted for something that shows whether its answers make sense again. Throws if not. */
@@ -58,8 +73,9 @@ export type PoolSettings = {
 type ErrorAction = 'throw' | 'exclude' | 'next endpoint' | 'same endpoint';
 
 /** Creates a pool of the endpoints, whose order is the order of preference. */
-export function createPool(all: readonly Endpoint[], { attempts, random, notice, recheck }: PoolSettings): Pool {
+export function createPool(all: readonly Endpoint[], { attempts, now, random, notice, recheck }: PoolSettings): Pool {
   let order = [...all];
+  const hedge = createHedge(now);
 
   function endpoints(): readonly Endpoint[] {
     const usable = order.filter((endpoint) => endpoint.refusal() === undefined);
@@ -76,18 +92,14 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice,
     if (order[0] === endpoint) order = [...order.slice(1), endpoint];
   }
 
-  /** Sets endpoints aside that contradicted repeatedly where another one gave consistent answers to the same requests. */
-  function setAside(contradicted: ReadonlyMap<Endpoint, RpcInconsistency>, answering: Endpoint): void {
-    for (const [endpoint, { message, context }] of contradicted) {
-      if (endpoint === answering) continue;
-      endpoint.quarantine.enter({
-        evidence: `${message} (${describe(context)}), where ${answering.name} gave consistent answers`,
-        recheck: async (signal) => (await recheck(endpoint, signal)) !== undefined,
-      });
-    }
-  }
+  const hedged: Pool['hedged'] = (kind, first, task, signal) => {
+    if (kind === undefined || all.length === 1) return task(first, signal, false);
+    const mayAsk = (other: Endpoint) => other !== first && other.delayMs() === 0 && !other.quarantine.isActive();
+    return hedge.run(kind, first, () => endpoints().find(mayAsk), task, signal);
+  };
 
-  async function run<T>(task: (endpoint: Endpoint) => Promise<T>, { signal, from, method }: RunOptions): Promise<T> {
+  async function run<T>(task: HedgedTask<T>, options: RunOptions): Promise<T> {
+    const { signal, from, method, hedge: kind } = options;
     const tries = new Map<Endpoint, number>();
     const failed = new Map<Endpoint, number>();
     const contradicted = new Map<Endpoint, RpcInconsistency>();
@@ -98,8 +110,8 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice,
       const endpoint = choose(endpoints(), tries, from, method);
       if (endpoint === undefined) throw worst;
       try {
-        const result = await task(endpoint);
-        setAside(contradicted, endpoint);
+        const result = await hedged(attempt === 1 ? kind : undefined, endpoint, task, signal);
+        setAside(contradicted, endpoint, recheck);
         return result;
       } catch (thrown) {
         const error = withEndpointName(thrown, endpoint);
@@ -135,6 +147,7 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice,
 
   return {
     run,
+    hedged,
     async runOnEach(task, andQuarantined = false) {
       // A failing endpoint would keep the others waiting. If all are failing, ask all of them.
       const healthy = endpoints().filter((endpoint) => endpoint.delayMs() === 0);
@@ -150,6 +163,21 @@ export function createPool(all: readonly Endpoint[], { attempts, random, notice,
     endpoints,
     demote,
   };
+}
+
+/** Sets endpoints aside that contradicted repeatedly where another one gave consistent answers to the same requests. */
+function setAside(
+  contradicted: ReadonlyMap<Endpoint, RpcInconsistency>,
+  answering: Endpoint,
+  recheck: PoolSettings['recheck'],
+): void {
+  for (const [endpoint, { message, context }] of contradicted) {
+    if (endpoint === answering) continue;
+    endpoint.quarantine.enter({
+      evidence: `${message} (${describe(context)}), where ${answering.name} gave consistent answers`,
+      recheck: async (signal) => (await recheck(endpoint, signal)) !== undefined,
+    });
+  }
 }
 
 /** Returns the endpoint that is not excluded and has the fewest tries, of which a quarantine counts as one; then the healthy, the unpruned, the preferred one. */

@@ -4,6 +4,11 @@ import type { Requester } from '../rpc/endpoint.ts';
 import { parseHeader, toQuantity } from './parse.ts';
 import { verifyRequested } from './verify.ts';
 
+/** Returns the newest block of an endpoint. */
+export async function readLatest(endpoint: Requester, signal: AbortSignal | undefined): Promise<BlockHeader> {
+  return parseHeader(await endpoint.request('eth_getBlockByNumber', ['latest', false], { signal }), endpoint);
+}
+
 /** Returns the header of a block by number or hash; undefined if the endpoint does not have the block. */
 export async function readHeader(
   requester: Requester,

@@ -87,12 +87,15 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
         ...{ from: next, to, watched, anchor, tip, strict, inFull, readsHeadersOfLogs },
         ...{ faultyEndpoints, unprovedBlocks, tries },
       };
-      const read = (endpoint: Endpoint) => readPart(deps, endpoint, remaining, signal);
-      const part = await pool.run(read, { signal, from: next, method: 'eth_getLogs' }).catch((error: unknown) => {
-        // Return what was read so far; the caller requests the rest again. An unknown block casts doubt on all of it.
-        if (!strict && next > from && error instanceof RpcError && error.kind !== 'unknown-block') return undefined;
-        throw error;
-      });
+      const read = (endpoint: Endpoint, stop: AbortSignal | undefined) => readPart(deps, endpoint, remaining, stop);
+      const hedge = strict && from === to ? 'newest block' : undefined;
+      const part = await pool
+        .run(read, { signal, from: next, method: 'eth_getLogs', hedge })
+        .catch((error: unknown) => {
+          // Return what was read so far; the caller requests the rest again. An unknown block casts doubt on all of it.
+          if (!strict && next > from && error instanceof RpcError && error.kind !== 'unknown-block') return undefined;
+          throw error;
+        });
       if (part === undefined) break;
       for (const header of part.headers) headers.push(header);
       for (const log of part.logs) logs.push(log);

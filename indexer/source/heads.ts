@@ -4,7 +4,7 @@ import { backoffMs } from '../kernel/retry.ts';
 import { sleep } from '../kernel/sleep.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
 import type { Pool } from '../rpc/pool.ts';
-import { parseHeader } from './parse.ts';
+import { readLatest, unknownBlock } from './blocks.ts';
 import { findSubscribable, forwardSubscription, type SubscriptionDeps } from './subscription.ts';
 
 /** If the head of the preferred endpoint has not changed for this long, it is compared with the other endpoints. */
@@ -16,25 +16,28 @@ const RESUBSCRIBE_MAX_MS = 60_000;
 
 /** Returns the function that reads the newest block. It changes the preferred endpoint if that is stuck behind another. */
 export function createHeadReader(pool: Pool, now: () => number): (signal?: AbortSignal) => Promise<BlockHeader> {
-  let last: { readonly hash: string; readonly since: number } | undefined;
+  let last: { readonly number: number; readonly hash: string; readonly since: number } | undefined;
+
+  const read = async (endpoint: Endpoint, signal: AbortSignal | undefined, isHedge: boolean) => {
+    const header = await readLatest(endpoint, signal);
+    // A second endpoint that is behind is no better than one that is slow.
+    if (isHedge && header.number < (last?.number ?? 0)) throw unknownBlock(endpoint, 'the endpoint is behind');
+    return header;
+  };
 
   return async function head(signal) {
     const preferred = pool.endpoints()[0];
-    const header = await pool.run((endpoint) => readLatest(endpoint, signal), { signal });
-    if (last?.hash !== header.hash) last = { hash: header.hash, since: now() };
+    const header = await pool.run(read, { signal, hedge: 'head' });
+    if (last?.hash !== header.hash) last = { ...header, since: now() };
     if (pool.endpoints().length < 2 || now() - last.since < STALL_MS) return header;
-    last = { hash: header.hash, since: now() };
+    last = { ...header, since: now() };
     const answers = await pool.runOnEach((endpoint) => readLatest(endpoint, signal));
     const best = answers.reduce((a, b) => (b.value.number > a.value.number ? b : a));
     if (best.value.number <= header.number) return header;
-    if (preferred !== undefined && best.endpoint !== preferred) setStaleAside(preferred, header, best);
+    const isStale = answers.some(({ endpoint, value }) => endpoint === preferred && value.hash === header.hash);
+    if (preferred !== undefined && isStale) setStaleAside(preferred, header, best);
     return best.value;
   };
-}
-
-/** Returns the newest block of an endpoint. */
-export async function readLatest(endpoint: Endpoint, signal: AbortSignal | undefined): Promise<BlockHeader> {
-  return parseHeader(await endpoint.request('eth_getBlockByNumber', ['latest', false], { signal }), endpoint);
 }
 
 type Head = { readonly endpoint: Endpoint; readonly value: BlockHeader };

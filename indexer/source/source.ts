@@ -6,11 +6,11 @@ import type { EndpointNotice } from '../rpc/notice.ts';
 import type { RpcObservation, RpcObserver } from '../rpc/observe.ts';
 import { type EndpointsOptions, openEndpoints } from '../rpc/open-endpoints.ts';
 import { createPool, type Pool } from '../rpc/pool.ts';
-import { readHeader, requireHeader } from './blocks.ts';
+import { readHeader, readLatest, requireHeader } from './blocks.ts';
 import { type ContractCall, type ContractCalls, readCall, readCalls } from './calls.ts';
 import { type DeploymentProof, proveDeployment } from './deployment-proof.ts';
 import { createRangeReader, type RangeRequest } from './fetch-range.ts';
-import { createHeadReader, followHeads, readLatest } from './heads.ts';
+import { createHeadReader, followHeads } from './heads.ts';
 import { parseBytes, parseHeader, toQuantity } from './parse.ts';
 import { type Receipt, readReceipt } from './receipts.ts';
 import type { FullReading } from './remaining-range.ts';
@@ -137,6 +137,7 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
   const endpoints = openEndpoints(options, { now, random, notice, observe, meters });
   const pool = createPool(endpoints, {
     attempts: options.attempts ?? ATTEMPTS,
+    now,
     random,
     notice,
     recheck: readLatest,

@@ -4,7 +4,7 @@ import { sleep } from '../kernel/sleep.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
 import type { EndpointNotice } from '../rpc/notice.ts';
 import type { Pool } from '../rpc/pool.ts';
-import { readHeader } from './blocks.ts';
+import { readHeader, requireHeader } from './blocks.ts';
 import { parseBlockNumber } from './parse.ts';
 
 /** How long after a block was seen by polling its announcement may arrive. */
@@ -109,7 +109,7 @@ type Heads = { newest: BlockHeader | undefined; announcedTo: number };
  * announced hashes may be wrong, or of a block that lost. While a block is read, only the newest announcement is remembered.
  */
 function createReader(
-  { head, announced }: SubscriptionDeps,
+  { pool, head, announced }: SubscriptionDeps,
   subscription: Subscription,
   forward: (header: BlockHeader) => void,
   lose: (detail: string) => void,
@@ -122,8 +122,12 @@ function createReader(
     while (newestNumber !== undefined && !signal.aborted) {
       const next = newestNumber;
       newestNumber = undefined;
-      const header = await readHeader(subscription.endpoint, next, signal);
-      if (header !== undefined) announced.set(header, subscription);
+      const read = async (endpoint: Endpoint, stop: AbortSignal | undefined, isHedge: boolean) => ({
+        endpoint,
+        header: await (isHedge ? requireHeader : readHeader)(endpoint, next, stop),
+      });
+      const { endpoint, header } = await pool.hedged('head', subscription.endpoint, read, signal);
+      if (header !== undefined && endpoint === subscription.endpoint) announced.set(header, subscription);
       forward(header ?? (await head(signal)));
     }
   }

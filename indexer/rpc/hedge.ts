@@ -1,0 +1,84 @@
+import { within } from '../kernel/sleep.ts';
+import type { Endpoint } from './endpoint.ts';
+
+/** At most this share of the requests of a kind goes to a second endpoint too, after some that were saved up. */
+const SHARE_MAX = 0.1;
+const SAVED_MAX = 5;
+/** A request is slow if it takes longer than this share of the last ones to the same endpoint. */
+const QUANTILE = 0.95;
+const SAMPLES_MAX = 64;
+/** Before so many answers were timed, a request is slow after the default. */
+const SAMPLES_MIN = 16;
+const DELAY_DEFAULT_MS = 1_000;
+/** Limits of the time after which a request is slow. */
+const DELAY_MIN_MS = 100;
+const DELAY_MAX_MS = 2_000;
+
+/** Sends requests to one endpoint. `isHedge` is true at the second endpoint, whose answer must be at least as good as the first one's. */
+export type HedgedTask<T> = (endpoint: Endpoint, signal: AbortSignal | undefined, isHedge: boolean) => Promise<T>;
+
+/** Asks a second endpoint where the first one is slow. */
+export type Hedge = {
+  /**
+   * Runs a task on an endpoint, and on a second one too if the first one is slow. Returns what the task returns first. If both fail,
+   * throws the error of the first one.
+   *
+   * @param kind requests that take about as long as each other
+   * @param findSecond returns the second endpoint; undefined if there is none
+   */
+  run<T>(
+    kind: string,
+    first: Endpoint,
+    findSecond: () => Endpoint | undefined,
+    task: HedgedTask<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T>;
+};
+
+/** Creates the hedge of a pool. It learns from the times that endpoints take how long to wait for each. */
+export function createHedge(now: () => number): Hedge {
+  const latencies = new Map<string, number[]>();
+  /** How many requests of each kind may be sent to a second endpoint now. */
+  const saved = new Map<string, number>();
+
+  return {
+    async run(kind, first, findSecond, task, signal) {
+      const key = `${kind} ${first.name}`;
+      const samples = latencies.get(key) ?? [];
+      latencies.set(key, samples);
+      const credit = Math.min(SAVED_MAX, (saved.get(kind) ?? SAVED_MAX) + SHARE_MAX);
+      saved.set(kind, credit);
+      const startedAt = now();
+      const answering = task(first, signal, false);
+      const settled = answering.then(
+        () => {
+          samples.push(now() - startedAt);
+          if (samples.length > SAMPLES_MAX) samples.shift();
+          return true;
+        },
+        () => true,
+      );
+      const isSlow = (await within(delayOf(samples), settled, signal)) === undefined;
+      const second = isSlow && !signal?.aborted && credit >= 1 ? findSecond() : undefined;
+      if (second === undefined) return answering;
+      saved.set(kind, credit - 1);
+      const stop = new AbortController();
+      const stopOrSignal = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+      try {
+        return await Promise.any([answering, task(second, stopOrSignal, true)]);
+      } catch {
+        return await answering;
+      } finally {
+        // The first request goes on, so that a failure counts against the health of its endpoint.
+        stop.abort();
+      }
+    },
+  };
+}
+
+/** Returns how long to wait before an endpoint counts as slow. */
+function delayOf(samples: readonly number[]): number {
+  if (samples.length < SAMPLES_MIN) return DELAY_DEFAULT_MS;
+  const usual = samples.toSorted((a, b) => a - b)[Math.ceil(QUANTILE * samples.length) - 1] ?? DELAY_DEFAULT_MS;
+  return Math.min(DELAY_MAX_MS, Math.max(DELAY_MIN_MS, usual));
+}
