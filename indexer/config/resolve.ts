@@ -155,6 +155,12 @@ function readChain(read: OptionReader, chainId: number, given: unknown): ChainCo
   if (place === undefined) read.faults.push(`RPC_URL_${chainId}: must name at least one endpoint`);
   const preset = known?.preset && { origin: `preset of ${known.name}`, values: known.preset };
   const values = read.group(shape, file, path, preset) as Omit<z.output<typeof CHAIN>, 'rpcUrls'>;
+  if (rpcUrls !== undefined && values.quorum > rpcUrls.length) {
+    const count = `${rpcUrls.length} endpoint${rpcUrls.length > 1 ? 's' : ''}`;
+    read.faults.push(
+      `${read.placeOf(`${path}.quorum`)}: must be at most the number of endpoints; the chain has ${count}`,
+    );
+  }
   return { chainId, rpcUrls: rpcUrls ?? [], variable: place ?? `RPC_URL_${chainId}`, ...values };
 }
 

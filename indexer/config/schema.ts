@@ -22,6 +22,7 @@ const PROOF_LEVELS = ['background', 'inline', 'off'] as const;
 
 const CALLS_PER_SECOND_MAX = 100_000;
 const PER_SECOND_MAX = 1_000_000;
+const QUORUM_MAX = 100;
 const POLL_INTERVAL_MAX_MS = 3_600_000;
 const DEPTH_MAX_BLOCKS = 1_000_000;
 const VERIFY_INTERVAL_MAX_HOURS = 8_784;
@@ -83,6 +84,12 @@ export const CHAIN = z.strictObject({
     description:
       'A block this far below the head counts as finalized, if the endpoint does not serve the `finalized` tag.',
     unit: 'blocks',
+  }),
+  quorum: optionOr(1, wholeNumber(1, QUORUM_MAX), {
+    description:
+      'So many endpoints must have the same newest block before it counts. Each is asked at every poll. While fewer agree or answer, the ' +
+      'head stands still, and `/ready` and the log say so.',
+    unit: 'endpoints',
   }),
   haltDepth: optionOr(1_024, wholeNumber(1, DEPTH_MAX_BLOCKS), {
     description: 'A deeper reorganisation halts the chain until `indexer unwind`.',

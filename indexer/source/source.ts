@@ -12,6 +12,7 @@ import { type DeploymentProof, proveDeployment } from './deployment-proof.ts';
 import { createRangeReader, type RangeRequest } from './fetch-range.ts';
 import { createHeadReader, followHeads } from './heads.ts';
 import { parseBytes, parseHeader, toQuantity } from './parse.ts';
+import { createQuorumReader } from './quorum.ts';
 import { type Receipt, readReceipt } from './receipts.ts';
 import type { FullReading } from './remaining-range.ts';
 import type { AnnouncedHeaders } from './subscription.ts';
@@ -89,6 +90,8 @@ export type SourceOptions = EndpointsOptions & {
   readonly pollIntervalMs?: number | undefined;
   /** The head is polled once when a subscription has been silent for this long. */
   readonly headSilenceMs?: number | undefined;
+  /** How many endpoints must have the same newest block before it counts. Default: 1, any endpoint. */
+  readonly quorum?: number | undefined;
   /** Number of attempts over all endpoints before an error is thrown. */
   readonly attempts?: number | undefined;
 };
@@ -142,7 +145,8 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
     notice,
     recheck: readLatest,
   });
-  const head = createHeadReader(pool, now);
+  const { quorum = 1 } = options;
+  const head = quorum > 1 ? createQuorumReader(pool, quorum) : createHeadReader(pool, now);
   const announced: AnnouncedHeaders = new WeakMap();
   return {
     chainId,
@@ -181,6 +185,7 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
         {
           pool,
           head,
+          needsQuorum: quorum > 1,
           announced,
           pollIntervalMs: options.pollIntervalMs ?? POLL_INTERVAL_MS,
           silenceMs: options.headSilenceMs ?? HEAD_SILENCE_MS,

@@ -6,6 +6,7 @@ import type { EndpointNotice } from '../rpc/notice.ts';
 import type { Pool } from '../rpc/pool.ts';
 import { readHeader, requireHeader } from './blocks.ts';
 import { parseBlockNumber } from './parse.ts';
+import { readAgreed } from './quorum.ts';
 
 /** How long after a block was seen by polling its announcement may arrive. */
 const ANNOUNCEMENT_DELAY_MAX_MS = 2_000;
@@ -20,6 +21,8 @@ export type AnnouncedHeaders = WeakMap<BlockHeader, Subscription>;
 export type SubscriptionDeps = {
   readonly pool: Pool;
   readonly head: (signal?: AbortSignal) => Promise<BlockHeader>;
+  /** Whether a block counts only once `head` returns it. */
+  readonly needsQuorum: boolean;
   /** Receives the announced headers. */
   readonly announced: AnnouncedHeaders;
   readonly silenceMs: number;
@@ -109,7 +112,7 @@ type Heads = { newest: BlockHeader | undefined; announcedTo: number };
  * announced hashes may be wrong, or of a block that lost. While a block is read, only the newest announcement is remembered.
  */
 function createReader(
-  { pool, head, announced }: SubscriptionDeps,
+  { pool, head, needsQuorum, announced }: SubscriptionDeps,
   subscription: Subscription,
   forward: (header: BlockHeader) => void,
   lose: (detail: string) => void,
@@ -122,6 +125,10 @@ function createReader(
     while (newestNumber !== undefined && !signal.aborted) {
       const next = newestNumber;
       newestNumber = undefined;
+      if (needsQuorum) {
+        forward(await readAgreed(head, next, signal));
+        continue;
+      }
       const read = async (endpoint: Endpoint, stop: AbortSignal | undefined, isHedge: boolean) => ({
         endpoint,
         header: await (isHedge ? requireHeader : readHeader)(endpoint, next, stop),

@@ -121,3 +121,21 @@ test('an endpoint with another block at a final height is set aside with its evi
   });
   expect(await reorgsOf(db, chain.chainId)).toEqual([]);
 });
+
+test('while too few endpoints agree on the head, it stands still, and /ready and the log say why', async () => {
+  const chain = busyChain(40);
+  const second = await serve(chain);
+  const { db, daemon, settled } = await follow({ chain, moreEndpoints: [second], settings: { quorum: 2 } });
+  await settled();
+  const heal = second.misbehave({ do: { kind: 'http', status: 502 } });
+  chain.append(...blocks(2));
+  const reason = 'no quorum for the head: 1 of 2 endpoints give a head, and 2 must agree';
+  await until(
+    'the reason in /ready',
+    async () => (await daemon.ready()).chains[chain.chainId] === `failing: ${reason}`,
+  );
+  expect(daemon.logLines('no endpoint answers')[0]).toMatchObject({ reason });
+  expect((await db.query('select head_number from indexer.chains')).rows).toEqual([{ head_number: '40' }]);
+  heal();
+  await settled();
+});
