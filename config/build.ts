@@ -9,7 +9,7 @@ const ENTRIES = ['indexer/bin', 'indexer/main', 'indexer/config/define', 'config
 const MIGRATION = /^\d{4}_[a-z_]+(?=\.ts$)/;
 /**
  * Libraries that stay in `node_modules`. MPL-2.0 requires that whoever distributes the first one also offers its source, as npm does.
- * Bull Board reads files that lie beside its modules, and Fastify is its server.
+ * Bull Board reads files that lie beside its modules, Fastify is its server, and it imports BullMQ by itself, which the bundle also holds.
  */
 const EXTERNAL = ['@ethereumjs/mpt', 'fastify', /^@bull-board\//];
 /** The files of the status page, which the program reads. */

@@ -1,0 +1,144 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/**
+ * The environment of a machine that has Node and npm, and nothing of this checkout. npm uses its cache where it can, so that building
+ * works without a registry.
+ */
+export const BARE_ENVIRONMENT: Readonly<Record<string, string>> = {
+  PATH: [
+    dirname(process.execPath),
+    ...(process.env.PATH ?? '').split(delimiter).filter((folder) => !folder.includes('node_modules')),
+  ].join(delimiter),
+  HOME: process.env.HOME ?? tmpdir(),
+  npm_config_prefer_offline: 'true',
+  npm_config_audit: 'false',
+  npm_config_fund: 'false',
+  npm_config_update_notifier: 'false',
+  // A request that hangs is sent again.
+  npm_config_fetch_timeout: '30000',
+  npm_config_fetch_retries: '5',
+};
+
+/** A stage of the Dockerfile: the folder that holds its files, and what it says of processes. */
+type Stage = {
+  readonly root: string;
+  /** The working directory as a path of this machine. */
+  folder: string;
+  readonly env: Record<string, string>;
+  readonly ports: string[];
+  user: string;
+  stopSignal: string;
+  healthCheck: readonly string[];
+  entrypoint: readonly string[];
+  command: readonly string[];
+};
+
+/** The image that the Dockerfile describes. */
+export type Image = Readonly<Omit<Stage, 'root'>> & {
+  /** The working directory of the stage that builds the program. */
+  readonly buildFolder: string;
+  /** Deletes the files. */
+  remove(): Promise<void>;
+};
+
+/**
+ * Does what the Dockerfile says in folders of this machine, without an engine and without the base image: copies the files that it
+ * copies, and runs the commands that it runs.
+ *
+ * @throws if it holds an instruction that is not known here
+ */
+export async function buildImage(): Promise<Image> {
+  const directory = await mkdtemp(join(tmpdir(), 'indexer-image-'));
+  const stages = new Map<string, Stage>();
+  let stage: Stage | undefined;
+  for (const [instruction, rest] of instructionsOf(await readFile(join(ROOT, 'Dockerfile'), 'utf8'))) {
+    if (instruction === 'FROM') {
+      const name = / AS (\S+)$/.exec(rest)?.[1] ?? String(stages.size);
+      stage = newStage(join(directory, name));
+      stages.set(name, stage);
+    } else if (stage === undefined) throw new Error(`${instruction} comes before FROM`);
+    else await apply(stage, stages, instruction, rest);
+  }
+  const [first] = stages.values();
+  if (stage === undefined || first === undefined) throw new Error('the Dockerfile has no stage');
+  return { ...stage, buildFolder: first.folder, remove: () => rm(directory, { recursive: true, force: true }) };
+}
+
+function newStage(root: string): Stage {
+  return {
+    ...{ root, folder: root, env: {}, ports: [], user: 'root', stopSignal: 'SIGTERM' },
+    ...{ healthCheck: [], entrypoint: [], command: [] },
+  };
+}
+
+/** Returns the instructions of a Dockerfile with their arguments. */
+function instructionsOf(text: string): readonly (readonly [string, string])[] {
+  const lines = text.replaceAll(/\\\n/g, ' ').split('\n');
+  return lines
+    .filter((line) => line.trim() !== '' && !line.startsWith('#'))
+    .map((line) => [line.split(' ')[0] ?? '', line.replace(/^\S+\s+/, '')]);
+}
+
+async function apply(
+  stage: Stage,
+  stages: ReadonlyMap<string, Stage>,
+  instruction: string,
+  rest: string,
+): Promise<void> {
+  switch (instruction) {
+    case 'WORKDIR':
+      stage.folder = join(stage.root, rest);
+      await mkdir(stage.folder, { recursive: true });
+      return;
+    case 'ENV':
+      for (const pair of rest.split(' ')) stage.env[pair.split('=')[0] ?? ''] = pair.replace(/^[^=]*=/, '');
+      return;
+    case 'COPY':
+      return copy(stage, stages, rest);
+    case 'RUN':
+      await promisify(execFile)('/bin/sh', ['-c', rest], {
+        cwd: stage.folder,
+        env: { ...BARE_ENVIRONMENT, ...stage.env },
+      });
+      return;
+    case 'USER':
+      stage.user = rest;
+      return;
+    case 'EXPOSE':
+      stage.ports.push(rest);
+      return;
+    case 'STOPSIGNAL':
+      stage.stopSignal = rest;
+      return;
+    case 'HEALTHCHECK':
+      stage.healthCheck = JSON.parse(rest.slice(rest.indexOf('CMD ') + 'CMD '.length));
+      return;
+    case 'ENTRYPOINT':
+      stage.entrypoint = JSON.parse(rest);
+      return;
+    case 'CMD':
+      stage.command = JSON.parse(rest);
+      return;
+    default:
+      throw new Error(`unknown instruction ${instruction}`);
+  }
+}
+
+async function copy(stage: Stage, stages: ReadonlyMap<string, Stage>, rest: string): Promise<void> {
+  const parts = rest.split(' ');
+  const from = parts[0]?.startsWith('--from=') ? parts.shift()?.slice('--from='.length) : undefined;
+  const target = parts.pop() ?? '';
+  const root = from === undefined ? ROOT : stages.get(from)?.root;
+  if (root === undefined) throw new Error(`COPY reads from the unknown stage ${from}`);
+  for (const source of parts) {
+    const to = join(stage.folder, target, target.endsWith('/') ? basename(source) : '');
+    await cp(join(root, source), to, { recursive: true, verbatimSymlinks: true });
+  }
+}
