@@ -26,6 +26,7 @@ type Rule = {
 type Panel = { readonly title: string; readonly targets: readonly { readonly expr: string }[] };
 
 const readText = (path: string) => readFileSync(path, 'utf8');
+const OPERATIONS = readText(join(ROOT, 'docs/operations.md'));
 const rules = (parse(readText(RULES)) as { groups: { rules: Rule[] }[] }).groups.flatMap((group) => group.rules);
 const alerts = rules.filter(({ alert }) => alert !== undefined);
 const panels = (JSON.parse(readText(DASHBOARD)) as { panels: Panel[] }).panels;
@@ -34,9 +35,7 @@ const panels = (JSON.parse(readText(DASHBOARD)) as { panels: Panel[] }).panels;
 const RARE = /indexer_verify_|rpc_errors_total|"dead_letters"|last_hour/;
 
 test('every alert has a severity and a section for the operator, and no section is left over', () => {
-  const sections = [...readText(join(ROOT, 'docs/operations.md')).matchAll(/^### (Indexer\w+)$/gm)].map(
-    ([, name]) => name,
-  );
+  const sections = [...OPERATIONS.matchAll(/^### (Indexer\w+)$/gm)].map(([, name]) => name);
   expect(sections).toEqual(alerts.map(({ alert }) => alert));
   for (const { alert = '', labels = {}, annotations = {} } of alerts) {
     expect(['critical', 'warning'], alert).toContain(labels.severity);
@@ -60,7 +59,10 @@ describe.skipIf(!installed)(`Prometheus${installed ? '' : ' (NOT INSTALLED HERE)
 
   test('a daemon serves what alerts and dashboard ask for, and a paused contract becomes an alert', async () => {
     const chain = busyChain(60, 40);
-    const { daemon, settled } = await follow({ chain });
+    const { daemon, db, settled } = await follow({ chain });
+    const statements = [...OPERATIONS.matchAll(/`(select [^`]+ from [^`]+)`/g)].map(([, statement = '']) => statement);
+    expect(statements).not.toEqual([]);
+    for (const statement of statements) await db.query(statement);
     const port = await daemon.port();
     const { query, rules: evaluated } = await startPrometheus([`127.0.0.1:${port}`]);
     await settled();
