@@ -7,17 +7,13 @@ import { promisify } from 'node:util';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/**
- * The environment of a machine that has Node and npm, and nothing of this checkout. npm uses its cache where it can, so that building
- * works without a registry.
- */
+/** The environment of a machine that has Node and npm, and nothing of this checkout. */
 export const BARE_ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: [
     dirname(process.execPath),
     ...(process.env.PATH ?? '').split(delimiter).filter((folder) => !folder.includes('node_modules')),
   ].join(delimiter),
   HOME: process.env.HOME ?? tmpdir(),
-  npm_config_prefer_offline: 'true',
   npm_config_audit: 'false',
   npm_config_fund: 'false',
   npm_config_update_notifier: 'false',
@@ -25,6 +21,13 @@ export const BARE_ENVIRONMENT: Readonly<Record<string, string>> = {
   npm_config_fetch_timeout: '30000',
   npm_config_fetch_retries: '5',
 };
+
+/** Runs a command that installs packages, from npm's cache if it holds them all, and otherwise from the registry. */
+export async function runCached(command: string, args: readonly string[], cwd: string, env = {}): Promise<void> {
+  const all = { ...BARE_ENVIRONMENT, ...env };
+  const cached = promisify(execFile)(command, args, { cwd, env: { ...all, npm_config_offline: 'true' } });
+  await cached.catch(() => promisify(execFile)(command, args, { cwd, env: all }));
+}
 
 /** A stage of the Dockerfile: the folder that holds its files, and what it says of processes. */
 type Stage = {
@@ -103,10 +106,7 @@ async function apply(
     case 'COPY':
       return copy(stage, stages, rest);
     case 'RUN':
-      await promisify(execFile)('/bin/sh', ['-c', rest], {
-        cwd: stage.folder,
-        env: { ...BARE_ENVIRONMENT, ...stage.env },
-      });
+      await runCached('/bin/sh', ['-c', rest], stage.folder, stage.env);
       return;
     case 'USER':
       stage.user = rest;

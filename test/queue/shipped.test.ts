@@ -8,7 +8,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { readCompose, type Service } from '../kit/compose.ts';
-import { BARE_ENVIRONMENT, buildImage, type Image } from '../kit/image.ts';
+import { BARE_ENVIRONMENT, buildImage, type Image, runCached } from '../kit/image.ts';
 import { announceAll, busyBlocks } from '../kit/music.ts';
 import { insertArtist } from '../kit/platform-rows.ts';
 import { createEmptyDatabase } from '../kit/postgres.ts';
@@ -221,7 +221,7 @@ test('the package works when it is installed alone in an empty folder, without d
   await run(image.buildFolder, 'npm', ['pack', '--ignore-scripts', '--pack-destination', folder]);
   const [packed = ''] = await readdir(folder);
   await run(folder, 'npm', ['init', '--yes']);
-  await run(folder, 'npm', ['install', '--omit=dev', `./${packed}`]);
+  await runCached('npm', ['install', '--omit=dev', `./${packed}`], folder);
 
   expect((await run(folder, 'npx', ['indexer', '--help'])).stdout).toContain('indexer [options] [command]');
   const { url, db } = await emptyDatabase();
