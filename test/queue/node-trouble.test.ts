@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Fault } from '../kit/chain-server.ts';
 import { until } from '../kit/until.ts';
-import { expectWideRequestsAtEnd, filledBlocks, IN_POSTGRES, longChain, scene } from './scene.ts';
+import { filledBlocks, IN_POSTGRES, longChain, recordRanges, scene } from './scene.ts';
 
 const BLOCKS = 32_000;
 const TROUBLE_MS = 1_000;
@@ -18,7 +18,7 @@ const TROUBLES: readonly Fault[] = [
   { do: { kind: 'http', status: 429, headers: { 'retry-after': String(RETRY_AFTER_MS / 1_000) } } },
 ];
 
-test('a backfill resumes after each kind of node failure and ends with wide ranges', async () => {
+test('a backfill resumes after each kind of node failure, and its ranges grow again', async () => {
   const { run, server, db, settled } = await scene(IN_POSTGRES, longChain(BLOCKS));
   const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 250 } });
   const backfill = run('backfill', '--from-block', '0');
@@ -30,11 +30,14 @@ test('a backfill resumes after each kind of node failure and ends with wide rang
   // One request is never answered. The others continue until it times out and is repeated.
   server.misbehave({ methods: ['eth_getLogs'], times: 1, do: { kind: 'hang' } });
   await until('a request to hang', () => server.faults === 1);
+  let rangeBlocks: readonly number[] = [];
   for (const trouble of TROUBLES) {
     const since = performance.now();
     const end = server.misbehave(trouble);
     await wait(TROUBLE_MS);
     end();
+    // The first trouble narrows the ranges. On a busy machine, history may be read to its end before the last trouble is over.
+    if (trouble === TROUBLES[0]) rangeBlocks = recordRanges(server);
     await waitForProgress();
     if (trouble === TROUBLES.at(-1)) {
       // Some requests were in flight at the first Retry-After. After them, none arrives for most of that time.
@@ -45,7 +48,8 @@ test('a backfill resumes after each kind of node failure and ends with wide rang
   }
   expect(backfill.logLines('source: range narrowed').length).toBeGreaterThan(0);
   heal();
-  await expectWideRequestsAtEnd(backfill, server, WIDE_BLOCKS);
+  expect(await backfill.exited).toBe(0);
+  expect(Math.max(...rangeBlocks)).toBeGreaterThan(WIDE_BLOCKS);
   await settled();
   expect((await db.query('select from indexer.dead_letters')).rows).toEqual([]);
 });

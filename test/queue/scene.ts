@@ -88,10 +88,16 @@ export async function waitUntilFillStops(db: pg.Pool, quietMs: number): Promise<
   return filled;
 }
 
-/** Waits for a backfill to succeed, and expects it to request the logs of more than `blocks` blocks at once before it ends. */
-export async function expectWideRequestsAtEnd(backfill: Program, server: ChainServer, blocks: number): Promise<void> {
+/** Records from now on of how many blocks at once a server is asked for logs. */
+export function recordRanges(server: ChainServer): readonly number[] {
   const rangeBlocks: number[] = [];
   server.view.cap = ({ blocks }) => void rangeBlocks.push(blocks);
+  return rangeBlocks;
+}
+
+/** Waits for a backfill to succeed, and expects it to request the logs of more than `blocks` blocks at once before it ends. */
+export async function expectWideRequestsAtEnd(backfill: Program, server: ChainServer, blocks: number): Promise<void> {
+  const rangeBlocks = recordRanges(server);
   expect(await backfill.exited).toBe(0);
   expect(Math.max(...rangeBlocks)).toBeGreaterThan(blocks);
 }
