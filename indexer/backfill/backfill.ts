@@ -187,7 +187,10 @@ export class Backfill {
   /** Works on one job after another. */
   async #work(queue: BackfillQueue, signal: AbortSignal): Promise<void> {
     await this.#repeat(signal, async () => {
-      const claimed = await orStopped(queue.claim(), signal, RELEASE_TIMEOUT_MS);
+      const claiming = queue.claim();
+      const claimed = await orStopped(claiming, signal, RELEASE_TIMEOUT_MS);
+      // A job that comes too late goes back, so that its lock is not renewed for ever.
+      if (claimed === undefined) void claiming.then((late) => late?.release()).catch(() => undefined);
       if (claimed === undefined) await this.#claimNow.wait(CLAIM_INTERVAL_MS, signal);
       else await this.#fill(claimed, signal);
     });

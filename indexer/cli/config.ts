@@ -48,6 +48,8 @@ function describe({ settings }: Resolution, redact: Redact): readonly Described[
 function printable(value: unknown, redact: Redact): unknown {
   if (typeof value === 'string') return redact(value);
   if (typeof value === 'function') return 'viem transport';
+  // JSON has no such numbers.
+  if (typeof value === 'bigint') return String(value);
   if (Array.isArray(value)) return value.map((item) => printable(item, redact));
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value);

@@ -22,6 +22,8 @@ const ANSWER_TIMEOUT_MS = 10_000;
 /** The part of the connections that transactions may hold. Without a rest, single statements would wait for the ends of transactions. */
 const TRANSACTIONS_SHARE = 3 / 4;
 
+const MONITORING_CONNECTIONS_MAX = 2;
+
 /** Two connections for each followed chain. With more than three chains, the chains share the connections. */
 const BATCH_CONNECTIONS_MAX = 6;
 
@@ -48,6 +50,8 @@ export type Database = {
   readonly batchPool: pg.Pool;
   /** Runs single statements outside a transaction. */
   readonly kysely: Kysely<DB>;
+  /** The same for pages and metrics, on connections of its own: many readers of pages must not make commits wait, nor the reverse. */
+  readonly monitoring: Kysely<DB>;
   /** Where connections go that need a session. */
   readonly sessions: Sessions;
   /**
@@ -107,14 +111,16 @@ export function openDatabase({
   const batches = pooled ? {} : { options: `${TCP_KEEPALIVES} ${GENERIC_PLANS}`, onConnect };
   const pool = new pg.Pool({ ...options, max: maxConnections });
   const batchPool = new pg.Pool({ ...options, max: BATCH_CONNECTIONS_MAX, ...batches });
-  for (const connections of [pool, batchPool]) {
+  const monitoringPool = new pg.Pool({ ...options, max: MONITORING_CONNECTIONS_MAX });
+  const pools = [pool, batchPool, monitoringPool];
+  for (const connections of pools) {
     connections.on('error', (error) => onConnectionLost?.(error));
     // A connection that breaks during a statement rejects that statement. Without this listener Node.js would also end the process.
     connections.on('connect', (client) => void client.on('error', () => undefined));
   }
-  retireConnections([pool, batchPool]);
+  retireConnections(pools);
   const open = new Set<pg.PoolClient>();
-  for (const connections of [pool, batchPool]) {
+  for (const connections of pools) {
     connections.on('connect', (client) => void open.add(client));
     connections.on('remove', (client) => void open.delete(client));
   }
@@ -126,7 +132,7 @@ export function openDatabase({
   let closing: Promise<unknown> | undefined;
   const close = async () => {
     // Pools that are closing open no connections.
-    closing ??= Promise.all([pool.end(), batchPool.end()]);
+    closing ??= Promise.all(pools.map((connections) => connections.end()));
     await closing;
   };
   return {
@@ -134,6 +140,7 @@ export function openDatabase({
     transactions: new Slots(Math.ceil(maxConnections * TRANSACTIONS_SHARE)),
     batchPool,
     kysely,
+    monitoring: new Kysely<DB>({ dialect: new PostgresDialect({ pool: monitoringPool }) }),
     sessions,
     transactionSettings: pooled ? settingsOf(timeouts) : undefined,
     close,

@@ -12,6 +12,7 @@ export const SQLSTATE = {
   invalidAuthorization: '28000',
   invalidPassword: '28P01',
   invalidCatalogName: '3D000',
+  adminShutdown: '57P01',
   /** A code of this program, raised by `indexer.refuse()`. */
   refused: 'IX001',
 } as const;

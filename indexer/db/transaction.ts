@@ -7,7 +7,7 @@ import { BatchFailure, type BatchQuery, runBatch } from './batch.ts';
 import { type Copy, copyOver } from './copy.ts';
 import type { Database } from './database.ts';
 import type { DB } from './schema.ts';
-import { isTransactionConflict } from './sqlstate.ts';
+import { isTransactionConflict, SQLSTATE, sqlstateOf } from './sqlstate.ts';
 import { type Step, stepError } from './step.ts';
 
 /** A Kysely instance that runs its statements on the connection of an open transaction. */
@@ -88,12 +88,17 @@ export async function batchTransaction(database: Database, steps: readonly Step[
 const BEGIN: Step = { statement: sql`begin` };
 const COMMIT: Step = { statement: sql`commit` };
 
+/** The connection was terminated before the commit was sent, because the client was silent for too long while others waited for it. */
+class TerminatedTransaction extends Error {}
+
 async function retryOnConflict<T>(attemptOnce: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await attemptOnce();
     } catch (error) {
-      if (!isTransactionConflict(error) || attempt === CONFLICT_ATTEMPTS_MAX) throw error;
+      const wasTerminated = error instanceof TerminatedTransaction;
+      const canRepeat = wasTerminated || isTransactionConflict(error);
+      if (!canRepeat || attempt === CONFLICT_ATTEMPTS_MAX) throw wasTerminated ? error.cause : error;
       await sleep(backoffMs(attempt, CONFLICT_BACKOFF, Math.random));
     }
   }
@@ -116,22 +121,30 @@ async function runNow<T>(
   work: (tx: Transaction, copy: Copy) => Promise<T>,
 ): Promise<T> {
   const client = await database.pool.connect();
-  return rollBackAndRelease(client, async () => {
+  let isCommitting = false;
+  const attempt = rollBackAndRelease(client, async () => {
     const { transactionSettings } = database;
     const isPrepared = transactionSettings === undefined;
     await client.query(isPrepared ? begin : `${begin}; ${transactionSettings}`);
     const result = await work(transactionOver(client, queryTimeoutMs, isPrepared), copyOver(client));
+    isCommitting = true;
     // A commit checks deferred foreign keys, which takes as long as the statements that wrote so many rows.
     await client.query({ text: 'commit', ...timeoutOf(queryTimeoutMs) });
     return result;
+  });
+  return attempt.catch((error: unknown) => {
+    const isTerminated = !isCommitting && sqlstateOf(error) === SQLSTATE.adminShutdown;
+    throw isTerminated ? new TerminatedTransaction('the connection was terminated', { cause: error }) : error;
   });
 }
 
 /** Runs a transaction on a connection, rolls it back if it fails, and returns the connection to its pool. */
 async function rollBackAndRelease<T>(client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
   let broken: Error | undefined;
-  // A connection that breaks while no statement runs is reported only through this event.
+  let lost: Error | undefined;
+  // A connection that breaks while no statement runs is reported only through this event. The next statement does not say why it failed.
   const onError = (error: Error) => {
+    lost ??= error;
     broken = error;
   };
   client.on('error', onError);
@@ -141,7 +154,7 @@ async function rollBackAndRelease<T>(client: pg.PoolClient, work: () => Promise<
     await client.query('rollback').catch((failure: Error) => {
       broken = failure;
     });
-    throw error;
+    throw sqlstateOf(error) === undefined ? (lost ?? error) : error;
   } finally {
     client.off('error', onError);
     client.release(broken);

@@ -7,6 +7,8 @@ import { type ChainView, lagBlocksOf, lagSecondsOf } from './chain-view.ts';
 const STATUS_AGE_MAX_MS = 15_000;
 /** How long a scrape waits for the status. Prometheus gives up after ten seconds. */
 const STATUS_WAIT_MS = 5_000;
+/** Numbers of chains that are older are left out. Until then a slow database does not interrupt alerts that are pending. */
+const STATUS_KEPT_MS = 120_000;
 
 /** A number of each chain, or several that differ by another label. Null where there is none yet. */
 type ChainMetric = {
@@ -21,6 +23,7 @@ const seconds = (time: Date | null | undefined) => (time == null ? null : time.g
 
 /** The metrics of each chain, which have the label `chain`. Those that count since the database was created are counters. */
 const CHAIN_METRICS: readonly ChainMetric[] = [
+  gauge('configured', 'Whether this process runs the chain.', ({ live }) => (live === null ? 0 : 1)),
   gauge('following', 'Whether a process follows the chain.', ({ status }) => (status === 'following' ? 1 : 0)),
   gauge('halted', 'Whether the chain waits for an operator.', ({ status }) => (status === 'halted' ? 1 : 0)),
   gauge('head_block', 'The newest committed block.', ({ head }) => head?.number ?? null),
@@ -136,13 +139,17 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** Returns the metrics as text. Those of chains may be 15 s old, and are left out while the database does not answer. */
+  /**
+   * Returns the metrics as text. Those of chains may be 15 s old, or two minutes while the database is slow. They are left out when a read
+   * failed.
+   */
   async text(): Promise<string> {
     if (this.#now() - this.#readAt > STATUS_AGE_MAX_MS) {
       this.#reading ??= this.#read().finally(() => {
         this.#reading = undefined;
       });
-      if ((await within(STATUS_WAIT_MS, this.#reading)) === undefined) this.#show(undefined);
+      const isLate = (await within(STATUS_WAIT_MS, this.#reading)) === undefined;
+      if (isLate && this.#now() - this.#readAt > STATUS_KEPT_MS) this.#show(undefined);
     }
     return this.#registry.metrics();
   }

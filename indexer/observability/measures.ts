@@ -158,6 +158,7 @@ export class Measures {
     for (const [event, severity] of Object.entries(severities))
       this.#administrativeEvents.inc({ chain, event, severity }, 0);
     this.#largeClaims.inc({ chain }, 0);
+    for (const part of ['head', 'history']) this.#events.inc({ chain, table: 'dead_letters', part }, 0);
   }
 
   /** Counts an administrative event. */

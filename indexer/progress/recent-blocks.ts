@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
-import type { Hex } from '../kernel/chain.ts';
+import type { BlockRef, Hex } from '../kernel/chain.ts';
 
 /** A block that was committed lately. `time` is its timestamp in seconds. */
 export type RecentBlock = { readonly number: number; readonly hash: Hex; readonly time: number };
@@ -36,4 +36,44 @@ export async function recentBlocks(db: Kysely<DB>): Promise<readonly RecentBlock
     from indexer.chains order by chain_id
   `.execute(db);
   return rows;
+}
+
+/** The newest committed block of a chain. */
+export type ChainHead = {
+  readonly chainId: number;
+  readonly head: BlockRef | null;
+  readonly headTimestamp: Date | null;
+  readonly finalized: number | null;
+  /** When the head last moved. */
+  readonly updatedAt: Date | null;
+};
+
+/** Reads the heads of all chains. Much cheaper than their whole status. */
+export async function chainHeads(db: Kysely<DB>): Promise<readonly ChainHead[]> {
+  const rows = await db
+    .selectFrom('indexer.chains')
+    .leftJoin('indexer.block_checkpoints as checkpoint', (join) =>
+      join
+        .onRef('checkpoint.chain_id', '=', 'indexer.chains.chain_id')
+        .onRef('checkpoint.number', '=', 'indexer.chains.head_number'),
+    )
+    .select([
+      'indexer.chains.chain_id',
+      'head_number',
+      'head_hash',
+      'finalized_number',
+      'updated_at',
+      'checkpoint.timestamp',
+    ])
+    .execute();
+  return rows.map((row) => ({
+    chainId: Number(row.chain_id),
+    head:
+      row.head_number === null || row.head_hash === null
+        ? null
+        : { number: Number(row.head_number), hash: row.head_hash as Hex },
+    headTimestamp: row.timestamp,
+    finalized: row.finalized_number === null ? null : Number(row.finalized_number),
+    updatedAt: row.updated_at,
+  }));
 }

@@ -155,5 +155,6 @@ export class ChainWork {
     else if (leadership === 'standing by') log.info(context, 'standing by because another process leads the chain');
     else log.warn({ ...context, reason: messageOf(error), err: error }, 'leader connection lost');
     if (leadership === 'standing by') this.#state = leadership;
+    if (leadership === 'disconnected') this.#state = `failing: leader connection lost: ${messageOf(error)}`;
   }
 }

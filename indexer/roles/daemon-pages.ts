@@ -13,9 +13,10 @@ import { coveragePage } from '../progress/coverage-page.ts';
 import { recentBlocks } from '../progress/recent-blocks.ts';
 import { unresolvedTroubles } from '../progress/repairs.ts';
 import { describeStoppedStage, stageStatus } from '../progress/stage-rows.ts';
-import { chainStatus } from '../progress/status.ts';
+import type { ChainStatus } from '../progress/status.ts';
 import { verificationStatus } from '../progress/verifications.ts';
 import type { DaemonChain } from './daemon-chain.ts';
+import { StatusReader } from './status-reader.ts';
 
 const READY_TIMEOUT_MS = 2_000;
 
@@ -33,7 +34,8 @@ export type DaemonPagesInput = {
 export function daemonPages(input: DaemonPagesInput): Pages {
   const { database, chains, measures, runtime, version } = input;
   const readiness = () => readReadiness(input);
-  const views = () => readChains(input);
+  const statuses = new StatusReader(database.monitoring, runtime.now);
+  const views = withLive(input, () => statuses.read());
   return {
     readiness,
     metrics: new Metrics(views, measures.registry, runtime.now),
@@ -41,21 +43,24 @@ export function daemonPages(input: DaemonPagesInput): Pages {
       const [found, ready] = await Promise.all([views(), readiness()]);
       return describeStatus(found, ready, { version, now: new Date() });
     },
-    blocks: () => recentBlocks(database.kysely),
-    contracts: (query) => coveragePage(database.kysely, query),
+    blocks: () => recentBlocks(database.monitoring),
+    contracts: (query) => coveragePage(database.monitoring, query),
     queues: () => chains.flatMap((chain) => chain.queue?.board ?? []),
   };
 }
 
-/** Reads the chains of the database, with what this process knows of those that it runs. */
-async function readChains({ database, chains }: DaemonPagesInput): Promise<readonly ChainView[]> {
-  const found = await chainStatus(database.kysely);
-  return Promise.all(
-    found.map(async (status) => {
-      const chain = chains.find(({ chainId }) => chainId === status.chainId);
-      return { ...status, live: chain === undefined ? null : await chain.live(status.gaps) };
-    }),
-  );
+/** Adds to the chains of the database what this process knows of those that it runs. */
+function withLive(
+  { chains }: DaemonPagesInput,
+  read: () => Promise<readonly ChainStatus[]>,
+): () => Promise<readonly ChainView[]> {
+  return async () =>
+    Promise.all(
+      (await read()).map(async (status) => {
+        const chain = chains.find(({ chainId }) => chainId === status.chainId);
+        return { ...status, live: chain === undefined ? null : await chain.live(status.gaps) };
+      }),
+    );
 }
 
 async function readReadiness(input: DaemonPagesInput): Promise<Readiness> {
@@ -71,7 +76,7 @@ async function readReadiness(input: DaemonPagesInput): Promise<Readiness> {
 }
 
 async function readConditions({ database, chains }: DaemonPagesInput): Promise<readonly ChainCondition[]> {
-  const db = database.kysely;
+  const db = database.monitoring;
   await assertSchemaCurrent(db);
   const [halted, stages, troubles, verifications] = await Promise.all([
     db.selectFrom('indexer.chains').select(['chain_id', 'status_reason']).where('status', '=', 'halted').execute(),

@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import { expect, inject, test } from 'vitest';
 import { openDatabase } from '../../indexer/db/database.ts';
+import { longTransaction } from '../../indexer/db/transaction.ts';
+import { createDatabase } from '../kit/postgres.ts';
 import { TcpProxy } from '../kit/proxy.ts';
 import { until } from '../kit/until.ts';
 
@@ -31,5 +33,31 @@ test('a connection that breaks during a statement fails only that statement', as
   } finally {
     process.off('uncaughtException', recordError);
     await database.close();
+  }
+});
+
+test('a transaction whose connection is terminated before its commit runs again, with one effect', async () => {
+  const { url, drop } = await createDatabase();
+  const [database, other] = [openDatabase({ url, maxConnections: 2 }), openDatabase({ url, maxConnections: 1 })];
+  try {
+    await sql`create table counted (attempt int)`.execute(database.kysely);
+    for (const when of ['in a statement', 'between statements']) {
+      let attempts = 0;
+      await longTransaction(database, async (tx) => {
+        attempts += 1;
+        await sql`insert into counted values (${attempts})`.execute(tx);
+        if (attempts > 1) return;
+        const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx);
+        const end = () => sql`select pg_terminate_backend(${rows[0]?.pid}::int)`.execute(other.kysely);
+        if (when === 'in a statement') await Promise.all([sql`select pg_sleep(3600)`.execute(tx), end()]);
+        else await end().then(() => sql`select 1`.execute(tx));
+      });
+      expect(attempts).toBe(2);
+    }
+    const { rows } = await sql`select attempt from counted`.execute(database.kysely);
+    expect(rows).toEqual([{ attempt: 2 }, { attempt: 2 }]);
+  } finally {
+    await Promise.all([database.close(), other.close()]);
+    await drop();
   }
 });

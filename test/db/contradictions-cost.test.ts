@@ -4,6 +4,7 @@ import { openDatabase } from '../../indexer/db/database.ts';
 import { ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { addressOf } from '../kit/event-logs.ts';
 import { ALICE, move, SweepScene } from '../kit/sweep-scene.ts';
+import { until } from '../kit/until.ts';
 
 const BLOCKS = 18;
 const TRANSFERS_PER_BLOCK = 100;
@@ -23,6 +24,7 @@ test('each window of a wallet that takes part in every transfer reads its own fa
       ),
     );
     await scene.fill(transfers);
+    await endConnections(url);
     const before = await readRows(url);
     const steps = await scene.sweep(TRANSFERS_PER_BLOCK, undefined, sweeping);
     expect(await scene.doubts()).toEqual([]);
@@ -37,6 +39,19 @@ test('each window of a wallet that takes part in every transfer reads its own fa
     await scene.drop();
   }
 });
+
+/** Ends the connections to a database. Otherwise those that filled it may report what they read at any later time. */
+async function endConnections(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const others = 'from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()';
+  try {
+    await client.query(`select pg_terminate_backend(pid) ${others}`);
+    await until('the connections to end', async () => (await client.query(`select ${others}`)).rows.length === 0);
+  } finally {
+    await client.end();
+  }
+}
 
 /** Returns the number of rows of `token_transfers` that statements have read. Connections report it when they end. */
 async function readRows(url: string): Promise<number> {

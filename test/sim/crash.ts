@@ -36,6 +36,7 @@ export class CrashingDatabase implements Database {
   readonly transactions: Database['transactions'];
   readonly batchPool: pg.Pool;
   readonly kysely: Database['kysely'];
+  readonly monitoring: Database['monitoring'];
   readonly sessions: Database['sessions'];
   readonly transactionSettings: Database['transactionSettings'];
   readonly #plan: CrashPlan;
@@ -45,6 +46,7 @@ export class CrashingDatabase implements Database {
   constructor(database: Database, plan: CrashPlan) {
     this.#plan = plan;
     this.kysely = database.kysely;
+    this.monitoring = database.monitoring;
     this.transactions = database.transactions;
     this.sessions = database.sessions;
     this.transactionSettings = database.transactionSettings;

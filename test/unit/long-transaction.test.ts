@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { Database } from '../../indexer/db/database.ts';
+import { Slots } from '../../indexer/db/slots.ts';
 import { longTransaction, transaction } from '../../indexer/db/transaction.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -16,7 +17,8 @@ function recorder() {
     return { rows: [], command: 'SELECT' };
   };
   const client = Object.assign(new EventEmitter(), { query, release: () => undefined });
-  return { sent, database: { pool: { connect: async () => client } } as unknown as Database };
+  const database = { pool: { connect: async () => client }, transactions: new Slots(1) };
+  return { sent, database: database as unknown as Database };
 }
 
 test('the client waits a day for every statement of a long transaction, and for its commit, which checks deferred keys', async () => {

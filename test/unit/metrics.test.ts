@@ -66,6 +66,7 @@ test('metrics show each chain, and leave out what is not known', async () => {
   const { ofIndexer } = scene();
   expect(await ofIndexer()).toEqual([
     'indexer_database_up 1',
+    'indexer_configured{chain="8453"} 1',
     'indexer_following{chain="8453"} 1',
     'indexer_halted{chain="8453"} 0',
     'indexer_head_block{chain="8453"} 90',
@@ -108,6 +109,23 @@ test('the status is read at most every 15 s, and a lost database shows', async (
   set([CHAIN], 0);
   expect(await ofIndexer()).toContain('indexer_database_up 1');
 });
+
+test('numbers stay for two minutes while the database is slow, so that pending alerts go on', async () => {
+  let [time, isSlow] = [0, false];
+  const { promise: late, resolve } = Promise.withResolvers<readonly ChainView[]>();
+  const metrics = new Metrics(
+    async () => (isSlow ? late : [CHAIN]),
+    new Registry(),
+    () => time,
+  );
+  await metrics.text();
+  isSlow = true;
+  time = 100_000;
+  expect(await metrics.text()).toContain('indexer_head_block{chain="8453"} 90');
+  time = 121_000;
+  expect(await metrics.text()).toContain('indexer_database_up 0');
+  resolve([CHAIN]);
+}, 60_000);
 
 test('a status that cannot be shown fails its scrape, and the next one reads again', async () => {
   const { ofIndexer, set } = scene();
