@@ -37,13 +37,22 @@ export async function expectedOf(
   return { tables, contradictions: await findContradictions(client, toBlock, tables, readable) };
 }
 
+/** Logs are read of so many blocks at a time, because viem refuses large answers. */
+const RANGE_BLOCKS = 1_000;
+
 /** Reads the blocks in which a followed contract emitted a log, with all their logs. */
 async function readBlocks(
   client: PublicClient,
   toBlock: number,
   addresses: ReadonlySet<string>,
 ): Promise<OracleBlock[]> {
-  const logs = await client.getLogs({ fromBlock: 0n, toBlock: BigInt(toBlock) });
+  const starts = Array.from({ length: Math.floor(toBlock / RANGE_BLOCKS) + 1 }, (_, range) => range * RANGE_BLOCKS);
+  const ranges = starts.map((from) => ({ from, to: Math.min(from + RANGE_BLOCKS - 1, toBlock) }));
+  const answers = [];
+  for (const { from, to } of ranges) {
+    answers.push(await client.getLogs({ fromBlock: BigInt(from), toBlock: BigInt(to) }));
+  }
+  const logs = answers.flat();
   const plain = logs.map(
     (log): OracleLog => ({
       address: log.address.toLowerCase() as Hex,
