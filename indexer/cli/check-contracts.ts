@@ -1,10 +1,10 @@
-import type { Config } from '../config/resolve.ts';
 import { kindName } from '../kernel/chain.ts';
 import { messageOf } from '../kernel/errors.ts';
 import type { ChainReader } from '../protocols/shared/chain-reader.ts';
 import type { NamedContract } from '../registry/import.ts';
 import type { Io } from './io.ts';
 import { HEAD_TIMEOUT_MS, openSource, reasonOf } from './open-source.ts';
+import type { Session } from './session.ts';
 
 /** The maximum number of contracts of a chain that are checked, because each of them costs several calls. */
 const CHECKED_MAX = 100;
@@ -20,30 +20,30 @@ const CHECKS_TIMEOUT_MS = 15_000;
  */
 export async function warnOfUnfitContracts(
   io: Io,
-  config: Config,
+  session: Session<unknown>,
   contracts: readonly NamedContract[],
 ): Promise<readonly string[]> {
   const warnings: string[] = [];
   for (const [chainId, ofChain] of Map.groupBy(contracts, (contract) => contract.chainId))
-    warnings.push(...(await checkContracts(io, config, chainId, ofChain)));
+    warnings.push(...(await checkContracts(io, session, chainId, ofChain)));
   for (const warning of warnings) io.stderr.write(`indexer: warning: ${warning}\n`);
   return warnings;
 }
 
 async function checkContracts(
   io: Io,
-  config: Config,
+  session: Session<unknown>,
   chainId: number,
   contracts: readonly NamedContract[],
 ): Promise<string[]> {
-  const chain = config.chains.find((settings) => settings.chainId === chainId);
+  const chain = session.config.chains.find((settings) => settings.chainId === chainId);
   if (chain === undefined)
     return [`chain ${chainId} has no RPC_URL_${chainId}, so nothing will follow it until it is set`];
   const [{ mapLimit }, { chainReaderOver }] = await Promise.all([
     import('../rpc/concurrency.ts'),
     import('../protocols/shared/chain-reader.ts'),
   ]);
-  const source = await openSource(chain, io.runtime);
+  const source = await openSource(chain, session, io.runtime);
   try {
     const { number } = await source.head(AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]));
     const reader = chainReaderOver(source);
@@ -60,7 +60,7 @@ async function checkContracts(
     const subject = contracts.length === 1 ? `${contracts[0]?.address} is` : `${contracts.length} contracts are`;
     return [io.redact(`it was not checked what ${subject} on chain ${chainId}: ${reasonOf(error, chain)}`)];
   } finally {
-    source.close();
+    await source.close();
   }
 }
 

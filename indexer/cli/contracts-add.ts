@@ -8,7 +8,7 @@ import { address, blockNumber, chainOf, configuredChain, positiveNumber } from '
 import { warnOfUnfitContracts } from './check-contracts.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { openSource } from './open-source.ts';
-import { withSession } from './session.ts';
+import { type Session, withSession } from './session.ts';
 
 type Given = {
   chain?: number;
@@ -58,10 +58,11 @@ Examples:
         if (readsPool(named.contract)) configuredChain(named.contract.chainId, config);
         return named.contract;
       };
-      await withSession(io, options, { prepare }, async ({ config, database, prepared: named }) => {
+      await withSession(io, options, { prepare }, async (session) => {
+        const { database, prepared: named } = session;
         const { addContracts } = await import('../registry/add.ts');
-        const added = await addContracts(database, [await specOf(io, config, named)]);
-        const [warning] = await warnOfUnfitContracts(io, config, [named]);
+        const added = await addContracts(database, [await specOf(io, session, named)]);
+        const [warning] = await warnOfUnfitContracts(io, session, [named]);
         const lines = added.map((one) => lineOf(one, named.chainId));
         printResult(io, options, { contracts: added, ...(warning !== undefined && { warning }) }, lines);
       });
@@ -80,7 +81,7 @@ export function readsPool({ kind, type, token0, token1 }: NamedContract): boolea
 }
 
 /** Completes the description of a contract. Reads the tokens of a pool from the chain unless both are given, and its type too. */
-export async function specOf(io: Io, config: Config, named: NamedContract): Promise<ContractSpec> {
+export async function specOf(io: Io, session: Session<unknown>, named: NamedContract): Promise<ContractSpec> {
   const { chainId, address: contract, fromBlock } = named;
   switch (named.kind) {
     case 'master':
@@ -90,18 +91,19 @@ export async function specOf(io: Io, config: Config, named: NamedContract): Prom
     case 'artist_token':
       return { kind: 'artist_token', chainId, address: contract, fromBlock, artistId: named.artistId };
     case 'pool':
-      return { kind: 'pool', chainId, address: contract, fromBlock, ...(await poolOf(io, config, named)) };
+      return { kind: 'pool', chainId, address: contract, fromBlock, ...(await poolOf(io, session, named)) };
   }
 }
 
-async function poolOf(io: Io, config: Config, { chainId, address: pool, type, token0, token1 }: NamedContract) {
+async function poolOf(io: Io, session: Session<unknown>, named: NamedContract) {
+  const { chainId, address: pool, type, token0, token1 } = named;
   if (type !== undefined && token0 !== undefined && token1 !== undefined) return { type, token0, token1 };
-  const chain = configuredChain(chainId, config);
+  const chain = configuredChain(chainId, session.config);
   const [{ chainReaderOver }, { readPool }] = await Promise.all([
     import('../protocols/shared/chain-reader.ts'),
     import('../protocols/shared/metadata.ts'),
   ]);
-  const source = await openSource(chain, io.runtime);
+  const source = await openSource(chain, session, io.runtime);
   try {
     const read = await readPool(chainReaderOver(source), pool, io.signal);
     if (read === undefined)
@@ -109,6 +111,6 @@ async function poolOf(io: Io, config: Config, { chainId, address: pool, type, to
     const answered = read.family === 'v3' ? 'uniswap_v3' : 'uniswap_v2';
     return { type: type ?? answered, token0: read.token0, token1: read.token1 } as const;
   } finally {
-    source.close();
+    await source.close();
   }
 }

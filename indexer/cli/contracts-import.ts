@@ -33,12 +33,13 @@ Example:
         for (const contract of named.filter(readsPool)) configuredChain(contract.chainId, config);
         return named;
       };
-      await withSession(io, options, { prepare }, async ({ config, database, prepared: named }) => {
+      await withSession(io, options, { prepare }, async (session) => {
+        const { database, prepared: named } = session;
         const { addContracts } = await import('../registry/add.ts');
         const specs = [];
-        for (const contract of named) specs.push(await specOf(io, config, contract));
+        for (const contract of named) specs.push(await specOf(io, session, contract));
         const added = await addContracts(database, specs);
-        const warnings = await warnOfUnfitContracts(io, config, named);
+        const warnings = await warnOfUnfitContracts(io, session, named);
         const count = (outcome: string) => added.filter((one) => one.outcome === outcome).length;
         printResult(io, options, { contracts: added, ...(warnings.length > 0 && { warnings }) }, [
           `${count('added')} added, ${count('restored')} restored, ${count('unchanged')} already followed`,

@@ -148,7 +148,7 @@ async function retryLogs(io: Io, { config, ...session }: Session, letters: reado
   let retried: RetriedLetters = { gone: 0, kept: [] };
   for (const [chain, own] of byChain) {
     const { chainId } = chain;
-    const source = await openSource(chain, io.runtime);
+    const source = await openSource(chain, session, io.runtime);
     try {
       await source.checkChainId(io.signal);
       const { database, log } = session;
@@ -162,7 +162,7 @@ async function retryLogs(io: Io, { config, ...session }: Session, letters: reado
       for (const { name, error } of await advanceStages(database, { chainId, stages }, new Stride(io.runtime.now)))
         log.error({ chain: chainId, stage: name, err: error }, 'stage failed');
     } finally {
-      source.close();
+      await source.close();
     }
   }
   return retried;

@@ -32,10 +32,10 @@ export function addSnapshot(program: Command, io: Io): void {
     .action(async ({ contract, block, reason, chain }: Given, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const prepare = (config: Config) => configuredChain(chainOf(chain, config), config);
-      await withSession(io, options, { prepare }, async ({ database, prepared: settings }) => {
+      await withSession(io, options, { prepare }, async ({ database, log, prepared: settings }) => {
         const { requestSnapshot } = await import('../stages/request-snapshot.ts');
         const { chainId } = settings;
-        const source = await openSource(settings, io.runtime);
+        const source = await openSource(settings, { database, log }, io.runtime);
         const header = await source.header(block, io.signal).finally(() => source.close());
         if (header === undefined) throw new IndexerError(`chain ${chainId} has no block ${block}: choose a past block`);
         const request = { chainId, contract, block, reason };

@@ -8,7 +8,7 @@ import type { ChainStatus } from '../progress/status.ts';
 import type { AdministrativeEvent } from '../protocols/administrative-events.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { HEAD_TIMEOUT_MS, openSource, reasonOf } from './open-source.ts';
-import { withSession } from './session.ts';
+import { type Session, withSession } from './session.ts';
 
 /** Maximum number of gaps that are printed. `--json` prints all. */
 const GAPS_LISTED_MAX = 10;
@@ -33,7 +33,8 @@ export function addStatus(program: Command, io: Io): void {
     .addHelpText('after', '\nIf RPC_URL_<chainId> is set, it also reads the head of the chain.')
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      await withSession(io, options, {}, async ({ config, database }) => {
+      await withSession(io, options, {}, async (session) => {
+        const { config, database } = session;
         const { countDeferredIndexes } = await import('../db/deferred-indexes.ts');
         const { chainStatus } = await import('../progress/status.ts');
         const { chainLabel } = await import('../config/chains.ts');
@@ -43,7 +44,7 @@ export function addStatus(program: Command, io: Io): void {
         const chains = await Promise.all(
           known.map(async (chain): Promise<Line> => {
             const [remote, queued] = await Promise.all([
-              withRemote(io, config, chain),
+              withRemote(io, session, chain),
               queueOf(io, config, database, chain.chainId),
             ]);
             return { ...remote, ...queued, administration: administration.get(chain.chainId) ?? [] };
@@ -92,17 +93,17 @@ const UNSEEN: Omit<ChainStatus, 'chainId'> = {
 
 async function withRemote(
   io: Io,
-  config: Config,
+  session: Session,
   chain: ChainStatus,
 ): Promise<Omit<Line, keyof Queued | keyof Administered>> {
-  const settings = config.chains.find(({ chainId }) => chainId === chain.chainId);
+  const settings = session.config.chains.find(({ chainId }) => chainId === chain.chainId);
   if (settings === undefined)
     return { ...chain, configured: false, remoteHead: null, lagBlocks: null, remoteError: null };
-  return { ...chain, configured: true, ...(await askHead(io, settings, chain)) };
+  return { ...chain, configured: true, ...(await askHead(io, session, settings, chain)) };
 }
 
-async function askHead(io: Io, settings: ChainConfig, chain: ChainStatus): Promise<Remote> {
-  const source = await openSource(settings, io.runtime);
+async function askHead(io: Io, session: Session, settings: ChainConfig, chain: ChainStatus): Promise<Remote> {
+  const source = await openSource(settings, session, io.runtime);
   try {
     const { number } = await source.head(AbortSignal.any([io.signal, AbortSignal.timeout(HEAD_TIMEOUT_MS)]));
     const lagBlocks = chain.head === null ? null : Math.max(0, number - chain.head.number);
@@ -110,7 +111,7 @@ async function askHead(io: Io, settings: ChainConfig, chain: ChainStatus): Promi
   } catch (error) {
     return { remoteHead: null, lagBlocks: null, remoteError: io.redact(reasonOf(error, settings)) };
   } finally {
-    source.close();
+    await source.close();
   }
 }
 

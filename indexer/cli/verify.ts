@@ -54,7 +54,7 @@ Examples:
       await withSession(io, options, { prepare }, async ({ database, log, prepared: { chainId, chain } }) => {
         const { SAMPLE_SIZE, SEED_LIMIT, verifyChain } = await import('../verify/verify.ts');
         const { describeDifference } = await import('../verify/difference.ts');
-        const source = chain && (await openSource(chain, io.runtime));
+        const source = chain && (await openSource(chain, { database, log }, io.runtime));
         try {
           await source?.checkChainId(io.signal);
           const seed = given.seed ?? Math.floor(io.runtime.random() * SEED_LIMIT);
@@ -77,7 +77,7 @@ Examples:
           print(io, options, { type: 'result', ...result }, describeResult(result));
           if (result.left > 0) throw new IndexerError(`${result.left} differences`);
         } finally {
-          source?.close();
+          await source?.close();
         }
       });
     });

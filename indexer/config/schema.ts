@@ -22,6 +22,7 @@ const PROOF_LEVELS = ['background', 'inline', 'off'] as const;
 
 const CALLS_PER_SECOND_MAX = 100_000;
 const PER_SECOND_MAX = 1_000_000;
+const PER_MONTH_MAX = 1_000_000_000_000;
 const QUORUM_MAX = 100;
 const POLL_INTERVAL_MAX_MS = 3_600_000;
 const DEPTH_MAX_BLOCKS = 1_000_000;
@@ -48,6 +49,18 @@ export const ENDPOINT = z.strictObject({
     description: 'The same in compute units, by the price list of Alchemy.',
     otherwise: 'the limit is learnt from refusals',
     unit: 'compute units per second',
+  }),
+  monthlyCalls: option(wholeNumber(1, PER_MONTH_MAX), {
+    description:
+      'How many calls the provider grants in a calendar month (UTC). The log warns when all processes together have sent 80 %, and when they ' +
+      'have sent all. Nothing is held back. An announced head counts as a call.',
+    otherwise: 'nothing is counted',
+    unit: 'calls per month',
+  }),
+  monthlyComputeUnits: option(wholeNumber(1, PER_MONTH_MAX), {
+    description: 'The same in compute units, by the price list of Alchemy.',
+    otherwise: 'nothing is counted',
+    unit: 'compute units per month',
   }),
 });
 

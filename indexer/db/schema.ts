@@ -569,6 +569,14 @@ export interface IndexerDoubts {
   updated_at: Generated<Timestamp>;
 }
 
+export interface IndexerEndpointSpending {
+  calls: Int8;
+  compute_units: Int8;
+  host: string;
+  key_hash: string;
+  month: Timestamp;
+}
+
 export interface IndexerFailedProofs {
   chain_id: Int8;
   from_block: Int8;
@@ -1717,6 +1725,7 @@ export interface DB {
   "indexer.dividend_masters": IndexerDividendMasters;
   "indexer.dividend_progress": IndexerDividendProgress;
   "indexer.doubts": IndexerDoubts;
+  "indexer.endpoint_spending": IndexerEndpointSpending;
   "indexer.failed_proofs": IndexerFailedProofs;
   "indexer.history_changes": IndexerHistoryChanges;
   "indexer.holdings_due": IndexerHoldingsDue;

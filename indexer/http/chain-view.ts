@@ -1,4 +1,5 @@
 import type { ChainStatus } from '../progress/status.ts';
+import type { BudgetState } from '../rpc/monthly-budget.ts';
 
 /** A request to fill a range, with its progress. */
 export type BackfillView = {
@@ -23,6 +24,8 @@ export type EndpointView = {
   readonly rangeBlocks: number;
   /** How many calls a second it takes. Undefined if no limit is known. */
   readonly callsPerSecond?: number | undefined;
+  /** What all processes have spent of its monthly budget. Undefined if it has none, or if that is not known yet. */
+  readonly budget?: BudgetState | undefined;
   /** The number of calls that this process sent, and of those that failed. */
   readonly calls: number;
   readonly failedCalls: number;

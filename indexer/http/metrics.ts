@@ -60,6 +60,17 @@ const CHAIN_METRICS: readonly ChainMetric[] = [
   labelled('rpc_endpoint_up', 'endpoint', 'Whether this process uses an endpoint.', ({ live }) =>
     Object.fromEntries((live?.endpoints ?? []).map(({ endpoint, status }) => [endpoint, status === 'healthy' ? 1 : 0])),
   ),
+  labelled(
+    'rpc_budget_spent_ratio',
+    'endpoint',
+    'Part of its monthly budget that all processes have spent.',
+    ({ live }) =>
+      Object.fromEntries(
+        (live?.endpoints ?? []).flatMap(({ endpoint, budget }) =>
+          budget ? [[endpoint, budget.spent / budget.limit]] : [],
+        ),
+      ),
+  ),
   labelled('queue_jobs', 'state', 'Ranges of history in the queue.', ({ live }) => live?.queue ?? null),
   gauge('stopped_stages', 'Stages that stopped.', ({ stages }) => countStopped(stages)),
   gauge('dividend_anomalies', 'Dividends that contradict each other.', ({ dividendAnomalies }) => dividendAnomalies),

@@ -16,6 +16,10 @@ const endpoint = z.strictObject({
     .nonnegative()
     .nullable()
     .describe('Calls a second that it takes. Null if no limit is known.'),
+  budget: z
+    .strictObject({ unit: z.enum(['calls', 'compute units']), spent: count, limit: count })
+    .nullable()
+    .describe('What all processes have spent of its budget in this month (UTC). Null if it has no budget.'),
   calls: count.describe('Calls that this process sent.'),
   failedCalls: count,
 });
@@ -114,10 +118,11 @@ function describeChain(view: ChainView, readiness: Readiness, now: Date): Status
     queue: live?.queue ?? null,
     backfills: (live?.backfills ?? []).map(({ secondsLeft = null, ...backfill }) => ({ ...backfill, secondsLeft })),
     endpoints: (live?.endpoints ?? []).map(
-      ({ endpoint, status, reason, rangeBlocks, callsPerSecond, calls, failedCalls }) => ({
+      ({ endpoint, status, reason, rangeBlocks, callsPerSecond, budget, calls, failedCalls }) => ({
         ...{ endpoint, status, rangeBlocks, calls, failedCalls },
         reason: reason ?? null,
         callsPerSecond: callsPerSecond ?? null,
+        budget: budget ?? null,
       }),
     ),
     stages: view.stages.map(({ name, asOf, failedReason }) => ({ name, asOf, failedReason })),

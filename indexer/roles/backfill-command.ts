@@ -35,6 +35,7 @@ import { stages } from '../stages/stages.ts';
 import { createChainProof } from './chain-proof.ts';
 import { ChainWork } from './chain-work.ts';
 import { type BackfillProgress, ProgressMeter } from './progress-meter.ts';
+import { recordSpending } from './record-spending.ts';
 
 /** Dependencies and arguments of the backfill command. The caller opens and closes the database. */
 export type BackfillInput = {
@@ -91,8 +92,10 @@ export async function runBackfill(
   onProgress: (progress: BackfillProgress) => void,
   signal: AbortSignal,
 ): Promise<BackfillOutcome> {
-  const input = { ...given, meters: createMeters(given.chain.rpcUrls, given.runtime.now) };
+  const meters = createMeters(given.chain.rpcUrls, given.runtime.now);
+  const input = { ...given, meters };
   const { database, config, runtime } = input;
+  const stopRecording = recordSpending(input, [{ chainId: input.chain.chainId, meters }]);
   const id = randomUUID();
   let followed = 0;
   const scope = { standing: false, request: id };
@@ -125,6 +128,7 @@ export async function runBackfill(
     return { ...outcome, indexesLeft: await endLoad(input, signal) };
   } finally {
     work.source.close();
+    await stopRecording();
   }
 }
 
@@ -144,11 +148,15 @@ async function endLoad({ database, log }: BackfillInput, signal: AbortSignal): P
 
 /** Records a request and leaves it to running daemons and workers. */
 export async function requestBackfill(input: BackfillInput, signal: AbortSignal): Promise<BackfillRequest> {
-  const work = new ChainWork({ ...input, queue: queueSettings(input.config), scope: { standing: false } });
+  const { config, chain, runtime } = input;
+  const meters = createMeters(chain.rpcUrls, runtime.now);
+  const stopRecording = recordSpending(input, [{ chainId: chain.chainId, meters }]);
+  const work = new ChainWork({ ...input, meters, queue: queueSettings(config), scope: { standing: false } });
   try {
     return await record(input, randomUUID(), work, signal);
   } finally {
     work.source.close();
+    await stopRecording();
   }
 }
 

@@ -13,7 +13,7 @@ import { ALARM_LEVELS } from '../protocols/shared/administration.ts';
 import { chainReaderOver } from '../protocols/shared/chain-reader.ts';
 import { ContractReader } from '../registry/enrich.ts';
 import { saveProgress } from '../registry/save-progress.ts';
-import { createMeters } from '../rpc/meter.ts';
+import { createMeters, type Meter } from '../rpc/meter.ts';
 import type { RpcObservation } from '../source/source.ts';
 import { ChainFigures } from './chain-figures.ts';
 import { type ChainMetadata, createChainMetadata } from './chain-metadata.ts';
@@ -50,6 +50,8 @@ type DaemonChainInput = Omit<ChainWorkInput, 'scope'> & {
 /** Runs everything that a daemon does for one chain, and holds the state that `/ready` reports. */
 export class DaemonChain {
   readonly chainId: number;
+  /** The meters of its endpoints, in their order. */
+  readonly meters: readonly (Meter | undefined)[];
   readonly #input: DaemonChainInput;
   readonly #work: ChainWork;
   /** The proof of facts by headers, and by whether they contradict themselves. Undefined if the configuration turned it off. */
@@ -68,9 +70,10 @@ export class DaemonChain {
   #outage: string | undefined;
 
   constructor(given: DaemonChainInput) {
+    this.meters = createMeters(given.chain.rpcUrls, given.runtime.now);
     const input = {
       ...given,
-      meters: createMeters(given.chain.rpcUrls, given.runtime.now),
+      meters: this.meters,
       observe: (request: RpcObservation) => given.measures.requested(request),
     };
     this.#input = input;

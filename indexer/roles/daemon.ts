@@ -15,6 +15,7 @@ import { settleRevenueLinks } from '../registry/revenue-links.ts';
 import { type RegistryChange, watchContracts } from '../registry/watch.ts';
 import { DaemonChain } from './daemon-chain.ts';
 import { daemonPages } from './daemon-pages.ts';
+import { recordSpending } from './record-spending.ts';
 
 /** Dependencies of a daemon. The caller opens the database, checks its schema and closes it. */
 export type DaemonInput = {
@@ -44,6 +45,7 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
   const pages = daemonPages({ ...input, chains, bounds: config.ready });
   const http = await serveHttp(config.http, pages, log);
   log.info({ chains: chains.map(({ chainId }) => chainId), http: http.server.address() }, 'daemon started');
+  const stopRecording = recordSpending(input, chains);
   try {
     await Promise.all([
       ...chains.map((chain) => chain.run(signal)),
@@ -53,6 +55,7 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
   } finally {
     await http.close();
     for (const chain of chains) chain.close();
+    await stopRecording();
     log.info('daemon stopped');
   }
 }

@@ -7,7 +7,9 @@ import type { Logger } from '../observability/log.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import { describedTables } from '../protocols/protocols.ts';
 import { watchContracts } from '../registry/watch.ts';
+import { createMeters } from '../rpc/meter.ts';
 import { ChainWork } from './chain-work.ts';
+import { recordSpending } from './record-spending.ts';
 
 /** Dependencies of a worker. The caller opens and closes the database. */
 export type WorkerInput = {
@@ -25,7 +27,12 @@ export type WorkerInput = {
 export async function runWorker(input: WorkerInput, signal: AbortSignal): Promise<void> {
   const { config, database, log, runtime, concurrency } = input;
   const shared = { ...input, queue: queueSettings(config), scope: { standing: false } };
-  const chains = config.chains.map((chain) => new ChainWork({ ...shared, chain }));
+  const metered = config.chains.map((chain) => ({ chain, meters: createMeters(chain.rpcUrls, runtime.now) }));
+  const chains = metered.map(({ chain, meters }) => new ChainWork({ ...shared, chain, meters }));
+  const stopRecording = recordSpending(
+    input,
+    metered.map(({ chain: { chainId }, meters }) => ({ chainId, meters })),
+  );
   const planAgain = () => {
     for (const { backfill } of chains) backfill.wake();
   };
@@ -40,6 +47,7 @@ export async function runWorker(input: WorkerInput, signal: AbortSignal): Promis
     ]);
   } finally {
     for (const { source } of chains) source.close();
+    await stopRecording();
     log.info('worker stopped');
   }
 }

@@ -28,7 +28,7 @@ const THROUGHPUT_UNITS: Readonly<Record<string, number>> = { eth_getBlockReceipt
 const UNITS_OF_UNKNOWN = 60;
 
 /** Returns the compute units that a call costs. */
-function priceOf(method: string): number {
+export function priceOf(method: string): number {
   return COMPUTE_UNITS[method] ?? UNITS_OF_UNKNOWN;
 }
 

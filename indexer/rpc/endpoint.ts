@@ -7,6 +7,7 @@ import type { BatchAnswer, Client } from './client.ts';
 import { createFilterLimit, type FilterLimit } from './filter-limit.ts';
 import { isEndpointFailure, isMethodFailure } from './health.ts';
 import type { Call, RequestOptions } from './json-rpc.ts';
+import { type BudgetState, countSubscription } from './monthly-budget.ts';
 import { createPace, type PaceSettings } from './pace.ts';
 import { createQuarantine, type Quarantine } from './quarantine.ts';
 import { createRangeSize, type RangeSize } from './range-size.ts';
@@ -41,6 +42,8 @@ export type EndpointState = {
   readonly rangeBlocks: number;
   /** How many calls per second are sent at most. Undefined while no limit is known. */
   readonly callsPerSecond: number | undefined;
+  /** Undefined if it has no monthly budget, or while nothing is known of what other processes spent. */
+  readonly budget: BudgetState | undefined;
 };
 
 /**
@@ -115,7 +118,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     label,
     chainId: settings.chainId,
     quarantine,
-    subscribe: client.subscribe,
+    subscribe: countSubscription(client.subscribe, settings.meter?.budget),
     disconnect: client.disconnect,
     async request(method, params, options: RequestOptions = {}) {
       if (!chainId.isRight()) await chainId.require(options.signal);
@@ -148,7 +151,8 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
     state() {
       const rate = pace.callsPerSecond();
       const callsPerSecond = Number.isFinite(rate) ? rate : undefined;
-      const figures = { endpoint: name, rangeBlocks: rangeSize.blocks(), callsPerSecond };
+      const budget = settings.meter?.budget?.state();
+      const figures = { endpoint: name, rangeBlocks: rangeSize.blocks(), callsPerSecond, budget };
       const refusal = chainId.refusal();
       if (refusal !== undefined) return { ...figures, status: 'refused', reason: refusal };
       const evidence = quarantine.evidence();

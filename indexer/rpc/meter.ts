@@ -1,12 +1,13 @@
 import type { RpcEndpoint } from '../config/define.ts';
-import { throughputOf } from './compute-units.ts';
+import { priceOf, throughputOf } from './compute-units.ts';
 import type { Call } from './json-rpc.ts';
+import { MonthlyBudget } from './monthly-budget.ts';
 import { createRateWindow } from './rate-window.ts';
 
 /** The compute units of the most expensive call that is sent in large batches. */
 const UNITS_PER_BATCHED_CALL = throughputOf('eth_getLogs');
 
-/** What the configuration limits at one endpoint. The sources of a process share it. */
+/** What the configuration limits and counts at one endpoint. The sources of a process share it. */
 export type Meter = {
   /** Takes calls that are about to be sent. Returns how many milliseconds to wait before. */
   take(calls: readonly Pick<Call, 'method'>[]): number;
@@ -14,6 +15,8 @@ export type Meter = {
   readonly burst: number;
   /** The limit of calls per second. Infinite if there is none. */
   readonly callsPerSecond: number;
+  /** Counts what is spent. Undefined if the endpoint has no monthly budget. */
+  readonly budget: MonthlyBudget | undefined;
 };
 
 /**
@@ -22,16 +25,25 @@ export type Meter = {
  * @param now the time in milliseconds
  */
 export function createMeters(rpcUrls: readonly RpcEndpoint[], now: () => number): readonly (Meter | undefined)[] {
-  return rpcUrls.map((endpoint) => {
+  return rpcUrls.map((endpoint, index) => {
     if (typeof endpoint !== 'object') return undefined;
     const { callsPerSecond = Number.POSITIVE_INFINITY, computeUnitsPerSecond = Number.POSITIVE_INFINITY } = endpoint;
     const calls = createRateWindow(callsPerSecond, now);
     const units = createRateWindow(computeUnitsPerSecond, now);
+    const hasBudget = endpoint.monthlyCalls !== undefined || endpoint.monthlyComputeUnits !== undefined;
+    const budget = hasBudget ? new MonthlyBudget(endpoint, index) : undefined;
     return {
-      take: (sent) =>
-        Math.max(calls.take(sent.length), units.take(sent.reduce((sum, { method }) => sum + throughputOf(method), 0))),
+      take(sent) {
+        budget?.spend(sent.length, sumOf(sent, priceOf));
+        return Math.max(calls.take(sent.length), units.take(sumOf(sent, throughputOf)));
+      },
       burst: Math.max(1, Math.floor(Math.min(callsPerSecond, computeUnitsPerSecond / UNITS_PER_BATCHED_CALL) / 2)),
       callsPerSecond,
+      budget,
     };
   });
+}
+
+function sumOf(calls: readonly Pick<Call, 'method'>[], units: (method: string) => number): number {
+  return calls.reduce((sum, { method }) => sum + units(method), 0);
 }

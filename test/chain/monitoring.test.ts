@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { Daemon } from '../kit/daemon.ts';
 import { encodeEvent } from '../kit/event-logs.ts';
 import { busyBlocks, MASTER, WALLETS } from '../kit/music.ts';
 import { EVENT_ABIS } from '../kit/oracle/events.ts';
 import { hasPrometheus, startPrometheus } from '../kit/prometheus.ts';
-import { busyChain, follow } from '../kit/scene.ts';
+import { busyChain, createScene } from '../kit/scene.ts';
 import { until } from '../kit/until.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -59,7 +60,8 @@ describe.skipIf(!installed)(`Prometheus${installed ? '' : ' (NOT INSTALLED HERE)
 
   test('a daemon serves what alerts and dashboard ask for, and a paused contract becomes an alert', async () => {
     const chain = busyChain(60, 40);
-    const { daemon, db, settled } = await follow({ chain });
+    const { server, env, db, settled } = await createScene({ chain });
+    const daemon = await Daemon.start(env, { rpcUrls: [{ url: server.url, monthlyCalls: 1_000_000 }] });
     const statements = [...OPERATIONS.matchAll(/`(select [^`]+ from [^`]+)`/g)].map(([, statement = '']) => statement);
     expect(statements).not.toEqual([]);
     for (const statement of statements) await db.query(statement);
@@ -92,6 +94,11 @@ describe.skipIf(!installed)(`Prometheus${installed ? '' : ' (NOT INSTALLED HERE)
     await until('the alert', async () => (await query(firing)).length > 0);
     const fired = (await query(firing)).map(({ metric }) => [metric.alertname, metric.chain]);
     expect(fired).toEqual([['IndexerContractPaused', '31337']]);
+    // The metric has the count since the start, which was saved while the daemon runs.
+    await until('what was spent', async () => {
+      const { rows } = await db.query('select calls::int from indexer.endpoint_spending');
+      return rows[0]?.calls > 0;
+    });
     expect((await evaluated()).filter(({ health }) => health !== 'ok')).toEqual([]);
   });
 });

@@ -2,8 +2,8 @@ import type { ChainSettings, Settings } from '../../indexer/config/define.ts';
 import { type Environment, Program } from './program.ts';
 import { HANG_TIMEOUT_MS } from './until.ts';
 
-/** Settings for all chains of a daemon. Its endpoints are named by the environment. */
-export type ChainOptions = Omit<ChainSettings, 'rpcUrls'>;
+/** Settings for all chains of a daemon. Its endpoints are named by the environment unless `rpcUrls` is given. */
+export type ChainOptions = ChainSettings;
 
 /** The response of `/ready`. */
 export type Ready = { readonly status: number; readonly chains: Readonly<Record<string, string>> };

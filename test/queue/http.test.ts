@@ -2,8 +2,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { Daemon } from '../kit/daemon.ts';
+import { createMeters } from '../../indexer/rpc/meter.ts';
+import { chainSettings, Daemon } from '../kit/daemon.ts';
 import { busyBlocks } from '../kit/music.ts';
+import { Program } from '../kit/program.ts';
 import { createScene, follow } from '../kit/scene.ts';
 import { until } from '../kit/until.ts';
 
@@ -67,6 +69,59 @@ test('a daemon serves its status, its metrics, its contracts and its state', asy
 
   expect(await read(daemon, '/nowhere')).toMatchObject({ error: expect.stringContaining('/status') });
   expect(await read(daemon, '/health')).toEqual({ ok: true });
+});
+
+test('a daemon warns when 80 % and when all of a monthly budget are spent, and all its calls and those of commands count', async () => {
+  const LIMIT = 100_000_000;
+  const scene = await createScene();
+  const { server, db, env } = scene;
+  const endpoint = { url: `${server.url}/${SECRET}`, monthlyCalls: LIMIT };
+  const { host, keyHash } = createMeters([endpoint], () => 0)[0]?.budget?.account ?? {};
+  const setSpent = (calls: number) =>
+    db.query(
+      `insert into indexer.endpoint_spending values (date_trunc('month', now() at time zone 'UTC'), $1, $2, $3, 0)
+       on conflict (month, host, key_hash) do update set calls = excluded.calls`,
+      [host, keyHash, calls],
+    );
+  const ratios = async (daemon: Daemon) =>
+    (await daemon.metrics())
+      .filter((line) => line.startsWith('indexer_rpc_budget_spent_ratio{'))
+      .map((line) => Number(line.split(' ').at(-1)));
+
+  await setSpent(0.85 * LIMIT);
+  const daemon = await Daemon.start(env, { rpcUrls: [endpoint] });
+  await scene.settled();
+  await until('the warning', () => daemon.logLines('80 % of the monthly budget').length > 0);
+  await until('the metric', async () => (await ratios(daemon)).length > 0);
+  const [ratio = 0] = await ratios(daemon);
+  expect(ratio).toBeCloseTo(0.85, 4);
+  const status = await read(daemon, '/status');
+  expect(z.fromJSONSchema(await read(daemon, '/status/schema')).safeParse(status).error).toBeUndefined();
+  const { budget } = status.chains[0].endpoints[0];
+  expect(budget).toMatchObject({ unit: 'calls', limit: LIMIT });
+  expect(budget.spent).toBeGreaterThan(0.85 * LIMIT);
+  expect(await daemon.stop()).toBe(0);
+  expect(daemon.logLines('80 % of the monthly budget')).toHaveLength(1);
+  expect(daemon.logLines('monthly budget of endpoint is spent')).toEqual([]);
+
+  const spent = async () => Number((await db.query('select calls from indexer.endpoint_spending')).rows[0]?.calls);
+  const sent = () => server.arrivals.length;
+  // Calls that were counted when the process stopped may not have been sent any more.
+  const countedToo = (await spent()) - 0.85 * LIMIT - sent();
+  expect(countedToo).toBeGreaterThanOrEqual(0);
+  expect(countedToo).toBeLessThan(10);
+  const before = { spent: await spent(), sent: sent() };
+  const command = new Program(['status'], env, { settings: chainSettings(env, { rpcUrls: [endpoint] }) });
+  expect(await command.exited).toBe(0);
+  expect(sent()).toBeGreaterThan(before.sent);
+  expect((await spent()) - before.spent).toBe(sent() - before.sent);
+
+  await setSpent(LIMIT);
+  const next = await Daemon.start(env, { rpcUrls: [endpoint] });
+  await until('the warning', () => next.logLines('monthly budget of endpoint is spent').length > 0);
+  expect(next.logLines('80 % of the monthly budget')).toEqual([]);
+  expect((await db.query('select endpoint_spending::text from indexer.endpoint_spending')).rows).toHaveLength(1);
+  for (const text of [daemon.stderr, next.stderr, JSON.stringify(status)]) expect(text).not.toContain(SECRET);
 });
 
 test('listeners get the state with every new block, and the process stops although they listen', async () => {

@@ -28,6 +28,7 @@ const UNDESCRIBED: Readonly<Record<string, string>> = {
   'indexer.sweep_values': 'what sweeps remember of facts',
   'indexer.reorgs': 'a record of unwinds, which depend on the route',
   'indexer.doubts': 'contradictions, which depend on the route',
+  'indexer.endpoint_spending': 'what endpoints cost',
   'indexer.failed_proofs': 'progress',
   'indexer.repairs': 'a record of repairs, which depend on the route',
   'indexer.holdings_due': 'work that the stage `dividends` has yet to do',

@@ -1,0 +1,61 @@
+import type { Database } from '../db/database.ts';
+import type { Logger } from '../observability/log.ts';
+import { addSpending } from '../progress/endpoint-spending.ts';
+import type { Meter } from '../rpc/meter.ts';
+import type { MonthlyBudget } from '../rpc/monthly-budget.ts';
+import { repeat } from './repeat.ts';
+
+const SAVE_INTERVAL_MS = 30_000;
+
+type RecordDeps = { readonly database: Pick<Database, 'kysely'>; readonly log: Logger };
+
+/** The endpoints of a chain: their meters, in their order. */
+type MeteredChain = { readonly chainId: number; readonly meters: readonly (Meter | undefined)[] };
+
+/**
+ * Adds what this process spends at endpoints with a monthly budget to what all processes spend, at once and every 30 s, and warns when 80 %
+ * and when all of a budget are spent. While the database does not answer, the counts are kept in memory.
+ *
+ * @returns a function that adds the rest, and resolves when nothing is recorded any more. It never rejects.
+ */
+export function recordSpending({ database, log }: RecordDeps, chains: readonly MeteredChain[]): () => Promise<void> {
+  const budgets = chains.flatMap(({ chainId, meters }) =>
+    meters.flatMap((meter) => (meter?.budget === undefined ? [] : [{ chainId, budget: meter.budget }])),
+  );
+  if (budgets.length === 0) return async () => undefined;
+
+  async function save(): Promise<void> {
+    if (!budgets.some(({ budget }) => budget.needsSaving)) return;
+    const adding = budgets.map((one) => ({ ...one, added: one.budget.unsaved }));
+    const totals = await addSpending(
+      database.kysely,
+      adding.map(({ budget, added }) => ({ ...budget.account, ...added })),
+    );
+    for (const { chainId, budget, added } of adding) {
+      const { host, keyHash } = budget.account;
+      const total = totals.find((one) => one.host === host && one.keyHash === keyHash);
+      if (total !== undefined) warn(log, chainId, budget, budget.saved(added, total));
+    }
+  }
+
+  const stopping = new AbortController();
+  const task = { task: 'recording what endpoints have spent', intervalMs: SAVE_INTERVAL_MS };
+  const recording = repeat(task, log, save, stopping.signal);
+  return async () => {
+    stopping.abort();
+    await recording;
+    await save().catch((error: unknown) => log.warn({ err: error }, 'calls to endpoints were not recorded'));
+  };
+}
+
+function warn(
+  log: Logger,
+  chain: number,
+  { endpoint }: MonthlyBudget,
+  state: ReturnType<MonthlyBudget['state']>,
+): void {
+  if (state === undefined) return;
+  const isSpent = state.spent >= state.limit;
+  const message = isSpent ? 'monthly budget of endpoint is spent' : '80 % of the monthly budget of endpoint are spent';
+  log.warn({ chain, endpoint, ...state }, message);
+}

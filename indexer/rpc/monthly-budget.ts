@@ -1,0 +1,139 @@
+import { hash } from 'node:crypto';
+import type { RpcEndpoint } from '../config/define.ts';
+import { publicHostOf } from '../observability/redact.ts';
+import type { Client } from './client.ts';
+import { COMPUTE_UNITS_PER_ANNOUNCED_BYTE, priceOf } from './compute-units.ts';
+
+/** The parts of a budget at which the log warns. The largest one comes first. */
+const WARNED_PARTS = [1, 0.8];
+
+/**
+ * The length of the hash of a key: 16 bits. They tell the keys of one provider apart, and are too few to find a key or to confirm a guess.
+ */
+const KEY_HASH_CHARS = 4;
+
+/** An endpoint that is configured by an object. */
+type ConfiguredEndpoint = Extract<RpcEndpoint, { readonly url: string }>;
+
+/** What calls cost. */
+export type Cost = { readonly calls: number; readonly computeUnits: number };
+
+/** Who is billed for calls to an endpoint. Contains no secret. */
+export type Account = {
+  /** The host of the URL, without the key that it may contain. */
+  readonly host: string;
+  /** Differs between the keys that are used at a host. */
+  readonly keyHash: string;
+};
+
+/** What all processes have spent on an account in a month. */
+export type MonthlyCost = Cost & {
+  /** The first day of the month in UTC, as in `2026-01-01`. */
+  readonly month: string;
+};
+
+/** How much of its budget an endpoint has spent in this month, over all processes. */
+export type BudgetState = {
+  readonly unit: 'calls' | 'compute units';
+  readonly spent: number;
+  readonly limit: number;
+};
+
+/**
+ * The monthly budget of an endpoint, which the sources of a process share. It counts in memory what the process spends, until that has
+ * been added to what all processes spend. It limits nothing.
+ */
+export class MonthlyBudget {
+  /** Host and index of the endpoint, as in `rpc.example.org#0`. */
+  readonly endpoint: string;
+  readonly account: Account;
+  readonly #limits: readonly { readonly unit: BudgetState['unit']; readonly limit: number }[];
+  #unsaved: Cost = { calls: 0, computeUnits: 0 };
+  #saved: MonthlyCost | undefined;
+  #warnedAt = 0;
+
+  /** @param index the place of the endpoint in the configuration */
+  constructor(configured: ConfiguredEndpoint, index: number) {
+    const { monthlyCalls, monthlyComputeUnits } = configured;
+    this.account = accountOf(configured);
+    this.endpoint = `${this.account.host}#${index}`;
+    this.#limits = [
+      ...(monthlyCalls === undefined ? [] : [{ unit: 'calls' as const, limit: monthlyCalls }]),
+      ...(monthlyComputeUnits === undefined ? [] : [{ unit: 'compute units' as const, limit: monthlyComputeUnits }]),
+    ];
+  }
+
+  /** What this process has spent that was not saved yet. */
+  get unsaved(): Cost {
+    return this.#unsaved;
+  }
+
+  /** Whether there is something to save, or the total is not known yet. */
+  get needsSaving(): boolean {
+    return this.#saved === undefined || this.#unsaved.calls > 0;
+  }
+
+  /** Counts calls that are sent. */
+  spend(calls: number, computeUnits: number): void {
+    this.#unsaved = { calls: this.#unsaved.calls + calls, computeUnits: this.#unsaved.computeUnits + computeUnits };
+  }
+
+  /**
+   * Takes note of what was saved.
+   *
+   * @param added a value that `unsaved` had, which the total contains now
+   * @param total what all processes have spent in the month to which it was added
+   * @returns the state to warn of, if the process has not warned of it in this month
+   */
+  saved(added: Cost, total: MonthlyCost): BudgetState | undefined {
+    this.spend(-added.calls, -added.computeUnits);
+    if (total.month !== this.#saved?.month) this.#warnedAt = 0;
+    this.#saved = total;
+    const state = this.state();
+    const reached = WARNED_PARTS.find((part) => state !== undefined && ratioOf(state) >= part) ?? 0;
+    if (reached <= this.#warnedAt) return undefined;
+    this.#warnedAt = reached;
+    return state;
+  }
+
+  /** Returns how much is spent. If calls and compute units have limits, of what is nearer to its limit. Undefined until the total is known. */
+  state(): BudgetState | undefined {
+    const saved = this.#saved;
+    if (saved === undefined) return undefined;
+    const calls = saved.calls + this.#unsaved.calls;
+    const computeUnits = saved.computeUnits + this.#unsaved.computeUnits;
+    const states = this.#limits.map((one) => ({ ...one, spent: one.unit === 'calls' ? calls : computeUnits }));
+    return states.sort((a, b) => ratioOf(b) - ratioOf(a))[0];
+  }
+}
+
+/** Returns a function that subscribes and counts what that costs: a call for the subscription and one for each announced head. */
+export function countSubscription(
+  subscribe: Client['subscribe'],
+  budget: MonthlyBudget | undefined,
+): Client['subscribe'] {
+  if (subscribe === undefined || budget === undefined) return subscribe;
+  return (onHead, onLost) => {
+    budget.spend(1, priceOf('eth_subscribe'));
+    const countHead = (header: unknown) => {
+      budget.spend(1, Math.ceil(JSON.stringify(header).length * COMPUTE_UNITS_PER_ANNOUNCED_BYTE));
+      onHead(header);
+    };
+    return subscribe(countHead, onLost);
+  };
+}
+
+/** Returns the spent part of a budget. More than 1 if more is spent than the limit. */
+function ratioOf({ spent, limit }: BudgetState): number {
+  return spent / limit;
+}
+
+/** Returns the account of an endpoint. It is the same over HTTP and over WebSocket. */
+function accountOf({ url, headers = {} }: ConfiguredEndpoint): Account {
+  const named = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const);
+  const identity = [new URL(url).href.replace(/^\w+:/, ''), ...named.sort(([a], [b]) => (a < b ? -1 : 1))];
+  return {
+    host: publicHostOf(url),
+    keyHash: hash('sha256', JSON.stringify(identity)).slice(0, KEY_HASH_CHARS),
+  };
+}
