@@ -22,7 +22,6 @@ export function recordSpending({ database, log }: RecordDeps, chains: readonly M
   const budgets = chains.flatMap(({ chainId, meters }) =>
     meters.flatMap((meter) => (meter?.budget === undefined ? [] : [{ chainId, budget: meter.budget }])),
   );
-  if (budgets.length === 0) return async () => undefined;
 
   async function save(): Promise<void> {
     if (!budgets.some(({ budget }) => budget.needsSaving)) return;

@@ -1,5 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, inject, test } from 'vitest';
+import { chainSettings } from '../kit/daemon.ts';
+import { Program } from '../kit/program.ts';
 import { TcpProxy } from '../kit/proxy.ts';
 import { expectFactsAsCovered } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
@@ -12,7 +14,10 @@ const SILENCE_MS = 3_000;
 
 test('SIGTERM ends daemon, worker and backfill within 15 s while PostgreSQL accepts and never answers, and the rest is left for later', async () => {
   const proxy = await TcpProxy.before(inject('postgresUrl'));
-  const { run, server, db, chain, settled } = await scene(IN_POSTGRES, longChain(4_000), { databaseProxy: proxy });
+  const { env, server, db, chain, settled } = await scene(IN_POSTGRES, longChain(4_000), { databaseProxy: proxy });
+  // What they spent cannot be recorded when they stop either.
+  const settings = chainSettings(env, { rpcUrls: [{ url: server.url, monthlyCalls: 1_000_000 }] });
+  const run = (...args: readonly string[]) => new Program(args, env, { settings });
   const heal = slowDown(server, 500);
   const [daemon, worker, backfill] = [run('start'), run('worker'), run('backfill', '--from-block', '0')];
   await until('all of them to run', () =>
