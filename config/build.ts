@@ -5,13 +5,20 @@ import { type Plugin, rolldown } from 'rolldown';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** The modules whose path is fixed, without their extension: `package.json` names them, or the program loads them by their path. */
-const ENTRIES = ['indexer/bin', 'indexer/main', 'indexer/config/define', 'config/local'];
+const ENTRIES = [
+  'indexer/bin',
+  'indexer/main',
+  'indexer/config/define',
+  'indexer/drizzle/generated/schema',
+  'config/local',
+];
 const MIGRATION = /^\d{4}_[a-z_]+(?=\.ts$)/;
 /**
  * Libraries that stay in `node_modules`. MPL-2.0 requires that whoever distributes the first one also offers its source, as npm does.
  * Bull Board reads files that lie beside its modules, Fastify is its server, and it imports BullMQ by itself, which the bundle also holds.
+ * Drizzle definitions are made by the Drizzle of the package that imports them.
  */
-const EXTERNAL = ['@ethereumjs/mpt', 'fastify', /^@bull-board\//];
+const EXTERNAL = ['@ethereumjs/mpt', 'fastify', /^@bull-board\//, /^drizzle-orm(?:$|\/)/];
 /** The files of the status page, which the program reads. */
 const PAGE = 'indexer/http/page';
 const PACKAGE_FOLDER = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/;

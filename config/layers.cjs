@@ -16,7 +16,7 @@ const layers = [
   ['roles', 'doctor'],
   ['cli'],
   ['main.ts'],
-  ['bin.ts'],
+  ['bin.ts', 'drizzle'],
 ];
 
 const pathOf = (member) => (member.endsWith('.ts') ? `^indexer/${member.replace('.', '\\.')}$` : `^indexer/${member}/`);
@@ -111,8 +111,15 @@ module.exports = {
       to: {
         dependencyTypes: ['npm-dev'],
         pathNot:
-          'node_modules/(@opentelemetry|bullmq|cli-progress|commander|kysely|pg|pg-copy-streams|pino|prom-client|undici|ws|zod)/',
+          'node_modules/(@opentelemetry|bullmq|cli-progress|commander|drizzle-orm|kysely|pg|pg-copy-streams|pino|prom-client|undici|ws|zod)/',
       },
+    },
+    {
+      name: 'drizzle-is-optional',
+      comment: 'a package has Drizzle only if it imports the definitions',
+      severity: 'error',
+      from: { pathNot: '^(indexer/drizzle|test)/' },
+      to: { path: 'node_modules/drizzle-' },
     },
     {
       name: 'everything-resolves',

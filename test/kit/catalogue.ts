@@ -12,7 +12,7 @@ export type CatalogueDifference = {
 };
 
 /** A folder of `test/fixtures` with tables of the platform. */
-type Fixture = 'catalogue' | 'backend';
+export type Fixture = 'catalogue' | 'backend';
 
 /** A row of a fixture, by column. */
 export type FixtureRow = Readonly<Record<string, string>>;
@@ -128,7 +128,7 @@ export function catalogueRows(name: string): FixtureRow[] {
 }
 
 /** Reads the rows of a file of a folder of `test/fixtures`. */
-function fixtureRows(fixture: Fixture, name: string): FixtureRow[] {
+export function fixtureRows(fixture: Fixture, name: string): FixtureRow[] {
   const text = readFileSync(new URL(`../fixtures/${fixture}/${name}.tsv`, import.meta.url), 'utf8');
   const [header = [], ...rows] = text
     .trimEnd()

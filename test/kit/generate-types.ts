@@ -5,6 +5,7 @@ import { PostgresDialect as GeneratorDialect, generate } from 'kysely-codegen';
 import pg from 'pg';
 import { migrateUp } from '../../indexer/db/migrate.ts';
 import { writeAdoptable } from './generate-adoptable.ts';
+import { writeDrizzle } from './generate-drizzle.ts';
 import { startPostgres } from './postgres-server.ts';
 
 /** Path of the file that holds the generated types. */
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
       // The tables that migrations adopt are those of an earlier migration.
       await writeAdoptable(db);
       await migrateUp(db);
+      await writeDrizzle(db);
     } finally {
       await db.destroy();
     }

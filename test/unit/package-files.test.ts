@@ -7,7 +7,13 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** The folders of the program, the built default configuration, and the licences of bundled libraries. */
 const PACKED =
   /^(dist\/(indexer|migrations)\/|dist\/config\/local\.|dist\/THIRD-PARTY-LICENSES\.txt$|README\.md$|LICENSE$|package\.json$)/;
-const NEEDED = ['dist/indexer/bin.js', 'dist/indexer/config/define.d.ts', 'dist/THIRD-PARTY-LICENSES.txt'];
+const NEEDED = [
+  'dist/indexer/bin.js',
+  'dist/indexer/config/define.d.ts',
+  'dist/indexer/drizzle/generated/schema.d.ts',
+  'dist/indexer/drizzle/generated/schema.js',
+  'dist/THIRD-PARTY-LICENSES.txt',
+];
 
 test('the package holds the built program with its types and licences, and no demo, test kit or benchmark', async () => {
   const { stdout } = await promisify(execFile)('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
