@@ -23,6 +23,8 @@ import { onEachVersion } from '../kit/versions.ts';
 import { withDatabase } from '../kit/with-database.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
+/** The file that docs/schema.md recommends. */
+const CONFIGURATION = /```ts\n\/\/ drizzle\.config\.ts\n(.*?)```/s;
 const PACKAGES = ['drizzle-orm', 'drizzle-kit', 'pg'];
 const LARGEST_BIGINT = 2n ** 63n - 1n;
 const LARGEST_UINT256 = (2n ** 256n - 1n).toString();
@@ -144,8 +146,8 @@ test('no digit of a large number is lost in a select or an insert through drizzl
   });
 });
 
-/** Creates a project with the built package, Drizzle and a schema file, until the test ends. Returns its folder. */
-async function createProject(url: string): Promise<string> {
+/** Creates a project that uses the built package as docs/schema.md says, until the test ends. Returns its folder. */
+async function createProject(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'indexer-drizzle-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   await mkdir(join(folder, 'node_modules'));
@@ -154,9 +156,10 @@ async function createProject(url: string): Promise<string> {
   await symlink(installed, join(folder, 'node_modules/audifi-indexer'));
   const schema = await readFile(join(ROOT, 'test/kit/platform-schema.ts'), 'utf8');
   const importing = schema.replaceAll('../../indexer/drizzle/generated/schema.ts', 'audifi-indexer/drizzle');
-  await writeFile(join(folder, 'schema.ts'), importing);
-  const config = { dialect: 'postgresql', schema: './schema.ts', schemaFilter: ['public'], dbCredentials: { url } };
-  await writeFile(join(folder, 'drizzle.config.ts'), `export default ${JSON.stringify(config)};`);
+  await mkdir(join(folder, 'src/db'), { recursive: true });
+  await writeFile(join(folder, 'src/db/schema.ts'), importing);
+  const [, config = ''] = CONFIGURATION.exec(await readFile(join(ROOT, 'docs/schema.md'), 'utf8')) ?? [];
+  await writeFile(join(folder, 'drizzle.config.ts'), config);
   return folder;
 }
 
@@ -176,9 +179,12 @@ test("the command finds nothing to push in the backend's adopted database when t
     expect((await push(orm, ours)).statementsToExecute).toContain('DROP TABLE "user_sessions" CASCADE;');
     expect(await push(orm, extended)).toMatchObject({ statementsToExecute: [], warnings: [] });
 
-    const folder = await createProject(url);
+    const folder = await createProject();
     const command = join(folder, 'node_modules/drizzle-kit/bin.cjs');
-    const run = promisify(execFile)(process.execPath, [command, 'push', '--strict', '--verbose'], { cwd: folder });
-    expect((await run).stdout).toContain('No changes detected');
+    const run = (...args: string[]) =>
+      promisify(execFile)(process.execPath, [command, ...args], { cwd: folder, env: { DATABASE_URL: url } });
+    expect((await run('push', '--strict', '--verbose')).stdout).toContain('No changes detected');
+    expect((await run('generate')).stdout).toContain('Your SQL migration file');
+    expect((await run('generate')).stdout).toContain('No schema changes');
   });
 });

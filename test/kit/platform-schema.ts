@@ -1,4 +1,4 @@
-import { foreignKey, index, pgTable, timestamp, uniqueIndex, uuid, varchar } from 'drizzle-orm/pg-core';
+import { index, pgTable, timestamp, uniqueIndex, uuid, varchar } from 'drizzle-orm/pg-core';
 import {
   masterIposColumns,
   masterIposConstraints,
@@ -24,10 +24,11 @@ export const masterIpos = pgTable(
 );
 
 /** The platform's table with the column that the mirror does not know. */
-export const masterNfts = pgTable('master_nfts', { ...masterNftsColumns, masterIpoId: uuid('master_ipo_id') }, (t) => [
-  ...masterNftsConstraints(t),
-  foreignKey({ columns: [t.masterIpoId], foreignColumns: [mirroredIpos.id] }),
-]);
+export const masterNfts = pgTable(
+  'master_nfts',
+  { ...masterNftsColumns, masterIpoId: uuid('master_ipo_id').references(() => mirroredIpos.id) },
+  masterNftsConstraints,
+);
 
 /** A table that the mirror does not know. */
 export const magicLinkTokens = pgTable(

@@ -222,6 +222,7 @@ test('the package works when it is installed alone in an empty folder, without d
   const [packed = ''] = await readdir(folder);
   await run(folder, 'npm', ['init', '--yes']);
   await runCached('npm', ['install', '--omit=dev', `./${packed}`], folder);
+  expect(await readdir(join(folder, 'node_modules'))).not.toContain('drizzle-orm');
 
   expect((await run(folder, 'npx', ['indexer', '--help'])).stdout).toContain('indexer [options] [command]');
   const { url, db } = await emptyDatabase();
