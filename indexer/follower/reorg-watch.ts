@@ -2,7 +2,7 @@ import type { Database } from '../db/database.ts';
 import { unwindTo } from '../ingest/unwind-to.ts';
 import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
 import type { Logger } from '../observability/log.ts';
-import { type ChainState, haltChain } from '../progress/chains.ts';
+import { type ChainState, haltChain, lowestUnwindSince } from '../progress/chains.ts';
 import { checkpointsUpTo } from '../progress/checkpoints.ts';
 import { factBlocks } from '../protocols/known-blocks.ts';
 import type { Source, Witness } from '../source/source.ts';
@@ -64,7 +64,7 @@ export class ReorgWatch {
         if (Number.isInteger(Math.log2(observations)))
           log.warn({ ...context, reason: decision.because }, 'reorg suspected');
         if (firstLost !== undefined && isContradicted({ votes, observations, isFinal: firstLost.number <= finalized }))
-          this.#deps.source.setAside(witnesses?.other ?? [], firstLost);
+          this.#setAside(witnesses?.other ?? [], firstLost, state);
         return 'recheck';
       case 'halt':
         await haltChain(
@@ -86,6 +86,15 @@ export class ReorgWatch {
         return 'continue';
       }
     }
+  }
+
+  /** Sets endpoints aside that have another block than the mirror, for as long as the mirror holds its own. */
+  #setAside(witnesses: readonly Witness[], firstLost: BlockRef, { chainId, epoch }: ChainState): void {
+    const { database, source } = this.#deps;
+    source.setAside(witnesses, firstLost, async () => {
+      const lowest = await lowestUnwindSince(database.kysely, chainId, epoch);
+      return lowest !== undefined && lowest < firstLost.number;
+    });
   }
 
   /** Finds the newest remembered block that the chain still has, and the oldest that it no longer has. */

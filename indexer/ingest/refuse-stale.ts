@@ -1,6 +1,6 @@
 import type { Transaction } from '../db/transaction.ts';
 import { StaleRange } from '../kernel/errors.ts';
-import type { ChainState } from '../progress/chains.ts';
+import { type ChainState, lowestUnwindSince } from '../progress/chains.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
 /** Throws `StaleRange` if the range ends above the head, or if the chain was unwound below its end since `seen` was read. */
@@ -14,13 +14,8 @@ export async function refuseStale(
     throw new StaleRange('the range ends above the head', { context: { to: range.to, head: now.head?.number } });
   }
   if (now.epoch === seen.epoch) return;
-  const { lowest } = await tx
-    .selectFrom('indexer.reorgs')
-    .select(({ fn }) => fn.min('to_number').as('lowest'))
-    .where('chain_id', '=', String(range.chainId))
-    .where('epoch', '>', String(seen.epoch))
-    .executeTakeFirstOrThrow();
-  if (Number(lowest ?? 0) < range.to) {
+  const lowest = (await lowestUnwindSince(tx, range.chainId, seen.epoch)) ?? 0;
+  if (lowest < range.to) {
     throw new StaleRange('the chain was unwound between the fetch of the range and its commit', {
       context: { to: range.to },
     });

@@ -142,3 +142,14 @@ export async function haltChain(db: Kysely<DB>, chainId: number, reason: string)
     .where('chain_id', '=', String(chainId))
     .execute();
 }
+
+/** Returns the lowest block to which a chain was unwound after an epoch; undefined if it was not. A chain that started over gives -1. */
+export async function lowestUnwindSince(db: Kysely<DB>, chainId: number, epoch: number): Promise<number | undefined> {
+  const { lowest } = await db
+    .selectFrom('indexer.reorgs')
+    .select(({ fn }) => fn.min('to_number').as('lowest'))
+    .where('chain_id', '=', String(chainId))
+    .where('epoch', '>', String(epoch))
+    .executeTakeFirstOrThrow();
+  return lowest === null ? undefined : Number(lowest);
+}

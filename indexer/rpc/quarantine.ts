@@ -10,7 +10,15 @@ const FORGIVEN_AFTER_MS = 6 * QUARANTINE_MAX_MS;
 export type Contradiction = {
   /** What it said and what was expected, with block and hashes. Contains no secret. */
   readonly evidence: string;
-  /** Asks the endpoint again. Returns whether it now says what was expected; may throw if not. */
+  /**
+   * How long the endpoint is set aside each time, in milliseconds, if an honest endpoint may say the same for a while. Default: a time that
+   * doubles.
+   */
+  readonly pauseMs?: number;
+  /**
+   * Asks the endpoint again. Returns whether it may be trusted again: it says what was expected, or what was expected is no longer of the
+   * chain. May throw if not.
+   */
   recheck(signal: AbortSignal): Promise<boolean>;
 };
 
@@ -43,8 +51,9 @@ export function createQuarantine({ name, now, notice, checkChainId, closed }: Qu
   let isRechecking = false;
 
   function hold(contradiction: Contradiction): number {
-    times++;
-    const ms = Math.min(QUARANTINE_MAX_MS, QUARANTINE_MS * 2 ** (times - 1));
+    const { pauseMs } = contradiction;
+    if (pauseMs === undefined) times++;
+    const ms = pauseMs ?? Math.min(QUARANTINE_MAX_MS, QUARANTINE_MS * 2 ** (times - 1));
     current = { contradiction, until: now() + ms };
     return ms;
   }

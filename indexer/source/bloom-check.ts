@@ -39,7 +39,7 @@ export async function addLogsProvenByBloom(
     if (logs.length === received.length) continue;
     changed = true;
     faultyEndpoints.add(endpoint.name);
-    setAsideForLogs(endpoint, { given: received, truth: logs }, [header.number], watched);
+    setAsideForLogs(endpoint, { given: received, truth: logs, isUnfinalized: strict }, [header.number], watched);
     byBlock.set(header.number, logs);
     const detail = `block ${header.number}: the response had ${received.length} logs, the receipts have ${logs.length}`;
     deps.notice({ event: 'inconsistent response', endpoint: endpoint.name, detail });

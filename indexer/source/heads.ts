@@ -9,6 +9,8 @@ import { findSubscribable, forwardSubscription, type SubscriptionDeps } from './
 
 /** If the head of the preferred endpoint has not changed for this long, it is compared with the other endpoints. */
 const STALL_MS = 30_000;
+/** How long an endpoint whose head stands still is set aside before it is asked whether its head has moved. */
+const STALE_PAUSE_MS = 60_000;
 const POLL_BACKOFF_MAX_MS = 8_000;
 /** Delay before the next subscription after one was lost; the head is polled meanwhile. */
 const RESUBSCRIBE_MS = 2_000;
@@ -42,12 +44,16 @@ export function createHeadReader(pool: Pool, now: () => number): (signal?: Abort
 
 type Head = { readonly endpoint: Endpoint; readonly value: BlockHeader };
 
-/** Sets an endpoint aside whose head has not moved for long while another one's did, until it has a block as high as that. */
+/**
+ * Sets an endpoint aside whose head has not moved for long while another one has a higher one, until its head moves. It need not become as
+ * high as the other one, which may have been invented while the chain paused.
+ */
 function setStaleAside(stale: Endpoint, { number, hash }: BlockHeader, other: Head): void {
   const { number: expected, hash: otherHash } = other.value;
   stale.quarantine.enter({
     evidence: `its head has been block ${number} (${hash}) for ${STALL_MS / 1_000} s, where ${other.endpoint.name} has block ${expected} (${otherHash})`,
-    recheck: async (signal) => (await readLatest(stale, signal)).number >= expected,
+    pauseMs: STALE_PAUSE_MS,
+    recheck: async (signal) => (await readLatest(stale, signal)).hash !== hash,
   });
 }
 

@@ -50,8 +50,11 @@ export type Source = {
   safe(signal?: AbortSignal): Promise<BlockHeader | undefined>;
   /** Returns the block that each responding endpoint has at a height. Throws if none responds. */
   witnesses(number: number, signal?: AbortSignal): Promise<readonly Witness[]>;
-  /** Puts the endpoints of witnesses into quarantine that have another block than the chain, until they have the block of the chain. */
-  setAside(witnesses: readonly Witness[], expected: BlockRef): void;
+  /**
+   * Puts the endpoints of witnesses into quarantine that have another block than the chain, until they have the block of the chain, or
+   * `wasUnwound` says that the caller no longer holds it.
+   */
+  setAside(witnesses: readonly Witness[], expected: BlockRef, wasUnwound: () => Promise<boolean>): void;
   /** Returns headers and logs that are consistent with each other. */
   fetchRange(request: RangeRequest, signal?: AbortSignal): Promise<VerifiedRange>;
   /** Returns the receipt of a transaction. Throws `RpcError` `unknown-block` unless the transaction is in the given block. */
@@ -161,12 +164,13 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
       const answers = await pool.runOnEach((endpoint) => readHeader(endpoint, number, signal), true);
       return answers.map(({ endpoint, value }) => ({ endpoint: endpoint.name, header: value }));
     },
-    setAside(witnesses, { number, hash }) {
+    setAside(witnesses, { number, hash }, wasUnwound) {
       for (const { endpoint: name, header } of witnesses) {
         const endpoint = endpoints.find((one) => one.name === name);
         endpoint?.quarantine.enter({
           evidence: `its block ${number} is ${header?.hash}, where the chain has ${hash}`,
-          recheck: async (signal) => (await readHeader(endpoint, number, signal))?.hash === hash,
+          recheck: async (signal) =>
+            (await readHeader(endpoint, number, signal))?.hash === hash || (await wasUnwound()),
         });
       }
     },

@@ -1,21 +1,35 @@
 import type { RawLog } from '../kernel/chain.ts';
 import type { Endpoint } from '../rpc/endpoint.ts';
+import { readHeader } from './blocks.ts';
 import { isEqual } from './log-answer.ts';
 import type { Watched } from './parse.ts';
 import { requestLogs } from './request-logs.ts';
+
+/**
+ * How long an endpoint is set aside for logs of a block above finalized, before it is asked again. Behind a load balancer, a log index that
+ * is a moment late looks the same as one that lacks logs.
+ */
+const UNFINALIZED_PAUSE_MS = 10_000;
 
 /** Returns whether two lists hold the same logs in the same order. */
 export function areEqualLogs(a: readonly RawLog[], b: readonly RawLog[]): boolean {
   return a.length === b.length && a.every((log, at) => isEqual(log, b[at] as RawLog));
 }
 
+/** What an endpoint gave, what receipts hold, and whether the blocks are above finalized. */
+type WrongLogs = {
+  readonly given: readonly RawLog[];
+  readonly truth: readonly RawLog[];
+  readonly isUnfinalized?: boolean;
+};
+
 /**
  * Sets an endpoint aside whose answers to `eth_getLogs` differ from receipts in one of the blocks, until it gives the logs of the receipts
- * there.
+ * there, or has another block there: then the block was reorganised, and its logs cannot be asked for again.
  */
 export function setAsideForLogs(
   endpoint: Endpoint,
-  { given, truth }: { readonly given: readonly RawLog[]; readonly truth: readonly RawLog[] },
+  { given, truth, isUnfinalized = false }: WrongLogs,
   blocks: Iterable<number>,
   watched: Watched,
 ): void {
@@ -26,7 +40,9 @@ export function setAsideForLogs(
     const hash = (right[0] ?? wrong[0])?.blockHash;
     endpoint.quarantine.enter({
       evidence: `eth_getLogs gave ${wrong.length} logs of block ${number} (${hash}) that differ from the ${right.length} of its receipts`,
+      ...(isUnfinalized ? { pauseMs: UNFINALIZED_PAUSE_MS } : {}),
       recheck: async (signal) => {
+        if (hash !== undefined && (await readHeader(endpoint, number, signal))?.hash !== hash) return true;
         const { logs } = await requestLogs(endpoint, endpoint, { from: number, to: number }, watched, signal);
         return areEqualLogs(logs, right);
       },

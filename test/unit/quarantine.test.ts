@@ -20,6 +20,12 @@ const statusOf = (source: Source, at = 0) => source.endpointStates()[at]?.status
 const nameOf = (server: ChainServer, at = 0) => `127.0.0.1:${server.port}#${at}`;
 const quarantines = () => fixture.notices.filter(({ event }) => event === 'endpoint quarantined');
 
+/** Waits until an endpoint in quarantine has been asked again and its answer was judged, which takes until after another round trip. */
+async function askedAgain(source: Source, server: ChainServer, isAsked: () => boolean): Promise<void> {
+  await until('the endpoint to be asked again', () => isAsked() && server.waiting === 0);
+  await source.witnesses(1);
+}
+
 /** Makes a server give blocks without hashes. */
 const withholdHashes = (server: ChainServer) =>
   server.misbehave({
@@ -108,7 +114,7 @@ test('an endpoint whose logs receipts disprove is set aside until it gives the l
   await until('the endpoint to come back', () => statusOf(source) === 'healthy');
 });
 
-test('an endpoint whose head stands still while another one grows is set aside until it has caught up', async () => {
+test('an endpoint whose head stands still while another one grows is set aside until its head moves', async () => {
   const chain = busyChain(5);
   const old = chain.fork();
   [old.finalized, chain.finalized] = [1, 4];
@@ -126,15 +132,40 @@ test('an endpoint whose head stands still while another one grows is set aside u
   });
   // It no longer holds back the finalized block either.
   expect(await source.finalized()).toBe(4);
-  // Some blocks are not enough.
+  // While its head stands still it is asked again and stays aside, however long that lasts.
+  for (let minute = 0; minute < 3; minute++) {
+    const asked = stale.requests;
+    later(MINUTE_MS);
+    await source.head();
+    await askedAgain(source, stale, () => stale.requests > asked);
+    expect(statusOf(source)).toBe('quarantined');
+  }
+  // The other endpoint may have invented its head, so a head that moves is enough.
   old.mine(1);
-  const asked = stale.requests;
   later(MINUTE_MS);
   await source.head();
-  await until('the endpoint to be asked again', () => stale.requests > asked + 1 && stale.waiting === 0);
+  await until('the endpoint to come back', () => statusOf(source) === 'healthy');
+});
+
+test('an endpoint that lacked a log of a block above finalized is asked again soon, and comes back once that block is reorganised', async () => {
+  const chain = busyChain(20);
+  const [late, whole] = [await fixture.serve(chain), await fixture.serve(chain)];
+  late.misbehave({ methods: ['eth_getLogs'], do: { kind: 'result', result: () => [] } });
+  const { source, later } = openWithClock([late.url, whole.url]);
+  const read = () => source.fetchRange({ from: 20, to: 20, strict: true, watch: WATCH });
+  expect((await read()).logs).toHaveLength(1);
   expect(statusOf(source)).toBe('quarantined');
-  stale.serve(chain);
-  later(2 * MINUTE_MS);
+  expect(quarantines()[0]?.detail).toMatch(/it is asked again in 10 s$/);
+  // Its answers still lack the log: the pause stays the same.
+  for (let time = 0; time < 3; time++) {
+    const asked = late.count('eth_getLogs');
+    later(10_000);
+    await source.head();
+    await askedAgain(source, late, () => late.count('eth_getLogs') > asked);
+    expect(statusOf(source)).toBe('quarantined');
+  }
+  chain.reorg(1);
+  later(10_000);
   await source.head();
   await until('the endpoint to come back', () => statusOf(source) === 'healthy');
 });
