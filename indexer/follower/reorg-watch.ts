@@ -153,8 +153,8 @@ export class ReorgWatch {
 }
 
 /**
- * Returns whether the endpoints that have another block than the mirror contradict the chain, while at least as many have the mirror's: at a
- * final height at the third observation, above it once they are outvoted for long.
+ * Returns whether the endpoints that have another block than the mirror contradict the chain, because more have the mirror's: at a final
+ * height at the third observation, above it once they are outvoted for long. At a tie the mirror may be the one that is wrong.
  */
 function isContradicted({
   votes: { ours, other },
@@ -165,6 +165,5 @@ function isContradicted({
   readonly observations: number;
   readonly isFinal: boolean;
 }): boolean {
-  if (isFinal) return ours >= other && observations >= OBSERVATIONS_BELOW_FINALIZED;
-  return ours > other && observations >= OBSERVATIONS_BEFORE_STUCK;
+  return ours > other && observations >= (isFinal ? OBSERVATIONS_BELOW_FINALIZED : OBSERVATIONS_BEFORE_STUCK);
 }

@@ -70,3 +70,11 @@ test('an endpoint that is outvoted at a final height is set aside, and comes bac
     await until('the endpoint to come back', () => status() === 'healthy');
   });
 });
+
+test('of two endpoints that disagree at a final height none is set aside and nothing is unwound', async () => {
+  await withOpenDatabase(async (database) => {
+    const { chain, source, observe } = await createScene(database, 1);
+    expect((await observe()).head?.hash).toBe(chain.block(FINAL)?.hash);
+    expect(source.endpointStates().map(({ status }) => status)).toEqual(['healthy', 'healthy']);
+  });
+});

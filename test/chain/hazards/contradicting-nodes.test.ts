@@ -104,8 +104,8 @@ test('a reorg that only one of two endpoints reports is not unwound', async () =
 
 test('an endpoint with another block at a final height is set aside with its evidence, and the chain goes on', async () => {
   const chain = busyChain(40, 38);
-  const second = await serve(chain);
-  const { server, db, daemon, settled } = await follow({ chain, moreEndpoints: [second] });
+  const others = [await serve(chain), await serve(chain)];
+  const { server, db, daemon, settled } = await follow({ chain, moreEndpoints: others });
   await settled();
   const fork = chain.fork(34);
   fork.append(...blocks(9));
