@@ -33,7 +33,10 @@ export async function readStrictPart(
   const known = to === remaining.to ? completeHeader(remaining.tip, to) : undefined;
   const numbers = Array.from({ length: to - from + (known ? 0 : 1) }, (_, index) => from + index);
   const headers = await mapInBatches(endpoint, numbers, signal, readHeaderOf);
-  if (known !== undefined) headers.push(known);
+  if (known !== undefined) {
+    verifyParent(endpoint, headers.at(-1), known);
+    headers.push(known);
+  }
   verifyLinks(headers, remaining.anchor);
   verifyTip(endpoint, headers, remaining);
   if (watched === undefined) return { to, headers, logs: [] };
@@ -44,6 +47,15 @@ export async function readStrictPart(
   const blocks = await mapInBatches(endpoint, headers, signal, read, maxCalls);
   const logs = await confirmEmptyBlocks(deps, endpoint, { headers, known, blocks }, watched, signal);
   return { to, headers, logs };
+}
+
+/**
+ * Throws `RpcError` `unknown-block` if the endpoint's own last block is not the parent of the caller's, which another endpoint may have
+ * served: then the two are on different forks, and neither contradicts itself.
+ */
+function verifyParent(endpoint: Endpoint, last: BlockHeader | undefined, known: BlockHeader): void {
+  if (last === undefined || last.hash === known.parentHash) return;
+  throw unknownBlock(endpoint, `the endpoint has another block ${last.number} than the parent of the caller's block`);
 }
 
 /** Returns the caller's header of the block if it is complete. */

@@ -170,6 +170,20 @@ test('an endpoint that lacked a log of a block above finalized is asked again so
   await until('the endpoint to come back', () => statusOf(source) === 'healthy');
 });
 
+test('an endpoint on another fork than the newest block, which another one gave, is not set aside', async () => {
+  const chain = busyChain(20);
+  const fork = chain.fork(18);
+  fork.mine(2);
+  const [forked, right] = [await fixture.serve(fork), await fixture.serve(chain)];
+  const { source } = openWithClock([forked.url, right.url]);
+  const tip = (await source.witnesses(20)).find(({ header }) => header?.hash === chain.head.hash)?.header;
+  if (tip === undefined) throw new Error('no endpoint has the head');
+  const { headers } = await source.fetchRange({ from: 19, to: 20, strict: true, watch: WATCH, tip });
+  expect(headers.map(({ hash }) => hash)).toEqual([chain.block(19)?.hash, chain.block(20)?.hash]);
+  expect(statusOf(source)).toBe('healthy');
+  expect(fixture.notices).toEqual([]);
+});
+
 test('an endpoint of another chain is never used, but asked again and used once it serves the right one', async () => {
   const right = await fixture.serve(busyChain(3));
   const wrong = await fixture.serve(new Chain({ chainId: 5 }));
