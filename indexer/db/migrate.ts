@@ -52,7 +52,7 @@ export async function migrateUp<DB>(db: Kysely<DB>, onBlocked: OnBlocked = () =>
   const status = await migrationStatus(db);
   refuseNewer(status);
   const adopts = status.every(({ appliedAt }) => appliedAt === null);
-  if (adopts) await adoptTables(db, onBlocked);
+  if (adopts) await adoptTables(db, onBlocked, async () => (await appliedMigrations(db)).size > 0);
   return retryWhileBlocked('migrations', onBlocked, () =>
     underMigrationLock(db, async (migrator, tx) => {
       const applied = namesOf(await migrator.migrateToLatest());

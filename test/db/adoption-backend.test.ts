@@ -1,43 +1,22 @@
 import { readFile } from 'node:fs/promises';
-import { type Kysely, sql } from 'kysely';
+import { sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { adoptTables } from '../../indexer/db/adoption/adopt-tables.ts';
 import { migrateDown, migrateUp, migrations, planMigrations } from '../../indexer/db/migrate.ts';
-import type { DB } from '../../indexer/db/schema.ts';
-import { createPlatformCatalogue, databaseCatalogue, differences } from '../kit/catalogue.ts';
+import { createBackend, expectMigrated, holdLock, BACKEND_TOKENS as TOKENS } from '../kit/backend.ts';
+import { databaseCatalogue } from '../kit/catalogue.ts';
 import { runCommand } from '../kit/command-line.ts';
 import { ADOPTABLE_FILE, generateAdoptable } from '../kit/generate-adoptable.ts';
 import { CHECKSUM_ADDRESS, insertArtist, insertRow } from '../kit/platform-rows.ts';
-import { createDatabase, createEmptyDatabase } from '../kit/postgres.ts';
+import { createEmptyDatabase } from '../kit/postgres.ts';
 import { until } from '../kit/until.ts';
 import { onEachVersion } from '../kit/versions.ts';
 import { withDatabase } from '../kit/with-database.ts';
 
 const LOWER = CHECKSUM_ADDRESS.toLowerCase();
-const TOKENS = 6_000;
 const quiet = () => undefined;
-
-/** Creates the twelve tables of the platform's backend, with an IPO and so many tokens that they are linked in several batches. */
-async function createBackend(client: pg.Client): Promise<{ masterId: string; ipoId: string }> {
-  await createPlatformCatalogue(client, 'backend');
-  const { masterId } = await insertArtist(client);
-  const ipoId = await insertRow(client, 'master_ipos', { master_id: masterId, total_supply: TOKENS });
-  await client.query(
-    `insert into master_nfts (master_id, master_ipo_id, token_id, chain_id, contract_address, current_owner_wallet, original_minter_wallet)
-     select $1, $2, token, '8453', $3, $3, $3 from generate_series(1, ${TOKENS}) as token`,
-    [masterId, ipoId, CHECKSUM_ADDRESS],
-  );
-  await insertRow(client, 'user_sessions', {
-    ...{
-      user_id: (await client.query('select id from users')).rows[0].id,
-      refresh_token: 'secret',
-      expires_at: new Date(0),
-    },
-  });
-  return { masterId, ipoId };
-}
 
 /** Inserts a token as the backend does, which does not know the contract, and as the mirror does, which does not know the IPO. */
 async function insertTokens(client: pg.Client, masterId: string, ipoId: string): Promise<unknown[]> {
@@ -114,28 +93,6 @@ await onEachVersion((emptyDatabase) => {
   });
 });
 
-/** Expects the tables to be those of an empty database that was migrated, besides what only the backend has. */
-async function expectMigrated(client: pg.Client): Promise<void> {
-  await withDatabase(createDatabase(), async (reference) => {
-    const found = differences(await databaseCatalogue(reference), await databaseCatalogue(client));
-    expect(
-      found.filter(({ object }) => !/(magic_link_tokens|user_sessions)/.test(object)).map(({ object }) => object),
-    ).toEqual([
-      'column master_ipos.chain_id',
-      'column master_ipos.contract_address',
-      'column master_nfts.master_ipo_id',
-      'foreign key master_nfts.master_ipo_id',
-    ]);
-  });
-}
-
-/** Holds the lock of a reader on a table. */
-async function holdLock(db: Kysely<DB>, table: string): Promise<{ release(): Promise<void> }> {
-  const held = await db.startTransaction().execute();
-  await sql`lock table ${sql.ref(table)} in access share mode`.execute(held);
-  return { release: () => held.commit().execute() };
-}
-
 test('tokens of one contract that belong to several masters are refused, and nothing changes', async () => {
   await withDatabase(createEmptyDatabase(), async (client, db) => {
     const { ipoId } = await createBackend(client);
@@ -174,7 +131,7 @@ test('an index whose concurrent creation failed is built again, and a row that v
 test('the plan names the strongest lock that the migrations take on each table', async () => {
   await withDatabase(createEmptyDatabase(), async (client, db) => {
     await createBackend(client);
-    await adoptTables(db, quiet);
+    await adoptTables(db, quiet, async () => false);
     const { adopted } = await planMigrations(db);
     const trial = await db.startTransaction().execute();
     await sql`set local search_path to public`.execute(trial);

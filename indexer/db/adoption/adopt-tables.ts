@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import { messageOf, SchemaVersionError } from '../../kernel/errors.ts';
+import { sleep } from '../../kernel/sleep.ts';
 import { SQLSTATE, sqlstateOf } from '../sqlstate.ts';
 import type { AdoptionStep } from './adoption-step.ts';
 import { planAdoption } from './plan.ts';
@@ -7,30 +8,55 @@ import { LOCK_TIMEOUT_MS, type OnBlocked, retryWhileBlocked } from './retry-whil
 
 /** The key of the advisory lock that serialises adoptions of one database. The number is arbitrary. */
 const ADOPTION_LOCK = 5_294_871_037;
+/** The pause between attempts to get that lock. */
+const ADOPTION_LOCK_RETRY_MS = 500;
 /** Rows that the platform writes meanwhile can make another round necessary. */
 const ROUNDS_MAX = 5;
 
 /**
  * Prepares the tables that the platform created for the migrations. Each step commits by itself. After a crash, the next call continues.
+ * Concurrent adoptions of one database wait for each other.
  *
+ * @param isMigrated whether migrations were applied meanwhile, which leave nothing to adopt
  * @throws {SchemaVersionError} if tables cannot be adopted. The message says what to do for each of them, and nothing was changed.
  */
-export async function adoptTables<DB>(db: Kysely<DB>, onBlocked: OnBlocked): Promise<void> {
+export async function adoptTables<DB>(
+  db: Kysely<DB>,
+  onBlocked: OnBlocked,
+  isMigrated: () => Promise<boolean>,
+): Promise<void> {
   if ((await stepsOf(db)).length === 0) return;
-  // Its transaction holds the lock while the steps run on another connection, because some of them cannot run in a transaction.
-  await db.transaction().execute(async (guard) => {
-    await sql`set local idle_in_transaction_session_timeout to 0`.execute(guard);
-    await sql`set local lock_timeout to 0`.execute(guard);
-    // Without a parameter, so that no portal stays open: its snapshot would keep the concurrent creation of an index waiting.
-    await sql`select pg_advisory_xact_lock(${sql.lit(ADOPTION_LOCK)})`.execute(guard);
-    for (let round = 1; ; round++) {
-      const steps = await stepsOf(db);
-      if (steps.length === 0) return;
-      if (round > ROUNDS_MAX)
-        throw new SchemaVersionError(`adoption does not end: ${steps[0]?.table} ${steps[0]?.does}`);
-      await runRound(db, steps, onBlocked);
-    }
-  });
+  // Its transaction holds the lock while the steps run on another connection, because some of them cannot run in a transaction. Between
+  // its statements it holds no snapshot, which a concurrent creation of an index would wait for.
+  await db
+    .transaction()
+    .setIsolationLevel('read committed')
+    .execute(async (guard) => {
+      await sql`set local idle_in_transaction_session_timeout to 0`.execute(guard);
+      await waitForLock(guard, onBlocked);
+      for (let round = 1; ; round++) {
+        const steps = await stepsOf(db);
+        if (steps.length === 0 || (await isMigrated())) return;
+        if (round > ROUNDS_MAX)
+          throw new SchemaVersionError(`adoption does not end: ${steps[0]?.table} ${steps[0]?.does}`);
+        await runRound(db, steps, onBlocked);
+      }
+    });
+}
+
+/**
+ * Takes the lock of adoptions until the transaction ends. A statement that waits for the lock would hold its snapshot all the time. The
+ * holder's concurrent creation of an index would wait for that snapshot, and no deadlock would be detected.
+ */
+async function waitForLock<DB>(guard: Kysely<DB>, onBlocked: OnBlocked): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    // Without a parameter, so that no portal stays open with its snapshot.
+    const { rows } = await sql<{ locked: boolean }>`
+      select pg_try_advisory_xact_lock(${sql.lit(ADOPTION_LOCK)}) as locked`.execute(guard);
+    if (rows[0]?.locked === true) return;
+    if (attempt === 1) onBlocked('adoption by another process', ADOPTION_LOCK_RETRY_MS);
+    await sleep(ADOPTION_LOCK_RETRY_MS);
+  }
 }
 
 async function stepsOf<DB>(db: Kysely<DB>): Promise<readonly AdoptionStep[]> {

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { createBackend, expectMigrated, holdLock } from '../kit/backend.ts';
+import { createEmptyDatabase } from '../kit/postgres.ts';
+import { Program } from '../kit/program.ts';
+import { until } from '../kit/until.ts';
+import { withDatabase } from '../kit/with-database.ts';
+
+test('two processes that migrate at once do not wait for each other for ever when the tables need adoption', async () => {
+  const { url, drop } = await createEmptyDatabase();
+  await withDatabase(Promise.resolve({ url, drop }), async (client, db) => {
+    await createBackend(client);
+    // The first process tries its first step until the reader ends, so both are in the adoption when it begins to build indexes.
+    const reader = await holdLock(db, 'artists');
+    const programs = [1, 2].map(() => new Program(['migrate'], { DATABASE_URL: url }));
+    await until('both processes to ask for the lock of adoptions', async () => {
+      const { rowCount } = await client.query(`
+        select from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid() and query ~ 'advisory_xact_lock'`);
+      return rowCount === 2;
+    });
+    await reader.release();
+    await until('both processes to end', () => programs.every(({ isRunning }) => !isRunning));
+    expect(await Promise.all(programs.map(({ exited }) => exited))).toEqual([0, 0]);
+    const outputs = programs.map(({ stdout }) => stdout).sort();
+    expect(outputs).toEqual([expect.stringContaining('applied 0001_identity'), 'up to date\n']);
+    expect(
+      programs.flatMap((program) => program.logLines('another session', 'adoption by another process')),
+    ).toHaveLength(1);
+    await expectMigrated(client);
+  });
+});
