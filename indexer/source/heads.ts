@@ -61,7 +61,6 @@ function setStaleAside(stale: Endpoint, { number, hash }: BlockHeader, other: He
 export type HeadsDeps = SubscriptionDeps & {
   readonly pollIntervalMs: number;
   readonly random: () => number;
-  readonly now: () => number;
 };
 
 /**

@@ -9,64 +9,140 @@ import { readHeader, readLatest } from './blocks.ts';
 const QUORUM_WAIT_MS = 2_000;
 const AGAIN_MS = 100;
 
+/** The block that an endpoint gives. */
+type Answer = { readonly endpoint: Endpoint; readonly header: BlockHeader };
+
+/** Asks endpoints at the same time. Returns the blocks of those that answer in time, or before `isEnough` holds. */
+type AskEach = (
+  endpoints: readonly Endpoint[],
+  read: (endpoint: Endpoint) => Promise<BlockHeader | undefined>,
+  isEnough: (answers: readonly Answer[]) => boolean,
+  signal: AbortSignal | undefined,
+) => Promise<readonly Answer[]>;
+
 /**
- * Returns the function that reads the highest block of which enough endpoints have the same hash. Endpoints in quarantine do not count.
- * It throws `RpcError` `unavailable` if too few endpoints answer or agree; the message says how many.
+ * Returns the function that reads the highest block of which enough endpoints have the same hash. An endpoint in quarantine counts only if
+ * it has the block of one that is not. Endpoints that are failing, late with an earlier answer, or in quarantine are asked only if the
+ * others do not agree. It throws `RpcError` `unavailable` if too few endpoints answer or agree; the message says how many.
  *
  * @param quorum how many endpoints must agree
  */
 export function createQuorumReader(pool: Pool, quorum: number): (signal?: AbortSignal) => Promise<BlockHeader> {
+  const late = new Set<Endpoint>();
+  const askEach = createAskEach(late);
+  let highest = -1;
+
+  async function agree(asked: readonly Endpoint[], total: number, signal: AbortSignal | undefined) {
+    // Blocks that were agreed on before may be those of endpoints that answer soon and are stuck, so that others have to be waited for.
+    const isNews = (answers: readonly Answer[]) => {
+      const height = heightOf(answers, quorum);
+      return height !== undefined && height > highest && agreedAt(answers, height, quorum) !== undefined;
+    };
+    const heads = await askEach(asked, (endpoint) => readLatest(endpoint, signal), isNews, signal);
+    const height = heightOf(heads, quorum);
+    if (height === undefined) {
+      const count = heads.some(isTrusted) ? heads.length : 0;
+      throw tooFew(`${count} of ${total} endpoints give a head, and ${quorum} must agree`);
+    }
+    const known = agreedAt(heads, height, quorum);
+    if (known !== undefined) return known;
+    const higher = heads.filter(({ header }) => header.number >= height);
+    const read = async (endpoint: Endpoint) => {
+      const header = higher.find((one) => one.endpoint === endpoint)?.header;
+      return header?.number === height ? header : readHeader(endpoint, height, signal);
+    };
+    const isAgreed = (answers: readonly Answer[]) => agreedAt(answers, height, quorum) !== undefined;
+    const endpoints = higher.map(({ endpoint }) => endpoint);
+    const answers = await askEach(endpoints, read, isAgreed, signal);
+    const agreed = agreedAt(answers, height, quorum);
+    if (agreed !== undefined) return agreed;
+    const counts = sidesOf(answers).map((side) => `${side[0]?.header.hash} at ${side.length}`);
+    throw tooFew(`block ${height} is ${counts.join(', ')} of ${total} endpoints, and ${quorum} must agree`);
+  }
+
   return async (signal) => {
     const all = pool.endpoints();
-    const asked = all.filter(({ quarantine }) => !quarantine.isActive());
-    const heads = await askEach(asked, (endpoint) => readLatest(endpoint, signal), signal);
-    const height = heads.map(({ number }) => number).sort((a, b) => b - a)[quorum - 1];
-    if (height === undefined) {
-      throw tooFew(`${heads.length} of ${all.length} endpoints give a head, and ${quorum} must agree`);
-    }
-    const read = async (endpoint: Endpoint) => {
-      const head = heads.find((one) => one.endpoint === endpoint);
-      if (head === undefined || head.number < height) return undefined;
-      return head.number === height ? head.header : readHeader(endpoint, height, signal);
-    };
-    const headers = (await askEach(asked, read, signal)).map(({ header }) => header);
-    const sides = [...Map.groupBy(headers, ({ hash }) => hash).values()].sort((a, b) => b.length - a.length);
-    const [largest = []] = sides;
-    if (largest.length >= quorum && largest[0] !== undefined) return largest[0];
-    const counts = sides.map((side) => `${side[0]?.hash} at ${side.length}`).join(', ');
-    throw tooFew(`block ${height} is ${counts} of ${all.length} endpoints, and ${quorum} must agree`);
+    const ready = all.filter((one) => !one.quarantine.isActive() && one.delayMs() === 0 && !late.has(one));
+    const isChoice = ready.length >= quorum && ready.length < all.length;
+    const ofReady = isChoice ? await agree(ready, all.length, signal).catch(unlessUnavailable) : undefined;
+    const header = ofReady ?? (await agree(all, all.length, signal));
+    highest = Math.max(highest, header.number);
+    return header;
   };
 }
 
-/** Reads the agreed head until it is as high as a block that one endpoint has announced, for a limited time. */
+/**
+ * Reads the agreed head until it is as high as a block that one endpoint has announced, for a limited time. Throws what the last read of
+ * the head threw.
+ */
 export async function readAgreed(
   head: (signal?: AbortSignal) => Promise<BlockHeader>,
   announced: number,
+  now: () => number,
   signal: AbortSignal,
 ): Promise<BlockHeader> {
-  for (let waitedMs = 0; ; waitedMs += AGAIN_MS) {
-    const header = await head(signal);
-    if (header.number >= announced || waitedMs >= QUORUM_WAIT_MS || signal.aborted) return header;
-    await sleep(AGAIN_MS, signal);
+  for (const startedAt = now(); ; await sleep(AGAIN_MS, signal)) {
+    const isLast = () => now() - startedAt >= QUORUM_WAIT_MS || signal.aborted;
+    const header = await head(signal).catch((error: unknown) => {
+      if (isLast()) throw error;
+      return unlessUnavailable(error);
+    });
+    if (header !== undefined && (header.number >= announced || isLast())) return header;
   }
 }
 
-type Answer = { readonly endpoint: Endpoint; readonly number: number; readonly header: BlockHeader };
+/** Returns undefined for an error that may pass by itself, because endpoints do not answer or agree. Throws any other one. */
+function unlessUnavailable(error: unknown): undefined {
+  if (!(error instanceof RpcError) || error.kind !== 'unavailable') throw error;
+}
 
-/** Asks all endpoints at the same time. Returns the blocks of those that give one in time. */
-async function askEach(
-  endpoints: readonly Endpoint[],
-  read: (endpoint: Endpoint) => Promise<BlockHeader | undefined>,
-  signal: AbortSignal | undefined,
-): Promise<readonly Answer[]> {
-  const answers = await Promise.all(
-    endpoints.map(async (endpoint) => {
-      const answering = read(endpoint).catch(() => undefined);
+/**
+ * Returns the function that asks endpoints at the same time.
+ *
+ * @param late receives the endpoints that do not answer in time, until they do. Their requests go on, so that their failures count.
+ */
+function createAskEach(late: Set<Endpoint>): AskEach {
+  return async (endpoints, read, isEnough, signal) => {
+    const answers: Answer[] = [];
+    const enough = Promise.withResolvers<void>();
+    const asking = endpoints.map(async (endpoint) => {
+      let isOpen = true;
+      const answering = read(endpoint)
+        .catch(() => undefined)
+        .finally(() => {
+          isOpen = false;
+          late.delete(endpoint);
+        });
       const header = await within(QUORUM_WAIT_MS, answering, signal);
-      return header === undefined ? [] : [{ endpoint, number: header.number, header }];
-    }),
-  );
-  return answers.flat();
+      if (isOpen) late.add(endpoint);
+      if (header !== undefined) answers.push({ endpoint, header });
+      if (isEnough(answers)) enough.resolve();
+    });
+    await Promise.race([Promise.all(asking), enough.promise]);
+    return [...answers];
+  };
+}
+
+function isTrusted({ endpoint }: Answer): boolean {
+  return !endpoint.quarantine.isActive();
+}
+
+/** Returns the height that enough endpoints have reached, and one of them outside of quarantine. Undefined if there is none. */
+function heightOf(heads: readonly Answer[], quorum: number): number | undefined {
+  const heights = (answers: readonly Answer[]) => answers.map(({ header }) => header.number).sort((a, b) => b - a);
+  const [reached, trusted] = [heights(heads)[quorum - 1], heights(heads.filter(isTrusted))[0]];
+  return reached === undefined || trusted === undefined ? undefined : Math.min(reached, trusted);
+}
+
+/** Returns the block at a height that enough endpoints give, and one of them outside of quarantine. Undefined if there is none. */
+function agreedAt(answers: readonly Answer[], height: number, quorum: number): BlockHeader | undefined {
+  const sides = sidesOf(answers.filter(({ header }) => header.number === height));
+  return sides.find((side) => side.length >= quorum && side.some(isTrusted))?.[0]?.header;
+}
+
+/** Groups answers by the hashes of their blocks, the largest group first. */
+function sidesOf(answers: readonly Answer[]): Answer[][] {
+  return [...Map.groupBy(answers, ({ header }) => header.hash).values()].sort((a, b) => b.length - a.length);
 }
 
 function tooFew(detail: string): RpcError {

@@ -26,6 +26,7 @@ export type SubscriptionDeps = {
   /** Receives the announced headers. */
   readonly announced: AnnouncedHeaders;
   readonly silenceMs: number;
+  readonly now: () => number;
   readonly notice: (notice: EndpointNotice) => void;
 };
 
@@ -112,7 +113,7 @@ type Heads = { newest: BlockHeader | undefined; announcedTo: number };
  * announced hashes may be wrong, or of a block that lost. While a block is read, only the newest announcement is remembered.
  */
 function createReader(
-  { pool, head, needsQuorum, announced }: SubscriptionDeps,
+  { pool, head, needsQuorum, announced, now }: SubscriptionDeps,
   subscription: Subscription,
   forward: (header: BlockHeader) => void,
   lose: (detail: string) => void,
@@ -126,7 +127,7 @@ function createReader(
       const next = newestNumber;
       newestNumber = undefined;
       if (needsQuorum) {
-        forward(await readAgreed(head, next, signal));
+        forward(await readAgreed(head, next, now, signal));
         continue;
       }
       const read = async (endpoint: Endpoint, stop: AbortSignal | undefined, isHedge: boolean) => ({

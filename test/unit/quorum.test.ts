@@ -1,17 +1,18 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { resolveConfig } from '../../indexer/config/resolve.ts';
-import { busyChain, log, sourceFixture } from '../kit/source-fixture.ts';
+import type { SourceOptions } from '../../indexer/source/source.ts';
+import { busyChain, log, sourceFixture, WATCH } from '../kit/source-fixture.ts';
 import { until } from '../kit/until.ts';
 
 const fixture = sourceFixture();
 
-/** Opens a source over three endpoints of one chain, of which two must agree. */
-async function openThree() {
+/** Opens a source over three endpoints of one chain, of which two must agree by default. */
+async function openThree(options: Partial<SourceOptions> = {}) {
   const chain = busyChain(10);
   const servers = [await fixture.serve(chain), await fixture.serve(chain), await fixture.serve(chain)] as const;
   const source = fixture.open(
     servers.map(({ url }) => url),
-    { quorum: 2 },
+    { quorum: 2, ...options },
   );
   return { chain, servers, source };
 }
@@ -53,13 +54,100 @@ test('while too few endpoints agree or answer, there is no head, and the error s
 });
 
 test('an endpoint that hangs is not waited for', async () => {
-  const { servers, source } = await openThree();
+  const { chain, servers, source } = await openThree();
   await source.head();
   servers[0].misbehave({ do: { kind: 'hang' } });
+  chain.mine(1);
   const startedAt = performance.now();
-  await expect(source.head()).resolves.toMatchObject({ number: 10 });
-  // Its request times out after 20 s.
-  expect(performance.now() - startedAt).toBeLessThan(15_000);
+  await expect(source.head()).resolves.toMatchObject({ number: 11 });
+  // An endpoint has two seconds to answer, but the other two agree at once.
+  expect(performance.now() - startedAt).toBeLessThan(1_900);
+});
+
+test('while an endpoint hangs, no read waits for it a second time, and its request goes on so that its failure counts', async () => {
+  const { chain, servers, source } = await openThree();
+  servers[0].misbehave({ do: { kind: 'hang' } });
+  await source.head();
+  const asked = servers[0].requests;
+  const startedAt = performance.now();
+  for (let read = 0; read < 20; read++) {
+    if (read % 2 === 0) chain.mine(1);
+    await expect(source.head()).resolves.toMatchObject({ number: chain.head.number });
+  }
+  // The ten reads without a new block would wait for it for 20 s.
+  expect(performance.now() - startedAt).toBeLessThan(10_000);
+  expect(servers[0].requests - asked).toBeLessThan(5);
+  expect(servers[0].waiting).toBeGreaterThan(0);
+});
+
+test('two stuck endpoints that answer first do not hold the head back', async () => {
+  const chain = busyChain(10);
+  const old = chain.fork();
+  const servers = await Promise.all([old, old, chain, chain].map((one) => fixture.serve(one)));
+  const source = fixture.open(
+    servers.map(({ url }) => url),
+    { quorum: 2 },
+  );
+  await source.head();
+  for (const slow of servers.slice(2)) slow.misbehave({ do: { kind: 'latency', ms: 100 } });
+  for (let block = 11; block < 15; block++) {
+    chain.mine(1);
+    await expect(source.head()).resolves.toMatchObject({ number: block });
+  }
+});
+
+describe('an endpoint in quarantine', () => {
+  /** Opens a source over three endpoints, of which the first ones are in quarantine. */
+  async function openWithAside(aside: number, quorum: number) {
+    const { chain, servers, source } = await openThree({ quorum });
+    for (const server of servers.slice(0, aside)) {
+      const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'result', result: () => [] } });
+      await source.fetchRange({ from: 10, to: 10, strict: true, watch: WATCH });
+      heal();
+    }
+    expect(source.endpointStates().filter(({ status }) => status === 'quarantined')).toHaveLength(aside);
+    return { chain, servers, source };
+  }
+
+  test('counts while it has the block of another one, so that it does not stop the head', async () => {
+    const { chain, servers, source } = await openWithAside(1, 3);
+    await expect(source.head()).resolves.toMatchObject({ number: 10, hash: chain.head.hash });
+    const fork = chain.fork(9);
+    fork.mine(1);
+    servers[0].serve(fork);
+    await expect(source.head()).rejects.toThrow(/^no quorum for the head: block 10 is .* at 2, .* at 1 of 3 endpoints/);
+  });
+
+  test('cannot agree with another one in quarantine on a block that no other one has', async () => {
+    const { chain, servers, source } = await openWithAside(2, 2);
+    const invented = chain.fork(8);
+    invented.mine(9);
+    for (const server of servers.slice(0, 2)) server.serve(invented);
+    await expect(source.head()).rejects.toThrow(/^no quorum for the head: block 10 is .* at 2, .* at 1 of 3 endpoints/);
+    servers[1].serve(chain);
+    await expect(source.head()).resolves.toMatchObject({ number: 10, hash: chain.head.hash });
+  });
+});
+
+test('an announced block that never comes is waited for two seconds, however long each read takes', async () => {
+  const chain = busyChain(10);
+  const [first, second] = [await fixture.serve(chain), await fixture.serve(chain)];
+  let laterMs = 0;
+  const source = fixture.open([first.wsUrl, second.url], { quorum: 2 }, { now: () => performance.now() + laterMs });
+  const stop = new AbortController();
+  const heads = source.heads(stop.signal)[Symbol.asyncIterator]();
+  await heads.next();
+  first.view.announce = (head) => ({ ...head, number: '0x989680' });
+  second.misbehave({ do: { kind: 'latency', ms: 200 } });
+  const asked = second.requests;
+  chain.mine(1);
+  await until('the announced block to be looked for', () => second.requests > asked + 1);
+  laterMs += 2_000;
+  expect((await heads.next()).value).toMatchObject({ number: 11 });
+  // Twenty reads with a pause of 100 ms between them would take as many requests.
+  expect(second.requests - asked).toBeLessThan(10);
+  stop.abort();
+  await heads.next();
 });
 
 test('an announced block counts once enough endpoints have it', async () => {
