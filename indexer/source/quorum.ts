@@ -92,7 +92,7 @@ export async function readAgreed(
 }
 
 /** Returns undefined for an error that may pass by itself, because endpoints do not answer or agree. Throws any other one. */
-function unlessUnavailable(error: unknown): undefined {
+export function unlessUnavailable(error: unknown): undefined {
   if (!(error instanceof RpcError) || error.kind !== 'unavailable') throw error;
 }
 

@@ -6,7 +6,7 @@ import type { EndpointNotice } from '../rpc/notice.ts';
 import type { Pool } from '../rpc/pool.ts';
 import { readHeader, requireHeader } from './blocks.ts';
 import { parseBlockNumber } from './parse.ts';
-import { readAgreed } from './quorum.ts';
+import { readAgreed, unlessUnavailable } from './quorum.ts';
 
 /** How long after a block was seen by polling its announcement may arrive. */
 const ANNOUNCEMENT_DELAY_MAX_MS = 2_000;
@@ -127,7 +127,9 @@ function createReader(
       const next = newestNumber;
       newestNumber = undefined;
       if (needsQuorum) {
-        forward(await readAgreed(head, next, now, signal));
+        // Without a quorum the subscription is as good as before. The next announcement is read again.
+        const agreed = await readAgreed(head, next, now, signal).catch(unlessUnavailable);
+        if (agreed !== undefined) forward(agreed);
         continue;
       }
       const read = async (endpoint: Endpoint, stop: AbortSignal | undefined, isHedge: boolean) => ({
@@ -157,7 +159,7 @@ function createReader(
  * subscription is dead, although its connection is open. Otherwise the chain has no new blocks.
  */
 async function watchSilence(
-  { head, silenceMs }: SubscriptionDeps,
+  { head, needsQuorum, silenceMs }: SubscriptionDeps,
   heads: Heads,
   forward: (header: BlockHeader) => void,
   signal: AbortSignal,
@@ -167,8 +169,8 @@ async function watchSilence(
     await sleep(silenceMs, signal);
     if (signal.aborted) return undefined;
     if (heads.announcedTo > before) continue;
-    const header = await head(signal);
-    if (header.hash === heads.newest?.hash || heads.announcedTo >= header.number) continue;
+    const header = needsQuorum ? await head(signal).catch(unlessUnavailable) : await head(signal);
+    if (header === undefined || header.hash === heads.newest?.hash || heads.announcedTo >= header.number) continue;
     forward(header);
     await sleep(Math.min(silenceMs, ANNOUNCEMENT_DELAY_MAX_MS), signal);
     if (heads.announcedTo >= header.number) continue;

@@ -173,6 +173,37 @@ test('an announced block counts once enough endpoints have it', async () => {
   await heads.next();
 });
 
+test('a subscription outlasts announced blocks and silences without a quorum', async () => {
+  const chain = busyChain(10);
+  const [first, second] = [await fixture.serve(chain), await fixture.serve(chain)];
+  const fork = chain.fork(9);
+  fork.mine(2);
+  const source = fixture.open([first.wsUrl, second.url], { quorum: 2, headSilenceMs: 2_500 });
+  const stop = new AbortController();
+  const heads = source.heads(stop.signal)[Symbol.asyncIterator]();
+  await heads.next();
+  second.serve(fork);
+  const asked = second.requests;
+  chain.mine(1);
+  await until('the announced block to be looked for', () => second.requests > asked + 2);
+  let quiet = { requests: 0, checks: 0 };
+  const isQuiet = () => {
+    const { requests } = second;
+    quiet = { requests, checks: requests === quiet.requests ? quiet.checks + 1 : 0 };
+    return quiet.checks > 15;
+  };
+  await until('the reader to give up', isQuiet);
+  const givenUp = second.requests;
+  await until('the head to be asked for after the silence', () => second.requests > givenUp);
+  await until('the silence to go on', isQuiet);
+  second.serve(chain);
+  chain.mine(1);
+  expect((await heads.next()).value).toMatchObject({ number: 12 });
+  expect(fixture.notices.map(({ event }) => event)).toEqual(['subscribed']);
+  stop.abort();
+  await heads.next();
+});
+
 test('without the setting, only one endpoint is asked for the head', async () => {
   const chain = busyChain(10);
   const [first, second] = [await fixture.serve(chain), await fixture.serve(chain)];
