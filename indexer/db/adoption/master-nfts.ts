@@ -8,9 +8,11 @@ const CHECK = 'master_nfts_contract_known';
 const BATCH_ROWS = 5_000;
 const FILLER = sql`public.fill_master_nft_links`;
 
-/** SQL for the address of a token's contract as the registry stores it: in lower case on EVM chains. */
-const ADDRESS = sql`
-  case when nft.chain_id ~ '^[1-9][0-9]{0,17}$' then lower(nft.contract_address) else nft.contract_address end`;
+/** SQL for the address of a contract as the registry stores it: in lower case on EVM chains. */
+function addressOf(row: string): RawBuilder<unknown> {
+  const [chain, address] = [sql.ref(`${row}.chain_id`), sql.ref(`${row}.contract_address`)];
+  return sql`case when ${chain} ~ '^[1-9][0-9]{0,17}$' then lower(${address}) else ${address} end`;
+}
 
 /**
  * Returns the steps for tokens that the platform's backend stored without their contract: a row of `master_contracts` for each contract,
@@ -21,7 +23,7 @@ export async function adoptTokens<DB>({ db, existing }: AdoptionInput<DB>): Prom
   if (tokens === undefined) return { steps: [], refusals: [] };
   const column = tokens.columns.find(({ name }) => name === 'master_contract_id');
   const ipo = tokens.columns.find(({ name }) => name === 'master_ipo_id');
-  if (column?.required === true) return { steps: fillerSteps(ipo), refusals: [] };
+  if (column?.required === true) return { steps: ipo?.required === true ? fillerSteps(ipo) : [], refusals: [] };
   const unlinked = sql<{ found: boolean }>`
     select exists (select from public.master_nfts where ${column === undefined ? sql`true` : sql`master_contract_id is null`}) as found`;
   const hasUnlinked = (await unlinked.execute(db)).rows[0]?.found === true;
@@ -40,10 +42,10 @@ export async function adoptTokens<DB>({ db, existing }: AdoptionInput<DB>): Prom
 /** The catalogue has one contract of a master on each chain, and one master of a contract. */
 async function ambiguousContracts<DB>({ db, existing }: AdoptionInput<DB>): Promise<string[]> {
   const known = existing.tables.has('master_contracts')
-    ? sql`union select master_id, chain_id, contract_address from public.master_contracts`
+    ? sql`union select master_id, chain_id, ${addressOf('known')} from public.master_contracts known`
     : sql``;
   const { rows } = await sql<{ sentence: string }>`
-    with contract as (select distinct master_id, chain_id, ${ADDRESS} as address from public.master_nfts nft ${known})
+    with contract as (select distinct master_id, chain_id, ${addressOf('nft')} as address from public.master_nfts nft ${known})
     select format('tokens of the contract %s on chain %s belong to several masters', address, chain_id) as sentence
     from contract group by chain_id, address having count(*) > 1
     union all
@@ -72,7 +74,12 @@ const LINKS: readonly AdoptionStep[] = [
     statements: [
       sql`
         insert into public.master_contracts (master_id, chain_id, contract_address)
-        select distinct master_id, chain_id, ${ADDRESS} from public.master_nfts nft where master_contract_id is null
+        select distinct master_id, chain_id, address
+        from (select master_id, chain_id, ${addressOf('nft')} as address from public.master_nfts nft
+              where master_contract_id is null) nft
+        where not exists (
+          select from public.master_contracts known
+          where known.chain_id = nft.chain_id and ${addressOf('known')} = nft.address)
         on conflict do nothing`,
     ],
   },
@@ -82,10 +89,10 @@ const LINKS: readonly AdoptionStep[] = [
     statements: [
       sql`
         update public.master_nfts held set master_contract_id = contract.id
-        from (select id, chain_id, ${ADDRESS} as address from public.master_nfts nft
+        from (select id, chain_id, ${addressOf('nft')} as address from public.master_nfts nft
               where master_contract_id is null limit ${sql.lit(BATCH_ROWS)}) nft
         join public.master_contracts contract
-          on contract.chain_id = nft.chain_id and contract.contract_address in (nft.address, lower(nft.address))
+          on contract.chain_id = nft.chain_id and ${addressOf('contract')} = nft.address
         where held.id = nft.id`,
     ],
   },
@@ -134,30 +141,51 @@ function createContracts(): RawBuilder<unknown>[] {
   ];
 }
 
-/** The backend requires the IPO of a token, which the mirror does not know, and does not know the contract, which the mirror requires. */
+/**
+ * The backend requires the IPO of a token, which the mirror does not know, and does not know the contract, which the mirror requires. The
+ * trigger stores the contract of the first token, so that it is followed. It has its owner's rights, because the backend's user may have
+ * none on the table of contracts. It first looks for the address by the unique index. Only rows that are not in lower case need the
+ * other search, which reads all contracts.
+ */
 function fillerSteps(ipo: { readonly required: boolean } | undefined): AdoptionStep[] {
-  if (ipo?.required !== true) return [];
-  const create = sql`
-    create or replace function ${FILLER}() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $body$
-    begin
+  const findIpo = sql`
       if new.master_ipo_id is null then
         new.master_ipo_id := (select ipo.id from public.master_ipos ipo where ipo.master_id = new.master_id limit 1);
+      end if;`;
+  const findContract = sql`
+        new.master_contract_id := coalesce(
+          (select contract.id from public.master_contracts contract
+           where contract.chain_id = new.chain_id and contract.contract_address = token_contract limit 1),
+          (select contract.id from public.master_contracts contract
+           where contract.chain_id = new.chain_id and ${addressOf('contract')} = token_contract limit 1));`;
+  const create = sql`
+    create or replace function ${FILLER}() returns trigger language plpgsql
+    security definer set search_path = pg_catalog, pg_temp as $body$
+    declare
+      token_contract text := ${addressOf('new')};
+    begin${ipo === undefined ? sql`` : findIpo}
+      if new.master_contract_id is null then${findContract}
       end if;
       if new.master_contract_id is null then
-        new.master_contract_id := (
-          select contract.id from public.master_contracts contract
-          where contract.chain_id = new.chain_id and contract.contract_address in (new.contract_address, lower(new.contract_address))
-          limit 1);
+        insert into public.master_contracts (master_id, chain_id, contract_address) values (new.master_id, new.chain_id, token_contract)
+        on conflict do nothing;${findContract}
+      end if;
+      if new.master_contract_id is null then
+        raise unique_violation using
+          message = format('master %s has another contract than %s on chain %s', new.master_id, token_contract, new.chain_id);
       end if;
       return new;
     end $body$`;
   const statements = [
     create,
+    // Otherwise any user could insert contracts by a trigger on a table of his own.
+    sql`revoke all on function ${FILLER}() from public`,
     sql`
       create or replace trigger fill_links before insert on public.master_nfts
       for each row execute function ${FILLER}()`,
-    sql`alter table public.master_nfts alter column master_ipo_id drop not null`,
+    ...(ipo?.required === true ? [sql`alter table public.master_nfts alter column master_ipo_id drop not null`] : []),
   ];
-  const does = 'fills master_ipo_id of new tokens from the IPO of their master, and makes it optional';
+  const optional = ipo?.required === true ? ', and makes master_ipo_id optional' : '';
+  const does = `links new tokens to their contract${ipo === undefined ? '' : ' and to the IPO of their master'}${optional}`;
   return [{ table: TABLE, does, lock: 'ACCESS EXCLUSIVE', rows: 'none', statements, mode: 'transaction' }];
 }
