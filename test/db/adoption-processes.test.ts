@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { createBackend, expectMigrated, holdLock } from '../kit/backend.ts';
 import { createEmptyDatabase } from '../kit/postgres.ts';
@@ -26,6 +27,35 @@ test('two processes that migrate at once do not wait for each other for ever whe
     expect(
       programs.flatMap((program) => program.logLines('another session', 'adoption by another process')),
     ).toHaveLength(1);
+    await expectMigrated(client);
+  });
+});
+
+test('a process that was killed while it built an index is followed by one that completes the adoption', async () => {
+  const { url, drop } = await createEmptyDatabase();
+  await withDatabase(Promise.resolve({ url, drop }), async (client, db) => {
+    await createBackend(client);
+    // The build of an index waits for this snapshot.
+    const snapshot = await db.startTransaction().setIsolationLevel('repeatable read').execute();
+    await sql`select from users`.execute(snapshot);
+    const waiting = (query: string) =>
+      until(`${query} to wait`, async () => {
+        const { rowCount } = await client.query(
+          `select from pg_stat_activity
+           where datname = current_database() and wait_event_type = 'Lock' and query ilike $1 || '%'`,
+          [query],
+        );
+        return rowCount === 1;
+      });
+    const killed = new Program(['migrate'], { DATABASE_URL: url });
+    await waiting('create index concurrently');
+    await killed.kill();
+    const next = new Program(['migrate'], { DATABASE_URL: url });
+    // The session of the killed process still waits, so the next one waits for the lock that it holds on the table.
+    await waiting('drop index concurrently');
+    await snapshot.commit().execute();
+    expect(await next.exited).toBe(0);
+    expect((await client.query('select from pg_index where not indisvalid')).rowCount).toBe(0);
     await expectMigrated(client);
   });
 });
