@@ -23,7 +23,7 @@ await onEachVersion((emptyDatabase) => {
         where table_schema in ('public', 'indexer') and table_type = 'BASE TABLE' group by 1 order by 1
       `);
       expect(rows).toEqual([
-        { schema: 'indexer', tables: 30 },
+        { schema: 'indexer', tables: 31 },
         { schema: 'public', tables: 43 },
       ]);
     });
