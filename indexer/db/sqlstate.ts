@@ -13,6 +13,7 @@ export const SQLSTATE = {
   invalidPassword: '28P01',
   invalidCatalogName: '3D000',
   adminShutdown: '57P01',
+  internalError: 'XX000',
   /** A code of this program, raised by `indexer.refuse()`. */
   refused: 'IX001',
 } as const;

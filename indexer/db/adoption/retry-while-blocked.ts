@@ -1,4 +1,4 @@
-import { SchemaVersionError } from '../../kernel/errors.ts';
+import { messageOf, SchemaVersionError } from '../../kernel/errors.ts';
 import { type Backoff, backoffMs } from '../../kernel/retry.ts';
 import { sleep } from '../../kernel/sleep.ts';
 import { SQLSTATE, sqlstateOf } from '../sqlstate.ts';
@@ -36,8 +36,13 @@ export async function retryWhileBlocked<T>(what: string, onBlocked: OnBlocked, w
   }
 }
 
-/** A deadlock with other sessions ends like a wait. */
+/**
+ * A deadlock with other sessions ends like a wait. So does a change of the catalogue at the same moment as that of the session of a
+ * process that was killed: PostgreSQL has no code of its own for it.
+ */
 function isBlocked(error: unknown): boolean {
-  const state = sqlstateOf(error) ?? (error instanceof Error ? sqlstateOf(error.cause) : undefined);
+  const raised = sqlstateOf(error) === undefined && error instanceof Error ? error.cause : error;
+  const state = sqlstateOf(raised);
+  if (state === SQLSTATE.internalError) return /^tuple concurrently (?:updated|deleted)$/.test(messageOf(raised));
   return state === SQLSTATE.lockNotAvailable || state === SQLSTATE.deadlockDetected;
 }
