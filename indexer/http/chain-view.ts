@@ -1,5 +1,5 @@
 import type { ChainStatus } from '../progress/status.ts';
-import type { BudgetState } from '../rpc/monthly-budget.ts';
+import type { EndpointState } from '../rpc/endpoint.ts';
 
 /** A request to fill a range, with its progress. */
 export type BackfillView = {
@@ -13,23 +13,8 @@ export type BackfillView = {
   readonly secondsLeft: number | undefined;
 };
 
-/** An RPC endpoint of a chain, as this process sees it. */
-export type EndpointView = {
-  /** The host of its URL, without secrets, and its place in the configuration. */
-  readonly endpoint: string;
-  /** `healthy`, or what keeps this process from using it. */
-  readonly status: string;
-  readonly reason?: string | undefined;
-  /** The number of blocks that it takes in one range of logs, as far as is known. */
-  readonly rangeBlocks: number;
-  /** How many calls a second it takes. Undefined if no limit is known. */
-  readonly callsPerSecond?: number | undefined;
-  /** What all processes have spent of its monthly budget. Undefined if it has none, or if that is not known yet. */
-  readonly budget?: BudgetState | undefined;
-  /** The number of calls that this process sent, and of those that failed. */
-  readonly calls: number;
-  readonly failedCalls: number;
-};
+/** An RPC endpoint of a chain, as this process sees it, with the number of calls that it sent and of those that failed. */
+export type EndpointView = EndpointState & { readonly calls: number; readonly failedCalls: number };
 
 /** What this process knows of a chain that it runs. */
 export type LiveChain = {

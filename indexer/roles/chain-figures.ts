@@ -37,10 +37,10 @@ export class ChainFigures {
 
   /** Returns the running requests, and the history that the daemon fills without a request, with their progress. */
   async backfills(gaps: readonly BlockRange[]): Promise<readonly BackfillView[]> {
-    const requests = await listRequests(this.#database.kysely, { onlyRunning: true, chainId: this.#chainId });
+    const requests = await listRequests(this.#database.monitoring, { onlyRunning: true, chainId: this.#chainId });
     const views = await Promise.all(
       requests.map(async (request) => {
-        const { blocksToDo } = await progressOf(this.#database.kysely, request);
+        const { blocksToDo } = await progressOf(this.#database.monitoring, request);
         return { id: request.id, from: request.from, to: request.to, blocksLeft: blocksToDo };
       }),
     );

@@ -34,7 +34,8 @@ export type DaemonInput = {
 };
 
 /**
- * Follows every configured chain until the signal aborts: its head, the gaps in its history, and new contracts. Serves HTTP. A chain that fails does not stop the others.
+ * Follows every configured chain until the signal aborts: its head, the gaps in its history, and new contracts. Serves HTTP. A chain
+ * that fails does not stop the others.
  */
 export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promise<void> {
   const { config, database, log, measures, runtime } = input;

@@ -114,8 +114,7 @@ export type SourceDeps = SharedDeps & {
   readonly notice?: ((notice: EndpointNotice) => void) | undefined;
 };
 
-/** What `fetchRange` and `calls` take, and what `proveDeployment` returns. */
-/** What `endpointStates` returns, and what `SourceDeps.observe` receives. */
+/** What the methods of a source take and return, and what `SourceDeps.observe` receives. */
 export type {
   ContractCall,
   ContractCalls,
