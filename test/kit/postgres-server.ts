@@ -98,7 +98,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const password = options.backup?.password ?? randomBytes(16).toString('hex');
   try {
     const binaries = await executableBinaries(installed, identity, directory);
-    if (options.backup === undefined) await initialise(binaries, identity, directory, password);
+    if (options.backup === undefined)
+      await initialise(binaries, identity, directory, password, options.version === undefined);
     else await restore(options.backup.folder, identity, join(directory, 'data'));
     const port = await freePort();
     const settings = { ...(disposable ? DISPOSABLE_SETTINGS : {}), ...options.settings, port: String(port) };
@@ -177,7 +178,13 @@ async function userNumber(flag: '-u' | '-g', name: string): Promise<number | und
   );
 }
 
-async function initialise(binaries: Binaries, identity: Identity, directory: string, password: string): Promise<void> {
+async function initialise(
+  binaries: Binaries,
+  identity: Identity,
+  directory: string,
+  password: string,
+  cheapPasswords: boolean,
+): Promise<void> {
   const passwordFile = join(directory, 'password');
   await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
   if (identity.uid !== undefined && identity.gid !== undefined) await chown(passwordFile, identity.uid, identity.gid);
@@ -187,6 +194,8 @@ async function initialise(binaries: Binaries, identity: Identity, directory: str
     `--pwfile=${passwordFile}`,
     '--encoding=UTF8',
     '--no-locale',
+    // Tests open thousands of connections, and each would hash the password 4,096 times.
+    ...(cheapPasswords ? ['--set=scram_iterations=1'] : []),
   ];
   await run(binaries.initdb, [`--pgdata=${join(directory, 'data')}`, '--no-sync', ...flags], {
     ...identity,

@@ -1,6 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-const CHECK_INTERVAL_MS = 20;
+/** Checks become rarer while a test waits, because those of conditions that take long would keep the machine busy. */
+const CHECK_INTERVAL_MS = 10;
+const CHECK_INTERVAL_MAX_MS = 150;
+const CHECK_INTERVAL_GROWTH = 1.2;
 /**
  * How long tests wait for a condition before they report a hang. It is at least ten times what the slowest condition takes on an
  * idle machine, and does not assert a speed.
@@ -17,7 +20,9 @@ export const TEST_TIMEOUT_MS = 600_000;
  */
 export async function until<T>(what: string, check: () => T | Promise<T>): Promise<NonNullable<Exclude<T, false>>> {
   const deadline = performance.now() + HANG_TIMEOUT_MS;
-  for (let last: unknown; ; await wait(CHECK_INTERVAL_MS)) {
+  let interval = CHECK_INTERVAL_MS;
+  for (let last: unknown; ; await wait(interval)) {
+    interval = Math.min(interval * CHECK_INTERVAL_GROWTH, CHECK_INTERVAL_MAX_MS);
     try {
       const value = await check();
       if (value !== undefined && value !== null && value !== false) return value as NonNullable<Exclude<T, false>>;
