@@ -22,7 +22,8 @@ export default defineConfig({
     pool: 'forks',
     // Each worker runs many files, and loads the modules that they import only once.
     isolate: false,
-    maxWorkers: 4,
+    // Most files wait for processes of their own, so there are more workers than cores.
+    maxWorkers: 6,
     sequence: { sequencer: SlowestFirst },
   },
 });
