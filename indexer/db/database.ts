@@ -52,6 +52,8 @@ export type Database = {
   readonly kysely: Kysely<DB>;
   /** The same for pages and metrics, on connections of its own: many readers of pages must not make commits wait, nor the reverse. */
   readonly monitoring: Kysely<DB>;
+  /** All pools, those of pages and metrics included. */
+  readonly pools: readonly pg.Pool[];
   /** Where connections go that need a session. */
   readonly sessions: Sessions;
   /**
@@ -141,6 +143,7 @@ export function openDatabase({
     batchPool,
     kysely,
     monitoring: new Kysely<DB>({ dialect: new PostgresDialect({ pool: monitoringPool }) }),
+    pools,
     sessions,
     transactionSettings: pooled ? settingsOf(timeouts) : undefined,
     close,

@@ -42,7 +42,7 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
   const election = new LeaderElection(database.sessions, runtime.random);
   const shared = { ...input, election, queue: queueSettings(config) };
   const chains = config.chains.map((chain) => new DaemonChain({ ...shared, chain }));
-  measures.showPools([database.pool, database.batchPool]);
+  measures.showPools(database.pools);
   const pages = daemonPages({ ...input, chains, bounds: config.ready });
   const http = await serveHttp(config.http, pages, log);
   log.info({ chains: chains.map(({ chainId }) => chainId), http: http.server.address() }, 'daemon started');

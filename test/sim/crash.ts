@@ -37,6 +37,7 @@ export class CrashingDatabase implements Database {
   readonly batchPool: pg.Pool;
   readonly kysely: Database['kysely'];
   readonly monitoring: Database['monitoring'];
+  readonly pools: Database['pools'];
   readonly sessions: Database['sessions'];
   readonly transactionSettings: Database['transactionSettings'];
   readonly #plan: CrashPlan;
@@ -47,6 +48,7 @@ export class CrashingDatabase implements Database {
     this.#plan = plan;
     this.kysely = database.kysely;
     this.monitoring = database.monitoring;
+    this.pools = database.pools;
     this.transactions = database.transactions;
     this.sessions = database.sessions;
     this.transactionSettings = database.transactionSettings;
