@@ -13,8 +13,8 @@ export type ChainCondition = {
   readonly lagBlocks: number | undefined;
   /** How long the committed head has not moved although the chain has newer blocks. */
   readonly stalledSeconds: number;
-  /** What an operator should look at although the chain is ready, as a sentence. */
-  readonly concern: string | undefined;
+  /** What an operator should look at although the chain is ready, as sentences. */
+  readonly concerns: readonly string[];
 };
 
 /** From when on a chain is not ready. */
@@ -34,11 +34,13 @@ const READY_STATES = ['following', 'standing by'];
 /** Decides whether a process is ready, and says why if it is not. */
 export function decideReadiness(chains: readonly ChainCondition[], bounds: ReadinessBounds): Readiness {
   const reasons = chains.map((chain) => reasonOf(chain, bounds));
-  const concerns = chains.flatMap(({ chainId, concern }) => (concern === undefined ? [] : [[chainId, concern]]));
+  const degraded = chains.filter(({ concerns }) => concerns.length > 0);
   return {
     ready: reasons.every((reason) => reason === undefined),
     chains: Object.fromEntries(chains.map(({ chainId, state }, i) => [chainId, reasons[i] ?? state])),
-    ...(concerns.length > 0 && { degraded: Object.fromEntries(concerns) }),
+    ...(degraded.length > 0 && {
+      degraded: Object.fromEntries(degraded.map(({ chainId, concerns }) => [chainId, concerns.join('; ')])),
+    }),
   };
 }
 

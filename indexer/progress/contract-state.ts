@@ -124,6 +124,17 @@ export async function quarantine(
     .execute();
 }
 
+/** Returns the number of quarantined contracts of each chain that has any. */
+export async function countQuarantined(db: Kysely<DB>): Promise<ReadonlyMap<number, number>> {
+  const rows = await db
+    .selectFrom('indexer.contracts')
+    .select(({ fn }) => ['chain_id', fn.countAll<string>().as('count')])
+    .where('status', '=', 'quarantined')
+    .groupBy('chain_id')
+    .execute();
+  return new Map(rows.map(({ chain_id, count }) => [Number(chain_id), Number(count)]));
+}
+
 /** Lifts quarantines whose cause was in the registry. The follower covers the contracts again, and their gaps are filled. */
 export async function reinstate(db: Kysely<DB>, chainId: number, contracts: readonly ContractKey[]): Promise<void> {
   await sql`

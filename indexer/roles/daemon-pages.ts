@@ -9,6 +9,7 @@ import { messageOf, SchemaVersionError } from '../kernel/errors.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import { within } from '../kernel/sleep.ts';
 import type { Measures } from '../observability/measures.ts';
+import { countQuarantined } from '../progress/contract-state.ts';
 import { coveragePage } from '../progress/coverage-page.ts';
 import { recentBlocks } from '../progress/recent-blocks.ts';
 import { unresolvedTroubles } from '../progress/repairs.ts';
@@ -78,11 +79,12 @@ async function readReadiness(input: DaemonPagesInput): Promise<Readiness> {
 async function readConditions({ database, chains }: DaemonPagesInput): Promise<readonly ChainCondition[]> {
   const db = database.monitoring;
   await assertSchemaCurrent(db);
-  const [halted, stages, troubles, verifications] = await Promise.all([
+  const [halted, stages, troubles, verifications, quarantined] = await Promise.all([
     db.selectFrom('indexer.chains').select(['chain_id', 'status_reason']).where('status', '=', 'halted').execute(),
     stageStatus(db),
     unresolvedTroubles(db),
     verificationStatus(db),
+    countQuarantined(db),
   ]);
   const haltedReasons = new Map(halted.map(({ chain_id, status_reason }) => [Number(chain_id), status_reason ?? '']));
   return chains.map(({ chainId, state, progress }) => {
@@ -100,7 +102,13 @@ async function readConditions({ database, chains }: DaemonPagesInput): Promise<r
           : `the newest verification found ${differences} differences; see indexer status`),
       lagBlocks: progress.lagBlocks,
       stalledSeconds: progress.stalledSeconds,
-      concern: unproved,
+      concerns: [unproved ?? [], describeQuarantined(quarantined.get(chainId) ?? 0)].flat(),
     };
   });
+}
+
+/** Returns what an operator should know of quarantined contracts, which are not followed. Nothing if there are none. */
+function describeQuarantined(count: number): readonly string[] {
+  if (count === 0) return [];
+  return [`${count === 1 ? '1 contract is' : `${count} contracts are`} quarantined; see indexer contracts list`];
 }

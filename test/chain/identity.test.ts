@@ -98,7 +98,7 @@ test('contracts that do not speak the protocol of their row are quarantined, and
   for (const { address, block } of masters)
     await announce(db, await insertArtist(db, address), { kind: 'master', chainId, address, block });
   const env = { DATABASE_URL: url, [`RPC_URL_${chainId}`]: anvil.url };
-  await Daemon.start(env, { tokenUriCallsPerSecond: 100 });
+  const daemon = await Daemon.start(env, { tokenUriCallsPerSecond: 100 });
   const reasons = () =>
     db.query<{ key: string; status_reason: string }>(
       `select kind || ' ' || address as key, status_reason from indexer.contracts where status = 'quarantined'`,
@@ -113,6 +113,10 @@ test('contracts that do not speak the protocol of their row are quarantined, and
     [`artist_token ${classicMaster.address}`]: expect.stringContaining('speaks ERC-721 instead of ERC-20'),
     [`dividend ${quoteToken.address}`]: 'it speaks ERC-20 and has no event of a dividend contract in its code',
     [`dividend ${batchMaster.address}`]: 'it speaks ERC-721 and has no event of a dividend contract in its code',
+  });
+  const ready = await daemon.fetch('/ready');
+  expect(await ready.json()).toMatchObject({
+    degraded: { [chainId]: `${wrong.length} contracts are quarantined; see indexer contracts list` },
   });
   const identities = await db.query(
     `select address, speaks_protocol, identity_note from indexer.contracts where kind = 'dividend' and status = 'active'`,

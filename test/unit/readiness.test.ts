@@ -11,7 +11,7 @@ const HEALTHY: ChainCondition = {
   contradiction: undefined,
   lagBlocks: 0,
   stalledSeconds: 0,
-  concern: undefined,
+  concerns: [],
 };
 
 test.for<readonly [Partial<ChainCondition>, string | undefined]>([
@@ -38,12 +38,19 @@ test.for<readonly [Partial<ChainCondition>, string | undefined]>([
   });
 });
 
-test('a concern is told, but does not make a chain unready', () => {
-  const readiness = decideReadiness([{ ...HEALTHY, concern: 'blocks 1 to 2 cannot be proved' }], BOUNDS);
+test('concerns are told, but do not make a chain unready', () => {
+  const concerns = ['blocks 1 to 2 cannot be proved', '1 contract is quarantined'];
+  const readiness = decideReadiness(
+    [
+      { ...HEALTHY, concerns },
+      { ...HEALTHY, chainId: 2 },
+    ],
+    BOUNDS,
+  );
   expect(readiness).toEqual({
     ready: true,
-    chains: { 1: 'following' },
-    degraded: { 1: 'blocks 1 to 2 cannot be proved' },
+    chains: { 1: 'following', 2: 'following' },
+    degraded: { 1: 'blocks 1 to 2 cannot be proved; 1 contract is quarantined' },
   });
 });
 
