@@ -9,8 +9,8 @@ import { until } from '../../kit/until.ts';
 /** Long enough for the pauses between retries to reach their maximum. */
 const OUTAGE_MS = 8_000;
 const BLOCK_INTERVAL_MS = 200;
-/** A fifth of what a healthy node gets on an idle machine. */
-const FAILING_PER_SECOND_MAX = 6;
+/** On an idle machine a healthy node gets 30 requests a second, and a failing one 2. */
+const FAILING_PER_SECOND_MAX = 12;
 const RESUME_MAX_MS = 30_000;
 
 const OUTAGES: readonly { readonly how: string; readonly fault: Fault['do'] }[] = [
