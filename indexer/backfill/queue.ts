@@ -128,7 +128,8 @@ export class BackfillQueue {
 
   /** Returns the ranges of all jobs: waiting, active and delayed. */
   async pending(): Promise<readonly BlockRange[]> {
-    const ids = await this.#queue.getRanges([...PENDING_STATES]);
+    // Without the last two arguments BullMQ returns two jobs of each state.
+    const ids = await this.#queue.getRanges([...PENDING_STATES], 0, -1);
     return ids.flatMap((id) => rangeOf(id) ?? []);
   }
 
