@@ -8,7 +8,7 @@ import { busyChain, createScene } from '../kit/scene.ts';
 import { until } from '../kit/until.ts';
 
 /** Until then, caches fill that have a bound, and V8 compiles. */
-const WARM_UP_BLOCKS = 2_000;
+const WARM_UP_BLOCKS = 5_000;
 /** The heap is measured after each interval. With a block every 2 s, all of them are 2.2 hours. */
 const INTERVALS = 5;
 const INTERVAL_BLOCKS = 800;
@@ -59,7 +59,7 @@ test('a daemon that follows thousands of quiet blocks holds its memory', async (
   process.stderr.write(
     `heap in use every ${INTERVAL_BLOCKS} blocks: ${heaps.map((mib) => mib.toFixed(2)).join(', ')} MiB\n`,
   );
-  // A leak shows in every interval. What is loaded once, and caches that still fill, show in some.
+  // A leak shows in every interval. What is loaded once, and what is freed once, shows in one.
   const growths = heaps.slice(1).map((mib, at) => mib - (heaps[at] ?? 0));
-  expect(growths.toSorted((a, b) => a - b)[1]).toBeLessThan(GROWTH_MAX_MIB);
+  expect(growths.toSorted((a, b) => a - b)[Math.floor(INTERVALS / 2)]).toBeLessThan(GROWTH_MAX_MIB);
 });
