@@ -189,10 +189,10 @@ export class Backfill {
     await this.#repeat(signal, async () => {
       const claiming = queue.claim();
       const claimed = await orStopped(claiming, signal, RELEASE_TIMEOUT_MS);
+      if (claimed !== undefined) return this.#fill(claimed, signal);
       // A job that comes too late goes back, so that its lock is not renewed for ever.
-      if (claimed === undefined) void claiming.then((late) => late?.release()).catch(() => undefined);
-      if (claimed === undefined) await this.#claimNow.wait(CLAIM_INTERVAL_MS, signal);
-      else await this.#fill(claimed, signal);
+      void claiming.then((late) => late?.release()).catch(() => undefined);
+      await this.#claimNow.wait(CLAIM_INTERVAL_MS, signal);
     });
   }
 

@@ -102,13 +102,13 @@ async function readConditions({ database, chains }: DaemonPagesInput): Promise<r
           : `the newest verification found ${differences} differences; see indexer status`),
       lagBlocks: progress.lagBlocks,
       stalledSeconds: progress.stalledSeconds,
-      concerns: [unproved ?? [], describeQuarantined(quarantined.get(chainId) ?? 0)].flat(),
+      concerns: [unproved, describeQuarantined(quarantined.get(chainId))].filter((concern) => concern !== undefined),
     };
   });
 }
 
-/** Returns what an operator should know of quarantined contracts, which are not followed. Nothing if there are none. */
-function describeQuarantined(count: number): readonly string[] {
-  if (count === 0) return [];
-  return [`${count === 1 ? '1 contract is' : `${count} contracts are`} quarantined; see indexer contracts list`];
+/** Returns what an operator should know of quarantined contracts, which are not followed. Undefined if there are none. */
+function describeQuarantined(count: number | undefined): string | undefined {
+  if (count === undefined) return undefined;
+  return `${count === 1 ? '1 contract is' : `${count} contracts are`} quarantined; see indexer contracts list`;
 }

@@ -36,7 +36,7 @@ test('the daemon asks less during errors, 429, 502, truncated JSON or silence of
     for (const chain of chains) chain.append(...blocks(1));
     await wait(BLOCK_INTERVAL_MS);
   }
-  const secondHalf = servers.map(
+  const lateRequests = servers.map(
     ({ arrivals }) => arrivals.filter((at) => end - OUTAGE_MS / 2 < at && at < end).length,
   );
   expect(daemon.isRunning).toBe(true);
@@ -46,7 +46,7 @@ test('the daemon asks less during errors, 429, 502, truncated JSON or silence of
   for (const { chainId, head } of chains) await until('the head', () => atHead(db, chainId, head.hash));
   expect(performance.now() - healedAt).toBeLessThan(RESUME_MAX_MS);
   for (const [index, { how }] of OUTAGES.entries()) {
-    expect(secondHalf[index]!, `requests during ${how}`).toBeLessThan((FAILING_PER_SECOND_MAX * OUTAGE_MS) / 2_000);
+    expect(lateRequests[index]!, `requests during ${how}`).toBeLessThan((FAILING_PER_SECOND_MAX * OUTAGE_MS) / 2_000);
     await expectSettled(db, liveChainOf(chains[index]!));
   }
 });
