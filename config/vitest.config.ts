@@ -3,7 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { TEST_TIMEOUT_MS } from '../test/kit/until.ts';
 
 /** The folders of tests, from the slowest to the fastest. */
-const FOLDERS = ['test/sim/', 'test/queue/', 'test/chain/', 'test/db/', 'test/unit/'];
+const FOLDERS = ['test/sim/', 'test/queue/', 'test/chain/', 'test/unit/', 'test/db/'];
 
 /** Runs the slowest files first, so that no worker is busy with one of them at the end. */
 class SlowestFirst extends BaseSequencer {

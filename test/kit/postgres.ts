@@ -5,6 +5,7 @@ import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { migrateUp } from '../../indexer/db/migrate.ts';
 import { buildProgram } from './bundle.ts';
+import { fillCompileCache } from './compile-cache.ts';
 import { startPostgres } from './postgres-server.ts';
 
 declare module 'vitest' {
@@ -28,21 +29,26 @@ export type TestDatabase = {
 };
 
 /**
- * Starts one PostgreSQL server for the whole run, with a migrated database that tests clone, and builds the program that tests start.
+ * Starts one PostgreSQL server for the whole run, with a migrated database that tests clone, and builds the program that tests start, with its
+ * compile cache.
  * This is Vitest's global setup.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startPostgres({ disposable: true });
+  const program = await buildProgram();
+  const end = async () => {
+    await Promise.all([server.stop(), program.remove()]);
+  };
   try {
     await createTemplate(server.url);
-    const { main, remove } = await buildProgram();
+    const { url, drop } = await cloneDatabase(server.url, TEMPLATE);
+    await fillCompileCache(program.main, url);
+    await drop();
     project.provide('postgresUrl', server.url);
-    project.provide('program', main);
-    return async () => {
-      await Promise.all([server.stop(), remove()]);
-    };
+    project.provide('program', program.main);
+    return end;
   } catch (error) {
-    await server.stop();
+    await end();
     throw error;
   }
 }

@@ -2,11 +2,12 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { inject, onTestFinished } from 'vitest';
 import type { Settings } from '../../indexer/config/define.ts';
+import { compileCacheOf } from './compile-cache.ts';
 import { until } from './until.ts';
 
 const LOG_LINES_KEPT = 20_000;
@@ -15,11 +16,11 @@ const PRINTED_LINE_CHARS = 500;
 const PINO_DEBUG = 20;
 
 /**
- * Returns the folder where Node keeps compiled code, so that child processes start with three quarters of the CPU time. A process writes
- * its code when it exits by itself, so a process killed by SIGKILL only reads the cache.
+ * Returns the folder where Node keeps the compiled code of the program that tests start. A process writes its code when it exits by itself, so
+ * a process killed by SIGKILL only reads it.
  */
 export function compileCache(): string {
-  return join(dirname(inject('program')), 'compile-cache');
+  return compileCacheOf(inject('program'));
 }
 
 const children = new Set<ChildProcess>();
