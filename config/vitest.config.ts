@@ -2,14 +2,20 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { TEST_TIMEOUT_MS } from '../test/kit/until.ts';
 
-/** The folders of tests, from the slowest to the fastest. */
-const FOLDERS = ['test/sim/', 'test/queue/', 'test/chain/', 'test/unit/', 'test/db/'];
+/** The folders of tests that start processes or query the database, from the slowest to the fastest. */
+const FOLDERS = ['test/sim/', 'test/queue/', 'test/chain/', 'test/db/'];
 
-/** Runs the slowest files first, so that no worker is busy with one of them at the end. */
+/**
+ * Runs the slowest files first, so that no worker is busy with one of them at the end. The other files, of which the longest only wait, are
+ * spread among them, so that the workers do not all wait at once.
+ */
 class SlowestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) => FOLDERS.findIndex((folder) => moduleId.includes(`/${folder}`));
-    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+    const sorted = (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+    const [others, slow] = [sorted.filter((file) => rank(file) < 0), sorted.filter((file) => rank(file) >= 0)];
+    const place = (files: TestSpecification[]) => files.map((file, index) => ({ file, at: index / files.length }));
+    return [...place(slow), ...place(others)].toSorted((a, b) => a.at - b.at).map(({ file }) => file);
   }
 }
 

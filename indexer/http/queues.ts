@@ -1,11 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { createBullBoard } from '@bull-board/api';
-import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import { FastifyAdapter } from '@bull-board/fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-
-/** The queues of the process by chain, as BullMQ's `Queue`. */
-export type BoardQueues = readonly ConstructorParameters<typeof BullMQAdapter>[0][];
+import type { BoardQueues, QueueBoard } from './queue-board.ts';
 
 const PATH = '/queues';
 const READ_ONLY = 'queues are only shown; set HTTP_TOKEN to change them';
@@ -13,33 +8,40 @@ const READ_ONLY = 'queues are only shown; set HTTP_TOKEN to change them';
 /**
  * Serves Bull Board under `/queues`. Without a token it only shows the queues. With a token it also changes them, and asks every
  * visitor for the token: as the password of HTTP Basic, with any user, or as a bearer token.
+ *
+ * @param queues returns the queues of the process by chain. A queue is reopened after an outage, so it is called at each request
  */
-export async function serveQueues(
-  app: FastifyInstance,
-  queues: () => BoardQueues,
-  token: string | undefined,
-): Promise<void> {
-  const serverAdapter = new FastifyAdapter().setBasePath(PATH);
-  const board = createBullBoard({
-    queues: [],
-    serverAdapter,
-    options: { uiConfig: { boardTitle: 'indexer', hideRedisDetails: true } },
-  });
-  await app.register(
+export function serveQueues(app: FastifyInstance, queues: () => BoardQueues, token: string | undefined): void {
+  let opened: Promise<QueueBoard> | undefined;
+  app.addHook('onClose', async () => (await opened)?.app.close());
+  app.register(
     (part, _, done) => {
       part.addHook('onRequest', async (request, reply) => {
-        // A queue is reopened after an outage, so the board gets those that are open now.
-        board.setQueues(queues().map((queue) => new BullMQAdapter(queue, { readOnlyMode: token === undefined })));
-        if (token === undefined) return isRead(request) ? undefined : reply.code(403).send({ error: READ_ONLY });
-        if (isAuthorized(request, token)) return;
-        const challenge = 'Basic realm="indexer"';
-        return reply.code(401).header('www-authenticate', challenge).send({ error: 'the token is wrong or missing' });
+        if (token === undefined && !isRead(request)) return reply.code(403).send({ error: READ_ONLY });
+        if (token !== undefined && !isAuthorized(request, token)) {
+          const challenge = 'Basic realm="indexer"';
+          return reply.code(401).header('www-authenticate', challenge).send({ error: 'the token is wrong or missing' });
+        }
+        opened ??= openBoard(token).catch((error) => {
+          opened = undefined;
+          throw error;
+        });
+        const board = await opened;
+        board.show(queues());
+        reply.hijack();
+        board.app.routing(request.raw, reply.raw);
       });
-      part.register(serverAdapter.registerPlugin());
+      for (const url of ['/', '/*']) part.all(url, () => undefined);
       done();
     },
     { prefix: PATH },
   );
+}
+
+/** Loads Bull Board when it is first asked for, since that takes a tenth of a second and most daemons are never asked. */
+async function openBoard(token: string | undefined): Promise<QueueBoard> {
+  const { createQueueBoard } = await import('./queue-board.ts');
+  return createQueueBoard(PATH, token === undefined);
 }
 
 function isRead({ method }: FastifyRequest): boolean {

@@ -6,7 +6,8 @@ import type { CoverageQuery } from '../progress/coverage-page.ts';
 import { EventStream } from './event-stream.ts';
 import type { Metrics } from './metrics.ts';
 import { servePage } from './page.ts';
-import { type BoardQueues, serveQueues } from './queues.ts';
+import type { BoardQueues } from './queue-board.ts';
+import { serveQueues } from './queues.ts';
 import type { Readiness } from './readiness.ts';
 import { type StatusDocument, statusDocument } from './status-document.ts';
 
@@ -54,7 +55,7 @@ export async function serveHttp(settings: HttpSettings, pages: Pages, log: Logge
   serveContracts(app, pages);
   app.get('/events', (request, reply) => events.open(request.raw, reply));
   await servePage(app);
-  await serveQueues(app, pages.queues, settings.token);
+  serveQueues(app, pages.queues, settings.token);
   app.setNotFoundHandler((_, reply) => reply.code(404).send({ error: `not found; the paths are ${URL_PATHS}` }));
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500;

@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -112,6 +113,9 @@ export class Program {
 
   /** Returns the resident memory in MiB; 0 if the process has ended. */
   async memory(): Promise<number> {
+    // Linux tells it in a file. Elsewhere it takes a process.
+    const status = await readFile(`/proc/${this.#child.pid}/status`, 'utf8').catch(() => undefined);
+    if (status !== undefined) return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) / 1024;
     const ps = promisify(execFile)('ps', ['-o', 'rss=', '-p', String(this.#child.pid)]);
     const { stdout } = await ps.catch(() => ({ stdout: '0' }));
     return Number(stdout) / 1024;

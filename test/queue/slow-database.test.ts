@@ -6,8 +6,6 @@ import { longChain, scene } from './scene.ts';
 const STATEMENT_MS = 100;
 const MEMORY_MIB = 400;
 const JOBS_MAX = 64;
-/** Reading the memory of a process takes a process of its own. */
-const SAMPLE_MS = 250;
 
 test('with 100 ms for every statement, the queue and memory stay bounded', async () => {
   const proxy = await TcpProxy.before(inject('postgresUrl'));
@@ -21,7 +19,7 @@ test('with 100 ms for every statement, the queue and memory stay bounded', async
     memory = Math.max(memory, await backfill.memory());
     const { rows } = await db.query('select count(*) from bullmq.job').catch(() => ({ rows: [] }));
     jobs = Math.max(jobs, Number(rows[0]?.count ?? 0));
-    await wait(SAMPLE_MS);
+    await wait(100);
   }
   expect(await backfill.exited).toBe(0);
   process.stderr.write(`slow database, backfill: ${jobs} jobs at most, ${Math.round(memory)} MiB at most\n`);

@@ -1,0 +1,31 @@
+import { createBullBoard } from '@bull-board/api';
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import { FastifyAdapter } from '@bull-board/fastify';
+import { type FastifyInstance, fastify } from 'fastify';
+
+/** Queues of BullMQ. */
+export type BoardQueues = readonly ConstructorParameters<typeof BullMQAdapter>[0][];
+
+/** Bull Board, in a server of its own that does not listen. */
+export type QueueBoard = {
+  readonly app: FastifyInstance;
+  /** Replaces the shown queues. */
+  show(queues: BoardQueues): void;
+};
+
+/** Creates Bull Board under a path. In read-only mode it offers no changes. */
+export async function createQueueBoard(path: string, readOnlyMode: boolean): Promise<QueueBoard> {
+  const serverAdapter = new FastifyAdapter().setBasePath(path);
+  const board = createBullBoard({
+    queues: [],
+    serverAdapter,
+    options: { uiConfig: { boardTitle: 'indexer', hideRedisDetails: true } },
+  });
+  const app = fastify();
+  await app.register(serverAdapter.registerPlugin(), { prefix: path });
+  await app.ready();
+  return {
+    app,
+    show: (queues) => board.setQueues(queues.map((queue) => new BullMQAdapter(queue, { readOnlyMode }))),
+  };
+}
