@@ -98,6 +98,17 @@ module.exports = {
       to: { pathNot: '^migrations/|node_modules/kysely/|^kysely$' },
     },
     {
+      name: 'bull-board-loads-lazily',
+      comment: 'it takes a third of the time that a daemon needs to start, and few daemons are asked for it',
+      severity: 'error',
+      from: { path: '^indexer/', pathNot: '^indexer/http/queue-board\\.ts$' },
+      to: {
+        path: '^indexer/http/queue-board\\.ts$|node_modules/@bull-board/',
+        dependencyTypesNot: ['type-only'],
+        dynamic: false,
+      },
+    },
+    {
       name: 'config-reads-only-define',
       severity: 'error',
       from: { path: '^config/local\\.ts$' },
