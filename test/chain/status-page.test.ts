@@ -6,12 +6,14 @@ import { announceAll, busyBlocks } from '../kit/music.ts';
 import { TcpProxy } from '../kit/proxy.ts';
 import { busyChain, database, follow, serve } from '../kit/scene.ts';
 import { expectSettled, liveChainOf } from '../kit/settled.ts';
-import { until } from '../kit/until.ts';
+import { HANG_TIMEOUT_MS, until } from '../kit/until.ts';
 
 const MANY_CONTRACTS = 10_000;
 const HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>';
 
 const heading = (page: Page) => page.locator('h1').textContent();
+/** Expects what the page shows, once the page has got the state that shows it. */
+const eventually = <T>(read: () => Promise<T>) => expect.poll(read, { timeout: HANG_TIMEOUT_MS });
 const titled = (page: Page, text: string) =>
   until(`the title "${text}"`, async () => (await page.title()).includes(text));
 const shows = (page: Page, selector: string, text: string) =>
@@ -54,23 +56,27 @@ onChromium(
     await shows(page, '[data-of=head]', '43');
     await scene.settled();
     const strip = page.locator('.strip');
-    expect(await strip.getAttribute('aria-label')).toMatch(
+    await eventually(() => strip.getAttribute('aria-label')).toMatch(
       /^The newest \d+ blocks, \d+ to 43; [1-9]\d* of them final$/,
     );
-    expect(await strip.locator('span.final').count()).toBeGreaterThan(0);
-    expect(await strip.locator('span.open').last().getAttribute('title')).toContain('block 43, not final yet');
+    await eventually(() => strip.locator('span.final').count()).toBeGreaterThan(0);
+    await eventually(() => strip.locator('span.open').last().getAttribute('title')).toContain(
+      'block 43, not final yet',
+    );
     chain.reorg(2, busyBlocks(4)(3));
     await shows(page, '.reorgs', '42 to 43');
-    expect(await strip.getAttribute('aria-label')).toContain('reorg of 2 blocks: blocks 42 to 43 replaced at');
-    expect(await strip.locator('.fork').getAttribute('title')).toContain('block 42, not final yet');
-    expect(await heading(page)).toBe('All is well');
-    expect(await page.locator('#announcement').textContent()).toBe('All is well');
+    await eventually(() => strip.getAttribute('aria-label')).toContain(
+      'reorg of 2 blocks: blocks 42 to 43 replaced at',
+    );
+    await eventually(() => strip.locator('.fork').getAttribute('title')).toContain('block 42, not final yet');
+    await eventually(() => heading(page)).toBe('All is well');
+    await eventually(() => page.locator('#announcement').textContent()).toBe('All is well');
 
     chain.reorg(12, busyBlocks(7)(13));
     await titled(page, '! Local chain: halted');
-    expect(await heading(page)).toBe('1 problem');
-    expect(await page.locator('#announcement').textContent()).toContain('halted');
-    expect(await page.locator('.chain').getAttribute('data-tone')).toBe('bad');
+    await eventually(() => heading(page)).toBe('1 problem');
+    await eventually(() => page.locator('#announcement').textContent()).toContain('halted');
+    await eventually(() => page.locator('.chain').getAttribute('data-tone')).toBe('bad');
     await db.query('update indexer.chains set status_reason = $1', [HOSTILE]);
     await shows(page, '#reasons', HOSTILE);
     await until('the reason of a stage', async () => {
@@ -96,7 +102,7 @@ onChromium(
     for (const cut of ['refuse', 'stall'] as const) {
       databaseProxy[cut]();
       await titled(page, '! The database does not answer');
-      expect(await page.locator('#summary').textContent()).toMatch(/^Below is the state of \d+ s ago\.$/);
+      await eventually(() => page.locator('#summary').textContent()).toMatch(/^Below is the state of \d+ s ago\.$/);
       databaseProxy.heal();
       await titled(page, 'All is well');
     }
@@ -109,8 +115,8 @@ onChromium(
     });
     await daemon.kill();
     await titled(page, '? Connection to the indexer lost');
-    expect(await page.locator('main').getAttribute('class')).toBe('old');
-    expect(await page.locator('#announcement').textContent()).toBe('Connection to the indexer lost');
+    await eventually(() => page.locator('main').getAttribute('class')).toBe('old');
+    await eventually(() => page.locator('#announcement').textContent()).toBe('Connection to the indexer lost');
   },
 );
 
