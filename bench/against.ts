@@ -35,7 +35,7 @@ export type ComparedFigure = {
 /** The figures of this working tree and of another commit or tree. */
 export type Comparison = { readonly before: string; readonly figures: readonly ComparedFigure[] };
 
-/** The output of the benchmark that both sides must share. Older commits have these names too. */
+/** The parts of the benchmark's output that both sides must have. Older commits use the same names. */
 type Output = {
   readonly report?: Pick<Report, 'backfill' | 'used' | 'following'>;
   /** The line that latency.ts prints. */
@@ -97,7 +97,7 @@ export async function compareWith(
         ['before', folder, before],
         ['after', ROOT, after],
       ] as const;
-      // The machine may become faster or slower during a round.
+      // The machine may become faster or slower during a round, so the sides take turns at being first.
       const ordered = round % 2 === 1 ? sides : sides.toReversed();
       const runSide = async ([side, tree, outputs]: (typeof sides)[number]) => {
         note(`round ${round} of ${count}, ${side}`);

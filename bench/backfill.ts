@@ -45,7 +45,7 @@ export type BackfillConditions = {
   readonly inUse?: boolean;
 };
 
-/** Measures how a new database is filled, as `measureFill` does. The caller drops the database. */
+/** Creates a database and measures how it is filled, with `measureFill`. The caller drops the database. */
 export async function measureBackfill(
   server: Server,
   chain: Chain,

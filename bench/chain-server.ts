@@ -9,8 +9,8 @@ import { CHAIN_ID, SIZES } from './world.ts';
 
 /**
  * A node that serves the chain of a benchmark: JSON-RPC over HTTP and WebSocket on one port, in a process of its own. Answers are
- * joined from text that was made before. Prints its port as one line of JSON when it is ready, and exits when its standard input
- * ends.
+ * assembled from JSON text that was made in advance. Prints its port as one line of JSON when it is ready, and exits when its standard
+ * input ends.
  *
  * It has these methods besides those of a node:
  *
@@ -171,8 +171,8 @@ class ChainServer implements Handlers {
   }
 
   /**
-   * Answers with the logs of all followed contracts, because every filter of the indexer names all of them. A filter that names no
-   * address gets those of other contracts too. All of them have topics that the indexer asks for.
+   * Answers with the logs of all followed contracts, because every filter of the indexer that names addresses names all of these. A filter
+   * without addresses also gets the logs of other contracts. Topics are ignored, because all logs have topics that the indexer requests.
    */
   #logs({ fromBlock, toBlock, blockHash, address }: Filter): JsonText {
     this.#firstLogsAt ??= performance.timeOrigin + performance.now();

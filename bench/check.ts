@@ -8,8 +8,8 @@ const TABLES_OF_FACTS = COMPARED_TABLES.filter(({ name }) => FACT_TABLES.include
 const TABLES_OF_STATE = COMPARED_TABLES.filter(({ name }) => !FACT_TABLES.includes(name));
 
 /**
- * Throws unless the database holds exactly the expected rows: every row of state is compared column by column, rows of facts by
- * the checksums of their spans.
+ * Throws unless the database holds exactly the expected rows. Every row of state is compared column by column. Rows of facts are compared
+ * by one checksum for each span of `SPAN_BLOCKS` blocks.
  */
 export async function checkDatabase(url: string, expected: Expected): Promise<void> {
   const client = new pg.Client({ connectionString: url });
@@ -25,7 +25,7 @@ export async function checkDatabase(url: string, expected: Expected): Promise<vo
   }
 }
 
-/** Compares the spans of a table; describes the rows of the first span that differs. */
+/** Compares the checksums of a table's spans. Describes the differing rows of the first span whose checksum differs. */
 async function compareFacts(client: pg.Client, table: ComparedTable, expected: Expected): Promise<string[]> {
   const due = expected.facts.get(table.name) ?? new Map<number, SpanSum>();
   const stored = await sumsOf(client, table);
@@ -48,7 +48,7 @@ async function compareFacts(client: pg.Client, table: ComparedTable, expected: E
   ];
 }
 
-/** Returns the rows and the sum of hashes of each span, computed by PostgreSQL as `expectedAfter` computes them. */
+/** Returns the number of rows of each span and the sum of their hashes. PostgreSQL computes the same as `expectedAfter`. */
 async function sumsOf(client: pg.Client, { query }: ComparedTable): Promise<ReadonlyMap<number, SpanSum>> {
   const values = [[String(CHAIN_ID)]];
   const { fields } = await client.query(`select * from (${query}) r limit 0`, values);

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type WebSocket, WebSocketServer } from 'ws';
 
-/** A server of the benchmark in a process of its own, which speaks JSON-RPC. */
+/** A JSON-RPC server of the benchmark, in a process of its own. */
 export type ChildServer = {
   readonly httpUrl: string;
   readonly wsUrl: string;
@@ -52,7 +52,7 @@ export async function startChildServer(
   };
 }
 
-/** What a script that `startChildServer` starts does with what it receives. */
+/** How a script that `startChildServer` starts handles HTTP requests and WebSocket messages. */
 export type Handlers = {
   /** Answers the body of an HTTP request. */
   answer(body: string, response: ServerResponse): Promise<void>;

@@ -8,13 +8,13 @@ import { startIndexing } from './indexing-process.ts';
 import type { Server } from './server.ts';
 import { environment, quietOptions, type World, type WorldOptions } from './world.ts';
 
-/** What a number of followed contracts costs, most of which emit nothing. */
+/** The cost of following a number of contracts, most of which emit no events. */
 export type ContractsResult = {
   readonly contracts: number;
   readonly eventsPerSecond: number;
-  /** CPU time of the process and of PostgreSQL for an event of a backfill. */
+  /** CPU time of the process and of PostgreSQL per event of a backfill. */
   readonly microsecondsPerEvent: number;
-  /** CPU time of the process and of PostgreSQL for a block without followed logs at the head. */
+  /** CPU time of the process and of PostgreSQL per block at the head without logs of followed contracts. */
   readonly millisecondsPerBlock: number;
 };
 
@@ -67,7 +67,7 @@ export async function withContracts<T>(
   }
 }
 
-/** Announces blocks that hold only other people's logs, one after the other. Returns the CPU time of one. */
+/** Announces blocks that hold only logs of other contracts, one after the other. Returns the CPU time per block. */
 async function measureQuietBlocks(server: Server, { url, chain }: Scene): Promise<number> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

@@ -4,13 +4,13 @@ import type { Row, Tables } from '../test/kit/oracle/fact-rows.ts';
 import type { OracleBlock, OracleContract } from '../test/kit/oracle/facts.ts';
 import { Oracle } from '../test/kit/oracle/oracle.ts';
 
-/** Rows of facts are compared by one checksum for each table and each span of this many blocks. */
+/** The number of blocks in a span. Rows of facts are compared by one checksum for each table and span. */
 export const SPAN_BLOCKS = 500;
 /** Separates the columns of a row in the text that is hashed. */
 export const SEPARATOR = '\u001f';
 /** Stands for null in the text that is hashed. */
 export const NULL_MARK = '\u001e';
-/** Hexadecimal digits of a row's MD5 that are summed: 64 bits. */
+/** A row's hash is this many hexadecimal digits of its MD5, which are 64 bits. */
 export const HASHED_DIGITS = 16;
 
 /** A log as the chain server reports it. */
@@ -33,11 +33,11 @@ export type SpanSum = { readonly rows: number; readonly sum: bigint };
 
 /** The content that a database must have after a block, computed from the logs of the chain by the oracle of the tests. */
 export type Expected = {
-  /** For each table of facts, the sums of its spans by the span's number (block number / `SPAN_BLOCKS`). */
+  /** For each table of facts and each span, the number of rows and the sum of their hashes. The key is block number / `SPAN_BLOCKS`. */
   readonly facts: ReadonlyMap<string, ReadonlyMap<number, SpanSum>>;
   /** The rows of the tables of state. */
   readonly state: Tables;
-  /** Computes the rows of facts in one span once more, to compare them row for row after their sums have differed. */
+  /** Computes the rows of facts of one span again, so that a span whose checksum differs can be compared row by row. */
   factsOf(span: number): Promise<Tables>;
 };
 
@@ -95,7 +95,7 @@ function addToSum(facts: Map<string, Map<number, SpanSum>>, table: string, row: 
   spans.set(span, { rows: rows + 1, sum: sum + hashOf(row) });
 }
 
-/** Returns what `sumsOf` in check.ts computes in SQL: 64 bits of the MD5 of the row's columns, in the order of their names. */
+/** Returns the hash of a row, as `sumsOf` in check.ts computes it in SQL: 64 bits of the MD5 of its columns, in order of their names. */
 function hashOf(row: Row): bigint {
   const columns = Object.keys(row).sort();
   const text = columns.map((column) => row[column] ?? NULL_MARK).join(SEPARATOR);

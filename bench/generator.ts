@@ -4,9 +4,9 @@ import { HeaderWriter } from './header.ts';
 import { Ledger } from './ledger.ts';
 import { World, type WorldOptions } from './world.ts';
 
-/** Blocks that are made together, from a copy of the ledger at the first of them. */
+/** The number of blocks of a segment. They are made together, from a copy of the ledger as of the start of the segment. */
 const SEGMENT_BLOCKS = 500;
-/** The bound of the cache of segments. Of a longer chain, segments are made again when they are requested. */
+/** The maximum size of the cache of segments. Segments of a chain that does not fit are made again when they are requested. */
 const CACHE_BYTES_MAX = 768 * 2 ** 20;
 
 /** The blocks of a chain as JSON text. */
@@ -79,7 +79,7 @@ export class Generator implements ServedChain {
     return parts;
   }
 
-  /** All contracts of this chain are followed. */
+  /** Returns the same as `logs`, because all contracts of this chain are followed. */
   allLogs(from: number, to: number): readonly Buffer[] {
     return this.logs(from, to);
   }

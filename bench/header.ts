@@ -3,7 +3,7 @@ import { bloomBits } from '../indexer/source/bloom.ts';
 import type { World } from './world.ts';
 
 const BLOOM_BYTES = 256;
-/** Items whose bits are kept, because the followed contracts and their wallets appear in many blocks. */
+/** The number of addresses and topics whose bloom bits are cached. Followed contracts and their wallets appear in many blocks. */
 const CACHED_ITEMS_MAX = 65_536;
 
 /** Writes the headers of a chain as JSON. */
@@ -28,7 +28,7 @@ export class HeaderWriter {
       logsBloom: this.#bloom(items),
       stateRoot: root,
       transactionsRoot: root,
-      // Like a chain without receipts roots, whose receipts cannot be proved.
+      // Zero, as on a chain without receipts roots, so the indexer cannot prove the receipts.
       receiptsRoot: `0x${'0'.repeat(64)}`,
       sha3Uncles: root,
       mixHash: root,

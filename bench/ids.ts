@@ -21,9 +21,9 @@ export type IdsResult = {
 
 /** Rows that are timed together. */
 export const WINDOW_ROWS = 250_000;
-/** Rows of one `COPY`: as many as the program commits at once, and whole blocks. */
+/** Rows of one `COPY`: as many as the program commits at once, and a multiple of the rows of a block. */
 const COPY_ROWS = 50_000;
-/** Less than the indexes of the table need at a few million rows. */
+/** The size of PostgreSQL's cache. The table's indexes exceed it after a few million rows. */
 const SHARED_BUFFERS = '256MB';
 /** A figure is the median of this many windows, because a checkpoint slows single ones down. */
 const WINDOWS_PER_FIGURE = 4;
@@ -91,7 +91,7 @@ function contractOf({ address, kind, platformId }: OracleContract): Contract {
   return { chainId: CHAIN_ID, address, kind, abiVersion: '1.0', platformId, masterId: null, artistTokenId: null };
 }
 
-/** Returns the lines of `COPY_ROWS` transfers, given how many transfers are before them. */
+/** Returns the lines of `COPY_ROWS` transfers. `first` is the number of transfers before them. */
 function copyText(world: World, contracts: readonly Contract[], order: IdOrder, first: number): Buffer {
   const random = new Random(world.options.seed, 8, first);
   const firstBlock = 1 + first / EVENTS_PER_BLOCK;

@@ -54,7 +54,7 @@ async function measure(stack: AsyncDisposableStack): Promise<{ announced: number
   return { announced, mined };
 }
 
-/** Measures one block, from its announcement to this process and from the order to mine it. */
+/** Measures how long a block takes until it can be read: from its announcement to this process, and from the order to mine it. */
 async function measureBlock(
   { anvil, traffic }: World,
   db: pg.Client,

@@ -23,7 +23,7 @@ export type RunPlan = {
   readonly parts: ReadonlySet<string>;
   /** Flags of Node for the indexing process of the backfill and of the follower. */
   readonly nodeFlags: readonly string[];
-  /** Takes a line of progress. */
+  /** Called with each line of progress. */
   readonly note: (text: string) => void;
 };
 
@@ -31,7 +31,7 @@ export type RunPlan = {
 export type RunResults = Pick<Report, 'backfill' | 'floor' | 'used' | 'following' | 'workers'>;
 
 const PARTS = ['backfill', 'floor', 'used', 'following', 'workers'] as const;
-/** The smaller number of contracts of "contracts" and "head", and the larger one of "contracts". */
+/** The numbers of followed contracts with which "contracts" is measured. "head" is measured with the smaller one, too. */
 const CONTRACTS_FEW = 10;
 const CONTRACTS_MANY = 10_000;
 const HEADS = ['announced', 'polled'] as const;
@@ -84,7 +84,7 @@ async function measureParts(chain: Chain, plan: RunPlan): Promise<RunResults> {
   };
 }
 
-/** Measures a backfill and, right after it, the floor of the same rows. */
+/** Measures a backfill and, right after it, the floor: the cost of writing the same rows by `COPY` alone. */
 async function measureFill(
   chain: Chain,
   { server, options, parts, nodeFlags }: RunPlan,
@@ -129,18 +129,18 @@ export async function measureContractCounts(
   return results;
 }
 
-/** How to measure what the indexer asks of a provider. */
+/** How to measure the calls of the indexer to a provider. */
 export type ProviderPlan = Pick<RunPlan, 'server' | 'options' | 'parts' | 'note'> & {
   readonly world: World;
   /** The size of the chain whose history is sparse. */
   readonly sparse: WorldOptions;
-  /** Calls that the provider takes at once. */
+  /** The number of calls that the provider accepts at once. */
   readonly burst: number;
-  /** The number of contracts that the head is followed with, besides a few. */
+  /** The larger number of contracts with which the head is followed. The smaller one is `CONTRACTS_FEW`. */
   readonly contracts: number;
 };
 
-/** Measures what the indexer asks of a provider. */
+/** Measures the calls of the indexer to a provider. */
 export async function measureProvider(plan: ProviderPlan): Promise<ProviderResult> {
   const isAsked = (part: string) => plan.parts.has('provider') || plan.parts.has(part);
   return {
@@ -173,7 +173,7 @@ async function measureHeads({ server, world, contracts, note }: ProviderPlan): P
   const results: HeadResult[] = [];
   for (const count of [CONTRACTS_FEW, contracts]) {
     note(`head, ${count} contracts`);
-    // Both at the same time, because most of it is waiting for the next block.
+    // Both are measured at the same time, because each mostly waits for the next block.
     results.push(...(await Promise.all(HEADS.map((heads) => measureHead(server, world, heads, count)))));
   }
   return results;

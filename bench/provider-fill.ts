@@ -7,7 +7,7 @@ import { type ProviderOptions, type ProviderUsage, startProvider, usageOf } from
 import type { Server } from './server.ts';
 import type { WorldOptions } from './world.ts';
 
-/** What a fill of the whole chain asked of a provider, and the proof behind it. */
+/** The usage of a provider by a fill of the whole chain, and by the proof that follows it. */
 export type ProviderFillResult = {
   readonly blockTimestamp: boolean;
   readonly events: number;
@@ -20,7 +20,7 @@ export type ProviderFillResult = {
 const DATABASE = 'provider';
 const PROOF: ChainSettings = { proof: { callsPerSecond: 1_000 } };
 
-/** Fills a new database with the whole chain through a provider, checks the database, and proves it if that is asked for. */
+/** Fills a new database with the whole chain through a provider and checks the database. Then proves the chain if `isProved`. */
 export async function measureProviderFill(
   server: Server,
   chain: Chain,
@@ -42,7 +42,7 @@ export async function measureProviderFill(
   }
 }
 
-/** Returns what some work asks of a provider of its own. */
+/** Runs some work with a provider of its own. Returns how the work used the provider. */
 async function useProvider(
   chain: Chain,
   options: ProviderOptions,

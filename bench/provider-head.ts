@@ -16,21 +16,21 @@ import { CHAIN_ID, environment, quietOptions, type World } from './world.ts';
 /** How the daemon learns of blocks: from a subscription over WebSocket, or by polling over HTTP. */
 export type Heads = 'announced' | 'polled';
 
-/** What following blocks without followed logs asks of a provider. */
+/** The usage of a provider while the indexer follows blocks without logs of followed contracts. */
 export type HeadResult = {
   readonly heads: Heads;
   readonly contracts: number;
   readonly blocks: number;
   readonly seconds: number;
-  /** All calls while these blocks were followed, those that are made at intervals included. */
+  /** All calls while these blocks were followed, including calls that are made at intervals. */
   readonly calls: Counts['calls'];
   readonly requests: number;
   readonly computeUnits: number;
-  /** All calls from then until these blocks were final and proved, those for one more block included. */
+  /** All calls after that until these blocks were final and proved, including the calls for one more block. */
   readonly callsOfProof: Counts['calls'];
 };
 
-/** Final blocks whose history is filled and proved first, so that what a process learns once about a chain does not count. */
+/** Final blocks whose history is filled and proved first, so that calls that a process makes once for a chain do not count. */
 const BLOCKS_BEFORE = 100;
 const WARM_UP_BLOCKS = 3;
 const BLOCKS = 50;
@@ -40,12 +40,12 @@ const POLL_INTERVAL_MS = 500;
 const FINALIZED_INTERVAL_MS = 3_000;
 const PROVED_POLL_MS = 200;
 const PROVED_TIMEOUT_MS = 120_000;
-/** Without the daily verification, which would fall into the measurement. */
+/** The daemon's settings. The daily verification is turned off, because its calls would count too. */
 const SETTINGS = { pollIntervalMs: POLL_INTERVAL_MS, verifyIntervalHours: 0 };
 
 /**
- * Follows blocks that hold only other people's logs, one at a time and none of them final, and then proves them. The provider does not
- * limit calls per second, because the head needs few.
+ * Follows blocks that hold only logs of other contracts, one at a time and none of them final. Then proves these blocks. The provider does
+ * not limit calls per second, because the head needs few.
  */
 export async function measureHead(server: Server, world: World, heads: Heads, count: number): Promise<HeadResult> {
   const blocks = BLOCKS_BEFORE + WARM_UP_BLOCKS + BLOCKS + 1;
@@ -106,7 +106,7 @@ async function follow(url: string, chain: Chain, provider: Provider): Promise<Om
   }
 }
 
-/** Announces a block and waits until it can be read, and until the next block is due. */
+/** Announces a block. Waits until the block can be read and the next block is due. */
 async function announce(client: pg.Client, chain: Chain, block: number): Promise<void> {
   const due = wait(BLOCK_INTERVAL_MS);
   await chain.moveTo(block, BLOCKS_BEFORE);
@@ -114,7 +114,7 @@ async function announce(client: pg.Client, chain: Chain, block: number): Promise
   await due;
 }
 
-/** Waits until all blocks up to one are covered and proved. */
+/** Waits until all blocks up to `to` are covered and proved. */
 async function untilProved(url: string, to: number): Promise<void> {
   const scope = { chainId: CHAIN_ID, from: 1, to, contracts: null };
   await withDatabase(url, async ({ kysely }) => {

@@ -2,7 +2,7 @@ import { type Counts, type ProviderUsage, totalOf } from './provider.ts';
 import type { ProviderFillResult } from './provider-fill.ts';
 import type { HeadResult } from './provider-head.ts';
 
-/** What the indexer asked of a provider, by part. */
+/** The calls of the indexer to a provider, by part of the benchmark. */
 export type ProviderResult = {
   readonly fills: readonly ProviderFillResult[];
   readonly heads: readonly HeadResult[];
@@ -10,10 +10,10 @@ export type ProviderResult = {
   readonly sparse?: ProviderFillResult | undefined;
 };
 
-/** The figures of a fill are also printed for this many events, those of a sparse history for this many blocks. */
+/** The figures of a fill are also printed as scaled to this many events, and those of a sparse history to this many blocks. */
 const EVENTS = 500_000;
 const SPARSE_BLOCKS = 2_000_000;
-/** Calls that are made at intervals, however many blocks there are: they name a tag, or ask the chain or a contract. */
+/** Calls at intervals, however many blocks there are: those with a block tag, `eth_chainId`, `eth_blockNumber` and `eth_call`. */
 const AT_INTERVALS = /^eth_(?:chainId|blockNumber|call)$| (?:latest|safe|finalized)$/;
 
 /** Returns the results as lines of text. */
@@ -32,7 +32,7 @@ export function providerLines({ fills, heads, sparse }: ProviderResult): string[
   return ['', title, ...dense, ...heads.flatMap(headLines), ...(ofSparse ?? [])];
 }
 
-/** A head that is polled is found by a call that is also made at intervals. It counts once per block. */
+/** Describes the calls at the head. A poll that finds a block looks like a call at intervals, so one call per block is added. */
 function headLines({ heads, contracts, blocks, seconds, calls, callsOfProof, ...usage }: HeadResult): string[] {
   const title = `head, ${heads}, ${whole(contracts)} contracts, ${blocks} blocks without their logs`;
   const ofBlocks = totalOf(only(calls, false)) / blocks + (heads === 'polled' ? 1 : 0);
@@ -71,7 +71,7 @@ function fillLines(name: string, result: ProviderFillResult, scale: number, scal
   return lines;
 }
 
-/** Returns the figures of a usage, and the same times `scale`. */
+/** Returns lines with the figures of a usage, and with these figures multiplied by `scale`. */
 function usageLines(usage: ProviderUsage, scale: number): string[] {
   const line = (name: string, value: number, isScaled = true) =>
     `  ${name.padEnd(58)}${whole(value).padStart(12)}${(isScaled ? whole(value * scale) : '').padStart(14)}`.trimEnd();

@@ -7,14 +7,14 @@ import type { Counts } from './provider.ts';
 
 /**
  * A provider in front of a node: JSON-RPC over HTTP and WebSocket on one port, in a process of its own. Prints its port as one line of
- * JSON when it is ready, and exits when its standard input ends. The method `bench_counts` returns what was asked of it.
+ * JSON when it is ready, and exits when its standard input ends. The method `bench_counts` returns the counts of what was requested.
  *
  * - Every answer and announcement arrives after `latency` ms.
  * - Calls are limited by a token bucket that holds `burst` calls and is refilled with `callsPerSecond`. Each call of a batch counts, and
  *   a batch for which the bucket has too few tokens is refused as a whole and costs none.
  * - A refusal is HTTP 429 with `Retry-After` in whole seconds, and over a WebSocket an error with code 429 (Alchemy, "Throughput").
  * - `eth_getLogs` is refused in QuickNode's words for too many blocks, and in geth's and Infura's for too many logs.
- * - Logs have a `blockTimestamp`, as those of geth 1.16, or none.
+ * - Logs have a `blockTimestamp`, as in geth 1.16, or none, depending on the flag of this name.
  */
 const BLOCKS_MAX = 2_000;
 const LOGS_MAX = 10_000;
@@ -136,7 +136,7 @@ class ProviderServer implements Handlers {
     return { status: 200, text: withTime ? text : text.replaceAll(/,"blockTimestamp":"0x[0-9a-f]+"/g, '') };
   }
 
-  /** Answers what the node is not asked: subscriptions, and ranges of too many blocks. */
+  /** Answers calls that are not forwarded to the node: subscriptions, and ranges of too many blocks. Undefined for other calls. */
   #replyTo({ id, method, params: [first] = [] }: Call, socket: WebSocket | undefined): Reply | undefined {
     if (method === 'eth_subscribe' && socket !== undefined) {
       this.#subscribers.add(socket);
@@ -183,7 +183,7 @@ class ProviderServer implements Handlers {
   }
 }
 
-/** Refuses a request because of its calls. */
+/** Returns the refusal of a request whose calls exceed the limit of calls. */
 function refuse(request: Call | readonly Call[], waitS: number, isSocket: boolean): Answer {
   const error = { code: CODE_RATE_LIMITED, message: WORDS_RATE_LIMITED };
   if (!isSocket) return { status: 429, text: encode({ id: null, error }), retryAfterS: Math.ceil(waitS) };

@@ -3,12 +3,12 @@ import { startChildServer } from './child-server.ts';
 import { computeUnits } from './compute-units.ts';
 import { median } from './quantile.ts';
 
-/** How far away the provider is. */
+/** The time after which the provider answers. */
 const LATENCY_MS = 80;
-/** The calls that the provider takes in a second, and by default at once. */
+/** The number of calls that the provider accepts per second, and by default the size of its burst. */
 export const CALLS_PER_SECOND = 25;
 
-/** What was asked of a provider since it started. Times are in milliseconds since 1970. */
+/** The requests to a provider since it started. Times are in milliseconds since 1970. */
 export type Counts = {
   /** Answered calls by method, and by block tag where a call names one (`eth_getBlockByNumber latest`). */
   readonly calls: Record<string, number>;
@@ -25,7 +25,7 @@ export type Counts = {
   lastAt: number;
 };
 
-/** What some work asked of a provider. */
+/** How some work used a provider. */
 export type ProviderUsage = {
   readonly calls: Readonly<Record<string, number>>;
   readonly callsTotal: number;
@@ -48,13 +48,13 @@ export type Provider = {
   stop(): Promise<void>;
 };
 
-/** What distinguishes providers. */
+/** The options of a provider. */
 export type ProviderOptions = {
   /** Whether logs carry a `blockTimestamp`. */
   readonly blockTimestamp: boolean;
   /**
-   * Calls that the provider takes at once after a pause. Providers that limit requests per second (QuickNode) take those of one second;
-   * Alchemy averages over ten. Undefined: the provider takes any number of calls at any time.
+   * The number of calls that the provider accepts at once after a pause. Providers that limit requests per second (QuickNode) accept the
+   * calls of one second; Alchemy averages over ten. Undefined: the provider accepts any number of calls at any time.
    */
   readonly burst: number | undefined;
 };
@@ -71,7 +71,7 @@ export async function startProvider(chain: Chain, { blockTimestamp, burst }: Pro
   return { httpUrl, wsUrl, stop, counts: async () => (await call('bench_counts')) as Counts };
 }
 
-/** Returns what was asked of a provider. */
+/** Computes the usage of a provider from its counts. */
 export function usageOf(counts: Counts): ProviderUsage {
   const { calls, requests, refusedAt, refusedRanges, rangeBlocks, announcedBytes, firstAt, lastAt } = counts;
   const middle = (firstAt + lastAt) / 2;

@@ -6,13 +6,13 @@ import { Ledger } from './ledger.ts';
 import { Random } from './random.ts';
 import { TOPIC, World, type WorldOptions } from './world.ts';
 
-/** Transactions and logs of other people in each block. Each log adds an address and two topics to the bloom filter: about 150. */
+/** The transactions and logs of other contracts in a block. Each log adds an address and two topics to the bloom filter, some 150 items. */
 const OTHER_TRANSACTIONS = 5;
 const OTHER_LOGS_MIN = 40;
 const OTHER_LOGS_SPREAD = 21;
 
 /**
- * A chain of which few blocks or none hold logs of followed contracts. All of its blocks hold transfers of other tokens, so that their
+ * A chain in which few or no blocks hold logs of followed contracts. All of its blocks hold transfers of other tokens, so that their
  * bloom filters are as full as those of a public chain. Blocks are made when they are requested, because there are millions of them.
  */
 export class QuietChain implements ServedChain {
@@ -60,7 +60,7 @@ export class QuietChain implements ServedChain {
     return parts;
   }
 
-  /** Returns the logs of other people's tokens in a block, which are numbered from `logIndex` on. */
+  /** Returns the logs of other contracts in a block. Their log indices begin at `logIndex`. */
   #others(block: number, logIndex: number): BlockLogs & { readonly transactions: readonly Hex[] } {
     const { world } = this;
     const random = new Random(world.options.seed, 8, block);

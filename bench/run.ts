@@ -40,7 +40,7 @@ const COMPARED_PARTS = 'backfill,following,latency';
 const RUNS = 3;
 const ROUNDS = 5;
 const IDS_ROWS = 5_000_000;
-/** A tenth of the default, because the provider takes 25 calls a second. */
+/** A tenth of the default, because the provider accepts only 25 calls per second. */
 const PROVIDER_EVENTS = 50_000;
 const PROVIDER_PARTS = ['provider', 'fill', 'head', 'sparse'];
 const HEAD_CONTRACTS = 2_000;

@@ -9,7 +9,7 @@ import { startPostgres } from '../test/kit/postgres-server.ts';
 import { cpuOfTree } from './usage.ts';
 import { CHAIN_ID, type World } from './world.ts';
 
-/** The settings of a production server: a crash loses nothing. */
+/** Settings as on a production server, which loses no committed data in a crash. */
 export const SETTINGS = {
   shared_buffers: '1GB',
   max_wal_size: '8GB',
@@ -20,7 +20,7 @@ export const SETTINGS = {
   full_page_writes: 'on',
   synchronous_commit: 'on',
   shared_preload_libraries: 'pg_stat_statements',
-  // Leaves out the checks of foreign keys: to count half a million of them costs more than many statements.
+  // Leaves out the statements of foreign key checks: counting half a million of them would take longer than many statements.
   'pg_stat_statements.track': 'top',
   track_io_timing: 'on',
 } as const;

@@ -6,11 +6,11 @@ import { Random } from './random.ts';
 export type WorldOptions = {
   readonly events: number;
   readonly blocks: number;
-  /** Only every block of this distance holds events. */
+  /** Only blocks whose number is a multiple of this hold events. */
   readonly stride: number;
-  /** Wallets. Each holds one of the artist tokens. */
+  /** The number of wallets. Each wallet holds one of the artist tokens. */
   readonly holders: number;
-  /** NFTs of all masters together. */
+  /** The number of NFTs of all masters together. */
   readonly tokens: number;
   readonly seed: number;
 };
@@ -26,7 +26,7 @@ export function environment(databaseUrl: string, rpcUrl: string): Readonly<Recor
 /** Events per block, unless the number of blocks is given too. */
 export const EVENTS_PER_BLOCK = 25;
 
-/** Returns the sizes of a chain whose blocks hold only other people's logs. */
+/** Returns the sizes of a chain whose blocks hold only logs of contracts that are not followed. */
 export function quietOptions(blocks: number): WorldOptions {
   return { ...SIZES, events: 0, blocks, stride: blocks + 1, holders: 10, tokens: 10 };
 }
@@ -76,7 +76,7 @@ export class World {
   readonly wallets: readonly Hex[];
   readonly artistTokens: readonly Hex[];
   readonly masters: readonly Hex[];
-  /** One pool for each artist token, which is its token 0. Its token 1 is not followed. */
+  /** One pool for each artist token, which is the pool's token 0. The pool's token 1 is not followed. */
   readonly pools: readonly Hex[];
   readonly quoteToken: Hex;
 

@@ -14,12 +14,13 @@ const ENTRIES = [
 ];
 const MIGRATION = /^\d{4}_[a-z_]+(?=\.ts$)/;
 /**
- * Libraries that stay in `node_modules`. MPL-2.0 requires that whoever distributes the first one also offers its source, as npm does.
- * Bull Board reads files that lie beside its modules, Fastify is its server, and it imports BullMQ by itself, which the bundle also holds.
- * Drizzle definitions are made by the Drizzle of the package that imports them.
+ * Libraries that are not bundled and stay in `node_modules`. `@ethereumjs/mpt` has the licence MPL-2.0, which requires that whoever
+ * distributes it also offers its source, as npm does. Bull Board reads files that lie beside its modules, and has Fastify as its server. It
+ * imports BullMQ from `node_modules`, although the bundle also holds BullMQ. Drizzle definitions must be made by the Drizzle of the package
+ * that imports them.
  */
 const EXTERNAL = ['@ethereumjs/mpt', 'fastify', /^@bull-board\//, /^drizzle-orm(?:$|\/)/];
-/** The files of the status page, which the program reads. */
+/** The folder with the files of the status page, which the program reads when it runs. */
 const PAGE = 'indexer/http/page';
 const PACKAGE_FOLDER = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/;
 const LICENCE_FILE = /^(?:licen[cs]e|notice|copying)\b/i;
@@ -38,8 +39,8 @@ const licences: Plugin = {
 };
 
 /**
- * Bundles the program with its libraries, because reading a thousand modules takes longer than a short command. What a command
- * imports dynamically stays in files of its own.
+ * Bundles the program with its libraries, because reading a thousand modules takes longer than a short command. Modules that a command
+ * imports dynamically stay in separate files.
  *
  * @param folder is emptied first
  */

@@ -7,7 +7,7 @@ import { defaultOf } from '../indexer/config/describe.ts';
 import { ABOUT, type About, VALUES } from '../indexer/config/fields.ts';
 import { CHAIN, ENDPOINT, HTTP, PROOF, PROXY, REDIS, SETTINGS } from '../indexer/config/schema.ts';
 
-// Writes the files that repeat what the schema of the configuration says. With `--check`, it fails if they differ from it.
+// Writes the files that are generated from the schema of the configuration. With `--check`, writes nothing and fails if a file differs.
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const EXAMPLE_CHAIN = 8453;

@@ -6,8 +6,8 @@ import { TEST_TIMEOUT_MS } from '../test/kit/until.ts';
 const FOLDERS = ['test/sim/', 'test/queue/', 'test/chain/', 'test/db/'];
 
 /**
- * Runs the slowest files first, so that no worker is busy with one of them at the end. The other files, of which the longest only wait, are
- * spread among them, so that the workers do not all wait at once.
+ * Runs the slowest files first, so that no worker is busy with one of them at the end. The other files are spread among them. The longest
+ * of these only wait, and spreading them keeps the workers from all waiting at once.
  */
 class SlowestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

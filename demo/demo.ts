@@ -66,7 +66,7 @@ async function runAndCompare(
   return summary.equal;
 }
 
-/** Runs the traffic and shows figures until the time is over, the signal aborts, or one of the two fails. */
+/** Runs the traffic and shows figures until the time is over, the signal aborts, or either of them fails. */
 async function showTraffic(
   world: World,
   { seconds, seed, show }: { readonly seconds: number | undefined; readonly seed: number; readonly show: Show },

@@ -8,7 +8,7 @@ export type Figures = {
   readonly finalized: number | null;
   readonly lagBlocks: number | null;
   readonly facts: number;
-  /** The average of the last seconds. */
+  /** The average over the last `RATE_WINDOW_SECONDS` seconds. */
   readonly eventsPerSecond: number;
   readonly eventsInLastSecond: number;
   readonly reorgs: number;

@@ -39,7 +39,7 @@ const PAST_STEPS = 60;
  * and a reorg that needs one of them leaves a chain without any contract.
  */
 const STATES_KEPT_BLOCKS = 128;
-/** Anvil's finalized block is two epochs below the head: deeper than every reorg, and so near that even a short demo verifies most of it. */
+/** Anvil's finalized block is two epochs below the head. No reorg is deeper, and even a short demo has final blocks to verify. */
 const SLOTS_IN_AN_EPOCH = 10;
 const FIRST_HEAD_TIMEOUT_MS = 60_000;
 const CHECK_INTERVAL_MS = 100;
@@ -48,7 +48,7 @@ const CHECK_INTERVAL_MS = 100;
  * Starts PostgreSQL, a chain with the platform's contracts and some history, and the daemon. Then inserts the contracts into the
  * database as the platform would.
  *
- * @param releases - receives a function for everything that is started, also if a later step fails
+ * @param releases - receives a function that stops each thing that was started, also if a later step fails
  * @throws the reason of the signal if it aborts meanwhile
  */
 export async function createWorld(

@@ -151,12 +151,12 @@ export class Backfill {
   /** Keeps enough jobs in the queue. */
   async #plan(queue: BackfillQueue, signal: AbortSignal): Promise<void> {
     const { scope, log, chainId, loadContracts } = this.#deps;
-    // A process that plans for itself also follows the chain: it has a head as soon as an endpoint answers.
+    // A daemon or a backfill command follows the chain itself and so gets a head. A worker depends on another process for it.
     const needsOtherFollower = !scope.standing && scope.request === undefined;
     let mayHaveChanged = true;
     let plansWithoutHead = 0;
     await this.#repeat(signal, async () => {
-      // This also prepares newly registered contracts, which have no gaps before.
+      // This also prepares newly registered contracts, which have no gaps before they are prepared.
       if (mayHaveChanged) await loadContracts();
       const outcome = await orStopped(this.#planner.topUp(queue), signal, RELEASE_TIMEOUT_MS);
       if (outcome === undefined) return;
@@ -190,7 +190,7 @@ export class Backfill {
       const claiming = queue.claim();
       const claimed = await orStopped(claiming, signal, RELEASE_TIMEOUT_MS);
       if (claimed !== undefined) return this.#fill(claimed, signal);
-      // A job that comes too late goes back, so that its lock is not renewed for ever.
+      // A job that is claimed too late is released, so that its lock is not renewed forever.
       void claiming.then((late) => late?.release()).catch(() => undefined);
       await this.#claimNow.wait(CLAIM_INTERVAL_MS, signal);
     });
@@ -205,7 +205,7 @@ export class Backfill {
       else await this.#settleFailure(claimed, error, signal);
       return;
     } finally {
-      // Stop reading ahead of the piece that failed.
+      // Stops reading ahead beyond the piece that failed.
       ended.abort();
     }
     // If the queue does not answer, another worker gets the job and finds nothing left to do.

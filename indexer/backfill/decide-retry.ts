@@ -42,11 +42,11 @@ export type RetryDecision =
   | { readonly do: 'give up'; readonly on: 'unserved'; readonly unserved: readonly RpcErrorKind[] };
 
 const RETRY_BACKOFF: Backoff = { baseMs: 500, maxMs: 30_000 };
-/** Attempts at blocks that fail by themselves, each with fewer blocks than the one before, before a single block is given up. */
+/** The number of attempts at failing blocks, each with fewer blocks than the one before, after which a single block is given up. */
 const ATTEMPTS_MAX = 6;
 /** After this many outages in a row, it matters whether the endpoint answers other requests. */
 export const OUTAGES_BEFORE_DOUBT = 12;
-/** Kinds of error that endpoints return for blocks that they do not serve, whether or not they say so. */
+/** Kinds of error that endpoints return for blocks that they do not serve, even if the error does not say so. */
 const UNSERVED: readonly RpcErrorKind[] = ['pruned', 'unavailable', 'unknown-block'];
 
 /** A failure and its circumstances. */
@@ -56,7 +56,7 @@ export type Failure = {
   readonly piece: BlockRange;
   /** How the attempts before failed. */
   readonly history: FailureHistory;
-  /** The endpoint's newest block, where it answers. Needed only after `OUTAGES_BEFORE_DOUBT` outages. */
+  /** The endpoint's newest block. Undefined if the endpoint does not answer. Needed only after `OUTAGES_BEFORE_DOUBT` outages. */
   readonly head: number | undefined;
 };
 
@@ -93,7 +93,7 @@ function servesNoLogs(error: unknown): boolean {
   return error instanceof RpcError && error.kind === 'rejected' && error.context.code === RPC_CODE.methodNotFound;
 }
 
-/** Returns whether the endpoint answers other requests but not this range, although it is not behind the range. */
+/** Returns whether the endpoint answers other requests but not this range, although its newest block is not below the range. */
 function isRangeAtFault(error: unknown, piece: BlockRange, head: number | undefined): boolean {
   if (!(error instanceof RpcError) || error.kind === 'rate-limited' || head === undefined) return false;
   return error.kind !== 'unknown-block' || head >= piece.to;

@@ -50,7 +50,7 @@ const PIECE_BLOCKS_MAX = 50_000;
 /** Maximum number of blocks of a piece that is read in full, since every header of it is held in memory. */
 const FULL_PIECE_BLOCKS_MAX = 2_000;
 const GROWTH_MAX = 4;
-/** Suspect blocks are read in this many pieces. */
+/** Suspect blocks are divided into this many pieces. */
 const NARROWING_FACTOR = 8;
 /** Maximum size of the encoded facts that wait to be written, over all jobs of the chain in this process. */
 const WAITING_BYTES_MAX = 8_000_000;
@@ -104,7 +104,7 @@ function nextPart({ to }: BlockRange, from: number, suspect: BlockRange | undefi
   return { from, to: Math.min(to, suspect.to, from + blocks - 1) };
 }
 
-/** Fills ranges of one chain piece by piece. Which blocks of a job are missing is read from coverage when the job runs. */
+/** Fills ranges of one chain piece by piece. When a job runs, the blocks that are missing in its range are read from coverage. */
 export class JobFiller {
   readonly #deps: FillDeps;
   readonly #pieceSize = new PieceSize();

@@ -74,7 +74,7 @@ export async function findGaps(
 /** A failed range is tried again after this time, because an endpoint may serve it by then. */
 const FAILED_RANGE_COOLDOWN = '1 hour';
 
-/** Returns SQL for rows `(range, since)`: the ranges of a chain that failed within the cooldown, or after an earlier time. */
+/** Returns SQL for rows `(range, since)`: the ranges of a chain that failed within the cooldown or after `earlierTime`. */
 export function failedRanges(chainId: number, earlierTime: RawBuilder<unknown> = sql`null`): RawBuilder<unknown> {
   return sql`
     select int8range(range_from, range_to, '[]') as range, created_at as since from indexer.dead_letters
@@ -82,7 +82,7 @@ export function failedRanges(chainId: number, earlierTime: RawBuilder<unknown> =
   `;
 }
 
-/** Returns SQL for the blocks of the rows `failed` that apply to a contract: those that failed after it was registered. */
+/** Returns SQL for the blocks of those rows of `failed` that apply to a contract, because they failed after it was registered. */
 function failedFor(contract: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`coalesce((select range_agg(range) from failed where since > ${contract}.created_at), '{}'::int8multirange)`;
 }
@@ -91,8 +91,9 @@ function failedFor(contract: RawBuilder<unknown>): RawBuilder<unknown> {
 const failureBucket = sql`width_bucket(created_at, (select array_agg(since order by since) from failed))`;
 
 /**
- * Returns SQL for the blocks that are missing in any of the rows `(missing, created_at)` and have not failed for it. Contracts to
- * which the same failures apply are aggregated first, because there may be many contracts and many failures.
+ * Returns SQL for the blocks that are missing in at least one of the rows `(missing, created_at)`, each of which is a contract, and that
+ * have not failed since the contract was registered. Contracts to which the same failures apply are aggregated first, because there may
+ * be many contracts and many failures.
  */
 export function blocksToFill(contracts: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`

@@ -11,7 +11,7 @@ import { deleteCoveredFailures, settleRequests } from './requests.ts';
 
 /** Maximum number of jobs in the queue: enough for many workers, and independent of how much is missing. */
 export const WINDOW_JOBS = 64;
-/** Blocks of one job: the missing blocks divided by the window, within these bounds. */
+/** The bounds of the number of blocks of a job, which is the number of missing blocks divided by `WINDOW_JOBS`. */
 const JOB_MIN_BLOCKS = 4_000;
 const JOB_MAX_BLOCKS = 50_000;
 
@@ -65,7 +65,7 @@ export class Planner {
   }
 
   /**
-   * Tops the window up when it is at least half empty.
+   * Adds jobs to the queue if it holds at most half of `WINDOW_JOBS`.
    *
    * One process plans at a time. The lock ends with the transaction, also if the process dies.
    */

@@ -5,7 +5,7 @@ import { probeServer } from '../db/server.ts';
 import { connectionOptions } from '../db/tls.ts';
 
 const SCHEMA = 'bullmq';
-/** Over all chains of the process. Each is used for single statements. */
+/** The maximum number of connections for all chains of the process. Each connection runs single statements. */
 const CONNECTIONS_MAX = 6;
 /** Jobs that are lost in a crash are planned again, so their commits need not wait for the disk. */
 const SETTINGS = { search_path: SCHEMA, synchronous_commit: 'off' };
@@ -81,7 +81,7 @@ export async function openQueuePool(
   return { connection: pooled ? inTransactions(pool) : inSessions(pool), end: () => pool.end() };
 }
 
-/** What BullMQ uses of a pool besides statements. It must not add a listener for each of its queues, nor close the shared pool. */
+/** Returns what BullMQ uses of a pool besides statements. It must neither add listeners for each queue nor close the shared pool. */
 function commonOf({ options }: pg.Pool) {
   return { options, end: async () => undefined, on: () => undefined, removeAllListeners: () => undefined };
 }

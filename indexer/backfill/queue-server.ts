@@ -18,7 +18,7 @@ export type QueueSettings = {
 
 /** How long a command of the queue may take. */
 export const COMMAND_TIMEOUT_MS = 10_000;
-/** How Redis refuses a user or a password. */
+/** The messages with which Redis refuses a user or a password. */
 const REFUSED_PASSWORD = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH)\b/;
 
 /** Returns where a configuration puts the queue. To be called once per process, since the result holds its connections. */

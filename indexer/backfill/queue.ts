@@ -15,7 +15,7 @@ import {
   redisConnection,
 } from './queue-server.ts';
 
-/** The payload of a job. Which blocks of the range are missing is read from the database when the job runs. */
+/** The payload of a job. When the job runs, the blocks that are missing in its range are read from the database. */
 export type FillJob = BlockRange & {
   readonly chainId: number;
   /** Whether to fill everything since deployment, or only the blocks of requests. */
@@ -151,7 +151,7 @@ export class BackfillQueue {
     return this.#queue as Queue;
   }
 
-  /** Returns the policy by which Redis evicts keys when its memory is full. Undefined if the queue is in PostgreSQL or Redis keeps silent. */
+  /** Returns the policy by which Redis evicts keys when its memory is full. Undefined in PostgreSQL, or if Redis does not tell it. */
   async evictionPolicy(): Promise<string | undefined> {
     const { client } = this.#queue.getBackend() as unknown as { readonly client?: Promise<Pick<Redis, 'info'>> };
     // CONFIG is forbidden on many managed servers. INFO is not.
@@ -195,7 +195,8 @@ function construct(
   name: string,
   onError: (error: Error) => void,
 ): BackfillQueue {
-  // The braces keep a queue's keys on one node of a cluster. BullMQ would print a warning of its own about the version and the settings.
+  // The braces keep a queue's keys on one node of a cluster. Without `skipVersionCheck`, BullMQ would print warnings of its own about the
+  // version and the settings of Redis.
   const common = { connection: connection as never, prefix: `{indexer-${name}}`, skipVersionCheck: true };
   const queue = new Queue<FillJob>(
     `backfill-${name}`,

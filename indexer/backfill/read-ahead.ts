@@ -23,8 +23,8 @@ export class ReadAhead<Piece extends ReadPiece> {
   #failure: { readonly error: unknown } | undefined;
 
   /**
-   * @param maxBytes reading pauses while pieces of this size wait to be taken; one piece is always read
-   * @param isAlone whether the piece that begins at a block must be taken by itself
+   * @param maxBytes reading pauses while the pieces that wait to be taken have this size; if none waits, a piece is read anyway
+   * @param isAlone returns whether the piece that begins at a block must be taken by itself
    */
   constructor(
     { from, to }: BlockRange,

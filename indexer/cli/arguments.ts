@@ -36,7 +36,7 @@ export function uuid(text: string): string {
   return text.toLowerCase();
 }
 
-/** Returns the named chain, or the only configured one if none is named. Throws `UsageError` if there is a choice. */
+/** Returns the named chain, or the only configured one if none is named. Throws `UsageError` if not exactly one is configured then. */
 export function chainOf(named: number | undefined, { chains }: Config): number {
   if (named !== undefined) return named;
   const [only, ...others] = chains;

@@ -6,7 +6,7 @@ import { positiveNumber, uuid } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { withSession } from './session.ts';
 
-/** `backfill` has the same option. Commander stores its value there, so it is read with `optsWithGlobals`. */
+/** The option `--chain`. The parent command `backfill` has it too, and Commander stores its value there: read it with `optsWithGlobals`. */
 type OfChain = { readonly chain?: number };
 
 /** `indexer backfill status`: shows requests, their progress, and the ranges that failed. */

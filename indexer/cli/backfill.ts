@@ -148,7 +148,7 @@ async function report(
   }
 }
 
-/** Returns what to do about a backfill that is not complete: to try failed ranges again, if quarantined contracts are not all that lacks. */
+/** Returns advice on an incomplete backfill: to retry it, or what to do about quarantined contracts if it lacks only their blocks. */
 function adviceFor({ request, incomplete, dead }: BackfillOutcome, options: GlobalOptions & Given): string {
   const [first, ...others] = incomplete;
   if (first === undefined || dead.length > 0 || incomplete.some(({ setAside }) => setAside === null))

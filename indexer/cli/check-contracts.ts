@@ -13,8 +13,8 @@ const CHECKS_IN_FLIGHT = 8;
 const CHECKS_TIMEOUT_MS = 15_000;
 
 /**
- * Warns of contracts that have no code yet or do not speak the protocol of their kind, of those of which this could not be found out, and
- * of chains without an endpoint. The contracts are registered all the same.
+ * Warns about contracts that have no code yet or do not speak the protocol of their kind, about contracts that could not be checked, and
+ * about chains without an endpoint. The contracts are registered all the same.
  *
  * @returns the warnings
  */

@@ -44,11 +44,11 @@ function describe({ settings }: Resolution, redact: Redact): readonly Described[
   }));
 }
 
-/** Returns what is printed of a value: texts without secrets. Functions are viem transports. */
+/** Returns a value as it is printed: texts without secrets, and a description in place of a function, which is a viem transport. */
 function printable(value: unknown, redact: Redact): unknown {
   if (typeof value === 'string') return redact(value);
   if (typeof value === 'function') return 'viem transport';
-  // JSON has no such numbers.
+  // JSON has no bigint.
   if (typeof value === 'bigint') return String(value);
   if (Array.isArray(value)) return value.map((item) => printable(item, redact));
   if (typeof value !== 'object' || value === null) return value;

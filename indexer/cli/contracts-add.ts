@@ -80,7 +80,7 @@ export function readsPool({ kind, type, token0, token1 }: NamedContract): boolea
   return kind === 'pool' && (type === undefined || token0 === undefined || token1 === undefined);
 }
 
-/** Completes the description of a contract. Reads the tokens of a pool from the chain unless both are given, and its type too. */
+/** Completes the description of a contract. Reads the type and the tokens of a pool from the chain unless all of them are given. */
 export async function specOf(io: Io, session: Session<unknown>, named: NamedContract): Promise<ContractSpec> {
   const { chainId, address: contract, fromBlock } = named;
   switch (named.kind) {

@@ -10,9 +10,9 @@ import { openSource } from './open-source.ts';
 import { type Session, withSession } from './session.ts';
 
 const LISTED_DEFAULT = 50;
-/** The number of dead letters that one command retries. */
+/** The maximum number of dead letters that one command retries. */
 const RETRIED_MAX = 10_000;
-/** The number of dead letters that a retry prints because they are left. */
+/** The maximum number of letters that a retry prints because they still cannot be decoded. */
 const KEPT_LISTED_MAX = 20;
 
 type Given = { readonly chain?: number; readonly contract?: Hex };
@@ -158,7 +158,7 @@ async function retryLogs(io: Io, { config, ...session }: Session, letters: reado
         io.signal,
       );
       retried = { gone: retried.gone + gone, kept: [...retried.kept, ...kept] };
-      // A repair takes stages back. If no daemon advances them, nobody else does.
+      // The repair unwinds stages. If no daemon runs, only this command can advance them again.
       for (const { name, error } of await advanceStages(database, { chainId, stages }, new Stride(io.runtime.now)))
         log.error({ chain: chainId, stage: name, err: error }, 'stage failed');
     } finally {

@@ -14,7 +14,7 @@ const ROW_WORK = {
   batches: 'updates rows in batches',
 } as const;
 
-/** A database with the platform's tables is adopted over two connections. */
+/** Adopting the tables of the platform needs two connections. */
 const MIGRATING = { schema: 'any', maxConnections: 2 } as const;
 
 /** `indexer migrate [up|plan|down|status]`: migrates the schema. Needs no RPC endpoint. */

@@ -31,14 +31,14 @@ const POOLER_WARNING =
   'set DATABASE_DIRECT_URL to the host of the database itself';
 
 /**
- * Many chains share the connections. A process opens up to 14 more for commits at the head, the queue, leadership and notifications, so
- * that two processes fit into the 100 connections that PostgreSQL accepts by default.
+ * With many chains, the chains share this many connections. A process opens up to 14 more for commits at the head, the queue, leadership
+ * and notifications, so that two processes fit into the 100 connections that PostgreSQL accepts by default.
  */
 const CONNECTIONS_MAX = 24;
 
 /**
- * How long after a signal to stop work may wait for the database. Later than the answer of a healthy one, and so early that the process
- * ends by itself within 15 s although PostgreSQL never answers.
+ * How long work may wait for the database after a signal to stop. Longer than a healthy database takes to answer, and short enough for
+ * the process to end by itself within 15 s even if PostgreSQL never answers.
  */
 const STOP_GRACE_MS = 7_000;
 

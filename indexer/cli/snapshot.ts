@@ -10,7 +10,7 @@ import { withSession } from './session.ts';
 type Given = { contract: ReturnType<typeof address>; block: number; reason: string; chain?: number };
 
 const REASON = /^[a-z][a-z0-9_-]{0,49}$/;
-/** The reasons of snapshots that nobody requests. */
+/** The reasons of snapshots that are taken without a request. The command refuses them. */
 const DERIVED_REASONS: readonly string[] = ['dividend', 'daily'];
 
 /** `indexer snapshot`: records who owned the tokens of a master at the end of a block. */

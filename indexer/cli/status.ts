@@ -198,13 +198,13 @@ function proofLines({ completeTo, provedTo, failedProofs, repairs }: Line): read
   ];
 }
 
-/** Describes the contradictions between facts, and what comes of them. */
+/** Describes the contradictions between facts, with the status of each. */
 function contradictionLines({ contradictions }: Line): readonly string[] {
   const lines = contradictions.map(({ kind, address, rule, from, to, detail, status, reason }) => {
     const outcome = {
       open: 'to be read',
       read: 'read',
-      property: 'by nature',
+      property: 'a property of the contract',
       unreadable: `cannot be read: ${reason}`,
     };
     return `  contradicts  ${kindName(kind)} ${address}, ${rule} in ${from}-${to}: ${detail} (${outcome[status]})`;

@@ -45,7 +45,7 @@ type Unwound = {
   readonly asked: number;
   readonly toBlock: number | undefined;
   readonly factsRemoved: number;
-  /** The state of the chain before. */
+  /** The state of the chain before the unwind. */
   readonly state: ChainState;
 };
 

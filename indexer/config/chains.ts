@@ -8,15 +8,18 @@ export type KnownChain = {
   readonly blockTimeMs?: number;
   /** The settings that differ from the defaults of a chain. */
   readonly preset?: Pick<ChainSettings, 'pollIntervalMs' | 'confirmations' | 'haltDepth'>;
-  /** Names that other programs give to the variable of its endpoints. They are read after `RPC_URL_<chainId>`. */
+  /** Names that other programs use for the variable with the chain's endpoints. They are read after `RPC_URL_<chainId>`. */
   readonly variables: readonly string[];
 };
 
-/** Slots of 12 s (https://ethereum.org/developers/docs/blocks). Final after two epochs of 32 slots (https://ethereum.org/roadmap/single-slot-finality). */
+/**
+ * A slot takes 12 s (https://ethereum.org/developers/docs/blocks). A block is final after two epochs of 32 slots
+ * (https://ethereum.org/roadmap/single-slot-finality).
+ */
 const ETHEREUM = { blockTimeMs: 12_000, preset: { pollIntervalMs: 2_000, confirmations: 64 } };
 
 /**
- * Blocks of 2 s, final with the block of Ethereum that holds their data, 20 to 30 minutes later
+ * A block takes 2 s. It is final together with the block of Ethereum that holds its data, 20 to 30 minutes later
  * (https://docs.optimism.io/stack/transactions/transaction-finality,
  * https://docs.base.org/base-chain/network-information/transaction-finality).
  */
@@ -24,7 +27,7 @@ const OP_STACK = { blockTimeMs: 2_000, preset: { confirmations: 900 } };
 
 /**
  * The chains that the program knows by name. Any other EVM chain works as well. All of these serve the `finalized` tag, so their
- * `confirmations` only count at endpoints that do not pass it on.
+ * `confirmations` only apply to endpoints that do not forward the tag.
  */
 export const KNOWN_CHAINS: readonly KnownChain[] = [
   { chainId: 1, name: 'Ethereum', ...ETHEREUM, variables: ['ETHEREUM_RPC_URL', 'ETH_MAINNET_RPC_URL', 'ETH_RPC_URL'] },
@@ -34,7 +37,7 @@ export const KNOWN_CHAINS: readonly KnownChain[] = [
     name: 'Arbitrum',
     // https://docs.arbitrum.io/arbitrum-essentials/arbitrum-vs-ethereum/block-numbers-and-time
     blockTimeMs: 250,
-    // Final with the block of Ethereum that holds their data, and reorganised with it: 20 minutes are 4,800 blocks
+    // A block is final, and reorganised, together with the block of Ethereum that holds its data. 20 minutes are 4,800 blocks
     // (https://docs.arbitrum.io/how-arbitrum-works/reference/finality-and-reorgs).
     preset: { confirmations: 4_800, haltDepth: 8_192 },
     variables: ['ARBITRUM_RPC_URL', 'ARBITRUM_MAINNET_RPC_URL'],
@@ -49,7 +52,7 @@ export const KNOWN_CHAINS: readonly KnownChain[] = [
     chainId: 137,
     name: 'Polygon',
     blockTimeMs: 2_000,
-    // Without milestones, a block is final with a checkpoint, which holds about 512 blocks
+    // Without milestones, a block is final once a checkpoint includes it. A checkpoint holds about 512 blocks
     // (https://github.com/maticnetwork/Polygon-Improvement-Proposals/blob/main/PIPs/PIP-11.md).
     preset: { confirmations: 512 },
     variables: ['POLYGON_RPC_URL', 'POLYGON_MAINNET_RPC_URL'],
@@ -60,7 +63,8 @@ export const KNOWN_CHAINS: readonly KnownChain[] = [
     // https://docs.bnbchain.org/bnb-smart-chain/overview
     blockTimeMs: 450,
     // Without fast finality, a block is final when more than half of the 21 validators have built on it, each with several blocks in
-    // a row (https://docs.bnbchain.org/bnb-smart-chain/developers/json_rpc/bsc-api-list). The page counts 8; twice as many leave room.
+    // a row (https://docs.bnbchain.org/bnb-smart-chain/developers/json_rpc/bsc-api-list). The page counts 8 in a row. 16 leave room:
+    // 11 validators × 16 blocks = 176.
     preset: { confirmations: 176 },
     variables: ['BNB_RPC_URL', 'BSC_RPC_URL'],
   },
@@ -69,13 +73,13 @@ export const KNOWN_CHAINS: readonly KnownChain[] = [
     name: 'Avalanche',
     blockTimeMs: 2_000,
     // A node only serves accepted blocks, which are final (https://build.avax.network/docs/rpcs/c-chain/rpc). The newest blocks are
-    // read like those of any other chain all the same.
+    // still read like those of any other chain.
     preset: { confirmations: 8 },
     variables: ['AVALANCHE_RPC_URL'],
   },
   { chainId: 11_155_111, name: 'Sepolia', ...ETHEREUM, variables: ['SEPOLIA_RPC_URL', 'ETH_SEPOLIA_RPC_URL'] },
   { chainId: 84_532, name: 'Base Sepolia', ...OP_STACK, variables: ['BASE_SEPOLIA_RPC_URL'] },
-  // Makes a block for each transaction, and serves the tag 64 blocks below the head (https://getfoundry.sh/anvil/reference/).
+  // Anvil makes a block for each transaction. Its `finalized` tag is 64 blocks below the head (https://getfoundry.sh/anvil/reference/).
   { chainId: 31_337, name: 'Anvil', variables: ['ANVIL_RPC_URL'] },
 ];
 

@@ -1,9 +1,9 @@
 import type * as z from 'zod/mini';
 
-/** A group of options: its schema, without wrappers for defaults. */
+/** The schema of a group of options, without the wrappers that make it optional or add a default. */
 export type Group = z.core.$ZodObject['_zod']['def'];
 
-/** Returns the group of options that a schema wraps. Undefined if it is no group. */
+/** Returns the group of options inside the wrappers of a schema. Undefined if the schema is no group. */
 export function groupIn(schema: z.core.$ZodType): Group | undefined {
   const { def } = schema._zod as z.core.$ZodTypes['_zod'];
   switch (def.type) {
@@ -21,7 +21,7 @@ export function groupIn(schema: z.core.$ZodType): Group | undefined {
   }
 }
 
-/** Returns the group of options at a path of a schema: in the elements of lists and records, too. */
+/** Returns the group of options at a path of a schema. The path may lead through elements of lists and records. */
 export function partAt(schema: z.core.$ZodType, [key, ...rest]: readonly PropertyKey[]): Group | undefined {
   if (key === undefined) return groupIn(schema);
   const inner = groupIn(schema)?.shape[String(key)] ?? elementOf(schema);

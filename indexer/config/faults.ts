@@ -6,7 +6,8 @@ type Issue = z.core.$ZodIssue;
 const EDITS_MAX = 3;
 
 /**
- * Returns the faults that a schema found, one line each: the place, and what to do. They quote no value, since values contain keys.
+ * Returns the faults that a schema found, one line each, with the place and what to do. The lines quote no value, because values may
+ * contain keys.
  *
  * @param place the name of the file or variable that holds the value
  */
@@ -18,7 +19,7 @@ export function faultsOf(
 ): readonly string[] {
   return issues.flatMap((issue) => {
     if (issue.code === 'invalid_union') {
-      // The branch whose type fits says what is wrong.
+      // Report the faults of the branch of the union whose type matches the value.
       const branch = issue.errors.find((errors) => !errors.some(isOtherType));
       if (branch !== undefined) {
         const nested = branch.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));

@@ -8,7 +8,7 @@ export type About = {
   /** One or more sentences in Markdown. */
   readonly description: string;
   readonly unit?: string;
-  /** What applies if the option is not set, if that is not a constant. */
+  /** What applies if the option is not set and has no constant default. */
   readonly otherwise?: string;
   /** The environment variables that set it, the preferred one first. */
   readonly variables?: readonly string[];
@@ -43,7 +43,7 @@ function described<T extends z.core.$ZodType>(schema: T, about: About): T {
   return schema;
 }
 
-/** Accepts a whole number between two bounds. Digits in a text, as in an environment variable, count as their number. */
+/** Accepts a whole number between two bounds. A string of digits, as in an environment variable, is converted to a number. */
 export function wholeNumber(least: number, most: number) {
   const isWithin = (value: unknown) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most;
   const read = (value: number) => (typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : value);
@@ -109,7 +109,7 @@ export function viemTransport(message: string) {
   });
 }
 
-/** Marks the fault of a value that has another type, so that the other types of a union may accept it. */
+/** Marks the fault of a value of the wrong type, so that `faultsOf` reports the faults of another branch of the union. */
 const IS_TYPE = { isType: true };
 
 /** Accepts options of ioredis, which checks them itself. */

@@ -17,7 +17,7 @@ export type Setting = {
   readonly isSecret: boolean;
 };
 
-/** Two variables that name one setting and have different values. */
+/** Two variables that set the same option to different values. Only `used` has an effect. */
 export type IgnoredVariable = { readonly ignored: string; readonly used: string };
 
 /** Values that replace the defaults of a group of options, and where they come from. */
@@ -37,7 +37,7 @@ export function isSet(value: unknown): value is string {
   return value !== undefined && value !== '';
 }
 
-/** Takes each option from the first that has it: the file, the environment, a preset, the default. Collects faults and origins. */
+/** Reads each option from the first source that sets it: the file, the environment, a preset, the default. Collects faults and origins. */
 export class OptionReader {
   readonly faults: string[];
   readonly ignored: IgnoredVariable[] = [];
@@ -52,7 +52,7 @@ export class OptionReader {
     this.faults = faults;
   }
 
-  /** Returns the variable that set an option, or its place in the file. Undefined if neither did. */
+  /** Returns the variable, or the place in the file, that set an option. Undefined if neither did. */
   readonly placeOf = (path: string): string | undefined => this.#places.get(path);
 
   /** Reads the options of a group. `path` is the name of the group, empty for the outermost one. */
@@ -70,7 +70,7 @@ export class OptionReader {
     );
   }
 
-  /** Reads one option. The faults of the file's value were found before. */
+  /** Reads one option. Adds no faults of the value from the file, because the file was checked before. */
   option(schema: z.core.$ZodType, fileValue: unknown, path: string, source: OptionSource = {}): unknown {
     const leaf = schema as z.ZodMiniType;
     const { isSecret = false, variables: documented = [] } = ABOUT.get(schema) ?? {};

@@ -22,7 +22,7 @@ export type ChainConfig = Readonly<Omit<z.output<typeof CHAIN>, 'rpcUrls'>> & {
 /** The complete and validated configuration. */
 export type Config = {
   readonly databaseUrl: string;
-  /** Leads to the database without a pooler in between. */
+  /** The URL of the same database without a connection pooler in between. */
   readonly databaseDirectUrl: string | undefined;
   readonly queueUrl: string;
   /** Used instead of `queueUrl`. */
@@ -110,7 +110,7 @@ export function resolveSettings(
   return { config, settings: withQueue(read.settings, config), ignored: read.ignored };
 }
 
-/** Adds where the queue is if no setting says so. */
+/** Fills in the URL of the queue and its origin if no setting names the queue. */
 function withQueue(settings: readonly Setting[], { queueUrl, variables }: Config): readonly Setting[] {
   return settings.map((setting) => {
     if (setting.path !== 'queueUrl' || setting.value !== undefined || queueUrl === '') return setting;

@@ -41,12 +41,12 @@ export const ENDPOINT = z.strictObject({
       'HTTP headers of every request, for a provider that expects its key there. Their values never appear in a log.',
   }),
   callsPerSecond: option(wholeNumber(1, PER_SECOND_MAX), {
-    description: 'How many calls one process sends for one chain at most. Each call of a batch counts.',
+    description: 'The maximum number of calls that one process sends for one chain. Each call of a batch counts.',
     otherwise: 'the limit is learnt from refusals',
     unit: 'calls per second',
   }),
   computeUnitsPerSecond: option(wholeNumber(1, PER_SECOND_MAX), {
-    description: 'The same in compute units, by the price list of Alchemy.',
+    description: 'The limit of `callsPerSecond` in compute units, by the price list of Alchemy.',
     otherwise: 'the limit is learnt from refusals',
     unit: 'compute units per second',
   }),
@@ -58,22 +58,22 @@ export const ENDPOINT = z.strictObject({
     unit: 'calls per month',
   }),
   monthlyComputeUnits: option(wholeNumber(1, PER_MONTH_MAX), {
-    description: 'The same in compute units, by the price list of Alchemy.',
+    description: 'The budget of `monthlyCalls` in compute units, by the price list of Alchemy.',
     otherwise: 'nothing is counted',
     unit: 'compute units per month',
   }),
 });
 
-/** The options of the proof of history. */
+/** The options of the proof that history is complete. */
 export const PROOF = z.strictObject({
   level: optionOr('background', oneOf(PROOF_LEVELS), {
     description:
-      'When the facts are proved complete. `background`: history is filled at once, and proved behind that by `indexer start`. ' +
+      'When the facts are proved complete. `background`: history is filled at once, and `indexer start` proves it afterwards. ' +
       '`inline`: every block is proved before it counts as covered. `off`: nothing below the finalized block is proved, and facts ' +
-      'are not asked whether they contradict themselves.',
+      'are not searched for contradictions.',
   }),
   callsPerSecond: optionOr(10, wholeNumber(1, CALLS_PER_SECOND_MAX), {
-    description: 'How many calls the proof behind the fill makes at most.',
+    description: 'The maximum number of calls that the proof of filled history makes.',
     unit: 'calls per second',
   }),
 });
@@ -100,8 +100,8 @@ export const CHAIN = z.strictObject({
   }),
   quorum: optionOr(1, wholeNumber(1, QUORUM_MAX), {
     description:
-      'So many endpoints must have the same newest block before it counts. Each is asked at every poll. While fewer agree or answer, the ' +
-      'head stands still, and `/ready` and the log say so.',
+      'The number of endpoints that must have the same newest block before it counts. Each is asked at every poll. While fewer agree or ' +
+      'answer, the head does not move, and `/ready` and the log say so.',
     unit: 'endpoints',
   }),
   haltDepth: optionOr(1_024, wholeNumber(1, DEPTH_MAX_BLOCKS), {
@@ -119,7 +119,7 @@ export const CHAIN = z.strictObject({
   largeClaimWei: option(amount(), {
     description:
       'A claim of at least this much of the native coin is logged as `large claim` and counted in `indexer_large_claims_total`.',
-    otherwise: 'no claim is',
+    otherwise: 'no claim is reported',
     unit: 'wei',
   }),
   proof: group(PROOF, { description: 'How history is proved complete.' }),
@@ -159,7 +159,7 @@ const READY = z.strictObject({
   }),
 });
 
-/** A Redis that one URL does not describe. */
+/** A Redis that a single URL cannot describe, such as a Sentinel or a Cluster. */
 export const REDIS = z.strictObject({
   options: option(redisOptions(), {
     description:
@@ -170,7 +170,7 @@ export const REDIS = z.strictObject({
 
 const isChainId = (id: string) => /^[1-9][0-9]{0,15}$/.test(id) && Number.isSafeInteger(Number(id));
 
-/** The id of a chain, as it stands in a configuration file and in the name of a variable. */
+/** The id of a chain, as written in a configuration file and in the name of an environment variable. */
 export const CHAIN_ID = z
   .string()
   .check(z.refine(isChainId, 'the chain id must be a positive decimal number, as in RPC_URL_1'));
@@ -218,7 +218,7 @@ export const SETTINGS = z.strictObject({
   }),
 });
 
-/** The HTTP proxies for RPC endpoints, which only the environment names. */
+/** The HTTP proxies for RPC endpoints. Only environment variables set them. */
 export const PROXY = z.strictObject({
   httpProxy: option(urlOf('http', 'https'), {
     description: 'The proxy for endpoints that begin with `http://` or `ws://`.',

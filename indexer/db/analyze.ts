@@ -11,7 +11,7 @@ const GROWTH_MIN_ROWS = 1_000;
  * PostgreSQL's larger default.
  */
 const STATISTICS_TARGET = 10;
-/** A table of which only the columns in `statistics` are analyzed. The program looks rows up by them; the others would cost more. */
+/** A table whose columns in `statistics` are analyzed: those by which the program looks up rows. Analyzing others would only take time. */
 export type AnalyzedTable = { readonly schema: string; readonly name: string; readonly statistics: readonly string[] };
 
 /**

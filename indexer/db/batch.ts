@@ -17,7 +17,7 @@ type Connection = {
   off(event: 'parseComplete', listener: () => void): void;
 };
 
-/** A statement that is prepared under `name` once on each connection. If the name is empty, the statement is not kept. */
+/** A statement that is prepared under `name` once on each connection. If the name is empty, the statement is parsed each time. */
 export type BatchQuery = { readonly name: string } & Pick<CompiledQuery, 'sql' | 'parameters'>;
 
 /** A statement of a batch failed. PostgreSQL skipped the statements after it. */

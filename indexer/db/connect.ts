@@ -4,7 +4,7 @@ import { ConfigError, IndexerError, messageOf } from '../kernel/errors.ts';
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
 import { connectionOptions, isCertificateError } from './tls.ts';
 
-/** The messages of pg, and of its pool, for a server that accepts a connection and says nothing, and for one that closes it. They have no code. */
+/** The messages of pg and its pool for a server that accepts a connection but never answers, or closes it. They have no SQLSTATE. */
 const SILENT = /^timeout exceeded when trying to connect$|^timeout expired$|due to connection timeout$/;
 const CLOSED = /^Connection terminated unexpectedly$|ECONNRESET/;
 const NO_PASSWORD = /client password must be a string/;

@@ -16,10 +16,10 @@ const CONNECT_TIMEOUT_MS = 5_000;
  * The limit also keeps a wait for a lock from delaying a shutdown.
  */
 const LOCK_TIMEOUT_MS = 5_000;
-/** The client waits this much longer than the statement timeout for a server that accepted a statement and never answers. */
+/** How much longer than the statement timeout the client waits for an answer, in case the server never sends one. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** The part of the connections that transactions may hold. Without a rest, single statements would wait for the ends of transactions. */
+/** The share of the connections that transactions may hold. Single statements use the rest, so they do not wait for transactions to end. */
 const TRANSACTIONS_SHARE = 3 / 4;
 
 const MONITORING_CONNECTIONS_MAX = 2;
@@ -46,19 +46,19 @@ export type Database = {
   readonly pool: pg.Pool;
   /** Limits how many connections of the pool transactions hold. */
   readonly transactions: Slots;
-  /** Serves transactions of many small statements, which are sent in one packet. */
+  /** Runs transactions of many small statements, which are sent together in one packet. */
   readonly batchPool: pg.Pool;
   /** Runs single statements outside a transaction. */
   readonly kysely: Kysely<DB>;
-  /** The same for pages and metrics, on connections of its own: many readers of pages must not make commits wait, nor the reverse. */
+  /** Runs the statements of pages and metrics on separate connections, so that page readers and commits do not wait for each other. */
   readonly monitoring: Kysely<DB>;
-  /** All pools, those of pages and metrics included. */
+  /** All pools, including that of `monitoring`. */
   readonly pools: readonly pg.Pool[];
-  /** Where connections go that need a session. */
+  /** The server for connections that need a session. */
   readonly sessions: Sessions;
   /**
-   * Undefined if connections are sessions. If a pooler lends them for one transaction at a time: the statement that sets the timeouts of
-   * a transaction. No statement may be prepared then.
+   * The statement that sets the timeouts of a transaction, if a pooler lends connections for one transaction at a time. No statement may
+   * be prepared then. Undefined if each connection is a session.
    */
   readonly transactionSettings: string | undefined;
   /** Closes the connections once no statement runs on them. */
@@ -72,7 +72,7 @@ export type DatabaseOptions = {
   readonly url: string;
   /** Whether a pooler lends the connections for one transaction at a time. Default: false. */
   readonly pooled?: boolean;
-  /** Where connections go that need a session. Default: `url`. */
+  /** The server for connections that need a session. Default: `url`. */
   readonly sessions?: Sessions;
   readonly maxConnections?: number;
   readonly applicationName?: string;
@@ -154,7 +154,7 @@ export function openDatabase({
   };
 }
 
-/** Returns the socket of a connection, which pg has no method to destroy. */
+/** Returns the socket of a connection. pg itself has no method that destroys the socket. */
 function socketOf(client: pg.PoolClient): { destroy(): unknown } {
   return (client as unknown as { readonly connection: { readonly stream: { destroy(): unknown } } }).connection.stream;
 }

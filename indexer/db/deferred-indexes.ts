@@ -5,7 +5,7 @@ import { sessionClient } from './server.ts';
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
 import { transaction } from './transaction.ts';
 
-/** A table and its readers' indexes. No statement of the program and no foreign key check uses these indexes. */
+/** A table, and its indexes that only readers of the database use. Neither statements of the program nor foreign key checks use them. */
 export type DeferrableTable = {
   readonly schema: string;
   readonly name: string;
@@ -14,14 +14,14 @@ export type DeferrableTable = {
 
 /** Limits how long readers of the empty tables queue behind the exclusive lock that this module requests. */
 const LOCK_TIMEOUT_MS = 1_000;
-/** With these errors the indexes cannot be dropped, and the load goes on with them. */
+/** After these errors the indexes are not dropped, and the load keeps them. */
 const SKIPPING_ERRORS: readonly string[] = [SQLSTATE.lockNotAvailable, SQLSTATE.insufficientPrivilege];
 /** The build of an index may take a day. */
 const BUILD_TIMEOUT_MS = 24 * 3_600_000;
 const ANSWER_TIMEOUT_MS = 60_000;
-/** The indexes of tables up to this size (some 500,000 facts) are built while writers wait, which takes half the time. */
+/** Indexes of tables up to this size (some 500,000 facts) are built without `CONCURRENTLY`: writers wait, but it takes half the time. */
 const BRIEF_BUILD_BYTES_MAX = 2 ** 27;
-/** How long such a build waits for running writers, and how long one statement of it may take, before a concurrent build replaces it. */
+/** Limits a build without `CONCURRENTLY`: its wait for running writers, and each statement. Beyond them, a concurrent build replaces it. */
 const BRIEF_LOCK_MS = 100;
 const BRIEF_BUILD_MS = 2_000;
 
@@ -29,7 +29,7 @@ const BRIEF_BUILD_MS = 2_000;
  * Drops the readers' indexes before an initial load and records their definitions. They are built at the end of the load or, after a
  * crash, by the next process that has nothing to fill. Updating them row by row is more than half of PostgreSQL's work in a load.
  *
- * Without a session no index could be built while reads and writes go on, so none is dropped.
+ * Drops none if the connections are not sessions, because the indexes could not be built concurrently then.
  *
  * @param facts the tables of facts. If any of them holds a row, the database is in use and no index is dropped.
  * @returns the number of dropped indexes
@@ -89,7 +89,8 @@ export async function countDeferredIndexes(db: Database['kysely']): Promise<numb
 }
 
 /**
- * Builds the deferred indexes while reads go on. Writes go on too, but an index of a small table may stop them for two seconds at most.
+ * Builds the deferred indexes while reads go on. Writes go on too, except that the build of a small table's index may block them for up
+ * to two seconds.
  * One process at a time builds indexes. An index that another builder is building or has built is skipped. Safe to interrupt and to
  * repeat.
  *
@@ -128,10 +129,10 @@ type Deferred = { readonly name: string; readonly table: string };
  */
 const LOCK = "hashtextextended('indexer:index:' || $1, 0)";
 
-/** Builds the indexes of a table. Returns the number of those that it built. */
+/** Builds the indexes of a table. Returns how many of them it built. */
 async function buildIndexes(client: pg.Client, indexes: readonly Deferred[], signal: AbortSignal): Promise<number> {
   let built = 0;
-  // Where one build took too long, those of the other indexes would too.
+  // If one build without `CONCURRENTLY` takes too long, those of the table's other indexes would too.
   const brief = { isPossible: true };
   for (const { name } of indexes) if (await buildIndex(client, name, brief, signal)) built += 1;
   return built;
@@ -189,8 +190,8 @@ async function buildBriefly(client: pg.Client, name: string, definition: string)
 }
 
 /**
- * Runs `work` on a connection of its own, so that its settings and locks end with it. When the signal aborts, the connection is closed
- * at once, and PostgreSQL cancels a running build as soon as it notices.
+ * Runs `work` on a separate connection, and then closes it, which ends its settings and locks. When the signal aborts, the connection is
+ * closed at once, and PostgreSQL cancels a running build as soon as it notices.
  */
 async function withBuilder<T>(
   database: Database,

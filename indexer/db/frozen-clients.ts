@@ -3,18 +3,19 @@ import { sleep } from '../kernel/sleep.ts';
 import type { Database } from './database.ts';
 
 const CHECK_INTERVAL_MS = 500;
-/** A live client sends the rest of its data sooner, even over a slow network. */
+/** How long a client may be silent inside a transaction. A live client sends the rest of its data sooner, even over a slow network. */
 const SILENCE_MAX_MS = 60_000;
 /**
- * The same for a client whose open transaction holds a lock that another one waits for. A live client sends the next statement much
- * sooner. If one is terminated all the same, it repeats its transaction. Short enough for another process to take over within 5 s.
+ * The same limit for a client whose open transaction holds a lock that another client waits for. A live client sends its next statement
+ * much sooner. A live client that is terminated all the same repeats its transaction. The limit is short enough for another process to
+ * take over within 5 s.
  */
 const BLOCKING_SILENCE_MAX_MS = 2_000;
 
 /**
- * Terminates, until the signal aborts, the connections of clients that froze or lost their network inside a transaction, whose locks
- * would stop other processes. No timeout of PostgreSQL runs while it waits for data of a `COPY` or for the rest of a packet, and the one
- * of idle transactions is longer than a standby may take to take over. Never throws.
+ * Terminates the connections of clients that froze or lost their network inside a transaction, because their locks would block other
+ * processes. Runs until the signal aborts. No timeout of PostgreSQL runs while it waits for data of a `COPY` or for the rest of a packet,
+ * and its timeout of idle transactions is longer than a standby may take to replace the leader. Never throws.
  */
 export async function terminateFrozenClients(
   database: Database,
@@ -28,7 +29,7 @@ export async function terminateFrozenClients(
   }
 }
 
-/** How long a client may be silent inside a transaction, and how long if it blocks another one. */
+/** How long a client may be silent inside a transaction, and how long if it blocks another client. */
 type Patience = { readonly silenceMs: number; readonly blockingSilenceMs: number };
 
 /** Tracks since when PostgreSQL has been waiting for data of each client without progress. */
@@ -44,8 +45,8 @@ export class FrozenClients {
 
   /** Terminates the connections that have sent nothing for longer than the limit. Returns their number. */
   async terminate(): Promise<number> {
-    // Idle transactions have a timeout of PostgreSQL itself, so that only those matter here that block others. Locks on tables are left
-    // out, because long reads hold them and only maintenance waits for them.
+    // PostgreSQL itself ends idle transactions, so only those that block other clients matter here. Locks on tables are ignored, because
+    // long reads hold them and only maintenance waits for them.
     const { rows } = await sql<{ pid: number; state: string; isBlocking: boolean }>`
       with blocking as materialized (
         select distinct unnest(pg_blocking_pids(pid)) as pid from pg_stat_activity

@@ -4,11 +4,11 @@ const MIRROR_TABLES = [
   ...['token_holders', 'pool_positions', 'wallet_dividend_balances', 'nft_ownership_snapshots'],
 ];
 
-/** An address in checksum case is lower-cased, and the block of the deployment is found. */
+/** The columns of a contract's address and deployment. The mirror lower-cases the address and fills in missing deployment data. */
 const DEPLOYMENT = ['contract_address', 'deployment_tx_hash', 'deployed_at_block', 'deployed_at'];
 const INDEXED = ['last_indexed_block', 'last_indexed_at'];
 
-/** The columns of the platform's other tables that the mirror updates. Each of the tables also has columns that only the platform writes. */
+/** The columns that the mirror updates in the platform's other tables, which also have columns that only the platform writes. */
 const UPDATED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   master_nfts: [
     ...['master_id', 'master_contract_id', 'token_id', 'chain_id', 'contract_address', 'current_owner_wallet'],
@@ -44,7 +44,7 @@ const UPDATED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   master_ipos: ['minted_supply'],
 };
 
-/** The columns of rows that the mirror inserts: tokens, contracts that an operator adds, and placeholders for what he did not name. */
+/** The columns of rows that the mirror inserts: tokens, contracts that an operator adds, and placeholders for their owners. */
 const INSERTED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   master_nfts: ['id', ...(UPDATED_COLUMNS.master_nfts ?? [])],
   master_contracts: ['id', 'master_id', 'chain_id', 'contract_address', 'deployed_at_block'],
@@ -64,7 +64,7 @@ const INSERTED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   masters: ['id', 'artist_id', 'title'],
 };
 
-/** The columns that the mirror reads of tables with columns that it must not read. */
+/** The columns that the mirror may read, in tables that also have columns that it must not read. */
 const READ_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   users: ['id'],
   artists: ['id'],
@@ -77,11 +77,11 @@ const TABLES = [
 ];
 
 /**
- * Returns the statements that give a role what the mirror needs besides the migrations, and nothing else. Each of them can be repeated. The
- * owner of the tables runs them, who must be allowed to give `bypassrls`.
+ * Returns the statements that grant a role the privileges that the mirror needs, except for migrations, and no others. Each statement can
+ * be repeated. The owner of the tables must run them, and must be allowed to grant `bypassrls`.
  *
- * Row-level security cannot say what the mirror may write, because PostgreSQL refuses `COPY` where it applies. So the role bypasses it, and
- * its privileges on tables and columns say what it may read and write.
+ * Row-level security cannot restrict what the mirror writes, because PostgreSQL refuses `COPY` into a table where it applies. So the role
+ * bypasses it, and privileges on tables and columns restrict the role instead.
  */
 export function grantStatements(role: string): readonly string[] {
   const to = quoted(role);

@@ -40,9 +40,9 @@ export type MigrationStatus = {
 };
 
 /**
- * Applies all pending migrations in one transaction and returns their names. Works on an empty database, and on a database with the
- * platform's tables, which it adopts: what may take long is done before that transaction, in steps of their own (`planAdoption`). A lock
- * that another session holds is waited for briefly and tried again, so that the platform's statements do not queue behind it.
+ * Applies all pending migrations in one transaction and returns their names. Works on an empty database, and on one with the platform's
+ * tables, which it adopts: changes that may take long run before that transaction, each as a step of its own (`planAdoption`). Waits only
+ * briefly for a lock that another session holds and then tries again later, so that the platform's statements do not queue behind it.
  * Concurrent migrations of one database wait for each other. A database with the platform's tables needs a second connection.
  *
  * @throws {SchemaVersionError} if a newer program migrated the database already, or a table cannot be adopted. The transaction is

@@ -2,12 +2,12 @@ import type pg from 'pg';
 import { makesConnectionUnusable, SQLSTATE } from './sqlstate.ts';
 
 /**
- * How long a pool keeps a connection. One that was opened during a failover, after the last refused write, may lead to the old primary,
- * and raises no error while it only reads.
+ * The maximum age of a pooled connection. A connection that was opened during a failover, after the last refused write, may still lead to
+ * the old primary. It raises no error as long as it only reads.
  */
 export const CONNECTION_LIFETIME_SECONDS = 60;
 
-/** pg's connection emits the errors that the server sends. */
+/** The part of pg's client that emits the errors that the server sends. */
 type Erring = {
   readonly connection: {
     on(event: 'errorMessage', listener: (error: Error & { readonly code?: string }) => void): void;
@@ -17,8 +17,8 @@ type Erring = {
 /**
  * Closes connections of pools as soon as they are released after an error that makes them unusable.
  *
- * After a failover the old primary may keep its connections and refuse writes on them, while new connections reach the new primary. All
- * connections that are open when a write is refused are closed, because one that only reads raises no error and reads old rows.
+ * After a failover the old primary may keep its connections and refuse writes on them, while new connections reach the new primary. When
+ * a write is refused, all open connections are retired, because a connection that only reads would raise no error and return old rows.
  */
 export function retireConnections(pools: readonly pg.Pool[]): void {
   let usable = new WeakSet<pg.PoolClient>();

@@ -5,20 +5,23 @@ import { sqlstateOf } from './sqlstate.ts';
 import { connectionOptions, encryptionAlternatives } from './tls.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
-/** Settings with values that no server has by default. */
+/** Settings that a probe sends, with values that no server has by default. */
 const PROBED_SETTINGS = { statement_timeout: 54_321, options: '-c plan_cache_mode=force_generic_plan' };
-/** What a pooler answers to a startup parameter that it does not know: PgBouncer and Neon, Amazon's RDS Proxy. */
+/** The SQLSTATE with which a pooler refuses an unknown startup parameter: PgBouncer and Neon, Amazon's RDS Proxy. */
 const STARTUP_REFUSED: readonly unknown[] = ['08P01', '0A000'];
 
 /** A PostgreSQL server as the program found it. */
 export type Server = {
   /** The URL with an `sslmode` that says whether the connection is encrypted. */
   readonly url: string;
-  /** Whether a pooler is in front of the server, which lends its connections for one transaction at a time. */
+  /** Whether a pooler in front of the server lends its connections for one transaction at a time. */
   readonly pooled: boolean;
 };
 
-/** A server that keeps sessions: settings and locks that outlast a transaction, and `LISTEN`. If `lasting` is false, it does not. */
+/**
+ * The server for connections that need a session: settings and locks that outlast a transaction, and `LISTEN`. If `lasting` is false, a
+ * pooler is in front of it, and it keeps no sessions.
+ */
 export type Sessions = { readonly url: string; readonly lasting: boolean };
 
 /**
@@ -41,7 +44,7 @@ export async function probeServer(databaseUrl: string, variable: string): Promis
 }
 
 /**
- * Returns where connections go that need a session: `directUrl` if there is one, else the server itself.
+ * Returns the server for connections that need a session: the one at `directUrl` if it is given, else `server`.
  *
  * @throws {ConfigError} if a pooler is in front of the direct host, too.
  */
@@ -54,7 +57,7 @@ export async function findSessions(server: Server, directUrl: string | undefined
   );
 }
 
-/** Creates a connection of its own, for work that listens or holds a lock. The caller connects and ends it. */
+/** Creates a connection outside the pools, for work that listens or holds a lock. The caller connects and ends it. */
 export function sessionClient({ url }: Sessions, applicationName: string, answerTimeoutMs: number): pg.Client {
   return new pg.Client({
     ...connectionOptions(url),
@@ -70,7 +73,7 @@ async function isPooled(url: string): Promise<boolean> {
     return !(await keepsSettings(url));
   } catch (error) {
     if (!STARTUP_REFUSED.includes(sqlstateOf(error))) throw error;
-    // Other errors have the same codes: then this connection fails as well.
+    // Other errors have the same codes. In that case, a connection without these settings fails too.
     await ask(url, {}, 'select true as kept');
     return true;
   }

@@ -1,4 +1,4 @@
-/** Limits how many holders there are at a time. Those that wait get a slot in the order in which they came. */
+/** Limits how many callers hold a slot at the same time. Waiting callers get a slot in the order of their calls. */
 export class Slots {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -7,7 +7,7 @@ export class Slots {
     this.#free = count;
   }
 
-  /** Runs `work` once a slot is free. Without a limit to the wait: each holder must end. */
+  /** Runs `work` once a slot is free. The wait has no limit, so every `work` must end. */
   async hold<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free -= 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));

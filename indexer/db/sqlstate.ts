@@ -19,11 +19,12 @@ export const SQLSTATE = {
 } as const;
 
 /**
- * Codes that say nothing of the statement: the connection (class 08), resources (53), locks (55), the operator (57), the system (58).
- * 25006 comes from a server that has become a standby, 25P03 and 25P04 from its timeouts. 57014 is a statement that took too long.
+ * Codes of errors that the statement did not cause: the connection (class 08), resources (53), locks (55), the operator (57), the system
+ * (58). 25006 means that the server has become a standby, 25P03 and 25P04 that one of its timeouts ended the connection. 57014, a
+ * statement that took too long, is not one of them.
  */
 const OUTAGE = /^(?:08|25006|25P0[34]|53|55|57(?!014)|58)/;
-/** Codes after which a connection is of no use: the server ended it, or it leads to a server that does not accept writes any more. */
+/** Codes after which a connection is useless: the server ended it, or the server at its other end no longer accepts writes. */
 const CONNECTION_UNUSABLE = /^(?:08|25006|25P0[34]|57P0)/;
 
 /** Returns the SQLSTATE of an error that PostgreSQL raised. Undefined for any other error. */

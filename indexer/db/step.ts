@@ -18,7 +18,7 @@ import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
  */
 export type Step = {
   readonly statement: RawBuilder<unknown>;
-  /** Returns the error to throw when the statement calls `indexer.refuse()`. */
+  /** Returns the error to throw when the statement calls `indexer.refuse()`, an SQL function that raises SQLSTATE `IX001`. */
   readonly refusal?: () => Error;
   /** Returns steps that the statement's rows require, to be run before the next step. Ignored in a batch, which reads no rows. */
   readonly followUp?: (rows: readonly Readonly<Record<string, unknown>>[]) => readonly Step[];

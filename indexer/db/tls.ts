@@ -3,9 +3,9 @@ import { getCACertificates } from 'node:tls';
 import type pg from 'pg';
 import { ConfigError, messageOf } from '../kernel/errors.ts';
 
-/** libpq's modes (PostgreSQL manual, 32.19 SSL Support), and `no-verify`, which the driver had for `require`. */
+/** libpq's modes (PostgreSQL manual, 32.19 SSL Support), and `no-verify`, the driver's name for what libpq calls `require`. */
 const MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
-/** The URL parameters that this module reads. The driver reads them too, but takes `require` for `verify-full`. */
+/** The URL parameters that this module reads. The driver reads them too, but treats `require` as `verify-full`. */
 const PARAMETERS = ['ssl', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotiation', 'uselibpqcompat'] as const;
 /** The modes to try, in this order, for a mode that leaves open whether the connection is encrypted. */
 const ALTERNATIVES: Readonly<Record<string, readonly string[]>> = {

@@ -50,7 +50,7 @@ export async function longTransaction<T>(
 }
 
 /**
- * Runs `work` over one snapshot of the database, which it cannot change. Each statement may take a day. Dates and times are texts in UTC.
+ * Runs `work` on one snapshot of the database, in a read-only transaction. Each statement may take a day. Dates and times are texts in UTC.
  */
 export async function readSnapshot<T>(database: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const begin = 'begin isolation level repeatable read read only';
@@ -64,7 +64,7 @@ export async function readSnapshot<T>(database: Database, work: (tx: Transaction
 
 /**
  * Runs steps in one transaction that takes one network round trip, including its commit. For many small statements, whose round trips
- * would take longer than their execution. A step that would need a `followUp` must call `indexer.refuse()` instead.
+ * would take longer than their execution. A step whose `followUp` would be needed must call `indexer.refuse()`, which raises an error.
  */
 export async function batchTransaction(database: Database, steps: readonly Step[]): Promise<void> {
   const { kysely, transactionSettings } = database;
@@ -104,7 +104,7 @@ async function retryOnConflict<T>(attemptOnce: () => Promise<T>): Promise<T> {
   }
 }
 
-/** How a transaction begins, and how long the client waits for a statement. Default: as the pool does. */
+/** How a transaction begins, and how long the client waits for a statement. Default: the timeout of the pool. */
 type TransactionOptions = { readonly begin?: string; readonly queryTimeoutMs?: number };
 
 function runOnce<T>(
@@ -128,7 +128,7 @@ async function runNow<T>(
     await client.query(isPrepared ? begin : `${begin}; ${transactionSettings}`);
     const result = await work(transactionOver(client, queryTimeoutMs, isPrepared), copyOver(client));
     isCommitting = true;
-    // A commit checks deferred foreign keys, which takes as long as the statements that wrote so many rows.
+    // A commit checks deferred foreign keys. That takes as long as the statements that wrote the rows, so it has the same timeout.
     await client.query({ text: 'commit', ...timeoutOf(queryTimeoutMs) });
     return result;
   });

@@ -73,7 +73,7 @@ async function checkClock({ kysely }: Database): Promise<Outcome> {
   return judgeClock(Number(rows[0]?.ms) - (before + Date.now()) / 2);
 }
 
-/** Judges how many milliseconds the clock of the database is ahead of the one of this machine. */
+/** Judges the difference between two clocks: how many milliseconds the clock of the database is ahead of this machine's. */
 export function judgeClock(aheadMs: number): Outcome {
   const seconds = Math.round(Math.abs(aheadMs) / 100) / 10;
   if (Math.abs(aheadMs) <= CLOCK_DIFFERENCE_MAX_MS) return ok(`differs from this machine's by ${seconds} s`);
@@ -81,7 +81,7 @@ export function judgeClock(aheadMs: number): Outcome {
   return warning(`is ${seconds} s ${direction} this machine's`, 'synchronise both clocks (NTP)');
 }
 
-/** The identity of a database: a server and its copies share the first part. */
+/** Returns the identity of a database. A server and its physical copies share the first part. */
 async function identityOf({ kysely }: Database): Promise<string> {
   const { rows } = await sql<{ identity: string }>`
     select system_identifier || '-' || current_database() as identity from pg_control_system()
@@ -117,7 +117,10 @@ async function checkPooler(database: Database, config: Config, pooled: boolean):
   );
 }
 
-/** Names the direct host of a database on Neon, whose pooled host has the suffix `-pooler` (https://neon.com/docs/connect/connection-pooling). */
+/**
+ * Returns advice that names the direct host of a database on Neon. Its pooled host has the suffix `-pooler`
+ * (https://neon.com/docs/connect/connection-pooling). Empty for other hosts.
+ */
 function directHostHint(databaseUrl: string): string {
   const { hostname } = new URL(databaseUrl);
   const direct = hostname.replace(/^([^.]+)-pooler(?=\..*neon\.tech$)/, '$1');

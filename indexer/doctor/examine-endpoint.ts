@@ -11,12 +11,12 @@ import { Examination, type Finding, failed, type Outcome, ok, warning } from './
 const REQUEST_TIMEOUT_MS = 10_000;
 const LATENCY_SAMPLES = 3;
 const LATENCY_MAX_MS = 1_000;
-/** A head is old when so many blocks should have followed it, but not before this time. */
+/** A head is too old once this many blocks should have followed it, and not before this time has passed. */
 const HEAD_AGE_MAX_BLOCKS = 20;
 const HEAD_AGE_MAX_MS = 60_000;
 /** Nodes without an archive keep the state of 128 blocks. */
 const RECENT_STATE_BLOCKS = 128;
-/** Any address: state is asked for, whatever it is. */
+/** An arbitrary address, for requests whose result does not matter. */
 const ADDRESS = `0x${'00'.repeat(19)}01`;
 
 /** Checks what one endpoint of a chain serves. Changes nothing. */
@@ -83,7 +83,7 @@ async function readBlock(
   return raw === null ? undefined : parseHeader(raw, { name, label, chainId });
 }
 
-/** Judges the age of a head at a time. Chains without a known block time may be quiet for as long as they like. */
+/** Judges the age of a head at a point in time. For a chain without a known block time, no head is too old. */
 export function judgeHead(
   { number, timestamp }: Pick<BlockHeader, 'number' | 'timestamp'>,
   nowMs: number,
@@ -94,7 +94,7 @@ export function judgeHead(
   if (ageMs < -HEAD_AGE_MAX_MS) return warning(found, 'synchronise the clock of this machine (NTP)');
   if (blockTimeMs === undefined || ageMs <= Math.max(HEAD_AGE_MAX_MS, HEAD_AGE_MAX_BLOCKS * blockTimeMs))
     return ok(found);
-  return warning(found, 'wait until the node has caught up, or put an endpoint that has before it');
+  return warning(found, 'wait until the node has caught up, or name an endpoint before it that has');
 }
 
 async function checkTag(

@@ -6,11 +6,11 @@ import { type Examination, failed, type Outcome, ok, warning } from './finding.t
 
 /** Sizes of ranges that are tried, in blocks, until one is accepted. */
 const RANGE_SIZES = [10_000, 2_000, 1_000, 500, 100, 10, 1];
-/** History is filled slowly with smaller ranges. */
+/** If an endpoint accepts only ranges smaller than this, history fills slowly. */
 const RANGE_MIN_BLOCKS = 100;
 /** How many of the newest blocks are searched for one that has logs. */
 const SEARCHED_BLOCKS = 5;
-/** Any address without logs, so that only the number of blocks counts. */
+/** An address without logs, so that a refusal is only about the number of blocks. */
 const ADDRESS = `0x${'00'.repeat(19)}01`;
 const NO_RECEIPTS =
   'receipts are read one by one, which takes many calls; prefer an endpoint with eth_getBlockReceipts';
@@ -18,7 +18,7 @@ const NO_RECEIPTS =
 /** An endpoint under examination, the chain that it should serve, and the newest block that it knows. */
 export type Subject = { readonly client: Client; readonly chain: ChainConfig; readonly head: BlockHeader };
 
-/** The members of a log that are looked at. */
+/** The members of a log that the checks read. */
 type Log = { readonly address?: unknown; readonly blockHash?: unknown; readonly blockTimestamp?: unknown };
 
 /** Returns a number as JSON-RPC writes it. */
@@ -124,7 +124,7 @@ async function findRangeSize({ client, head }: Subject, signal: AbortSignal): Pr
       await client.request('eth_getLogs', [filter], { signal });
     } catch (error) {
       if (!(error instanceof RpcError) || error.kind === 'unavailable' || error.kind === 'rate-limited') throw error;
-      // A range that reaches into pruned history says nothing of the sizes.
+      // A range that reaches into pruned history is refused for that reason, not for its size.
       if (error.kind !== 'pruned') refusal ||= messageOf(error);
       continue;
     }

@@ -4,7 +4,7 @@ import { examineEndpoint } from './examine-endpoint.ts';
 import { examineQueue } from './examine-queue.ts';
 import type { Finding } from './finding.ts';
 
-/** The checks after which a chain can go on with its other endpoints. An endpoint of another chain stops its chain. */
+/** The advice for an endpoint that failed while another one works. An endpoint that serves another chain stops its chain instead. */
 const REPLACEABLE = 'it is not used while other endpoints of the chain work';
 
 /**
@@ -31,7 +31,7 @@ const NO_CHAIN: readonly Finding[] = [
   },
 ];
 
-/** Checks every endpoint of a chain. One that does not answer is only a warning if another one works. */
+/** Checks every endpoint of a chain. If another endpoint works, a failure is only a warning, unless it stops the chain. */
 async function examineChain(chain: ChainConfig, signal: AbortSignal): Promise<readonly Finding[]> {
   const endpoints = await Promise.all(
     chain.rpcUrls.map((endpoint, index) => examineEndpoint(endpoint, index, chain, signal)),

@@ -17,24 +17,24 @@ export type Finding = {
   readonly detail: string;
   /** What to change. Null if there is nothing to change, or `detail` says it. */
   readonly advice: string | null;
-  /** Whether other endpoints of the chain do not help. */
+  /** Whether the failure stops the chain even if other endpoints work. */
   readonly stopsChain?: boolean;
 };
 
 /** What a check found, and what to change. */
 export type Outcome = Pick<Finding, 'status' | 'detail' | 'stopsChain'> & { readonly advice?: string | undefined };
 
-/** Returns that a check found nothing wrong. */
+/** Creates the outcome of a check that found nothing wrong. */
 export function ok(detail: string): Outcome {
   return { status: 'ok', detail };
 }
 
-/** Returns that a check found a restriction. */
+/** Creates the outcome of a check that found a restriction. */
 export function warning(detail: string, advice?: string): Outcome {
   return { status: 'warning', detail, advice };
 }
 
-/** Returns that a check found what stops the indexer. */
+/** Creates the outcome of a check that found a fault that stops the indexer. */
 export function failed(detail: string, advice?: string): Outcome {
   return { status: 'failed', detail, advice };
 }
@@ -51,7 +51,7 @@ export class Examination {
   }
 
   /**
-   * Makes one check. Returns whether it did not fail.
+   * Runs one check. Returns true unless its status is `failed`.
    *
    * @param onError the status if the check throws, or does not end in time
    */

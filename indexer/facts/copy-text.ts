@@ -19,12 +19,12 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\v': '\\v',
 };
 
-/** Returns the value of a `text` column. PostgreSQL cannot store NUL and unpaired surrogates, so they become U+FFFD. */
+/** Encodes a text for a `text` column in COPY's text format. PostgreSQL cannot store NUL and unpaired surrogates, so they become U+FFFD. */
 export function copyText(value: string): string {
   return storableText(value).replace(SPECIAL_CHARACTERS, (character) => ESCAPES[character] ?? character);
 }
 
-/** Returns the values of lines of COPY's text format, each ended by a newline. Null stays null. */
+/** Parses lines of COPY's text format and returns their values. Each line must end with a newline. A null value stays null. */
 export function copyValues(text: Buffer): readonly (readonly (string | null)[])[] {
   if (text.length === 0) return [];
   return text
@@ -39,12 +39,12 @@ function unescaped(value: string): string {
   return value.includes('\\') ? value.replace(/\\./g, (sequence) => UNESCAPED.get(sequence) ?? sequence) : value;
 }
 
-/** Returns the value of a `text[]` column. Hexadecimal values need no quotes in an array literal. */
+/** Encodes hexadecimal values for a `text[]` column in COPY's text format. They need no quotes in an array literal. */
 export function copyHexArray(values: readonly Hex[]): string {
   return `{${values.join(',')}}`;
 }
 
-/** Returns the value of a `jsonb` column. Its strings lose the characters that `copyText` replaces. */
+/** Encodes an object for a `jsonb` column in COPY's text format. Its strings are changed as by `copyText`. */
 export function copyJson(value: Readonly<Record<string, string | boolean>>): string {
   const json = JSON.stringify(value);
   // JSON escapes every control character, so text without a backslash needs no change for COPY or jsonb.
@@ -53,7 +53,7 @@ export function copyJson(value: Readonly<Record<string, string | boolean>>): str
 }
 
 /**
- * Returns the value of a `timestamptz` column.
+ * Encodes a time for a `timestamptz` column in COPY's text format.
  *
  * @param timestamp Unix seconds
  * @throws {RpcInconsistency} if the timestamp is negative or later than the year 275760

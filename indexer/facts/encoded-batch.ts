@@ -5,15 +5,15 @@ import type { FactTable } from './fact-table.ts';
 import type { Origin, Quarantine } from './origin.ts';
 
 /**
- * The facts of one table as text of `COPY … FROM STDIN`, with the positions, blocks and contracts of its lines, so that lines can be
- * left out.
+ * The facts of one table as text of `COPY … FROM STDIN`, with the end, the block and the contract of each line, so that lines can be
+ * filtered.
  *
- * The facts are bytes instead of objects. So facts that wait for a commit do not burden the garbage collector, and their size is
- * known. A fact of many rows is not encoded before it is written.
+ * The facts are bytes instead of objects. While they wait for a commit they do not burden the garbage collector, and their size is
+ * known. A fact that becomes many rows is encoded only when it is written.
  */
 export type EncodedTable = {
   readonly table: FactTable;
-  /** The tags of the facts. After lines were left out, the set may hold tags of facts that are gone. */
+  /** The tags of the facts. After lines were removed, the set may still hold tags of the removed facts. */
   readonly tags: ReadonlySet<string>;
   readonly text: Buffer;
   /** For each line, the offset in `text` just after its newline. */
@@ -22,11 +22,11 @@ export type EncodedTable = {
   readonly blocks: Uint32Array;
   /** The contract of each line, as an index into the batch's `contracts`. */
   readonly contracts: Uint32Array;
-  /** The facts of many rows, whose lines are not in `text`. */
+  /** The facts that become many rows each. Their lines are not in `text`. */
   readonly spans: readonly Span[];
 };
 
-/** A fact of many rows. Its lines are made each time that they are read, so that they need no memory. */
+/** A fact that becomes many rows. Its lines are generated each time that they are read, so that they are never held in memory. */
 export type Span = {
   readonly block: number;
   /** An index into the batch's `contracts`. */
@@ -44,7 +44,7 @@ export type EncodedBatch = {
 
 /** The number of characters after which text is converted to bytes. */
 const CHUNK_CHARS = 64 * 1024;
-/** A fact of more rows than this becomes a span. */
+/** A fact that becomes more rows than this is encoded as a span. */
 const SPAN_ROWS_MIN = 1_000;
 
 /**
@@ -172,7 +172,7 @@ export function keepFacts(
   return { ...batch, tables };
 }
 
-/** Returns the batch with only the facts that have one of some ids. `quarantined` stays unchanged. */
+/** Returns the batch with only the facts whose ids are in `ids`. `quarantined` stays unchanged. */
 export function keepIds(batch: EncodedBatch, ids: ReadonlySet<string>): EncodedBatch {
   const tables = batch.tables
     .map((table) => ({
@@ -237,7 +237,7 @@ export function factCountOf({ ends, spans }: EncodedTable): number {
   return spans.reduce((sum, span) => sum + span.count, ends.length);
 }
 
-/** Returns the size of a batch's text in bytes, with about that of the text of its spans. */
+/** Returns the size of a batch's text in bytes. The size of a span is estimated from its first line. */
 export function byteCount({ tables }: EncodedBatch): number {
   return tables.reduce(
     (bytes, { text, spans }) => spans.reduce((sum, span) => sum + span.count * lineBytes(span), bytes + text.length),

@@ -1,7 +1,7 @@
 import type { FactTable } from './fact-table.ts';
 import type { Origin, Quarantine } from './origin.ts';
 
-/** Decoded facts by table. Each list is ordered by `(block, log index)`. Facts of one log keep the order in which it names them. */
+/** Decoded facts by table. Each list is ordered by `(block, log index)`. Facts of one log stay in the order in which they were decoded. */
 export class FactLists {
   readonly #lists = new Map<FactTable, Origin[]>();
 

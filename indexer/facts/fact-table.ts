@@ -36,8 +36,8 @@ export type TableDescription = {
 
 /**
  * A table of facts. It is append-only and has one row for each decoded log of the canonical chain, or several rows for a log that
- * names several tokens. All code that writes, unwinds, purges, prepares, digests, analyzes or defers indexes works from this
- * description alone.
+ * names several tokens. All code that writes, unwinds, purges, digests or analyzes facts, prepares contracts or defers indexes uses
+ * this description alone.
  *
  * Each table has the columns `chain_id`, `block_number`, `block_hash`, `log_index` and `tx_hash`.
  */
@@ -62,8 +62,8 @@ export type FactTable<Fact extends Origin = Origin> = TableDescription & {
   /** Describes the facts that the platform's former indexer left. They have no block hash. */
   readonly former?: FormerRows;
   /**
-   * Describes how to find rows that remain after the platform deleted its row of a contract, because no foreign key deletes them: by
-   * `address` and the column that holds the kind, or by the column that holds the id of the deleted row.
+   * Describes how to find facts that remain after the platform deleted its row of their contract, because no foreign key deletes
+   * them: by `address` and the column of the kind, or by the column with the id of the deleted row.
    */
   readonly orphans?: { readonly kindColumn: string } | { readonly idColumn: string };
   /** Returns the condition that a row belongs to a contract. */
@@ -91,14 +91,14 @@ export type PlatformIdQuery = SelectQueryBuilder<DB, 'indexer.contracts', { plat
 
 /** The rows of a table of state that follow from the facts of one contract. */
 export type ExpectedRows = {
-  /** The number of columns of the digest that are the key, from the first one on. */
+  /** The number of leading columns of the digest that form the key. */
   readonly keyColumns: number;
   /**
-   * Returns the condition that a row belongs to a contract, over columns `c0`, `c1` and so on, which are those of the digest. Default:
-   * `c0` is the chain and `c1` is the address.
+   * Returns the condition that a row belongs to a contract. The condition names the columns of the digest `c0`, `c1` and so on.
+   * Default: `c0` is the chain and `c1` is the address.
    */
   belongsTo?(contract: RegisteredRow): RawBuilder<boolean>;
-  /** What is compared, if not the rows of the digest. `rows` then has these columns. */
+  /** The rows and columns to compare instead of those of the digest. The query of the method `rows` then returns these columns. */
   readonly compared?: { readonly rows: RawBuilder<unknown>; readonly columns: readonly string[] };
   /** Returns a query for the rows, with the columns of the digest in their order. */
   rows(contract: RegisteredRow): RawBuilder<unknown>;
@@ -116,7 +116,7 @@ export type StateTable = TableDescription & {
   reset?(contracts: PlatformIdQuery): readonly Step[];
   /** Returns the statements that delete a contract's rows and the rows that depend on them, in the order that foreign keys need. */
   deleteRows?(contract: RegisteredRow): readonly RawBuilder<unknown>[];
-  /** What the facts of a contract make of the table, written independently of the folds. */
+  /** The rows that the table must hold according to a contract's facts. Their SQL is written independently of the folds. */
   readonly expected: ExpectedRows;
   /** Whether the rows are the platform's own rows of contracts. A purge then clears the bookkeeping columns `last_indexed_*`. */
   readonly isPlatformRow?: boolean;

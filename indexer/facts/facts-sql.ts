@@ -12,7 +12,7 @@ export function isOfChain({ chainIdType }: FactTable, chainId: number): RawBuild
   return sql`chain_id = ${chain} and block_hash is not null`;
 }
 
-/** Returns the condition that a row is a fact of a contract, at or below a block if one is given. */
+/** Returns the condition that a row is a fact of a contract. If `toBlock` is given, the fact must be at or below this block. */
 export function isFactOf(table: FactTable, contract: RegisteredRow, toBlock?: number): RawBuilder<boolean> {
   const isBelow = toBlock === undefined ? sql`true` : sql`block_number <= ${toBlock}`;
   return sql`${table.rowsOf(contract)} and block_hash is not null and ${isBelow}`;

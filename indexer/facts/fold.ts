@@ -4,8 +4,8 @@ import type { ContractKind, Hex } from '../kernel/chain.ts';
 import type { FactTable, StateTable } from './fact-table.ts';
 
 /**
- * A block range of one chain, both ends included, whose facts a commit has just written or an unwind is about to delete. `contracts`
- * limits it to the facts of some contracts.
+ * A block range of one chain, both ends included. A commit has just written its facts, or an unwind is about to delete them.
+ * `contracts` restricts it to the facts of some contracts.
  */
 export type FactRange = {
   readonly chainId: number;
@@ -16,7 +16,7 @@ export type FactRange = {
   readonly batched?: boolean;
 };
 
-/** Selects the facts that a fold reads: those of one table that have one of some tags, or all of them. */
+/** Selects the facts that a fold reads: the facts of one table with any of `tags`. Undefined `tags` select all facts of the table. */
 export type Reading = { readonly table: FactTable; readonly tags?: readonly string[] };
 
 /**
@@ -38,7 +38,7 @@ export type Fold = {
 
 /**
  * Returns an expression for the select list of a step that has a follow-up step. A row of the result means that the follow-up step
- * is needed. A batched commit cannot run one: there the expression raises an error, and the commit is repeated step by step.
+ * is needed. A batched commit cannot run it. In a batched commit the expression raises an error, and the commit is repeated step by step.
  */
 export function refuseIfBatched({ batched }: FactRange): RawBuilder<unknown> {
   return batched ? sql`indexer.refuse()` : sql`true`;
@@ -55,8 +55,8 @@ export function positionOf(block: number): RawBuilder<bigint> {
 /**
  * Returns the condition that a fact of a table has a given position, expressed in the columns of the table's unique index.
  *
- * To be used in `lateral (select … where … limit 1)`, which PostgreSQL always runs as one index look-up per row. A join could become a
- * nested loop over the range, because rows that are not analyzed yet mislead the planner, or a hash of the whole table.
+ * Use it in `lateral (select … where … limit 1)`, which PostgreSQL always runs as one index look-up per row. For a join it could choose
+ * a nested loop over the range, because rows that are not analyzed yet mislead the planner, or a hash of the whole table.
  */
 export function isAtPosition(
   table: FactTable,

@@ -12,7 +12,7 @@ export type FormerFacts = {
   readonly contracts: readonly { readonly address: Hex; readonly platformId: string }[];
 };
 
-/** The id of a row that the platform linked to a fact that is deleted, with the transaction hash and log index of that fact. */
+/** A link of the platform to a deleted fact: the id of the platform's row, with the transaction hash and log index of the fact. */
 export type FactLink = {
   readonly table: FactTable;
   readonly tx_hash: string;
@@ -21,7 +21,7 @@ export type FactLink = {
 };
 
 /**
- * Deletes the facts that a former indexer left in a range for which verified facts are about to be written. Former facts have no block
+ * Deletes the facts that a former indexer left in a range, before verified facts of the range are written. Former facts have no block
  * hash, so they can be neither verified nor unwound. Returns the links of the platform to the deleted facts.
  */
 export async function removeFormerFacts(
@@ -60,7 +60,7 @@ export async function deleteFacts(
   return rows.flatMap(({ linked, ...row }) => (linked === null ? [] : [{ ...row, linked, table }]));
 }
 
-/** Writes the links of the platform, which were returned when facts were deleted, to the verified facts in their place. */
+/** Copies the platform's links to deleted facts, as `deleteFacts` returned them, to the verified facts that replace these. */
 export async function restoreLinks(tx: Transaction, chainId: number, links: readonly FactLink[]): Promise<void> {
   for (const [table, ofTable] of Map.groupBy(links, (link) => link.table)) {
     const column = sql.ref(table.former?.link ?? 'id');

@@ -22,7 +22,7 @@ const KINDS: readonly ContractKind[] = ['master', 'dividend', 'artist_token', 'p
  * log, so that indexes grow at their end. No hash is computed.
  *
  * @param branch the result of `branchOf`
- * @param part distinguishes the facts that a table holds of one log: the low bits of a token id, or the kind of contract
+ * @param part distinguishes facts of one log in one table: the low bits of a token id, or the kind of contract
  */
 export function factId(blockNumber: number, branch: string, logIndex: number, part: number): string {
   const block = blockNumber.toString(16).padStart(8, '0');
@@ -31,14 +31,14 @@ export function factId(blockNumber: number, branch: string, logIndex: number, pa
   return `${block}-${index.slice(0, 4)}-8${index.slice(4, 7)}-8${index.slice(7)}${end.slice(0, 2)}-${end.slice(2)}`;
 }
 
-/** Returns the part of a fact's id that the facts of one log share in all tables. */
+/** Returns the id of a fact without its last digits (`part`). All facts of one log have this text in common, in every table. */
 export function logPartOf(id: string): string {
   return id.slice(0, -PART_DIGITS);
 }
 
 /**
- * Returns 9 hex digits that distinguish the facts of a block from those of another branch or chain: the last 36 bits of the block hash
- * plus an offset that depends on the chain.
+ * Returns 9 hex digits that distinguish the facts of a block from those of a block of another branch or chain. They are the last 36
+ * bits of the block hash plus an offset that depends on the chain.
  */
 export function branchOf(chainId: number, blockHash: Hex): string {
   const distance = (chainId % 2 ** 20) * CHAIN_DISTANCE;
@@ -46,13 +46,13 @@ export function branchOf(chainId: number, blockHash: Hex): string {
   return sum.toString(16).padStart(9, '0');
 }
 
-/** Returns the part of a fact about one token. The token ids of one log are consecutive, so their low bits differ. */
+/** Returns the `part` of the id of a fact about one token. The token ids of one log are consecutive, so their low bits differ. */
 export function tokenPart(tokenId: string): number {
   // A JavaScript number represents up to 15 digits exactly.
   return tokenId.length <= 15 ? Number(tokenId) % PARTS : Number(BigInt.asUintN(20, BigInt(tokenId)));
 }
 
-/** Returns the part of a fact in a table that can hold the same log for several kinds of contract. */
+/** Returns the `part` of the id of a fact in a table that can hold the same log for several kinds of contract. */
 export function kindPart(kind: ContractKind): number {
   return KINDS.indexOf(kind);
 }

@@ -4,7 +4,7 @@ import type { Step } from '../db/step.ts';
 import { type EncodedBatch, type EncodedTable, factCount, textsOf } from './encoded-batch.ts';
 import type { FactTable } from './fact-table.ts';
 
-/** Up to this many facts are inserted by statements. For more facts `COPY` is faster. */
+/** A batch of at most this many facts is inserted by statements. `COPY` is faster for more facts. */
 const INSERTED_FACTS_MAX = 500;
 
 /**
@@ -33,11 +33,11 @@ function* textsOfAll(tables: readonly EncodedTable[]): Iterable<Buffer> {
   for (const table of tables) yield* textsOf(table);
 }
 
-/** Returns steps that insert the facts of a small batch without `COPY`. Undefined if the batch is too large or a text in it is escaped. */
+/** Returns steps that insert the facts of a batch without `COPY`. Undefined if the batch is too large or a text in it has an escape. */
 export function insertFacts(batch: EncodedBatch): readonly Step[] | undefined {
   if (factCount(batch) > INSERTED_FACTS_MAX) return undefined;
   const texts = batch.tables.map(({ text }) => text.toString('utf8', 0, text.length - 1));
-  // Only `COPY` reads the escapes of its text format. The insertion below reads nulls alone.
+  // The insertion below reads `\N` as null. It does not read the other escapes of `COPY`'s text format.
   if (texts.some((text) => /\\[^N]/.test(text))) return undefined;
   return batch.tables.map(({ table }, at) => ({ statement: insertion(table, texts[at] as string) }));
 }

@@ -8,7 +8,7 @@ export class CommitPipeline {
   /**
    * Begins a commit. The returned promise resolves when the commit has ended, whether or not it succeeded.
    *
-   * A commit may try to move the head before the commit that it builds on, if that one is delayed. It is then retried after it.
+   * If the previous commit is delayed, this one may try to move the head before it, and fails. It is then retried after the previous one.
    */
   begin(write: () => Promise<void>): Promise<unknown> {
     const previous = this.#inFlight.at(-1);

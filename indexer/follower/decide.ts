@@ -6,9 +6,9 @@ export type View = {
   readonly local: BlockRef | undefined;
   /** The endpoint's newest block. */
   readonly remote: BlockHeader;
-  /** The endpoint's block at the local height, where it was read and exists. */
+  /** The endpoint's block at the local height. Undefined if it was not read or does not exist. */
   readonly remoteAtLocal: BlockRef | undefined;
-  /** The block that the database holds at the endpoint's height, where it remembers one. */
+  /** The block that the database holds at the endpoint's height. Undefined if it remembers none. */
   readonly localAtRemote: BlockRef | undefined;
 };
 
@@ -33,9 +33,9 @@ export type Decision =
  * | child of the local head | | extend |
  * | above the local head | same block | catch up |
  * | above the local head | another block | suspect a reorg |
- * | above the local head | the node has no block at the local height | wait: two nodes behind one address |
+ * | above the local head | the node has no block at the local height | wait: two nodes answer at one address |
  *
- * A suspicion is not yet an unwind: `decideReorg` weighs it once the common ancestor is found.
+ * A suspicion alone causes no unwind: `decideReorg` decides after the common ancestor was found.
  */
 export function decide({ local, remote, remoteAtLocal, localAtRemote }: View): Decision {
   if (local === undefined) return { do: 'start' };
@@ -73,7 +73,7 @@ export type ReorgDecision =
 export const OBSERVATIONS_BELOW_FINALIZED = 3;
 
 /**
- * Decides whether a branch that links to a local ancestor is the chain now. Pure.
+ * Decides whether to unwind the local branch because another branch that links to a local ancestor is the chain now. Pure.
  *
  * | case | decision |
  * | --- | --- |

@@ -109,7 +109,7 @@ export class HeadExtender {
         prefetch = changesContracts
           ? undefined
           : { index, fetched: this.#fetch(index, head, target, finalized, signal) };
-        prefetch?.fetched.catch(() => undefined); // awaited in the next turn, or dropped with this one
+        prefetch?.fetched.catch(() => undefined); // The next turn awaits the range and its error, or drops both.
         await this.#thinCheckpoints(state, finalized);
       }
       await commits.drainTo(0);
@@ -133,7 +133,7 @@ export class HeadExtender {
     const factsByTable = addFactCounts(new Map(), commit.batch.tables);
     this.#deps.onCommit?.({ from, to, facts, factsByTable, seconds: (now() - begunAt) / 1_000 });
     this.#deps.onStep?.(undefined);
-    this.#deps.log.debug({ chain: chainId, from, to, facts }, 'committed');
+    this.#deps.log.debug({ chain: chainId, from, to, facts }, 'blocks committed');
     reportAdministration(this.#deps, chainId, commit.batch);
     reportLargeClaims(this.#deps, chainId, commit.batch, this.#options.largeClaimWei);
   }
@@ -176,8 +176,8 @@ export class HeadExtender {
   }
 
   /**
-   * Moves the head over a block that cannot be read. Throws the failure if the chain has no such block on top of the head: then
-   * the block may have been reorganised.
+   * Moves the head over a block that cannot be read. Throws the failure if the chain's block does not extend the head, because the
+   * block may have been reorganised.
    */
   async #goOnWithout({ block, failure }: BlockSetAside, state: ChainState, signal: AbortSignal): Promise<void> {
     const { source, database, log, runtime } = this.#deps;
@@ -210,7 +210,7 @@ export class HeadExtender {
   }
 }
 
-/** The next block cannot be read, and the head is to go on without it. */
+/** Thrown if the next block cannot be read and the head is to move over it. */
 class BlockSetAside extends Error {
   readonly block: number;
   readonly failure: unknown;

@@ -7,8 +7,8 @@ import type { Source } from '../source/source.ts';
 const READ_INTERVAL_MS = 2_000;
 
 /**
- * Reads the finalized block of a chain and remembers it for a moment. It never decreases. While the tag fails, the last known
- * value counts.
+ * Reads the number of a chain's finalized block and caches it for a short time. The number never decreases. While the `finalized` tag
+ * cannot be read, its last known value is used.
  */
 export class FinalizedBlock {
   readonly #source: Source;

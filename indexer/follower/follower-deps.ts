@@ -38,7 +38,7 @@ export type FollowerDeps = {
   readonly log: Logger;
   readonly runtime: Runtime;
   readonly loadContracts: () => Promise<FollowedContracts>;
-  /** Counts what an operator is to know of. */
+  /** Counts events that an operator should know about. */
   readonly measures?: Measures | undefined;
   /** Traces each batch from its fetch to its commit. */
   readonly tracing?: Tracing | undefined;

@@ -15,8 +15,8 @@ import { ReorgWatch, type StepOutcome } from './reorg-watch.ts';
 const RETRY_BACKOFF: Backoff = { baseMs: 50, maxMs: 10_000 };
 const HEAD_MOVED_DELAY_MS = 25;
 /**
- * How often the follower looks again while no new head is announced: at the head after a step that could not decide, else at the
- * database, which another process may have unwound.
+ * The interval of checks while no new head is announced. After a step that could not decide, the follower reads the head again.
+ * Otherwise it reads the database, which another process may have unwound.
  */
 const RECHECK_INTERVAL_MS = 1_000;
 
@@ -71,7 +71,7 @@ export class Follower {
     }
   }
 
-  /** Waits for the next head. Reads the head if the chain was unwound meanwhile, because it may have no new block for long. */
+  /** Waits for an announced head. Reads the head itself if the chain was unwound meanwhile, because it may have no new block for long. */
   async #nextHead(heads: HeadFeed, signal: AbortSignal): Promise<BlockHeader | undefined> {
     for (;;) {
       const head = await heads.next(RECHECK_INTERVAL_MS);
@@ -79,7 +79,7 @@ export class Follower {
       try {
         if (await this.#wasUnwound()) return await this.#deps.source.head(signal);
       } catch {
-        // Neither the database nor an endpoint has to answer while there is nothing to do. The next turn asks again.
+        // A failure of the database or an endpoint is ignored while there is nothing to do. The next turn asks again.
       }
     }
   }

@@ -1,7 +1,7 @@
 import type { BlockHeader } from '../kernel/chain.ts';
 import { Wake } from '../kernel/wake.ts';
 
-/** Holds the newest head that the follower has not taken yet. Older ones are dropped. */
+/** Holds the newest head that the follower has not taken yet. Older heads are dropped. */
 export class HeadFeed {
   readonly #news = new Wake();
   #newest: BlockHeader | undefined;
@@ -21,7 +21,7 @@ export class HeadFeed {
     this.#news.wake();
   }
 
-  /** Waits for the next head, for at most `ms` milliseconds if given, and takes it. Undefined if there is none. */
+  /** Waits for the next head, at most `ms` milliseconds if given, and removes it from the feed. Returns undefined if none is announced. */
   async next(ms?: number): Promise<BlockHeader | undefined> {
     while (this.#newest === undefined && !this.#hasEnded) {
       if (!(await this.#news.wait(ms))) break;
@@ -29,19 +29,19 @@ export class HeadFeed {
     return this.#takeNewest();
   }
 
-  /** Whether the last head was announced. */
+  /** Whether the source of heads has ended, so that no other head will be announced. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
 
-  /** Whether a head waits that can descend from a block. */
+  /** Returns whether the newest head was not taken yet and can descend from a block. */
   hasDescendant(block: BlockHeader): boolean {
     return this.#newest !== undefined && canDescend(block, this.#newest);
   }
 
   /**
-   * Waits for a head that can descend from a block (above it, and its child where it is the next block) and takes it. Returns
-   * undefined once `until` resolves. A head that does not descend from the block is left for `next`.
+   * Waits for a head that can descend from a block, and removes it from the feed. It is above the block, and a child of the block if it
+   * is the next one. Returns undefined once `until` resolves. A head that does not descend from the block is left for `next`.
    */
   async nextDescendant(block: BlockHeader, until: Promise<unknown>): Promise<BlockHeader | undefined> {
     let isOver = false;

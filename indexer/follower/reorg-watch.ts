@@ -12,7 +12,7 @@ import { decideReorg, type Evidence, OBSERVATIONS_BELOW_FINALIZED } from './deci
 /** `continue`: there is more to do for the same head; `recheck`: read the head again soon; `settled`: wait for another head. */
 export type StepOutcome = 'continue' | 'recheck' | 'settled';
 
-/** After this many observations, an endpoint that has the local block but none at the other branch's height counts as stuck. */
+/** After this many observations, an endpoint that has the local block but no block at the other branch's height counts as stuck. */
 const OBSERVATIONS_BEFORE_STUCK = 20;
 /** Blocks of the new branch whose links to the ancestor are checked before the local branch is unwound. */
 const LINK_CHECK_BLOCKS = 64;
@@ -88,7 +88,7 @@ export class ReorgWatch {
     }
   }
 
-  /** Sets endpoints aside that have another block than the mirror, for as long as the mirror holds its own. */
+  /** Sets aside the endpoints that have another block than the mirror, until the mirror unwinds its block. */
   #setAside(witnesses: readonly Witness[], firstLost: BlockRef, { chainId, epoch }: ChainState): void {
     const { database, source } = this.#deps;
     source.setAside(witnesses, firstLost, async () => {
@@ -130,8 +130,8 @@ export class ReorgWatch {
   }
 
   /**
-   * Returns the endpoints that have the local block and those that have another. Ignores endpoints that have no block at this
-   * height, and after a while those that are stuck on the local branch.
+   * Returns the endpoints that have the local block and those that have another block. Ignores endpoints that have no block at this
+   * height. After `OBSERVATIONS_BEFORE_STUCK` observations also ignores endpoints that are stuck on the local branch.
    */
   async #askWitnesses(
     firstLost: BlockRef,
@@ -153,8 +153,8 @@ export class ReorgWatch {
 }
 
 /**
- * Returns whether the endpoints that have another block than the mirror contradict the chain, because more have the mirror's: at a final
- * height at the third observation, above it once they are outvoted for long. At a tie the mirror may be the one that is wrong.
+ * Returns whether the endpoints that have another block than the mirror contradict the chain, because more endpoints have the mirror's
+ * block: at the third observation if the height is final, otherwise after many. At a tie the mirror may be wrong.
  */
 function isContradicted({
   votes: { ours, other },

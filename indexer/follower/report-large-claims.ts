@@ -5,7 +5,7 @@ import { largeClaimsIn } from '../protocols/dividend/large-claims.ts';
 
 /**
  * Logs and counts the claims of at least `leastWei` of the native coin that were committed at the head. Facts that fill history are not
- * reported. Without `leastWei` nothing is.
+ * reported. Nothing is reported if `leastWei` is undefined.
  */
 export function reportLargeClaims(
   { log, measures }: { readonly log: Logger; readonly measures?: Measures | undefined },

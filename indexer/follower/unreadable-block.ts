@@ -6,14 +6,14 @@ const SET_ASIDE_AFTER_MS = 3_000;
 const ATTEMPTS_MIN = 3;
 
 /**
- * Remembers the block at which reading got stuck, and decides when to go on without it. A node that refuses or garbles one block
- * must not stop the chain; a node that is away, behind or busy must.
+ * Remembers the block at which reading got stuck, and decides when to set it aside. A node that refuses or garbles one block must not
+ * stop the chain. While a node is unreachable, lagging or busy, the chain must wait for it.
  */
 export class UnreadableBlock {
   readonly #now: () => number;
   #stuck: { readonly block: number; readonly since: number; readonly attempts: number } | undefined;
   #setAside: number | undefined;
-  /** The end of the range that failed: up to here, blocks are read one at a time. */
+  /** The end of the range that failed. Up to this block, blocks are read one at a time. */
   #narrowTo = -1;
 
   constructor(now: () => number) {
@@ -35,7 +35,7 @@ export class UnreadableBlock {
     const { since, attempts } = this.#stuck?.block === from ? this.#stuck : { since: this.#now(), attempts: 0 };
     this.#stuck = { block: from, since, attempts: attempts + 1 };
     if (from !== to) return false;
-    // The block before was set aside a moment ago: this one waits no longer, or the head would fall behind.
+    // If the previous block was just set aside, this one is set aside at the first failure, so that the head does not lag more.
     const isNext = this.#setAside === from - 1;
     return isNext || (attempts + 1 >= ATTEMPTS_MIN && this.#now() - since >= SET_ASIDE_AFTER_MS);
   }
@@ -53,7 +53,7 @@ export class UnreadableBlock {
   }
 }
 
-/** Returns whether an endpoint answered, and its answer is of no use. An endpoint that is away says nothing about a block. */
+/** Returns whether an error is about a block: an endpoint answered, but unusably. An unreachable endpoint says nothing about a block. */
 function isAboutTheBlock(error: unknown): boolean {
   if (error instanceof RpcInconsistency) return !(error instanceof AnchorMismatch);
   if (!(error instanceof RpcError)) return false;

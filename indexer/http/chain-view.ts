@@ -6,7 +6,7 @@ export type BackfillView = {
   readonly id: string;
   readonly from: number;
   readonly to: number;
-  /** The number of blocks that are missing now, and that were when this process first saw the request. */
+  /** The number of missing blocks: now (`blocksLeft`), and when this process first saw the request (`blocks`). */
   readonly blocksLeft: number;
   readonly blocks: number;
   /** Undefined until a rate is known. */
@@ -16,7 +16,7 @@ export type BackfillView = {
 /** An RPC endpoint of a chain, as this process sees it, with the number of calls that it sent and of those that failed. */
 export type EndpointView = EndpointState & { readonly calls: number; readonly failedCalls: number };
 
-/** What this process knows of a chain that it runs. */
+/** What this process knows about a chain that it runs. */
 export type LiveChain = {
   readonly chainId: number;
   /** `following`, `standing by`, `starting`, or `failing` with the reason. */
@@ -30,16 +30,16 @@ export type LiveChain = {
   readonly backfills: readonly BackfillView[];
 };
 
-/** A chain of the database, and what this process knows of it. `live` is null if this process does not run the chain. */
+/** The status of a chain in the database, and what this process knows about it. `live` is null if this process does not run the chain. */
 export type ChainView = ChainStatus & { readonly live: LiveChain | null };
 
-/** Returns how many blocks the committed head is behind that of the chain. Null while either is unknown. */
+/** Returns how many blocks the committed head is behind the head of the chain. Null while either head is unknown. */
 export function lagBlocksOf({ head, live }: ChainView): number | null {
   if (head === null || live === null || live.remoteHead === null) return null;
   return Math.max(0, live.remoteHead - head.number);
 }
 
-/** Returns how old the committed head is in seconds. 0 if it is the head of the chain, null while that is unknown. */
+/** Returns the age of the committed head in seconds. 0 if it is the head of the chain, null if that is unknown. */
 export function lagSecondsOf(chain: ChainView, now: Date): number | null {
   const lagBlocks = lagBlocksOf(chain);
   if (lagBlocks === 0 || lagBlocks === null) return lagBlocks;

@@ -4,12 +4,12 @@ import { sleep, within } from '../kernel/sleep.ts';
 
 /** How often listeners get the state. It is read once for all of them, and only while there are any. */
 const INTERVAL_MS = 1_000;
-/** A state that takes longer is reported as an outage. While a connection is replaced, some reads wait instead of failing. */
+/** If reading the state takes longer, an outage is reported. While a database connection is replaced, reads may wait instead of failing. */
 const READ_TIMEOUT_MS = 10_000;
 const OUTAGE = 'event: outage\ndata: {}\n\n';
 /** More listeners are refused, so that open pages cannot exhaust the process. */
 const LISTENERS_MAX = 100;
-/** A listener that has not taken this much is closed. A browser then connects again. */
+/** A listener with more unread bytes than this is disconnected. A browser then connects again. */
 const UNREAD_BYTES_MAX = 1_000_000;
 
 /** Sends the state of the process to the listeners of `/events`, as server-sent events (HTML standard, 9.2). */
@@ -56,7 +56,7 @@ export class EventStream {
   async #send(): Promise<void> {
     const { signal } = this.#closed;
     while (this.#listeners.size > 0 && !signal.aborted) {
-      // A read that takes long is awaited again, so that no second one begins.
+      // A slow read is awaited again in the next turn, so that no second read begins.
       this.#reading ??= this.#readEvent().finally(() => {
         this.#reading = undefined;
       });

@@ -3,14 +3,14 @@ import type { BlockRange } from '../kernel/ranges.ts';
 import { within } from '../kernel/sleep.ts';
 import { type ChainView, lagBlocksOf, lagSecondsOf } from './chain-view.ts';
 
-/** The status is read again for a scrape after this long. Reading it takes as long as `indexer status`. */
+/** A scrape reads the status again if it is older than this. Reading it takes as long as `indexer status`. */
 const STATUS_AGE_MAX_MS = 15_000;
 /** How long a scrape waits for the status. Prometheus gives up after ten seconds. */
 const STATUS_WAIT_MS = 5_000;
-/** Numbers of chains that are older are left out. Until then a slow database does not interrupt alerts that are pending. */
+/** Metrics of chains that are older than this are left out. Until then, a slow database does not interrupt pending alerts. */
 const STATUS_KEPT_MS = 120_000;
 
-/** A number of each chain, or several that differ by another label. Null where there is none yet. */
+/** A metric that has one value for each chain, or several values that differ in `label`. `value` returns null if there is none yet. */
 type ChainMetric = {
   readonly kind: typeof Counter | typeof Gauge;
   readonly name: string;
@@ -21,7 +21,7 @@ type ChainMetric = {
 
 const seconds = (time: Date | null | undefined) => (time == null ? null : time.getTime() / 1_000);
 
-/** The metrics of each chain, which have the label `chain`. Those that count since the database was created are counters. */
+/** The metrics of each chain, which have the label `chain`. A metric that counts since the database was created is a counter. */
 const CHAIN_METRICS: readonly ChainMetric[] = [
   gauge('configured', 'Whether this process runs the chain.', ({ live }) => (live === null ? 0 : 1)),
   gauge('following', 'Whether a process follows the chain.', ({ status }) => (status === 'following' ? 1 : 0)),
@@ -151,8 +151,8 @@ export class Metrics {
   }
 
   /**
-   * Returns the metrics as text. Those of chains may be 15 s old, or two minutes while the database is slow. They are left out when a read
-   * failed.
+   * Returns the metrics as text. The metrics of chains may be 15 s old, or two minutes while the database is slow. They are left out if
+   * reading them failed.
    */
   async text(): Promise<string> {
     if (this.#now() - this.#readAt > STATUS_AGE_MAX_MS) {
@@ -172,7 +172,7 @@ export class Metrics {
     return 'read';
   }
 
-  /** Sets the metrics of chains. Undefined if the database does not answer. */
+  /** Sets the metrics of chains. `chains` is undefined if the database does not answer. */
   #show(chains: readonly ChainView[] | undefined): void {
     this.#databaseUp.set(chains === undefined ? 0 : 1);
     const now = new Date();

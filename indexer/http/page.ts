@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { FastifyInstance } from 'fastify';
 
-/** Bundled modules of the program lie beside this folder, so the path holds in the package too. */
+/** The path holds in a checkout and in the package, whose bundled modules are in the folder `chunks` beside `http`. */
 const FOLDER = new URL('../http/page/', import.meta.url);
 const FILES = [
   { path: '/', file: 'index.html', type: 'text/html; charset=utf-8' },

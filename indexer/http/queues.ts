@@ -9,7 +9,7 @@ const READ_ONLY = 'queues are only shown; set HTTP_TOKEN to change them';
  * Serves Bull Board under `/queues`. Without a token it only shows the queues. With a token it also changes them, and asks every
  * visitor for the token: as the password of HTTP Basic, with any user, or as a bearer token.
  *
- * @param queues returns the queues of the process by chain. A queue is reopened after an outage, so it is called at each request
+ * @param queues returns the queues of all chains of the process. It is called at each request, because a queue is reopened after an outage
  */
 export function serveQueues(app: FastifyInstance, queues: () => BoardQueues, token: string | undefined): void {
   let opened: Promise<QueueBoard> | undefined;
@@ -48,7 +48,7 @@ function isRead({ method }: FastifyRequest): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** Returns whether a request carries the token. A request that another site made a browser send does not count. */
+/** Returns whether a request carries the token. Returns false for a request that another site made the browser send. */
 function isAuthorized({ headers }: FastifyRequest, token: string): boolean {
   const [scheme = '', credentials = ''] = (headers.authorization ?? '').split(' ');
   const given = /^basic$/i.test(scheme)

@@ -1,4 +1,4 @@
-/** What decides whether a chain is ready. */
+/** The condition of a chain, from which its readiness is decided. */
 export type ChainCondition = {
   readonly chainId: number;
   /** `following`, `standing by`, `starting`, or `failing` with the reason. */
@@ -9,21 +9,21 @@ export type ChainCondition = {
   readonly stoppedStage: string | undefined;
   /** A contradiction that the program could not mend, as a sentence. */
   readonly contradiction: string | undefined;
-  /** How far the committed head is behind that of the chain. Undefined while either is unknown. */
+  /** How many blocks the committed head is behind the head of the chain. Undefined while either head is unknown. */
   readonly lagBlocks: number | undefined;
-  /** How long the committed head has not moved although the chain has newer blocks. */
+  /** For how many seconds the committed head has not moved although the chain has newer blocks. */
   readonly stalledSeconds: number;
   /** What an operator should look at although the chain is ready, as sentences. */
   readonly concerns: readonly string[];
 };
 
-/** From when on a chain is not ready. */
+/** The lag and the stall beyond which a chain is not ready. */
 export type ReadinessBounds = { readonly lagBlocks: number; readonly stalledSeconds: number };
 
 /** Whether the process is ready, the state of each chain, and what an operator should look at although the process is ready. */
 export type Readiness = {
   readonly ready: boolean;
-  /** The state of each chain, and of `database` or `schema` if these are the reason. */
+  /** The state of each chain by its id. An entry `database` or `schema` says why the process is not ready, if these are the reason. */
   readonly chains: Readonly<Record<string, string>>;
   readonly degraded?: Readonly<Record<string, string>>;
 };

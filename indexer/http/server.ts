@@ -11,7 +11,7 @@ import { serveQueues } from './queues.ts';
 import type { Readiness } from './readiness.ts';
 import { type StatusDocument, statusDocument } from './status-document.ts';
 
-/** What is served. */
+/** The content that the HTTP server serves. */
 export type Pages = {
   readonly readiness: () => Promise<Readiness>;
   readonly metrics: Metrics;
@@ -24,7 +24,7 @@ export type Pages = {
   readonly queues: () => BoardQueues;
 };
 
-/** Where HTTP is served. With a `token`, whoever knows it may change queues under `/queues`. */
+/** The address of the HTTP server. With a `token`, whoever knows it may change queues under `/queues`. */
 export type HttpSettings = { readonly host: string; readonly port: number; readonly token?: string | undefined };
 
 const CONTRACTS_PER_PAGE_MAX = 200;
@@ -60,7 +60,10 @@ export async function serveHttp(settings: HttpSettings, pages: Pages, log: Logge
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500;
     if (status < 500) return reply.code(status).send({ error: error.message });
-    log.warn({ path: request.routeOptions.url, reason: messageOf(error), err: error }, 'HTTP request failed');
+    log.warn(
+      { path: request.routeOptions.url, reason: messageOf(error), err: error },
+      'answering an HTTP request failed',
+    );
     return reply.code(503).send({ error: 'the database does not answer; see the log' });
   });
   try {

@@ -94,7 +94,7 @@ export function describeStatus(
   };
 }
 
-/** Returns null for the block before the first, up to which there is nothing. */
+/** Returns a block number, or null if it is negative, because then not even block 0 is complete or proved. */
 function blockOrNull(number: number | null): number | null {
   return number === null || number < 0 ? null : number;
 }
@@ -105,7 +105,7 @@ function describeChain(view: ChainView, readiness: Readiness, now: Date): Status
     chainId,
     state: readiness.chains[chainId] ?? live?.state ?? 'starting',
     head: head && { ...head, timestamp: view.headTimestamp?.toISOString() ?? null },
-    // The endpoints were asked a few seconds ago.
+    // The endpoints were asked a few seconds ago, so the committed head may be above what they answered.
     remoteHead: live?.remoteHead == null ? null : Math.max(live.remoteHead, head?.number ?? 0),
     lagBlocks: lagBlocksOf(view),
     lagSeconds: lagSecondsOf(view, now),

@@ -15,7 +15,7 @@ import { lockSteps } from './lock-steps.ts';
 /** A contract for which a former indexer left facts. */
 export type FormerContract = { readonly address: Hex; readonly platformId: string };
 
-/** A commit of more facts than this may take longer than a statement usually may. One block can hold a million tokens of an ERC-2309 batch. */
+/** A commit of more facts than this may exceed the usual statement timeout. One block can have a million tokens of an ERC-2309 batch. */
 export const LARGE_COMMIT_FACTS = 100_000;
 
 /** Defers foreign keys, because the first fact of a token is written before the fold that inserts the token's row. */
@@ -77,7 +77,7 @@ export function foldFacts(range: FactRange, kinds: ReadonlySet<string>): readonl
   return applied.flatMap((fold) => [...(locks.get(fold) ?? []), ...fold.apply(range)]);
 }
 
-/** Returns the kinds of fact that a batch may hold: the name of each table, and each table name with a tag. */
+/** Returns the kinds of fact that a batch may hold: the name of each table, and the name of each table with each of its tags. */
 export function factKinds({ tables }: EncodedBatch): readonly string[] {
   return tables.flatMap(({ table: { name }, tags }) => [name, ...[...tags].map((tag) => factKind(name, tag))]);
 }

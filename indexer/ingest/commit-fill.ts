@@ -46,8 +46,8 @@ export type FillCommit = {
   /** Those of the contracts for which a former indexer left facts. */
   readonly former?: readonly (ContractKey & FormerContract)[];
   /**
-   * Returns the next pieces for the same contracts that are already read. They are committed in the same transaction, so that its folds
-   * write each row of state once for all pieces.
+   * Returns the next pieces for the same contracts that were read meanwhile. They are committed in the same transaction, so that its
+   * folds write each row of state once for all pieces.
    */
   readonly following?: () => Promise<readonly FillPiece[]>;
   /** The last block of the following pieces. Undefined if no pieces follow. */
@@ -61,11 +61,11 @@ export type Filled = {
   readonly to: number;
 };
 
-/** A transaction that has written this many facts takes no more pieces. */
+/** A transaction that has written this many facts adds no more pieces. */
 const COMMIT_FACTS_MAX = 100_000;
-/** A transaction that has been open this long takes no more pieces, because a crash loses what it wrote. */
+/** A transaction that has been open this long adds no more pieces, because a crash loses what it wrote. */
 const COMMIT_OPEN_MS_MAX = 5_000;
-/** Attempts at a range of which other commits cover parts at the same time. */
+/** The maximum number of attempts at a range, parts of which other commits cover at the same time. */
 const TRIM_ATTEMPTS_MAX = 5;
 
 /** Another commit covered some of the same blocks first. */
@@ -178,7 +178,7 @@ async function writePieces(
 
 /**
  * Quarantines contracts. A follower may have read its next blocks with these contracts already. The raised live version makes it read
- * the registry again before it commits them.
+ * the registry again before it commits these blocks.
  */
 export async function quarantineAll(
   tx: Transaction,
@@ -215,7 +215,7 @@ type WrittenSlice = Slice & { readonly kinds: Set<string>; readonly proved: read
 
 /** Collects the blocks and contracts that a transaction wrote. Adjacent blocks of the same contracts become one slice. */
 class WrittenSlices {
-  /** The contracts to quarantine at the end of the transaction. Their facts in the piece with the reason and in later pieces are not written. */
+  /** The contracts to quarantine at the end. Their facts in the piece that quarantines them and in later pieces are not written. */
   readonly quarantined: Quarantine[] = [];
   readonly checkpoints: BlockHeader[] = [];
   /** The slices that were not covered when the transaction began. */

@@ -37,8 +37,8 @@ export type HeadCommit = {
   /** The followed contracts for which a former indexer left facts. */
   readonly former?: readonly FormerContract[];
   /**
-   * Whether no other block waits. If one does, this commit does not wait for the disk, because that of the next block flushes it too. A
-   * crash of PostgreSQL may then lose the newest blocks: all of their rows together with the head. Default: true.
+   * Whether no other block waits to be committed. If one waits, this commit does not wait for the disk, because the next commit flushes
+   * both. A crash of PostgreSQL may then lose the newest blocks: all of their rows together with the head. Default: true.
    */
   readonly isLast?: boolean;
 };
@@ -46,7 +46,7 @@ export type HeadCommit = {
 /** Makes the commit not wait until it is on the disk. */
 const COMMIT_WITHOUT_WAITING: Step = { statement: sql`set local synchronous_commit = off` };
 
-/** Attempts at a commit that inserts a row which exists already. */
+/** The maximum number of attempts at a commit that inserts a row which exists already. */
 const ATTEMPTS_MAX = 5;
 
 /**
@@ -138,7 +138,7 @@ export async function commitStart(
   });
 }
 
-/** A block above the head that no endpoint can give the logs of, and why. */
+/** A block above the head whose logs no endpoint can give, and the reason. */
 export type UnreadBlock = {
   readonly seen: ChainState;
   readonly header: BlockHeader;
@@ -147,8 +147,8 @@ export type UnreadBlock = {
 };
 
 /**
- * Moves the head over a block whose logs cannot be read, so that the chain goes on. The block stays missing of every contract, is
- * planned like any gap, and is tried again by the backfill.
+ * Moves the head over a block whose logs cannot be read, so that later blocks can be followed. The block becomes a gap in the coverage
+ * of every contract. The backfill plans it like any gap and tries it again.
  *
  * @throws {HeadMoved} when another process moved the head first.
  */

@@ -17,7 +17,7 @@ export type Difference = {
   readonly heldBy: 'database' | 'chain';
 };
 
-/** More facts than this are sent to PostgreSQL by `COPY`, so that this process does not hold the values of each. */
+/** More facts than this are sent to PostgreSQL by `COPY`, so that this process does not have to hold all their values. */
 const PARAMETER_FACTS_MAX = 10_000;
 
 /**
@@ -54,7 +54,7 @@ export async function compareFacts(
   return differences;
 }
 
-/** Returns the blocks from the first difference to the last. One log can be a million facts, more than a call takes as arguments. */
+/** Returns the blocks from the first difference to the last. A log can be a million facts, more than `Math.min` takes as arguments. */
 export function spanOf(differences: readonly Pick<Difference, 'block'>[]): BlockRange {
   let [from, to] = [Number.MAX_SAFE_INTEGER, -1];
   for (const { block } of differences) {

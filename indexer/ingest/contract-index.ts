@@ -21,8 +21,8 @@ export type ContractIndex = {
 };
 
 /**
- * Returns why a contract cannot be decoded, as the rest of a line about it. Null if it can be decoded. Callers quarantine such contracts, so that one wrong
- * row does not stop the chain.
+ * Returns why a contract cannot be decoded, as the rest of a line about it. Null if it can be decoded. Callers quarantine a contract
+ * that cannot be decoded, so that one wrong row does not stop the chain.
  */
 export function contractFault(contract: ProtocolSelector & Contract): string | null {
   const { kind, masterId, artistTokenId } = contract;

@@ -3,7 +3,7 @@ import type { ContractIndex } from './contract-index.ts';
 
 /**
  * Shortens a range so that its logs become about `factsMax` facts at most. Keeps at least the first block with logs. Most logs become
- * one fact. Logs that name many tokens become many, and a few of these, which are cheap to emit, could otherwise exhaust the memory.
+ * one fact, but a log that names many tokens becomes many. A few such logs, which are cheap to emit, could otherwise exhaust the memory.
  */
 export function cutRange(
   range: VerifiedRange,
@@ -22,7 +22,8 @@ export function cutRange(
 
 /**
  * Returns the range up to the last block with logs before the log at index `blockStart`, which is the first of its block. If no block
- * with logs comes before, the range ends with the block of that log. The header of the new last block is there only if it was read.
+ * with logs comes before, the range ends with the block of that log. The returned headers include the new last block only if its header
+ * was read.
  */
 function cutBefore(range: VerifiedRange, blockStart: number): VerifiedRange {
   const { logs, headers } = range;

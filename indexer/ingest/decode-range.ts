@@ -28,7 +28,7 @@ export function receiptsNeeded(range: VerifiedRange, contracts: ContractIndex): 
  *
  * Logs of other addresses, logs without topics, and logs whose first topic is not an event of the contract's ABI are ignored. A log
  * whose first topic is such an event, but whose content does not match it exactly, becomes a dead letter. A contract that cannot be
- * indexed is reported in `quarantined`. Its later logs are not decoded. The commit leaves out its facts before that log.
+ * indexed is reported in `quarantined`. Its later logs are not decoded. The commit also leaves out the facts of its earlier logs.
  *
  * @param receipts the receipts of the transactions that `receiptsNeeded` returns
  * @throws {RpcInconsistency} if a log's block has another hash than its header, if the header is missing and the log names no
@@ -68,8 +68,8 @@ function decodeLog(origin: Origin, { events }: Protocol, sink: Sink): void {
 }
 
 /**
- * Returns a function that returns the timestamp of a log's block: that of the header, or, where none was read, that of the log. It must be
- * called in the order of the logs.
+ * Returns a function that returns the timestamp of a log's block. It comes from the header, or from the log if the header was not read.
+ * The function must be called in the order of the logs.
  */
 function timestampReader({ headers, chainId }: VerifiedRange): (log: RawLog) => number {
   let index = 0;

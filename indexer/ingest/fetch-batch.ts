@@ -38,7 +38,7 @@ export async function fetchBatch(
   try {
     receipts = await readReceipts(source, verified, receiptsNeeded(verified, contracts), signal);
   } catch (error) {
-    // A log may name the hash of another block, which the headers of all blocks with logs would have shown.
+    // A log may name the hash of another block. The headers of all blocks with logs, which are read now, show this.
     if (!isOfOtherBlock(error) || request.strict || request.readsHeadersOfLogs === true) throw error;
     return fetchBatch(source, contracts, { ...request, readsHeadersOfLogs: true }, signal);
   }

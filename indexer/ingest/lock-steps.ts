@@ -8,10 +8,10 @@ import { type FactRange, type Fold, isInRange, type Reading } from '../facts/fol
  * Returns the steps that lock rows which several folds of one commit write. The key of each entry is the fold before which its steps
  * run.
  *
- * Two commits that lock such rows one fold at a time can deadlock. So before the first of these folds writes, the rows of all contracts
- * in the facts of these folds are locked, in the order of `lockOrder`. No step is needed if the first fold reads every fact of the table
- * that the others read, because it locks the same rows in the same order itself. A fold that reads only some tags is not relied on, as
- * it may lock fewer rows still: `mint-order` locks only the contracts whose first mints change.
+ * Two commits that lock such rows one fold at a time can deadlock. So before the first of these folds writes, its steps lock the rows of
+ * all contracts in the facts of these folds, in the order of `lockOrder`. No step is needed if the first fold reads every fact of the
+ * table that the others read, because it locks the same rows in the same order itself. A first fold that reads only some tags is not
+ * enough, because it may lock even fewer rows: `mint-order` locks only the contracts whose first mints change.
  */
 export function lockSteps(applied: readonly Fold[], range: FactRange): ReadonlyMap<Fold, readonly Step[]> {
   const steps = new Map<Fold, Step[]>();

@@ -100,7 +100,7 @@ export async function listDifferences(database: Database, full: FullRange): Prom
 export type RepairCause = {
   /** `proof`, or the name of the rule that the facts contradicted. */
   readonly cause: string;
-  /** The endpoints that were found to give other logs than the receipts hold. */
+  /** The endpoints whose logs differed from those in the receipts. */
   readonly endpoints: readonly string[];
 };
 
@@ -108,14 +108,14 @@ export type RepairCause = {
 export type Repaired = { readonly added: number; readonly removed: number };
 
 /**
- * Makes the covered facts of a range equal to what was read from the chain, derives the state of the contracts again from there on, and
- * records the repair, in one transaction. The range counts as proved. Facts that are equal already stay as they are, so that rows of the
- * platform that refer to them keep their links.
+ * Makes the covered facts of a range equal to what was read from the chain, derives the state of the contracts again from the first
+ * changed block on, and records the repair and that the range is proved, in one transaction. Facts that are equal already stay as they
+ * are, so that rows of the platform that refer to them keep their links.
  *
  * The transaction holds the chain's lock exclusively, so no commit is running.
  *
  * @throws {StaleRange} if the chain was unwound below the range's end since it was read
- * @throws {RpcInconsistency} if a fact would be deleted because receipts that nothing proves lack it. The node may have lost the log.
+ * @throws {RpcInconsistency} if a fact would be deleted because unproved receipts lack its log. The node may have lost the log.
  */
 export async function repairRange(database: Database, full: FullRange, cause: RepairCause): Promise<Repaired> {
   const { chainId } = full.range;
@@ -144,12 +144,12 @@ export async function repairRange(database: Database, full: FullRange, cause: Re
 
 type CoveredSlices = {
   readonly slices: readonly Slice[];
-  /** The logs that quarantine a contract, in blocks that it covers. */
+  /** The quarantines whose log is in a block that the contract's coverage includes. */
   readonly quarantined: readonly Quarantine[];
   readonly head: number;
 };
 
-/** Returns the covered blocks of the range. Those of a contract that the range quarantines end before the log that does so. */
+/** Returns the covered or unproved blocks of the range. For a contract that it quarantines, they end before the log that causes this. */
 async function readSlices(
   tx: Transaction,
   { seen, range, contracts, batch }: FullRange,
@@ -186,7 +186,7 @@ type BlockRemoval = {
   readonly cause: RepairCause;
 };
 
-/** Deletes a contract's facts of the block that quarantines it, and the block from its coverage. Returns the number of facts. */
+/** Deletes a contract's facts in the block that quarantines it, and uncovers the block for it. Returns the number of deleted facts. */
 async function uncoverBlock(tx: Transaction, { full, head, quarantine, cause }: BlockRemoval): Promise<number> {
   const { chainId } = full.range;
   const { contract, blockNumber: block } = quarantine;
@@ -205,7 +205,7 @@ async function uncoverBlock(tx: Transaction, { full, head, quarantine, cause }: 
   return removed;
 }
 
-/** Changes facts of contracts, and derives the state of the contracts again from a block on. Stages are taken back before that block. */
+/** Changes facts of contracts, and derives the state of the contracts again from a block on. Unwinds the stages to before this block. */
 async function deriveAgain(tx: Transaction, range: FactRange, change: () => Promise<void>): Promise<void> {
   await unwindStages(tx, range.chainId, await newestKnownBlock(tx, range.chainId, range.from - 1), stages);
   await runSteps(
@@ -252,7 +252,7 @@ async function repairContract(
   return repaired;
 }
 
-/** A dead letter is not removed if the receipts hold its log, which is decoded now. */
+/** Throws if only unproved receipts lack a stored log. A dead letter may be deleted if its log was read, because it is decoded now. */
 function assertProvedRemoval(
   { unprovedBlocks = [] }: ReadRange,
   surplus: readonly Difference[],

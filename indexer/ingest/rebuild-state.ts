@@ -11,7 +11,7 @@ import { stages } from '../stages/stages.ts';
 import { unwindStages } from '../stages/unwind-stages.ts';
 
 /**
- * Resets the state of a contract and derives it again from all its facts, in one transaction. Stages are taken back to before the
+ * Resets the state of a contract and derives it again from all its facts, in one transaction. Stages are unwound to before the
  * contract's first block, and advance again afterwards. Columns that the platform owns stay.
  *
  * The transaction holds the chain's lock exclusively, so no commit is running.

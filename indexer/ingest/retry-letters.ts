@@ -10,11 +10,11 @@ import { type BlockRepairDeps, repairBlocks } from './repair-blocks.ts';
 
 /** The cause that `indexer.repairs` shows. */
 const CAUSE = 'dead-letters';
-/** Attempts at blocks of which a node and the database know different branches, before the next blocks are tried. */
+/** The maximum number of attempts at blocks for which a node and the database are on different branches. The next blocks follow. */
 const ATTEMPTS_MAX = 4;
 const BACKOFF: Backoff = { baseMs: 250, maxMs: 5_000 };
 
-/** What became of dead letters. */
+/** The result of a retry of dead letters. */
 export type RetriedLetters = {
   /** The number of letters that are gone: they were decoded, or their blocks were unwound. */
   readonly gone: number;
@@ -24,10 +24,10 @@ export type RetriedLetters = {
 
 /**
  * Decodes logs again that could not be decoded. Their blocks are read from their receipts, because a fact may also need the timestamp of
- * its block, the receipt of its transaction, and other logs of its block. For each run of blocks of a contract, one transaction writes
- * the facts, derives state from them, and deletes the letters, like any repair. A letter that still cannot be decoded stays.
+ * its block, the receipt of its transaction, and other logs of its block. For each contract and each run of consecutive blocks, one
+ * transaction writes the facts, derives state and deletes the letters, like any repair. A letter that still cannot be decoded stays.
  *
- * Safe beside a daemon and beside a repetition of itself. A letter whose block is being unwound is tried again after the unwind.
+ * It may run beside a daemon and beside another call of itself. A letter whose block is being unwound is tried again after the unwind.
  */
 export async function retryLetters(
   deps: BlockRepairDeps & { readonly random: () => number },

@@ -1,7 +1,7 @@
 /** A `0x`-prefixed, lower-case hexadecimal string. */
 export type Hex = `0x${string}`;
 
-/** Block numbers are lower: block × 2³² must fit PostgreSQL's `bigint`, because a position is block × 2³² + log index. */
+/** The limit of block numbers (exclusive). A position is block × 2³² + log index, and must fit PostgreSQL's `bigint`. */
 export const BLOCK_NUMBER_LIMIT = 2 ** 31;
 
 /** The number and hash of a block. */
@@ -12,7 +12,7 @@ export type BlockHeader = BlockRef & {
   readonly parentHash: Hex;
   readonly timestamp: number;
   readonly logsBloom: Hex;
-  /** Undefined where the node did not list the transactions, as in announced heads. */
+  /** Undefined where the node did not list the transactions, as in heads that a subscription announces. */
   readonly transactionCount?: number;
 };
 
@@ -32,8 +32,8 @@ export type RawLog = {
 /**
  * A block range of one chain, both ends included, whose headers and logs agree with each other.
  *
- * `logs` are ordered by `(blockNumber, logIndex)`. `headers` are ordered by number. They include every block above finalized, and
- * below it at least the first block, the last block, and the blocks that hold logs without a `blockTimestamp` to rely on.
+ * `logs` are ordered by `(blockNumber, logIndex)`. `headers` are ordered by number. Above finalized, they include every block. Below it,
+ * they include at least the first block, the last block, and the blocks with logs that have no reliable `blockTimestamp`.
  */
 export type VerifiedRange = {
   readonly chainId: number;
@@ -43,7 +43,7 @@ export type VerifiedRange = {
   readonly logs: readonly RawLog[];
   /** Whether every header of the range was read and its bloom compared with the logs. */
   readonly inFull?: boolean;
-  /** The endpoints whose logs turned out to be incomplete or wrong. They were replaced by those of receipts. */
+  /** The endpoints that gave incomplete or wrong logs. `logs` holds the logs of receipts instead. */
   readonly faultyEndpoints?: readonly string[];
   /** Blocks whose logs were read from receipts that neither the receipts root nor the bloom of the block proves. */
   readonly unprovedBlocks?: readonly number[];
@@ -73,9 +73,9 @@ export type Contract = {
   readonly upgrades?: readonly AbiUpgrade[];
   /** Id of its row in `master_contracts`, `dividend_contracts`, `artist_tokens` or `liquidity_pools`. */
   readonly platformId: string;
-  /** The master that a master or dividend contract belongs to. */
+  /** Id of the row in `masters` that a master or dividend contract belongs to. */
   readonly masterId: string | null;
-  /** The artist token of a pool; an artist token's own id. */
+  /** Id of the row in `artist_tokens`: of the token that a pool trades, or of the artist token itself. */
   readonly artistTokenId: string | null;
 };
 

@@ -1,7 +1,7 @@
-/** Errors nest at most this deep: a library's wrapper around an error of Node.js. */
+/** Maximum number of nested errors to look through. A library may wrap an error of Node.js. */
 const CAUSES_MAX = 4;
 
-/** The parts of a Node.js system error that name the server that was to be connected to. */
+/** The members of a Node.js system error that say why a connection failed, and to which server. */
 type SystemError = {
   readonly code?: unknown;
   readonly address?: unknown;
@@ -14,13 +14,13 @@ type SystemError = {
 /**
  * Returns why no connection could be made and what to do about it, in one line without secrets. Undefined for any other error.
  *
- * @param server the server that should listen there, as in `PostgreSQL`
+ * @param server the kind of server that should listen at the address, as in `PostgreSQL`
  */
 export function explainConnectionFailure(error: unknown, server: string): string | undefined {
   let current = error;
   for (let depth = 0; depth < CAUSES_MAX && typeof current === 'object' && current !== null; depth++) {
     const one: SystemError = current;
-    // Node.js tries every address of a host, and reports all of them together.
+    // Node.js tries every address of a host and reports all failures together. The first one is enough.
     const [first = one] = (one.errors ?? []) as readonly SystemError[];
     const explained = explainSystemError(first, server);
     if (explained !== undefined) return explained;
@@ -35,7 +35,7 @@ function explainSystemError({ code, address, port, hostname }: SystemError, serv
     case 'ECONNREFUSED':
       return `nothing listens on ${place}; start ${server} there, or correct the URL`;
     case 'ENOENT':
-      // A Unix socket; a missing file has no address.
+      // With an address, a Unix socket does not exist. Without one, a file does not exist.
       return address === undefined
         ? undefined
         : `nothing listens on ${place}; start ${server} there, or correct the URL`;

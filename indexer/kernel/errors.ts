@@ -36,10 +36,10 @@ export class SchemaVersionError extends IndexerError {
  * - `unavailable`: it is down or slow, or its answer is malformed.
  * - `rate-limited`: it received too many requests.
  * - `range-refused`: the block range or the result is too large for it.
- * - `addresses-refused`: its filter takes fewer addresses, or needs some.
- * - `unknown-block`: it lags behind, or the block was reorganised. The caller reads the head again.
+ * - `addresses-refused`: it accepts fewer addresses in a filter, or requires at least one.
+ * - `unknown-block`: it does not have the block, because it lags behind or the block was reorganised. The caller reads the head again.
  * - `pruned`: it has deleted the requested history for good.
- * - `rejected`: the request itself fails everywhere, for example because a call reverts or a method is unknown.
+ * - `rejected`: the request itself is at fault, for example because a call reverts or the node does not know the method.
  */
 export type RpcErrorKind =
   | 'unavailable'
@@ -59,9 +59,9 @@ export class RpcError extends IndexerError {
   readonly retryAfterMs: number | undefined;
   /** The number of blocks that the provider says it would serve. */
   readonly hintBlocks: number | undefined;
-  /** How many addresses the provider says it takes in a filter. */
+  /** The number of addresses that the provider says it accepts in one filter. */
   readonly hintAddresses: number | undefined;
-  /** Whether the node answered with an error of its own: then only this kind of request is in doubt, not the endpoint. */
+  /** Whether the node answered with a JSON-RPC error. Then only this kind of request is in doubt, not the endpoint. */
   readonly answered: boolean;
   /** Whether no connection could be made. */
   readonly unreachable: boolean;

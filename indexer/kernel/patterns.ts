@@ -1,10 +1,10 @@
 /** An EVM address in any case. */
 export const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 
-/** An EVM address in lower case. Also valid as a regular expression of PostgreSQL (`source`). */
+/** An EVM address in lower case. Its `source` is also a valid regular expression in PostgreSQL. */
 export const LOWERCASE_ADDRESS = /^0x[0-9a-f]{40}$/;
 
-/** The decimal id of an EVM chain. Also valid as a regular expression of PostgreSQL (`source`). */
+/** The decimal id of an EVM chain. Its `source` is also a valid regular expression in PostgreSQL. */
 export const EVM_CHAIN_ID = /^[1-9][0-9]{0,17}$/;
 
 /** A UUID in any case. */

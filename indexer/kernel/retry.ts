@@ -2,8 +2,8 @@
 export type Backoff = { readonly baseMs: number; readonly maxMs: number };
 
 /**
- * Returns the delay in whole milliseconds before the attempt that follows `failures` consecutive failures. The delay doubles from `baseMs` up to `maxMs`.
- * It is shortened by a random part of up to one half, so that clients that failed together do not retry together.
+ * Returns the delay in whole milliseconds before the attempt that follows `failures` consecutive failures. The delay doubles from
+ * `baseMs` up to `maxMs`. It is shortened by a random part of up to one half, so that clients that failed together do not retry together.
  *
  * @param random returns numbers in [0, 1)
  */

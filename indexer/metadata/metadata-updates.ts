@@ -9,7 +9,7 @@ import { mergeRanges, type TokenRange } from './token-ranges.ts';
 /** Maximum number of events that are noted in one transaction. */
 const EVENTS_MAX = 1_000;
 
-/** An event of EIP-4906. Of a `MetadataUpdate` both tokens are the same. */
+/** An event of EIP-4906. Both tokens of a `MetadataUpdate` are the same. */
 type Update = {
   readonly address: Hex;
   readonly position: string;
@@ -46,7 +46,7 @@ export async function noteMetadataUpdates(database: Database, chainId: number): 
   });
 }
 
-/** Locks the progress of a chain and returns the position up to which events were noted. Lowers it if blocks were unwound. */
+/** Locks the progress of a chain and returns the position up to which events were noted. Lowers this position if blocks were unwound. */
 async function lockProgress(tx: Transaction, { chainId, epoch }: ChainState, head: number): Promise<string> {
   await sql`
     insert into indexer.token_uri_progress (chain_id, events_to, epoch) values (${chainId}, ${positionOf(head + 1)} - 1, ${epoch})
@@ -90,7 +90,7 @@ async function noteTokens(tx: Transaction, chainId: number, updates: readonly Up
   }
 }
 
-/** Adds ranges to those of a contract. A range that is being read goes on, and what is updated meanwhile is read again after it. */
+/** Adds ranges to those of a contract. A range that is being read does not change. Tokens updated meanwhile are read again after it. */
 async function noteRanges(
   tx: Transaction,
   chainId: number,

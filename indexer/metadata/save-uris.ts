@@ -12,7 +12,7 @@ const RETRY_GROWTH = 4;
 const RETRY_MAX_SECONDS = 30 * 86_400;
 const RETRY_GROWN_MAX = 10;
 
-/** What was read as of a block. */
+/** What was read as of a block: answers about tokens, and how far ranges were read. */
 export type UriReading = {
   readonly chainId: number;
   readonly block: number;
@@ -21,7 +21,10 @@ export type UriReading = {
   readonly ranges: readonly RangePiece[];
 };
 
-/** Stores URIs, when tokens that have none are to be tried again, and how far ranges were read. A token that fails keeps the URI that it has. */
+/**
+ * Stores the URIs that were read, when tokens that failed are to be tried again, and how far ranges were read. A token that fails keeps
+ * the URI that it has.
+ */
 export async function saveUris(database: Database, reading: UriReading): Promise<void> {
   const { chainId, block, finalized, answers, ranges } = reading;
   const read = answers.filter((answer) => 'uri' in answer);

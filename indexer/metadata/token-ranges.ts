@@ -5,8 +5,8 @@ export type TokenRange = { readonly from: bigint; readonly to: bigint };
 export const TOKEN_RANGES_MAX = 100;
 
 /**
- * Returns ranges that hold every token of the given ones, ordered and without overlaps. If they are too many, returns one range from the
- * lowest to the highest token: tokens between are then read without need.
+ * Returns ranges that hold every token of the given ones, ordered and without overlaps. If there are too many ranges, returns one range
+ * from the lowest to the highest token. The tokens between the given ranges are then read without need.
  */
 export function mergeRanges(ranges: readonly TokenRange[]): readonly TokenRange[] {
   const merged: TokenRange[] = [];

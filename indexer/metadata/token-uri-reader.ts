@@ -25,7 +25,7 @@ export type TokenUriDeps = {
 
 /** The first four bytes of keccak-256 of `tokenURI(uint256)`. */
 const TOKEN_URI_SELECTOR = 'c87b56dd';
-/** Tokens that are read together. Some of them are left to each of: tokens that are due, ranges, tokens without a URI. */
+/** The maximum number of tokens that are read together. The limits below leave room for due tokens, ranges and tokens without a URI. */
 const PIECE_TOKENS_MAX = 100;
 const DUE_TOKENS_MAX = 40;
 const RANGE_TOKENS_MAX = 30;
@@ -40,12 +40,12 @@ const SWEEP_PAUSE_MAX_MS = 600_000;
 const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 60_000 };
 const REASON_LENGTH_MAX = 300;
 
-/** Answers of contracts, and why the endpoints gave none. */
+/** Answers of contracts, and the failure if the endpoints gave none. */
 type Reading = { readonly answers: readonly UriAnswer[]; readonly failure?: unknown };
 
 /**
- * Reads `tokenURI` of the tokens of a chain's masters as of the head: of tokens that have none, of those whose metadata was updated, and
- * again of those that could not be read. A little at a time, in batches. One process per chain runs it.
+ * Reads `tokenURI` of the tokens of a chain's masters as of the head, in small batches: of tokens that have no URI, of tokens whose
+ * metadata was updated, and again of tokens that could not be read. One process per chain runs it.
  */
 export class TokenUriReader {
   readonly #deps: TokenUriDeps;
@@ -98,8 +98,8 @@ export class TokenUriReader {
   }
 
   /**
-   * Asks for the URIs of tokens. If that fails, fewer tokens are asked for together next time, because one of them may be what makes the
-   * endpoint fail or hang. A single token is then left for later, and the failure is returned.
+   * Asks for the URIs of tokens. After a failure fewer tokens are asked for together, because one of them may make the endpoint fail or
+   * hang. If a single token fails, it is tried again later and the failure is returned.
    */
   async #read(tokens: readonly Token[], block: number, signal: AbortSignal): Promise<Reading> {
     if (tokens.length === 0) return { answers: [] };

@@ -18,7 +18,7 @@ export type LogOptions = {
   readonly pretty: boolean;
 };
 
-/** Creates the logger of the program. Every line is redacted as a whole, so no field is left out. */
+/** Creates the logger of the program. It redacts each line as a whole, so that secrets are removed from every field. */
 export function createLogger({ level, redact, sink, pretty }: LogOptions): Logger {
   return pino(
     { level, base: null, serializers: { err: serializeError, error: serializeError } },
@@ -26,7 +26,7 @@ export function createLogger({ level, redact, sink, pretty }: LogOptions): Logge
   );
 }
 
-/** Leaves out the stack trace of errors that come from outside and whose message says what to do. */
+/** Serializes an error. Omits the stack trace of configuration and RPC errors, because their messages say what to do. */
 function serializeError(error: Error): object {
   const { stack, ...rest } = pino.stdSerializers.err(error);
   return error instanceof ConfigError || error instanceof RpcError ? rest : { ...rest, stack };

@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-/** A commit of facts: at the head, or of history. */
+/** A commit of facts, either of new blocks at the head or of history. */
 type Commit = {
   readonly chainId: number;
   readonly part: 'head' | 'history';
@@ -10,13 +10,13 @@ type Commit = {
   readonly seconds: number;
 };
 
-/** The connections of a pool: in all, those that nobody uses, and the requests that wait for one. */
+/** The connections of a database pool: all of them, the idle ones, and the number of requests that wait for one. */
 type PoolCounts = { readonly totalCount: number; readonly idleCount: number; readonly waitingCount: number };
 
 /** Calls that one request to an endpoint carried, with one method and one outcome. `seconds` is the duration of the request. */
 type Request = {
   readonly chain: number;
-  /** The host of its URL, without secrets, and its place in the configuration. */
+  /** The host of the endpoint's URL, without secrets, and the endpoint's place in the configuration. */
   readonly endpoint: string;
   readonly method: string;
   readonly outcome: string;
@@ -25,12 +25,12 @@ type Request = {
 };
 
 const REQUEST_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-/** Outcomes that are no fault of the endpoint: the answer, a request for less, and the end of the process's interest. */
+/** Outcomes that are no failure of the endpoint: a result, an error about the call itself, and a call that the program aborted. */
 const GOOD_OUTCOMES = ['ok', 'refused', 'aborted'];
 const COMMIT_SECONDS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30];
 const QUERY_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30];
 
-/** What a process has done since it started, for Prometheus. The names without `indexer_` are those that the platform's services use. */
+/** Prometheus metrics of this process since it started. Metrics without the prefix `indexer_` have the names that the platform uses. */
 export class Measures {
   readonly registry = new Registry();
   readonly #options = { registers: [this.registry] };
@@ -61,7 +61,7 @@ export class Measures {
   });
   readonly #calls = new Counter({
     name: 'indexer_rpc_calls_total',
-    help: 'Calls to endpoints by what became of them. A batch counts each of its calls.',
+    help: 'Calls to endpoints by their outcome. Each call of a batch counts.',
     labelNames: ['chain', 'endpoint', 'method', 'outcome'],
     ...this.#options,
   });
@@ -142,16 +142,16 @@ export class Measures {
     this.#endpointCalls.set(key, total);
   }
 
-  /** Returns the number of calls to an endpoint of a chain, and of those that failed. */
+  /** Returns how many calls this process sent to an endpoint of a chain, and how many of them failed. */
   callsOf(chainId: number, endpoint: string): { readonly calls: number; readonly failedCalls: number } {
     return { calls: 0, failedCalls: 0, ...this.#endpointCalls.get(`${chainId} ${endpoint}`) };
   }
 
   /**
-   * Shows the counters of alarms of a chain, which are 0 at first. A counter that appears with its first alarm would hide that alarm,
-   * because Prometheus compares a counter with its value before.
+   * Creates the alarm counters of a chain with the value 0. A counter that first appears with its first alarm would hide that alarm,
+   * because Prometheus only notices an increase over an earlier value.
    *
-   * @param severities by event
+   * @param severities the severity of each event, by its name
    */
   showAlarms(chainId: number, severities: Readonly<Record<string, string>>): void {
     const chain = String(chainId);
@@ -176,7 +176,7 @@ export class Measures {
     this.#queries.observe(seconds);
   }
 
-  /** Shows the connections of pools at the time of each scrape. */
+  /** Exports the connection counts of the pools, read at each scrape. */
   showPools(pools: readonly PoolCounts[]): void {
     const sum = (count: (pool: PoolCounts) => number) => pools.reduce((total, pool) => total + count(pool), 0);
     const show = (state: string, help: string, count: (pool: PoolCounts) => number) =>

@@ -3,7 +3,7 @@ export type Redact = (text: string) => string;
 
 /** The secrets that must not appear in texts. */
 export type Secrets = {
-  /** Database, queue, endpoint and proxy URLs, of which the parts that carry credentials are secret. */
+  /** URLs of databases, queues, endpoints and proxies. Only the parts that carry credentials are secret. */
   readonly urls: readonly string[];
   /** Texts that are secret as a whole, such as the values of HTTP headers and passwords. */
   readonly values?: readonly string[];
@@ -21,12 +21,12 @@ const HOST_KEY_MIN_CHARS = 20;
 /** Matches any URL of a kind that carries credentials: scheme, user and password, host and port, the rest. */
 const CREDENTIAL_URL =
   /\b(https?|wss?|postgres(?:ql)?|rediss?):\/\/(?:[^\s"'\\/@]*@)?([^\s"'\\/?#,;()<>]*)([^\s"'\\,;()<>]*)/gi;
-/** Parameters of a database's URL that name a mode or a file. */
+/** Parameters of a database URL that are not secret, because they name a mode or a file. */
 const PUBLIC_PARAMETER = /^ssl(?:mode|rootcert|cert|key|negotiation)$/;
 const CREDENTIAL_PARAMETER = /key|token|secret|auth|pass|sig|jwt/i;
 
 /**
- * Creates the function that every log line and every message about an endpoint passes through.
+ * Creates the function that removes secrets from every log line and every message about an endpoint.
  *
  * It shortens any URL to scheme and host, because providers put keys into user names, paths and queries alike. It also
  * removes the secrets of the given URLs wherever they appear outside of a URL. Which parts of a URL are secret:
@@ -36,9 +36,9 @@ const CREDENTIAL_PARAMETER = /key|token|secret|auth|pass|sig|jwt/i;
  * - at least 8 characters: path segments of endpoints, fragments, and all other query values;
  * - host labels of at least 20 characters that contain a digit (`0a1b….quiknode.pro`).
  *
- * Shorter parts (`v3`, `rpc`, `mainnet`) are ordinary words that would make logs unreadable if they were removed. So are
- * the user and the name of a database. A secret of fewer than 8 characters is removed only where it stands as a word of its
- * own, and not at all if it is a number, `true`, `false` or `null`, because log lines would no longer be JSON.
+ * Shorter parts (`v3`, `rpc`, `mainnet`) are ordinary words, and removing them would make logs unreadable. The user and the
+ * name of a database are kept for the same reason. A secret of fewer than 8 characters is removed only where it is a word of
+ * its own, and not at all if it is a number, `true`, `false` or `null`, because log lines would no longer be JSON.
  */
 export function createRedact({ urls, values = [] }: Secrets): Redact {
   const secrets = [...urls.flatMap(secretPartsOf), ...values.flatMap(secretPartsOfValue)];
@@ -84,7 +84,7 @@ function secretPartsOf(text: string): readonly string[] {
   return parts;
 }
 
-/** Returns a secret value and its long words: of `Bearer KEY`, a provider may repeat only the key. */
+/** Returns a secret value and its long words, because a provider may repeat only the key of `Bearer KEY`. */
 function secretPartsOfValue(value: string): readonly string[] {
   const words = value.split(/[\s,;=]+/).filter((word) => word.length >= KEY_MIN_CHARS);
   return [value.trim(), ...words].filter(isCredential);
@@ -97,7 +97,7 @@ function spellingsOf(secret: string): readonly string[] {
   return [...forms, ...forms.map((form) => form.toLowerCase()), JSON.stringify(decoded).slice(1, -1)];
 }
 
-/** Returns what to search for: a long secret anywhere, a short one between characters that are no letters or digits. */
+/** Returns the pattern to search for. A long secret matches anywhere, a short one only if no letter or digit is next to it. */
 function patternOf(secret: string): string | RegExp {
   if (secret.length >= KEY_MIN_CHARS) return secret;
   return new RegExp(`(?<![0-9A-Za-z])${secret.replace(/[^0-9A-Za-z]/g, '\\$&')}(?![0-9A-Za-z])`, 'g');

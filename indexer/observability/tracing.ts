@@ -2,7 +2,7 @@ import { type Attributes, ROOT_CONTEXT, type Span, SpanStatusCode, type Tracer, 
 import { messageOf } from '../kernel/errors.ts';
 import type { Redact } from './redact.ts';
 
-/** How long an export may take, also the last one when the process stops. */
+/** Maximum duration of an export, including the last one when the process stops. */
 const EXPORT_TIMEOUT_MS = 2_000;
 
 /** Sends traces to an OpenTelemetry collector. */
@@ -38,12 +38,12 @@ export class Tracing {
     return new Tracing(provider.getTracer('audifi-indexer', version), redact, () => provider.shutdown());
   }
 
-  /** Begins the trace of a batch. */
+  /** Begins the trace of one batch of blocks. */
   begin(name: string, attributes: Attributes): Trace {
     return new Trace(this.#tracer, this.#redact, this.#tracer.startSpan(name, { attributes }, ROOT_CONTEXT));
   }
 
-  /** Sends what waits, for at most two seconds. Never throws. */
+  /** Sends the spans that are still queued, for at most two seconds. Never throws. */
   async close(): Promise<void> {
     await this.#shutDown().catch(() => undefined);
   }
@@ -61,7 +61,7 @@ export class Trace {
     this.#span = span;
   }
 
-  /** Runs a step in a span inside the batch's. A failure is recorded in the span, and thrown. */
+  /** Runs a step in a child span of the batch's span. If the step fails, records the error in the span and throws it. */
   async step<T>(name: string, work: () => Promise<T>, attributes: (result: T) => Attributes): Promise<T> {
     const span = this.#tracer.startSpan(name, {}, trace.setSpan(ROOT_CONTEXT, this.#span));
     try {

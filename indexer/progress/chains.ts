@@ -143,7 +143,7 @@ export async function haltChain(db: Kysely<DB>, chainId: number, reason: string)
     .execute();
 }
 
-/** Returns the lowest block to which a chain was unwound after an epoch; undefined if it was not. A chain that started over gives -1. */
+/** Returns the lowest block to which the chain was unwound after `epoch`. Undefined if it was not unwound, -1 if no block was kept. */
 export async function lowestUnwindSince(db: Kysely<DB>, chainId: number, epoch: number): Promise<number | undefined> {
   const { lowest } = await db
     .selectFrom('indexer.reorgs')

@@ -25,7 +25,7 @@ type ContractKeys = { readonly keys: ReadonlySet<string>; readonly text: string 
 
 const keysOfLists = new WeakMap<readonly ContractKey[], ContractKeys>();
 
-/** Returns the keys of a list of contracts, which must not change. A fill asks for those of the same thousands with every piece. */
+/** Returns the keys of a list of contracts from a cache. The list must not change. A fill needs the same keys again for each piece. */
 export function contractKeys(contracts: readonly ContractKey[]): ContractKeys {
   const known = keysOfLists.get(contracts);
   if (known !== undefined) return known;
@@ -93,7 +93,7 @@ export function completeTo(contract: Coverage, head: number | null): number | nu
   return missing === first ? null : missing - 1;
 }
 
-/** Contracts with the same blocks: those that are missing, whose facts are written together, or those that are covered. */
+/** Contracts for which the same blocks are missing, so that their facts are written together, or for which the same blocks are covered. */
 export type Slice = { readonly contracts: readonly RequestedContract[]; readonly blocks: readonly BlockRange[] };
 
 /** Returns the blocks of a range that are not covered. Leaves out quarantined contracts, and those that `coveredSlices` leaves out. */
@@ -109,9 +109,9 @@ export function missingSlices(
 /**
  * Returns the blocks of a range that are covered up to the head. Contracts that cover the same blocks form one slice.
  *
- * Leaves out contracts that are no longer followed, unless a log quarantined them. Also leaves out contracts for which the requested logs cannot be used: because the
- * platform announced the contract again, so that the facts would refer to a deleted row, or because the history is now read with other
- * events.
+ * Leaves out contracts that are no longer followed, unless a log quarantined them. Also leaves out contracts for which the requested logs
+ * cannot be used: the platform has announced the contract again, so that the facts would refer to a deleted row, or the history is now
+ * read with other events.
  */
 export function coveredSlices(
   tx: Transaction,
@@ -139,12 +139,12 @@ export function unprovedSlices(
 }
 
 const isActive = sql<boolean>`status = 'active'`;
-/** The coverage of a contract that a log quarantined stays, and can be compared with the chain. */
+/** If a log quarantined a contract, its coverage stays and can still be compared with the chain. */
 const mayBeQuarantined = sql<boolean>`(status = 'active' or quarantined_at_block is not null)`;
 
 type StoredCoverage = Pick<Coverage, 'covered' | 'liveFrom'> & { readonly proved: readonly BlockRange[] };
 
-/** Returns some blocks of each contract, computed from its coverage. Contracts with the same blocks form one slice. */
+/** Returns the blocks that `blocksOf` computes from the coverage of each contract. Contracts with the same blocks form one slice. */
 async function slicesOf(
   tx: Transaction,
   chainId: number,
@@ -203,7 +203,7 @@ export type Gap = ContractKey & {
   readonly note: string | null;
 };
 
-/** An SQL expression over a row of `indexer.contracts`: why its history does not begin at its deployment. Null if it does. */
+/** An SQL expression over a row of `indexer.contracts`: why the contract's deployment block is unknown. Null if it is known. */
 const unknownDeployment = sql`case when deployed_at_block is null then coalesce(
   'deployment block unknown: ' || deployment_note || '; give it with: indexer contracts add … --from-block N',
   case when identified_as is null then identity_note end,

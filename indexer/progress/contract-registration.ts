@@ -119,8 +119,8 @@ export async function recordDeployment(
 /**
  * Records that the time and the transaction of a contract's deployment were read.
  *
- * @param proved the deployment block, if a receipt proves it. A later block that was given is lowered to it, so that the blocks between
- * become a gap in the contract's history
+ * @param proved the deployment block, if a receipt proves it. If a later block was given, it is lowered to this one, so that the blocks
+ * between them become a gap in the contract's history
  */
 export async function recordDeploymentRead(
   db: Kysely<DB>,
@@ -144,17 +144,17 @@ export async function recordUnknownDeployment(
   await updateContract(db, chainId, { address, kind }).set({ deployment_note: reason }).execute();
 }
 
-/** What a contract's answers tell of it. */
+/** The result of comparing a contract's answers to calls with its protocol. */
 export type Recognition = {
-  /** The protocol with which its answers were compared, and its version. Null if they were not, because it has no code yet. */
+  /** The protocol, and its version. Null if nothing was compared, because the contract has no code yet. */
   readonly comparedWith: string | null;
-  /** Whether it speaks the protocol. Null if its answers do not tell. */
+  /** Whether the contract speaks the protocol. Null if its answers do not show that. */
   readonly speaks: boolean | null;
-  /** What it is instead, or what its answers lack. */
+  /** What the contract is instead, or what is missing in its answers. */
   readonly note: string | null;
 };
 
-/** Records what a contract's answers tell of it. Its name, symbol or tokens count as read if its answers were compared. */
+/** Records the result of comparing a contract's answers with its protocol. If they were compared, its metadata counts as read. */
 export async function recordIdentity(
   db: Kysely<DB>,
   { chainId, address, kind }: ContractKey & { readonly chainId: number },

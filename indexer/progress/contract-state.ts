@@ -65,7 +65,7 @@ export async function claimCoverage(
 }
 
 /**
- * Starts the follower's coverage of contracts at a block. Other processes notice by the live version, which the move of the head raises.
+ * Starts the follower's coverage of contracts at a block. Other processes notice it because `moveHead` increments the live version.
  *
  * @returns false if one of the contracts is no longer to be followed, or if its history is now read with other events
  */
@@ -168,10 +168,10 @@ export async function suspend(
 }
 
 /**
- * Ends the follower's coverage of every contract of a chain at the head. They join again with the next commit; the blocks between
- * are a gap like any other.
+ * Ends the follower's coverage of every contract of a chain at the head. The follower covers them again from its next commit on. The
+ * blocks in between become a gap.
  *
- * @param note why, as `status` shows it
+ * @param note the reason, which `indexer status` shows
  */
 export async function suspendAll(
   tx: Transaction,
@@ -185,7 +185,7 @@ export async function suspendAll(
   `.execute(tx);
 }
 
-/** Ends the follower's coverage of a contract at the head, and takes a block out of its coverage. */
+/** Ends the follower's coverage of a contract at the head, and removes `block` from the contract's coverage. */
 export async function uncover(
   tx: Transaction,
   chainId: number,

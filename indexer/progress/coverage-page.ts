@@ -8,7 +8,7 @@ import { coveredBlocks, missingBlocks } from './contract-coverage.ts';
 export type CoverageQuery = {
   readonly chain?: number | undefined;
   readonly search: string;
-  /** If true, only contracts that are set aside or have gaps up to the head. */
+  /** Whether to list only contracts that are quarantined or have gaps up to the head. */
   readonly incomplete: boolean;
   readonly offset: number;
   readonly limit: number;
@@ -20,19 +20,19 @@ export type CoveredContract = {
   readonly address: Hex;
   readonly kind: ContractKind;
   readonly status: string;
-  /** Null while it is unknown. */
+  /** The deployment block. Null while it is unknown. */
   readonly deployedAt: number | null;
   readonly covered: readonly BlockRange[];
   /** How many ranges are covered. `covered` lists the first of them, at most `RANGES_MAX`. */
   readonly ranges: number;
   /** The head of the chain in the database. Null before the first commit. */
   readonly head: number | null;
-  /** The number of gaps between its deployment and the head, and of the blocks in them. */
+  /** The number of gaps between the contract's deployment and the head (`gaps`), and the number of blocks in them (`missingBlocks`). */
   readonly gaps: number;
   readonly missingBlocks: number;
 };
 
-/** A part of the contracts that a query finds, ordered by chain and address, and how many it finds. */
+/** One page of the contracts that match a query, ordered by chain and address, and the number of all contracts that match it. */
 export type CoveragePage = { readonly total: number; readonly contracts: readonly CoveredContract[] };
 
 const RANGES_MAX = 200;

@@ -3,10 +3,10 @@ import type { DB } from '../db/schema.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 
-/** Selects dead letters. What is undefined selects all. */
+/** Selects dead letters. A field that is undefined does not restrict the selection. */
 export type LetterSelection = {
   readonly chainId?: number | undefined;
-  /** Selects logs of this contract. Failed ranges are of no contract. */
+  /** Selects only logs of this contract. Failed ranges belong to no contract and are left out. */
   readonly contract?: Hex | undefined;
   readonly ids?: readonly string[] | undefined;
 };
@@ -69,7 +69,7 @@ const COLUMNS = [
   'reason',
 ] as const;
 
-/** Returns the selected dead letters with their logs, ordered by chain and block, at most `limit`. `total` counts all. */
+/** Returns the selected dead letters with their logs, ordered by chain and block, at most `limit`. `total` counts all selected ones. */
 export async function listLetters(
   db: Kysely<DB>,
   selection: LetterSelection,

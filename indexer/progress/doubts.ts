@@ -13,8 +13,8 @@ export type DoubtStatus = {
   readonly to: number;
   readonly detail: string;
   /**
-   * `open`: the blocks are to be read from receipts. `read`: they were read, and the rule is asked again. `property`: the receipts confirm
-   * the facts, so the contract contradicts itself by nature. `unreadable`: no endpoint serves the blocks.
+   * `open`: the blocks are to be read from receipts. `read`: they were read, and the rule will be checked again. `property`: the receipts
+   * confirm the facts, so the contract contradicts the rule by nature. `unreadable`: no endpoint serves the blocks.
    */
   readonly status: 'open' | 'read' | 'property' | 'unreadable';
   /** Why the blocks cannot be read. Null if they can. */

@@ -2,11 +2,12 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { Account, Cost, MonthlyCost } from '../rpc/monthly-budget.ts';
 
-/** Rows of months that are further back are deleted. */
+/** Rows of months that are further back than this are deleted. */
 const MONTHS_KEPT = 13;
 
 /**
- * Adds what a process has spent to what all processes spend in this month, by the clock of the database. An account may occur several times.
+ * Adds the calls and compute units that a process has spent to the total of all processes in the current month, by the database's clock.
+ * `spending` may contain an account several times.
  *
  * @returns the new total of each account
  */

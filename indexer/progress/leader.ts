@@ -34,12 +34,12 @@ type Waiting = Candidate & { readonly lead: (lost: AbortSignal) => void };
 type Session = { readonly client: pg.Client; readonly lost: AbortController; readonly led: Set<number> };
 
 /**
- * Elects the one process on a database that leads each chain. All chains of a process share one connection.
+ * Elects, for each chain, the one process on a database that leads it. All chains of a process share one connection.
  *
- * Leadership is an advisory lock of a session. Behind a pooler it is that of a transaction, which stays open and holds no snapshot. When
- * the connection is lost, PostgreSQL releases the lock and the work aborts. The same happens when the connection accepts no writes any
- * more: after a failover, the lock has to be taken on the new primary. For a moment two processes may both believe that they lead. This
- * is harmless, because every commit compares and sets the head.
+ * Leadership is an advisory lock of a session. Behind a pooler, it is a lock of a transaction, which stays open and holds no snapshot.
+ * When the connection is lost, PostgreSQL releases the lock and the work aborts. The work also aborts when the connection no longer
+ * accepts writes: after a failover, the lock has to be taken on the new primary. For a moment two processes may both believe that they
+ * lead. This is harmless, because every commit compares and sets the head.
  */
 export class LeaderElection {
   readonly #sessions: Sessions;
@@ -91,7 +91,7 @@ export class LeaderElection {
     }
   }
 
-  /** Resolves when this process leads the chain, to a signal that aborts when it no longer does. Resolves to undefined if `signal` aborts first. */
+  /** Resolves once this process leads the chain, to a signal that aborts when it no longer leads. Undefined if `signal` aborts first. */
   #waitForLead(candidate: Candidate, signal: AbortSignal): Promise<AbortSignal | undefined> {
     return new Promise((resolve) => {
       const stop = () => {
@@ -110,7 +110,7 @@ export class LeaderElection {
     });
   }
 
-  /** Lets another process lead the chain. The lock of a transaction cannot be released alone, so all locks of the connection are. */
+  /** Lets another process lead the chain. A transaction's lock cannot be released alone, so the connection is closed with all its locks. */
   async #release(chainId: number, lost: AbortSignal): Promise<void> {
     const session = this.#session;
     if (session === undefined || session.lost.signal !== lost || lost.aborted) return;
@@ -129,7 +129,7 @@ export class LeaderElection {
     this.#changed.wake();
   }
 
-  /** Keeps a connection while there are members. Never throws. */
+  /** Keeps a connection to the database open while any call of `run` is in progress. Never throws. */
   async #keepSession(): Promise<void> {
     const retry = new Retry(RECONNECT_BACKOFF, this.#random);
     this.#isKept = true;
@@ -158,7 +158,7 @@ export class LeaderElection {
     this.#isKept = false;
   }
 
-  /** Sends a sign of life, and tries to take the locks of the chains that wait. */
+  /** Sends a sign of life, and tries to take the locks of the chains that have a waiting candidate. */
   async #beat(session: Session): Promise<void> {
     const { client, led } = session;
     const isNewTransaction = !this.#sessions.lasting && led.size === 0;
@@ -180,7 +180,7 @@ export class LeaderElection {
   }
 }
 
-/** Returns an SQL condition: whether a process leads a chain now, so that it holds the lock on leadership. */
+/** Returns an SQL condition: whether a process leads a chain now, which it shows by holding the chain's leadership lock. */
 export function hasLeader(chainId: RawBuilder<unknown>): RawBuilder<boolean> {
   return sql`exists (
     select from pg_locks where granted and ${isAdvisoryLock(sql`hashtextextended('indexer:leader:' || ${chainId}, 0)`)}

@@ -11,7 +11,7 @@ export function lockChain(chainId: number, mode: 'shared' | 'exclusive'): Step {
   return { statement: sql`select ${lock}(${lockKey(`chain:${chainId}`)})` };
 }
 
-/** Returns a condition on a row of `pg_locks`: whether it is of the advisory lock with a key, which PostgreSQL shows in two halves. */
+/** Returns a condition on a row of `pg_locks`: whether it is the advisory lock with this key. PostgreSQL shows the key in two halves. */
 export function isAdvisoryLock(key: RawBuilder<unknown>): RawBuilder<boolean> {
   return sql`
     locktype = 'advisory' and objsubid = 1
@@ -20,7 +20,7 @@ export function isAdvisoryLock(key: RawBuilder<unknown>): RawBuilder<boolean> {
   `;
 }
 
-/** Returns whether another transaction waits for the chain's lock, such as an unwind. */
+/** Returns whether another transaction, such as an unwind, waits for the chain's lock. */
 export async function isChainAwaited(tx: Transaction, chainId: number): Promise<boolean> {
   const { rows } = await sql<{ awaited: boolean }>`
     select exists (

@@ -28,10 +28,13 @@ export type ProofScope = {
   readonly contracts: readonly Hex[] | null;
 };
 
-/** Covered blocks that are not proved for any of some contracts. */
+/** A range of blocks, and the contracts for which it contains covered blocks that are not proved. */
 export type Unproved = BlockRange & { readonly contracts: readonly ContractKey[] };
 
-/** Returns SQL for rows `(address, kind, unproved)` of contracts that are followed, or that a log quarantined, with the covered blocks in scope that are not proved. */
+/**
+ * Returns SQL for rows `(address, kind, unproved)`: the covered blocks in scope that are not proved, for each contract that is followed or
+ * that a log quarantined.
+ */
 function unprovedByContract({ chainId, from, to, contracts }: ProofScope): RawBuilder<unknown> {
   return sql`
     select address, kind,
@@ -73,8 +76,8 @@ export async function findUnproved(db: Kysely<DB>, scope: ProofScope, blocks: nu
 }
 
 /**
- * Records that the facts of a slice were compared with the headers of its blocks. Leaves out blocks that are no longer covered: the
- * platform may have announced a contract again since its coverage was read, for which no lock is taken.
+ * Records that the facts of a slice were compared with the headers of its blocks. Leaves out blocks that are no longer covered: the slice
+ * was computed without a lock, and the platform may have announced a contract again since then.
  */
 export async function addProved(tx: Transaction, chainId: number, { contracts, blocks }: Slice): Promise<void> {
   await sql`
@@ -91,7 +94,7 @@ export async function addProved(tx: Transaction, chainId: number, { contracts, b
 
 /** How far the covered blocks of a range are proved. */
 export type ProofProgress = {
-  /** The number of blocks in scope that are covered and not proved for some contract. */
+  /** The number of blocks in scope that are covered and not proved for at least one contract. */
   readonly blocksLeft: number;
   /** The number of those blocks that did not fail within the last hour. */
   readonly blocksToDo: number;

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
 
-/** A block that was committed lately. `time` is its timestamp in seconds. */
+/** A recently committed block. `time` is its timestamp in seconds. */
 export type RecentBlock = { readonly number: number; readonly hash: Hex; readonly time: number };
 
 /** A reorg. The blocks above `to` were unwound. */
@@ -48,7 +48,7 @@ export type ChainHead = {
   readonly updatedAt: Date | null;
 };
 
-/** Reads the heads of all chains. Much cheaper than their whole status. */
+/** Reads the heads of all chains. This takes much less time than to read their whole status. */
 export async function chainHeads(db: Kysely<DB>): Promise<readonly ChainHead[]> {
   const rows = await db
     .selectFrom('indexer.chains')

@@ -13,7 +13,7 @@ export type Repair = BlockRange & {
   readonly cause: string;
   readonly added: number;
   readonly removed: number;
-  /** The endpoints that gave other logs than the receipts hold. */
+  /** The endpoints whose logs differed from the receipts. */
   readonly endpoints: readonly string[];
 };
 
@@ -54,7 +54,7 @@ export type Troubles = {
   readonly unproved?: string;
 };
 
-/** Returns the first trouble of each kind of each chain that has any. */
+/** Returns the first trouble of each kind, for each chain that has troubles. */
 export async function unresolvedTroubles(db: Kysely<DB>): Promise<ReadonlyMap<number, Troubles>> {
   const { rows } = await sql<{ chain_id: string } & Troubles>`
     select chain_id, contradiction, unproved
@@ -90,7 +90,7 @@ export type Doubt = BlockRange & {
 /** Doubts whose blocks no endpoint serves are tried again after this time. */
 const UNREADABLE_COOLDOWN = '1 hour';
 
-/** Returns the oldest doubt of a chain whose blocks are to be read, at or below `finalized`. Undefined if there is none. */
+/** Returns the oldest doubt of a chain whose next block to read is at or below `finalized`. Undefined if there is none. */
 export async function nextDoubt(db: Kysely<DB>, chainId: number, finalized: number): Promise<Doubt | undefined> {
   const row = await db
     .selectFrom('indexer.doubts')
@@ -116,7 +116,7 @@ export async function nextDoubt(db: Kysely<DB>, chainId: number, finalized: numb
   };
 }
 
-/** Records how far a doubt's blocks were read, and what changed. The doubt is read once `readTo` is its last block. */
+/** Records up to which block a doubt was read, and how many facts changed. Its status is `read` once `readTo` is its last block. */
 export async function recordDoubtRead(
   db: Kysely<DB>,
   doubt: Doubt,

@@ -8,7 +8,7 @@ import { restartSweeps } from './sweep-rows.ts';
 /** The row of one stage of a chain. */
 export type StageRow = {
   readonly name: string;
-  /** The block that the stage's state is as of. Undefined before the first. */
+  /** The block up to which the stage's state is computed. Undefined before the first block. */
   readonly asOf: BlockRef | undefined;
   /** Whether state of blocks above `asOf` may remain, because an unwind of the stage failed. */
   readonly unwindPending: boolean;
@@ -68,8 +68,8 @@ export async function deleteStageRow(tx: Transaction, chainId: number, name: str
 }
 
 /**
- * Sets the rows of stages that this program does not know back to a block. Another version of the program wrote them. It must unwind
- * their state before it advances them again.
+ * Sets the rows of stages that this program does not know back to a block. They belong to another version of the program, which must
+ * unwind the state of these stages before it advances them again.
  */
 export async function markUnknownStages(
   tx: Transaction,
@@ -92,11 +92,11 @@ export async function markUnknownStages(
 }
 
 /**
- * Records that facts were written at or above a block below the head, so that stages beyond this block are unwound to before it.
+ * Records that facts changed at or above `fromBlock`, which is below the head. Stages that have passed it are then unwound to before it.
  *
  * Each change has a row of its own, so that concurrent commits do not wait for each other.
  *
- * @param repaired the contract, if its facts changed in blocks that were covered before. Its sweeps for contradictions begin anew.
+ * @param repaired the contract, if its facts changed in blocks that were covered before. Its sweeps for contradictions start over.
  */
 export async function recordHistoryChange(
   tx: Transaction,
@@ -110,8 +110,8 @@ export async function recordHistoryChange(
 }
 
 /**
- * Records that all facts of a contract changed or were deleted. Has the same effect as `recordHistoryChange` from its first block on,
- * and its sweeps for contradictions begin anew.
+ * Records that all facts of a contract changed or were deleted. Has the same effect as `recordHistoryChange` from the contract's first
+ * block on. Its sweeps for contradictions start over.
  */
 export async function recordContractChange(
   tx: Transaction,
@@ -154,7 +154,7 @@ export async function deleteHistoryChanges(tx: Transaction, chainId: number, abo
 /** The state of one stage of a chain, as `indexer status` shows it. */
 export type StageStatus = {
   readonly name: string;
-  /** The block that its state is as of. Null before the first. */
+  /** The block up to which its state is computed. Null before the first block. */
   readonly asOf: number | null;
   /** Why it stopped. Null while it runs. */
   readonly failedReason: string | null;

@@ -13,13 +13,13 @@ import { type VerificationStatus, verificationStatus } from './verifications.ts'
 /** The state of one chain, as `indexer status` shows it. */
 export type ChainStatus = {
   readonly chainId: number;
-  /** `halted` until an operator unwinds it; otherwise whether a process follows it now. */
+  /** `halted` until an operator unwinds the chain; otherwise whether a process follows it now. */
   readonly status: 'following' | 'not followed' | 'halted';
   /** Why the chain is halted. */
   readonly reason: string | null;
   /** The newest committed block. Null before the first. */
   readonly head: BlockRef | null;
-  /** The timestamp of that block. Null if it was a block without a checkpoint. */
+  /** The timestamp of the head. Null if the head has no checkpoint. */
   readonly headTimestamp: Date | null;
   readonly finalized: number | null;
   /** The number of contracts by status. `complete` counts the active contracts without gaps up to the head. */
@@ -43,7 +43,7 @@ export type ChainStatus = {
   /** The ranges that could not be filled, lowest first, at most `DEAD_RANGES_MAX`. */
   readonly deadRanges: readonly { readonly from: number; readonly to: number; readonly reason: string }[];
   readonly reorgs: number;
-  /** The number of reorgs by depth in blocks: `1`, `2`, `3 to 10`, `11 to 64`, `65 to 1024` and `over 1024`. Depths without one are left out. */
+  /** The number of reorgs by depth in blocks: `1`, `2`, `3 to 10`, `11 to 64`, `65 to 1024`, `over 1024`. Only depths with reorgs. */
   readonly reorgsByDepth: Readonly<Record<string, number>>;
   readonly stages: readonly StageStatus[];
   /** The contradictions between facts, at most `DOUBTS_MAX`. */

@@ -2,19 +2,19 @@ import { sql } from 'kysely';
 import type { Transaction } from '../db/transaction.ts';
 import type { ContractKey } from './contract-coverage.ts';
 
-/** Which sweeps begin anew. */
+/** Which sweeps start over. A sweep checks, from the first block up, whether the facts of one contract contradict one rule. */
 export type SweepRestart = {
   /** The lowest block whose facts changed. */
   readonly fromBlock: number;
-  /** Undefined: every contract of the chain. */
+  /** Undefined means every contract of the chain. */
   readonly contract?: ContractKey | undefined;
-  /** Whether sweeps that ended, because the contract contradicts the rule by nature, begin anew too. */
+  /** Whether sweeps that ended because the contract contradicts their rule by nature start over too. */
   readonly forgetsProperties: boolean;
 };
 
 /**
- * Makes the sweeps for contradictions begin anew that have passed a block, because facts at or above it changed. What a sweep remembers
- * is deleted later, in small steps.
+ * Makes the sweeps that have passed `fromBlock` start over, because facts at or above it changed. The values that these sweeps have stored
+ * are deleted later, in small steps.
  */
 export async function restartSweeps(
   tx: Transaction,

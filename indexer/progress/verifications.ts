@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 
-/** The newest scheduled verification of a chain that ended, as `indexer status` shows it. */
+/** The newest scheduled verification that has ended, as `indexer status` shows it. */
 export type VerificationStatus = {
   readonly finishedAt: Date;
   /** The block as of which the chain was asked. Null if it was not asked. */
@@ -13,7 +13,7 @@ export type VerificationStatus = {
   readonly differences: number;
   /** Some of the differences, one sentence each. */
   readonly examples: readonly string[];
-  /** Why it could not be carried out. Null if it was. */
+  /** Why the verification could not be carried out. Null if it was carried out. */
   readonly failedReason: string | null;
 };
 
@@ -22,7 +22,7 @@ const REASON_LENGTH_MAX = 500;
 /**
  * Claims the next scheduled verification of a chain. Only one process gets it.
  *
- * @param begins whether the first one may begin now
+ * @param begins whether the chain's first verification may begin now
  */
 export async function claimVerification(
   db: Kysely<DB>,
@@ -55,7 +55,7 @@ export async function recordVerification(
     .execute();
 }
 
-/** Reads the newest verification of each chain that ended. */
+/** Reads, for each chain, the newest scheduled verification that has ended. */
 export async function verificationStatus(db: Kysely<DB>): Promise<ReadonlyMap<number, VerificationStatus>> {
   const rows = await db.selectFrom('indexer.verifications').selectAll().where('finished_at', 'is not', null).execute();
   return new Map(

@@ -30,7 +30,7 @@ export type ProverDeps = {
   readonly callsPerSecond: number;
 };
 
-/** A piece takes about this long, so that little is read again after a restart. */
+/** The intended duration of one piece. It is short, so that little is read again after a restart. */
 const PIECE_SECONDS = 10;
 const PIECE_BLOCKS_MIN = 16;
 const PIECE_BLOCKS_MAX = 512;
@@ -42,7 +42,7 @@ const FAILURES_MAX = 6;
 /** Errors of endpoints that are about the requested blocks. */
 const REFUSALS: ReadonlySet<RpcErrorKind> = new Set(['pruned', 'rejected', 'range-refused']);
 const REGISTRY_TTL_MS = 60_000;
-/** How often failures are forgotten whose blocks are proved by now, while other blocks are not. */
+/** How often recorded failures are deleted whose blocks were proved meanwhile, while other blocks are still to be proved. */
 const SETTLED_INTERVAL_MS = 60_000;
 const REASON_LENGTH_MAX = 1_000;
 
@@ -50,8 +50,8 @@ const REASON_LENGTH_MAX = 1_000;
 type Piece = BlockReading;
 
 /**
- * Proves a chain's facts behind the fill: reads covered blocks in full, compares them with the facts, and repairs what differs. Blocks
- * in which a contradiction places a missing log come first, and take turns with the others.
+ * Proves a chain's facts after they were filled: reads covered blocks in full, compares them with the facts, and repairs what differs.
+ * Doubts, which are blocks in which facts show that a log may be missing, take turns with the other blocks.
  *
  * Any number of provers may run at the same time. They may read the same blocks, but they record the same result.
  */
@@ -153,8 +153,8 @@ export class Prover {
   }
 
   /**
-   * Returns whether an error is about the blocks that were read. Any error that comes back again and again is, unless the endpoints are
-   * out of service or limit the rate. An outage of the database is left out too, because each step begins with a query.
+   * Returns whether the blocks that were read are the cause of an error. Any error that recurs many times counts as caused by them, unless
+   * the endpoints are out of service or limit the rate. An outage of the database does not count, because each step begins with a query.
    */
   async #isFaultOfBlocks(error: unknown, failures: number, signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return false;

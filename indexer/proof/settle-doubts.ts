@@ -6,7 +6,7 @@ import { restartSweeps } from '../progress/sweep-rows.ts';
 import { SUPPLY_RULE } from '../protocols/shared/sweep-rule.ts';
 import { sweepRules } from './sweep-registry.ts';
 
-/** A doubt whose blocks were read from receipts, with what the decision about it depends on. */
+/** A doubt whose blocks were read, with the input of the decision about it. A doubt is a range of blocks in which a log may be missing. */
 export type ReadDoubt = BlockRange & {
   /** Whether reading the blocks changed facts. */
   readonly hasChanged: boolean;
@@ -21,14 +21,14 @@ export type ReadDoubt = BlockRange & {
 };
 
 /**
- * What follows from reading the blocks of a doubt: it is dropped, because a new sweep will find the contradiction again if it is still
- * there; the sweep begins anew; older blocks are doubted; or the contract contradicts the rule by nature.
+ * The decision after the blocks of a doubt were read. `drop`: delete the doubt, because a new sweep will find the contradiction again if it
+ * is still there. `restart`: begin the sweep anew. `widen`: doubt older blocks. `property`: the contract contradicts the rule by nature.
  */
 export type Settlement =
   | { readonly action: 'drop' | 'restart' | 'property' }
   | ({ readonly action: 'widen' } & BlockRange);
 
-/** Older blocks are doubted in steps, each this many times as long as the last. */
+/** A doubt about older blocks has this many times as many blocks as the doubt before. */
 const WIDENING_FACTOR = 16;
 /** The maximum number of doubts that are settled together. */
 const SETTLED_MAX = 100;

@@ -9,14 +9,14 @@ export type KindRule = { readonly kind: string; readonly rule: SweepRule };
 /** The maximum number of remembered values that one statement deletes. */
 const FORGOTTEN_VALUES_MAX = 5_000;
 
-/** A protocol with a rule, as rows of SQL: one for each type of pool, and one for a protocol that is not for pools. */
+/** The combinations of protocols and rules, for SQL: one for each type of pool, and one for a protocol that is not for pools. */
 const ruledProtocols = protocols.flatMap(({ kind, version, poolTypes = [null], contradictions }) =>
   [...(contradictions?.rules ?? []).map(({ name }) => name), ...(contradictions?.supply ? [SUPPLY_RULE] : [])].flatMap(
     (rule) => poolTypes.map((poolType) => ({ kind, version, poolType, rule })),
   ),
 );
 
-/** The rules that are asked window by window. */
+/** The rules by which facts are checked window by window. */
 export const sweepRules: readonly KindRule[] = protocols.flatMap(({ kind, contradictions }) =>
   (contradictions?.rules ?? []).map((rule) => ({ kind, rule })),
 );
@@ -27,10 +27,10 @@ export function supplyRuleOf(kind: string): SupplyRule | undefined {
 }
 
 /**
- * Adds the sweeps of new contracts, and begins those anew whose contract lost its facts, whose history begins earlier than it did, or
- * whose facts changed below the block that they had reached.
+ * Adds the sweeps of new contracts. Begins a sweep anew if its contract lost its facts, if the contract's history begins earlier than
+ * before, or if facts changed below the block that the sweep had reached.
  *
- * @returns false if they remember too much to forget it in one step
+ * @returns false if the sweeps to begin anew have more remembered values than one step deletes
  */
 export async function beginSweeps(tx: Transaction, chainId: number): Promise<boolean> {
   await sql`

@@ -9,7 +9,7 @@ import { totalSupplyAt } from '../protocols/shared/total-supply.ts';
 import { recordDoubts, SWEEP_FACTS_MAX, windowEnd } from './sweep.ts';
 import { supplyRuleOf } from './sweep-registry.ts';
 
-/** How often a contract is asked for its supply, and one that does not answer. */
+/** The intervals at which a contract is asked for its supply: usually, and after it did not answer. */
 const ASK_INTERVAL = '1 hour';
 const ASK_AGAIN_INTERVAL = '1 day';
 /** The maximum number of contracts that are asked in one round. */
@@ -20,7 +20,7 @@ export type SupplyDeps = {
   readonly database: Database;
   readonly chainId: number;
   readonly source: Pick<CallSource, 'call'>;
-  /** Runs a statement, and pauses after it if too much time would be spent otherwise. */
+  /** Runs a statement, and pauses after it so that statements take only a small share of the time. */
   readonly paced: <T>(work: () => Promise<T>) => Promise<T>;
 };
 
@@ -39,8 +39,8 @@ type Asked = {
 type SupplyAt = { readonly block: number; readonly supply: bigint };
 
 /**
- * Compares the supply of some contracts from facts with `totalSupply()` at a final block. Where it differs, the place is found by asking
- * at blocks between; it becomes a doubt. Only contracts are asked whose sweep has reached `target`.
+ * Compares the supply of some contracts from facts with `totalSupply()` at a final block. If it differs, a bisection finds the blocks in
+ * which the difference arose, and these become a doubt. Asks only contracts whose sweep has reached `target`.
  */
 export async function compareSupplies(deps: SupplyDeps, target: number, signal: AbortSignal): Promise<void> {
   for (const asked of await claimDue(deps, target)) {
@@ -102,8 +102,8 @@ async function compareSupply(deps: SupplyDeps, asked: Asked, rule: SupplyRule, s
 }
 
 /**
- * Returns the blocks in which the supply from facts departs from the chain's: one block, or more if no endpoint has the state of the
- * blocks between.
+ * Returns the blocks in which the supply from facts begins to differ from the chain's supply: one block, or more if no endpoint has the
+ * state of the blocks between.
  */
 async function findPlace(
   deps: SupplyDeps,
@@ -126,7 +126,7 @@ async function findPlace(
   return { from: low + 1, to: high.block };
 }
 
-/** Returns by how much facts in the blocks after `after`, up to and with `to`, change the supply of a contract. */
+/** Returns by how much facts in the blocks above `after`, up to and including `to`, change the supply of a contract. */
 async function changeBetween(
   { database, chainId, paced }: SupplyDeps,
   { ledger, change }: SupplyRule,

@@ -13,17 +13,17 @@ import { beginSweeps, isOutdated, sweepRules } from './sweep-registry.ts';
 export const SWEEP_FACTS_MAX = 5_000;
 
 /**
- * Many contracts are joined with many facts, and PostgreSQL does not know how many: a nested loop could compare each with each. Look-ups in
- * `lateral` stay nested loops, whose cost must not make PostgreSQL compile the statement.
+ * Settings for statements that join many contracts with many facts. PostgreSQL does not know their numbers, and a nested loop could compare
+ * each pair. Look-ups in `lateral` stay nested loops, whose estimated cost must not make PostgreSQL compile the statement.
  */
 const PLAN = "select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)";
 
-/** What one step of the sweeps does. */
+/** The input of one step of the sweeps. */
 export type SweepStep = {
   readonly chainId: number;
-  /** The block up to which facts are asked. It must be final. */
+  /** The block up to which facts are checked. It must be final. */
   readonly target: number;
-  /** Whether the sweeps that are furthest are advanced, or those that are furthest behind. */
+  /** Whether to advance the sweeps that have reached the highest block, or those that have reached the lowest block. */
   readonly order: 'furthest first' | 'last first';
   /** Replaces `SWEEP_FACTS_MAX` in tests. */
   readonly factsMax?: number;
@@ -42,8 +42,8 @@ type SweepGroup = {
 };
 
 /**
- * Asks one rule of the facts in one window, for all contracts whose sweeps have reached the same block, and records contradictions as
- * doubts. Sweeps that are behind join those before them, so that the facts of a chain are read once for all contracts.
+ * Checks the facts in one window against one rule, for all contracts whose sweeps have reached the same block, and records contradictions
+ * as doubts. A lagging sweep joins the next one at its block, so that the facts of a chain are read once for all contracts.
  *
  * A rule holds only while no fact is missing, so a sweep never passes the block up to which its contract's history is complete.
  *
@@ -70,8 +70,8 @@ export async function sweepOnce(database: Database, step: SweepStep): Promise<Sw
 }
 
 /**
- * Returns the sweeps to advance. Sweeps whose contract is complete up to `swept_to` only, whose contract has many doubts already, or which
- * ended, are left out.
+ * Returns the sweeps to advance. Leaves out sweeps whose contract is complete only up to `swept_to`, sweeps with many doubts already, and
+ * sweeps that ended because their contract contradicts the rule by nature.
  */
 async function nextGroup(tx: Transaction, { chainId, target, order }: SweepStep): Promise<SweepGroup | undefined> {
   const direction = order === 'furthest first' ? sql`desc` : sql`asc`;
@@ -97,7 +97,7 @@ async function nextGroup(tx: Transaction, { chainId, target, order }: SweepStep)
   return rows[0];
 }
 
-/** Blocks after `from`, up to and with `to`, and the number of facts of one table that may be read together. */
+/** Blocks above `from`, up to and including `to`, and the number of facts of one table that may be read together. */
 export type WindowLimit = {
   readonly chainId: number;
   readonly from: number;

@@ -6,7 +6,7 @@ import type { CallSource } from '../protocols/shared/chain-reader.ts';
 import { type SweepOutcome, sweepOnce } from './sweep.ts';
 import { compareSupplies } from './sweep-supply.ts';
 
-/** The share of time that a sweep spends in the database. It pauses for the rest, so that a follower and a fill go on undisturbed. */
+/** The share of time that a sweep spends in the database. It pauses for the rest, so that it does not disturb a follower or a fill. */
 const TIME_SHARE = 0.02;
 const PAUSE_MAX_MS = 60_000;
 /** After this time a round ends, so that the next one begins with the newest blocks, even while older history is swept. */
@@ -21,8 +21,8 @@ export type SweeperDeps = {
 };
 
 /**
- * Asks the facts of a chain whether they contradict themselves, a little at a time. Any number of processes may run one; only one of them
- * sweeps the chain at a time.
+ * Checks the facts of a chain for contradictions, a little at a time. Any number of processes may run it, but only one of them sweeps the
+ * chain at a time.
  */
 export class Sweeper {
   readonly #deps: SweeperDeps;

@@ -32,8 +32,8 @@ export type Protocol = {
   /** How `indexer verify` compares contracts with the chain and with themselves. */
   readonly verification: Verification;
   /**
-   * Reads properties of a contract from the chain that no event reports, and whether the contract speaks the protocol. Undefined if
-   * the protocol has neither.
+   * Reads properties of a contract that no event reports, and whether the contract speaks the protocol. Undefined if the protocol has
+   * nothing to read or check.
    */
   readonly identify?: (reader: ChainReader, address: Hex, signal: AbortSignal) => Promise<Identity>;
 };
@@ -47,13 +47,13 @@ export type Identity = {
    * is then quarantined. Null if its answers do not tell.
    */
   readonly speaks: boolean | null;
-  /** What it is instead, or what its answers lack, as the rest of a sentence about it. Null if it speaks the protocol. */
+  /** What the contract is instead, or which answers it lacks, as the rest of a sentence about it. Null if it speaks the protocol. */
   readonly note: string | null;
   /** The value of `pool_type` that would fit a contract that does not speak the protocol. */
   readonly poolType?: string;
 };
 
-/** Returns the name and version of a protocol, by which the database knows what a contract was compared with. */
+/** Returns the name and version of a protocol. The database stores this text to record with which protocol a contract was compared. */
 export function protocolKey({ name, version }: Protocol): string {
   return `${name} ${version}`;
 }

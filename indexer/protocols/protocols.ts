@@ -101,7 +101,7 @@ export function chooseProtocol({
   return { refusal: `unknown ABI version ${abiVersion} (known: ${known.join(', ')})` };
 }
 
-/** Returns the types of pool, as the catalogue names them, that some protocol speaks. */
+/** Returns the values of the column `pool_type` that some protocol supports. */
 export function supportedPoolTypes(): readonly string[] {
   return [...new Set(protocols.flatMap(({ poolTypes }) => poolTypes ?? []))];
 }

@@ -21,11 +21,11 @@ export type RegisteredContract = Contract &
     readonly coverageNote: string | null;
     readonly status: ContractStatus;
     readonly statusReason: string | null;
-    /** Whether its name, symbol or tokens were read from the chain, and its answers compared with the protocol that it has now. */
+    /** Whether its name, symbol or tokens were read from the chain, and its answers were compared with its present protocol. */
     readonly metadataRead: boolean;
-    /** What it is instead of what it was registered as. Null unless its answers tell for certain. */
+    /** What the contract is, if its answers prove that it is not what it was registered as. Null otherwise. */
     readonly identityFault: string | null;
-    /** What it is instead, or what its answers lack. */
+    /** What the contract is instead, or which answers it lacks. */
     readonly identityNote: string | null;
     /** Why its deployment block could not be proved. */
     readonly deploymentNote: string | null;
@@ -139,7 +139,7 @@ function contractOf(chainId: number, address: Hex, row: Row): RegisteredContract
   };
 }
 
-/** What the answers of a contract told counts for the protocol with which they were compared. The platform may change a pool's type. */
+/** Returns the recorded identity, if it is about the contract's present protocol. The platform may change a pool's type afterwards. */
 function identityOf(row: Row): Pick<RegisteredContract, 'metadataRead' | 'identityFault' | 'identityNote'> {
   const chosen = chooseProtocol({ kind: row.kind, abiVersion: row.abi_version, poolType: row.pool_type });
   const isOther =

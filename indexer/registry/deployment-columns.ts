@@ -5,18 +5,18 @@ import { platformTableOf } from './contract-rows.ts';
 import type { RegisteredContract } from './contracts.ts';
 import type { DeploymentBlock } from './deployment.ts';
 
-/** The columns of the platform's tables that say where a contract was deployed. Pools have none for the time. */
+/** The columns of the platform's tables that say where a contract was deployed. Pools have no column for the time. */
 const COLUMNS = { block: 'deployed_at_block', time: 'deployed_at', transaction: 'deployment_tx_hash' } as const;
 const COLUMNS_OF: Partial<Readonly<Record<ContractKind, { block: string; time: null; transaction: string }>>> = {
   pool: { block: 'created_at_block', time: null, transaction: 'created_at_tx_hash' },
 };
 
-/** The values of the platform that a deployment replaced. Null where it had none. */
+/** The platform's values that `saveDeployment` replaced. Null where the platform had no value. */
 export type FormerDeployment = { readonly block: string | null; readonly transaction: string | null };
 
 /**
  * Writes where a contract was deployed into the platform's row. The platform's own values stay, unless the receipt of the creation
- * proves them wrong. A block without such a receipt fills the row only where the row names the same block or none.
+ * proves them wrong. Without such a receipt, a block is written only if the row has the same block or none.
  *
  * @returns the values of the platform that were replaced. Undefined if none were
  */

@@ -5,9 +5,9 @@ import type { DeploymentProof } from '../source/source.ts';
 /** The block in which a contract was deployed. */
 export type DeploymentBlock = {
   readonly block: number;
-  /** Unix seconds. Null for a block that is not proved, because it is the first one. */
+  /** Unix seconds. Null for block 0, for which there is no proof. */
   readonly timestamp: number | null;
-  /** The transaction that created the contract. Null if the contract was made by another one, or no receipt says so. */
+  /** The transaction that created the contract. Null if another contract created it, or no receipt shows the creation. */
   readonly transaction: Hex | null;
 };
 
@@ -16,18 +16,18 @@ export type Deployment =
   | ({ readonly found: 'at' } & DeploymentBlock)
   /** There is no code at the head. */
   | { readonly found: 'nothing' }
-  /** It cannot be proved of any block that the contract was deployed in it. The contract may have logs in older blocks. */
+  /** The deployment cannot be proved for any block. The contract may have logs in blocks older than the one that the search found. */
   | { readonly found: 'unproved'; readonly because: string };
 
-/** How often the search begins anew, because an endpoint denied code that another answer has. */
+/** The maximum number of searches. Another search begins if a proof shows that an endpoint denied code that existed. */
 const SEARCHES_MAX = 5;
 
 /**
  * Finds the block in which a contract was deployed by bisecting `eth_getCode`, with about 40 requests, and has it proved.
  *
- * That an address has code is believed, because no node makes code up. That it has none is what a node without that state says as
- * well, so the block that the bisection finds counts only if it is proved. Assumes that a contract is not deployed again after it
- * destroyed itself.
+ * The answer that an address has code is trusted, because no node invents code. The answer that it has none is not trusted, because a node
+ * without the state of the block gives it too. So the block that the bisection finds counts only if it is proved. Assumes that a contract
+ * that destroyed itself is not deployed again.
  *
  * @param head the newest block to look at
  */
@@ -75,7 +75,7 @@ function foundAt(block: number, proof: Proved): Deployment {
   return { found: 'at', block, timestamp: proof.timestamp, transaction };
 }
 
-/** Returns the lowest block with code, as far as the endpoints say, given one that has code. */
+/** Returns the lowest block with code according to the endpoints, by a bisection below a block that is known to have code. */
 async function lowestWithCode(
   reader: Pick<ChainReader, 'codeAt'>,
   address: Hex,

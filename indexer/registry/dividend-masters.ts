@@ -13,8 +13,8 @@ export type DividendLink = {
 };
 
 /**
- * Links a master contract to a dividend contract, or unlinks it, whatever the platform's rows say. Stages derive the dividends again, from
- * the deployment of the two contracts on. Repeating it changes nothing.
+ * Links a master contract to a dividend contract, or unlinks it, whatever the platform's rows say. The stages then derive the dividends
+ * again from the deployment of the two contracts on. A repeated call changes nothing.
  *
  * @throws {UsageError} if one of the contracts is not registered
  */

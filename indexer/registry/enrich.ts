@@ -22,14 +22,14 @@ export type EnrichDeps = {
   readonly runtime: Runtime;
 };
 
-/** Number of contracts that are read at the same time, so that one that an endpoint answers slowly does not hold up the others. */
+/** The number of contracts that are read at the same time, so that a slow answer about one contract does not delay the others. */
 const CONTRACTS_IN_FLIGHT = 4;
 /** The pause after the endpoints failed, or while there is no code yet. */
 const RETRY_BACKOFF: Backoff = { baseMs: 15_000, maxMs: 300_000 };
-/** The pause after the endpoints answered, but proved or told nothing. They may have other state later, or there may be more of them. */
+/** The pause after the endpoints answered, but proved nothing. Later they may serve other state, or more endpoints may be configured. */
 const UNSETTLED_RETRY_MS = 3_600_000;
 
-/** What reading changed: whether deployment blocks were found or corrected, and whether the set of contracts that can be followed may have changed. */
+/** Whether deployment blocks were found or corrected, and whether the set of contracts that can be followed may have changed. */
 export type Enriched = { readonly deploymentFound: boolean; readonly identityChanged: boolean };
 
 type Outcome = 'settled' | 'unsettled' | 'absent';
@@ -37,18 +37,19 @@ type Pause = { readonly retry: Retry; until: number };
 
 /**
  * Reads from the chain what the registry lacks: the deployment block of each contract, the time and transaction of its deployment,
- * whether it is what it was registered as, and its name, symbol or tokens. A contract that cannot be read is logged and skipped. The reader remembers when to try it again.
+ * whether it is what it was registered as, and its name, symbol or tokens. A contract that cannot be read is logged and skipped. The
+ * `ContractReader` remembers when to try it again.
  */
 export class ContractReader {
   readonly #deps: EnrichDeps;
-  /** By task and contract. */
+  /** The pauses by task and contract. */
   readonly #pauses = new Map<string, Pause>();
 
   constructor(deps: EnrichDeps) {
     this.#deps = deps;
   }
 
-  /** Reads every contract that lacks something and is not to be left alone for now. Throws only if the registry cannot be read. */
+  /** Reads every contract that lacks something and whose pause is over. Throws only if the registry cannot be read. */
   async read(head: number, signal: AbortSignal): Promise<Enriched> {
     const { db, chainId } = this.#deps;
     const { contracts } = await loadContracts(db, chainId);
@@ -124,7 +125,7 @@ export class ContractReader {
     return 'unsettled';
   }
 
-  /** Fills the platform's columns about a contract's deployment. Returns `corrected` if the contract is older than was given. */
+  /** Fills the platform's columns about a contract's deployment. Returns `corrected` if the deployment is older than the recorded block. */
   async #readDeployment(
     reader: ChainReader,
     contract: RegisteredContract,
@@ -170,12 +171,15 @@ export class ContractReader {
   }
 }
 
-/** Contracts that were quarantined for what a log said are not read. Others may turn out to be what they were registered as. */
+/**
+ * Returns whether a contract is read: an active contract, or a quarantined one whose quarantine no log caused. New answers may show that
+ * it is what it was registered as.
+ */
 function isReadable({ status, quarantinedAtBlock }: RegisteredContract): boolean {
   return status === 'active' || (status === 'quarantined' && quarantinedAtBlock === null);
 }
 
-/** Returns a reader that does not ask again for state below an old block whose state no endpoint served. */
+/** Returns a reader that does not ask for state at or below the highest old block whose state no endpoint served. */
 function withStateFloor(reader: ChainReader, head: number): ChainReader {
   let floor = -1;
   return {

@@ -5,7 +5,7 @@ import { transaction } from '../db/transaction.ts';
 import { sumIpoSupply } from '../protocols/erc721c/ipo-supply.ts';
 
 /**
- * Sums `master_ipos.minted_supply` of IPOs that the platform inserted after tokens of their master had been minted. Later commits
+ * Computes `master_ipos.minted_supply` of IPOs that the platform inserted after tokens of their master had been minted. Later commits
  * keep the sum up to date. It is safe to run this at any time and concurrently with anything.
  */
 export async function settleIpoSupplies(database: Database): Promise<void> {

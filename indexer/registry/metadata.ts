@@ -8,9 +8,9 @@ import type { ChainReader } from '../protocols/shared/chain-reader.ts';
 import { platformTableOf } from './contract-rows.ts';
 import type { RegisteredContract } from './contracts.ts';
 
-/** What was found at the address of a contract. Null: there is no code yet, because the contract was announced before its deployment. */
+/** What was found at the address of a contract that has code. */
 export type Found = Pick<Identity, 'speaks' | 'note'> & {
-  /** Whether the registry is to be read again, because another decision follows about whether the contract can be followed. */
+  /** Whether the registry must be read again, because the decision whether the contract can be followed may change. */
   readonly isNews: boolean;
 };
 
@@ -40,7 +40,7 @@ export async function refreshMetadata(
   return { speaks, note, isNews };
 }
 
-/** A contract's identity, the protocol with which it was compared, and its pool type if the registry has another one. */
+/** A contract's identity, the protocol with which it was compared, and its true pool type if the registry has another one. */
 type Compared = Omit<Identity, 'poolType'> & { readonly comparedWith: string; readonly poolType?: string | undefined };
 
 /** Returns what a contract reports of itself, compared with the protocol that it was registered for. */

@@ -14,7 +14,8 @@ const REGISTRIES = [
 
 /**
  * Registers contracts that the platform announced while its triggers were disabled, or before they existed. Skips rows of chains
- * that are not EVM and malformed addresses. Also links dividend contracts to masters. Contracts that are registered already keep their coverage.
+ * that are not EVM and malformed addresses. Contracts that are registered already keep their coverage. Also links dividend contracts to
+ * masters.
  *
  * @returns the chains that have new contracts
  */

@@ -8,7 +8,7 @@ import { linkRevenue } from '../protocols/dividend/revenue-links.ts';
  * safe to run this at any time and concurrently with anything.
  */
 export async function settleRevenueLinks(database: Database): Promise<void> {
-  // By dividend_events_tx_log_idx.
+  // The index dividend_events_tx_log_idx serves this condition.
   const scope = sql<boolean>`
     (event.dividend_contract_id, event.tx_hash) in (
       select deposited_to_contract_id, lower(deposit_tx_hash) from revenue_events

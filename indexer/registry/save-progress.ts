@@ -4,7 +4,7 @@ import type { ContractKind } from '../kernel/chain.ts';
 import { stateTables } from '../protocols/protocols.ts';
 import { platformTableOf } from './contract-rows.ts';
 
-/** Rows that one statement updates, so that a commit that needs one of them waits for a short time only. */
+/** The maximum number of rows that one statement updates. It is small, so that a commit that needs one of the rows waits only briefly. */
 const ROWS_PER_STATEMENT_MAX = 500;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 
@@ -24,7 +24,7 @@ export async function saveProgress(db: Kysely<DB>, chainId: number, signal: Abor
   }
 }
 
-/** Updates the next rows by id. A head that moves meanwhile does not make it begin anew. */
+/** Updates the next rows in the order of their ids, so that rows that change meanwhile do not make the pass begin again. */
 function update(kind: ContractKind, chainId: number, after: string): RawBuilder<{ id: string }> {
   const table = sql.table(platformTableOf(kind));
   const address = sql.ref(kind === 'pool' ? 'pool_address' : 'contract_address');

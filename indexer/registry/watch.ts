@@ -8,14 +8,14 @@ import { sleep, within } from '../kernel/sleep.ts';
 /** The notification channel of the triggers. */
 const CHANNEL = 'indexer_contracts';
 const POLL_INTERVAL_MS = 30_000;
-/** Behind a pooler there are no notifications. */
+/** The poll interval behind a pooler, where there are no notifications. */
 const POLL_WITHOUT_LISTEN_INTERVAL_MS = 5_000;
 const RECONNECT_BACKOFF: Backoff = { baseMs: 250, maxMs: 15_000 };
 const ANSWER_TIMEOUT_MS = 5_000;
 
 /**
- * `chain`: contracts of one chain changed; `ipo`: the platform inserted an IPO; `revenue`: it wrote rows of revenue; `anything`: any of
- * these may have happened.
+ * `chain`: contracts of one chain changed; `ipo`: the platform inserted an IPO; `revenue`: the platform wrote rows of revenue; `anything`:
+ * any of these may have happened.
  */
 export type RegistryChange =
   | { readonly type: 'chain'; readonly chainId: number }
@@ -39,7 +39,7 @@ export type WatchOptions = {
  * Calls `onChange` when the set of contracts may have changed, until the signal aborts. Never throws.
  *
  * A `LISTEN` on its own connection reports notifications at once. Notifications can be missed (connection lost, trigger
- * disabled), so it also reports `anything` at an interval and after every connect. Without a session there is only the interval.
+ * disabled), so it also reports `anything` at an interval and after every connect. Behind a pooler it only reports at an interval.
  */
 export async function watchContracts(options: WatchOptions, signal: AbortSignal): Promise<void> {
   const retry = new Retry(RECONNECT_BACKOFF, options.random);

@@ -252,12 +252,12 @@ function provedOf(
 
 type Unfinished = { readonly request: BackfillRequest; readonly outcome: Omit<Watched, 'ended'> };
 
-/** Returns how a request ended whose blocks are covered but not all proved; undefined if they may be proved yet. */
+/** Returns how a request ended whose blocks are covered but not all proved; undefined if the rest may still be proved. */
 async function endOfProof(db: Kysely<DB>, { request, outcome }: Unfinished): Promise<Watched | undefined> {
   if ((await statusOf(db, request.id)) === 'cancelled') return { ...outcome, ended: 'cancelled' };
   const { halted, finalized } = await readChain(db, request.chainId);
   if (halted === undefined) return undefined;
-  // Blocks above finalized wait for the follower, which stands still.
+  // The proof of blocks above finalized waits for the follower, which does not run on a halted chain.
   const below = await proofProgress(db, { ...request, to: Math.min(request.to, finalized ?? -1) });
   return below.blocksToDo > 0 ? undefined : { ...outcome, ended: 'halted', reason: halted };
 }

@@ -24,7 +24,7 @@ export class ChainFigures {
     this.#now = now;
   }
 
-  /** Returns how many facts this process wrote a second, from this reading and those of the last ten seconds. */
+  /** Takes a reading, and returns how many facts per second this process wrote in about the last ten seconds. */
   eventsPerSecond(): number {
     const reading = { at: this.#now(), facts: this.#measures.factsOf(this.#chainId) };
     this.#readings.push(reading);
@@ -55,7 +55,7 @@ export class ChainFigures {
   }
 }
 
-/** Returns the blocks that are missing of any contract. Undefined if none is. */
+/** Returns the blocks that are missing for at least one contract, as one backfill. Undefined if none is missing. */
 function historyOf(gaps: readonly BlockRange[]): Omit<BackfillView, 'blocks' | 'secondsLeft'> | undefined {
   const missing = union(gaps);
   const [first, last] = [missing[0], missing.at(-1)];

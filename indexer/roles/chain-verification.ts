@@ -61,7 +61,7 @@ async function verifySample(
     await recordVerification(database.kysely, chainId, { ...result, examples, failedReason: null });
     const context = { chain: chainId, block, seed, answers, blocks, differences };
     if (differences > 0) log.error({ ...context, examples }, 'verification found differences');
-    else log.info(context, 'verified');
+    else log.info(context, 'verification found no differences');
   } catch (error) {
     if (signal.aborted) throw error;
     const failedReason = createRedact(secretsOf(config))(messageOf(error));

@@ -50,7 +50,7 @@ export class ChainWork {
   readonly #input: ChainWorkInput;
   readonly #follower: Follower;
   #state = 'starting';
-  /** What happened to endpoints before the work began. A command that cannot begin says it in its own error. */
+  /** Notices about endpoints from before the work began. If a command fails before that, they are not logged: its error reports them. */
   #heldNotices: EndpointNotice[] | undefined = [];
 
   constructor(input: ChainWorkInput) {
@@ -105,7 +105,7 @@ export class ChainWork {
     return this.#state;
   }
 
-  /** Logs what happens to endpoints from now on, and what has happened to them. To be called once it is certain that work begins. */
+  /** Logs the notices about endpoints that were held back, and from now on every notice. To be called once the work is certain to begin. */
   begin(): void {
     const held = this.#heldNotices ?? [];
     this.#heldNotices = undefined;
@@ -116,7 +116,7 @@ export class ChainWork {
     this.#input.log[levelOf(notice)]({ chain: this.chainId, ...notice }, `source: ${notice.event}`);
   }
 
-  /** Reads the registry again, plans and advances the stages at once, because contracts or requests may have changed. */
+  /** To be called when contracts or requests may have changed. Reads the registry again, plans and advances the stages at once. */
   contractsChanged(): void {
     this.#follower.contractsChanged();
     this.backfill.wake();

@@ -36,7 +36,7 @@ const SAFE_INTERVAL_MS = 5_000;
 const PROGRESS_INTERVAL_MS = 60_000;
 /** How often the daemon looks whether a daily snapshot is due. */
 const DAILY_INTERVAL_MS = 15_000;
-/** How often facts are asked whether they contradict themselves. */
+/** How often facts are checked for contradictions. */
 const SWEEP_INTERVAL_MS = 15_000;
 /** How often the daemon looks whether a verification is due. */
 const VERIFY_CHECK_INTERVAL_MS = 30_000;
@@ -54,15 +54,15 @@ export class DaemonChain {
   readonly meters: readonly (Meter | undefined)[];
   readonly #input: DaemonChainInput;
   readonly #work: ChainWork;
-  /** The proof of facts by headers, and by whether they contradict themselves. Undefined if the configuration turned it off. */
+  /** Compares facts with headers, and reads the blocks of contradictions. Undefined if the configuration turned it off. */
   readonly #proof: ChainProof | undefined;
-  /** Undefined if the configuration turned it off. */
+  /** Reads token URIs. Undefined if the configuration turned it off. */
   readonly #metadata: ChainMetadata | undefined;
   readonly #contractReader: ContractReader;
   readonly #sweeper: Sweeper | undefined;
   readonly #enrichNow = new Wake();
   readonly #figures: ChainFigures;
-  /** How far the committed head is behind that of the chain. */
+  /** Tracks how far the committed head is behind the head of the chain. */
   readonly progress: HeadProgress;
   /** Why the configured endpoints cannot be used. */
   #refusal: string | undefined;
@@ -103,7 +103,7 @@ export class DaemonChain {
   }
 
   /**
-   * Returns what this process knows of the chain.
+   * Returns what this process knows about the chain.
    *
    * @param gaps the gaps of its contracts
    */
@@ -126,7 +126,7 @@ export class DaemonChain {
     };
   }
 
-  /** Reads the registry again, plans, and reads new contracts from the chain, because contracts or requests may have changed. */
+  /** To be called when contracts or requests may have changed. Reads the registry again, plans, and reads new contracts from the chain. */
   contractsChanged(): void {
     this.#work.contractsChanged();
     this.#enrichNow.wake();
@@ -153,7 +153,7 @@ export class DaemonChain {
     ]);
   }
 
-  /** Runs what only one process does for a chain. */
+  /** Runs the tasks that only one process, the leader, runs for a chain. */
   async #runWhileLeading(leading: AbortSignal): Promise<void> {
     const { log, database } = this.#input;
     const snapshots = new DailySnapshots({ log, database, chainId: this.chainId, source: this.#work.source });
@@ -181,7 +181,7 @@ export class DaemonChain {
     this.#metadata?.close();
   }
 
-  /** Waits until no endpoint that answers serves another chain. Retries instead of throwing, because other chains must go on. */
+  /** Waits until all endpoints that answer serve this chain. Retries instead of throwing, so that the work on other chains continues. */
   async #waitForEndpoints(signal: AbortSignal): Promise<void> {
     const { log } = this.#input;
     const { source, chainId } = this.#work;
@@ -202,7 +202,7 @@ export class DaemonChain {
     }
   }
 
-  /** Reads the head. The follower does not report an outage by itself, because it only waits for the next head. */
+  /** Reads the head to detect an outage. The follower does not report one, because it only waits for the next head. */
   async #probe(signal: AbortSignal): Promise<void> {
     try {
       const { number } = await this.#work.source.head(signal);

@@ -50,7 +50,7 @@ export function daemonPages(input: DaemonPagesInput): Pages {
   };
 }
 
-/** Adds to the chains of the database what this process knows of those that it runs. */
+/** Returns a function that reads the status of all chains and adds what this process knows about the chains that it runs. */
 function withLive(
   { chains }: DaemonPagesInput,
   read: () => Promise<readonly ChainStatus[]>,
@@ -107,7 +107,7 @@ async function readConditions({ database, chains }: DaemonPagesInput): Promise<r
   });
 }
 
-/** Returns what an operator should know of quarantined contracts, which are not followed. Undefined if there are none. */
+/** Returns a sentence about quarantined contracts for the operator, because they are not followed. Undefined if there are none. */
 function describeQuarantined(count: number | undefined): string | undefined {
   if (count === undefined) return undefined;
   return `${count === 1 ? '1 contract is' : `${count} contracts are`} quarantined; see indexer contracts list`;

@@ -23,7 +23,7 @@ export type DailySnapshotsDeps = {
   readonly log: Logger;
 };
 
-/** A master, and the time up to which its daily snapshots were taken, in Unix seconds. */
+/** A master, the time up to which its daily snapshots were taken, in Unix seconds, and whether an operator must first choose (`asks`). */
 type DueMaster = {
   readonly address: Hex;
   readonly doneTo: number;
@@ -32,9 +32,9 @@ type DueMaster = {
 };
 
 /**
- * Takes a snapshot of the owners of each master as of each midnight (UTC): at the end of the last block before it, by block time. A midnight
- * is due once the finalized block is not before it, so the block does not change any more. Midnights that were missed are made up, from
- * the registration of the master on.
+ * Takes daily snapshots: the owners of the tokens of each master at the end of the last block before each midnight (UTC, by block time). A
+ * midnight is due once the finalized block is at or after it, because the block before it can no longer change. Missed midnights since the
+ * registration of the master are made up for.
  */
 export class DailySnapshots {
   readonly #deps: DailySnapshotsDeps;
@@ -44,7 +44,7 @@ export class DailySnapshots {
     this.#deps = deps;
   }
 
-  /** Takes the snapshots that are due. A master whose history is incomplete waits. */
+  /** Takes the snapshots that are due, except those of masters whose history is incomplete. */
   async takeDue(signal: AbortSignal): Promise<void> {
     const { database, chainId, source, log } = this.#deps;
     const { finalized } = await readChain(database.kysely, chainId);
@@ -59,7 +59,7 @@ export class DailySnapshots {
       else {
         await this.#takeOf(master, final, blocks, signal).catch((error: unknown) => {
           if (!(error instanceof IndexerError) || signal.aborted) throw error;
-          log.debug({ chain: chainId, contract: master.address, reason: messageOf(error) }, 'daily snapshot waits');
+          log.debug({ chain: chainId, contract: master.address, reason: messageOf(error) }, 'daily snapshot postponed');
         });
       }
     }
@@ -105,7 +105,7 @@ export class DailySnapshots {
     return found;
   }
 
-  /** Asks once to turn daily snapshots of a large master on or off. */
+  /** Logs once that an operator should turn daily snapshots of a large master on or off. */
   #ask(contract: Hex): void {
     if (this.#asked.has(contract)) return;
     this.#asked.add(contract);
@@ -117,7 +117,7 @@ export class DailySnapshots {
   }
 }
 
-/** Returns the masters with a midnight after their last daily snapshot. */
+/** Returns the masters for which a midnight has passed since their last daily snapshot. */
 async function dueMasters(db: Kysely<DB>, chainId: number): Promise<readonly DueMaster[]> {
   const { rows } = await sql<{ address: Hex; done_to: string; deployed_at: string | null; asks: boolean }>`
     select contract.address, extract(epoch from coalesce(held.daily_to, contract.created_at))::bigint as done_to,
@@ -134,7 +134,7 @@ async function dueMasters(db: Kysely<DB>, chainId: number): Promise<readonly Due
   }));
 }
 
-/** Returns the blocks around a time that the follower has checkpoints of. */
+/** Returns the last checkpoint before a time and the first one at or after it, by their block numbers. */
 async function checkpointsAround(
   db: Kysely<DB>,
   chainId: number,

@@ -1,4 +1,4 @@
-/** Follows how far the committed head of a chain is behind the head that endpoints give. */
+/** Tracks how far the committed head of a chain is behind the head that endpoints report. */
 export class HeadProgress {
   readonly #now: () => number;
   #local: number | undefined;
@@ -19,7 +19,7 @@ export class HeadProgress {
     this.#remote = remote;
   }
 
-  /** The newest block that an endpoint gave. */
+  /** The newest block that an endpoint reported. */
   get remote(): number | undefined {
     return this.#remote;
   }

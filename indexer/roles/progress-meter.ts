@@ -12,7 +12,7 @@ export type BackfillProgress = {
   /** Number of blocks of the newest commit. */
   readonly rangeBlocks: number;
   readonly retries: number;
-  /** How many of the blocks are proved. Undefined until they are filled, and if they are not to be proved. */
+  /** Number of blocks that are proved. Undefined until all blocks are filled, and if no proof was requested. */
   readonly blocksProved?: number;
 };
 
@@ -31,7 +31,7 @@ export class ProgressMeter {
     this.#now = now;
   }
 
-  /** Adds a reading and returns the progress as of it. */
+  /** Adds a reading and returns the progress at that moment. */
   read(left: number, events: number): Omit<BackfillProgress, 'rangeBlocks' | 'retries' | 'blocksProved'> {
     // An unwind adds to the missing blocks, so the total can grow. It never shrinks.
     this.#blocks = Math.max(this.#blocks, left);

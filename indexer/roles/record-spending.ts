@@ -9,14 +9,14 @@ const SAVE_INTERVAL_MS = 30_000;
 
 type RecordDeps = { readonly database: Pick<Database, 'kysely'>; readonly log: Logger };
 
-/** The endpoints of a chain: their meters, in their order. */
+/** A chain, and the meters of its endpoints in the order of the configuration. */
 type MeteredChain = { readonly chainId: number; readonly meters: readonly (Meter | undefined)[] };
 
 /**
- * Adds what this process spends at endpoints with a monthly budget to what all processes spend, at once and every 30 s, and warns when 80 %
+ * Adds what this process spends at endpoints with a monthly budget to the total of all processes, at once and every 30 s. Warns when 80 %
  * and when all of a budget are spent. While the database does not answer, the counts are kept in memory.
  *
- * @returns a function that adds the rest, and resolves when nothing is recorded any more. It never rejects.
+ * @returns a function that adds what is not recorded yet and ends the recording. Its promise never rejects.
  */
 export function recordSpending({ database, log }: RecordDeps, chains: readonly MeteredChain[]): () => Promise<void> {
   const budgets = chains.flatMap(({ chainId, meters }) =>

@@ -3,11 +3,11 @@ import type { DB } from '../db/schema.ts';
 import { type ChainHead, chainHeads } from '../progress/recent-blocks.ts';
 import { type ChainStatus, chainStatus } from '../progress/status.ts';
 
-/** The whole status is read again after this long, and after this many times its duration: it looks at every contract. */
+/** The whole status is read again after the longer of this time and this many durations of its last read, which visits every contract. */
 const AGE_MIN_MS = 5_000;
 const AGE_MIN_DURATIONS = 10;
 
-/** Reads the status of chains for pages and metrics. However many ask, the database answers one question at a time. */
+/** Reads the status of chains for pages and metrics. Concurrent callers share one read. */
 export class StatusReader {
   readonly #db: Kysely<DB>;
   readonly #now: () => number;
@@ -21,7 +21,7 @@ export class StatusReader {
     this.#now = now;
   }
 
-  /** Returns the status of every chain. Heads are those of now; the rest may be some seconds old. */
+  /** Returns the status of every chain. The heads are current; the rest may be some seconds old. */
   read(): Promise<readonly ChainStatus[]> {
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined;
@@ -45,6 +45,6 @@ export class StatusReader {
 function withHead(status: ChainStatus, head: ChainHead | undefined): ChainStatus {
   if (head === undefined) return status;
   const isComplete = status.completeTo !== null && status.completeTo === status.head?.number;
-  // A chain without gaps stays without them while its head moves.
+  // A chain that was complete up to its old head is also complete up to the new one.
   return { ...status, ...head, ...(isComplete && { completeTo: head.head?.number ?? null }) };
 }

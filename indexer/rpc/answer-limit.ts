@@ -5,11 +5,11 @@ const ROUND_COUNTS: ReadonlySet<number> = new Set([
 
 /** Tracks at how many logs an endpoint cuts its answers. */
 export type AnswerLimit = {
-  /** Returns whether an answer of so many logs may have been cut. */
+  /** Returns whether an answer with this many logs may have been cut. */
   mayBeCut(count: number): boolean;
-  /** Records that an answer of so many logs was whole. */
+  /** Records that an answer with this many logs was complete. */
   whole(count: number): void;
-  /** Records that an answer of so many logs turned out to be cut. */
+  /** Records that an answer with this many logs turned out to be cut. */
   cut(count: number): void;
 };
 
@@ -18,7 +18,7 @@ export function createAnswerLimit(): AnswerLimit {
   let largest = 0;
   let limit: number | undefined;
   return {
-    // An endpoint that has given more logs in one answer does not cut at fewer.
+    // An endpoint that once gave more logs in one answer does not cut answers at this number.
     mayBeCut: (count) => count > 0 && (count === limit || (count > largest && ROUND_COUNTS.has(count))),
     whole(count) {
       largest = Math.max(largest, count);

@@ -10,11 +10,11 @@ const REQUESTS_IN_FLIGHT = 16;
 /** Maximum number of calls in flight for one `mapInBatches`, over all of its batches. */
 const CALLS_IN_FLIGHT = 400;
 /**
- * Minimum number of items whose calls are sent again to an endpoint that refuses them for their rate. The refusal of fewer, as at the head,
- * is thrown at once, so that another endpoint is tried.
+ * Minimum number of items for which rate-limited calls are sent again to the same endpoint. With fewer items, as at
+ * the head, the refusal is thrown at once, so that another endpoint is tried.
  */
 const RESEND_ITEMS_MIN = 33;
-/** How long all pauses before resends may take together before the refusal is thrown, and the least time that one pause counts. */
+/** Maximum total time of the pauses before resends, after which the refusal is thrown, and the minimum that each pause counts. */
 const RESEND_PAUSES_MS = 5_000;
 const RESEND_PAUSE_MIN_MS = 500;
 
@@ -90,15 +90,15 @@ function createCollector(endpoint: Endpoint, pausesMs: number): Requester {
 }
 
 /**
- * Sends calls in batches. Calls that are refused for their rate are sent again, at the pace that the endpoint learns from the refusal,
- * because their failure would have all calls of a `mapInBatches` sent again.
+ * Sends calls in batches. Rate-limited calls are sent again, at the pace that the endpoint learns from the refusal.
+ * If they failed instead, all calls of the `mapInBatches` would be sent again.
  */
 async function sendInBatches(endpoint: Endpoint, calls: readonly PendingCall[], pausesMs: number): Promise<void> {
   const { batchSize } = endpoint;
   // All calls come from one `mapInBatches` and have the same signal.
   const signal = calls[0]?.options?.signal;
   let mayResend = limitResends(endpoint, pausesMs);
-  /** Halved by every refusal, in case the endpoint allows no batch as large as the calls of half a second. */
+  /** Maximum size of a batch. Every refusal halves it, in case a batch with half a second's calls is too large for the endpoint. */
   let sizeMax = calls.length;
   for (let pending = calls; pending.length > 0; ) {
     const size = Math.min(batchSize.calls(), sizeMax);
@@ -137,12 +137,12 @@ async function sendInBatches(endpoint: Endpoint, calls: readonly PendingCall[], 
   }
 }
 
-/** Returns half the size of a batch. Calls that are refused for their rate stay in batches, so that they are given up together. */
+/** Returns half the size of a batch, but at least 2. Rate-limited calls stay in batches, so that they fail together. */
 function halfOf(batch: readonly unknown[]): number {
   return Math.max(2, Math.ceil(batch.length / 2));
 }
 
-/** Returns a function that tells, after each refusal for the rate, whether to send the calls to this endpoint again. */
+/** Returns a function to call after each rate-limit error. It returns whether to send the calls to this endpoint again. */
 function limitResends(endpoint: Endpoint, pausesMs: number): () => boolean {
   let leftMs = pausesMs;
   return () => {
@@ -159,7 +159,7 @@ function isRefusedForRate(answer: BatchAnswer): boolean {
   return 'error' in answer && isRateLimit(answer.error);
 }
 
-/** Settles the calls that were answered. Returns those to be sent again alone, and with `resend` those that were refused for the rate. */
+/** Settles the answered calls. Returns the calls to send again alone, and, if `resend` is set, the rate-limited calls. */
 function settleCalls(
   calls: readonly PendingCall[],
   answers: readonly BatchAnswer[],
@@ -194,7 +194,7 @@ async function sendOneByOne(
   });
 }
 
-/** Sends a request, and sends it again if it is refused for its rate. */
+/** Sends a request, and sends it again if it is rate-limited. */
 async function requestPatiently(
   endpoint: Endpoint,
   { method, params, options }: CallWithOptions,

@@ -1,4 +1,4 @@
-/** While no calls are sent, those of this time are saved up, and may be sent at once later. */
+/** Unused budget is saved up for at most this long. The saved calls may later be sent at once. */
 export const SAVED_MS_MAX = 500;
 
 /** Limits calls to a number per second. */
@@ -8,9 +8,9 @@ export type CallBudget = {
 };
 
 /**
- * Creates a budget. Calls are sent when they are paid for, so that no more go out at once than those of half a second. More might exceed
- * a limit per second together with those that follow. Of a larger batch, half a second is paid before it is sent, and the rest before the
- * next call, so that the average holds.
+ * Creates a budget. Each call waits until enough time has passed to pay for it, so that at most half a second's calls go out at once.
+ * More at once, together with the calls that follow, might exceed a limit per second. A batch that costs more than half a second is
+ * sent when half a second is paid. The next call waits until the rest is paid, so that the average holds.
  *
  * @param callsPerSecond returns how many calls each second pays for
  * @param now the time in milliseconds

@@ -1,31 +1,31 @@
 import { createCallBudget, SAVED_MS_MAX } from './call-budget.ts';
 
-/** The rate after the first refusal is at least this, in calls per second, because nothing may have been measured before it. */
+/** Minimum rate after the first refusal, in calls per second, because little may have been measured before it. */
 const FIRST_RATE_MIN = 50;
 const RATE_MIN = 1;
-/** Until a limit is found, the rate grows by the first factor every second. At a refusal it falls by the second one. */
+/** The rate grows by the first factor every second until it is near the limit. At a refusal it falls by the second factor. */
 const GROWTH = 1.5;
 const REDUCTION = 0.7;
 /** The rate stays at this share of the rate that was refused last. */
 const STEADY_SHARE = 0.9;
-/** How long it stays there before a higher rate is tried, and by what factor it then rises. */
+/** How long the rate stays at that share before a higher rate is tried, and the factor by which it then rises. */
 const PROBE_AFTER_MS = 600_000;
 const PROBE_GROWTH = 1.25;
-/** Calls that were answered in this time tell the rate at the first refusal. */
+/** At the first refusal, the rate is measured from the calls that were answered within this time. */
 const MEASURED_MS = 5_000;
-/** How long calls are still refused after a reduction, because more were sent before than the endpoint bears. */
+/** Refusals of calls that were sent within this time after a reduction are ignored, because they may be due to earlier calls. */
 const SETTLING_MS = 1_000;
-/** A refusal tells the limit if calls were answered in so many seconds since the last one. */
+/** A refusal reveals the limit only if calls were answered in at least this many seconds since the last refusal. */
 const ANSWERED_SECONDS_MIN = 3;
 const SECOND_MS = 1_000;
 
-/** Learns how many calls per second an endpoint bears, from its refusals. There is no limit before the first of them. */
+/** Learns from refusals how many calls per second an endpoint accepts. There is no limit before the first refusal. */
 export type CallRate = {
-  /** Takes calls that are about to be sent. Returns how many milliseconds to wait before. */
+  /** Counts calls that are about to be sent. Returns how many milliseconds to wait before sending them. */
   take(calls: number): number;
   /** Records that calls were answered. */
   answered(calls: number): void;
-  /** Records that calls were refused for their rate. Those that were sent before the last reduction took effect are ignored. */
+  /** Records that calls were rate-limited. Ignored if they were sent before the last reduction took effect. */
   refused(sentAt: number): void;
   /** Returns how many calls may be sent at once. */
   burst(): number;
@@ -34,8 +34,8 @@ export type CallRate = {
 };
 
 /**
- * Creates the rate of one endpoint. It falls at every refusal and grows until it comes near the rate that was refused last, where it
- * stays, so that an endpoint with a fixed limit soon refuses nothing any more.
+ * Creates the rate of one endpoint. The rate falls at every refusal. Then it grows until it is near the rate that was refused last, and
+ * stays there. An endpoint with a fixed limit therefore soon refuses nothing more.
  *
  * @param now the time in milliseconds
  */
@@ -43,10 +43,10 @@ export function createCallRate(now: () => number): CallRate {
   let rate = Number.POSITIVE_INFINITY;
   /** The rate that was refused last. Infinite until a refusal has told the limit. */
   let refusedRate = Number.POSITIVE_INFINITY;
-  /** Since when no higher rate was refused or tried. */
+  /** The time of the last refusal, or of the last try of a higher rate. */
   let steadySince = Number.NEGATIVE_INFINITY;
   let reducedAt = Number.NEGATIVE_INFINITY;
-  /** The answered calls of the last seconds since the last refusal. */
+  /** The number of calls that were answered in each of the last seconds since the last refusal. */
   let answers: { readonly second: number; calls: number }[] = [];
   const budget = createCallBudget(() => rate, now);
 
@@ -76,7 +76,7 @@ export function createCallRate(now: () => number): CallRate {
         last.calls += calls;
         return;
       }
-      // A rate that was not used says nothing about a higher one.
+      // Grow only if the rate was used. A rate that was not used says nothing about a higher one.
       if (last !== undefined && last.calls >= burst()) grow();
       answers = [...answers.slice(-MEASURED_MS / SECOND_MS), { second: second(), calls }];
     },
@@ -86,7 +86,7 @@ export function createCallRate(now: () => number): CallRate {
       if (rate === Number.POSITIVE_INFINITY) {
         rate = Math.max(FIRST_RATE_MIN, measured() * REDUCTION);
       } else {
-        // Without seconds of answers before it, the endpoint may refuse any rate, as in an outage.
+        // Without some seconds of answers before this refusal, the endpoint may be refusing every rate, as in an outage.
         if (answers.length >= ANSWERED_SECONDS_MIN) refusedRate = rate;
         rate = Math.max(RATE_MIN, rate * REDUCTION);
       }

@@ -5,18 +5,18 @@ import { orAborted } from './concurrency.ts';
 import type { EndpointNotice } from './notice.ts';
 import type { Pace } from './pace.ts';
 
-/** How long after another chain's id the endpoint is asked for it again. */
+/** Delay before an endpoint that returned the id of another chain is asked for it again. */
 const RECHECK_BACKOFF: Backoff = { baseMs: 60_000, maxMs: 3_600_000 };
 
-/** Whether an endpoint serves the right chain. */
+/** Checks whether an endpoint serves the right chain. */
 export type ChainIdCheck = {
   /** Asks for the chain id. Throws `ConfigError` if it is another chain's, and refuses the endpoint from then on. */
   check(signal: AbortSignal | undefined): Promise<void>;
-  /** Checks once, for all callers together. */
+  /** Checks the chain id with one request, which all waiting callers share. */
   require(signal: AbortSignal | undefined): Promise<void>;
-  /** Returns whether the right chain id was seen last. */
+  /** Returns whether the last check saw the right chain id. */
   isRight(): boolean;
-  /** Returns that the endpoint serves another chain, and what to do. Undefined if it is not known to. Asks again now and then. */
+  /** Returns a message that the endpoint serves another chain, with advice. Undefined if this is not known. Rechecks from time to time. */
   refusal(): string | undefined;
 };
 

@@ -19,7 +19,7 @@ const REDACTED_MAX_CHARS = 65_536;
 /** The outcome of one call of a batch. `retryAlone` means that the call may succeed outside of the batch. */
 export type BatchAnswer = { readonly result: unknown } | { readonly error: RpcError } | { readonly retryAlone: true };
 
-/** The endpoint rejected a batch as a batch. It may answer the same calls in smaller batches or one by one. */
+/** The endpoint rejected a batch as a whole. It may answer the same calls in smaller batches or one by one. */
 export class BatchRejected extends IndexerError {
   override readonly name = 'BatchRejected';
   /** How many calls would fit; undefined if the endpoint seems to support no batches at all. */
@@ -31,11 +31,11 @@ export class BatchRejected extends IndexerError {
   }
 }
 
-/** Sends requests to one node or provider and classifies its errors. It keeps no state about what it was answered. */
+/** Sends requests to one node or provider and classifies its errors. It remembers nothing about earlier answers. */
 export type Client = {
   /** The host (or the key of a viem transport) and the index. Contains no secret. */
   readonly name: string;
-  /** How messages begin: the setting that holds the URL, else the name. */
+  /** The beginning of messages: the setting that holds the URL or, if there is none, the name. */
   readonly label: string;
   /** Returns the result, which is null only if the node answered null. Throws `RpcError` or `Aborted`. */
   request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;
@@ -44,11 +44,11 @@ export type Client = {
    * answer them together, and `RpcError` or `Aborted` as `request` does. Undefined where the transport has no batches.
    */
   readonly batch: ((calls: readonly Call[], signal?: AbortSignal) => Promise<readonly BatchAnswer[]>) | undefined;
-  /** Subscribes to new heads and returns the function that ends the subscription. Undefined where the transport cannot. */
+  /** Subscribes to new heads and returns the function that ends the subscription. Undefined where the transport has no subscriptions. */
   readonly subscribe:
     | ((onHead: (header: unknown) => void, onLost: (reason: string) => void) => Promise<() => void>)
     | undefined;
-  /** Closes the connection. The next request opens another. Undefined where the transport cannot. */
+  /** Closes the connection. The next request opens another. Undefined where the transport cannot close a single connection. */
   readonly disconnect: (() => void) | undefined;
   /** Closes all connections. */
   close(): void;
@@ -137,7 +137,7 @@ const BATCH: Call = { method: 'batch', params: [] };
 
 type Place = Pick<Client, 'name' | 'label'>;
 
-/** What to do about an endpoint that answers with a status. A redirection is not followed. */
+/** Advice to the operator, by the HTTP status that an endpoint returns. Redirections are not followed. */
 const ADVICE: Readonly<Record<number, string>> = {
   301: 'correct the URL',
   302: 'correct the URL',
@@ -149,7 +149,7 @@ const ADVICE: Readonly<Record<number, string>> = {
   404: 'correct the URL',
 };
 
-/** Returns whether a batch failed because it is a batch, because of its size, or like any other request. */
+/** Returns the error of a failed batch. It is `BatchRejected` if the batch failed because of its size or because it is a batch. */
 function batchErrorOf(
   failure: Failure,
   calls: number,

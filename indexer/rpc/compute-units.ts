@@ -18,13 +18,13 @@ export const COMPUTE_UNITS: Readonly<Record<string, number>> = {
   eth_getLogs: 60,
 };
 
-/** The price of what a subscription delivers (same page, "Webhooks and Subscription APIs"). */
+/** The price of each byte that a subscription delivers (same page, "Webhooks and Subscription APIs"). */
 export const COMPUTE_UNITS_PER_ANNOUNCED_BYTE = 0.04;
 
-/** What some calls count against the limit per second, where that is not their price (same page, "Throughput CU"). */
+/** Compute units that count against the limit per second, for methods where they differ from the price (same page, "Throughput CU"). */
 const THROUGHPUT_UNITS: Readonly<Record<string, number>> = { eth_getBlockReceipts: 500 };
 
-/** The most expensive call that is sent often. */
+/** The price of a method that is not listed. It is that of the most expensive call that is sent often. */
 const UNITS_OF_UNKNOWN = 60;
 
 /** Returns the compute units that a call costs. */

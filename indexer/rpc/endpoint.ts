@@ -12,27 +12,27 @@ import { createPace, type PaceSettings } from './pace.ts';
 import { createQuarantine, type Quarantine } from './quarantine.ts';
 import { createRangeSize, type RangeSize } from './range-size.ts';
 
-/** A name of a block that moves with the chain, of which nodes may know only some. */
+/** A block tag that moves with the chain. Nodes may not support every tag. */
 export type BlockTag = 'finalized' | 'safe';
 
-/** Sends single requests: an endpoint, or a collector that sends them to one in batches. */
+/** Sends single requests. It is an endpoint, or a collector that sends the requests to an endpoint in batches. */
 export type Requester = {
   readonly name: string;
-  /** How messages begin: the setting that holds the URL, else the name. */
+  /** The beginning of messages: the setting that holds the URL or, if there is none, the name. */
   readonly label: string;
   readonly chainId: number;
   /** Returns the result. Throws `RpcError` or `Aborted`. */
   request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;
 };
 
-/** How an endpoint is doing. Contains no secret. */
+/** The state of an endpoint, for status reports. Contains no secret. */
 export type EndpointState = {
   /** Host (or the key of a viem transport) and index, as in `rpc.example.org#0`. */
   readonly endpoint: string;
   /**
    * - `healthy`: requests are sent.
    * - `cooling down`: it failed, and is asked again after a pause.
-   * - `quarantined`: it contradicted, and is used only if no other one answers.
+   * - `quarantined`: it gave contradicting answers, and is used only if no other endpoint answers.
    * - `refused`: it serves another chain.
    */
   readonly status: 'healthy' | 'cooling down' | 'quarantined' | 'refused';
@@ -42,13 +42,13 @@ export type EndpointState = {
   readonly rangeBlocks: number;
   /** How many calls per second are sent at most. Undefined while no limit is known. */
   readonly callsPerSecond: number | undefined;
-  /** Undefined if it has no monthly budget, or while nothing is known of what other processes spent. */
+  /** Undefined if the endpoint has no monthly budget, or until it is known what all processes have spent. */
   readonly budget: BudgetState | undefined;
 };
 
 /**
- * One node or provider with its health, its pace, and what it turned out not to support. It sends requests as its health and
- * pace allow, and none before it has confirmed that it serves the right chain.
+ * One node or provider with its health, its pace, and what it turned out not to support. It sends requests only when its health and
+ * pace allow them, and only after the endpoint has confirmed that it serves the right chain.
  */
 export type Endpoint = Requester & {
   /** Sends several calls at once. Throws `BatchRejected`, `RpcError` or `Aborted` if there are no answers. */
@@ -61,13 +61,13 @@ export type Endpoint = Requester & {
   readonly disconnect: Client['disconnect'];
   /** Asks for the chain id. Throws `ConfigError` if it is another chain's, and refuses the endpoint from then on. */
   checkChainId(signal: AbortSignal | undefined): Promise<void>;
-  /** Returns that the endpoint serves another chain, and what to do. Undefined if it is not known to. */
+  /** Returns a message that the endpoint serves another chain, with advice. Undefined if this is not known. */
   refusal(): string | undefined;
-  /** Whether the endpoint is set aside because it contradicted. */
+  /** Sets the endpoint aside while its answers contradict those of others or the chain. */
   readonly quarantine: Quarantine;
-  /** Returns how the endpoint is doing. */
+  /** Returns the current state of the endpoint. */
   state(): EndpointState;
-  /** Returns how long the endpoint, or one kind of request to it, must not be used, in milliseconds. */
+  /** Returns for how many milliseconds no request may be sent to the endpoint, or no request of one kind. */
   delayMs(kind?: string): number;
   /** What the endpoint turned out not to support. */
   readonly unsupported: {
@@ -79,9 +79,9 @@ export type Endpoint = Requester & {
   };
   /** The highest block that the endpoint reported as pruned. */
   prunedAt: number;
-  /** The lowest block whose receipts the endpoint was seen to serve, and until when this counts (a time of `now`). */
+  /** The lowest block whose receipts the endpoint has served, and the time (as of `now`) until which this is relied on. */
   served: { readonly from: number; readonly until: number };
-  /** Blocks to read through their receipts next time, if the endpoint gives no logs. */
+  /** The number of blocks to read through their receipts next time, if the endpoint gives no logs. */
   receiptBlocks: number;
   /** Closes all connections. */
   close(): void;
@@ -175,7 +175,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
   };
 }
 
-/** Returns which requests fail together: those of one method, and of one block tag where they name a tag (`finalized`). */
+/** Returns the kind of a request. Requests of a kind fail together. They have the same method and, if any, block tag (`finalized`). */
 export function kindOfRequest(method: string, [first]: readonly unknown[]): string {
   return typeof first === 'string' && !first.startsWith('0x') ? `${method} ${first}` : method;
 }

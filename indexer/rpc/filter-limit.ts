@@ -1,13 +1,13 @@
 import type { Hex } from '../kernel/chain.ts';
 
-/** Maximum number of addresses in one filter, until an endpoint accepts fewer only. */
+/** Maximum number of addresses in one filter, unless an endpoint only accepts fewer. */
 export const ADDRESSES_MAX = 500;
 /** Above this many filters for one range, the logs are requested by topic only. */
 const FILTERS_MAX = 20;
 /** How long a learnt limit holds before the larger filter is tried again. */
 const COOLDOWN_MS = 600_000;
 
-/** The part of a watch filter that one request names. Undefined: the request names none, and the answer is filtered here. */
+/** The part of a watch filter that one request names. A request does not name an undefined list, and its answer is filtered here. */
 export type FilterPart = {
   readonly addresses: readonly Hex[] | undefined;
   readonly topics: readonly Hex[] | undefined;
@@ -18,8 +18,8 @@ export type FilterLimit = {
   /** Returns the filters that cover the addresses and topics together. */
   parts(addresses: readonly Hex[], topics: readonly Hex[]): readonly FilterPart[];
   /**
-   * Records that a filter was refused for its addresses, or for naming none, with the number that the provider says it takes.
-   * Returns whether another filter is left to try.
+   * Records that a filter was refused because it names too many addresses, or none. `hint` is the number of addresses that the provider
+   * says it accepts. Returns whether another filter is left to try.
    */
   refused(part: FilterPart, hint: number | undefined): boolean;
 };
@@ -57,7 +57,7 @@ export function createFilterLimit(now: () => number): FilterLimit {
         max = Math.min(max, fits);
         return true;
       }
-      // A single address is too many: the topics may be what the endpoint counts.
+      // The endpoint refuses even a single address, so it may be the topics that it counts.
       if (topics === undefined || !takesTopics) return false;
       takesTopics = false;
       return true;

@@ -107,7 +107,7 @@ export function isEndpointFailure(error: unknown): error is RpcError {
   );
 }
 
-/** Returns whether an error is a refusal in unknown words, which says nothing about other methods of the endpoint. */
+/** Returns whether a node answered with an error that cannot be classified. The error says nothing about the other methods of the node. */
 export function isMethodFailure(error: unknown): error is RpcError {
   return error instanceof RpcError && error.kind === 'unavailable' && error.answered;
 }

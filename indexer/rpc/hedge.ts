@@ -1,13 +1,13 @@
 import { within } from '../kernel/sleep.ts';
 import type { Endpoint } from './endpoint.ts';
 
-/** At most this share of the requests of a kind goes to a second endpoint too, after some that were saved up. */
+/** Maximum share of the requests of one kind that also go to a second endpoint, and how many of them may be saved up. */
 const SHARE_MAX = 0.1;
 const SAVED_MAX = 5;
-/** A request is slow if it takes longer than this share of the last ones to the same endpoint. */
+/** A request is slow if it takes longer than this share of the last requests to the same endpoint took. */
 const QUANTILE = 0.95;
 const SAMPLES_MAX = 64;
-/** Before so many answers were timed, a request is slow after the default. */
+/** Until this many answers were timed, a request is slow after `DELAY_DEFAULT_MS`. */
 const SAMPLES_MIN = 16;
 const DELAY_DEFAULT_MS = 1_000;
 /** Limits of the time after which a request is slow. */
@@ -17,13 +17,13 @@ const DELAY_MAX_MS = 2_000;
 /** Sends requests to one endpoint. `isHedge` is true at the second endpoint, whose answer must be at least as good as the first one's. */
 export type HedgedTask<T> = (endpoint: Endpoint, signal: AbortSignal | undefined, isHedge: boolean) => Promise<T>;
 
-/** Asks a second endpoint where the first one is slow. */
+/** Sends a request to a second endpoint too if the first one is slow. */
 export type Hedge = {
   /**
-   * Runs a task on an endpoint, and on a second one too if the first one is slow. Returns what the task returns first. If both fail,
-   * throws the error of the first one.
+   * Runs a task on an endpoint, and on a second one too if the first one is slow. Returns the first result. If both fail, throws the
+   * error of the first endpoint.
    *
-   * @param kind requests that take about as long as each other
+   * @param kind the kind of request. Requests of one kind take about equally long
    * @param findSecond returns the second endpoint; undefined if there is none
    */
   run<T>(
@@ -35,7 +35,7 @@ export type Hedge = {
   ): Promise<T>;
 };
 
-/** Creates the hedge of a pool. It learns from the times that endpoints take how long to wait for each. */
+/** Creates the hedge of a pool. It learns how long to wait for each endpoint from the times of its answers. */
 export function createHedge(now: () => number): Hedge {
   const latencies = new Map<string, number[]>();
   /** How many requests of each kind may be sent to a second endpoint now. */
@@ -69,7 +69,7 @@ export function createHedge(now: () => number): Hedge {
       } catch {
         return await answering;
       } finally {
-        // The first request goes on, so that a failure counts against the health of its endpoint.
+        // The first request continues, so that its failure counts against the health of its endpoint.
         stop.abort();
       }
     },

@@ -38,7 +38,7 @@ class ConnectionLost extends Error {
 
 type HttpResponse = HttpMeta & { readonly statusText: string; readonly text: string };
 
-/** Where requests go to and what they carry. */
+/** The timeout, headers and proxy of requests. */
 export type HttpOptions = {
   readonly timeoutMs: number;
   /** Sent with every request. The values are secrets. */
@@ -198,11 +198,11 @@ function requestTo(url: string, headers: HttpOptions['headers']): Dispatcher.Dis
 }
 
 /**
- * Creates the connection pool. The timeouts of undici are off, since each request has its own. A request over HTTP/2 that times
- * out leaves its connection open for the others, so pings find out whether the connection is dead: within two timeouts.
+ * Creates the connection pool. The timeouts of undici are off, since each request has its own. Over HTTP/2, a request that times out
+ * leaves its connection open for other requests. Pings therefore detect a dead connection, within two timeouts.
  */
 function createDispatcher(timeoutMs: number, proxy: ProxySettings | undefined): Dispatcher {
-  // Some servers choose the first version that a client names.
+  // Name HTTP/2 first, because some servers choose the first version that a client names.
   const preferH2 = true;
   const options = {
     allowH2: true,

@@ -21,8 +21,8 @@ export type RequestOptions = {
   readonly signal?: AbortSignal | undefined;
   readonly maxBytes?: number | undefined;
   /**
-   * Whether a transport that makes batches by itself may send this request together with others that have the same signal. Only
-   * for requests whose responses are compared with what was asked for.
+   * Whether a transport that makes batches by itself may send this request together with others that have the same signal. Set it
+   * only for requests whose responses are compared with what was requested.
    */
   readonly mayBatch?: boolean | undefined;
 };
@@ -30,7 +30,7 @@ export type RequestOptions = {
 /** The method and parameters of one request. */
 export type Call = { readonly method: string; readonly params: readonly unknown[] };
 
-/** Describes why a request failed, before anything decided what that means. The text may contain secrets. */
+/** Describes why a request failed, before the failure is classified. The text may contain secrets. */
 export type Failure = {
   /**
    * - `aborted`: the caller's signal aborted.
@@ -63,7 +63,7 @@ export type SendOptions = {
   readonly mayBatch?: boolean | undefined;
 };
 
-/** Sends JSON-RPC requests over one protocol. Reports failures as values and never throws. */
+/** Sends JSON-RPC requests over one protocol. `request` and `batch` report failures as values and never throw. */
 export type Transport = {
   /** Sends one call. */
   request(call: Call, options: SendOptions): Promise<CallOutcome>;

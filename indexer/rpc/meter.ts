@@ -7,11 +7,11 @@ import { createRateWindow } from './rate-window.ts';
 /** The compute units of the most expensive call that is sent in large batches. */
 const UNITS_PER_BATCHED_CALL = throughputOf('eth_getLogs');
 
-/** What the configuration limits and counts at one endpoint. The sources of a process share it. */
+/** The configured limits of one endpoint, and the count of what was spent. All sources of a process share it. */
 export type Meter = {
-  /** Takes calls that are about to be sent. Returns how many milliseconds to wait before. */
+  /** Counts calls that are about to be sent. Returns how many milliseconds to wait before sending them. */
   take(calls: readonly Pick<Call, 'method'>[]): number;
-  /** How many calls may be sent at once: those of half a second, so that the rest of a second is left for others. */
+  /** How many calls may be sent at once: half a second's calls, so that the other half of a second is left for other callers. */
   readonly burst: number;
   /** The limit of calls per second. Infinite if there is none. */
   readonly callsPerSecond: number;
@@ -20,7 +20,7 @@ export type Meter = {
 };
 
 /**
- * Creates the meters of the endpoints of a chain, in their order. Undefined for an endpoint that the configuration does not limit.
+ * Creates the meters of the endpoints of a chain, in their order. Undefined for an endpoint that is not configured by an object.
  *
  * @param now the time in milliseconds
  */

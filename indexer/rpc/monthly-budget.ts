@@ -8,7 +8,7 @@ import { COMPUTE_UNITS_PER_ANNOUNCED_BYTE, priceOf } from './compute-units.ts';
 const WARNED_PARTS = [1, 0.8];
 
 /**
- * The length of the hash of a key: 16 bits. They tell the keys of one provider apart, and are too few to find a key or to confirm a guess.
+ * The length of the hash of a key. 16 bits tell the keys of one provider apart, but are too few to find a key or to confirm a guess.
  */
 const KEY_HASH_CHARS = 4;
 
@@ -40,8 +40,8 @@ export type BudgetState = {
 };
 
 /**
- * The monthly budget of an endpoint, which the sources of a process share. It counts in memory what the process spends, until that has
- * been added to what all processes spend. It limits nothing.
+ * The monthly budget of an endpoint, which the sources of a process share. It counts in memory what this process has spent since that
+ * was last added to the saved total of all processes. It limits nothing.
  */
 export class MonthlyBudget {
   /** Host and index of the endpoint, as in `rpc.example.org#0`. */
@@ -63,7 +63,7 @@ export class MonthlyBudget {
     ];
   }
 
-  /** What this process has spent that was not saved yet. */
+  /** What this process has spent and not saved yet. */
   get unsaved(): Cost {
     return this.#unsaved;
   }
@@ -79,10 +79,10 @@ export class MonthlyBudget {
   }
 
   /**
-   * Takes note of what was saved.
+   * Records that a cost was added to the saved total.
    *
-   * @param added a value that `unsaved` had, which the total contains now
-   * @param total what all processes have spent in the month to which it was added
+   * @param added the value of `unsaved` that the total now includes
+   * @param total what all processes have spent in the month to which `added` was counted
    * @returns the state to warn of, if the process has not warned of it in this month
    */
   saved(added: Cost, total: MonthlyCost): BudgetState | undefined {
@@ -96,7 +96,10 @@ export class MonthlyBudget {
     return state;
   }
 
-  /** Returns how much is spent. If calls and compute units have limits, of what is nearer to its limit. Undefined until the total is known. */
+  /**
+   * Returns how much of the budget is spent. If both calls and compute units are limited, returns the one that is nearer to its limit.
+   * Undefined until the total of all processes is known.
+   */
   state(): BudgetState | undefined {
     const saved = this.#saved;
     if (saved === undefined) return undefined;

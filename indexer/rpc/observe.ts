@@ -2,7 +2,7 @@ import { Aborted, RpcError } from '../kernel/errors.ts';
 import type { BatchAnswer, Client } from './client.ts';
 
 /**
- * What became of calls:
+ * The outcome of calls:
  *
  * - `ok`: they have results.
  * - `refused`: the node answered with an error about the call, such as a range that is too wide, or a revert.
@@ -30,8 +30,8 @@ export type RpcObservation = {
 export type RpcObserver = (observation: RpcObservation) => void;
 
 /**
- * Returns a client that reports every request. A batch is reported once for each method and outcome of its calls; a subscription as
- * `eth_subscribe`, once it begins or fails.
+ * Returns a client that reports every request. A batch is reported once for each method and outcome among its calls. A subscription is
+ * reported as `eth_subscribe` when it begins or fails.
  *
  * @param now the time in milliseconds
  */
@@ -91,7 +91,7 @@ function outcomeOfAnswer(answer: BatchAnswer | undefined): RpcOutcome {
 
 function outcomeOf(error: unknown): RpcOutcome {
   if (error instanceof Aborted) return 'aborted';
-  // Only a batch that the endpoint answered as a whole fails otherwise.
+  // Any other error is a `BatchRejected`: the endpoint answered, but refused the batch as a whole.
   if (!(error instanceof RpcError)) return 'refused';
   if (error.kind === 'rate-limited') return 'rate-limited';
   if (error.timedOut) return 'timeout';

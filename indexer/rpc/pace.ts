@@ -12,11 +12,11 @@ const ANSWERS_PER_SLOT = 50;
 
 type SentCalls = readonly Pick<Call, 'method'>[];
 
-/** When an endpoint may be sent requests. */
+/** Decides when requests may be sent to an endpoint. */
 export type Pace = {
   /** Runs a task that sends calls. Throws what the task throws, and `Aborted`. */
   run<T>(kind: string, calls: SentCalls, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
-  /** Returns how long no request may be sent, or none of one kind, in milliseconds. */
+  /** Returns for how many milliseconds no request may be sent, or no request of one method. */
   delayMs(method?: string): number;
   /** Returns the newest failure; undefined while the endpoint is healthy. */
   failure(): RpcError | undefined;
@@ -29,7 +29,7 @@ export type Pace = {
 /** Settings and dependencies of a pace. */
 export type PaceSettings = {
   readonly concurrency: number;
-  /** What the configuration limits. */
+  /** The limits in the configuration. */
   readonly meter: Meter | undefined;
   readonly now: () => number;
   readonly random: () => number;
@@ -37,8 +37,9 @@ export type PaceSettings = {
 };
 
 /**
- * Limits the requests of an endpoint by its health, its number of free slots, which a rate limit reduces for a while, what the
- * configuration allows, and the rate that it turned out to bear. A kind of request that the node refuses in unknown words is slowed down alone.
+ * Limits the requests of an endpoint by its health, its number of free request slots, the configured limits, and the call rate that it
+ * turned out to accept. A rate limit reduces the number of slots for a while. If the node refuses one kind of request for an unknown
+ * reason, only that kind is slowed down.
  */
 export function createPace(name: string, settings: PaceSettings): Pace {
   const limiter = createLimiter(settings.concurrency);

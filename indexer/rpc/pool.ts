@@ -23,7 +23,7 @@ export type RunOptions = {
   readonly from?: number | undefined;
   /** The method that the task mainly uses. Endpoints that refuse this method are tried last. */
   readonly method?: string | undefined;
-  /** If set, a second endpoint is asked too where the first one is slow: the kind of task, for `hedged`. */
+  /** The kind of task, for `hedged`. If set, a second endpoint is asked too when the first one is slow. */
   readonly hedge?: string | undefined;
 };
 
@@ -37,7 +37,7 @@ export type Pool = {
   /**
    * Runs a task on an endpoint, and on another healthy one too if this one is slow (see `Hedge`). With one endpoint it only runs the task.
    *
-   * @param kind tasks that take about as long as each other; undefined if no other endpoint is to be asked
+   * @param kind the kind of task. Tasks of one kind take about equally long. Undefined: ask no other endpoint
    */
   hedged<T>(
     kind: string | undefined,
@@ -65,7 +65,7 @@ export type PoolSettings = {
   readonly now: () => number;
   readonly random: () => number;
   readonly notice: (notice: EndpointNotice) => void;
-  /** Asks an endpoint that contradicted for something that shows whether its answers make sense again. Throws if not. */
+  /** Sends a request that shows whether the answers of an endpoint in quarantine are consistent again. Throws if they are not. */
   readonly recheck: (endpoint: Endpoint, signal: AbortSignal) => Promise<unknown>;
 };
 
@@ -122,7 +122,7 @@ export function createPool(all: readonly Endpoint[], { attempts, now, random, no
         if (!(worst instanceof RpcInconsistency)) worst = error;
         if (error instanceof RpcInconsistency)
           notice({ event: 'inconsistent response', endpoint: endpoint.name, detail: error.message });
-        // It would refuse or spoil the next requests too. Ask it when all others fail.
+        // The endpoint would refuse or spoil the next requests too. Ask it only when all others fail.
         if (
           error instanceof ConfigError &&
           endpoint.refusal() === undefined &&
@@ -165,7 +165,7 @@ export function createPool(all: readonly Endpoint[], { attempts, now, random, no
   };
 }
 
-/** Sets endpoints aside that contradicted repeatedly where another one gave consistent answers to the same requests. */
+/** Puts endpoints into quarantine whose answers contradicted repeatedly, if another one answered the same requests consistently. */
 function setAside(
   contradicted: ReadonlyMap<Endpoint, RpcInconsistency>,
   answering: Endpoint,
@@ -180,7 +180,10 @@ function setAside(
   }
 }
 
-/** Returns the endpoint that is not excluded and has the fewest tries, of which a quarantine counts as one; then the healthy, the unpruned, the preferred one. */
+/**
+ * Returns the best endpoint that is not excluded. That is the one with the fewest tries, where a quarantine counts as one try. Among
+ * equals, it is the one with the shortest delay, then one that has not pruned the block, then the preferred one.
+ */
 function choose(
   endpoints: readonly Endpoint[],
   tries: ReadonlyMap<Endpoint, number>,
@@ -221,12 +224,12 @@ function actionFor(error: unknown, failuresBefore: number): ErrorAction {
   }
 }
 
-/** Returns whether an answer contradicts itself. That an endpoint has another parent for a range may be a reorganisation. */
+/** Returns whether an error shows that an endpoint contradicts itself. An `AnchorMismatch` does not, as it may be a reorganisation. */
 function isContradiction(error: unknown): error is RpcInconsistency {
   return error instanceof RpcInconsistency && !(error instanceof AnchorMismatch);
 }
 
-/** Returns what the context of an error says about blocks, as text. Other members may hold what the node said. */
+/** Returns what the context of an error says about blocks, as text. Other members are left out, because they may quote the node. */
 function describe({ number, hash, parentHash, requested, expected }: IndexerError['context']): string {
   return JSON.stringify({ number, hash, parentHash, requested, expected });
 }

@@ -1,32 +1,32 @@
 import type { EndpointNotice } from './notice.ts';
 
-/** How long an endpoint is set aside at first. Doubles each time that it contradicts again, or fails when it is asked again. */
+/** First duration of a quarantine. It doubles with each further contradiction, and with each recheck that fails. */
 const QUARANTINE_MS = 60_000;
 const QUARANTINE_MAX_MS = 3_600_000;
-/** After this long without a contradiction, the next one counts as the first. */
+/** After this long outside of quarantine, the next contradiction counts as the first. */
 const FORGIVEN_AFTER_MS = 6 * QUARANTINE_MAX_MS;
 
-/** What an endpoint said that cannot be true. */
+/** An answer of an endpoint that cannot be true. */
 export type Contradiction = {
-  /** What it said and what was expected, with block and hashes. Contains no secret. */
+  /** What the endpoint said and what was expected, with block and hashes. Contains no secret. */
   readonly evidence: string;
   /**
-   * How long the endpoint is set aside each time, in milliseconds, if an honest endpoint may say the same for a while. Default: a time that
-   * doubles.
+   * A fixed duration of the quarantine in milliseconds, for an answer that an honest endpoint may also give for a while. Default: the
+   * duration doubles each time.
    */
   readonly pauseMs?: number;
   /**
-   * Asks the endpoint again. Returns whether it may be trusted again: it says what was expected, or what was expected is no longer of the
-   * chain. May throw if not.
+   * Asks the endpoint again. Returns whether it can be trusted again: it gives the expected answer, or the expected answer is no longer
+   * that of the chain. May throw if it cannot be trusted.
    */
   recheck(signal: AbortSignal): Promise<boolean>;
 };
 
-/** Whether an endpoint is set aside because it contradicted. It is then used only if no other one answers. */
+/** Sets an endpoint aside because of a contradiction. It is then used only if no other endpoint answers. */
 export type Quarantine = {
-  /** Sets the endpoint aside. Ignored if it already is. */
+  /** Sets the endpoint aside. Ignored if it is already set aside. */
   enter(contradiction: Contradiction): void;
-  /** Returns whether the endpoint is set aside. Once its time is over, begins to ask it again. */
+  /** Returns whether the endpoint is set aside. Once the duration is over, starts to ask the endpoint again. */
   isActive(): boolean;
   /** Returns why the endpoint is set aside; undefined if it is not. */
   evidence(): string | undefined;

@@ -4,21 +4,21 @@
  */
 const WINDOW_MS = 1_100;
 
-/** Keeps what is sent below a limit per second. */
+/** Limits the amount that is sent per second. */
 export type RateWindow = {
-  /** Takes an amount that is about to be sent. Returns how many milliseconds to wait before. */
+  /** Counts an amount that is about to be sent. Returns how many milliseconds to wait before sending it. */
   take(amount: number): number;
 };
 
 /**
- * Creates a window that slides: at no time has more than the limit been sent in the second before. What is larger than the limit is sent
- * alone, and is followed by a pause that makes up for it.
+ * Creates a sliding window, which lets at most the limit pass within any second. An amount that is larger than the limit is sent alone,
+ * and a pause that makes up for it follows.
  *
  * @param perSecond the limit
  * @param now the time in milliseconds
  */
 export function createRateWindow(perSecond: number, now: () => number): RateWindow {
-  /** What was sent or waits to be sent, and until when it counts. In the order of time. */
+  /** The amounts that were sent or wait to be sent, in order of time, and until when each of them counts. */
   const taken: { readonly until: number; readonly amount: number }[] = [];
   let sum = 0;
   let last = Number.NEGATIVE_INFINITY;

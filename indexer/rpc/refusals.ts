@@ -52,7 +52,7 @@ type Row = {
   readonly means: Reaction;
   readonly codes?: readonly number[];
   readonly words?: RegExp;
-  /** The limit of a `narrow to N` provider whose text does not name it. */
+  /** The block limit of a provider whose text does not name it (`narrow to N` only). */
   readonly blocks?: number;
   /** Matches only requests for more than one block. */
   readonly ofMany?: boolean;
@@ -285,8 +285,8 @@ function positive(value: number): number | undefined {
 
 /**
  * Returns how many calls of a batch would fit if the text says that the batch or its response is too large, else undefined:
- * `batch limit 100 exceeded` (Erigon), `batch too large` (geth), `response too large` (geth, for what its limit left out),
- * `Batch of more than 3 requests are not allowed` (dRPC). If the text names no number, half of the calls.
+ * `batch limit 100 exceeded` (Erigon), `batch too large` (geth), `response too large` (geth, for calls beyond its response limit),
+ * `Batch of more than 3 requests are not allowed` (dRPC). If the text names no number, returns half of the calls.
  */
 export function fittingBatch(text: string, calls: number): number | undefined {
   const sized = /\bbatch/i.test(text) && /\b(?:limit|max|exceed|too|more than|at most|up to|size)/i.test(text);

@@ -1,7 +1,7 @@
 import type { RpcError } from '../kernel/errors.ts';
 import { RPC_CODE } from './json-rpc.ts';
 
-/** How nodes say that the code of a contract ended a call, as a regular expression. */
+/** A regular expression for the words with which nodes say that a contract's code aborted a call. */
 export const REVERT_WORDS = 'revert|invalid opcode|stack (?:under|over)flow|invalid jump|vm execution error';
 
 const REVERT = new RegExp(REVERT_WORDS, 'i');

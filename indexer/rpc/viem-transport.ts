@@ -30,8 +30,8 @@ export type NamedTransport = { readonly transport: Transport; readonly key: stri
  * Adapts a viem transport: `http`, `webSocket`, `custom`, `fallback`. viem instead of this program limits the size of its
  * responses. viem does not retry unless the transport was created with a `retryCount`.
  *
- * Calls go to viem one by one. `http(url, { batch: true })` collects those that are made at the same time and have the same
- * signal. It pairs responses with calls by the order of their ids alone, so only calls with `mayBatch` share a signal. Those
+ * Calls go to viem one by one. With `http(url, { batch: true })`, viem collects calls that are made at the same time and have the
+ * same signal. viem pairs responses with calls only by the order of their ids, so only calls with `mayBatch` share a signal. Calls
  * whose batch was too large are sent again alone.
  */
 export function connectViem(create: ViemTransport, timeoutMs: number): NamedTransport {
@@ -108,7 +108,7 @@ type ViemError = {
   readonly cause?: unknown;
 };
 
-/** Errors nest at most this deep: viem's wrapper around an error of a provider around an error of a node. */
+/** Maximum number of nested errors to look through: viem's wrapper around an error of a provider around an error of a node. */
 const CAUSES_MAX = 8;
 
 /**

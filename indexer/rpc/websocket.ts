@@ -24,7 +24,7 @@ import { RANGE_METHODS } from './refusals.ts';
 /** How often to send a ping. A connection that has not answered the previous ping is terminated. */
 const PING_INTERVAL_MS = 15_000;
 
-/** A request, or a batch whose ids count up from its first one, that waits for one message. */
+/** A request or a batch that waits for its response, which is one message. The ids of a batch count up from its first one. */
 type PendingRequest = {
   readonly calls: number;
   readonly isBatch: boolean;

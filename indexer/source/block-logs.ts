@@ -18,10 +18,10 @@ export type BlockLogs = {
  * Returns every log of one block, read from the receipts of its transactions. Where the chain computes receipts roots as Ethereum does,
  * the root of the block must prove them. It is used for blocks of which `eth_getLogs` gives no usable answer.
  *
- * Where receipts number their logs otherwise than by their place in the block, the place counts.
+ * If the log indexes of the receipts do not ascend, each log is numbered by its place in the block.
  *
- * @param absent what it means if the endpoint has no receipts of the block
- * @throws {RpcInconsistency} if the receipts contradict the block. Another endpoint may have the true ones.
+ * @param absent the kind of error to throw if the endpoint has no receipts of the block
+ * @throws {RpcInconsistency} if the receipts contradict the block. Another endpoint may have the right ones.
  */
 export async function readBlockLogs(
   { roots }: { readonly roots: ReceiptRoots },
@@ -41,10 +41,10 @@ export function areProvedComplete(blooms: Blooms, { logsBloom }: BlockHeader, { 
 }
 
 /**
- * Adds to the logs of receipts what `eth_getLogs` gave of transactions that the receipts have no log of: what the protocol itself did has
- * no receipt on some chains, and receipts that no root proves may lack logs.
+ * Adds to the logs of receipts the logs that `eth_getLogs` gave for transactions without a log in the receipts. On some chains, actions
+ * of the protocol itself have no receipt. Receipts that no root proves may lack logs.
  *
- * @throws {RpcInconsistency} if a log that would be added has the number of another one.
+ * @throws {RpcInconsistency} if a log that would be added has the index of another log.
  */
 export function completeLogs(
   { hash, number }: BlockRef,

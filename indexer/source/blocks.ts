@@ -50,7 +50,7 @@ export function unknownBlock(requester: Requester, detail: string): RpcError {
   return new RpcError('unknown-block', `${requester.label}: ${detail}`, { context: { endpoint: requester.name } });
 }
 
-/** Throws `RpcError` `unknown-block` if the range ends with the caller's block, and the endpoint has another one there. */
+/** Throws `RpcError` `unknown-block` if the range ends at the block that the caller expects, and the endpoint has another one there. */
 export function verifyTip(
   endpoint: Requester,
   headers: readonly BlockHeader[],

@@ -16,8 +16,8 @@ export type Part = {
 };
 
 /**
- * Returns the part with logs added from receipts, for blocks whose bloom proves that the response lacks logs, and whether there
- * was such a block.
+ * Compares the logs of a part with the blooms of its headers. Where a bloom proves that logs are missing, adds them from receipts.
+ * Returns the part, and whether it lacked logs.
  */
 export async function addLogsProvenByBloom(
   deps: ReaderDeps,
@@ -48,10 +48,10 @@ export async function addLogsProvenByBloom(
   return { part: { ...part, logs: part.headers.flatMap(({ number }) => byBlock.get(number) ?? []) }, lackedLogs: true };
 }
 
-/** A block, and the addresses whose logs its bloom calls for. */
+/** A block, and the watched addresses whose logs are missing according to its bloom. */
 type SuspectBlock = { readonly header: BlockHeader; readonly suspects: readonly Hex[]; readonly strict: boolean };
 
-/** Reads all logs of a block from its receipts, which must explain the bits of the suspects. Other endpoints are asked first. */
+/** Reads all logs of a block from its receipts. They must set the bloom bits of the suspects. Other endpoints are asked first. */
 async function readProvenLogs(
   deps: ReaderDeps,
   endpoint: Endpoint,
@@ -73,7 +73,7 @@ async function readProvenLogs(
   throw failure;
 }
 
-/** Creates the error for receipts that lack logs of some addresses, by the bloom of their block. */
+/** Creates the error for receipts that lack logs of these addresses according to the bloom of their block. */
 export function unexplained({ number, hash }: BlockHeader, addresses: readonly Hex[]): RpcInconsistency {
   return new RpcInconsistency('the bloom of a block proves logs that its receipts do not contain', {
     context: { number, hash, addresses },

@@ -9,7 +9,7 @@ const CACHE_MAX_ITEMS = 65_536;
 /** A bloom is used as evidence only if the expected number of false positives among the watched addresses is below this. */
 const FALSE_POSITIVES_MAX = 0.01;
 
-/** The parts of a log that its bloom is made of. */
+/** The members of a log that go into a bloom. */
 type BloomedLog = Pick<RawLog, 'address' | 'topics'>;
 
 /**
@@ -19,15 +19,15 @@ type BloomedLog = Pick<RawLog, 'address' | 'topics'>;
  */
 export type Blooms = {
   /**
-   * Returns the watched addresses that, by the bloom, emitted a watched topic, but of which the block has no log. Returns none
-   * if the bloom is so full that false positives are likely, unless every doubt counts.
+   * Returns the watched addresses that, according to the bloom, emitted a watched topic, but have no log in `logs`. If the bloom is so
+   * full that false positives are likely, returns none unless `everyDoubt` is set.
    */
   suspects(bloom: Hex, watched: Watched, logs: readonly RawLog[], everyDoubt: boolean): Hex[];
   /** Returns whether a bloom is so full that false positives among the watched addresses are likely. */
   isTooFull(bloom: Hex, watched: Watched): boolean;
   /** Returns whether the bloom proves that no watched address emitted a watched topic. */
   excludes(bloom: Hex, watched: Watched): boolean;
-  /** Returns whether the logs, of whatever address, set all bits of this address. */
+  /** Returns whether the logs, of any address, set all bloom bits of this address. */
   explains(logs: readonly BloomedLog[], address: Hex): boolean;
   /** Returns whether the logs set all bits of a bloom. */
   covers(logs: readonly BloomedLog[], bloom: Hex): boolean;

@@ -7,7 +7,7 @@ import { parseBytes, toQuantity } from './parse.ts';
 /** Maximum size of an `eth_call` result. The largest token names seen so far have 1 MB. */
 const MAX_CALL_BYTES = 4 * 1024 * 1024;
 
-/** What `eth_call` takes: the address of a contract, and the data of the call. */
+/** The parameters of `eth_call`: the address of a contract, and the data of the call. */
 export type ContractCall = { readonly to: Hex; readonly data: Hex };
 
 /** Calls that are made at one block. */
@@ -42,7 +42,7 @@ export async function readCall(
   );
 }
 
-/** Makes calls at a block, in batches where the endpoint accepts them. A call that is refused has its error as its result. */
+/** Makes calls at a block, in batches where the endpoint accepts them. The result of a call that is rejected is its `RpcError`. */
 export function readCalls(
   endpoint: Endpoint,
   { calls, blockNumber, maxCalls }: ContractCalls,

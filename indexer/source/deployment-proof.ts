@@ -12,9 +12,9 @@ import { verifyRequested } from './verify.ts';
  * What the chain says about a block in which a contract seems to have been deployed:
  *
  * - `created`: the receipt of a transaction of the block names the contract as the one that it created.
- * - `agreed`: an endpoint repeatedly said that there was no code and no nonce in the block before, while it showed the state of that
- *   block, and both are there in the block. This is how contracts are proved that a factory made.
- * - `older`: an endpoint has code of the contract in the block before.
+ * - `agreed`: an endpoint repeatedly said that the contract has code and a nonce in the block, and neither in the block before. It also
+ *   showed that it has the state of the block before. This proves contracts that a factory created.
+ * - `older`: an endpoint returned code of the contract in the block before.
  * - `unproved`: none of these.
  *
  * `timestamp` is that of the block, in Unix seconds.
@@ -25,10 +25,10 @@ export type DeploymentProof =
   | { readonly outcome: 'older' }
   | { readonly outcome: 'unproved'; readonly because: string };
 
-/** How often an endpoint must agree with itself, and how often it is asked at most. */
+/** How many times an endpoint must give the agreeing answer, and how many times it is asked at most. */
 const AGREEMENTS = 3;
 const ROUNDS_MAX = 10;
-/** Number of accounts of each sort that are asked for, to see whether an endpoint has the state of a block. */
+/** Maximum number of senders, and of receivers, that are requested to see whether an endpoint has the state of a block. */
 const WITNESSES_MAX = 4;
 
 /** Proves that a contract was deployed in a block, or says why this cannot be proved. Throws if no endpoint answers. */
@@ -63,7 +63,7 @@ function unproved(because: string): DeploymentProof {
   return { outcome: 'unproved', because };
 }
 
-/** Returns undefined instead of an error that says that the endpoints do not serve a request of this kind. */
+/** Returns the value, or undefined if an error says that the endpoints do not serve a request of this kind. */
 async function orUndefined<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
     return await reading;
@@ -73,7 +73,7 @@ async function orUndefined<T>(reading: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Returns whether an error says that an endpoint has not got or does not serve what was asked, rather than that it is unwell. */
+/** Returns whether an error says that an endpoint does not have or serve the requested data, rather than that the endpoint failed. */
 function isRefusal(error: unknown): boolean {
   if (!(error instanceof RpcError) || error.kind === 'rate-limited') return false;
   return error.kind !== 'unavailable' || error.answered;
@@ -110,9 +110,9 @@ function parseTransaction(raw: unknown): Transaction {
   };
 }
 
-/** Accounts that a block names, which a node without the state before the block knows nothing of. */
+/** Accounts that a block names. A node without the state of the block before does not know them. */
 type Witnesses = {
-  /** Senders, and how many transactions they had sent before. */
+  /** Senders, and how many transactions they had sent before the block. */
   readonly senders: readonly { readonly address: Hex; readonly nonce: number }[];
   /** Receivers. Those that are contracts had code before, except for any that the block itself created. */
   readonly receivers: readonly Hex[];
@@ -135,7 +135,7 @@ type Question = {
   readonly signal: AbortSignal | undefined;
 };
 
-/** Asks one endpoint repeatedly for the contract and for witnesses, in the block and in the one before. */
+/** Asks one endpoint repeatedly for the state of the contract and of the witnesses, in the block and in the block before. */
 async function examine(
   endpoint: Endpoint,
   question: Question,
@@ -176,7 +176,7 @@ async function knowsSenders(before: StateReader, { senders }: Witnesses): Promis
   return false;
 }
 
-/** Returns whether the code of a receiver was there before, or none of them has any. */
+/** Returns whether a receiver had code in the block before, or no receiver has code. */
 async function knowsReceivers(before: StateReader, at: StateReader, { receivers }: Witnesses): Promise<boolean> {
   let areAccounts = true;
   for (const receiver of receivers) {

@@ -21,7 +21,7 @@ export type RangeRequest = {
   readonly strict: boolean;
   /** The logs to read. If it has no address or no topic, only headers are read. */
   readonly watch: WatchFilter;
-  /** The block below `from` that must be the parent of the range (strict only). Another parent is an `AnchorMismatch`. */
+  /** The block below `from` that must be the parent of the range. If the range has another parent, throws `AnchorMismatch`. */
   readonly anchor?: BlockRef | undefined;
   /**
    * The block at `to` that the caller expects. Endpoints that have another block there are not used. If it is a complete header
@@ -33,7 +33,7 @@ export type RangeRequest = {
    * The result names its own end.
    */
   readonly maxLogs?: number | undefined;
-  /** Below finalized: whether every header is read, and when receipts are. Above it, every header is read in any case. */
+  /** Below finalized: whether to read every header, and which receipts to read as well. Above it, every header is read in any case. */
   readonly inFull?: FullReading | undefined;
   /** Below finalized: whether to read the header of every block with logs, even if the logs name its timestamp. */
   readonly readsHeadersOfLogs?: boolean | undefined;
@@ -110,8 +110,8 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
 }
 
 /**
- * Returns whether the bloom of every header was compared with the logs. Above finalized, blooms that are too full are not, unless the
- * range is to be read in full: false positives would cost receipts with almost every block.
+ * Returns whether the bloom of every header was compared with the logs. Above finalized, blooms that are too full are not compared while
+ * reading, because false positives would cost the receipts of almost every block. They count as compared if they leave no doubt.
  */
 function isCompared(blooms: Blooms, { headers, logs }: Part, watched: Watched): boolean {
   return headers.every(({ number, logsBloom }) => {

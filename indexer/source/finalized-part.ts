@@ -17,11 +17,11 @@ import type { SecondAnswer } from './second-endpoint.ts';
 import { verifyLinks } from './verify.ts';
 import { setAsideForLogs } from './wrong-logs.ts';
 
-/** Maximum number of blocks whose headers are all read. */
+/** Maximum number of blocks in a part whose headers are all read. */
 const FULL_PART_BLOCKS = 512;
 /** A range is narrowed by this factor when an endpoint refuses it without saying how much it serves. */
 const NARROWING_FACTOR = 8;
-/** Maximum number of blocks that are read through their receipts together, and how many of them at the same time. */
+/** Maximum number of blocks in a part that is read through receipts, and how many blocks are read at the same time. */
 const RECEIPT_PART_BLOCKS = 32;
 const RECEIPT_BLOCKS_IN_FLIGHT = 8;
 
@@ -80,7 +80,7 @@ function mayHoldLogs({ transactionCount }: BlockHeader): boolean {
   return transactionCount !== 0;
 }
 
-/** Returns whether two lists hold the same logs, apart from some blocks. */
+/** Returns whether two lists hold the same logs outside of some blocks. */
 function agreeOutside(blocks: ReadonlySet<number>, read: readonly RawLog[], answered: readonly RawLog[]): boolean {
   const [a = [], b = []] = [read, answered].map((logs) => logs.filter(({ blockNumber }) => !blocks.has(blockNumber)));
   return a.length === b.length && a.every((log, at) => log === b[at] || isSameLog(log, b[at]));
@@ -97,10 +97,10 @@ function noticeDoubts({ notice }: ReaderDeps, endpoint: Endpoint, doubtful: Read
 }
 
 /**
- * Returns the logs with those of the doubtful blocks taken from receipts. If only receipts decide, they must explain what the bloom calls
- * for, because on some chains no root proves them.
+ * Returns the logs, with those of the doubtful blocks replaced by the logs of their receipts. If `inFull` is `receipts`, these must
+ * explain the bloom of their block, because on some chains no root proves receipts.
  *
- * @throws {RpcInconsistency} if they do not. Another endpoint may have the true ones.
+ * @throws {RpcInconsistency} if they do not explain it. Another endpoint may have the right receipts.
  */
 async function replaceDoubtful(
   deps: ReaderDeps,
@@ -133,8 +133,8 @@ function assertExplained({ blooms }: ReaderDeps, header: BlockHeader, logs: read
 }
 
 /**
- * Throws `RpcError` `pruned` if the endpoint has deleted the receipts of a block whose header it has: some nodes then answer
- * `eth_getLogs` with `[]`. Asked once for the lowest block; an endpoint that has a block has those above it.
+ * Throws `RpcError` `pruned` if the endpoint has deleted the receipts of a block whose header it has, because some nodes then answer
+ * `eth_getLogs` with `[]`. Checks only the lowest block, because an endpoint that has a block has those above it.
  */
 async function refusePruned(
   { now }: ReaderDeps,
@@ -166,7 +166,7 @@ async function refusePruned(
   endpoint.served = { from, until: now() + SERVED_MS };
 }
 
-/** How long an endpoint that has served a block counts as having it. */
+/** How long an endpoint that has served a block is assumed to have it. */
 const SERVED_MS = 3_600_000;
 
 /** The logs of a part, and the request for the same logs that was sent to another endpoint. */
@@ -190,7 +190,7 @@ async function readLogsOfPart(
     const gaveNoLogs = endpoint.receiptBlocks > 1;
     const blocks = gaveNoLogs ? 1 : Math.min(most, end - from + 1);
     const to = from + blocks - 1;
-    // Such requests were refused a moment ago. Do not wait until they may be tried again.
+    // The endpoint refused requests for logs a moment ago. Do not wait until they may be tried again.
     const isRefused = endpoint.delayMs() === 0 && endpoint.delayMs('eth_getLogs') > 0;
     if (isRefused && blocks === 1) return leaveToReceipts(endpoint, from, end);
     if (inFull !== 'receipts') second ??= deps.seconds.ask(endpoint, { from, to }, watched, signal);
@@ -220,13 +220,15 @@ async function readLogsOfPart(
 }
 
 /**
- * Decides what to do after a failed request for logs. Pure but for the count of failures.
+ * Decides what to do after a failed request for logs. Its only side effect is to count the failure. After a `throw`, the pool tries the
+ * same endpoint again or another one.
  *
  * | failure | several blocks | one block |
  * | --- | --- | --- |
- * | refused for its size | narrow | receipts |
- * | refused by a node that is there, in other words | narrow, other endpoint | receipts |
- * | no usable answer, or none that is consistent | narrow, other endpoint | receipts after the first failure |
+ * | refused for its size, or rejected | narrow | receipts |
+ * | answered with an unknown error | throw and narrow | receipts |
+ * | no usable answer | throw and narrow | first throw, then receipts |
+ * | inconsistent answer | first throw, then narrow | first throw, then receipts |
  * | pruned, unknown block, rate limit, no connection | throw | throw |
  */
 function decideNarrowing(
@@ -254,7 +256,7 @@ function decideNarrowing(
   }
 }
 
-/** Leaves some blocks to their receipts: more each time, while the endpoint gives no logs. */
+/** Returns an answer that leaves the next blocks to their receipts. Their number doubles each time while the endpoint gives no logs. */
 function leaveToReceipts(endpoint: Endpoint, from: number, end: number): PartAnswer {
   const to = Math.min(end, from + endpoint.receiptBlocks - 1);
   endpoint.receiptBlocks = Math.min(RECEIPT_PART_BLOCKS, endpoint.receiptBlocks * 2);

@@ -6,21 +6,20 @@ import type { LogAnswer } from './log-answer.ts';
 import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
 
 /**
- * Headers that are read of the blocks between, to compare their blooms with the answer. Of an answer over N blocks that lacks a
- * stretch of n with logs, a sample of 3 notices the lack with probability 1 − (1 − n/N)³: 88 % for half of the blocks, 27 % for
- * a tenth.
+ * Number of headers that are read between both ends of a range, to compare their blooms with the answer. If the answer over N blocks
+ * lacks the logs of n blocks, a sample of 3 notices this with probability 1 − (1 − n/N)³: 88 % for half of the blocks, 27 % for a tenth.
  */
 export const SAMPLE_HEADERS = 3;
-/** Headers that are read of blocks with logs to check the timestamps and hashes that the logs name, if no other header does. */
+/** Number of headers of blocks with logs that are read to check timestamps and hashes in logs, if no other header that is read can. */
 const SAMPLE_HEADERS_WITH_LOGS = 2;
 
 /**
- * Reads the headers of a part below finalized. Call it after the logs were read: a node that does not have the end of the range yet would
- * have returned only its own part.
+ * Reads the headers of a part below finalized. Call it after the logs were read. If the node does not have the end of the range yet, its
+ * logs were incomplete, and reading the header of the end fails.
  *
- * In full, it reads all of them. Otherwise it reads those of both ends, of a sample of the blocks between, and of the blocks with logs.
- * Where logs name the timestamps of their blocks, a sample of the blocks with logs is enough, unless it differs from the logs. The proof
- * behind the fill finds a wrong timestamp that the sample missed, as it finds a missing log.
+ * With `inFull`, it reads all headers. Otherwise it reads the headers of both ends, of a sample of the blocks between, and of the blocks
+ * with logs. If logs name the timestamps of their blocks, a sample of the blocks with logs is enough, unless a header differs from the
+ * logs. The later proof of history finds wrong timestamps and missing logs that the samples missed.
  */
 export async function readHeadersOfPart(
   deps: ReaderDeps,
@@ -62,7 +61,7 @@ function draw(count: number, limit: number, random: () => number): number[] {
   return limit === 0 ? [] : Array.from({ length: count }, () => Math.floor(random() * limit));
 }
 
-/** Returns whether all logs name a timestamp, the same within a block, and none that is earlier than that of a lower block. */
+/** Returns whether all logs name a timestamp, logs of one block name the same one, and a later block has none that is earlier. */
 function haveTimestamps(logs: readonly RawLog[]): boolean {
   let last: RawLog | undefined;
   for (const log of logs) {
@@ -75,7 +74,7 @@ function haveTimestamps(logs: readonly RawLog[]): boolean {
   return true;
 }
 
-/** Returns whether logs name the hash and the timestamp of each header of their blocks, and times between those of both ends. */
+/** Returns whether logs name the hash and timestamp of their block's header or, if it was not read, a time between those of both ends. */
 function agree(logs: readonly RawLog[], headers: readonly BlockHeader[]): boolean {
   const byNumber = new Map(headers.map((header) => [header.number, header]));
   const [earliest = 0, latest = 0] = [headers[0]?.timestamp, headers.at(-1)?.timestamp];

@@ -9,20 +9,20 @@ import { findSubscribable, forwardSubscription, type SubscriptionDeps } from './
 
 /** If the head of the preferred endpoint has not changed for this long, it is compared with the other endpoints. */
 const STALL_MS = 30_000;
-/** How long an endpoint whose head stands still is set aside before it is asked whether its head has moved. */
+/** How long an endpoint whose head is stuck is set aside before it is asked whether its head has moved. */
 const STALE_PAUSE_MS = 60_000;
 const POLL_BACKOFF_MAX_MS = 8_000;
 /** Delay before the next subscription after one was lost; the head is polled meanwhile. */
 const RESUBSCRIBE_MS = 2_000;
 const RESUBSCRIBE_MAX_MS = 60_000;
 
-/** Returns the function that reads the newest block. It changes the preferred endpoint if that is stuck behind another. */
+/** Returns the function that reads the newest block. It sets the preferred endpoint aside if its head is stuck below another one's. */
 export function createHeadReader(pool: Pool, now: () => number): (signal?: AbortSignal) => Promise<BlockHeader> {
   let last: { readonly number: number; readonly hash: string; readonly since: number } | undefined;
 
   const read = async (endpoint: Endpoint, signal: AbortSignal | undefined, isHedge: boolean) => {
     const header = await readLatest(endpoint, signal);
-    // A second endpoint that is behind is no better than one that is slow.
+    // Ignore a second endpoint whose head is below the last known one. It is no better than a slow endpoint.
     if (isHedge && header.number < (last?.number ?? 0)) throw unknownBlock(endpoint, 'the endpoint is behind');
     return header;
   };
@@ -45,8 +45,8 @@ export function createHeadReader(pool: Pool, now: () => number): (signal?: Abort
 type Head = { readonly endpoint: Endpoint; readonly value: BlockHeader };
 
 /**
- * Sets an endpoint aside whose head has not moved for long while another one has a higher one, until its head moves. It need not become as
- * high as the other one, which may have been invented while the chain paused.
+ * Sets an endpoint aside until its head moves, because its head has not moved for long while another endpoint has a higher one. Its head
+ * need not become as high as the other one, which may have been invented while the chain paused.
  */
 function setStaleAside(stale: Endpoint, { number, hash }: BlockHeader, other: Head): void {
   const { number: expected, hash: otherHash } = other.value;

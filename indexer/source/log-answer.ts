@@ -13,7 +13,10 @@ export type LogAnswer = {
   readonly doubtful: ReadonlySet<number>;
   /** Whether the answer held a log twice. */
   readonly hasDoubles: boolean;
-  /** The number of logs at which the answer about a single block may have been cut, if it was the only answer and held nothing else. */
+  /**
+   * The number of logs at which the answer about a single block may have been cut. Set only if one request asked for the block, and its
+   * filter named addresses and topics.
+   */
   readonly mayBeCutAt?: number;
 };
 
@@ -21,7 +24,7 @@ export type LogAnswer = {
 export type AskedLogs = { readonly from: number; readonly to: number; readonly part: FilterPart };
 
 /**
- * Reads the answer to an `eth_getLogs` request. Logs in another order are sorted, and equal doubles are one.
+ * Reads the answer to an `eth_getLogs` request. Sorts logs that are out of order, and keeps one of equal logs.
  *
  * @throws {RpcInconsistency} if the answer is not a list, or holds logs that were not asked for.
  */
@@ -73,8 +76,8 @@ function verifyBlock(number: number, { from, to }: AskedLogs): void {
 }
 
 /**
- * Adds the blocks in which two different logs have one index, or a log of a later transaction has a lower index. Some nodes
- * count anew from 0 in some transactions of a block.
+ * Adds the blocks in which two different logs have the same index, or a log of a later transaction has a lower index. Some nodes
+ * restart the index at 0 in some transactions of a block.
  */
 function addContradictions(raw: readonly unknown[], logs: readonly RawLog[], doubtful: Set<number>): void {
   const byIndex = new Map<string, RawLog>();
@@ -95,7 +98,7 @@ function addContradictions(raw: readonly unknown[], logs: readonly RawLog[], dou
   }
 }
 
-/** Drops every log that is equal to the one before it. */
+/** Drops every log that has the same block and index as the one before it. */
 function withoutDoubles(ordered: readonly RawLog[]): RawLog[] {
   return ordered.filter((log, at) => {
     const before = ordered[at - 1];

@@ -9,16 +9,16 @@ const HASH_CHARS = 66;
 const ADDRESS_CHARS = 42;
 const QUANTITY_CHARS_MAX = 16;
 
-/** The last second of the year 9999. A later timestamp does not count seconds. */
+/** The last second of the year 9999. A larger timestamp is not in seconds. */
 const TIMESTAMP_MAX = 253_402_300_799n;
-/** What such a timestamp counts, by its parts of a second. */
+/** The units of timestamps that are not in seconds, by their number in a second. */
 const UNITS: readonly [bigint, string][] = [
   [1_000n, 'milliseconds'],
   [1_000_000n, 'microseconds'],
   [1_000_000_000n, 'nanoseconds'],
 ];
 
-/** Where a header comes from. */
+/** The endpoint that a header comes from. */
 type HeaderOrigin = Pick<Requester, 'name' | 'label' | 'chainId'>;
 
 /**
@@ -26,7 +26,7 @@ type HeaderOrigin = Pick<Requester, 'name' | 'label' | 'chainId'>;
  *
  * @param endpoint where it comes from
  * @throws {RpcInconsistency} if it is malformed.
- * @throws {ConfigError} if its timestamp does not count seconds, because the next headers of this endpoint will not do so either.
+ * @throws {ConfigError} if its timestamp is not in seconds, because the next headers of this endpoint will not be in seconds either.
  */
 export function parseHeader(raw: unknown, endpoint: HeaderOrigin): BlockHeader {
   const block = parseObject(raw, 'block');
@@ -61,7 +61,7 @@ export function parseBlockNumber(raw: unknown): number {
 type Item = Readonly<Record<string, unknown>>;
 
 /**
- * Parses a log, in lower case. Throws `RpcInconsistency` if it is malformed, pending or removed. A value that is identical to a
+ * Parses a log, and converts it to lower case. Throws `RpcInconsistency` if it is malformed, pending or removed. A value identical to a
  * watched one, or to the same value of the previous log, is not checked again.
  */
 function parseLog(

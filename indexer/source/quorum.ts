@@ -5,14 +5,14 @@ import type { Endpoint } from '../rpc/endpoint.ts';
 import type { Pool } from '../rpc/pool.ts';
 import { readHeader, readLatest } from './blocks.ts';
 
-/** How long to wait for an endpoint before it counts as one that does not answer, and for an announced block until it is agreed on. */
+/** How long to wait for the answer of an endpoint, and for endpoints to agree on an announced block. */
 const QUORUM_WAIT_MS = 2_000;
 const AGAIN_MS = 100;
 
 /** The block that an endpoint gives. */
 type Answer = { readonly endpoint: Endpoint; readonly header: BlockHeader };
 
-/** Asks endpoints at the same time. Returns the blocks of those that answer in time, or before `isEnough` holds. */
+/** Asks endpoints at the same time. Returns their answers once all have answered or timed out, or as soon as `isEnough` holds. */
 type AskEach = (
   endpoints: readonly Endpoint[],
   read: (endpoint: Endpoint) => Promise<BlockHeader | undefined>,
@@ -21,9 +21,9 @@ type AskEach = (
 ) => Promise<readonly Answer[]>;
 
 /**
- * Returns the function that reads the highest block of which enough endpoints have the same hash. An endpoint in quarantine counts only if
- * it has the block of one that is not. Endpoints that are failing, late with an earlier answer, or in quarantine are asked only if the
- * others do not agree. It throws `RpcError` `unavailable` if too few endpoints answer or agree; the message says how many.
+ * Returns the function that reads the highest block on whose hash enough endpoints agree. An endpoint in quarantine counts only if an
+ * endpoint outside of quarantine has the same block. Endpoints that are failing, late with an earlier answer, or in quarantine are asked
+ * only if the others do not agree. It throws `RpcError` `unavailable` if too few endpoints answer or agree; the message says how many.
  *
  * @param quorum how many endpoints must agree
  */
@@ -33,7 +33,7 @@ export function createQuorumReader(pool: Pool, quorum: number): (signal?: AbortS
   let highest = -1;
 
   async function agree(asked: readonly Endpoint[], total: number, signal: AbortSignal | undefined) {
-    // Blocks that were agreed on before may be those of endpoints that answer soon and are stuck, so that others have to be waited for.
+    // A block that is no higher than the last agreed one may come from fast endpoints that are stuck, so wait for the others.
     const isNews = (answers: readonly Answer[]) => {
       const height = heightOf(answers, quorum);
       return height !== undefined && height > highest && agreedAt(answers, height, quorum) !== undefined;
@@ -72,8 +72,8 @@ export function createQuorumReader(pool: Pool, quorum: number): (signal?: AbortS
 }
 
 /**
- * Reads the agreed head until it is as high as a block that one endpoint has announced, for a limited time. Throws what the last read of
- * the head threw.
+ * Reads the agreed head repeatedly, until it is as high as a block that one endpoint has announced, or the time is over. Throws if the
+ * last read of the head fails.
  */
 export async function readAgreed(
   head: (signal?: AbortSignal) => Promise<BlockHeader>,
@@ -91,7 +91,7 @@ export async function readAgreed(
   }
 }
 
-/** Returns undefined for an error that may pass by itself, because endpoints do not answer or agree. Throws any other one. */
+/** Returns undefined for an `unavailable` error, because endpoints may answer or agree again soon. Throws any other error. */
 export function unlessUnavailable(error: unknown): undefined {
   if (!(error instanceof RpcError) || error.kind !== 'unavailable') throw error;
 }
@@ -99,7 +99,7 @@ export function unlessUnavailable(error: unknown): undefined {
 /**
  * Returns the function that asks endpoints at the same time.
  *
- * @param late receives the endpoints that do not answer in time, until they do. Their requests go on, so that their failures count.
+ * @param late holds the endpoints that did not answer in time, until they do. Their requests continue, so that their failures count.
  */
 function createAskEach(late: Set<Endpoint>): AskEach {
   return async (endpoints, read, isEnough, signal) => {
@@ -127,14 +127,14 @@ function isTrusted({ endpoint }: Answer): boolean {
   return !endpoint.quarantine.isActive();
 }
 
-/** Returns the height that enough endpoints have reached, and one of them outside of quarantine. Undefined if there is none. */
+/** Returns the highest block number that enough endpoints, one of them outside of quarantine, have reached. Undefined if there is none. */
 function heightOf(heads: readonly Answer[], quorum: number): number | undefined {
   const heights = (answers: readonly Answer[]) => answers.map(({ header }) => header.number).sort((a, b) => b - a);
   const [reached, trusted] = [heights(heads)[quorum - 1], heights(heads.filter(isTrusted))[0]];
   return reached === undefined || trusted === undefined ? undefined : Math.min(reached, trusted);
 }
 
-/** Returns the block at a height that enough endpoints give, and one of them outside of quarantine. Undefined if there is none. */
+/** Returns the block at a height that enough endpoints, one of them outside of quarantine, agree on. Undefined if there is none. */
 function agreedAt(answers: readonly Answer[], height: number, quorum: number): BlockHeader | undefined {
   const sides = sidesOf(answers.filter(({ header }) => header.number === height));
   return sides.find((side) => side.length >= quorum && side.some(isTrusted))?.[0]?.header;

@@ -27,7 +27,8 @@ export type BlockReceipts = {
 /** Proves the receipts of blocks by the receipts roots of their headers. */
 export type ReceiptRoots = {
   /**
-   * Returns whether the receipts are proved. Returns false where the chain computes its roots in another way.
+   * Returns whether the receipts are proved. Returns false where the chain computes its roots in another way, or where receipts have an
+   * unknown type.
    *
    * @throws {RpcInconsistency} if the chain computes them as Ethereum does, and these receipts have another root.
    */
@@ -38,7 +39,7 @@ export type ReceiptRoots = {
 
 /** The type of an OP-stack deposit. */
 const DEPOSIT_TYPE = 0x7e;
-/** Types whose receipts are encoded as Ethereum's clients and the OP stack's do it. */
+/** Types whose receipts are encoded as the clients of Ethereum and of the OP stack encode them. */
 export const KNOWN_TYPES: readonly number[] = [0, 1, 2, 3, 4, DEPOSIT_TYPE];
 
 /** Returns the type of the transaction of a receipt (EIP-2718). */
@@ -47,10 +48,10 @@ export function typeOf({ raw }: BlockReceipt): number {
 }
 
 /**
- * Returns the root of the trie of a block's receipts (Yellow Paper, 4.3.1), or undefined if they lack what it is made of.
+ * Returns the root of the trie of a block's receipts (Yellow Paper, 4.3.1), or undefined if they lack a value that the root needs.
  *
- * The blooms are computed from the logs. A receipt of an unknown type is encoded like one of type 2: if that is wrong, the root
- * is another, so that equal roots always prove the receipts.
+ * The blooms are computed from the logs. A receipt of an unknown type is encoded like one of type 2. If that is wrong, the computed
+ * root differs, so that equal roots always prove the receipts.
  */
 export async function receiptsRootOf(receipts: readonly BlockReceipt[], blooms: Blooms): Promise<Hex | undefined> {
   // The library takes a tenth of a second to load, and most processes never prove a receipt.
@@ -85,7 +86,7 @@ function encodeReceipt(receipt: BlockReceipt, blooms: Blooms): Uint8Array | unde
   }
   const body = toRlp(fields, 'bytes');
   if (type === 0) return body;
-  // A receipt may have megabytes, more than a call takes as arguments.
+  // A receipt may have megabytes, which is more than a function accepts as spread arguments.
   const typed = new Uint8Array(body.length + 1);
   typed[0] = type;
   typed.set(body, 1);
@@ -101,7 +102,7 @@ function quantity(raw: unknown): Hex | undefined {
   return typeof raw === 'string' && /^0x[0-9a-f]{1,16}$/i.test(raw) ? integer(BigInt(raw)) : undefined;
 }
 
-/** Returns an integer as RLP takes it: its bytes without leading zeros. */
+/** Returns an integer as RLP encodes it: its bytes without leading zeros. */
 function integer(value: number | bigint): Hex {
   if (BigInt(value) === 0n) return '0x';
   const digits = value.toString(16);

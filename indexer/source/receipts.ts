@@ -22,9 +22,9 @@ export type Receipt = {
 /**
  * Reads the receipts of one block. Every transaction must have a receipt, and every receipt and log the block's hash.
  *
- * Uses `eth_getBlockReceipts`, or `eth_getTransactionReceipt` one by one if that does not give all of them.
+ * Uses `eth_getBlockReceipts`. Reads receipts that are missing in its answer one by one with `eth_getTransactionReceipt`.
  *
- * @param absent what it means if the endpoint has no receipts of the block
+ * @param absent the kind of error to throw if the endpoint has no receipts of the block
  */
 export async function readReceipts(
   endpoint: Endpoint,
@@ -54,7 +54,7 @@ export async function readReceipts(
     }
     known.set(missing[at] as string, receipt);
   }
-  // Some nodes add a receipt for what the protocol itself did, which no transaction of the block stands for.
+  // Some nodes add a receipt for an action of the protocol itself, for which the block has no transaction.
   const others = [...known].filter(([hash]) => !hashes.includes(hash)).map(([, receipt]) => receipt);
   const ordered = [...hashes.map((hash) => known.get(hash) as RawReceipt), ...others];
   const receipts = ordered.map((receipt) => ({ raw: receipt, logs: logsOfReceipt(receipt, hash, number) }));
@@ -65,13 +65,13 @@ export async function readReceipts(
 
 type RawReceipt = Readonly<Record<string, unknown>>;
 
-/** Returns the receipts of a block from one request; undefined if the endpoint does not serve them so. */
+/** Returns the receipts of a block from one request; undefined if the endpoint does not serve them in this way. */
 async function blockReceipts(
   endpoint: Endpoint,
   block: number,
   signal: AbortSignal | undefined,
 ): Promise<RawReceipt[] | undefined> {
-  // They were refused a moment ago. Do not wait until they may be tried again.
+  // The endpoint refused this method a moment ago. Do not wait until it may be tried again.
   const isRefused = endpoint.delayMs() === 0 && endpoint.delayMs('eth_getBlockReceipts') > 0;
   if (endpoint.unsupported.blockReceipts || isRefused) return undefined;
   try {
@@ -96,7 +96,7 @@ function withoutReceipt(endpoint: Endpoint, number: number, absent: 'unknown-blo
   return new RpcError('pruned', `${endpoint.label}: ${detail}: its receipts are gone`, { context });
 }
 
-/** Returns the logs of all receipts. If their numbers do not count up, they are numbered by their place. */
+/** Returns the logs of all receipts. If their indexes are missing or do not ascend, the logs are numbered by their place in the list. */
 export function numberLogs(receipts: readonly (readonly ReceiptLog[])[]): RawLog[] {
   const logs = receipts.flat();
   const countUp = logs.every(({ logIndex }, at) => logIndex !== undefined && logIndex > (logs[at - 1]?.logIndex ?? -1));

@@ -18,7 +18,7 @@ export type FullReading = 'blooms' | 'receipts';
 export type RemainingRange = {
   readonly from: number;
   readonly to: number;
-  /** Above finalized. */
+  /** Whether the range is above finalized. */
   readonly strict: boolean;
   readonly watched: Watched | undefined;
   /** The block below `from`. */
@@ -33,7 +33,7 @@ export type RemainingRange = {
   readonly faultyEndpoints: Set<string>;
   /** Collects the blocks whose logs were read from receipts that nothing proves. */
   readonly unprovedBlocks: Set<number>;
-  /** Counts the failed attempts to read the next part, and holds the number of blocks that it may have after them. */
+  /** The number of failed attempts to read the next part, and the maximum number of blocks to request after them. */
   readonly tries: { failures: number; maxBlocks: number };
 };
 
@@ -49,7 +49,7 @@ export type ReaderDeps = {
   readonly random: () => number;
 };
 
-/** Reports that an answer held logs twice. They are used once. */
+/** Reports that an answer held the same log twice. The log is used once. */
 export function noticeDoubles({ notice }: ReaderDeps, { name }: Endpoint): void {
   notice({ event: 'inconsistent response', endpoint: name, detail: 'an answer held the same log twice' });
 }

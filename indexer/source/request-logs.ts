@@ -9,11 +9,11 @@ import { toQuantity, type Watched } from './parse.ts';
 export type AskedBlocks = { readonly from: number; readonly to: number; readonly hash?: string };
 
 /**
- * Requests the watched logs of some blocks, in as many requests as the endpoint needs: it may take few addresses in a filter,
- * or cut long answers without saying so.
+ * Requests the watched logs of some blocks, in as many requests as the endpoint needs. An endpoint may accept few addresses in a
+ * filter, or cut long answers without saying so.
  *
  * @param requester sends the requests: the endpoint, or a collector that sends them to it in batches
- * @throws {RpcError} `rejected` if the endpoint takes no filter.
+ * @throws {RpcError} `rejected` if the endpoint refuses every form of the filter, even a single address without topics.
  */
 export async function requestLogs(
   endpoint: Endpoint,
@@ -56,7 +56,7 @@ async function askAll(
 
 type AskedPart = AskedLogs & Pick<AskedBlocks, 'hash'>;
 
-/** Requests logs, and asks on where an answer may have been cut, until nothing is added. */
+/** Requests logs. If an answer may have been cut, requests the remaining blocks until no further log is found. */
 async function requestWhole(
   endpoint: Endpoint,
   requester: Requester,
@@ -78,7 +78,7 @@ async function requestWhole(
     const { logs } = last.answer;
     const edge = (last.isDescending ? logs[0] : logs.at(-1))?.blockNumber;
     if (edge === undefined) break;
-    // Where all logs are of the block at the edge, asking for this block again would give the same.
+    // If all logs are in the block at the edge, requesting this block again would give the same logs.
     const isStuck = edge === (last.isDescending ? to : from);
     if (isStuck) unclear.add(edge);
     if (last.isDescending) to = isStuck ? edge - 1 : edge;
@@ -100,7 +100,7 @@ async function requestWhole(
   return { logs: logs.filter(({ blockNumber }) => !unclear.has(blockNumber)), doubtful: unclear, hasDoubles };
 }
 
-/** Asking for a block again would give the same logs. */
+/** Leaves a block to its receipts, because requesting its logs again would give the same answer. */
 function leaveToReceipts({ from, part }: AskedPart, { answer, count }: OneAnswer): LogAnswer {
   const isFiltered = part.addresses !== undefined && part.topics !== undefined;
   return {

@@ -17,17 +17,17 @@ import {
   typeOf,
 } from './receipts-root.ts';
 
-/** Distances of the blocks that are probed around a block: the neighbours, then fewer and fewer. */
+/** Distances of the blocks that are probed around a block: every distance up to the first constant, then powers of two. */
 const NEAR_BLOCKS = 24;
 const FAR_POWERS = [5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20];
-/** Blocks whose receipts are read to learn how a chain computes its roots, and how many of them must all have another root. */
+/** Number of blocks whose receipts are read to learn how a chain computes its roots, and how many must have roots unlike Ethereum's. */
 const PROBED_BLOCKS = 6;
 const OTHER_BLOCKS_MIN = 3;
-/** What was learnt at a block holds for so many blocks around it. */
+/** What was learnt at a block is assumed for this many blocks on each side of it. */
 const REACH_BLOCKS = 10_000;
 /** How long a chain counts as one that computes its roots in another way. */
 const OTHER_MS = 3_600_000;
-/** Pause after nothing could be learnt. */
+/** Pause after an attempt in which nothing could be learnt. */
 const UNKNOWN_MS = 10_000;
 
 type Span = { readonly from: number; readonly to: number };
@@ -42,15 +42,15 @@ type RootRuleDeps = {
 /**
  * Creates the check of receipts by their roots, which learns whether the chain computes the roots as Ethereum does.
  *
- * One block with the right root shows that it does. Where a block has another root, blocks around it are read from every healthy
- * endpoint. A node that hides logs cannot switch the check off by this: only receipts count against the chain that explain every
+ * A single block with the right root shows that it does. If a block has another root, blocks around it are read from every healthy
+ * endpoint. A node that hides logs cannot use this to switch the check off. Receipts count against the chain only if they explain every
  * bit of their block's bloom and number their logs without a gap, and one right root at any endpoint outweighs them all. While
  * nothing can be learnt, the receipts are refused.
  */
 export function createReceiptRoots({ pool, blooms, notice, now }: RootRuleDeps): ReceiptRoots {
-  /** Blocks between which roots are computed as on Ethereum. */
+  /** The range of blocks in which roots are computed as on Ethereum. */
   let standard: Span | undefined;
-  /** Blocks between which roots are computed in another way, and until when this counts. */
+  /** The range of blocks in which roots are computed in another way, and until when this counts. */
   let other: (Span & { readonly until: number }) | undefined;
   const provedTypes = new Set(KNOWN_TYPES);
   let deciding: Promise<unknown> = Promise.resolve();
@@ -123,8 +123,8 @@ const UNPROVED =
   'receipts do not have the root that Ethereum would compute, or are of an unknown type: only blooms vouch for them';
 
 /**
- * Returns the receipts that the root may cover: all of them, or, on chains that add a receipt for what the protocol itself did,
- * all but that last one, which used no gas.
+ * Returns the lists of receipts that the root may cover: all receipts, and, if the last one used no gas, all but the last one, because
+ * some chains add a receipt for an action of the protocol itself.
  */
 function rootedReceipts(receipts: readonly BlockReceipt[]): (readonly BlockReceipt[])[] {
   const usedGas = receipts.at(-1)?.raw.gasUsed;
@@ -166,7 +166,7 @@ async function headersAround(
   return ((await unlessRefused(read)) ?? []).flat();
 }
 
-/** Returns the blocks with transactions whose receipts are read: the nearest, and of these the ones with the fewest logs. */
+/** Returns the blocks whose receipts are read: near blocks with transactions before far ones, and emptier blooms before fuller ones. */
 function headersToProbe(headers: readonly ProbedHeader[], number: number): ProbedHeader[] {
   const isFar = (one: number) => (Math.abs(one - number) > NEAR_BLOCKS ? 1 : 0);
   const bitsOf = (bloom: string) => bloom.replaceAll('0', '').length;
@@ -181,7 +181,7 @@ function isRoot(raw: unknown): boolean {
   return typeof raw === 'string' && !/^0x0*$/.test(raw);
 }
 
-/** Returns undefined where an endpoint fails or refuses. */
+/** Returns the answer, or undefined if the endpoint fails or refuses. */
 async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
   return answer.catch((error: unknown) => {
     const isRefusal = error instanceof RpcError || error instanceof RpcInconsistency || error instanceof ConfigError;

@@ -12,14 +12,14 @@ import type { ReceiptRoots } from './receipts-root.ts';
 import { requestLogs } from './request-logs.ts';
 import { areEqualLogs, setAsideForLogs } from './wrong-logs.ts';
 
-/** A second endpoint gets as long again as the first one took, and at least so long, to give its answer. */
+/** Minimum wait for the second endpoint after the first one answered. If the first one took longer, the wait is as long as that. */
 const GRACE_MIN_MS = 500;
-/** How long an endpoint is not asked after it gave no answer. Doubles with every failure in a row. */
+/** How long an endpoint is not asked again after it gave no answer. Doubles with every failure in a row. */
 const PAUSE_MS = 1_000;
 const PAUSE_MAX_MS = 600_000;
 /** Maximum number of blocks that are remembered because endpoints gave different logs of them. */
 const DISPUTES_MAX = 10_000;
-/** How many blocks of one answer are doubted for nothing but logs that the second endpoint lacks: it may have lost all of them. */
+/** Maximum number of blocks of one answer that are doubted only because the second endpoint lacks logs. It may have lost all logs. */
 const SECOND_LACKS_MAX = 64;
 
 type Blocks = { readonly from: number; readonly to: number };
@@ -29,8 +29,8 @@ export type Dispute = {
   /**
    * Compares both answers with the logs of the receipts. The endpoint that was wrong is put into quarantine.
    *
-   * @throws {RpcInconsistency} if the receipts have fewer logs than an endpoint gave, no receipts root proves them, and that endpoint's
-   * own receipts hold the logs. Another endpoint may have the true ones.
+   * @throws {RpcInconsistency} if receipts that no root proves have fewer logs than the first endpoint gave, or than the second one gave
+   * and also has in its own receipts. Another endpoint may have the right receipts.
    */
   settle(truth: readonly RawLog[], signal: AbortSignal | undefined): Promise<void>;
 };
@@ -38,9 +38,9 @@ export type Dispute = {
 /** A request for logs that was sent to a second endpoint. */
 export type SecondAnswer = {
   /**
-   * Returns whether the second endpoint gave other logs. Undefined if it gave the same or cannot answer.
+   * Returns a dispute if the second endpoint gave other logs. Undefined if it gave the same logs or cannot answer.
    *
-   * @param end the last block of the first answer. An endpoint that does not have it would lack logs.
+   * @param end the last block of the first answer. A second endpoint without it is ignored, because it would lack logs.
    */
   compare(first: LogAnswer, end: BlockHeader): Promise<Dispute | undefined>;
 };
@@ -49,7 +49,7 @@ export type SecondAnswer = {
 export type SecondEndpoints = {
   /** Sends the request. Returns undefined if no other endpoint can be expected to answer it at once. */
   ask(first: Endpoint, blocks: Blocks, watched: Watched, signal: AbortSignal | undefined): SecondAnswer | undefined;
-  /** Returns the blocks of a range of which endpoints gave different logs. */
+  /** Returns the blocks of a range for which endpoints gave different logs. */
   disputed(blocks: Blocks): number[];
 };
 
@@ -61,7 +61,7 @@ type SecondEndpointDeps = {
   readonly random: () => number;
 };
 
-/** Creates the memory of which endpoints can be asked as second ones, and which blocks are disputed. */
+/** Creates the second endpoints of a source. They remember which endpoints can be asked, and which blocks are disputed. */
 export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints {
   const { pool, now } = deps;
   const pauses = new Map<Endpoint, { readonly failures: number; readonly until: number }>();
@@ -134,7 +134,7 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
   };
 }
 
-/** Returns as many of the blocks, from a random one on, as the endpoint takes in one request. */
+/** Returns a random part of the blocks, as large as the endpoint accepts in one request. */
 function fittingBlocks(endpoint: Endpoint, { from, to }: Blocks, random: () => number): Blocks {
   const count = Math.min(to - from + 1, endpoint.rangeSize.blocks());
   const others = to - from + 1 - count;
@@ -155,7 +155,7 @@ async function askOnce(
     endpoint.rangeSize.accepted(count);
     return answer;
   } catch (error) {
-    // The first endpoint's answer does without this one, whatever went wrong.
+    // Whatever went wrong, the answer of the first endpoint can be used without this one.
     if (!(error instanceof RpcError)) return undefined;
     if (error.kind === 'range-refused' && count > 1) endpoint.rangeSize.rejected(count, error.hintBlocks);
     if (error.kind === 'pruned') endpoint.prunedAt = Math.max(endpoint.prunedAt, asked.from);
@@ -164,8 +164,8 @@ async function askOnce(
 }
 
 /**
- * Returns the blocks of which the answers hold different logs, and those where the second one has a log that the first one lacks.
- * Blocks that one of them could not give are left out.
+ * Returns the blocks for which the answers hold different logs, and those where the second answer has a log that the first one lacks.
+ * Blocks that are doubtful in one of the answers are left out.
  */
 function findDifferences(first: LogAnswer, second: LogAnswer, { from, to }: Blocks) {
   const isCompared = ({ blockNumber: block }: RawLog) =>
@@ -186,7 +186,7 @@ function findDifferences(first: LogAnswer, second: LogAnswer, { from, to }: Bloc
   return { differing: new Set([...firstLacks, ...secondLacks]), firstLacks };
 }
 
-/** Returns whether the endpoint has the blocks: it must have the last one, and the receipts of a block that it gave no logs of. */
+/** Returns whether the endpoint has the blocks. It must have the last one, and the receipts of a block for which it gave no logs. */
 async function isWitness(
   endpoint: Endpoint,
   { logs }: LogAnswer,

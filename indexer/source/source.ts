@@ -30,7 +30,7 @@ export type Source = {
   readonly chainId: number;
   /** Returns the names (host and index) of the endpoints that serve the right chain. */
   endpoints(): readonly string[];
-  /** Returns how each configured endpoint is doing. */
+  /** Returns the state of each configured endpoint. */
   endpointStates(): readonly EndpointState[];
   /**
    * Asks every endpoint for its chain id. Returns the names of those that serve the right chain. Throws `ConfigError` if one serves
@@ -42,8 +42,8 @@ export type Source = {
   /** Returns the block at a height; undefined if no endpoint has it. */
   header(number: number, signal?: AbortSignal): Promise<BlockHeader | undefined>;
   /**
-   * Returns the lowest finalized block of all endpoints; undefined if none serves the tag. Throws if they serve it and fail.
-   * A block far below the newest one does not count: some nodes answer the tag with block 0 for ever.
+   * Returns the lowest finalized block of all endpoints; undefined if none serves the tag. Throws if all of them fail. A block far
+   * below `newest` is ignored, because some nodes always answer the tag with block 0.
    */
   finalized(signal?: AbortSignal, newest?: BlockHeader): Promise<number | undefined>;
   /** Returns the lowest safe block of all endpoints, like `finalized`. */
@@ -51,8 +51,8 @@ export type Source = {
   /** Returns the block that each responding endpoint has at a height. Throws if none responds. */
   witnesses(number: number, signal?: AbortSignal): Promise<readonly Witness[]>;
   /**
-   * Puts the endpoints of witnesses into quarantine that have another block than the chain, until they have the block of the chain, or
-   * `wasUnwound` says that the caller no longer holds it.
+   * Puts the endpoints of the witnesses into quarantine, because they have another block than the expected one. They stay there until
+   * they have the expected block, or `wasUnwound` says that the caller no longer holds it.
    */
   setAside(witnesses: readonly Witness[], expected: BlockRef, wasUnwound: () => Promise<boolean>): void;
   /** Returns headers and logs that are consistent with each other. */
@@ -65,16 +65,16 @@ export type Source = {
    */
   call(to: Hex, data: Hex, blockNumber?: number, signal?: AbortSignal): Promise<Hex>;
   /**
-   * Makes several `eth_call`s at a block. Returns in their order what each returned, or the `RpcError` of kind `rejected` with which it was
-   * refused: it reverted, or its result is too large. Any other failure is thrown: an `RpcError` of kind `pruned` if no endpoint has the
-   * state of the block.
+   * Makes several `eth_call`s at a block. Returns their results in order. The result of a call that reverts, or gives too much data, is
+   * an `RpcError` of kind `rejected`. Any other failure is thrown, such as an `RpcError` of kind `pruned` if no endpoint has the state of
+   * the block.
    */
   calls(calls: ContractCalls, signal?: AbortSignal): Promise<readonly (Hex | RpcError)[]>;
-  /** Returns the code of an address as of the newest block, as the endpoint that is asked knows it: `0x` if it has none. */
+  /** Returns the code of an address at the newest block of the endpoint that answers; `0x` if the address has none. */
   code(address: Hex, signal?: AbortSignal): Promise<Hex>;
   /**
-   * Returns whether the address has code at the block, as far as any endpoint knows. An endpoint without that state may say that there
-   * is none. Throws `RpcError` `pruned` if all of them say that they do not have it.
+   * Returns whether any endpoint has code of the address at the block. An endpoint without that state may say that there is none.
+   * Throws `RpcError` `pruned` if all endpoints say that they do not have the state.
    */
   codeAt(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<boolean>;
   /** Proves that a contract that has code at a block was deployed there, or says why this cannot be proved. */
@@ -101,9 +101,9 @@ export type SourceOptions = EndpointsOptions & {
 
 /** What the sources of one chain share in a process. */
 export type SharedDeps = {
-  /** Receives what became of every request. */
+  /** Receives the outcome of every request. */
   readonly observe?: RpcObserver | undefined;
-  /** The meters of the endpoints, in their order. Default: own ones of each source. */
+  /** The meters of the endpoints, in their order. Default: each source has its own. */
   readonly meters?: readonly (Meter | undefined)[] | undefined;
 };
 
@@ -126,7 +126,7 @@ export type {
   RpcObserver,
 };
 
-/** A finalized block that is both so many blocks and so many seconds below the head is not believed. */
+/** A finalized block that is both this many blocks and this many seconds below the head is ignored. */
 const FINALITY_LAG_MAX_BLOCKS = 10_000;
 const FINALITY_LAG_MAX_SECONDS = 86_400;
 
@@ -275,7 +275,7 @@ async function readCode(
   return parseBytes(await endpoint.request('eth_getCode', [address, block], { signal }), 'code');
 }
 
-/** Returns whether any endpoint has code of an address. Where the first one has none, all of them are asked, and itself again. */
+/** Returns whether any endpoint has code of an address. If the first one has none, all are asked, including the first one again. */
 async function hasCode(
   pool: Pool,
   address: Hex,

@@ -50,8 +50,8 @@ export async function readStrictPart(
 }
 
 /**
- * Throws `RpcError` `unknown-block` if the endpoint's own last block is not the parent of the caller's, which another endpoint may have
- * served: then the two are on different forks, and neither contradicts itself.
+ * Throws `RpcError` `unknown-block` if the endpoint's own last block is not the parent of the caller's block. Another endpoint may have
+ * served the caller's block, so the two endpoints may be on different forks, and neither contradicts itself.
  */
 function verifyParent(endpoint: Endpoint, last: BlockHeader | undefined, known: BlockHeader): void {
   if (last === undefined || last.hash === known.parentHash) return;
@@ -74,8 +74,8 @@ type ReadBlocks = {
 
 /**
  * Returns the logs of all blocks. Some nodes answer `[]` for a block that they do not have, so that an empty response proves
- * nothing unless the bloom confirms it. Where the bloom is silent and the block has transactions, the receipts decide, because an answer
- * with some logs may lack others.
+ * nothing unless the bloom confirms it. If a block has an empty bloom and has transactions, its logs are read from receipts, because an
+ * answer with some logs may lack others.
  */
 async function confirmEmptyBlocks(
   deps: ReaderDeps,
@@ -159,7 +159,7 @@ async function readLogsOfBlock(
   return fromReceipts();
 }
 
-/** Requests the logs of a block by its hash, or by its number from endpoints that know no other way. */
+/** Requests the logs of a block by its hash, or by its number if the endpoint does not support a filter by hash. */
 async function requestLogsOfBlock(
   endpoint: Endpoint,
   requester: Requester,
@@ -179,7 +179,7 @@ async function requestLogsOfBlock(
   }
 }
 
-/** Returns whether a node that is there refused to give logs, so that its receipts may still be had. */
+/** Returns whether a working node refused to give logs, or gave inconsistent ones. Its receipts may still be readable then. */
 function isRefusal(error: unknown): boolean {
   if (!(error instanceof RpcError)) return error instanceof RpcInconsistency;
   return (

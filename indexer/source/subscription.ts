@@ -8,7 +8,7 @@ import { readHeader, requireHeader } from './blocks.ts';
 import { parseBlockNumber } from './parse.ts';
 import { readAgreed, unlessUnavailable } from './quorum.ts';
 
-/** How long after a block was seen by polling its announcement may arrive. */
+/** How late the announcement of a block may be after the block was seen by polling. */
 const ANNOUNCEMENT_DELAY_MAX_MS = 2_000;
 
 /** A subscription to new heads. It ends with its connection. */
@@ -21,7 +21,7 @@ export type AnnouncedHeaders = WeakMap<BlockHeader, Subscription>;
 export type SubscriptionDeps = {
   readonly pool: Pool;
   readonly head: (signal?: AbortSignal) => Promise<BlockHeader>;
-  /** Whether a block counts only once `head` returns it. */
+  /** Whether enough endpoints must agree on a block. An announced block then counts only once `head` returns it. */
   readonly needsQuorum: boolean;
   /** Receives the announced headers. */
   readonly announced: AnnouncedHeaders;
@@ -109,8 +109,8 @@ export async function forwardSubscription(
 type Heads = { newest: BlockHeader | undefined; announcedTo: number };
 
 /**
- * Returns the function that reads an announced block and forwards it. An announced block is a hint until it is read by its number:
- * announced hashes may be wrong, or of a block that lost. While a block is read, only the newest announcement is remembered.
+ * Returns the function that reads an announced block and forwards it. An announced block is only a hint until it is read by its number,
+ * because its hash may be wrong, or its fork may have lost. While a block is read, only the newest announcement is remembered.
  */
 function createReader(
   { pool, head, needsQuorum, announced, now }: SubscriptionDeps,
@@ -127,7 +127,7 @@ function createReader(
       const next = newestNumber;
       newestNumber = undefined;
       if (needsQuorum) {
-        // Without a quorum the subscription is as good as before. The next announcement is read again.
+        // If endpoints do not agree now, the subscription is still good. The head is read again at the next announcement.
         const agreed = await readAgreed(head, next, now, signal).catch(unlessUnavailable);
         if (agreed !== undefined) forward(agreed);
         continue;
@@ -155,8 +155,8 @@ function createReader(
 }
 
 /**
- * Polls the head whenever no higher block was announced for a while. Returns once a polled head is new and is not announced either: the
- * subscription is dead, although its connection is open. Otherwise the chain has no new blocks.
+ * Polls the head whenever no higher block was announced for a while. Returns if a polled head is new and is not announced soon after:
+ * then the subscription is dead, although its connection is open. If the polled head is not new, the chain has no new blocks.
  */
 async function watchSilence(
   { head, needsQuorum, silenceMs }: SubscriptionDeps,

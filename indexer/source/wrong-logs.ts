@@ -6,8 +6,8 @@ import type { Watched } from './parse.ts';
 import { requestLogs } from './request-logs.ts';
 
 /**
- * How long an endpoint is set aside for logs of a block above finalized, before it is asked again. Behind a load balancer, a log index that
- * is a moment late looks the same as one that lacks logs.
+ * How long an endpoint is set aside for wrong logs of a block above finalized. Behind a load balancer, a log index that lags for a moment
+ * looks the same as one that lacks logs.
  */
 const UNFINALIZED_PAUSE_MS = 10_000;
 
@@ -24,8 +24,8 @@ type WrongLogs = {
 };
 
 /**
- * Sets an endpoint aside whose answers to `eth_getLogs` differ from receipts in one of the blocks, until it gives the logs of the receipts
- * there, or has another block there: then the block was reorganised, and its logs cannot be asked for again.
+ * Sets an endpoint aside if its answers to `eth_getLogs` differ from receipts in one of the blocks. It stays aside until it gives the
+ * logs of the receipts, or has another block at that height. Then the block was reorganised, and its logs cannot be requested again.
  */
 export function setAsideForLogs(
   endpoint: Endpoint,

@@ -51,7 +51,7 @@ export type StageRound = {
 
 /**
  * Moves the stages of a chain by one stride, in one transaction. Stages above the highest block up to which all contracts are complete
- * and history is unchanged are unwound towards that block. If there are none, stages advance towards the highest complete block.
+ * and no history changed are unwound towards this block. If no stage is above it, stages advance towards the highest complete block.
  *
  * The transaction holds the chain's lock shared, so no unwind can run between a stage's work and the update of its row. One process at
  * a time advances the stages of a chain. If another process does, this call does nothing.
@@ -146,7 +146,7 @@ export class Stride {
   }
 }
 
-/** Unwinds the stages that are beyond a block by one stride. `isDone` says whether all of them are back at the block. */
+/** Unwinds the stages that are above a block by one stride. `isDone` says whether no stage is above the block any more. */
 async function unwindBeyond(
   tx: Transaction,
   { chainId, stages, strideBlocks }: StageWork,
@@ -160,7 +160,7 @@ async function unwindBeyond(
   return { isDone: to === block, failures };
 }
 
-/** Returns the block to which a stage advances next. Undefined if it is at the limit, or no block hash up to the limit is known. */
+/** Returns the block to which a stage advances next. Undefined if the stage is at the limit, or no block hash up to the limit is known. */
 async function nextBlock(
   tx: Transaction,
   chainId: number,

@@ -8,9 +8,9 @@ import type { Advance, Stage } from './stage.ts';
  * Links each claim to the row of the token for which it was paid (`dividend_claims.master_nft_id`).
  *
  * A claim names only a token id. The token belongs to a master contract that the dividend contract serves, and was minted before the
- * claim. If several masters have such a token, it is the one that exists at the claim's position. If several exist, it is the one that
- * the claimant owns there. A claim that fits no token, or several, stays without a link. So the link depends on facts before the claim
- * only, and never changes later.
+ * claim. If several masters have such a token, the claim is linked to the token that exists at its position. If several of them exist
+ * there, it is linked to the token that the claimant owns there. A claim that matches no token, or still several, is not linked. So a
+ * link depends only on facts before the claim, and never changes later.
  */
 export const claimLinks: Stage = { name: 'claim-links', advance, unwind };
 

@@ -14,8 +14,8 @@ import { type SnapshotRequest, snapshots, takeRequestedSnapshot } from './snapsh
 export type RequestedSnapshot = { readonly rows: number; readonly pending: boolean };
 
 /**
- * Requests a snapshot of the owners of a master's tokens at the end of a block, and takes it, unless the stage has yet to reach the block.
- * The stage takes it again after a reorg or another change of history. Repeating it changes nothing.
+ * Requests a snapshot of the owners of a master's tokens at the end of a block. Takes it at once if the stage has reached the block. The
+ * stage takes it again after a reorg or another change of history. A repeated request changes nothing.
  *
  * @param timestamp the time of the block, in Unix seconds
  * @throws {UsageError} if the contract is not a registered master

@@ -31,7 +31,7 @@ export function isInSpan(fact: string, { chainId, from, to }: BlockSpan): RawBui
 
 /**
  * Returns a query for the owner of a token before a position, as the column `owner`: the receiver of the token's latest transfer before
- * it. No row if there is none. For a `lateral` join, by nft_transfers_master_nft_id_idx.
+ * it. The query returns no row if there is none. Use it in a `lateral` join. The index nft_transfers_master_nft_id_idx serves it.
  */
 export function ownerBefore(token: RawBuilder<unknown>, position: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`

@@ -8,7 +8,7 @@ import { lockChain, lockStages } from '../progress/locks.ts';
 import { readStageRows } from '../progress/stage-rows.ts';
 import { snapshots, takeDistributionSnapshots } from './snapshots.ts';
 
-/** Which snapshots of a master are taken without a request. What is undefined stays as it is. */
+/** Which snapshots of a master are taken without a request. An undefined choice leaves the setting unchanged. */
 export type SnapshotChoice = {
   readonly chainId: number;
   readonly contract: Hex;
@@ -19,8 +19,8 @@ export type SnapshotChoice = {
 };
 
 /**
- * Chooses which snapshots of a master are taken. The rows follow: what is turned off is deleted, the snapshots of past distributions are
- * taken when they are turned on. Daily snapshots that are turned on begin with the next midnight.
+ * Chooses which snapshots of a master are taken. Deletes the snapshots of a kind that is turned off. When snapshots at distributions are
+ * turned on, takes those of past distributions. When daily snapshots are turned on, they begin with the next midnight.
  *
  * @throws {UsageError} if the contract is not a registered master
  */

@@ -4,7 +4,7 @@ import { type Hex, ZERO_ADDRESS } from '../kernel/chain.ts';
 import { type BlockSpan, isInSpan, servedMasters } from './served-masters.ts';
 import type { Advance, Stage } from './stage.ts';
 
-/** A snapshot that was requested: the tokens of a master at the end of a block. */
+/** A request for a snapshot of the owners of a master's tokens at the end of a block. */
 export type SnapshotRequest = {
   readonly chainId: number;
   readonly contract: Hex;
@@ -17,8 +17,8 @@ const END_OF_BLOCK = sql`4294967295::bigint`;
 
 /**
  * Takes snapshots of the owners of a master's tokens (`nft_ownership_snapshots`): one at the position of each distribution, for each
- * master that the dividend contract serves unless an operator turned that off, and one for each request. Also counts the owners at each distribution
- * (`dividend_events.total_holders_at_distribution`).
+ * master that the dividend contract serves, and one for each request. An operator can turn off the snapshots at distributions. Also
+ * counts the owners at each distribution (`dividend_events.total_holders_at_distribution`).
  */
 export const snapshots: Stage = { name: 'snapshots', advance, unwind };
 
@@ -31,9 +31,9 @@ async function advance(tx: Transaction, { chainId, from, to }: Advance): Promise
   return rows + (await countHolders(tx, span, distributions));
 }
 
-/** Snapshots without a log index are the platform's own. */
+/** Deletes the snapshots above a block, except those without a log index, which are the platform's own. Clears the counts of owners. */
 async function unwind(tx: Transaction, chainId: number, to: number): Promise<void> {
-  // By nft_snapshots_position_token_idx, which begins with the contract.
+  // The index nft_snapshots_position_token_idx serves this statement. It has the contract before the block, hence the join.
   await sql`
     delete from nft_ownership_snapshots snapshot using master_contracts master
     where master.chain_id = ${String(chainId)} and snapshot.chain_id = master.chain_id
@@ -93,7 +93,7 @@ function distributionMoments(span: BlockSpan): RawBuilder<unknown> {
 
 /** Returns a query like that of `distributionMoments` for the requests of a span. */
 function requestedMoments({ chainId, from, to }: BlockSpan, isRequest: RawBuilder<boolean>): RawBuilder<unknown> {
-  // The follower has a checkpoint of each block that a reorg can replace, so its time goes before that of the request.
+  // The follower has a checkpoint of each block that a reorg can replace, so the checkpoint's time has priority over the request's.
   return sql`
     select null::uuid as event_id, master.id as master_contract_id, master.master_id, master.contract_address,
       (request.block_number + 1) * 4294967296 as position, request.block_number::numeric as block_number,
@@ -108,7 +108,7 @@ function requestedMoments({ chainId, from, to }: BlockSpan, isRequest: RawBuilde
 
 /**
  * Returns the `with` queries `moment` and `owned`, the tokens that existed at each moment with their owners. The transfers of a master
- * are read once for all its moments: each holds from its position to that of the next one of the token.
+ * are read once for all its moments. A transfer gives the owner from its position to the position of the token's next transfer.
  */
 function ownedAt(moments: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`
@@ -146,7 +146,7 @@ async function takeSnapshots(tx: Transaction, chainId: number, moments: RawBuild
   return Number(numAffectedRows ?? 0);
 }
 
-/** Sets the number of owners at each distribution of a span. A distribution to no token has none. */
+/** Sets the number of owners at each distribution of a span. It is 0 for a distribution to no token. */
 async function countHolders(tx: Transaction, span: BlockSpan, moments: RawBuilder<unknown>): Promise<number> {
   const { numAffectedRows } = await sql`
     with ${ownedAt(moments)},
@@ -159,7 +159,7 @@ async function countHolders(tx: Transaction, span: BlockSpan, moments: RawBuilde
   return Number(numAffectedRows ?? 0);
 }
 
-/** Most commits of the follower have no distribution. */
+/** Returns whether a span has a distribution. Most commits of the follower have none. */
 async function hasDistributions(tx: Transaction, span: BlockSpan): Promise<boolean> {
   const { rows } = await sql`
     select from dividend_events event where ${isInSpan('event', span)} and event.event_type = 'distribution' limit 1

@@ -33,9 +33,9 @@ export type StageRunnerDeps = {
 type Pause = { readonly retry: Retry; readonly until: number };
 
 /**
- * Advances one chain's stages as commits are made. Several processes may run one; only one of them advances the stages at a time.
+ * Advances one chain's stages as commits are made. Several processes may run it, but only one of them advances the stages at a time.
  *
- * A failed stage is tried again with growing delays. Meanwhile the stages after it cannot move beyond it. All other work goes on.
+ * A failed stage is tried again with growing delays. Meanwhile the stages after it cannot move beyond it. All other work continues.
  */
 export class StageRunner {
   readonly #deps: StageRunnerDeps;

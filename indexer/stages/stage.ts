@@ -10,8 +10,8 @@ export type Advance = {
 };
 
 /**
- * A derivation of state that needs several contracts, or the state as of a past block. A stage runs behind the commits, over blocks up
- * to which all contracts are complete.
+ * A derivation of state that needs several contracts, or the state as of a past block. A stage runs after the commits, over blocks up to
+ * which all contracts are complete.
  *
  * The runner owns the stage's row in `indexer.stages`, which holds the block that the stage is as of. It calls `advance` and updates the
  * row in one transaction. It calls `unwind` in the transaction of an unwind, before the folds. Both must be idempotent: `advance` for

@@ -13,8 +13,8 @@ export type StageFailure = { readonly name: string; readonly error: unknown };
  * Unwinds every stage that is beyond a block to that block (undefined: removes all its state), together with its row. The last stage is
  * unwound first.
  *
- * If a stage fails, its row records the reason and that the stage must be unwound before it advances again. The transaction goes on
- * without it.
+ * If a stage fails, its row records the reason and that the stage must be unwound before it advances again. The transaction continues
+ * without this stage.
  *
  * @returns the stages that failed
  */

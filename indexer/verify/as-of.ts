@@ -15,18 +15,18 @@ export type AsOfDeps = {
   readonly probe: ContractCall;
 };
 
-/** The block as of which contracts are compared with the chain. It moves when endpoints stop serving its state meanwhile. */
+/** The block as of which contracts are compared with the chain. Another block is chosen when endpoints stop serving its state. */
 export class AsOf {
   readonly #deps: AsOfDeps;
   #block: number | undefined;
-  /** Why another block than the newest finalized one is used, or none. */
+  /** Why another block than the newest finalized one is used, or why none can be used. */
   #note: string | null = null;
 
   constructor(deps: AsOfDeps) {
     this.#deps = deps;
   }
 
-  /** The block; undefined if none can be compared. */
+  /** The block; undefined if the state of no block can be compared. */
   get block(): number | undefined {
     return this.#block;
   }
@@ -35,7 +35,7 @@ export class AsOf {
     return this.#note;
   }
 
-  /** Chooses the block. Returns false if there is none, or none but the one that was chosen before. */
+  /** Chooses the block. Returns false if there is none, or only the block that was chosen before. */
   async choose(signal: AbortSignal): Promise<boolean> {
     const { db, source, chainId, fixed, probe } = this.#deps;
     const before = this.#block;
@@ -50,7 +50,7 @@ export class AsOf {
     return this.#block !== undefined && this.#block !== before;
   }
 
-  /** Runs work at the block. If its state is no longer served, runs it again at a newer one. Undefined if there is none. */
+  /** Runs work at the block. If its state is not served any more, runs the work again at another block. Undefined if there is none. */
   async run<T>(work: (block: number) => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
     while (this.#block !== undefined) {
       try {

@@ -12,10 +12,10 @@ import type { Source } from '../source/source.ts';
 import type { Difference, Report } from './difference.ts';
 import { seededRandom } from './random.ts';
 
-/** Attempts at a block below which the chain is unwound meanwhile. */
+/** The maximum number of attempts at a block, if the chain is unwound below it meanwhile. */
 const ATTEMPTS_MAX = 5;
 
-/** What a comparison with receipts works with. */
+/** The input of a comparison of facts with receipts. */
 export type ReceiptComparison = {
   readonly database: Database;
   readonly source: Source;
@@ -25,8 +25,8 @@ export type ReceiptComparison = {
 };
 
 /**
- * Returns blocks up to `to`, chosen by the seed: half of them any blocks since the first deployment, half of them blocks with facts.
- * They are ordered, and fewer than `count` where blocks repeat.
+ * Returns a sample of the blocks up to `to`, in order, that the seed determines. Half of them are any blocks since the first deployment,
+ * half of them are blocks with facts. The sample has fewer than `count` blocks if blocks repeat.
  */
 export async function sampleBlocks(
   { database, chainId, contracts }: Omit<ReceiptComparison, 'source'>,

@@ -9,7 +9,7 @@ import type { ViewAnswer, ViewReader } from './multicall.ts';
 /** The maximum number of keys that are read from the database and asked of the chain together. */
 export const PAGE_KEYS_MAX = 20_000;
 
-/** What a comparison with the chain works with. */
+/** The input of a comparison with the chain. */
 export type ChainComparison = {
   readonly database: Database;
   readonly reader: ViewReader;
@@ -17,7 +17,7 @@ export type ChainComparison = {
   readonly seed: number;
 };
 
-/** A key with its place in the order of a seed, and what facts say of it. */
+/** A key, its place in the order that the seed determines, and its value according to facts. */
 type Row = { readonly place: string; readonly key: string; readonly value: string };
 
 /** Where a page begins: after a key, or after all keys at a place. Undefined for the first page. */
@@ -25,7 +25,7 @@ export type PageStart =
   | {
       readonly place: bigint;
       readonly key: string | undefined;
-      /** By how much the places of a page differ. An upper bound spares PostgreSQL the keys of later pages. */
+      /** The difference between the first and last place of a page. With this bound PostgreSQL does not read the keys of later pages. */
       readonly width: bigint;
     }
   | undefined;
@@ -50,10 +50,10 @@ export type PageOutcome = {
 };
 
 /**
- * Compares what facts say of some keys with what the chain answers, as of a block. Keys are in an order that the seed determines, so the
- * first of them are a sample.
+ * Compares the values of some keys according to facts with the chain's answers, as of a block. The seed determines the order of the keys,
+ * so the first keys are a sample.
  *
- * What differs is read once more, from the facts and from the chain, because a fill may have been writing the facts.
+ * Keys that differ are compared once more, from the facts and the chain, because a fill may have been writing the facts.
  */
 export async function comparePage(comparison: ChainComparison, page: Page, signal: AbortSignal): Promise<PageOutcome> {
   const { question, after } = page;
@@ -75,7 +75,7 @@ export async function comparePage(comparison: ChainComparison, page: Page, signa
   return { compared: rows.length, differences, next: startAfter(page, rows), isUnanswered: false };
 }
 
-/** Returns the chain's answers about keys. Undefined for what is no answer. */
+/** Returns the chain's answers about keys. Undefined for an answer that is not valid. */
 async function ask(
   { reader }: ChainComparison,
   { contract, question, block }: Asked,
@@ -87,7 +87,7 @@ async function ask(
   return keys.map((_, at) => answerOf(question, answers[at] ?? 'reverted'));
 }
 
-/** Compares keys again that differed. Returns those that still do. */
+/** Compares again the keys that differed. Returns those that still differ. */
 async function confirm(
   comparison: ChainComparison,
   asked: Asked,
@@ -114,18 +114,18 @@ async function confirm(
   });
 }
 
-/** Returns the chain's answer in the form of what facts say. Undefined if it is no answer. */
+/** Returns the chain's answer in the form of `Expectation.value`. Undefined if the answer is not valid. */
 export function answerOf({ read, reverted }: Question, answer: ViewAnswer): string | undefined {
   return answer === 'reverted' ? reverted : read(answer);
 }
 
-/** Returns whether what facts say agrees with the chain's answer. */
+/** Returns whether the value according to facts agrees with the chain's answer. */
 export function agrees(question: Question, value: string | undefined, answer: string | undefined): boolean {
   if (value === undefined || answer === undefined) return false;
   return question.agrees?.(value, answer) ?? value === answer;
 }
 
-/** Returns what facts say of some keys. */
+/** Returns the values of some keys according to facts. */
 export async function expectedFor(
   database: Database,
   { contract, question, block }: Asked,
@@ -139,13 +139,13 @@ export async function expectedFor(
   return new Map(rows.map(({ key, value }) => [key, value]));
 }
 
-/** Returns the last place of the keys of a page. */
+/** Returns the upper bound of the places of a page. */
 function lastPlace({ after }: Page): bigint {
   const end = after === undefined ? PLACE_MAX : after.place + after.width;
   return end < PLACE_MAX ? end : PLACE_MAX;
 }
 
-/** Returns where the page after one begins. Undefined after the last one. */
+/** Returns where the page after the given one begins. Undefined after the last page. */
 function startAfter(page: Page, rows: readonly Row[]): PageStart {
   const last = rows.at(-1);
   const place = BigInt(last?.place ?? PLACE_MIN);

@@ -6,16 +6,16 @@ import type { Invariant, Violation } from '../protocols/shared/verification.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Difference } from './difference.ts';
 
-/** The maximum number of rows of one table, or places of one rule, that are listed for a contract. */
+/** The maximum number of rows of one table, or violations of one rule, that are listed for a contract. */
 const LISTED_ROWS_MAX = 1_000;
 
-/** What a difference shows for a row that is there. */
+/** The text by which a difference shows a row that exists. */
 const PRESENT = 'a row';
 
 type Row = { readonly stored: readonly (string | null)[] | null; readonly expected: readonly (string | null)[] | null };
 
 /**
- * Compares the stored state of a contract with what all its facts make of it, table by table and column by column.
+ * Compares the stored state of a contract with the state that follows from all its facts, table by table and column by column.
  *
  * @param tx a snapshot, so that facts and state are of the same moment
  */
@@ -77,7 +77,7 @@ function columnOf(expression: string): string {
   return /^coalesce\((\w+),/.exec(expression)?.[1] ?? expression;
 }
 
-/** Returns where the rows of a contract break rules. Its history must be complete. */
+/** Returns where the rows of a contract break rules. The contract's history must be complete. */
 export async function checkInvariants(
   tx: Transaction,
   contract: RegisteredContract,

@@ -2,12 +2,12 @@ import type { ContractKind, Hex } from '../kernel/chain.ts';
 import type { BlockRange } from '../kernel/ranges.ts';
 
 /**
- * What was compared:
+ * The two sides of a comparison:
  *
- * - `chain`: the fold of facts up to a block, with what a view function of the contract answers there
- * - `state`: a stored row, with what all facts make of it
- * - `rule`: rows, with a rule that they obey
- * - `receipts`: the facts of a block, with its receipts
+ * - `chain`: the fold of facts up to a block, and the answer of a view function of the contract at this block
+ * - `state`: a stored row, and the row that follows from all facts
+ * - `rule`: rows, and a rule that they obey
+ * - `receipts`: the facts of a block, and its receipts
  */
 export type Comparison = 'chain' | 'state' | 'rule' | 'receipts';
 
@@ -17,7 +17,7 @@ export type Difference = {
   readonly chainId: number;
   readonly kind: ContractKind;
   readonly contract: Hex;
-  /** The table of the value. Null if it is no single table. */
+  /** The table of the value. Null if the value is not from a single table. */
   readonly table: string | null;
   /** The column, the view function, or the rule. */
   readonly column: string;
@@ -25,7 +25,7 @@ export type Difference = {
   readonly key: string;
   /** What the database holds, or what its facts say. Null if it holds nothing. */
   readonly stored: string | null;
-  /** What it should be: what the chain answers, what facts make of it, or what the rule demands. Null if there should be nothing. */
+  /** What it should be: the chain's answer, what follows from facts, or what the rule demands. Null if there should be nothing. */
   readonly expected: string | null;
   /** The block as of which the values are. Null if they are as of the newest facts. */
   readonly block: number | null;
@@ -33,10 +33,10 @@ export type Difference = {
   readonly blocks?: BlockRange;
 };
 
-/** Takes what a verification finds, as it is found. */
+/** Receives the findings of a verification as they are found. */
 export type Report = {
   difference(difference: Difference): void;
-  /** Something that was not compared, and why. It is no difference. */
+  /** Reports something that was not compared, and why. This is not a difference. */
   note(note: string): void;
 };
 
@@ -50,7 +50,7 @@ export function describeDifference({ kind, contract, table, ...found }: Differen
 
 const LABELS: Readonly<Record<Comparison, readonly [string, string]>> = {
   chain: ['the facts say', 'the chain says'],
-  state: ['stored is', 'the facts make'],
-  rule: ['stored is', 'the rule demands'],
-  receipts: ['stored is', 'the receipts hold'],
+  state: ['the row says', 'the facts say'],
+  rule: ['the row says', 'the rule says'],
+  receipts: ['the row says', 'the receipts say'],
 };

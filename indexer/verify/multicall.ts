@@ -17,13 +17,13 @@ const CALLS_MAX = 400;
 /** The maximum number of Multicall3 calls in one batch, whose answers have some 80 KB each. */
 const BATCH_CALLS_MAX = 8;
 
-/** What view functions are asked through. */
+/** The methods of a source through which view functions are called. */
 type CallSource = Pick<Source, 'calls' | 'codeAt'>;
 
 /** What a view function returned, or that it reverted. */
 export type ViewAnswer = Hex | 'reverted';
 
-/** Returns what view functions answer as of a block, in the order of the calls. Any refusal but a revert is thrown. */
+/** Returns the answers of view functions as of a block, in the order of the calls. Throws every error except a revert. */
 export async function askViews(
   source: Pick<Source, 'calls'>,
   calls: ContractCalls,
@@ -55,7 +55,7 @@ export class ViewReader {
       return askViews(this.#open(), { calls, blockNumber: block }, signal);
     }
     const answers = await this.#readTogether(calls, block, signal);
-    // A call that fails within another one may have lacked the gas that it has alone.
+    // A call that fails within Multicall3 may have lacked gas, so it is repeated alone.
     const failed = answers.flatMap((answer, at) => (answer === 'reverted' ? [at] : []));
     if (failed.length === 0) return answers;
     const alone = failed.map((at) => calls[at] as ContractCall);
@@ -115,7 +115,7 @@ function encodeCalls(calls: readonly ContractCall[]): Hex {
   return encodeFunctionData({ abi: ABI, functionName: 'aggregate3', args: [args] });
 }
 
-/** Returns the answers of `count` calls. If the answer to all of them is none, each of them counts as failed. */
+/** Decodes the answer of Multicall3 to `count` calls. If it does not hold their answers, each of them counts as reverted. */
 function decodeAnswers(answer: ViewAnswer, count: number): readonly ViewAnswer[] {
   const failed = () => Array.from({ length: count }, (): ViewAnswer => 'reverted');
   if (answer === 'reverted' || answer === '0x') return failed();

@@ -11,10 +11,10 @@ import { verificationAt } from './verify-contract.ts';
 
 /** The cause that `indexer.repairs` shows. */
 const CAUSE = 'verify';
-/** After each repair that leaves a difference, this many times as many blocks are read together from the next wrong one on. */
+/** After each repair that leaves a difference, the next repair reads this many times as many blocks from the next wrong block on. */
 const WIDENING_FACTOR = 4;
 
-/** What a repair works with. */
+/** Dependencies of a repair. */
 export type RepairDeps = BlockRepairDeps & { readonly reader: ViewReader };
 
 /** Answers that a contract gives about a key before it holds any. */
@@ -46,7 +46,7 @@ export async function repairContract(
   return changed;
 }
 
-/** Repairs the first blocks from which on facts and chain differ, until they agree about every difference. */
+/** For each difference, repairs blocks from the first one at which facts and chain differ, until facts and chain agree. */
 async function repairFromChain(
   deps: RepairDeps,
   contract: RegisteredContract,
@@ -76,8 +76,8 @@ async function repairFromChain(
 }
 
 /**
- * Returns the block from which on facts say something else than the chain about a key. Undefined if no endpoint serves the states
- * between. Facts and chain agree before the contract's first block.
+ * Returns the first block at which facts and chain differ about a key, by bisection. Undefined if no endpoint serves the states between.
+ * Facts and chain agree before the contract's first block.
  */
 async function firstWrongBlock(
   deps: RepairDeps,

@@ -3,18 +3,19 @@ import type { ChainState } from '../progress/chains.ts';
 import type { ContractCall, Source } from '../source/source.ts';
 import { askViews } from './multicall.ts';
 
-/** The block as of which contracts are compared, and what is to be said about the choice. */
+/** The block as of which contracts are compared, and a note about the choice. */
 export type ServedBlock = { readonly block: number; readonly note: string | null };
 
-/** Returns whether an error says that no endpoint serves the state of a block, rather than that the endpoints are unwell. */
+/** Returns whether an error means that no endpoint serves the state of a block, and not that the endpoints fail for the moment. */
 export function isStateMissing(error: unknown): boolean {
   return error instanceof RpcError && (error.kind === 'pruned' || error.kind === 'unknown-block');
 }
 
 /**
- * Returns the newest finalized block whose state an endpoint serves. If none does, returns the newest block that the database holds.
+ * Returns the newest finalized block, if an endpoint serves its state. Otherwise returns the newest block that the database holds, if an
+ * endpoint serves the state of that block.
  *
- * @param probe a call that is made to find out
+ * @param probe a call that shows whether the state of a block is served
  * @returns why no block can be compared, if no endpoint serves any of their states
  */
 export async function chooseServedBlock(

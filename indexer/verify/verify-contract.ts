@@ -12,11 +12,11 @@ import type { Report } from './difference.ts';
 /** The maximum number of anomalies that are listed for a contract. */
 const ANOMALIES_MAX = 20;
 
-/** What the verification of a contract works with. */
+/** The input of the verification of a contract. */
 export type ContractVerification = ChainComparison & {
   /** The number of answers of each view function to compare. Undefined: all of them. */
   readonly sample: number | undefined;
-  /** Undefined if the chain is not asked. */
+  /** The block at which the chain is asked. Undefined if the chain is not asked. */
   readonly asOf: AsOf | undefined;
   /** The block up to which every contract of the chain is complete. */
   readonly chainCompleteTo: number;

@@ -18,16 +18,16 @@ import { ViewReader } from './multicall.ts';
 import { repairContract } from './repair.ts';
 import { verifyContract } from './verify-contract.ts';
 
-/** The number of answers of each view function, and of blocks, that are compared unless more are asked for. */
+/** The number of answers of each view function, and of blocks, that are compared by default. */
 export const SAMPLE_SIZE = 200;
-/** Seeds are below it, so that they are easily repeated. */
+/** Seeds are below this limit, so that they are easy to repeat. */
 export const SEED_LIMIT = 2 ** 32;
 /** The number of differences of one contract that a repair looks at. */
 const REPAIRED_DIFFERENCES_MAX = 10_000;
-/** Attempts at a contract, after each of which it is compared again. */
+/** The maximum number of repairs of a contract. The contract is compared again after each repair. */
 const REPAIRS_MAX = 4;
 
-/** What to verify, and with what. */
+/** The input of a verification. */
 export type VerifyInput = {
   readonly database: Database;
   /** Undefined if no endpoint is configured: then the chain is not asked. */
@@ -218,7 +218,7 @@ class Run {
     return left.count;
   }
 
-  /** A repair takes stages back. If no daemon advances them, nobody else does. */
+  /** Advances the stages, because a repair unwinds them and perhaps no daemon runs that would advance them. */
   async #advanceStages(): Promise<void> {
     const { database, chainId, runtime } = this.#input;
     for (const { name, error } of await advanceStages(database, { chainId, stages }, new Stride(runtime.now))) {

@@ -12,7 +12,7 @@ const STEPS = 120;
 /** How many facts of each kind are withheld, one after the other. */
 const WITHHELD_MAX = 6;
 
-/** The facts of the real contracts, up to the block $1, of which each contradicts the others when it is missing. */
+/** Queries for facts of the real contracts up to the block $1. If one of these facts is missing, it leaves a contradiction. */
 const TELLING_FACTS = {
   pool_events: `select id, block_number, pool_address as address from pool_events where block_number <= $1 order by position limit $2`,
   'indexer.contract_events': `
@@ -74,7 +74,7 @@ test('facts of real contracts have no contradiction, and have one in the right b
 
 const [alice, bob, carol] = WALLETS as unknown as [Hex, Hex, Hex];
 
-/** A daemon, and a chain with three transfers of a token in block 10, of which the node's logs lack the second. */
+/** Starts a daemon on a chain with three transfers of a token in block 10. The node's logs lack the second transfer. */
 async function followWithholding() {
   const chain = new Chain();
   chain.mine(9);

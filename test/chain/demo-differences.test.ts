@@ -30,7 +30,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** Returns what each wallet earned by the rule `snapshot`, was paid and may claim, in the native coin. */
+/** Returns the amounts that each wallet earned at the distributions, was paid and may claim, in the native coin. */
 async function epochBalances(): Promise<Record<string, string>> {
   const { rows } = await db.query(
     `select wallet_address, total_earned, total_claimed, claimable_amount from wallet_dividend_balances
@@ -56,7 +56,7 @@ test('the summary covers both rules of dividends, and lists tampered rows and a 
   const epochSubject = { kind: 'dividend', address: epochDividends.address } as const;
   const scene = { db, anvil: anvil(), subjects: [...subjectsOf(platform), epochSubject] };
   expect(await summarise(scene)).toMatchObject({ equal: true, differences: [] });
-  // 2 ETH for two tokens of the seller, then 1 ETH of which the buyer of one token gets half. The seller claimed its part.
+  // The seller earned 2 ETH with two tokens and 0.5 ETH after it sold one, and claimed both amounts. The buyer earned 0.5 ETH.
   const [seller, buyer] = platform.actors;
   expect(await epochBalances()).toEqual({ [seller]: '2.5 − 2.5 = 0', [`${buyer}`]: '0.5 − 0 = 0.5' });
   const actions = [...ACTIONS, ...epochDividendActions(epochDividends)];

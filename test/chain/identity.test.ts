@@ -23,7 +23,7 @@ function minimalProxyOf(address: Hex): Hex {
   return `0x3d602d80600a3d3981f3363d3d373d3d3d363d73${address.slice(2)}5af43d82803e903d91602b57fd5bf3`;
 }
 
-/** Deploys masters with tokens 0 and 1 of one wallet: a published contract, and two that update their URIs, by `update`. */
+/** Deploys masters with tokens 0 and 1 of one wallet: a published contract, and two whose URIs `update` changes. */
 async function deployMasters({ anvil, platform: { owner } }: AnvilScene) {
   const preset = '@openzeppelin/contracts/build/contracts/ERC721PresetMinterPauserAutoId.json';
   const [published, updatable] = [await publishedArtifact(preset), await ownArtifact('UpdatableMaster')];
@@ -90,7 +90,7 @@ test('contracts that do not speak the protocol of their row are quarantined, and
     { kind: 'dividend', address: quoteToken.address },
     { kind: 'dividend', address: batchMaster.address },
   ] as const;
-  // Nothing tells that a proxy of a dividend contract is one, and nothing may tell that it is none.
+  // A proxy's code does not show that it is a dividend contract. The program must not conclude that it is none.
   const proxy = await deploy(anvil, { abi: [], bytecode: minimalProxyOf(dividends.address) });
   await announce(db, artist, { kind: 'dividend', chainId, address: proxy.address, block: null });
   for (const contract of wrong) await announce(db, artist, { ...contract, chainId, block: null });

@@ -32,7 +32,7 @@ const rules = (parse(readText(RULES)) as { groups: { rules: Rule[] }[] }).groups
 const alerts = rules.filter(({ alert }) => alert !== undefined);
 const panels = (JSON.parse(readText(DASHBOARD)) as { panels: Panel[] }).panels;
 
-/** What appears only after a verification, which runs daily, with an error, or with an event on chain. */
+/** Matches metrics that appear only after a daily verification, an error, or an event on the chain. */
 const RARE = /indexer_verify_|rpc_errors_total|"dead_letters"|last_hour/;
 
 test('every alert has a severity and a section for the operator, and no section is left over', () => {
@@ -84,7 +84,7 @@ describe.skipIf(!installed)(`Prometheus${installed ? '' : ' (NOT INSTALLED HERE)
     const shown = panels.flatMap(({ title, targets }) => targets.map(({ expr }) => ({ title, expr })));
     for (const { title, expr } of shown.filter(({ expr }) => !RARE.test(expr)))
       await until(`data of the panel ${title}`, async () => (await query(expr.replaceAll('$chain', '.*'))).length > 0);
-    // The left side of each comparison has series, so that its labels are right.
+    // The left side of each comparison must have series, which shows that its labels are right.
     for (const { alert, expr } of alerts.filter(({ expr }) => !RARE.test(expr)))
       await until(`series of ${alert}`, async () => (await query(withoutBounds(expr))).length > 0);
 
@@ -94,7 +94,7 @@ describe.skipIf(!installed)(`Prometheus${installed ? '' : ' (NOT INSTALLED HERE)
     await until('the alert', async () => (await query(firing)).length > 0);
     const fired = (await query(firing)).map(({ metric }) => [metric.alertname, metric.chain]);
     expect(fired).toEqual([['IndexerContractPaused', '31337']]);
-    // The metric has the count since the start, which was saved while the daemon runs.
+    // The metric contains the calls since the start. The daemon also saves their number while it runs.
     await until('what was spent', async () => {
       const { rows } = await db.query('select calls::int from indexer.endpoint_spending');
       return rows[0]?.calls > 0;

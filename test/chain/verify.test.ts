@@ -10,7 +10,7 @@ import { installMulticall, openVerifier } from '../kit/verification.ts';
 const STEPS = 150;
 const FINAL_BLOCKS = 4;
 
-/** A database that followed the real contracts through reorgs, and that no process writes any more. */
+/** Creates a database that followed the real contracts through reorgs. No process writes to it any more. */
 async function mirror({ multicall = false } = {}) {
   const { anvil, platform, traffic, settled } = await deployOnAnvil({ slotsInAnEpoch: 1 });
   if (multicall) await installMulticall(anvil);
@@ -111,7 +111,7 @@ function derivedColumns({ digest, expected }: StateTable): readonly string[] {
   return digest.columns.slice(expected.keyColumns).map((column) => /^coalesce\((\w+),/.exec(column)?.[1] ?? column);
 }
 
-/** An expression for another value of a column, by the type of the column. */
+/** Returns an expression for another value of a column, by the type of the column. */
 const OTHER_VALUE: Readonly<Record<string, (column: string) => string>> = {
   numeric: (column) => `coalesce(${column}, 0) + 9876`,
   bigint: (column) => `coalesce(${column}, 0) + 9876`,
@@ -135,7 +135,7 @@ async function changeColumn(db: pg.Pool, { name }: StateTable, column: string): 
   return rows[0]?.id;
 }
 
-/** Runs a statement without foreign keys. */
+/** Runs a statement without checking foreign keys. */
 async function withoutForeignKeys(db: pg.Pool, statement: string): Promise<void> {
   const client = await db.connect();
   try {

@@ -18,7 +18,7 @@ import { withDatabase } from '../kit/with-database.ts';
 const LOWER = CHECKSUM_ADDRESS.toLowerCase();
 const quiet = () => undefined;
 
-/** Inserts a token as the backend does, which does not know the contract, and as the mirror does, which does not know the IPO. */
+/** Inserts one token without its contract, as the backend does, and one without its IPO, as the indexer does. */
 async function insertTokens(client: pg.Client, masterId: string, ipoId: string): Promise<unknown[]> {
   const token = {
     ...{ master_id: masterId, chain_id: '8453', contract_address: LOWER },
@@ -68,7 +68,7 @@ await onEachVersion((emptyDatabase) => {
       const migrated = migrateUp(db, (what) => blocked.push(what));
       await until('the migration to be blocked', () => blocked.length > 1);
       expect(blocked[0]).toContain('master_nfts: adds the columns');
-      // While it waits for its next attempt, nobody queues behind it.
+      // While the migration waits for its next attempt, no other statement queues behind its lock request.
       expect((await client.query('select count(*)::int as count from master_nfts')).rows).toEqual([{ count: TOKENS }]);
       await reader.release();
       expect((await migrated).length).toBeGreaterThan(20);

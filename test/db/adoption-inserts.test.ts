@@ -15,7 +15,7 @@ const OTHER = `0x${'Cd'.repeat(20)}`;
 
 type Token = { readonly master_id: string; readonly chain_id: string; readonly contract_address: string };
 
-/** Returns a statement that inserts a token as the backend does, which knows no contracts, with the IPO of its master if there is one. */
+/** Returns a statement that inserts a token as the backend does: without a contract, and with the IPO of its master if there is one. */
 function insertion(token: Token, tokenId: number, ipoId?: string): pg.QueryConfig {
   const wallets = { current_owner_wallet: LOWER, original_minter_wallet: LOWER };
   const ipo = ipoId === undefined ? {} : { master_ipo_id: ipoId };
@@ -65,7 +65,7 @@ test.each([
         await client.query('begin');
         await client.query(insertion(token, 1, ipo));
         const waiting = second.query(insertion(token, 2, ipo));
-        // Not in the transaction, which would always see its first view of the sessions.
+        // This query runs outside of the transaction, which would always see its first snapshot of the sessions.
         await until('the second session to wait', async () => {
           const { rows } = await sql`
           select from pg_stat_activity
@@ -101,7 +101,7 @@ test('a user without rights on contracts inserts a token of a new contract, and 
     const { masterId } = await insertArtist(client, 'new');
     const ipo = await insertRow(client, 'master_ipos', { master_id: masterId, total_supply: 9 });
     const token = { master_id: masterId, chain_id: '8453', contract_address: OTHER };
-    // The roll-back removes the role, which would belong to all databases.
+    // The rollback removes the role. Otherwise it would exist for all databases of the server.
     await client.query('begin; create role token_writer; grant insert on master_nfts to token_writer');
     await client.query('grant create on schema public to token_writer; set local role token_writer; savepoint start');
     await client.query('create table own (like pg_class)');

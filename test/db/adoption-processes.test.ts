@@ -10,7 +10,7 @@ test('two processes that migrate at once do not wait for each other for ever whe
   const { url, drop } = await createEmptyDatabase();
   await withDatabase(Promise.resolve({ url, drop }), async (client, db) => {
     await createBackend(client);
-    // The first process tries its first step until the reader ends, so both are in the adoption when it begins to build indexes.
+    // The first process repeats its first step while the reader holds its lock. So both processes are adopting when index builds begin.
     const reader = await holdLock(db, 'artists');
     const programs = [1, 2].map(() => new Program(['migrate'], { DATABASE_URL: url }));
     await until('both processes to ask for the lock of adoptions', async () => {
@@ -35,7 +35,7 @@ test('a process that was killed while it built an index is followed by one that 
   const { url, drop } = await createEmptyDatabase();
   await withDatabase(Promise.resolve({ url, drop }), async (client, db) => {
     await createBackend(client);
-    // The build of an index waits for this snapshot.
+    // A concurrent index build waits until this snapshot is gone.
     const snapshot = await db.startTransaction().setIsolationLevel('repeatable read').execute();
     await sql`select from users`.execute(snapshot);
     const waiting = (query: string) =>
@@ -51,7 +51,7 @@ test('a process that was killed while it built an index is followed by one that 
     await waiting('create index concurrently');
     await killed.kill();
     const next = new Program(['migrate'], { DATABASE_URL: url });
-    // The session of the killed process still waits, so the next one waits for the lock that it holds on the table.
+    // The session of the killed process still waits and holds a lock on the table. So the next process waits for that lock.
     await waiting('drop index concurrently');
     await snapshot.commit().execute();
     expect(await next.exited).toBe(0);

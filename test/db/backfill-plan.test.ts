@@ -179,7 +179,7 @@ test('20 million blocks of 10,000 contracts are planned one window at a time, wi
        from generate_series(0, 9999) as n`,
       [CHAIN_ID],
     );
-    // Failed ranges do not concern contracts that were registered later. There may be thousands of both.
+    // A failed range does not concern contracts that were registered after it failed. There may be thousands of both.
     await db.query(
       `insert into indexer.dead_letters (id, chain_id, kind, range_from, range_to, reason, created_at)
        select gen_random_uuid(), $1, 'job', n * 10, n * 10 + 5, 'no', now() - interval '1 minute' from generate_series(0, 4999) as n`,

@@ -11,9 +11,9 @@ import { EVENT_ABIS } from '../kit/oracle/events.ts';
 import { settleStages } from '../kit/settle-stages.ts';
 import { ALICE, BOB, blockOf, CHAIN_ID, MASTER, START, StageScene, transfer } from '../kit/stage-scene.ts';
 
-/** More than an ordinary commit holds. A log may name ten times as many, which takes minutes (docs/performance.md). */
+/** One token more than an ordinary commit holds. One log may name ten times as many, which takes minutes (docs/performance.md). */
 const TOKENS = LARGE_COMMIT_FACTS + 1;
-/** Less than a statement about so many tokens takes. It does not limit a large commit, nor an unwind. */
+/** Shorter than a statement about so many tokens takes. The timeout limits neither a large commit nor an unwind. */
 const STATEMENT_TIMEOUT_MS = 1_000;
 
 test('an ERC-2309 batch that takes longer than a statement may becomes a row per token, of which an unwind leaves none', async () => {
@@ -23,7 +23,7 @@ test('an ERC-2309 batch that takes longer than a statement may becomes a row per
   const { pool } = database;
   const impatient = openDatabase({ url: scene.url, statementTimeoutMs: STATEMENT_TIMEOUT_MS });
   onTestFinished(() => impatient.close());
-  // As in an initial load, so that the test is quicker.
+  // Indexes are deferred as in an initial load, so that the test is quicker.
   expect(await deferIndexes(database, describedTables, loadedTables)).toBeGreaterThan(0);
   await scene.fill(1, START, []);
   await settleStages(database, [CHAIN_ID]);

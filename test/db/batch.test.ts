@@ -78,7 +78,7 @@ test('an answer that arrives after the client timed out is not taken for the ans
   const slow = { statement: sql`insert into line select 1 from pg_sleep(3.3)` };
   try {
     const withTimeout = { ...database, batchPool: impatient };
-    // The server commits it nevertheless.
+    // The server commits the slow statement nevertheless.
     await expect(batchTransaction(withTimeout, [slow])).rejects.toThrow('timeout');
     for (const number of [2, 3, 4]) await batchTransaction(withTimeout, [insert(number)]);
   } finally {

@@ -24,7 +24,7 @@ const KEYS = 1_000;
 const WRONG = [1n, 500n, 999n];
 const SIGNAL = new AbortController().signal;
 
-/** Every key is its own value. */
+/** A question whose stored value for each key is the key itself. */
 const question = numberQuestion(
   'balanceOf(address)',
   () => sql`select n::text as key, n::text as value from generate_series(1, ${KEYS}) as n`,
@@ -78,7 +78,7 @@ test('a dividend contract is not asked about tokens while it pays by the rule `s
     const asked: string[] = [];
     for (const question of verificationAt(contract, block)?.questions ?? []) {
       const page = { contract, question, block, after: undefined, limit: 10 };
-      // Every answer is 0, so what is not listed was not asked, or is 0.
+      // Every answer is 0. So a key that is not listed was not asked about, or its stored value is 0.
       const { differences } = await comparePage({ database, reader, seed: 3 }, page, SIGNAL);
       asked.push(...differences.map(({ column, key, stored }) => `${column} ${key}: ${stored}`));
     }

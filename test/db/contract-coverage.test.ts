@@ -113,7 +113,7 @@ test('a contract whose history was read with fewer events is read again, with a 
     const seen = await readChain(open.kysely, 1);
     await commitFill(open, { pieces: [{ seen, ...mintAt([contract], 5, 70n) }], contracts: [contract] });
     await follow(open, 11);
-    // Read with every event but transfers.
+    // From now on, the history counts as read without transfers.
     await db.query(`update indexer.contracts set fingerprint = replace(fingerprint, ' Transfer:ddf252ad', '')`);
     const late = { seen: await readChain(open.kysely, 1), ...mintAt([contract], 6, 1n) };
 

@@ -30,17 +30,17 @@ test('each window of a wallet that takes part in every transfer reads its own fa
     expect(await scene.doubts()).toEqual([]);
     const { rows } = await scene.query('select value from indexer.sweep_values where key = $1', [ALICE]);
     expect(rows).toEqual([{ value: String(10_000 - transfers.length + 1) }]);
-    // One window per block for the artist token, and a window to the end for each rule of the other contracts.
+    // The artist token needs one window per block. Each rule of the other contracts needs one window up to the end.
     expect(steps).toBeLessThanOrEqual(BLOCKS + 6);
     await sweeping.close();
-    // The end of a window is found first, and then its facts are read. If each window read all facts, it would be many times as much.
+    // A window's facts are read twice: to find its end, and to check them. If each window read all facts, it would be many times as much.
     expect((await readRows(url)) - before).toBeLessThanOrEqual(3 * transfers.length);
   } finally {
     await scene.drop();
   }
 });
 
-/** Ends the connections to a database. Otherwise those that filled it may report what they read at any later time. */
+/** Terminates the connections to a database, so that they report now what they read. Otherwise they may report it at any later time. */
 async function endConnections(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

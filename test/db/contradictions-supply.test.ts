@@ -9,7 +9,7 @@ import { serve } from '../kit/scene.ts';
 import { CHAIN_ID, MASTER, START } from '../kit/stage-scene.ts';
 import { ALICE, BOB, firstMint, move, moveNft, PAIR, SweepScene, TOKEN } from '../kit/sweep-scene.ts';
 
-/** The supplies of the contracts at a block: tokens from block 2 and 9 on, 2,000 of liquidity from block 2 on. */
+/** The true supply of each contract at a block. It changes with the mints and burns below. */
 const TRUE_SUPPLIES: Readonly<Record<string, (block: number) => bigint>> = {
   [TOKEN]: (block) => (block < 2 ? 0n : block < 9 ? 100n : block < 12 ? 130n : 110n),
   [MASTER]: (block) => (block < 3 ? 0n : 1n),
@@ -22,7 +22,7 @@ const MINTS = [
 ];
 const OTHERS = [moveNft(1n, ZERO_ADDRESS, ALICE, 3), ...firstMint(2)];
 
-/** A scene with a node that answers `totalSupply()`. `calls` are the blocks that it was asked about, by contract. */
+/** Creates a scene with a node that answers `totalSupply()`. `calls` lists the contract and the block of each call. */
 async function supplyScene(answer: (to: Hex, block: number) => Hex) {
   const chain = new Chain({ chainId: CHAIN_ID });
   chain.mine(START + 5);
@@ -47,7 +47,7 @@ async function supplyScene(answer: (to: Hex, block: number) => Hex) {
       await compareSupplies(deps, START, new AbortController().signal);
       return scene.doubts();
     },
-    /** Makes the contracts due. */
+    /** Makes every supply due to be requested again, as if an hour had passed. */
     hourLater: () => scene.query(`update indexer.sweeps set asks_at = asks_at - interval '61 minutes'`),
   };
 }

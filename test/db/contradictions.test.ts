@@ -15,7 +15,7 @@ afterEach(() => scene.drop());
 type History = {
   readonly rule: string;
   readonly logs: readonly RawLog[];
-  /** By the index of the withheld log. */
+  /** The contradictions that are found if one log is withheld, by the index of that log. */
   readonly expected: readonly (readonly string[])[];
 };
 
@@ -77,10 +77,10 @@ const RESERVES: History = {
   logs: [
     ...firstMint(2),
     ...swap(4, [4_100n, 980n], [100n, 0n, 0n, 20n]),
-    // A donation is taken over by sync().
+    // `sync()` adds a donation to the reserves.
     ...pairCall(5, [['Sync', { reserve0: 4_100n, reserve1: 990n }]]),
     ...swap(7, [4_000n, 1_020n], [0n, 30n, 100n, 0n]),
-    // Between them, liquidity moves to the pair, and 10 are donated before the burn.
+    // Liquidity moves to the pair, and 10 of token 0 are donated before the burn.
     move(ALICE, PAIR, 500n, 9, 0, PAIR),
     ...pairCall(
       9,
@@ -93,7 +93,7 @@ const RESERVES: History = {
     ),
   ],
   expected: [
-    // The second mint stands for the first. The balance of its receiver and the supply tell.
+    // If one of the two LP mints is missing, this rule accepts the other. The receiver's balance and the supply reveal the loss.
     [],
     [],
     ['reserves 2-2', 'reserves 1-4'],

@@ -3,7 +3,7 @@ import { type Database, openDatabase } from '../../indexer/db/database.ts';
 import { transaction } from '../../indexer/db/transaction.ts';
 import { createDatabase, type TestDatabase } from '../kit/postgres.ts';
 
-/** Together more text than the socket buffers of the kernel hold. */
+/** Number of parts. Together they hold more text than the socket buffers of the kernel. */
 const PARTS = 30;
 const PART_ROWS = 1_000;
 

@@ -13,7 +13,7 @@ import { log, sourceFixture } from '../kit/source-fixture.ts';
 
 const CHAIN = 31_337;
 const [DEPLOYED, HEAD] = [5, 20];
-/** What a transaction of its own created, and what a factory made. */
+/** A contract that a transaction created, and one that a factory created. */
 const [OWN, MADE] = [addressOf(0xa1), addressOf(0xb2)];
 const WRONG_HASH = hexOf(0xbad, 64);
 

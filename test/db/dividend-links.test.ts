@@ -20,7 +20,10 @@ import {
   transfer,
 } from '../kit/stage-scene.ts';
 
-/** A distribution before the deposit and any token, then one to two tokens of two masters, and claims: too much, and for no token. */
+/**
+ * A distribution before any deposit and token, a distribution to one token each of two masters, a claim of too much, and a claim for a
+ * token that does not exist.
+ */
 const LOGS = [
   distribute(4n, { block: 2 }),
   deposit(50n, { block: 3 }),
@@ -69,7 +72,7 @@ test('a master that is linked by command shares in the past distributions, until
   expect(await settled()).toBe('5 claimable, 2 tokens');
   expect(await run('unlink', DIVIDEND, MASTER)).toMatchObject({ code: 0, err: '' });
   expect(await settled()).toBe('10 claimable, 1 tokens');
-  // The platform's row still names the master. The operator's word stays.
+  // The platform's row still names the master, but the operator's command takes precedence.
   await scene.database.pool.query('update dividend_contracts set linked_master_contract = linked_master_contract');
   expect(await settled()).toBe('10 claimable, 1 tokens');
   await run('link', DIVIDEND, MASTER);

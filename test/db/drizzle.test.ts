@@ -23,7 +23,7 @@ import { onEachVersion } from '../kit/versions.ts';
 import { withDatabase } from '../kit/with-database.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** The file that docs/schema.md recommends. */
+/** Matches the configuration file that docs/schema.md recommends. */
 const CONFIGURATION = /```ts\n\/\/ drizzle\.config\.ts\n(.*?)```/s;
 const PACKAGES = ['drizzle-orm', 'drizzle-kit', 'pg'];
 const LARGEST_BIGINT = 2n ** 63n - 1n;
@@ -70,7 +70,7 @@ test("push with the platform's own definitions proposes nothing for its database
     const platform = platformDefinitions('catalogue');
     await (await push(orm, platform)).apply();
     await insertRowEverywhere(client);
-    // The platform's definitions are those of its own database.
+    // The platform's definitions describe exactly its own database.
     expect(await push(orm, platform)).toMatchObject({ statementsToExecute: [], warnings: [], hasDataLoss: false });
     await migrateUp(db);
 

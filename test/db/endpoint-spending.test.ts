@@ -54,7 +54,7 @@ test('a new month begins at zero, and months that are more than 13 back are dele
   const { url, db } = await database();
   const { kysely } = process(url);
   await addSpending(kysely, [{ ...FIRST, calls: 70, computeUnits: 7 }]);
-  // What was spent in this month becomes that of the last one, as at the end of a month.
+  // Moves this month's spending to the last month, as at the end of a month.
   await db.query(`update indexer.endpoint_spending set month = month - interval '1 month'`);
   for (const months of [13, 14])
     await db.query(

@@ -158,7 +158,7 @@ test('a port that is taken is named with its variable', async () => {
 
 const UUID = 'b54adc00-67f9-11d9-9669-0800200c9a66';
 const NUMBER = /It must be a whole number\./;
-/** Arguments that no database and no chain has to be asked about. */
+/** Wrong arguments that are rejected without asking a database or a chain, each with the error message. */
 const WRONG: readonly [string[], RegExp][] = [
   [
     ['backfill', '--from-block', '5', '--to-block', '3'],

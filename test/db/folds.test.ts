@@ -29,7 +29,7 @@ const HISTORIES_PER_FOLD = 2;
 /** The minimum number of facts for the fold in each history. */
 const FACTS_MIN = 10;
 
-/** The schemas of views, each with the column of the block that they show. */
+/** The schemas of the views, each with the column that holds the last block that its views show. */
 const FINALITIES = { mirror_finalized: 'finalized_number', mirror_safe: 'safe_number' };
 /** The compared tables of the schema `indexer`, which have no views. */
 const UNVIEWED: readonly string[] = ['contract_events', 'dead_letters'];

@@ -78,7 +78,7 @@ test('a client frozen between two statements is terminated only if another one w
   await db.query('create table line (number integer); insert into line values (1)');
   const open = openDatabase({ url });
   const clients = new FrozenClients(open, { silenceMs: 60_000, blockingSilenceMs: 1 });
-  /** Looks twice, so that the time between exceeds the limit. Returns how many clients are terminated. */
+  /** Calls `terminate` twice, with a pause that exceeds the limit. Returns how many clients are terminated. */
   const look = async () => {
     const first = await clients.terminate();
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -89,7 +89,7 @@ const SHAPES: readonly (readonly [string, Fault['do']])[] = [
   ['an unknown method', { kind: 'error', code: -32_601, message: 'the method does not exist' }],
 ];
 
-/** With these the endpoint, or all requests of the kind, wait for a while. */
+/** Answers after which the program pauses the endpoint, or all requests of the same kind, for a while. */
 const SLOWING: typeof SHAPES = [
   ['an internal error', { kind: 'error', code: -32_603, message: 'Internal error' }],
   ['HTML', { kind: 'http', status: 502, body: '<html>bad gateway</html>' }],

@@ -23,7 +23,7 @@ describe.skipIf(!installed)(`behind PgBouncer in transaction mode${installed ? '
       await expect(findSessions(server, pooled)).rejects.toThrow(/^DATABASE_DIRECT_URL: a pooler answers there/);
       const database = openDatabase({ ...server, maxConnections: 4 });
       try {
-        // More clients than server connections, so that statements of one client run on several of them.
+        // There are more clients than server connections, so that statements of one client run on several server connections.
         const timeouts = await Promise.all(
           Array.from({ length: 30 }, () =>
             transaction(database, async (tx) => {

@@ -6,12 +6,12 @@ import type { RangeRequest } from '../../indexer/source/source.ts';
 import { TOKEN_ADDRESS, withToken } from '../kit/with-token.ts';
 
 type Trouble = {
-  /** Throws what the source throws for a range. */
+  /** Throws the error with which the source answers the request for a range. */
   readonly refuse?: (range: RangeRequest) => void;
   readonly hasHead?: boolean;
 };
 
-/** Returns a prover of the whole chain, and what it asks its source for, which has no logs. */
+/** Returns a prover of the whole chain, and the requests that it makes to its source. The source has no logs. */
 function proverOf(database: Database, callsPerSecond = 1, { refuse, hasHead = true }: Trouble = {}) {
   const asked: string[] = [];
   const source = {
@@ -72,7 +72,7 @@ test('a failed proof is forgotten once its blocks are proved, although others ar
   });
 });
 
-/** Proves blocks 5 to 100 with a source that refuses some, for many steps. Returns the blocks that were set aside and those left to do. */
+/** Runs many steps over blocks 5 to 100 with a source that refuses some. Returns the blocks set aside and the unproved blocks. */
 async function proveDespite(trouble: Trouble): Promise<{ failed: string[]; unproved: string }> {
   let result = { failed: [] as string[], unproved: '' };
   await withToken(async (open, db) => {

@@ -27,7 +27,7 @@ const ANSWERS: Readonly<Record<string, Hex>> = {
   '0x5909c0d5': `0x${'0'.repeat(64)}`,
 };
 let server: ChainServer;
-/** A chain at block 120 with one V2 pool on it. */
+/** Creates a chain at block 120 with one V2 pool on it. */
 beforeEach(async () => {
   const chain = new Chain({ chainId: 1 });
   chain.mine(120);

@@ -88,7 +88,7 @@ describe('watching the registry', () => {
   it('stops at once on an abort, whether connected or not', async () => {
     watch(3_600_000);
     await soon(() => expect(changes).toHaveLength(1));
-    // The next poll is an hour stopUnreachable, and stopping does not wait for it.
+    // The next poll is an hour away, and stopping does not wait for it.
     stop.abort();
     await watching;
 

@@ -12,11 +12,11 @@ import { until } from '../kit/until.ts';
 import { withOpenDatabase } from '../kit/with-database.ts';
 
 const fixture = sourceFixture();
-/** The mirror's only block, which is final. */
+/** The only block in the database. It is final. */
 const FINAL = 16;
 const MINUTE_MS = 60_000;
 
-/** Serves a chain whose block the mirror has from `ours` endpoints, after one that has another block there. */
+/** Serves the chain, whose block `FINAL` is in the database, from `ours` endpoints. An endpoint before them has another block there. */
 async function createScene(database: Database, ours: number) {
   const chain = busyChain(20);
   const fork = chain.fork(FINAL - 1);

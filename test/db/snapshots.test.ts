@@ -25,7 +25,7 @@ import {
 
 const UPPER_MASTER = MASTER.toUpperCase().replace('0X', '0x');
 const TOKEN = addressOf(0xe1);
-/** Token 1 is sold in block 5 and burnt in block 8, token 2 is minted in block 5, and a distribution lies between. */
+/** In block 5, token 1 is sold, then a distribution occurs, then token 2 is minted. Token 1 is burnt in block 8. */
 const LOGS = [
   mint(MASTER, 1n, { block: 2 }),
   transfer(MASTER, 1n, [ALICE, BOB], { block: 5, index: 0 }),
@@ -47,7 +47,7 @@ async function bodyOf(call: string): Promise<string> {
   const [, name = '', list = ''] = /select (\w+)\((.*)\)/.exec(call) ?? [];
   const [row] = await query(`select prosrc, proargnames as names from pg_proc where proname = '${name}'`);
   const values = list.split(', ');
-  // The arguments are named like no column.
+  // No column has the name of an argument, so the replacement changes arguments only.
   const names: readonly string[] = row?.names ?? [];
   return names.reduce(
     (text, argument, index) =>
@@ -241,7 +241,7 @@ test('snapshots at distributions that are turned off are deleted, and all of the
   await scene.follow([distribute(1n, { block: START + 1 })]);
   await settleStages(scene.database, [CHAIN_ID]);
   expect(await taken()).toEqual([]);
-  // The owners are counted in any case.
+  // The owners at a distribution are counted even if it has no snapshot.
   expect((await scene.state()).holders).toHaveLength(2);
   await choose(true);
   const again = await taken();

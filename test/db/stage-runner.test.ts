@@ -200,7 +200,7 @@ test('stages are taken back when a contract with older history joins, even if it
   await scene.fill(5, START, [mint(OTHER_MASTER, 1n, { block: 6 })], [OTHER_MASTER]);
   await settle(watched);
   expect((await scene.state()).counts).toEqual(['2: 1', '6: 1', '9: 1', '21: 1']);
-  // A contract whose deployment block is unknown does not hold up stages. Filling its history still takes them back.
+  // A contract whose deployment block is unknown does not hold up stages. When its history is filled, they still go back.
   await scene.database.pool.query(
     "update indexer.contracts set deployed_at_block = null, covered = '{}' where address = $1",
     [OTHER_MASTER],
@@ -234,7 +234,7 @@ test('a purged contract leaves no stage state behind', async () => {
   await settle();
   const { balances, ...left } = await scene.state();
   expect(Object.values(left).flat()).toEqual([]);
-  // The claims stay, with the dividend contract.
+  // The claims remain, since the dividend contract was not purged.
   expect(balances).toHaveLength(1);
   expect(await scene.asOf()).toEqual(allAt(START));
   await removeContract(scene.database, { chainId: CHAIN_ID, address: DIVIDEND, purge: true });

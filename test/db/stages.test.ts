@@ -24,7 +24,10 @@ import {
 /** The transaction of a deposit that the platform knows. */
 const DEPOSIT = { block: 2, index: 4 };
 
-/** Claims before and after the mint of their token, of a token that is never minted, and twice in a block; a sale, a burn and a new mint. */
+/**
+ * Claims before and after the mint of their token, for a token that is never minted, and twice in a block. Also a sale, a burn and a new
+ * mint.
+ */
 const LOGS = [
   mint(MASTER, 1n, { block: 2 }),
   deposit(50n, DEPOSIT),
@@ -68,7 +71,7 @@ describe.each(testedStages)('$name', (stage) => {
   const advance = (from: number | undefined, to: number, within: Stage = stage) =>
     transaction(scene.database, (tx) => step(tx, within, from, to));
   const unwind = (to: number) => transaction(scene.database, (tx) => stage.unwind(tx, CHAIN_ID, to));
-  /** Commits the logs, and runs the stages before the tested one, which may be ahead of it. */
+  /** Commits the logs, and runs the stages that come before the tested stage. They may be ahead of it. */
   const fill = async () => {
     await scene.fill(1, START, LOGS);
     await scene.run(testedStages.slice(0, testedStages.indexOf(stage)), START);

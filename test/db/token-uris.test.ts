@@ -52,7 +52,7 @@ beforeEach(async () => {
   const source = fixture.open([(await fixture.serve(chain)).url], { attempts: 1 });
   const log = createLogger({ level: 'silent', redact: (line) => line, sink: process.stderr, pretty: false });
   let now = 0;
-  // Each look at the clock is an hour later, so that no pause lasts.
+  // Each reading of the clock is one hour later, so that no pause lasts.
   const runtime = { now: () => (now += 3_600_000), random: () => 0 };
   reader = new TokenUriReader({ database, chainId: CHAIN, source, log, runtime });
 });

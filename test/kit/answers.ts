@@ -12,7 +12,7 @@ const ADDRESS_DIGITS = 40;
 const REVERTED = 3;
 const BUSY_EVERY_BLOCKS = 5;
 
-/** Creates a chain whose contracts answer calls, and whose wallets hold what they spend. */
+/** Creates a chain whose contracts answer calls. Every wallet receives the tokens that it spends later. */
 export function consistentChain(blocks: number, finalized: number): Chain {
   const chain = new Chain();
   const [alice] = WALLETS;

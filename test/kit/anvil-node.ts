@@ -18,7 +18,7 @@ export type AnvilOptions = {
   readonly timestamp?: number;
   /** Seconds between the timestamps of blocks. Default: timestamps follow the clock. */
   readonly timestampInterval?: number;
-  /** The finalized block is two epochs behind the head. */
+  /** Blocks in an epoch. The finalized block is two epochs below the head. */
   readonly slotsInAnEpoch?: number;
   readonly accounts?: number;
   readonly port?: number;
@@ -60,7 +60,7 @@ export type Anvil = {
   setIntervalMining(seconds: number): Promise<void>;
   /**
    * Replaces the newest `depth` blocks by the same number of other blocks. `block` of a replacement is the index, from 0, of the
-   * new block that includes its transaction. A new block without transactions may equal the old one if that was empty too.
+   * new block that includes its transaction. A new block without transactions may be identical to an empty block that it replaces.
    */
   reorg(
     depth: number,
@@ -80,7 +80,7 @@ const STOP_TIMEOUT_MS = 5_000;
 const RECEIPT_TIMEOUT_MS = 10_000;
 const require = createRequire(import.meta.url);
 
-/** Prints the process id, which `createAnvil` does not expose, and replaces the shell by the node. */
+/** Shell script that prints its process id, which `createAnvil` does not expose, and then replaces itself with the node. */
 const PRINT_PID = 'echo "pid $$" && exec "$0" "$@"';
 
 /**

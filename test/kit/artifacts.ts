@@ -53,7 +53,7 @@ export async function ownArtifact(name: string): Promise<Artifact> {
   return artifact;
 }
 
-/** The artifacts of this process. */
+/** The artifacts of this project's contracts. A process compiles them at most once. */
 let compiled: Promise<Record<string, Artifact>> | undefined;
 
 /**

@@ -7,7 +7,7 @@ import { CHECKSUM_ADDRESS, insertArtist, insertRow } from './platform-rows.ts';
 import { createDatabase } from './postgres.ts';
 import { withDatabase } from './with-database.ts';
 
-/** The number of tokens in the backend's database, so many that they are linked in several batches. */
+/** Number of tokens in the backend's database. They are so many that the program links them in several batches. */
 export const BACKEND_TOKENS = 6_000;
 
 /** Creates the twelve tables of the platform's backend, with an IPO and its tokens. Returns the ids that tokens refer to. */
@@ -30,7 +30,7 @@ export async function createBackend(client: pg.Client): Promise<{ masterId: stri
   return { masterId, ipoId };
 }
 
-/** Expects the tables to be those of an empty database that was migrated, besides what only the backend has. */
+/** Expects the same tables as in an empty database after migration, apart from the tables and columns that only the backend has. */
 export async function expectMigrated(client: pg.Client): Promise<void> {
   await withDatabase(createDatabase(), async (reference) => {
     const found = differences(await databaseCatalogue(reference), await databaseCatalogue(client));
@@ -45,7 +45,7 @@ export async function expectMigrated(client: pg.Client): Promise<void> {
   });
 }
 
-/** Holds the lock of a reader on a table. */
+/** Locks a table as a reader does (`access share`) until `release` is called. */
 export async function holdLock(db: Kysely<DB>, table: string): Promise<{ release(): Promise<void> }> {
   const held = await db.startTransaction().execute();
   await sql`lock table ${sql.ref(table)} in access share mode`.execute(held);

@@ -6,7 +6,7 @@ import { bundleProgram } from '../../config/build.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** The program as the package holds it. */
+/** The built program, in the layout of the published package. */
 export type BuiltProgram = {
   /** The path of the entry point. */
   readonly main: string;

@@ -11,13 +11,13 @@ export type CatalogueDifference = {
   readonly migrated: string | undefined;
 };
 
-/** A folder of `test/fixtures` with tables of the platform. */
+/** A folder of `test/fixtures` that describes tables of the platform. */
 export type Fixture = 'catalogue' | 'backend';
 
 /** A row of a fixture, by column. */
 export type FixtureRow = Readonly<Record<string, string>>;
 
-/** Returns the catalogue that the platform documents. */
+/** Returns the catalogue that the platform's documentation describes. */
 export function platformCatalogue(): Catalogue {
   return new Map([
     ...catalogueRows('columns').map((row): [string, string] => [
@@ -36,7 +36,7 @@ export function platformCatalogue(): Catalogue {
   ]);
 }
 
-/** Returns the intended differences, with objects described as `databaseCatalogue` describes them. */
+/** Returns the differences that the migrations make on purpose, with objects described as `databaseCatalogue` describes them. */
 export function acceptedCorrections(): CatalogueDifference[] {
   return catalogueRows('corrections').map((row) => ({
     object: row.object ?? '',
@@ -94,7 +94,7 @@ export function differences(platform: Catalogue, migrated: Catalogue): Catalogue
 /**
  * Creates the platform's tables in an empty database, as the platform's own ORM does.
  *
- * @param fixture `catalogue` for all of its tables, `backend` for the twelve that its backend declares
+ * @param fixture `catalogue` for all tables of the platform, `backend` for the twelve tables that the platform's backend declares
  */
 export async function createPlatformCatalogue(client: pg.Client, fixture: Fixture = 'catalogue'): Promise<void> {
   const catalogueRows = (name: string) => fixtureRows(fixture, name);

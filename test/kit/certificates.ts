@@ -9,12 +9,12 @@ const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-
 
 /** A folder of certificates that a PostgreSQL server may read. */
 export type Certificates = {
-  /** Returns the path of a file: `ca.crt`, `other-ca.crt`, and the certificate and key of each name. */
+  /** Returns the path of a file: `ca.crt`, `other-ca.crt`, or the `.crt` or `.key` file of a host. */
   path(file: string): string;
   remove(): Promise<void>;
 };
 
-/** Makes a certificate authority, another one, and for each name a certificate that the first one signs for that host. */
+/** Creates two certificate authorities, `ca` and `other-ca`. For each host, creates a certificate that `ca` signs. */
 export async function makeCertificates(...hosts: readonly string[]): Promise<Certificates> {
   const directory = await mkdtemp(join(tmpdir(), 'indexer-certificates-'));
   const path = (file: string) => join(directory, file);

@@ -9,7 +9,7 @@ export type View = {
   lag: number;
   /** Blocks whose logs `eth_getLogs` omits; true means all blocks. */
   hiddenLogs?: ReadonlySet<number> | true;
-  /** Returns a log of a block as `eth_getLogs` gives it. */
+  /** Changes a log of a block before `eth_getLogs` returns the log. */
   alterLog?: ((log: object, block: ChainBlock) => object) | undefined;
   /** Omits the logs from receipts. */
   hiddenReceipts?: boolean;
@@ -20,7 +20,7 @@ export type View = {
   emptyForUnknownHash?: boolean;
   noBlockReceipts?: boolean;
   noSubscriptions?: boolean;
-  /** Returns what subscribers are told of a new block instead of the truth. */
+  /** Returns the notification that subscribers receive for a new block instead of the correct one. */
   announce?: ((head: object) => unknown) | undefined;
   /** Blocks below this number are pruned: requests for their logs fail with code 4444, and requests for their state fail too. */
   prunedBelow?: number;
@@ -102,9 +102,9 @@ const METHODS: Readonly<Record<string, (view: View, params: Params) => unknown>>
   },
 };
 
-/** The account that sends every transaction. It had sent one before the chain began. */
+/** The account that sends every transaction. It had already sent one transaction before block 0. */
 export const SENDER: Hex = `0x${'5e'.repeat(20)}`;
-/** The contract that every transaction calls that does not create one. It was there from the beginning. */
+/** The recipient of every transaction that does not create a contract. Its code exists from block 0 on. */
 const CALLED: Hex = `0x${'ca'.repeat(20)}`;
 
 function deployedAt(chain: Chain, address: unknown): number | undefined {

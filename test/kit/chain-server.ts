@@ -221,7 +221,7 @@ export class ChainServer {
     return id;
   }
 
-  /** Responds to an HTTP request, which another server may have received. */
+  /** Responds to an HTTP request. A `TlsServer` also calls this method with the requests that it receives. */
   async http(request: AsyncIterable<Buffer>, response: HttpResponse): Promise<void> {
     this.requests += 1;
     this.waiting += 1;

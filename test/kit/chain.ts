@@ -10,8 +10,8 @@ export type LogSpec = {
   /** Default: one more than the log before it in the block. */
   readonly logIndex?: number;
   /**
-   * Logs of a block with the same value share a transaction. A hash is the hash of that transaction. Default: each log has its own
-   * transaction.
+   * Logs of a block with the same value share a transaction. If the value is a hash, it becomes the hash of the transaction.
+   * Default: each log has its own transaction.
    */
   readonly transaction?: number | Hex;
 };
@@ -191,7 +191,7 @@ export class Chain {
   }
 }
 
-/** Returns a hash that identifies a block or a transaction. A client cannot tell from what a node computed it. */
+/** Returns a hash that identifies a block or a transaction. It is not the hash of the encoded content, but a client cannot tell. */
 function hashOf(text: string): Hex {
   return `0x${hash('sha256', text)}`;
 }
@@ -208,7 +208,7 @@ export function bloomOf(logs: readonly Pick<LogSpec, 'address' | 'topics'>[]): H
   return `0x${bloom.toString('hex')}`;
 }
 
-/** The bits of addresses and topics, which chains repeat. Hashing them would take most of the time of a test. */
+/** Caches the bloom bits of addresses and topics, which chains repeat. Hashing them each time would dominate a test's duration. */
 const bloomBits = new Map<Hex, readonly number[]>();
 
 function bloomBitsOf(item: Hex): readonly number[] {

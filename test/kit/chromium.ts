@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest';
 import { HANG_TIMEOUT_MS } from './until.ts';
 
 const EXECUTABLE = '/usr/bin/chromium';
-/** The browser runs as root and without a display, and sends nothing by itself. */
+/** Lets the browser run as root and without a display, and disables the requests that it would send by itself. */
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -16,10 +16,10 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** A page of the browser with what went wrong in it. */
+/** A page of the browser, with the problems that occurred in it. */
 export type WatchedPage = {
   readonly page: Page;
-  /** The messages of errors and warnings, also of violations of the content security policy. */
+  /** The messages of errors and warnings, including violations of the content security policy. */
   readonly complaints: readonly string[];
   /** The hosts that the page sent requests to. */
   readonly hosts: ReadonlySet<string>;

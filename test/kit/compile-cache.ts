@@ -22,9 +22,10 @@ export function compileCacheOf(main: string): string {
 }
 
 /**
- * Runs the daemon over a small chain and stops it, so that Node stores the compiled code of what daemons run. Processes of the program then
- * start with two thirds of the CPU time. Node stores a file's code once, when the first process that loaded the file exits by itself. Without
- * this run that would be a short command, which compiles few functions, and each daemon would compile the others anew.
+ * Runs the daemon over a small chain and stops it, so that Node stores the compiled code of the functions that a daemon calls. Later
+ * processes then need only two thirds of the CPU time to start. Node stores a file's code once, when the first process that loaded the
+ * file exits by itself. Without this run, that process would be a short command, which compiles few functions. Each daemon would then
+ * compile the other functions again.
  *
  * @param main the program's entry point
  * @param databaseUrl a migrated database, which is changed

@@ -21,7 +21,7 @@ export type Service = {
  * Returns the services of compose.yaml.
  *
  * @param secrets the variables of the file `.env`
- * @throws if it names a variable that is not among them
+ * @throws if compose.yaml uses a variable that is not among `secrets`
  */
 export function readCompose(secrets: Readonly<Record<string, string>>): Readonly<Record<string, Service>> {
   const text = readFileSync(FILE, 'utf8').replaceAll(/\$\{(\w+)(?::\?[^}]*)?\}/g, (_, name: string) => {

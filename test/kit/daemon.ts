@@ -2,7 +2,7 @@ import type { ChainSettings, Settings } from '../../indexer/config/define.ts';
 import { type Environment, Program } from './program.ts';
 import { HANG_TIMEOUT_MS } from './until.ts';
 
-/** Settings for all chains of a daemon. Its endpoints are named by the environment unless `rpcUrls` is given. */
+/** Settings that apply to all chains of a daemon. The environment gives the chains' endpoints unless `rpcUrls` is set. */
 export type ChainOptions = ChainSettings;
 
 /** The response of `/ready`. */
@@ -21,7 +21,7 @@ export class Daemon extends Program {
     return daemon;
   }
 
-  /** The address of its status page. */
+  /** The URL of the daemon's status page. */
   get url(): string {
     return `http://127.0.0.1:${this.#port}/`;
   }
@@ -37,7 +37,7 @@ export class Daemon extends Program {
     return (await (await this.fetch('/metrics')).text()).split('\n');
   }
 
-  /** Requests a path of what it serves. */
+  /** Requests a path of the daemon's HTTP server. */
   fetch(path: string, init: RequestInit = {}): Promise<Response> {
     return fetch(new URL(path, this.url), { signal: AbortSignal.timeout(HANG_TIMEOUT_MS), ...init });
   }

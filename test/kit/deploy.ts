@@ -36,7 +36,7 @@ export type Platform = {
   readonly validator: Deployed;
 };
 
-/** Returns the contracts of a platform that are followed. The quote token is not followed, since no artist issued it. */
+/** Returns the contracts of a platform that the indexer follows. The quote token is not among them, since no artist issued it. */
 export function subjectsOf(platform: Platform): readonly Subject[] {
   return [
     { kind: 'master', address: platform.master.address },

@@ -6,7 +6,7 @@ export function hexOf(value: number | bigint, digits: number): Hex {
   return `0x${value.toString(16).padStart(digits, '0')}`;
 }
 
-/** Returns the address that is this number. */
+/** Returns the address with this numeric value. */
 export function addressOf(value: number | bigint): Hex {
   return hexOf(value, 40);
 }
@@ -49,7 +49,7 @@ export function blockHashOf(number: number): Hex {
   return hexOf(0xb10c_0000_0000n + BigInt(number), 64);
 }
 
-/** Returns the header of a block, whose timestamp is its number. */
+/** Returns the header of a block. The timestamp equals the block number. */
 export function headerOf(number: number): BlockHeader {
   const [hash, parentHash] = [blockHashOf(number), blockHashOf(number - 1)];
   return { number, hash, parentHash, timestamp: number, logsBloom: '0x' };

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 
-/** What clients of a database notice of a failover. */
+/** Simulates the effects of a database failover on clients. */
 export class Failover {
   readonly #admin: pg.Client | pg.Pool;
 
@@ -8,7 +8,7 @@ export class Failover {
     this.#admin = admin;
   }
 
-  /** From now on, new connections accept no writes. They never will. */
+  /** Makes new connections read-only. They stay read-only even after `end` is called. */
   async begin(): Promise<void> {
     await this.#alter('set default_transaction_read_only = on');
   }
@@ -20,14 +20,14 @@ export class Failover {
       where datname = current_database() and application_name like 'indexer%'`);
   }
 
-  /** From now on, new connections accept writes. */
+  /** Lets connections that are opened from now on write again. */
   async end(): Promise<void> {
     await this.#alter('reset default_transaction_read_only');
   }
 
   async #alter(change: string): Promise<void> {
     const { rows } = await this.#admin.query<{ name: string }>('select quote_ident(current_database()) as name');
-    // The connection may be a new one, which is read-only itself.
+    // The connection may itself have been opened as read-only.
     await this.#admin.query(`begin; set transaction read write; alter database ${rows[0]?.name} ${change}; commit`);
   }
 }

@@ -19,7 +19,7 @@ type Column = {
 type Index = {
   readonly name: string;
   readonly unique: boolean;
-  /** Names of columns, and expressions. */
+  /** The indexed columns and expressions. */
   readonly parts: readonly { readonly text: string; readonly isColumn: boolean }[];
   readonly predicate: string | null;
 };
@@ -75,7 +75,7 @@ type Built<Columns extends Record<string, ColumnBuilderBase>> = BuildExtraConfig
 const bigintDefault = (value: number) => value as unknown as bigint;
 `;
 
-/** Column types without a parameter. Values of \`bigint\` pass 2^53, so they are JavaScript's \`bigint\`; \`numeric\` is a string. */
+/** Column types without a parameter. Values of `bigint` pass 2^53, so they are JavaScript's `bigint`; `numeric` is a string. */
 const SIMPLE_TYPES: Readonly<Record<string, [builder: string, options?: string]>> = {
   bigint: ['bigint', "{ mode: 'bigint' }"],
   boolean: ['boolean'],
@@ -92,7 +92,7 @@ const NUMERIC = /^numeric\((\d+),(\d+)\)$/;
 const LITERAL = /^'([^'\\]*)'::[a-z_ ]+$/;
 const CONSTANT = /^(?:true|false|\d+)$/;
 
-/** Returns the text of Drizzle definitions of all tables, enums and views in `public`. Throws on what they cannot express. */
+/** Returns the text of Drizzle definitions of all tables, enums and views in `public`. Throws if Drizzle cannot express one of them. */
 export async function generateDrizzle<DB>(db: Kysely<DB>): Promise<string> {
   await refuseInexpressible(db);
   const enums = await readEnums(db);
@@ -140,7 +140,7 @@ async function readEnums<DB>(db: Kysely<DB>): Promise<readonly Enum[]> {
   return rows;
 }
 
-/** Reads the tables and views with their columns in order. Expressions are PostgreSQL's own text of them. */
+/** Reads the tables and views with their columns in order. Expressions have the form in which PostgreSQL prints them. */
 async function readRelations<DB>(db: Kysely<DB>): Promise<readonly Relation[]> {
   const names = (keys: string, relation: string) => sql`(select json_agg(attname order by place)
     from unnest(${sql.ref(keys)}) with ordinality as k(number, place) join pg_attribute on attrelid = ${sql.ref(relation)} and attnum = number)`;

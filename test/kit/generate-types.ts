@@ -40,7 +40,7 @@ async function main(): Promise<void> {
   try {
     const db = connect(server.url);
     try {
-      // The tables that migrations adopt are those of an earlier migration.
+      // The adoptable tables are read after an earlier migration, before the remaining migrations run.
       await writeAdoptable(db);
       await migrateUp(db);
       await writeDrizzle(db);

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** The environment of a machine that has Node and npm, and nothing of this checkout. */
+/** The environment variables of a machine that has Node and npm, but not this checkout. */
 export const BARE_ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: [
     dirname(process.execPath),
@@ -29,7 +29,7 @@ export async function runCached(command: string, args: readonly string[], cwd: s
   await cached.catch(() => promisify(execFile)(command, args, { cwd, env: all }));
 }
 
-/** A stage of the Dockerfile: the folder that holds its files, and what it says of processes. */
+/** A stage of the Dockerfile: the folder with its files, and the settings of the processes that run in it. */
 type Stage = {
   readonly root: string;
   /** The working directory as a path of this machine. */
@@ -52,10 +52,10 @@ export type Image = Readonly<Omit<Stage, 'root'>> & {
 };
 
 /**
- * Does what the Dockerfile says in folders of this machine, without an engine and without the base image: copies the files that it
- * copies, and runs the commands that it runs.
+ * Executes the Dockerfile in folders of this machine, without a container engine and without the base image: copies the same files
+ * and runs the same commands.
  *
- * @throws if it holds an instruction that is not known here
+ * @throws if the Dockerfile contains an instruction that this function does not support
  */
 export async function buildImage(): Promise<Image> {
   const directory = await mkdtemp(join(tmpdir(), 'indexer-image-'));

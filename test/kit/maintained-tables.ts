@@ -30,7 +30,7 @@ export const MAINTAINED: Readonly<Record<string, Readonly<Record<string, readonl
   'dividend-totals': { dividend_contracts: ['total_revenue_deposited', 'total_dividends_distributed'] },
 };
 
-/** Returns the rows and columns that a fold maintains, in a form that compares them whatever their order is. */
+/** Returns the rows and columns that a fold maintains, in a form whose comparison ignores the order of rows and columns. */
 export function maintainedBy({ name }: Fold, tables: Tables): unknown {
   return Object.entries(MAINTAINED[name] ?? {}).map(([table, columns]) => {
     const rows = tables.get(table) ?? [];

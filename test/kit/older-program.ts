@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Copies the program without some events of an ABI, as an older version of it. See `programWithEdit`. */
+/** Copies the program without some events of an ABI, to simulate an older version. Returns what `programWithEdit` returns. */
 export function programWithout(abi: string, events: readonly string[]): Promise<string> {
   return programWithEdit(`abis/${abi}`, (text) => {
     let edited = text;
@@ -20,7 +20,7 @@ export function programWithout(abi: string, events: readonly string[]): Promise<
 }
 
 /**
- * Copies the program with one file edited, as another version of it. The copy is deleted when the test ends.
+ * Copies the program and edits one file, to simulate another version. The copy is deleted when the test ends.
  *
  * @returns the path of the copy's `main.ts`
  */

@@ -10,7 +10,7 @@ import { freePort } from './free-port.ts';
 import { serverIdentity } from './postgres-server.ts';
 import { until } from './until.ts';
 
-/** Debian installs the program where only root's PATH leads. */
+/** Debian installs PgBouncer in a folder that only root's `PATH` contains. */
 const PATH = `${process.env.PATH}:/usr/sbin`;
 /** Kills the pooler when standard input ends: on request, or when the parent process has died, even by SIGKILL. */
 const SUPERVISOR = 'pgbouncer -q "$1" </dev/null & read -r order; kill -KILL $!';

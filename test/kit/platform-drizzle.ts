@@ -19,18 +19,18 @@ type Columns = Readonly<Record<string, PgColumn>>;
 type Rows = (name: string, table: string) => readonly FixtureRow[];
 type BuiltTable = PgTable & Columns;
 
-/** The names of types that Drizzle writes in another way than PostgreSQL. */
+/** Converts PostgreSQL's type names to Drizzle's where the two differ. */
 const DRIZZLE_TYPE: readonly (readonly [RegExp, string])[] = [
   [/^character varying/, 'varchar'],
   [/^numeric\((\d+),(\d+)\)$/, 'numeric($1, $2)'],
 ];
 const LITERAL = /^'(.*)'::/;
-/** PostgreSQL cuts longer names. */
+/** PostgreSQL truncates longer names. */
 const NAME_MAX_CHARS = 63;
 
 /**
- * Returns what the platform's own Drizzle schema exports, built from the documented catalogue or from its backend's twelve tables. The
- * columns of the tables have the names that they have in the database.
+ * Returns the exports of the platform's own Drizzle schema, built from a fixture: `catalogue` describes all tables of the platform,
+ * `backend` only the twelve tables that the platform's backend declares. Columns have the names that they have in the database.
  */
 export function platformDefinitions(fixture: Fixture): Readonly<Record<string, unknown>> {
   const enums: Enums = new Map(

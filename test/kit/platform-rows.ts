@@ -6,7 +6,7 @@ export const CHECKSUM_ADDRESS = '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed';
 
 type Values = Readonly<Record<string, unknown>>;
 
-/** The ids of the rows that contracts refer to. */
+/** The ids of the artist and the master that contract rows refer to. */
 export type Artist = { readonly artistId: string; readonly masterId: string };
 
 /** Returns the platform's tables, each after the tables that its foreign keys refer to. */

@@ -12,7 +12,7 @@ import {
 // biome-ignore lint/performance/noBarrelFile: this is the file that docs/schema.md recommends
 export * from '../../indexer/drizzle/generated/schema.ts';
 
-/** The platform's table with the columns that the mirror does not know. */
+/** The platform's table, including the columns that the indexer's schema does not have. */
 export const masterIpos = pgTable(
   'master_ipos',
   {
@@ -23,14 +23,14 @@ export const masterIpos = pgTable(
   masterIposConstraints,
 );
 
-/** The platform's table with the column that the mirror does not know. */
+/** The platform's table, including the column that the indexer's schema does not have. */
 export const masterNfts = pgTable(
   'master_nfts',
   { ...masterNftsColumns, masterIpoId: uuid('master_ipo_id').references(() => mirroredIpos.id) },
   masterNftsConstraints,
 );
 
-/** A table that the mirror does not know. */
+/** A table of the platform that the indexer's schema does not have. */
 export const magicLinkTokens = pgTable(
   'magic_link_tokens',
   {
@@ -44,7 +44,7 @@ export const magicLinkTokens = pgTable(
   (t) => [uniqueIndex('magic_link_tokens_token_idx').on(t.token), index('magic_link_tokens_email_idx').on(t.email)],
 );
 
-/** A table that the mirror does not know. */
+/** A table of the platform that the indexer's schema does not have. */
 export const userSessions = pgTable(
   'user_sessions',
   {

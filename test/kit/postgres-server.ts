@@ -55,7 +55,7 @@ export type PostgresOptions = {
    * takes 30 ms instead of 700.
    */
   readonly disposable?: boolean;
-  /** A base backup to start from instead of an empty server, and the password of its superuser. It is recovered from its archive. */
+  /** A base backup to start from instead of an empty server, and its superuser's password. The server recovers from the WAL archive. */
   readonly backup?: { readonly folder: string; readonly password: string };
   /** Server settings, for example `{ max_connections: '20' }`. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -147,7 +147,7 @@ async function embeddedBinaries(): Promise<Binaries> {
   return module.default();
 }
 
-/** Returns binaries that the server's user may execute. If root's checkout is not readable (under `/root`), they are a copy. */
+/** Returns binaries that the server's user may execute. Copies them if that user cannot read root's checkout (under `/root`). */
 async function executableBinaries(installed: Binaries, identity: Identity, directory: string): Promise<Binaries> {
   try {
     await run(installed.initdb, ['--version'], { ...identity, cwd: directory });
@@ -160,7 +160,7 @@ async function executableBinaries(installed: Binaries, identity: Identity, direc
   return { postgres: join(copy, 'bin', 'postgres'), initdb: join(copy, 'bin', 'initdb') };
 }
 
-/** Returns the user as whom a server runs that refuses to run as root. Empty for any user but root. */
+/** Returns the user for running a server that refuses to run as root. Returns an empty object if this process is not root's. */
 export async function serverIdentity(): Promise<Identity> {
   if (userInfo().uid !== 0) return {};
   for (const name of SERVER_USERS) {

@@ -29,9 +29,8 @@ export type TestDatabase = {
 };
 
 /**
- * Starts one PostgreSQL server for the whole run, with a migrated database that tests clone, and builds the program that tests start, with its
- * compile cache.
- * This is Vitest's global setup.
+ * Starts one PostgreSQL server for the whole run, and creates the migrated database that tests clone. Builds the program that tests
+ * start, and fills its compile cache. This is Vitest's global setup.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startPostgres({ disposable: true });
@@ -83,12 +82,12 @@ async function cloneDatabase(serverUrl: string, template: string): Promise<TestD
     const { rowCount } = await server.query('select from pg_stat_activity where datname = $1', [name]);
     return rowCount;
   };
-  // PostgreSQL's default strategy writes the copy to its log, which takes several times as long.
+  // PostgreSQL's default strategy writes the copy to the WAL, which takes several times as long.
   await server.query(`create database ${name} template ${template} strategy file_copy`);
   return {
     url: databaseUrl(serverUrl, name),
     async drop() {
-      // A pool that has ended may still be closing connections, and each would report that the server ended it.
+      // A pool that has ended may still be closing connections. Each of them would report an error if the server terminated it.
       for (let tries = 0; tries < CLOSING_TRIES && (await connections()) !== 0; tries++)
         await wait(CLOSING_INTERVAL_MS);
       await server.query(`drop database if exists ${name} with (force)`);
@@ -108,7 +107,7 @@ function databaseUrl(serverUrl: string, name: string): string {
   return url.href;
 }
 
-/** The connections to servers that tests of this process share, since opening one takes as long as ten statements. */
+/** Connection pools by server URL. Tests of this process share them, since opening a connection takes as long as ten statements. */
 const servers = new Map<string, pg.Pool>();
 
 function onServer(url: string): pg.Pool {

@@ -17,8 +17,8 @@ const PRINTED_LINE_CHARS = 500;
 const PINO_DEBUG = 20;
 
 /**
- * Returns the folder where Node keeps the compiled code of the program that tests start. A process writes its code when it exits by itself, so
- * a process killed by SIGKILL only reads it.
+ * Returns the folder where Node keeps the compiled code of the program that tests start. A process writes its code when it exits by
+ * itself. A process that SIGKILL ends only reads the folder.
  */
 export function compileCache(): string {
   return compileCacheOf(inject('program'));
@@ -34,7 +34,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** How a program is started, besides its arguments and its environment. */
 export type ProgramOptions = {
-  /** Passed in a configuration file. */
+  /** Settings to pass in a configuration file. */
   readonly settings?: Settings | undefined;
   /** The entry point, if it is not the one of this checkout. */
   readonly main?: string | undefined;
@@ -113,7 +113,7 @@ export class Program {
 
   /** Returns the resident memory in MiB; 0 if the process has ended. */
   async memory(): Promise<number> {
-    // Linux tells it in a file. Elsewhere it takes a process.
+    // Linux reports it in a file. Elsewhere `ps` reports it.
     const status = await readFile(`/proc/${this.#child.pid}/status`, 'utf8').catch(() => undefined);
     if (status !== undefined) return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) / 1024;
     const ps = promisify(execFile)('ps', ['-o', 'rss=', '-p', String(this.#child.pid)]);

@@ -14,7 +14,7 @@ const FOLDER = fileURLToPath(new URL('../../config/deploy/', import.meta.url));
 /** Kills the server when standard input ends: on request, or when the parent process has died, even by SIGKILL. */
 const SUPERVISOR = 'prometheus "$@" </dev/null & read -r order; kill -KILL $!';
 
-/** A sample of the newest values of series. */
+/** The newest value of a series. */
 type Sample = { readonly metric: Readonly<Record<string, string>>; readonly value: readonly [number, string] };
 
 /** A rule as Prometheus has evaluated it. */
@@ -41,7 +41,7 @@ export async function hasPrometheus(): Promise<boolean> {
   return found;
 }
 
-/** Starts Prometheus with the configuration of `config/deploy`, but other targets and intervals. It ends with the test. */
+/** Starts Prometheus with the configuration of `config/deploy`, but other targets and intervals. Stops it when the test ends. */
 export async function startPrometheus(targets: readonly string[]): Promise<Prometheus> {
   const configuration = parse(await readFile(join(FOLDER, 'prometheus.yaml'), 'utf8'));
   configuration.global = { scrape_interval: '1s', evaluation_interval: '1s' };

@@ -7,8 +7,8 @@ export class TcpProxy {
   /** Delay of everything that a client sends, in milliseconds. */
   delayMs = 0;
   /**
-   * Called with the bytes that a client sends. Returns how many of them to forward before the connection is cut, if it is. If the
-   * callback called `stall`, the connection stays open, and the rest of the bytes follows after `heal`.
+   * Called with the bytes that a client sends. If it returns a number, the proxy forwards only that many of them and cuts the connection.
+   * If the callback also called `stall`, the connection stays open, and the remaining bytes are forwarded after `heal`.
    */
   onSent: (bytes: Buffer) => number | undefined = () => undefined;
   readonly #target: { readonly host: string; readonly port: number };
@@ -58,7 +58,7 @@ export class TcpProxy {
     for (const pair of this.#pairs) for (const socket of pair) socket.pause();
   }
 
-  /** Stops forwarding on the existing connections, as a NAT does that has dropped them. New connections work. */
+  /** Stops forwarding on the existing connections but keeps them open, like a NAT that has lost their state. New connections work. */
   forget(): void {
     for (const pair of this.#pairs) for (const socket of pair) socket.pause();
   }

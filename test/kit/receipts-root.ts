@@ -5,12 +5,12 @@ import { bloomOf, type ChainBlock, type ChainLog } from './chain.ts';
 type Node = Hex | readonly Node[];
 type Pair = { readonly path: readonly number[]; readonly value: Hex };
 
-/** The roots of blocks, by the hash of the block. */
+/** Caches receipts roots by block hash. */
 const roots = new Map<Hex, Hex>();
 /** keccak-256 of the RLP of an empty string. */
 const EMPTY_ROOT: Hex = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421';
 
-/** Returns the receipts root of a block of the chain in memory. Written without the program's library and encoder. */
+/** Returns the receipts root of a block of the chain in memory. Does not use the library and the encoder of the program under test. */
 export function receiptsRootOf(block: ChainBlock): Hex {
   if (block.transactions.length === 0) return EMPTY_ROOT;
   const known = roots.get(block.hash);
@@ -63,7 +63,7 @@ function consensusReceipt({ cumulativeGasUsed, logs }: EncodedReceipt) {
   return ['0x01' as Hex, integer(cumulativeGasUsed), bloomOf(logs), entries];
 }
 
-/** Yellow Paper, appendix D. */
+/** Returns the trie node for some pairs (Yellow Paper, appendix D). */
 function nodeOf(pairs: readonly Pair[]): Node {
   const [first] = pairs;
   if (first === undefined) return '0x';

@@ -23,7 +23,7 @@ export class RedisServer {
     this.url = `redis://127.0.0.1:${port}`;
   }
 
-  /** Starts a server. `flags` precede the flags of every server, and may begin with a configuration file. */
+  /** Starts a server. `flags` come before the flags that every server has, and may begin with a configuration file. */
   static async start(...flags: readonly string[]): Promise<RedisServer> {
     const server = new RedisServer(await freePort(), flags);
     await server.resume();
@@ -75,7 +75,7 @@ export async function hasRedis(): Promise<boolean> {
   return found;
 }
 
-/** Where the queue is. Without a `url`, the queue is in the database. */
+/** The location of the queue. Without a `url`, the queue is in the database. */
 export type QueueLocation = { readonly url: string | undefined; readonly redis: RedisServer | undefined };
 
 /** Runs a suite with the queue in PostgreSQL and in Redis. If Redis is not installed, the second run is reported as skipped. */

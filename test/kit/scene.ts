@@ -18,7 +18,7 @@ const SEED = 20_260_102;
 const HISTORY_BLOCKS = 24;
 const FINALIZED_BLOCKS = 8;
 
-/** Creates a migrated database for one test, and a pool of connections to it. Both end with the test. */
+/** Creates a migrated database for one test, and a pool of connections to it. Closes the pool and drops the database when the test ends. */
 export async function database(): Promise<{ readonly url: string; readonly db: pg.Pool }> {
   const { url, drop } = await createDatabase();
   const db = new pg.Pool({ connectionString: url, max: 4 });
@@ -65,7 +65,7 @@ export type Scene = {
   readonly env: Environment;
   /** Starts a command of the program in this environment. */
   run(...args: readonly string[]): Program;
-  /** Waits until the database is at the head and without gaps, and expects every table to equal the chain. */
+  /** Waits until the database is at the chain's head without gaps, and expects every table to equal what the chain implies. */
   settled(): Promise<void>;
 };
 
@@ -90,7 +90,7 @@ export type SceneOptions = {
   readonly settings?: ChainOptions;
 };
 
-/** Sets up a scene. Everything in it ends with the test. */
+/** Sets up a scene. Stops and deletes everything in it when the test ends. */
 export async function createScene(options: SceneOptions = {}): Promise<Scene> {
   const { chain = busyChain(), otherChains = [], moreEndpoints = [], subscribe = false, announce = true } = options;
   const server = await serve(chain);
@@ -132,7 +132,7 @@ export type AnvilScene = {
   readonly anvil: Anvil;
   readonly platform: Platform;
   readonly traffic: Traffic;
-  /** Waits until a database is at the head and without gaps, and expects every table to equal the chain. */
+  /** Waits until a database is at the chain's head without gaps, and expects every table to equal what the chain implies. */
   settled(db: pg.Pool): Promise<void>;
 };
 

@@ -70,8 +70,8 @@ export async function reorgsOf(db: Queryable, chainId: number): Promise<{ from: 
 }
 
 /**
- * Expects the facts to be exactly the logs of the blocks that the coverage of their contracts claims. This holds at every moment,
- * even while history has gaps, and while PostgreSQL commits what a process sent before it died.
+ * Expects the facts (the decoded logs in the database) to be exactly the logs of the blocks that are covered for their contracts. This
+ * holds at every moment, even while history has gaps, and while PostgreSQL commits what a process sent before it died.
  */
 export async function expectFactsAsCovered(db: pg.Pool, chain: Chain): Promise<void> {
   const { coverage, facts } = await readCoverageAndFacts(db, chain.chainId);

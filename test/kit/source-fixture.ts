@@ -27,7 +27,7 @@ export function busyChain(height: number): Chain {
   return chain;
 }
 
-/** Returns functions that create servers and sources, which are closed after each test, and the notices of these sources. */
+/** Returns functions that create servers and sources, and the notices of these sources. Closes all of them after each test. */
 export function sourceFixture() {
   const closing: (() => unknown)[] = [];
   const notices: EndpointNotice[] = [];

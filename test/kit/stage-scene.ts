@@ -57,7 +57,7 @@ export function transfer(
   return logOf({ address, blockNumber: block, logIndex: index, ...event });
 }
 
-/** The log of a claim: its position, by default Alice's, and of 5. */
+/** The position, holder and amount of a claim. By default, Alice claims 5. */
 type ClaimLog = LogPosition & { readonly holder?: Hex; readonly amount?: bigint };
 
 /** Returns the log of a claim for a token. */
@@ -65,7 +65,7 @@ export function claim(tokenId: bigint, { holder = ALICE, amount = 5n, ...positio
   return dividendLog(encodeEvent(claimed, { holder, tokenId, amount }), position);
 }
 
-/** Returns the log of a claim for an epoch (ABI version 3.0). It has the form of a claim for a token. */
+/** Returns the log of a claim for an epoch (ABI version 3.0). The log has the same form as a claim for a token. */
 export function claimEpoch(log: ClaimLog): RawLog {
   return claim(1n, log);
 }
@@ -182,7 +182,7 @@ export class StageScene {
     return insertRow(this.database.pool, table, row);
   }
 
-  /** Inserts the platform's row of a revenue that was deposited into the dividend contract by a transaction. Returns its id. */
+  /** Inserts a row of `revenue_events` for a transaction that deposited revenue into the dividend contract. Returns the row's id. */
   async insertRevenue({ tx, amount }: { readonly tx: string; readonly amount: string }): Promise<string> {
     return insertRow(this.database.pool, 'revenue_events', {
       master_id: this.masterId,
@@ -216,7 +216,7 @@ export class StageScene {
     return commitFill(this.database, { pieces: [{ seen, range, batch }], contracts: selected });
   }
 
-  /** Commits the next block at the head and returns its number. The commit may go through other connections to the same database. */
+  /** Commits the next block at the head and returns its number. `database` may be another connection pool for the same database. */
   async follow(logs: readonly RawLog[] = [], database: Database = this.database): Promise<number> {
     const { contracts, joining } = await followedContracts(this.database, CHAIN_ID);
     const seen = await readChain(this.database.kysely, CHAIN_ID);
@@ -228,7 +228,7 @@ export class StageScene {
     return number;
   }
 
-  /** Runs some stages from their beginning to a block. */
+  /** Advances stages that have not run yet to a block. */
   async run(stages: readonly Stage[], to: number): Promise<void> {
     await transaction(this.database, async (tx) => {
       for (const stage of stages) await stage.advance(tx, { chainId: CHAIN_ID, from: undefined, to: blockOf(to) });
@@ -236,8 +236,8 @@ export class StageScene {
   }
 
   /**
-   * Returns the rows that stages write, as text, from the tables or from the views of a schema: `links` are `block/log index: token id of contract`, and the others
-   * name their columns.
+   * Returns the rows that stages write, as text, from the tables or from the views of a schema. A row of `links` reads
+   * `block/log index: token id of contract`. The queries below show the formats of the other rows.
    */
   async state(
     schema = 'public',

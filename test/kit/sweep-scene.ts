@@ -13,7 +13,7 @@ export const PAIR = addressOf(0x9a);
 /** Wallets. */
 export const [ALICE, BOB, CAROL] = [addressOf(0x1), addressOf(0x2), addressOf(0x3)];
 
-/** A contradiction as `rule from-to`, followed by its status unless it is open. */
+/** A contradiction among the facts, as `rule from-to`, followed by its status unless the status is `open`. */
 export type DoubtLine = string;
 
 /** Returns a log of a contract, in a transaction of its own block. */
@@ -56,7 +56,7 @@ export function pairCall(
   return calls.map(([name, args], at) => event(PAIR, name, args, { block, index: index + at, transaction: index }));
 }
 
-/** Returns the logs of a first mint of liquidity of 4,000 and 1,000 (2,000 of liquidity) by Alice. */
+/** Returns the logs of the pair's first mint: Alice deposits 4,000 of token 0 and 1,000 of token 1. The liquidity is 2,000. */
 export function firstMint(block: number): readonly RawLog[] {
   return pairCall(block, [
     ['Transfer20', { from: ZERO_ADDRESS, to: ZERO_ADDRESS, value: 1_000n }],
@@ -104,7 +104,7 @@ export class SweepScene {
     await this.#scene.fill(from, to, sorted, addresses);
   }
 
-  /** Sweeps until nothing is left to do. Returns the number of steps that read facts. */
+  /** Searches for contradictions until there is nothing left to search. Returns the number of steps that read facts. */
   async sweep(factsMax?: number, target = START, database = this.database): Promise<number> {
     const step = {
       chainId: CHAIN_ID,
@@ -126,7 +126,7 @@ export class SweepScene {
     );
   }
 
-  /** Marks every open doubt as read from receipts, as the prover does. */
+  /** Marks every open contradiction as read from receipts, as the prover does. */
   async read(factsChanged = 0): Promise<void> {
     await this.query(
       `update indexer.doubts set status = 'read', read_to = to_block, facts_changed = $1 where status = 'open'`,

@@ -32,7 +32,7 @@ function preferredVersion({ protocols }: { readonly protocols: readonly string[]
 export class TlsServer {
   /** The HTTP version of each request. */
   readonly versions: string[] = [];
-  /** Each replaces one of the next responses over HTTP/2. */
+  /** Interruptions for the next responses over HTTP/2. Each replaces one response. */
   readonly interruptions: Interruption[] = [];
   /** Number of connections that were opened. */
   connections = 0;

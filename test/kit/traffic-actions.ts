@@ -5,7 +5,7 @@ import type { Platform } from './deploy.ts';
 import { BATCH_MASTER, CLASSIC_MASTER, DIVIDENDS, MASTER, PAIR, TOKEN, TRADER } from './interfaces.ts';
 import type { Random } from './random.ts';
 
-/** What actions read to draw a transaction. */
+/** The inputs with which an action draws a transaction. */
 export type TrafficContext = { readonly anvil: Anvil; readonly platform: Platform; readonly random: Random };
 
 /**
@@ -19,7 +19,7 @@ export type Action = {
   draw(scene: TrafficContext): Promise<Transaction | undefined>;
 };
 
-/** The ids of the tokens of `classicMaster` are lower. */
+/** Upper bound (exclusive) of the token ids of `classicMaster`. */
 export const CLASSIC_TOKENS = 60;
 const MAX_BATCH = 40;
 const CLAIM_CANDIDATES = 12;
@@ -114,7 +114,7 @@ async function transferTokens(scene: TrafficContext): Promise<Transaction> {
   const { platform, random } = scene;
   const token = randomErc20(scene);
   const from = random.pick(platform.actors);
-  // Sometimes the whole balance, so that the wallet is no holder any more; sometimes zero, or to the sender itself.
+  // Some transfers move the whole balance, so that the wallet is no holder any more. Others move nothing, or go to the sender itself.
   const all = random.onceIn(20);
   const amount = all ? await balanceOf(scene, token, from) : random.onceIn(12) ? 0n : random.amount(parseEther('500'));
   const data = encodeFunctionData({
@@ -201,7 +201,7 @@ async function distribute({ platform, random }: TrafficContext): Promise<Transac
   return { from: platform.owner, to: platform.dividends.address, data };
 }
 
-/** Draws the claim of one holder for all candidate tokens that it owns. */
+/** Draws a claim by one holder, for all tokens that it owns among some randomly drawn tokens. */
 async function claim(scene: TrafficContext): Promise<Transaction | undefined> {
   const { anvil, platform, random } = scene;
   const currency = random.onceIn(3) ? platform.quoteToken.address : ZERO_ADDRESS;
@@ -251,7 +251,7 @@ async function nextTokenId({ anvil }: TrafficContext, address: Hex): Promise<big
   return anvil.client.readContract({ address, abi: MASTER, functionName: 'nextTokenId' });
 }
 
-/** Returns undefined for a token that does not exist, for which `ownerOf` reverts. */
+/** Returns the owner of a token, or undefined if the token does not exist, since `ownerOf` then reverts. */
 async function ownerOf({ anvil }: TrafficContext, address: Hex, tokenId: bigint): Promise<Hex | undefined> {
   const call = { address, abi: MASTER, functionName: 'ownerOf', args: [tokenId] } as const;
   return anvil.client.readContract(call).then(

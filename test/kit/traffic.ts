@@ -16,7 +16,7 @@ export type Traffic = {
   run(count: number): Promise<void>;
   /**
    * Replaces the newest blocks by another branch. Some of their transactions are included in other blocks, some are dropped, and
-   * new ones are added. Returns the number of replaced blocks, which is less than `depth` if the platform itself would be undone.
+   * new ones are added. Returns the number of replaced blocks, which is less than `depth` if a deeper reorg would undo the deployment.
    */
   reorg(depth: number): Promise<number>;
 };

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** Checks become rarer while a test waits, because those of conditions that take long would keep the machine busy. */
+/** `until` checks less and less often while it waits, because frequent checks during a long wait would keep the machine busy. */
 const CHECK_INTERVAL_MS = 10;
 const CHECK_INTERVAL_MAX_MS = 150;
 const CHECK_INTERVAL_GROWTH = 1.2;

@@ -24,7 +24,7 @@ export type Verified = {
 /** Verifies a database in this process. */
 export type Verifier = {
   readonly database: Database;
-  /** Verifies all answers, unless `options` say otherwise. */
+  /** Verifies every contract without sampling, unless `options` say otherwise. */
   verify(options?: Partial<VerifyInput>): Promise<Verified>;
   digest(): ReturnType<typeof digest>;
 };
@@ -68,7 +68,7 @@ async function verify(
   return { result: await verifyChain(input, report, new AbortController().signal), differences, notes };
 }
 
-/** Gives Multicall3 code at its usual address, and mines it into the finalized blocks of a chain with short epochs. */
+/** Gives Multicall3 code at its usual address, and mines a block after that. */
 export async function installMulticall(anvil: Anvil): Promise<void> {
   const require = createRequire(import.meta.url);
   const { multicall3Bytecode } = require(join(dirname(require.resolve('viem')), 'constants/contracts.js'));

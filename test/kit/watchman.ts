@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 
-/** Waits for the line `done`. If standard input ends before, since the parent process has died, kills the process. */
+/** Shell script that waits for the line `done`. If the parent process dies first, kills a process and deletes its directory. */
 const SCRIPT = 'read -r order; [ "$order" = done ] || { kill -KILL "$1"; rm -rf "$2"; }';
 
 /**

@@ -8,10 +8,10 @@ import { addressOf, headerOf } from './event-logs.ts';
 import { insertArtist, insertRow } from './platform-rows.ts';
 import { withOpenDatabase } from './with-database.ts';
 
-/** The address of the token of `withToken`. */
+/** The address of the artist token that `withToken` creates. */
 export const TOKEN_ADDRESS = addressOf(0xa);
 
-/** Runs `act` on a token deployed at block 5, on a chain whose head is block 10 and none of whose history is filled. */
+/** Runs `act` on a token that was deployed at block 5. The chain's head is block 10, and no history is filled. */
 export async function withToken(act: (database: Database, db: pg.Pool, contract: RegisteredContract) => Promise<void>) {
   await withOpenDatabase(async (open, db) => {
     const { artistId } = await insertArtist(db);

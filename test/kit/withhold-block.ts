@@ -4,8 +4,8 @@ import type { ChainServer } from './chain-server.ts';
 const anyHash: Hex = `0x${'dd'.repeat(32)}`;
 
 /**
- * Makes a node give logs and receipts of one block that contradict its header, so that the block cannot be read. Returns the
- * function that ends it.
+ * Makes a node give logs and receipts of one block that contradict its header, so that the block cannot be read. Returns a
+ * function that removes these faults.
  */
 export function withholdBlock(server: ChainServer, number: number): () => void {
   const hash = server.chain.block(number)?.hash;

@@ -12,7 +12,10 @@ const DAY = 86_400;
 const HOUR = 3_600;
 const MIDNIGHT = 1_700_006_400;
 
-/** A block every eight hours: those of the first day are 1 to 3. Token 1 is sold on the second day, token 2 is burnt on the third. */
+/**
+ * Creates a chain with a block every eight hours. Blocks 1 to 3 are those of the first day. Token 1 is sold on the second day, and token 2
+ * is burnt on the third.
+ */
 function chainOfDays(): Chain {
   const chain = new Chain({ genesisTimestamp: MIDNIGHT - 4 * HOUR, blockTimeSeconds: 8 * HOUR });
   chain.append(
@@ -27,7 +30,7 @@ function chainOfDays(): Chain {
     {},
     {},
   );
-  // Of the midnights after block 1, this block is behind the first two.
+  // Block 7 is the first block after the second midnight, so only the snapshots of the first two midnights are final.
   chain.finalized = 7;
   return chain;
 }

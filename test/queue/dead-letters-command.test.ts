@@ -11,7 +11,7 @@ import { atHead } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
 import { digestOf, IN_POSTGRES, longChain, scene } from './scene.ts';
 
-/** A proof would decode the logs again by itself in blocks that are not proved yet. */
+/** Proofs are off, because a proof would itself decode the logs again in blocks that are not proved yet. */
 const SETTINGS = { proof: { level: 'off' }, verifyIntervalHours: 0 } as const;
 
 /** Runs a program that cannot decode the logs of every third block until it is at the chain's head. */
@@ -31,7 +31,7 @@ async function indexWithFaultyDecoders({ chain, db, env }: Scene): Promise<void>
   expect(await program.stop()).toBe(0);
 }
 
-/** Returns the digest of a database that a program with these decoders filled at once. */
+/** Returns the digest of a database that the unedited program filled in one go. */
 async function digestOfFresh(chain: Chain): Promise<unknown> {
   const fresh = await createScene({ chain, settings: SETTINGS });
   fresh.run('start');
@@ -118,7 +118,7 @@ test('logs are decoded again while a daemon follows the head and unwinds blocks 
   const above = (await letters(indexed)).filter(({ block }) => block > chain.head.number - 9);
   expect(above.length).toBeGreaterThan(2);
 
-  // Nobody has unwound the database yet, so the node's blocks are of another branch.
+  // No process has unwound the database yet, so the node's blocks belong to another branch than the dead letters.
   chain.reorg(9, busyBlocks(11)(6));
   const stale = run('dead-letters', 'retry', String(above[0]?.id));
   expect(await stale.exited).toBe(1);
@@ -134,7 +134,7 @@ test('logs are decoded again while a daemon follows the head and unwinds blocks 
     await until('the head', () => atHead(db, chain.chainId, hash));
   }
   await retry.exited;
-  // If the daemon unwinds a block late, its letter stays for the next attempt.
+  // If the daemon unwinds a block late, the block's dead letter remains for the next attempt.
   await until('a retry that leaves no letter', async () => (await run('dead-letters', 'retry').exited) === 0);
   await settled();
   expect(await letters(indexed)).toEqual([]);

@@ -9,14 +9,14 @@ import { hasRedis, redisServer } from '../kit/redis.ts';
 import { busyChain, database, serve } from '../kit/scene.ts';
 
 const SECRET = 'hunter2-and-more';
-/** Creates a contract that emits a log and has no code. */
+/** Creation code that emits a log and leaves a contract without code. */
 const EMIT_LOG = '0x60006000a000';
 const HISTORY_BLOCKS = 150;
 
 type Found = { readonly status: string; readonly detail: string; readonly advice: string | null };
 type Env = Readonly<Record<string, string>>;
 
-/** Runs `indexer doctor`. Returns its exit code, and what it found by check, after the subject up to its first space. */
+/** Runs `indexer doctor`. Returns its exit code and its findings by `subject: check`. A subject is cut before its first ` (`. */
 async function examine(env: Env) {
   const { code, out, err } = await runCommand(['doctor', '--json'], env);
   expect(`${out}${err}`).not.toContain(SECRET);

@@ -8,7 +8,7 @@ import { atHead } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
 import { filledBlocks, longChain, scene, slowDown } from './scene.ts';
 
-/** Longer than the time after which a range was given up that fails without an outage. */
+/** Longer than the time after which the program gives up a range that fails without an outage. */
 const READ_ONLY_MS = 15_000;
 
 const hasFailed = (program: Program) => program.logLines('', 'read-only transaction').length > 0;

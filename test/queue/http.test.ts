@@ -41,7 +41,7 @@ test('a daemon serves its status, its metrics, its contracts and its state', asy
   });
   expect(status.chains[0].endpoints[0].calls).toBeGreaterThan(0);
 
-  // Every fact that it wrote is counted, wherever it wrote it.
+  // Every fact that the daemon wrote is counted, whichever part of it wrote the fact.
   const { rows } = await db.query<{ facts: number }>('select count(*)::int as facts from token_transfers');
   const lines = await daemon.metrics();
   const sumOf = (pattern: RegExp) =>
@@ -106,7 +106,7 @@ test('a daemon warns when 80 % and when all of a monthly budget are spent, and a
 
   const spent = async () => Number((await db.query('select calls from indexer.endpoint_spending')).rows[0]?.calls);
   const sent = () => server.arrivals.length;
-  /** Expects that the calls since then were counted. Those that were about to be sent when a process stopped were not sent any more. */
+  /** Expects that all calls since then were counted. A few counted calls may not have been sent, because the process was stopped. */
   const expectCounted = async (since: { readonly spent: number; readonly sent: number }) => {
     expect(sent()).toBeGreaterThan(since.sent);
     const notSent = (await spent()) - since.spent - (sent() - since.sent);
@@ -149,7 +149,7 @@ test('listeners get the state with every new block, and the process stops althou
   expect(await daemon.exited).toBe(0);
 });
 
-/** Reads the events `state` of a response. */
+/** Yields the data of each `state` event in a stream of server-sent events. */
 async function* statesOf(response: Response) {
   let text = '';
   for await (const chunk of response.body as ReadableStream<Uint8Array>) {

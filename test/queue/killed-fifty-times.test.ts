@@ -23,7 +23,7 @@ await onEachQueue((place) => {
   test('workers killed at random moments end with the rows and digest of an undisturbed run', async () => {
     const chain = longChain(BLOCKS);
     const { run, server, db, url, settled } = await scene(place(), chain);
-    // Makes the head known and covers the blocks that are not final.
+    // This backfill makes the head known and covers the blocks that are not final.
     expect(await run('backfill', '--from-block', String(BLOCKS - 100)).exited).toBe(0);
     expect(await run('backfill', '--from-block', '0', '--detach').exited).toBe(0);
     const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 400 } });

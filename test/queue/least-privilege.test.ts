@@ -31,7 +31,7 @@ async function connectAsRole(db: pg.Pool, url: string): Promise<string> {
   await db.query(`create role ${ROLE} login password '${PASSWORD}'`);
   const printed = await runCommand(['migrate', 'grants', '--role', ROLE]);
   expect(printed).toMatchObject({ code: 0, err: '' });
-  // It can be repeated.
+  // The printed statements can be executed repeatedly.
   for (let times = 0; times < 2; times++) await db.query(printed.out);
   const ofRole = new URL(url);
   ofRole.username = ROLE;
@@ -51,7 +51,7 @@ test('a role without other rights does all of the work under row-level security,
   const daemon = run('start');
   await settled();
 
-  // A dead letter, a reorg, and a contract with placeholders.
+  // Cause a dead letter and a reorg, and add a contract with placeholder rows.
   const { topics } = erc20Mint(WALLETS[0], 1n);
   chain.append({ logs: [{ address: TOKEN, topics, data: '0x01' }] }, ...busyBlocks(3)(3));
   await settled();

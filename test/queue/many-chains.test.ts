@@ -7,12 +7,12 @@ import { atHead, expectSettled, liveChainOf } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
 
 const CHAINS = 20;
-/** What PostgreSQL accepts by default, without the connections that it keeps for superusers. */
+/** Number of connections that PostgreSQL accepts by default, without those that it reserves for superusers. */
 const CONNECTIONS_MAX = 97;
 const CHECK_INTERVAL_MS = 50;
 const POLL_INTERVAL_MS = 250;
 const TURNS = 3;
-/** How much longer than before a block may take while a chain stalls. Shorter than a request that hangs is waited for. */
+/** By how much the stall of one chain may delay a block of another. It is less than the timeout of a request that hangs. */
 const DELAY_MAX_MS = 5_000;
 
 /** Watches the connections of programs until the returned function is called, which returns their largest number. */

@@ -12,7 +12,7 @@ const MEMORY_MIB = 500;
 const QUIET_BLOCKS = 10;
 
 const address = (n: number) => addressOf(0xc0de_0000 + n);
-/** The first, one in the middle and the last. */
+/** The first contract, one in the middle and the last. */
 const SOME = [0, 5_000, CONTRACTS - 1].map(address);
 
 /** Inserts the rows of artist tokens, each of an artist of its own, as the platform does. */

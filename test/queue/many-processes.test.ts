@@ -34,7 +34,7 @@ await onEachQueue((place) => {
 
   test('a detached request is filled by a worker, shown by status and ended by cancel', async () => {
     const { run, server, db, settled } = await scene(place(), longChain(8_000));
-    // Makes the head known and covers the blocks that are not final.
+    // This backfill makes the head known and covers the blocks that are not final.
     expect(await run('backfill', '--from-block', '7900').exited).toBe(0);
     const heal = slowDown(server, PIECE_MS);
     expect(await run('backfill', '--from-block', '0', '--detach').exited).toBe(0);

@@ -42,7 +42,7 @@ await onEachQueue((place) => {
       active: ACTIVE,
       delayed: DELAYED,
     });
-    // Coverage does not say that the jobs that are done have filled anything, so these are planned again.
+    // According to coverage, the completed jobs have filled nothing, so their ranges are planned again.
     for (let plan = 0; plan < 3; plan++) await planner.topUp(queue);
     const pending = (await queue.pending()).map(({ from, to }) => `${from}-${to}`);
     expect(pending).toHaveLength(WINDOW_JOBS);

@@ -12,12 +12,12 @@ import { longChain } from './scene.ts';
 const CALLS_PER_SECOND = 2_000;
 const BLOCKS = 600;
 const FINALIZED = 560;
-/** Busy blocks of a long chain. */
+/** Busy blocks whose logs the node leaves out. */
 const HIDDEN = new Set([103, 109, 205, 307, 403]);
 
 /**
- * Sets up a chain whose node leaves the logs of some blocks out of its answers for ranges. While its blooms are zero, nothing but the
- * receipts tells so.
+ * Sets up a chain whose node leaves the logs of some blocks out of its answers for ranges. While the node's blooms are zero, only the
+ * receipts reveal that.
  */
 async function lyingNode(proof: ProofSettings): Promise<Scene & { start(): Promise<Daemon> }> {
   const settings = { proof: { callsPerSecond: CALLS_PER_SECOND, ...proof } };

@@ -7,9 +7,9 @@ import { expectWideRequestsAtEnd, filledBlocks, longChain, scene } from './scene
 
 /** Refusals of a node do not depend on the queue, so PostgreSQL suffices here. */
 const IN_POSTGRES = { url: undefined, redis: undefined };
-/** Less than the logs of some single blocks take. */
+/** Limit of a response in bytes. The logs of some single blocks exceed it. */
 const BLOCK_BYTES = 2_500;
-/** Less than the logs of a piece take. */
+/** Limit of a response in bytes. The logs of a piece exceed it. */
 const PIECE_BYTES = 40_000;
 const WIDE_BLOCKS = 500;
 

@@ -7,9 +7,9 @@ import { headOf } from '../kit/oracle/check-database.ts';
 import { busyChain, createScene } from '../kit/scene.ts';
 import { until } from '../kit/until.ts';
 
-/** Until then, caches fill that have a bound, and V8 compiles. */
+/** Until this block, bounded caches fill and V8 compiles, so the heap still grows. */
 const WARM_UP_BLOCKS = 5_000;
-/** The heap is measured after each interval. With a block every 2 s, all of them are 2.2 hours. */
+/** The heap is measured after each interval. On a chain with a block every 2 s, all intervals would take 2.2 hours. */
 const INTERVALS = 5;
 const INTERVAL_BLOCKS = 800;
 const BLOCK_INTERVAL_MS = 5;
@@ -59,7 +59,7 @@ test('a daemon that follows thousands of quiet blocks holds its memory', async (
   process.stderr.write(
     `heap in use every ${INTERVAL_BLOCKS} blocks: ${heaps.map((mib) => mib.toFixed(2)).join(', ')} MiB\n`,
   );
-  // A leak shows in every interval. What is loaded once, and what is freed once, shows in one.
+  // A leak shows in every interval. Memory that is allocated or freed only once shows in one interval.
   const growths = heaps.slice(1).map((mib, at) => mib - (heaps[at] ?? 0));
   expect(growths.toSorted((a, b) => a - b)[Math.floor(INTERVALS / 2)]).toBeLessThan(GROWTH_MAX_MIB);
 });

@@ -23,7 +23,7 @@ const BACKUP_PROGRAM = `/usr/lib/postgresql/${VERSION}/bin/pg_basebackup`;
 const BLOCKS = 4_000;
 /** The last block that is final, up to which history is filled. */
 const FINAL_BLOCKS = BLOCKS - 40;
-/** In ranges of 50 blocks, most of history takes minutes, so that some of it is missing at the time to which the database is restored. */
+/** Reading these blocks takes minutes, so that some of history is missing at the time to which the database is restored. */
 const SLOW_BLOCKS = Array.from({ length: FINAL_BLOCKS - 1_000 }, (_, index) => 1_000 + index);
 const SLOW_MS = 5_000;
 
@@ -95,7 +95,7 @@ describe.skipIf(!installed)(`PostgreSQL ${VERSION}${installed ? '' : ' (NOT INST
       await until('all history', async () => (await filledBlocks(db)) > FINAL_BLOCKS);
       await db.query('truncate token_transfers, token_holders');
       await daemon.kill();
-      // PostgreSQL archives the end of its log when it stops.
+      // PostgreSQL archives the end of its WAL when it stops.
       await server.pause();
       chain.append(...blocks(5));
 

@@ -26,7 +26,7 @@ await onEachQueue((place) => {
   });
 });
 
-/** Empties the queue behind the back of the processes. */
+/** Empties the queue without telling the processes that use it. */
 async function emptyQueue({ redis }: QueueLocation, { db }: Scene): Promise<void> {
   if (redis !== undefined) await redis.run((client) => client.flushall());
   else await db.query('truncate bullmq.job cascade');

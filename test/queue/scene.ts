@@ -18,7 +18,7 @@ const BUSY_EVERY_BLOCKS = 6;
 const FINALITY_BLOCKS = 40;
 const SLOW_RANGE_BLOCKS = 50;
 
-/** The longest chain that was built from each seed, and the source of its next blocks. */
+/** By seed, the longest chain built so far, and the generator of its next blocks. */
 const longest = new Map<number, { readonly chain: Chain; readonly random: Random }>();
 
 /** Creates a long chain. Its last 40 blocks are not final. Chains of one seed begin with the same blocks, which are built once. */
@@ -88,7 +88,7 @@ export async function waitUntilFillStops(db: pg.Pool, quietMs: number): Promise<
   return filled;
 }
 
-/** Records from now on of how many blocks at once a server is asked for logs. */
+/** Records from now on the number of blocks in each request for logs that a server receives. */
 export function recordRanges(server: ChainServer): readonly number[] {
   const rangeBlocks: number[] = [];
   server.view.cap = ({ blocks }) => void rangeBlocks.push(blocks);

@@ -46,7 +46,7 @@ beforeAll(async () => {
 
 afterAll(() => image?.remove());
 
-/** Creates an empty database, which ends with the test. */
+/** Creates an empty database, which is dropped when the test ends. */
 async function emptyDatabase(): Promise<{ readonly url: string; readonly db: pg.Pool }> {
   const { url, drop } = await createEmptyDatabase();
   const db = new pg.Pool({ connectionString: url, max: 4 });
@@ -57,7 +57,7 @@ async function emptyDatabase(): Promise<{ readonly url: string; readonly db: pg.
   return { url, db };
 }
 
-/** Creates a folder until the test ends. */
+/** Creates a folder, which is deleted when the test ends. */
 async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'indexer-shipped-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -82,9 +82,9 @@ test.skipIf(!(await hasRedis()))(
     expect(redisCommand).toBe('redis-server');
     const redis = await redisServer(...redisFlags);
     const places: Readonly<Record<string, string>> = { postgres: url, redis: redis.url, 'node.example': server.url };
-    /** Replaces the addresses of services, which are other ones here. */
+    /** Replaces the host name of a service in compose.yaml by the service's address in this test. */
     const here = (value: string) => (URL.canParse(value) ? (places[new URL(value).hostname] ?? value) : value);
-    /** Starts a container of a service. */
+    /** Starts the program as in a container of a service. */
     const start = (name: string) => {
       const { command = image.command, environment = {} } = services[name] as Service;
       const given = Object.entries(environment).map(([variable, value]) => [variable, here(value)]);

@@ -7,7 +7,7 @@ import { expectFactsAsCovered } from '../kit/settled.ts';
 import { until } from '../kit/until.ts';
 import { filledBlocks, IN_POSTGRES, longChain, scene, slowDown } from './scene.ts';
 
-/** The program promises 15 s, which its own timers keep. A busy machine adds to them. */
+/** The program's own timers keep the promised 15 s. A busy machine may need longer. */
 const STOP_MAX_MS = 30_000;
 /** Long enough for statements and requests for connections to pile up. */
 const SILENCE_MS = 3_000;
@@ -15,7 +15,7 @@ const SILENCE_MS = 3_000;
 test('SIGTERM ends daemon, worker and backfill within 15 s while PostgreSQL accepts and never answers, and the rest is left for later', async () => {
   const proxy = await TcpProxy.before(inject('postgresUrl'));
   const { env, server, db, chain, settled } = await scene(IN_POSTGRES, longChain(4_000), { databaseProxy: proxy });
-  // What they spent cannot be recorded when they stop either.
+  // With a monthly budget, the processes also try to record their spending when they stop. This fails too.
   const settings = chainSettings(env, { rpcUrls: [{ url: server.url, monthlyCalls: 1_000_000 }] });
   const run = (...args: readonly string[]) => new Program(args, env, { settings });
   const heal = slowDown(server, 500);
@@ -31,7 +31,7 @@ test('SIGTERM ends daemon, worker and backfill within 15 s while PostgreSQL acce
   const begunAt = performance.now();
   const codes = await Promise.all([daemon, worker, backfill].map((program) => program.stop()));
   expect(performance.now() - begunAt).toBeLessThan(STOP_MAX_MS);
-  // The backfill is not complete. The others have no end of their own.
+  // The backfill fails because it is not complete. Daemon and worker have no work to complete, so they succeed.
   expect(codes).toEqual([0, 0, 1]);
   proxy.heal();
   await expectFactsAsCovered(db, chain);

@@ -14,7 +14,7 @@ import { digestOf } from './scene.ts';
 const MEASURED = process.env.TAKE_OVERS;
 /** How often the leader fails. 50 take about five minutes. */
 const TAKE_OVERS = Number(MEASURED ?? 5);
-/** The promise is measured on request, on a machine with nothing else to do. A busy one must only not wait for a longer timeout. */
+/** The promised 5 s are only checked on request, on an idle machine. On a busy machine, the limit only excludes longer timeouts. */
 const TAKE_OVER_MAX_MS = MEASURED === undefined ? 15_000 : 5_000;
 const BLOCK_INTERVAL_MS = 100;
 const LATEST_FAULT_MS = 1_000;
@@ -26,7 +26,7 @@ const COMMIT = ['begin', 'commit'].map((statement) => createHash('md5').update(s
 /** A daemon and the connection between it and PostgreSQL. */
 type Member = { daemon: Daemon; readonly proxy: TcpProxy };
 
-/** A fault of a leader. `begin` resolves when it has begun, `end` when the daemon may go on. */
+/** A fault of a leader. `begin` resolves when the fault has begun, `end` when the daemon may continue. */
 type Fault = {
   readonly begin: (leader: Member, random: Random) => Promise<void>;
   readonly end: (leader: Member, start: () => Promise<Daemon>) => Promise<void>;
@@ -40,7 +40,7 @@ const wake = async ({ daemon, proxy }: Member) => {
   daemon.signal('SIGCONT');
 };
 
-/** Truncates the next commit of a daemon somewhere, calls `act`, and forwards nothing more. */
+/** Truncates the next commit of a daemon at a random byte, calls `act`, and forwards nothing more. */
 function stallInsideCommit(proxy: TcpProxy, random: Random, act: () => void): Promise<void> {
   return new Promise((resolve) => {
     proxy.onSent = (bytes) => {
@@ -121,7 +121,7 @@ test('a standby takes over when the leader is killed, frozen or cut off, and a l
   const stopMining = mine(chain);
   const takeOvers: TakeOver[] = [];
   for (let round = 0; round < TAKE_OVERS; round++) {
-    // Both at the same moment: on a busy machine the leadership may pass without a fault.
+    // Check both at the same moment, because on a busy machine the leadership may pass without a fault.
     const [leader, standby] = await until('a leader and a standby', () => {
       const [one, other] = [members.find(leads), members.find(standsBy)];
       return one && other && ([one, other] as const);

@@ -24,7 +24,7 @@ const deposit = (amount: bigint) => event('RevenueDeposited', { amount, token: Z
 const distribution = (perTokenAmount: bigint, tokens: bigint, token: Hex = ZERO_ADDRESS) =>
   event('DividendsDistributed', { amount: perTokenAmount * tokens, token, perTokenAmount });
 
-/** Three tokens, a distribution, a claim, a sale, a burn, a late mint, and another distribution. */
+/** Creates a chain with three tokens, a distribution, a claim, a sale, a burn, a late mint, and two more distributions. */
 function dividendChain(): Chain {
   const chain = new Chain();
   chain.append(
@@ -42,7 +42,7 @@ function dividendChain(): Chain {
   return chain;
 }
 
-/** What the dividend contract answers, worked out by hand. */
+/** The correct answers of the dividend contract, computed by hand. */
 const ANSWERS: Readonly<Record<string, Readonly<Record<string, bigint>>>> = {
   'claimableAmount(uint256)': { 1: 5n, 2: 15n, 4: 5n },
   'claimedAmount(uint256)': { 1: 10n },

@@ -12,14 +12,14 @@ const FINALIZED = 380;
 const HIDDEN = [105, 200, 205, 210, 215, 220, 375];
 const CALLS_PER_SECOND = 2_000;
 
-/** A mirror of such a chain, filled from a node that hid logs, and a verifier of it. No process writes it any more. */
+/** Creates a database that was filled from a node that hid logs, and a verifier for it. No process writes to it any more. */
 async function mirrorWithHoles() {
   const chain = consistentChain(BLOCKS, FINALIZED);
   const settings = { proof: { level: 'off', callsPerSecond: CALLS_PER_SECOND }, verifyIntervalHours: 0 } as const;
   const scene = await createScene({ chain, settings, announce: false });
   const { chainId } = chain;
   scene.server.view.hiddenLogs = new Set(HIDDEN);
-  // Otherwise the bloom of a header would give the node away.
+  // Otherwise the bloom of a header would reveal the hidden logs.
   scene.server.view.zeroBlooms = true;
   const daemon = await Daemon.start(scene.env, settings);
   await announce(scene.db, scene.artist, { kind: 'artist_token', chainId, address: TOKEN, block: 1 });

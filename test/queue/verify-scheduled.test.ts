@@ -31,7 +31,7 @@ test('a daemon verifies a sample once history is complete and again when it is d
   const { rows } = await db.query('update artist_tokens set holders_count = 77 returning contract_address');
   await db.query(`update indexer.verifications set started_at = '-infinity'`);
   await ended(1);
-  const difference = `artist_token ${rows[0].contract_address} artist_tokens holders_count: stored is 77, the facts make 8`;
+  const difference = `artist_token ${rows[0].contract_address} artist_tokens holders_count: the row says 77, the facts say 8`;
   await until(
     'the log line of the verification',
     () => daemon.logLines('verification found differences', difference)[0],

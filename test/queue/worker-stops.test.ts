@@ -4,14 +4,14 @@ import { onEachQueue, type QueueLocation } from '../kit/redis.ts';
 import { until } from '../kit/until.ts';
 import { filledBlocks, longChain, scene, slowDown } from './scene.ts';
 
-/** The blocks of one job. */
+/** Number of blocks in one job. */
 const JOB_BLOCKS = 4_000;
 const PIECE_MS = 300;
 
 await onEachQueue((place) => {
   test('a worker stopped in the middle of a job exits 0, and another worker takes the job at once', async () => {
     const { run, server, db } = await scene(place(), longChain(JOB_BLOCKS + 200));
-    // Makes the head known and covers the blocks that are not final.
+    // This backfill makes the head known and covers the blocks that are not final.
     expect(await run('backfill', '--from-block', String(JOB_BLOCKS + 100)).exited).toBe(0);
     const heal = slowDown(server, PIECE_MS);
     const workers = [run('worker'), run('worker')];
@@ -35,7 +35,7 @@ await onEachQueue((place) => {
   });
 });
 
-/** Returns for each job in the queue how often it stalled: its worker's lock expired. */
+/** Returns for each job in the queue how often it stalled, which means that its worker's lock expired. */
 async function timesStalled({ redis }: QueueLocation, db: pg.Pool): Promise<number[]> {
   if (redis === undefined) {
     const { rows } = await db.query('select stalled_count::int as count from bullmq.job');

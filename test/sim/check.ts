@@ -30,7 +30,7 @@ export type CheckOptions = {
   readonly links: boolean;
   /** Whether the stages have run since an IPO was opened. */
   readonly ipos: boolean;
-  /** Called with the number of wrong rows in place of an error, while the nodes lie and nothing has proved the facts. */
+  /** Called with the number of wrong rows instead of throwing an error, while the nodes lie and the facts are not proved yet. */
   readonly onWrongRows?: ((rows: number) => void) | undefined;
 };
 
@@ -76,8 +76,8 @@ export class BlockTree {
 }
 
 /**
- * Compares all tables of a database, in one snapshot, with the fold of what the database claims: the logs of its head's branch
- * in the blocks that each contract's coverage names.
+ * Compares all tables of a database, in one snapshot, with the rows that the chain implies: the fold of the logs on the branch of the
+ * database's head, in the blocks that each contract covers according to the database.
  */
 export async function checkDatabase(
   pool: pg.Pool,
@@ -89,7 +89,7 @@ export async function checkDatabase(
   const stored = await readStored(pool, world.chainIds);
   if (coversTooManyTokens(world, tree, stored)) {
     assert(options.onWrongRows !== undefined, 'a master covers a batch that should have quarantined it');
-    // The oracle would list a million tokens for it, while the transactions of other histories wait.
+    // The oracle would compute a million tokens for this master, while the transactions of other histories wait.
     options.onWrongRows(1);
     return stored;
   }
@@ -101,7 +101,7 @@ export async function checkDatabase(
   return stored;
 }
 
-/** Returns the expected tables for the heads and the coverage that the database claims. */
+/** Returns the expected tables for the heads and the coverage that the database contains. */
 export function expectedTables(world: SimWorld, tree: BlockTree, platform: PlatformState, stored: Stored): Tables {
   const covered = new Map(stored.contracts.map((contract) => [keyOf(contract), contract.covers]));
   const announced = world.contracts
@@ -142,7 +142,7 @@ function assertEqualTables(stored: Tables, expected: Tables, { links, ipos, onWr
   );
 }
 
-/** Returns whether a master claims to cover a block with a batch that quarantines it, because a lying node withheld the batch. */
+/** Returns whether a master covers a block with a batch that should quarantine the master, but that a lying node withheld. */
 function coversTooManyTokens({ contracts: all }: SimWorld, tree: BlockTree, { contracts, heads }: Stored): boolean {
   return contracts.some((stored) => {
     const own = all.find((contract) => contract.kind === 'master' && keyOf(contract) === keyOf(stored));

@@ -3,8 +3,8 @@ import type { Database } from '../../indexer/db/database.ts';
 import type { Random } from './random.ts';
 
 /**
- * How the program fails: by an exception; by a connection that breaks before the statement is sent, or right after, when it is
- * unknown whether it ran; or, without dying, by a serialization conflict.
+ * How the program fails: by an exception; by a connection that breaks before the statement is sent, or right after (when it is unknown
+ * whether the statement ran); or by a serialization conflict, which the program survives.
  */
 type Death = 'exception' | 'lost before' | 'lost after' | 'conflict';
 

@@ -174,7 +174,7 @@ function dividendAction({ random, contracts }: LogDraw, contract: SimContract): 
   }
 }
 
-/** Draws claims of one transaction. Each is claimed in the native coin or by a token transfer before or after, which may not match. */
+/** Draws the claims of one transaction. Each is paid in the native coin, or by a token transfer before or after it that may not match. */
 function drawClaims(random: Random, contract: SimContract, currencies: readonly Hex[]): LogBody[] {
   const { address } = contract;
   const logs: LogBody[] = [];

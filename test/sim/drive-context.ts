@@ -12,8 +12,8 @@ export type DriveOptions = {
   /** Whether contracts are removed and the platform writes rows of its own, so that the final rows depend on the route. */
   readonly detours: boolean;
   /**
-   * Whether the nodes lie about logs, and how that is found out: every range is read in full, or the facts are proved behind that and
-   * may be wrong until then. Undefined if the nodes are honest.
+   * Whether and how the nodes lie about logs. `inline`: every range is read in full, which reveals lies at once. `background`: facts may
+   * be wrong until a later proof. Undefined: the nodes are honest.
    */
   readonly lies?: 'inline' | 'background' | undefined;
   /** Whether only the last branch is followed, from its beginning to its end. */
@@ -41,11 +41,11 @@ export type DriveContext = {
   readonly platform: Platform;
   readonly tree: BlockTree;
   readonly lanes: readonly Lane[];
-  /** Whether the stages have run since an IPO was opened. From then on each commit keeps its supply right. */
+  /** Whether the stages have run since an IPO was opened. After that, each commit keeps the IPO's supply up to date. */
   iposSettled: boolean;
-  /** Compares the database with the oracle. Differences count as wrong rows only, unless the facts are proved. */
+  /** Compares the database with the oracle. Unless the facts are proved, differences are only counted as wrong rows. */
   check(linksSettled?: boolean, proved?: boolean): Promise<void>;
-  /** Draws by how few blocks the stages begin to move in one transaction. */
+  /** Draws the number of blocks by which stages first advance in one transaction. */
   stride(): Stride;
   /** Counts an event in the tally. */
   count(what: string): void;

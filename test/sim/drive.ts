@@ -90,7 +90,7 @@ export class Drive implements DriveContext {
     this.#quarantined = quarantined;
   }
 
-  /** Counts checks that saw wrong rows, the rows, and after how many checks they were right again. */
+  /** Counts the checks that found wrong rows, the wrong rows, and the number of checks until the rows were right again. */
   #sawWrongRows(rows: number): void {
     if (rows > 0) {
       this.#wrongChecks += 1;
@@ -203,7 +203,7 @@ export class Drive implements DriveContext {
     if (meanwhile === 'reorg') lane.node.reorg();
     else if (meanwhile === 'unwind') await this.#unwind(lane);
     else for (let changes = 3; changes > 0; changes--) await changeRegistry(this, lane);
-    // Mostly far enough that another branch replaces the fetched blocks.
+    // Usually follows so far that another branch replaces the fetched blocks.
     for (let steps = this.random.percent(30) ? 0 : 3; steps > 0; steps--) {
       lane.node.grow(2);
       await this.#follow(lane, 0, 12);
@@ -239,7 +239,7 @@ export class Drive implements DriveContext {
     const number = this.random.percent(70)
       ? Math.max(0, head.number - this.random.between(0, 3))
       : this.random.between(0, head.number);
-    // Sometimes all blocks, so that the chain starts from nothing.
+    // Sometimes unwinds all blocks, so that the chain starts again without any.
     const block = this.tree.branchTo(head.hash)[number];
     assert(block !== undefined);
     const to = this.random.percent(5) ? undefined : { number, hash: block.header.hash };
@@ -291,7 +291,7 @@ export class Drive implements DriveContext {
   }
 }
 
-/** Rethrows an error unless it is one of the refusals that the program is meant to throw, or a node is behind the database. */
+/** Rethrows an error, unless the program is meant to throw it or it means that a node lags behind the database. */
 function rethrowUnlessRefusal(error: unknown): void {
   if (error instanceof HeadMoved || error instanceof StaleRange) return;
   if (!(error instanceof RpcError && error.kind === 'unknown-block')) throw error;

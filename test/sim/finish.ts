@@ -39,7 +39,7 @@ async function finishLane(drive: DriveContext, lane: Lane): Promise<void> {
   const { node, chainId } = lane;
   const own = history.world.contracts.filter((contract) => contract.chainId === chainId);
   const { contracts } = await loadContracts(database.kysely, chainId);
-  // Facts of a contract that nobody follows are not proved, so those that a lying node gave would stay wrong.
+  // Facts of a removed contract are not proved, so wrong facts from a lying node would remain.
   const restoresAll = !drive.options.detours || drive.options.lies === 'background';
   await restoreAll(drive, contracts, own, () => restoresAll || random.percent(60));
   for (const contract of contracts) {

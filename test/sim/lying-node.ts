@@ -6,18 +6,18 @@ import type { Branch, SimBlock, SimTransaction } from './history.ts';
 import type { Random } from './random.ts';
 
 const BLOOM_BYTES = 256;
-/** In how many of 100 answers the node lies. */
+/** How often the node lies when it returns logs, in percent. */
 const LIES_PERCENT = 60;
 
 /** What a node serves now: the blocks of a branch up to a height. */
 type Served = { readonly chain: { readonly chainId: number }; readonly branch: Branch; readonly height: number };
 
 /**
- * Returns a transport to a node that tells the truth about headers and receipts, and lies about logs: it leaves out the logs of an
- * address in a block, whole blocks or stretches of blocks, gives logs twice, or in another order. Some nodes name the timestamps of
- * blocks in logs, and then name wrong ones too.
+ * Returns a transport to a node that tells the truth about headers and receipts, but lies about logs: it leaves out the logs of an
+ * address in a block, of a whole block or of a stretch of blocks, repeats logs, changes their order or their block hash. Some nodes
+ * state the timestamps of blocks in logs, and may then state wrong ones.
  *
- * A node whose blooms are zero leaves out whole blocks only, since nothing could show that it left out a part of one.
+ * A node whose blooms are zero leaves out whole blocks only, since nothing could reveal that part of a block's logs is missing.
  */
 export function lyingTransport(node: Served, random: Random, count: (lie: string) => void): Transport {
   const zeroBlooms = random.percent(20);
@@ -80,7 +80,7 @@ function logsOf(blocks: readonly SimBlock[], filter: LogFilter, namesTimestamps:
 
 type Liar = { readonly random: Random; readonly zeroBlooms: boolean; readonly count: (lie: string) => void };
 
-/** Returns an answer of which a part may be missing, doubled, out of order or of another block or time. */
+/** Returns logs of which some may be missing, repeated, out of order, or with a wrong block hash or timestamp. */
 function lie(logs: readonly RawLog[], { random, zeroBlooms, count }: Liar): readonly RawLog[] {
   if (logs.length === 0 || !random.percent(LIES_PERCENT)) return logs;
   const { blockNumber, blockTimestamp, address } = random.pick(logs);
@@ -139,7 +139,7 @@ function asBlock(block: SimBlock | undefined, zeroBlooms: boolean): unknown {
   };
 }
 
-/** What a header says of the logs of its block. */
+/** The fields of a header that depend on the logs of its block. */
 type Proofs = { readonly bloom: Hex; readonly root: Hex };
 
 const proofs = new WeakMap<SimBlock, Proofs>();

@@ -11,13 +11,13 @@ import type { Branch, SimBlock, SimChain } from './history.ts';
 import { lyingTransport } from './lying-node.ts';
 import type { Random } from './random.ts';
 
-/** The current answers of a chain's node: its branch, its height and its finalized block. */
+/** A node of a chain, with its current branch, height and finalized block. */
 export class SimNode {
   readonly chain: SimChain;
   finalized: number;
   readonly #random: Random;
   readonly #confirmations: number;
-  /** How the program reads the node: undefined if it is honest, so that the program's reading is left out. */
+  /** The source through which the program reads the node. Undefined if the node is honest, since its blocks are then read directly. */
   #source: Source | undefined;
   #inFull: FullReading | undefined;
   #branch = 0;
@@ -82,7 +82,7 @@ export class SimNode {
     return Math.min(sharedBlocks(this.branch, branch) - 1, this.#height);
   }
 
-  /** Makes the node lie about logs. The program then reads it through its own source, every range in full if `inFull` says so. */
+  /** Makes the node lie about logs. The program's own source reads the node from then on. `inFull` says whether it reads ranges in full. */
   lie(random: Random, inFull: FullReading | undefined, count: (lie: string) => void): void {
     const rpcUrls = [lyingTransport(this, random, count)];
     this.#source = createSource(
@@ -98,7 +98,7 @@ export class SimNode {
     return this.#source;
   }
 
-  /** Reads a range for some contracts, as the program does at a state of its chain. */
+  /** Reads a range for some contracts, as the program does when its chain is in this state. */
   async read(
     contracts: readonly Contract[],
     { finalized }: ChainState,

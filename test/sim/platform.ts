@@ -58,7 +58,7 @@ export class Platform implements PlatformState {
         const distribution_model = contract.model ?? 'per_master';
         const owner = { master_id, artist_id, linked_master_contract, distribution_model };
         await this.#insert('dividend_contracts', { ...deployed, ...owner });
-        // The platform has no column for it. An operator chooses the version before the contract is followed.
+        // The platform has no column for the ABI version. An operator chooses the version before the contract is followed.
         await this.#pool.query('update indexer.contracts set abi_version = $1 where platform_id = $2', [
           contract.abiVersion ?? '1.0',
           contract.platformId,
@@ -84,7 +84,7 @@ export class Platform implements PlatformState {
     await this.#insert('master_ipos', { id: this.#nextId(), master_id: masterId, total_supply: 10 });
   }
 
-  /** Inserts the row of a revenue that a transaction deposited, with its hash in lower or upper case. */
+  /** Inserts a revenue row that names the transaction of a deposit, with the hash in lower or upper case. */
   async insertRevenue({ platformId }: SimContract, hash: string, amount: string, random: Random): Promise<void> {
     const id = this.#nextId();
     const transaction = random.percent(50) ? hash : `0x${hash.slice(2).toUpperCase()}`;

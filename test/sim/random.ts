@@ -14,7 +14,7 @@ export type Random = {
   shuffled<T>(items: readonly T[]): T[];
   /** Each item with a chance of one in two, but at least one. */
   some<T>(items: readonly T[]): T[];
-  /** An independent source, whose draws do not shift those of this one. */
+  /** An independent generator. Its draws do not change the draws of this one. */
   fork(): Random;
 };
 

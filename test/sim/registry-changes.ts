@@ -5,7 +5,10 @@ import { removeContract } from '../../indexer/registry/remove.ts';
 import type { DriveContext, Lane } from './drive-context.ts';
 import { keyOf, type SimContract } from './world.ts';
 
-/** Makes one change as the platform or an operator: adds, removes or restores a contract, or links a master, or inserts a token, a listing, an IPO or revenue. */
+/**
+ * Makes one change as the platform or an operator would: adds, removes or restores a contract, links a master, or inserts a token, a
+ * listing, an IPO or revenue.
+ */
 export async function changeRegistry(drive: DriveContext, lane: Lane): Promise<void> {
   const { random, platform, history } = drive;
   const own = history.world.contracts.filter(({ chainId }) => chainId === lane.chainId);
@@ -69,7 +72,7 @@ async function linkMaster({ database, platform, random }: DriveContext, own: rea
   platform.link(dividend, master, serves);
 }
 
-/** Inserts rows of revenue for one or two deposits on any branch, of the same amount or another. */
+/** Inserts up to four rows of revenue for random deposits on any branch, with the amount of the deposit or another one. */
 async function insertRevenue({ platform, random, history }: DriveContext, lane: Lane, own: readonly SimContract[]) {
   const dividends = own.filter((contract) => contract.kind === 'dividend' && platform.announced.has(contract));
   const branches = history.chains.find(({ chainId }) => chainId === lane.chainId)?.branches ?? [];
@@ -104,7 +107,7 @@ async function remove(drive: DriveContext, own: readonly SimContract[], contract
   if (rows.length > 0 && purged !== undefined) drive.platform.forget(purged);
 }
 
-/** Follows removed contracts again, each if `chosen` says so. */
+/** Follows removed contracts again if `chosen` returns true for them. */
 export async function restoreAll(
   drive: DriveContext,
   contracts: readonly RegisteredContract[],

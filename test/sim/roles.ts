@@ -94,7 +94,7 @@ export class SimFollower {
   }
 }
 
-/** Draws a range of history and fetches it for some contracts, whether it is missing or not. Returns null if there is none. */
+/** Draws a range of history, covered or not, and fetches it for some contracts. Returns null if there is no range to draw. */
 export async function drawFill(
   database: Database,
   node: SimNode,
@@ -112,7 +112,7 @@ export async function drawFill(
   const stretch = gap === undefined ? { from: 0, to: top } : random.pick(gap.gaps);
   const from = random.percent(30) ? stretch.from : random.between(stretch.from, stretch.to);
   let to = random.percent(30) ? stretch.to : Math.min(stretch.to, from + random.below(8));
-  // A range from another branch than the head's is only detected if a block at its end is remembered. Otherwise stop at the ancestor.
+  // A range from another branch than the head's is only detected if there is a checkpoint at its end. Otherwise end at the ancestor.
   const ancestor = node.ancestorOf(tree.branchTo(seen.head.hash));
   if (to > ancestor && (await checkpointAt(database.kysely, chainId, to)) === undefined) to = ancestor;
   if (to < from || contracts.length === 0) return null;
@@ -121,7 +121,7 @@ export async function drawFill(
     ({ kind, address }) => gap === undefined || random.percent(50) || (kind === gap.kind && address === gap.address),
   );
   if (named.length === 0) return null;
-  // Sometimes in several pieces, which are committed in one transaction.
+  // Sometimes fetch several pieces, which are committed in one transaction.
   const cuts = [from, ...Array.from({ length: random.below(3) }, () => random.between(from, to))];
   const starts = [...new Set(cuts)].sort((a, b) => a - b);
   const pieces: FillPiece[] = [];

@@ -13,7 +13,7 @@ const HISTORIES_PER_DATABASE = 50;
 /** Histories that run concurrently in one database, each on its own chains. None may disturb another. */
 const CONCURRENT_HISTORIES = 3;
 const TIMEOUT_MS = 600_000;
-/** The nodes of a third of the histories each are honest, lie and are read in full, and lie and are found out later. */
+/** In a third of the histories each, nodes are honest, lie while every range is read in full, or lie until a later proof. */
 const LIES = [undefined, 'inline', 'background'] as const;
 
 const tally: Tally = new Map();

@@ -36,7 +36,7 @@ const FIRST_CHAIN_ID = 1_000_000;
 /** The deployment block of contracts that exist from the beginning. */
 const FIRST_BLOCK = 0;
 
-/** Draws the contracts of each chain: few, of any kind, some of which share an address or a master. */
+/** Draws a few contracts of any kind for each chain. Some of them share an address or a master. */
 export function drawWorld(seed: number, random: Random): SimWorld {
   const first = FIRST_CHAIN_ID + seed * 2;
   const chainIds = random.percent(25) ? [first, first + 1] : [first];
@@ -112,7 +112,7 @@ function drawContracts(
   return contracts;
 }
 
-/** Returns where a contract is and since when. Two kinds at one address are one contract of the chain. */
+/** Returns the address and the deployment block. Registered kinds at one address are the same contract on the chain. */
 function placeOf({ address, deployedAt }: Pick<SimContract, 'address' | 'deployedAt'>) {
   return { address, deployedAt };
 }

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Random } from '../kit/random.ts';
 
-/** What a node does wrong until it heals. */
+/** The faults that a node can have. */
 export const NODE_FAULTS = [
   'answers slowly',
   'limits the rate',
@@ -26,14 +26,14 @@ const RANGE_BLOCKS_MAX = 5n;
 /** One in this many logs is left out. */
 const LOGS_LEFT_OUT = 3;
 
-/** An RPC endpoint in front of a node, which does wrong on demand. */
+/** An RPC endpoint that forwards requests to a node and misbehaves on demand. */
 export class FaultyNode {
-  /** What it does wrong now. */
+  /** The current fault. */
   fault: NodeFault | undefined;
   readonly #target: string;
   readonly #random: Random;
   readonly #server: Server = createServer((request, response) => {
-    // A client that goes away is no failure.
+    // A client that disconnects is not a failure.
     this.#answer(request, response).catch(() => response.destroy());
   });
 
@@ -53,7 +53,7 @@ export class FaultyNode {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Ends the fault, and the requests that it left without an answer. */
+  /** Ends the fault, and closes the connections of requests that the fault left without a response. */
   heal(): void {
     if (this.fault === 'never answers') this.#server.closeAllConnections();
     this.fault = undefined;
@@ -91,7 +91,7 @@ export class FaultyNode {
 
   #changeCall(call: Call, fault: NodeFault | undefined): Call {
     if (fault !== 'lags' || !call.params.includes('latest')) return call;
-    // Anvil has no block below `latest` by name, so a lagging node is one whose newest block has the name of another.
+    // Anvil cannot serve an older block as `latest`, so the node simulates a lag by answering for `finalized` instead.
     return { ...call, params: call.params.map((param) => (param === 'latest' ? 'finalized' : param)) };
   }
 

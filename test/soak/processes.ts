@@ -29,7 +29,7 @@ export class SupervisedProcess {
    * Starts the command.
    *
    * @param command the path of the program and its arguments
-   * @param directory where its log is written, in a file by its name
+   * @param directory the folder of the log file, which is named after the process
    */
   constructor(name: string, command: readonly string[], env: Readonly<Record<string, string>>, directory: string) {
     this.name = name;
@@ -45,7 +45,7 @@ export class SupervisedProcess {
     this.#child?.kill(signal);
   }
 
-  /** Stops it for good. Returns its exit code. */
+  /** Stops the process without starting it again. Returns its exit code. */
   async stop(): Promise<number | null> {
     this.#isStopping = true;
     const child = this.#child;

@@ -31,10 +31,10 @@ const COMMAND_OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 
 /**
  * Runs traffic with reorgs over a chain whose two nodes fail and lie, while the processes that mirror it are killed, frozen and stopped
- * and their database stops. Then all troubles end, and the mirror must equal the chain: an independent computation of every table,
- * `indexer verify --all`, and the digests of a second database that is filled at once.
+ * and their database stops. Then all troubles end, and the database must equal the chain. Three checks show this: an independent
+ * computation of every table, `indexer verify --all`, and equal digests of a second database that is filled in one go.
  *
- * @returns what is wrong, one sentence each; none if the mirror equals the chain
+ * @returns a sentence for each problem, or none if the database equals the chain
  */
 export async function soak(options: SoakOptions, signal: AbortSignal): Promise<readonly string[]> {
   const { minutes, seed, program, print } = options;
@@ -130,7 +130,7 @@ async function compare(world: World, processes: Processes, { program, print }: S
   const verified = await command(program, env, 'verify', '--all', '--json');
   print(`indexer verify --all: ${verified.output.trim().split('\n').at(-1)}`);
 
-  // A second database sees only the final chain, and sees it at once.
+  // The second database is created now, so it sees only the final chain and is filled in one go.
   await db.query('create database again');
   const again = new URL(postgres.url);
   again.pathname = '/again';

@@ -4,7 +4,7 @@ import type { Random } from '../kit/random.ts';
 import { type FaultyNode, NODE_FAULTS } from './faulty-node.ts';
 import type { SupervisedProcess } from './processes.ts';
 
-/** What troubles may touch. */
+/** The parts of the deployment that can be disturbed. */
 export type Troubled = {
   readonly nodes: readonly [FaultyNode, ...FaultyNode[]];
   readonly processes: readonly [SupervisedProcess, ...SupervisedProcess[]];
@@ -16,10 +16,10 @@ export type Tally = Map<string, number>;
 
 const PAUSE_MS = { least: 5_000, spread: 15_000 };
 const LASTING_MS = { least: 2_000, spread: 18_000 };
-/** One in this many troubles of nodes is a trouble of all of them. */
+/** One in this many disturbances of nodes affects all nodes. */
 const ALL_NODES_ONCE_IN = 4;
 
-/** Makes one trouble after another, with pauses between them, until the signal aborts. All of them are over then. */
+/** Makes one trouble after another, with pauses between them, until the signal aborts. All troubles have ended when it returns. */
 export async function makeTrouble(
   troubled: Troubled,
   random: Random,
@@ -48,7 +48,7 @@ function drawTrouble({ nodes, processes, postgres }: Troubled, random: Random): 
   const troubles: readonly (() => Trouble)[] = [
     () => {
       const fault = random.pick(NODE_FAULTS);
-      // Nodes that all leave logs out at the same time cannot be found out by comparing them.
+      // If all nodes left out logs at the same time, comparing the nodes could not reveal it.
       const all = fault !== 'leaves logs out' && random.onceIn(ALL_NODES_ONCE_IN);
       const chosen = all ? nodes : [random.pick(nodes) as FaultyNode];
       return {

@@ -27,7 +27,7 @@ export type World = {
 
 /** Number of actions before the processes start, so that there is history to fill. */
 const PAST_ACTIONS = 200;
-/** For how many blocks Anvil keeps states in memory. A reorg that needs an older one leaves a chain without any contract. */
+/** Number of blocks whose states Anvil keeps in memory. A reorg that needs an older state leaves a chain without any contract. */
 const STATES_KEPT_BLOCKS = 128;
 /** The finalized block is two epochs behind the head: deeper than every reorg. */
 const SLOTS_IN_AN_EPOCH = 12;

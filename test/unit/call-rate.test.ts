@@ -6,7 +6,10 @@ const PAUSE_MS = 500;
 const SENDERS = 4;
 const BATCH_CALLS_MAX = 100;
 
-/** A provider that bears so many calls per second and lets those of one second be saved up, and the program that asks it, in simulated time. */
+/**
+ * Simulates a provider with a limit of calls per second and a program that calls it. The provider lets unused calls of up to one second
+ * be saved up. Time is simulated too.
+ */
 class Traffic {
   callsPerSecond: number;
   #now = 0;
@@ -18,7 +21,7 @@ class Traffic {
     this.#saved = callsPerSecond;
   }
 
-  /** Sends batches for some seconds, as fast as the rate lets them. Returns the calls that were answered, and the batches that were not. */
+  /** Sends batches for some seconds, as fast as the rate permits. Returns the number of answered calls and of refused batches. */
   run(seconds: number): { readonly answered: number; readonly refused: number } {
     const count = { answered: 0, refused: 0 };
     const end = this.#now + seconds * 1_000;

@@ -16,7 +16,7 @@ test('no second holds more than the limit, however calls arrive, and most of the
   for (let call = 0; call < 2_000; call++) {
     const amount = 1 + random.below(20);
     sent.push({ at: time + window.take(amount), amount });
-    // Long silences, as while the chain has no new block, and bursts.
+    // Sometimes there is a long silence, as while the chain has no new block. Otherwise calls arrive in bursts.
     if (random.onceIn(100)) time = Math.max(time, sent.at(-1)?.at ?? 0) + random.below(5_000);
   }
   for (const { at } of sent) {
@@ -59,7 +59,7 @@ test('compute units are counted by the price of each call', async () => {
   const server = await fixture.serve(busyChain(30));
   const source = fixture.open([{ url: server.url, computeUnitsPerSecond: 100 }]);
   const startedAt = now();
-  // Five headers are a second's worth. Asking for the chain id is free.
+  // Five headers use up the limit of one second. `eth_chainId` is free.
   for (let time = 0; time < 11; time++) await source.head();
   expect(now() - startedAt).toBeGreaterThan(2_000);
 });

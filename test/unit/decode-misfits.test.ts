@@ -102,7 +102,7 @@ test('a log whose block has no header or another hash is refused', () => {
   }
 });
 
-/** Returns arguments for an event: a full address for each address and 5 for each integer. */
+/** Arguments of events by type. An integer has the argument 5. */
 const VALUES: Readonly<Record<string, unknown>> = { address: `0x${'ab'.repeat(20)}`, bytes32: hexOf(5, 64) };
 
 function argumentsOf(event: AbiEvent): Record<string, unknown> {

@@ -9,9 +9,9 @@ import { log, sourceFixture } from '../kit/source-fixture.ts';
 
 const fixture = sourceFixture();
 const signal = new AbortController().signal;
-/** Created by a transaction. */
+/** A contract that a transaction creates. */
 const OWN: Hex = `0x${'a1'.repeat(20)}`;
-/** Created by a factory, inside a transaction of another contract. */
+/** A contract that a factory creates, inside a transaction to another contract. */
 const MADE: Hex = `0x${'b2'.repeat(20)}`;
 const [DEPLOYED, HEAD] = [500, 1_000];
 
@@ -41,7 +41,7 @@ function confirm(server: ChainServer, address: Hex, given: number): Promise<Depl
 const STATE = ['eth_getCode', 'eth_getTransactionCount', 'eth_getBalance', 'eth_call'];
 const zeroOf = (honest: unknown) => (String(honest).length > 2 ? '0x0' : '0x');
 
-/** Answers for blocks below 872 as if nothing had ever been there, as a node does whose old state is gone. */
+/** Answers for blocks below 872 as if no account had ever existed, like a node that has deleted its old state. */
 function denyState(server: ChainServer, methods: readonly string[] = STATE, below = 872): void {
   for (const method of methods) {
     server.misbehave({
@@ -65,7 +65,7 @@ test.each([
     const proved = { found: 'at', block: DEPLOYED, timestamp, transaction };
     expect(await find([await fixture.serve(chain)], address)).toEqual(proved);
     expect(await confirm(await fixture.serve(chain), address, DEPLOYED)).toEqual(proved);
-    // A block that was given and is not the one is searched for.
+    // If a wrong deployment block is given, the right one is searched for.
     for (const given of [0, DEPLOYED - 1, DEPLOYED + 1, HEAD])
       expect(await confirm(await fixture.serve(chain), address, given)).toEqual(proved);
   },
@@ -100,7 +100,7 @@ test.each(['missing trie node 5e', 'state does not maintain archive data', 'the 
       when: ([, block]) => Number(block) < 872,
       do: { kind: 'error', code: -32000, message },
     });
-    // If the message is unknown, each block is asked for as often as there are attempts.
+    // If the program does not know the message, it requests each block once per attempt.
     expect(await find([server], MADE, 2)).toMatchObject({ found: 'unproved' });
   },
 );

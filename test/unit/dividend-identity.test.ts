@@ -11,11 +11,11 @@ const PAUSED = toEventSelector('Paused(address)').slice(2);
 const [PLAIN, DELEGATES]: readonly Hex[] = [`0x7f${PAUSED}00`, `0x6000${'80'.repeat(5)}f400`];
 const signal = new AbortController().signal;
 
-/** Answers as an ERC-721 collection does by ERC-165. */
+/** Answers `supportsInterface` (ERC-165) like an ERC-721 collection. */
 const COLLECTION = (data: Hex): Hex =>
   data.startsWith('0x01ffc9a7') ? hexOf(data.startsWith('0x01ffc9a780ac58cd') ? 1 : 0, 64) : '0x';
 
-/** Identifies a contract with this code, which is read twice if the contract may be quarantined. */
+/** Identifies a contract with this code. The program reads the code a second time if the contract may be quarantined. */
 async function identify(codes: readonly (Hex | undefined)[], answer: (data: Hex) => Hex = () => '0x') {
   const left = [...codes];
   const reader = { call: async (_: Hex, data: Hex) => answer(data), code: async () => left.shift() };

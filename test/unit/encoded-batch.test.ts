@@ -30,7 +30,7 @@ function linesOf({ tables }: EncodedBatch): readonly (readonly [string, string])
 }
 
 test('an encoded batch holds the lines of each table, each with its newline, block and contract', () => {
-  // Long enough that the encoder converts it to bytes in several parts.
+  // The batch is so long that the encoder converts it to bytes in several parts.
   const batch = batchOf(1_000);
   const encoded = encodeBatch(batch, factTables);
   const expected = factTables.flatMap((table) =>

@@ -5,7 +5,7 @@ import { Chain } from '../kit/chain.ts';
 import type { ChainServer } from '../kit/chain-server.ts';
 import { log, sourceFixture, WATCH } from '../kit/source-fixture.ts';
 
-// Situations that other indexers met, as they were reported. `odd-answers` and `odd-heads` have the others.
+// Situations that users of other indexers reported. The tests `odd-answers` and `odd-heads` contain further ones.
 
 const fixture = sourceFixture();
 const PATHS = [
@@ -44,7 +44,7 @@ describe('a node that deleted the receipts below 1500 and keeps the headers, and
   for (let number = 1; number <= 2_000; number++) chain.append(number % 100 === 50 ? { logs: [log()] } : {});
   const old = new Set(chain.blocks.slice(0, PRUNED_BELOW).flatMap(({ transactions }) => transactions));
 
-  /** Starts the node. `bulk` is its answer about all receipts of an old block. */
+  /** Starts the node. `bulk` is its answer to `eth_getBlockReceipts` for an old block. */
   async function prunedNode(bulk: 'null' | 'an error' | 'no such method'): Promise<ChainServer> {
     const server = await fixture.serve(chain);
     changeLogs(server, (logs) => logs.filter(({ blockNumber }) => Number(blockNumber) >= PRUNED_BELOW));
@@ -171,7 +171,7 @@ describe('blooms of zeros, and a backend that answers [] for the hash of a block
       }
       const source = fixture.open([server.url]);
       const attempt = () => read(source, 1, 4, { strict: true });
-      // A missing receipt is a question of the fork: the follower reads the head again and comes back.
+      // A missing receipt may mean that its block was reorganised, so the follower reads the head again and retries.
       for (let time = 0; time < nulls; time++) await attempt().catch(() => undefined);
       expect(places(await attempt())).toEqual(places(chain.logs()));
     },
@@ -239,7 +239,7 @@ describe('timestamps that do not count seconds', () => {
     await expect(read(source, 5, 5, { strict: true })).rejects.toMatchObject(refusal(5));
     const requests = server.requests;
     await expect(source.head()).rejects.toThrow(unit);
-    // It is not asked again and again.
+    // The source sends one request and does not repeat it.
     expect(server.requests).toBe(requests + 1);
   });
 
@@ -253,7 +253,7 @@ describe('timestamps that do not count seconds', () => {
       const headers = ill.count('eth_getBlockByNumber');
       for (const strict of [true, false])
         expect(places(await read(source, 1, 20, { strict }))).toEqual(places(chain.logs()));
-      // It is asked for logs all the same, as the second endpoint of a range.
+      // The refused endpoint serves no more headers. It is still asked for logs, as the second endpoint of a range.
       expect(ill.count('eth_getBlockByNumber')).toBe(headers);
       expect(fixture.notices.filter(({ event }) => event === 'endpoint refused')).toMatchObject([
         { detail: expect.stringContaining(`counts ${unit}`) },

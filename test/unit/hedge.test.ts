@@ -7,7 +7,7 @@ import { until } from '../kit/until.ts';
 const fixture = sourceFixture();
 const BLOCKS = 10;
 
-/** Opens a source over two endpoints of one chain, of which the first one has answered quickly so often that its speed is known. */
+/** Opens a source over two endpoints of one chain. The first one has answered so often and quickly that its speed is known. */
 async function openLearnt() {
   const chain = busyChain(BLOCKS);
   const [first, second] = [await fixture.serve(chain), await fixture.serve(chain)];
@@ -28,7 +28,7 @@ test('a head and the newest logs come from another endpoint when the preferred o
   const { first, second, source } = await openLearnt();
   const asked = second.requests;
   hang(first);
-  // A request times out after 20 s only.
+  // A request would time out only after 20 s.
   const startedAt = performance.now();
   await expect(source.head()).resolves.toMatchObject({ number: BLOCKS });
   expect(await readNewest(source)).toBe(1);
@@ -83,7 +83,7 @@ test('a healthy endpoint has all requests to itself, and one that hangs counts a
   const [first, second] = [await fixture.serve(chain), await fixture.serve(chain)];
   const source = fixture.open([first.url, second.url], { requestTimeoutMs: 3_000 });
   for (let time = 0; time < 40; time++) await source.head();
-  // A request that waits for a busy machine may look slow.
+  // On a busy machine a request may look slow.
   expect(second.requests).toBeLessThanOrEqual(10);
   hang(first);
   await source.head();

@@ -55,7 +55,7 @@ test('of an answer that leaves blocks out, a sampled header whose bloom calls fo
   const hidden = [40, 41, 42, 90, 100, 101];
   server.view.hiddenLogs = new Set(hidden);
   const rpcUrls = [server.url];
-  // The sample is block 100, four times.
+  // With this `random`, all four sampled blocks are block 100.
   const source = createSource({ chainId: chain.chainId, rpcUrls }, { random: () => 0.5 });
   onTestFinished(() => source.close());
   const range = await source.fetchRange({ from: 1, to: BLOCKS, strict: false, watch: WATCH });

@@ -9,7 +9,7 @@ const DAY_MS = 24 * 3_600_000;
 
 type Sent = string | { readonly text: string; readonly query_timeout?: number };
 
-/** A database that only records what is sent: each text, and how long the client waits for it if not as long as for any other. */
+/** Creates a database that only records each statement's text, and the client's timeout if the statement has its own. */
 function recorder() {
   const sent: [text: string, timeoutMs: number | undefined][] = [];
   const query = async (query: Sent) => {

@@ -25,7 +25,7 @@ test('a process warns once at 80 % and once when all is spent in each month, and
     undefined,
   ]);
   expect([10, 85, 90].map((calls) => warned(calls, '2026-02-01'))).toEqual([undefined, 85, undefined]);
-  // A process that starts when all is spent warns of that alone.
+  // A process that starts when the budget is spent gives only this warning.
   expect(budgetOf({ monthlyCalls: 100 }).saved(NOTHING, total(120))).toEqual({ unit: 'calls', spent: 120, limit: 100 });
 });
 
@@ -34,7 +34,7 @@ test('what is spent while it is saved, or cannot be saved, is neither lost nor c
   expect(budget.state()).toBeUndefined();
   expect(budget.needsSaving).toBe(true);
   budget.spend(5, 50);
-  // The first attempt fails, so nothing is noted.
+  // The first attempt to save fails, so `saved` is not called for it.
   const saving = budget.unsaved;
   budget.spend(2, 20);
   budget.saved(saving, total(45, 400));
@@ -70,7 +70,7 @@ test('each call of a batch costs its price, and every announced head costs somet
   const endpoint = { url: server.wsUrl, monthlyComputeUnits: 1_000_000 };
   const meters = createMeters([endpoint], () => performance.now());
   const budget = meters[0]?.budget;
-  // Its price, not what it counts against the limit per second.
+  // The budget counts the price of a call, not its cost against the limit per second.
   meters[0]?.take([{ method: 'eth_getBlockReceipts' }, { method: 'eth_getLogs' }, { method: 'eth_chainId' }]);
   expect(budget?.unsaved).toEqual({ calls: 3, computeUnits: 80 });
 
@@ -81,7 +81,7 @@ test('each call of a batch costs its price, and every announced head costs somet
   await until('the subscription', () => server.subscriptions > 0);
   const sent = () => server.arrivals.length;
   await until('all requests to be counted', () => budget?.unsaved.calls === 3 + sent());
-  // More heads than requests that are counted and have not arrived yet.
+  // There are more heads than requests that may be counted but not have arrived yet.
   for (let head = 0; head < HEADS; head++) {
     chain.append({});
     await heads.next();

@@ -7,7 +7,7 @@ import { ADDRESS, log, OTHER_ADDRESS, sourceFixture, TOPIC } from '../kit/source
 const fixture = sourceFixture();
 const ZERO_HASH: Hex = `0x${'0'.repeat(64)}`;
 const BLOCKS = 40;
-/** Twelve contracts, of which two emit logs: the number of addresses matters to some endpoints. */
+/** Twelve contracts, of which two emit logs. Some endpoints treat requests for many addresses differently. */
 const WATCHED: readonly Hex[] = [
   ADDRESS,
   OTHER_ADDRESS,
@@ -22,7 +22,7 @@ type Filter = {
   readonly topics?: unknown[];
 };
 
-/** Three logs in every second block, in two transactions. */
+/** Creates a chain with three logs in every second block, in two transactions. */
 function oddChain(): Chain {
   const chain = new Chain();
   for (let number = 1; number <= BLOCKS; number++) {
@@ -56,7 +56,7 @@ const manyAddresses = ({ address = [] }: Filter) => address.length > 3;
 const countAnew = (logs: Json[]) =>
   logs.map((one) => (Number(one.transactionIndex) === 1 ? { ...one, logIndex: '0x0' } : one));
 
-/** What a node answers instead of the truth. The rows must be right all the same. */
+/** Wrong answers of a node. The program must derive the right rows nevertheless. */
 const ODDITIES: readonly [string, (server: ChainServer) => void][] = [
   ['logs, newest first', changeLogs((logs) => logs.toReversed())],
   ['logs in no order', changeLogs((logs) => logs.toSorted((a, b) => Number(b.logIndex) - Number(a.logIndex)))],

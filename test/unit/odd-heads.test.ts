@@ -48,7 +48,7 @@ test.each<[string, (head: object) => unknown]>([
   expect(fixture.notices.filter(({ event }) => event === 'subscription lost')).toEqual([]);
 });
 
-/** A chain of 300 blocks, and the reader of its finalized block at a clock that can be moved. */
+/** Creates a chain of 300 blocks and a function that reads its finalized block, each time a minute later. */
 async function finalizedReader(servers: (chain: Chain) => Promise<ChainServer[]>) {
   const chain = new Chain();
   chain.mine(300);

@@ -20,7 +20,7 @@ const statusOf = (source: Source, at = 0) => source.endpointStates()[at]?.status
 const nameOf = (server: ChainServer, at = 0) => `127.0.0.1:${server.port}#${at}`;
 const quarantines = () => fixture.notices.filter(({ event }) => event === 'endpoint quarantined');
 
-/** Waits until an endpoint in quarantine has been asked again and its answer was judged, which takes until after another round trip. */
+/** Waits until a quarantined endpoint has been asked again and its answer was judged, which needs another round trip. */
 async function askedAgain(source: Source, server: ChainServer, isAsked: () => boolean): Promise<void> {
   await until('the endpoint to be asked again', () => isAsked() && server.waiting === 0);
   await source.witnesses(1);
@@ -49,7 +49,7 @@ describe('an endpoint that contradicts itself where another one does not', () =>
     for (let time = 0; time < 5; time++) await source.head();
     expect(wrong.requests).toBe(asked);
 
-    // Asked again after a minute it is still wrong: it is not used, and the next time is in two minutes.
+    // After a minute the endpoint is asked again and is still wrong. It is not used, and the next check is in two minutes.
     later(MINUTE_MS);
     await source.head();
     await until('the endpoint to be asked again', () => wrong.count('eth_getBlockByNumber') > 2);
@@ -130,9 +130,9 @@ test('an endpoint whose head stands still while another one grows is set aside u
     status: 'quarantined',
     reason: `its head has been block 5 (${hashes[0]}) for 30 s, where ${nameOf(growing, 1)} has block 10 (${hashes[1]})`,
   });
-  // It no longer holds back the finalized block either.
+  // The quarantined endpoint no longer holds back the finalized block either.
   expect(await source.finalized()).toBe(4);
-  // While its head stands still it is asked again and stays aside, however long that lasts.
+  // While the endpoint's head does not move, the endpoint is asked again but stays quarantined, however long that lasts.
   for (let minute = 0; minute < 3; minute++) {
     const asked = stale.requests;
     later(MINUTE_MS);
@@ -140,7 +140,7 @@ test('an endpoint whose head stands still while another one grows is set aside u
     await askedAgain(source, stale, () => stale.requests > asked);
     expect(statusOf(source)).toBe('quarantined');
   }
-  // The other endpoint may have invented its head, so a head that moves is enough.
+  // The other endpoint may have invented its head. So it is enough that the head of the quarantined endpoint moves.
   old.mine(1);
   later(MINUTE_MS);
   await source.head();
@@ -156,7 +156,7 @@ test('an endpoint that lacked a log of a block above finalized is asked again so
   expect((await read()).logs).toHaveLength(1);
   expect(statusOf(source)).toBe('quarantined');
   expect(quarantines()[0]?.detail).toMatch(/it is asked again in 10 s$/);
-  // Its answers still lack the log: the pause stays the same.
+  // While the endpoint's answers lack the log, the pause between checks stays the same.
   for (let time = 0; time < 3; time++) {
     const asked = late.count('eth_getLogs');
     later(10_000);

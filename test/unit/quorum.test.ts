@@ -21,7 +21,7 @@ test('the head is the highest block on which enough endpoints agree', async () =
   const { chain, servers, source } = await openThree();
   await expect(source.head()).resolves.toMatchObject({ number: 10, hash: chain.head.hash });
   [servers[1].view.lag, servers[2].view.lag] = [2, 5];
-  // One endpoint alone has block 10. Two have block 8, of which one has to be asked.
+  // Only one endpoint has block 10 as its head. Two have block 8, but the source must ask one of them for it.
   await expect(source.head()).resolves.toMatchObject({ number: 8, hash: chain.block(8)?.hash });
 });
 
@@ -74,7 +74,7 @@ test('while an endpoint hangs, no read waits for it a second time, and its reque
     if (read % 2 === 0) chain.mine(1);
     await expect(source.head()).resolves.toMatchObject({ number: chain.head.number });
   }
-  // The ten reads without a new block would wait for it for 20 s.
+  // If the ten reads without a new block waited for the endpoint, they would take 20 s.
   expect(performance.now() - startedAt).toBeLessThan(10_000);
   expect(servers[0].requests - asked).toBeLessThan(5);
   expect(servers[0].waiting).toBeGreaterThan(0);
@@ -97,7 +97,7 @@ test('two stuck endpoints that answer first do not hold the head back', async ()
 });
 
 describe('an endpoint in quarantine', () => {
-  /** Opens a source over three endpoints, of which the first ones are in quarantine. */
+  /** Opens a source over three endpoints, of which the first `aside` are in quarantine. */
   async function openWithAside(aside: number, quorum: number) {
     const { chain, servers, source } = await openThree({ quorum });
     for (const server of servers.slice(0, aside)) {
@@ -144,7 +144,7 @@ test('an announced block that never comes is waited for two seconds, however lon
   await until('the announced block to be looked for', () => second.requests > asked + 1);
   laterMs += 2_000;
   expect((await heads.next()).value).toMatchObject({ number: 11 });
-  // Twenty reads with a pause of 100 ms between them would take as many requests.
+  // Reading every 100 ms for two seconds would take twenty requests.
   expect(second.requests - asked).toBeLessThan(10);
   stop.abort();
   await heads.next();

@@ -16,7 +16,10 @@ const EMPTY_BLOOM: Hex = `0x${'0'.repeat(512)}`;
 type Json = Record<string, unknown>;
 type ReceiptJson = Json & { readonly logs: Json[] };
 
-/** Three logs of one contract in each second block, in two transactions, so that its bloom is the same without one of them. */
+/**
+ * Creates a chain with three logs of one contract, in two transactions, in every second block if `quiet`, and otherwise in every block.
+ * The bloom of such a block stays the same without one of the logs.
+ */
 function threeLogsChain(blocks: number, quiet = true): Chain {
   const chain = new Chain();
   for (let number = 1; number <= blocks; number++) {
@@ -198,7 +201,7 @@ test('a last receipt that used no gas need not be part of the root', async () =>
 });
 
 describe('receipts without logs that no root proves', () => {
-  /** Serves blocks 20 and 22 of a chain whose roots are another's. The receipts of block 20 have no logs. */
+  /** Serves a chain whose headers have wrong receipts roots. The receipts of block 20 have no logs. */
   async function serveEmptyReceipts(): Promise<{
     server: ChainServer;
     read: (number: number) => Promise<VerifiedRange>;

@@ -150,7 +150,7 @@ describe('a source as reader', () => {
 });
 
 describe('the deployment block', () => {
-  /** A contract whose deployment can be proved, and a node that has or admits no state below some blocks. */
+  /** Returns a reader of a contract whose deployment can be proved. Its node refuses or denies the state below some blocks. */
   function history(deployedAt: number, { refusedBelow = 0, deniedBelow = 0 } = {}) {
     const reader = {
       requests: 0,

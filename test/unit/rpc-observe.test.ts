@@ -49,7 +49,7 @@ test.each<[string, string, Fault['do']]>([
 ])('%s is observed as %s', async (_, outcome, fault) => {
   const server = await fixture.serve(busyChain(3));
   for (const url of [server.url, server.wsUrl]) {
-    // A WebSocket knows no status, and a connection that is cut is no rate limit.
+    // A WebSocket has no HTTP status, and a closed connection does not mean a rate limit.
     if (url === server.wsUrl && fault.kind === 'http') continue;
     const { source, outcomes } = openObserved(url, fault.kind === 'hang' ? 500 : undefined);
     await source.head();

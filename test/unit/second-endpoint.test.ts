@@ -12,7 +12,7 @@ const RANGES = BLOCKS / RANGE_BLOCKS;
 
 type Json = Record<string, unknown>;
 
-/** Three watched logs in each second block: their bloom is the same without the one in the middle. */
+/** Creates a chain with three watched logs in every second block. A block's bloom stays the same without the middle log. */
 function threeLogsChain(): Chain {
   const chain = new Chain();
   for (let number = 1; number <= BLOCKS; number++) {
@@ -72,7 +72,7 @@ const truthOf = (chain: Chain) =>
     .filter(({ address }) => address !== OTHER_ADDRESS)
     .map(positionOf);
 
-/** Returns how many requests an endpoint gets that fills the chain alone. */
+/** Returns the number of requests that an endpoint receives when it serves the fill alone. */
 async function requestsAlone(): Promise<number> {
   const server = await fixture.serve(threeLogsChain());
   await fill([server.url]);
@@ -118,7 +118,7 @@ describe('of three logs a block, one endpoint of two lacks the middle one', () =
     expect(accused.map(({ endpoint }) => endpoint)).toContain(
       `${new URL(servers.liar.url).host}#${order.indexOf('liar')}`,
     );
-    // The liar is found out once, and its answers do not cost a second look for every range.
+    // The liar is found out once. After that, its answers do not cause a second look at every range.
     expect(servers.liar.count('eth_getLogs')).toBeLessThan(RANGES);
   });
 });
@@ -196,7 +196,7 @@ describe('a second endpoint that cannot answer costs the first one nothing', () 
     const startedAt = performance.now();
     expect(await fill([first.url, second.url])).toEqual(truthOf(chain));
     expect(first.requests).toBe(alone);
-    // It is tried again, after longer and longer pauses, and never waited for again.
+    // The second endpoint is tried again after longer and longer pauses, and no range waits for it again.
     const seconds = Math.ceil((performance.now() - startedAt) / 1_000);
     expect(second.count('eth_getLogs')).toBeLessThanOrEqual(1 + Math.log2(seconds + 1));
   });
@@ -217,6 +217,6 @@ test('a block that is missing from the answer of a second endpoint alone is no r
   const [first, second] = [await fixture.serve(chain), await fixture.serve(chain)];
   second.view.hiddenLogs = new Set([50]);
   expect(await fill([first.url, second.url])).toEqual(truthOf(chain));
-  // It is not asked any more once the receipts have shown that it was wrong.
+  // The second endpoint is not asked any more once the receipts have shown that it was wrong.
   expect(second.count('eth_getLogs')).toBe(6);
 });

@@ -235,7 +235,7 @@ test('batches shrink when they fail, grow again after a minute, and stay single 
 });
 
 describe('at the head', () => {
-  // The bloom is so full that it does not tell that the block holds nothing of ours.
+  // The bloom is so full that it cannot rule out watched logs in the block.
   const others = [log({ topics: [] }), ...Array.from({ length: 500 }, (_, at) => log({ address: addressOf(at) }))];
 
   test.each([

@@ -68,7 +68,8 @@ describe.each(['http', 'ws'])('outages over %s', (transport) => {
     const startedAt = performance.now();
     const callers = Array.from({ length: 20 }, () => source.head());
     await new Promise((resolve) => setTimeout(resolve, 3_000));
-    // Twenty requests go out before the first fails. Single attempts follow, each after twice the last pause, the first after at least 125 ms.
+    // Twenty requests are sent before the first one fails. Single attempts follow. The first of them is sent after at least 125 ms,
+    // and each later pause is twice as long as the last one.
     const attempts = 1 + Math.log2(1 + (performance.now() - startedAt) / 125);
     expect(server.arrivals.length - before).toBeLessThanOrEqual(20 + attempts);
     heal();
@@ -201,7 +202,7 @@ test('a block that is refused as an invalid request because it is too large is r
   };
   const range = await source.fetchRange({ from: 1, to: 40, strict: false, watch: WATCH });
   expect(range.logs.length).toBe(40);
-  // One for the block, and one that asked whether the endpoint still has receipts of the oldest block.
+  // One request was for the block. The other one asked whether the endpoint still has receipts of the oldest block.
   expect(server.count('eth_getBlockReceipts')).toBe(2);
 });
 

@@ -67,7 +67,7 @@ describe.each(['http', 'ws'])('over %s', (transport) => {
     expect((await heads.next()).value).toMatchObject({ number: 3 });
     for (let block = 0; block < 5; block++) {
       chain.mine(1);
-      // On a WebSocket an answer follows the announcements before it. Polling has seen the block by its third request.
+      // A WebSocket delivers earlier announcements before the answer. Polling has seen the block by its third request.
       const asked = server.count('eth_getBlockByNumber');
       if (transport === 'ws') await source.head();
       else await until('polling to see the block', () => server.count('eth_getBlockByNumber') > asked + 2);
@@ -183,7 +183,7 @@ test.each<[string, (server: ChainServer) => void]>([
     const polled = server.count('eth_getBlockByNumber');
     chain.mine(1);
     await heads.until(5);
-    // Announced, and read once.
+    // The head is announced, and its block is then read once.
     expect(server.count('eth_getBlockByNumber')).toBeLessThanOrEqual(polled + 2);
     await heads.stop();
   },

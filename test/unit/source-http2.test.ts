@@ -112,7 +112,7 @@ describe.each(interruptions)('a server that %s', (_, interruption) => {
     const { chain, server } = await serve('h2');
     const client = clientOf(server);
     expect(await client.request('eth_chainId', [])).toBe('0x7a69');
-    // The client may repeat a request by itself where the server did not begin to answer.
+    // The client may repeat a request by itself if the server did not begin to answer, so two attempts are interrupted.
     server.interruptions.push(interruption, interruption);
     const failed = client.request('eth_getBlockByNumber', ['0x1', false]);
     await expect(failed).rejects.toMatchObject({ name: 'RpcError', kind: 'unavailable', retryable: true });

@@ -93,7 +93,7 @@ test('where a receipt contradicts the block that a log names, the headers of all
     lies++;
     return { ...named, blockHash: `0x${'f0'.repeat(32)}` };
   };
-  // Random samples hold only the first block.
+  // With this `random`, the samples contain only the first block.
   const source = fixture.open([server.url], {}, { random: () => 0 });
   const request = { from: 1, to: BLOCKS, strict: false };
   const { range, batch } = await fetchBatch(source, contractIndex([dividend]), request, new AbortController().signal);

@@ -14,14 +14,14 @@ const ABI = parseAbi([
 const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11';
 const SIGNAL = new AbortController().signal;
 
-/** A call whose answer is its own number, or that reverts if that is odd. */
+/** Returns a call that answers its own number, or reverts if the number is odd. */
 const callOf = (number: number): ContractCall => ({ to: addressOf(1), data: hexOf(number, 8) });
 const answerTo = ({ data }: Pick<ContractCall, 'data'>): ViewAnswer =>
   Number(data) % 2 === 1 ? 'reverted' : hexOf(Number(data), 64);
 
 type Node = { readonly hasMulticall: boolean; readonly gasFor?: number; readonly refuses?: boolean };
 
-/** Returns a reader, and the number of calls in each request. A call within another one fails beyond the first `gasFor`. */
+/** Returns a reader, and the number of calls in each request. Within one Multicall3 call, only the first `gasFor` calls succeed. */
 function readerOver({ hasMulticall, gasFor = Number.POSITIVE_INFINITY, refuses = false }: Node) {
   const requests: number[] = [];
   const together = (data: Hex): Hex => {

@@ -6,8 +6,8 @@ import { describedTables } from '../../indexer/protocols/protocols.ts';
 import { TYPES_FILE } from '../kit/generate-types.ts';
 
 /**
- * Tables that no protocol describes, with the reason. `digest`, purges and initial loads do not know them. A table that mirrors
- * the chain must have a description instead.
+ * Tables that no protocol describes, each with the reason. Without a description, `digest`, purges and initial loads ignore a table. A
+ * table that mirrors the chain must have a description instead.
  */
 const UNDESCRIBED: Readonly<Record<string, string>> = {
   users: 'placeholders for owners that were not named',
@@ -67,7 +67,7 @@ function writtenTables(): ReadonlySet<string> {
   const names = texts.flatMap((text) =>
     [...text.matchAll(SQL_WRITE), ...text.matchAll(KYSELY_WRITE)].map(([, name = '']) => name.replace(/^public\./, '')),
   );
-  // Comments match too, so keep only names of tables.
+  // The patterns also match text in comments, so keep only names of tables.
   return new Set(names.filter((name) => tables.has(name)));
 }
 

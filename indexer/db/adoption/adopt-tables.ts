@@ -10,14 +10,14 @@ import { LOCK_TIMEOUT_MS, type OnBlocked, retryWhileBlocked } from './retry-whil
 const ADOPTION_LOCK = 5_294_871_037;
 /** The pause between attempts to get that lock. */
 const ADOPTION_LOCK_RETRY_MS = 500;
-/** Rows that the platform writes meanwhile can make another round necessary. */
+/** The maximum number of rounds. Rows that the platform writes during one round can make another one necessary. */
 const ROUNDS_MAX = 5;
 
 /**
- * Prepares the tables that the platform created for the migrations. Each step commits by itself. After a crash, the next call continues.
+ * Prepares the platform's existing tables for the migrations. Each step commits by itself. After a crash, the next call continues.
  * Concurrent adoptions of one database wait for each other.
  *
- * @param isMigrated whether migrations were applied meanwhile, which leave nothing to adopt
+ * @param isMigrated returns whether another process has applied the migrations, so that nothing is left to adopt
  * @throws {SchemaVersionError} if tables cannot be adopted. The message says what to do for each of them, and nothing was changed.
  */
 export async function adoptTables<DB>(
@@ -26,8 +26,8 @@ export async function adoptTables<DB>(
   isMigrated: () => Promise<boolean>,
 ): Promise<void> {
   if ((await stepsOf(db)).length === 0) return;
-  // Its transaction holds the lock while the steps run on another connection, because some of them cannot run in a transaction. Between
-  // its statements it holds no snapshot, which a concurrent creation of an index would wait for.
+  // The guard's transaction holds the lock while the steps run on another connection, because some steps cannot run in a transaction.
+  // Between its statements the guard holds no snapshot, which a concurrent creation of an index would wait for.
   await db
     .transaction()
     .setIsolationLevel('read committed')
@@ -45,8 +45,8 @@ export async function adoptTables<DB>(
 }
 
 /**
- * Takes the lock of adoptions until the transaction ends. A statement that waits for the lock would hold its snapshot all the time. The
- * holder's concurrent creation of an index would wait for that snapshot, and no deadlock would be detected.
+ * Takes the lock of adoptions until the transaction ends. Polls for it, because a statement that waits for the lock would hold its
+ * snapshot meanwhile. The lock holder's concurrent creation of an index would wait for that snapshot, and no deadlock would be detected.
  */
 async function waitForLock<DB>(guard: Kysely<DB>, onBlocked: OnBlocked): Promise<void> {
   for (let attempt = 1; ; attempt++) {
@@ -71,7 +71,7 @@ async function runRound<DB>(db: Kysely<DB>, steps: readonly AdoptionStep[], onBl
     try {
       await retryWhileBlocked(`${step.table}: ${step.does}`, onBlocked, () => runStep(db, step));
     } catch (error) {
-      // A row that the platform wrote after the last batch. The next round finds it.
+      // The platform wrote a row that violates the check after the last batch. The next round corrects it.
       if (sqlstateOf(error) === SQLSTATE.checkViolation) return;
       if (error instanceof SchemaVersionError) throw error;
       const detail = error instanceof Error && 'detail' in error && error.detail ? ` (${String(error.detail)})` : '';
@@ -94,7 +94,7 @@ async function runStep<DB>(db: Kysely<DB>, { statements, mode }: AdoptionStep): 
   }
 }
 
-/** Statements that block no reader and no writer, and so may wait for locks for any time. */
+/** Runs statements that block no reader and no writer, and that may therefore wait for locks without a limit. */
 async function runAlone<DB>(db: Kysely<DB>, statements: AdoptionStep['statements']): Promise<void> {
   await db.connection().execute(async (connection) => {
     await sql`set lock_timeout to 0`.execute(connection);

@@ -8,11 +8,11 @@ import { rewriteReasons } from './plan.ts';
 export type AdoptedTable = Pick<ExistingTable, 'rows' | 'bytes'> & {
   readonly table: string;
   readonly lock: Lock;
-  /** Why its rows are written to a new file. Empty if they are not. */
+  /** Why PostgreSQL writes all its rows to a new file. Empty if it does not. */
   readonly rewrites: readonly string[];
 };
 
-/** The tables whose columns the migrations correct. On others they only create triggers, and foreign keys that refer to them. */
+/** The tables whose columns the migrations correct. The other tables only get triggers, and foreign keys that reference them. */
 const CORRECTED_TABLES: ReadonlySet<string> = new Set([
   ...['master_ipos', 'master_nfts', 'master_contracts', 'nft_transfers', 'nft_ownership_snapshots', 'artist_tokens'],
   ...['token_holders', 'liquidity_pools', 'pool_events', 'pool_positions', 'dividend_contracts', 'dividend_events'],

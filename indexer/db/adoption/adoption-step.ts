@@ -25,13 +25,13 @@ export type AdoptionStep = {
   readonly mode: 'transaction' | 'alone' | 'repeated';
 };
 
-/** The steps before the migrations, and what keeps the tables from being adopted. */
+/** The steps to run before the migrations, and the reasons why tables cannot be adopted. */
 export type Adoption = { readonly steps: readonly AdoptionStep[]; readonly refusals: readonly string[] };
 
-/** What a part of the plan is computed from. */
+/** The database, and its schema as it was read, from which a part of the plan is computed. */
 export type AdoptionInput<DB> = { readonly db: Kysely<DB>; readonly existing: ExistingSchema };
 
-/** Returns the definition of a column, as `create table` and `add column` take it. */
+/** Returns the definition of a column in the syntax of `create table` and `add column`. */
 export function definitionOf({ name, type, required, value }: AdoptableColumn): RawBuilder<unknown> {
   const rest = `${type}${required ? ' not null' : ''}${value === null ? '' : ` default ${value}`}`;
   return sql`${sql.ref(name)} ${sql.raw(rest)}`;

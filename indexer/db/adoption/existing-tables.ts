@@ -1,15 +1,15 @@
 import { type Kysely, sql } from 'kysely';
 
-/** A table that exists in the schema `public`, with what adoption compares. */
+/** A table that exists in the schema `public`, with the properties that adoption compares. */
 export type ExistingTable = {
   readonly name: string;
   /** PostgreSQL's estimate. */
   readonly rows: number;
   readonly bytes: number;
   readonly columns: readonly ExistingColumn[];
-  /** The columns that have a foreign key of their own, and whether it is validated. */
+  /** The foreign keys of one column, and whether each of them is validated. */
   readonly foreignKeys: readonly { readonly name: string; readonly column: string; readonly validated: boolean }[];
-  /** The check constraints that are not part of the platform's tables. */
+  /** The names of its check constraints. */
   readonly checks: readonly string[];
 };
 
@@ -25,7 +25,7 @@ export type ExistingColumn = {
 /** The schema `public` of a database. */
 export type ExistingSchema = {
   readonly tables: ReadonlyMap<string, ExistingTable>;
-  /** Whether each index is valid. An index whose concurrent creation failed is not. */
+  /** Whether each index is valid. An index is invalid if its concurrent creation failed. */
   readonly indexes: ReadonlyMap<string, boolean>;
   readonly enums: ReadonlyMap<string, readonly string[]>;
 };

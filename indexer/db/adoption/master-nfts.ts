@@ -16,7 +16,7 @@ function addressOf(row: string): RawBuilder<unknown> {
 
 /**
  * Returns the steps for tokens that the platform's backend stored without their contract: a row of `master_contracts` for each contract,
- * the link of each token to it, and a trigger that sets the columns that one of the two programs requires and the other one does not know.
+ * the link of each token to it, and a trigger that sets the columns that the backend requires and the mirror does not know, or vice versa.
  */
 export async function adoptTokens<DB>({ db, existing }: AdoptionInput<DB>): Promise<Adoption> {
   const tokens = existing.tables.get(TABLE);
@@ -39,7 +39,7 @@ export async function adoptTokens<DB>({ db, existing }: AdoptionInput<DB>): Prom
   };
 }
 
-/** The catalogue has one contract of a master on each chain, and one master of a contract. */
+/** Returns violations of two rules, at most ten: a master has one contract on each chain, and a contract has one master. */
 async function ambiguousContracts<DB>({ db, existing }: AdoptionInput<DB>): Promise<string[]> {
   const known = existing.tables.has('master_contracts')
     ? sql`union select master_id, chain_id, ${addressOf('known')} from public.master_contracts known`
@@ -127,8 +127,8 @@ function requirement(isChecked: boolean): AdoptionStep[] {
 }
 
 /**
- * Creates the table as the migration that adopts it expects it. Its other indexes and its foreign keys follow like those of any adopted
- * table. It stays when the migrations are reverted, because tokens refer to its rows.
+ * Returns the statements that create `master_contracts` with its unique indexes, as the migrations expect it. Later steps add its other
+ * indexes and its foreign keys, as for any adopted table. It stays when the migrations are reverted, because tokens reference its rows.
  */
 function createContracts(): RawBuilder<unknown>[] {
   const { columns = [], indexes = [] } = ADOPTABLE_TABLES.find(({ name }) => name === 'master_contracts') ?? {};
@@ -142,10 +142,10 @@ function createContracts(): RawBuilder<unknown>[] {
 }
 
 /**
- * The backend requires the IPO of a token, which the mirror does not know, and does not know the contract, which the mirror requires. The
- * trigger stores the contract of the first token, so that it is followed. It has its owner's rights, because the backend's user may have
- * none on the table of contracts. It first looks for the address by the unique index. Only rows that are not in lower case need the
- * other search, which reads all contracts.
+ * Returns the step that creates a trigger for inserted tokens. The backend requires a token's IPO, which the mirror does not know. The
+ * mirror requires its contract, which the backend does not know. The trigger sets both, and stores the contract of a first token, so that
+ * it is followed. It runs with its owner's rights, because the backend's user may have none on the table of contracts. It first searches
+ * the address by the unique index. Only rows that are not in lower case need the second search, which reads all contracts.
  */
 function fillerSteps(ipo: { readonly required: boolean } | undefined): AdoptionStep[] {
   const findIpo = sql`

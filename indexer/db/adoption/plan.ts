@@ -15,12 +15,12 @@ const WRITTEN_TABLES: ReadonlySet<string> = new Set([
 const HANDLED_COLUMNS: ReadonlySet<string> = new Set(['master_nfts.master_ipo_id']);
 /** The required columns without a default that adoption fills. */
 const FILLED_COLUMNS: ReadonlySet<string> = new Set(['master_nfts.master_contract_id']);
-/** By this comment, objects are recognised that the migrations revert. Columns stay, because they may hold values. */
+/** The comment on indexes and foreign keys that adoption creates. Reverting the migrations drops these. Columns stay with their values. */
 const CREATED = 'created by the adoption';
 
 /**
- * Returns what must change in the tables that the platform created before the migrations can adopt them. Everything that may take long is
- * done here, so that the migrations, which run in one transaction, hold their locks for a short time. Changes nothing.
+ * Returns what must change in the tables that the platform created before the migrations can adopt them. Every change that may take long
+ * is one of these steps, so that the migrations, which run in one transaction, hold their locks for a short time. Changes nothing.
  *
  * The steps are computed from the difference between the database and the tables that the migrations expect. So they are empty for an
  * empty database, and after they were executed.
@@ -56,7 +56,7 @@ export async function planAdoption<DB>(db: Kysely<DB>): Promise<Adoption> {
   return { steps, refusals };
 }
 
-/** Returns how a table of the platform changes in the transaction of the migrations. */
+/** Returns the changes by which the migrations make PostgreSQL write a table of the platform again. */
 export function rewriteReasons(table: AdoptableTable, held: ExistingTable): readonly string[] {
   const columns = new Map(held.columns.map((column) => [column.name, column.type]));
   return table.columns.flatMap(({ name, type, generated }) => {
@@ -80,7 +80,10 @@ function enumRefusals({ enums }: ExistingSchema): string[] {
   });
 }
 
-/** A generated column is left to the migrations, because no column that it is computed from could change its type any more. */
+/**
+ * Returns the columns that a table lacks, except generated columns. The migrations add those, because PostgreSQL cannot change the type of
+ * a column that a generated column is computed from.
+ */
 function missingColumns(table: AdoptableTable, { columns }: ExistingTable): AdoptableColumn[] {
   const held = new Set(columns.map(({ name }) => name));
   return table.columns.filter(({ name, generated }) => !generated && !held.has(name));
@@ -99,7 +102,7 @@ function foreignRequirements({ name: table, columns }: AdoptableTable, held: Exi
     );
 }
 
-/** Returns the enums of columns that the database lacks. Other enums are created by the migrations. */
+/** Returns the enum types of these columns that do not exist yet. Other enums are created by the migrations. */
 function missingEnums(columns: readonly AdoptableColumn[], held: ReadonlySet<string>): string[] {
   return [...new Set(columns.map(({ type }) => type))].filter((type) => type in ADOPTABLE_ENUMS && !held.has(type));
 }
@@ -122,7 +125,7 @@ function presentAfter({ tables }: ExistingSchema, steps: readonly AdoptionStep[]
   return new Set([...tables.keys(), ...steps.map(({ table }) => table)]);
 }
 
-/** Indexes of a table that the migrations write again are left to them. They would be built twice. */
+/** Returns steps that build missing indexes. None for a table that the migrations write again, since its indexes would be built twice. */
 function indexSteps(table: AdoptableTable, { tables, indexes }: ExistingSchema): AdoptionStep[] {
   const held = tables.get(table.name);
   if (held !== undefined && rewriteReasons(table, held).length > 0) return [];
@@ -145,7 +148,7 @@ function buildIndex({ name, definition }: AdoptableIndex, isInvalid: boolean) {
   ];
 }
 
-/** A foreign key to a table that the migrations create is left to them. */
+/** Returns steps that add missing foreign keys, except those to tables that the migrations create. The migrations add these. */
 function foreignKeySteps(
   { name: table, foreignKeys, columns }: AdoptableTable,
   { tables }: ExistingSchema,
@@ -176,7 +179,7 @@ function foreignKeySteps(
   });
 }
 
-/** Notes the indexes and foreign keys that adoption created among those that the migrations created, so that `down` removes them. */
+/** Records in `indexer.created_tables` which indexes and foreign keys adoption created, so that reverting the migrations drops them. */
 export async function noteCreated<DB>(db: Kysely<DB>): Promise<void> {
   await sql`
     insert into indexer.created_tables (name)

@@ -37,8 +37,8 @@ export async function retryWhileBlocked<T>(what: string, onBlocked: OnBlocked, w
 }
 
 /**
- * A deadlock with other sessions ends like a wait. So does a change of the catalogue at the same moment as that of the session of a
- * process that was killed: PostgreSQL has no code of its own for it.
+ * Returns whether an error means that another session blocked the work. A deadlock counts too. So does a concurrent change of one row of
+ * PostgreSQL's catalogue, for example by the session of a killed process. PostgreSQL has no code of its own for it.
  */
 function isBlocked(error: unknown): boolean {
   const raised = sqlstateOf(error) === undefined && error instanceof Error ? error.cause : error;

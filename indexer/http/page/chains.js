@@ -17,7 +17,7 @@ import { showStrip } from './strip.js';
 const RATES_KEPT = 60;
 const GRAPH_HEIGHT = 20;
 const REORGS_SHOWN = 5;
-/** The name of each number that is counted, and whether someone should look when it is not zero. */
+/** The key and the name of each count, and whether someone should look into it when it is not zero. */
 const COUNTS = [
   ['quarantined', 'Contracts set aside', true],
   ['reorgs', 'Reorgs', false],

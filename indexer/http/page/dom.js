@@ -71,7 +71,7 @@ export function setAttribute(element, name, value) {
 }
 
 /**
- * Makes the children of `parent` show `items` in their order. A child stays the same element while the key of its item does, so it
+ * Makes the children of `parent` show `items` in their order. An item whose key was shown before keeps its element, so that the element
  * keeps the focus.
  *
  * @param make creates the element of an item

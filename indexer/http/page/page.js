@@ -22,7 +22,7 @@ function showAge() {
 function receive(event) {
   const received = JSON.parse(event.data);
   const { version, chains } = received.status;
-  // The page belongs to the version of the indexer that served it.
+  // A page fits only the version of the indexer that served it, so it is loaded again for another version.
   if (state !== undefined && state.status.version !== version) location.reload();
   showChains(received);
   contracts.setChains(chains);

@@ -17,7 +17,7 @@ const keyOf = ({ block, from }) => block?.hash ?? `gap ${from}`;
 
 function showCell(span, cell) {
   const { block, isFinal, forks } = cell;
-  // A cell that was there before is not new, so that only what arrives is animated.
+  // Only a cell that was not shown before is new, so that only arriving blocks are animated.
   const isNew = span.dataset.seen === undefined;
   span.dataset.seen = '';
   const kinds = [

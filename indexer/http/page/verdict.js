@@ -21,7 +21,7 @@ const SIGNS = {
 };
 
 /**
- * Decides what the page says first.
+ * Decides what the top of the page says: one verdict on the state of the indexer.
  *
  * @param state the newest state of the indexer, undefined before the first
  * @param link `open`, `outage` while the database does not answer, or `lost`
@@ -64,7 +64,7 @@ function parseReason(reason) {
 
 const says = ({ subject, text }) => (subject === '' ? text : `${subject}: ${text}`);
 
-/** Shows a verdict at the top of the page, in its title and in its icon, and announces it if it is another one than before. */
+/** Shows a verdict at the top of the page, in its title and in its icon, and announces it to screen readers if it has changed. */
 export function showVerdict({ tone, heading, summary, reasons }, ageSeconds) {
   const verdict = byId('verdict');
   const [first] = reasons;
@@ -99,7 +99,7 @@ function showIcon(shape) {
   setAttribute(byId('icon'), 'href', `data:image/svg+xml,${encodeURIComponent(svg)}`);
 }
 
-/** Reasons hold numbers that change every second. Only another kind of reason is announced. */
+/** Announces a verdict if its heading or the kind of a reason changed. Numbers do not count, because they change every second. */
 function announce(heading, reasons) {
   const announcement = byId('announcement');
   const kind = [heading, ...reasons.map(({ id, text }) => `${id} ${text.replace(/\d+/g, '')}`)].join('\n');

@@ -28,7 +28,7 @@ const deposited: Decoder = (origin, sink) => {
   return true;
 };
 
-/** The source of the revenue may be any bytes, so it is not read as text. */
+/** Decodes a deposit that names the source of the revenue. The source may be any bytes, so it is not read as text. */
 const depositedFromSource: Decoder = (origin, sink) => {
   const { data } = origin.log;
   if (!isStringAt(data, 1, 3)) return false;

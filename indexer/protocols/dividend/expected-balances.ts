@@ -11,8 +11,9 @@ const uncounted = ({ chainId }: RegisteredRow) => sql`
   (select (block + 1) * 4294967296 from indexer.dividend_progress where chain_id = ${chainId})`;
 
 /**
- * Returns common table expressions for what the wallets of a dividend contract did and had: `claim`, and `hold`, a row for each time that a
- * wallet owned a token, with what the token earned meanwhile (`earned`) and what was unclaimed on it when that began (`found`).
+ * Returns common table expressions about the wallets of a dividend contract. `claim` has their claims. `hold` has a row for each period
+ * in which a wallet owned a token, with the dividends that the token earned in the period (`earned`) and the dividends that were
+ * unclaimed on the token when the period began (`found`).
  */
 function holdings(contract: RegisteredRow): RawBuilder<unknown> {
   const below = sql`position < ${uncounted(contract)}`;
@@ -67,7 +68,7 @@ function holdings(contract: RegisteredRow): RawBuilder<unknown> {
     )`;
 }
 
-/** Returns a query for the wallets that have a row: each event that changed one of its amounts gave it one. */
+/** A query for the wallets that have a row. A wallet has a row since the first event that changed one of its amounts. */
 const wallets = sql`
   select wallet, currency from hold where earned > 0 or (found <> 0 and not by_snapshot)
   union
@@ -77,7 +78,7 @@ const wallets = sql`
     and hold.position < claim.position and coalesce(hold.until > claim.position, true)
   where claim.amount <> 0 and not by_snapshot`;
 
-/** What the facts of a dividend contract and of the masters that it serves make of the balances of wallets (docs/dividends.md). */
+/** The balances of wallets that follow from the facts of a dividend contract and of the masters that it serves (docs/dividends.md). */
 export const expectedBalances: ExpectedRows = {
   keyColumns: 4,
   rows: (contract) => sql`

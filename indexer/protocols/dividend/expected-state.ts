@@ -8,7 +8,7 @@ const total = (contract: RegisteredRow, type: 'deposit' | 'distribution') => sql
   (select coalesce(sum(total_amount), 0) from dividend_events
     where ${isFactOf(dividendEvents, contract)} and currency = ${ZERO_ADDRESS} and event_type = ${sql.lit(type)})`;
 
-/** What the facts of a dividend contract make of its totals. */
+/** The totals that follow from the facts of a dividend contract. */
 export const expectedDividends: ExpectedRows = {
   keyColumns: 2,
   rows: (contract) => sql`

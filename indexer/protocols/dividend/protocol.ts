@@ -21,7 +21,7 @@ export const dividendV1: Protocol = {
   identify: identifyDividend,
 };
 
-/** A dividend contract that names the source of revenue and takes only the native coin. */
+/** A dividend contract whose deposits name the source of the revenue and are in the native coin only. */
 export const dividendV2: Protocol = { ...dividendV1, version: '2.0', events: dividendV2Events };
 
 /** A dividend contract that pays those who owned a token at the distribution (claim-rule.ts). A claim names an epoch instead of a token. */

@@ -3,7 +3,7 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 
 const KEY = sql`dividend_contract_id, tx_hash`;
 
-/** Returns a query for the deposits and revenue rows of equal amounts, in the order of their logs and rows, without those of `earlier`. */
+/** Returns a query that pairs deposits with revenue rows of the same amount, in the order of logs and rows, without pairs of `earlier`. */
 const ofAmount = (amount: RawBuilder<unknown>, earlier: RawBuilder<unknown>) => sql`
   select deposit.id, revenue.id as revenue_id
   from (
@@ -18,10 +18,10 @@ const ofAmount = (amount: RawBuilder<unknown>, earlier: RawBuilder<unknown>) => 
 /**
  * Returns a statement that links deposits to the platform's rows of the revenue that they came from (`dividend_events.revenue_event_id`).
  *
- * Both have the same contract and transaction. If a transaction has one deposit and one revenue row, they belong together. Otherwise those
- * of the same amount do, and several of the same amount in the order of their logs and rows. The platform writes amounts in units of the
- * currency, with 8 decimals: amounts of 18 decimals go first, then those of tokens with 6. A link that the platform wrote itself stays,
- * and a link of ours follows the platform's rows.
+ * A deposit and its revenue row have the same contract and transaction. If a transaction has one deposit and one revenue row, these are
+ * linked. Otherwise rows of the same amount are linked, and several rows of the same amount in the order of their logs and rows. The
+ * platform writes amounts in units of the currency, with 8 decimals. Amounts are compared as those of 18 decimals first, then as those of
+ * tokens with 6. A link that the platform wrote itself stays. A link that this program wrote changes with the platform's rows.
  *
  * @param scope the condition that a row `event` of `dividend_events` may be linked. It must hold for all deposits of a transaction or none.
  */

@@ -19,7 +19,7 @@ function total(name: string, type: 'deposit' | 'claim'): Question {
   );
 }
 
-/** Returns a query for what each token was paid, with the columns `token_id` and `amount`. A claim for an epoch names no token. */
+/** Returns a query for the amount paid for each token, with the columns `token_id` and `amount`. A claim for an epoch names no token. */
 function paid(contract: ContractAt): RawBuilder<unknown> {
   return sql`
     select token_id, sum(amount_claimed) as amount from dividend_claims
@@ -46,7 +46,7 @@ function tokens({ platformId, block }: ContractAt): RawBuilder<unknown> {
 
 const claimable = numberQuestion(
   'claimableAmount(uint256)',
-  // Sums of what was distributed up to each position give what was distributed while a token existed.
+  // The difference of two sums of distributions, up to a token's burn and up to its mint, is what was distributed while it existed.
   (contract) => sql`
     with distributed as materialized (
       select position, sum(per_token_amount) over (order by position) as amount from dividend_events
@@ -74,7 +74,7 @@ const claimed = numberQuestion(
 
 const totals = [total('totalRevenueReceived()', 'deposit'), total('totalDividendsPaid()', 'claim')];
 
-/** How a dividend contract by whose rule the token earns is compared with the chain and with itself. */
+/** How `indexer verify` checks a dividend contract with the rule `token` (claim-rule.ts), by which tokens earn dividends. */
 export const dividendVerification: Verification = {
   questions: [claimable, claimed, ...totals],
   invariants: [],
@@ -83,5 +83,5 @@ export const dividendVerification: Verification = {
     from indexer.dividend_anomalies where dividend_contract_id = ${platformId}`,
 };
 
-/** The same for a contract by whose rule the owner at the distribution earns. It is not asked about tokens, because nothing is theirs. */
+/** The same for the rule `snapshot`, by which owners earn dividends. No question is about a token, because tokens earn nothing. */
 export const snapshotDividendVerification: Verification = { ...dividendVerification, questions: totals };

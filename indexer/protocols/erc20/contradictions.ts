@@ -16,7 +16,7 @@ const transfers: TokenMovements = {
 
 const balance = balanceRule(transfers);
 
-/** The rules of an artist token's facts. */
+/** The rules by which an artist token's facts are checked for contradictions. */
 export const tokenContradictions: Contradictions = {
   rules: [balance],
   supply: transferredSupply(transfers, balance),

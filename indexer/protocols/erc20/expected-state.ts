@@ -10,7 +10,7 @@ const balances = (contract: RegisteredRow) =>
     select from_wallet as sender, to_wallet as receiver, value, position, block_timestamp, tx_hash
     from token_transfers where ${isFactOf(tokenTransfers, contract)}`);
 
-/** What the facts of an artist token make of its holders. */
+/** The holders that follow from the facts of an artist token. */
 export const expectedHolders: ExpectedRows = {
   keyColumns: 3,
   rows: (contract) => sql`
@@ -18,7 +18,7 @@ export const expectedHolders: ExpectedRows = {
     from (${balances(contract)}) held`,
 };
 
-/** What the facts of an artist token make of its totals. */
+/** The totals that follow from the facts of an artist token. */
 export const expectedToken: ExpectedRows = {
   keyColumns: 2,
   rows: (contract) => sql`

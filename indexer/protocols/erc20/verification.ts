@@ -5,7 +5,7 @@ import { balanceQuestion, numberQuestion } from '../shared/questions.ts';
 import type { Verification } from '../shared/verification.ts';
 import { tokenTransfers } from './token-transfers.ts';
 
-/** How an artist token is compared with the chain and with itself. */
+/** How `indexer verify` checks an artist token. */
 export const tokenVerification: Verification = {
   questions: [
     balanceQuestion(

@@ -15,8 +15,8 @@ const existingChange = sql`
   (case when from_wallet = ${ZERO_ADDRESS} then 1 else 0 end - case when to_wallet = ${ZERO_ADDRESS} then 1 else 0 end)`;
 
 /**
- * A token is transferred from its owner, who is the receiver of its previous transfer (EIP-721). A token without an owner, because it was
- * never minted or was burnt, is transferred from the zero address. The rule remembers the owner of each token, and the supply.
+ * The rule that a token is transferred from its owner, who is the receiver of its previous transfer (EIP-721). A token that was never
+ * minted or was burnt has no owner, and is transferred from the zero address. The rule remembers the owner of each token, and the supply.
  */
 const owner: SweepRule = {
   name: 'owner',
@@ -55,7 +55,7 @@ const owner: SweepRule = {
   `,
 };
 
-/** The rules of a master's facts. */
+/** The rules by which a master's facts are checked for contradictions. */
 export const masterContradictions: Contradictions = {
   rules: [owner],
   supply: {

@@ -11,8 +11,8 @@ import { dataUint, topicAddress, topicUint } from '../shared/words.ts';
 import { type NftTransfer, nftTransfers, type TransferType, tokenIdsOf } from './nft-transfers.ts';
 
 /**
- * The maximum number of tokens in all EIP-2309 `ConsecutiveTransfer` logs of one contract in one block. Each token becomes a row. It bounds
- * the time that a commit takes: a whole issue has at most so many tokens. The ids of facts distinguish so many tokens of one log.
+ * The maximum number of tokens in all EIP-2309 `ConsecutiveTransfer` logs of one contract in one block. Each token becomes a row, so the
+ * limit bounds the duration of a commit. No issue of tokens is larger, and the ids of facts can distinguish this many tokens of one log.
  */
 export const CONSECUTIVE_TRANSFER_TOKENS_MAX = 1_000_000;
 
@@ -107,7 +107,7 @@ function withPrices(fact: NftTransfer, prices: ReadonlyMap<string, string[]>): N
   const { tokenId: first, tokens = 1 } = fact;
   if (tokens === 1) return { ...fact, salePrice: take(first) ?? null };
   const [from, end] = [BigInt(first), BigInt(first) + BigInt(tokens)];
-  // The smaller of both, so that neither a large batch nor many events make this slow.
+  // Loop over the smaller of the two sets, so that neither a large batch nor many events make this slow.
   const candidates = tokens < prices.size ? tokenIdsOf(fact) : prices.keys();
   const salePrices = new Map<string, string>();
   for (const tokenId of candidates) {
@@ -128,7 +128,7 @@ function transferType(from: Hex, to: Hex): TransferType {
   return to === ZERO_ADDRESS ? 'burn' : 'transfer';
 }
 
-/** Returns why a contract is quarantined if its block exceeds the limit above with this log, else null. Counts the tokens of the log. */
+/** Counts the tokens of a log. Returns why the contract is quarantined if the count of the block exceeds the limit above, else null. */
 function tokenLimitFault({ contract, log }: Origin, tokens: bigint, sink: Sink): string | null {
   const tokenCounts = perRange(sink, newTokenCounts);
   const known = tokenCounts.get(contract);
@@ -138,7 +138,7 @@ function tokenLimitFault({ contract, log }: Origin, tokens: bigint, sink: Sink):
   return `ConsecutiveTransfer of ${inBlock} tokens in one block; at most ${CONSECUTIVE_TRANSFER_TOKENS_MAX} are followed`;
 }
 
-/** Returns a map, by contract, of the number of tokens in `ConsecutiveTransfer` logs of the newest block with such a log. */
+/** Returns an empty map from contract to the number of tokens in the `ConsecutiveTransfer` logs of its newest block with such a log. */
 function newTokenCounts(): Map<Contract, { readonly blockNumber: number; readonly tokens: bigint }> {
   return new Map();
 }

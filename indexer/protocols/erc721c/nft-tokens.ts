@@ -116,7 +116,7 @@ const earlierMint = sql`excluded.first_mint_position < coalesce(held.first_mint_
 /** Returns the condition that the token's first mint is in the range to unwind. */
 const isMintUnwound = (range: FactRange) => sql`first_mint_position >= ${positionOf(range.from)}`;
 
-/** Makes facts refer to the id of the token's row. It differs from the derived id if the platform inserted the row before the first fact. */
+/** Sets `master_nft_id` of facts to the id of the token's row, which is not the derived id if the platform inserted the row first. */
 function referToPlatformIds(range: FactRange): RawBuilder<unknown> {
   return sql`
     update nft_transfers fact set master_nft_id = held.id
@@ -128,8 +128,9 @@ function referToPlatformIds(range: FactRange): RawBuilder<unknown> {
 }
 
 /**
- * Deletes the rows of tokens without remaining facts. A row stays if the platform inserted it or wrote one of its own columns
- * (`token_uri` is read from the chain, and is read again if the token is minted again). It then shows the zero address as owner until the token is minted again. No claim refers to a deleted row, because stages are unwound first.
+ * Deletes the rows of tokens without remaining facts. A row stays if the platform inserted it or wrote one of its own columns. It then
+ * shows the zero address as owner until the token is minted again. `token_uri` does not keep a row, because it is read from the chain and
+ * is read again if the token is minted again. No claim refers to a deleted row, because stages are unwound first.
  */
 function deleteTokensWithoutFacts(range: FactRange): RawBuilder<unknown> {
   return sql`

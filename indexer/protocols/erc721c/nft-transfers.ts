@@ -11,7 +11,7 @@ export type TransferType = 'mint' | 'transfer' | 'burn';
 
 /** A transfer of one token of a master (EIP-721 `Transfer`), or of several with consecutive ids (EIP-2309 `ConsecutiveTransfer`). */
 export type NftTransfer = Origin & {
-  /** The token, or the first of them. */
+  /** The id of the token, or of the first of several tokens. */
   readonly tokenId: Decimal;
   /** The number of tokens. Default: one. Each of them is a row. */
   readonly tokens?: number;

@@ -18,7 +18,7 @@ export const masterNfts: StateTable = {
     'master_nfts_without_uri_idx',
   ],
   digest: {
-    // The platform inserted rows of tokens without facts.
+    // Rows without a position are rows that the platform inserted for tokens without facts.
     rows: 'master_nfts where last_position is not null',
     columns: [
       'chain_id',
@@ -105,8 +105,8 @@ export const ownershipSnapshots: StateTable = {
   ],
 };
 
-/** The platform's rows of master contracts, with supplies, royalty and first minters. The platform configured `contract_total_supply` and
- * `contract_royalty_bps`, which are never written. */
+/** The platform's rows of master contracts, with supplies, royalty and first minters. The program never writes `contract_total_supply` and
+ * `contract_royalty_bps`, which the platform configures. */
 export const masterContracts: StateTable = {
   schema: 'public',
   name: 'master_contracts',

@@ -9,7 +9,7 @@ import { nftTransfers } from './nft-transfers.ts';
 const existingChange = sql`
   (case when from_wallet = ${ZERO_ADDRESS} then 1 else 0 end - case when to_wallet = ${ZERO_ADDRESS} then 1 else 0 end)`;
 
-/** The receiver of each transfer of a token is the sender of the next one. A token that nobody owns comes from the zero address. */
+/** The receiver of each transfer of a token is the sender of the next one. The sender of a token without an owner is the zero address. */
 const unbrokenOwners: Invariant = {
   name: 'the chain of owners is unbroken',
   table: 'nft_transfers',
@@ -61,11 +61,11 @@ const tokensHaveMaster: Invariant = {
       and token.master_contract_id is distinct from contract.id`,
 };
 
-/** How a master is compared with the chain and with itself. */
+/** How `indexer verify` checks a master. */
 export const masterVerification: Verification = {
   questions: [
     ownerQuestion(
-      // Distinct by the key itself, so that a condition on keys reaches the facts before they are sorted.
+      // `distinct on` uses the key itself, so that PostgreSQL applies a condition on keys before it sorts the facts.
       (contract) => sql`
         select distinct on (key) key, to_wallet as value
         from (

@@ -28,7 +28,7 @@ export const ALARM_LEVELS: Readonly<Record<string, AlarmLevel>> = {
   DefaultRoyaltySet: 'high',
 } satisfies Readonly<Record<AdministrativeEventName | 'TransferValidatorUpdated' | 'DefaultRoyaltySet', AlarmLevel>>;
 
-/** Returns what an operator has to check after an administrative event. Undefined if it concerns nothing that the program does. */
+/** Returns what an operator must check after an administrative event. Undefined if the event does not affect how the contract is read. */
 export function adviceOn(event: string, { address, block }: { readonly address: string; readonly block: number }) {
   if (event !== 'Upgraded') return undefined;
   return (

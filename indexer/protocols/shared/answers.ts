@@ -22,8 +22,8 @@ export function textOf(answer: Hex, maxChars: number): string {
 }
 
 /**
- * Returns the URI in a contract's answer to `tokenURI(uint256)`, an ABI-encoded `string`. The answer may be hostile, and is treated as by
- * `textOf`. A `data:` URI is a URI like any other.
+ * Returns the URI in a contract's answer to `tokenURI(uint256)`, an ABI-encoded `string`. The answer may be hostile, so its offset, length
+ * and characters are treated as in `textOf`. `data:` URIs are returned too.
  *
  * @returns an empty text if there is no URI; undefined if the URI is longer than `URI_BYTES_MAX`
  */
@@ -39,8 +39,8 @@ function legalText(bytes: Buffer | undefined): string {
 }
 
 /**
- * Returns the bytes of an ABI-encoded `string`, at most `maxBytes` and those that the answer holds. Undefined if the answer is not a
- * `string`.
+ * Returns the bytes of an ABI-encoded `string`: at most `maxBytes`, and no more than the answer contains. Undefined if the answer is not
+ * a `string`.
  */
 function stringBytes(bytes: Buffer, maxBytes: number): Buffer | undefined {
   const offset = word(bytes, 0);
@@ -64,14 +64,14 @@ export function addressOf(answer: Hex): Hex | undefined {
   return value === undefined || value >> 160n !== 0n ? undefined : `0x${value.toString(16).padStart(40, '0')}`;
 }
 
-/** Returns the words of 32 bytes of an answer. Undefined if the answer has another number of them, or a part of one. */
+/** Splits an answer into words of 32 bytes. Undefined if the answer does not have exactly `count` words. */
 export function wordsOf(answer: Hex, count: number): readonly bigint[] | undefined {
   if (answer.length !== 2 + 2 * WORD_BYTES * count) return undefined;
   const bytes = Buffer.from(answer.slice(2), 'hex');
   return Array.from({ length: count }, (_, at) => word(bytes, at * WORD_BYTES) ?? 0n);
 }
 
-/** Returns the truth value in an answer. Undefined if the answer is not one. */
+/** Returns the `bool` in an answer. Undefined if the answer is not one word with the value 0 or 1. */
 export function flagOf(answer: Hex): boolean | undefined {
   const value = wordsOf(answer, 1)?.[0];
   return value === 0n ? false : value === 1n ? true : undefined;

@@ -11,7 +11,7 @@ import {
   sweptContracts,
 } from './sweep-rule.ts';
 
-/** Where the transfers of a kind of token are. */
+/** Describes the transfers of a kind of token. */
 export type TokenMovements = {
   readonly reads: FactTable;
   /** Returns a query for the transfers in a window, with the columns `address`, `sender`, `receiver`, `value` and `position`. */
@@ -23,13 +23,13 @@ export type TokenMovements = {
 /**
  * Returns the rule that no wallet's balance is negative at any position. It remembers the balance of each wallet, and the supply.
  *
- * A contradiction is a new lowest balance below zero. After it the sweep continues as if what is missing had been received before, so
- * that one missing log is reported once: the remembered balance is the sum minus the lowest sum below zero.
+ * A contradiction is a balance below zero that is lower than all earlier balances of the wallet. To report one missing log only once, the
+ * sweep then continues as if the wallet had received the missing amount: it remembers the sum minus the lowest sum below zero.
  *
- * What is missing was received at any time before the wallet spent it. The first guess is that it was since the wallet's last movement.
+ * The wallet may have received the missing amount at any earlier time. The first guess is after its previous movement.
  */
 export function balanceRule({ reads, movements, supplyChange }: TokenMovements): SweepRule {
-  // A wallet that sends to itself must have what it sends.
+  // A transfer from a wallet to itself counts as sent first, so the wallet must already have the amount.
   const wallet = sql`partition by id, wallet order by position, is_receipt`;
   return {
     name: 'balance',
@@ -82,7 +82,7 @@ export function balanceRule({ reads, movements, supplyChange }: TokenMovements):
   };
 }
 
-/** Returns how the supply follows from transfers. */
+/** Returns the rule by which the supply of a token follows from its transfers. `ledger` is the rule that remembers the supply. */
 export function transferredSupply({ movements, supplyChange }: TokenMovements, ledger: SweepRule): SupplyRule {
   return {
     ledger,

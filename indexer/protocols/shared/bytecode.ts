@@ -1,18 +1,18 @@
 import type { Hex } from '../../kernel/chain.ts';
 
 const [JUMPDEST, PUSH1, PUSH32, CALLCODE, DELEGATECALL] = [0x5b, 0x60, 0x7f, 0xf2, 0xf4];
-/** STOP, JUMP, RETURN, REVERT, INVALID and SELFDESTRUCT. What follows one of them is reached only by a jump. */
+/** STOP, JUMP, RETURN, REVERT, INVALID and SELFDESTRUCT. The instruction after one of them is reached only by a jump. */
 const ENDS: ReadonlySet<number> = new Set([0x00, 0x56, 0xf3, 0xfd, 0xfe, 0xff]);
-/** The first byte of code that is not plain code of the EVM (EIP-3541), such as that of an account which delegates to a contract (EIP-7702). */
+/** The first byte of code that is not plain EVM code (EIP-3541), for example of an account that delegates to a contract (EIP-7702). */
 const OTHER_CODE = 0xef;
 
 /**
- * Returns whether a contract with this code may run the code of another one as its own, as a proxy does, so that its own code does not
- * show what it does. False is certain on the EVM.
+ * Returns whether a contract with this code may run the code of another contract as its own, as a proxy does. Its own code then does not
+ * show what the contract does. On the EVM the result `false` is certain.
  *
- * Code runs from its beginning and from every JUMPDEST, and a JUMPDEST is one only if it is no argument of a PUSH, read from the
- * beginning. So the same reading meets every instruction that can run. What follows the end of a path and comes before the next
- * JUMPDEST, like the metadata that compilers append, cannot run.
+ * Execution begins at the first byte, and continues at a JUMPDEST after a jump. A byte 0x5b is a JUMPDEST only if it is not an argument of
+ * a PUSH when the code is decoded from the first byte. So one pass from the first byte meets every instruction that can run. Bytes
+ * between the end of a path and the next JUMPDEST, like the metadata that compilers append, cannot run.
  */
 export function mayRunOtherCode(code: Hex): boolean {
   const bytes = Buffer.from(code.slice(2), 'hex');

@@ -10,7 +10,7 @@ export type ChainReader = {
   code(address: Hex, signal: AbortSignal): Promise<Hex | undefined>;
   /** Returns whether the address has code as of the block. Returns `no state` if no endpoint serves the state of that block. */
   codeAt(address: Hex, block: number, signal: AbortSignal): Promise<boolean | 'no state'>;
-  /** Proves that a contract with code at a block was deployed there, or says why this cannot be proved. */
+  /** Proves that a contract with code at a block was deployed in this block, or returns why not. */
   proveDeployment(address: Hex, block: number, signal: AbortSignal): Promise<DeploymentProof>;
 };
 
@@ -22,7 +22,7 @@ export type CallSource = {
   proveDeployment(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<DeploymentProof>;
 };
 
-/** Returns a reader that uses a source. A faulty answer of a contract becomes a value. A failure of an endpoint stays an error. */
+/** Returns a reader over a source. A reverted call and a state that is not served become return values. Other failures are thrown. */
 export function chainReaderOver(source: CallSource): ChainReader {
   return {
     async call(to, data, signal) {
@@ -54,7 +54,7 @@ export function chainReaderOver(source: CallSource): ChainReader {
   };
 }
 
-/** Returns whether an error says that the endpoints do not serve a state, rather than that they are unwell. */
+/** Returns whether an error means that the endpoints do not serve a state, and not that the endpoints fail for the moment. */
 function isRefusal({ kind, answered }: RpcError): boolean {
   return kind === 'pruned' || kind === 'rejected' || (kind === 'unavailable' && answered);
 }

@@ -9,7 +9,7 @@ export type Sink = {
   readonly facts: FactLists;
   readonly quarantined: Quarantine[];
   readonly receipts: Receipts;
-  /** Values that decoders keep while one range is decoded, by the function that creates them. See `perRange`. */
+  /** Values that decoders keep while one range is decoded. The key is the function that created the value. See `perRange`. */
   readonly rangeValues: Map<unknown, unknown>;
 };
 
@@ -42,9 +42,9 @@ export type EventOptions = {
 export type EventDecoder = EventOptions & {
   readonly name: string;
   readonly topics: number;
-  /** The length of the data as hex text, including `0x`. The least length if an argument has a dynamic type. */
+  /** The length of the data as hex text, including `0x`. The minimum length if an argument has a dynamic type. */
   readonly dataLength: number;
-  /** Whether an argument has a dynamic type. The decoder then checks what follows the words of the arguments. */
+  /** Whether an argument has a dynamic type. The decoder must then check the data after the words of the arguments. */
   readonly isDynamic: boolean;
   readonly decode: Decoder;
 };

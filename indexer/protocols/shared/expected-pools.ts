@@ -15,7 +15,7 @@ const reserve = (contract: RegisteredRow, argument: string) => sql`
     select (arguments ->> ${sql.lit(argument)})::numeric from indexer.contract_events
     where ${isFactOf(contractEvents, contract)} and event = 'Sync' order by position desc limit 1), 0)`;
 
-/** What the facts of a Uniswap V2 pair make of its liquidity positions, which have no ticks. */
+/** The liquidity positions that follow from the facts of a Uniswap V2 pair. They have no ticks. */
 export const expectedPositions: ExpectedRows = {
   keyColumns: 5,
   rows: (contract) => sql`
@@ -23,7 +23,7 @@ export const expectedPositions: ExpectedRows = {
     from (${balancesOf(transfers(contract))}) held`,
 };
 
-/** What the facts of a Uniswap V2 pair make of its reserves and of the supply of its own token, which only the pair burns. */
+/** The reserves and the supply of the pair's own token that follow from the facts of a Uniswap V2 pair. Only the pair burns its token. */
 export const expectedPool: ExpectedRows = {
   keyColumns: 2,
   rows: (contract) => sql`

@@ -11,7 +11,7 @@ export type LatestEvent = {
   readonly table: StateTable;
   /** The column with the position of the event that the row shows. */
   readonly position: string;
-  /** By column, the argument that it shows, and its initial value before the first event. */
+  /** For each column, the argument of the event that it shows, and its value before the first event. */
   readonly columns: Readonly<Record<string, { readonly argument: string; readonly initial: number | null }>>;
 };
 

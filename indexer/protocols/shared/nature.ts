@@ -17,24 +17,24 @@ const SELECTOR = {
   'fee()': '0xddca3f43',
   'stable()': '0x22be3de1',
   'metadata()': '0x392f37e9',
-  /** No contract has it. One that answers it answers everything, so that its answers tell nothing. */
+  /** No contract has this function. A contract that answers this call answers every call, so its answers prove nothing. */
   'tokenOfNothingAtAll()': '0x2e09e9c0',
 } as const satisfies Record<string, Hex>;
 
 /** Interface ids of EIP-165; no contract supports the last one. */
 const INTERFACE = { erc721: '80ac58cd', erc1155: 'd9b67a26', none: 'ffffffff' } as const;
 
-/** Two addresses that stand as arguments of functions about an owner and a spender. */
+/** Two arbitrary addresses, used as arguments of functions about an owner and a spender. */
 const OWNER = '1'.padStart(64, '0');
 const SPENDER = '2'.padStart(64, '0');
 
 /** Calls a function of a contract. The answer is `0x` if the contract does not have it. */
 type Ask = (signature: keyof typeof SELECTOR, args?: string) => Promise<Hex>;
 
-/** What a contract can be told to be by answers that only such a contract gives. */
+/** The kinds of contract that can be recognised by answers that only a contract of the kind gives. */
 export type Nature = keyof typeof RULES;
 
-/** A nature as the rest of a sentence about a contract. */
+/** For each nature, a text that completes a sentence about the contract: "it …". */
 const NAMES: Readonly<Record<Nature, string>> = {
   solidly: 'speaks Solidly (Velodrome, Aerodrome)',
   uniswapV3: 'speaks Uniswap V3',
@@ -54,10 +54,10 @@ const RULES = {
 };
 
 /**
- * Returns how to name what a contract is instead of what it should be; null if its answers do not tell for certain. An answer counts
- * only if the contract gives it twice, and if it does not answer what no contract has.
+ * Returns the nature of a contract that is not what it was registered as, with its name. Returns null if the contract's answers do not
+ * prove one. The answers count only if the contract gives them twice and does not answer a function that no contract has.
  *
- * @param among the natures that a contract of its protocol cannot have
+ * @param among the natures to look for: those that a contract of the registered protocol cannot have
  */
 export async function natureInstead(
   reader: ChainReader,
@@ -83,7 +83,7 @@ export async function answersAsErc20(reader: ChainReader, address: Hex, signal: 
   return hasAllowances(askerOf(reader, address, signal));
 }
 
-/** Returns whether a contract answers as a pair of Uniswap V2 and its forks does. Pairs of Solidly have no such prices. */
+/** Returns whether a contract answers as a pair of Uniswap V2 and its forks does. Pairs of Solidly have no cumulative prices. */
 export async function answersAsUniswapV2(reader: ChainReader, address: Hex, signal: AbortSignal): Promise<boolean> {
   const ask = askerOf(reader, address, signal);
   return (
@@ -100,7 +100,7 @@ async function supports(ask: Ask, id: keyof typeof INTERFACE): Promise<boolean |
   return flagOf(await ask('supportsInterface(bytes4)', INTERFACE[id].padEnd(64, '0')));
 }
 
-/** EIP-165: a contract that knows interfaces says that it does not support `0xffffffff`. */
+/** Returns whether a contract implements EIP-165, by which it must say that it does not support `0xffffffff`. */
 async function isHonest(ask: Ask): Promise<boolean> {
   return (await supports(ask, 'none')) === false;
 }
@@ -112,7 +112,7 @@ async function hasAllowances(ask: Ask): Promise<boolean> {
   );
 }
 
-/** An ERC-20 token, and not a hybrid that also has what every ERC-721 and ERC-1155 contract has. */
+/** Returns whether a contract is an ERC-20 token, and not a hybrid that also answers as every ERC-721 or ERC-1155 contract does. */
 async function isErc20(ask: Ask): Promise<boolean> {
   return (
     (await hasAllowances(ask)) &&
@@ -121,7 +121,7 @@ async function isErc20(ask: Ask): Promise<boolean> {
   );
 }
 
-/** Solidly's `metadata()` has seven words: both decimals, both reserves, `stable()`, and both tokens. */
+/** Returns whether a contract is a Solidly pair. `metadata()` has seven words: both decimals, both reserves, `stable()`, both tokens. */
 async function isSolidly(ask: Ask): Promise<boolean> {
   const metadata = wordsOf(await ask('metadata()'), 7);
   if (metadata === undefined) return false;
@@ -135,7 +135,7 @@ async function isSolidly(ask: Ask): Promise<boolean> {
   );
 }
 
-/** A pool of Uniswap V3, or of Slipstream, whose `slot0()` has one word less. */
+/** Returns whether a contract is a pool of Uniswap V3, or of Slipstream, whose `slot0()` has one word less. */
 async function isUniswapV3(ask: Ask): Promise<boolean> {
   const slot0 = await ask('slot0()');
   return (

@@ -6,13 +6,13 @@ import type { ContractAt, Expectation, Question } from './verification.ts';
 
 const WORD_DIGITS = 64;
 
-/** Returns how to call a function that takes one number or one address, or nothing if the key is empty. */
+/** Returns a function that builds a call from a key. The key is the only argument, a number or an address. An empty key is no argument. */
 export function callOf(signature: string): Question['call'] {
   const selector = toFunctionSelector(signature);
   return (to, key) => ({ to, data: dataOf(selector, key) });
 }
 
-/** Returns the data of a call with one number or one address, or with nothing if the key is empty. */
+/** Returns the data of a call whose only argument is a number or an address. If the key is empty, the call has no argument. */
 export function dataOf(selector: Hex, key: string): Hex {
   return key === '' ? selector : `${selector}${BigInt(key).toString(16).padStart(WORD_DIGITS, '0')}`;
 }

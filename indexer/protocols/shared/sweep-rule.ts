@@ -2,7 +2,10 @@ import { type RawBuilder, sql } from 'kysely';
 import type { FactTable } from '../../facts/fact-table.ts';
 import type { Hex } from '../../kernel/chain.ts';
 
-/** The blocks of one statement of a sweep, both ends included, and the ids of the rows of `indexer.sweeps` that it advances. */
+/**
+ * A sweep checks a contract's facts against a rule, window by window. A window is the blocks of one statement, both ends included, and the
+ * ids of the rows of `indexer.sweeps` that the statement advances.
+ */
 export type SweepWindow = {
   readonly chainId: number;
   readonly from: number;
@@ -10,7 +13,7 @@ export type SweepWindow = {
   readonly sweeps: readonly string[];
 };
 
-/** A contradiction between facts: the sweep that found it, the blocks in which a log may be missing, and a sentence. */
+/** A contradiction between facts: the sweep that found it, the blocks in which a log may be missing, and a sentence that describes it. */
 export type Contradiction = {
   readonly sweep: string;
   readonly from: string;
@@ -28,24 +31,24 @@ export type SweepRule = {
   readonly name: string;
   /** The tables whose facts a window reads. */
   readonly reads: readonly FactTable[];
-  /** Whether the missing log may be older than the blocks of the contradiction. Then older blocks are read too, if these are complete. */
+  /** Whether the missing log may be older than the blocks of the contradiction. If these blocks lack no log, older ones are read too. */
   readonly mayBeOlder: boolean;
   /**
-   * Returns one statement that asks the rule of the facts in a window, and writes what the next window needs. It returns at most
+   * Returns one statement that checks the facts in a window against the rule, and stores what the next window needs. It returns at most
    * `CONTRADICTIONS_MAX` rows for each sweep.
    */
   ask(window: SweepWindow): RawBuilder<Contradiction>;
 };
 
-/** Says how the supply of a contract follows from facts, to be compared with `totalSupply()`. */
+/** Describes how the supply of a contract follows from facts. The result is compared with `totalSupply()`. */
 export type SupplyRule = {
   /** The rule that remembers the supply, under the key `SUPPLY_KEY`. */
   readonly ledger: SweepRule;
-  /** Returns a query with one row `change`: by how much facts of a contract in a range of blocks change its supply. */
+  /** Returns a query with one row. Its column `change` is the amount by which a contract's facts in a range of blocks change its supply. */
   change(range: Omit<SweepWindow, 'sweeps'> & { readonly address: Hex }): RawBuilder<{ readonly change: string }>;
 };
 
-/** The rules of a protocol by which facts are asked whether they contradict themselves. */
+/** The rules by which the facts of a protocol are checked for contradictions. */
 export type Contradictions = { readonly rules: readonly SweepRule[]; readonly supply?: SupplyRule };
 
 /** The name of the rule that compares the supply with the chain. */
@@ -54,7 +57,7 @@ export const SUPPLY_RULE = 'supply';
 /** The key of the supply in `indexer.sweep_values`. No token id and no wallet is empty. */
 export const SUPPLY_KEY = '';
 
-/** The maximum number of contradictions of one sweep that are kept at the same time. If there are more, one cause explains them. */
+/** The maximum number of contradictions of one sweep that are kept at the same time. More of them would have a common cause. */
 export const CONTRADICTIONS_MAX = 16;
 
 /** Returns a query for the sweeps of a window, with their `id`, the `address` of the contract and its `first_block`. */
@@ -63,7 +66,7 @@ export function sweptContracts({ sweeps }: SweepWindow): RawBuilder<unknown> {
 }
 
 /**
- * Returns a query for the remembered `value` and `position` of a key, to be used in `lateral`, which PostgreSQL always runs as one index
+ * Returns a query for the remembered `value` and `position` of a key. Use it in `lateral`, which PostgreSQL always runs as one index
  * look-up for each row that fulfils the condition.
  */
 export function remembered(
@@ -77,8 +80,9 @@ export function remembered(
 }
 
 /**
- * Returns the end of a statement. It reads the common table expressions `swept` and `found`; the latter has the sweep's `id`, the
- * positions `since` and `position` between which a log may be missing, and the `detail`. `since` is null if nothing precedes it.
+ * Returns the final part of a rule's statement, which selects the first contradictions of each sweep. It reads the common table
+ * expressions `swept` and `found`. `found` has the sweep's `id`, the positions `since` and `position` between which a log may be missing,
+ * and the `detail`. `since` is null if no fact precedes.
  */
 export function firstContradictions(): RawBuilder<Contradiction> {
   return sql`

@@ -5,7 +5,7 @@ import type { Hex } from '../../kernel/chain.ts';
 /** A contract, and the block as of which its facts are read. */
 export type ContractAt = RegisteredRow & { readonly block: number };
 
-/** What facts say that a view function answers for one key. */
+/** The answer that a view function must give for one key according to facts. */
 export type Expectation = {
   /** A token id, or the address of a wallet or a token. Empty for a function without an argument. */
   readonly key: string;
@@ -18,7 +18,7 @@ export type Question = {
   readonly name: string;
   /** Whether contracts of the protocol may lack the function. */
   readonly isOptional?: boolean;
-  /** Whether facts of other contracts of the chain are read too, so that their history must be complete as well. */
+  /** Whether the query also reads facts of other contracts of the chain. The history of these must then be complete as well. */
   readonly readsOthers?: boolean;
   /** Returns a query for the expected answers as of a block, one row for each key. Reads facts only. */
   expected(contract: ContractAt): RawBuilder<Expectation>;
@@ -32,32 +32,32 @@ export type Question = {
   agrees?(expected: string, answer: string): boolean;
 };
 
-/** A place where rows break a rule: what is stored, and what it should be. */
+/** Rows that break a rule: their key, the value that is stored, and the value that should be stored. */
 export type Violation = {
   readonly key: string;
   readonly stored: string | null;
   readonly expected: string | null;
-  /** The blocks in which a fact may be missing. Null if facts are not at fault. */
+  /** The blocks in which a fact may be missing. Null if the cause is not a missing fact. */
   readonly from_block: string | null;
   readonly to_block: string | null;
 };
 
-/** A rule that the rows of a contract obey whose history is complete. */
+/** A rule that the rows of a contract obey if its history is complete. */
 export type Invariant = {
   readonly name: string;
   /** The table whose rows break the rule. */
   readonly table: string;
-  /** Returns a query for the places where rows break the rule. */
+  /** Returns a query for the violations of the rule. */
   violations(contract: RegisteredRow): RawBuilder<Violation>;
 };
 
-/** How `indexer verify` compares the contracts of a protocol with the chain and with themselves. */
+/** How `indexer verify` checks the contracts of a protocol: by questions to the chain, and by rules that rows obey. */
 export type Verification = {
   readonly questions: readonly Question[];
   readonly invariants: readonly Invariant[];
   /**
-   * Returns a query for what a contract did that it should not have done, one sentence each in the column `anomaly`. The mirror records it as
-   * the chain says, so it is reported, and is no difference.
+   * Returns a query for anomalies, which are actions that a contract should not have taken, one sentence each in the column `anomaly`.
+   * The mirror records them as the chain does, so they are reported but are not differences.
    */
   anomalies?(contract: RegisteredRow): RawBuilder<{ readonly anomaly: string }>;
 };

@@ -56,8 +56,8 @@ export function dataDifference(data: Hex, plus: number, minus: number): Decimal 
 }
 
 /**
- * Returns whether word `index` of the data refers to a `string` or `bytes` directly behind the `head` words of the arguments, and the data
- * ends with it. Its content may be any bytes.
+ * Returns whether word `index` of the data is the offset of a `string` or `bytes` that begins directly after the `head` words of the
+ * arguments and ends with the data. Its content may be any bytes.
  */
 export function isStringAt(data: Hex, index: number, head: number): boolean {
   const words = (data.length - PREFIX) / WORD;

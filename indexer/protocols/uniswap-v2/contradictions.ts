@@ -18,7 +18,7 @@ const liquidity: TokenMovements = {
 
 const balance = balanceRule(liquidity);
 
-/** The rules of a pair's facts. */
+/** The rules by which a pair's facts are checked for contradictions. */
 export const pairContradictions: Contradictions = {
   rules: [balance, reservesRule],
   supply: transferredSupply(liquidity, balance),

@@ -10,7 +10,7 @@ import { poolPositions } from './pool-positions.ts';
 import { poolReserves } from './pool-reserves.ts';
 import { pairVerification } from './verification.ts';
 
-/** A pair speaks ERC-20 too, so that this tells nothing against it. */
+/** The natures that a pair cannot have. ERC-20 is not among them, because a pair is an ERC-20 token too. */
 const OTHERS: readonly Nature[] = ['solidly', 'uniswapV3', 'erc721', 'erc1155'];
 
 /** A pair of Uniswap V2 or of a fork. Forks cannot be distinguished by calls, so the platform's `pool_type` is trusted. */

@@ -6,19 +6,19 @@ import { poolEvents } from '../shared/pool-events.ts';
 import { firstContradictions, type SweepRule, type SweepWindow, sweptContracts } from '../shared/sweep-rule.ts';
 
 /**
- * The reserves of a pair move by its events (Uniswap V2 core, `UniswapV2Pair.sol`).
+ * The rule that the events of a pair explain every change of its reserves (Uniswap V2 core, `UniswapV2Pair.sol`).
  *
- * `mint`, `burn`, `swap` and `sync` hold a lock and end with `_update`, which emits `Sync`, and with their own event right after it. So
- * in a transaction, without transfers of liquidity between wallets, the events of one call follow each other:
+ * `mint`, `burn`, `swap` and `sync` hold a lock and end with `_update`, which emits `Sync`, and with their own event right after it. If
+ * transfers of liquidity between wallets are ignored, the events of one call therefore follow each other in a transaction:
  *
  * - `mint`: transfers from the zero address (the protocol's fee, the minimum liquidity, the liquidity), `Sync`, `Mint`
  * - `burn`: perhaps the protocol's fee, a transfer from the pair to the zero address, `Sync`, `Burn`
  * - `swap`: `Sync`, `Swap`
  * - `sync`: `Sync`
  *
- * `mint` and `swap` compute their amounts from the balances, so the reserves move exactly by them. A burn pays out what its amounts say,
- * and donations before it stay in the reserves. `sync` takes over the balances, which only grow unless a token takes from the pair. One
- * reserve that grows while the other shrinks is a swap whose event is missing.
+ * `mint` and `swap` compute their amounts from the balances, so the reserves change by exactly these amounts. `burn` pays out its amounts,
+ * and tokens donated before it stay in the reserves. `sync` sets the reserves to the balances, which only grow unless a token takes some
+ * from the pair. If one reserve grows while the other shrinks, the event of a swap is missing.
  */
 export const reservesRule: SweepRule = {
   name: 'reserves',
@@ -85,7 +85,7 @@ function pairFacts(window: SweepWindow): RawBuilder<unknown> {
   `;
 }
 
-/** An expression over a row of `placed`: which log of the same transaction is missing beside the event. Null if none is. */
+/** An expression over a row of `placed`: the log of the same transaction that is missing next to the event. Null if none is missing. */
 const missingLog = sql`case
   when event in ('Swap', 'Mint', 'Burn') and before is distinct from 'Sync' then event || ' without a Sync before it'
   when event = 'Mint' and before_that is distinct from 'mint of liquidity' then 'Mint without a mint of liquidity before it'

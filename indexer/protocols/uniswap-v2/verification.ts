@@ -41,7 +41,7 @@ const ownTokens: Question = {
   agrees: (reserve, balance) => BigInt(balance) >= BigInt(reserve),
 };
 
-/** How a pair is compared with the chain and with itself. */
+/** How `indexer verify` checks a pair. */
 export const pairVerification: Verification = {
   questions: [
     reserves,

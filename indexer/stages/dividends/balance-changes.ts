@@ -3,7 +3,7 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { SNAPSHOT_VERSIONS } from '../../protocols/dividend/claim-rule.ts';
 import { type BlockSpan, endOf, isInSpan, ownerBefore, servedMasters } from '../served-masters.ts';
 
-/** Which dividends change in a span of blocks, and of which facts that follows. The queries may use the relation `serves`. */
+/** A span of blocks, and queries for the facts that change dividends in it. The queries may use the relation `serves`. */
 export type ChangeScope = {
   readonly span: BlockSpan;
   /** A query for `(dividend_contract_id, token)`: the tokens whose owner may change in the span. */
@@ -21,11 +21,12 @@ export type ChangeScope = {
  *
  * Let S(p) be what all distributions before position p gave to one token. A token that is acquired at p earns S(end) − S(p) for its new
  * owner until the end of the span, and the former owner loses as much. A wallet with n tokens before the span also earns n × (S(end) −
- * S(start)). No step visits a token for a distribution.
+ * S(start)). A distribution does not require a visit of each token.
  *
- * By the rule `snapshot` that is what a wallet earns. By the rule `token` what is unclaimed moves with the token. At p, an existing
+ * By the rule `snapshot` this is what a wallet earns. By the rule `token` the unclaimed dividend moves with the token. At p, an existing
  * token has S(p) − D(p) unclaimed, where its debt D is the sum of S at its mints, less S at its burns, plus its claims. A wallet that
- * gets it gains S(end) − D(p), a claim of x takes x from the present owner, and earned is what is unclaimed plus what was claimed.
+ * acquires the token gains S(end) − D(p). A claim of x takes x from the present owner. A wallet earned what it claimed plus what is
+ * unclaimed on its tokens.
  *
  * A wallet has a row from the first event on that changes one of its amounts.
  */
@@ -75,7 +76,7 @@ function rules(chainId: number): RawBuilder<unknown> {
   `;
 }
 
-/** The transfers and claims of the moved tokens since their first, with S and D at each. */
+/** Returns common table expressions for all transfers and claims of the moved tokens, with S and D at each of them. */
 function accounts(start: RawBuilder<unknown>, end: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`
     life as materialized (
@@ -123,7 +124,7 @@ function accounts(start: RawBuilder<unknown>, end: RawBuilder<unknown>): RawBuil
   `;
 }
 
-/** What each holding, transfer and claim adds to the dividends of a wallet. */
+/** Returns a common table expression for what each holding, transfer and claim adds to the dividends of a wallet. */
 function contributions(holders: RawBuilder<unknown> | undefined): RawBuilder<unknown> {
   const held = sql`
     select dividend_contract_id, wallet_address, currency, tokens * (at_end - at_start), tokens * (at_end - at_start), 0::numeric,
@@ -150,7 +151,7 @@ function contributions(holders: RawBuilder<unknown> | undefined): RawBuilder<unk
   `;
 }
 
-/** Returns the claims of a span, for `ChangeScope`. */
+/** Returns a query for the claims of a span, for `ChangeScope`. */
 export function claimsIn(span: BlockSpan): RawBuilder<unknown> {
   return sql`
     select claim.dividend_contract_id, claim.wallet_address, claim.currency, claim.master_nft_id, claim.amount_claimed, claim.position
@@ -158,7 +159,7 @@ export function claimsIn(span: BlockSpan): RawBuilder<unknown> {
   `;
 }
 
-/** Returns the tokens of served masters with a transfer in a span, for `ChangeScope`. */
+/** Returns a query for the tokens of served masters with a transfer in a span, for `ChangeScope`. */
 export function movedIn(span: BlockSpan): RawBuilder<unknown> {
   return sql`
     select distinct serves.dividend_contract_id, fact.master_nft_id as token
@@ -167,7 +168,7 @@ export function movedIn(span: BlockSpan): RawBuilder<unknown> {
   `;
 }
 
-/** Returns the tokens that wallets own according to `indexer.master_holdings`, for `ChangeScope`. */
+/** Returns a query for the tokens that wallets own according to `indexer.master_holdings`, for `ChangeScope`. */
 export function holdingsOf({ chainId }: BlockSpan): RawBuilder<unknown> {
   return sql`
     select serves.dividend_contract_id, held.wallet_address, held.tokens

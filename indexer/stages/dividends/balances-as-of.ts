@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { endOf } from '../served-masters.ts';
 import { balanceChanges } from './balance-changes.ts';
 
-/** The block as of which balances are computed, and which balances. */
+/** The block as of which balances are computed, and a query that selects the balances. */
 export type AsOf = {
   readonly chainId: number;
   readonly block: number;
@@ -14,7 +14,7 @@ export type AsOf = {
  * Returns common table expressions that end with `balance`: the rows of `wallet_dividend_balances` of a chain as of a block, from all facts
  * at or below it. Its columns are named as in the table, and `claimed_at` is the position of the latest claim.
  *
- * Needs the sums of the stage `dividends` (`indexer.distribution_sums`) and the links of the stage `claim-links` to be right at or below
+ * Needs the sums of the stage `dividends` (`indexer.distribution_sums`) and the links of the stage `claim-links` to be correct up to
  * the block.
  */
 export function dividendBalancesAsOf({ chainId, block, keys }: AsOf): RawBuilder<unknown> {
@@ -34,7 +34,7 @@ export function dividendBalancesAsOf({ chainId, block, keys }: AsOf): RawBuilder
           claims: sql`${claim} where ${isFact('claim')}`,
         }
       : {
-          // By nft_transfers_to_wallet_idx, dividend_claims_contract_wallet_idx and dividend_claims_master_nft_id_idx.
+          // The indexes nft_transfers_to_wallet_idx, dividend_claims_contract_wallet_idx and dividend_claims_master_nft_id_idx serve these.
           moved: sql`
             select distinct key.dividend_contract_id, fact.master_nft_id as token
             from (select distinct dividend_contract_id, wallet_address from key) key join serves using (dividend_contract_id)

@@ -6,7 +6,7 @@ import { type BlockSpan, servedMasters } from '../served-masters.ts';
 import { balanceChanges, claimsIn, holdingsOf, movedIn } from './balance-changes.ts';
 import { dividendBalancesAsOf } from './balances-as-of.ts';
 
-/** Adds what happened in a span to the balances. The holdings must be as of before the span. Returns the number of rows written. */
+/** Adds the changes of a span to the balances. The holdings must still be as of the block before it. Returns the number of rows written. */
 export async function addBalances(tx: Transaction, span: BlockSpan): Promise<number> {
   const changes = balanceChanges({ span, moved: movedIn(span), claims: claimsIn(span), holders: holdingsOf(span) });
   const { numAffectedRows } = await sql`
@@ -42,7 +42,7 @@ export async function addBalances(tx: Transaction, span: BlockSpan): Promise<num
 
 /** Sets `tokens_held` of the wallets whose tokens changed in a span. The holdings must be as of the end of the span. */
 export async function updateTokensHeld(tx: Transaction, { chainId, from, to }: BlockSpan): Promise<number> {
-  // By master_holdings_changed_idx and wallet_dividends_wallet_contract_currency_idx.
+  // The indexes master_holdings_changed_idx and wallet_dividends_wallet_contract_currency_idx serve this statement.
   const { numAffectedRows } = await sql`
     with serves as materialized (${servedMasters(chainId)}),
     moved as (
@@ -65,8 +65,8 @@ export async function updateTokensHeld(tx: Transaction, { chainId, from, to }: B
 }
 
 /**
- * Sets the balances that changed above a block to what they were as of it, and deletes those that did not exist. All other balances are
- * as they were.
+ * Restores the balances that changed above a block to their values as of the block, and deletes balances that did not exist then. Other
+ * balances stay as they are.
  */
 export async function unwindBalances(tx: Transaction, chainId: number, to: number): Promise<void> {
   const changed = await tx
@@ -76,7 +76,7 @@ export async function unwindBalances(tx: Transaction, chainId: number, to: numbe
     .where('changed_block', '>', String(to))
     .execute();
   if (changed.length === 0) return;
-  // Arrays tell the planner the number of keys. From the condition it expects one, because the newest blocks are not in its statistics yet.
+  // Arrays tell the planner the number of keys. For the condition it would expect one key, because its statistics lack the newest blocks.
   const keys = sql`
     select * from unnest(
       ${changed.map((row) => row.dividend_contract_id)}::uuid[], ${changed.map((row) => row.wallet_address)}::varchar[],

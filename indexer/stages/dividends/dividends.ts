@@ -8,10 +8,10 @@ import { addSums, countTokens, unwindSums } from './sums.ts';
 import { sumTokenPayments, unwindTokenPayments } from './token-payments.ts';
 
 /**
- * Counts dividends per token, and from that what each wallet earned, claimed and may claim (`wallet_dividend_balances`), and what was
+ * Counts dividends per token, and derives what each wallet earned, claimed and may claim (`wallet_dividend_balances`), and what was
  * paid for each token (`master_nfts.total_dividends_received`). docs/dividends.md describes the rules.
  *
- * Runs after the stage `claim-links`, whose links say from which token a claim takes. `indexer.dividend_progress` holds the block that the
+ * Runs after the stage `claim-links`, which says for which token each claim was paid. `indexer.dividend_progress` holds the block that the
  * rows are as of, so that a repeated step changes nothing although amounts are added up.
  */
 export const dividends: Stage = { name: 'dividends', advance, unwind };

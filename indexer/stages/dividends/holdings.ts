@@ -4,8 +4,8 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { type BlockSpan, endOf, isInSpan, isServed, ownerBefore } from '../served-masters.ts';
 
 /**
- * Counts the tokens of each master whose links changed since the last step, as of a block. If no dividend contract serves the master any
- * more, deletes its counts. Afterwards `indexer.master_holdings` has rows of served masters only.
+ * Counts again, as of a block, the tokens of each master whose links to dividend contracts changed since the last step. Deletes the
+ * counts of a master that no dividend contract serves any more. Afterwards `indexer.master_holdings` has rows of served masters only.
  */
 export async function settleHoldings(tx: Transaction, chainId: number, block: number): Promise<void> {
   const { rows } = await sql<{ contract_address: string }>`
@@ -15,12 +15,12 @@ export async function settleHoldings(tx: Transaction, chainId: number, block: nu
     await countHoldings(tx, chainId, block, contract);
 }
 
-/** Counts the tokens of a master again, from facts at or below a block. If no dividend contract serves it, deletes the counts. */
+/** Counts again how many tokens of a master each wallet owns, from facts at or below a block. Deletes the counts of an unserved master. */
 async function countHoldings(tx: Transaction, chainId: number, block: number, contract: string): Promise<void> {
   await sql`
     delete from indexer.master_holdings where chain_id = ${chainId} and contract_address = ${contract}
   `.execute(tx);
-  // By master_nfts_chain_contract_token_idx and nft_transfers_master_nft_id_idx.
+  // The indexes master_nfts_chain_contract_token_idx and nft_transfers_master_nft_id_idx serve this statement.
   await sql`
     insert into indexer.master_holdings (chain_id, contract_address, wallet_address, tokens, changed_block)
     select ${chainId}, contract_address, to_wallet, count(*) filter (where left_at is null), max(coalesce(left_at, received_at))
@@ -38,7 +38,7 @@ async function countHoldings(tx: Transaction, chainId: number, block: number, co
 
 /**
  * Applies the transfers of a span to `indexer.master_holdings`, the number of tokens of each served master that each wallet owns. The
- * former owner of a token is the receiver of its transfer before, whatever a log says. Returns the number of rows written.
+ * former owner of a token is the receiver of its previous transfer, whatever sender the log names. Returns the number of rows written.
  */
 export async function addHoldings(tx: Transaction, span: BlockSpan): Promise<number> {
   const { numAffectedRows } = await sql`
@@ -69,7 +69,7 @@ export async function addHoldings(tx: Transaction, span: BlockSpan): Promise<num
   return Number(numAffectedRows ?? 0);
 }
 
-/** Counts the tokens of each wallet again, from facts at or below a block, where they changed above it. */
+/** Counts again the tokens of each wallet whose number changed above a block, from facts at or below the block. */
 export async function unwindHoldings(tx: Transaction, chainId: number, to: number): Promise<void> {
   await sql`
     merge into indexer.master_holdings held

@@ -23,8 +23,8 @@ export async function addSums(tx: Transaction, span: BlockSpan): Promise<number>
 }
 
 /**
- * Counts the tokens that existed at each distribution of a span. The holdings must be as of before the span. A distribution to no token is
- * reported as an anomaly.
+ * Counts the tokens that existed at each distribution of a span. The holdings must still be as of the block before the span. A
+ * distribution to no token is reported as an anomaly.
  */
 export async function countTokens(tx: Transaction, span: BlockSpan): Promise<void> {
   const start = endOf(span.from);

@@ -4,8 +4,8 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { type BlockSpan, endOf, isInSpan } from '../served-masters.ts';
 
 /**
- * Sets `master_nfts.total_dividends_received` (the claims paid for a token, in the native coin) and `last_dividend_claimed_at` of the tokens
- * for which a span has claims. Returns the number of rows written.
+ * Sets `master_nfts.total_dividends_received` (the claims paid for a token, in the native coin) and `last_dividend_claimed_at` of the
+ * tokens for which a span has claims. Returns the number of rows written.
  */
 export async function sumTokenPayments(tx: Transaction, span: BlockSpan): Promise<number> {
   const claimed = sql`
@@ -14,7 +14,7 @@ export async function sumTokenPayments(tx: Transaction, span: BlockSpan): Promis
   return setPayments(tx, claimed, span.to);
 }
 
-/** Sets the payments of the tokens whose payments changed above a block to what they were as of it. */
+/** Restores the payments of the tokens whose payments changed above a block to their values as of the block. */
 export async function unwindTokenPayments(tx: Transaction, chainId: number, to: number): Promise<void> {
   const changed = sql`select id from master_nfts where chain_id = ${String(chainId)} and dividends_block > ${to}`;
   await setPayments(tx, changed, to);

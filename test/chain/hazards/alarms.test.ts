@@ -28,7 +28,7 @@ test('an operator learns of administrative calls and large claims at the head, b
   chain.append({ logs: [paused(), claim(LARGE)] }, {}, {});
   chain.finalized = chain.head.number - 1;
   const { daemon, settled } = await follow({ chain, settings: { largeClaimWei: String(LARGE) } });
-  // Each counter is there before its first alarm, because Prometheus compares a counter with its value before.
+  // Each counter is exposed before its first alarm, because Prometheus compares a counter with its previous value.
   const before = await alarmsIn(daemon);
   await settled();
   expect(await alarmsIn(daemon)).toEqual(before);

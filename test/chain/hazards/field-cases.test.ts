@@ -13,7 +13,7 @@ import { until } from '../../kit/until.ts';
 const BLOCKS = 60;
 const FINALIZED = 50;
 const PRUNED_BELOW = 30;
-/** The head must never be later than this because of a node's answers. */
+/** A node's answers must never delay the head by more than this. */
 const LATE_MAX_MS = 10_000;
 const MORE_CONTRACTS = 8;
 const addressOf = (number: number): Hex => `0x${number.toString(16).padStart(40, '0')}`;
@@ -32,7 +32,7 @@ function change(server: ChainServer, method: string, result: Answer): void {
 const changeLogs = (server: ChainServer, to: (logs: Json[], params: readonly unknown[]) => unknown) =>
   change(server, 'eth_getLogs', (logs, params) => to(logs as Json[], params));
 
-/** Answers with one error after the other. */
+/** Makes a server reject requests with each of the errors in turn. */
 function refuse(
   server: ChainServer,
   methods: readonly string[],
@@ -43,7 +43,7 @@ function refuse(
   for (const [at, [code, message]] of errors.entries()) {
     const isTurn = (params: readonly unknown[]) => {
       if (!when(params)) return false;
-      // The faults of a server are asked in their order.
+      // A server asks its faults in this order, so the first fault advances the turn.
       if (at === 0) turn = (turn + 1) % errors.length;
       return turn === at;
     };
@@ -56,7 +56,7 @@ const isEven = (log: Json) => Number(log.blockNumber) % 2 === 0;
 const countAnew = (log: Json) => (Number(log.transactionIndex) === 1 ? { ...log, logIndex: '0x0' } : log);
 const byHash = { requests: 0 };
 
-/** What the node of each chain does, in history and at the head alike. All rows must be right all the same. */
+/** The misbehaviour of each chain's node, in history and at the head alike. All rows must be right nevertheless. */
 const CASES: Readonly<Record<string, (server: ChainServer) => void>> = {
   'answers [] for the hash of a block that it does not have, with blooms of zeros': (server) => {
     server.view.zeroBlooms = true;
@@ -174,7 +174,7 @@ async function holesFound({ db }: FollowedScene, chain: Chain): Promise<void> {
   });
 }
 
-/** Waits until the blocks whose receipts are gone are set aside, with the reason and no other block. */
+/** Waits until exactly the blocks whose receipts are gone are set aside, with the reason. */
 async function deletedReceiptsNamed({ db }: FollowedScene, { chainId }: Chain): Promise<void> {
   const ranges = await until('the deleted receipts to be named', async () => {
     const { rows } = await db.query(
@@ -189,7 +189,7 @@ async function deletedReceiptsNamed({ db }: FollowedScene, { chainId }: Chain): 
   }
 }
 
-/** Expects a chain whose node counts milliseconds to stand still, and to say why. */
+/** Expects a chain whose node gives timestamps in milliseconds not to advance, and to report why. */
 async function timestampsRefused(scene: FollowedScene, chain: Chain): Promise<void> {
   const refusal = `RPC_URL_${chain.chainId}: gives block ${BLOCKS} the timestamp \\d{13}, which counts milliseconds; use an endpoint that counts seconds`;
   expect(await ready(scene, chain)).toMatch(new RegExp(`^failing: ${refusal}$`));
@@ -216,13 +216,13 @@ test('one daemon meets what nodes did to other indexers: rows are right, and eve
   const { chainId: capped } = nodeThat('takes three addresses').chain;
   for (let at = 1; at <= MORE_CONTRACTS; at++) await addContract(scene, capped, addressOf(at), '--from-block', '0');
 
-  // History.
+  // First, history must be complete.
   await scene.settled();
   for (const { chain } of odd) await expectSettled(db, liveChainOf(chain));
   await holesFound(scene, holey.chain);
   await deletedReceiptsNamed(scene, pruned.chain);
 
-  // The head, one chain after the other.
+  // Then each chain's head must advance in time, one chain after the other.
   const usual = await lateness(scene, healthy);
   byHash.requests = 0;
   for (const { chain } of [...odd, holey, pruned]) {
@@ -233,7 +233,7 @@ test('one daemon meets what nodes did to other indexers: rows are right, and eve
   expect(byHash.requests).toBeGreaterThan(0);
   await expectFactsAsCovered(db, pruned.chain);
 
-  // Old state that is asked for in vain slows nothing else.
+  // Requests for state that the node has deleted do not slow down anything else.
   const withoutState = nodeThat('has deleted its old state');
   withoutState.chain.code.set(addressOf(99), 0);
   await addContract(scene, withoutState.chain.chainId, addressOf(99));
@@ -245,7 +245,7 @@ test('one daemon meets what nodes did to other indexers: rows are right, and eve
   await timestampsRefused(scene, inMilliseconds.chain);
   for (const { chain } of odd) expect(await ready(scene, chain)).toBe('following');
 
-  // What was left out is filled once the nodes are well.
+  // The blocks that were left out are filled once the nodes have recovered.
   for (const server of [inMilliseconds, pruned]) server.heal();
   await expectSettled(db, liveChainOf(inMilliseconds.chain));
   const again = scene.run('backfill', '--from-block', '0', '--chain', String(pruned.chain.chainId));

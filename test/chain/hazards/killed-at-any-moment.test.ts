@@ -57,7 +57,7 @@ test('a daemon killed at random moments resumes after a restart, and readers onl
   const working = keepMining(traffic, stopTraffic.signal);
   working.catch(() => undefined); // Awaited below, unless the test fails before.
   for (let kill = 0; kill < KILLS; kill++) {
-    await until('a commit', () => daemon.logLines('committed').length > 0);
+    await until('a commit', () => daemon.logLines('blocks committed').length > 0);
     await wait(random.below(LATEST_KILL_MS));
     await daemon.kill();
     daemon = await Daemon.start(env);

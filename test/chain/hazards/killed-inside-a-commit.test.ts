@@ -8,7 +8,7 @@ import { expectFactsAsCovered } from '../../kit/settled.ts';
 import { expectedSnapshots, Reader, readSnapshot } from '../../kit/snapshots.ts';
 import { until } from '../../kit/until.ts';
 
-/** The shares of a commit's bytes that reach PostgreSQL before the process dies. With all of them, PostgreSQL commits unheard. */
+/** The shares of a commit's bytes that reach PostgreSQL before the process dies. If all bytes do, the commit succeeds without an answer. */
 const SHARES = [0.02, 0.3, 0.6, 0.95, 1];
 
 /** The text by which a commit is recognised: the name of the prepared statement, and the statement itself. */

@@ -23,7 +23,7 @@ test.each([
       databaseProxy: proxy,
     });
     await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
-    // Of a slow node, the end of the branch does not come before the reorg does.
+    // A slow node delivers the end of the branch only after the reorg.
     const isAtEnd = ([filter]: readonly unknown[]) =>
       (chain.blockOf((filter as { blockHash: Hex }).blockHash)?.number ?? 0) > HEAD - 10;
     const heal = server.misbehave({ methods: ['eth_getLogs'], when: isAtEnd, do: { kind: 'latency', ms: nodeMs } });

@@ -19,7 +19,7 @@ test('a database followed live through kills and reorgs and one filled later hav
   const { anvil, platform, traffic, settled } = await deployOnAnvil({ slotsInAnEpoch: 8 });
   const envOf = (url: string) => ({ DATABASE_URL: url, [`RPC_URL_${anvil.chainId}`]: anvil.url });
 
-  // The first follows from the start, through kills and reorgs.
+  // The first database is followed from the start, through kills and reorgs.
   const early = await announcedDatabase(platform);
   const live = envOf(early.url);
   let daemon = await Daemon.start(live);
@@ -33,7 +33,7 @@ test('a database followed live through kills and reorgs and one filled later hav
   }
   await settled(early.db);
 
-  // The second starts late, and its contracts are registered later still.
+  // The second database is followed from a later block on, and its contracts are registered later still.
   const late = await database();
   const filled = envOf(late.url);
   await Daemon.start(filled);

@@ -26,10 +26,10 @@ contract Dividends {
     }
 
     IMaster public immutable master;
-    /// Deposited and not yet distributed, by currency.
+    /// Revenue that was deposited and is not distributed yet, by currency.
     mapping(address => uint256) public pending;
     mapping(address => Distribution[]) private distributions;
-    /// How many distributions of a currency a token has been paid.
+    /// Number of distributions of a currency that a token has been paid.
     mapping(address => mapping(uint256 => uint256)) public paid;
 
     constructor(IMaster master_) {
@@ -60,7 +60,7 @@ contract Dividends {
         _claim(address(0), tokenIds);
     }
 
-    /// The same in an ERC-20.
+    /// Pays the caller what the tokens have earned in an ERC-20, with one event and one payment per token.
     function claimToken(address token, uint256[] calldata tokenIds) external {
         _claim(token, tokenIds);
     }

@@ -17,15 +17,15 @@ contract EpochDividends {
     uint256 private constant MASTER_ID = 1;
 
     IERC721 public immutable master;
-    /// All token ids of the master are lower.
+    /// Every token id of the master is lower than this.
     uint256 public immutable tokenIdLimit;
-    /// Deposited and not yet distributed.
+    /// Revenue that was deposited and is not distributed yet.
     uint256 public pending;
-    /// How many distributions there were. The first epoch is 1.
+    /// Number of distributions so far. The first epoch is 1.
     uint256 public epochs;
-    /// What a holder may claim, by epoch.
+    /// The amount that a holder may claim, by epoch.
     mapping(uint256 => mapping(address => uint256)) public claimable;
-    /// What a holder may claim of all epochs.
+    /// The amount that a holder may claim, summed over all epochs.
     mapping(address => uint256) public totalClaimable;
     uint256 public totalRevenueReceived;
     uint256 public totalDividendsPaid;

@@ -3,7 +3,7 @@ pragma solidity ^0.8.20;
 
 import "@openzeppelin/contracts/token/ERC721/extensions/ERC721URIStorage.sol";
 
-/// A master whose tokens get other URIs, and that says so by the events of EIP-4906. Anyone may mint and update.
+/// A master whose token URIs can change. Emits the events of EIP-4906 when they do. Anyone may mint and update.
 contract UpdatableMaster is ERC721URIStorage {
     string private baseURI = "ipfs://first/";
 

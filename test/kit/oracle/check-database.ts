@@ -119,13 +119,13 @@ export async function readRegistry(
   return { contracts, offerings: new Set(offered.rows.map(({ master_id: id }) => String(id))) };
 }
 
-/** Returns contracts without ids, as for a chain whose platform has no rows. */
+/** Returns contracts without ids, for a chain about which the platform has no rows. */
 export function unregistered(chainId: number, subjects: readonly Subject[]): OracleContract[] {
   const ids = { platformId: null, masterId: null, artistTokenId: null, linkedMaster: null };
   return subjects.map(({ kind, address }) => ({ chainId, kind, address, ...ids }));
 }
 
-/** Removes the rows of other contracts. */
+/** Returns the stored rows that belong to these contracts. */
 function onlyOf(subjects: readonly Subject[], offerings: ReadonlySet<string>, stored: Tables): Tables {
   const known = new Set(subjects.flatMap(({ kind, address }) => [address, `${kind} ${address}`]));
   return new Map(

@@ -79,7 +79,7 @@ async function reserveContradictions(call: Call, contract: Hex, pool: Row | unde
   return read === logged ? [] : [`chain: ${contract} says that its reserves are ${read}, but its logs say ${logged}`];
 }
 
-/** Compares what the holders may claim of all epochs. */
+/** Compares the amounts that holders may claim, summed over all epochs, with `totalClaimable`. */
 async function epochContradictions(call: Call, contract: Hex, rows: readonly Row[]): Promise<string[]> {
   const found = await mapParallel(rows, async ({ wallet_address: wallet, claimable_amount: claimable }) => {
     const read = await call<bigint>(EPOCH_DIVIDENDS, 'totalClaimable', [wallet]);

@@ -4,7 +4,7 @@ import { numberOf } from './events.ts';
 import { type PlatformTokens, type Row, tokenKey, tokenRowId, uuidOf } from './fact-rows.ts';
 import type { Fact, NftTransfer, OracleContract } from './facts.ts';
 
-/** What one token got in one currency. */
+/** The amounts that one token earned and that were claimed for it, in one currency. */
 type Account = { earned: bigint; claimed: bigint };
 
 type Token = {
@@ -15,7 +15,7 @@ type Token = {
   readonly accounts: Map<Hex, Account>;
 };
 
-/** What one wallet got in one currency. */
+/** The amounts that one wallet earned and claimed in one currency. */
 type Balance = { earned: bigint; claimed: bigint; lastClaim: Fact | undefined };
 
 /** What was paid for one token: the sum in the native coin, and the time of the latest claim in any currency. */
@@ -26,14 +26,17 @@ export type DividendStep =
   | { readonly transfer: NftTransfer }
   | { readonly fact: Fact; readonly currency: Hex; readonly claimRow?: Row };
 
-/** Returns whether a dividend contract pays those who own a token at the distribution. By the other rule, what a token earned moves with it. */
+/**
+ * Returns whether a dividend contract pays those who own a token at the distribution. Otherwise the unclaimed earnings of a token move
+ * with the token.
+ */
 export function paysBySnapshot({ abiVersion }: OracleContract): boolean {
   return abiVersion === '3.0';
 }
 
 /**
- * One dividend contract with the tokens that it pays, by a loop over all events in the order of the chain. A distribution visits every
- * token.
+ * Computes the state of one dividend contract and of the tokens that it pays. Applies all events one by one, in the order of the chain.
+ * A distribution visits every token.
  */
 export class DividendState {
   readonly #contract: OracleContract;
@@ -138,7 +141,7 @@ export class DividendState {
     this.#tokens.set(key, token);
     if (token.owner === to) return;
     token.owner = to;
-    // By the snapshot rule nothing moves with a token.
+    // If the contract pays the owners at the distribution, earnings do not move with a token.
     if (this.#isSnapshot || to === zeroAddress) return;
     for (const [currency, account] of token.accounts) if (unclaimedOf(account) !== 0n) this.#balance(to, currency);
   }
@@ -195,7 +198,10 @@ export class DividendState {
     paid.claimedAt = claim.timestamp;
   }
 
-  /** Returns the token that a claim is for: the only one that exists, or of several the claimant's, or the only one that was burnt. */
+  /**
+   * Returns the token with this id that a claim is for: the only token that exists, or the claimant's if several masters have such a
+   * token, or, if none exists, the only one that was burnt.
+   */
   #tokenOf(tokenId: string | null, holder: Hex): Token | undefined {
     const known = [...this.#tokens.values()].filter((token) => token.tokenId === tokenId);
     const existing = known.filter(({ owner }) => owner !== zeroAddress);

@@ -25,7 +25,7 @@ export type OracleContract = {
   readonly linkedMaster: Hex | null;
   /** The artist of a master contract's master, or of a dividend contract. */
   readonly artistId?: string | null;
-  /** Whose tokens a dividend contract pays if it names no master contract. Default: those of its master. */
+  /** `per_master` (default), `per_artist` or `platform`: whose tokens a dividend contract pays if it names no master contract. */
   readonly model?: string;
   /** Master contracts that an operator linked to a dividend contract (true), or unlinked (false). */
   readonly commanded?: ReadonlyMap<string, boolean>;

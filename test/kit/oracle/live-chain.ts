@@ -37,7 +37,7 @@ export async function expectedOf(
   return { tables, contradictions: await findContradictions(client, toBlock, tables, readable) };
 }
 
-/** Logs are read of so many blocks at a time, because viem refuses large answers. */
+/** The number of blocks whose logs are read in one request. viem rejects large responses. */
 const RANGE_BLOCKS = 1_000;
 
 /** Reads the blocks in which a followed contract emitted a log, with all their logs. */
@@ -73,7 +73,7 @@ async function readBlocks(
   });
 }
 
-/** Reads the gas of the transactions that claimed dividends from their receipts. */
+/** Reads the gas of the transactions that claimed dividends. It is in their receipts. */
 async function readGas(
   client: PublicClient,
   decoder: LogDecoder,

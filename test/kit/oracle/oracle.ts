@@ -160,7 +160,7 @@ export class Oracle {
   }
 }
 
-/** Returns the rows of `master_ipos`: the supply that the contracts of each master with an offering minted. */
+/** Returns the rows of `master_ipos`: for each master with an offering, the supply that all of its contracts minted together. */
 export function offeringRows(
   contracts: readonly OracleContract[],
   masterContracts: readonly Row[],

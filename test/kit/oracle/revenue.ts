@@ -1,10 +1,10 @@
 import type { Row } from './fact-rows.ts';
 
-/** A row of `revenue_events` that names a deposit. The list of them is in the order in which the platform wrote them. */
+/** A row of `revenue_events` that names a deposit. Lists of these rows have the order in which the platform wrote them. */
 export type Revenue = {
   readonly id: string;
   readonly contractId: string;
-  /** In any case. */
+  /** The hash in lower, upper or mixed case. */
   readonly transaction: string;
   /** In whole units of its currency. */
   readonly amount: string;
@@ -18,7 +18,7 @@ export function revenueLinkRows(events: readonly Row[], revenues: readonly Reven
     const rows = own.toSorted((a, b) => Number(BigInt(a.position ?? 0) - BigInt(b.position ?? 0)));
     const left = revenues.filter(({ contractId, transaction }) => `${contractId} ${transaction.toLowerCase()}` === key);
     if (rows.length === 1 && left.length === 1) return linkRow(rows[0], left[0]);
-    // Amounts of 18 decimals go first.
+    // Amounts with 18 decimals are matched before amounts with 6.
     const links = new Map<Row, Revenue>();
     for (const decimals of [18n, 6n]) {
       for (const row of rows.filter((row) => !links.has(row))) {
@@ -31,7 +31,7 @@ export function revenueLinkRows(events: readonly Row[], revenues: readonly Reven
   });
 }
 
-/** Returns whether a deposit is of a whole amount, rounded to the 8 decimals that the platform writes. Only tokens have 6 decimals. */
+/** Returns whether a deposit, rounded to the 8 decimals that the platform writes, equals `amount`. Only tokens can have 6 decimals. */
 function isAmountOf(deposit: Row, amount: string, decimals: bigint): boolean {
   const unit = 10n ** decimals;
   const rounded = (BigInt(deposit.total_amount ?? 0) * 10n ** 8n + unit / 2n) / unit;

@@ -193,7 +193,7 @@ export class PoolState {
     this.#sync = facts.findLast(({ event }) => event === 'Sync') ?? this.#sync;
     for (const fact of facts.filter(isLpTransfer)) {
       this.#holdings.apply(fact);
-      // The first mint of a pool sends 1000 from the zero address to the zero address. They are part of the supply. Only the pair burns.
+      // The first mint of a pool mints 1000 to the zero address. They are part of the supply. Only the pair itself burns.
       if (fact.args.from === zeroAddress) this.#supply += numberOf(fact.args, 'value');
       else if (fact.args.to === zeroAddress && fact.args.from === this.#contract.address) {
         this.#supply -= numberOf(fact.args, 'value');

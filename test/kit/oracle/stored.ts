@@ -18,7 +18,7 @@ const IN_PUBLIC = 'chain_id = any($1::text[])';
 const IN_INDEXER = 'chain_id = any($1::bigint[])';
 const FACT_KEY = ['chain_id', 'block_number', 'log_index'];
 
-/** The compared tables. Columns keep their names, but times are in Unix seconds and the address of a contract is `contract`. */
+/** The compared tables. Columns keep their names, except that a contract's address is `contract`. Times are in Unix seconds. */
 export const COMPARED_TABLES: readonly ComparedTable[] = [
   {
     name: 'nft_transfers',
