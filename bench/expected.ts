@@ -33,7 +33,7 @@ export type SpanSum = { readonly rows: number; readonly sum: bigint };
 
 /** The content that a database must have after a block, computed from the logs of the chain by the oracle of the tests. */
 export type Expected = {
-  /** For each table of facts and each span, the number of rows and the sum of their hashes. The key is block number / `SPAN_BLOCKS`. */
+  /** For each table of facts and each span, the number of rows and the sum of their hashes. A span is block number / `SPAN_BLOCKS`. */
   readonly facts: ReadonlyMap<string, ReadonlyMap<number, SpanSum>>;
   /** The rows of the tables of state. */
   readonly state: Tables;

@@ -89,7 +89,7 @@ export async function measureFollowing(
 
 /**
  * Measures the follower with a commit for each block: the server announces a block when the logs of the block before are requested,
- * so that the follower always has one new block to commit, and never two.
+ * so that one new block is always waiting when a commit ends, and never two.
  */
 async function followSingly(client: pg.Client, chain: Chain, blocks: number): Promise<number> {
   const wallMs = await timed(async () => {

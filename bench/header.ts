@@ -3,7 +3,7 @@ import { bloomBits } from '../indexer/source/bloom.ts';
 import type { World } from './world.ts';
 
 const BLOOM_BYTES = 256;
-/** The number of addresses and topics whose bloom bits are cached. Followed contracts and their wallets appear in many blocks. */
+/** The maximum number of addresses and topics whose bloom bits are cached. Followed contracts and their wallets appear in many blocks. */
 const CACHED_ITEMS_MAX = 65_536;
 
 /** Writes the headers of a chain as JSON. */

@@ -39,7 +39,7 @@ const PAST_STEPS = 60;
  * and a reorg that needs one of them leaves a chain without any contract.
  */
 const STATES_KEPT_BLOCKS = 128;
-/** Anvil's finalized block is two epochs below the head. No reorg is deeper, and even a short demo has final blocks to verify. */
+/** Anvil's finalized block is two epochs below the head. No reorg is deeper, and even a short demo can verify most of its blocks. */
 const SLOTS_IN_AN_EPOCH = 10;
 const FIRST_HEAD_TIMEOUT_MS = 60_000;
 const CHECK_INTERVAL_MS = 100;
@@ -48,7 +48,7 @@ const CHECK_INTERVAL_MS = 100;
  * Starts PostgreSQL, a chain with the platform's contracts and some history, and the daemon. Then inserts the contracts into the
  * database as the platform would.
  *
- * @param releases - receives a function that stops each thing that was started, also if a later step fails
+ * @param releases - receives, for each thing that is started, the function that stops it, also if a later step fails
  * @throws the reason of the signal if it aborts meanwhile
  */
 export async function createWorld(

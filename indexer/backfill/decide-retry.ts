@@ -42,7 +42,7 @@ export type RetryDecision =
   | { readonly do: 'give up'; readonly on: 'unserved'; readonly unserved: readonly RpcErrorKind[] };
 
 const RETRY_BACKOFF: Backoff = { baseMs: 500, maxMs: 30_000 };
-/** The number of attempts at failing blocks, each with fewer blocks than the one before, after which a single block is given up. */
+/** Attempts at blocks that fail without an outage, each with fewer blocks than the one before, until a single block is given up. */
 const ATTEMPTS_MAX = 6;
 /** After this many outages in a row, it matters whether the endpoint answers other requests. */
 export const OUTAGES_BEFORE_DOUBT = 12;
@@ -93,7 +93,10 @@ function servesNoLogs(error: unknown): boolean {
   return error instanceof RpcError && error.kind === 'rejected' && error.context.code === RPC_CODE.methodNotFound;
 }
 
-/** Returns whether the endpoint answers other requests but not this range, although its newest block is not below the range. */
+/**
+ * Returns whether the endpoint answers other requests but not this range. An unknown block counts only if the endpoint's newest block is
+ * not below the end of the range.
+ */
 function isRangeAtFault(error: unknown, piece: BlockRange, head: number | undefined): boolean {
   if (!(error instanceof RpcError) || error.kind === 'rate-limited' || head === undefined) return false;
   return error.kind !== 'unknown-block' || head >= piece.to;

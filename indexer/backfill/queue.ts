@@ -151,7 +151,7 @@ export class BackfillQueue {
     return this.#queue as Queue;
   }
 
-  /** Returns the policy by which Redis evicts keys when its memory is full. Undefined in PostgreSQL, or if Redis does not tell it. */
+  /** Returns the policy by which Redis evicts keys when its memory is full. Undefined in PostgreSQL, or if Redis does not report it. */
   async evictionPolicy(): Promise<string | undefined> {
     const { client } = this.#queue.getBackend() as unknown as { readonly client?: Promise<Pick<Redis, 'info'>> };
     // CONFIG is forbidden on many managed servers. INFO is not.

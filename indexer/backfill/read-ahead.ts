@@ -23,7 +23,7 @@ export class ReadAhead<Piece extends ReadPiece> {
   #failure: { readonly error: unknown } | undefined;
 
   /**
-   * @param maxBytes reading pauses while the pieces that wait to be taken have this size; if none waits, a piece is read anyway
+   * @param maxBytes reading pauses while the pieces that wait to be taken have at least this size; if none waits, a piece is read anyway
    * @param isAlone returns whether the piece that begins at a block must be taken by itself
    */
   constructor(

@@ -36,7 +36,7 @@ export function uuid(text: string): string {
   return text.toLowerCase();
 }
 
-/** Returns the named chain, or the only configured one if none is named. Throws `UsageError` if not exactly one is configured then. */
+/** Returns the named chain. If none is named, returns the only configured one, and throws `UsageError` if there are none or several. */
 export function chainOf(named: number | undefined, { chains }: Config): number {
   if (named !== undefined) return named;
   const [only, ...others] = chains;

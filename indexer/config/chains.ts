@@ -37,7 +37,7 @@ export const KNOWN_CHAINS: readonly KnownChain[] = [
     name: 'Arbitrum',
     // https://docs.arbitrum.io/arbitrum-essentials/arbitrum-vs-ethereum/block-numbers-and-time
     blockTimeMs: 250,
-    // A block is final, and reorganised, together with the block of Ethereum that holds its data. 20 minutes are 4,800 blocks
+    // A block becomes final, or is reorganised, together with the block of Ethereum that holds its data. 20 minutes are 4,800 blocks
     // (https://docs.arbitrum.io/how-arbitrum-works/reference/finality-and-reorgs).
     preset: { confirmations: 4_800, haltDepth: 8_192 },
     variables: ['ARBITRUM_RPC_URL', 'ARBITRUM_MAINNET_RPC_URL'],

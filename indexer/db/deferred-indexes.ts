@@ -90,9 +90,8 @@ export async function countDeferredIndexes(db: Database['kysely']): Promise<numb
 
 /**
  * Builds the deferred indexes while reads go on. Writes go on too, except that the build of a small table's index may block them for up
- * to two seconds.
- * One process at a time builds indexes. An index that another builder is building or has built is skipped. Safe to interrupt and to
- * repeat.
+ * to two seconds. One process at a time builds indexes. An index that another builder is building or has built is skipped. Safe to
+ * interrupt and to repeat.
  *
  * @returns the number of indexes that this call built
  */

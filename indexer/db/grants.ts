@@ -4,7 +4,7 @@ const MIRROR_TABLES = [
   ...['token_holders', 'pool_positions', 'wallet_dividend_balances', 'nft_ownership_snapshots'],
 ];
 
-/** The columns of a contract's address and deployment. The mirror lower-cases the address and fills in missing deployment data. */
+/** The columns of a contract's address and deployment. The mirror lower-cases the address and completes or corrects the rest. */
 const DEPLOYMENT = ['contract_address', 'deployment_tx_hash', 'deployed_at_block', 'deployed_at'];
 const INDEXED = ['last_indexed_block', 'last_indexed_at'];
 
@@ -44,7 +44,7 @@ const UPDATED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   master_ipos: ['minted_supply'],
 };
 
-/** The columns of rows that the mirror inserts: tokens, contracts that an operator adds, and placeholders for their owners. */
+/** The columns of rows that the mirror inserts: tokens, contracts that an operator adds, and placeholders for unnamed owners. */
 const INSERTED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   master_nfts: ['id', ...(UPDATED_COLUMNS.master_nfts ?? [])],
   master_contracts: ['id', 'master_id', 'chain_id', 'contract_address', 'deployed_at_block'],

@@ -11,7 +11,7 @@ import { Examination, type Finding, failed, type Outcome, ok, warning } from './
 const REQUEST_TIMEOUT_MS = 10_000;
 const LATENCY_SAMPLES = 3;
 const LATENCY_MAX_MS = 1_000;
-/** A head is too old once this many blocks should have followed it, and not before this time has passed. */
+/** A head is too old once this many blocks should have followed it, but not before this time has passed. */
 const HEAD_AGE_MAX_BLOCKS = 20;
 const HEAD_AGE_MAX_MS = 60_000;
 /** Nodes without an archive keep the state of 128 blocks. */

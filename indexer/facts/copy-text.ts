@@ -44,7 +44,7 @@ export function copyHexArray(values: readonly Hex[]): string {
   return `{${values.join(',')}}`;
 }
 
-/** Encodes an object for a `jsonb` column in COPY's text format. Its strings are changed as by `copyText`. */
+/** Encodes an object for a `jsonb` column in COPY's text format. NUL and unpaired surrogates in its strings become U+FFFD. */
 export function copyJson(value: Readonly<Record<string, string | boolean>>): string {
   const json = JSON.stringify(value);
   // JSON escapes every control character, so text without a backslash needs no change for COPY or jsonb.

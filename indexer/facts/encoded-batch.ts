@@ -26,7 +26,7 @@ export type EncodedTable = {
   readonly spans: readonly Span[];
 };
 
-/** A fact that becomes many rows. Its lines are generated each time that they are read, so that they are never held in memory. */
+/** A fact that becomes many rows. Its lines are generated each time that they are read, so that they need not be kept in memory. */
 export type Span = {
   readonly block: number;
   /** An index into the batch's `contracts`. */

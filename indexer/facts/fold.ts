@@ -38,7 +38,7 @@ export type Fold = {
 
 /**
  * Returns an expression for the select list of a step that has a follow-up step. A row of the result means that the follow-up step
- * is needed. A batched commit cannot run it. In a batched commit the expression raises an error, and the commit is repeated step by step.
+ * is needed. A batched commit cannot run it, so there the expression raises an error, and the commit is repeated step by step.
  */
 export function refuseIfBatched({ batched }: FactRange): RawBuilder<unknown> {
   return batched ? sql`indexer.refuse()` : sql`true`;

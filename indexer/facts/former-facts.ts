@@ -60,7 +60,7 @@ export async function deleteFacts(
   return rows.flatMap(({ linked, ...row }) => (linked === null ? [] : [{ ...row, linked, table }]));
 }
 
-/** Copies the platform's links to deleted facts, as `deleteFacts` returned them, to the verified facts that replace these. */
+/** Sets the platform's links, which `deleteFacts` returned, on the verified facts that replace the deleted ones. */
 export async function restoreLinks(tx: Transaction, chainId: number, links: readonly FactLink[]): Promise<void> {
   for (const [table, ofTable] of Map.groupBy(links, (link) => link.table)) {
     const column = sql.ref(table.former?.link ?? 'id');

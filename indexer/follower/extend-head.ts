@@ -109,7 +109,7 @@ export class HeadExtender {
         prefetch = changesContracts
           ? undefined
           : { index, fetched: this.#fetch(index, head, target, finalized, signal) };
-        prefetch?.fetched.catch(() => undefined); // The next turn awaits the range and its error, or drops both.
+        prefetch?.fetched.catch(() => undefined); // The next turn awaits it. If it is dropped, so is its error.
         await this.#thinCheckpoints(state, finalized);
       }
       await commits.drainTo(0);
@@ -176,8 +176,8 @@ export class HeadExtender {
   }
 
   /**
-   * Moves the head over a block that cannot be read. Throws the failure if the chain's block does not extend the head, because the
-   * block may have been reorganised.
+   * Moves the head over a block that cannot be read. Throws the failure if the chain has no block there that extends the head, because
+   * the block may have been reorganised.
    */
   async #goOnWithout({ block, failure }: BlockSetAside, state: ChainState, signal: AbortSignal): Promise<void> {
     const { source, database, log, runtime } = this.#deps;

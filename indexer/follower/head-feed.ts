@@ -34,14 +34,14 @@ export class HeadFeed {
     return this.#hasEnded;
   }
 
-  /** Returns whether the newest head was not taken yet and can descend from a block. */
+  /** Returns whether the feed holds a head that can descend from a block. */
   hasDescendant(block: BlockHeader): boolean {
     return this.#newest !== undefined && canDescend(block, this.#newest);
   }
 
   /**
-   * Waits for a head that can descend from a block, and removes it from the feed. It is above the block, and a child of the block if it
-   * is the next one. Returns undefined once `until` resolves. A head that does not descend from the block is left for `next`.
+   * Waits for a head that can descend from a block, and removes it from the feed. Such a head is above the block; directly above it, only
+   * a child of the block counts. Returns undefined once `until` resolves or the source of heads has ended. Other heads are left for `next`.
    */
   async nextDescendant(block: BlockHeader, until: Promise<unknown>): Promise<BlockHeader | undefined> {
     let isOver = false;

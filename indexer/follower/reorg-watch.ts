@@ -154,7 +154,8 @@ export class ReorgWatch {
 
 /**
  * Returns whether the endpoints that have another block than the mirror contradict the chain, because more endpoints have the mirror's
- * block: at the third observation if the height is final, otherwise after many. At a tie the mirror may be wrong.
+ * block: from the third observation on if the height is final, otherwise after `OBSERVATIONS_BEFORE_STUCK`. At a tie the
+ * mirror may be wrong.
  */
 function isContradicted({
   votes: { ours, other },

@@ -53,7 +53,7 @@ export class UnreadableBlock {
   }
 }
 
-/** Returns whether an error is about a block: an endpoint answered, but unusably. An unreachable endpoint says nothing about a block. */
+/** Returns whether an endpoint answered but its answer is unusable. An unreachable or busy endpoint says nothing about a block. */
 function isAboutTheBlock(error: unknown): boolean {
   if (error instanceof RpcInconsistency) return !(error instanceof AnchorMismatch);
   if (!(error instanceof RpcError)) return false;

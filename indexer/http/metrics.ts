@@ -7,7 +7,7 @@ import { type ChainView, lagBlocksOf, lagSecondsOf } from './chain-view.ts';
 const STATUS_AGE_MAX_MS = 15_000;
 /** How long a scrape waits for the status. Prometheus gives up after ten seconds. */
 const STATUS_WAIT_MS = 5_000;
-/** Metrics of chains that are older than this are left out. Until then, a slow database does not interrupt pending alerts. */
+/** The metrics of chains are left out once they are older than this. Until then, a slow database does not interrupt pending alerts. */
 const STATUS_KEPT_MS = 120_000;
 
 /** A metric that has one value for each chain, or several values that differ in `label`. `value` returns null if there is none yet. */

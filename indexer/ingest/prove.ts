@@ -252,7 +252,10 @@ async function repairContract(
   return repaired;
 }
 
-/** Throws if only unproved receipts lack a stored log. A dead letter may be deleted if its log was read, because it is decoded now. */
+/**
+ * Throws if a fact would be deleted because receipts that nothing proves lack its log. A dead letter may be deleted if the receipts have
+ * its log, because the log is decoded now.
+ */
 function assertProvedRemoval(
   { unprovedBlocks = [] }: ReadRange,
   surplus: readonly Difference[],

@@ -10,7 +10,7 @@ import { type BlockRepairDeps, repairBlocks } from './repair-blocks.ts';
 
 /** The cause that `indexer.repairs` shows. */
 const CAUSE = 'dead-letters';
-/** The maximum number of attempts at blocks for which a node and the database are on different branches. The next blocks follow. */
+/** The maximum number of attempts at blocks for which a node and the database are on different branches. Then the next are tried. */
 const ATTEMPTS_MAX = 4;
 const BACKOFF: Backoff = { baseMs: 250, maxMs: 5_000 };
 

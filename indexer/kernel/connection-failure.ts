@@ -35,7 +35,7 @@ function explainSystemError({ code, address, port, hostname }: SystemError, serv
     case 'ECONNREFUSED':
       return `nothing listens on ${place}; start ${server} there, or correct the URL`;
     case 'ENOENT':
-      // With an address, a Unix socket does not exist. Without one, a file does not exist.
+      // A Unix socket that does not exist. An error without an address is about a missing file.
       return address === undefined
         ? undefined
         : `nothing listens on ${place}; start ${server} there, or correct the URL`;

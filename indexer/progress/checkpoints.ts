@@ -35,7 +35,7 @@ export function saveCheckpoints(chainId: number, headers: readonly BlockHeader[]
   };
 }
 
-/** Returns whether one of some blocks has another hash than the checkpoint at its height. */
+/** Returns whether any of the given blocks has another hash than the checkpoint at its height. */
 export async function isOnOtherBranch(
   db: Kysely<DB>,
   chainId: number,
@@ -90,7 +90,10 @@ export async function deleteCheckpointsAbove(tx: Transaction, chainId: number, n
 /** The distance between the checkpoints that `thinCheckpoints` keeps. */
 const SPARSE_CHECKPOINT_BLOCKS = 1024;
 
-/** Deletes checkpoints that are too old for a reorg, except one per `SPARSE_CHECKPOINT_BLOCKS`, so that their number stays small. */
+/**
+ * Deletes the checkpoints of a range that is too old for a reorg, so that the number of checkpoints stays small. Keeps one per
+ * `SPARSE_CHECKPOINT_BLOCKS`.
+ */
 export async function thinCheckpoints(db: Kysely<DB>, chainId: number, from: number, to: number): Promise<void> {
   await db
     .deleteFrom('indexer.block_checkpoints')

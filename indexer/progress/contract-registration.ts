@@ -148,7 +148,7 @@ export async function recordUnknownDeployment(
 export type Recognition = {
   /** The protocol, and its version. Null if nothing was compared, because the contract has no code yet. */
   readonly comparedWith: string | null;
-  /** Whether the contract speaks the protocol. Null if its answers do not show that. */
+  /** Whether the contract speaks the protocol. Null if its answers do not decide it. */
   readonly speaks: boolean | null;
   /** What the contract is instead, or what is missing in its answers. */
   readonly note: string | null;

@@ -13,8 +13,9 @@ export type DoubtStatus = {
   readonly to: number;
   readonly detail: string;
   /**
-   * `open`: the blocks are to be read from receipts. `read`: they were read, and the rule will be checked again. `property`: the receipts
-   * confirm the facts, so the contract contradicts the rule by nature. `unreadable`: no endpoint serves the blocks.
+   * `open`: the blocks are to be read from receipts. `read`: they were read, and the next sweep decides what follows (`settleDoubt`).
+   * `property`: the receipts confirm the facts, so the contract contradicts the rule by nature. `unreadable`: no endpoint serves the
+   * blocks.
    */
   readonly status: 'open' | 'read' | 'property' | 'unreadable';
   /** Why the blocks cannot be read. Null if they can. */

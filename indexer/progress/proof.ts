@@ -76,8 +76,8 @@ export async function findUnproved(db: Kysely<DB>, scope: ProofScope, blocks: nu
 }
 
 /**
- * Records that the facts of a slice were compared with the headers of its blocks. Leaves out blocks that are no longer covered: the slice
- * was computed without a lock, and the platform may have announced a contract again since then.
+ * Records that the facts of a slice were compared with the headers of its blocks. Leaves out blocks that are no longer covered: the
+ * platform may have announced a contract again since its coverage was read, because an announcement does not wait for the chain's lock.
  */
 export async function addProved(tx: Transaction, chainId: number, { contracts, blocks }: Slice): Promise<void> {
   await sql`

@@ -48,7 +48,7 @@ export type ChainHead = {
   readonly updatedAt: Date | null;
 };
 
-/** Reads the heads of all chains. This takes much less time than to read their whole status. */
+/** Reads the heads of all chains. This takes much less time than reading their whole status. */
 export async function chainHeads(db: Kysely<DB>): Promise<readonly ChainHead[]> {
   const rows = await db
     .selectFrom('indexer.chains')

@@ -92,7 +92,7 @@ export async function markUnknownStages(
 }
 
 /**
- * Records that facts changed at or above `fromBlock`, which is below the head. Stages that have passed it are then unwound to before it.
+ * Records that facts changed at or above `fromBlock`, which is below the head. Stages that have reached it are then unwound to before it.
  *
  * Each change has a row of its own, so that concurrent commits do not wait for each other.
  *

@@ -13,7 +13,7 @@ export type SweepRestart = {
 };
 
 /**
- * Makes the sweeps that have passed `fromBlock` start over, because facts at or above it changed. The values that these sweeps have stored
+ * Makes the sweeps that have reached `fromBlock` start over, because facts at or above it changed. The values that these sweeps have stored
  * are deleted later, in small steps.
  */
 export async function restartSweeps(

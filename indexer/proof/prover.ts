@@ -51,7 +51,7 @@ type Piece = BlockReading;
 
 /**
  * Proves a chain's facts after they were filled: reads covered blocks in full, compares them with the facts, and repairs what differs.
- * Doubts, which are blocks in which facts show that a log may be missing, take turns with the other blocks.
+ * Doubts, which are blocks in which facts show that a log may be missing, come first and take turns with the other blocks.
  *
  * Any number of provers may run at the same time. They may read the same blocks, but they record the same result.
  */

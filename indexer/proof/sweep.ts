@@ -43,7 +43,7 @@ type SweepGroup = {
 
 /**
  * Checks the facts in one window against one rule, for all contracts whose sweeps have reached the same block, and records contradictions
- * as doubts. A lagging sweep joins the next one at its block, so that the facts of a chain are read once for all contracts.
+ * as doubts. Sweeps that lag stop at the block of the next ones and continue with them, so that facts are read once for all contracts.
  *
  * A rule holds only while no fact is missing, so a sweep never passes the block up to which its contract's history is complete.
  *

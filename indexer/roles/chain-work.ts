@@ -116,7 +116,7 @@ export class ChainWork {
     this.#input.log[levelOf(notice)]({ chain: this.chainId, ...notice }, `source: ${notice.event}`);
   }
 
-  /** To be called when contracts or requests may have changed. Reads the registry again, plans and advances the stages at once. */
+  /** Reads the registry again, plans and advances the stages at once. To be called when contracts or requests may have changed. */
   contractsChanged(): void {
     this.#follower.contractsChanged();
     this.backfill.wake();

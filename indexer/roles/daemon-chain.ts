@@ -126,7 +126,7 @@ export class DaemonChain {
     };
   }
 
-  /** To be called when contracts or requests may have changed. Reads the registry again, plans, and reads new contracts from the chain. */
+  /** Reads the registry again, plans, and reads new contracts from the chain. To be called when contracts or requests may have changed. */
   contractsChanged(): void {
     this.#work.contractsChanged();
     this.#enrichNow.wake();

@@ -18,7 +18,7 @@ export function createAnswerLimit(): AnswerLimit {
   let largest = 0;
   let limit: number | undefined;
   return {
-    // An endpoint that once gave more logs in one answer does not cut answers at this number.
+    // An endpoint that once gave this many logs or more in a complete answer does not cut answers at this number.
     mayBeCut: (count) => count > 0 && (count === limit || (count > largest && ROUND_COUNTS.has(count))),
     whole(count) {
       largest = Math.max(largest, count);

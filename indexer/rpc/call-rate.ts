@@ -13,7 +13,7 @@ const PROBE_AFTER_MS = 600_000;
 const PROBE_GROWTH = 1.25;
 /** At the first refusal, the rate is measured from the calls that were answered within this time. */
 const MEASURED_MS = 5_000;
-/** Refusals of calls that were sent within this time after a reduction are ignored, because they may be due to earlier calls. */
+/** Refusals are ignored for calls that were sent up to this long after a reduction, because earlier calls may be the cause. */
 const SETTLING_MS = 1_000;
 /** A refusal reveals the limit only if calls were answered in at least this many seconds since the last refusal. */
 const ANSWERED_SECONDS_MIN = 3;

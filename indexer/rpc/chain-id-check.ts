@@ -14,7 +14,7 @@ export type ChainIdCheck = {
   check(signal: AbortSignal | undefined): Promise<void>;
   /** Checks the chain id with one request, which all waiting callers share. */
   require(signal: AbortSignal | undefined): Promise<void>;
-  /** Returns whether the last check saw the right chain id. */
+  /** Returns whether the chain id that was seen last is the right one. False before the first. */
   isRight(): boolean;
   /** Returns a message that the endpoint serves another chain, with advice. Undefined if this is not known. Rechecks from time to time. */
   refusal(): string | undefined;

@@ -48,7 +48,7 @@ export type Client = {
   readonly subscribe:
     | ((onHead: (header: unknown) => void, onLost: (reason: string) => void) => Promise<() => void>)
     | undefined;
-  /** Closes the connection. The next request opens another. Undefined where the transport cannot close a single connection. */
+  /** Closes the connection. The next request opens another. Undefined where the transport does not support this. */
   readonly disconnect: (() => void) | undefined;
   /** Closes all connections. */
   close(): void;

@@ -63,7 +63,7 @@ export type Endpoint = Requester & {
   checkChainId(signal: AbortSignal | undefined): Promise<void>;
   /** Returns a message that the endpoint serves another chain, with advice. Undefined if this is not known. */
   refusal(): string | undefined;
-  /** Sets the endpoint aside while its answers contradict those of others or the chain. */
+  /** Sets the endpoint aside after an answer that cannot be true (see `Contradiction`). */
   readonly quarantine: Quarantine;
   /** Returns the current state of the endpoint. */
   state(): EndpointState;

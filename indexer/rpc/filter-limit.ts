@@ -7,7 +7,7 @@ const FILTERS_MAX = 20;
 /** How long a learnt limit holds before the larger filter is tried again. */
 const COOLDOWN_MS = 600_000;
 
-/** The part of a watch filter that one request names. A request does not name an undefined list, and its answer is filtered here. */
+/** The part of a watch filter that one request names. If a list is undefined, the request names none, and the answer is filtered here. */
 export type FilterPart = {
   readonly addresses: readonly Hex[] | undefined;
   readonly topics: readonly Hex[] | undefined;

@@ -40,8 +40,8 @@ export type BudgetState = {
 };
 
 /**
- * The monthly budget of an endpoint, which the sources of a process share. It counts in memory what this process has spent since that
- * was last added to the saved total of all processes. It limits nothing.
+ * The monthly budget of an endpoint, which the sources of a process share. It counts in memory what this process has spent
+ * and not yet added to the saved total of all processes. It limits nothing.
  */
 export class MonthlyBudget {
   /** Host and index of the endpoint, as in `rpc.example.org#0`. */

@@ -16,7 +16,7 @@ type SentCalls = readonly Pick<Call, 'method'>[];
 export type Pace = {
   /** Runs a task that sends calls. Throws what the task throws, and `Aborted`. */
   run<T>(kind: string, calls: SentCalls, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
-  /** Returns for how many milliseconds no request may be sent, or no request of one method. */
+  /** Returns for how many milliseconds no request may be sent, or no request of one kind (see `kindOfRequest`). */
   delayMs(method?: string): number;
   /** Returns the newest failure; undefined while the endpoint is healthy. */
   failure(): RpcError | undefined;

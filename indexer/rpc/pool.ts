@@ -165,7 +165,7 @@ export function createPool(all: readonly Endpoint[], { attempts, now, random, no
   };
 }
 
-/** Puts endpoints into quarantine whose answers contradicted repeatedly, if another one answered the same requests consistently. */
+/** Quarantines endpoints that contradicted themselves repeatedly, because `answering` gave consistent answers to the same requests. */
 function setAside(
   contradicted: ReadonlyMap<Endpoint, RpcInconsistency>,
   answering: Endpoint,

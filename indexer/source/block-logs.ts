@@ -18,7 +18,7 @@ export type BlockLogs = {
  * Returns every log of one block, read from the receipts of its transactions. Where the chain computes receipts roots as Ethereum does,
  * the root of the block must prove them. It is used for blocks of which `eth_getLogs` gives no usable answer.
  *
- * If the log indexes of the receipts do not ascend, each log is numbered by its place in the block.
+ * If log indexes are missing in the receipts or do not ascend, each log is numbered by its place in the block.
  *
  * @param absent the kind of error to throw if the endpoint has no receipts of the block
  * @throws {RpcInconsistency} if the receipts contradict the block. Another endpoint may have the right ones.
@@ -41,8 +41,8 @@ export function areProvedComplete(blooms: Blooms, { logsBloom }: BlockHeader, { 
 }
 
 /**
- * Adds to the logs of receipts the logs that `eth_getLogs` gave for transactions without a log in the receipts. On some chains, actions
- * of the protocol itself have no receipt. Receipts that no root proves may lack logs.
+ * Adds to the logs of receipts the logs that `eth_getLogs` gave for transactions without a log in the receipts. This is needed because on
+ * some chains actions of the protocol itself have no receipt, and because receipts that no root proves may lack logs.
  *
  * @throws {RpcInconsistency} if a log that would be added has the index of another log.
  */

@@ -28,7 +28,7 @@ export type DeploymentProof =
 /** How many times an endpoint must give the agreeing answer, and how many times it is asked at most. */
 const AGREEMENTS = 3;
 const ROUNDS_MAX = 10;
-/** Maximum number of senders, and of receivers, that are requested to see whether an endpoint has the state of a block. */
+/** Maximum number of senders, and of receivers, whose state is requested to see whether an endpoint has the state of a block. */
 const WITNESSES_MAX = 4;
 
 /** Proves that a contract was deployed in a block, or says why this cannot be proved. Throws if no endpoint answers. */

@@ -61,7 +61,7 @@ function draw(count: number, limit: number, random: () => number): number[] {
   return limit === 0 ? [] : Array.from({ length: count }, () => Math.floor(random() * limit));
 }
 
-/** Returns whether all logs name a timestamp, logs of one block name the same one, and a later block has none that is earlier. */
+/** Returns whether all logs name a timestamp, logs of one block agree on it and on the hash, and no later block has an earlier one. */
 function haveTimestamps(logs: readonly RawLog[]): boolean {
   let last: RawLog | undefined;
   for (const log of logs) {

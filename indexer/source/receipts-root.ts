@@ -27,8 +27,8 @@ export type BlockReceipts = {
 /** Proves the receipts of blocks by the receipts roots of their headers. */
 export type ReceiptRoots = {
   /**
-   * Returns whether the receipts are proved. Returns false where the chain computes its roots in another way, or where receipts have an
-   * unknown type.
+   * Returns whether the receipts are proved. Returns false if the root does not match and the chain computes its roots in another way, or
+   * receipts have an unknown type.
    *
    * @throws {RpcInconsistency} if the chain computes them as Ethereum does, and these receipts have another root.
    */

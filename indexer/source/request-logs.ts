@@ -56,7 +56,7 @@ async function askAll(
 
 type AskedPart = AskedLogs & Pick<AskedBlocks, 'hash'>;
 
-/** Requests logs. If an answer may have been cut, requests the remaining blocks until no further log is found. */
+/** Requests logs. While answers may have been cut, requests the remaining blocks, until an answer adds no log. */
 async function requestWhole(
   endpoint: Endpoint,
   requester: Requester,

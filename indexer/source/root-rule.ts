@@ -20,7 +20,10 @@ import {
 /** Distances of the blocks that are probed around a block: every distance up to the first constant, then powers of two. */
 const NEAR_BLOCKS = 24;
 const FAR_POWERS = [5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20];
-/** Number of blocks whose receipts are read to learn how a chain computes its roots, and how many must have roots unlike Ethereum's. */
+/**
+ * Maximum number of blocks whose receipts are read from each endpoint to learn how the chain computes its roots. If no root is as on
+ * Ethereum, and at least `OTHER_BLOCKS_MIN` are different at one endpoint, the chain computes them in another way.
+ */
 const PROBED_BLOCKS = 6;
 const OTHER_BLOCKS_MIN = 3;
 /** What was learnt at a block is assumed for this many blocks on each side of it. */
@@ -166,7 +169,7 @@ async function headersAround(
   return ((await unlessRefused(read)) ?? []).flat();
 }
 
-/** Returns the blocks whose receipts are read: near blocks with transactions before far ones, and emptier blooms before fuller ones. */
+/** Returns at most `PROBED_BLOCKS` blocks with transactions: near blocks before far ones, then emptier blooms before fuller ones. */
 function headersToProbe(headers: readonly ProbedHeader[], number: number): ProbedHeader[] {
   const isFar = (one: number) => (Math.abs(one - number) > NEAR_BLOCKS ? 1 : 0);
   const bitsOf = (bloom: string) => bloom.replaceAll('0', '').length;

@@ -61,7 +61,7 @@ type SecondEndpointDeps = {
   readonly random: () => number;
 };
 
-/** Creates the second endpoints of a source. They remember which endpoints can be asked, and which blocks are disputed. */
+/** Creates the `SecondEndpoints` of a source. It remembers which endpoints gave no answer, and which blocks are disputed. */
 export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints {
   const { pool, now } = deps;
   const pauses = new Map<Endpoint, { readonly failures: number; readonly until: number }>();

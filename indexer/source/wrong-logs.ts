@@ -25,7 +25,7 @@ type WrongLogs = {
 
 /**
  * Sets an endpoint aside if its answers to `eth_getLogs` differ from receipts in one of the blocks. It stays aside until it gives the
- * logs of the receipts, or has another block at that height. Then the block was reorganised, and its logs cannot be requested again.
+ * logs of the receipts, or has another block at that height: then the block was reorganised, and its logs cannot be requested again.
  */
 export function setAsideForLogs(
   endpoint: Endpoint,

@@ -31,7 +31,10 @@ async function advance(tx: Transaction, { chainId, from, to }: Advance): Promise
   return rows + (await countHolders(tx, span, distributions));
 }
 
-/** Deletes the snapshots above a block, except those without a log index, which are the platform's own. Clears the counts of owners. */
+/**
+ * Deletes the snapshots at distributions and of requests above a block, and clears the counts of owners there. Snapshots without a log
+ * index are the platform's own, and stay.
+ */
 async function unwind(tx: Transaction, chainId: number, to: number): Promise<void> {
   // The index nft_snapshots_position_token_idx serves this statement. It has the contract before the block, hence the join.
   await sql`

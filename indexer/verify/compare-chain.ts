@@ -25,7 +25,7 @@ export type PageStart =
   | {
       readonly place: bigint;
       readonly key: string | undefined;
-      /** The difference between the first and last place of a page. With this bound PostgreSQL does not read the keys of later pages. */
+      /** Maximum distance of the places of a page from `place`. With this bound PostgreSQL does not read the keys of later pages. */
       readonly width: bigint;
     }
   | undefined;
@@ -139,7 +139,7 @@ export async function expectedFor(
   return new Map(rows.map(({ key, value }) => [key, value]));
 }
 
-/** Returns the upper bound of the places of a page. */
+/** Returns the highest place that a page may contain. */
 function lastPlace({ after }: Page): bigint {
   const end = after === undefined ? PLACE_MAX : after.place + after.width;
   return end < PLACE_MAX ? end : PLACE_MAX;

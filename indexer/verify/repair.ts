@@ -46,7 +46,7 @@ export async function repairContract(
   return changed;
 }
 
-/** For each difference, repairs blocks from the first one at which facts and chain differ, until facts and chain agree. */
+/** For each difference, repairs blocks from the first one at which facts and chain differ, until they agree or a repair changes nothing. */
 async function repairFromChain(
   deps: RepairDeps,
   contract: RegisteredContract,

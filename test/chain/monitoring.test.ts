@@ -94,7 +94,7 @@ describe.skipIf(!installed)(`Prometheus${installed ? '' : ' (NOT INSTALLED HERE)
     await until('the alert', async () => (await query(firing)).length > 0);
     const fired = (await query(firing)).map(({ metric }) => [metric.alertname, metric.chain]);
     expect(fired).toEqual([['IndexerContractPaused', '31337']]);
-    // The metric contains the calls since the start. The daemon also saves their number while it runs.
+    // The metric includes calls that are not saved yet. The daemon must also save the number of calls while it runs.
     await until('what was spent', async () => {
       const { rows } = await db.query('select calls::int from indexer.endpoint_spending');
       return rows[0]?.calls > 0;

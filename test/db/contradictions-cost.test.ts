@@ -33,7 +33,7 @@ test('each window of a wallet that takes part in every transfer reads its own fa
     // The artist token needs one window per block. Each rule of the other contracts needs one window up to the end.
     expect(steps).toBeLessThanOrEqual(BLOCKS + 6);
     await sweeping.close();
-    // A window's facts are read twice: to find its end, and to check them. If each window read all facts, it would be many times as much.
+    // A window's facts are read twice: to find its end, and to check them. If each window read all facts, the sum would be far larger.
     expect((await readRows(url)) - before).toBeLessThanOrEqual(3 * transfers.length);
   } finally {
     await scene.drop();

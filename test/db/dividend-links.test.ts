@@ -21,7 +21,7 @@ import {
 } from '../kit/stage-scene.ts';
 
 /**
- * A distribution before any deposit and token, a distribution to one token each of two masters, a claim of too much, and a claim for a
+ * A distribution before any deposit or token, a distribution to one token each of two masters, a claim of too much, and a claim for a
  * token that does not exist.
  */
 const LOGS = [

@@ -200,7 +200,7 @@ test('stages are taken back when a contract with older history joins, even if it
   await scene.fill(5, START, [mint(OTHER_MASTER, 1n, { block: 6 })], [OTHER_MASTER]);
   await settle(watched);
   expect((await scene.state()).counts).toEqual(['2: 1', '6: 1', '9: 1', '21: 1']);
-  // A contract whose deployment block is unknown does not hold up stages. When its history is filled, they still go back.
+  // A contract whose deployment block is unknown does not hold up stages. When its history is filled, the stages still go back.
   await scene.database.pool.query(
     "update indexer.contracts set deployed_at_block = null, covered = '{}' where address = $1",
     [OTHER_MASTER],

@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Copies the program without some events of an ABI, to simulate an older version. Returns what `programWithEdit` returns. */
+/** Copies the program without some events of an ABI, to simulate an older version. Returns the path of the copy's `main.ts`. */
 export function programWithout(abi: string, events: readonly string[]): Promise<string> {
   return programWithEdit(`abis/${abi}`, (text) => {
     let edited = text;

@@ -68,7 +68,7 @@ async function verify(
   return { result: await verifyChain(input, report, new AbortController().signal), differences, notes };
 }
 
-/** Gives Multicall3 code at its usual address, and mines a block after that. */
+/** Gives Multicall3 code at its usual address, and mines a block, so that the state of a block contains the code. */
 export async function installMulticall(anvil: Anvil): Promise<void> {
   const require = createRequire(import.meta.url);
   const { multicall3Bytecode } = require(join(dirname(require.resolve('viem')), 'constants/contracts.js'));

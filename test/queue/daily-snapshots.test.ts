@@ -30,7 +30,7 @@ function chainOfDays(): Chain {
     {},
     {},
   );
-  // Block 7 is the first block after the second midnight, so only the snapshots of the first two midnights are final.
+  // Of the midnights after block 1, the first two are before block 7 and the third is not, so that two snapshots are final.
   chain.finalized = 7;
   return chain;
 }

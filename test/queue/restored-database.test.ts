@@ -23,7 +23,7 @@ const BACKUP_PROGRAM = `/usr/lib/postgresql/${VERSION}/bin/pg_basebackup`;
 const BLOCKS = 4_000;
 /** The last block that is final, up to which history is filled. */
 const FINAL_BLOCKS = BLOCKS - 40;
-/** Reading these blocks takes minutes, so that some of history is missing at the time to which the database is restored. */
+/** In ranges of 50 blocks, these take minutes, so that history is incomplete at the time to which the database is restored. */
 const SLOW_BLOCKS = Array.from({ length: FINAL_BLOCKS - 1_000 }, (_, index) => 1_000 + index);
 const SLOW_MS = 5_000;
 

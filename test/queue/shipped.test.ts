@@ -82,7 +82,7 @@ test.skipIf(!(await hasRedis()))(
     expect(redisCommand).toBe('redis-server');
     const redis = await redisServer(...redisFlags);
     const places: Readonly<Record<string, string>> = { postgres: url, redis: redis.url, 'node.example': server.url };
-    /** Replaces the host name of a service in compose.yaml by the service's address in this test. */
+    /** Replaces the URL of a service in compose.yaml by the URL of that service in this test. Returns other values unchanged. */
     const here = (value: string) => (URL.canParse(value) ? (places[new URL(value).hostname] ?? value) : value);
     /** Starts the program as in a container of a service. */
     const start = (name: string) => {

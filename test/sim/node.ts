@@ -82,7 +82,7 @@ export class SimNode {
     return Math.min(sharedBlocks(this.branch, branch) - 1, this.#height);
   }
 
-  /** Makes the node lie about logs. The program's own source reads the node from then on. `inFull` says whether it reads ranges in full. */
+  /** Makes the node lie about logs. The program's own source reads the node from then on. `inFull` says how it reads ranges in full. */
   lie(random: Random, inFull: FullReading | undefined, count: (lie: string) => void): void {
     const rpcUrls = [lyingTransport(this, random, count)];
     this.#source = createSource(

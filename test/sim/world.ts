@@ -112,7 +112,7 @@ function drawContracts(
   return contracts;
 }
 
-/** Returns the address and the deployment block. Registered kinds at one address are the same contract on the chain. */
+/** Returns the address and the deployment block of a contract. Two kinds at one address are one contract on the chain. */
 function placeOf({ address, deployedAt }: Pick<SimContract, 'address' | 'deployedAt'>) {
   return { address, deployedAt };
 }

@@ -7,7 +7,7 @@ import { until } from '../kit/until.ts';
 const fixture = sourceFixture();
 const BLOCKS = 10;
 
-/** Opens a source over two endpoints of one chain. The first one has answered so often and quickly that its speed is known. */
+/** Opens a source over two endpoints of one chain. The first one has answered so often and so quickly that its speed is known. */
 async function openLearnt() {
   const chain = busyChain(BLOCKS);
   const [first, second] = [await fixture.serve(chain), await fixture.serve(chain)];

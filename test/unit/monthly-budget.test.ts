@@ -81,7 +81,7 @@ test('each call of a batch costs its price, and every announced head costs somet
   await until('the subscription', () => server.subscriptions > 0);
   const sent = () => server.arrivals.length;
   await until('all requests to be counted', () => budget?.unsaved.calls === 3 + sent());
-  // There are more heads than requests that may be counted but not have arrived yet.
+  // There are more heads than requests that may be counted already but have not arrived yet.
   for (let head = 0; head < HEADS; head++) {
     chain.append({});
     await heads.next();

@@ -21,7 +21,7 @@ const answerTo = ({ data }: Pick<ContractCall, 'data'>): ViewAnswer =>
 
 type Node = { readonly hasMulticall: boolean; readonly gasFor?: number; readonly refuses?: boolean };
 
-/** Returns a reader, and the number of calls in each request. Within one Multicall3 call, only the first `gasFor` calls succeed. */
+/** Returns a reader, and the number of calls in each request. Within one Multicall3 call, all calls after the first `gasFor` fail. */
 function readerOver({ hasMulticall, gasFor = Number.POSITIVE_INFINITY, refuses = false }: Node) {
   const requests: number[] = [];
   const together = (data: Hex): Hex => {

@@ -7,7 +7,7 @@ export type ExistingTable = {
   readonly rows: number;
   readonly bytes: number;
   readonly columns: readonly ExistingColumn[];
-  /** The foreign keys of one column, and whether each of them is validated. */
+  /** The foreign keys that consist of a single column, and whether each of them is validated. */
   readonly foreignKeys: readonly { readonly name: string; readonly column: string; readonly validated: boolean }[];
   /** The names of its check constraints. */
   readonly checks: readonly string[];

@@ -15,7 +15,7 @@ const WRITTEN_TABLES: ReadonlySet<string> = new Set([
 const HANDLED_COLUMNS: ReadonlySet<string> = new Set(['master_nfts.master_ipo_id']);
 /** The required columns without a default that adoption fills. */
 const FILLED_COLUMNS: ReadonlySet<string> = new Set(['master_nfts.master_contract_id']);
-/** The comment on indexes and foreign keys that adoption creates. Reverting the migrations drops these. Columns stay with their values. */
+/** The comment that marks indexes and foreign keys of the adoption, so that reverting the migrations drops them. Added columns stay. */
 const CREATED = 'created by the adoption';
 
 /**
@@ -125,7 +125,7 @@ function presentAfter({ tables }: ExistingSchema, steps: readonly AdoptionStep[]
   return new Set([...tables.keys(), ...steps.map(({ table }) => table)]);
 }
 
-/** Returns steps that build missing indexes. None for a table that the migrations write again, since its indexes would be built twice. */
+/** Returns steps that build missing indexes. If the migrations write the table again, they build its indexes, and there are no steps. */
 function indexSteps(table: AdoptableTable, { tables, indexes }: ExistingSchema): AdoptionStep[] {
   const held = tables.get(table.name);
   if (held !== undefined && rewriteReasons(table, held).length > 0) return [];
@@ -148,7 +148,7 @@ function buildIndex({ name, definition }: AdoptableIndex, isInvalid: boolean) {
   ];
 }
 
-/** Returns steps that add missing foreign keys, except those to tables that the migrations create. The migrations add these. */
+/** Returns steps that add and validate foreign keys. The migrations add those to tables that they create. */
 function foreignKeySteps(
   { name: table, foreignKeys, columns }: AdoptableTable,
   { tables }: ExistingSchema,

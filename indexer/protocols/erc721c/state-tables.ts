@@ -18,7 +18,7 @@ export const masterNfts: StateTable = {
     'master_nfts_without_uri_idx',
   ],
   digest: {
-    // Rows without a position are rows that the platform inserted for tokens without facts.
+    // Rows without a position belong to tokens without facts. The platform inserted them, or wrote columns of its own into them.
     rows: 'master_nfts where last_position is not null',
     columns: [
       'chain_id',

@@ -35,7 +35,7 @@ export type Balances = {
  * Returns a fold of the balance of each wallet, the time when it first received a value, and the totals of each contract.
  *
  * A sum and a minimum commute, so ranges may be applied in any order. An unwound range ends at the head. So if it has the first fact of a
- * wallet, the wallet has no other facts and its row is deleted. In all other rows the unwind subtracts the sum that `apply` added.
+ * wallet, it has all facts of the wallet, and the row is deleted. In all other rows the unwind subtracts the same sum, so it is exact.
  */
 export function balanceFold(balances: Balances): Fold {
   return {

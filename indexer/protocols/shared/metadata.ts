@@ -36,7 +36,7 @@ export type PoolMetadata = {
   readonly family: 'v2' | 'v3' | undefined;
 };
 
-/** Reads name, symbol and decimals of an ERC-20 token (EIP-20, all optional). Removes characters that cannot be stored from the texts. */
+/** Reads name, symbol and decimals of an ERC-20 token (EIP-20, all optional). Removes from the texts what cannot be stored. */
 export async function readToken(reader: ChainReader, address: Hex, signal: AbortSignal): Promise<TokenMetadata> {
   const [name, symbol, decimals] = await Promise.all([
     reader.call(address, SELECTOR.name, signal),

@@ -174,7 +174,7 @@ async function holesFound({ db }: FollowedScene, chain: Chain): Promise<void> {
   });
 }
 
-/** Waits until exactly the blocks whose receipts are gone are set aside, with the reason. */
+/** Waits until blocks are set aside. Expects them to be only blocks whose receipts are gone, with this as the reason. */
 async function deletedReceiptsNamed({ db }: FollowedScene, { chainId }: Chain): Promise<void> {
   const ranges = await until('the deleted receipts to be named', async () => {
     const { rows } = await db.query(
