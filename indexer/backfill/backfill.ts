@@ -104,7 +104,7 @@ export class Backfill {
       await loadContracts();
       await this.#planner.beginLoad(number);
     } catch (error) {
-      if (!signal.aborted) log.debug({ chain: chainId, err: error }, 'checking for an initial load failed');
+      if (!signal.aborted) log.debug({ chain: chainId, err: error }, 'could not check whether indexes can be deferred');
     }
   }
 

@@ -109,9 +109,9 @@ export function missingSlices(
 /**
  * Returns the blocks of a range that are covered up to the head. Contracts that cover the same blocks form one slice.
  *
- * Leaves out contracts that are no longer followed, unless a log quarantined them. Also leaves out contracts for which the requested logs
- * cannot be used: the platform has announced the contract again, so that the facts would refer to a deleted row, or the history is now
- * read with other events.
+ * Includes active contracts, and contracts that a log quarantined, because their coverage stays and can still be compared with the chain.
+ * Leaves out contracts for which the requested logs cannot be used: the platform has announced the contract again since, so that facts
+ * would refer to a deleted row, or the set of events that are decoded has changed since.
  */
 export function coveredSlices(
   tx: Transaction,

@@ -172,7 +172,7 @@ async function nextBlock(
   if (limit <= from) return undefined;
   const inStride = await newestKnownBlock(tx, chainId, Math.min(limit, from + strideBlocks));
   if (inStride !== undefined && inStride.number > from) return inStride;
-  // No contract has a fact in the stride, and there is no checkpoint in it.
+  // The hash of no block within `strideBlocks` is known, so the stage moves to the first known block above them.
   const afterStride = await oldestKnownBlock(tx, chainId, from + 1);
   return afterStride !== undefined && afterStride.number <= limit ? afterStride : undefined;
 }

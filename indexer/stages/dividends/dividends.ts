@@ -60,7 +60,7 @@ async function writeProgress(tx: Transaction, { chainId, to }: Pick<BlockSpan, '
   `.execute(tx);
 }
 
-/** Deletes what the platform's former indexer wrote into the rows of this stage, before the stage begins. */
+/** Before the stage first runs, deletes the balances and resets the totals that the platform's former indexer wrote. */
 async function deleteFormerRows(tx: Transaction, chainId: number): Promise<void> {
   const chain = String(chainId);
   await tx.deleteFrom('wallet_dividend_balances').where('chain_id', '=', chain).execute();
