@@ -34,7 +34,7 @@ const TOKENS_OF_MASTER_MAX = 20;
 /** Statements that one step spends on looking for tokens without a URI. */
 const STATEMENTS_MAX = 10;
 const IDLE_INTERVAL_MS = 5_000;
-/** The pause after a sweep over all tokens without a URI, as a multiple of the time that it took. */
+/** The pause after a sweep over all tokens without a URI, as a multiple of the time that its statements took. */
 const SWEEP_PAUSE_FACTOR = 20;
 const SWEEP_PAUSE_MAX_MS = 600_000;
 const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 60_000 };
@@ -53,7 +53,8 @@ export class TokenUriReader {
   #pieceTokens = PIECE_TOKENS_MAX;
   /** The masters that the present sweep has not finished, and the last token of each that it looked at. */
   #sweep: (UnreadMaster & { readonly after: string })[] = [];
-  #sweptSince = Number.NEGATIVE_INFINITY;
+  /** How long the statements of the present sweep have taken so far. */
+  #sweepMs = 0;
   #sweepsAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: TokenUriDeps) {
@@ -121,9 +122,10 @@ export class TokenUriReader {
   async #unread(limit: number): Promise<readonly Token[]> {
     const { database, chainId, runtime } = this.#deps;
     const { kysely } = database;
+    const begunAt = runtime.now();
     if (this.#sweep.length === 0) {
-      if (runtime.now() < this.#sweepsAt) return [];
-      this.#sweptSince = runtime.now();
+      if (begunAt < this.#sweepsAt) return [];
+      this.#sweepMs = 0;
       this.#sweep = (await unreadMasters(kysely, chainId)).map((master) => ({ ...master, after: '-1' }));
     }
     const found: Token[] = [];
@@ -135,8 +137,9 @@ export class TokenUriReader {
       found.push(...tokens);
       if (lookedAt !== undefined) this.#sweep.push({ ...master, after: lookedAt });
     }
+    this.#sweepMs += runtime.now() - begunAt;
     if (this.#sweep.length === 0) {
-      const pauseMs = Math.min(SWEEP_PAUSE_MAX_MS, (runtime.now() - this.#sweptSince) * SWEEP_PAUSE_FACTOR);
+      const pauseMs = Math.min(SWEEP_PAUSE_MAX_MS, this.#sweepMs * SWEEP_PAUSE_FACTOR);
       this.#sweepsAt = runtime.now() + (found.length > 0 ? 0 : Math.max(IDLE_INTERVAL_MS, pauseMs));
     }
     return found;
