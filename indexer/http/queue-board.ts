@@ -13,15 +13,15 @@ export type QueueBoard = {
   show(queues: BoardQueues): void;
 };
 
-/** Creates Bull Board under a path. In read-only mode it offers no changes. */
-export async function createQueueBoard(path: string, readOnlyMode: boolean): Promise<QueueBoard> {
+/** Creates Bull Board under a path. In read-only mode it offers no changes. A request has at most `bodyLimit` bytes. */
+export async function createQueueBoard(path: string, readOnlyMode: boolean, bodyLimit: number): Promise<QueueBoard> {
   const serverAdapter = new FastifyAdapter().setBasePath(path);
   const board = createBullBoard({
     queues: [],
     serverAdapter,
     options: { uiConfig: { boardTitle: 'indexer', hideRedisDetails: true } },
   });
-  const app = fastify();
+  const app = fastify({ bodyLimit });
   await app.register(serverAdapter.registerPlugin(), { prefix: path });
   await app.ready();
   return {

@@ -22,7 +22,7 @@ export function serveQueues(app: FastifyInstance, queues: () => BoardQueues, tok
           const challenge = 'Basic realm="indexer"';
           return reply.code(401).header('www-authenticate', challenge).send({ error: 'the token is wrong or missing' });
         }
-        opened ??= openBoard(token).catch((error) => {
+        opened ??= openBoard(app, token).catch((error) => {
           opened = undefined;
           throw error;
         });
@@ -39,9 +39,9 @@ export function serveQueues(app: FastifyInstance, queues: () => BoardQueues, tok
 }
 
 /** Loads Bull Board when it is first asked for, since that takes a tenth of a second and most daemons are never asked. */
-async function openBoard(token: string | undefined): Promise<QueueBoard> {
+async function openBoard(app: FastifyInstance, token: string | undefined): Promise<QueueBoard> {
   const { createQueueBoard } = await import('./queue-board.ts');
-  return createQueueBoard(PATH, token === undefined);
+  return createQueueBoard(PATH, token === undefined, app.initialConfig.bodyLimit as number);
 }
 
 function isRead({ method }: FastifyRequest): boolean {

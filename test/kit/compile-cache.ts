@@ -55,11 +55,12 @@ export async function fillCompileCache(main: string, databaseUrl: string): Promi
     const exited = once(daemon, 'close');
     try {
       await until('the daemon to follow the chain', async () => {
-        if (daemon.exitCode !== null) throw new IndexerError('it ended');
+        if (daemon.exitCode !== null) return true;
         const { rows } = await db.query('select from indexer.chains where head_number >= $1', [BLOCKS]);
         return rows.length > 0 && (await areStagesAtHead(db, [chain.chainId]));
       });
-      for (const path of ['ready', 'status', 'metrics']) await (await fetch(`http://127.0.0.1:${port}/${path}`)).text();
+      const paths = daemon.exitCode === null ? ['ready', 'status', 'metrics'] : [];
+      for (const path of paths) await (await fetch(`http://127.0.0.1:${port}/${path}`)).text();
     } finally {
       daemon.kill('SIGTERM');
       await exited;
