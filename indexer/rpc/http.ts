@@ -1,3 +1,5 @@
+import { subscribe } from 'node:diagnostics_channel';
+import { type ClientHttp2Stream, constants } from 'node:http2';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
@@ -216,6 +218,21 @@ function createDispatcher(timeoutMs: number, proxy: ProxySettings | undefined): 
   const { httpProxy = '', httpsProxy = '', noProxy = '' } = proxy;
   return new EnvHttpProxyAgent({ ...options, requestTls: { preferH2 }, httpProxy, httpsProxy, noProxy });
 }
+
+/**
+ * Makes `stream.close()` cancel a stream at once, and gives every stream a listener for errors.
+ *
+ * To abort a request, undici 8.13 calls `close()`, which without an error code waits until the body is sent, and then destroys the
+ * stream, so that the server is never told. When the server accepts more data, Node.js 24 sends the rest of the destroyed stream's
+ * body in an endless loop, which blocks the process until its memory is full. With the code CANCEL the stream ends at once.
+ */
+subscribe('http2.client.stream.created', (message) => {
+  const { stream } = message as { readonly stream: ClientHttp2Stream };
+  const close = stream.close.bind(stream);
+  stream.close = (code = constants.NGHTTP2_CANCEL, callback) => close(code, callback);
+  // If the connection ends after undici has removed its listeners, an error without any listener would end the process.
+  stream.on('error', () => undefined);
+});
 
 /** Collects one response, up to a size limit. */
 class ResponseReader {

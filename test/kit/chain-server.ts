@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Hex } from '../../indexer/kernel/chain.ts';
@@ -226,11 +227,10 @@ export class ChainServer {
     this.requests += 1;
     this.waiting += 1;
     response.once('close', () => (this.waiting -= 1));
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    // The client was killed while it sent the request.
-    if (chunks.length === 0) return;
-    const reply = await this.#replies(JSON.parse(Buffer.concat(chunks).toString()));
+    const call = await text(request).catch(() => '');
+    // The client was killed while it sent the request, or aborted it.
+    if (call === '') return;
+    const reply = await this.#replies(JSON.parse(call));
     if (reply === undefined) return;
     const { body, status = 200, headers } = reply;
     response.writeHead(status, { 'content-type': status === 200 ? 'application/json' : 'text/html', ...headers });

@@ -9,7 +9,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import type { ChainServer } from './chain-server.ts';
+import type { ChainServer, HttpResponse } from './chain-server.ts';
 
 const fixture = (name: string) => fileURLToPath(new URL(`tls/${name}`, import.meta.url));
 
@@ -34,6 +34,8 @@ export class TlsServer {
   readonly versions: string[] = [];
   /** Interruptions for the next responses over HTTP/2. Each replaces one response. */
   readonly interruptions: Interruption[] = [];
+  /** The bodies of requests over HTTP/2 are not read before this resolves. A client can send 65,535 bytes of each. */
+  mayRead: Promise<void> = Promise.resolve();
   /** Number of connections that were opened. */
   connections = 0;
   readonly #answers: ChainServer;
@@ -100,10 +102,11 @@ export class TlsServer {
     request.on('error', () => undefined);
     response.on('error', () => undefined);
     const interruption = this.interruptions.shift();
-    void this.#answers.http(request, {
+    const outcome: HttpResponse = {
       writeHead: (status, headers) => interruption === undefined && response.writeHead(status, headers),
       end: (body) => (interruption === undefined ? response.end(body) : interruption(response, body)),
       once: (event, listener) => response.once(event, listener),
-    });
+    };
+    void this.mayRead.then(() => this.#answers.http(request, outcome));
   }
 }

@@ -1,12 +1,20 @@
+import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { constants, type Http2ServerResponse } from 'node:http2';
 import { type AddressInfo, connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createClient } from '../../indexer/rpc/client.ts';
 import { TcpProxy } from '../kit/proxy.ts';
 import { busyChain, sourceFixture, WATCH } from '../kit/source-fixture.ts';
-import { CERTIFICATE, type Interruption, type OfferedVersions, TlsServer } from '../kit/tls-server.ts';
+import {
+  CERTIFICATE,
+  CERTIFICATE_FILE,
+  type Interruption,
+  type OfferedVersions,
+  TlsServer,
+} from '../kit/tls-server.ts';
 import { HANG_TIMEOUT_MS, until } from '../kit/until.ts';
 
 const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants;
@@ -164,4 +172,43 @@ test('a connection that falls silent is replaced', async () => {
   });
   expect(server.connections).toBe(2);
   expect(performance.now() - brokenAt).toBeLessThan(30_000);
+});
+
+/**
+ * Begins 50 requests that are larger than what the server accepts before it reads them, aborts them when its input ends, and sends
+ * another one. Prints how they ended.
+ */
+const ABORTING_CLIENT = `
+  import { once } from 'node:events';
+  const { connectHttp } = await import(process.env.HTTP);
+  const transport = connectHttp(process.env.URL, { timeoutMs: ${HANG_TIMEOUT_MS} });
+  const send = (signal) => transport.request({ method: 'eth_chainId', params: ['x'.repeat(100_000)] }, { signal, maxBytes: 1_000 });
+  const stop = new AbortController();
+  const requests = Array.from({ length: 50 }, () => send(stop.signal));
+  await once(process.stdin.resume(), 'end');
+  stop.abort();
+  const types = (await Promise.all(requests)).map(({ failure }) => failure?.type);
+  console.log(types.join(' '), JSON.stringify(await send(new AbortController().signal)));
+  transport.close();
+`;
+
+// The client is a process of its own, because a process in an endless loop could not report that this test failed.
+test('requests that are aborted before they are sent stop neither the process nor the connection', async () => {
+  const { server } = await serve('h2');
+  const reading = Promise.withResolvers<void>();
+  server.mayRead = reading.promise;
+  const http = new URL('../../indexer/rpc/http.ts', import.meta.url).href;
+  const client = spawn(process.execPath, ['--input-type=module', '--eval', ABORTING_CLIENT], {
+    env: { URL: server.url, HTTP: http, NODE_EXTRA_CA_CERTS: CERTIFICATE_FILE },
+    stdio: ['pipe', 'pipe', 'inherit'],
+    timeout: HANG_TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+  });
+  const output = text(client.stdout);
+  await until('the server to see all requests', () => server.versions.length === 50);
+  client.stdin.end();
+  await until('the server to see the next request', () => server.versions.length === 51);
+  reading.resolve();
+  expect(await output).toBe(`${'aborted '.repeat(50)}{"result":"0x7a69"}\n`);
+  expect(server.connections).toBe(1);
 });
