@@ -93,9 +93,7 @@ async function report(
   print: SoakOptions['print'],
   signal: AbortSignal,
 ): Promise<void> {
-  print(
-    'minute  chain  mirror  reorgs  repairs  starts  memory of the processes (resident, in brackets the heap in use; MB)',
-  );
+  print('minute  chain  mirror  reorgs  repairs  starts  resident memory of the processes in MB');
   for (let minute = 1; ; minute += 1) {
     await sleep(REPORT_INTERVAL_MS, signal);
     if (signal.aborted) return;
