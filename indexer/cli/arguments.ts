@@ -4,6 +4,8 @@ import { BLOCK_NUMBER_LIMIT, type Hex } from '../kernel/chain.ts';
 import { UsageError } from '../kernel/errors.ts';
 import { ADDRESS, UUID, WHOLE_NUMBER } from '../kernel/patterns.ts';
 
+const PORT_MAX = 65_535;
+
 /** Parses a whole number that is not negative. */
 export function wholeNumber(text: string): number {
   if (!WHOLE_NUMBER.test(text)) throw new InvalidArgumentError('It must be a whole number.');
@@ -21,6 +23,13 @@ export function blockNumber(text: string): number {
 export function positiveNumber(text: string): number {
   const number = wholeNumber(text);
   if (number === 0) throw new InvalidArgumentError('It must be at least 1.');
+  return number;
+}
+
+/** Parses the number of a TCP port. 0 means any free port. */
+export function portNumber(text: string): number {
+  const number = wholeNumber(text);
+  if (number > PORT_MAX) throw new InvalidArgumentError(`It must be at most ${PORT_MAX}.`);
   return number;
 }
 

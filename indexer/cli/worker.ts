@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/resolve.ts';
-import { positiveNumber } from './arguments.ts';
+import { portNumber, positiveNumber } from './arguments.ts';
 import { DEFAULT_CONCURRENCY } from './backfill.ts';
 import type { GlobalOptions, Io } from './io.ts';
 import { fillingConnections, withSession, withTracing } from './session.ts';
@@ -16,17 +16,21 @@ export function addWorker(program: Command, io: Io): void {
       positiveNumber,
       DEFAULT_CONCURRENCY,
     )
+    .option('--http-port <port>', 'serve /health and /metrics on this port of HTTP_HOST; default: no HTTP', portNumber)
     .addHelpText(
       'after',
       '\nFills the configured chains up to the head. Another process must follow the head: `indexer start` or a running\n`indexer backfill`.',
     )
-    .action(async ({ concurrency }: { concurrency: number }, command: Command) => {
+    .action(async ({ concurrency, httpPort }: { concurrency: number; httpPort?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const maxConnections = ({ chains }: Config) => fillingConnections(chains.length, concurrency);
-      const session = { needs: ['chains'], maxConnections, limitStatements: true } as const;
+      const { Measures } = await import('../observability/measures.ts');
+      const measures = new Measures();
+      const onStatement = (seconds: number) => measures.queried(seconds);
+      const session = { needs: ['chains'], maxConnections, limitStatements: true, onStatement } as const;
       await withSession(io, options, session, async ({ config, database, log }) => {
         const { runWorker } = await import('../roles/worker.ts');
-        const worker = { config, database, log, concurrency, runtime: io.runtime };
+        const worker = { config, database, log, measures, concurrency, httpPort, runtime: io.runtime };
         await withTracing(config, program.version() ?? '', (tracing) => runWorker({ ...worker, tracing }, io.signal));
       });
     });

@@ -128,7 +128,7 @@ export const CHAIN = z.strictObject({
 /** The options of the HTTP server. */
 export const HTTP = z.strictObject({
   host: optionOr('127.0.0.1', nonEmptyText(), {
-    description: 'The address on which `indexer start` serves its state.',
+    description: 'The address on which `indexer start`, and `indexer worker --http-port`, serve their state.',
     variables: ['HTTP_HOST'],
     example: '127.0.0.1',
   }),

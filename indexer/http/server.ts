@@ -4,17 +4,19 @@ import { IndexerError, messageOf } from '../kernel/errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { CoverageQuery } from '../progress/coverage-page.ts';
 import { EventStream } from './event-stream.ts';
-import type { Metrics } from './metrics.ts';
 import { servePage } from './page.ts';
 import type { BoardQueues } from './queue-board.ts';
 import { serveQueues } from './queues.ts';
 import type { Readiness } from './readiness.ts';
 import { type StatusDocument, statusDocument } from './status-document.ts';
 
-/** The content that the HTTP server serves. */
+/** Metrics in the format of Prometheus. */
+export type MetricsText = { readonly contentType: string; text(): Promise<string> };
+
+/** The content that the HTTP server of a daemon serves. */
 export type Pages = {
   readonly readiness: () => Promise<Readiness>;
-  readonly metrics: Metrics;
+  readonly metrics: MetricsText;
   /** Throws if the database does not answer. */
   readonly status: () => Promise<StatusDocument>;
   /** Returns the newest blocks and reorgs of every chain. */
@@ -47,16 +49,37 @@ const coverageQuery = z.object({
  * @throws {IndexerError} if it cannot listen there. The message names the variable.
  */
 export async function serveHttp(settings: HttpSettings, pages: Pages, log: Logger): Promise<FastifyInstance> {
-  const { host, port } = settings;
-  const app = fastify({ bodyLimit: BODY_MAX_BYTES, forceCloseConnections: true });
+  const app = createApp(URL_PATHS, log);
   const events = new EventStream(async () => ({ status: await pages.status(), blocks: await pages.blocks() }));
   app.addHook('onClose', async () => events.close());
+  serveProcess(app, pages.metrics);
   serveState(app, pages);
   serveContracts(app, pages);
   app.get('/events', (request, reply) => events.open(request.raw, reply));
   await servePage(app);
   serveQueues(app, pages.queues, settings.token);
-  app.setNotFoundHandler((_, reply) => reply.code(404).send({ error: `not found; the paths are ${URL_PATHS}` }));
+  return listen(app, settings, 'HTTP_PORT');
+}
+
+/**
+ * Serves `/health` and `/metrics` of a process that does not show the state of chains.
+ *
+ * @throws {IndexerError} if it cannot listen there. The message names the option or variable.
+ */
+export async function serveWorker(
+  address: Pick<HttpSettings, 'host' | 'port'>,
+  metrics: MetricsText,
+  log: Logger,
+): Promise<FastifyInstance> {
+  const app = createApp('/health and /metrics', log);
+  serveProcess(app, metrics);
+  return listen(app, address, '--http-port');
+}
+
+/** Creates a server that answers errors and unknown paths with a sentence. */
+function createApp(paths: string, log: Logger): FastifyInstance {
+  const app = fastify({ bodyLimit: BODY_MAX_BYTES, forceCloseConnections: true });
+  app.setNotFoundHandler((_, reply) => reply.code(404).send({ error: `not found; the paths are ${paths}` }));
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500;
     if (status < 500) return reply.code(status).send({ error: error.message });
@@ -66,18 +89,36 @@ export async function serveHttp(settings: HttpSettings, pages: Pages, log: Logge
     );
     return reply.code(503).send({ error: 'the database does not answer; see the log' });
   });
+  return app;
+}
+
+async function listen(
+  app: FastifyInstance,
+  { host, port }: Pick<HttpSettings, 'host' | 'port'>,
+  portSetting: string,
+): Promise<FastifyInstance> {
   try {
     await app.listen({ host, port });
   } catch (error) {
     await app.close();
-    throw cannotListen(error as NodeJS.ErrnoException, host, port);
+    throw cannotListen(error as NodeJS.ErrnoException, host, port, portSetting);
   }
   return app;
 }
 
-function serveState(app: FastifyInstance, { readiness, metrics, status }: Pages): void {
-  const uncached = (reply: FastifyReply) => reply.header('cache-control', 'no-store');
+function uncached(reply: FastifyReply): FastifyReply {
+  return reply.header('cache-control', 'no-store');
+}
+
+function serveProcess(app: FastifyInstance, metrics: MetricsText): void {
   app.get('/health', (_, reply) => uncached(reply).send({ ok: true }));
+  app.get('/metrics', async (_, reply) => {
+    const text = await metrics.text();
+    return uncached(reply).type(metrics.contentType).send(text);
+  });
+}
+
+function serveState(app: FastifyInstance, { readiness, status }: Pages): void {
   app.get('/ready', async (_, reply) => {
     const state = await readiness();
     return uncached(reply)
@@ -86,30 +127,28 @@ function serveState(app: FastifyInstance, { readiness, metrics, status }: Pages)
   });
   app.get('/status', async (_, reply) => uncached(reply).send(await status()));
   app.get('/status/schema', (_, reply) => reply.type('application/schema+json').send(z.toJSONSchema(statusDocument)));
-  app.get('/metrics', async (_, reply) => {
-    const text = await metrics.text();
-    return uncached(reply).type(metrics.contentType).send(text);
-  });
 }
 
 function serveContracts(app: FastifyInstance, { contracts }: Pages): void {
   app.get('/contracts', async (request, reply) => {
     const query = coverageQuery.safeParse(request.query);
     if (!query.success) return reply.code(400).send({ error: z.prettifyError(query.error) });
-    return reply.header('cache-control', 'no-store').send(await contracts(query.data));
+    return uncached(reply).send(await contracts(query.data));
   });
 }
 
-function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): IndexerError {
+function cannotListen(error: NodeJS.ErrnoException, host: string, port: number, portSetting: string): IndexerError {
   switch (error.code) {
     case 'EADDRINUSE':
-      return new IndexerError(`HTTP_PORT: another program listens on ${host}:${port}; stop it, or choose another port`);
+      return new IndexerError(
+        `${portSetting}: another program listens on ${host}:${port}; stop it, or choose another port`,
+      );
     case 'EACCES':
-      return new IndexerError(`HTTP_PORT: only the superuser may listen on port ${port}; choose one from 1024`);
+      return new IndexerError(`${portSetting}: only the superuser may listen on port ${port}; choose one from 1024`);
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new IndexerError(`HTTP_HOST: ${host} is no address of this machine`);
     default:
-      return new IndexerError(`HTTP_PORT: cannot listen on ${host}:${port}: ${messageOf(error)}`);
+      return new IndexerError(`${portSetting}: cannot listen on ${host}:${port}: ${messageOf(error)}`);
   }
 }

@@ -14,6 +14,7 @@ import { until } from '../kit/until.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const RULES = join(ROOT, 'config/deploy/alerts.yaml');
+const CONFIGURATION = join(ROOT, 'config/deploy/prometheus.yaml');
 const UNIT_TESTS = join(ROOT, 'test/fixtures/alerts.yaml');
 const DASHBOARD = join(ROOT, 'config/deploy/grafana/dashboard.json');
 
@@ -53,8 +54,8 @@ test('every alert is raised in a unit test of the rules', () => {
 const installed = await hasPrometheus();
 
 describe.skipIf(!installed)(`Prometheus${installed ? '' : ' (NOT INSTALLED HERE)'}`, () => {
-  test('the rules are valid, and each alert is raised when it should be and only then', async () => {
-    await promisify(execFile)('promtool', ['check', 'rules', RULES]);
+  test('the configuration and its rules are valid, and each alert is raised when it should be and only then', async () => {
+    await promisify(execFile)('promtool', ['check', 'config', CONFIGURATION]);
     await promisify(execFile)('promtool', ['test', 'rules', UNIT_TESTS]);
   });
 

@@ -83,11 +83,12 @@ export class Program {
     });
   }
 
-  /** Waits until a daemon serves HTTP, and returns its port. */
+  /** Waits until a daemon or a worker serves HTTP, and returns its port. */
   async port(): Promise<number> {
-    return until('the daemon to serve HTTP', () => {
+    return until('the process to serve HTTP', () => {
       if (!this.isRunning) throw new Error(`it ended: ${this.log.map(({ msg }) => msg).join('\n')}`);
-      return (this.logLines('daemon started')[0]?.http as { port: number } | undefined)?.port;
+      const [started] = [...this.logLines('daemon started'), ...this.logLines('worker started')];
+      return (started?.http as { port: number } | undefined)?.port;
     });
   }
 

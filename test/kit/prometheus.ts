@@ -46,7 +46,8 @@ export async function startPrometheus(targets: readonly string[]): Promise<Prome
   const configuration = parse(await readFile(join(FOLDER, 'prometheus.yaml'), 'utf8'));
   configuration.global = { scrape_interval: '1s', evaluation_interval: '1s' };
   configuration.rule_files = configuration.rule_files.map((file: string) => join(FOLDER, file));
-  configuration.scrape_configs[0].static_configs = [{ targets }];
+  const [daemons] = configuration.scrape_configs;
+  configuration.scrape_configs = [{ ...daemons, static_configs: [{ targets }] }];
   const directory = await mkdtemp(join(tmpdir(), 'indexer-prometheus-'));
   const file = join(directory, 'prometheus.yaml');
   await writeFile(file, stringify(configuration));

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { readCompose, type Service } from '../kit/compose.ts';
 import { BARE_ENVIRONMENT, buildImage, type Image, runCached } from '../kit/image.ts';
 import { announceAll, busyBlocks } from '../kit/music.ts';
@@ -27,6 +27,11 @@ const SECRETS = Object.fromEntries(
   ),
 );
 const DEPLOY = join(ROOT, 'config/deploy');
+/** The paths that Kubernetes asks for, by command. */
+const PROBED: Readonly<Record<string, readonly string[]>> = {
+  start: ['/health', '/health', '/ready'],
+  worker: ['/health', '/health'],
+};
 
 const PACKAGE = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 /** The id of the user `node` in the base image. */
@@ -87,9 +92,10 @@ test.skipIf(!(await hasRedis()))(
     /** Starts the program as in a container of a service. */
     const start = (name: string) => {
       const { command = image.command, environment = {} } = services[name] as Service;
+      const args = command.map((argument) => (argument === image.env.HTTP_PORT ? '0' : argument));
       const given = Object.entries(environment).map(([variable, value]) => [variable, here(value)]);
       const env = { ...image.env, ...Object.fromEntries(given), HTTP_PORT: '0' };
-      return new Program(command, env, { main: join(image.folder, image.entrypoint[1] ?? ''), cwd: image.folder });
+      return new Program(args, env, { main: join(image.folder, image.entrypoint[1] ?? ''), cwd: image.folder });
     };
 
     for (const [name, { depends_on = {} }] of Object.entries(services))
@@ -112,6 +118,11 @@ test.skipIf(!(await hasRedis()))(
       expect(await isHealthy(port)).toBe(true);
       for (const path of ['/', '/health', '/ready', '/status', '/queues', '/metrics'])
         expect(await isAnswered(port, path), path).toBe(200);
+    }
+    for (const worker of workers) {
+      const port = await worker.port();
+      expect(await isHealthy(port)).toBe(true);
+      expect(await isAnswered(port, '/metrics')).toBe(200);
     }
     const leads = (daemon: Program) => daemon.logLines('leading the chain').length > 0;
     const [leader, standby] = leads(daemons[0]) ? daemons : [daemons[1], daemons[0]];
@@ -141,13 +152,20 @@ async function isHealthy(port: number): Promise<boolean> {
 }
 
 test('the image runs without root, without development packages, and on the ports that compose.yaml publishes', async () => {
-  const { daemon, worker } = readCompose(SECRETS);
+  const services = readCompose(SECRETS);
   expect(image.user).toBe('node');
   expect(image.entrypoint[0]).toBe('node');
   expect(image.ports).toEqual([image.env.HTTP_PORT]);
-  expect(daemon?.ports).toEqual([`127.0.0.1:8080:${image.env.HTTP_PORT}`]);
-  // A worker serves no HTTP, so its health check would fail.
-  expect(worker?.healthcheck?.disable).toBe(true);
+  expect(services.daemon?.ports).toEqual([`127.0.0.1:8080:${image.env.HTTP_PORT}`]);
+  // Otherwise the health check of the image would fail.
+  expect(services.worker?.command).toEqual(['worker', '--http-port', image.env.HTTP_PORT]);
+  const { scrape_configs: scraped } = parse(readFileSync(join(DEPLOY, 'prometheus.yaml'), 'utf8'));
+  const targets = [...scraped[0].static_configs[0].targets].map((target: string) => target.split(':'));
+  const [{ names, port }] = scraped[1].dns_sd_configs;
+  for (const [service, scrapedPort] of [...targets, [...names, String(port)]]) {
+    expect(services).toHaveProperty(service);
+    expect(scrapedPort).toBe(image.env.HTTP_PORT);
+  }
   const installed = await readdir(join(image.folder, 'node_modules'));
   expect(installed).toContain('viem');
   expect(['typescript', 'vitest', 'rolldown', 'solc'].filter((name) => installed.includes(name))).toEqual([]);
@@ -159,7 +177,10 @@ test('the examples for Kubernetes and systemd name commands, paths, ports and ti
   expect(commands).toContain('start');
   const documents = parseAllDocuments(readFileSync(join(DEPLOY, 'kubernetes.yaml'), 'utf8')).map((each) => each.toJS());
   const pods = documents.filter(({ kind }) => kind === 'Deployment').map(({ spec }) => spec.template.spec);
-  expect(pods.map(({ containers }) => containers[0].args)).toEqual([['start'], ['worker']]);
+  expect(pods.map(({ containers }) => containers[0].args)).toEqual([
+    ['start'],
+    ['worker', '--http-port', image.env.HTTP_PORT],
+  ]);
   for (const { containers, initContainers = [], ...pod } of pods) {
     expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(STOP_SECONDS);
     expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: NODE_USER });
@@ -169,7 +190,7 @@ test('the examples for Kubernetes and systemd name commands, paths, ports and ti
       for (const { containerPort } of ports) expect(String(containerPort)).toBe(image.env.HTTP_PORT);
       const probes = [container.startupProbe, container.livenessProbe, container.readinessProbe];
       const paths = probes.flatMap((probe) => probe?.httpGet.path ?? []);
-      expect(paths).toEqual(args[0] === 'start' ? ['/health', '/health', '/ready'] : []);
+      expect(paths).toEqual(PROBED[args[0]] ?? []);
     }
   }
   const unit = readFileSync(join(DEPLOY, 'indexer.service'), 'utf8');
