@@ -11,7 +11,7 @@ const CHAINS = 20;
 const CONNECTIONS_MAX = 97;
 const CHECK_INTERVAL_MS = 50;
 const POLL_INTERVAL_MS = 250;
-const TURNS = 3;
+const TURNS = 5;
 /** By how much the stall of one chain may delay a block of another. It is less than the timeout of a request that hangs. */
 const DELAY_MAX_MS = 5_000;
 
@@ -53,16 +53,16 @@ test('two daemons with 20 chains fit into 100 connections, and a chain that stal
   expect(Object.keys((await daemon.ready()).chains)).toHaveLength(CHAINS);
 
   const blocks = busyBlocks(31);
-  /** Appends a block to each chain, several times. Returns the longest time until all chains but one are at the head. */
+  /** Appends a block to each chain, several times. Returns the median time until all chains but one are at the head. */
   const timeOfBlock = async () => {
-    let longest = 0;
+    const times: number[] = [];
     for (let turn = 0; turn < TURNS; turn++) {
       for (const each of [chain, ...others]) each.append(...blocks(1));
       const begunAt = performance.now();
       await atHeads();
-      longest = Math.max(longest, performance.now() - begunAt);
+      times.push(performance.now() - begunAt);
     }
-    return longest;
+    return times.sort((a, b) => a - b)[Math.floor(TURNS / 2)] as number;
   };
   const undisturbed = await timeOfBlock();
   server.misbehave({ do: { kind: 'hang' } });

@@ -103,8 +103,8 @@ describe('the root of receipts', () => {
 });
 
 describe.each([true, false])('receipts that lack a log, strict: %s', (strict) => {
-  const read = (servers: readonly ChainServer[]) =>
-    fixture.open(servers.map(({ url }) => url)).fetchRange({ from: 20, to: 20, strict, watch: WATCH });
+  const read = (servers: readonly ChainServer[], to = 20) =>
+    fixture.open(servers.map(({ url }) => url)).fetchRange({ from: 20, to, strict, watch: WATCH });
 
   test.each([
     { where: 'one block', block: 20, quiet: true },
@@ -123,7 +123,8 @@ describe.each([true, false])('receipts that lack a log, strict: %s', (strict) =>
     refuseLogs(liar);
     hideMiddle(liar);
     refuseLogs(honest);
-    expect((await read([liar, honest])).logs.map(({ logIndex }) => logIndex)).toEqual([0, 1, 2]);
+    // Two blocks, because a slow answer about a single block is also asked of the other endpoint.
+    expect((await read([liar, honest], 21)).logs.map(({ logIndex }) => logIndex)).toEqual([0, 1, 2, 0, 1, 2]);
     const events = fixture.notices.map(({ event }) => event);
     expect(events).toContain('inconsistent response');
     expect(events).not.toContain('receipts unproved');
