@@ -36,6 +36,8 @@ const STATEMENTS_MAX = 10;
 const IDLE_INTERVAL_MS = 5_000;
 /** The pause after a sweep over all tokens without a URI, as a multiple of the time that its statements took. */
 const SWEEP_PAUSE_FACTOR = 20;
+/** The pause is at most this long for each statement, which may have waited for a lock or for a busy machine. */
+const STATEMENT_PAUSE_MAX_MS = 1_000;
 const SWEEP_PAUSE_MAX_MS = 600_000;
 const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 60_000 };
 const REASON_LENGTH_MAX = 300;
@@ -53,7 +55,8 @@ export class TokenUriReader {
   #pieceTokens = PIECE_TOKENS_MAX;
   /** The masters that the present sweep has not finished, and the last token of each that it looked at. */
   #sweep: (UnreadMaster & { readonly after: string })[] = [];
-  /** How long the statements of the present sweep have taken so far. */
+  /** The number of statements of the present sweep so far, and how long they have taken. */
+  #sweepStatements = 0;
   #sweepMs = 0;
   #sweepsAt = Number.NEGATIVE_INFINITY;
 
@@ -126,6 +129,7 @@ export class TokenUriReader {
     if (this.#sweep.length === 0) {
       if (begunAt < this.#sweepsAt) return [];
       this.#sweepMs = 0;
+      this.#sweepStatements = 1;
       this.#sweep = (await unreadMasters(kysely, chainId)).map((master) => ({ ...master, after: '-1' }));
     }
     const found: Token[] = [];
@@ -133,14 +137,16 @@ export class TokenUriReader {
       const master = this.#sweep.shift();
       if (master === undefined) break;
       const most = Math.min(limit - found.length, TOKENS_OF_MASTER_MAX);
+      this.#sweepStatements += 1;
       const { tokens, lookedAt } = await unreadTokens(kysely, chainId, master, master.after, most);
       found.push(...tokens);
       if (lookedAt !== undefined) this.#sweep.push({ ...master, after: lookedAt });
     }
     this.#sweepMs += runtime.now() - begunAt;
     if (this.#sweep.length === 0) {
-      const pauseMs = Math.min(SWEEP_PAUSE_MAX_MS, this.#sweepMs * SWEEP_PAUSE_FACTOR);
-      this.#sweepsAt = runtime.now() + (found.length > 0 ? 0 : Math.max(IDLE_INTERVAL_MS, pauseMs));
+      const longestMs = Math.min(SWEEP_PAUSE_MAX_MS, this.#sweepStatements * STATEMENT_PAUSE_MAX_MS);
+      const pauseMs = Math.max(IDLE_INTERVAL_MS, Math.min(longestMs, this.#sweepMs * SWEEP_PAUSE_FACTOR));
+      this.#sweepsAt = runtime.now() + (found.length > 0 ? 0 : pauseMs);
     }
     return found;
   }

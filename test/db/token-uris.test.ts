@@ -26,6 +26,8 @@ let database: Database;
 let chain: Chain;
 let reader: TokenUriReader;
 let masterId: string;
+/** How much later each reading of the clock is. By default one hour, so that no pause lasts. */
+let clockStepMs: number;
 /** The tokens that were asked for, in order. */
 let asked: bigint[];
 /** What the contract answers. */
@@ -52,8 +54,8 @@ beforeEach(async () => {
   const source = fixture.open([(await fixture.serve(chain)).url], { attempts: 1 });
   const log = createLogger({ level: 'silent', redact: (line) => line, sink: process.stderr, pretty: false });
   let now = 0;
-  // Each reading of the clock is one hour later, so that no pause lasts.
-  const runtime = { now: () => (now += 3_600_000), random: () => 0 };
+  clockStepMs = 3_600_000;
+  const runtime = { now: () => (now += clockStepMs), random: () => 0 };
   reader = new TokenUriReader({ database, chainId: CHAIN, source, log, runtime });
 });
 
@@ -120,6 +122,15 @@ test('every token that exists gets the URI that its contract answers, and burnt 
   await readAll();
   expect((await uris())[301]).toBe('ipfs://301');
   expect(asked).toHaveLength(252);
+});
+
+test('a look for tokens that waited long for the database does not put off the next one', async () => {
+  clockStepMs = 60_000;
+  expect(await reader.step(signal)).toBe(false);
+  await insertTokens(1, 2);
+  clockStepMs = 5_000;
+  await readAll();
+  expect(await uris()).toEqual({ 1: 'ipfs://1', 2: 'ipfs://2' });
 });
 
 test('hostile answers are bounded, and the others are stored', async () => {
