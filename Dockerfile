@@ -19,7 +19,7 @@ COPY --from=build /app/dist dist
 USER node
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# For the daemon, and for a worker with `--http-port 8080`. Turn it off for other commands (`--no-healthcheck`).
+# For the daemon, and for a worker whose `--http-port` is HTTP_PORT. Turn it off for other commands (`--no-healthcheck`).
 HEALTHCHECK --start-period=60s --interval=15s --timeout=5s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.HTTP_PORT}/health`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # Without a shell in between, so that signals reach the program.
 ENTRYPOINT ["node", "dist/indexer/bin.js"]

@@ -128,12 +128,12 @@ export const CHAIN = z.strictObject({
 /** The options of the HTTP server. */
 export const HTTP = z.strictObject({
   host: optionOr('127.0.0.1', nonEmptyText(), {
-    description: 'The address on which `indexer start`, and `indexer worker --http-port`, serve their state.',
+    description: 'The address on which `indexer start` and `indexer worker --http-port` listen.',
     variables: ['HTTP_HOST'],
     example: '127.0.0.1',
   }),
   port: optionOr(8080, wholeNumber(0, 65_535), {
-    description: 'The port of that address. 0 takes any free port.',
+    description: 'The port of `indexer start`. 0 takes any free port. A worker takes its port from `--http-port`.',
     variables: ['HTTP_PORT'],
     example: '8080',
   }),

@@ -49,7 +49,7 @@ const coverageQuery = z.object({
  * @throws {IndexerError} if it cannot listen there. The message names the variable.
  */
 export async function serveHttp(settings: HttpSettings, pages: Pages, log: Logger): Promise<FastifyInstance> {
-  const app = createApp(URL_PATHS, log);
+  const app = createApp(URL_PATHS, 'the database does not answer', log);
   const events = new EventStream(async () => ({ status: await pages.status(), blocks: await pages.blocks() }));
   app.addHook('onClose', async () => events.close());
   serveProcess(app, pages.metrics);
@@ -71,13 +71,18 @@ export async function serveWorker(
   metrics: MetricsText,
   log: Logger,
 ): Promise<FastifyInstance> {
-  const app = createApp('/health and /metrics', log);
+  const app = createApp('/health and /metrics', 'the metrics could not be read', log);
   serveProcess(app, metrics);
   return listen(app, address, '--http-port');
 }
 
-/** Creates a server that answers errors and unknown paths with a sentence. */
-function createApp(paths: string, log: Logger): FastifyInstance {
+/**
+ * Creates a server that answers errors and unknown paths with a sentence.
+ *
+ * @param paths the paths that it serves
+ * @param failure what is wrong when it cannot answer
+ */
+function createApp(paths: string, failure: string, log: Logger): FastifyInstance {
   const app = fastify({ bodyLimit: BODY_MAX_BYTES, forceCloseConnections: true });
   app.setNotFoundHandler((_, reply) => reply.code(404).send({ error: `not found; the paths are ${paths}` }));
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
@@ -87,7 +92,7 @@ function createApp(paths: string, log: Logger): FastifyInstance {
       { path: request.routeOptions.url, reason: messageOf(error), err: error },
       'answering an HTTP request failed',
     );
-    return reply.code(503).send({ error: 'the database does not answer; see the log' });
+    return reply.code(503).send({ error: `${failure}; see the log` });
   });
   return app;
 }

@@ -36,8 +36,11 @@ const STATEMENTS_MAX = 10;
 const IDLE_INTERVAL_MS = 5_000;
 /** The pause after a sweep over all tokens without a URI, as a multiple of the time that its statements took. */
 const SWEEP_PAUSE_FACTOR = 20;
-/** The pause is at most this long for each statement, which may have waited for a lock or for a busy machine. */
-const STATEMENT_PAUSE_MAX_MS = 1_000;
+/**
+ * Upper limit of that pause for each statement of the sweep. A statement may have been slow because it waited for a lock or because the
+ * machine was busy for a moment.
+ */
+const STATEMENT_PAUSE_MAX_MS = 10_000;
 const SWEEP_PAUSE_MAX_MS = 600_000;
 const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 60_000 };
 const REASON_LENGTH_MAX = 300;

@@ -230,7 +230,7 @@ subscribe('http2.client.stream.created', (message) => {
   const { stream } = message as { readonly stream: ClientHttp2Stream };
   const close = stream.close.bind(stream);
   stream.close = (code = constants.NGHTTP2_CANCEL, callback) => close(code, callback);
-  // If the connection ends after undici has removed its listeners, an error without any listener would end the process.
+  // Once, when connections were closed, an error of a stream had no listener, which ends the process.
   stream.on('error', () => undefined);
 });
 

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { text } from 'node:stream/consumers';
+import { json } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Hex } from '../../indexer/kernel/chain.ts';
@@ -227,10 +227,10 @@ export class ChainServer {
     this.requests += 1;
     this.waiting += 1;
     response.once('close', () => (this.waiting -= 1));
-    const call = await text(request).catch(() => '');
-    // The client was killed while it sent the request, or aborted it.
-    if (call === '') return;
-    const reply = await this.#replies(JSON.parse(call));
+    const received = (await json(request).catch(() => undefined)) as Request | readonly Request[] | undefined;
+    // The client was killed while it sent the request, or aborted it, so that only a part of it arrived.
+    if (received === undefined) return;
+    const reply = await this.#replies(received);
     if (reply === undefined) return;
     const { body, status = 200, headers } = reply;
     response.writeHead(status, { 'content-type': status === 200 ? 'application/json' : 'text/html', ...headers });

@@ -102,7 +102,7 @@ describe('an endpoint in quarantine', () => {
     const { chain, servers, source } = await openThree({ quorum });
     for (const server of servers.slice(0, aside)) {
       const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'result', result: () => [] } });
-      // Two blocks, because a slow answer about a single block is also asked of another endpoint.
+      // Two blocks, because a slow request for a single block is also sent to another endpoint.
       await source.fetchRange({ from: 9, to: 10, strict: true, watch: WATCH });
       heal();
     }

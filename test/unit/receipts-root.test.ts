@@ -123,7 +123,7 @@ describe.each([true, false])('receipts that lack a log, strict: %s', (strict) =>
     refuseLogs(liar);
     hideMiddle(liar);
     refuseLogs(honest);
-    // Two blocks, because a slow answer about a single block is also asked of the other endpoint.
+    // Two blocks, because a slow request for a single block is also sent to the other endpoint.
     expect((await read([liar, honest], 21)).logs.map(({ logIndex }) => logIndex)).toEqual([0, 1, 2, 0, 1, 2]);
     const events = fixture.notices.map(({ event }) => event);
     expect(events).toContain('inconsistent response');
