@@ -199,33 +199,46 @@ export type Stored = {
   readonly tables: Tables;
 };
 
+/** How many rows of a table are one value of the result. PostgreSQL limits a value to 1 GB, and V8 a string to 512 MB. */
+const PIECE_ROWS = 10_000;
+
 const STATEMENT = statementOf(COMPARED_TABLES);
 
-/** Returns the statement that reads the tables. It returns numbers as text, so that none is rounded. */
+/** Returns the statement that reads the tables in pieces `(name, rows)`. It returns numbers as text, so that none is rounded. */
 function statementOf(compared: readonly ComparedTable[]): string {
-  const asText = (query: string) =>
-    `select (select array_agg(array[key, value]) from jsonb_each_text(to_jsonb(r))) from (${query}) r`;
-  return `select
-  (select jsonb_agg(to_jsonb(t)) from (
+  const tables = compared.map(
+    ({ name, query }) => `select '${name}', json_agg(json_object(texts)) from (
+      select (select array_agg(array[key, value]) from jsonb_each_text(to_jsonb(r))) as texts, row_number() over () / ${PIECE_ROWS} as piece
+      from (${query}) r
+    ) t group by piece`,
+  );
+  return `select 'chains' as name, json_agg(to_json(t)) as rows from (
     select chain_id, head_number, head_hash, epoch from indexer.chains where ${IN_INDEXER}
-  ) t) as chains,
-  (select jsonb_agg(to_jsonb(t)) from (
+  ) t
+  union all select 'contracts', json_agg(to_json(t)) from (
     select contract.chain_id, address, kind, contract.status, (covered + case when live_from <= head_number
       then int8multirange(int8range(live_from, head_number, '[]')) else '{}'::int8multirange end)::text as covered
     from indexer.contracts contract left join indexer.chains using (chain_id) where ${IN_INDEXER}
-  ) t) as contracts,
-  ${compared
-    .map(({ name, query }) => `(select jsonb_agg(jsonb_object(array_agg)) from (${asText(query)}) t) as ${name}`)
-    .join(',\n')}`;
+  ) t
+  ${tables.map((table) => `union all ${table}`).join('\n')}`;
 }
 
-type StoredRow = Readonly<Record<string, readonly Readonly<Record<string, string | number | null>>[] | null>>;
+type StoredRow = Readonly<Record<string, string | number | null>>;
+type Piece = { readonly name: string; readonly rows: readonly StoredRow[] | null };
+
+async function readPieces(db: Queryable, query: Exclude<Parameters<Queryable['query']>[0], string>): Promise<Piece[]> {
+  return (await db.query(query)).rows as Piece[];
+}
+
+/** Returns the rows of a table. */
+function rowsOf(pieces: readonly Piece[], table: string): readonly StoredRow[] {
+  return pieces.flatMap(({ name, rows }) => (name === table ? (rows ?? []) : []));
+}
 
 /** Reads everything that is compared for some chains. */
 export async function readStored(db: Queryable, chainIds: readonly number[]): Promise<Stored> {
-  const { rows } = await db.query({ name: 'stored', text: STATEMENT, values: [chainIds.map(String)] });
-  const stored = (rows[0] ?? {}) as StoredRow;
-  const heads = (stored.chains ?? []).map((row): [number, StoredChain] => [
+  const pieces = await readPieces(db, { name: 'stored', text: STATEMENT, values: [chainIds.map(String)] });
+  const heads = rowsOf(pieces, 'chains').map((row): [number, StoredChain] => [
     Number(row.chain_id),
     {
       headNumber: row.head_number === null ? null : Number(row.head_number),
@@ -233,14 +246,14 @@ export async function readStored(db: Queryable, chainIds: readonly number[]): Pr
       epoch: Number(row.epoch),
     },
   ]);
-  const contracts = (stored.contracts ?? []).map((row) => ({
+  const contracts = rowsOf(pieces, 'contracts').map((row) => ({
     chainId: Number(row.chain_id),
     address: String(row.address),
     kind: String(row.kind),
     status: String(row.status),
     covers: coverageOf(String(row.covered)),
   }));
-  return { heads: new Map(heads), contracts, tables: tablesOf(stored, COMPARED_TABLES) };
+  return { heads: new Map(heads), contracts, tables: tablesOf(pieces, COMPARED_TABLES) };
 }
 
 /** Reads some of the compared tables, for a database that is too large to be read as a whole. */
@@ -249,12 +262,12 @@ export async function readTables(
   chainIds: readonly number[],
   compared: readonly ComparedTable[],
 ): Promise<Tables> {
-  const { rows } = await db.query(statementOf(compared), [chainIds.map(String)]);
-  return tablesOf((rows[0] ?? {}) as StoredRow, compared);
+  const pieces = await readPieces(db, { name: '', text: statementOf(compared), values: [chainIds.map(String)] });
+  return tablesOf(pieces, compared);
 }
 
-function tablesOf(stored: StoredRow, compared: readonly ComparedTable[]): Tables {
-  return new Map(compared.map(({ name }) => [name, (stored[name] ?? []) as readonly Row[]]));
+function tablesOf(pieces: readonly Piece[], compared: readonly ComparedTable[]): Tables {
+  return new Map(compared.map(({ name }) => [name, rowsOf(pieces, name) as readonly Row[]]));
 }
 
 /** Parses the text of a multirange. Returns a function that tells whether it contains a block. */
