@@ -230,7 +230,7 @@ subscribe('http2.client.stream.created', (message) => {
   const { stream } = message as { readonly stream: ClientHttp2Stream };
   const close = stream.close.bind(stream);
   stream.close = (code = constants.NGHTTP2_CANCEL, callback) => close(code, callback);
-  // Once, when connections were closed, an error of a stream had no listener, which ends the process.
+  // An error without a listener ends the process. It was seen once, when connections were closed.
   stream.on('error', () => undefined);
 });
 

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { onEachQueue } from '../kit/redis.ts';
+import { slowDown } from '../kit/slow-down.ts';
 import { until } from '../kit/until.ts';
-import { digestOf, filledBlocks, scene, slowDown } from './scene.ts';
+import { digestOf, filledBlocks, scene } from './scene.ts';
 
 await onEachQueue((place) => {
   test('a backfill without a daemon leads the chain itself and ends when coverage is complete', async () => {

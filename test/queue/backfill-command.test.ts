@@ -3,8 +3,9 @@ import { Chain } from '../kit/chain.ts';
 import { announceAll, DIVIDENDS, MASTER } from '../kit/music.ts';
 import { Program } from '../kit/program.ts';
 import { serve } from '../kit/scene.ts';
+import { slowDown } from '../kit/slow-down.ts';
 import { until } from '../kit/until.ts';
-import { filledBlocks, IN_POSTGRES, longChain, scene, slowDown } from './scene.ts';
+import { filledBlocks, IN_POSTGRES, longChain, scene } from './scene.ts';
 
 /** Parses the lines of JSON that a backfill writes without a terminal. */
 function progressOf({ stderr }: Program): Record<string, unknown>[] {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { RpcFault } from '../kit/chain-rpc.ts';
 import { announceAll, busyBlocks } from '../kit/music.ts';
 import { onEachQueue } from '../kit/redis.ts';
 import { atHead } from '../kit/settled.ts';
+import { slowDown } from '../kit/slow-down.ts';
 import { until } from '../kit/until.ts';
 import { filledBlocks, longChain, scene } from './scene.ts';
 
@@ -15,11 +15,7 @@ await onEachQueue((place) => {
     await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
     const worker = run('worker');
     await until('the worker', () => worker.logLines('worker started').length > 0);
-    // Filling takes many slow requests.
-    const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 150 } });
-    server.view.cap = ({ blocks }) => {
-      if (blocks > 10) throw new RpcFault(-32000, 'block range too large, max is 10 blocks');
-    };
+    const heal = slowDown(server, 150, 10);
     await announceAll(db, artist, chain);
     await until('the contracts to be live', async () => {
       const { rows } = await db.query('select bool_and(live_from is not null) as live from indexer.contracts');
@@ -28,7 +24,6 @@ await onEachQueue((place) => {
     });
     expect(await filledBlocks(db)).toBeLessThan(BLOCKS - 100);
     heal();
-    server.view.cap = undefined;
     await settled();
     expect(daemon.logLines('range filled').length + worker.logLines('range filled').length).toBeGreaterThan(1);
     expect(await Promise.all([daemon.stop(), worker.stop()])).toEqual([0, 0]);

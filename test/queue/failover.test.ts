@@ -5,8 +5,9 @@ import { busyBlocks } from '../kit/music.ts';
 import type { Program } from '../kit/program.ts';
 import { onEachQueue } from '../kit/redis.ts';
 import { atHead } from '../kit/settled.ts';
+import { slowDown } from '../kit/slow-down.ts';
 import { until } from '../kit/until.ts';
-import { filledBlocks, longChain, scene, slowDown } from './scene.ts';
+import { filledBlocks, longChain, scene } from './scene.ts';
 
 /** Longer than the time after which the program gives up a range that fails without an outage. */
 const READ_ONLY_MS = 15_000;

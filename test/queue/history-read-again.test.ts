@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { RpcFault } from '../kit/chain-rpc.ts';
 import { busyBlocks, MASTER } from '../kit/music.ts';
 import { programWithout } from '../kit/older-program.ts';
 import { Program } from '../kit/program.ts';
 import { createScene } from '../kit/scene.ts';
 import { atHead } from '../kit/settled.ts';
+import { slowDown } from '../kit/slow-down.ts';
 import { until } from '../kit/until.ts';
 import { digestOf, longChain } from './scene.ts';
 
@@ -27,10 +27,7 @@ test('a program that knows more events than its predecessor reads the history ag
   expect(await program.stop()).toBe(0);
 
   // Reading is slow, so that the head can be seen to move meanwhile.
-  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 150 } });
-  server.view.cap = ({ blocks }) => {
-    if (blocks > 10) throw new RpcFault(-32000, 'block range too large, max is 10 blocks');
-  };
+  const heal = slowDown(server, 150, 10);
   const newer = run('start');
   await until(
     'the history to be read again',
@@ -42,7 +39,6 @@ test('a program that knows more events than its predecessor reads the history ag
   expect(await status.exited).toBe(0);
   expect(status.stdout).toMatch(/events added: .*(Minted|DefaultRoyaltySet)/);
   heal();
-  server.view.cap = undefined;
   await settled();
 
   const fresh = await createScene({ chain });

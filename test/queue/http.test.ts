@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { createMeters } from '../../indexer/rpc/meter.ts';
 import { chainSettings, Daemon } from '../kit/daemon.ts';
+import { metricSum } from '../kit/metric-sum.ts';
 import { busyBlocks } from '../kit/music.ts';
 import { Program } from '../kit/program.ts';
 import { createScene, follow } from '../kit/scene.ts';
@@ -44,8 +45,7 @@ test('a daemon serves its status, its metrics, its contracts and its state', asy
   // Every fact that the daemon wrote is counted, whichever part of it wrote the fact.
   const { rows } = await db.query<{ facts: number }>('select count(*)::int as facts from token_transfers');
   const lines = await daemon.metrics();
-  const sumOf = (pattern: RegExp) =>
-    lines.filter((line) => pattern.test(line)).reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  const sumOf = (pattern: RegExp) => metricSum(lines, pattern);
   expect(sumOf(/^indexer_events_total\{.*table="token_transfers"/)).toBe(rows[0]?.facts);
   expect(sumOf(/^indexer_commit_seconds_count\{/)).toBeGreaterThan(0);
   expect(sumOf(/^indexer_rpc_calls_total\{.*method="eth_getLogs".*outcome="ok"/)).toBeGreaterThan(0);

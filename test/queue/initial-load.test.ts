@@ -2,8 +2,9 @@ import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { indexesOf } from '../kit/indexes.ts';
 import { database } from '../kit/scene.ts';
+import { slowDown } from '../kit/slow-down.ts';
 import { until } from '../kit/until.ts';
-import { digestOf, filledBlocks, IN_POSTGRES, scene, slowDown } from './scene.ts';
+import { digestOf, filledBlocks, IN_POSTGRES, scene } from './scene.ts';
 
 async function countDeferred(db: pg.Pool): Promise<number> {
   const { rows } = await db.query('select count(*)::int as count from indexer.deferred_indexes');

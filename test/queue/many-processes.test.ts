@@ -2,8 +2,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { busyBlocks } from '../kit/music.ts';
 import { hasRedis, onEachQueue, redisServer } from '../kit/redis.ts';
+import { slowDown } from '../kit/slow-down.ts';
 import { until } from '../kit/until.ts';
-import { digestOf, filledBlocks, IN_POSTGRES, longChain, scene, slowDown, waitUntilFillStops } from './scene.ts';
+import { digestOf, filledBlocks, IN_POSTGRES, longChain, scene, waitUntilFillStops } from './scene.ts';
 
 const PIECE_MS = 500;
 

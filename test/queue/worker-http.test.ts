@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { metricSum } from '../kit/metric-sum.ts';
 import { IN_POSTGRES, longChain, scene } from './scene.ts';
 
 const BLOCKS = 1_000;
@@ -21,8 +22,7 @@ test('a worker with a port serves its health and the metrics of what it does', a
   expect(await run('backfill', ...request, '--detach').exited).toBe(0);
   await settled();
   const lines = (await read('/metrics')).split('\n');
-  const sumOf = (pattern: RegExp) =>
-    lines.filter((line) => pattern.test(line)).reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  const sumOf = (pattern: RegExp) => metricSum(lines, pattern);
   const filled = (await countTransfers()) - before;
   expect(filled).toBeGreaterThan(0);
   expect(before).toBeGreaterThan(0);

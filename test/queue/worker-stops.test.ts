@@ -1,8 +1,9 @@
 import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { onEachQueue, type QueueLocation } from '../kit/redis.ts';
+import { slowDown } from '../kit/slow-down.ts';
 import { until } from '../kit/until.ts';
-import { filledBlocks, longChain, scene, slowDown } from './scene.ts';
+import { filledBlocks, longChain, scene } from './scene.ts';
 
 /** Number of blocks in one job. */
 const JOB_BLOCKS = 4_000;

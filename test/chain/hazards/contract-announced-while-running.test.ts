@@ -1,16 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { getAddress } from 'viem';
 import { expect, test } from 'vitest';
-import { RpcFault } from '../../kit/chain-rpc.ts';
 import { announce, announceAll, busyBlocks, MASTER, SUBJECTS, TOKEN } from '../../kit/music.ts';
 import { headOf } from '../../kit/oracle/check-database.ts';
 import { busyChain, type FollowedScene, follow } from '../../kit/scene.ts';
 import { atHead, expectSettled, liveChainOf } from '../../kit/settled.ts';
+import { slowDown } from '../../kit/slow-down.ts';
 import { until } from '../../kit/until.ts';
 
 const subjectsAt = (...addresses: string[]) => SUBJECTS.filter(({ address }) => addresses.includes(address));
 const BLOCK_INTERVAL_MS = 100;
-const RANGE_BLOCKS = 5;
 
 async function followToHead(): Promise<FollowedScene> {
   const scene = await follow({ chain: busyChain(60, 30), announce: false });
@@ -49,11 +48,7 @@ test.each([
 test('filling history below a moving head does not overwrite newer state', async () => {
   const { chain, server, db, artist, settled } = await follow({ chain: busyChain(150, 30), announce: false });
   await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
-  server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 200 } });
-  // Filling takes many requests, so that the head moves meanwhile, also on a slow machine.
-  server.view.cap = ({ blocks }) => {
-    if (blocks > RANGE_BLOCKS) throw new RpcFault(-32000, `block range too large, max is ${RANGE_BLOCKS} blocks`);
-  };
+  const heal = slowDown(server, 200, 5);
   await announceAll(db, artist, chain);
   const blocks = busyBlocks(28);
   const isFilled = async () => {
@@ -65,8 +60,7 @@ test('filling history below a moving head does not overwrite newer state', async
     chain.append(...blocks(1));
     committed = Math.max(committed, ((await headOf(db, chain.chainId))?.number ?? 0) - 150);
   }
-  server.heal();
-  server.view.cap = undefined;
+  heal();
   expect(committed).toBeGreaterThan(3);
   await settled();
 });

@@ -226,10 +226,6 @@ function statementOf(compared: readonly ComparedTable[]): string {
 type StoredRow = Readonly<Record<string, string | number | null>>;
 type Piece = { readonly name: string; readonly rows: readonly StoredRow[] | null };
 
-async function readPieces(db: Queryable, query: Exclude<Parameters<Queryable['query']>[0], string>): Promise<Piece[]> {
-  return (await db.query(query)).rows as Piece[];
-}
-
 /** Returns the rows of a table. */
 function rowsOf(pieces: readonly Piece[], table: string): readonly StoredRow[] {
   return pieces.flatMap(({ name, rows }) => (name === table ? (rows ?? []) : []));
@@ -237,7 +233,8 @@ function rowsOf(pieces: readonly Piece[], table: string): readonly StoredRow[] {
 
 /** Reads everything that is compared for some chains. */
 export async function readStored(db: Queryable, chainIds: readonly number[]): Promise<Stored> {
-  const pieces = await readPieces(db, { name: 'stored', text: STATEMENT, values: [chainIds.map(String)] });
+  const { rows } = await db.query({ name: 'stored', text: STATEMENT, values: [chainIds.map(String)] });
+  const pieces = rows as Piece[];
   const heads = rowsOf(pieces, 'chains').map((row): [number, StoredChain] => [
     Number(row.chain_id),
     {
@@ -262,8 +259,8 @@ export async function readTables(
   chainIds: readonly number[],
   compared: readonly ComparedTable[],
 ): Promise<Tables> {
-  const pieces = await readPieces(db, { name: '', text: statementOf(compared), values: [chainIds.map(String)] });
-  return tablesOf(pieces, compared);
+  const { rows } = await db.query(statementOf(compared), [chainIds.map(String)]);
+  return tablesOf(rows as Piece[], compared);
 }
 
 function tablesOf(pieces: readonly Piece[], compared: readonly ComparedTable[]): Tables {
