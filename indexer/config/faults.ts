@@ -37,7 +37,7 @@ export function faultsOf(
 
 function isOtherType(issue: Issue): boolean {
   if (issue.path.length > 0) return false;
-  return issue.code === 'invalid_type' || (issue.code === 'custom' && issue.params?.isType === true);
+  return issue.code === 'invalid_type' || (issue.code === 'custom' && issue.params?.isWrongType === true);
 }
 
 /** Describes a path: `config/local.ts chains.1.rpcUrls, endpoint 2.url`. The only element of a list has no number. */

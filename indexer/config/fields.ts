@@ -98,7 +98,7 @@ export function headers() {
 /** Accepts a viem transport, and constructs it once to find out whether viem accepts its options. That opens no connection. */
 export function viemTransport(message: string) {
   const isFunction = (value: unknown) => typeof value === 'function';
-  return z.custom<Transport>(isFunction, { error: message, params: IS_TYPE }).check(({ value, issues }) => {
+  return z.custom<Transport>(isFunction, { error: message, params: IS_WRONG_TYPE }).check(({ value, issues }) => {
     try {
       if (typeof value({ retryCount: 0 }).request !== 'function')
         issues.push({ code: 'custom', input: undefined, message });
@@ -110,7 +110,7 @@ export function viemTransport(message: string) {
 }
 
 /** Marks the fault of a value of the wrong type, so that `faultsOf` reports the faults of another branch of the union. */
-const IS_TYPE = { isType: true };
+const IS_WRONG_TYPE = { isWrongType: true };
 
 /** Accepts options of ioredis, which checks them itself. */
 export function redisOptions() {

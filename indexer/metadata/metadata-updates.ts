@@ -55,11 +55,11 @@ async function lockProgress(tx: Transaction, { chainId, epoch }: ChainState, hea
   const { rows } = await sql<{ events_to: string; epoch: string }>`
     select events_to, epoch from indexer.token_uri_progress where chain_id = ${chainId} for no key update
   `.execute(tx);
-  const held = rows[0] ?? { events_to: '-1', epoch: String(epoch) };
-  if (Number(held.epoch) === epoch) return held.events_to;
+  const stored = rows[0] ?? { events_to: '-1', epoch: String(epoch) };
+  if (Number(stored.epoch) === epoch) return stored.events_to;
   const { rows: lowered } = await sql<{ events_to: string }>`
     with ancestor as (
-      select min(to_number) as number from indexer.reorgs where chain_id = ${chainId} and epoch > ${held.epoch}::bigint
+      select min(to_number) as number from indexer.reorgs where chain_id = ${chainId} and epoch > ${stored.epoch}::bigint
     ),
     unread as (
       insert into indexer.token_uri_retries (chain_id, address, token_id)
@@ -71,7 +71,7 @@ async function lockProgress(tx: Transaction, { chainId, epoch }: ChainState, hea
       events_to = least(events_to, (select (number + 1) * 4294967296 - 1 from ancestor))
     where chain_id = ${chainId} returning events_to
   `.execute(tx);
-  return lowered[0]?.events_to ?? held.events_to;
+  return lowered[0]?.events_to ?? stored.events_to;
 }
 
 async function noteTokens(tx: Transaction, chainId: number, updates: readonly Update[]): Promise<void> {

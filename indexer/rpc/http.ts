@@ -71,7 +71,7 @@ export function connectHttp(url: string, options: HttpOptions): Transport {
       return readHttpResponse(await post.send(body, options));
     } catch (error) {
       if (options.signal.aborted) return { failure: { type: 'aborted', text: '' } };
-      return { failure: failureOf(error) };
+      return { failure: httpFailure(error) };
     }
   }
 
@@ -116,7 +116,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-function failureOf(error: unknown): Failure {
+function httpFailure(error: unknown): Failure {
   if (error instanceof TooLarge) return { type: 'too-large', text: error.message };
   return error instanceof Truncated ? { type: 'truncated', text: error.message } : noResponse(error);
 }

@@ -53,7 +53,7 @@ export function connectViem(create: ViemTransport, timeoutMs: number): NamedTran
     } catch (error) {
       if (signal.aborted) return { failure: { type: 'aborted', text: '' } };
       if (timeout.aborted) return { failure: noResponse(new RequestTimeout(patienceMs)) };
-      return { failure: failureOf(error) };
+      return { failure: viemFailure(error) };
     }
   }
 
@@ -115,7 +115,7 @@ const CAUSES_MAX = 8;
  * Returns the failure behind an error of viem. viem wraps what a node said, so this looks through the causes for the HTTP
  * status or the JSON-RPC error. It compares names and not classes, since a configuration may use its own copy of viem.
  */
-function failureOf(error: unknown): Failure {
+function viemFailure(error: unknown): Failure {
   let rpcError: ViemError | undefined;
   let current: unknown = error;
   for (let depth = 0; depth < CAUSES_MAX && typeof current === 'object' && current !== null; depth++) {

@@ -89,7 +89,7 @@ export function connectWebSocket(url: string, options: HttpOptions): Transport {
         const connection = await orAborted(connect(), signal);
         return await exchange(connection, call, signal, (message) => readResponse(message));
       } catch (error) {
-        return { failure: failureOf(error, signal, RANGE_METHODS.has(call.method)) };
+        return { failure: webSocketFailure(error, signal, RANGE_METHODS.has(call.method)) };
       }
     },
     async batch(calls, { signal }): Promise<BatchOutcome> {
@@ -97,7 +97,7 @@ export function connectWebSocket(url: string, options: HttpOptions): Transport {
         const connection = await orAborted(connect(), signal);
         return await exchange(connection, calls, signal, (message, id) => readBatchResponse(message, id, calls.length));
       } catch (error) {
-        return { failure: failureOf(error, signal, true) };
+        return { failure: webSocketFailure(error, signal, true) };
       }
     },
     async subscribe(onHead, onLost) {
@@ -237,7 +237,7 @@ function startPings(socket: WebSocket): NodeJS.Timeout {
   }, PING_INTERVAL_MS);
 }
 
-function failureOf(error: unknown, signal: AbortSignal, mayBeTooLarge: boolean): Failure {
+function webSocketFailure(error: unknown, signal: AbortSignal, mayBeTooLarge: boolean): Failure {
   if (signal.aborted) return { type: 'aborted', text: '' };
   const text = messageOf(error);
   return mayBeTooLarge && /max payload size/i.test(text) ? { type: 'too-large', text } : noResponse(error);

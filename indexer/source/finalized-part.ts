@@ -192,7 +192,7 @@ async function readLogsOfPart(
     const to = from + blocks - 1;
     // The endpoint refused requests for logs a moment ago. Do not wait until they may be tried again.
     const isRefused = endpoint.delayMs() === 0 && endpoint.delayMs('eth_getLogs') > 0;
-    if (isRefused && blocks === 1) return leaveToReceipts(endpoint, from, end);
+    if (isRefused && blocks === 1) return blocksForReceipts(endpoint, from, end);
     if (inFull !== 'receipts') second ??= deps.seconds.ask(endpoint, { from, to }, watched, signal);
     try {
       const answer = await requestLogs(endpoint, endpoint, { from, to }, watched, signal);
@@ -202,7 +202,7 @@ async function readLogsOfPart(
     } catch (error) {
       const decision = decideNarrowing(error, blocks, tries);
       if (decision === 'throw') throw error;
-      if (decision === 'receipts') return leaveToReceipts(endpoint, from, end);
+      if (decision === 'receipts') return blocksForReceipts(endpoint, from, end);
       const concernsSize = error instanceof RpcError && (error.kind === 'range-refused' || !error.answered);
       if (concernsSize && blocks > 1) {
         endpoint.rangeSize.rejected(blocks, error.hintBlocks);
@@ -256,8 +256,8 @@ function decideNarrowing(
   }
 }
 
-/** Returns an answer that leaves the next blocks to their receipts. Their number doubles each time while the endpoint gives no logs. */
-function leaveToReceipts(endpoint: Endpoint, from: number, end: number): PartAnswer {
+/** Returns an answer that asks for the receipts of the next blocks. Their number doubles each time while the endpoint gives no logs. */
+function blocksForReceipts(endpoint: Endpoint, from: number, end: number): PartAnswer {
   const to = Math.min(end, from + endpoint.receiptBlocks - 1);
   endpoint.receiptBlocks = Math.min(RECEIPT_PART_BLOCKS, endpoint.receiptBlocks * 2);
   return { to, answer: { ...NOTHING, doubtful: new Set(blocksOf(from, to)) } };

@@ -69,7 +69,7 @@ async function requestWhole(
     endpoint.answerLimit.whole(first.count);
     return first.answer;
   }
-  if (asked.from === asked.to) return leaveToReceipts(asked, first);
+  if (asked.from === asked.to) return blockForReceipts(asked, first);
   const answers = [first.answer];
   const unclear = new Set<number>();
   let last = first;
@@ -85,8 +85,8 @@ async function requestWhole(
     else from = isStuck ? edge + 1 : edge;
     if (from > to) break;
     const more = await requestOnce(requester, { ...asked, from, to }, watched, signal);
-    const held = new Set(answers.flatMap((answer) => answer.logs.map(positionOf)));
-    if (more.answer.logs.every((log) => held.has(positionOf(log)))) {
+    const known = new Set(answers.flatMap((answer) => answer.logs.map(positionOf)));
+    if (more.answer.logs.every((log) => known.has(positionOf(log)))) {
       answers.push(more.answer);
       break;
     }
@@ -100,8 +100,8 @@ async function requestWhole(
   return { logs: logs.filter(({ blockNumber }) => !unclear.has(blockNumber)), doubtful: unclear, hasDoubles };
 }
 
-/** Leaves a block to its receipts, because requesting its logs again would give the same answer. */
-function leaveToReceipts({ from, part }: AskedPart, { answer, count }: OneAnswer): LogAnswer {
+/** Returns an answer that asks for the receipts of a block, because requesting its logs again would give the same ones. */
+function blockForReceipts({ from, part }: AskedPart, { answer, count }: OneAnswer): LogAnswer {
   const isFiltered = part.addresses !== undefined && part.topics !== undefined;
   return {
     logs: [],

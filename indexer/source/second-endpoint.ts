@@ -199,8 +199,8 @@ async function isWitness(
   } catch {
     return false;
   }
-  const held = new Set(logs.map(({ blockNumber }) => blockNumber));
-  const lacking = [...differing].find((block) => !held.has(block));
+  const withLogs = new Set(logs.map(({ blockNumber }) => blockNumber));
+  const lacking = [...differing].find((block) => !withLogs.has(block));
   if (lacking === undefined || endpoint.unsupported.blockReceipts) return true;
   return endpoint.request('eth_getBlockReceipts', [toQuantity(lacking)], { signal }).then(
     (receipts) => receipts !== null,

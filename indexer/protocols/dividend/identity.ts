@@ -3,7 +3,7 @@ import type { Identity } from '../protocol.ts';
 import { administrativeDecoders } from '../shared/administration.ts';
 import { mayRunOtherCode } from '../shared/bytecode.ts';
 import type { ChainReader } from '../shared/chain-reader.ts';
-import { type Nature, natureInstead } from '../shared/nature.ts';
+import { findOtherStandard, type Standard } from '../shared/standards.ts';
 import { dividendV1Events, dividendV2Events, dividendV3Events } from './decoders.ts';
 
 /**
@@ -14,7 +14,7 @@ const TOPICS: readonly string[] = [dividendV1Events, dividendV2Events, dividendV
   [...events].flatMap(([topic, { name }]) => (name in administrativeDecoders ? [] : topic.replace(/^0x(00)*/, ''))),
 );
 
-const OTHERS: readonly Nature[] = ['solidly', 'uniswapV3', 'erc721', 'erc1155', 'erc20'];
+const OTHER_STANDARDS: readonly Standard[] = ['solidly', 'uniswapV3', 'erc721', 'erc1155', 'erc20'];
 
 /**
  * Returns whether a contract is a dividend contract. No function is common to all of them, and the tokens themselves may pay dividends, so
@@ -30,7 +30,7 @@ export async function identifyDividend(reader: ChainReader, address: Hex, signal
   const code = await reader.code(address, signal);
   if (code !== undefined && TOPICS.some((topic) => code.includes(topic))) return found(true, null);
   const isKnown = code !== undefined && !mayRunOtherCode(code);
-  const other = await natureInstead(reader, address, OTHERS, signal);
+  const other = await findOtherStandard(reader, address, OTHER_STANDARDS, signal);
   if (other === null) return found(null, isKnown ? 'has no event of a dividend contract in its code' : null);
   if (!isKnown) return found(null, other.name);
   // The code counts only if a second read returns the same code, as with the answers of a contract.

@@ -1,7 +1,7 @@
 import type { Protocol } from '../protocol.ts';
 import { contractEvents } from '../shared/contract-events.ts';
 import { readToken } from '../shared/metadata.ts';
-import { answersAsErc20, natureInstead } from '../shared/nature.ts';
+import { answersAsErc20, findOtherStandard } from '../shared/standards.ts';
 import { tokenContradictions } from './contradictions.ts';
 import { erc20V1Events } from './decoders.ts';
 import { artistTokens, tokenHolders } from './state-tables.ts';
@@ -25,7 +25,7 @@ export const erc20V1: Protocol = {
     const { name, symbol, decimals } = await readToken(reader, address, signal);
     const columns = { name, symbol, decimals: decimals?.toString() ?? null };
     if (await answersAsErc20(reader, address, signal)) return { columns, speaks: true, note: null };
-    const other = await natureInstead(reader, address, ['erc721', 'erc1155', 'uniswapV3'], signal);
+    const other = await findOtherStandard(reader, address, ['erc721', 'erc1155', 'uniswapV3'], signal);
     if (other === null) return { columns, speaks: null, note: 'does not answer decimals() and allowance()' };
     return { columns, speaks: false, note: `${other.name} instead of ERC-20` };
   },

@@ -1,6 +1,6 @@
 import type { Protocol } from '../protocol.ts';
 import { contractEvents } from '../shared/contract-events.ts';
-import { natureInstead, saysErc721 } from '../shared/nature.ts';
+import { findOtherStandard, saysErc721 } from '../shared/standards.ts';
 import { masterContradictions } from './contradictions.ts';
 import { erc721cV1Events, priceMints } from './decoders.ts';
 import { masterSupply } from './master-supply.ts';
@@ -23,7 +23,7 @@ export const erc721cV1: Protocol = {
   folds: [nftTokens, mintOrder, masterSupply, royalty],
   identify: async (reader, address, signal) => {
     if (await saysErc721(reader, address, signal)) return { columns: {}, speaks: true, note: null };
-    const other = await natureInstead(reader, address, ['erc1155', 'erc20', 'uniswapV3'], signal);
+    const other = await findOtherStandard(reader, address, ['erc1155', 'erc20', 'uniswapV3'], signal);
     if (other === null) return { columns: {}, speaks: null, note: 'does not say by ERC-165 that it speaks ERC-721' };
     return { columns: {}, speaks: false, note: `${other.name} instead of ERC-721` };
   },

@@ -2,7 +2,7 @@ import type { Hex } from '../../kernel/chain.ts';
 
 const [JUMPDEST, PUSH1, PUSH32, CALLCODE, DELEGATECALL] = [0x5b, 0x60, 0x7f, 0xf2, 0xf4];
 /** STOP, JUMP, RETURN, REVERT, INVALID and SELFDESTRUCT. The instruction after one of them is reached only by a jump. */
-const ENDS: ReadonlySet<number> = new Set([0x00, 0x56, 0xf3, 0xfd, 0xfe, 0xff]);
+const PATH_ENDS: ReadonlySet<number> = new Set([0x00, 0x56, 0xf3, 0xfd, 0xfe, 0xff]);
 /** The first byte of code that is not plain EVM code (EIP-3541), for example of an account that delegates to a contract (EIP-7702). */
 const OTHER_CODE = 0xef;
 
@@ -22,7 +22,7 @@ export function mayRunOtherCode(code: Hex): boolean {
     const opcode = bytes[at] ?? 0;
     if (opcode === JUMPDEST) canRun = true;
     else if (canRun && (opcode === DELEGATECALL || opcode === CALLCODE)) return true;
-    else if (ENDS.has(opcode)) canRun = false;
+    else if (PATH_ENDS.has(opcode)) canRun = false;
     else if (opcode >= PUSH1 && opcode <= PUSH32) at += opcode - PUSH1 + 1;
   }
   return false;

@@ -1,17 +1,17 @@
 import type { Protocol } from '../protocol.ts';
 import { contractEvents } from '../shared/contract-events.ts';
 import { poolColumns, readPool } from '../shared/metadata.ts';
-import { answersAsUniswapV2, type Nature, natureInstead } from '../shared/nature.ts';
 import { poolEvents } from '../shared/pool-events.ts';
 import { liquidityPools, poolPositionRows } from '../shared/pool-tables.ts';
+import { answersAsUniswapV2, findOtherStandard, type Standard } from '../shared/standards.ts';
 import { pairContradictions } from './contradictions.ts';
 import { uniswapV2PairV1Events } from './decoders.ts';
 import { poolPositions } from './pool-positions.ts';
 import { poolReserves } from './pool-reserves.ts';
 import { pairVerification } from './verification.ts';
 
-/** The natures that a pair cannot have. ERC-20 is not among them, because a pair is an ERC-20 token too. */
-const OTHERS: readonly Nature[] = ['solidly', 'uniswapV3', 'erc721', 'erc1155'];
+/** The standards that a pair cannot have. ERC-20 is not among them, because a pair is an ERC-20 token too. */
+const OTHER_STANDARDS: readonly Standard[] = ['solidly', 'uniswapV3', 'erc721', 'erc1155'];
 
 /** A pair of Uniswap V2 or of a fork. Forks cannot be distinguished by calls, so the platform's `pool_type` is trusted. */
 export const uniswapV2: Protocol = {
@@ -30,11 +30,11 @@ export const uniswapV2: Protocol = {
     const columns = pool === undefined ? {} : poolColumns(pool);
     if (pool !== undefined && (await answersAsUniswapV2(reader, address, signal)))
       return { columns, speaks: true, note: null };
-    const other = await natureInstead(reader, address, OTHERS, signal);
+    const other = await findOtherStandard(reader, address, OTHER_STANDARDS, signal);
     if (other === null)
       return { columns, speaks: null, note: 'does not answer token0(), getReserves() and price0CumulativeLast()' };
-    const isPool = other.nature === 'solidly' || other.nature === 'uniswapV3';
+    const isPool = other.standard === 'solidly' || other.standard === 'uniswapV3';
     const note = `${other.name}${isPool ? ', which has no protocol yet' : ' and is not a pool'}`;
-    return { columns, speaks: false, note, ...(other.nature === 'uniswapV3' && { poolType: 'uniswap_v3' }) };
+    return { columns, speaks: false, note, ...(other.standard === 'uniswapV3' && { poolType: 'uniswap_v3' }) };
   },
 };

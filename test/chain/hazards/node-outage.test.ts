@@ -6,8 +6,7 @@ import { busyChain, follow, serve } from '../../kit/scene.ts';
 import { atHead, expectSettled, liveChainOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
-/** Long enough for the pauses between retries to reach their maximum. */
-const OUTAGE_MS = 8_000;
+const OUTAGE_MS = 30_000;
 const BLOCK_INTERVAL_MS = 200;
 /** On an idle machine a healthy node gets 30 requests a second, and a failing one 2. */
 const FAILING_PER_SECOND_MAX = 12;

@@ -31,11 +31,11 @@ const SPENDER = '2'.padStart(64, '0');
 /** Calls a function of a contract. The answer is `0x` if the contract does not have it. */
 type Ask = (signature: keyof typeof SELECTOR, args?: string) => Promise<Hex>;
 
-/** The kinds of contract that can be recognised by answers that only a contract of the kind gives. */
-export type Nature = keyof typeof RULES;
+/** The standards and protocols that can be recognised by answers that only a contract of that standard gives. */
+export type Standard = keyof typeof RULES;
 
-/** For each nature, a text that completes a sentence about the contract: "it …". */
-const NAMES: Readonly<Record<Nature, string>> = {
+/** For each standard, words that complete a sentence about a contract of it: "it …". */
+const NAMES: Readonly<Record<Standard, string>> = {
   solidly: 'speaks Solidly (Velodrome, Aerodrome)',
   uniswapV3: 'speaks Uniswap V3',
   erc721: 'speaks ERC-721',
@@ -54,21 +54,22 @@ const RULES = {
 };
 
 /**
- * Returns the nature of a contract that is not what it was registered as, with its name. Returns null if the contract's answers do not
- * prove one. The answers count only if the contract gives them twice and does not answer a function that no contract has.
+ * Returns the standard that a contract follows in place of the one that it was registered with, and the standard's name. Returns null if
+ * the contract's answers do not prove one. They count only if the contract gives them twice and does not answer a function that no contract
+ * has.
  *
- * @param among the natures to look for: those that a contract of the registered protocol cannot have
+ * @param among the standards to look for: those that a contract of the registered protocol cannot follow
  */
-export async function natureInstead(
+export async function findOtherStandard(
   reader: ChainReader,
   address: Hex,
-  among: readonly Nature[],
+  among: readonly Standard[],
   signal: AbortSignal,
-): Promise<{ readonly nature: Nature; readonly name: string } | null> {
+): Promise<{ readonly standard: Standard; readonly name: string } | null> {
   const ask = askerOf(reader, address, signal);
-  for (const nature of among) {
-    if (!(await RULES[nature](ask)) || (await ask('tokenOfNothingAtAll()')) !== '0x') continue;
-    if (await RULES[nature](ask)) return { nature, name: NAMES[nature] };
+  for (const standard of among) {
+    if (!(await RULES[standard](ask)) || (await ask('tokenOfNothingAtAll()')) !== '0x') continue;
+    if (await RULES[standard](ask)) return { standard, name: NAMES[standard] };
   }
   return null;
 }
