@@ -1,12 +1,12 @@
 import type { Abi } from 'viem';
 
-/** What whoever administers a contract did to it. A contract emits the events of the modules that it is built from. */
+/** Events by which a contract reports administrative calls. A contract emits only the events of the modules that it is built from. */
 export const administrativeEvents = [
   // OpenZeppelin Contracts 4.9.6, security/Pausable.sol
   { type: 'event', name: 'Paused', inputs: [{ name: 'account', type: 'address', indexed: false }] },
-  // The same file
+  // OpenZeppelin Contracts 4.9.6, security/Pausable.sol
   { type: 'event', name: 'Unpaused', inputs: [{ name: 'account', type: 'address', indexed: false }] },
-  // The same release, access/Ownable2Step.sol
+  // OpenZeppelin Contracts 4.9.6, access/Ownable2Step.sol
   {
     type: 'event',
     name: 'OwnershipTransferStarted',
@@ -24,7 +24,7 @@ export const administrativeEvents = [
       { name: 'newOwner', type: 'address', indexed: true },
     ],
   },
-  // The same release, access/IAccessControl.sol
+  // OpenZeppelin Contracts 4.9.6, access/IAccessControl.sol
   {
     type: 'event',
     name: 'RoleGranted',
@@ -34,7 +34,7 @@ export const administrativeEvents = [
       { name: 'sender', type: 'address', indexed: true },
     ],
   },
-  // The same file
+  // OpenZeppelin Contracts 4.9.6, access/IAccessControl.sol
   {
     type: 'event',
     name: 'RoleRevoked',
@@ -44,6 +44,6 @@ export const administrativeEvents = [
       { name: 'sender', type: 'address', indexed: true },
     ],
   },
-  // EIP-1967: the proxy has another implementation
+  // EIP-1967: the proxy uses another implementation from now on
   { type: 'event', name: 'Upgraded', inputs: [{ name: 'implementation', type: 'address', indexed: true }] },
 ] as const satisfies Abi;

@@ -1,9 +1,9 @@
 import type { Abi } from 'viem';
 import { administrativeEvents } from './administration.ts';
 
-/** The platform's dividend contract. As a token, the zero address stands for the native coin. */
+/** The events of the platform's dividend contract. In an argument `token`, the zero address stands for the native coin. */
 export const dividendV1 = [
-  // The platform's dividend contract: revenue came in
+  // The platform's dividend contract: revenue was deposited
   {
     type: 'event',
     name: 'RevenueDeposited',
@@ -23,7 +23,7 @@ export const dividendV1 = [
       { name: 'perTokenAmount', type: 'uint256', indexed: false },
     ],
   },
-  // The platform's dividend contract: a holder was paid for one token; it does not say in which currency
+  // The platform's dividend contract: a holder was paid for one token. The event does not name the currency
   {
     type: 'event',
     name: 'DividendClaimed',

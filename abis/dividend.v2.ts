@@ -1,9 +1,9 @@
 import type { Abi } from 'viem';
 import { administrativeEvents } from './administration.ts';
 
-/** The platform's dividend contract that takes only the native coin, names the source of revenue, and pays the owner of a token. */
+/** The platform's dividend contract that accepts only the native coin, reports the source of revenue, and pays the owner of a token. */
 export const dividendV2 = [
-  // The platform's contract interfaces: revenue came in from a source, in the native coin
+  // The platform's contract interfaces: revenue from a source was deposited, in the native coin
   {
     type: 'event',
     name: 'RevenueDeposited',

@@ -3,7 +3,7 @@ import { administrativeEvents } from './administration.ts';
 
 /** The platform's dividend contract that pays by snapshot: a wallet claims what it earned in an epoch, whatever it owns later. */
 export const dividendV3 = [
-  // The platform's database documents: revenue of a master came in, in the native coin
+  // The platform's database documents: revenue of a master was deposited, in the native coin
   {
     type: 'event',
     name: 'DividendDeposited',
@@ -22,7 +22,7 @@ export const dividendV3 = [
       { name: 'perTokenAmount', type: 'uint256', indexed: false },
     ],
   },
-  // The platform's security documents: a holder was paid for an epoch. It has the first topic of version 1.0's event for a token
+  // The platform's security documents: a holder was paid for an epoch. Version 1.0's event for a token has the same first topic
   {
     type: 'event',
     name: 'DividendClaimed',

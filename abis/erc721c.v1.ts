@@ -1,7 +1,7 @@
 import type { Abi } from 'viem';
 import { administrativeEvents } from './administration.ts';
 
-/** A master: an ERC-721C (Limit Break's creator token standard) with the platform's own mint event. */
+/** The events of a master: ERC-721C (Limit Break's creator token standard) and the platform's own mint event. */
 export const erc721cV1 = [
   // EIP-721
   {
@@ -13,7 +13,7 @@ export const erc721cV1 = [
       { name: 'tokenId', type: 'uint256', indexed: true },
     ],
   },
-  // EIP-2309; tokens fromTokenId to toTokenId, both included
+  // EIP-2309: the tokens fromTokenId to toTokenId, both included
   {
     type: 'event',
     name: 'ConsecutiveTransfer',
@@ -24,7 +24,7 @@ export const erc721cV1 = [
       { name: 'toAddress', type: 'address', indexed: true },
     ],
   },
-  // The platform's master contract; the price in wei
+  // The platform's master contract. The price is in wei
   {
     type: 'event',
     name: 'Minted',
@@ -43,7 +43,7 @@ export const erc721cV1 = [
       { name: 'newValidator', type: 'address', indexed: false },
     ],
   },
-  // The same, programmable-royalties/BasicRoyalties.sol (which EIP-2981's royaltyInfo then answers from); the fee in basis points
+  // creator-token-contracts 1.1.2, programmable-royalties/BasicRoyalties.sol: the result of EIP-2981's royaltyInfo(), in basis points
   {
     type: 'event',
     name: 'DefaultRoyaltySet',
@@ -52,7 +52,7 @@ export const erc721cV1 = [
       { name: 'feeNumerator', type: 'uint96', indexed: false },
     ],
   },
-  // The same file
+  // creator-token-contracts 1.1.2, programmable-royalties/BasicRoyalties.sol: the royalty of one token, in basis points
   {
     type: 'event',
     name: 'TokenRoyaltySet',
@@ -62,9 +62,9 @@ export const erc721cV1 = [
       { name: 'feeNumerator', type: 'uint96', indexed: false },
     ],
   },
-  // EIP-4906: what tokenURI() answers has changed
+  // EIP-4906: the metadata to which tokenURI() refers has changed
   { type: 'event', name: 'MetadataUpdate', inputs: [{ name: '_tokenId', type: 'uint256', indexed: false }] },
-  // EIP-4906; tokens _fromTokenId to _toTokenId, both included
+  // EIP-4906: the tokens _fromTokenId to _toTokenId, both included
   {
     type: 'event',
     name: 'BatchMetadataUpdate',

@@ -3,14 +3,17 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 
-/** The oldest supported Node. Under an older one, a checkout runs `main` with the Node in its development dependencies. */
+/**
+ * The oldest supported major version of Node. Under an older one, a checkout runs the program with the Node in its development
+ * dependencies.
+ */
 const NODE_MAJOR_MIN = 24;
 /**
  * Makes V8 collect garbage sooner. By default a backfill with 80 MB in use grows to half a gigabyte; collecting sooner costs a
  * tenth of the process's CPU time (`docs/performance.md`).
  */
 const MEMORY_FLAGS = ['--max-semi-space-size=16', '--heap-growing-percent=100'];
-/** The commands that may use much memory. The others would only start more slowly. */
+/** The commands that may use much memory. For the others, a restart with memory flags would only cost time. */
 const LARGE_COMMANDS = ['start', 'worker', 'backfill', 'verify'];
 
 if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
@@ -58,7 +61,7 @@ function installedNode(): string | undefined {
   }
 }
 
-/** Makes this process exit when its launcher is killed, which closes the channel between them. */
+/** Makes this process exit when its launcher (`runUnderNewerNode`) is killed, which closes the IPC channel between them. */
 function exitWithLauncher(): void {
   if (process.channel === undefined) return;
   process.channel.unref();

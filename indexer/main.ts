@@ -4,16 +4,16 @@ import { secretsOfEnvironment } from './config/secrets.ts';
 import type { Runtime } from './kernel/runtime.ts';
 import { createRedact } from './observability/redact.ts';
 
-/** How long after the first signal the process exits by force (SIGTERM promises an end within 15 s). */
+/** How long after the first signal the process exits by force. The program promises to end within 15 s after SIGTERM. */
 const STOP_DEADLINE_MS = 12_000;
 
-/** How long a process that was told to stop may write its output after its command has ended. */
+/** How long a process may still write its output after a stop signal has ended its command. */
 const FLUSH_MS = 1_000;
 
 /** Signals this close together count as one, because a terminal and a parent process may both deliver the same Ctrl-C. */
 const SAME_SIGNAL_MS = 500;
 
-/** Returns a signal that aborts at the first SIGINT or SIGTERM. The second one exits at once. */
+/** Returns a signal that aborts at the first SIGINT or SIGTERM. A second signal makes the process exit at once. */
 function stopSignal({ now }: Runtime): AbortSignal {
   const controller = new AbortController();
   let first = 0;
@@ -54,5 +54,5 @@ const io = {
 const exitCode = await runProgram(buildProgram(io, version()), process.argv.slice(2), io);
 // Not `process.exit`: output that was written to a pipe must be flushed first.
 process.exitCode = exitCode;
-// A server that does not answer never closes its sockets.
+// Sockets to a server that does not answer stay open and would keep the process alive.
 if (io.signal.aborted) setTimeout(() => process.exit(), FLUSH_MS).unref();

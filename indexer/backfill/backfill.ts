@@ -33,7 +33,7 @@ export type BackfillFigures = {
 
 const PLAN_BUSY_INTERVAL_MS = 500;
 const PLAN_IDLE_INTERVAL_MS = 15_000;
-/** A missing head is reported after this many plans in a row, because the process that follows the head may still be starting. */
+/** A worker warns when this many plans in a row have found no head. The process that follows the head may still be starting. */
 const PLANS_BEFORE_NO_HEAD_WARNING = 2;
 /** How often an idle worker checks for jobs that another process added. */
 const CLAIM_INTERVAL_MS = 1_000;
@@ -43,15 +43,15 @@ const RETRY_BACKOFF: Backoff = { baseMs: 250, maxMs: 15_000 };
 /** The connections to the queue are reopened after this many failures in a row. */
 const FAILURES_BEFORE_REOPENING = 8;
 const HEAD_TIMEOUT_MS = 10_000;
-/** How long a process that stops waits for an answer of the queue. */
+/** When a process stops, it waits this long for an answer of the queue. */
 const RELEASE_TIMEOUT_MS = 2_000;
 const EVICTION_WARNING =
   'Redis may evict jobs of the queue: set its maxmemory-policy to noeviction, or QUEUE_URL to another server';
 const REASON_LENGTH_MAX = 1_000;
 
 /**
- * Fills one chain's history, together with any number of other processes: adds jobs for missing blocks to the queue, and works on
- * the jobs in it. No process depends on another one staying alive.
+ * Fills the history of one chain. One loop adds jobs for missing blocks to the queue, and other loops work on jobs. Any number of
+ * processes share the queue. If one of them dies, the others do its jobs.
  */
 export class Backfill {
   readonly #deps: BackfillDeps;
@@ -83,7 +83,7 @@ export class Backfill {
     return { facts: this.#facts, retries: this.#retries, lastBlocks: this.#lastBlocks };
   }
 
-  /** The queue while it is connected. */
+  /** The queue. Undefined while it is not connected. */
   get queue(): BackfillQueue | undefined {
     return this.#queue;
   }
@@ -94,8 +94,8 @@ export class Backfill {
   }
 
   /**
-   * Defers indexes if this is an initial load. Must be called before the head is followed, which also writes. Never throws: if the
-   * check fails, the load keeps all indexes.
+   * If the database is empty and much history is missing, drops the indexes that only readers use. They are built again after the load.
+   * Must be called before the head is followed, because that writes rows. Never throws: if the check fails, all indexes stay.
    */
   async beginLoad(signal: AbortSignal): Promise<void> {
     const { source, loadContracts, log, chainId } = this.#deps;
@@ -108,7 +108,7 @@ export class Backfill {
     }
   }
 
-  /** Plans and works until the signal aborts. Never throws: if the queue or the database is unavailable, it logs and retries. */
+  /** Adds jobs to the queue and works on them until the signal aborts. Never throws: it logs outages of queue or database, and retries. */
   async run(signal: AbortSignal): Promise<void> {
     const retry = new Retry(RETRY_BACKOFF, this.#deps.runtime.random);
     while (!signal.aborted) {
@@ -123,7 +123,7 @@ export class Backfill {
     }
   }
 
-  /** Uses one connection to the queue, from opening it until it fails too often or the signal aborts. */
+  /** Opens a connection to the queue and uses it until the signal aborts. Throws if too many calls in a row fail. */
   async #session(signal: AbortSignal, onOpen: () => void): Promise<void> {
     const { database, chainId, queue: settings, concurrency, log } = this.#deps;
     const name = await queueNameOf(database.kysely, chainId);
@@ -151,7 +151,7 @@ export class Backfill {
   /** Keeps enough jobs in the queue. */
   async #plan(queue: BackfillQueue, signal: AbortSignal): Promise<void> {
     const { scope, log, chainId, loadContracts } = this.#deps;
-    // A daemon or a backfill command follows the chain itself and so gets a head. A worker depends on another process for it.
+    // A daemon or a backfill command follows the chain itself, so there will be a head. A worker depends on another process for that.
     const needsOtherFollower = !scope.standing && scope.request === undefined;
     let mayHaveChanged = true;
     let plansWithoutHead = 0;
@@ -161,7 +161,7 @@ export class Backfill {
       const outcome = await orStopped(this.#planner.topUp(queue), signal, RELEASE_TIMEOUT_MS);
       if (outcome === undefined) return;
       if (outcome === 'busy') this.#claimNow.wake();
-      // The backfill command builds the indexes itself when it ends. Planning continues while they are built.
+      // A backfill command builds the indexes itself when it ends. Others build them here, while planning continues.
       if (outcome === 'idle' && scope.request === undefined) this.#indexBuild ??= this.#buildIndexes(signal);
       plansWithoutHead = outcome === 'no head' && needsOtherFollower ? plansWithoutHead + 1 : 0;
       if (plansWithoutHead === PLANS_BEFORE_NO_HEAD_WARNING)
@@ -172,7 +172,7 @@ export class Backfill {
     });
   }
 
-  /** Builds the indexes that an initial load deferred, also if that load crashed. */
+  /** Builds the indexes that an initial load dropped, even if the process of that load crashed. */
   async #buildIndexes(signal: AbortSignal): Promise<void> {
     try {
       const indexes = await buildDeferredIndexes(this.#deps.database, signal);
@@ -190,7 +190,7 @@ export class Backfill {
       const claiming = queue.claim();
       const claimed = await orStopped(claiming, signal, RELEASE_TIMEOUT_MS);
       if (claimed !== undefined) return this.#fill(claimed, signal);
-      // A job that is claimed too late is released, so that its lock is not renewed forever.
+      // If the queue answers the claim only after the stop, the job is released. Otherwise its lock would be renewed forever.
       void claiming.then((late) => late?.release()).catch(() => undefined);
       await this.#claimNow.wait(CLAIM_INTERVAL_MS, signal);
     });
@@ -284,7 +284,7 @@ export class Backfill {
     }
   }
 
-  /** Logs a failure as a warning, or at debug level if one was logged just before: all loops report the same outage. */
+  /** Logs a failure as a warning. Logs at debug level if a warning was logged just before, because all loops report the same outage. */
   #warn(error: unknown, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
     const { log, chainId, runtime } = this.#deps;
     const isDue = runtime.now() - this.#warnedAt > WARNING_INTERVAL_MS;

@@ -16,7 +16,7 @@ import { RPC_CODE } from '../rpc/json-rpc.ts';
 export type FailureHistory = {
   /** How many attempts in a row ended in an outage. */
   readonly outages: number;
-  /** How many attempts in a row failed inside the suspect blocks, each with fewer blocks. */
+  /** How many attempts in a row failed inside blocks that had failed before. Each of them read fewer blocks than the one before it. */
   readonly narrowings: number;
   /** The blocks that failed in the last attempt. They are read in smaller pieces; all other blocks are read as usual. */
   readonly suspect?: BlockRange;
@@ -29,11 +29,11 @@ export const NO_FAILURES: FailureHistory = { outages: 0, narrowings: 0 };
 
 /**
  * What to do with a job that failed:
- * - `plan again`: the job is out of date; coverage says what is left of it.
+ * - `plan again`: the job is out of date. It is dropped, and coverage says which of its blocks are still missing.
  * - `wait`: the endpoint, the database or the queue is unavailable, which says nothing about the range.
- * - `narrow`: try again with fewer blocks, to separate those that cannot be read from their neighbours.
- * - `give up`: no further attempt can succeed. Gives up either on the piece, or on all blocks that endpoints do not serve; the
- *   kinds of error in `unserved` identify those.
+ * - `narrow`: try again with fewer blocks per read, to find out which of them cannot be read.
+ * - `give up`: no further attempt can succeed. `on: 'piece'` gives up on the blocks of the piece. `on: 'unserved'` gives up on the blocks
+ *   from the start of the piece for which endpoints return an error of a kind in `unserved`.
  */
 export type RetryDecision =
   | { readonly do: 'plan again' }
@@ -42,11 +42,11 @@ export type RetryDecision =
   | { readonly do: 'give up'; readonly on: 'unserved'; readonly unserved: readonly RpcErrorKind[] };
 
 const RETRY_BACKOFF: Backoff = { baseMs: 500, maxMs: 30_000 };
-/** Attempts at blocks that fail without an outage, each with fewer blocks than the one before, until a single block is given up. */
+/** After this many attempts without an outage, a single block is given up. Each attempt reads fewer blocks than the one before it. */
 const ATTEMPTS_MAX = 6;
-/** After this many outages in a row, it matters whether the endpoint answers other requests. */
+/** After this many outages in a row, the endpoint is asked for its head, because the range itself may cause the failures. */
 export const OUTAGES_BEFORE_DOUBT = 12;
-/** Kinds of error that endpoints return for blocks that they do not serve, even if the error does not say so. */
+/** Kinds of error that endpoints return for blocks that they do not serve. Some of these kinds can have other causes too. */
 const UNSERVED: readonly RpcErrorKind[] = ['pruned', 'unavailable', 'unknown-block'];
 
 /** A failure and its circumstances. */
@@ -54,7 +54,7 @@ export type Failure = {
   readonly error: unknown;
   /** The blocks that were being filled. */
   readonly piece: BlockRange;
-  /** How the attempts before failed. */
+  /** How the earlier attempts at the job failed. */
   readonly history: FailureHistory;
   /** The endpoint's newest block. Undefined if the endpoint does not answer. Needed only after `OUTAGES_BEFORE_DOUBT` outages. */
   readonly head: number | undefined;

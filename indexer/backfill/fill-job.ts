@@ -29,7 +29,7 @@ export type FillDeps = {
   readonly tracing?: Tracing | undefined;
   /** Number of jobs that are worked on at the same time. */
   readonly concurrency: number;
-  /** Whether every range is read in full before it counts as covered. */
+  /** Whether every header of a range is read and compared with the logs (read in full) before the range counts as covered. */
   readonly provesInline: boolean;
   readonly loadContracts: () => Promise<FillableContracts>;
 };
@@ -40,24 +40,24 @@ export type FillableContracts = {
   readonly refused: readonly { readonly contract: RegisteredContract; readonly because: string }[];
 };
 
-/** Maximum number of blocks of a piece above finalized, where every header is read. */
+/** A job is read in pieces. Above the finalized block, where every header is read, a piece has at most this many blocks. */
 const STRICT_PIECE_BLOCKS = 32;
-/** Target size of the encoded facts of one piece (about 400 bytes per fact). Larger pieces take fewer calls, but more memory. */
+/** Target size of the encoded facts of one piece (about 400 bytes per fact). Larger pieces need fewer calls, but more memory. */
 const PIECE_BYTES = 2_400_000;
 const PIECE_LOGS_MAX = 20_000;
 const PIECE_BLOCKS_FIRST = 100;
 const PIECE_BLOCKS_MAX = 50_000;
-/** Maximum number of blocks of a piece that is read in full, since every header of it is held in memory. */
+/** Maximum number of blocks of a piece of which every header is read. All these headers are held in memory. */
 const FULL_PIECE_BLOCKS_MAX = 2_000;
 const GROWTH_MAX = 4;
-/** Suspect blocks are divided into this many pieces. */
+/** Blocks that failed in the last attempt (`suspect`) are read again in this many smaller pieces. */
 const NARROWING_FACTOR = 8;
 /** Maximum size of the encoded facts that wait to be written, over all jobs of the chain in this process. */
 const WAITING_BYTES_MAX = 8_000_000;
-/** How long an open transaction waits for another piece that could join it. */
+/** How long an open transaction waits for the next piece, so that both are written in one transaction. */
 const READY_WITHIN_MS = 250;
 
-/** Adapts the number of blocks of a piece to the amount of facts in the pieces before. */
+/** Adapts the number of blocks of a piece to the size of the facts in earlier pieces. */
 export class PieceSize {
   #blocks = PIECE_BLOCKS_FIRST;
 
@@ -96,7 +96,7 @@ class ReadError extends Error {
   }
 }
 
-/** Returns the next blocks to read. Suspect blocks are read in small parts, so that a few attempts isolate the faulty ones. */
+/** Returns the next blocks to read. Blocks that failed before (`suspect`) are read in small parts, so that few attempts isolate them. */
 function nextPart({ to }: BlockRange, from: number, suspect: BlockRange | undefined): BlockRange {
   if (suspect === undefined || from > suspect.to) return { from, to };
   if (from < suspect.from) return { from, to: Math.min(to, suspect.from - 1) };
@@ -104,7 +104,7 @@ function nextPart({ to }: BlockRange, from: number, suspect: BlockRange | undefi
   return { from, to: Math.min(to, suspect.to, from + blocks - 1) };
 }
 
-/** Fills ranges of one chain piece by piece. When a job runs, the blocks that are missing in its range are read from coverage. */
+/** Fills ranges of one chain piece by piece. A job names only a range. When it runs, coverage says which of its blocks are missing. */
 export class JobFiller {
   readonly #deps: FillDeps;
   readonly #pieceSize = new PieceSize();
@@ -119,8 +119,8 @@ export class JobFiller {
   }
 
   /**
-   * Fills the missing blocks of a job. Pieces are read ahead while others are written, and a commit takes all pieces that are
-   * ready. Suspect blocks are read and committed in smaller pieces, each by itself.
+   * Fills the missing blocks of a job. While pieces are written, the next ones are read. A transaction writes all pieces that are ready.
+   * Blocks that failed before (`suspect`) are read in smaller pieces, each of which is committed by itself.
    *
    * @throws {FillError} if a piece fails; everything before that piece is committed.
    */
@@ -172,8 +172,8 @@ export class JobFiller {
   }
 
   /**
-   * Finds the blocks that endpoints do not serve: from the first block of a piece up to the next block that is served, or to the
-   * end of the job. Returns the piece itself if its first block is served.
+   * Finds the blocks that endpoints do not serve, from the first block of `piece` on. A binary search finds where they end: before the
+   * next served block, or at the end of the job. Returns `piece` itself if its first block is served.
    *
    * @param unserved the kinds of error that mean a block is not served
    * @throws any error that does not show whether a block is served, such as an outage
@@ -208,7 +208,7 @@ export class JobFiller {
   }
 
   /**
-   * Returns the missing blocks of a job, up to the head, and their contracts; undefined if none is missing.
+   * Returns the missing blocks of a job, up to the head, and the contracts that lack them. Undefined if no block is missing.
    *
    * @throws {ConfigError} if only a newer program may fill the missing blocks.
    */

@@ -9,13 +9,13 @@ export type WantedHistory = {
   readonly chainId: number;
   /** The chain's head. Blocks above it cannot be filled yet. */
   readonly head: number;
-  /** Whether all blocks since each contract's deployment are wanted, if its deployment block is known. */
+  /** Whether all blocks since a contract's deployment are wanted, for each contract whose deployment block is known. */
   readonly standing: boolean;
-  /** The id of a running request, if only its blocks are wanted. Undefined: the blocks of all running requests are wanted. */
+  /** The id of a running request whose blocks are wanted. If undefined, the blocks of all running requests are wanted. */
   readonly request?: string | undefined;
 };
 
-/** A contract with missing blocks, the id of its row in the platform's table, and the fingerprint of its coverage. */
+/** A contract with missing blocks, the id of its platform row, and the fingerprint of the events for which its history was read. */
 export type IncompleteContract = ContractKey & {
   readonly platformId: string;
   readonly coveredFingerprint: string | null;
@@ -82,7 +82,7 @@ export function failedRanges(chainId: number, earlierTime: RawBuilder<unknown> =
   `;
 }
 
-/** Returns SQL for the blocks of those rows of `failed` that apply to a contract, because they failed after it was registered. */
+/** Returns SQL for the blocks in those rows of `failed` that are newer than a contract's registration. Older rows do not apply to it. */
 function failedFor(contract: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`coalesce((select range_agg(range) from failed where since > ${contract}.created_at), '{}'::int8multirange)`;
 }
@@ -91,9 +91,10 @@ function failedFor(contract: RawBuilder<unknown>): RawBuilder<unknown> {
 const failureBucket = sql`width_bucket(created_at, (select array_agg(since order by since) from failed))`;
 
 /**
- * Returns SQL for the blocks that are missing in at least one of the rows `(missing, created_at)`, each of which is a contract, and that
- * have not failed since the contract was registered. Contracts to which the same failures apply are aggregated first, because there may
- * be many contracts and many failures.
+ * Returns SQL for the blocks that at least one contract lacks and that have not failed since this contract was registered.
+ *
+ * @param contracts SQL for rows `(missing, created_at)`, one per contract. Contracts to which the same failures apply are aggregated
+ * first, because there may be many contracts and many failures.
  */
 export function blocksToFill(contracts: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`

@@ -11,11 +11,11 @@ import { deleteCoveredFailures, settleRequests } from './requests.ts';
 
 /** Maximum number of jobs in the queue: enough for many workers, and independent of how much is missing. */
 export const WINDOW_JOBS = 64;
-/** The bounds of the number of blocks of a job, which is the number of missing blocks divided by `WINDOW_JOBS`. */
+/** The minimum and maximum number of blocks of a job. Between these limits, it is the number of missing blocks divided by `WINDOW_JOBS`. */
 const JOB_MIN_BLOCKS = 4_000;
 const JOB_MAX_BLOCKS = 50_000;
 
-/** In a load of fewer blocks, dropping and rebuilding indexes would cost more than it saves. */
+/** If fewer blocks than this are missing, indexes are not dropped, because rebuilding them would cost more than it saves. */
 const LOAD_MIN_BLOCKS = 1_000;
 
 const REMEMBERED_RANGES_MAX = 4 * WINDOW_JOBS;
@@ -55,7 +55,7 @@ export class Planner {
   readonly #database: Database;
   readonly #chainId: number;
   readonly #scope: PlanScope;
-  /** The number of the last attempt at each of the most recently added ranges. */
+  /** The attempt number in the job id of each of the most recently added ranges. */
   readonly #added = new Map<string, number>();
 
   constructor(database: Database, chainId: number, scope: PlanScope) {
@@ -67,7 +67,7 @@ export class Planner {
   /**
    * Adds jobs to the queue if it holds at most half of `WINDOW_JOBS`.
    *
-   * One process plans at a time. The lock ends with the transaction, also if the process dies.
+   * An advisory lock lets only one process plan at a time. It is released with the transaction, even if the process dies.
    */
   async topUp(queue: BackfillQueue): Promise<PlanOutcome> {
     const before = await queue.pending();

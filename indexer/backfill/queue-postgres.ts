@@ -5,7 +5,7 @@ import { probeServer } from '../db/server.ts';
 import { connectionOptions } from '../db/tls.ts';
 
 const SCHEMA = 'bullmq';
-/** The maximum number of connections for all chains of the process. Each connection runs single statements. */
+/** The maximum number of connections for all chains of the process. A statement occupies a connection only while it runs. */
 const CONNECTIONS_MAX = 6;
 /** Jobs that are lost in a crash are planned again, so their commits need not wait for the disk. */
 const SETTINGS = { search_path: SCHEMA, synchronous_commit: 'off' };
@@ -13,17 +13,17 @@ const SETTINGS = { search_path: SCHEMA, synchronous_commit: 'off' };
 /** The connections of a queue in PostgreSQL. */
 export type QueuePool = { readonly connection: object; readonly end: () => Promise<void> };
 
-/** Creates a backend without the connection that listens for jobs, because jobs are polled. */
+/** Creates BullMQ's backend for PostgreSQL. It opens no connection that listens for jobs, because this program polls for jobs. */
 export const postgresBackend: typeof createPostgresBackend = (name, options) => createPostgresBackend(name, options);
 
-/** Lets the queues of all chains share the connections to one PostgreSQL, so that their number does not grow with that of the chains. */
+/** Shares the connections to one PostgreSQL between the queues of all chains, so that more chains do not need more connections. */
 export class SharedQueuePool {
   #pool: Promise<QueuePool> | undefined;
   #users = 0;
 
   /**
-   * Returns the pool, and opens it with `open` if no queue uses it. The pool is closed once each user has called `end`. If opening fails,
-   * the next call tries again.
+   * Returns the shared pool. Opens it with `open` if no queue uses it yet. When every user has called the returned `end`, the pool is
+   * closed. If opening fails, the next call of `use` tries again.
    */
   async use(open: () => Promise<QueuePool>): Promise<QueuePool> {
     this.#pool ??= open();
@@ -81,7 +81,7 @@ export async function openQueuePool(
   return { connection: pooled ? inTransactions(pool) : inSessions(pool), end: () => pool.end() };
 }
 
-/** Returns what BullMQ uses of a pool besides statements. It must neither add listeners for each queue nor close the shared pool. */
+/** Returns what BullMQ uses of a pool besides statements. `end` and `on` do nothing, because all queues share the pool. */
 function commonOf({ options }: pg.Pool) {
   return { options, end: async () => undefined, on: () => undefined, removeAllListeners: () => undefined };
 }

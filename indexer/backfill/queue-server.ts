@@ -10,18 +10,18 @@ import { SharedQueuePool } from './queue-postgres.ts';
 export type QueueSettings = {
   readonly url: string;
   readonly redis?: RedisSettings | undefined;
-  /** The setting that holds the URL, for messages. */
+  /** The name of the setting that holds the URL. Messages to the operator contain it. */
   readonly variable: string;
-  /** The connections to a PostgreSQL, which all chains of the process share. */
+  /** The connections to the queue if it is in PostgreSQL. All chains of the process share them. */
   readonly pool: SharedQueuePool;
 };
 
-/** How long a command of the queue may take. */
+/** The timeout of a command to the server of the queue. */
 export const COMMAND_TIMEOUT_MS = 10_000;
 /** The messages with which Redis refuses a user or a password. */
 const REFUSED_PASSWORD = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH)\b/;
 
-/** Returns where a configuration puts the queue. To be called once per process, since the result holds its connections. */
+/** Returns the server of the queue that a configuration names. Call it once per process, because the result holds the connections. */
 export function queueSettings({ queueUrl, queueRedis, variables }: Config): QueueSettings {
   const pool = new SharedQueuePool();
   if (queueRedis !== undefined) return { url: queueUrl, redis: queueRedis, variable: 'queueRedis', pool };
@@ -33,7 +33,7 @@ export function isInRedis({ url, redis }: QueueSettings): boolean {
   return redis !== undefined || /^rediss?:/.test(url);
 }
 
-/** Returns what BullMQ connects to: a cluster, or the options of a connection. */
+/** Returns the cluster or the connection options that BullMQ connects with, and a function that closes the cluster. */
 export function redisConnection({ url, redis }: QueueSettings, onError: (error: Error) => void) {
   // Commands fail at once while disconnected; the callers retry them.
   const options = { enableOfflineQueue: false, commandTimeout: COMMAND_TIMEOUT_MS, ...redis?.options };

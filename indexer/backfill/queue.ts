@@ -51,8 +51,8 @@ const EVENTS_KEPT = 100;
 const PENDING_STATES = ['wait', 'active', 'delayed'] as const;
 
 /**
- * Returns the name of a chain's queue. It is unique per database, since several databases may share a Redis. A physical copy of a
- * database server has the same names and needs its own Redis.
+ * Returns the name of a chain's queue. It is unique per database, because several databases may share a Redis. The queues of a physical
+ * copy of a database server have the same names, so the copy needs its own Redis.
  */
 export async function queueNameOf(db: Kysely<DB>, chainId: number): Promise<string> {
   const { rows } = await sql<{ name: string }>`
@@ -62,7 +62,7 @@ export async function queueNameOf(db: Kysely<DB>, chainId: number): Promise<stri
   return `${rows[0]?.name}-${chainId}`;
 }
 
-/** Carries the delay to BullMQ, which computes the delay of a failed job from its error. */
+/** The error with which a job is delayed. BullMQ computes the delay of a failed job from its error, so the error carries the delay. */
 class Delayed extends Error {
   readonly delayMs: number;
 
@@ -113,7 +113,7 @@ export class BackfillQueue {
       if (queue === undefined) throw lastError ?? new IndexerError(`no answer within ${OPEN_TIMEOUT_MS / 1_000} s`);
       return queue;
     } catch (error) {
-      // BullMQ continues to open connections until it is ready, even if it was closed meanwhile.
+      // Wait before closing: until BullMQ is ready, it continues to open connections even if it was closed.
       await within(CLOSE_TIMEOUT_MS, Promise.allSettled([ready]));
       await within(2 * CLOSE_TIMEOUT_MS, Promise.allSettled([opening.then((queue) => queue.close())]));
       throw explainQueueError(error, settings);
@@ -146,7 +146,7 @@ export class BackfillQueue {
     return job === undefined ? undefined : claimedJob(job, token);
   }
 
-  /** BullMQ's queue, for Bull Board. */
+  /** The queue object of BullMQ, which the web page of Bull Board shows. */
   get board(): Queue {
     return this.#queue as Queue;
   }
@@ -231,7 +231,7 @@ function construct(
   return BackfillQueue.of(queue, worker, release);
 }
 
-/** Renews the lock of a job until the job is completed, delayed or released. */
+/** Returns a claimed job, and renews its lock until the job is completed, delayed or released. */
 function claimedJob(job: Job<FillJob>, token: string): ClaimedJob {
   const renewal = setInterval(() => void job.extendLock(token, LOCK_MS).catch(() => undefined), LOCK_RENEWAL_MS);
   const leave = async (move: () => Promise<unknown>) => {

@@ -23,8 +23,8 @@ export class ReadAhead<Piece extends ReadPiece> {
   #failure: { readonly error: unknown } | undefined;
 
   /**
-   * @param maxBytes reading pauses while the pieces that wait to be taken have at least this size; if none waits, a piece is read anyway
-   * @param isAlone returns whether the piece that begins at a block must be taken by itself
+   * @param maxBytes reading pauses while the pieces that are ready have at least this size. If none is ready, one is read in any case
+   * @param isAlone returns whether the piece that begins at a block must not be taken together with other pieces
    */
   constructor(
     { from, to }: BlockRange,
@@ -49,7 +49,7 @@ export class ReadAhead<Piece extends ReadPiece> {
     return this.#taken > this.#end;
   }
 
-  /** Takes all pieces that are ready. Waits for at least one. */
+  /** Returns all pieces that are ready, and removes them from the buffer. If none is ready, waits for one. */
   async take(): Promise<readonly Piece[]> {
     for (;;) {
       this.#continueReading();
@@ -62,7 +62,7 @@ export class ReadAhead<Piece extends ReadPiece> {
     }
   }
 
-  /** Takes all pieces that are ready. Waits at most `ms` milliseconds if there is none. Never throws; `take` throws errors. */
+  /** Like `take`, but waits at most `ms` milliseconds and may return no piece. Never throws: the next `take` throws the error. */
   async takeWithin(ms: number): Promise<readonly Piece[]> {
     if (this.#ready.length === 0) await within(ms, Promise.resolve(this.#reading));
     return this.#takeReady();
@@ -77,7 +77,7 @@ export class ReadAhead<Piece extends ReadPiece> {
     return pieces;
   }
 
-  /** Continues reading from a block that was taken already. Has no effect for the first block that was not taken. */
+  /** Goes back to a block that was taken already, and reads from there again. Has no effect if `from` is the first block not taken yet. */
   rewindTo(from: number): void {
     if (from === this.#taken) return;
     this.#taken = from;

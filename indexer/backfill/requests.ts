@@ -23,7 +23,7 @@ export type RecordedRequest = BackfillRequest & {
   readonly finishedAt: Date | null;
 };
 
-/** A contract of a request that is not complete. */
+/** A contract for which blocks of a request are still missing. */
 export type Incomplete = {
   readonly address: Hex;
   readonly kind: ContractKind;
@@ -36,7 +36,7 @@ export type Incomplete = {
 export type RequestProgress = {
   /** Number of blocks that are missing for any contract. */
   readonly blocksLeft: number;
-  /** Number of those blocks that a worker can still fill: they have not failed, and their contract is not quarantined. */
+  /** Number of missing blocks that a worker can still fill, because they have not failed and their contract is not quarantined. */
   readonly blocksToDo: number;
   /** Incomplete contracts, ordered by address and kind, at most `INCOMPLETE_LISTED_MAX`. */
   readonly incomplete: readonly Incomplete[];
@@ -63,7 +63,7 @@ export async function recordRequest(db: Kysely<DB>, request: BackfillRequest): P
   return request;
 }
 
-/** Ends a running request. Returns false if it has already ended. */
+/** Gives a running request its final status. Returns false if the request has already ended. */
 export async function endRequest(db: Kysely<DB>, id: string, status: RequestStatus): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('indexer.backfills')
@@ -92,7 +92,7 @@ export async function runningRequests(db: Kysely<DB>, chainId: number): Promise<
   return rows.map(({ id }) => id).join(' ');
 }
 
-/** Returns requests of one chain or of all, the newest first: all that are running, or the most recent in any status. */
+/** Returns the requests of one chain or of all chains, newest first: either all running ones, or the most recent ones of any status. */
 export async function listRequests(
   db: Kysely<DB>,
   { onlyRunning, chainId }: { readonly onlyRunning: boolean; readonly chainId?: number | undefined },
@@ -158,7 +158,7 @@ export async function progressOf(db: Kysely<DB>, request: BackfillRequest): Prom
   };
 }
 
-/** Ends the requests of a chain that are complete, and those that have only failed ranges left. */
+/** Marks running requests of a chain as finished if no block is missing, or as failed if no worker can fill the missing blocks. */
 export async function settleRequests(db: Kysely<DB>, chainId: number): Promise<void> {
   for (const request of await listRequests(db, { onlyRunning: true, chainId })) {
     const { blocksLeft, blocksToDo } = await progressOf(db, request);
@@ -192,7 +192,7 @@ export async function recordFailedRange(
     .execute();
 }
 
-/** Deletes failed ranges that are covered by now for every active contract, from its deployment on. */
+/** Deletes the records of failed ranges that every active contract covers by now. Blocks before a contract's deployment do not count. */
 export async function deleteCoveredFailures(db: Kysely<DB>, chainId: number): Promise<void> {
   await sql`
     delete from indexer.dead_letters letter

@@ -45,7 +45,10 @@ export function uuid(text: string): string {
   return text.toLowerCase();
 }
 
-/** Returns the named chain. If none is named, returns the only configured one, and throws `UsageError` if there are none or several. */
+/**
+ * Returns the id of the chain that the user named. If the user named none, returns the id of the only configured chain. Throws
+ * `UsageError` if no chain or several chains are configured.
+ */
 export function chainOf(named: number | undefined, { chains }: Config): number {
   if (named !== undefined) return named;
   const [only, ...others] = chains;

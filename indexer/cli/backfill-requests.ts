@@ -6,7 +6,10 @@ import { positiveNumber, uuid } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { withSession } from './session.ts';
 
-/** The option `--chain`. The parent command `backfill` has it too, and Commander stores its value there: read it with `optsWithGlobals`. */
+/**
+ * The option `--chain`. The parent command `backfill` has the same option, and Commander stores the value there. Read it with
+ * `optsWithGlobals`.
+ */
 type OfChain = { readonly chain?: number };
 
 /** `indexer backfill status`: shows requests, their progress, and the ranges that failed. */
@@ -28,7 +31,7 @@ export function addBackfillStatus(backfill: Command, io: Io): void {
     });
 }
 
-/** `indexer backfill cancel`: ends running requests. Blocks that are filled stay. */
+/** `indexer backfill cancel`: cancels running requests. Blocks that are already filled stay. */
 export function addBackfillCancel(backfill: Command, io: Io): void {
   backfill
     .command('cancel')

@@ -100,7 +100,7 @@ async function fill(io: Io, given: Given, options: GlobalOptions): Promise<void>
   });
 }
 
-/** Returns the chain's requests that are still running, if this backfill was cancelled. */
+/** If this backfill was cancelled, returns the requests of its chain that are still running. Otherwise returns none. */
 async function requestsStillRunning(
   db: Database['kysely'],
   { ended, request }: BackfillOutcome,
@@ -148,7 +148,10 @@ async function report(
   }
 }
 
-/** Returns advice on an incomplete backfill: to retry it, or what to do about quarantined contracts if it lacks only their blocks. */
+/**
+ * Returns advice on an incomplete backfill. If only blocks of quarantined contracts are missing, the advice says what to do about these
+ * contracts. Otherwise it is to retry.
+ */
 function adviceFor({ request, incomplete, dead }: BackfillOutcome, options: GlobalOptions & Given): string {
   const [first, ...others] = incomplete;
   if (first === undefined || dead.length > 0 || incomplete.some(({ setAside }) => setAside === null))
@@ -168,7 +171,7 @@ function missingLines({ incomplete, dead, unproved }: BackfillOutcome): string[]
   ];
 }
 
-/** Names a request, as `chain 1, blocks 5 to 9`. */
+/** Returns a description of a request: `chain 1, blocks 5 to 9`. */
 function nameOf({ chainId, from, to, contracts }: BackfillRequest): string {
   const only = contracts === null ? '' : ` of ${contracts.join(', ')}`;
   return `chain ${chainId}, blocks ${from} to ${to}${only}`;

@@ -9,12 +9,12 @@ import type { Session } from './session.ts';
 /** The maximum number of contracts of a chain that are checked, because each of them costs several calls. */
 const CHECKED_MAX = 100;
 const CHECKS_IN_FLIGHT = 8;
-/** How long the checks of a chain may take together. */
+/** Maximum duration of all checks of one chain together. */
 const CHECKS_TIMEOUT_MS = 15_000;
 
 /**
- * Warns about contracts that have no code yet or do not speak the protocol of their kind, about contracts that could not be checked, and
- * about chains without an endpoint. The contracts are registered all the same.
+ * Warns about contracts that have no code yet, contracts whose answers do not fit their kind, contracts that could not be checked, and
+ * chains without an endpoint. The contracts are registered in any case.
  *
  * @returns the warnings
  */
@@ -64,7 +64,7 @@ async function checkContracts(
   }
 }
 
-/** Returns what is wrong with a contract as of a block, in one sentence. Undefined if nothing is. */
+/** Returns what is wrong with a contract, in one sentence. Undefined if nothing is wrong. Looks for its code as of `block`. */
 async function warningAbout(
   reader: ChainReader,
   { kind, address, chainId, type }: NamedContract,

@@ -44,7 +44,9 @@ function describe({ settings }: Resolution, redact: Redact): readonly Described[
   }));
 }
 
-/** Returns a value as it is printed: texts without secrets, and a description in place of a function, which is a viem transport. */
+/**
+ * Returns a value in the form in which it is printed: texts without secrets, and a description of a viem transport, which is a function.
+ */
 function printable(value: unknown, redact: Redact): unknown {
   if (typeof value === 'string') return redact(value);
   if (typeof value === 'function') return 'viem transport';

@@ -19,7 +19,7 @@ type Given = {
   type?: string;
 };
 
-/** `indexer contracts add KIND ADDR`. */
+/** `indexer contracts add KIND ADDR`: registers a contract to follow. */
 export function addAdd(contracts: Command, io: Io): void {
   contracts
     .command('add')

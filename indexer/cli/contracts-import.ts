@@ -8,7 +8,7 @@ import { readsPool, specOf } from './contracts-add.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { withSession } from './session.ts';
 
-/** `indexer contracts import FILE`. */
+/** `indexer contracts import FILE`: registers the contracts that a file lists. */
 export function addImport(contracts: Command, io: Io): void {
   contracts
     .command('import')

@@ -6,7 +6,7 @@ import { withSession } from './session.ts';
 
 type Address = ReturnType<typeof address>;
 
-/** `indexer contracts link DIVIDEND MASTER` and `indexer contracts unlink DIVIDEND MASTER`. */
+/** `indexer contracts link|unlink DIVIDEND MASTER`: records whether a dividend contract pays the holders of a master. */
 export function addLinks(contracts: Command, io: Io): void {
   addLink(
     contracts,

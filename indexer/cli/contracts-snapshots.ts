@@ -8,11 +8,13 @@ import { withSession } from './session.ts';
 type Switch = 'on' | 'off';
 type Given = { readonly dividend?: Switch; readonly daily?: Switch; readonly chain?: number };
 
-/** `indexer contracts snapshots`: chooses which snapshots of a master are taken without a request. */
+/** `indexer contracts snapshots`: chooses which snapshots of a master's owners are taken without a request. */
 export function addSnapshotChoice(contracts: Command, io: Io): void {
   contracts
     .command('snapshots')
-    .description('choose which snapshots of the owners of a master are taken. What is turned off is deleted')
+    .description(
+      'choose which snapshots of the owners of a master are taken. Snapshots of a kind that is turned off are deleted',
+    )
     .argument('<master>', 'the master contract', address)
     .addOption(new Option('--dividend <on|off>', 'at each distribution (default: on)').choices(['on', 'off']))
     .addOption(

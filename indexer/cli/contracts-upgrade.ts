@@ -7,7 +7,7 @@ import { withSession } from './session.ts';
 
 type Given = { readonly abiVersion: string; readonly fromBlock: number; readonly chain?: number };
 
-/** `indexer contracts upgrade ADDR`. */
+/** `indexer contracts upgrade ADDR`: records that an upgraded proxy has another ABI version. */
 export function addUpgrade(contracts: Command, io: Io): void {
   contracts
     .command('upgrade')

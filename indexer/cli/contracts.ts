@@ -11,7 +11,7 @@ import { addUpgrade } from './contracts-upgrade.ts';
 import { type GlobalOptions, type Io, printResult, table } from './io.ts';
 import { type Session, withSession } from './session.ts';
 
-/** `indexer contracts add|list|remove|upgrade|link|unlink|import`: the registry. */
+/** `indexer contracts`: its subcommands list and change the contracts to follow. */
 export function addContracts(program: Command, io: Io): void {
   const contracts = program
     .command('contracts')
@@ -57,7 +57,10 @@ function addList(contracts: Command, io: Io): void {
     });
 }
 
-/** Returns why the deployment block of a contract is unknown, or what its answers lack. */
+/**
+ * Returns why the deployment block of a contract is unknown, or which of its answers do not fit its kind. Empty if there is nothing to
+ * note.
+ */
 function noteOf({ deployedAtBlock, deploymentNote, identityNote }: RegisteredContract): string {
   if (deployedAtBlock === null && deploymentNote !== null) return `deployment block unknown: ${deploymentNote}`;
   if (identityNote !== null) return identityNote;

@@ -12,12 +12,12 @@ import { type Session, withSession } from './session.ts';
 const LISTED_DEFAULT = 50;
 /** The maximum number of dead letters that one command retries. */
 const RETRIED_MAX = 10_000;
-/** The maximum number of letters that a retry prints because they still cannot be decoded. */
+/** The maximum number of logs that a retry lists as still not decodable. */
 const KEPT_LISTED_MAX = 20;
 
 type Given = { readonly chain?: number; readonly contract?: Hex };
 
-/** `indexer dead-letters list|retry|drop`: the logs that could not be decoded, and the ranges that could not be filled. */
+/** `indexer dead-letters`: lists, retries or deletes the logs that could not be decoded and the ranges that could not be filled. */
 export function addDeadLetters(program: Command, io: Io): void {
   const letters = program
     .command('dead-letters')
@@ -85,7 +85,7 @@ Exits with 1 if a log is left that still cannot be decoded.`,
 function addDrop(letters: Command, io: Io): void {
   selecting(letters.command('drop'))
     .description('delete dead letters; what they stand for stays missing')
-    .option('--all', 'delete all of the chain and contract that are named, or of all')
+    .option('--all', 'delete all dead letters, or all of the chain and contract that are named')
     .addHelpText(
       'after',
       `
@@ -127,7 +127,10 @@ function selectionOf(ids: readonly string[], { chain, contract }: Given): Letter
   return { chainId: chain, contract, ids: ids.length === 0 ? undefined : ids };
 }
 
-/** Throws `UsageError` if an id was named that no selected dead letter has, unless a limit left it out. */
+/**
+ * Throws `UsageError` if one of the named ids was not found among the dead letters. Does not check this if `found` reached the limit,
+ * which may have left the id out.
+ */
 function refuseUnknown(ids: readonly string[], found: readonly Letter[], limit = Number.POSITIVE_INFINITY): void {
   if (found.length >= limit) return;
   const known = new Set(found.map(({ id }) => id));
@@ -158,7 +161,8 @@ async function retryLogs(io: Io, { config, ...session }: Session, letters: reado
         io.signal,
       );
       retried = { gone: retried.gone + gone, kept: [...retried.kept, ...kept] };
-      // The repair unwinds stages. If no daemon runs, only this command can advance them again.
+      // Replacing letters by facts unwinds stages (state that is derived after a commit). If no daemon runs, only this command can
+      // advance them again.
       for (const { name, error } of await advanceStages(database, { chainId, stages }, new Stride(io.runtime.now)))
         log.error({ chain: chainId, stage: name, err: error }, 'stage failed');
     } finally {

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type GlobalOptions, type Io, printResult, table } from './io.ts';
 import { withSession } from './session.ts';
 
-/** `indexer digest`: proves that two databases have the same content. */
+/** `indexer digest`: prints a digest of each table, which is equal in two databases if their content is equal. */
 export function addDigest(program: Command, io: Io): void {
   program
     .command('digest')

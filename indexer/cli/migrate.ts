@@ -4,7 +4,7 @@ import { wholeNumber } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult, table } from './io.ts';
 import { withSession } from './session.ts';
 
-/** The message while another session holds a lock on a table. */
+/** The log message while a migration waits because another session holds a lock on a table. */
 export const LOCK_BUSY = 'another session holds a lock; trying again';
 
 const ROW_WORK = {
@@ -14,10 +14,10 @@ const ROW_WORK = {
   batches: 'updates rows in batches',
 } as const;
 
-/** Adopting the tables of the platform needs two connections. */
+/** The requirements of `migrate up` and `migrate plan`. Adopting the existing tables of the platform needs two connections. */
 const MIGRATING = { schema: 'any', maxConnections: 2 } as const;
 
-/** `indexer migrate [up|plan|down|status]`: migrates the schema. Needs no RPC endpoint. */
+/** `indexer migrate`: applies, plans, reverts or lists the migrations of the schema, or prints grants. Needs no RPC endpoint. */
 export function addMigrate(program: Command, io: Io): void {
   const migrate = program
     .command('migrate')

@@ -4,13 +4,13 @@ import type { Runtime } from '../kernel/runtime.ts';
 import type { Source } from '../source/source.ts';
 import type { Session } from './session.ts';
 
-/** How long an endpoint may take to answer a command that can do without the answer. */
+/** How long a command waits for an answer without which it can continue. */
 export const HEAD_TIMEOUT_MS = 3_000;
 
-/** A source of a command. `close` also records what was spent at endpoints with a monthly budget. */
+/** A source (verified reader of one chain) for a command. `close` also records the calls to endpoints that have a monthly budget. */
 type OpenSource = Omit<Source, 'close'> & { close(): Promise<void> };
 
-/** Opens a source for the requests of a command. The caller closes it. */
+/** Opens a source for the requests of one command. The caller must close it. */
 export async function openSource(
   chain: ChainConfig,
   session: Pick<Session, 'database' | 'log'>,
@@ -33,7 +33,10 @@ export async function openSource(
   };
 }
 
-/** Returns why a chain did not answer within `HEAD_TIMEOUT_MS`. May contain secrets. */
+/**
+ * Returns why a request to a chain failed. `Aborted` is taken for a missing answer within `HEAD_TIMEOUT_MS`. The text may contain
+ * secrets.
+ */
 export function reasonOf(error: unknown, { variable }: ChainConfig): string {
   if (!(error instanceof Aborted)) return messageOf(error);
   return `${variable}: no answer within ${HEAD_TIMEOUT_MS / 1_000} s; check host and port of the URL, and firewalls in between`;

@@ -89,7 +89,10 @@ export async function runProgram(program: Command, args: readonly string[], io: 
   }
 }
 
-/** Describes an error in one line, with the message of its cause if it has one. */
+/**
+ * Returns the message of an error for the user. For an `IndexerError` that is no `ConfigError`, adds the message of its cause if it has
+ * one.
+ */
 function describeFailure(error: unknown): string {
   if (error instanceof ConfigError) return `indexer: ${error.message}`;
   const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : '';

@@ -9,12 +9,12 @@ const BAR = {
   barIncompleteString: '.'.repeat(BAR_CELLS_MAX),
   barGlue: '',
 };
-/** The width of a terminal that does not report one. */
+/** The assumed width, in characters, of a terminal that does not report its width. */
 const COLUMNS = 80;
 
 /** Shows progress on standard error: on a terminal as a line that is redrawn in place, otherwise as one line of JSON per update. */
 export class ProgressBar {
-  /** Writes above the bar. Everything else that is written to the terminal must go through here. */
+  /** Writes text above the bar. While the bar is shown, all other output to the terminal must be written here. */
   readonly above: Output;
   readonly #output: Output;
   #bars: MultiBar | undefined;
@@ -64,7 +64,7 @@ export class ProgressBar {
   }
 }
 
-/** Formats the line with at most `width` characters, because only a part of a wrapped line would be redrawn. */
+/** Formats progress as one line of at most `width` characters. A longer line would wrap, and only a part of it would be redrawn. */
 export function lineOf(progress: BackfillProgress, width: number): string {
   const { blocks, blocksDone, eventsPerSecond, blocksPerSecond, secondsLeft, rangeBlocks, retries, blocksProved } =
     progress;

@@ -4,7 +4,7 @@ import type { Logger } from '../observability/log.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { GlobalOptions, Io } from './io.ts';
 
-/** The configuration, database and log of a command, and what it prepared before the database was opened. */
+/** The configuration, database and log of a command, and the result of its `prepare` function. */
 export type Session<P = undefined> = {
   readonly config: Config;
   readonly database: Database;
@@ -22,7 +22,10 @@ type SessionNeeds<P> = {
   readonly limitStatements?: boolean;
   /** Called after every statement outside batches, with its duration in seconds. */
   readonly onStatement?: (seconds: number) => void;
-  /** Runs before anything is opened. Throws `UsageError` for arguments that do not fit the configuration. */
+  /**
+   * Runs before any connection is opened. Its result becomes `Session.prepared`. Throws `UsageError` for arguments that do not fit the
+   * configuration.
+   */
   readonly prepare?: (config: Config) => P | Promise<P>;
 };
 
@@ -31,23 +34,27 @@ const POOLER_WARNING =
   'set DATABASE_DIRECT_URL to the host of the database itself';
 
 /**
- * With many chains, the chains share this many connections. A process opens up to 14 more for commits at the head, the queue, leadership
- * and notifications, so that two processes fit into the 100 connections that PostgreSQL accepts by default.
+ * The maximum number of connections that the chains of a process share, unless a higher `--concurrency` needs more. A process opens up to
+ * 14 more for commits at the head, the queue, leadership and notifications, so that two processes fit into the 100 connections that
+ * PostgreSQL accepts by default.
  */
 const CONNECTIONS_MAX = 24;
 
 /**
- * How long work may wait for the database after a signal to stop. Longer than a healthy database takes to answer, and short enough for
- * the process to end by itself within 15 s even if PostgreSQL never answers.
+ * How long work may wait for the database after a stop signal. A healthy database answers sooner. Even if PostgreSQL never answers, the
+ * process ends by itself within 15 s.
  */
 const STOP_GRACE_MS = 7_000;
 
-/** Returns the number of connections that a process needs to fill history: for the ranges, head and plan of each chain, and spares. */
+/**
+ * Returns the maximum number of connections of a process that fills history. Each chain needs `concurrency` connections for ranges and
+ * two for its head and its planning; six are spare. `CONNECTIONS_MAX` limits the sum.
+ */
 export function fillingConnections(chains: number, concurrency: number): number {
   return Math.min(chains * (concurrency + 2) + 6, Math.max(CONNECTIONS_MAX, concurrency + 8));
 }
 
-/** Runs a role that traces its batches if the configuration names a collector. */
+/** Runs `work`. If the configuration names an OpenTelemetry collector, gives it a `Tracing` that sends traces of batches there. */
 export async function withTracing(
   config: Config,
   version: string,

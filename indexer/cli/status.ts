@@ -13,7 +13,7 @@ import { type Session, withSession } from './session.ts';
 /** Maximum number of gaps that are printed. `--json` prints all. */
 const GAPS_LISTED_MAX = 10;
 
-/** The head of the chain, if an endpoint is configured. */
+/** The newest block of the chain and the lag behind it, or why no endpoint gave it. All are null if no endpoint is configured. */
 type Remote = {
   readonly remoteHead: number | null;
   readonly lagBlocks: number | null;
@@ -186,7 +186,7 @@ function finalizedLines({ finalized, head }: Line): readonly string[] {
   return [`  finalized    ${finalized}${isAbove ? ' (above the head, because the chain was unwound)' : ''}`];
 }
 
-/** Describes how far the facts are complete and proved, and what could not be proved. */
+/** Describes up to which block the facts (decoded logs) are complete and proved, and which ranges could not be proved. */
 function proofLines({ completeTo, provedTo, failedProofs, repairs }: Line): readonly string[] {
   if (completeTo === null) return [];
   const repaired = repairs === 0 ? '' : `; ${repairs} repairs of facts (table indexer.repairs)`;
@@ -234,7 +234,7 @@ function verificationLines({ verification }: Line): readonly string[] {
   ];
 }
 
-/** Describes the stages that have stopped or are behind the head. */
+/** Describes the stages (state that is derived after a commit, such as dividends) that have stopped or are behind the head. */
 function stageLines({ stages, head }: Line): readonly string[] {
   return stages
     .filter(({ asOf, failedReason }) => failedReason !== null || asOf !== head?.number)

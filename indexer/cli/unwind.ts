@@ -49,7 +49,7 @@ type Unwound = {
   readonly state: ChainState;
 };
 
-/** Describes where the chain is now, and why it is not at the block that was asked for. */
+/** Describes at which block the chain is now. If this is not the block that was asked for, says why. */
 function lineOf({ chainId, asked, toBlock, factsRemoved, state }: Unwound): string {
   if (asked === state.head?.number) {
     const halt = state.halted === undefined ? '' : '; its halt is cleared';

@@ -19,7 +19,7 @@ type Options = {
   readonly repair?: boolean;
 };
 
-/** `indexer verify`: proves that the mirror equals the chain, or shows where it does not. */
+/** `indexer verify`: compares the mirror with the chain and with itself, and prints every difference. */
 export function addVerify(program: Command, io: Io): void {
   program
     .command('verify')
@@ -101,7 +101,7 @@ function reportTo(io: Io, options: GlobalOptions, describe: (difference: Differe
   };
 }
 
-/** Prints one line at once, because a verification may take minutes. */
+/** Prints one line immediately instead of at the end, because a verification may take minutes. */
 function print(io: Io, { json }: GlobalOptions, value: unknown, line: string): void {
   io.stdout.write(`${json ? JSON.stringify(value) : line}\n`);
 }

@@ -5,7 +5,7 @@ import { DEFAULT_CONCURRENCY } from './backfill.ts';
 import type { GlobalOptions, Io } from './io.ts';
 import { fillingConnections, withSession, withTracing } from './session.ts';
 
-/** `indexer worker`: works on the queues until the process is told to stop. */
+/** `indexer worker`: fills history from the queues until the process gets a stop signal. */
 export function addWorker(program: Command, io: Io): void {
   program
     .command('worker')

@@ -8,7 +8,7 @@ export type KnownChain = {
   readonly blockTimeMs?: number;
   /** The settings that differ from the defaults of a chain. */
   readonly preset?: Pick<ChainSettings, 'pollIntervalMs' | 'confirmations' | 'haltDepth'>;
-  /** Names that other programs use for the variable with the chain's endpoints. They are read after `RPC_URL_<chainId>`. */
+  /** The names of environment variables that other programs read the endpoints of the chain from. `RPC_URL_<chainId>` takes precedence. */
   readonly variables: readonly string[];
 };
 
@@ -62,9 +62,9 @@ export const KNOWN_CHAINS: readonly KnownChain[] = [
     name: 'BNB',
     // https://docs.bnbchain.org/bnb-smart-chain/overview
     blockTimeMs: 450,
-    // Without fast finality, a block is final when more than half of the 21 validators have built on it, each with several blocks in
-    // a row (https://docs.bnbchain.org/bnb-smart-chain/developers/json_rpc/bsc-api-list). The page counts 8 in a row. 16 leave room:
-    // 11 validators × 16 blocks = 176.
+    // Without fast finality, a block is final when more than half of the 21 validators have built on it. Each of them builds several
+    // blocks in a row (https://docs.bnbchain.org/bnb-smart-chain/developers/json_rpc/bsc-api-list). The page counts 8 in a row. With a
+    // margin, 16 in a row are assumed: 11 validators × 16 blocks = 176.
     preset: { confirmations: 176 },
     variables: ['BNB_RPC_URL', 'BSC_RPC_URL'],
   },
@@ -73,7 +73,7 @@ export const KNOWN_CHAINS: readonly KnownChain[] = [
     name: 'Avalanche',
     blockTimeMs: 2_000,
     // A node only serves accepted blocks, which are final (https://build.avax.network/docs/rpcs/c-chain/rpc). The newest blocks are
-    // still read like those of any other chain.
+    // nevertheless checked like those of any other chain.
     preset: { confirmations: 8 },
     variables: ['AVALANCHE_RPC_URL'],
   },
@@ -88,7 +88,7 @@ export function knownChain(chainId: number): KnownChain | undefined {
   return KNOWN_CHAINS.find((chain) => chain.chainId === chainId);
 }
 
-/** Names a chain in messages: `chain 8453 (Base)`. */
+/** Returns the name of a chain for messages: `chain 8453 (Base)`. */
 export function chainLabel(chainId: number): string {
   const known = knownChain(chainId);
   return `chain ${chainId}${known === undefined ? '' : ` (${known.name})`}`;

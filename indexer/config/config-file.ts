@@ -8,7 +8,7 @@ import { type Config, type Need, type Resolution, resolveSettings } from './reso
 /** The configuration file that is read if the command line names none. */
 const DEFAULT_CONFIG_FILE = 'config/local.ts';
 
-/** Returns the configuration that `loadSettings` reads. */
+/** Reads the configuration like `loadSettings`, and returns it without the origins of its values. */
 export async function loadConfig(file: string | undefined, env: Environment, needs: readonly Need[]): Promise<Config> {
   return (await loadSettings(file, env, needs)).config;
 }

@@ -13,7 +13,7 @@ export type RpcEndpoint = NonNullable<ChainSettings['rpcUrls']>[number];
 /** The Redis of the queue, if one URL is not enough to describe it. */
 export type RedisSettings = Readonly<z.input<typeof REDIS>>;
 
-/** How the facts of a chain are proved complete. */
+/** How the program proves that no fact (decoded log) of a chain is missing. */
 export type ProofSettings = NonNullable<ChainSettings['proof']>;
 
 /** One of the log levels. */

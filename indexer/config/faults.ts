@@ -40,7 +40,7 @@ function isOtherType(issue: Issue): boolean {
   return issue.code === 'invalid_type' || (issue.code === 'custom' && issue.params?.isWrongType === true);
 }
 
-/** Describes a path: `config/local.ts chains.1.rpcUrls, endpoint 2.url`. The only element of a list has no number. */
+/** Returns a path as text: `config/local.ts chains.1.rpcUrls, endpoint 2.url`. The element of a list with one element gets no number. */
 function placeOf(path: readonly PropertyKey[], place: string, value: unknown): string {
   let text = '';
   let current = value;

@@ -10,7 +10,7 @@ export type About = {
   readonly unit?: string;
   /** What applies if the option is not set and has no constant default. */
   readonly otherwise?: string;
-  /** The environment variables that set it, the preferred one first. */
+  /** The environment variables that set the option, the preferred one first. */
   readonly variables?: readonly string[];
   /** Whether the value must not be printed. */
   readonly isSecret?: boolean;
@@ -95,7 +95,7 @@ export function headers() {
   });
 }
 
-/** Accepts a viem transport, and constructs it once to find out whether viem accepts its options. That opens no connection. */
+/** Accepts a viem transport. Constructs it once, to find out whether viem accepts its options. Constructing it opens no connection. */
 export function viemTransport(message: string) {
   const isFunction = (value: unknown) => typeof value === 'function';
   return z.custom<Transport>(isFunction, { error: message, params: IS_WRONG_TYPE }).check(({ value, issues }) => {
@@ -109,10 +109,12 @@ export function viemTransport(message: string) {
   });
 }
 
-/** Marks the fault of a value of the wrong type, so that `faultsOf` reports the faults of another branch of the union. */
+/**
+ * Marks the fault of a value that has the wrong type for one branch of a union, so that `faultsOf` reports the faults of another branch.
+ */
 const IS_WRONG_TYPE = { isWrongType: true };
 
-/** Accepts options of ioredis, which checks them itself. */
+/** Accepts an object with options of ioredis. Only ioredis checks the options themselves. */
 export function redisOptions() {
   const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
   return z.custom<Readonly<RedisOptions>>(isObject, 'must be an object');

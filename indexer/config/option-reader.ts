@@ -28,7 +28,7 @@ type OptionSource = {
   readonly variables?: readonly string[];
   /** Turns the text of a variable into the value to check. Default: the text itself. */
   readonly parse?: (text: string) => unknown;
-  /** Replaces the default. */
+  /** A value that replaces the default of the option, and its origin. */
   readonly preset?: Pick<Setting, 'value' | 'origin'> | undefined;
 };
 
@@ -70,7 +70,7 @@ export class OptionReader {
     );
   }
 
-  /** Reads one option. Adds no faults of the value from the file, because the file was checked before. */
+  /** Reads one option. Reports no faults of a value from the file, because the whole file was checked before. */
   option(schema: z.core.$ZodType, fileValue: unknown, path: string, source: OptionSource = {}): unknown {
     const leaf = schema as z.ZodMiniType;
     const { isSecret = false, variables: documented = [] } = ABOUT.get(schema) ?? {};

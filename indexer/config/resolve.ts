@@ -22,10 +22,10 @@ export type ChainConfig = Readonly<Omit<z.output<typeof CHAIN>, 'rpcUrls'>> & {
 /** The complete and validated configuration. */
 export type Config = {
   readonly databaseUrl: string;
-  /** The URL of the same database without a connection pooler in between. */
+  /** The URL of the database of `databaseUrl` without a connection pooler in between. */
   readonly databaseDirectUrl: string | undefined;
   readonly queueUrl: string;
-  /** Used instead of `queueUrl`. */
+  /** The Redis of the queue, if one URL cannot describe it. Used instead of `queueUrl`. */
   readonly queueRedis: RedisSettings | undefined;
   /** Sorted by chain id. May be empty for commands that need no chain. */
   readonly chains: readonly ChainConfig[];
@@ -110,7 +110,7 @@ export function resolveSettings(
   return { config, settings: withQueue(read.settings, config), ignored: read.ignored };
 }
 
-/** Fills in the URL of the queue and its origin if no setting names the queue. */
+/** Fills in the URL of the queue and its origin if no setting names the queue. The queue is then in the database. */
 function withQueue(settings: readonly Setting[], { queueUrl, variables }: Config): readonly Setting[] {
   return settings.map((setting) => {
     if (setting.path !== 'queueUrl' || setting.value !== undefined || queueUrl === '') return setting;

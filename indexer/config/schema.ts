@@ -17,7 +17,7 @@ import {
 
 /** All log levels, from the least to the most verbose, and `silent`. */
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
-/** When the facts of a chain are proved. */
+/** When the facts (decoded logs) of a chain are compared with block headers, to prove that none is missing. */
 const PROOF_LEVELS = ['background', 'inline', 'off'] as const;
 
 const CALLS_PER_SECOND_MAX = 100_000;
@@ -150,11 +150,11 @@ export const HTTP = z.strictObject({
 /** The bounds beyond which `/ready` answers 503. */
 const READY = z.strictObject({
   lagBlocks: optionOr(100, wholeNumber(1, DEPTH_MAX_BLOCKS), {
-    description: 'A chain is not ready if its committed head is further behind the head.',
+    description: 'A chain is not ready if its newest committed block is more than this many blocks behind the head.',
     unit: 'blocks',
   }),
   stalledSeconds: optionOr(120, wholeNumber(1, STALLED_MAX_SECONDS), {
-    description: 'A chain is not ready if no block was committed for longer although the chain has newer ones.',
+    description: 'A chain is not ready if no block was committed for this time although the chain has newer blocks.',
     unit: 'seconds',
   }),
 });

@@ -48,7 +48,10 @@ export function secretsOfProxy(proxy: ProxySettings | undefined): readonly strin
   return [proxy?.httpProxy, proxy?.httpsProxy].flatMap((url) => url ?? []);
 }
 
-/** Returns the secrets of one endpoint: its URL and its header values. Of a viem transport, only those that its attributes expose. */
+/**
+ * Returns the secrets of one endpoint: its URL and its header values. For a viem transport, returns only those that its attributes
+ * expose.
+ */
 export function secretsOfEndpoint(endpoint: RpcEndpoint): ConfigSecrets {
   if (typeof endpoint === 'string') return { urls: [endpoint], values: [] };
   if (typeof endpoint === 'object') return { urls: [endpoint.url], values: Object.values(endpoint.headers ?? {}) };

@@ -7,18 +7,19 @@ const CHECK_INTERVAL_MS = 1_000;
 /** Tables that grew by fewer rows are not analyzed, because every plan is fast enough for them. */
 const GROWTH_MIN_ROWS = 1_000;
 /**
- * A target of 10 samples 3,000 rows. The planner mainly needs the size of the table. Autovacuum analyzes the same tables later with
- * PostgreSQL's larger default.
+ * With a target of 10, `ANALYZE` samples 3,000 rows. The planner mainly needs the size of the table. Autovacuum analyzes the same tables
+ * later with PostgreSQL's larger default.
  */
 const STATISTICS_TARGET = 10;
-/** A table whose columns in `statistics` are analyzed: those by which the program looks up rows. Analyzing others would only take time. */
+/** A table, and in `statistics` the columns to analyze, by which the program looks up rows. Analyzing others would only take time. */
 export type AnalyzedTable = { readonly schema: string; readonly name: string; readonly statistics: readonly string[] };
 
 /**
- * Runs `ANALYZE` on each table whose number of rows has doubled, until the signal aborts. Never throws.
+ * Runs `ANALYZE` on each table of the schema `indexer`, and each given table with `statistics`, whose number of rows has more than
+ * doubled since its last `ANALYZE`. Runs until the signal aborts. Never throws.
  *
- * Autovacuum does the same, but only once a minute. Within a minute a table of facts can grow from zero to two million rows, and a
- * plan that was made for the empty table scans the whole table for every block. Statements are prepared, so they keep that plan until
+ * Autovacuum does the same, but only once a minute. Within a minute a table of facts (decoded logs) can grow from zero to two million
+ * rows. A plan that was made for the empty table scans the whole table for every block, and a prepared statement keeps that plan until
  * the table is analyzed. One process at a time analyzes; the others do nothing.
  */
 export async function analyzeGrowingTables(

@@ -2,7 +2,7 @@ import type { CompiledQuery } from 'kysely';
 import pg from 'pg';
 import { sqlstateOf } from './sqlstate.ts';
 
-/** The methods of pg's connection that `Batch.submit` uses. pg-cursor and pg-copy-streams use the same ones. */
+/** The methods of pg's connection that `Batch` calls. pg-cursor and pg-copy-streams also call methods of this connection. */
 type Connection = {
   readonly stream: { cork(): void; uncork(): void };
   parse(query: { readonly name: string; readonly text: string }): void;
@@ -102,7 +102,7 @@ class Batch {
   }
 
   handleError(error: Error): void {
-    // After a timeout of the client the server's answers still arrive, so the listener stays.
+    // An error without an SQLSTATE can be a timeout of the client. The server still answers after it, so the listener stays registered.
     if (sqlstateOf(error) !== undefined) this.#end();
     this.callback(new BatchFailure(this.#completed, error));
   }

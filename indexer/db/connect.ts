@@ -4,14 +4,14 @@ import { ConfigError, IndexerError, messageOf } from '../kernel/errors.ts';
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
 import { connectionOptions, isCertificateError } from './tls.ts';
 
-/** The messages of pg and its pool for a server that accepts a connection but never answers, or closes it. They have no SQLSTATE. */
+/** The messages of pg and its pool if a server does not answer, and if it closes the connection. These errors have no SQLSTATE. */
 const SILENT = /^timeout exceeded when trying to connect$|^timeout expired$|due to connection timeout$/;
 const CLOSED = /^Connection terminated unexpectedly$|ECONNRESET/;
 const NO_PASSWORD = /client password must be a string/;
 
 /**
- * Returns the error to report when a connection to PostgreSQL could not be opened: its message names the variable and what to do.
- * It holds no secret.
+ * Returns the error to report when a connection to PostgreSQL could not be opened. Its message begins with `variable` and says how to
+ * correct the cause if the cause is known. Any other `IndexerError` than `ConfigError` is returned unchanged. The message holds no secret.
  */
 export function explainConnectionError(error: unknown, url: string, variable: string): Error {
   if (error instanceof ConfigError) return new ConfigError(`${variable}: ${error.message}`);
@@ -21,7 +21,7 @@ export function explainConnectionError(error: unknown, url: string, variable: st
 
 function reasonOf(error: unknown, url: string): string {
   const message = messageOf(error);
-  // The client completes a URL like libpq, but does not connect yet.
+  // The client fills in what the URL leaves out, like libpq. It does not connect yet.
   const { user, database, host, port } = new pg.Client(connectionOptions(url));
   const at = `-h ${host} -p ${port}`;
   switch (sqlstateOf(error)) {

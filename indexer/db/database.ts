@@ -12,8 +12,8 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000;
 const BATCH_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 /**
- * Limits the wait for a row that another client locks, for example the platform in a transaction of its own. The caller then retries.
- * The limit also keeps a wait for a lock from delaying a shutdown.
+ * Limits how long a statement waits for a lock, for example on a row that the platform's backend has locked. When the limit is reached,
+ * the statement fails and the caller retries. The limit also keeps a wait for a lock from delaying a shutdown.
  */
 const LOCK_TIMEOUT_MS = 5_000;
 /** How much longer than the statement timeout the client waits for an answer, in case the server never sends one. */
@@ -28,8 +28,8 @@ const MONITORING_CONNECTIONS_MAX = 2;
 const BATCH_CONNECTIONS_MAX = 6;
 
 /**
- * The statement timeout does not run while PostgreSQL waits for data of a `COPY` or for the next statement of one packet. TCP
- * keepalives detect a client whose host disappeared at that point. `terminateFrozenClients` detects a client that froze there.
+ * The statement timeout does not run while PostgreSQL waits for data of a `COPY` or for the next statement of a batch. TCP keepalives
+ * detect a client whose host disappeared during this wait. `terminateFrozenClients` detects a client whose process froze.
  */
 const TCP_KEEPALIVES = '-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3';
 /** Batched statements read a few rows each. A custom plan for each set of values would take longer than the statement itself. */
@@ -44,7 +44,7 @@ const SET_TRANSACTION_TIMEOUT = `
 /** The connections to one database. */
 export type Database = {
   readonly pool: pg.Pool;
-  /** Limits how many connections of the pool transactions hold. */
+  /** Limits how many connections of `pool` are held by transactions. */
   readonly transactions: Slots;
   /** Runs transactions of many small statements, which are sent together in one packet. */
   readonly batchPool: pg.Pool;
@@ -57,13 +57,13 @@ export type Database = {
   /** The server for connections that need a session. */
   readonly sessions: Sessions;
   /**
-   * The statement that sets the timeouts of a transaction, if a pooler lends connections for one transaction at a time. No statement may
-   * be prepared then. Undefined if each connection is a session.
+   * The statement that sets the timeouts at the beginning of each transaction, if a pooler lends connections for one transaction at a
+   * time. Statements must not be prepared in that case. Undefined if each connection is a session.
    */
   readonly transactionSettings: string | undefined;
   /** Closes the connections once no statement runs on them. */
   close(): Promise<void>;
-  /** Closes the connections at once. Statements that run fail, and PostgreSQL rolls back their transactions. */
+  /** Closes the connections at once. Running statements fail, and PostgreSQL rolls back their transactions. */
   abandon(): void;
 };
 
@@ -133,7 +133,7 @@ export function openDatabase({
   });
   let closing: Promise<unknown> | undefined;
   const close = async () => {
-    // Pools that are closing open no connections.
+    // A pool opens no new connection after `end()` was called.
     closing ??= Promise.all(pools.map((connections) => connections.end()));
     await closing;
   };

@@ -5,7 +5,7 @@ import { sessionClient } from './server.ts';
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
 import { transaction } from './transaction.ts';
 
-/** A table, and its indexes that only readers of the database use. Neither statements of the program nor foreign key checks use them. */
+/** A table. Its `readersIndexes` serve only readers of the database; no statement of the program and no foreign key check uses them. */
 export type DeferrableTable = {
   readonly schema: string;
   readonly name: string;
@@ -14,22 +14,23 @@ export type DeferrableTable = {
 
 /** Limits how long readers of the empty tables queue behind the exclusive lock that this module requests. */
 const LOCK_TIMEOUT_MS = 1_000;
-/** After these errors the indexes are not dropped, and the load keeps them. */
+/** After these errors `deferIndexes` drops no index, and the load updates the indexes row by row. */
 const SKIPPING_ERRORS: readonly string[] = [SQLSTATE.lockNotAvailable, SQLSTATE.insufficientPrivilege];
 /** The build of an index may take a day. */
 const BUILD_TIMEOUT_MS = 24 * 3_600_000;
 const ANSWER_TIMEOUT_MS = 60_000;
-/** Indexes of tables up to this size (some 500,000 facts) are built without `CONCURRENTLY`: writers wait, but it takes half the time. */
+/** Indexes of tables up to this size (some 500,000 rows) are built without `CONCURRENTLY`. This blocks writers, but takes half the time. */
 const BRIEF_BUILD_BYTES_MAX = 2 ** 27;
-/** Limits a build without `CONCURRENTLY`: its wait for running writers, and each statement. Beyond them, a concurrent build replaces it. */
+/** The timeouts of a build without `CONCURRENTLY`: for its wait for writers, and for each statement. A concurrent build then follows. */
 const BRIEF_LOCK_MS = 100;
 const BRIEF_BUILD_MS = 2_000;
 
 /**
- * Drops the readers' indexes before an initial load and records their definitions. They are built at the end of the load or, after a
- * crash, by the next process that has nothing to fill. Updating them row by row is more than half of PostgreSQL's work in a load.
+ * Drops the readers' indexes before an initial load, which reads history into empty tables, and records their definitions. The indexes are
+ * built again at the end of the load or, after a crash, by the next process that has no history to read. Updating them row by row would
+ * be more than half of PostgreSQL's work in a load.
  *
- * Drops none if the connections are not sessions, because the indexes could not be built concurrently then.
+ * Drops none if a pooler keeps no sessions, because `buildDeferredIndexes` needs a session for its locks and settings.
  *
  * @param facts the tables of facts. If any of them holds a row, the database is in use and no index is dropped.
  * @returns the number of dropped indexes
@@ -89,8 +90,8 @@ export async function countDeferredIndexes(db: Database['kysely']): Promise<numb
 }
 
 /**
- * Builds the deferred indexes while reads go on. Writes go on too, except that the build of a small table's index may block them for up
- * to two seconds. One process at a time builds indexes. An index that another builder is building or has built is skipped. Safe to
+ * Builds the indexes that `deferIndexes` dropped. Never blocks reads. Blocks writes only while it builds the index of a small table, for
+ * up to two seconds. One process at a time builds indexes. Skips an index that another connection is building or has built. Safe to
  * interrupt and to repeat.
  *
  * @returns the number of indexes that this call built
@@ -110,7 +111,7 @@ export async function buildDeferredIndexes(database: Database, signal: AbortSign
     let built = 0;
     const work = async (client: pg.Client) => {
       for (let next = tables.shift(); next !== undefined; next = tables.shift()) {
-        // Not `built += await …`, which would lose what the other connection built meanwhile.
+        // Not `built += await …`, which reads `built` before the wait and would lose the count of the other connection.
         const count = await buildIndexes(client, next, signal);
         built += count;
       }
@@ -123,21 +124,21 @@ export async function buildDeferredIndexes(database: Database, signal: AbortSign
 type Deferred = { readonly name: string; readonly table: string };
 
 /**
- * The key of an index's lock, which the building connection holds. The lock that the first connection of a process holds is not
- * enough: when that connection is lost, the second connection of the process may still be building.
+ * SQL for the key of the advisory lock that a connection holds while it builds the index `$1`. The lock `indexer:indexes`, which the
+ * first connection of a process holds, is not enough: if that connection is lost, the process's second one may still be building.
  */
 const LOCK = "hashtextextended('indexer:index:' || $1, 0)";
 
 /** Builds the indexes of a table. Returns how many of them it built. */
 async function buildIndexes(client: pg.Client, indexes: readonly Deferred[], signal: AbortSignal): Promise<number> {
   let built = 0;
-  // If one build without `CONCURRENTLY` takes too long, those of the table's other indexes would too.
+  // If one build without `CONCURRENTLY` takes too long, the builds of the table's other indexes would also take too long.
   const brief = { isPossible: true };
   for (const { name } of indexes) if (await buildIndex(client, name, brief, signal)) built += 1;
   return built;
 }
 
-/** Builds an index and deletes its record. Returns false if another builder holds the index or has finished it. */
+/** Builds an index and deletes its record. Returns false if another connection is building the index or has built it. */
 async function buildIndex(
   client: pg.Client,
   name: string,
@@ -161,7 +162,7 @@ async function buildIndex(
       brief.isPossible = false;
     }
     const run = (text: string) => client.query({ text, query_timeout: BUILD_TIMEOUT_MS } as pg.QueryConfig);
-    // The build of an invalid index was interrupted.
+    // An interrupted concurrent build leaves an invalid index.
     if (valid === false) await run(`drop index concurrently ${name}`);
     if (valid !== true) await run(definition.replace(/^CREATE INDEX /, 'CREATE INDEX CONCURRENTLY '));
     await client.query('delete from indexer.deferred_indexes where name = $1', [name]);
@@ -170,7 +171,7 @@ async function buildIndex(
   return rows.length > 0;
 }
 
-/** Builds an index while writers wait, and deletes its record. Returns false, with no effect, if it would take too long. */
+/** Builds an index without `CONCURRENTLY` and deletes its record. Returns false, with no effect, if a timeout ends the build. */
 async function buildBriefly(client: pg.Client, name: string, definition: string): Promise<boolean> {
   try {
     await client.query(
@@ -189,8 +190,8 @@ async function buildBriefly(client: pg.Client, name: string, definition: string)
 }
 
 /**
- * Runs `work` on a separate connection, and then closes it, which ends its settings and locks. When the signal aborts, the connection is
- * closed at once, and PostgreSQL cancels a running build as soon as it notices.
+ * Runs `work` on a separate connection and then closes the connection, which releases its locks. When the signal aborts, the connection
+ * is closed at once. PostgreSQL cancels a running build as soon as it notices the closed connection.
  */
 async function withBuilder<T>(
   database: Database,

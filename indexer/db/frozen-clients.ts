@@ -6,16 +6,16 @@ const CHECK_INTERVAL_MS = 500;
 /** How long a client may be silent inside a transaction. A live client sends the rest of its data sooner, even over a slow network. */
 const SILENCE_MAX_MS = 60_000;
 /**
- * The same limit for a client whose open transaction holds a lock that another client waits for. A live client sends its next statement
- * much sooner. A live client that is terminated all the same repeats its transaction. The limit is short enough for another process to
- * take over within 5 s.
+ * How long a client may be silent while its open transaction holds a lock that another client waits for. A live client sends its next
+ * statement much sooner. If a live client is terminated nevertheless, it repeats its transaction. The limit is short enough for another
+ * process to take over the work of a frozen process within 5 s.
  */
 const BLOCKING_SILENCE_MAX_MS = 2_000;
 
 /**
  * Terminates the connections of clients that froze or lost their network inside a transaction, because their locks would block other
- * processes. Runs until the signal aborts. No timeout of PostgreSQL runs while it waits for data of a `COPY` or for the rest of a packet,
- * and its timeout of idle transactions is longer than a standby may take to replace the leader. Never throws.
+ * processes. Runs until the signal aborts. No timeout of PostgreSQL runs while it waits for data of a `COPY` or for the rest of a packet.
+ * Its timeout of idle transactions (15 s) is too long, because another process must replace the frozen one within 5 s. Never throws.
  */
 export async function terminateFrozenClients(
   database: Database,
@@ -45,8 +45,8 @@ export class FrozenClients {
 
   /** Terminates the connections that have sent nothing for longer than the limit. Returns their number. */
   async terminate(): Promise<number> {
-    // PostgreSQL itself ends idle transactions, so only those that block other clients matter here. Locks on tables are ignored, because
-    // long reads hold them and only maintenance waits for them.
+    // PostgreSQL itself ends idle transactions, so an idle transaction matters here only if it blocks other clients. Locks on tables are
+    // ignored, because long reads hold them and only maintenance waits for them.
     const { rows } = await sql<{ pid: number; state: string; isBlocking: boolean }>`
       with blocking as materialized (
         select distinct unnest(pg_blocking_pids(pid)) as pid from pg_stat_activity

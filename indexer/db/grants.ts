@@ -1,4 +1,4 @@
-/** The tables of facts and of state that only the mirror writes. */
+/** The tables of facts (decoded logs) and of state (derived from facts) that only the mirror, which is this program, writes. */
 const MIRROR_TABLES = [
   ...['nft_transfers', 'token_transfers', 'pool_events', 'dividend_events', 'dividend_claims'],
   ...['token_holders', 'pool_positions', 'wallet_dividend_balances', 'nft_ownership_snapshots'],
@@ -44,7 +44,10 @@ const UPDATED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   master_ipos: ['minted_supply'],
 };
 
-/** The columns of rows that the mirror inserts: tokens, contracts that an operator adds, and placeholders for unnamed owners. */
+/**
+ * The columns that the mirror sets in rows that it inserts. These rows are NFTs, contracts that an operator adds, and a placeholder user,
+ * artist and master for each such contract whose owner the operator does not name.
+ */
 const INSERTED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   master_nfts: ['id', ...(UPDATED_COLUMNS.master_nfts ?? [])],
   master_contracts: ['id', 'master_id', 'chain_id', 'contract_address', 'deployed_at_block'],
@@ -77,8 +80,8 @@ const TABLES = [
 ];
 
 /**
- * Returns the statements that grant a role the privileges that the mirror needs, except for migrations, and no others. Each statement can
- * be repeated. The owner of the tables must run them, and must be allowed to grant `bypassrls`.
+ * Returns the statements that grant a role exactly the privileges that the mirror (this program) needs, except those for migrations. Each
+ * statement can be repeated. The owner of the tables must run them, and must be allowed to grant `bypassrls`.
  *
  * Row-level security cannot restrict what the mirror writes, because PostgreSQL refuses `COPY` into a table where it applies. So the role
  * bypasses it, and privileges on tables and columns restrict the role instead.

@@ -13,7 +13,7 @@ import { LOCK_TIMEOUT_MS, type OnBlocked, retryWhileBlocked } from './adoption/r
 /** The folder is `migrations/` in a checkout and `dist/migrations/` in the package. */
 const FOLDER = fileURLToPath(new URL('../../migrations/', import.meta.url));
 
-/** Excludes the helper modules of migrations. */
+/** Matches the files of migrations, but not of their helper modules. */
 const MIGRATION_FILE = /^\d{4}_[a-z_]+\.(ts|js)$/;
 
 /** The migrations of this program, by name. */
@@ -40,10 +40,11 @@ export type MigrationStatus = {
 };
 
 /**
- * Applies all pending migrations in one transaction and returns their names. Works on an empty database, and on one with the platform's
- * tables, which it adopts: changes that may take long run before that transaction, each as a step of its own (`planAdoption`). Waits only
- * briefly for a lock that another session holds and then tries again later, so that the platform's statements do not queue behind it.
- * Concurrent migrations of one database wait for each other. A database with the platform's tables needs a second connection.
+ * Applies all pending migrations in one transaction and returns their names. Works on an empty database, and on one that has the
+ * platform's tables already. It adopts such tables: changes to them that may take long run before that transaction, each as a step of
+ * its own (`planAdoption`). Waits only briefly for a lock that another session holds and then tries again later, so that the platform's
+ * statements do not queue for that lock. Concurrent migrations of one database wait for each other. To adopt tables, `db` must be able to
+ * open two connections.
  *
  * @throws {SchemaVersionError} if a newer program migrated the database already, or a table cannot be adopted. The transaction is
  * then rolled back, and adoption steps that were executed stay.
@@ -66,7 +67,7 @@ export async function migrateUp<DB>(db: Kysely<DB>, onBlocked: OnBlocked = () =>
 export type MigrationPlan = Adoption & {
   /** The pending migrations, which are applied in one transaction after the steps. */
   readonly pending: readonly string[];
-  /** The tables of the platform that this transaction changes. */
+  /** The existing tables of the platform that the transaction of the migrations locks. */
   readonly adopted: readonly AdoptedTable[];
 };
 
@@ -154,7 +155,7 @@ async function underMigrationLock<DB>(db: Kysely<DB>, work: MigrationWork<DB>): 
         return work(migrator, tx);
       });
     } catch (error) {
-      // In a failed transaction the migrator's own unlock fails too, and its error hides the first one.
+      // The migrator's lock outlasts a failed transaction, because its unlock fails there too. The error of the unlock hides the first one.
       await sql`select pg_advisory_unlock_all()`.execute(connection);
       throw migrationError(failures[0] ?? error);
     }

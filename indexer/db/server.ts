@@ -5,9 +5,9 @@ import { sqlstateOf } from './sqlstate.ts';
 import { connectionOptions, encryptionAlternatives } from './tls.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
-/** Settings that a probe sends, with values that no server has by default. */
+/** Startup settings of a probing connection. No server has these values by default, so reading them shows whether they were kept. */
 const PROBED_SETTINGS = { statement_timeout: 54_321, options: '-c plan_cache_mode=force_generic_plan' };
-/** The SQLSTATE with which a pooler refuses an unknown startup parameter: PgBouncer and Neon, Amazon's RDS Proxy. */
+/** The SQLSTATEs with which poolers refuse an unknown startup parameter: that of PgBouncer and Neon, and that of Amazon's RDS Proxy. */
 const STARTUP_REFUSED: readonly unknown[] = ['08P01', '0A000'];
 
 /** A PostgreSQL server as the program found it. */
@@ -19,8 +19,8 @@ export type Server = {
 };
 
 /**
- * The server for connections that need a session: settings and locks that outlast a transaction, and `LISTEN`. If `lasting` is false, a
- * pooler is in front of it, and it keeps no sessions.
+ * The server for connections that need a session, that is, for settings and locks that outlast a transaction, and for `LISTEN`. If
+ * `lasting` is false, a pooler in front of the server keeps no sessions.
  */
 export type Sessions = { readonly url: string; readonly lasting: boolean };
 
@@ -28,7 +28,7 @@ export type Sessions = { readonly url: string; readonly lasting: boolean };
  * Connects to a server and finds out whether a pooler is in front of it. A pooler in transaction mode refuses or ignores the settings
  * that a connection begins with.
  *
- * @param variable the name of the URL in messages
+ * @param variable the name of the environment variable that holds the URL, for error messages
  * @throws {IndexerError} if the server cannot be used. The message begins with the variable.
  */
 export async function probeServer(databaseUrl: string, variable: string): Promise<Server> {
@@ -46,7 +46,7 @@ export async function probeServer(databaseUrl: string, variable: string): Promis
 /**
  * Returns the server for connections that need a session: the one at `directUrl` if it is given, else `server`.
  *
- * @throws {ConfigError} if a pooler is in front of the direct host, too.
+ * @throws {ConfigError} if a pooler is in front of the server at `directUrl`, too.
  */
 export async function findSessions(server: Server, directUrl: string | undefined): Promise<Sessions> {
   if (directUrl === undefined) return { url: server.url, lasting: !server.pooled };
@@ -73,7 +73,7 @@ async function isPooled(url: string): Promise<boolean> {
     return !(await keepsSettings(url));
   } catch (error) {
     if (!STARTUP_REFUSED.includes(sqlstateOf(error))) throw error;
-    // Other errors have the same codes. In that case, a connection without these settings fails too.
+    // Other errors have the same codes. After such an error, this connection without settings fails too, and its error is thrown.
     await ask(url, {}, 'select true as kept');
     return true;
   }

@@ -19,9 +19,9 @@ export const SQLSTATE = {
 } as const;
 
 /**
- * Codes of errors that the statement did not cause: the connection (class 08), resources (53), locks (55), the operator (57), the system
- * (58). 25006 means that the server has become a standby, 25P03 and 25P04 that one of its timeouts ended the connection. 57014, a
- * statement that took too long, is not one of them.
+ * Codes of errors that the statement did not cause. Their classes are: connection (08), resources (53), locks and objects in use (55),
+ * operator intervention (57), and system (58). 25006 means that the server has become a standby. 25P03 and 25P04 mean that a timeout of
+ * the server ended the connection. 57014, which means that a statement took too long, does not match.
  */
 const OUTAGE = /^(?:08|25006|25P0[34]|53|55|57(?!014)|58)/;
 /** Codes after which a connection is useless: the server ended it, or the server at its other end no longer accepts writes. */

@@ -17,11 +17,12 @@ const ALTERNATIVES: Readonly<Record<string, readonly string[]>> = {
 export type ConnectionOptions = Pick<pg.ClientConfig, 'connectionString' | 'ssl' | 'sslnegotiation'>;
 
 /**
- * Returns the options of a connection to the server that a URL names. `sslmode` means what it means to libpq: `require` encrypts and
- * verifies nothing, unless `sslrootcert` names a file; `verify-ca` verifies the certificate, and `verify-full` also the host's name.
+ * Returns the options of a connection to the server that a URL names. `sslmode` means what it means to libpq: `require` encrypts, but
+ * verifies the certificate only if `sslrootcert` names a file; `verify-ca` verifies the certificate, and `verify-full` also the host name.
  *
- * Differs from libpq in two points. Without `sslmode` and `sslrootcert` the connection is not encrypted. `verify-full` without
- * `sslrootcert` trusts the certificate authorities that Node trusts.
+ * Differs from libpq in these points. Without `sslmode`, either of `sslrootcert` and `sslcert` means `verify-full`. Without all three, the
+ * driver decides, and by default it does not encrypt. `verify-full` without `sslrootcert` trusts the certificate authorities that Node
+ * trusts.
  *
  * @throws {ConfigError} if a parameter is wrong, or its file cannot be read.
  */
@@ -55,7 +56,7 @@ export function encryptionAlternatives(databaseUrl: string): readonly string[] {
   if (modes === undefined) return [databaseUrl];
   return modes.map((mode) => {
     const url = new URL(databaseUrl);
-    // With a root certificate, `require` would verify, which `prefer` and `allow` do not.
+    // With a root certificate, `require` would verify the server's certificate. `prefer` and `allow` do not verify it.
     for (const name of ['sslrootcert', 'uselibpqcompat']) url.searchParams.delete(name);
     url.searchParams.set('sslmode', mode);
     return url.href;

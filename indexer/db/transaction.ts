@@ -23,7 +23,8 @@ const transactions = new WeakMap<pg.PoolClient, Transaction>();
 /**
  * Runs `work` in one transaction (READ COMMITTED) and commits it. If `work` throws, the transaction is rolled back.
  *
- * After a serialisation failure or a deadlock `work` runs again from its beginning, so it must have no effect outside the database.
+ * After a serialisation failure, a deadlock, or the termination of its connection before the commit, `work` runs again from its beginning.
+ * So it must have no effect outside the database.
  */
 export async function transaction<T>(
   database: Database,
@@ -33,8 +34,8 @@ export async function transaction<T>(
 }
 
 /**
- * Runs `work` like `transaction`, but waits for locks without a limit and lets each statement take a day. For work whose duration
- * grows with the database, such as an unwind.
+ * Runs `work` like `transaction`, but waits for locks without a limit and lets each statement take a day. It is meant for work whose
+ * duration grows with the database, such as an unwind, which removes the rows of reorganised blocks.
  */
 export async function longTransaction<T>(
   database: Database,
@@ -50,7 +51,8 @@ export async function longTransaction<T>(
 }
 
 /**
- * Runs `work` on one snapshot of the database, in a read-only transaction. Each statement may take a day. Dates and times are texts in UTC.
+ * Runs `work` on one snapshot of the database, in a read-only transaction. Each statement may take a day. Dates and times that PostgreSQL
+ * converts to text are in ISO format and UTC.
  */
 export async function readSnapshot<T>(database: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const begin = 'begin isolation level repeatable read read only';
@@ -88,7 +90,7 @@ export async function batchTransaction(database: Database, steps: readonly Step[
 const BEGIN: Step = { statement: sql`begin` };
 const COMMIT: Step = { statement: sql`commit` };
 
-/** The connection was terminated before the commit was sent, because the client was silent for too long while others waited for it. */
+/** PostgreSQL terminated the connection before the commit was sent, for example because `terminateFrozenClients` asked it to. */
 class TerminatedTransaction extends Error {}
 
 async function retryOnConflict<T>(attemptOnce: () => Promise<T>): Promise<T> {
@@ -104,7 +106,7 @@ async function retryOnConflict<T>(attemptOnce: () => Promise<T>): Promise<T> {
   }
 }
 
-/** How a transaction begins, and how long the client waits for a statement. Default: the timeout of the pool. */
+/** The statement that begins a transaction, and how long the client waits for the result of a statement (default: the pool's timeout). */
 type TransactionOptions = { readonly begin?: string; readonly queryTimeoutMs?: number };
 
 function runOnce<T>(
@@ -128,7 +130,7 @@ async function runNow<T>(
     await client.query(isPrepared ? begin : `${begin}; ${transactionSettings}`);
     const result = await work(transactionOver(client, queryTimeoutMs, isPrepared), copyOver(client));
     isCommitting = true;
-    // A commit checks deferred foreign keys. That takes as long as the statements that wrote the rows, so it has the same timeout.
+    // A commit checks deferred foreign keys. This takes as long as the statements that wrote the rows, so the commit has the same timeout.
     await client.query({ text: 'commit', ...timeoutOf(queryTimeoutMs) });
     return result;
   });

@@ -81,7 +81,7 @@ export function judgeClock(aheadMs: number): Outcome {
   return warning(`is ${seconds} s ${direction} this machine's`, 'synchronise both clocks (NTP)');
 }
 
-/** Returns the identity of a database. A server and its physical copies share the first part. */
+/** Returns the identity of a database: the identifier of the server, which its physical copies share, and the name of the database. */
 async function identityOf({ kysely }: Database): Promise<string> {
   const { rows } = await sql<{ identity: string }>`
     select system_identifier || '-' || current_database() as identity from pg_control_system()

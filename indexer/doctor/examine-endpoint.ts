@@ -11,10 +11,10 @@ import { Examination, type Finding, failed, type Outcome, ok, warning } from './
 const REQUEST_TIMEOUT_MS = 10_000;
 const LATENCY_SAMPLES = 3;
 const LATENCY_MAX_MS = 1_000;
-/** A head is too old once this many blocks should have followed it, but not before this time has passed. */
+/** A head is too old if its age exceeds both the duration of this many blocks and the number of milliseconds below. */
 const HEAD_AGE_MAX_BLOCKS = 20;
 const HEAD_AGE_MAX_MS = 60_000;
-/** Nodes without an archive keep the state of 128 blocks. */
+/** Nodes without an archive keep the state of the newest 128 blocks only. */
 const RECENT_STATE_BLOCKS = 128;
 /** An arbitrary address, for requests whose result does not matter. */
 const ADDRESS = `0x${'00'.repeat(19)}01`;
@@ -141,7 +141,7 @@ async function checkOldBlocks({ client, chain, head }: Subject, signal: AbortSig
 async function checkOldState({ client, head }: Subject, signal: AbortSignal): Promise<Outcome> {
   if (head.number <= RECENT_STATE_BLOCKS) return ok('the chain is too short to tell');
   try {
-    // Some nodes answer eth_getCode without the state of the block.
+    // Ask for a nonce, because some nodes answer eth_getCode although they do not have the state of the block.
     await client.request('eth_getTransactionCount', [ADDRESS, quantity(1)], { signal });
     return ok('it is an archive');
   } catch (error) {

@@ -61,7 +61,7 @@ function noLogs(hasReceipts: boolean): Outcome {
   return failed('the endpoint serves neither logs nor receipts of a block', 'use another endpoint');
 }
 
-/** Reads the receipts of the newest block, and finds a log in the newest blocks. */
+/** Reads the receipts of the newest block, and searches the newest blocks for one log. */
 async function readReceipts(
   { client, head }: Subject,
   signal: AbortSignal,
@@ -115,7 +115,7 @@ function judgeTimestamps(logs: readonly Log[]): Outcome {
   );
 }
 
-/** Finds the largest range that is accepted. Returns undefined if even one block is refused. */
+/** Finds the largest of `RANGE_SIZES` that the endpoint accepts, and judges it. Returns undefined if even one block is refused. */
 async function findRangeSize({ client, head }: Subject, signal: AbortSignal): Promise<Outcome | undefined> {
   let refusal = '';
   for (const size of RANGE_SIZES.filter((blocks) => blocks <= head.number + 1)) {

@@ -50,7 +50,7 @@ async function examineRedis(examination: Examination, settings: QueueSettings): 
   await examination.check('eviction', 'warning', async () => judgeEviction(policy, settings.variable));
 }
 
-/** Judges the version of a Redis server. Undefined if the server does not tell. */
+/** Judges the version of a Redis server. `version` is undefined if the server does not tell it. */
 export function judgeRedisVersion(version: string | undefined): Outcome {
   if (version === undefined) return warning('the server does not tell its version', 'allow the command INFO');
   const number = Number.parseFloat(version);

@@ -4,15 +4,18 @@ import { examineEndpoint } from './examine-endpoint.ts';
 import { examineQueue } from './examine-queue.ts';
 import type { Finding } from './finding.ts';
 
-/** The advice for an endpoint that failed while another one works. An endpoint that serves another chain stops its chain instead. */
+/**
+ * The advice for an endpoint that failed while another one works. It is not given for an endpoint of a wrong chain, because that stops
+ * the configured chain.
+ */
 const REPLACEABLE = 'it is not used while other endpoints of the chain work';
 
 /**
- * Checks the database, the queue and every endpoint of a configuration, and yields what it finds, subject by subject. Changes nothing.
- * What it finds may contain secrets.
+ * Checks the database, the queue and every endpoint of a configuration, and yields the findings, subject by subject. Changes nothing. The
+ * findings may contain secrets.
  */
 export async function* examine(config: Config, signal: AbortSignal): AsyncGenerator<Finding> {
-  // All begin at the same time. A part that fails says so in a finding.
+  // All parts run at the same time. A part that fails reports this in a finding.
   const parts = [
     examineDatabase(config, signal),
     examineQueue(config, signal),

@@ -15,7 +15,7 @@ export type Finding = {
   readonly status: Status;
   /** What was found. */
   readonly detail: string;
-  /** What to change. Null if there is nothing to change, or `detail` says it. */
+  /** What to change. Null if there is nothing to change, or if `detail` already says what to change. */
   readonly advice: string | null;
   /** Whether the failure stops the chain even if other endpoints work. */
   readonly stopsChain?: boolean;
@@ -39,7 +39,7 @@ export function failed(detail: string, advice?: string): Outcome {
   return { status: 'failed', detail, advice };
 }
 
-/** Makes the checks of one subject, one after the other, and collects what they find. */
+/** Runs the checks of one subject, one after the other, and collects the findings. */
 export class Examination {
   readonly findings: Finding[] = [];
   readonly #subject: string;
@@ -53,7 +53,7 @@ export class Examination {
   /**
    * Runs one check. Returns true unless its status is `failed`.
    *
-   * @param onError the status if the check throws, or does not end in time
+   * @param onError the status if the check throws, or has no result before the timeout
    */
   async check(
     check: string,

@@ -124,7 +124,7 @@ class Writer {
   add(line: string): void {
     this.#text += line;
     this.#text += '\n';
-    // A count of characters. `#flush` replaces it by an offset in bytes.
+    // This is a count of characters in `#text`. `#flush` replaces it by an offset in bytes.
     this.#ends[this.#nextLine++] = this.#text.length;
     if (this.#text.length >= CHUNK_CHARS) this.#flush();
   }
@@ -153,7 +153,7 @@ class Writer {
   }
 }
 
-/** Returns the batch with only the facts of the contracts that `keep` accepts, in `blocks`. `quarantined` stays unchanged. */
+/** Returns the batch with only the facts whose contract `keep` accepts and whose block is in `blocks` (default: all blocks). */
 export function keepFacts(
   batch: EncodedBatch,
   keep: (contract: Contract) => boolean,

@@ -28,9 +28,9 @@ export type TableDescription = {
   readonly schema: 'public' | 'indexer';
   readonly name: string;
   readonly digest: DigestRows;
-  /** The columns by which the program looks rows up. They are analyzed while the table grows. Empty for small tables. */
+  /** The columns by which the program looks rows up. `ANALYZE` runs on them while the table grows. Empty for small tables. */
   readonly statistics: readonly string[];
-  /** The indexes that only readers use. An initial load drops them at its beginning and builds them at its end. */
+  /** Indexes that only readers of the mirror use. An initial load drops them at its beginning and builds them again at its end. */
   readonly readersIndexes: readonly string[];
 };
 
@@ -62,8 +62,8 @@ export type FactTable<Fact extends Origin = Origin> = TableDescription & {
   /** Describes the facts that the platform's former indexer left. They have no block hash. */
   readonly former?: FormerRows;
   /**
-   * Describes how to find facts that remain after the platform deleted its row of their contract, because no foreign key deletes
-   * them: by `address` and the column of the kind, or by the column with the id of the deleted row.
+   * Describes how to find the facts of a contract after the platform deleted its row of the contract. No foreign key deletes these facts.
+   * They are found by `address` and the column with the kind, or by the column with the id of the deleted row.
    */
   readonly orphans?: { readonly kindColumn: string } | { readonly idColumn: string };
   /** Returns the condition that a row belongs to a contract. */
@@ -82,14 +82,14 @@ export type FormerRows = {
   isOfAny(addresses: readonly Hex[], platformIds: readonly string[]): RawBuilder<boolean>;
   /** The condition that a former row belongs to a row of `indexer.contracts`, for which the SQL has the alias `contract`. */
   readonly isOfContract: RawBuilder<boolean>;
-  /** A column in which the platform linked a row of its own to the fact. The link is moved to the verified fact. */
+  /** The column in which the platform stored the id of a row of its own. The id is copied to the verified fact that replaces the row. */
   readonly link?: string;
 };
 
 /** A query for the platform ids of some contracts. */
 export type PlatformIdQuery = SelectQueryBuilder<DB, 'indexer.contracts', { platform_id: string }>;
 
-/** The rows of a table of state that follow from the facts of one contract. */
+/** Describes the rows that a table of state must hold according to the facts of one contract. `indexer verify` compares both. */
 export type ExpectedRows = {
   /** The number of leading columns of the digest that form the key. */
   readonly keyColumns: number;
@@ -105,12 +105,12 @@ export type ExpectedRows = {
 };
 
 /**
- * A table of state, which folds derive from facts. When a contract is first followed, its rows are reset to the values that they have
- * without any facts. When it is purged, its rows are deleted.
+ * A table of state, which folds derive from facts. When a contract is first followed, the rows of the contract are reset to the values that
+ * they have without any facts. When a contract is purged, its rows are deleted.
  */
 export type StateTable = TableDescription & {
   readonly kind: ContractKind;
-  /** The column that gives the order in which every commit locks rows. Undefined if only one fold writes the rows. */
+  /** The column by whose order every commit locks rows, to prevent deadlocks. Undefined if only one fold writes the rows. */
   readonly lockOrder?: string;
   /** Returns the steps that reset the rows of contracts to the values that they have without any facts. */
   reset?(contracts: PlatformIdQuery): readonly Step[];

@@ -4,15 +4,15 @@ import type { ContractKind, Hex } from '../kernel/chain.ts';
 import type { FactTable, StateTable } from './fact-table.ts';
 
 /**
- * A block range of one chain, both ends included. A commit has just written its facts, or an unwind is about to delete them.
- * `contracts` restricts it to the facts of some contracts.
+ * The block range over which a fold runs, on one chain, both ends included. A commit has just written the facts of the range, or an unwind
+ * is about to delete them. `contracts` restricts the range to the facts of some contracts.
  */
 export type FactRange = {
   readonly chainId: number;
   readonly from: number;
   readonly to: number;
   readonly contracts?: readonly { readonly address: Hex; readonly kind: ContractKind }[];
-  /** Whether all steps are sent at once. A step that would need a follow-up step must then call `indexer.refuse()`. */
+  /** Whether all steps are sent to PostgreSQL at once. A step that turns out to need a follow-up step must then call `indexer.refuse()`. */
   readonly batched?: boolean;
 };
 
@@ -37,8 +37,8 @@ export type Fold = {
 };
 
 /**
- * Returns an expression for the select list of a step that has a follow-up step. A row of the result means that the follow-up step
- * is needed. A batched commit cannot run it, so there the expression raises an error, and the commit is repeated step by step.
+ * Returns an expression for the select list of a step that has a follow-up step. If the result has a row, the follow-up step is needed. A
+ * batched commit cannot run it. So there the expression raises an error, and the commit is repeated step by step.
  */
 export function refuseIfBatched({ batched }: FactRange): RawBuilder<unknown> {
   return batched ? sql`indexer.refuse()` : sql`true`;
@@ -55,8 +55,8 @@ export function positionOf(block: number): RawBuilder<bigint> {
 /**
  * Returns the condition that a fact of a table has a given position, expressed in the columns of the table's unique index.
  *
- * Use it in `lateral (select … where … limit 1)`, which PostgreSQL always runs as one index look-up per row. For a join it could choose
- * a nested loop over the range, because rows that are not analyzed yet mislead the planner, or a hash of the whole table.
+ * Use it in `lateral (select … where … limit 1)`, which PostgreSQL always runs as one index look-up per row. For a plain join, PostgreSQL
+ * could choose a nested loop over the range, because its statistics do not include new rows yet, or a hash of the whole table.
  */
 export function isAtPosition(
   table: FactTable,

@@ -4,7 +4,7 @@ import type { ContractKind, Hex } from '../kernel/chain.ts';
 import type { FactTable } from './fact-table.ts';
 import { tableOf } from './facts-sql.ts';
 
-/** A block range, and the contracts whose former facts in that range are to be deleted. */
+/** A block range, and the contracts whose facts of the platform's former indexer in this range are to be deleted. */
 export type FormerFacts = {
   readonly chainId: number;
   readonly from: number;
@@ -42,7 +42,7 @@ export async function removeFormerFacts(
   return links;
 }
 
-/** Deletes the facts of a table that meet a condition. Returns the links of the platform to them. */
+/** Deletes the facts of a table that meet a condition. Returns the platform's links to the deleted facts. */
 export async function deleteFacts(
   tx: Transaction,
   table: FactTable,
@@ -60,7 +60,7 @@ export async function deleteFacts(
   return rows.flatMap(({ linked, ...row }) => (linked === null ? [] : [{ ...row, linked, table }]));
 }
 
-/** Sets the platform's links, which `deleteFacts` returned, on the verified facts that replace the deleted ones. */
+/** Writes the platform's links, which `deleteFacts` returned, to the verified facts that replace the deleted ones. */
 export async function restoreLinks(tx: Transaction, chainId: number, links: readonly FactLink[]): Promise<void> {
   for (const [table, ofTable] of Map.groupBy(links, (link) => link.table)) {
     const column = sql.ref(table.former?.link ?? 'id');

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 
-/** The number of parts of one log that an id can distinguish. It is larger than the number of tokens that one ERC-2309 log may name. */
+/** The number of facts of one log that ids can distinguish. It exceeds the number of tokens that are accepted in one ERC-2309 log. */
 const PARTS = 2 ** 20;
 /** The number of hexadecimal digits of a part. */
 const PART_DIGITS = 5;

@@ -10,7 +10,7 @@ export type Origin = {
   readonly timestamp: number;
 };
 
-/** A contract that cannot be indexed from `blockNumber` on. A commit of a range with that block writes no facts of the contract. */
+/** A contract that cannot be indexed from `blockNumber` on. A commit of a range with this block writes no facts of the contract. */
 export type Quarantine = { readonly contract: Contract; readonly blockNumber: number; readonly reason: string };
 
 /** The fields of a transaction receipt that facts need. `effectiveGasPrice` is in wei, and null on chains that do not report it. */

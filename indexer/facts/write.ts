@@ -4,12 +4,12 @@ import type { Step } from '../db/step.ts';
 import { type EncodedBatch, type EncodedTable, factCount, textsOf } from './encoded-batch.ts';
 import type { FactTable } from './fact-table.ts';
 
-/** A batch of at most this many facts is inserted by statements. `COPY` is faster for more facts. */
+/** A batch of at most this many facts is written by `insert` statements. `COPY` is faster for more facts. */
 const INSERTED_FACTS_MAX = 500;
 
 /**
- * Writes the facts of several batches by one `COPY` per table. Their ranges must not be covered yet, because a fact that exists already
- * violates the natural key of its table.
+ * Writes the facts of several batches by one `COPY` per table. None of the facts may be stored already, because it would violate the
+ * natural key of its table.
  *
  * @param order every table of facts, in the order in which commits write to them
  */
@@ -33,7 +33,7 @@ function* textsOfAll(tables: readonly EncodedTable[]): Iterable<Buffer> {
   for (const table of tables) yield* textsOf(table);
 }
 
-/** Returns steps that insert a batch's facts without `COPY`. Undefined if it is too large or its text has an escape other than `\N`. */
+/** Returns steps that insert a batch's facts without `COPY`. Undefined if the batch is too large or has an escape other than `\N`. */
 export function insertFacts(batch: EncodedBatch): readonly Step[] | undefined {
   if (factCount(batch) > INSERTED_FACTS_MAX) return undefined;
   const texts = batch.tables.map(({ text }) => text.toString('utf8', 0, text.length - 1));

@@ -4,7 +4,8 @@ import type { BlockRef } from '../kernel/chain.ts';
 const LINEAR_STEPS = 4;
 
 /**
- * Finds the newest remembered block that the chain still has, and the remembered block after it, which the chain lost.
+ * Finds the newest remembered block that is still on the chain (`ancestor`), and the next newer remembered block, which is not
+ * (`firstLost`).
  *
  * Most reorgs are shallow, so the first steps are linear. After that the search is binary: a chain that has a block has all
  * blocks below it.

@@ -1,14 +1,14 @@
 import { SQLSTATE, sqlstateOf } from '../db/sqlstate.ts';
 import { HeadMoved } from '../kernel/errors.ts';
 
-/** Keeps commits of consecutive ranges in flight, in the order in which they were begun. */
+/** Runs the commits of consecutive ranges at the same time, and remembers the order in which they began. */
 export class CommitPipeline {
   readonly #inFlight: Promise<void>[] = [];
 
   /**
    * Begins a commit. The returned promise resolves when the commit has ended, whether or not it succeeded.
    *
-   * If the previous commit is delayed, this one may try to move the head before it, and fails. It is then retried after the previous one.
+   * If the previous commit is delayed, this one may try to move the head first, and fails. It is tried again after the previous commit.
    */
   begin(write: () => Promise<void>): Promise<unknown> {
     const previous = this.#inFlight.at(-1);
@@ -22,7 +22,7 @@ export class CommitPipeline {
     return commit.catch(() => undefined);
   }
 
-  /** Waits until no more than `count` commits are in flight. Throws the error of the oldest that failed. */
+  /** Waits until at most `count` commits are in flight. Throws the error of the oldest commit that failed. */
   async drainTo(count: number): Promise<void> {
     while (this.#inFlight.length > count) await this.#inFlight.shift();
   }

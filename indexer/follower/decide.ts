@@ -2,13 +2,13 @@ import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
 
 /** The two chains as the follower sees them. */
 export type View = {
-  /** The newest block that the database holds; `undefined` before the first. */
+  /** The newest block that the database holds. Undefined while it holds none. */
   readonly local: BlockRef | undefined;
   /** The endpoint's newest block. */
   readonly remote: BlockHeader;
   /** The endpoint's block at the local height. Undefined if it was not read or does not exist. */
   readonly remoteAtLocal: BlockRef | undefined;
-  /** The block that the database holds at the endpoint's height. Undefined if it remembers none. */
+  /** The block that the database holds at the height of the endpoint's head. Undefined if it holds no checkpoint there. */
   readonly localAtRemote: BlockRef | undefined;
 };
 
@@ -26,14 +26,14 @@ export type Decision =
  * | endpoint's head | at the lower of both heights | decision |
  * | --- | --- | --- |
  * | any, and the database holds no block | | start |
- * | below the local head | same block, or none remembered there | wait: the node is behind, which is no reorg |
+ * | below the local head | same block, or the database has none there | wait: the node lags, which is no reorg |
  * | below the local head | another block | suspect a reorg there: a shorter branch may win |
  * | at the local height | same block | wait: up to date |
  * | at the local height | another block | suspect a reorg |
  * | child of the local head | | extend |
  * | above the local head | same block | catch up |
  * | above the local head | another block | suspect a reorg |
- * | above the local head | the node has no block at the local height | wait: two nodes answer at one address |
+ * | above the local head | the node has no block at the local height | wait: the URL may lead to several nodes, one of which lags |
  *
  * A suspicion alone causes no unwind: `decideReorg` decides after the common ancestor was found.
  */
@@ -53,12 +53,12 @@ export function decide({ local, remote, remoteAtLocal, localAtRemote }: View): D
 /** What is known about a suspected reorg. */
 export type Evidence = {
   readonly head: BlockRef;
-  /** The newest block that the database remembers and the chain still has; `undefined` where none was found. */
+  /** The newest block that the database remembers and that is still on the chain. Undefined if none was found. */
   readonly ancestor: BlockRef | undefined;
   readonly finalized: number;
   /** How many endpoints have the local block just above the ancestor, and how many have another block there. */
   readonly votes: { readonly ours: number; readonly other: number };
-  /** How often in a row the same branch was observed, including this time. */
+  /** How many times in a row a reorg to the same ancestor was observed, including this time. */
   readonly observations: number;
   readonly haltDepth: number;
 };
@@ -69,20 +69,20 @@ export type ReorgDecision =
   | { readonly do: 'wait'; readonly because: 'endpoints disagree' | 'too few observations' }
   | { readonly do: 'halt'; readonly because: string };
 
-/** How often a branch must be observed before a finalized block, or more than `haltDepth` blocks, may be unwound. */
+/** How often a reorg must be observed before a finalized block is unwound, or before a reorg deeper than `haltDepth` halts the chain. */
 export const OBSERVATIONS_BELOW_FINALIZED = 3;
 
 /**
- * Decides whether to unwind the local branch because another branch that links to a local ancestor is the chain now. Pure.
+ * Decides whether to unwind the local branch after an endpoint showed another branch. Pure.
  *
- * | case | decision |
+ * | first case that applies | decision |
  * | --- | --- |
  * | at least half of the endpoints still have the local block | wait: one node alone causes no unwind |
- * | the ancestor is above finalized and within `haltDepth` | unwind to it |
- * | below finalized, no ancestor, or deeper than `haltDepth`, observed fewer than three times in a row | wait |
- * | no ancestor among the remembered blocks | halt |
- * | deeper than `haltDepth` | halt: an operator decides (`indexer unwind`) |
- * | below finalized, within `haltDepth` | unwind, logged as an error |
+ * | the ancestor is not below the finalized block, and within `haltDepth` | unwind to it |
+ * | the reorg was observed fewer than three times in a row | wait |
+ * | none of the remembered blocks is an ancestor | halt |
+ * | the ancestor is deeper than `haltDepth` | halt: an operator decides (`indexer unwind`) |
+ * | the ancestor is below the finalized block, but within `haltDepth` | unwind, logged as an error |
  */
 export function decideReorg({ head, ancestor, finalized, votes, observations, haltDepth }: Evidence): ReorgDecision {
   if (votes.ours > 0 && votes.ours >= votes.other) return { do: 'wait', because: 'endpoints disagree' };

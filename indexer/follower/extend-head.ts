@@ -15,7 +15,7 @@ import { reportAdministration } from './report-administration.ts';
 import { reportLargeClaims } from './report-large-claims.ts';
 import { UnreadableBlock } from './unreadable-block.ts';
 
-/** A range that is being read while the one before it is written, and the contracts that it is read for. */
+/** A range that is read while the previous range is written, and the contracts whose logs are read. */
 type Prefetch = { readonly index: ContractIndex; readonly fetched: Promise<TracedRange> };
 
 type TracedRange = FetchedRange & { readonly trace: Trace | undefined };
@@ -27,12 +27,12 @@ type LoadedContracts = { readonly index: ContractIndex; readonly followed: Follo
 /** Maximum number of commits in flight: one moves the head while the next writes its facts. */
 const COMMITS_IN_FLIGHT = 2;
 
-/** Maximum number of blocks of a commit above finalized. It is small, so that readers see a recent head. */
+/** Maximum number of blocks of a commit above the finalized block. It is small, so that readers see a recent head. */
 const STRICT_RANGE_BLOCKS = 32;
-/** Maximum number of blocks of a commit below finalized, and the number of logs after which it ends earlier. */
+/** Maximum number of blocks of a commit up to the finalized block, and the number of logs after which such a commit ends earlier. */
 const FINAL_RANGE_BLOCKS = 2_000;
 const FINAL_RANGE_LOGS = 20_000;
-/** How often checkpoints that no reorg can reach are thinned, in blocks. */
+/** After this many new blocks, most of the checkpoints that are too old for a reorg are deleted. */
 const THIN_INTERVAL_BLOCKS = 1_024;
 
 /** Extends the head of one chain: reads ranges, decodes and commits them. */
@@ -57,10 +57,10 @@ export class HeadExtender {
   }
 
   /**
-   * Extends the head to `remote`, and on to every head that is announced meanwhile. Returns whether it reached the newest one.
+   * Extends the head to `remote`, and then to each head that is announced meanwhile. Returns whether it reached the newest of them.
    *
-   * Commits overlap: the next range is read while one is written, and its facts are written while the commit before it is still
-   * in flight. Every commit builds on the one before, and fails if that one fails.
+   * Commits overlap: while one range is committed, the next one is read and its facts are written. Each commit depends on the previous
+   * one, and fails if the previous one fails.
    */
   async extend(local: ChainState, remote: BlockHeader, heads: HeadFeed, signal: AbortSignal): Promise<boolean> {
     const commits = new CommitPipeline();
@@ -109,7 +109,7 @@ export class HeadExtender {
         prefetch = changesContracts
           ? undefined
           : { index, fetched: this.#fetch(index, head, target, finalized, signal) };
-        prefetch?.fetched.catch(() => undefined); // The next turn awaits it. If it is dropped, so is its error.
+        prefetch?.fetched.catch(() => undefined); // The next turn awaits it. If the range is dropped, its error is ignored.
         await this.#thinCheckpoints(state, finalized);
       }
       await commits.drainTo(0);
@@ -176,8 +176,8 @@ export class HeadExtender {
   }
 
   /**
-   * Moves the head over a block that cannot be read. Throws the failure if the chain has no block there that extends the head, because
-   * the block may have been reorganised.
+   * Moves the head over a block that cannot be read. Throws the failure if the chain has no block at that height whose parent is the head,
+   * because the block may have been reorganised.
    */
   async #goOnWithout({ block, failure }: BlockSetAside, state: ChainState, signal: AbortSignal): Promise<void> {
     const { source, database, log, runtime } = this.#deps;
@@ -210,7 +210,7 @@ export class HeadExtender {
   }
 }
 
-/** Thrown if the next block cannot be read and the head is to move over it. */
+/** Thrown if the next block cannot be read and the head should move past it without its logs. */
 class BlockSetAside extends Error {
   readonly block: number;
   readonly failure: unknown;
@@ -222,7 +222,7 @@ class BlockSetAside extends Error {
   }
 }
 
-/** Throws if a range does not continue the head. The source does not check this for ranges below finalized. */
+/** Asserts that the first block of a range is a child of the head. The source checks this too, because the request names the head. */
 function assertContinues(head: BlockRef, first: BlockHeader): void {
   if (first.number !== head.number + 1 || first.parentHash !== head.hash) {
     throw new RpcInconsistency('range does not continue the local head', {

@@ -25,19 +25,19 @@ export type Explained = { readonly contract: RegisteredContract; readonly becaus
 /** Options of `followedContracts`. */
 export type LoadOptions = {
   readonly log?: Logger;
-  /** Whether the caller leads the chain. Only the leader ends the live coverage of refused contracts. */
+  /** Whether the caller leads the chain. Only the leader ends the follower's coverage of refused contracts. */
   readonly leads?: boolean;
 };
 
 /**
  * Returns the contracts to follow and to fill. Before that it updates the registry:
  *
- * - A newly registered contract is prepared.
+ * - A newly registered contract is prepared: its state is reset to that of a contract without facts.
  * - A contract that cannot be decoded is quarantined with the reason, so that it does not stop the chain. It is reinstated once
  *   the registry is corrected.
- * - A contract whose history was read with other events than this program reads is read again.
- * - A contract whose history a newer program has read is refused. If this process leads the chain, the follower stops claiming
- *   blocks for it.
+ * - If the history of a contract was read for other events than this program reads, its facts are deleted and its history is read again.
+ * - A contract whose history a newer program has read is refused. If this process leads the chain, the follower stops covering the
+ *   contract.
  */
 export async function followedContracts(
   database: Database,
@@ -93,7 +93,7 @@ function groupContracts(contracts: readonly RegisteredContract[]): GroupedContra
   return { readable, corrected, faulty, outdated, refused };
 }
 
-/** Returns why a contract cannot be followed as the registry and the platform's rows describe it; null where it can. */
+/** Returns why a contract cannot be followed, as the registry and the platform's rows describe it. Null if it can be followed. */
 function faultOf(contract: RegisteredContract): string | null {
   if (!contract.announced) return 'the platform deleted its row';
   if (contract.identityFault !== null) return `it ${contract.identityFault}`;

@@ -13,11 +13,11 @@ export type FollowerOptions = {
   readonly chainId: number;
   /** How many blocks below the head count as not final if the chain serves no `finalized` tag. */
   readonly confirmations: number;
-  /** Whether ranges below the finalized block are read in full too. */
+  /** Whether every header is read and compared with the logs in ranges below the finalized block too, and not only above it. */
   readonly provesInline: boolean;
   /** The deepest reorg that is repaired without an operator, in blocks. */
   readonly haltDepth: number;
-  /** Claims of at least this much of the native coin, in wei, are reported. Undefined: none. */
+  /** Claims of at least this much of the native coin, in wei, are reported. If undefined, no claim is reported. */
   readonly largeClaimWei?: bigint | undefined;
 };
 
@@ -26,7 +26,7 @@ export type FollowedContracts = {
   readonly contracts: readonly Contract[];
   /** The contracts that the follower does not cover yet. */
   readonly joining: readonly RequestedContract[];
-  /** The contracts of which a former indexer left facts. */
+  /** The contracts for which a former indexer left facts in blocks above the head. */
   readonly former: readonly Contract[];
   readonly liveVersion: number;
 };
@@ -43,6 +43,6 @@ export type FollowerDeps = {
   /** Traces each batch from its fetch to its commit. */
   readonly tracing?: Tracing | undefined;
   readonly onCommit?: (range: CommittedRange) => void;
-  /** Called after every step, with the error if it failed. `/ready` reports it. */
+  /** Called after every step and commit that succeeds, and with the error from the second failure in a row on. `/ready` reports it. */
   readonly onStep?: (failure: Error | undefined) => void;
 };

@@ -15,8 +15,8 @@ import { ReorgWatch, type StepOutcome } from './reorg-watch.ts';
 const RETRY_BACKOFF: Backoff = { baseMs: 50, maxMs: 10_000 };
 const HEAD_MOVED_DELAY_MS = 25;
 /**
- * The interval of checks while no new head is announced. After a step that could not decide, the follower reads the head again.
- * Otherwise it reads the database, which another process may have unwound.
+ * How often the follower checks the chain while no new head is announced. If the last step could not decide, it reads the head again.
+ * Otherwise it checks whether another process has unwound the database.
  */
 const RECHECK_INTERVAL_MS = 1_000;
 
@@ -71,7 +71,7 @@ export class Follower {
     }
   }
 
-  /** Waits for an announced head. Reads the head itself if the chain was unwound meanwhile, because it may have no new block for long. */
+  /** Waits for an announced head. If the database is unwound meanwhile, reads the head at once, since the next one may be far away. */
   async #nextHead(heads: HeadFeed, signal: AbortSignal): Promise<BlockHeader | undefined> {
     for (;;) {
       const head = await heads.next(RECHECK_INTERVAL_MS);

@@ -40,8 +40,8 @@ export class HeadFeed {
   }
 
   /**
-   * Waits for a head that can descend from a block, and removes it from the feed. Such a head is above the block; directly above it, only
-   * a child of the block counts. Returns undefined once `until` resolves or the source of heads has ended. Other heads are left for `next`.
+   * Waits for a head that can descend from a block, and removes it from the feed. It is a child of the block, or at least two blocks
+   * higher. Returns undefined once `until` resolves or the source of heads has ended. Other heads are left for `next`.
    */
   async nextDescendant(block: BlockHeader, until: Promise<unknown>): Promise<BlockHeader | undefined> {
     let isOver = false;

@@ -12,14 +12,14 @@ import { decideReorg, type Evidence, OBSERVATIONS_BELOW_FINALIZED } from './deci
 /** `continue`: there is more to do for the same head; `recheck`: read the head again soon; `settled`: wait for another head. */
 export type StepOutcome = 'continue' | 'recheck' | 'settled';
 
-/** After this many observations, an endpoint that has the local block but no block at the other branch's height counts as stuck. */
+/** After this many observations, an endpoint that has the local block, but no block as high as the other branch, counts as stuck. */
 const OBSERVATIONS_BEFORE_STUCK = 20;
 /** Blocks of the new branch whose links to the ancestor are checked before the local branch is unwound. */
 const LINK_CHECK_BLOCKS = 64;
 /** Number of remembered blocks beyond `haltDepth` that are compared, so that the reason of a halt can name the ancestor. */
 const BEYOND_HALT_BLOCKS = 1_024;
 
-/** Investigates suspected reorgs: finds the common ancestor, counts witnesses and observations, then unwinds, waits or halts. */
+/** Investigates suspected reorgs: finds the common ancestor, counts observations and endpoints per branch, then unwinds, waits or halts. */
 export class ReorgWatch {
   readonly #deps: { readonly database: Database; readonly source: Source; readonly log: Logger };
   readonly #haltDepth: number;
@@ -33,7 +33,7 @@ export class ReorgWatch {
     this.#haltDepth = haltDepth;
   }
 
-  /** Forgets the suspicion: the chain showed the local branch again. */
+  /** Forgets the suspicion, because it was acted on or the chain showed the local branch again. */
   clearSuspicion(): void {
     this.#suspicion = undefined;
   }
@@ -60,7 +60,7 @@ export class ReorgWatch {
     const context = { chain: chainId, head: head.number, ancestor: ancestor?.number, finalized, votes, observations };
     switch (decision.do) {
       case 'wait':
-        // Observed every second, logged at powers of two.
+        // A reorg is observed again every second. Only observations 1, 2, 4, 8 and so on are logged.
         if (Number.isInteger(Math.log2(observations)))
           log.warn({ ...context, reason: decision.because }, 'reorg suspected');
         if (firstLost !== undefined && isContradicted({ votes, observations, isFinal: firstLost.number <= finalized }))
@@ -88,7 +88,7 @@ export class ReorgWatch {
     }
   }
 
-  /** Sets aside the endpoints that have another block than the mirror, until the mirror unwinds its block. */
+  /** Quarantines the endpoints that have another block than the database, until they have the same block or the database unwinds it. */
   #setAside(witnesses: readonly Witness[], firstLost: BlockRef, { chainId, epoch }: ChainState): void {
     const { database, source } = this.#deps;
     source.setAside(witnesses, firstLost, async () => {
@@ -97,7 +97,7 @@ export class ReorgWatch {
     });
   }
 
-  /** Finds the newest remembered block that the chain still has, and the oldest that it no longer has. */
+  /** Finds the newest remembered block that is still on the chain (`ancestor`), and the oldest one that is not (`firstLost`). */
   async #findFork(
     chainId: number,
     head: BlockRef,
@@ -108,7 +108,7 @@ export class ReorgWatch {
     const onChain = async ({ number, hash }: BlockRef) => (await source.header(number, signal))?.hash === hash;
     const top = Math.min(head.number, remote.number);
     const checkpoints = await checkpointsUpTo(database.kysely, chainId, top, this.#haltDepth + BEYOND_HALT_BLOCKS);
-    // The head may be no checkpoint after an unwind.
+    // After an unwind, there may be no checkpoint of the head.
     const remembered = head.number === top && checkpoints[0]?.number !== top ? [head, ...checkpoints] : checkpoints;
     const { ancestor, firstLost } = await commonAncestor(remembered, onChain);
     const above = ancestor?.number ?? -1;
@@ -153,9 +153,8 @@ export class ReorgWatch {
 }
 
 /**
- * Returns whether the endpoints that have another block than the mirror contradict the chain, because more endpoints have the mirror's
- * block: from the third observation on if the height is final, otherwise after `OBSERVATIONS_BEFORE_STUCK`. At a tie the
- * mirror may be wrong.
+ * Returns whether to distrust the endpoints that have another block than the database, because more endpoints have the database's block.
+ * This takes three observations if the height is final, otherwise `OBSERVATIONS_BEFORE_STUCK`. At a tie, the database may be wrong.
  */
 function isContradicted({
   votes: { ours, other },

@@ -1,8 +1,8 @@
 import { AnchorMismatch, RpcError, RpcInconsistency } from '../kernel/errors.ts';
 
-/** A block is set aside when it could not be read for this long. */
+/** A block that could not be read for this long is set aside: the head moves past it without its logs. */
 const SET_ASIDE_AFTER_MS = 3_000;
-/** Fewer attempts than this are no evidence, however long they took. */
+/** A block is set aside only after at least this many attempts, however long they took. */
 const ATTEMPTS_MIN = 3;
 
 /**
@@ -20,7 +20,7 @@ export class UnreadableBlock {
     this.#now = now;
   }
 
-  /** Returns the last block to read from `from` on: one block at a time in a range that failed. */
+  /** Returns the last block of a read that begins at `from`: `from` itself in a range that failed or after a block set aside, else `to`. */
   limit(from: number, to: number): number {
     return from <= this.#narrowTo || this.#setAside === from - 1 ? from : to;
   }

@@ -13,7 +13,7 @@ export type BackfillView = {
   readonly secondsLeft: number | undefined;
 };
 
-/** An RPC endpoint of a chain, as this process sees it, with the number of calls that it sent and of those that failed. */
+/** An RPC endpoint of a chain, as this process sees it, with the number of calls that the process sent to it and how many failed. */
 export type EndpointView = EndpointState & { readonly calls: number; readonly failedCalls: number };
 
 /** What this process knows about a chain that it runs. */
@@ -39,7 +39,10 @@ export function lagBlocksOf({ head, live }: ChainView): number | null {
   return Math.max(0, live.remoteHead - head.number);
 }
 
-/** Returns the age of the committed head in seconds. 0 if it is the head of the chain, null if that is unknown. */
+/**
+ * Returns the age of the committed head in seconds. Returns 0 if the chain has no newer block, and null if the age or the head of the
+ * chain is unknown.
+ */
 export function lagSecondsOf(chain: ChainView, now: Date): number | null {
   const lagBlocks = lagBlocksOf(chain);
   if (lagBlocks === 0 || lagBlocks === null) return lagBlocks;

@@ -2,12 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import { sleep, within } from '../kernel/sleep.ts';
 
-/** How often listeners get the state. It is read once for all of them, and only while there are any. */
+/** How often listeners get the state. One read of the state serves all listeners. Nothing is read while there are no listeners. */
 const INTERVAL_MS = 1_000;
 /** If reading the state takes longer, an outage is reported. While a database connection is replaced, reads may wait instead of failing. */
 const READ_TIMEOUT_MS = 10_000;
 const OUTAGE = 'event: outage\ndata: {}\n\n';
-/** More listeners are refused, so that open pages cannot exhaust the process. */
+/** The maximum number of listeners. Further ones are refused, so that open pages cannot exhaust the process. */
 const LISTENERS_MAX = 100;
 /** A listener with more unread bytes than this is disconnected. A browser then connects again. */
 const UNREAD_BYTES_MAX = 1_000_000;
@@ -25,7 +25,7 @@ export class EventStream {
     this.#read = read;
   }
 
-  /** Answers a request with events until the client or `close` ends it. */
+  /** Answers a request with a stream of events. The stream ends when the client disconnects or `close` is called. */
   open(request: IncomingMessage, reply: FastifyReply): void {
     if (this.#listeners.size >= LISTENERS_MAX) {
       reply.code(503).send({ error: 'too many listeners' });
@@ -46,7 +46,7 @@ export class EventStream {
     });
   }
 
-  /** Ends all listeners. */
+  /** Ends the responses to all listeners. */
   close(): void {
     this.#closed.abort();
     for (const response of this.#listeners) response.end();
@@ -56,7 +56,7 @@ export class EventStream {
   async #send(): Promise<void> {
     const { signal } = this.#closed;
     while (this.#listeners.size > 0 && !signal.aborted) {
-      // A slow read is awaited again in the next turn, so that no second read begins.
+      // If a read exceeds the timeout, the next turn awaits the same read, so that no second read begins.
       this.#reading ??= this.#readEvent().finally(() => {
         this.#reading = undefined;
       });

@@ -125,7 +125,7 @@ export class Metrics {
   #readAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param registry holds the metrics of the process. Those of chains are added to it.
+   * @param registry holds the metrics of the process. The metrics of chains are added to it.
    * @param now the time in milliseconds, which only increases
    */
   constructor(readChains: () => Promise<readonly ChainView[]>, registry: Registry, now: () => number) {

@@ -38,7 +38,7 @@ export function serveQueues(app: FastifyInstance, queues: () => BoardQueues, tok
   );
 }
 
-/** Loads Bull Board when it is first asked for, since that takes a tenth of a second and most daemons are never asked. */
+/** Loads Bull Board at the first request for it. Loading takes a tenth of a second, and most daemons never get such a request. */
 async function openBoard(app: FastifyInstance, token: string | undefined): Promise<QueueBoard> {
   const { createQueueBoard } = await import('./queue-board.ts');
   return createQueueBoard(PATH, token === undefined, app.initialConfig.bodyLimit as number);

@@ -5,9 +5,12 @@ export type ChainCondition = {
   readonly state: string;
   /** Why the chain waits for an operator. Null if it does not. */
   readonly halted: string | null;
-  /** Why a stage stopped. Undefined if none did. */
+  /** Why a stage (state that is derived after a commit) stopped. Undefined if none has stopped. */
   readonly stoppedStage: string | undefined;
-  /** A contradiction that the program could not mend, as a sentence. */
+  /**
+   * A contradiction between facts (decoded logs) whose blocks no endpoint serves, or the differences of the newest verification, as a
+   * sentence.
+   */
   readonly contradiction: string | undefined;
   /** How many blocks the committed head is behind the head of the chain. Undefined while either head is unknown. */
   readonly lagBlocks: number | undefined;
@@ -44,7 +47,7 @@ export function decideReadiness(chains: readonly ChainCondition[], bounds: Readi
   };
 }
 
-/** Returns the most important reason why a chain is not ready. Undefined if it is. */
+/** Returns the most important reason why a chain is not ready. Undefined if it is ready. */
 function reasonOf(chain: ChainCondition, bounds: ReadinessBounds): string | undefined {
   const { state, halted, stoppedStage, contradiction, lagBlocks = 0, stalledSeconds } = chain;
   if (halted !== null) return `halted: ${halted}`;

@@ -43,10 +43,11 @@ const coverageQuery = z.object({
 });
 
 /**
- * Serves the status page at `/`, `/health` (200 while the process answers), `/ready` (200 or 503, with the state of each chain), `/status`
- * with its schema at `/status/schema`, `/metrics` for Prometheus, and the queues under `/queues`.
+ * Serves the status page at `/`, `/health` (200 while the process answers), `/ready` (200 or 503, with the state of each chain),
+ * `/status` with its schema at `/status/schema`, `/metrics` for Prometheus, and the queues under `/queues`. The status page reads
+ * `/contracts` and `/events`.
  *
- * @throws {IndexerError} if it cannot listen there. The message names the variable.
+ * @throws {IndexerError} if it cannot listen on the configured address. The message names the variable.
  */
 export async function serveHttp(settings: HttpSettings, pages: Pages, log: Logger): Promise<FastifyInstance> {
   const app = createApp(URL_PATHS, 'the database does not answer', log);
@@ -64,7 +65,7 @@ export async function serveHttp(settings: HttpSettings, pages: Pages, log: Logge
 /**
  * Serves `/health` and `/metrics` of a process that does not show the state of chains.
  *
- * @throws {IndexerError} if it cannot listen there. The message names the option or variable.
+ * @throws {IndexerError} if it cannot listen on the address. The message names the option or variable.
  */
 export async function serveWorker(
   address: Pick<HttpSettings, 'host' | 'port'>,
@@ -79,8 +80,8 @@ export async function serveWorker(
 /**
  * Creates a server that answers errors and unknown paths with a sentence.
  *
- * @param paths the paths that it serves
- * @param failure what is wrong when it cannot answer
+ * @param paths the paths that it serves, for the answer to an unknown path
+ * @param failure why it cannot answer, for the answer 503
  */
 function createApp(paths: string, failure: string, log: Logger): FastifyInstance {
   const app = fastify({ bodyLimit: BODY_MAX_BYTES, forceCloseConnections: true });

@@ -12,16 +12,16 @@ import { factTables, folds } from '../protocols/protocols.ts';
 import type { ReadRange } from './fetch-batch.ts';
 import { lockSteps } from './lock-steps.ts';
 
-/** A contract for which a former indexer left facts. */
+/** A contract for which a former indexer, which this program replaced, left facts. */
 export type FormerContract = { readonly address: Hex; readonly platformId: string };
 
-/** A commit of more facts than this may exceed the usual statement timeout. One block can have a million tokens of an ERC-2309 batch. */
+/** A commit of more facts than this gets a longer statement timeout. One block can have a million tokens of an ERC-2309 batch. */
 export const LARGE_COMMIT_FACTS = 100_000;
 
 /** Defers foreign keys, because the first fact of a token is written before the fold that inserts the token's row. */
 export const DEFER_CONSTRAINTS: Step = { statement: sql`set constraints all deferred` };
 
-/** Facts to write into some block ranges, and the contracts whose former facts they replace. */
+/** Facts to write for some block ranges, and the contracts whose facts of a former indexer they replace. */
 export type Replacement = {
   readonly ranges: readonly BlockRange[];
   readonly batch: EncodedBatch;
@@ -86,7 +86,7 @@ function factKind(table: string, tag: string): string {
   return `${table} ${tag}`;
 }
 
-/** Returns the headers of a range that a commit saves as checkpoints: those above finalized, and the last one. */
+/** Returns the headers of a range that a commit saves as checkpoints: those above the finalized block, and that of the last block. */
 export function checkpointsOf({ headers, to }: ReadRange, finalized: number | undefined): readonly BlockHeader[] {
   return headers.filter(({ number }) => number === to || number > (finalized ?? -1));
 }

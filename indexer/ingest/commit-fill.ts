@@ -34,7 +34,7 @@ import { addFactCounts } from './committed-range.ts';
 import type { ReadRange } from './fetch-batch.ts';
 import { refuseStale } from './refuse-stale.ts';
 
-/** A range that was read, with the chain's state before the read. The commit is refused after an unwind below the range's end. */
+/** A range that was read, and the chain's state before the read. The commit fails if the chain was since unwound below the range's end. */
 export type FillPiece = { readonly seen: ChainState; readonly range: ReadRange; readonly batch: EncodedBatch };
 
 /** The input of a commit of history. */
@@ -43,14 +43,14 @@ export type FillCommit = {
   readonly pieces: readonly FillPiece[];
   /** The contracts whose logs were requested. The batches must not hold facts of other contracts. */
   readonly contracts: readonly RequestedContract[];
-  /** Those of the contracts for which a former indexer left facts. */
+  /** The contracts among `contracts` for which a former indexer left facts. */
   readonly former?: readonly (ContractKey & FormerContract)[];
   /**
-   * Returns the next pieces for the same contracts that were read meanwhile. They are committed in the same transaction, so that its
-   * folds write each row of state once for all pieces.
+   * Returns the next pieces for the same contracts, which were read while `pieces` were written. They are committed in the same
+   * transaction, so that each row of state is written once for all pieces.
    */
   readonly following?: () => Promise<readonly FillPiece[]>;
-  /** The last block of the following pieces. Undefined if no pieces follow. */
+  /** The last block that pieces from `following` can reach. Undefined if no pieces follow. */
   readonly end?: number;
 };
 
@@ -65,7 +65,7 @@ export type Filled = {
 const COMMIT_FACTS_MAX = 100_000;
 /** A transaction that has been open this long adds no more pieces, because a crash loses what it wrote. */
 const COMMIT_OPEN_MS_MAX = 5_000;
-/** The maximum number of attempts at a range, parts of which other commits cover at the same time. */
+/** The maximum number of attempts at a commit while other commits cover parts of its range. */
 const TRIM_ATTEMPTS_MAX = 5;
 
 /** Another commit covered some of the same blocks first. */
@@ -99,7 +99,7 @@ export async function commitFill(database: Database, { following, ...commit }: F
       if (!overlapped) throw error;
       if (attempt === TRIM_ATTEMPTS_MAX) {
         const { chainId, from, to } = rangeOf(commit.pieces);
-        // A fact of another branch may have the key of a stored one.
+        // A fact from another branch may have the same key as a stored fact.
         const headers = commit.pieces.flatMap(({ range }) => range.headers);
         if (await isOnOtherBranch(database.kysely, chainId, headers)) throw otherBranch(error);
         throw new FactConflict('the database holds facts in blocks that are not covered', {
@@ -177,8 +177,8 @@ async function writePieces(
 }
 
 /**
- * Quarantines contracts. A follower may have read its next blocks with these contracts already. The raised live version makes it read
- * the registry again before it commits these blocks.
+ * Quarantines contracts, and raises the chain's live version. A follower may have read its next blocks with these contracts already. The
+ * raised version makes it read the registry again before it commits these blocks.
  */
 export async function quarantineAll(
   tx: Transaction,
@@ -210,7 +210,7 @@ function otherBranch(cause: unknown): StaleRange {
   return new StaleRange('the range was read from another branch than the head', { cause });
 }
 
-/** A slice that a transaction wrote, with the kinds of its facts, and the blocks of it that were read in full. */
+/** Blocks that a transaction wrote for the same contracts, the `kinds` of their facts, and the blocks that were read in full (`proved`). */
 type WrittenSlice = Slice & { readonly kinds: Set<string>; readonly proved: readonly BlockRange[] };
 
 /** Collects the blocks and contracts that a transaction wrote. Adjacent blocks of the same contracts become one slice. */
@@ -218,7 +218,7 @@ class WrittenSlices {
   /** The contracts to quarantine at the end. Their facts in the piece that quarantines them and in later pieces are not written. */
   readonly quarantined: Quarantine[] = [];
   readonly checkpoints: BlockHeader[] = [];
-  /** The slices that were not covered when the transaction began. */
+  /** The contracts and their blocks that were not covered when the transaction began. */
   readonly #missing: readonly Slice[];
   readonly #slices = new Map<string, WrittenSlice>();
   /** The last block of the newest piece. */

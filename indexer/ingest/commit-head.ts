@@ -32,7 +32,7 @@ export type HeadCommit = {
   readonly batch: EncodedBatch;
   /** The newest block known to be final. */
   readonly finalized: number | undefined;
-  /** The contracts that the follower covers from this range on. The range includes their logs. */
+  /** The contracts that the follower begins to cover with this range. The range includes their logs. */
   readonly joining: readonly RequestedContract[];
   /** The followed contracts for which a former indexer left facts. */
   readonly former?: readonly FormerContract[];
@@ -43,10 +43,10 @@ export type HeadCommit = {
   readonly isLast?: boolean;
 };
 
-/** Makes the commit not wait until it is on the disk. */
+/** Makes `commit` return before the transaction is on the disk. */
 const COMMIT_WITHOUT_WAITING: Step = { statement: sql`set local synchronous_commit = off` };
 
-/** The maximum number of attempts at a commit that inserts a row which exists already. */
+/** The maximum number of attempts at a commit that fails because a row that it inserts exists already. */
 const ATTEMPTS_MAX = 5;
 
 /**
@@ -91,13 +91,13 @@ async function extendHead(database: Database, commit: HeadCommit): Promise<numbe
     const folded = foldFacts({ chainId, from: range.from, to: range.to, batched: true }, new Set(factKinds(batch)));
     const write = inserts.length === 0 ? [] : [DEFER_CONSTRAINTS, ...inserts];
     try {
-      // The facts are written while the commit of the previous block may still be running. The steps after them wait for it.
+      // The facts are written while the commit of the previous block may still be running. `lockAndCheckHead` waits for that commit.
       const begin = lockChainAndBlock(chainId, range.to);
       const settings = isLast ? [] : [COMMIT_WITHOUT_WAITING];
       await batchTransaction(database, [...settings, begin, ...write, lockAndCheckHead(seen), ...folded, ...end]);
       return factCount(batch);
     } catch (error) {
-      // A step needs a follow-up step, which is rare. The steps then run one after the other below.
+      // A step needs a follow-up step, which a batch cannot run. This is rare. The steps then run one after the other below.
       if (sqlstateOf(error) !== SQLSTATE.refused) throw error;
     }
   }

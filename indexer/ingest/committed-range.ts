@@ -8,7 +8,7 @@ export type CommittedRange = BlockRange & {
   readonly seconds: number;
 };
 
-/** Adds the numbers of facts of some tables to totals by the name of the table. */
+/** Adds the number of facts of each encoded table to `totals`, by the name of the table. Returns `totals`. */
 export function addFactCounts(totals: Map<string, number>, tables: readonly EncodedTable[]): Map<string, number> {
   for (const encoded of tables) {
     const { name } = encoded.table;

@@ -21,8 +21,8 @@ export type Difference = {
 const PARAMETER_FACTS_MAX = 10_000;
 
 /**
- * Compares the facts in the database with those that were read from the chain, column by column. A fact with another value in some
- * column counts as two differences.
+ * Compares the facts in the database with those that were read from the chain, column by column. A fact that differs in a column counts
+ * as two differences: one on each side.
  *
  * @param slice the contracts and the blocks to compare
  * @param batch the facts of these blocks and contracts; facts of others are left out
@@ -54,7 +54,7 @@ export async function compareFacts(
   return differences;
 }
 
-/** Returns the blocks from the first difference to the last. A log can be a million facts, more than `Math.min` takes as arguments. */
+/** Returns the blocks from the first difference to the last. There may be a million differences, too many arguments for `Math.min`. */
 export function spanOf(differences: readonly Pick<Difference, 'block'>[]): BlockRange {
   let [from, to] = [Number.MAX_SAFE_INTEGER, -1];
   for (const { block } of differences) {

@@ -16,13 +16,13 @@ export type IndexedContract = {
 export type ContractIndex = {
   readonly watch: WatchFilter;
   readonly byAddress: ReadonlyMap<Hex, readonly IndexedContract[]>;
-  /** By first topic, a function that returns how many facts a log becomes. Events whose logs become one fact are left out. */
+  /** For the first topic of each event whose log can become several facts: a function that returns how many facts a log becomes. */
   readonly factsOf: ReadonlyMap<Hex, NonNullable<EventOptions['factsOf']>>;
 };
 
 /**
- * Returns why a contract cannot be decoded, as the rest of a line about it. Null if it can be decoded. Callers quarantine a contract
- * that cannot be decoded, so that one wrong row does not stop the chain.
+ * Returns why the logs of a contract cannot be decoded, as text to put after the contract's name. Null if they can be decoded. Callers
+ * quarantine a contract that cannot be decoded, so that one wrong row does not stop the chain.
  */
 export function contractFault(contract: ProtocolSelector & Contract): string | null {
   const { kind, masterId, artistTokenId } = contract;
@@ -36,7 +36,7 @@ export function contractFault(contract: ProtocolSelector & Contract): string | n
 }
 
 /**
- * Indexes contracts by address, to request their logs and to decode them.
+ * Returns an index of contracts by address. It is used to request their logs and to decode them.
  *
  * @throws {ConfigError} if contracts cannot be decoded. The message names each of them with its reason.
  */

@@ -21,8 +21,8 @@ export function cutRange(
 }
 
 /**
- * Returns the range up to the last block with logs before the log at index `blockStart`, which is the first of its block. If no block
- * with logs comes before, the range ends with the block of that log. The returned headers include the new last block only if its header
+ * Returns the range up to the last block with logs before the log at index `blockStart`, which is the first log of its block. If no
+ * earlier block has logs, returns the range up to the block of that log. The returned headers include that of the last block only if it
  * was read.
  */
 function cutBefore(range: VerifiedRange, blockStart: number): VerifiedRange {

@@ -20,8 +20,8 @@ const FACTS_MAX = 100_000;
 const RECEIPT_CONCURRENCY = 8;
 
 /**
- * Reads a range for a set of contracts, with the receipts that claims need, and decodes its logs into facts. The returned range may end
- * before the requested one, so callers must continue after its `to`.
+ * Reads a range for a set of contracts, and decodes its logs into facts. Also reads the receipts that some logs need, such as dividend
+ * claims. The returned range may end before the requested one, so callers must continue after its `to`.
  */
 export async function fetchBatch(
   source: Source,
@@ -38,7 +38,7 @@ export async function fetchBatch(
   try {
     receipts = await readReceipts(source, verified, receiptsNeeded(verified, contracts), signal);
   } catch (error) {
-    // A log may name the hash of another block. The headers of all blocks with logs, which are read now, show this.
+    // A log may name the hash of another block. Read the headers of all blocks with logs too, which reveal such a log.
     if (!isOfOtherBlock(error) || request.strict || request.readsHeadersOfLogs === true) throw error;
     return fetchBatch(source, contracts, { ...request, readsHeadersOfLogs: true }, signal);
   }

@@ -8,10 +8,10 @@ import { type FactRange, type Fold, isInRange, type Reading } from '../facts/fol
  * Returns the steps that lock rows which several folds of one commit write. The key of each entry is the fold before which its steps
  * run.
  *
- * Two commits that lock such rows one fold at a time can deadlock. So before the first of these folds writes, these steps lock the rows of
- * all contracts in the facts of these folds, in the order of `lockOrder`. No step is needed if the first fold reads every fact of the
- * table that the others read, because it locks the same rows in the same order itself. A first fold that reads only some tags is not
- * enough, because it may lock even fewer rows: `mint-order` locks only the contracts whose first mints change.
+ * Without these steps, each fold would lock such rows when it writes them, and two commits could deadlock. So before the first of these
+ * folds, a step locks the rows of all contracts whose facts the folds read, in the order of `lockOrder`. No step is needed if the first
+ * fold reads every fact that the others read, because it locks the same rows in the same order itself. A first fold that reads only facts
+ * with certain tags does not suffice, because it may lock fewer rows: `mint-order` locks only the contracts whose first mints change.
  */
 export function lockSteps(applied: readonly Fold[], range: FactRange): ReadonlyMap<Fold, readonly Step[]> {
   const steps = new Map<Fold, Step[]>();

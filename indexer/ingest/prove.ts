@@ -35,7 +35,7 @@ import { compareFacts, type Difference, spanOf } from './compare-facts.ts';
 import type { ReadRange } from './fetch-batch.ts';
 import { refuseStale } from './refuse-stale.ts';
 
-/** Facts that were read in full from the chain, to compare the database with. */
+/** The facts of a range whose headers were all read from the chain. The facts in the database are compared with them. */
 export type FullRange = {
   /** The chain's state before the range was read. */
   readonly seen: ChainState;
@@ -98,7 +98,10 @@ export async function listDifferences(database: Database, full: FullRange): Prom
 
 /** Why facts are repaired. */
 export type RepairCause = {
-  /** `proof`, or the name of the rule that the facts contradicted. */
+  /**
+   * What led to the repair: `proof` (the comparison of facts with headers), `verify` or `dead-letters` (the commands), or the name of the
+   * rule that the facts contradicted.
+   */
   readonly cause: string;
   /** The endpoints whose logs differed from those in the receipts. */
   readonly endpoints: readonly string[];
@@ -108,14 +111,15 @@ export type RepairCause = {
 export type Repaired = { readonly added: number; readonly removed: number };
 
 /**
- * Makes the covered facts of a range equal to what was read from the chain, derives the state of the contracts again from the first
- * changed block on, and records the repair and that the range is proved, in one transaction. Facts that are equal already stay as they
- * are, so that rows of the platform that refer to them keep their links.
+ * Makes the covered facts of a range equal to those that were read from the chain, in one transaction. Derives the state of the contracts
+ * again from the first changed block on. Records the repair, and that the range is proved. Facts that are equal already stay as they are,
+ * so that rows of the platform that refer to them keep their links.
  *
  * The transaction holds the chain's lock exclusively, so no commit is running.
  *
  * @throws {StaleRange} if the chain was unwound below the range's end since it was read
- * @throws {RpcInconsistency} if a fact would be deleted because unproved receipts lack its log. The node may have lost the log.
+ * @throws {RpcInconsistency} if a fact would be deleted because receipts lack its log, and nothing proves these receipts. The node may
+ * have lost the log.
  */
 export async function repairRange(database: Database, full: FullRange, cause: RepairCause): Promise<Repaired> {
   const { chainId } = full.range;
@@ -144,12 +148,12 @@ export async function repairRange(database: Database, full: FullRange, cause: Re
 
 type CoveredSlices = {
   readonly slices: readonly Slice[];
-  /** The quarantines whose log is in a block that the contract's coverage includes. */
+  /** The quarantines of the range whose block is covered for their contract. */
   readonly quarantined: readonly Quarantine[];
   readonly head: number;
 };
 
-/** Returns the covered or unproved blocks of the range. For a contract that it quarantines, they end before the log that causes this. */
+/** Returns the covered or unproved blocks of the range. If a log quarantines a contract, its blocks end before the block of that log. */
 async function readSlices(
   tx: Transaction,
   { seen, range, contracts, batch }: FullRange,
@@ -158,7 +162,7 @@ async function readSlices(
   const { chainId } = range;
   const now = await readChain(tx, chainId);
   await refuseStale(tx, seen, now, range);
-  // A block above finalized may have been read from a branch that the follower has not unwound to yet.
+  // A block above the finalized block may have been read from a branch that the follower has not unwound to yet.
   if (await isOnOtherBranch(tx, chainId, range.headers)) {
     throw new StaleRange('the range was read from another branch', { context: { from: range.from, to: range.to } });
   }
@@ -186,7 +190,7 @@ type BlockRemoval = {
   readonly cause: RepairCause;
 };
 
-/** Deletes a contract's facts in the block that quarantines it, and uncovers the block for it. Returns the number of deleted facts. */
+/** Deletes a contract's facts in the block that quarantines it, and the block from its coverage. Returns the number of deleted facts. */
 async function uncoverBlock(tx: Transaction, { full, head, quarantine, cause }: BlockRemoval): Promise<number> {
   const { chainId } = full.range;
   const { contract, blockNumber: block } = quarantine;
@@ -205,7 +209,7 @@ async function uncoverBlock(tx: Transaction, { full, head, quarantine, cause }: 
   return removed;
 }
 
-/** Changes facts of contracts, and derives the state of the contracts again from a block on. Unwinds the stages to before this block. */
+/** Unwinds the stages and the contracts' state to before the range, calls `change` to change facts, and derives the state again. */
 async function deriveAgain(tx: Transaction, range: FactRange, change: () => Promise<void>): Promise<void> {
   await unwindStages(tx, range.chainId, await newestKnownBlock(tx, range.chainId, range.from - 1), stages);
   await runSteps(
@@ -253,8 +257,8 @@ async function repairContract(
 }
 
 /**
- * Throws if a fact would be deleted because receipts that nothing proves lack its log. A dead letter may be deleted if the receipts have
- * its log, because the log is decoded now.
+ * Throws if a fact would be deleted because receipts lack its log, and nothing proves these receipts. A dead letter (a log that could not
+ * be decoded) may be deleted if the receipts have its log, because the log is decoded now.
  */
 function assertProvedRemoval(
   { unprovedBlocks = [] }: ReadRange,

@@ -3,7 +3,7 @@ import { StaleRange } from '../kernel/errors.ts';
 import { type ChainState, lowestUnwindSince } from '../progress/chains.ts';
 import type { ReadRange } from './fetch-batch.ts';
 
-/** Throws `StaleRange` if the range ends above the head, or if the chain was unwound below its end since `seen` was read. */
+/** Throws `StaleRange` if the range ends above the head, or if the chain was unwound below the range's end since `seen` was read. */
 export async function refuseStale(
   tx: Transaction,
   seen: ChainState,

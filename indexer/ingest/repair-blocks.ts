@@ -38,8 +38,8 @@ export type BlockRepairDeps = {
 export type BlockRepair = Omit<BlockReading, 'inFull'> & RepairCause;
 
 /**
- * Reads blocks from their receipts, and repairs the facts of the contracts that differ from the receipts. Returns the last block read,
- * and the number of facts changed.
+ * Reads the logs of blocks from receipts, and repairs the facts of the contracts where they differ from these logs. Returns the last
+ * block read, and the number of facts changed.
  */
 export async function repairBlocks(
   { database, source, log, chainId }: BlockRepairDeps,

@@ -19,7 +19,7 @@ import { unwindStages } from '../stages/unwind-stages.ts';
  * The transaction holds the chain's lock exclusively, so no commit is running. A follower that has already fetched its next block finds
  * `live_version` raised and fetches the block again with the new events.
  *
- * @returns false if another process did it first
+ * @returns false if another process did it first, or if the contract is no longer followed
  */
 export async function rereadContract(database: Database, contract: Contract, rereading: Rereading): Promise<boolean> {
   const { chainId } = contract;

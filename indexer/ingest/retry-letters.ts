@@ -10,20 +10,20 @@ import { type BlockRepairDeps, repairBlocks } from './repair-blocks.ts';
 
 /** The cause that `indexer.repairs` shows. */
 const CAUSE = 'dead-letters';
-/** The maximum number of attempts at blocks for which a node and the database are on different branches. Then the next are tried. */
+/** The maximum number of attempts at blocks while the node and the database are on different branches. Then the next blocks are tried. */
 const ATTEMPTS_MAX = 4;
 const BACKOFF: Backoff = { baseMs: 250, maxMs: 5_000 };
 
 /** The result of a retry of dead letters. */
 export type RetriedLetters = {
-  /** The number of letters that are gone: they were decoded, or their blocks were unwound. */
+  /** The number of dead letters that no longer exist: their logs were decoded, or their blocks were unwound. */
   readonly gone: number;
-  /** The letters that are left, with the reason why. The reason may contain secrets of an endpoint. */
+  /** The dead letters that are left, with the reason why. The reason may contain secrets of an endpoint. */
   readonly kept: readonly LogLetter[];
 };
 
 /**
- * Decodes logs again that could not be decoded. Their blocks are read from their receipts, because a fact may also need the timestamp of
+ * Tries again to decode the logs in dead letters. Their blocks are read from their receipts, because a fact may also need the timestamp of
  * its block, the receipt of its transaction, and other logs of its block. For each contract and each run of consecutive blocks, one
  * transaction writes the facts, derives state and deletes the letters, like any repair. A letter that still cannot be decoded stays.
  *

@@ -22,7 +22,7 @@ export type Unwind = {
   readonly to: BlockRef | undefined;
   /** Whether the chain was reorganised or an operator ran the command. */
   readonly reason: 'reorg' | 'command';
-  /** The chain's state on which the decision was based. Undefined unwinds whatever the head is. */
+  /** The chain's state when the unwind was decided. The unwind fails if it has changed. If undefined, any state is accepted. */
   readonly seen?: ChainState;
   /** The stages to unwind. Default: all stages. */
   readonly stages?: readonly Stage[];

@@ -12,7 +12,7 @@ export type BlockHeader = BlockRef & {
   readonly parentHash: Hex;
   readonly timestamp: number;
   readonly logsBloom: Hex;
-  /** Undefined where the node did not list the transactions, as in heads that a subscription announces. */
+  /** The number of transactions in the block. Undefined if the node did not list them, as in the headers that a subscription sends. */
   readonly transactionCount?: number;
 };
 
@@ -25,15 +25,15 @@ export type RawLog = {
   readonly blockHash: Hex;
   readonly transactionHash: Hex;
   readonly logIndex: number;
-  /** The timestamp of its block in Unix seconds, if the node gave it with the log (`blockTimestamp`, execution-apis#639). */
+  /** The timestamp of the log's block in Unix seconds, if the node returned it with the log (`blockTimestamp`, execution-apis#639). */
   readonly blockTimestamp?: number | undefined;
 };
 
 /**
  * A block range of one chain, both ends included, whose headers and logs agree with each other.
  *
- * `logs` are ordered by `(blockNumber, logIndex)`. `headers` are ordered by number. Above finalized, they include every block. Below it,
- * they include at least the first block, the last block, and the blocks with logs that have no reliable `blockTimestamp`.
+ * `logs` are ordered by `(blockNumber, logIndex)`. `headers` are ordered by number. They include every block above the finalized block.
+ * Of older blocks, they include at least the first and the last of the range, and those with logs that have no reliable `blockTimestamp`.
  */
 export type VerifiedRange = {
   readonly chainId: number;
@@ -60,7 +60,7 @@ export function kindName(kind: ContractKind): string {
   return kind.replace('_', '-');
 }
 
-/** A later ABI version of a contract, because its proxy was upgraded, and the first block whose logs it decodes. */
+/** An ABI version that decodes the logs of a contract from `fromBlock` on, because the contract's proxy was upgraded. */
 export type AbiUpgrade = { readonly fromBlock: number; readonly abiVersion: string };
 
 /** An indexed contract, with the properties that decoding and committing need. */
@@ -69,13 +69,13 @@ export type Contract = {
   readonly address: Hex;
   readonly kind: ContractKind;
   readonly abiVersion: string;
-  /** Later ABI versions, ordered by block. `abiVersion` decodes the logs below the first of them. */
+  /** Later ABI versions, ordered by block. `abiVersion` decodes the logs of the blocks before the first upgrade. */
   readonly upgrades?: readonly AbiUpgrade[];
-  /** Id of its row in `master_contracts`, `dividend_contracts`, `artist_tokens` or `liquidity_pools`. */
+  /** Id of the contract's row in `master_contracts`, `dividend_contracts`, `artist_tokens` or `liquidity_pools`. */
   readonly platformId: string;
   /** Id of the row in `masters` that a master or dividend contract belongs to. */
   readonly masterId: string | null;
-  /** Id of the row in `artist_tokens`: of the token that a pool trades, or of the artist token itself. */
+  /** Id of a row in `artist_tokens`: for a pool, the token that it trades; for an artist token, its own row. */
   readonly artistTokenId: string | null;
 };
 

@@ -6,10 +6,10 @@ import type { Hex } from '../kernel/chain.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { mergeRanges, type TokenRange } from './token-ranges.ts';
 
-/** Maximum number of events that are noted in one transaction. */
+/** Maximum number of metadata events that one transaction reads. */
 const EVENTS_MAX = 1_000;
 
-/** An event of EIP-4906. Both tokens of a `MetadataUpdate` are the same. */
+/** An event of EIP-4906 that says which tokens have new metadata. In a `MetadataUpdate`, `from_token` and `to_token` are equal. */
 type Update = {
   readonly address: Hex;
   readonly position: string;
@@ -18,11 +18,11 @@ type Update = {
 };
 
 /**
- * Notes the tokens whose metadata was updated since the last call, so that they are read again. After a reorg also notes the tokens that
- * were read as of blocks above the common ancestor.
+ * Records which tokens had their metadata updated since the last call, so that their URIs are read again. After a reorg, also records the
+ * tokens whose URIs were read as of blocks above the common ancestor.
  *
- * A batch of tokens becomes one range, however many tokens it names. Updates in history below the head are ignored, because tokens are read
- * as of the head.
+ * A `BatchMetadataUpdate` is recorded as one range, however many tokens it covers. Updates in older history, which backfills add, are
+ * ignored, because every URI is read as of the head.
  */
 export async function noteMetadataUpdates(database: Database, chainId: number): Promise<void> {
   await transaction(database, async (tx) => {
@@ -46,7 +46,10 @@ export async function noteMetadataUpdates(database: Database, chainId: number): 
   });
 }
 
-/** Locks the progress of a chain and returns the position up to which events were noted. Lowers this position if blocks were unwound. */
+/**
+ * Locks the chain's row in `token_uri_progress`. Returns the position up to which metadata events were recorded. If blocks were unwound,
+ * lowers this position and records the tokens that were read as of these blocks.
+ */
 async function lockProgress(tx: Transaction, { chainId, epoch }: ChainState, head: number): Promise<string> {
   await sql`
     insert into indexer.token_uri_progress (chain_id, events_to, epoch) values (${chainId}, ${positionOf(head + 1)} - 1, ${epoch})
@@ -90,7 +93,10 @@ async function noteTokens(tx: Transaction, chainId: number, updates: readonly Up
   }
 }
 
-/** Adds ranges to those of a contract. A range that is being read does not change. Tokens updated meanwhile are read again after it. */
+/**
+ * Adds ranges of updated tokens to the ranges of a contract that wait to be read, and merges them. A range that is partly read does not
+ * change: its tokens that were updated again are read in a new range.
+ */
 async function noteRanges(
   tx: Transaction,
   chainId: number,

@@ -5,7 +5,7 @@ export type TokenRange = { readonly from: bigint; readonly to: bigint };
 export const TOKEN_RANGES_MAX = 100;
 
 /**
- * Returns ranges that hold every token of the given ones, ordered and without overlaps. If there are too many ranges, returns one range
+ * Merges ranges that touch or overlap, and returns them in ascending order. If more than `TOKEN_RANGES_MAX` are left, returns one range
  * from the lowest to the highest token. The tokens between the given ranges are then read without need.
  */
 export function mergeRanges(ranges: readonly TokenRange[]): readonly TokenRange[] {

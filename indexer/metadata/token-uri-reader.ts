@@ -17,7 +17,7 @@ import { dueTokens, rangePieces, type Token, type UnreadMaster, unreadMasters, u
 export type TokenUriDeps = {
   readonly database: Database;
   readonly chainId: number;
-  /** Its calls are limited to what the operator allows for token URIs. */
+  /** Makes the calls. The source limits them to the rate that the operator allows for token URIs. */
   readonly source: Pick<Source, 'calls'>;
   readonly log: Logger;
   readonly runtime: Runtime;
@@ -25,38 +25,38 @@ export type TokenUriDeps = {
 
 /** The first four bytes of keccak-256 of `tokenURI(uint256)`. */
 const TOKEN_URI_SELECTOR = 'c87b56dd';
-/** The maximum number of tokens that are read together. The limits below leave room for due tokens, ranges and tokens without a URI. */
+/** Maximum number of tokens that are read together. The limits below divide it among due tokens, ranges and tokens without a URI. */
 const PIECE_TOKENS_MAX = 100;
 const DUE_TOKENS_MAX = 40;
 const RANGE_TOKENS_MAX = 30;
 const RANGE_TOKENS_OF_CONTRACT_MAX = 10;
 const TOKENS_OF_MASTER_MAX = 20;
-/** Statements that one step spends on looking for tokens without a URI. */
+/** Maximum number of statements with which one step looks for tokens without a URI. */
 const STATEMENTS_MAX = 10;
 const IDLE_INTERVAL_MS = 5_000;
 /** The pause after a sweep over all tokens without a URI, as a multiple of the time that its statements took. */
 const SWEEP_PAUSE_FACTOR = 20;
 /**
- * Upper limit of that pause for each statement of the sweep. A statement may have been slow because it waited for a lock or because the
- * machine was busy for a moment.
+ * Upper limit of the pause after a sweep, for each statement of the sweep. It limits the effect of a statement that was slow because it
+ * waited for a lock or because the machine was busy for a moment.
  */
 const STATEMENT_PAUSE_MAX_MS = 10_000;
 const SWEEP_PAUSE_MAX_MS = 600_000;
 const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 60_000 };
 const REASON_LENGTH_MAX = 300;
 
-/** Answers of contracts, and the failure if the endpoints gave none. */
+/** The URIs that contracts returned, and the error if the endpoints did not answer. */
 type Reading = { readonly answers: readonly UriAnswer[]; readonly failure?: unknown };
 
 /**
- * Reads `tokenURI` of the tokens of a chain's masters as of the head, in small batches: of tokens that have no URI, of tokens whose
- * metadata was updated, and again of tokens that could not be read. One process per chain runs it.
+ * Reads `tokenURI` of tokens of a chain's masters (ERC-721 contracts) as of the head, in small batches. Reads tokens that have no URI,
+ * tokens whose metadata was updated, and tokens whose earlier reading failed. Only one process per chain runs a reader.
  */
 export class TokenUriReader {
   readonly #deps: TokenUriDeps;
   readonly #retry: Retry;
   #pieceTokens = PIECE_TOKENS_MAX;
-  /** The masters that the present sweep has not finished, and the last token of each that it looked at. */
+  /** The masters that the present sweep has not finished, and for each of them the last token that the sweep looked at. */
   #sweep: (UnreadMaster & { readonly after: string })[] = [];
   /** The number of statements of the present sweep so far, and how long they have taken. */
   #sweepStatements = 0;
@@ -68,7 +68,7 @@ export class TokenUriReader {
     this.#retry = new Retry(RETRY_BACKOFF, deps.runtime.random);
   }
 
-  /** Reads until the signal aborts. A failure is logged and tried again. */
+  /** Reads token URIs until the signal aborts. Logs a failure and tries again after a pause. */
   async run(signal: AbortSignal): Promise<void> {
     const { log, chainId: chain } = this.#deps;
     while (!signal.aborted) {
@@ -83,7 +83,7 @@ export class TokenUriReader {
     }
   }
 
-  /** Reads one piece. Returns false if there was nothing to read. */
+  /** Reads one batch of tokens. Returns false if no token is to be read for now. */
   async step(signal: AbortSignal): Promise<boolean> {
     const { database, chainId } = this.#deps;
     const { head, finalized = -1 } = await readChain(database.kysely, chainId);
@@ -105,8 +105,8 @@ export class TokenUriReader {
   }
 
   /**
-   * Asks for the URIs of tokens. After a failure fewer tokens are asked for together, because one of them may make the endpoint fail or
-   * hang. If a single token fails, it is tried again later and the failure is returned.
+   * Reads the URIs of tokens. A failure makes the next batches smaller, because one token may make the endpoint fail or hang. If the only
+   * token of a batch fails, returns the error and the reason instead of throwing, so that the token is scheduled for a later attempt.
    */
   async #read(tokens: readonly Token[], block: number, signal: AbortSignal): Promise<Reading> {
     if (tokens.length === 0) return { answers: [] };

@@ -5,7 +5,7 @@ import { type Hex, ZERO_ADDRESS } from '../kernel/chain.ts';
 /** A token of a master. */
 export type Token = { readonly address: Hex; readonly tokenId: string };
 
-/** The next tokens of a range, and the token id at which the range continues after them. Null if the range ends with them. */
+/** The next tokens of a range. `next` is the token id at which the range continues, or null if these are its last tokens. */
 export type RangePiece = { readonly id: string; readonly tokens: readonly Token[]; readonly next: string | null };
 
 type TokenRow = { readonly address: Hex; readonly token_id: string };
@@ -13,8 +13,8 @@ type TokenRow = { readonly address: Hex; readonly token_id: string };
 const tokenOf = ({ address, token_id: tokenId }: TokenRow): Token => ({ address, tokenId });
 
 /**
- * Returns tokens that are due to be read, because they were updated or could not be read some time ago. Forgets tokens that do not exist
- * or were burnt, and tokens whose contract is not followed.
+ * Returns tokens that are due to be read again, because their metadata was updated or an earlier attempt failed. Deletes the entries of
+ * tokens that do not exist or were burnt, and of tokens whose contract is not followed.
  */
 export async function dueTokens(db: Kysely<DB>, chainId: number, limit: number): Promise<readonly Token[]> {
   const { rows } = await sql<TokenRow>`
@@ -80,13 +80,13 @@ export async function unreadMasters(db: Kysely<DB>, chainId: number): Promise<re
   return rows;
 }
 
-/** Tokens of a master, and the last token that was looked at. `lookedAt` is undefined if there are no more tokens. */
+/** Tokens of a master whose URI is to be read. `lookedAt` is the last token that was looked at, or undefined if no tokens are left. */
 export type UnreadPiece = { readonly tokens: readonly Token[]; readonly lookedAt: string | undefined };
 
 /** The maximum number of tokens without a URI that one statement looks at. Most of them may have been burnt or tried before. */
 const LOOKED_AT_MAX = 1_000;
 
-/** Returns tokens of a master without a URI, after `after` in the order of their ids, that were not tried before. */
+/** Returns tokens of a master that have no URI and were not tried before, in the order of their ids. Begins after the id `after`. */
 export async function unreadTokens(
   db: Kysely<DB>,
   chainId: number,

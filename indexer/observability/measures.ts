@@ -13,7 +13,7 @@ type Commit = {
 /** The connections of a database pool: all of them, the idle ones, and the number of requests that wait for one. */
 type PoolCounts = { readonly totalCount: number; readonly idleCount: number; readonly waitingCount: number };
 
-/** Calls that one request to an endpoint carried, with one method and one outcome. `seconds` is the duration of the request. */
+/** The calls of one request to an endpoint that have the same method and outcome. `seconds` is the duration of the request. */
 type Request = {
   readonly chain: number;
   /** The host of the endpoint's URL, without secrets, and the endpoint's place in the configuration. */
@@ -176,7 +176,7 @@ export class Measures {
     this.#queries.observe(seconds);
   }
 
-  /** Exports the connection counts of the pools, read at each scrape. */
+  /** Exports the numbers of connections of the pools. They are read at each scrape. */
   showPools(pools: readonly PoolCounts[]): void {
     const sum = (count: (pool: PoolCounts) => number) => pools.reduce((total, pool) => total + count(pool), 0);
     const show = (state: string, help: string, count: (pool: PoolCounts) => number) =>

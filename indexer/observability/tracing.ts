@@ -49,7 +49,7 @@ export class Tracing {
   }
 }
 
-/** The trace of one batch. */
+/** The trace of one batch of blocks. */
 export class Trace {
   readonly #tracer: Tracer;
   readonly #redact: Redact;

@@ -34,7 +34,7 @@ export async function readChain(db: Kysely<DB>, chainId: number): Promise<ChainS
   return { chainId, head: undefined, finalized: undefined, epoch: 0, liveVersion: 0, halted: undefined };
 }
 
-/** Reads the state of a chain. Undefined if no process has followed it yet. */
+/** Reads the state of a chain. Returns undefined if the chain has no row in `indexer.chains` yet. */
 export async function findChain(db: Kysely<DB>, chainId: number): Promise<ChainState | undefined> {
   const row = await db
     .selectFrom('indexer.chains')
@@ -90,7 +90,7 @@ export type HeadMove = {
   readonly expected: ChainState;
   readonly to: BlockRef;
   readonly finalized: number | undefined;
-  /** The blocks of the move whose headers were all compared with the logs. Undefined if only some were. */
+  /** The blocks that this commit adds, if all their headers were compared with the logs. Otherwise undefined. */
   readonly verified?: BlockRange | undefined;
   /** Whether this commit adds contracts to those that the follower covers. */
   readonly addsContracts: boolean;
@@ -98,7 +98,7 @@ export type HeadMove = {
 
 /**
  * Returns a step that compares and sets the chain's head, so that a second follower that believes it leads changes nothing. The step
- * throws `HeadMoved` if another process moved the head, unwound the chain, or changed the set of followed contracts first.
+ * throws `HeadMoved` if another process moved the head, unwound or halted the chain, or changed the set of followed contracts first.
  */
 export function moveHead({ chainId, expected, to, finalized, verified, addsContracts }: HeadMove): Step {
   const statement = sql`
@@ -118,8 +118,8 @@ export function moveHead({ chainId, expected, to, finalized, verified, addsContr
 }
 
 /**
- * Makes every follower read the registry again before its next commit. To be called whenever a contract leaves the set that the follower
- * covers. Waits for a commit that is moving the head.
+ * Increments the chain's live version, so that every follower reads the registry again before its next commit. Must be called whenever a
+ * contract leaves the set that the follower covers. Waits for a commit that is moving the head.
  *
  * @returns the head, which no commit moves until the transaction ends
  */

@@ -25,7 +25,7 @@ type ContractKeys = { readonly keys: ReadonlySet<string>; readonly text: string 
 
 const keysOfLists = new WeakMap<readonly ContractKey[], ContractKeys>();
 
-/** Returns the keys of a list of contracts from a cache. The list must not change. A fill needs the same keys again for each piece. */
+/** Returns the keys of a list of contracts. Caches them, because a fill needs them for each part of its range. The list must not change. */
 export function contractKeys(contracts: readonly ContractKey[]): ContractKeys {
   const known = keysOfLists.get(contracts);
   if (known !== undefined) return known;
@@ -41,7 +41,7 @@ export type Coverage = {
   readonly deployedAtBlock: number | null;
   /** The blocks whose facts are all present, in addition to `[liveFrom, head]`. */
   readonly covered: readonly BlockRange[];
-  /** The block from which on the follower covers the contract. Null while it does not. */
+  /** The first block that the follower covers for the contract. Null while the follower does not cover the contract. */
   readonly liveFrom: number | null;
 };
 
@@ -56,14 +56,14 @@ export function coveredBlocks(head?: number | RawBuilder<unknown> | null): RawBu
   return sql`(covered + ${blocksBetween(sql`live_from`, sql`${head}::bigint`)})`;
 }
 
-/** Returns an SQL expression: the blocks between two blocks, both included, as an `int8multirange`. Empty if `to` is null or lower. */
+/** Returns an SQL expression: the blocks from `from` to `to`, both included, as an `int8multirange`. Empty if `to` is null or lower. */
 export function blocksBetween(from: RawBuilder<unknown>, to: RawBuilder<unknown>): RawBuilder<string> {
   return sql`case when ${from} <= ${to} then int8multirange(int8range(${from}, ${to}, '[]')) else '{}'::int8multirange end`;
 }
 
 /**
- * Returns an SQL expression over a row of `indexer.contracts`: the blocks up to `to` that are not covered, as an `int8multirange`. It
- * begins at the contract's deployment or at `from`, whichever is later.
+ * Returns an SQL expression over a row of `indexer.contracts`: the blocks up to `to` that are not covered, as an `int8multirange`. Blocks
+ * before `from` or before the contract's deployment are left out.
  */
 export function missingBlocks(
   to: number | RawBuilder<unknown>,
@@ -93,7 +93,7 @@ export function completeTo(contract: Coverage, head: number | null): number | nu
   return missing === first ? null : missing - 1;
 }
 
-/** Contracts for which the same blocks are missing, so that their facts are written together, or for which the same blocks are covered. */
+/** Contracts that share a list of blocks: for each of them, exactly these blocks are missing, or exactly these blocks are covered. */
 export type Slice = { readonly contracts: readonly RequestedContract[]; readonly blocks: readonly BlockRange[] };
 
 /** Returns the blocks of a range that are not covered. Leaves out quarantined contracts, and those that `coveredSlices` leaves out. */
@@ -110,8 +110,8 @@ export function missingSlices(
  * Returns the blocks of a range that are covered up to the head. Contracts that cover the same blocks form one slice.
  *
  * Includes active contracts, and contracts that a log quarantined, because their coverage stays and can still be compared with the chain.
- * Leaves out contracts for which the requested logs cannot be used: the platform has announced the contract again since, so that facts
- * would refer to a deleted row, or the set of events that are decoded has changed since.
+ * Leaves out contracts that changed after their logs were requested: either the platform announced the contract again, so that facts
+ * would refer to a deleted row, or other events of the contract are decoded now. Also leaves out contracts that are not prepared yet.
  */
 export function coveredSlices(
   tx: Transaction,
@@ -125,7 +125,7 @@ export function coveredSlices(
   );
 }
 
-/** Returns the blocks of `coveredSlices` that are not recorded as proved. */
+/** Returns the blocks of `coveredSlices` that are not recorded as proved, which means compared with their headers. */
 export function unprovedSlices(
   tx: Transaction,
   chainId: number,
@@ -205,7 +205,7 @@ export type Gap = ContractKey & {
 
 /** An SQL expression over a row of `indexer.contracts`: why the contract's deployment block is unknown. Null if it is known. */
 const unknownDeployment = sql`case when deployed_at_block is null then coalesce(
-  'deployment block unknown: ' || deployment_note || '; give it with: indexer contracts add … --from-block N',
+  'deployment block unknown: ' || deployment_note || '; give the block with: indexer contracts add … --from-block N',
   case when identified_as is null then identity_note end,
   'deployment block not read yet; \`indexer start\` reads it') end`;
 

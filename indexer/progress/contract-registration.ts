@@ -44,9 +44,9 @@ export async function registerContract(
 }
 
 /**
- * Registers contracts that the platform announced and that no trigger registered, in one statement. If another row than before announces
- * a contract, the contract starts over without coverage. If the platform corrected the address of a row, the contract at the old address
- * is retired.
+ * Registers contracts that the platform announced and that no trigger registered, in one statement. If a contract is now announced by
+ * another row of the platform than before, the contract starts over without coverage. If the platform corrected the address of a row, the
+ * contract at the old address is removed from those that are followed.
  *
  * @param announced a query for rows `(id, chain_id, address, kind, abi_version, deployed_at_block)`. Chains that are not EVM chains are
  * skipped.
@@ -104,7 +104,7 @@ export async function markPrepared(
   return Number(numUpdatedRows);
 }
 
-/** Records the deployment block of a contract. A block that is recorded already stays. */
+/** Records the deployment block of a contract. Does nothing if a block is recorded already. */
 export async function recordDeployment(
   db: Kysely<DB>,
   { chainId, address, kind }: ContractKey & { readonly chainId: number },
@@ -119,7 +119,7 @@ export async function recordDeployment(
 /**
  * Records that the time and the transaction of a contract's deployment were read.
  *
- * @param proved the deployment block, if a receipt proves it. If a later block was given, it is lowered to this one, so that the blocks
+ * @param proved the deployment block, if a receipt proves it. If the recorded block is later, it is lowered to `proved`, and the blocks
  * between them become a gap in the contract's history
  */
 export async function recordDeploymentRead(
@@ -146,15 +146,15 @@ export async function recordUnknownDeployment(
 
 /** The result of comparing a contract's answers to calls with its protocol. */
 export type Recognition = {
-  /** The protocol, and its version. Null if nothing was compared, because the contract has no code yet. */
+  /** The protocol and version with which the answers were compared. Null if the contract has no code yet. */
   readonly comparedWith: string | null;
-  /** Whether the contract speaks the protocol. Null if its answers do not decide it. */
+  /** Whether the contract implements the protocol. Null if the answers do not decide this. */
   readonly speaks: boolean | null;
   /** What the contract is instead, or what is missing in its answers. */
   readonly note: string | null;
 };
 
-/** Records the result of comparing a contract's answers with its protocol. If they were compared, its metadata counts as read. */
+/** Records the result of comparing a contract's answers with its protocol. After a comparison, the contract's metadata counts as read. */
 export async function recordIdentity(
   db: Kysely<DB>,
   { chainId, address, kind }: ContractKey & { readonly chainId: number },

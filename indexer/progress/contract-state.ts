@@ -11,12 +11,12 @@ import {
   type Slice,
 } from './contract-coverage.ts';
 
-/** The condition that the existing coverage was read with the requested fingerprint, or that there is no coverage yet. */
+/** The condition that a contract was covered with the requested fingerprint (ABI versions and events), or is not covered yet. */
 const hasSameFingerprint = sql<boolean>`coalesce(held.fingerprint, requested.fingerprint) = requested.fingerprint`;
 
 /**
- * Returns an SQL expression for the new `coverage_note`. It is null if the history is complete from the deployment to `liveFrom`.
- * Otherwise the note stays.
+ * Returns an SQL expression for the new `coverage_note`, which says why history is incomplete. It is null if history is complete from the
+ * deployment to `liveFrom`. Otherwise the existing note stays.
  */
 function remainingNote(covered: RawBuilder<unknown>, liveFrom: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`case when ${covered} @> int8range(least(coalesce(held.deployed_at_block, 0), ${liveFrom}), ${liveFrom})
@@ -24,8 +24,8 @@ function remainingNote(covered: RawBuilder<unknown>, liveFrom: RawBuilder<unknow
 }
 
 /**
- * Returns an SQL expression over a row of `indexer.contracts`: its proved blocks, with those that the follower read in full since
- * `live_from`. It becomes the new value of `proved` when the follower's coverage ends.
+ * Returns an SQL expression over a row of `indexer.contracts`: the proved blocks, including the blocks since `live_from` that the follower
+ * read in full. It is the new value of `proved` when the follower stops covering the contract.
  */
 function provedWithLive(chainId: number): RawBuilder<string> {
   return sql`(proved + case when live_from is null then '{}' else
@@ -146,7 +146,7 @@ export async function reinstate(db: Kysely<DB>, chainId: number, contracts: read
 }
 
 /**
- * Ends the follower's coverage of a contract at the head. The contract stays active, so that a newer program can continue it.
+ * Ends the follower's coverage of a contract at the head. The contract stays active, so that a newer program can follow it again.
  *
  * @param note the reason, which `indexer status` shows
  */
@@ -223,14 +223,14 @@ export async function removeContracts(
   return rows;
 }
 
-/** Clears the coverage of a contract whose rows are deleted. The contract is prepared again before it is followed again. */
+/** Clears the coverage of a contract whose rows are deleted. The contract's state is reset before it is followed again. */
 export async function clearCoverage(tx: Transaction, chainId: number, { address, kind }: ContractKey): Promise<void> {
   await updateContract(tx, chainId, { address, kind })
     .set({ covered: '{}', metadata_read_at: null, prepared_at: null })
     .execute();
 }
 
-/** The fingerprints with which a contract's history was read and is to be read again, and the reason, which `indexer status` shows. */
+/** The old and the new fingerprint of a contract whose history is to be read again. `note` is the reason that `indexer status` shows. */
 export type Rereading = {
   readonly oldFingerprint: string | null;
   readonly newFingerprint: string;
@@ -241,7 +241,7 @@ export type Rereading = {
  * Empties a contract's coverage, so that its history is read again with other events. The caller deletes the facts in the same
  * transaction and holds the chain's lock exclusively.
  *
- * @returns false if another process did it first, or the contract is no longer followed
+ * @returns false if another process emptied the coverage first, or if the contract is no longer followed
  */
 export async function resetCoverageForReread(
   tx: Transaction,
@@ -262,7 +262,7 @@ export async function resetCoverageForReread(
   return numUpdatedRows === 1n;
 }
 
-/** Removes coverage above a block (undefined: all coverage), and lifts quarantines that a block above it caused. */
+/** Removes coverage above `toBlock` (undefined: all coverage), and lifts quarantines whose cause is a log above `toBlock`. */
 export async function unwindCoverage(tx: Transaction, chainId: number, toBlock: number | undefined): Promise<void> {
   const keep = toBlock ?? -1;
   const above = sql`int8multirange(int8range(${keep + 1}, null))`;

@@ -30,10 +30,10 @@ export type RangeLetter = BlockRange & {
   readonly reason: string;
 };
 
-/** A dead letter without the log itself. */
+/** A dead letter: a log that could not be decoded, without its topics and data, or a range that could not be filled. */
 export type Letter = LogLetter | RangeLetter;
 
-/** A dead letter as `indexer dead-letters list` shows it. A log is complete, as the node served it. */
+/** A dead letter as `indexer dead-letters list` shows it. A log includes its topics and data, as the node served them. */
 export type ListedLetter = (
   | (LogLetter & {
       readonly blockHash: Hex;
@@ -69,7 +69,7 @@ const COLUMNS = [
   'reason',
 ] as const;
 
-/** Returns the selected dead letters with their logs, ordered by chain and block, at most `limit`. `total` counts all selected ones. */
+/** Returns the selected dead letters with their logs, ordered by chain and block, at most `limit`. `total` counts all that are selected. */
 export async function listLetters(
   db: Kysely<DB>,
   selection: LetterSelection,

@@ -13,9 +13,9 @@ export type DoubtStatus = {
   readonly to: number;
   readonly detail: string;
   /**
-   * `open`: the blocks are to be read from receipts. `read`: they were read, and the next sweep decides what follows (`settleDoubt`).
-   * `property`: the receipts confirm the facts, so the contract contradicts the rule by nature. `unreadable`: no endpoint serves the
-   * blocks.
+   * `open`: the blocks are not all read from receipts yet. `read`: they were read, and `settleDoubt` will decide about the contradiction.
+   * `property`: the receipts confirm the facts, so the contract breaks the rule by its own behaviour. `unreadable`: no endpoint serves
+   * the blocks.
    */
   readonly status: 'open' | 'read' | 'property' | 'unreadable';
   /** Why the blocks cannot be read. Null if they can. */

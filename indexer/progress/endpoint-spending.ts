@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { Account, Cost, MonthlyCost } from '../rpc/monthly-budget.ts';
 
-/** Rows of months that are further back than this are deleted. */
+/** The number of past months whose rows are kept. */
 const MONTHS_KEPT = 13;
 
 /**
@@ -15,7 +15,7 @@ export async function addSpending(
   db: Kysely<DB>,
   spending: readonly (Account & Cost)[],
 ): Promise<readonly (Account & MonthlyCost)[]> {
-  // Ordered, so that processes that add to the same rows do not wait for each other in a circle.
+  // The rows are ordered, so that processes that update the same rows do not deadlock.
   const { rows } = await sql<{ month: string; host: string; key_hash: string; calls: string; compute_units: string }>`
     with present as (select date_trunc('month', now() at time zone 'UTC')::date as month),
     forgotten as (

@@ -7,11 +7,11 @@ import { sleep } from '../kernel/sleep.ts';
 import { Wake } from '../kernel/wake.ts';
 import { isAdvisoryLock } from './locks.ts';
 
-/** How often a candidate tries to take the lock, and a leader sends a sign of life. */
+/** The interval at which a candidate tries to take the lock, and at which a leader sends a sign of life. */
 const HEARTBEAT_INTERVAL_MS = 400;
 /**
- * PostgreSQL ends the session of a leader that sends nothing for this long, because it froze or lost its network. Another process takes
- * over within 5 s: this time, one interval, and the time of a commit.
+ * PostgreSQL closes the connection of a leader that sends nothing for this long, because it froze or lost its network. Another process
+ * takes over within 5 s, which is enough for this time, one heartbeat interval, and a commit.
  */
 const SILENCE_MAX_MS = 2_500;
 const RECONNECT_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 1_000 };
@@ -34,7 +34,7 @@ type Waiting = Candidate & { readonly lead: (lost: AbortSignal) => void };
 type Session = { readonly client: pg.Client; readonly lost: AbortController; readonly led: Set<number> };
 
 /**
- * Elects, for each chain, the one process on a database that leads it. All chains of a process share one connection.
+ * Elects one process to lead each chain, among all processes that use a database. All chains of a process share one connection.
  *
  * Leadership is an advisory lock of a session. Behind a pooler, it is a lock of a transaction, which stays open and holds no snapshot.
  * When the connection is lost, PostgreSQL releases the lock and the work aborts. The work also aborts when the connection no longer
@@ -57,8 +57,8 @@ export class LeaderElection {
   }
 
   /**
-   * Runs `work` whenever this process leads the chain, until the signal aborts. Other processes stand by and take over within seconds
-   * after it ends, freezes or loses its network.
+   * Runs `work` whenever this process leads the chain, until the signal aborts. Other processes stand by. One of them takes over within
+   * seconds after this process stops, freezes or loses its network.
    */
   async run(
     { chainId, onChange }: Candidate,
@@ -110,7 +110,10 @@ export class LeaderElection {
     });
   }
 
-  /** Lets another process lead the chain. A transaction's lock cannot be released alone, so the connection is closed with all its locks. */
+  /**
+   * Releases the chain's lock, so that another process can lead. Behind a pooler, the lock of a transaction cannot be released alone, so
+   * the connection is closed with all its locks.
+   */
   async #release(chainId: number, lost: AbortSignal): Promise<void> {
     const session = this.#session;
     if (session === undefined || session.lost.signal !== lost || lost.aborted) return;
@@ -180,7 +183,7 @@ export class LeaderElection {
   }
 }
 
-/** Returns an SQL condition: whether a process leads a chain now, which it shows by holding the chain's leadership lock. */
+/** Returns an SQL condition: whether a process leads a chain now. The leading process holds the chain's leadership lock. */
 export function hasLeader(chainId: RawBuilder<unknown>): RawBuilder<boolean> {
   return sql`exists (
     select from pg_locks where granted and ${isAdvisoryLock(sql`hashtextextended('indexer:leader:' || ${chainId}, 0)`)}

@@ -11,7 +11,7 @@ const FAILED_PROOFS_LISTED_MAX = 20;
 
 /**
  * Returns an SQL expression over rows of `indexer.contracts` and `indexer.chains`: the blocks whose facts were compared with the
- * headers, as an `int8multirange`. These are the recorded ones, and those of `[live_from, head]` that the follower read in full.
+ * headers, as an `int8multirange`. These are the blocks in `proved`, and the blocks since `live_from` that the follower read in full.
  */
 function provedBlocks(): RawBuilder<string> {
   return sql`(proved + case when live_from is null then '{}' else verified * int8multirange(int8range(live_from, null)) end)`;
@@ -20,11 +20,11 @@ function provedBlocks(): RawBuilder<string> {
 /** The part of a chain that is to be proved. */
 export type ProofScope = {
   readonly chainId: number;
-  /** Only blocks from this one on. */
+  /** The first block in scope. */
   readonly from: number;
-  /** The last block that can be proved. */
+  /** The last block in scope. */
   readonly to: number;
-  /** Null means all contracts. */
+  /** The addresses of the contracts in scope. Null means all contracts of the chain. */
   readonly contracts: readonly Hex[] | null;
 };
 
@@ -47,8 +47,8 @@ function unprovedByContract({ chainId, from, to, contracts }: ProofScope): RawBu
 }
 
 /**
- * Returns the lowest blocks that are covered and not proved, at most `blocks` of them, and the contracts concerned. Leaves out blocks
- * that could not be proved within the last hour. Undefined if there are none.
+ * Returns a range of at most `blocks` blocks that begins at the lowest covered block that is not proved, and the contracts that have such
+ * blocks in it. Ignores blocks whose proof failed within the last hour. Returns undefined if all others are proved.
  */
 export async function findUnproved(db: Kysely<DB>, scope: ProofScope, blocks: number): Promise<Unproved | undefined> {
   const { rows } = await sql<{ address: Hex; kind: ContractKind; from: string; to: string }>`
@@ -76,8 +76,8 @@ export async function findUnproved(db: Kysely<DB>, scope: ProofScope, blocks: nu
 }
 
 /**
- * Records that the facts of a slice were compared with the headers of its blocks. Leaves out blocks that are no longer covered: the
- * platform may have announced a contract again since its coverage was read, because an announcement does not wait for the chain's lock.
+ * Records that the facts of a slice were compared with the headers of its blocks. Leaves out blocks that are no longer covered. The
+ * platform may announce a contract again at any time, which empties its coverage and does not wait for the chain's lock.
  */
 export async function addProved(tx: Transaction, chainId: number, { contracts, blocks }: Slice): Promise<void> {
   await sql`
@@ -92,11 +92,11 @@ export async function addProved(tx: Transaction, chainId: number, { contracts, b
   `.execute(tx);
 }
 
-/** How far the covered blocks of a range are proved. */
+/** How far the covered blocks of a scope are proved. */
 export type ProofProgress = {
   /** The number of blocks in scope that are covered and not proved for at least one contract. */
   readonly blocksLeft: number;
-  /** The number of those blocks that did not fail within the last hour. */
+  /** The number of unproved blocks in scope, without blocks whose proof failed within the last hour. */
   readonly blocksToDo: number;
   /** The highest block up to which every covered block in scope is proved for all contracts. */
   readonly provedTo: number;
@@ -138,7 +138,7 @@ export async function recordFailedProof(db: Kysely<DB>, chainId: number, { from,
     .execute();
 }
 
-/** Forgets that blocks of a range could not be proved, so that they are tried again at once. */
+/** Deletes the records of failed proofs that overlap a range, so that their blocks are tried again at once. */
 export async function forgetFailedProofs(db: Kysely<DB>, chainId: number, { from, to }: BlockRange): Promise<void> {
   await db
     .deleteFrom('indexer.failed_proofs')
@@ -159,7 +159,7 @@ export async function deleteSettledProofs(db: Kysely<DB>, chainId: number): Prom
   `.execute(db);
 }
 
-/** Returns the blocks of a chain that could not be proved and overlap a range, the lowest first. */
+/** Returns the failed proofs of a chain that overlap a range, lowest blocks first, at most `FAILED_PROOFS_LISTED_MAX`. */
 export async function failedProofs(
   db: Kysely<DB>,
   chainId: number,

@@ -44,7 +44,7 @@ export type ChainHead = {
   readonly head: BlockRef | null;
   readonly headTimestamp: Date | null;
   readonly finalized: number | null;
-  /** When the head last moved. */
+  /** The time of the last recorded change of the chain, normally a move of the head. */
   readonly updatedAt: Date | null;
 };
 

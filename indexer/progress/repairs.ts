@@ -9,7 +9,10 @@ import type { ContractKey } from './contract-coverage.ts';
 export type Repair = BlockRange & {
   readonly chainId: number;
   readonly contract: ContractKey;
-  /** `proof`, or the name of the rule that the facts contradicted. */
+  /**
+   * What found the fault: `proof` for a comparison of facts with headers and receipts, `verify` or `dead-letters` for the command of this
+   * name, otherwise the name of the rule that the facts contradicted.
+   */
   readonly cause: string;
   readonly added: number;
   readonly removed: number;
@@ -81,9 +84,9 @@ export type Doubt = BlockRange & {
   readonly chainId: number;
   readonly contract: ContractKey;
   readonly rule: string;
-  /** When it was recorded. A doubt of the same rule and blocks may be recorded again, after this one was resolved. */
+  /** When the doubt was recorded. This tells it apart from a later doubt about the same rule and blocks. */
   readonly createdAt: string;
-  /** The last block that was read from receipts. Null if none was. */
+  /** The last block that was read from receipts. Null if no block was read yet. */
   readonly readTo: number | null;
 };
 
@@ -116,7 +119,7 @@ export async function nextDoubt(db: Kysely<DB>, chainId: number, finalized: numb
   };
 }
 
-/** Records up to which block a doubt was read, and how many facts changed. Its status is `read` once `readTo` is its last block. */
+/** Records up to which block a doubt was read, and how many facts changed. Sets the status `read` when all its blocks were read. */
 export async function recordDoubtRead(
   db: Kysely<DB>,
   doubt: Doubt,

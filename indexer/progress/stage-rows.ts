@@ -5,12 +5,12 @@ import type { BlockRef, Hex } from '../kernel/chain.ts';
 import type { ContractKey } from './contract-coverage.ts';
 import { restartSweeps } from './sweep-rows.ts';
 
-/** The row of one stage of a chain. */
+/** The stored progress of one stage of a chain. A stage derives state, such as snapshots, from facts in the order of the blocks. */
 export type StageRow = {
   readonly name: string;
   /** The block up to which the stage's state is computed. Undefined before the first block. */
   readonly asOf: BlockRef | undefined;
-  /** Whether state of blocks above `asOf` may remain, because an unwind of the stage failed. */
+  /** Whether the stage may still have state of blocks above `asOf`, because its unwind failed or another program must do it. */
   readonly unwindPending: boolean;
   /** Why the stage stopped. Null while it runs. */
   readonly failedReason: string | null;
@@ -68,8 +68,8 @@ export async function deleteStageRow(tx: Transaction, chainId: number, name: str
 }
 
 /**
- * Sets the rows of stages that this program does not know back to a block. They belong to another version of the program, which must
- * unwind the state of these stages before it advances them again.
+ * Sets the recorded progress of stages that this program does not know back to a block. Another version of the program, which knows these
+ * stages, must unwind their state before it advances them again.
  */
 export async function markUnknownStages(
   tx: Transaction,
@@ -92,11 +92,12 @@ export async function markUnknownStages(
 }
 
 /**
- * Records that facts changed at or above `fromBlock`, which is below the head. Stages that have reached it are then unwound to before it.
+ * Records that facts changed at or above `fromBlock`, which is below the head. Stages that have reached `fromBlock` are later unwound to
+ * the block before it.
  *
  * Each change has a row of its own, so that concurrent commits do not wait for each other.
  *
- * @param repaired the contract, if its facts changed in blocks that were covered before. Its sweeps for contradictions start over.
+ * @param repaired the contract whose facts a repair changed in covered blocks. Sweeps that look for contradictions in it start over.
  */
 export async function recordHistoryChange(
   tx: Transaction,
@@ -110,8 +111,8 @@ export async function recordHistoryChange(
 }
 
 /**
- * Records that all facts of a contract changed or were deleted. Has the same effect as `recordHistoryChange` from the contract's first
- * block on. Its sweeps for contradictions start over.
+ * Records that all facts of a contract changed or were deleted. Stages are unwound to before the contract's first block. All sweeps that
+ * look for contradictions in the contract start over.
  */
 export async function recordContractChange(
   tx: Transaction,
@@ -142,7 +143,7 @@ export async function lowestHistoryChange(tx: Transaction, chainId: number): Pro
   return lowest === null ? undefined : Number(lowest);
 }
 
-/** Deletes the recorded changes above a block. No stage may be beyond this block. */
+/** Deletes the recorded changes that begin above a block. All stages must be unwound to this block or lower before the call. */
 export async function deleteHistoryChanges(tx: Transaction, chainId: number, above: number): Promise<void> {
   await tx
     .deleteFrom('indexer.history_changes')
@@ -154,9 +155,9 @@ export async function deleteHistoryChanges(tx: Transaction, chainId: number, abo
 /** The state of one stage of a chain, as `indexer status` shows it. */
 export type StageStatus = {
   readonly name: string;
-  /** The block up to which its state is computed. Null before the first block. */
+  /** The block up to which the stage's state is computed. Null before the first block. */
   readonly asOf: number | null;
-  /** Why it stopped. Null while it runs. */
+  /** Why the stage stopped. Null while the stage runs. */
   readonly failedReason: string | null;
 };
 

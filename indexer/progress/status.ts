@@ -17,7 +17,7 @@ export type ChainStatus = {
   readonly status: 'following' | 'not followed' | 'halted';
   /** Why the chain is halted. */
   readonly reason: string | null;
-  /** The newest committed block. Null before the first. */
+  /** The newest committed block. Null before the first commit. */
   readonly head: BlockRef | null;
   /** The timestamp of the head. Null if the head has no checkpoint. */
   readonly headTimestamp: Date | null;
@@ -43,7 +43,7 @@ export type ChainStatus = {
   /** The ranges that could not be filled, lowest first, at most `DEAD_RANGES_MAX`. */
   readonly deadRanges: readonly { readonly from: number; readonly to: number; readonly reason: string }[];
   readonly reorgs: number;
-  /** The number of reorgs by depth in blocks: `1`, `2`, `3 to 10`, `11 to 64`, `65 to 1024`, `over 1024`. Only depths with reorgs. */
+  /** The number of reorgs by depth in blocks: `1`, `2`, `3 to 10`, `11 to 64`, `65 to 1024`, `over 1024`. Omits depths without reorgs. */
   readonly reorgsByDepth: Readonly<Record<string, number>>;
   readonly stages: readonly StageStatus[];
   /** The contradictions between facts, at most `DOUBTS_MAX`. */
@@ -52,7 +52,7 @@ export type ChainStatus = {
   readonly dividendAnomalies: number;
   /** The newest scheduled verification. Null before the first one ended. */
   readonly verification: VerificationStatus | null;
-  /** The time when the head last moved. */
+  /** The time of the last recorded change of the chain, normally a move of the head. */
   readonly updatedAt: Date | null;
 };
 

@@ -4,7 +4,7 @@ import type { DB } from '../db/schema.ts';
 /** The newest scheduled verification that has ended, as `indexer status` shows it. */
 export type VerificationStatus = {
   readonly finishedAt: Date;
-  /** The block as of which the chain was asked. Null if it was not asked. */
+  /** The block as of which the chain was asked. Null if the chain was not asked. */
   readonly block: number | null;
   readonly seed: number | null;
   /** The number of answers of view functions, and of blocks, that were compared. */
@@ -20,7 +20,7 @@ export type VerificationStatus = {
 const REASON_LENGTH_MAX = 500;
 
 /**
- * Claims the next scheduled verification of a chain. Only one process gets it.
+ * Claims the next scheduled verification of a chain. Returns true in the one process that may run it, and only when it is due.
  *
  * @param begins whether the chain's first verification may begin now
  */

@@ -20,38 +20,39 @@ import type { Source } from '../source/source.ts';
 /** Dependencies of a prover. */
 export type ProverDeps = {
   readonly database: Database;
-  /** Its calls are limited to what the operator allows for proofs. */
+  /** A source whose calls are limited to the rate that the operator allows for proofs. */
   readonly source: Source;
   readonly log: Logger;
   readonly runtime: Runtime;
   readonly redact: Redact;
-  /** The blocks to prove. Blocks above finalized are left out, because they are read in full anyway. */
+  /** The blocks and contracts to prove. Blocks above the finalized one are left out, because the follower reads their headers anyway. */
   readonly scope: ProofScope;
   readonly callsPerSecond: number;
 };
 
-/** The intended duration of one piece. It is short, so that little is read again after a restart. */
+/** The intended time for reading one piece (blocks that are read together). It is short, so that little is read again after a restart. */
 const PIECE_SECONDS = 10;
 const PIECE_BLOCKS_MIN = 16;
 const PIECE_BLOCKS_MAX = 512;
 const NARROWING_FACTOR = 8;
 const IDLE_INTERVAL_MS = 5_000;
 const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 30_000 };
-/** After this many failures in a row at the same blocks, the blocks are narrowed down, because they may be the reason. */
+/** After more failures in a row than this at the same blocks, fewer blocks are read together, because one of them may be the cause. */
 const FAILURES_MAX = 6;
-/** Errors of endpoints that are about the requested blocks. */
+/** The kinds of errors by which an endpoint says that it cannot serve the requested blocks. */
 const REFUSALS: ReadonlySet<RpcErrorKind> = new Set(['pruned', 'rejected', 'range-refused']);
 const REGISTRY_TTL_MS = 60_000;
-/** How often recorded failures are deleted whose blocks were proved meanwhile, while other blocks are still to be proved. */
+/** How often records of failed proofs are deleted if their blocks are proved by now. Applies while other blocks are still to be proved. */
 const SETTLED_INTERVAL_MS = 60_000;
 const REASON_LENGTH_MAX = 1_000;
 
-/** Blocks that are read together, and how. */
+/** Blocks that are read together, the contracts to prove there, and how to read them. */
 type Piece = BlockReading;
 
 /**
- * Proves a chain's facts after they were filled: reads covered blocks in full, compares them with the facts, and repairs what differs.
- * Doubts, which are blocks in which facts show that a log may be missing, come first and take turns with the other blocks.
+ * Proves a chain's facts (its decoded logs) after they were stored: reads every header of covered blocks, compares the blooms with the
+ * facts, and repairs what differs. It also reads doubts, which are blocks in which a log may be missing because facts contradict each
+ * other. Doubts and the other blocks take turns, and a doubt comes first.
  *
  * Any number of provers may run at the same time. They may read the same blocks, but they record the same result.
  */
@@ -62,7 +63,7 @@ export class Prover {
   #pieceBlocks: number;
   /** Whether the last step read blocks of a doubt. */
   #hasReadDoubt = false;
-  /** The failures in a row at the blocks from `from` on. */
+  /** The number of failures in a row while reading pieces that begin at block `from`. */
   #failures = { from: -1, count: 0 };
   #registry = new Map<string, RegisteredContract>();
   #registryReadAt = Number.NEGATIVE_INFINITY;
@@ -76,7 +77,7 @@ export class Prover {
     this.#pieceBlocks = this.#piecesMax;
   }
 
-  /** Proves until the signal aborts. A failure is logged and tried again. */
+  /** Proves piece after piece until the signal aborts. After a failure, logs it and tries again. */
   async run(signal: AbortSignal): Promise<void> {
     const { log, scope } = this.#deps;
     while (!signal.aborted) {
@@ -94,13 +95,13 @@ export class Prover {
     }
   }
 
-  /** Proves one piece. Returns false if there was nothing to prove. */
+  /** Proves one piece, or reads blocks of a doubt. Returns false if there was nothing to prove. */
   async step(signal: AbortSignal): Promise<boolean> {
     const { database, scope } = this.#deps;
     const seen = await readChain(database.kysely, scope.chainId);
     const to = Math.min(scope.to, seen.finalized ?? -1, seen.head?.number ?? -1);
     const doubt = await nextDoubt(database.kysely, scope.chainId, to);
-    // A doubt may be about all of a contract's history. It takes turns with the other blocks, so that these are proved meanwhile.
+    // A doubt may cover the whole history of a contract. Doubts and other blocks alternate, so that neither waits for the other.
     const isDoubtDue = doubt !== undefined && !this.#hasReadDoubt;
     const unproved = isDoubtDue ? undefined : await findUnproved(database.kysely, { ...scope, to }, this.#pieceBlocks);
     if (doubt !== undefined && unproved === undefined) {
@@ -122,7 +123,7 @@ export class Prover {
   }
 
   /**
-   * Runs an attempt at a piece. Narrows the next piece, or calls `giveUp`, if the blocks cannot be read.
+   * Runs `work` on a piece. If its blocks cause a failure, makes the next piece smaller. Calls `giveUp` if no part of it can be read.
    *
    * @returns false if the same blocks are to be tried again
    */
@@ -154,7 +155,7 @@ export class Prover {
 
   /**
    * Returns whether the blocks that were read are the cause of an error. Any error that recurs many times counts as caused by them, unless
-   * the endpoints are out of service or limit the rate. An outage of the database does not count, because each step begins with a query.
+   * the endpoints are out of service or limit the rate. A database outage is not counted, because a step begins with a query, which fails.
    */
   async #isFaultOfBlocks(error: unknown, failures: number, signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return false;
@@ -191,7 +192,8 @@ export class Prover {
   }
 
   /**
-   * Reads the next blocks of a doubt, at most up to `last`, which is final and not above the head.
+   * Reads the next blocks of a doubt from receipts, and repairs their facts. Reads no block above `last`, which is final and not above the
+   * head.
    *
    * @returns false if the same blocks are to be tried again
    */

@@ -6,11 +6,11 @@ import { restartSweeps } from '../progress/sweep-rows.ts';
 import { SUPPLY_RULE } from '../protocols/shared/sweep-rule.ts';
 import { sweepRules } from './sweep-registry.ts';
 
-/** A doubt whose blocks were read, with the input of the decision about it. A doubt is a range of blocks in which a log may be missing. */
+/** A doubt (blocks in which a log may be missing) whose blocks were read, with the values that decide what happens to it. */
 export type ReadDoubt = BlockRange & {
   /** Whether reading the blocks changed facts. */
   readonly hasChanged: boolean;
-  /** Whether the sweep has begun anew since it found the contradiction. */
+  /** Whether the sweep, which checks the contract's facts against a rule, has started over since it found the contradiction. */
   readonly hasRestarted: boolean;
   /** The first block of the contract's history. */
   readonly firstBlock: number;
@@ -22,13 +22,14 @@ export type ReadDoubt = BlockRange & {
 
 /**
  * The decision after the blocks of a doubt were read. `drop`: delete the doubt, because a new sweep will find the contradiction again if it
- * is still there. `restart`: begin the sweep anew. `widen`: doubt older blocks. `property`: the contract contradicts the rule by nature.
+ * is still there. `restart`: start the sweep over. `widen`: doubt older blocks instead. `property`: no log is missing, because the contract
+ * contradicts the rule by nature.
  */
 export type Settlement =
   | { readonly action: 'drop' | 'restart' | 'property' }
   | ({ readonly action: 'widen' } & BlockRange);
 
-/** A doubt about older blocks has this many times as many blocks as the doubt before. */
+/** A doubt that is widened to older blocks covers this many times as many blocks as before. */
 const WIDENING_FACTOR = 16;
 /** The maximum number of doubts that are settled together. */
 const SETTLED_MAX = 100;
@@ -57,7 +58,7 @@ type Row = {
   readonly silent: boolean;
 };
 
-/** Settles the doubts of a chain whose blocks were read. */
+/** Settles the doubts of a chain whose blocks were all read: drops or widens them, or restarts or ends the sweep that found them. */
 export async function settleReadDoubts(tx: Transaction, chainId: number): Promise<void> {
   const { rows } = await sql<Row>`
     select address, kind, rule, from_block, to_block, detail, facts_changed > 0 as changed, first_block,

@@ -3,34 +3,34 @@ import type { Transaction } from '../db/transaction.ts';
 import { protocols } from '../protocols/protocols.ts';
 import { SUPPLY_RULE, type SupplyRule, type SweepRule } from '../protocols/shared/sweep-rule.ts';
 
-/** A rule of the facts of one kind of contract. */
+/** A rule that the facts of one kind of contract must obey. */
 export type KindRule = { readonly kind: string; readonly rule: SweepRule };
 
-/** The maximum number of remembered values that one statement deletes. */
+/** The maximum number of rows of `indexer.sweep_values` that one statement deletes. */
 const FORGOTTEN_VALUES_MAX = 5_000;
 
-/** The combinations of protocols and rules, for SQL: one for each type of pool, and one for a protocol that is not for pools. */
+/** Each rule of each protocol, as rows for SQL: one for each type of pool, or one with a null type if the protocol is not for pools. */
 const ruledProtocols = protocols.flatMap(({ kind, version, poolTypes = [null], contradictions }) =>
   [...(contradictions?.rules ?? []).map(({ name }) => name), ...(contradictions?.supply ? [SUPPLY_RULE] : [])].flatMap(
     (rule) => poolTypes.map((poolType) => ({ kind, version, poolType, rule })),
   ),
 );
 
-/** The rules by which facts are checked window by window. */
+/** The rules against which facts are checked, one range of blocks at a time. */
 export const sweepRules: readonly KindRule[] = protocols.flatMap(({ kind, contradictions }) =>
   (contradictions?.rules ?? []).map((rule) => ({ kind, rule })),
 );
 
-/** Returns how the supply of a kind of contract follows from facts. */
+/** Returns the rule by which the supply of a kind of contract follows from facts. Undefined if it has no such rule. */
 export function supplyRuleOf(kind: string): SupplyRule | undefined {
   return protocols.find((protocol) => protocol.kind === kind)?.contradictions?.supply;
 }
 
 /**
- * Adds the sweeps of new contracts. Begins a sweep anew if its contract lost its facts, if the contract's history begins earlier than
- * before, or if facts changed below the block that the sweep had reached.
+ * Adds sweeps of new contracts: a sweep checks the facts of a contract against a rule, from the first block up. Starts a sweep over if its
+ * contract lost its facts, if the contract's history begins earlier than before, or if facts changed at or below the last checked block.
  *
- * @returns false if the sweeps to begin anew have more remembered values than one step deletes
+ * @returns false if too many stored values of restarted or ended sweeps are left to delete at once. The next call deletes more of them
  */
 export async function beginSweeps(tx: Transaction, chainId: number): Promise<boolean> {
   await sql`
@@ -74,7 +74,7 @@ export async function beginSweeps(tx: Transaction, chainId: number): Promise<boo
   return true;
 }
 
-/** A condition over a `sweep` and its `contract`: the sweep does not describe the contract's present facts. */
+/** An SQL condition on a `sweep` and its `contract`: since the sweep began, the facts were deleted or the history begins earlier. */
 export const isOutdated: RawBuilder<boolean> = sql`
   (sweep.prepared_at is distinct from contract.prepared_at or sweep.first_block > coalesce(contract.deployed_at_block, 0))`;
 

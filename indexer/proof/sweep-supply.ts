@@ -24,7 +24,7 @@ export type SupplyDeps = {
   readonly paced: <T>(work: () => Promise<T>) => Promise<T>;
 };
 
-/** A contract to ask, and the block as of which its supply is known from facts. */
+/** A contract to ask for its supply, with the supply as of `block` according to facts. */
 type Asked = {
   readonly id: string;
   readonly address: Hex;
@@ -39,8 +39,9 @@ type Asked = {
 type SupplyAt = { readonly block: number; readonly supply: bigint };
 
 /**
- * Compares the supply of some contracts from facts with `totalSupply()` at a final block. If it differs, a bisection finds the blocks in
- * which the difference arose, and these become a doubt. Asks only contracts whose sweep has reached `target`.
+ * Compares the supply of some contracts according to facts with `totalSupply()` at a final block. If they differ, a binary search finds the
+ * blocks in which the difference arose, and these are recorded as a doubt, to be read again. Asks only contracts whose facts were checked
+ * up to block `target`.
  */
 export async function compareSupplies(deps: SupplyDeps, target: number, signal: AbortSignal): Promise<void> {
   for (const asked of await claimDue(deps, target)) {
@@ -102,8 +103,8 @@ async function compareSupply(deps: SupplyDeps, asked: Asked, rule: SupplyRule, s
 }
 
 /**
- * Returns the blocks in which the supply from facts begins to differ from the chain's supply: one block, or more if no endpoint has the
- * state of the blocks between.
+ * Returns the blocks in which the supply according to facts begins to differ from `totalSupply()`. This is one block, or more if the search
+ * reaches a block whose state no endpoint has.
  */
 async function findPlace(
   deps: SupplyDeps,

@@ -13,26 +13,26 @@ import { beginSweeps, isOutdated, sweepRules } from './sweep-registry.ts';
 export const SWEEP_FACTS_MAX = 5_000;
 
 /**
- * Settings for statements that join many contracts with many facts. PostgreSQL does not know their numbers, and a nested loop could compare
- * each pair. Look-ups in `lateral` stay nested loops, whose estimated cost must not make PostgreSQL compile the statement.
+ * Settings for statements that join many contracts with many facts. PostgreSQL cannot estimate their numbers, and a nested loop could
+ * compare each pair. Look-ups in `lateral` stay nested loops. Their estimated cost is then high, but must not start JIT compilation.
  */
 const PLAN = "select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)";
 
-/** The input of one step of the sweeps. */
+/** The input of one step of the sweeps, which check the facts of contracts against rules. */
 export type SweepStep = {
   readonly chainId: number;
   /** The block up to which facts are checked. It must be final. */
   readonly target: number;
-  /** Whether to advance the sweeps that have reached the highest block, or those that have reached the lowest block. */
+  /** Which sweeps to advance: those that have reached the highest block (`furthest first`), or the lowest block (`last first`). */
   readonly order: 'furthest first' | 'last first';
   /** Replaces `SWEEP_FACTS_MAX` in tests. */
   readonly factsMax?: number;
 };
 
-/** The result of a step: sweeps advanced, nothing is left to do, or another process is sweeping the chain. */
+/** The result of a step. `swept`: there may be more to do; `idle`: nothing is left to do; `busy`: another process sweeps the chain. */
 export type SweepOutcome = 'swept' | 'idle' | 'busy';
 
-/** Sweeps of one rule that have reached the same block, and the block to which they can go. */
+/** Sweeps of one rule that have all reached block `from`, and the block up to which they can advance. */
 type SweepGroup = {
   readonly rule: string;
   readonly kind: string;
@@ -42,8 +42,9 @@ type SweepGroup = {
 };
 
 /**
- * Checks the facts in one window against one rule, for all contracts whose sweeps have reached the same block, and records contradictions
- * as doubts. Sweeps that lag stop at the block of the next ones and continue with them, so that facts are read once for all contracts.
+ * Checks the facts in one window (a range of blocks) against one rule, for all contracts whose sweeps have reached the same block, and
+ * records contradictions as doubts. Sweeps that lag stop at the block that other sweeps have reached, and then advance together with them,
+ * so that facts are read once for all contracts.
  *
  * A rule holds only while no fact is missing, so a sweep never passes the block up to which its contract's history is complete.
  *
@@ -70,8 +71,8 @@ export async function sweepOnce(database: Database, step: SweepStep): Promise<Sw
 }
 
 /**
- * Returns the sweeps to advance. Leaves out sweeps whose contract is complete only up to `swept_to`, sweeps with many doubts already, and
- * sweeps that ended because their contract contradicts the rule by nature.
+ * Returns the sweeps to advance. Leaves out sweeps that have reached the block up to which their contract's history is complete, sweeps
+ * with many doubts already, and sweeps that ended because their contract contradicts the rule by nature.
  */
 async function nextGroup(tx: Transaction, { chainId, target, order }: SweepStep): Promise<SweepGroup | undefined> {
   const direction = order === 'furthest first' ? sql`desc` : sql`asc`;
@@ -105,7 +106,7 @@ export type WindowLimit = {
   readonly factsMax: number;
 };
 
-/** Returns the last block of a window that begins after `from`: it ends before a table has more than `factsMax` facts. */
+/** Returns the last block of a window that begins after block `from`. The window has one block, or at most `factsMax` facts per table. */
 export async function windowEnd(
   tx: Transaction,
   { chainId, from, to, factsMax }: WindowLimit,
@@ -123,7 +124,7 @@ export async function windowEnd(
   return Number(rows[0]?.end ?? to);
 }
 
-/** Records contradictions as doubts, at most `CONTRADICTIONS_MAX` for each sweep. */
+/** Records contradictions as doubts: blocks in which a log may be missing. Leaves doubts that are already recorded as they are. */
 export async function recordDoubts(tx: Transaction, found: readonly Contradiction[]): Promise<void> {
   if (found.length === 0) return;
   await sql`

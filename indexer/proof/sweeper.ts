@@ -6,10 +6,10 @@ import type { CallSource } from '../protocols/shared/chain-reader.ts';
 import { type SweepOutcome, sweepOnce } from './sweep.ts';
 import { compareSupplies } from './sweep-supply.ts';
 
-/** The share of time that a sweep spends in the database. It pauses for the rest, so that it does not disturb a follower or a fill. */
+/** The share of time that a sweep spends in the database. It pauses for the rest, so that it does not slow down followers or backfills. */
 const TIME_SHARE = 0.02;
 const PAUSE_MAX_MS = 60_000;
-/** After this time a round ends, so that the next one begins with the newest blocks, even while older history is swept. */
+/** Maximum duration of a round. The next round begins with the newest blocks again, even while older history is swept. */
 const ROUND_MS_MAX = 60_000;
 
 /** Dependencies of a sweeper. */
@@ -31,7 +31,7 @@ export class Sweeper {
     this.#deps = deps;
   }
 
-  /** Sweeps towards the finalized block. If all sweeps have reached it, compares supplies with the chain. */
+  /** Advances the sweeps towards the finalized block. If no sweep can advance further, compares supplies with the chain. */
   async round(signal: AbortSignal): Promise<void> {
     const { database, chainId, source, runtime } = this.#deps;
     const { head, finalized } = await readChain(database.kysely, chainId);

@@ -6,7 +6,7 @@ import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { ALARM_LEVELS, type AlarmLevel } from './shared/administration.ts';
 import { contractEvents } from './shared/contract-events.ts';
 
-/** An event that reports an administrative call to a contract. */
+/** An event that reports an administrative call to a contract, for example a change of its owner. */
 export type AdministrativeEvent = {
   readonly alarm: AlarmLevel;
   readonly event: string;
@@ -42,7 +42,7 @@ export function administrativeEventsIn({ tables }: EncodedBatch): readonly Admin
   });
 }
 
-/** Reads the newest administrative events of each chain, newest first. The index `contract_events_administration_idx` serves it. */
+/** Reads the newest administrative events of each chain, newest first. The index `contract_events_administration_idx` serves the query. */
 export async function newestAdministrativeEvents(
   db: Kysely<DB>,
 ): Promise<ReadonlyMap<number, readonly AdministrativeEvent[]>> {

@@ -1,9 +1,9 @@
 import { abiVersionsOf, type ProtocolSelector, protocols, protocolsOf } from './protocols.ts';
 
 /**
- * Returns a text that identifies the events that this program requests for a contract: the protocols and their versions, each with its
- * first block and its events. The text is stored with the contract's coverage, because coverage that was read with other events lacks
- * facts.
+ * Returns a text that identifies the events that this program requests for a contract. The text names each protocol with its version, its
+ * first block and its events. It is stored with the contract's coverage (the block ranges whose facts are stored). Coverage that was read
+ * for other events lacks facts.
  *
  * @returns null if the program does not know one of the versions
  */
@@ -23,15 +23,15 @@ function eventsOf(name: string, version: string): readonly string[] | undefined 
   return protocol && [...protocol.events].map(([topic, event]) => `${event.name}:${topic.slice(2, 10)}`).sort();
 }
 
-/** The decision on coverage whose fingerprint differs from that of this program, with its reason. */
+/** What to do with a contract whose stored fingerprint differs from that of this program: read its history again or refuse it, and why. */
 export type FingerprintDecision = { readonly do: 'reread' | 'refuse'; readonly because: string };
 
 /**
  * Compares the fingerprint with which a contract's coverage was read (`stored`) with the fingerprint of this program (`current`).
  *
  * If the program knows all versions and events in `stored`, the history is read again. Otherwise the program is older than the one that
- * read the history, and it refuses the contract. ABI versions only ever gain events. So of two programs at most one rereads the history
- * of the other, and they cannot reread it in turns.
+ * read the history, and it refuses the contract. ABI versions only ever gain events. So if two programs of different versions run, at most
+ * one of them rereads the history that the other one read. They cannot reread it in turns.
  *
  * @returns undefined if the fingerprints are equal or no fingerprint is stored
  */

@@ -5,8 +5,9 @@ import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { factTables } from './protocols.ts';
 
 /**
- * Returns the newest block at or below a height whose hash is in the database: as a checkpoint, as the parent of a checkpoint, or in a
- * fact. Undefined if there is none. The node is not asked, because it may be on another branch at that height.
+ * Returns the newest block at or below a height whose hash is in the database: as a checkpoint (a block at which a commit ended), as the
+ * parent of a checkpoint, or in a fact. Returns undefined if there is no such block. The hash is not read from the RPC node, because the
+ * node may be on another branch at that height.
  */
 export async function newestKnownBlock(db: Kysely<DB>, chainId: number, number: number): Promise<BlockRef | undefined> {
   return firstKnownBlock(db, chainId, number, { comparison: sql`<=`, order: sql`desc` });
@@ -46,8 +47,8 @@ async function firstKnownBlock(
 }
 
 /**
- * Returns the blocks with facts between two heights, both excluded, newest first, at most `count`. Between two checkpoints of history no
- * other block hashes are known.
+ * Returns the blocks with facts between two heights, both excluded, newest first, at most `count`. Checkpoints of history lie far apart.
+ * Between two of them, the database knows the hashes of few blocks other than those with facts.
  */
 export async function factBlocks(
   db: Kysely<DB>,
@@ -55,7 +56,7 @@ export async function factBlocks(
   { above, below }: { readonly above: number; readonly below: number },
   count: number,
 ): Promise<readonly BlockRef[]> {
-  // The unique index on (chain_id, block_number, log_index) of each table returns the newest blocks without a sort.
+  // An index of each table begins with (chain_id, block_number). It returns the newest blocks without a sort.
   const known = factTables.map(
     (table) => sql`
       (select distinct block_number::bigint as number, block_hash as hash from ${tableOf(table)}

@@ -8,8 +8,8 @@ import type { Contradictions } from './shared/sweep-rule.ts';
 import type { Verification } from './shared/verification.ts';
 
 /**
- * The events, tables and folds of one kind of contract in one version. All code that is specific to a protocol is in its folder. The
- * rest of the program loops over the list in `protocols.ts` and names no protocol.
+ * The events, tables and folds (rules that derive state from facts) of one kind of contract in one version. All code that is specific to a
+ * protocol is in the folder of the protocol. The rest of the program loops over the list in `protocols.ts` and names no protocol.
  */
 export type Protocol = {
   /** The name that operators see, for example `uniswap-v2`. */
@@ -17,43 +17,43 @@ export type Protocol = {
   /** The ABI version, as in the column `abi_version` of a contract. */
   readonly version: string;
   readonly kind: ContractKind;
-  /** The values of the column `pool_type` whose pools use this protocol. Only for pools. */
+  /** The values of the platform's column `pool_type` for which a pool uses this protocol. Undefined if the protocol is not for pools. */
   readonly poolTypes?: readonly string[];
   /** The events to request, by first topic. */
   readonly events: ReadonlyMap<Hex, EventDecoder>;
-  /** Completes the facts of a range after all its logs were decoded. */
+  /** Completes the facts of a block range after all its logs were decoded, for example with values from other logs. */
   readonly finish?: (facts: FactLists) => void;
   readonly factTables: readonly FactTable[];
   readonly stateTables: readonly StateTable[];
   /** The folds in the order in which a commit applies them. Folds that write many rows come before folds that write contracts' rows. */
   readonly folds: readonly Fold[];
-  /** The rules that the facts of one contract obey if none is missing. */
+  /** The rules that the facts of one contract obey if no fact is missing. */
   readonly contradictions?: Contradictions;
-  /** How `indexer verify` compares contracts with the chain and with themselves. */
+  /** How `indexer verify` compares the stored facts of contracts with the chain, and which rules it checks for stored rows. */
   readonly verification: Verification;
   /**
-   * Reads properties of a contract that no event reports, and whether the contract speaks the protocol. Undefined if the protocol has
-   * nothing to read or check.
+   * Reads properties of a contract that no event reports, and finds out whether the contract implements the protocol. Undefined if the
+   * protocol has nothing to read or check.
    */
   readonly identify?: (reader: ChainReader, address: Hex, signal: AbortSignal) => Promise<Identity>;
 };
 
-/** What a contract reports of itself. */
+/** What a contract reports about itself, and whether it implements a protocol. */
 export type Identity = {
   /** Columns of the platform's row with values that the contract reports. An empty text or null leaves a column unchanged. */
   readonly columns: Readonly<Record<string, string | null>>;
   /**
-   * Whether the contract speaks the protocol. False only where it gives answers that no contract of the protocol gives: the contract
-   * is then quarantined. Null if its answers do not tell.
+   * Whether the contract implements the protocol. False only if the contract gives answers that no contract of the protocol gives. Such a
+   * contract is quarantined, which means that it is not indexed. Null if the answers do not decide it.
    */
   readonly speaks: boolean | null;
-  /** What the contract is instead, or which answers it lacks, as the rest of a sentence about it. Null if it speaks the protocol. */
+  /** What the contract is instead, or which answers it lacks, as the rest of a sentence about it. Null if there is nothing to report. */
   readonly note: string | null;
   /** The value of `pool_type` that would fit a contract that does not speak the protocol. */
   readonly poolType?: string;
 };
 
-/** Returns the name and version of a protocol. The database stores this text to record with which protocol a contract was compared. */
+/** Returns the name and version of a protocol. The database stores this text to record against which protocol a contract was checked. */
 export function protocolKey({ name, version }: Protocol): string {
   return `${name} ${version}`;
 }

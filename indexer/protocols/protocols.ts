@@ -21,7 +21,7 @@ export function factTablesOf(kind: ContractKind): readonly FactTable[] {
   return factTables.filter((table) => table.kind === kind || table.kind === null);
 }
 
-/** The tables of facts that an initial load fills. If one of them has a row, the database is in use. */
+/** The tables of facts that the first fill of an empty database writes. If one of them has a row, the database is already in use. */
 export const loadedTables: readonly FactTable[] = factTables.filter(({ statistics }) => statistics.length > 0);
 
 /** Every table of state. */
@@ -47,7 +47,7 @@ export type ProtocolSelector = {
   readonly abiVersion: string;
   /** The value of the column `pool_type`. Undefined or null for a contract that is not a pool. */
   readonly poolType?: string | null | undefined;
-  /** Later ABI versions, ordered by block. */
+  /** The ABI versions that replaced `abiVersion`, ordered by the block from which they apply. */
   readonly upgrades?: readonly AbiUpgrade[];
 };
 
@@ -66,7 +66,7 @@ export function abiVersionsOf({
   }));
 }
 
-/** Returns the protocols of a contract, each with its blocks. ABI versions that this program does not know are left out. */
+/** Returns the protocols of a contract, each with the range of blocks that it decodes. Leaves out ABI versions that are not known. */
 export function protocolsOf(
   contract: ProtocolSelector,
 ): readonly (AbiVersionRange & { readonly protocol: Protocol })[] {

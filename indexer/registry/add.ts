@@ -13,7 +13,7 @@ import { insertPlaceholders } from './placeholders.ts';
 export type ContractSpec = {
   readonly chainId: number;
   readonly address: Hex;
-  /** The first block of its history. Undefined: the deployment block is read from the chain. */
+  /** The first block of the contract's history. If undefined, the deployment block is read from the chain. */
   readonly fromBlock: number | undefined;
 } & (
   | { readonly kind: 'master'; readonly masterId: string | undefined }
@@ -46,7 +46,7 @@ export async function addContracts(database: Database, specs: readonly ContractS
     });
     if ('refusal' in chosen) throw new IndexerError(`${kindName(spec.kind)} ${spec.address}: ${chosen.refusal}`);
   }
-  // A pool references the row of its token, and a dividend contract the row of its master.
+  // Insert referenced rows first: a pool references the row of its token, and a dividend contract the row of its master.
   const order: readonly ContractKind[] = ['master', 'artist_token', 'dividend', 'pool'];
   const sorted = [...specs].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
   return transaction(database, async (tx) => {

@@ -5,7 +5,7 @@ import { tableOf } from '../facts/facts-sql.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { factTablesOf, stateTables } from '../protocols/protocols.ts';
 
-/** Returns the statements that delete a contract's facts and state. They need the chain's exclusive lock. */
+/** Returns the statements that delete a contract's facts and state. The caller must hold the chain's exclusive lock. */
 export function deletions(contract: RegisteredRow): readonly RawBuilder<unknown>[] {
   const facts = factTablesOf(contract.kind).map(
     (table) => sql`delete from ${tableOf(table)} where ${table.rowsOf(contract)}`,
@@ -17,7 +17,10 @@ export function deletions(contract: RegisteredRow): readonly RawBuilder<unknown>
   return [...facts, ...state];
 }
 
-/** Returns SQL for the id of a row that this program inserts into a table of the platform for a contract. */
+/**
+ * Returns an SQL expression for the id of a row that this program inserts into a table of the platform. The id is derived from the table
+ * and the contract.
+ */
 export function contractRowId(table: keyof DB, chainId: number, address: Hex): RawBuilder<string> {
   return sql`indexer.derived_id(${`${table}:${chainId}:${address}`})`;
 }

@@ -13,39 +13,51 @@ export type ContractStatus = 'active' | 'removed' | 'quarantined';
 /** A contract of the registry with its coverage and status. */
 export type RegisteredContract = Contract &
   Coverage & {
-    /** The ABI versions and events with which this program reads the contract; null if it does not know one of the versions. */
+    /**
+     * A text that names the ABI versions and events with which this program reads the contract; null if it does not know one of the
+     * versions.
+     */
     readonly fingerprint: string | null;
-    /** The fingerprint with which its coverage was read; null if nothing is covered yet. */
+    /** The fingerprint with which the covered blocks of the contract were read; null if no block is covered yet. */
     readonly coveredFingerprint: string | null;
-    /** Why its history is incomplete although it was complete before. */
+    /** Why the history of the contract is incomplete although it was complete before. Null if it is not. */
     readonly coverageNote: string | null;
     readonly status: ContractStatus;
     readonly statusReason: string | null;
-    /** Whether its name, symbol or tokens were read from the chain, and its answers were compared with its present protocol. */
+    /**
+     * Whether the contract's name, symbol or tokens were read from the chain, and its answers were compared with its present protocol
+     * (ABI and version).
+     */
     readonly metadataRead: boolean;
-    /** What the contract is, if its answers prove that it is not what it was registered as. Null otherwise. */
+    /** What the contract really is, if its answers to calls prove that it was registered as the wrong kind. Null otherwise. */
     readonly identityFault: string | null;
-    /** What the contract is instead, or which answers it lacks. */
+    /** What the contract is instead of its registered kind, or which expected answers it does not give. Null if neither is known. */
     readonly identityNote: string | null;
-    /** Why its deployment block could not be proved. */
+    /** Why the deployment block of the contract could not be proved. Null if no search has failed to prove it. */
     readonly deploymentNote: string | null;
-    /** Whether the time and the transaction of its deployment were read from the chain. */
+    /** Whether the time and the transaction of the deployment were read from the chain. */
     readonly deploymentRead: boolean;
-    /** The catalogue's `pool_type` of a pool. */
+    /** The `pool_type` in the platform's row of a pool. Null for other kinds of contracts. */
     readonly poolType: string | null;
-    /** Whether its state was reset to that of a contract without facts, which happens before it is followed. */
+    /** Whether the state rows of the contract were reset to those of a contract without facts. They must be reset before it is followed. */
     readonly prepared: boolean;
-    /** The newest block of the facts that the platform's former indexer left; null if it left none. */
+    /** The newest block of the facts (decoded logs) that the platform's former indexer wrote for the contract; null if it wrote none. */
     readonly formerTo: number | null;
-    /** Whether the platform still has the row that announced it. */
+    /** Whether the platform's row of the contract still exists. */
     readonly announced: boolean;
-    /** The block whose log caused the quarantine; null if the registry caused it. */
+    /**
+     * The block whose log caused the quarantine. Null if the contract is not quarantined, or if its registration, not a log, caused the
+     * quarantine.
+     */
     readonly quarantinedAtBlock: number | null;
   };
 
-/** The registry of one chain, from one snapshot. */
+/** The registered contracts of one chain, read from one database snapshot. */
 export type Registry = {
-  /** `indexer.chains.live_version` of the same snapshot, which a follower's commit compares. */
+  /**
+   * The value of `indexer.chains.live_version`, a counter that increments when the set of followed contracts changes. It was read
+   * together with the contracts. A follower's commit fails if the counter has changed since.
+   */
   readonly liveVersion: number;
   /** Contracts of every status, ordered by address and kind. */
   readonly contracts: readonly RegisteredContract[];
@@ -80,7 +92,7 @@ type Row = {
   quarantined_at_block: string | null;
 };
 
-/** Reads a chain's whole registry in one statement, so that contracts and version come from one snapshot. */
+/** Reads all contracts of a chain in one statement, so that the contracts and `liveVersion` come from one snapshot. */
 export async function loadContracts(db: Kysely<DB>, chainId: number): Promise<Registry> {
   const { rows } = await sql<Row>`
     select
@@ -139,7 +151,10 @@ function contractOf(chainId: number, address: Hex, row: Row): RegisteredContract
   };
 }
 
-/** Returns the recorded identity, if it is about the contract's present protocol. The platform may change a pool's type afterwards. */
+/**
+ * Returns the recorded result of comparing a contract with its protocol. Ignores a result that is about another protocol than the present
+ * one, because the platform may have changed the type of a pool since.
+ */
 function identityOf(row: Row): Pick<RegisteredContract, 'metadataRead' | 'identityFault' | 'identityNote'> {
   const chosen = chooseProtocol({ kind: row.kind, abiVersion: row.abi_version, poolType: row.pool_type });
   const isOther =

@@ -15,10 +15,10 @@ const COLUMNS_OF: Partial<Readonly<Record<ContractKind, { block: string; time: n
 export type FormerDeployment = { readonly block: string | null; readonly transaction: string | null };
 
 /**
- * Writes where a contract was deployed into the platform's row. The platform's own values stay, unless the receipt of the creation
- * proves them wrong. Without such a receipt, a block is written only if the row has the same block or none.
+ * Writes where a contract was deployed into the platform's row. The platform's own values stay, unless the receipt of the creation proves
+ * them wrong. Without such a receipt, a block is written only if the row has the same block or none.
  *
- * @returns the values of the platform that were replaced. Undefined if none were
+ * @returns the values of the platform that were replaced. Undefined if no value was replaced
  */
 export async function saveDeployment(
   db: Kysely<DB>,

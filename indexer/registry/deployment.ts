@@ -23,11 +23,12 @@ export type Deployment =
 const SEARCHES_MAX = 5;
 
 /**
- * Finds the block in which a contract was deployed by bisecting `eth_getCode`, with about 40 requests, and has it proved.
+ * Finds the block in which a contract was deployed, and proves it. A binary search over `eth_getCode` finds the first block with code,
+ * with about 40 requests.
  *
- * The answer that an address has code is trusted, because no node invents code. The answer that it has none is not trusted, because a node
- * without the state of the block gives it too. So the block that the bisection finds counts only if it is proved. Assumes that a contract
- * that destroyed itself is not deployed again.
+ * The answer that an address has code is trusted, because no node invents code. The answer that it has none is not trusted, because a
+ * node without the state of the block gives it too. So the block that the search finds counts only if the deployment is proved. Assumes
+ * that a contract that destroyed itself is not deployed again.
  *
  * @param head the newest block to look at
  */
@@ -53,7 +54,7 @@ export async function findDeployment(
 }
 
 /**
- * Reads the deployment of a contract whose deployment block was given. If that block cannot be proved to be the one, searches for it.
+ * Proves that a contract was deployed in the block that was given for it. If this cannot be proved, searches for the deployment block.
  *
  * @param head the newest block to look at
  */
@@ -75,7 +76,10 @@ function foundAt(block: number, proof: Proved): Deployment {
   return { found: 'at', block, timestamp: proof.timestamp, transaction };
 }
 
-/** Returns the lowest block with code according to the endpoints, by a bisection below a block that is known to have code. */
+/**
+ * Returns the lowest block in which the endpoints report code. Uses a binary search below `known`, a block in which the contract has
+ * code.
+ */
 async function lowestWithCode(
   reader: Pick<ChainReader, 'codeAt'>,
   address: Hex,

@@ -4,7 +4,7 @@ import { type Transaction, transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { UsageError } from '../kernel/errors.ts';
 
-/** Whether a dividend contract serves a master contract of its chain. */
+/** Whether a dividend contract pays the holders of a master contract of the same chain (`serves`). */
 export type DividendLink = {
   readonly chainId: number;
   readonly dividend: Hex;
@@ -13,8 +13,9 @@ export type DividendLink = {
 };
 
 /**
- * Links a master contract to a dividend contract, or unlinks it, whatever the platform's rows say. The stages then derive the dividends
- * again from the deployment of the two contracts on. A repeated call changes nothing.
+ * Links a master contract to a dividend contract, or unlinks it. This overrides what the platform's rows say. The stages (state that is
+ * derived after a commit) then derive the dividends again, from the later deployment of the two contracts on. A repeated call changes
+ * nothing.
  *
  * @throws {UsageError} if one of the contracts is not registered
  */
@@ -23,7 +24,7 @@ export async function linkDividend(database: Database, link: DividendLink): Prom
   await transaction(database, async (tx) => {
     const dividendId = await platformIdOf(tx, chainId, 'dividend', dividend);
     const masterId = await platformIdOf(tx, chainId, 'master', master);
-    // A trigger records the change of history.
+    // A trigger records from which block on the stages must derive dividends again.
     await sql`
       insert into indexer.dividend_masters as held (dividend_contract_id, master_contract_id, source, serves)
       values (${dividendId}, ${masterId}, 'command', ${serves})
@@ -32,7 +33,10 @@ export async function linkDividend(database: Database, link: DividendLink): Prom
   });
 }
 
-/** Makes the links equal to the platform's rows, for a change that no trigger saw. Links of operators stay. */
+/**
+ * Updates the links between dividend and master contracts from the platform's rows, in case no trigger noticed a change of these rows.
+ * Links that an operator set stay.
+ */
 export async function linkDividendMasters(db: Database['kysely']): Promise<void> {
   await sql`select indexer.link_dividend_masters('all', null)`.execute(db);
 }

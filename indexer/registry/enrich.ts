@@ -13,7 +13,7 @@ import { confirmDeployment, findDeployment } from './deployment.ts';
 import { saveDeployment } from './deployment-columns.ts';
 import { type Found, refreshMetadata } from './metadata.ts';
 
-/** Dependencies of reading contracts from the chain. */
+/** Dependencies of `ContractReader`. */
 export type EnrichDeps = {
   readonly db: Kysely<DB>;
   readonly chainId: number;
@@ -26,7 +26,10 @@ export type EnrichDeps = {
 const CONTRACTS_IN_FLIGHT = 4;
 /** The pause after the endpoints failed, or while there is no code yet. */
 const RETRY_BACKOFF: Backoff = { baseMs: 15_000, maxMs: 300_000 };
-/** The pause after the endpoints answered, but proved nothing. Later they may serve other state, or more endpoints may be configured. */
+/**
+ * The pause after the endpoints answered, but their answers proved nothing. Later they may serve the state of more blocks, or more
+ * endpoints may be configured.
+ */
 const UNSETTLED_RETRY_MS = 3_600_000;
 
 /** Whether deployment blocks were found or corrected, and whether the set of contracts that can be followed may have changed. */
@@ -73,7 +76,7 @@ export class ContractReader {
         return outcome;
       }),
     );
-    // Above the finalized block a reorg could put the deployment into another block.
+    // Read only finalized deployments: a reorg above the finalized block could move a deployment into another block.
     const { finalized = -1 } = await readChain(db, chainId);
     const unread = readable.filter(
       ({ deployedAtBlock, deploymentRead }) =>
@@ -95,7 +98,8 @@ export class ContractReader {
     if (found.note !== identityNote) {
       const context = { chain, kind, address, reason: `it ${found.note}` };
       const { log } = this.#deps;
-      if (found.speaks === null) log.warn(context, 'contract may not speak its protocol: it is followed all the same');
+      if (found.speaks === null)
+        log.warn(context, 'contract possibly does not speak its protocol: it is followed all the same');
       else {
         const advice = `correct its row, or remove it with: indexer contracts remove ${address} --chain ${chain}`;
         log.warn({ ...context, advice }, 'contract does not speak its protocol: it is quarantined');
@@ -119,7 +123,7 @@ export class ContractReader {
     if (deployment.found === 'nothing') return 'absent';
     if (deployment.because === contract.deploymentNote) return 'unsettled';
     const { kind, address, chainId: chain } = contract;
-    const advice = 'add an archive endpoint, or give it with `indexer contracts add … --from-block N`';
+    const advice = 'add an archive endpoint, or give the block with `indexer contracts add … --from-block N`';
     log.warn({ chain, kind, address, reason: deployment.because, advice }, 'deployment block unknown');
     await recordUnknownDeployment(db, contract, deployment.because);
     return 'unsettled';
@@ -145,7 +149,7 @@ export class ContractReader {
     return isProved && block < given ? 'corrected' : 'settled';
   }
 
-  /** Runs a task about a contract unless it was tried a short time ago. Never throws. */
+  /** Runs a task about a contract, unless the pause after an earlier attempt is not over yet. Never throws. */
   async #attempt(
     task: string,
     { kind, address, platformId }: RegisteredContract,
@@ -172,14 +176,17 @@ export class ContractReader {
 }
 
 /**
- * Returns whether a contract is read: an active contract, or a quarantined one whose quarantine no log caused. New answers may show that
- * it is what it was registered as.
+ * Returns whether a contract is to be read from the chain: an active contract, or one that was quarantined for another reason than a log.
+ * New answers may show that a quarantined contract is what it was registered as.
  */
 function isReadable({ status, quarantinedAtBlock }: RegisteredContract): boolean {
   return status === 'active' || (status === 'quarantined' && quarantinedAtBlock === null);
 }
 
-/** Returns a reader that does not ask for state at or below the highest old block whose state no endpoint served. */
+/**
+ * Returns a reader that remembers the highest block below `head` whose state no endpoint served. It does not ask for the state of that
+ * block or a lower one again.
+ */
 function withStateFloor(reader: ChainReader, head: number): ChainReader {
   let floor = -1;
   return {

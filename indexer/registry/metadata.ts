@@ -15,10 +15,10 @@ export type Found = Pick<Identity, 'speaks' | 'note'> & {
 };
 
 /**
- * Reads from the chain whether a contract is what it was registered as, and its name, symbol, decimals or tokens. Stores them in the
- * platform's row. Writes only columns that mirror the chain. An empty answer does not replace a value.
+ * Reads from the chain whether a contract is what it was registered as. Also reads its name, symbol, decimals or tokens, and stores them
+ * in the platform's row. Writes only columns that mirror the chain. An empty answer does not replace a value.
  *
- * @returns null if the address has no code, because the contract was announced but is not deployed yet: call it again later
+ * @returns null if the address has no code, because the contract was announced but is not deployed yet. Call it again later
  */
 export async function refreshMetadata(
   db: Kysely<DB>,
@@ -51,7 +51,7 @@ export async function identifyContract(
 ): Promise<Compared> {
   const { kind, address, poolType } = contract;
   const chosen = chooseProtocol(contract);
-  // If the registry selects no protocol, its pool type may be wrong. Try all protocols of the kind.
+  // If no protocol fits the registered kind, version and pool type, the pool type may be wrong. Try all protocols of the kind.
   const candidates = 'protocol' in chosen ? [chosen.protocol] : protocols.filter((protocol) => protocol.kind === kind);
   let compared: Compared = { columns: {}, speaks: null, note: null, comparedWith: '' };
   for (const protocol of candidates) {

@@ -6,8 +6,8 @@ import { contractRowId } from './contract-rows.ts';
 export type Placeholders = { readonly artistId: string; readonly masterId: string };
 
 /**
- * Inserts a placeholder user, artist and master for one contract, unless they exist. Contracts cannot share placeholders, because
- * of the catalogue's unique keys. Their ids are derived from chain and address, so they are the same in every database.
+ * Inserts a placeholder user, artist and master for one contract, unless they exist. Contracts cannot share placeholders, because of
+ * unique keys in the platform's tables. The ids are derived from chain and address, so they are the same in every database.
  */
 export async function insertPlaceholders(tx: Transaction, chainId: number, address: Hex): Promise<Placeholders> {
   const name = `${chainId}-${address}`;

@@ -13,9 +13,9 @@ import { factTables, stateTables } from '../protocols/protocols.ts';
 import { deletions } from './contract-rows.ts';
 
 /**
- * Prepares newly registered contracts before they are first followed: resets their state to that of a contract without facts,
- * whatever the platform or its former indexer wrote there, and records up to which block the former indexer left facts, which have
- * no block hash. Filling history then restores every value.
+ * Prepares newly registered contracts before they are first followed. Resets their state to that of a contract without facts (decoded
+ * logs), whatever the platform or its former indexer wrote there. Also records up to which block the former indexer left facts, because
+ * its facts have no block hash. Filling history then restores every value.
  *
  * @returns how many contracts were prepared
  */
@@ -35,7 +35,7 @@ export async function prepareContracts(database: Database, chainId: number): Pro
   });
 }
 
-/** The reason with which the database removes a contract whose address the platform corrected (migration 0011). */
+/** The `status_reason` of a contract that the database removed because the platform corrected its address (migration 0011). */
 const RETIRED_REASON = 'the platform corrected its address';
 
 /**
@@ -77,7 +77,7 @@ function unprepared(tx: Transaction, chainId: number, kind: string): PlatformIdQ
     .where('prepared_at', 'is', null);
 }
 
-/** Deletes the facts of contracts whose row the platform deleted and then announced again. Their history is read again. */
+/** Deletes the facts of contracts whose platform row was deleted and then inserted again. Their history is read again. */
 async function deleteOrphans(tx: Transaction, chainId: number, table: FactTable): Promise<void> {
   const { orphans, foldColumns } = table;
   if (orphans === undefined) return;
@@ -98,7 +98,7 @@ async function deleteOrphans(tx: Transaction, chainId: number, table: FactTable)
     .where('retired_ids', '<>', sql<string[]>`'{}'`)
     .execute();
   for (const { address, retired_ids } of rows) {
-    // A retired row may belong to a contract at another address by now. Keep the facts of that address.
+    // The id of a retired row may by now belong to a contract at another address. Keep the facts of that contract.
     await sql`
       delete from ${tableOf(table)}
       where ${sql.ref(orphans.idColumn)} = any(${retired_ids}::uuid[]) and ${isOfChain(table, chainId)}

@@ -7,8 +7,8 @@ import { deletions, platformTableOf } from './contract-rows.ts';
 import { resetUnprepared } from './prepare.ts';
 
 /**
- * Deletes a contract's facts and state, and resets the derived columns of the platform's row, which itself stays. Afterwards the
- * database is as if no log of the contract had been seen. The chain must be locked.
+ * Deletes a contract's facts and state, and resets the derived columns of the platform's row. The row itself stays. Afterwards the
+ * database is as if no log of the contract had been seen. The caller must hold the chain's exclusive lock.
  *
  * @returns how many rows were deleted.
  */

@@ -13,9 +13,9 @@ const REGISTRIES = [
 ] as const;
 
 /**
- * Registers contracts that the platform announced while its triggers were disabled, or before they existed. Skips rows of chains
- * that are not EVM and malformed addresses. Contracts that are registered already keep their coverage. Also links dividend contracts to
- * masters.
+ * Registers contracts whose rows the platform inserted while the indexer's triggers were disabled, or before the triggers existed. Skips
+ * rows of chains that are not EVM chains, and rows with malformed addresses. Contracts that are registered already keep their coverage.
+ * Also links dividend contracts to masters.
  *
  * @returns the chains that have new contracts
  */

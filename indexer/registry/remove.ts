@@ -17,16 +17,16 @@ export type Removal = {
   readonly address: Hex;
   /** Removes only the contract of this kind, if the address is registered as several kinds. */
   readonly kind?: ContractKind | undefined;
-  /** Whether its facts and state are deleted too. */
+  /** Whether the facts and the state of the contract are deleted too. */
   readonly purge: boolean;
 };
 
 /**
- * Stops following a contract. Its coverage ends at the head, so its rows stay correct up to the block at which it was removed.
- * Repeating it changes nothing.
+ * Stops following a contract. Its coverage (the blocks whose facts are all present) ends at the head, so its rows stay correct up to the
+ * block at which it was removed. Repeating it changes nothing.
  *
- * Holds the chain's lock exclusively, so that no commit is in flight. A follower that has already fetched its next block notices
- * that `live_version` was raised, and fetches again without the contract.
+ * Holds the chain's lock exclusively, so that no commit is in flight. A follower that has already fetched its next block notices that
+ * `live_version` was raised, and fetches again without the contract.
  *
  * @returns the contracts that were removed; empty if the address is not registered.
  */

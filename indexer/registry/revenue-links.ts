@@ -4,8 +4,8 @@ import { transaction } from '../db/transaction.ts';
 import { linkRevenue } from '../protocols/dividend/revenue-links.ts';
 
 /**
- * Links deposits that were read before the platform wrote or changed the row of their revenue. Never writes the platform's row. It is
- * safe to run this at any time and concurrently with anything.
+ * Links deposits to the platform's rows in `revenue_events` that the platform wrote or changed after the deposit was read. Never writes
+ * these rows. It is safe to run this at any time and concurrently with anything.
  */
 export async function settleRevenueLinks(database: Database): Promise<void> {
   // The index dividend_events_tx_log_idx serves this condition.

@@ -9,8 +9,8 @@ const ROWS_PER_STATEMENT_MAX = 500;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 
 /**
- * Copies `last_indexed_block` and `last_indexed_at` of the view `indexing_progress` to the platform's rows of a chain's contracts. Only
- * rows that differ are written. Rows that a commit has locked are left to the next call.
+ * Copies `last_indexed_block` and `last_indexed_at` of the view `indexing_progress` to the platform's rows of a chain's contracts. Writes
+ * only rows that differ. Skips rows that a commit has locked; the next call writes them.
  */
 export async function saveProgress(db: Kysely<DB>, chainId: number, signal: AbortSignal): Promise<void> {
   const kinds = new Set(stateTables.filter(({ isPlatformRow }) => isPlatformRow === true).map(({ kind }) => kind));
@@ -24,7 +24,10 @@ export async function saveProgress(db: Kysely<DB>, chainId: number, signal: Abor
   }
 }
 
-/** Updates the next rows in the order of their ids, so that rows that change meanwhile do not make the pass begin again. */
+/**
+ * Returns a statement that updates the next rows in the order of their ids. Because of the order, a pass ends even if rows that it has
+ * passed change meanwhile.
+ */
 function update(kind: ContractKind, chainId: number, after: string): RawBuilder<{ id: string }> {
   const table = sql.table(platformTableOf(kind));
   const address = sql.ref(kind === 'pool' ? 'pool_address' : 'contract_address');

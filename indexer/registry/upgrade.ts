@@ -9,7 +9,7 @@ import { knownAbiVersions, protocols } from '../protocols/protocols.ts';
 /** A change of a contract's ABI version at a block. */
 export type Upgrade = AbiUpgrade & { readonly chainId: number; readonly address: Hex };
 
-/** Throws `UsageError` for an ABI version that no kind of contract has. */
+/** Throws `UsageError` if no kind of contract has the ABI version. */
 export function refuseUnknownAbiVersion(abiVersion: string): void {
   const known = [...new Set(protocols.flatMap(({ version }) => version))];
   if (known.includes(abiVersion)) return;
@@ -17,9 +17,9 @@ export function refuseUnknownAbiVersion(abiVersion: string): void {
 }
 
 /**
- * Records that a contract has another ABI version from a block on, because its proxy was upgraded. Running daemons are notified
- * and read its history again. Repeating it changes nothing. An upgrade to the version that the contract has just before that block
- * removes the recorded upgrade.
+ * Records that a contract has another ABI version from a block on, because its proxy was upgraded. Running daemons are notified and read
+ * its history again. Repeating it changes nothing. If the contract has this version already just before the block, an upgrade that was
+ * recorded at the block is removed.
  *
  * @returns the contract with all its ABI versions.
  * @throws {UsageError} if the contract is not registered, or the ABI version is unknown for every kind at the address.
@@ -48,7 +48,7 @@ export async function upgradeContract(
   });
 }
 
-/** Returns the upgrades and the added one, ordered by block, without upgrades that do not change the version. Pure. */
+/** Adds an upgrade to a list of upgrades. Returns them ordered by block, without upgrades that do not change the version. Pure. */
 export function addUpgrade(
   { abiVersion, upgrades }: Pick<AbiVersions, 'abiVersion' | 'upgrades'>,
   added: AbiUpgrade,

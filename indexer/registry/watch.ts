@@ -5,7 +5,7 @@ import { WHOLE_NUMBER } from '../kernel/patterns.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
 import { sleep, within } from '../kernel/sleep.ts';
 
-/** The notification channel of the triggers. */
+/** The channel on which triggers on the platform's tables notify the indexer. */
 const CHANNEL = 'indexer_contracts';
 const POLL_INTERVAL_MS = 30_000;
 /** The poll interval behind a pooler, where there are no notifications. */
@@ -75,7 +75,7 @@ async function listen(options: WatchOptions, signal: AbortSignal, onConnected: (
     while (!signal.aborted) {
       onChange({ type: 'anything' });
       await within(pollIntervalMs, lost, signal);
-      // Detect a connection that died silently, or leads to a server that is a standby now. A listener would never notice.
+      // Detect a connection that died silently, or whose server has become a standby. A client that only listens would notice neither.
       if (!signal.aborted && (await Promise.race([isStandby(client), lost]))) {
         throw new IndexerError('the server that notifies is a standby now');
       }

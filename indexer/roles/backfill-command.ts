@@ -50,7 +50,7 @@ export type BackfillInput = {
   /** Null means all contracts. */
   readonly contracts: readonly Hex[] | null;
   readonly concurrency: number;
-  /** Whether the range must be proved too. */
+  /** Whether the facts of the range must also be compared with the block headers (proved). */
   readonly proved: boolean;
 };
 
@@ -58,8 +58,8 @@ export type BackfillInput = {
 export type BackfillOutcome = {
   readonly request: BackfillRequest;
   /**
-   * `complete`: proved by coverage, and by the headers too if that was asked for. `unproved`: covered, but some blocks cannot be
-   * proved. `stopped`: by a signal. `halted`: the chain is halted until an operator repairs it.
+   * `complete`: all blocks are covered, and proved if that was requested. `unproved`: covered, but some blocks cannot be proved.
+   * `incomplete`: some blocks cannot be filled. `stopped`: by a signal. `halted`: the chain is halted until an operator repairs it.
    */
   readonly ended: 'complete' | 'unproved' | 'incomplete' | 'stopped' | 'cancelled' | 'halted';
   readonly events: number;
@@ -69,7 +69,7 @@ export type BackfillOutcome = {
   readonly unproved: readonly FailedProof[];
   /** Why the chain halted. */
   readonly reason?: string;
-  /** Number of deferred indexes that are not built yet. */
+  /** Number of indexes that an initial load dropped and that are not built again yet. */
   readonly indexesLeft: number;
 };
 
@@ -82,8 +82,8 @@ const REPORT_INTERVAL_MS = 1_000;
 /**
  * Fills a range of a chain until coverage proves it complete or nothing more can be done.
  *
- * Running daemons and workers share the work. If no other process leads the chain, this one does, because only blocks up to the
- * head can be filled.
+ * Running daemons and workers share the work. If no other process leads the chain, this one follows its head, because only blocks up to
+ * the head can be filled.
  *
  * @throws {UsageError} for a range or contracts that do not exist.
  */
@@ -207,7 +207,7 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
     const proof = blocksLeft > 0 || proving.blocksLeft === undefined ? {} : provedOf(request, proving.blocksLeft);
     onProgress({ ...meter.read(blocksLeft, events()), rangeBlocks: lastBlocks, retries, ...proof });
   };
-  // On a timer, so that progress is also shown while the database does not answer.
+  // Report on a timer, so that progress is also shown while the database does not answer.
   const reporting = setInterval(report, REPORT_INTERVAL_MS);
   try {
     for (;;) {
@@ -252,12 +252,12 @@ function provedOf(
 
 type Unfinished = { readonly request: BackfillRequest; readonly outcome: Omit<Watched, 'ended'> };
 
-/** Returns how a request ended whose blocks are covered but not all proved; undefined if the rest may still be proved. */
+/** Returns how a request ended if its blocks are covered, but not all proved. Undefined if the rest may still be proved. */
 async function endOfProof(db: Kysely<DB>, { request, outcome }: Unfinished): Promise<Watched | undefined> {
   if ((await statusOf(db, request.id)) === 'cancelled') return { ...outcome, ended: 'cancelled' };
   const { halted, finalized } = await readChain(db, request.chainId);
   if (halted === undefined) return undefined;
-  // The proof of blocks above finalized waits for the follower, which does not run on a halted chain.
+  // Blocks above the finalized block are proved once the follower has advanced that block. It does not run on a halted chain.
   const below = await proofProgress(db, { ...request, to: Math.min(request.to, finalized ?? -1) });
   return below.blocksToDo > 0 ? undefined : { ...outcome, ended: 'halted', reason: halted };
 }

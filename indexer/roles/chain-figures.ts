@@ -24,11 +24,11 @@ export class ChainFigures {
     this.#now = now;
   }
 
-  /** Takes a reading, and returns how many facts per second this process wrote in about the last ten seconds. */
+  /** Returns how many facts per second this process wrote in about the last ten seconds. Each call adds a reading. */
   eventsPerSecond(): number {
     const reading = { at: this.#now(), facts: this.#measures.factsOf(this.#chainId) };
     this.#readings.push(reading);
-    // One reading from before the window remains, so that there is a rate although readings are rare.
+    // Keep one reading from before the window, so that there is a rate even if this method is rarely called.
     while ((this.#readings[1]?.at ?? reading.at) < reading.at - WINDOW_MS) this.#readings.shift();
     const first = this.#readings[0] ?? reading;
     const seconds = (reading.at - first.at) / 1_000;

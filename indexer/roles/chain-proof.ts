@@ -9,7 +9,7 @@ import { Prover } from '../proof/prover.ts';
 import { levelOf } from '../rpc/notice.ts';
 import { createSource, type SharedDeps, type Source } from '../source/source.ts';
 
-/** Dependencies of the proof of one chain. */
+/** Dependencies of the proof of one chain, which compares the chain's facts with the headers of its blocks. */
 export type ChainProofInput = SharedDeps & {
   readonly config: Config;
   readonly chain: ChainConfig;
@@ -22,7 +22,7 @@ export type ChainProofInput = SharedDeps & {
 
 const EVERYTHING = { from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null };
 
-/** A prover of one chain with connections of its own, whose calls are limited to what the configuration allows. */
+/** Proves one chain: compares its facts with block headers. Has connections of its own, whose calls per second the configuration limits. */
 export type ChainProof = {
   /** Reads the chain within the limit of calls. */
   readonly source: Source;

@@ -25,8 +25,8 @@ export type ChainVerificationInput = SharedDeps & {
 };
 
 /**
- * Verifies a sample of the mirror of a chain if that is due. Its calls are limited like those of the proof. The first verification waits
- * until the history of the chain is complete.
+ * Compares a sample of the database with the chain if the configured interval since the last verification has passed. The calls are
+ * limited like those of the proof. The first verification waits until the history of the chain is complete.
  */
 export async function verifyIfDue(input: ChainVerificationInput, signal: AbortSignal): Promise<void> {
   const { chain, database } = input;

@@ -27,30 +27,30 @@ export type ChainWorkInput = SharedDeps & {
   readonly runtime: Runtime;
   /** The server of the queue. All chains of a process share the connections to it. */
   readonly queue: QueueSettings;
-  /** The part of history that this process plans. */
+  /** The part of history for which this process adds jobs to the queue. */
   readonly scope: PlanScope;
-  /** Number of ranges that it fills at the same time. */
+  /** Number of ranges that this process fills at the same time. */
   readonly concurrency: number;
   readonly onCommit?: (facts: number) => void;
-  /** Counts commits. */
+  /** Counts commits, and events that an operator should know about. */
   readonly measures?: Measures;
   readonly tracing?: Tracing | undefined;
 };
 
 /**
- * Constructs the parts that work on a chain: the follower of its head, the backfill of its history, and its stages. Nothing runs
- * until the role calls `follow`, `backfill.run` or `stages.run`.
+ * Constructs the parts that work on a chain: the follower of its head, the backfill of its history, and the runner of its stages, which
+ * compute state over several contracts. Nothing runs until the role calls `follow`, `backfill.run` or `stages.run`.
  */
 export class ChainWork {
   readonly chainId: number;
   readonly source: Source;
   readonly backfill: Backfill;
-  /** Woken by every commit of this process. */
+  /** Advances the stages. Every commit of this process wakes it. */
   readonly stages: StageRunner;
   readonly #input: ChainWorkInput;
   readonly #follower: Follower;
   #state = 'starting';
-  /** Notices about endpoints from before the work began. If a command fails before that, they are not logged: its error reports them. */
+  /** Notices about endpoints that are held back until the work begins. If a command fails before, its error replaces these notices. */
   #heldNotices: EndpointNotice[] | undefined = [];
 
   constructor(input: ChainWorkInput) {
@@ -100,7 +100,7 @@ export class ChainWork {
     );
   }
 
-  /** `starting`, `following`, `standing by`, or `failing` with the reason. */
+  /** The state of the chain in this process: `starting`, `following`, `standing by`, or `failing` with the reason. */
   get state(): string {
     return this.#state;
   }
@@ -123,7 +123,7 @@ export class ChainWork {
     this.stages.wake();
   }
 
-  /** Follows the head until the signal aborts, whenever this process leads the chain, and runs `beside` at the same time. */
+  /** Follows the head and runs `beside` while this process leads the chain, until the signal aborts. */
   async follow(
     election: LeaderElection,
     signal: AbortSignal,

@@ -30,15 +30,15 @@ const ENRICH_INTERVAL_MS = 15_000;
 /** How often the daemon checks that an endpoint answers, for `/ready`. */
 const PROBE_INTERVAL_MS = 5_000;
 const REFUSED_RETRY_INTERVAL_MS = 30_000;
-/** How often the safe block is read, for the views of `mirror_safe`. */
+/** How often the block with the tag `safe` is read. The views of the schema `mirror_safe` show the database as of that block. */
 const SAFE_INTERVAL_MS = 5_000;
-/** How often `last_indexed_block` of the platform's rows follows the progress of their contracts. */
+/** How often the progress of contracts is copied to `last_indexed_block` of the platform's rows. */
 const PROGRESS_INTERVAL_MS = 60_000;
-/** How often the daemon looks whether a daily snapshot is due. */
+/** How often the daemon checks whether a daily snapshot is due. */
 const DAILY_INTERVAL_MS = 15_000;
 /** How often facts are checked for contradictions. */
 const SWEEP_INTERVAL_MS = 15_000;
-/** How often the daemon looks whether a verification is due. */
+/** How often the daemon checks whether a verification is due. */
 const VERIFY_CHECK_INTERVAL_MS = 30_000;
 
 /** Dependencies of the work of a daemon on one chain. */
@@ -50,11 +50,11 @@ type DaemonChainInput = Omit<ChainWorkInput, 'scope'> & {
 /** Runs everything that a daemon does for one chain, and holds the state that `/ready` reports. */
 export class DaemonChain {
   readonly chainId: number;
-  /** The meters of its endpoints, in their order. */
+  /** The counters and limits of calls to the chain's endpoints, in the order of the endpoints. */
   readonly meters: readonly (Meter | undefined)[];
   readonly #input: DaemonChainInput;
   readonly #work: ChainWork;
-  /** Compares facts with headers, and reads the blocks of contradictions. Undefined if the configuration turned it off. */
+  /** Compares facts with headers, and reads blocks again whose facts contradict others. Undefined if the configuration turned it off. */
   readonly #proof: ChainProof | undefined;
   /** Reads token URIs. Undefined if the configuration turned it off. */
   readonly #metadata: ChainMetadata | undefined;
@@ -92,12 +92,12 @@ export class DaemonChain {
     this.#sweeper = proof && new Sweeper({ ...input, chainId: this.chainId, source: proof.source });
   }
 
-  /** `starting`, `following`, `standing by`, or `failing` with the reason. */
+  /** The state of the chain in this process: `starting`, `following`, `standing by`, or `failing` with the reason. */
   get state(): string {
     return this.#refusal ?? this.#outage ?? this.#work.state;
   }
 
-  /** The queue of its history while it is connected. */
+  /** The queue of the chain's backfill. Undefined while it is not connected. */
   get queue(): BackfillQueue | undefined {
     return this.#work.backfill.queue;
   }
@@ -105,7 +105,7 @@ export class DaemonChain {
   /**
    * Returns what this process knows about the chain.
    *
-   * @param gaps the gaps of its contracts
+   * @param gaps the missing blocks of the chain's contracts
    */
   async live(gaps: readonly Gap[]): Promise<LiveChain> {
     const [counts, backfills] = await Promise.all([
@@ -189,7 +189,7 @@ export class DaemonChain {
       try {
         const accepted = await source.checkChainId(signal);
         this.#refusal = undefined;
-        // If none answers, the probe says so.
+        // If no endpoint answers, `#probe` logs that.
         if (accepted.length > 0) log.info({ chain: chainId, endpoints: accepted }, 'endpoints accepted');
         return;
       } catch (error) {
@@ -220,7 +220,7 @@ export class DaemonChain {
     }
   }
 
-  /** Reads deployment blocks, identity and metadata of contracts that the registry lacks. */
+  /** Reads from the chain what the registry lacks about contracts: deployment blocks, identity (such as the kind) and metadata. */
   async #enrich(signal: AbortSignal): Promise<void> {
     const { number } = await this.#work.source.head(signal);
     const { deploymentFound, identityChanged } = await this.#contractReader.read(number, signal);

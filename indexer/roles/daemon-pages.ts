@@ -21,7 +21,7 @@ import { StatusReader } from './status-reader.ts';
 
 const READY_TIMEOUT_MS = 2_000;
 
-/** What the pages of a daemon show. */
+/** The sources of what the HTTP pages of a daemon show. */
 export type DaemonPagesInput = {
   readonly database: Database;
   readonly chains: readonly DaemonChain[];
@@ -31,7 +31,7 @@ export type DaemonPagesInput = {
   readonly bounds: { readonly lagBlocks: number; readonly stalledSeconds: number };
 };
 
-/** Returns the readers of what a daemon serves over HTTP. */
+/** Returns the functions that produce the HTTP pages of a daemon. */
 export function daemonPages(input: DaemonPagesInput): Pages {
   const { database, chains, measures, runtime, version } = input;
   const readiness = () => readReadiness(input);
@@ -107,7 +107,7 @@ async function readConditions({ database, chains }: DaemonPagesInput): Promise<r
   });
 }
 
-/** Returns a sentence about quarantined contracts for the operator, because they are not followed. Undefined if there are none. */
+/** Returns a sentence that tells the operator how many contracts are quarantined and so not followed. Undefined if there are none. */
 function describeQuarantined(count: number | undefined): string | undefined {
   if (count === undefined) return undefined;
   return `${count === 1 ? '1 contract is' : `${count} contracts are`} quarantined; see indexer contracts list`;

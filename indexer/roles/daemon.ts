@@ -23,19 +23,19 @@ export type DaemonInput = {
   readonly database: Database;
   readonly log: Logger;
   readonly runtime: Runtime;
-  /** What the process has done, for `/metrics`. */
+  /** Counts what the process does. `/metrics` shows the counts. */
   readonly measures: Measures;
-  /** Traces batches. Undefined if the configuration names no collector. */
+  /** Traces each batch of blocks from its fetch to its commit. Undefined if the configuration names no collector. */
   readonly tracing?: Tracing | undefined;
-  /** Number of ranges that it fills at the same time, for each chain. */
+  /** Number of ranges of each chain that the daemon fills at the same time. */
   readonly concurrency: number;
   /** The version of the program. */
   readonly version: string;
 };
 
 /**
- * Follows every configured chain until the signal aborts: its head, the gaps in its history, and new contracts. Serves HTTP. A chain
- * that fails does not stop the others.
+ * Follows the head of every configured chain, fills the gaps in its history and picks up new contracts, until the signal aborts. Serves
+ * HTTP. A chain that fails does not stop the others.
  */
 export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promise<void> {
   const { config, database, log, measures, runtime } = input;
@@ -61,7 +61,7 @@ export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promis
   }
 }
 
-/** Notifies the chains when contracts or requests may have changed. */
+/** Acts on changes of the registry and of the platform's rows: updates rows that depend on them, and notifies the chains concerned. */
 async function watchRegistry(
   { database, log, runtime }: DaemonInput,
   chains: readonly DaemonChain[],

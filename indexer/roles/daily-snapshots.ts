@@ -9,8 +9,8 @@ import type { Source } from '../source/source.ts';
 import { requestSnapshot } from '../stages/request-snapshot.ts';
 
 /**
- * A master with more tokens gets daily snapshots only if an operator asks for them (`indexer contracts snapshots`). 5,000 tokens make
- * 1.8 million rows and 0.8 GB a year.
+ * A master (an NFT contract) with more tokens than this gets daily snapshots only if an operator asks for them (`indexer contracts
+ * snapshots`). 5,000 tokens make 1.8 million rows and 0.8 GB a year.
  */
 const DAILY_TOKENS_MAX = 5_000;
 const DAY_SECONDS = 86_400;
@@ -23,7 +23,7 @@ export type DailySnapshotsDeps = {
   readonly log: Logger;
 };
 
-/** A master, the time up to which its daily snapshots were taken, in Unix seconds, and whether an operator must first choose (`asks`). */
+/** A master that is due. Its snapshots were taken up to `doneTo` (Unix seconds). `asks`: an operator must first turn them on or off. */
 type DueMaster = {
   readonly address: Hex;
   readonly doneTo: number;
@@ -33,8 +33,8 @@ type DueMaster = {
 
 /**
  * Takes daily snapshots: the owners of the tokens of each master at the end of the last block before each midnight (UTC, by block time). A
- * midnight is due once the finalized block is at or after it, because the block before it can no longer change. Missed midnights since the
- * registration of the master are made up for.
+ * midnight is due once the finalized block is at or after it, because the block before it can no longer change. Snapshots that were missed
+ * since the registration of the master are taken later.
  */
 export class DailySnapshots {
   readonly #deps: DailySnapshotsDeps;
@@ -112,7 +112,7 @@ export class DailySnapshots {
     const advice = `indexer contracts snapshots ${contract} --daily on|off --chain ${this.#deps.chainId}`;
     this.#deps.log.warn(
       { chain: this.#deps.chainId, contract, advice },
-      `no daily snapshots of a master with more than ${DAILY_TOKENS_MAX} tokens; choose`,
+      `no daily snapshots: the contract has more than ${DAILY_TOKENS_MAX} tokens`,
     );
   }
 }

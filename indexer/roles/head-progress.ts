@@ -24,7 +24,7 @@ export class HeadProgress {
     return this.#remote;
   }
 
-  /** How many blocks the committed head is behind. Undefined while either head is unknown. */
+  /** How many blocks the committed head is below the newest block of the chain. Undefined while either of them is unknown. */
   get lagBlocks(): number | undefined {
     if (this.#local === undefined || this.#remote === undefined) return undefined;
     return Math.max(0, this.#remote - this.#local);

@@ -5,9 +5,9 @@ export type BackfillProgress = {
   /** Number of events that this process wrote. */
   readonly events: number;
   readonly eventsPerSecond: number;
-  /** Counts the blocks that all processes filled. */
+  /** The rate at which all processes together fill blocks. */
   readonly blocksPerSecond: number;
-  /** Undefined until a rate is known. */
+  /** The estimated time until all blocks are filled. Undefined until a rate is known. */
   readonly secondsLeft: number | undefined;
   /** Number of blocks of the newest commit. */
   readonly rangeBlocks: number;

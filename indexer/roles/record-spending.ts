@@ -13,10 +13,10 @@ type RecordDeps = { readonly database: Pick<Database, 'kysely'>; readonly log: L
 type MeteredChain = { readonly chainId: number; readonly meters: readonly (Meter | undefined)[] };
 
 /**
- * Adds what this process spends at endpoints with a monthly budget to the total of all processes, at once and every 30 s. Warns when 80 %
- * and when all of a budget are spent. While the database does not answer, the counts are kept in memory.
+ * Adds what this process spends at endpoints with a monthly budget to the total of all processes in the database, at once and then every
+ * 30 s. Warns when 80 % of a budget is spent, and when all of it is spent. While the database does not answer, counts stay in memory.
  *
- * @returns a function that adds what is not recorded yet and ends the recording. Its promise never rejects.
+ * @returns a function that ends the recording and then records the rest. Its promise never rejects.
  */
 export function recordSpending({ database, log }: RecordDeps, chains: readonly MeteredChain[]): () => Promise<void> {
   const budgets = chains.flatMap(({ chainId, meters }) =>

@@ -3,7 +3,10 @@ import type { DB } from '../db/schema.ts';
 import { type ChainHead, chainHeads } from '../progress/recent-blocks.ts';
 import { type ChainStatus, chainStatus } from '../progress/status.ts';
 
-/** The whole status is read again after the longer of this time and this many durations of its last read, which visits every contract. */
+/**
+ * The whole status is read again after `AGE_MIN_MS`, or after `AGE_MIN_DURATIONS` times the duration of the last read if that is longer.
+ * A read of the whole status visits every contract.
+ */
 const AGE_MIN_MS = 5_000;
 const AGE_MIN_DURATIONS = 10;
 

@@ -21,17 +21,17 @@ export type WorkerInput = {
   readonly database: Database;
   readonly log: Logger;
   readonly runtime: Runtime;
-  /** What the process has done, for `/metrics`. */
+  /** Counts what the process does. `/metrics` shows the counts. */
   readonly measures: Measures;
-  /** The port of `/health` and `/metrics`. Undefined: none is opened. */
+  /** The port of `/health` and `/metrics`. If undefined, no port is opened. */
   readonly httpPort: number | undefined;
-  /** Traces batches. Undefined if the configuration names no collector. */
+  /** Traces each batch of blocks from its fetch to its commit. Undefined if the configuration names no collector. */
   readonly tracing?: Tracing | undefined;
-  /** Number of ranges that it fills at the same time, for each chain. */
+  /** Number of ranges of each chain that the worker fills at the same time. */
   readonly concurrency: number;
 };
 
-/** Works on the queues of every configured chain until the signal aborts. It also plans the blocks of requests. */
+/** Works on the queue of every configured chain until the signal aborts. Also adds jobs for the blocks of requests to the queues. */
 export async function runWorker(input: WorkerInput, signal: AbortSignal): Promise<void> {
   const { config, database, log, runtime, measures, concurrency } = input;
   const observe = (request: RpcObservation) => measures.requested(request);
@@ -67,7 +67,7 @@ export async function runWorker(input: WorkerInput, signal: AbortSignal): Promis
   }
 }
 
-/** Opens the port of `/health` and `/metrics`. Without a port it does nothing, and the server is not even loaded. */
+/** Serves `/health` and `/metrics` on the port. Without a port it returns undefined and does not even load the HTTP server. */
 async function openHttp({
   config,
   httpPort,

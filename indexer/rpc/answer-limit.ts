@@ -1,9 +1,9 @@
-/** Numbers of logs at which some nodes cut an answer without saying so. */
+/** Numbers of logs at which some nodes cut an answer to `eth_getLogs` without reporting an error. */
 const ROUND_COUNTS: ReadonlySet<number> = new Set([
   10, 20, 25, 50, 64, 100, 128, 200, 250, 256, 500, 512, 1_000, 1_024, 2_000, 2_048, 5_000, 10_000, 20_000, 50_000,
 ]);
 
-/** Tracks at how many logs an endpoint cuts its answers. */
+/** Tracks the number of logs at which an endpoint cuts its answers to `eth_getLogs`. */
 export type AnswerLimit = {
   /** Returns whether an answer with this many logs may have been cut. */
   mayBeCut(count: number): boolean;

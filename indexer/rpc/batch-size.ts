@@ -1,9 +1,9 @@
 /** Maximum number of calls in one batch. Erigon and Nethermind allow this many by default. */
 export const BATCH_MAX_CALLS = 100;
-/** Cooldown after a batch size failed. It doubles with every failure until a batch succeeds. */
+/** How long the batch size does not grow after a batch failed. It doubles with every failure until a batch succeeds. */
 const COOLDOWN_MS = 60_000;
 const COOLDOWN_MAX_MS = 3_600_000;
-/** Size of the first batch after batches failed for an unknown reason. */
+/** Size of the batch that tests, after a cooldown in which calls were sent one by one, whether the endpoint accepts batches now. */
 const PROBE_CALLS = 8;
 
 /** Tracks how many calls an endpoint accepts in one batch. */
@@ -14,7 +14,7 @@ export type BatchSize = {
   accepted(calls: number): void;
   /** Records that a batch was rejected because of its size, and how many calls would fit. */
   rejected(fittingCalls: number): void;
-  /** Records that a batch of this size failed, possibly because it was a batch. */
+  /** Records that a batch of this size failed, and that its calls may succeed in smaller batches or alone. */
   failed(calls: number): void;
   /** Records that the endpoint does not support batches. Ignored if it has answered a batch before. */
   unsupported(): void;

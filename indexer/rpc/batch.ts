@@ -10,20 +10,23 @@ const REQUESTS_IN_FLIGHT = 16;
 /** Maximum number of calls in flight for one `mapInBatches`, over all of its batches. */
 const CALLS_IN_FLIGHT = 400;
 /**
- * Minimum number of items for which rate-limited calls are sent again to the same endpoint. With fewer items, as at
- * the head, the refusal is thrown at once, so that another endpoint is tried.
+ * Minimum number of items for which rate-limited calls are sent again to the same endpoint. With fewer items (as when the newest
+ * blocks are read), the rate-limit error is thrown at once, so that another endpoint is tried.
  */
 const RESEND_ITEMS_MIN = 33;
-/** Maximum total time of the pauses before resends, after which the refusal is thrown, and the minimum that each pause counts. */
+/**
+ * Maximum total time of the pauses before resends, and the minimum that each pause counts. When the total is exceeded, the rate-limit
+ * error is thrown.
+ */
 const RESEND_PAUSES_MS = 5_000;
 const RESEND_PAUSE_MIN_MS = 500;
 
 /**
- * Maps items by requests to one endpoint. Requests that calls of `map` make at the same time are sent together in batches, as
- * large as the endpoint accepts them, or one by one if it accepts none. Each request has its own result or error, as if it
- * had been sent alone. The first failure aborts the other calls and is thrown.
+ * Maps items with requests to one endpoint. Requests that several calls of `map` make in the same turn of the event loop are sent
+ * together, in batches as large as the endpoint accepts. If the endpoint accepts no batches, they are sent one by one. Each request has
+ * its own result or error, as if it had been sent alone. The first failure aborts the other calls of `map` and is thrown.
  *
- * @param maxCalls the maximum number of calls in one batch, if the requests are large
+ * @param maxCalls a lower maximum number of calls in one batch, for large requests
  */
 export async function mapInBatches<T, R>(
   endpoint: Endpoint,
@@ -49,7 +52,7 @@ export async function mapInBatches<T, R>(
   return results.flat();
 }
 
-/** Returns the endpoint for single requests that a viem transport may put into batches of its own. */
+/** Returns a requester that sends requests to the endpoint one by one. A viem transport may still combine them into batches. */
 function allowBatches(endpoint: Endpoint, pausesMs: number): Requester {
   return {
     name: endpoint.name,
@@ -67,7 +70,7 @@ type PendingCall = CallWithOptions & {
   reject(error: unknown): void;
 };
 
-/** Collects the requests that are made in one turn of the event loop, and sends them together. */
+/** Creates a requester that collects the requests of one turn of the event loop and sends them together. */
 function createCollector(endpoint: Endpoint, pausesMs: number): Requester {
   let collected: PendingCall[] = [];
   const send = () => {
@@ -90,15 +93,15 @@ function createCollector(endpoint: Endpoint, pausesMs: number): Requester {
 }
 
 /**
- * Sends calls in batches. Rate-limited calls are sent again, at the pace that the endpoint learns from the refusal.
- * If they failed instead, all calls of the `mapInBatches` would be sent again.
+ * Sends calls in batches. Rate-limited calls are sent again, at the lower call rate that the endpoint learns from the rate-limit error.
+ * If they were rejected instead, all calls of `mapInBatches` would have to be sent again.
  */
 async function sendInBatches(endpoint: Endpoint, calls: readonly PendingCall[], pausesMs: number): Promise<void> {
   const { batchSize } = endpoint;
   // All calls come from one `mapInBatches` and have the same signal.
   const signal = calls[0]?.options?.signal;
   let mayResend = limitResends(endpoint, pausesMs);
-  /** Maximum size of a batch. Every refusal halves it, in case a batch with half a second's calls is too large for the endpoint. */
+  /** Maximum size of a batch. Every rate-limit error halves it, because even a batch of half a second's calls may be too large. */
   let sizeMax = calls.length;
   for (let pending = calls; pending.length > 0; ) {
     const size = Math.min(batchSize.calls(), sizeMax);
@@ -129,7 +132,7 @@ async function sendInBatches(endpoint: Endpoint, calls: readonly PendingCall[], 
         batchSize.rejected(error.fittingCalls);
         continue;
       }
-      // Batches count as unsupported once the endpoint answers one of these calls alone.
+      // If the endpoint answers one of these calls alone, record that it does not support batches.
       batchSize.failed(batch.length);
       pending = rest;
       await sendOneByOne(endpoint, batch, pausesMs, () => batchSize.unsupported());
@@ -137,12 +140,12 @@ async function sendInBatches(endpoint: Endpoint, calls: readonly PendingCall[], 
   }
 }
 
-/** Returns half the size of a batch, but at least 2. Rate-limited calls stay in batches, so that they fail together. */
+/** Returns half the size of a batch, but at least 2, so that rate-limited calls still share a batch and fail together. */
 function halfOf(batch: readonly unknown[]): number {
   return Math.max(2, Math.ceil(batch.length / 2));
 }
 
-/** Returns a function to call after each rate-limit error. It returns whether to send the calls to this endpoint again. */
+/** Returns a function to call after each rate-limit error. The function returns whether to send the calls to this endpoint again. */
 function limitResends(endpoint: Endpoint, pausesMs: number): () => boolean {
   let leftMs = pausesMs;
   return () => {
@@ -194,7 +197,7 @@ async function sendOneByOne(
   });
 }
 
-/** Sends a request, and sends it again if it is rate-limited. */
+/** Sends a request, and sends it again while it is rate-limited, until the pauses would exceed `pausesMs`. */
 async function requestPatiently(
   endpoint: Endpoint,
   { method, params, options }: CallWithOptions,

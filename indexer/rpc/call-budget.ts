@@ -1,22 +1,23 @@
-/** Unused budget is saved up for at most this long. The saved calls may later be sent at once. */
+/** Maximum time over which unused budget accumulates. The accumulated calls may later be sent at once. */
 export const SAVED_MS_MAX = 500;
 
 /** Limits calls to a number per second. */
 export type CallBudget = {
-  /** Takes calls out of the budget. Returns how many milliseconds to wait before they are sent. */
+  /** Charges calls to the budget. Returns how many milliseconds to wait before sending them. */
   take(calls: number): number;
 };
 
 /**
- * Creates a budget. Each call waits until enough time has passed to pay for it, so that at most half a second's calls go out at once.
- * More at once, together with the calls that follow, might exceed a limit per second. A batch that costs more than half a second is
- * sent when half a second is paid. The next call waits until the rest is paid, so that the average holds.
+ * Creates a budget, which pays for a number of calls every second. Each call waits until the budget can pay for it. At most the calls of
+ * half a second are sent at once, because more of them, together with the calls that follow, might exceed a limit per second. A batch
+ * that costs more than half a second is sent when half a second of its cost is paid. The next call waits until the rest is paid, so
+ * that the average rate is kept.
  *
- * @param callsPerSecond returns how many calls each second pays for
+ * @param callsPerSecond returns how many calls the budget pays for each second
  * @param now the time in milliseconds
  */
 export function createCallBudget(callsPerSecond: () => number, now: () => number): CallBudget {
-  /** The time until which the calls so far are paid for. */
+  /** The time at which the budget has paid for all calls so far. */
   let paidUntil = Number.NEGATIVE_INFINITY;
   return {
     take(calls) {

@@ -1,19 +1,19 @@
 import { createCallBudget, SAVED_MS_MAX } from './call-budget.ts';
 
-/** Minimum rate after the first refusal, in calls per second, because little may have been measured before it. */
+/** Minimum rate after the first refusal, in calls per second. The measured rate may be too low, because few calls were sent before. */
 const FIRST_RATE_MIN = 50;
 const RATE_MIN = 1;
-/** The rate grows by the first factor every second until it is near the limit. At a refusal it falls by the second factor. */
+/** Every second, the rate is multiplied by `GROWTH` until it is near the limit. At a refusal, it is multiplied by `REDUCTION`. */
 const GROWTH = 1.5;
 const REDUCTION = 0.7;
-/** The rate stays at this share of the rate that was refused last. */
+/** The rate grows to this share of the rate that was refused last, and stays there. */
 const STEADY_SHARE = 0.9;
-/** How long the rate stays at that share before a higher rate is tried, and the factor by which it then rises. */
+/** How long the rate stays at `STEADY_SHARE` before a higher rate is tried, and the factor by which the assumed limit then rises. */
 const PROBE_AFTER_MS = 600_000;
 const PROBE_GROWTH = 1.25;
-/** At the first refusal, the rate is measured from the calls that were answered within this time. */
+/** The first refusal sets the rate from the calls that were answered within this time before it. */
 const MEASURED_MS = 5_000;
-/** Refusals are ignored for calls that were sent up to this long after a reduction, because earlier calls may be the cause. */
+/** Refusals of calls that were sent until this long after a reduction are ignored, because calls before it may be the cause. */
 const SETTLING_MS = 1_000;
 /** A refusal reveals the limit only if calls were answered in at least this many seconds since the last refusal. */
 const ANSWERED_SECONDS_MIN = 3;
@@ -41,9 +41,9 @@ export type CallRate = {
  */
 export function createCallRate(now: () => number): CallRate {
   let rate = Number.POSITIVE_INFINITY;
-  /** The rate that was refused last. Infinite until a refusal has told the limit. */
+  /** The rate that was refused last. Infinite until a refusal has revealed the limit. */
   let refusedRate = Number.POSITIVE_INFINITY;
-  /** The time of the last refusal, or of the last try of a higher rate. */
+  /** The time of the last refusal, or of the last attempt at a higher rate. */
   let steadySince = Number.NEGATIVE_INFINITY;
   let reducedAt = Number.NEGATIVE_INFINITY;
   /** The number of calls that were answered in each of the last seconds since the last refusal. */
@@ -76,7 +76,7 @@ export function createCallRate(now: () => number): CallRate {
         last.calls += calls;
         return;
       }
-      // Grow only if the rate was used. A rate that was not used says nothing about a higher one.
+      // Grow only if at least half of the rate was used. Fewer calls do not show that the endpoint may accept a higher rate.
       if (last !== undefined && last.calls >= burst()) grow();
       answers = [...answers.slice(-MEASURED_MS / SECOND_MS), { second: second(), calls }];
     },
@@ -86,7 +86,7 @@ export function createCallRate(now: () => number): CallRate {
       if (rate === Number.POSITIVE_INFINITY) {
         rate = Math.max(FIRST_RATE_MIN, measured() * REDUCTION);
       } else {
-        // Without some seconds of answers before this refusal, the endpoint may be refusing every rate, as in an outage.
+        // Unless calls were answered for some seconds before this refusal, the endpoint may refuse every rate, as in an outage.
         if (answers.length >= ANSWERED_SECONDS_MIN) refusedRate = rate;
         rate = Math.max(RATE_MIN, rate * REDUCTION);
       }

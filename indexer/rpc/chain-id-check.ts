@@ -5,18 +5,18 @@ import { orAborted } from './concurrency.ts';
 import type { EndpointNotice } from './notice.ts';
 import type { Pace } from './pace.ts';
 
-/** Delay before an endpoint that returned the id of another chain is asked for it again. */
+/** Delay before the chain id of an endpoint that serves another chain is requested again. */
 const RECHECK_BACKOFF: Backoff = { baseMs: 60_000, maxMs: 3_600_000 };
 
 /** Checks whether an endpoint serves the right chain. */
 export type ChainIdCheck = {
-  /** Asks for the chain id. Throws `ConfigError` if it is another chain's, and refuses the endpoint from then on. */
+  /** Requests the chain id. Throws `ConfigError` if it is the id of another chain, and then refuses the endpoint until a check succeeds. */
   check(signal: AbortSignal | undefined): Promise<void>;
   /** Checks the chain id with one request, which all waiting callers share. */
   require(signal: AbortSignal | undefined): Promise<void>;
-  /** Returns whether the chain id that was seen last is the right one. False before the first. */
+  /** Returns whether the last chain id that the endpoint returned is the expected one. False before the first check. */
   isRight(): boolean;
-  /** Returns a message that the endpoint serves another chain, with advice. Undefined if this is not known. Rechecks from time to time. */
+  /** If the endpoint serves another chain, returns a message with advice, and starts a recheck when one is due. Otherwise undefined. */
   refusal(): string | undefined;
 };
 

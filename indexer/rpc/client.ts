@@ -9,7 +9,7 @@ import { classifyRefusal, fittingBatch, RANGE_METHODS, type Refusal } from './re
 import { connectViem } from './viem-transport.ts';
 import { connectWebSocket } from './websocket.ts';
 
-/** Maximum time that a `Retry-After` header is honoured, so that one hostile header cannot stop a chain. */
+/** Maximum delay that is accepted from a `Retry-After` header, so that one hostile header cannot stop the indexing of a chain. */
 const RETRY_AFTER_MAX_MS = 60_000;
 /** Maximum length of a provider's text in an error message. */
 const TEXT_MAX_CHARS = 300;
@@ -33,9 +33,9 @@ export class BatchRejected extends IndexerError {
 
 /** Sends requests to one node or provider and classifies its errors. It remembers nothing about earlier answers. */
 export type Client = {
-  /** The host (or the key of a viem transport) and the index. Contains no secret. */
+  /** The host (or the key of a viem transport) and the index of the endpoint, as in `rpc.example.org#0`. Contains no secret. */
   readonly name: string;
-  /** The beginning of messages: the setting that holds the URL or, if there is none, the name. */
+  /** The text with which messages begin: the setting that holds the URL or, if there is none, `name`. */
   readonly label: string;
   /** Returns the result, which is null only if the node answered null. Throws `RpcError` or `Aborted`. */
   request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;
@@ -57,7 +57,7 @@ export type Client = {
 /**
  * Returns a client for an endpoint. It connects at the first request. Throws `ConfigError` for an unusable URL.
  *
- * @param variable the setting that holds the URL, with which messages begin
+ * @param variable the setting that holds the URL; error messages begin with it
  */
 export function createClient(
   endpoint: RpcEndpoint,
@@ -149,7 +149,7 @@ const ADVICE: Readonly<Record<number, string>> = {
   404: 'correct the URL',
 };
 
-/** Returns the error of a failed batch. It is `BatchRejected` if the batch failed because of its size or because it is a batch. */
+/** Returns the error of a failed batch: `BatchRejected` if the calls may succeed in smaller batches or one by one. */
 function batchErrorOf(
   failure: Failure,
   calls: number,

@@ -1,7 +1,7 @@
 /**
- * Compute units of a call by Alchemy's public price list: https://www.alchemy.com/docs/reference/compute-unit-costs, as it stood in
- * commit 055b393 of github.com/alchemyplatform/docs, read on 2026-11-27. The page has no date of its own; these prices have been the
- * same in it since 2025-06-03. A batch costs what its calls cost.
+ * Compute units of a call to each method, from Alchemy's public price list: https://www.alchemy.com/docs/reference/compute-unit-costs, in
+ * commit 055b393 of github.com/alchemyplatform/docs, read on 2026-11-27. The page has no date. It has listed these prices since
+ * 2025-06-03. The price of a batch is the sum of the prices of its calls.
  */
 export const COMPUTE_UNITS: Readonly<Record<string, number>> = {
   eth_chainId: 0,
@@ -18,13 +18,13 @@ export const COMPUTE_UNITS: Readonly<Record<string, number>> = {
   eth_getLogs: 60,
 };
 
-/** The price of each byte that a subscription delivers (same page, "Webhooks and Subscription APIs"). */
+/** Compute units for each byte that a subscription delivers (Alchemy's price list, "Webhooks and Subscription APIs"). */
 export const COMPUTE_UNITS_PER_ANNOUNCED_BYTE = 0.04;
 
-/** Compute units that count against the limit per second, for methods where they differ from the price (same page, "Throughput CU"). */
+/** Compute units that count against Alchemy's limit per second, where they differ from the price (price list, "Throughput CU"). */
 const THROUGHPUT_UNITS: Readonly<Record<string, number>> = { eth_getBlockReceipts: 500 };
 
-/** The price of a method that is not listed. It is that of the most expensive call that is sent often. */
+/** The price that is assumed for a method without a listed price. It is that of `eth_getLogs`, the most expensive frequent call. */
 const UNITS_OF_UNKNOWN = 60;
 
 /** Returns the compute units that a call costs. */
@@ -32,7 +32,7 @@ export function priceOf(method: string): number {
   return COMPUTE_UNITS[method] ?? UNITS_OF_UNKNOWN;
 }
 
-/** Returns the compute units that a call counts against a limit per second. */
+/** Returns the compute units of a call that count against a limit per second. */
 export function throughputOf(method: string): number {
   return THROUGHPUT_UNITS[method] ?? priceOf(method);
 }

@@ -62,7 +62,7 @@ export function createLimiter(max: number): Limiter {
   };
 }
 
-/** Waits for a promise, and throws `Aborted` as soon as the signal aborts. The work behind the promise is not stopped. */
+/** Returns the value of a promise, or throws `Aborted` as soon as the signal aborts. Does not stop the work that settles the promise. */
 export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
@@ -74,8 +74,8 @@ export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefine
 }
 
 /**
- * Maps items with at most `limit` calls of `map` at a time. The results are in the order of the items. The first failure
- * aborts the calls that are running, waits for them, and is thrown.
+ * Maps items with at most `limit` calls of `map` at a time. The results are in the order of the items. After the first failure, aborts
+ * the running calls, waits for them, and throws the failure.
  */
 export async function mapLimit<T, R>(
   items: readonly T[],

@@ -18,7 +18,7 @@ export type BlockTag = 'finalized' | 'safe';
 /** Sends single requests. It is an endpoint, or a collector that sends the requests to an endpoint in batches. */
 export type Requester = {
   readonly name: string;
-  /** The beginning of messages: the setting that holds the URL or, if there is none, the name. */
+  /** The text with which messages begin: the setting that holds the URL or, if there is none, `name`. */
   readonly label: string;
   readonly chainId: number;
   /** Returns the result. Throws `RpcError` or `Aborted`. */
@@ -36,19 +36,19 @@ export type EndpointState = {
    * - `refused`: it serves another chain.
    */
   readonly status: 'healthy' | 'cooling down' | 'quarantined' | 'refused';
-  /** Why it is not healthy. */
+  /** Why the endpoint is not healthy. Undefined if it is healthy. */
   readonly reason: string | undefined;
   /** The number of blocks that the next `eth_getLogs` asks for. */
   readonly rangeBlocks: number;
   /** How many calls per second are sent at most. Undefined while no limit is known. */
   readonly callsPerSecond: number | undefined;
-  /** Undefined if the endpoint has no monthly budget, or until it is known what all processes have spent. */
+  /** How much of the monthly budget is spent. Undefined without a budget, and until the total of all processes is known. */
   readonly budget: BudgetState | undefined;
 };
 
 /**
- * One node or provider with its health, its pace, and what it turned out not to support. It sends requests only when its health and
- * pace allow them, and only after the endpoint has confirmed that it serves the right chain.
+ * One node or provider, with its health, the call rate that it accepts, and the features that it does not support. A request is sent only
+ * when health and call rate allow it, and only after the endpoint has confirmed that it serves the right chain.
  */
 export type Endpoint = Requester & {
   /** Sends several calls at once. Throws `BatchRejected`, `RpcError` or `Aborted` if there are no answers. */
@@ -59,29 +59,29 @@ export type Endpoint = Requester & {
   readonly answerLimit: AnswerLimit;
   readonly subscribe: Client['subscribe'];
   readonly disconnect: Client['disconnect'];
-  /** Asks for the chain id. Throws `ConfigError` if it is another chain's, and refuses the endpoint from then on. */
+  /** Requests the chain id. Throws `ConfigError` if it is the id of another chain, and then refuses the endpoint until a check succeeds. */
   checkChainId(signal: AbortSignal | undefined): Promise<void>;
-  /** Returns a message that the endpoint serves another chain, with advice. Undefined if this is not known. */
+  /** Returns a message with advice if the endpoint serves another chain. Otherwise, and before the first check, undefined. */
   refusal(): string | undefined;
-  /** Sets the endpoint aside after an answer that cannot be true (see `Contradiction`). */
+  /** Makes the pool prefer other endpoints for a while after an answer that cannot be true (see `Contradiction`). */
   readonly quarantine: Quarantine;
   /** Returns the current state of the endpoint. */
   state(): EndpointState;
-  /** Returns for how many milliseconds no request may be sent to the endpoint, or no request of one kind. */
+  /** Returns how many milliseconds to wait before the next request or, with `kind`, before the next request of this kind. */
   delayMs(kind?: string): number;
-  /** What the endpoint turned out not to support. */
+  /** The features that the endpoint does not support, as its answers have shown. */
   readonly unsupported: {
     blockHashFilter: boolean;
     blockReceipts: boolean;
-    /** The timestamps of blocks in logs. */
+    /** Whether a log of the endpoint named another timestamp or hash than the header of its block. */
     logTimestamps: boolean;
     readonly tags: Set<BlockTag>;
   };
-  /** The highest block that the endpoint reported as pruned. */
+  /** The highest block that the endpoint reported as pruned; -1 if there is none. */
   prunedAt: number;
-  /** The lowest block whose receipts the endpoint has served, and the time (as of `now`) until which this is relied on. */
+  /** Until the time `until` (as of `now`), the endpoint is assumed to have the receipts of block `from` and of all later blocks. */
   served: { readonly from: number; readonly until: number };
-  /** The number of blocks to read through their receipts next time, if the endpoint gives no logs. */
+  /** The number of blocks whose receipts are read next time, if the endpoint does not answer `eth_getLogs`. */
   receiptBlocks: number;
   /** Closes all connections. */
   close(): void;
@@ -91,7 +91,7 @@ export type Endpoint = Requester & {
 export type EndpointSettings = PaceSettings & {
   readonly chainId: number;
   readonly initialRangeBlocks: number;
-  /** Limits the calls to all endpoints of a source. Undefined if there is no limit. */
+  /** Limits the calls to all endpoints of a source (the reader of one chain) together. Undefined if there is no limit. */
   readonly budget?: CallBudget | undefined;
 };
 
@@ -175,7 +175,10 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
   };
 }
 
-/** Returns the kind of a request. Requests of a kind fail together. They have the same method and, if any, block tag (`finalized`). */
+/**
+ * Returns the kind of a request: the method and, if the first parameter is a block tag, the tag, as in `eth_getBlockByNumber finalized`.
+ * Requests of one kind tend to fail together.
+ */
 export function kindOfRequest(method: string, [first]: readonly unknown[]): string {
   return typeof first === 'string' && !first.startsWith('0x') ? `${method} ${first}` : method;
 }

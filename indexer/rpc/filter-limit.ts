@@ -2,12 +2,12 @@ import type { Hex } from '../kernel/chain.ts';
 
 /** Maximum number of addresses in one filter, unless an endpoint only accepts fewer. */
 export const ADDRESSES_MAX = 500;
-/** Above this many filters for one range, the logs are requested by topic only. */
+/** If the addresses would need more filters than this for one range, the logs are requested by topic only. */
 const FILTERS_MAX = 20;
-/** How long a learnt limit holds before the larger filter is tried again. */
+/** How long a limit that was learnt from a refusal applies, before the default limits are tried again. */
 const COOLDOWN_MS = 600_000;
 
-/** The part of a watch filter that one request names. If a list is undefined, the request names none, and the answer is filtered here. */
+/** The addresses and topics in the filter of one request. If a list is undefined, the program filters the response by it instead. */
 export type FilterPart = {
   readonly addresses: readonly Hex[] | undefined;
   readonly topics: readonly Hex[] | undefined;
@@ -15,7 +15,7 @@ export type FilterPart = {
 
 /** Tracks what an endpoint accepts in the filter of one `eth_getLogs` request. */
 export type FilterLimit = {
-  /** Returns the filters that cover the addresses and topics together. */
+  /** Returns the filters that together cover all addresses and topics. */
   parts(addresses: readonly Hex[], topics: readonly Hex[]): readonly FilterPart[];
   /**
    * Records that a filter was refused because it names too many addresses, or none. `hint` is the number of addresses that the provider
@@ -57,7 +57,7 @@ export function createFilterLimit(now: () => number): FilterLimit {
         max = Math.min(max, fits);
         return true;
       }
-      // The endpoint refuses even a single address, so it may be the topics that it counts.
+      // The endpoint refuses even a single address, so the topics in the filter may be the reason.
       if (topics === undefined || !takesTopics) return false;
       takesTopics = false;
       return true;

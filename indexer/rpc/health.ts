@@ -24,7 +24,7 @@ export type Health = {
 
 /** Dependencies of the health of an endpoint, or of one method of it. */
 export type HealthDeps = {
-  /** Returns whether an error counts as a failure. Others count as answers. */
+  /** Returns whether an error counts as a failure. Any other error, except `Aborted`, shows that the endpoint answers. */
   readonly isFailure: (error: unknown) => error is RpcError;
   readonly now: () => number;
   readonly random: () => number;

@@ -1,10 +1,10 @@
 import { within } from '../kernel/sleep.ts';
 import type { Endpoint } from './endpoint.ts';
 
-/** Maximum share of the requests of one kind that also go to a second endpoint, and how many of them may be saved up. */
+/** Maximum share of the requests of one kind that also go to a second endpoint. Up to `SAVED_MAX` unused ones may be saved up. */
 const SHARE_MAX = 0.1;
 const SAVED_MAX = 5;
-/** A request is slow if it takes longer than this share of the last requests to the same endpoint took. */
+/** A request is slow if it takes longer than this share of the last requests of its kind to the same endpoint. */
 const QUANTILE = 0.95;
 const SAMPLES_MAX = 64;
 /** Until this many answers were timed, a request is slow after `DELAY_DEFAULT_MS`. */
@@ -14,7 +14,10 @@ const DELAY_DEFAULT_MS = 1_000;
 const DELAY_MIN_MS = 100;
 const DELAY_MAX_MS = 2_000;
 
-/** Sends requests to one endpoint. `isHedge` is true at the second endpoint, whose answer must be at least as good as the first one's. */
+/**
+ * A task that sends requests to one endpoint. `isHedge` is true if this is the second endpoint. The task should then throw instead of
+ * returning a worse answer than the first endpoint would give.
+ */
 export type HedgedTask<T> = (endpoint: Endpoint, signal: AbortSignal | undefined, isHedge: boolean) => Promise<T>;
 
 /** Sends a request to a second endpoint too if the first one is slow. */
@@ -35,7 +38,7 @@ export type Hedge = {
   ): Promise<T>;
 };
 
-/** Creates the hedge of a pool. It learns how long to wait for each endpoint from the times of its answers. */
+/** Creates the hedge of a pool. From the response times of each endpoint, it learns when a request to this endpoint is slow. */
 export function createHedge(now: () => number): Hedge {
   const latencies = new Map<string, number[]>();
   /** How many requests of each kind may be sent to a second endpoint now. */

@@ -90,7 +90,7 @@ export function connectHttp(url: string, options: HttpOptions): Transport {
   };
 }
 
-/** Returns the JSON of a successful response. Of any other response, returns its JSON-RPC error, else its text. */
+/** Returns the JSON of a response with status 2xx. For any other status, returns a failure with its JSON-RPC error or else its text. */
 function readHttpResponse(
   response: HttpResponse,
 ): { readonly json: unknown; readonly http: HttpMeta } | { readonly failure: Failure } {
@@ -182,7 +182,7 @@ function createPoster(url: string, { timeoutMs, headers, proxy }: HttpOptions) {
   };
 }
 
-/** Returns the parts that all requests to a URL have in common. Its user and password become a header. */
+/** Returns the options that all requests to a URL share. The user and password in the URL become an `authorization` header. */
 function requestTo(url: string, headers: HttpOptions['headers']): Dispatcher.DispatchOptions {
   const { origin, pathname, search, username, password } = new URL(url);
   const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
@@ -200,8 +200,8 @@ function requestTo(url: string, headers: HttpOptions['headers']): Dispatcher.Dis
 }
 
 /**
- * Creates the connection pool. The timeouts of undici are off, since each request has its own. Over HTTP/2, a request that times out
- * leaves its connection open for other requests. Pings therefore detect a dead connection, within two timeouts.
+ * Creates the connection pool. The header and body timeouts of undici are off, because each request has its own timeout. Over HTTP/2, a
+ * request that times out leaves its connection open for other requests. Therefore pings detect a dead connection within two timeouts.
  */
 function createDispatcher(timeoutMs: number, proxy: ProxySettings | undefined): Dispatcher {
   // Name HTTP/2 first, because some servers choose the first version that a client names.
@@ -222,15 +222,16 @@ function createDispatcher(timeoutMs: number, proxy: ProxySettings | undefined): 
 /**
  * Makes `stream.close()` cancel a stream at once, and gives every stream a listener for errors.
  *
- * To abort a request, undici 8.13 calls `close()`, which without an error code waits until the body is sent, and then destroys the
- * stream, so that the server is never told. When the server accepts more data, Node.js 24 sends the rest of the destroyed stream's
- * body in an endless loop, which blocks the process until its memory is full. With the code CANCEL the stream ends at once.
+ * To abort a request, undici 8.13 calls `close()` without an error code and then destroys the stream. Without a code, `close()` waits
+ * until the body is sent, so the server is never told of the abort. When the server accepts more data, Node.js 24 sends the rest of the
+ * destroyed stream's body in an endless loop, which blocks the process until its memory is full. With the code CANCEL, the stream is
+ * closed at once.
  */
 subscribe('http2.client.stream.created', (message) => {
   const { stream } = message as { readonly stream: ClientHttp2Stream };
   const close = stream.close.bind(stream);
   stream.close = (code = constants.NGHTTP2_CANCEL, callback) => close(code, callback);
-  // An error without a listener ends the process. It was seen once, when connections were closed.
+  // An `error` event without a listener ends the process. Such an event was seen once, when connections were closed.
   stream.on('error', () => undefined);
 });
 

@@ -1,9 +1,9 @@
 import { explainConnectionFailure } from '../kernel/connection-failure.ts';
 import { messageOf } from '../kernel/errors.ts';
 
-/** A response larger than this means that the range was too wide. */
+/** Default maximum size of a response. A larger response means that the requested range of blocks is too wide. */
 export const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
-/** The limit for responses about a single block or transaction, which cannot be asked for in smaller parts. */
+/** Maximum size of a response about a single block or transaction. Such a request cannot be split into smaller ones. */
 export const MAX_BLOCK_BYTES = 64 * 1024 * 1024;
 
 /** Error codes of JSON-RPC 2.0, EIP-1474, EIP-4444, geth and QuickNode that this program acts on. */
@@ -138,7 +138,7 @@ export function errorResponse(error: unknown, http: HttpMeta | undefined): Failu
     type: 'error-response',
     ...httpMembersOf(http),
     code: typeof code === 'number' ? code : undefined,
-    // Besu and Nethermind put the actual reason into `data`. Hexadecimal data is the revert data of a contract.
+    // Besu and Nethermind put the actual reason into `data`. Hexadecimal `data` is the revert data of a contract and not a reason.
     text: typeof data === 'string' && !data.startsWith('0x') ? `${text} ${data}` : text,
   };
 }

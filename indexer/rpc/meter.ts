@@ -7,20 +7,21 @@ import { createRateWindow } from './rate-window.ts';
 /** The compute units of the most expensive call that is sent in large batches. */
 const UNITS_PER_BATCHED_CALL = throughputOf('eth_getLogs');
 
-/** The configured limits of one endpoint, and the count of what was spent. All sources of a process share it. */
+/** The configured limits of one endpoint, and what its calls have cost. All sources (readers of the chain) of a process share it. */
 export type Meter = {
   /** Counts calls that are about to be sent. Returns how many milliseconds to wait before sending them. */
   take(calls: readonly Pick<Call, 'method'>[]): number;
-  /** How many calls may be sent at once: half a second's calls, so that the other half of a second is left for other callers. */
+  /** How many calls may be sent at once: the calls of half a second, so that other callers can use the rest of each second. */
   readonly burst: number;
   /** The limit of calls per second. Infinite if there is none. */
   readonly callsPerSecond: number;
-  /** Counts what is spent. Undefined if the endpoint has no monthly budget. */
+  /** Counts the calls against the monthly budget. Undefined if the endpoint has none. */
   readonly budget: MonthlyBudget | undefined;
 };
 
 /**
- * Creates the meters of the endpoints of a chain, in their order. Undefined for an endpoint that is not configured by an object.
+ * Creates one meter for each endpoint of a chain, in the order of the endpoints. The meter is undefined if the endpoint is not configured
+ * as an object, because it then has no limits.
  *
  * @param now the time in milliseconds
  */

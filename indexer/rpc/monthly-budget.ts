@@ -4,25 +4,26 @@ import { publicHostOf } from '../observability/redact.ts';
 import type { Client } from './client.ts';
 import { COMPUTE_UNITS_PER_ANNOUNCED_BYTE, priceOf } from './compute-units.ts';
 
-/** The parts of a budget at which the log warns. The largest one comes first. */
+/** The spent parts of a budget at which a warning is logged, in descending order. */
 const WARNED_PARTS = [1, 0.8];
 
 /**
- * The length of the hash of a key. 16 bits tell the keys of one provider apart, but are too few to find a key or to confirm a guess.
+ * Number of hexadecimal digits of a key's hash. 16 bits tell the keys of one provider apart, but are too few to find a key or to confirm
+ * a guess.
  */
 const KEY_HASH_CHARS = 4;
 
 /** An endpoint that is configured by an object. */
 type ConfiguredEndpoint = Extract<RpcEndpoint, { readonly url: string }>;
 
-/** What calls cost. */
+/** The cost of calls: how many there are, and their compute units by the provider's price list. */
 export type Cost = { readonly calls: number; readonly computeUnits: number };
 
 /** Who is billed for calls to an endpoint. Contains no secret. */
 export type Account = {
   /** The host of the URL, without the key that it may contain. */
   readonly host: string;
-  /** Differs between the keys that are used at a host. */
+  /** A short hash of the URL and headers. It tells the keys that are used at one host apart. */
   readonly keyHash: string;
 };
 
@@ -32,7 +33,7 @@ export type MonthlyCost = Cost & {
   readonly month: string;
 };
 
-/** How much of its budget an endpoint has spent in this month, over all processes. */
+/** How much of an endpoint's monthly budget all processes have spent in this month. */
 export type BudgetState = {
   readonly unit: 'calls' | 'compute units';
   readonly spent: number;
@@ -40,8 +41,8 @@ export type BudgetState = {
 };
 
 /**
- * The monthly budget of an endpoint, which the sources of a process share. It counts in memory what this process has spent
- * and not yet added to the saved total of all processes. It limits nothing.
+ * The monthly budget of an endpoint, which all sources (readers of the chain) of a process share. It counts in memory what this process
+ * has spent and not yet added to the total of all processes in the database. It only reports, and limits nothing.
  */
 export class MonthlyBudget {
   /** Host and index of the endpoint, as in `rpc.example.org#0`. */
@@ -68,7 +69,7 @@ export class MonthlyBudget {
     return this.#unsaved;
   }
 
-  /** Whether there is something to save, or the total is not known yet. */
+  /** Whether this process has unsaved costs, or does not know the total of all processes yet. */
   get needsSaving(): boolean {
     return this.#saved === undefined || this.#unsaved.calls > 0;
   }
@@ -83,7 +84,7 @@ export class MonthlyBudget {
    *
    * @param added the value of `unsaved` that the total now includes
    * @param total what all processes have spent in the month to which `added` was counted
-   * @returns the state to warn of, if the process has not warned of it in this month
+   * @returns the state to warn of; undefined if no further warned part of the budget was reached in this month
    */
   saved(added: Cost, total: MonthlyCost): BudgetState | undefined {
     this.spend(-added.calls, -added.computeUnits);

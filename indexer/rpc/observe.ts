@@ -22,7 +22,7 @@ export type RpcObservation = {
   readonly outcome: RpcOutcome;
   /** 1 unless the request was a batch. */
   readonly calls: number;
-  /** How long the request took, without the time that it waited for its turn. */
+  /** How long the request took, without the time that it waited to be sent. */
   readonly seconds: number;
 };
 

@@ -16,7 +16,7 @@ export type EndpointsOptions = {
   readonly chainId: number;
   /** The endpoints; the first is preferred. */
   readonly rpcUrls: readonly RpcEndpoint[];
-  /** The setting that names the endpoints, for messages. Default: `RPC_URL_<chainId>`. */
+  /** The setting that holds the URLs of the endpoints, for messages. Default: `RPC_URL_<chainId>`. */
   readonly variable?: string | undefined;
   readonly proxy?: ProxySettings | undefined;
   readonly requestTimeoutMs?: number | undefined;
@@ -24,7 +24,7 @@ export type EndpointsOptions = {
   readonly concurrency?: number | undefined;
   /** Maximum number of calls per second, to all endpoints together. Each call of a batch counts. Default: no limit. */
   readonly callsPerSecond?: number | undefined;
-  /** Number of blocks of the first `eth_getLogs`. It adapts afterwards. */
+  /** Number of blocks of the first `eth_getLogs` request. Later requests adapt to what the endpoint accepts. */
   readonly initialRangeBlocks?: number | undefined;
 };
 

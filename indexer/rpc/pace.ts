@@ -7,16 +7,16 @@ import type { Call } from './json-rpc.ts';
 import type { Meter } from './meter.ts';
 import type { EndpointNotice } from './notice.ts';
 
-/** Number of successful requests after which one request slot that a rate limit took is given back. */
+/** Number of successful requests after which one of the request slots that rate-limit errors removed is added again. */
 const ANSWERS_PER_SLOT = 50;
 
 type SentCalls = readonly Pick<Call, 'method'>[];
 
 /** Decides when requests may be sent to an endpoint. */
 export type Pace = {
-  /** Runs a task that sends calls. Throws what the task throws, and `Aborted`. */
+  /** Runs a task that sends calls, as soon as they may be sent. Throws what the task throws, or `Aborted` if the signal aborts. */
   run<T>(kind: string, calls: SentCalls, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
-  /** Returns for how many milliseconds no request may be sent, or no request of one kind (see `kindOfRequest`). */
+  /** Returns how many milliseconds to wait before the next request, or before the next one of this kind (see `kindOfRequest`). */
   delayMs(method?: string): number;
   /** Returns the newest failure; undefined while the endpoint is healthy. */
   failure(): RpcError | undefined;
@@ -37,9 +37,9 @@ export type PaceSettings = {
 };
 
 /**
- * Limits the requests of an endpoint by its health, its number of free request slots, the configured limits, and the call rate that it
- * turned out to accept. A rate limit reduces the number of slots for a while. If the node refuses one kind of request for an unknown
- * reason, only that kind is slowed down.
+ * Creates the pace of an endpoint. It limits requests by the health of the endpoint, the number of free request slots, the configured
+ * limits, and the call rate that the endpoint has accepted. A rate-limit error reduces the number of slots for a while. If the node
+ * refuses one kind of request for an unknown reason, only that kind is slowed down.
  */
 export function createPace(name: string, settings: PaceSettings): Pace {
   const limiter = createLimiter(settings.concurrency);

@@ -23,21 +23,23 @@ export type RunOptions = {
   readonly from?: number | undefined;
   /** The method that the task mainly uses. Endpoints that refuse this method are tried last. */
   readonly method?: string | undefined;
-  /** The kind of task, for `hedged`. If set, a second endpoint is asked too when the first one is slow. */
+  /** The kind of task, for `hedged`. If set, and if the first attempt is slow, a second endpoint is asked too. */
   readonly hedge?: string | undefined;
 };
 
 /** The endpoints of one chain, in order of preference. */
 export type Pool = {
   /**
-   * Runs a task on one endpoint and retries it, on the same or on another endpoint, depending on the error. After a limited
-   * number of attempts it throws the error. Errors other than `RpcError` and `RpcInconsistency` are thrown at once.
+   * Runs a task on one endpoint and retries it, on the same or on another endpoint, depending on the error. After a limited number of
+   * attempts it throws the error. Errors other than `RpcError`, `RpcInconsistency` and `ConfigError` are thrown at once, and so is an
+   * `RpcError` that any endpoint would give.
    */
   run<T>(task: HedgedTask<T>, options: RunOptions): Promise<T>;
   /**
-   * Runs a task on an endpoint, and on another healthy one too if this one is slow (see `Hedge`). With one endpoint it only runs the task.
+   * Runs a task on an endpoint, and on another healthy one too if this one is slow (see `Hedge`). If the pool has only one endpoint, only
+   * runs the task.
    *
-   * @param kind the kind of task. Tasks of one kind take about equally long. Undefined: ask no other endpoint
+   * @param kind the kind of task. Tasks of one kind take about equally long. If undefined, no other endpoint is asked
    */
   hedged<T>(
     kind: string | undefined,
@@ -46,16 +48,16 @@ export type Pool = {
     signal: AbortSignal | undefined,
   ): Promise<T>;
   /**
-   * Runs a task once on every healthy endpoint and returns the values of those that succeed. Throws if all fail. Endpoints in quarantine
-   * are left out unless there is no other, or `andQuarantined` is set.
+   * Runs a task once on every healthy endpoint, or on all if none is healthy. Returns the values of the successful runs. Throws if all
+   * fail. Endpoints in quarantine are left out, unless no other endpoint is healthy or `andQuarantined` is set.
    */
   runOnEach<T>(
     task: (endpoint: Endpoint) => Promise<T>,
     andQuarantined?: boolean,
   ): Promise<{ readonly endpoint: Endpoint; readonly value: T }[]>;
-  /** Returns the usable endpoints, the preferred one first, those in quarantine last. Throws `ConfigError` if all serve another chain. */
+  /** Returns the endpoints except those of another chain: preferred first, quarantined last. Throws `ConfigError` if there are none. */
   endpoints(): readonly Endpoint[];
-  /** Moves an endpoint to the end of the order if it is the preferred one. */
+  /** If the endpoint is the preferred one, moves it to the end of the order of preference. */
   demote(endpoint: Endpoint): void;
 };
 
@@ -122,7 +124,7 @@ export function createPool(all: readonly Endpoint[], { attempts, now, random, no
         if (!(worst instanceof RpcInconsistency)) worst = error;
         if (error instanceof RpcInconsistency)
           notice({ event: 'inconsistent response', endpoint: endpoint.name, detail: error.message });
-        // The endpoint would refuse or spoil the next requests too. Ask it only when all others fail.
+        // The endpoint would fail the next requests in the same way, so ask it only when all others fail.
         if (
           error instanceof ConfigError &&
           endpoint.refusal() === undefined &&
@@ -149,7 +151,7 @@ export function createPool(all: readonly Endpoint[], { attempts, now, random, no
     run,
     hedged,
     async runOnEach(task, andQuarantined = false) {
-      // A failing endpoint would keep the others waiting. If all are failing, ask all of them.
+      // Leave out failing endpoints, because the others would have to wait for them. If all are failing, ask all of them.
       const healthy = endpoints().filter((endpoint) => endpoint.delayMs() === 0);
       const trusted = healthy.filter(({ quarantine }) => andQuarantined || !quarantine.isActive());
       const asked = [trusted, healthy].find(({ length }) => length > 0) ?? endpoints();
@@ -165,7 +167,7 @@ export function createPool(all: readonly Endpoint[], { attempts, now, random, no
   };
 }
 
-/** Quarantines endpoints that contradicted themselves repeatedly, because `answering` gave consistent answers to the same requests. */
+/** Quarantines endpoints that contradicted themselves repeatedly, now that the endpoint `answering` gave consistent answers instead. */
 function setAside(
   contradicted: ReadonlyMap<Endpoint, RpcInconsistency>,
   answering: Endpoint,
@@ -181,8 +183,8 @@ function setAside(
 }
 
 /**
- * Returns the best endpoint that is not excluded. That is the one with the fewest tries, where a quarantine counts as one try. Among
- * equals, it is the one with the shortest delay, then one that has not pruned the block, then the preferred one.
+ * Returns the best endpoint that is not excluded: the one with the fewest tries, where a quarantine counts as one more try. Among equals,
+ * it prefers the shortest delay, then an endpoint that has not pruned block `from`, then the order of preference.
  */
 function choose(
   endpoints: readonly Endpoint[],
@@ -229,12 +231,12 @@ function isContradiction(error: unknown): error is RpcInconsistency {
   return error instanceof RpcInconsistency && !(error instanceof AnchorMismatch);
 }
 
-/** Returns what the context of an error says about blocks, as text. Other members are left out, because they may quote the node. */
+/** Returns what the context of an error says about blocks, as text. Omits other members, because they may quote an answer of the node. */
 function describe({ number, hash, parentHash, requested, expected }: IndexerError['context']): string {
   return JSON.stringify({ number, hash, parentHash, requested, expected });
 }
 
-/** Adds to an inconsistency which endpoint it is about. */
+/** Adds the name of the endpoint to the message and context of an inconsistency. */
 function withEndpointName(error: unknown, endpoint: Endpoint): unknown {
   if (!(error instanceof RpcInconsistency) || error.context.endpoint !== undefined) return error;
   const Kind = error instanceof AnchorMismatch ? AnchorMismatch : RpcInconsistency;

@@ -16,8 +16,8 @@ export type Contradiction = {
    */
   readonly pauseMs?: number;
   /**
-   * Asks the endpoint again. Returns whether it can be trusted again: it gives the expected answer, or the expected answer is no longer
-   * that of the chain. May throw if it cannot be trusted.
+   * Asks the endpoint again. Returns whether it can be trusted again: either it gives the expected answer, or the chain has changed so
+   * that another answer is expected now. May throw instead of returning false.
    */
   recheck(signal: AbortSignal): Promise<boolean>;
 };
@@ -26,7 +26,7 @@ export type Contradiction = {
 export type Quarantine = {
   /** Sets the endpoint aside. Ignored if it is already set aside. */
   enter(contradiction: Contradiction): void;
-  /** Returns whether the endpoint is set aside. Once the duration is over, starts to ask the endpoint again. */
+  /** Returns whether the endpoint is set aside. If the duration has passed, also starts a recheck, which may end the quarantine. */
   isActive(): boolean;
   /** Returns why the endpoint is set aside; undefined if it is not. */
   evidence(): string | undefined;

@@ -1,10 +1,10 @@
 /**
- * The time in which at most the configured amount is sent. It is longer than a second, because requests that leave a second apart may
- * arrive closer together.
+ * The length of the window, in which at most the limit of a second is sent. It is longer than a second, because requests that leave a
+ * second apart may arrive closer together.
  */
 const WINDOW_MS = 1_100;
 
-/** Limits the amount that is sent per second. */
+/** Limits how much (calls or compute units) is sent per second. */
 export type RateWindow = {
   /** Counts an amount that is about to be sent. Returns how many milliseconds to wait before sending it. */
   take(amount: number): number;
@@ -12,13 +12,13 @@ export type RateWindow = {
 
 /**
  * Creates a sliding window, which lets at most the limit pass within any second. An amount that is larger than the limit is sent alone,
- * and a pause that makes up for it follows.
+ * and the pause after it is longer in proportion to the amount.
  *
  * @param perSecond the limit
  * @param now the time in milliseconds
  */
 export function createRateWindow(perSecond: number, now: () => number): RateWindow {
-  /** The amounts that were sent or wait to be sent, in order of time, and until when each of them counts. */
+  /** The amounts that were sent or wait to be sent, in order of time. Each of them counts until its time `until`. */
   const taken: { readonly until: number; readonly amount: number }[] = [];
   let sum = 0;
   let last = Number.NEGATIVE_INFINITY;

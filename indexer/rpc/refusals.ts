@@ -14,7 +14,7 @@ export type Refusal = {
   readonly text: string;
 };
 
-/** The kind of error that a refusal is. `hintBlocks` is the number of blocks that the provider says it would serve. */
+/** The kind of error that a refusal is. The hints are the numbers of blocks and addresses that the provider says it accepts. */
 export type Classification = {
   readonly kind: RpcErrorKind;
   readonly hintBlocks?: number | undefined;
@@ -24,13 +24,13 @@ export type Classification = {
 /**
  * How to react to a refusal.
  *
- * - `narrow to hint`: the text names a range that works; the two groups of the pattern are its ends.
- * - `narrow to N`: the text names the number of blocks that work, as the last group of the pattern.
+ * - `narrow to hint`: the text names a range of blocks that works. The two groups of the pattern are the ends of this range.
+ * - `narrow to N`: ask for at most N blocks. The text names N, as the last group of the pattern, or the row does (`blocks`).
  * - `halve`: ask for half as many blocks.
  * - `fewer addresses`: name fewer addresses in the filter, or name some where it named none.
  * - `wait`: slow down; the size of the range does not matter.
  * - `other endpoint`: this endpoint is unavailable for now.
- * - `behind`: the node does not have the block yet, or it was reorganised: read the head again.
+ * - `behind`: the node does not have the block, because it lags behind or the block was reorganised. The caller reads the head again.
  * - `pruned`: the node has deleted this part of history.
  * - `rejected`: the request is wrong, or the method is not supported.
  */
@@ -45,33 +45,36 @@ type Reaction =
   | 'pruned'
   | 'rejected';
 
-/** A row matches if it lists the code or status (or no codes at all) and its pattern matches the text (or it has no pattern). */
+/**
+ * A kind of refusal, and the reaction to it. A row matches if `codes` has the JSON-RPC code or HTTP status of the refusal (or is absent)
+ * and `words` matches its text (or is absent).
+ */
 type Row = {
   /** The provider or the kind of node that uses these words. */
   readonly who: string;
   readonly means: Reaction;
   readonly codes?: readonly number[];
   readonly words?: RegExp;
-  /** The block limit of a provider whose text does not name it (`narrow to N` only). */
+  /** The maximum number of blocks, for a provider whose text does not name it (only with `narrow to N`). */
   readonly blocks?: number;
-  /** Matches only requests for more than one block. */
+  /** Whether the row matches only requests for more than one block. */
   readonly ofMany?: boolean;
 };
 
-/** Methods whose responses can be too large. Words about size or ranges mean nothing for any other method. */
+/** Methods whose responses can be too large. For other methods, a refusal is never classified as one about size or ranges. */
 export const RANGE_METHODS: ReadonlySet<string> = new Set(['eth_getLogs', 'eth_getBlockReceipts']);
 
 const N = '([\\d,_.]+ ?(?:[km]\\b)?)';
 const END = '(0x[0-9a-f]+|\\d+)';
-/** Any other words about size, for providers without a row of their own. */
+/** `MUCH` and `TOO` are words about size. Together they match the texts of providers that have no row of their own. */
 const MUCH = '\\b(?:range|blocks|results|logs|response)\\b';
 const TOO = '\\b(?:limit(?:ed|s)?|max(?:imum)?|exceed(?:s|ed)?|too)\\b';
 const words = (pattern: string) => new RegExp(pattern, 'i');
 
 /**
- * How nodes and providers refuse requests. The first matching row decides. Rows about pruned history and missing blocks come
- * before rows about ranges, hints before numbers before halving, and ranges before rate limits (code -32005 is used for both,
- * so only the text can tell them apart).
+ * How nodes and providers refuse requests. The first matching row decides. Rows about pruned history and missing blocks come before rows
+ * about ranges. Among the rows about ranges, those with a range that works come first, then those with a number of blocks, then those
+ * that halve. Rate limits follow, because code -32005 is used for both, so that only the text can tell a range from a rate limit.
  */
 const ROWS: readonly Row[] = [
   { who: 'EIP-4444', means: 'pruned', codes: [RPC_CODE.prunedHistory] },
@@ -202,7 +205,7 @@ const ROWS: readonly Row[] = [
     means: 'rejected',
     words: words(`${REVERT_WORDS}|out of gas|gas required exceeds`),
   },
-  // Providers report their limits with this code, in changing words.
+  // Providers also report range limits with this code, in words that change.
   { who: 'Alchemy, Infura, Reth', means: 'halve', codes: [RPC_CODE.invalidParams], ofMany: true },
   {
     who: 'JSON-RPC',
@@ -231,8 +234,8 @@ const ROWS: readonly Row[] = [
 ];
 
 /**
- * Classifies a refusal by the table above. A refusal that matches no row is `unavailable`: it is retried, then sent to another
- * endpoint, and a range is requested in smaller parts.
+ * Classifies a refusal by the table above. A refusal that matches no row is `unavailable`. The request is then sent again, to another
+ * endpoint if there is one, and a range of blocks is requested in smaller parts.
  */
 export function classifyRefusal(refusal: Refusal): Classification {
   const isRangeMethod = RANGE_METHODS.has(refusal.method);
@@ -284,9 +287,9 @@ function positive(value: number): number | undefined {
 }
 
 /**
- * Returns how many calls of a batch would fit if the text says that the batch or its response is too large, else undefined:
- * `batch limit 100 exceeded` (Erigon), `batch too large` (geth), `response too large` (geth, for calls beyond its response limit),
- * `Batch of more than 3 requests are not allowed` (dRPC). If the text names no number, returns half of the calls.
+ * Returns how many calls of a batch would fit, if the text says that the batch or its response is too large; otherwise undefined.
+ * Examples: `batch limit 100 exceeded` (Erigon), `batch too large` (geth), `response too large` (geth, for calls beyond its response
+ * limit), `Batch of more than 3 requests are not allowed` (dRPC). If the text names no number, returns half of the calls.
  */
 export function fittingBatch(text: string, calls: number): number | undefined {
   const sized = /\bbatch/i.test(text) && /\b(?:limit|max|exceed|too|more than|at most|up to|size)/i.test(text);

@@ -12,7 +12,7 @@ import {
 } from './json-rpc.ts';
 import { fittingBatch } from './refusals.ts';
 
-/** What `webSocket` transports offer besides requests. */
+/** What `webSocket` transports of viem offer besides requests. `transports` are those of a `fallback`. */
 type Subscribable = {
   subscribe?(options: {
     readonly params: readonly ['newHeads'];
@@ -23,16 +23,16 @@ type Subscribable = {
   readonly transports?: readonly unknown[];
 };
 
-/** A viem transport with the name under which its owner knows it. */
+/** An adapted viem transport, with the `key` that viem or the configuration gave it, and the attributes of the viem instance. */
 export type NamedTransport = { readonly transport: Transport; readonly key: string; readonly attributes: unknown };
 
 /**
- * Adapts a viem transport: `http`, `webSocket`, `custom`, `fallback`. viem instead of this program limits the size of its
- * responses. viem does not retry unless the transport was created with a `retryCount`.
+ * Adapts a viem transport: `http`, `webSocket`, `custom`, `fallback`. The size of responses is limited by viem and not by this program.
+ * viem does not retry unless the transport was created with a `retryCount`.
  *
- * Calls go to viem one by one. With `http(url, { batch: true })`, viem collects calls that are made at the same time and have the
- * same signal. viem pairs responses with calls only by the order of their ids, so only calls with `mayBatch` share a signal. Calls
- * whose batch was too large are sent again alone.
+ * Calls go to viem one by one. With `http(url, { batch: true })`, viem sends calls in one batch if they are made at the same time and
+ * have the same signal. viem matches responses to calls only by the order of their ids, and could confuse them. Therefore only calls with
+ * `mayBatch` share a signal. Calls whose batch was too large are sent again alone.
  */
 export function connectViem(create: ViemTransport, timeoutMs: number): NamedTransport {
   const instance = create({ retryCount: 0, timeout: timeoutMs });
@@ -87,7 +87,7 @@ export function connectViem(create: ViemTransport, timeoutMs: number): NamedTran
   };
 }
 
-/** Returns whether a batch or its response was too large. viem says `Expected 16 responses to batch request` where some are missing. */
+/** Returns whether a batch or its response was too large. If responses are missing, viem says `Expected 16 responses to batch request`. */
 function isAboutSize({ type, status, text }: Failure): boolean {
   return type === 'too-large' || status === 413 || /\bbatch/i.test(text) || fittingBatch(text, 2) !== undefined;
 }
@@ -112,8 +112,8 @@ type ViemError = {
 const CAUSES_MAX = 8;
 
 /**
- * Returns the failure behind an error of viem. viem wraps what a node said, so this looks through the causes for the HTTP
- * status or the JSON-RPC error. It compares names and not classes, since a configuration may use its own copy of viem.
+ * Converts an error of viem into a failure. viem wraps the error of the node, so the causes are searched for the HTTP status or the
+ * JSON-RPC error. Names are compared instead of classes, because a configuration may use its own copy of viem.
  */
 function viemFailure(error: unknown): Failure {
   let rpcError: ViemError | undefined;

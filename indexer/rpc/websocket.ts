@@ -24,11 +24,11 @@ import { RANGE_METHODS } from './refusals.ts';
 /** How often to send a ping. A connection that has not answered the previous ping is terminated. */
 const PING_INTERVAL_MS = 15_000;
 
-/** A request or a batch that waits for its response, which is one message. The ids of a batch count up from its first one. */
+/** A request or a batch that waits for its response, which is a single message. The calls of a batch have consecutive ids. */
 type PendingRequest = {
   readonly calls: number;
   readonly isBatch: boolean;
-  /** Called before the next message is read, so that a subscription is registered before its first head arrives. */
+  /** Called with the response before the next message is read, so that a subscription is registered before its first head arrives. */
   answer(message: unknown): void;
   fail(error: Error): void;
 };
@@ -126,7 +126,7 @@ export function connectWebSocket(url: string, options: HttpOptions): Transport {
 
 type Request = { readonly calls: Call | readonly Call[]; readonly id: number; readonly timeoutMs: number };
 
-/** Sends a request over a connection and returns what `read` makes of the response. */
+/** Sends a request over a connection and returns the result of `read` for the response. */
 async function exchangeOver<T>(
   connection: Connection,
   { calls, id, timeoutMs }: Request,
@@ -175,7 +175,7 @@ async function open(
     subscriptions.clear();
   }
 
-  /** Finds the request of a response. An error without an id belongs to the oldest batch, which the node rejected as a whole. */
+  /** Returns the request that a message answers. An error without an id rejects a whole batch, so it is assigned to the oldest batch. */
   function pendingFor(message: unknown): PendingRequest | undefined {
     const { id } = membersOf(Array.isArray(message) ? message[0] : message);
     for (const [first, request] of pending) {

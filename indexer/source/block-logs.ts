@@ -15,13 +15,13 @@ export type BlockLogs = {
 };
 
 /**
- * Returns every log of one block, read from the receipts of its transactions. Where the chain computes receipts roots as Ethereum does,
- * the root of the block must prove them. It is used for blocks of which `eth_getLogs` gives no usable answer.
+ * Returns every log of one block, read from the receipts of its transactions. If the chain computes receipts roots as Ethereum does, the
+ * receipts must match the root in the header. This function is used for blocks for which `eth_getLogs` gives no usable answer.
  *
  * If log indexes are missing in the receipts or do not ascend, each log is numbered by its place in the block.
  *
  * @param absent the kind of error to throw if the endpoint has no receipts of the block
- * @throws {RpcInconsistency} if the receipts contradict the block. Another endpoint may have the right ones.
+ * @throws {RpcInconsistency} if the receipts contradict the block. Another endpoint may have the right receipts.
  */
 export async function readBlockLogs(
   { roots }: { readonly roots: ReceiptRoots },
@@ -35,14 +35,14 @@ export async function readBlockLogs(
   return { logs: numberLogs(read.receipts.map(({ logs }) => logs)), transactions: read.transactions, isProved };
 }
 
-/** Returns whether the receipts root or the bloom of a block proves that its receipts lack no log. */
+/** Returns whether the receipts root or the logs bloom of a block proves that no log is missing in its receipts. */
 export function areProvedComplete(blooms: Blooms, { logsBloom }: BlockHeader, { logs, isProved }: BlockLogs): boolean {
   return isProved || (!isEmptyBloom(logsBloom) && blooms.covers(logs, logsBloom));
 }
 
 /**
- * Adds to the logs of receipts the logs that `eth_getLogs` gave for transactions without a log in the receipts. This is needed because on
- * some chains actions of the protocol itself have no receipt, and because receipts that no root proves may lack logs.
+ * Returns the logs of a block's receipts, completed by the logs from `eth_getLogs` whose transaction has no log in the receipts. Such logs
+ * exist because on some chains actions of the protocol itself have no receipt, and because receipts that no root proves may lack logs.
  *
  * @throws {RpcInconsistency} if a log that would be added has the index of another log.
  */

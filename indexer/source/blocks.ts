@@ -40,7 +40,7 @@ export async function requireHeader(
   return header;
 }
 
-/** Returns the header at a height, as `requireHeader` does. */
+/** Returns the header at a height. Same as `requireHeader`, with the parameters in the order that `mapInBatches` expects. */
 export function readHeaderOf(number: number, requester: Requester, signal: AbortSignal): Promise<BlockHeader> {
   return requireHeader(requester, number, signal);
 }
@@ -50,7 +50,7 @@ export function unknownBlock(requester: Requester, detail: string): RpcError {
   return new RpcError('unknown-block', `${requester.label}: ${detail}`, { context: { endpoint: requester.name } });
 }
 
-/** Throws `RpcError` `unknown-block` if the range ends at the block that the caller expects, and the endpoint has another one there. */
+/** Throws `RpcError` `unknown-block` if the last header is at the height of `tip`, the block that the caller expects, but is another. */
 export function verifyTip(
   endpoint: Requester,
   headers: readonly BlockHeader[],

@@ -6,12 +6,12 @@ import type { Watched } from './parse.ts';
 import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
 import { setAsideForLogs } from './wrong-logs.ts';
 
-/** The consistent part of a range that one endpoint returned, linked to the part before it. */
+/** The blocks of a range that one endpoint returned together. They are consistent, and linked by parent hash to the part before. */
 export type Part = {
   readonly to: number;
   readonly headers: readonly BlockHeader[];
   readonly logs: readonly RawLog[];
-  /** Set if another endpoint gave other logs: the part must be read in full. */
+  /** Set if another endpoint gave different logs for this part. The part must then be read again, with every header. */
   readonly isDisputed?: boolean;
 };
 
@@ -51,7 +51,10 @@ export async function addLogsProvenByBloom(
 /** A block, and the watched addresses whose logs are missing according to its bloom. */
 type SuspectBlock = { readonly header: BlockHeader; readonly suspects: readonly Hex[]; readonly strict: boolean };
 
-/** Reads all logs of a block from its receipts. They must set the bloom bits of the suspects. Other endpoints are asked first. */
+/**
+ * Reads all logs of a block from its receipts. These logs must set all bloom bits of the suspects, or another endpoint's receipts are read.
+ * Asks `endpoint` last, because its logs are in doubt.
+ */
 async function readProvenLogs(
   deps: ReaderDeps,
   endpoint: Endpoint,

@@ -4,7 +4,7 @@ import type { Watched } from './parse.ts';
 
 const BLOOM_BITS = 2048;
 const BLOOM_HEX_CHARS = 2 + BLOOM_BITS / 4;
-/** Number of items whose bits are cached. Hashing one takes about 10 µs, and the same contracts appear in every block. */
+/** Maximum number of addresses and topics whose bloom bits are cached. Hashing one takes about 10 µs, and blocks repeat the same ones. */
 const CACHE_MAX_ITEMS = 65_536;
 /** A bloom is used as evidence only if the expected number of false positives among the watched addresses is below this. */
 const FALSE_POSITIVES_MAX = 0.01;
@@ -27,7 +27,7 @@ export type Blooms = {
   isTooFull(bloom: Hex, watched: Watched): boolean;
   /** Returns whether the bloom proves that no watched address emitted a watched topic. */
   excludes(bloom: Hex, watched: Watched): boolean;
-  /** Returns whether the logs, of any address, set all bloom bits of this address. */
+  /** Returns whether the logs together, whatever addresses emitted them, set all bloom bits of `address`. */
   explains(logs: readonly BloomedLog[], address: Hex): boolean;
   /** Returns whether the logs set all bits of a bloom. */
   covers(logs: readonly BloomedLog[], bloom: Hex): boolean;
@@ -43,7 +43,7 @@ export function isEmptyBloom(bloom: Hex): boolean {
 /** Creates a bloom reader with an empty cache. */
 export function createBlooms(): Blooms {
   const cache = new Map<Hex, readonly number[]>();
-  /** The three bits of each watched address. Every header is compared with all of them, which may be thousands. */
+  /** The bloom bits of the watched addresses, three for each. Cached because every header is compared with up to thousands of addresses. */
   const addressBits = new WeakMap<Watched, Uint16Array>();
 
   function bitsOf(item: Hex): readonly number[] {

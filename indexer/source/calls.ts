@@ -14,7 +14,7 @@ export type ContractCall = { readonly to: Hex; readonly data: Hex };
 export type ContractCalls = {
   readonly calls: readonly ContractCall[];
   readonly blockNumber: number;
-  /** The maximum number of calls in one batch, if they are large. */
+  /** The maximum number of calls in one batch. Set it if the calls are large. */
   readonly maxCalls?: number;
 };
 

@@ -13,11 +13,11 @@ import { verifyRequested } from './verify.ts';
  *
  * - `created`: the receipt of a transaction of the block names the contract as the one that it created.
  * - `agreed`: an endpoint repeatedly said that the contract has code and a nonce in the block, and neither in the block before. It also
- *   showed that it has the state of the block before. This proves contracts that a factory created.
+ *   showed that it has the state of the block before. This is the proof for contracts that a factory created: no receipt names them.
  * - `older`: an endpoint returned code of the contract in the block before.
  * - `unproved`: none of these.
  *
- * `timestamp` is that of the block, in Unix seconds.
+ * `timestamp` is the timestamp of the block, in Unix seconds.
  */
 export type DeploymentProof =
   | { readonly outcome: 'created'; readonly transaction: Hex; readonly timestamp: number }
@@ -25,7 +25,7 @@ export type DeploymentProof =
   | { readonly outcome: 'older' }
   | { readonly outcome: 'unproved'; readonly because: string };
 
-/** How many times an endpoint must give the agreeing answer, and how many times it is asked at most. */
+/** How many times an endpoint must say that the contract is new in the block, and how many times it is asked at most. */
 const AGREEMENTS = 3;
 const ROUNDS_MAX = 10;
 /** Maximum number of senders, and of receivers, whose state is requested to see whether an endpoint has the state of a block. */
@@ -110,11 +110,11 @@ function parseTransaction(raw: unknown): Transaction {
   };
 }
 
-/** Accounts that a block names. A node without the state of the block before does not know them. */
+/** Accounts that a block names. They show whether a node has the state of the block before: without it, the node does not know them. */
 type Witnesses = {
   /** Senders, and how many transactions they had sent before the block. */
   readonly senders: readonly { readonly address: Hex; readonly nonce: number }[];
-  /** Receivers. Those that are contracts had code before, except for any that the block itself created. */
+  /** Receivers. A receiver that is a contract had code before the block, unless the block itself created it. */
   readonly receivers: readonly Hex[];
 };
 
@@ -158,7 +158,7 @@ async function examine(
 async function ask(endpoint: Endpoint, { address, number, witnesses, signal }: Question) {
   const before = stateReader(endpoint, number - 1, signal);
   const at = stateReader(endpoint, number, signal);
-  // There is no block before the genesis block, and no transaction put its contracts there.
+  // There is no block before the genesis block, and no transaction created the contracts in it.
   if (number === 0) return (await at.hasCode(address)) ? 'agreed' : 'no state';
   if (await before.hasCode(address)) return 'older';
   if ((await before.nonce(address)) > 0) return 'contradiction';
@@ -176,7 +176,7 @@ async function knowsSenders(before: StateReader, { senders }: Witnesses): Promis
   return false;
 }
 
-/** Returns whether a receiver had code in the block before, or no receiver has code. */
+/** Returns whether some receiver already had code in the block before. Also true if no receiver is a contract. */
 async function knowsReceivers(before: StateReader, at: StateReader, { receivers }: Witnesses): Promise<boolean> {
   let areAccounts = true;
   for (const receiver of receivers) {

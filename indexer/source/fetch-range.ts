@@ -17,25 +17,25 @@ import type { AnnouncedHeaders } from './subscription.ts';
 export type RangeRequest = {
   readonly from: number;
   readonly to: number;
-  /** For ranges above finalized: read and link every header, and request logs by block hash. */
+  /** Set for ranges above the finalized block: every header is read and linked by parent hash, and logs are requested by block hash. */
   readonly strict: boolean;
   /** The logs to read. If it has no address or no topic, only headers are read. */
   readonly watch: WatchFilter;
-  /** The block below `from` that must be the parent of the range. If the range has another parent, throws `AnchorMismatch`. */
+  /** The expected block below `from`. If the first block of the range is not its child, `AnchorMismatch` is thrown. */
   readonly anchor?: BlockRef | undefined;
   /**
-   * The block at `to` that the caller expects. Endpoints that have another block there are not used. If it is a complete header
-   * (strict only), it is not requested again.
+   * The block at `to` that the caller expects. Endpoints that have another block there are not used. If `tip` is a complete header and
+   * `strict` is set, this header is not requested again.
    */
   readonly tip?: BlockRef | BlockHeader | undefined;
   /**
-   * Below finalized, the result may end before `to` once it has this many logs, or if no endpoint answers for the next blocks.
-   * The result names its own end.
+   * If `strict` is not set, the result may end before `to` once it has this many logs, or if no endpoint answers for the next blocks.
+   * The `to` of the result is the last block that was read.
    */
   readonly maxLogs?: number | undefined;
-  /** Below finalized: whether to read every header, and which receipts to read as well. Above it, every header is read in any case. */
+  /** Below the finalized block: whether to read every header, and which receipts to read too. Above it, every header is always read. */
   readonly inFull?: FullReading | undefined;
-  /** Below finalized: whether to read the header of every block with logs, even if the logs name its timestamp. */
+  /** Below the finalized block: whether to read the header of every block that has logs, even if the logs carry timestamps. */
   readonly readsHeadersOfLogs?: boolean | undefined;
 };
 
@@ -50,8 +50,8 @@ export type RangeReaderDeps = {
 };
 
 /**
- * Returns the function that reads ranges part by part. Parts may come from different endpoints; each is verified and linked to
- * the one before.
+ * Creates the function that reads a range in parts, which may come from different endpoints. Each part is verified, and its first block
+ * must be a child of the last block of the part before.
  */
 export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
   const blooms = createBlooms();
@@ -92,7 +92,7 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
       const part = await pool
         .run(read, { signal, from: next, method: 'eth_getLogs', hedge })
         .catch((error: unknown) => {
-          // Return what was read so far; the caller requests the rest again. An unknown block casts doubt on all of it.
+          // Return the parts that were read, and let the caller request the rest. Rethrow an unknown block, which casts doubt on all parts.
           if (!strict && next > from && error instanceof RpcError && error.kind !== 'unknown-block') return undefined;
           throw error;
         });
@@ -110,8 +110,9 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
 }
 
 /**
- * Returns whether the bloom of every header was compared with the logs. Above finalized, blooms that are too full are not compared while
- * reading, because false positives would cost the receipts of almost every block. They count as compared if they leave no doubt.
+ * Returns whether the bloom of every header was compared with the logs. Above the finalized block, blooms with too many bits set are not
+ * compared while reading, because false positives would cost the receipts of almost every block. Such a bloom counts as compared if it
+ * shows no missing log here.
  */
 function isCompared(blooms: Blooms, { headers, logs }: Part, watched: Watched): boolean {
   return headers.every(({ number, logsBloom }) => {
@@ -121,7 +122,7 @@ function isCompared(blooms: Blooms, { headers, logs }: Part, watched: Watched): 
   });
 }
 
-/** Reads the next part. Where its logs turn out to be incomplete or are disputed, it is read again in full. */
+/** Reads the next part of a range. If its logs are incomplete or another endpoint gave different ones, reads it again with every header. */
 async function readPart(
   deps: ReaderDeps,
   endpoint: Endpoint,

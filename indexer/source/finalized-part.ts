@@ -26,8 +26,8 @@ const RECEIPT_PART_BLOCKS = 32;
 const RECEIPT_BLOCKS_IN_FLIGHT = 8;
 
 /**
- * Reads a part below finalized: the logs of as many blocks as the endpoint serves, then headers to compare them with. Blocks whose logs
- * are doubtful are read from their receipts.
+ * Reads the next part of a range below the finalized block. Requests the logs of as many blocks as the endpoint serves at once, then
+ * headers to compare the logs with. The logs of doubtful blocks are read from receipts.
  */
 export async function readFinalizedPart(
   deps: ReaderDeps,
@@ -97,10 +97,10 @@ function noticeDoubts({ notice }: ReaderDeps, endpoint: Endpoint, doubtful: Read
 }
 
 /**
- * Returns the logs, with those of the doubtful blocks replaced by the logs of their receipts. If `inFull` is `receipts`, these must
- * explain the bloom of their block, because on some chains no root proves receipts.
+ * Returns `logs`, in which the logs of doubtful blocks are replaced by the logs of their receipts. If `inFull` is `receipts`, the receipts
+ * must account for every watched address in the bloom of their block, because on some chains no root proves receipts.
  *
- * @throws {RpcInconsistency} if they do not explain it. Another endpoint may have the right receipts.
+ * @throws {RpcInconsistency} if the receipts do not account for the bloom. Another endpoint may have the right receipts.
  */
 async function replaceDoubtful(
   deps: ReaderDeps,
@@ -134,7 +134,7 @@ function assertExplained({ blooms }: ReaderDeps, header: BlockHeader, logs: read
 
 /**
  * Throws `RpcError` `pruned` if the endpoint has deleted the receipts of a block whose header it has, because some nodes then answer
- * `eth_getLogs` with `[]`. Checks only the lowest block, because an endpoint that has a block has those above it.
+ * `eth_getLogs` with `[]`. Checks only block `from`, because an endpoint that has the receipts of a block has those of all blocks above it.
  */
 async function refusePruned(
   { now }: ReaderDeps,
@@ -152,10 +152,10 @@ async function refusePruned(
       if (error.context.code === RPC_CODE.methodNotFound) endpoint.unsupported.blockReceipts = true;
       return undefined;
     });
-  // A node that answers null for its newest block too does not serve receipts in this way at all.
+  // A node that answers null for its newest block too does not support this method, so its null says nothing about block `from`.
   const isGone = (await receiptsOf(toQuantity(from))) === null && (await receiptsOf('latest')) !== null;
   if (isGone) {
-    // Some nodes serve the single receipts of such a block. If they do not, this throws `pruned`.
+    // Some nodes still serve the receipts of this block one by one. If this endpoint does not, `pruned` is thrown.
     const header = await requireHeader(endpoint, from, signal);
     await readReceipts(endpoint, header, signal, 'pruned');
     if (header.transactionCount === 0) {
@@ -166,7 +166,7 @@ async function refusePruned(
   endpoint.served = { from, until: now() + SERVED_MS };
 }
 
-/** How long an endpoint that has served a block is assumed to have it. */
+/** How long an endpoint that has served the receipts of a block is assumed to still have them. */
 const SERVED_MS = 3_600_000;
 
 /** The logs of a part, and the request for the same logs that was sent to another endpoint. */
@@ -190,7 +190,7 @@ async function readLogsOfPart(
     const gaveNoLogs = endpoint.receiptBlocks > 1;
     const blocks = gaveNoLogs ? 1 : Math.min(most, end - from + 1);
     const to = from + blocks - 1;
-    // The endpoint refused requests for logs a moment ago. Do not wait until they may be tried again.
+    // The endpoint refused requests for logs a moment ago. Read a single block from receipts instead of waiting.
     const isRefused = endpoint.delayMs() === 0 && endpoint.delayMs('eth_getLogs') > 0;
     if (isRefused && blocks === 1) return blocksForReceipts(endpoint, from, end);
     if (inFull !== 'receipts') second ??= deps.seconds.ask(endpoint, { from, to }, watched, signal);
@@ -220,8 +220,8 @@ async function readLogsOfPart(
 }
 
 /**
- * Decides what to do after a failed request for logs. Its only side effect is to count the failure. After a `throw`, the pool tries the
- * same endpoint again or another one.
+ * Decides what to do after a failed request for logs: `narrow` requests fewer blocks, `receipts` reads the block from its receipts. After
+ * a `throw`, the pool tries the same endpoint again or another one. The only side effect is to count the failure.
  *
  * | failure | several blocks | one block |
  * | --- | --- | --- |
@@ -256,7 +256,7 @@ function decideNarrowing(
   }
 }
 
-/** Returns an answer that asks for the receipts of the next blocks. Their number doubles each time while the endpoint gives no logs. */
+/** Returns an answer without logs, for blocks to read from receipts. Their number doubles each time until the endpoint gives logs again. */
 function blocksForReceipts(endpoint: Endpoint, from: number, end: number): PartAnswer {
   const to = Math.min(end, from + endpoint.receiptBlocks - 1);
   endpoint.receiptBlocks = Math.min(RECEIPT_PART_BLOCKS, endpoint.receiptBlocks * 2);

@@ -10,16 +10,16 @@ import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
  * lacks the logs of n blocks, a sample of 3 notices this with probability 1 − (1 − n/N)³: 88 % for half of the blocks, 27 % for a tenth.
  */
 export const SAMPLE_HEADERS = 3;
-/** Number of headers of blocks with logs that are read to check timestamps and hashes in logs, if no other header that is read can. */
+/** Number of blocks with logs whose headers are read to check the logs against. None are read if other headers already allow this. */
 const SAMPLE_HEADERS_WITH_LOGS = 2;
 
 /**
- * Reads the headers of a part below finalized. Call it after the logs were read. If the node does not have the end of the range yet, its
- * logs were incomplete, and reading the header of the end fails.
+ * Reads headers of a part below the finalized block. Call it after the logs were read: if the node does not have the last block yet, the
+ * logs were incomplete, and reading the header of that block fails.
  *
  * With `inFull`, it reads all headers. Otherwise it reads the headers of both ends, of a sample of the blocks between, and of the blocks
  * with logs. If logs name the timestamps of their blocks, a sample of the blocks with logs is enough, unless a header differs from the
- * logs. The later proof of history finds wrong timestamps and missing logs that the samples missed.
+ * logs. The proof of history, which later reads every header, finds the wrong timestamps and missing logs that the samples missed.
  */
 export async function readHeadersOfPart(
   deps: ReaderDeps,
@@ -61,7 +61,7 @@ function draw(count: number, limit: number, random: () => number): number[] {
   return limit === 0 ? [] : Array.from({ length: count }, () => Math.floor(random() * limit));
 }
 
-/** Returns whether all logs name a timestamp, logs of one block agree on it and on the hash, and no later block has an earlier one. */
+/** Returns whether all logs carry a timestamp, the logs of a block agree on timestamp and hash, and timestamps never decrease. */
 function haveTimestamps(logs: readonly RawLog[]): boolean {
   let last: RawLog | undefined;
   for (const log of logs) {
@@ -74,7 +74,10 @@ function haveTimestamps(logs: readonly RawLog[]): boolean {
   return true;
 }
 
-/** Returns whether logs name the hash and timestamp of their block's header or, if it was not read, a time between those of both ends. */
+/**
+ * Returns whether each log has the hash and timestamp of its block's header. If this header was not read, the timestamp of the log must
+ * lie between those of the first and the last header.
+ */
 function agree(logs: readonly RawLog[], headers: readonly BlockHeader[]): boolean {
   const byNumber = new Map(headers.map((header) => [header.number, header]));
   const [earliest = 0, latest = 0] = [headers[0]?.timestamp, headers.at(-1)?.timestamp];

@@ -7,22 +7,22 @@ import type { Pool } from '../rpc/pool.ts';
 import { readLatest, unknownBlock } from './blocks.ts';
 import { findSubscribable, forwardSubscription, type SubscriptionDeps } from './subscription.ts';
 
-/** If the head of the preferred endpoint has not changed for this long, it is compared with the other endpoints. */
+/** If the head has not changed for this long, the heads of all endpoints are compared. */
 const STALL_MS = 30_000;
-/** How long an endpoint whose head is stuck is set aside before it is asked whether its head has moved. */
+/** How long an endpoint with a stuck head is set aside. Afterwards its head is read again, to see whether it has moved. */
 const STALE_PAUSE_MS = 60_000;
 const POLL_BACKOFF_MAX_MS = 8_000;
 /** Delay before the next subscription after one was lost; the head is polled meanwhile. */
 const RESUBSCRIBE_MS = 2_000;
 const RESUBSCRIBE_MAX_MS = 60_000;
 
-/** Returns the function that reads the newest block. It sets the preferred endpoint aside if its head is stuck below another one's. */
+/** Creates the function that reads the newest block. It sets the preferred endpoint aside if this endpoint is stuck below another one. */
 export function createHeadReader(pool: Pool, now: () => number): (signal?: AbortSignal) => Promise<BlockHeader> {
   let last: { readonly number: number; readonly hash: string; readonly since: number } | undefined;
 
   const read = async (endpoint: Endpoint, signal: AbortSignal | undefined, isHedge: boolean) => {
     const header = await readLatest(endpoint, signal);
-    // Ignore a second endpoint whose head is below the last known one. It is no better than a slow endpoint.
+    // A second endpoint is asked only because the first one is slow. Ignore its head if it is below the last known one.
     if (isHedge && header.number < (last?.number ?? 0)) throw unknownBlock(endpoint, 'the endpoint is behind');
     return header;
   };
@@ -45,8 +45,8 @@ export function createHeadReader(pool: Pool, now: () => number): (signal?: Abort
 type Head = { readonly endpoint: Endpoint; readonly value: BlockHeader };
 
 /**
- * Sets an endpoint aside until its head moves, because its head has not moved for long while another endpoint has a higher one. Its head
- * need not become as high as the other one, which may have been invented while the chain paused.
+ * Sets an endpoint aside because its head has not moved for a long time while another endpoint has a higher head. The endpoint is used
+ * again once its head moves, even if it stays lower: the chain may have paused, and the higher head may have been invented.
  */
 function setStaleAside(stale: Endpoint, { number, hash }: BlockHeader, other: Head): void {
   const { number: expected, hash: otherHash } = other.value;
@@ -89,7 +89,7 @@ export async function* followHeads(deps: HeadsDeps, signal: AbortSignal): AsyncG
 
 type Put = (header: BlockHeader) => void;
 
-/** Uses a subscription while one is open, and polls otherwise. Never throws. */
+/** Passes new heads to `put`, from a subscription while one is open and otherwise by polling. Never throws. */
 async function produce(deps: HeadsDeps, put: Put, signal: AbortSignal): Promise<void> {
   const { pool, head, now, random, pollIntervalMs } = deps;
   let subscribeAt = 0;

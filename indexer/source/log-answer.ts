@@ -4,9 +4,9 @@ import type { FilterPart } from '../rpc/filter-limit.ts';
 import { parseLogs, parseObject, type Watched } from './parse.ts';
 
 /**
- * The logs of an answer: ordered, unique by `(block, log index)`, and of watched addresses and topics.
+ * The logs of an answer to `eth_getLogs`: ordered, unique by `(block, log index)`, and of watched addresses and topics.
  *
- * The logs of a doubtful block contradict each other or are malformed. They are left out and must be read from receipts.
+ * `doubtful` are the blocks whose logs contradict each other or are malformed. These logs are left out, and must be read from receipts.
  */
 export type LogAnswer = {
   readonly logs: readonly RawLog[];
@@ -14,8 +14,8 @@ export type LogAnswer = {
   /** Whether the answer held a log twice. */
   readonly hasDoubles: boolean;
   /**
-   * The number of logs at which the answer about a single block may have been cut. Set only if one request asked for the block, and its
-   * filter named addresses and topics.
+   * The number of logs at which the endpoint may have cut its answer about a single block. Set only if one request asked for the block,
+   * and the filter of this request named addresses and topics.
    */
   readonly mayBeCutAt?: number;
 };
@@ -48,7 +48,7 @@ export function readLogAnswer(raw: unknown, asked: AskedLogs, watched: Watched):
   return { logs, doubtful, hasDoubles: ordered.length < parsed.length };
 }
 
-/** Joins answers for different filters over the same blocks. */
+/** Joins the answers to several requests about one range, which asked for different filters or different blocks of it. */
 export function joinAnswers(answers: readonly LogAnswer[]): LogAnswer {
   const [first] = answers;
   if (answers.length === 1 && first !== undefined) return first;
@@ -76,8 +76,8 @@ function verifyBlock(number: number, { from, to }: AskedLogs): void {
 }
 
 /**
- * Adds the blocks in which two different logs have the same index, or a log of a later transaction has a lower index. Some nodes
- * restart the index at 0 in some transactions of a block.
+ * Adds to `doubtful` the blocks in which two different logs have the same index, or a log has a lower index than a log of an earlier
+ * transaction. Some nodes restart the index at 0 in some transactions of a block.
  */
 function addContradictions(raw: readonly unknown[], logs: readonly RawLog[], doubtful: Set<number>): void {
   const byIndex = new Map<string, RawLog>();
@@ -115,7 +115,7 @@ export function isAfter(log: RawLog, last: RawLog): boolean {
   return byPosition(last, log) < 0;
 }
 
-/** Returns whether two logs are the same in every value. */
+/** Returns whether two logs are equal in every value except `blockTimestamp`, which only some nodes give. */
 export function isEqual(a: RawLog, b: RawLog): boolean {
   return (
     a.blockNumber === b.blockNumber &&

@@ -2,7 +2,7 @@ import { BLOCK_NUMBER_LIMIT, type BlockHeader, type Hex, type RawLog, type Watch
 import { ConfigError, RpcInconsistency } from '../kernel/errors.ts';
 import type { Requester } from '../rpc/endpoint.ts';
 
-/** A position is block × 2³² + log index, so a log index must be below 2³². Synthetic indices of some chains come close. */
+/** Log indexes must be below 2³², because the database orders logs by block × 2³² + log index. Synthetic indexes come close to it. */
 const LOG_INDEX_LIMIT = 2 ** 32;
 
 const HASH_CHARS = 66;
@@ -11,7 +11,7 @@ const QUANTITY_CHARS_MAX = 16;
 
 /** The last second of the year 9999. A larger timestamp is not in seconds. */
 const TIMESTAMP_MAX = 253_402_300_799n;
-/** The units of timestamps that are not in seconds, by their number in a second. */
+/** The other units of timestamps, each with the number of these units in a second. */
 const UNITS: readonly [bigint, string][] = [
   [1_000n, 'milliseconds'],
   [1_000_000n, 'microseconds'],
@@ -24,7 +24,7 @@ type HeaderOrigin = Pick<Requester, 'name' | 'label' | 'chainId'>;
 /**
  * Parses the header of a block (`eth_getBlockBy…`).
  *
- * @param endpoint where it comes from
+ * @param endpoint the endpoint that returned the header
  * @throws {RpcInconsistency} if it is malformed.
  * @throws {ConfigError} if its timestamp is not in seconds, because the next headers of this endpoint will not be in seconds either.
  */
@@ -53,7 +53,7 @@ function refuseOtherUnits({ number, timestamp }: Item, { name, label, chainId }:
   );
 }
 
-/** Returns the number of an announced block. Throws `RpcInconsistency` if there is none. */
+/** Returns the number of an announced block. Throws `RpcInconsistency` if the announcement has no valid number. */
 export function parseBlockNumber(raw: unknown): number {
   return parseQuantity(parseObject(raw, 'block').number, 'block number', BLOCK_NUMBER_LIMIT);
 }
@@ -61,8 +61,8 @@ export function parseBlockNumber(raw: unknown): number {
 type Item = Readonly<Record<string, unknown>>;
 
 /**
- * Parses a log, and converts it to lower case. Throws `RpcInconsistency` if it is malformed, pending or removed. A value identical to a
- * watched one, or to the same value of the previous log, is not checked again.
+ * Parses a log, and converts it to lower case. Throws `RpcInconsistency` if it is malformed, pending or removed. A value that equals a
+ * watched address or topic, or the same member of the previous log, is not checked again.
  */
 function parseLog(
   item: Item,
@@ -111,7 +111,7 @@ function timestampOf(raw: unknown): number | undefined {
 }
 
 /**
- * Parses a list of logs. Throws `RpcInconsistency` for anything that is not a list; it never counts as an empty one.
+ * Parses a list of logs. Throws `RpcInconsistency` for anything that is not a list, rather than treating it as an empty list.
  *
  * @param watched the filter of the request: its addresses and topics are not checked again, and all logs share their strings
  * @param doubtful collects the blocks of malformed logs, which are left out. Without it, a malformed log is thrown as
@@ -201,7 +201,7 @@ export function parseQuantity(raw: unknown, what: string, limit: number = Number
   return value;
 }
 
-/** Returns a text as `0x` and hexadecimal digits in lower case, or throws. */
+/** Returns a text as `0x` and hexadecimal digits in lower case. Throws if this is impossible, unless the digits are checked later. */
 type Digits = (text: string, what: string) => Hex;
 
 /** Parses hexadecimal digits of a known length. */

@@ -21,9 +21,10 @@ type AskEach = (
 ) => Promise<readonly Answer[]>;
 
 /**
- * Returns the function that reads the highest block on whose hash enough endpoints agree. An endpoint in quarantine counts only if an
- * endpoint outside of quarantine has the same block. Endpoints that are failing, late with an earlier answer, or in quarantine are asked
- * only if the others do not agree. It throws `RpcError` `unavailable` if too few endpoints answer or agree; the message says how many.
+ * Creates the function that reads the highest block on whose hash enough endpoints agree. An endpoint in quarantine counts only if an
+ * endpoint outside of quarantine has the same block. Endpoints that are failing, have not answered an earlier request yet, or are in
+ * quarantine are asked only if the others do not agree. The function throws `RpcError` `unavailable` if too few endpoints answer or agree;
+ * the message says how many.
  *
  * @param quorum how many endpoints must agree
  */
@@ -72,8 +73,8 @@ export function createQuorumReader(pool: Pool, quorum: number): (signal?: AbortS
 }
 
 /**
- * Reads the agreed head repeatedly, until it is as high as a block that one endpoint has announced, or the time is over. Throws if the
- * last read of the head fails.
+ * Reads the agreed head repeatedly, until it is at least as high as a block that one endpoint has announced, or `QUORUM_WAIT_MS` have
+ * passed. Throws if the last read of the head fails.
  */
 export async function readAgreed(
   head: (signal?: AbortSignal) => Promise<BlockHeader>,
@@ -99,7 +100,7 @@ export function unlessUnavailable(error: unknown): undefined {
 /**
  * Returns the function that asks endpoints at the same time.
  *
- * @param late holds the endpoints that did not answer in time, until they do. Their requests continue, so that their failures count.
+ * @param late holds each endpoint that did not answer in time, until its answer arrives. Its request continues, so that a failure counts.
  */
 function createAskEach(late: Set<Endpoint>): AskEach {
   return async (endpoints, read, isEnough, signal) => {

@@ -12,12 +12,12 @@ export type BlockReceipt = {
   readonly logs: readonly ReceiptLog[];
 };
 
-/** All receipts of a block, in the order of its transactions, and what its header says of them. */
+/** All receipts of a block, in the order of its transactions, and the members of the block's header that describe them. */
 export type BlockReceipts = {
   readonly number: number;
   readonly hash: Hex;
   readonly logsBloom: Hex;
-  /** Undefined if the node gave none. */
+  /** The receipts root in the header. Undefined if the node gave none. */
   readonly receiptsRoot: Hex | undefined;
   /** The hashes of the transactions that the block lists. */
   readonly transactions: ReadonlySet<string>;
@@ -27,10 +27,10 @@ export type BlockReceipts = {
 /** Proves the receipts of blocks by the receipts roots of their headers. */
 export type ReceiptRoots = {
   /**
-   * Returns whether the receipts are proved. Returns false if the root does not match and the chain computes its roots in another way, or
-   * receipts have an unknown type.
+   * Returns whether the receipts root of the block proves the receipts. Returns false if the root does not match because the chain computes
+   * its roots in another way than Ethereum, or because receipts have an unknown type.
    *
-   * @throws {RpcInconsistency} if the chain computes them as Ethereum does, and these receipts have another root.
+   * @throws {RpcInconsistency} if the root does not match although the chain computes roots as Ethereum does, or may do so.
    */
   verify(endpoint: string, block: BlockReceipts, signal: AbortSignal | undefined): Promise<boolean>;
   /** Returns whether blocks around this one were seen to have receipts roots that are computed as on Ethereum. */
@@ -39,7 +39,7 @@ export type ReceiptRoots = {
 
 /** The type of an OP-stack deposit. */
 const DEPOSIT_TYPE = 0x7e;
-/** Types whose receipts are encoded as the clients of Ethereum and of the OP stack encode them. */
+/** Transaction types whose receipts this program encodes in the same way as the clients of Ethereum and of the OP stack. */
 export const KNOWN_TYPES: readonly number[] = [0, 1, 2, 3, 4, DEPOSIT_TYPE];
 
 /** Returns the type of the transaction of a receipt (EIP-2718). */
@@ -65,7 +65,7 @@ export async function receiptsRootOf(receipts: readonly BlockReceipt[], blooms: 
   return toHex(trie.root());
 }
 
-/** Encodes a receipt (EIP-658, EIP-2718; for deposits the OP-stack's specification of Canyon). Undefined if it lacks a value. */
+/** Encodes a receipt (EIP-658, EIP-2718; a deposit as in the OP stack's Canyon upgrade). Returns undefined if it lacks a value. */
 function encodeReceipt(receipt: BlockReceipt, blooms: Blooms): Uint8Array | undefined {
   const { raw, logs } = receipt;
   const type = typeOf(receipt);
@@ -78,7 +78,7 @@ function encodeReceipt(receipt: BlockReceipt, blooms: Blooms): Uint8Array | unde
     toHex(blooms.ofLogs(logs)),
     logs.map(({ address, topics, data }) => [address, [...topics], data]),
   ];
-  // Before Canyon, the nonce of a deposit was not part of its encoding.
+  // Before the OP stack's Canyon upgrade, the nonce of a deposit was not part of the encoding of its receipt.
   if (type === DEPOSIT_TYPE && raw.depositReceiptVersion != null) {
     const [nonce, version] = [quantity(raw.depositNonce), quantity(raw.depositReceiptVersion)];
     if (nonce === undefined || version === undefined) return undefined;

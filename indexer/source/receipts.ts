@@ -14,13 +14,13 @@ export type Receipt = {
   /** The contract that the transaction created; null if it created none, or failed. */
   readonly contractAddress: Hex | null;
   readonly gasUsed: bigint;
-  /** In wei; null on chains that do not report it. */
+  /** The price of a unit of gas in wei. Null on chains that do not report it. */
   readonly effectiveGasPrice: bigint | null;
   readonly logs: readonly RawLog[];
 };
 
 /**
- * Reads the receipts of one block. Every transaction must have a receipt, and every receipt and log the block's hash.
+ * Reads the receipts of one block. Every transaction must have a receipt that names the block, and no log may name another block.
  *
  * Uses `eth_getBlockReceipts`. Reads receipts that are missing in its answer one by one with `eth_getTransactionReceipt`.
  *
@@ -65,7 +65,7 @@ export async function readReceipts(
 
 type RawReceipt = Readonly<Record<string, unknown>>;
 
-/** Returns the receipts of a block from one request; undefined if the endpoint does not serve them in this way. */
+/** Returns the receipts of a block from one `eth_getBlockReceipts` request. Undefined if the endpoint refuses or does not support it. */
 async function blockReceipts(
   endpoint: Endpoint,
   block: number,
@@ -105,7 +105,7 @@ export function numberLogs(receipts: readonly (readonly ReceiptLog[])[]): RawLog
 
 const OTHER_BLOCK = { receiptOf: 'another block' } as const;
 
-/** Returns whether an error says that a receipt is of another block than its log. */
+/** Returns whether `readReceipt` threw an error because the transaction is in another block than the given one. */
 export function isOfOtherBlock(error: unknown): boolean {
   return error instanceof RpcError && error.context.receiptOf === OTHER_BLOCK.receiptOf;
 }
@@ -146,7 +146,7 @@ function amount(raw: unknown, what: string): bigint {
   throw new RpcInconsistency(`malformed ${what}`, { context: { value: String(raw).slice(0, 100) } });
 }
 
-/** Returns the logs of a receipt. Throws `RpcInconsistency` unless they and the receipt belong to the block and the transaction. */
+/** Returns the logs of a receipt. Throws `RpcInconsistency` if the receipt names another block, or a log another block or transaction. */
 function logsOfReceipt(receipt: RawReceipt, blockHash: Hex, blockNumber: number): ReceiptLog[] {
   const transactionHash = lower(receipt.transactionHash);
   const belongs = (raw: unknown, expected: string) => isAbsent(raw) || lower(raw) === expected;

@@ -9,8 +9,9 @@ import type { SecondEndpoints } from './second-endpoint.ts';
 import type { AnnouncedHeaders } from './subscription.ts';
 
 /**
- * How to read a range in full. `blooms`: compare the bloom of every header with the logs, and read the receipts where they differ.
- * `receipts`: also read the receipts of every block whose bloom does not rule out a watched log, whatever logs the node returned.
+ * How to read a range in full, that is, with every header. `blooms`: compare the bloom of every header with the logs, and read the receipts
+ * where they differ, or where the bloom is empty although the block has transactions. `receipts`: also read the receipts of every block
+ * whose bloom does not rule out a watched log, whatever logs the node returned.
  */
 export type FullReading = 'blooms' | 'receipts';
 
@@ -18,26 +19,26 @@ export type FullReading = 'blooms' | 'receipts';
 export type RemainingRange = {
   readonly from: number;
   readonly to: number;
-  /** Whether the range is above finalized. */
+  /** Whether the range is above the finalized block. If so, every header is read. */
   readonly strict: boolean;
   readonly watched: Watched | undefined;
-  /** The block below `from`. */
+  /** The block below `from` that must be the parent of block `from`. Undefined if any parent is accepted. */
   readonly anchor: BlockRef | undefined;
   /** The block that the caller expects at the end of the range. */
   readonly tip: BlockRef | BlockHeader | undefined;
-  /** How to read the range in full. Undefined if only some headers are read. */
+  /** Below the finalized block: how to read every header. Undefined if only some headers are read. */
   readonly inFull: FullReading | undefined;
   /** Whether the header of every block with logs is read. */
   readonly readsHeadersOfLogs: boolean;
   /** Collects the names of endpoints whose logs differ from receipts. */
   readonly faultyEndpoints: Set<string>;
-  /** Collects the blocks whose logs were read from receipts that nothing proves. */
+  /** Collects the blocks whose logs were read from receipts that neither a receipts root nor a bloom proves. */
   readonly unprovedBlocks: Set<number>;
   /** The number of failed attempts to read the next part, and the maximum number of blocks to request after them. */
   readonly tries: { failures: number; maxBlocks: number };
 };
 
-/** What the readers of parts work with. */
+/** Dependencies of the functions that read parts of a range. */
 export type ReaderDeps = {
   readonly pool: Pool;
   readonly blooms: Blooms;

@@ -9,8 +9,8 @@ import { toQuantity, type Watched } from './parse.ts';
 export type AskedBlocks = { readonly from: number; readonly to: number; readonly hash?: string };
 
 /**
- * Requests the watched logs of some blocks, in as many requests as the endpoint needs. An endpoint may accept few addresses in a
- * filter, or cut long answers without saying so.
+ * Requests the watched logs of some blocks. Sends several requests if the endpoint accepts only few addresses in a filter, or if it cuts
+ * long answers without saying so.
  *
  * @param requester sends the requests: the endpoint, or a collector that sends them to it in batches
  * @throws {RpcError} `rejected` if the endpoint refuses every form of the filter, even a single address without topics.
@@ -38,7 +38,7 @@ export async function requestLogs(
 
 type RefusedPart = { readonly part: FilterPart; readonly error: RpcError };
 
-/** Asks for one part after the other. Returns the part whose filter was refused. */
+/** Requests one part of the filter after the other. Returns the first part whose addresses the endpoint refused; undefined if none. */
 async function askAll(
   parts: readonly FilterPart[],
   ask: (part: FilterPart) => Promise<void>,
@@ -56,7 +56,7 @@ async function askAll(
 
 type AskedPart = AskedLogs & Pick<AskedBlocks, 'hash'>;
 
-/** Requests logs. While answers may have been cut, requests the remaining blocks, until an answer adds no log. */
+/** Requests logs. If an answer may have been cut, requests the remaining blocks, until one adds no log or cannot have been cut. */
 async function requestWhole(
   endpoint: Endpoint,
   requester: Requester,
@@ -78,7 +78,7 @@ async function requestWhole(
     const { logs } = last.answer;
     const edge = (last.isDescending ? logs[0] : logs.at(-1))?.blockNumber;
     if (edge === undefined) break;
-    // If all logs are in the block at the edge, requesting this block again would give the same logs.
+    // If all logs are in the block at which the request began, requesting this block again would give the same logs.
     const isStuck = edge === (last.isDescending ? to : from);
     if (isStuck) unclear.add(edge);
     if (last.isDescending) to = isStuck ? edge - 1 : edge;
@@ -100,7 +100,7 @@ async function requestWhole(
   return { logs: logs.filter(({ blockNumber }) => !unclear.has(blockNumber)), doubtful: unclear, hasDoubles };
 }
 
-/** Returns an answer that asks for the receipts of a block, because requesting its logs again would give the same ones. */
+/** Returns an answer without logs that makes the caller read the block's receipts. Requesting its logs again would give the same ones. */
 function blockForReceipts({ from, part }: AskedPart, { answer, count }: OneAnswer): LogAnswer {
   const isFiltered = part.addresses !== undefined && part.topics !== undefined;
   return {
@@ -122,7 +122,7 @@ function positionOf({ blockNumber, logIndex }: RawLog): string {
   return `${blockNumber}:${logIndex}`;
 }
 
-/** One answer, with the number of all its logs and whether the newest came first. */
+/** The answer to one request, the number of logs that the endpoint returned, and whether they were in descending order. */
 type OneAnswer = { readonly answer: LogAnswer; readonly count: number; readonly isDescending: boolean };
 
 async function requestOnce(

@@ -17,12 +17,12 @@ import {
   typeOf,
 } from './receipts-root.ts';
 
-/** Distances of the blocks that are probed around a block: every distance up to the first constant, then powers of two. */
+/** Blocks around a block are probed at these distances: every distance up to `NEAR_BLOCKS`, and powers of two with these exponents. */
 const NEAR_BLOCKS = 24;
 const FAR_POWERS = [5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20];
 /**
- * Maximum number of blocks whose receipts are read from each endpoint to learn how the chain computes its roots. If no root is as on
- * Ethereum, and at least `OTHER_BLOCKS_MIN` are different at one endpoint, the chain computes them in another way.
+ * Maximum number of blocks whose receipts are read from each endpoint to learn how the chain computes its roots. If no block has the root
+ * that Ethereum would compute, and one endpoint has at least `OTHER_BLOCKS_MIN` with another root, the chain computes roots in another way.
  */
 const PROBED_BLOCKS = 6;
 const OTHER_BLOCKS_MIN = 3;
@@ -30,7 +30,7 @@ const OTHER_BLOCKS_MIN = 3;
 const REACH_BLOCKS = 10_000;
 /** How long a chain counts as one that computes its roots in another way. */
 const OTHER_MS = 3_600_000;
-/** Pause after an attempt in which nothing could be learnt. */
+/** Pause after an attempt that did not show how the chain computes its roots. */
 const UNKNOWN_MS = 10_000;
 
 type Span = { readonly from: number; readonly to: number };
@@ -43,17 +43,17 @@ type RootRuleDeps = {
 };
 
 /**
- * Creates the check of receipts by their roots, which learns whether the chain computes the roots as Ethereum does.
+ * Creates the check of receipts against the receipts root in the header. It learns whether the chain computes these roots as Ethereum does.
  *
- * A single block with the right root shows that it does. If a block has another root, blocks around it are read from every healthy
- * endpoint. A node that hides logs cannot use this to switch the check off. Receipts count against the chain only if they explain every
- * bit of their block's bloom and number their logs without a gap, and one right root at any endpoint outweighs them all. While
- * nothing can be learnt, the receipts are refused.
+ * A single block whose root matches shows that it does. If the root of a block does not match, blocks around it are read from every
+ * healthy endpoint. A node that hides logs cannot switch the check off in this way. Its receipts count against the chain only if they set
+ * every bit of their block's bloom and number their logs without a gap, and one matching root at any endpoint outweighs them all. As long
+ * as the rule of the chain is unknown, receipts whose root does not match are refused.
  */
 export function createReceiptRoots({ pool, blooms, notice, now }: RootRuleDeps): ReceiptRoots {
   /** The range of blocks in which roots are computed as on Ethereum. */
   let standard: Span | undefined;
-  /** The range of blocks in which roots are computed in another way, and until when this counts. */
+  /** The range of blocks in which roots are computed in another way, and the time until which this is assumed. */
   let other: (Span & { readonly until: number }) | undefined;
   const provedTypes = new Set(KNOWN_TYPES);
   let deciding: Promise<unknown> = Promise.resolve();
@@ -108,7 +108,7 @@ export function createReceiptRoots({ pool, blooms, notice, now }: RootRuleDeps):
       if (!isOtherAt(block.number)) {
         if (await matches(block)) return true;
         if (block.receipts.every((receipt) => provedTypes.has(typeOf(receipt)))) {
-          // Blocks that are read at the same time wait for one decision.
+          // Blocks that are read at the same time decide one after the other, so that only the first one probes.
           const decision = deciding.then(() => decide(block.number, signal));
           deciding = decision.catch(() => undefined);
           await decision;
@@ -134,7 +134,7 @@ function rootedReceipts(receipts: readonly BlockReceipt[]): (readonly BlockRecei
   return usedGas === '0x0' ? [receipts, receipts.slice(0, -1)] : [receipts];
 }
 
-/** Returns whether nothing indicates that the receipts of a block lack logs. */
+/** Returns whether the receipts of a block show no sign of missing logs: log indexes have no gap, and the logs set every bloom bit. */
 function isUnsuspected({ logsBloom, receipts }: BlockReceipts, blooms: Blooms): boolean {
   const indexes = receipts.map(({ logs }) => logs.map(({ logIndex }) => logIndex));
   const countUp = (numbers: readonly (number | undefined)[]) => numbers.every((index, at) => index === at);

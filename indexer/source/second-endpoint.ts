@@ -12,14 +12,14 @@ import type { ReceiptRoots } from './receipts-root.ts';
 import { requestLogs } from './request-logs.ts';
 import { areEqualLogs, setAsideForLogs } from './wrong-logs.ts';
 
-/** Minimum wait for the second endpoint after the first one answered. If the first one took longer, the wait is as long as that. */
+/** Minimum time to wait for the second endpoint after the first one answered. If the first answer took longer, waits that long. */
 const GRACE_MIN_MS = 500;
-/** How long an endpoint is not asked again after it gave no answer. Doubles with every failure in a row. */
+/** Pause before an endpoint that gave no answer is asked again. Doubles with every further failure in a row. */
 const PAUSE_MS = 1_000;
 const PAUSE_MAX_MS = 600_000;
-/** Maximum number of blocks that are remembered because endpoints gave different logs of them. */
+/** Maximum number of remembered blocks for which endpoints gave different logs. */
 const DISPUTES_MAX = 10_000;
-/** Maximum number of blocks of one answer that are doubted only because the second endpoint lacks logs. It may have lost all logs. */
+/** Maximum number of blocks per answer that are disputed only because the second endpoint lacks their logs. It may have lost all logs. */
 const SECOND_LACKS_MAX = 64;
 
 type Blocks = { readonly from: number; readonly to: number };
@@ -27,10 +27,10 @@ type Blocks = { readonly from: number; readonly to: number };
 /** Blocks of which two endpoints gave different logs. */
 export type Dispute = {
   /**
-   * Compares both answers with the logs of the receipts. The endpoint that was wrong is put into quarantine.
+   * Compares both answers with `truth`, the logs of the receipts. The endpoint that was wrong is put into quarantine.
    *
-   * @throws {RpcInconsistency} if receipts that no root proves have fewer logs than the first endpoint gave, or than the second one gave
-   * and also has in its own receipts. Another endpoint may have the right receipts.
+   * @throws {RpcInconsistency} if no root proves the receipts, and they have fewer logs than the first endpoint gave, or than the second
+   * endpoint gave and also has in its own receipts. Another endpoint may have the right receipts.
    */
   settle(truth: readonly RawLog[], signal: AbortSignal | undefined): Promise<void>;
 };
@@ -40,14 +40,14 @@ export type SecondAnswer = {
   /**
    * Returns a dispute if the second endpoint gave other logs. Undefined if it gave the same logs or cannot answer.
    *
-   * @param end the last block of the first answer. A second endpoint without it is ignored, because it would lack logs.
+   * @param end the last block of the first answer. A second endpoint that lacks this block is ignored, because its answer would lack logs.
    */
   compare(first: LogAnswer, end: BlockHeader): Promise<Dispute | undefined>;
 };
 
 /** Asks a second endpoint for the logs that a first one is asked for. */
 export type SecondEndpoints = {
-  /** Sends the request. Returns undefined if no other endpoint can be expected to answer it at once. */
+  /** Sends the request to another endpoint than `first`. Returns undefined if none can be expected to answer at once. */
   ask(first: Endpoint, blocks: Blocks, watched: Watched, signal: AbortSignal | undefined): SecondAnswer | undefined;
   /** Returns the blocks of a range for which endpoints gave different logs. */
   disputed(blocks: Blocks): number[];
@@ -142,7 +142,7 @@ function fittingBlocks(endpoint: Endpoint, { from, to }: Blocks, random: () => n
   return { from: begin, to: begin + count - 1 };
 }
 
-/** Requests the logs once. Returns undefined if the endpoint does not give them, and remembers what it refused. */
+/** Requests the logs once. If the endpoint does not give them, returns undefined, and remembers a refused range size or a pruned block. */
 async function askOnce(
   endpoint: Endpoint,
   asked: Blocks,
@@ -164,8 +164,8 @@ async function askOnce(
 }
 
 /**
- * Returns the blocks for which the answers hold different logs, and those where the second answer has a log that the first one lacks.
- * Blocks that are doubtful in one of the answers are left out.
+ * Returns the blocks for which two answers hold different logs (`differing`), and those among them in which the first answer lacks a log
+ * of the second one (`firstLacks`). Leaves out blocks that are doubtful in one of the answers.
  */
 function findDifferences(first: LogAnswer, second: LogAnswer, { from, to }: Blocks) {
   const isCompared = ({ blockNumber: block }: RawLog) =>
@@ -186,7 +186,7 @@ function findDifferences(first: LogAnswer, second: LogAnswer, { from, to }: Bloc
   return { differing: new Set([...firstLacks, ...secondLacks]), firstLacks };
 }
 
-/** Returns whether the endpoint has the blocks. It must have the last one, and the receipts of a block for which it gave no logs. */
+/** Returns whether an endpoint has the blocks: it must have the last one, and the receipts of a block for which it gave no logs. */
 async function isWitness(
   endpoint: Endpoint,
   { logs }: LogAnswer,
@@ -215,7 +215,7 @@ type Evidence = {
   readonly truth: readonly RawLog[];
 };
 
-/** Returns the endpoint whose logs of the disputed blocks are wrong. If both are, it is the second one. */
+/** Returns the endpoint whose logs of the disputed blocks are wrong; the second one if both are wrong, undefined if neither is. */
 async function findWrong(
   { roots, notice }: SecondEndpointDeps,
   { first, second }: { readonly first: Endpoint; readonly second: Endpoint },

@@ -42,17 +42,17 @@ export type Source = {
   /** Returns the block at a height; undefined if no endpoint has it. */
   header(number: number, signal?: AbortSignal): Promise<BlockHeader | undefined>;
   /**
-   * Returns the lowest finalized block of all endpoints; undefined if none serves the tag. Throws if all of them fail. A block far
-   * below `newest` is ignored, because some nodes always answer the tag with block 0.
+   * Returns the number of the lowest block that an endpoint reports as finalized; undefined if none serves the tag. Throws if all of them
+   * fail. A block far below `newest` is ignored, because some nodes always answer the tag with block 0.
    */
   finalized(signal?: AbortSignal, newest?: BlockHeader): Promise<number | undefined>;
-  /** Returns the lowest safe block of all endpoints, like `finalized`. */
+  /** Returns the lowest block that an endpoint reports as safe; undefined if none serves the tag `safe`. Throws if all of them fail. */
   safe(signal?: AbortSignal): Promise<BlockHeader | undefined>;
   /** Returns the block that each responding endpoint has at a height. Throws if none responds. */
   witnesses(number: number, signal?: AbortSignal): Promise<readonly Witness[]>;
   /**
-   * Puts the endpoints of the witnesses into quarantine, because they have another block than the expected one. They stay there until
-   * they have the expected block, or `wasUnwound` says that the caller no longer holds it.
+   * Puts the endpoints of `witnesses` into quarantine, because they have another block than `expected`. An endpoint stays there until it
+   * has the expected block, or `wasUnwound` returns true, which means that the caller no longer holds the expected block.
    */
   setAside(witnesses: readonly Witness[], expected: BlockRef, wasUnwound: () => Promise<boolean>): void;
   /** Returns headers and logs that are consistent with each other. */
@@ -60,7 +60,7 @@ export type Source = {
   /** Returns the receipt of a transaction. Throws `RpcError` `unknown-block` unless the transaction is in the given block. */
   receipt(transactionHash: Hex, blockHash: Hex, signal?: AbortSignal): Promise<Receipt>;
   /**
-   * Returns the result of `eth_call` at a block, or at the newest. A revert, or a result larger than 4 MiB, is an `RpcError` of
+   * Returns the result of `eth_call` at a block, or at the newest block. A revert, or a result larger than 4 MiB, is an `RpcError` of
    * kind `rejected`.
    */
   call(to: Hex, data: Hex, blockNumber?: number, signal?: AbortSignal): Promise<Hex>;
@@ -73,8 +73,8 @@ export type Source = {
   /** Returns the code of an address at the newest block of the endpoint that answers; `0x` if the address has none. */
   code(address: Hex, signal?: AbortSignal): Promise<Hex>;
   /**
-   * Returns whether any endpoint has code of the address at the block. An endpoint without that state may say that there is none.
-   * Throws `RpcError` `pruned` if all endpoints say that they do not have the state.
+   * Returns whether any endpoint returns code of the address at the block. An endpoint without the state of the block may say that there
+   * is no code. Throws `RpcError` `pruned` if all endpoints say that they do not have the state.
    */
   codeAt(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<boolean>;
   /** Proves that a contract that has code at a block was deployed there, or says why this cannot be proved. */
@@ -93,17 +93,17 @@ export type SourceOptions = EndpointsOptions & {
   readonly pollIntervalMs?: number | undefined;
   /** The head is polled once when a subscription has been silent for this long. */
   readonly headSilenceMs?: number | undefined;
-  /** How many endpoints must have the same newest block before it counts. Default: 1, any endpoint. */
+  /** How many endpoints must agree on a block before it counts as the head. Default: 1. */
   readonly quorum?: number | undefined;
   /** Number of attempts over all endpoints before an error is thrown. */
   readonly attempts?: number | undefined;
 };
 
-/** What the sources of one chain share in a process. */
+/** Dependencies that the sources of one chain share in a process. */
 export type SharedDeps = {
   /** Receives the outcome of every request. */
   readonly observe?: RpcObserver | undefined;
-  /** The meters of the endpoints, in their order. Default: each source has its own. */
+  /** The meters that count and limit the calls, one for each endpoint in order. Default: each source has its own. */
   readonly meters?: readonly (Meter | undefined)[] | undefined;
 };
 
@@ -114,7 +114,7 @@ export type SourceDeps = SharedDeps & {
   readonly notice?: ((notice: EndpointNotice) => void) | undefined;
 };
 
-/** What the methods of a source take and return, and what `SourceDeps.observe` receives. */
+/** The types of the parameters and results of a source's methods, and the types that `SourceDeps.observe` uses. */
 export type {
   ContractCall,
   ContractCalls,
@@ -204,7 +204,7 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
   };
 }
 
-/** Checks every endpoint. One that does not respond is checked again before it is first used. */
+/** Checks the chain id of every endpoint. An endpoint that does not respond is checked again before it is first used. */
 async function checkChainIds(
   endpoints: readonly Endpoint[],
   signal: AbortSignal | undefined,

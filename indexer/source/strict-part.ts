@@ -14,14 +14,17 @@ import { noticeDoubles, type ReaderDeps, type RemainingRange } from './remaining
 import { learnFromReceipts, requestLogs } from './request-logs.ts';
 import { verifyLinks } from './verify.ts';
 
-/** Maximum number of blocks that are read together above finalized. */
+/** Maximum number of blocks that are read together above the finalized block. */
 const STRICT_PART_BLOCKS = 64;
 /** Maximum number of addresses and topics in one batch of `eth_getLogs`, which makes a body of about 700 KB. */
 const BATCH_FILTER_ITEMS_MAX = 10_000;
 /** Blocks whose receipts are read at the same time. */
 const BLOCKS_IN_FLIGHT = 8;
 
-/** Reads a part above finalized: every header, linked, then the logs of each block by its hash, so that forks cannot mix. */
+/**
+ * Reads the next part of a range above the finalized block. Reads every header and verifies that they are linked, then requests the logs of
+ * each block by its hash, so that the logs of two forks cannot mix.
+ */
 export async function readStrictPart(
   deps: ReaderDeps,
   endpoint: Endpoint,
@@ -50,15 +53,15 @@ export async function readStrictPart(
 }
 
 /**
- * Throws `RpcError` `unknown-block` if the endpoint's own last block is not the parent of the caller's block. Another endpoint may have
- * served the caller's block, so the two endpoints may be on different forks, and neither contradicts itself.
+ * Throws `RpcError` `unknown-block` if `known`, the caller's header, is not a child of the last header that the endpoint returned. This is
+ * not an inconsistency of one endpoint, because another endpoint on another fork may have served `known`.
  */
 function verifyParent(endpoint: Endpoint, last: BlockHeader | undefined, known: BlockHeader): void {
   if (last === undefined || last.hash === known.parentHash) return;
   throw unknownBlock(endpoint, `the endpoint has another block ${last.number} than the parent of the caller's block`);
 }
 
-/** Returns the caller's header of the block if it is complete. */
+/** Returns `tip`, the block that the caller expects, if it has this number and is a complete header. */
 function completeHeader(tip: BlockRef | BlockHeader | undefined, number: number): BlockHeader | undefined {
   const isComplete =
     tip?.number === number && 'parentHash' in tip && tip.transactionCount !== undefined && tip.logsBloom.length > 2;
@@ -73,9 +76,9 @@ type ReadBlocks = {
 };
 
 /**
- * Returns the logs of all blocks. Some nodes answer `[]` for a block that they do not have, so that an empty response proves
- * nothing unless the bloom confirms it. If a block has an empty bloom and has transactions, its logs are read from receipts, because an
- * answer with some logs may lack others.
+ * Returns the logs of all blocks. Some nodes answer `[]` for a block that they do not have. If it is uncertain whether the endpoint has a
+ * block, and the bloom does not confirm its empty answer, the endpoint must still have the last block. If a block has transactions but an
+ * empty bloom, its logs are read from receipts, because an answer with some logs may lack others.
  */
 async function confirmEmptyBlocks(
   deps: ReaderDeps,
@@ -137,7 +140,7 @@ async function readLogsOfBlock(
       endpoint: endpoint.name,
       detail: `block ${header.number}: ${detail}`,
     });
-  // The endpoint has just refused such a request in unknown words. Do not wait until it may be asked again.
+  // The endpoint has just refused such a request for an unknown reason. Read receipts instead of waiting until it may be asked again.
   if (endpoint.delayMs() === 0 && endpoint.delayMs('eth_getLogs') > 0) return fromReceipts();
   try {
     const answer = await requestLogsOfBlock(endpoint, requester, header, watched, signal);

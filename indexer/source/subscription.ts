@@ -8,10 +8,10 @@ import { readHeader, requireHeader } from './blocks.ts';
 import { parseBlockNumber } from './parse.ts';
 import { readAgreed, unlessUnavailable } from './quorum.ts';
 
-/** How late the announcement of a block may be after the block was seen by polling. */
+/** How long after a block was seen by polling a working subscription may take to announce it. */
 const ANNOUNCEMENT_DELAY_MAX_MS = 2_000;
 
-/** A subscription to new heads. It ends with its connection. */
+/** A subscription to new heads. `isOpen` becomes false when the subscription is lost or cancelled. */
 type Subscription = { readonly endpoint: Endpoint; isOpen: boolean };
 
 /** Maps each announced header to the subscription that announced it, over whose connection it was read. */
@@ -38,7 +38,7 @@ export function findSubscribable(pool: Pool): Endpoint | undefined {
   try {
     return pool.endpoints().find((one) => one.subscribe !== undefined && one.delayMs() === 0 && !isSetAside(pool, one));
   } catch {
-    return undefined; // All endpoints serve another chain, which `head` reports to its callers.
+    return undefined; // `pool.endpoints()` throws if all endpoints serve another chain. `head` reports this to its callers.
   }
 }
 
@@ -48,8 +48,9 @@ function isSetAside(pool: Pool, endpoint: Endpoint): boolean {
 }
 
 /**
- * Forwards heads until the subscription is lost, is silent although the chain advances, its endpoint is set aside, or the signal aborts.
- * The connection of a silent subscription is closed, so that the next one uses another. Never throws.
+ * Subscribes to new heads and passes them to `put`. Returns when the subscription is lost or is silent although the chain advances, its
+ * endpoint is set aside, or the signal aborts. Closes the connection of a silent subscription, so that the next one opens a new connection.
+ * Never throws.
  */
 export async function forwardSubscription(
   deps: SubscriptionDeps,
@@ -155,8 +156,8 @@ function createReader(
 }
 
 /**
- * Polls the head whenever no higher block was announced for a while. Returns if a polled head is new and is not announced soon after:
- * then the subscription is dead, although its connection is open. If the polled head is not new, the chain has no new blocks.
+ * Polls the head whenever no higher block was announced for `silenceMs`. Returns if the polled head is new but is not announced soon after:
+ * the subscription is then dead, although its connection is open. If the polled head is not new, the chain has no new blocks.
  */
 async function watchSilence(
   { head, needsQuorum, silenceMs }: SubscriptionDeps,

@@ -6,8 +6,8 @@ import type { Watched } from './parse.ts';
 import { requestLogs } from './request-logs.ts';
 
 /**
- * How long an endpoint is set aside for wrong logs of a block above finalized. Behind a load balancer, a log index that lags for a moment
- * looks the same as one that lacks logs.
+ * How long an endpoint is set aside for wrong logs of a block above the finalized one. The time is short because behind a load balancer, a
+ * log index that lags for a moment looks the same as one that lacks logs.
  */
 const UNFINALIZED_PAUSE_MS = 10_000;
 
@@ -16,7 +16,7 @@ export function areEqualLogs(a: readonly RawLog[], b: readonly RawLog[]): boolea
   return a.length === b.length && a.every((log, at) => isEqual(log, b[at] as RawLog));
 }
 
-/** What an endpoint gave, what receipts hold, and whether the blocks are above finalized. */
+/** The logs that an endpoint gave, the logs of the receipts, and whether the blocks are above the finalized block. */
 type WrongLogs = {
   readonly given: readonly RawLog[];
   readonly truth: readonly RawLog[];
@@ -24,8 +24,8 @@ type WrongLogs = {
 };
 
 /**
- * Sets an endpoint aside if its answers to `eth_getLogs` differ from receipts in one of the blocks. It stays aside until it gives the
- * logs of the receipts, or has another block at that height: then the block was reorganised, and its logs cannot be requested again.
+ * Sets an endpoint aside if its answers to `eth_getLogs` differ from receipts in one of the blocks. It is used again once it gives the logs
+ * of the receipts, or has another block at that height: the first block was then reorganised, and its logs cannot be requested again.
  */
 export function setAsideForLogs(
   endpoint: Endpoint,

@@ -18,21 +18,21 @@ import { newestKnownBlock, oldestKnownBlock } from '../protocols/known-blocks.ts
 import type { Stage } from './stage.ts';
 import { runInSavepoint, type StageFailure, unwindStages } from './unwind-stages.ts';
 
-/** Limits of the number of blocks by which a stage moves in one transaction. */
+/** The limits of a stride, the number of blocks by which a stage advances in one transaction. */
 const STRIDE_BLOCKS_MIN = 100;
 const STRIDE_BLOCKS_MAX = 50_000;
-/** The intended duration of one transaction. An unwind of the chain waits for it. */
+/** The intended duration of one transaction. An unwind of the chain must wait until the transaction ends. */
 const STRIDE_MS = 1_000;
 /** The pause before the next round while another process is advancing the stages. */
 const BUSY_INTERVAL_MS = 50;
 
-/** The input of one round over a chain's stages. */
+/** The input of one round, which advances or unwinds a chain's stages by one stride in one transaction. */
 export type StageWork = {
   readonly chainId: number;
   readonly stages: readonly Stage[];
   /** The names of stages that failed and whose next attempt is not due yet. */
   readonly paused: ReadonlySet<string>;
-  /** The maximum number of blocks by which a stage moves. */
+  /** The maximum number of blocks by which a stage moves. It moves further only if no block within this distance has a known hash. */
   readonly strideBlocks: number;
 };
 
@@ -43,18 +43,19 @@ export type StageMove = { readonly name: string; readonly to: number; readonly r
 export type StageRound = {
   /** Whether another process is advancing the stages, so that this round did nothing. */
   readonly busy: boolean;
-  /** Whether work is left that can be done at once. */
+  /** Whether the next round can start at once, because it has work to do. */
   readonly more: boolean;
   readonly moves: readonly StageMove[];
   readonly failures: readonly StageFailure[];
 };
 
 /**
- * Moves the stages of a chain by one stride, in one transaction. Stages above the highest block up to which all contracts are complete
- * and no history changed are unwound towards this block. If no stage is above it, stages advance towards the highest complete block.
+ * Advances or unwinds the stages of a chain by one stride, in one transaction. If stages are above the highest block up to which the
+ * history of all contracts is complete and unchanged, these stages are unwound towards this block. Once no stage is above it, all stages
+ * advance towards the highest complete block.
  *
- * The transaction holds the chain's lock shared, so no unwind can run between a stage's work and the update of its row. One process at
- * a time advances the stages of a chain. If another process does, this call does nothing.
+ * The transaction holds the chain's lock in shared mode, so the chain cannot be unwound between a stage's work and the update of its row.
+ * Only one process at a time advances the stages of a chain. If another process is doing so, this call does nothing.
  */
 export async function advanceOnce(database: Database, work: StageWork): Promise<StageRound> {
   const { chainId } = work;
@@ -63,7 +64,8 @@ export async function advanceOnce(database: Database, work: StageWork): Promise<
     if (!(await tryLockStages(tx, chainId))) return { busy: true, more: false, moves: [], failures: [] };
     const { head } = await readChain(tx, chainId);
     if (head === undefined) return { busy: false, more: false, moves: [], failures: [] };
-    // Read before any fact. A fill that commits later is either visible to the stages or recorded as a change for the next round.
+    // Read these blocks before any fact. If a backfill commits later, its facts are visible to the stages, or it recorded a change of
+    // history for the next round.
     const complete = await chainCompleteTo(tx, chainId, head.number);
     const changedFrom = (await lowestHistoryChange(tx, chainId)) ?? Number.POSITIVE_INFINITY;
     const unchanged = Math.min(complete, changedFrom - 1);
@@ -146,7 +148,7 @@ export class Stride {
   }
 }
 
-/** Unwinds the stages that are above a block by one stride. `isDone` says whether no stage is above the block any more. */
+/** Unwinds the stages that are above a block by one stride. `isDone` is true if no stage is above the block any more. */
 async function unwindBeyond(
   tx: Transaction,
   { chainId, stages, strideBlocks }: StageWork,
@@ -160,7 +162,7 @@ async function unwindBeyond(
   return { isDone: to === block, failures };
 }
 
-/** Returns the block to which a stage advances next. Undefined if the stage is at the limit, or no block hash up to the limit is known. */
+/** Returns the block to which a stage advances next. Undefined if no block above the stage, up to the limit, has a known hash. */
 async function nextBlock(
   tx: Transaction,
   chainId: number,
@@ -172,7 +174,7 @@ async function nextBlock(
   if (limit <= from) return undefined;
   const inStride = await newestKnownBlock(tx, chainId, Math.min(limit, from + strideBlocks));
   if (inStride !== undefined && inStride.number > from) return inStride;
-  // The hash of no block within `strideBlocks` is known, so the stage moves to the first known block above them.
+  // No block within `strideBlocks` has a known hash, so the stage moves to the first block above them whose hash is known.
   const afterStride = await oldestKnownBlock(tx, chainId, from + 1);
   return afterStride !== undefined && afterStride.number <= limit ? afterStride : undefined;
 }

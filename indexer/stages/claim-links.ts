@@ -7,16 +7,16 @@ import type { Advance, Stage } from './stage.ts';
 /**
  * Links each claim to the row of the token for which it was paid (`dividend_claims.master_nft_id`).
  *
- * A claim names only a token id. The token belongs to a master contract that the dividend contract serves, and was minted before the
- * claim. If several masters have such a token, the claim is linked to the token that exists at its position. If several of them exist
- * there, it is linked to the token that the claimant owns there. A claim that matches no token, or still several, is not linked. So a
- * link depends only on facts before the claim, and never changes later.
+ * A claim names only a token id. The token must belong to a master contract that the dividend contract serves, and must have been minted
+ * before the claim. If several masters have such a token, the claim is linked to the one that exists at the claim's position. If several
+ * of these tokens exist then, the claim is linked to the one that the claimant owns at this position. If no token or more than one token
+ * is left, the claim is not linked. So a link depends only on facts before the claim, and never changes later.
  */
 export const claimLinks: Stage = { name: 'claim-links', advance, unwind };
 
 async function advance(tx: Transaction, { chainId, from, to }: Advance): Promise<number> {
   const span = { chainId, from: from?.number ?? -1, to: to.number };
-  // Claims are found by dividend_claims_block_log_idx, tokens by master_nfts_chain_contract_token_idx.
+  // The indexes dividend_claims_block_log_idx and master_nfts_chain_contract_token_idx serve this statement.
   const { numAffectedRows } = await sql`
     with serves as not materialized (${servedMasters(chainId)}),
     candidate as (

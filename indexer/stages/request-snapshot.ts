@@ -10,12 +10,13 @@ import { lockChain, lockStages } from '../progress/locks.ts';
 import { readStageRows } from '../progress/stage-rows.ts';
 import { type SnapshotRequest, snapshots, takeRequestedSnapshot } from './snapshots.ts';
 
-/** The result of a request: the number of rows written, and whether the stage has yet to take the snapshot. */
+/** The result of a request: the number of rows written, and whether the stage `snapshots` will take the snapshot later. */
 export type RequestedSnapshot = { readonly rows: number; readonly pending: boolean };
 
 /**
- * Requests a snapshot of the owners of a master's tokens at the end of a block. Takes it at once if the stage has reached the block. The
- * stage takes it again after a reorg or another change of history. A repeated request changes nothing.
+ * Requests a snapshot of the owners of a master's tokens at the end of a block. If the stage `snapshots` has reached the block, takes the
+ * snapshot at once. Otherwise the stage takes it later. The stage takes it again after a reorg or another change of history. A repeated
+ * request changes nothing.
  *
  * @param timestamp the time of the block, in Unix seconds
  * @throws {UsageError} if the contract is not a registered master
@@ -28,7 +29,7 @@ export async function requestSnapshot(
 ): Promise<RequestedSnapshot> {
   const { chainId, contract, block, reason } = request;
   return longTransaction(database, async (tx) => {
-    // No stage may pass the block while its request is not visible yet.
+    // Lock the stages, so that no stage passes the block before its request is visible.
     await runSteps(tx, [lockChain(chainId, 'shared'), lockStages(chainId)]);
     await refuseIncomplete(tx, request);
     await sql`

@@ -4,7 +4,7 @@ import { positionOf } from '../facts/fold.ts';
 /** The blocks of a chain above `from` and at or below `to`. */
 export type BlockSpan = { readonly chainId: number; readonly from: number; readonly to: number };
 
-/** Returns a query for the address of each master contract that a dividend contract of a chain serves. */
+/** Returns a query for the address of each master contract that a dividend contract of a chain serves (whose token holders it pays). */
 export function servedMasters(chainId: number): RawBuilder<unknown> {
   return sql`
     select link.dividend_contract_id, master.contract_address
@@ -15,7 +15,7 @@ export function servedMasters(chainId: number): RawBuilder<unknown> {
   `;
 }
 
-/** Returns the condition that some dividend contract serves the master of a row. */
+/** Returns the condition that some dividend contract serves the master to which a row (`chain_id`, `contract_address`) belongs. */
 export function isServed(row: string): RawBuilder<boolean> {
   return sql`exists (
     select from master_contracts master
@@ -23,15 +23,16 @@ export function isServed(row: string): RawBuilder<boolean> {
     where master.chain_id = ${sql.ref(`${row}.chain_id`)} and master.contract_address = ${sql.ref(`${row}.contract_address`)})`;
 }
 
-/** Returns the condition that a fact is in a span, in the columns of the unique index of its table. */
+/** Returns the condition that a fact is in a span of blocks. The unique index of the fact's table serves this condition. */
 export function isInSpan(fact: string, { chainId, from, to }: BlockSpan): RawBuilder<boolean> {
   return sql`${sql.ref(`${fact}.chain_id`)} = ${String(chainId)} and ${sql.ref(`${fact}.block_hash`)} is not null
     and ${sql.ref(`${fact}.block_number`)} between ${from + 1}::numeric and ${to}::numeric`;
 }
 
 /**
- * Returns a query for the owner of a token before a position, as the column `owner`: the receiver of the token's latest transfer before
- * it. The query returns no row if there is none. Use it in a `lateral` join. The index nft_transfers_master_nft_id_idx serves it.
+ * Returns a query for the owner of a token before a position: the receiver (as the column `owner`) of the token's latest transfer before
+ * this position. If there is no such transfer, the query returns no row. Use the query in a `lateral` join. The index
+ * nft_transfers_master_nft_id_idx serves it.
  */
 export function ownerBefore(token: RawBuilder<unknown>, position: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`

@@ -12,15 +12,15 @@ import { snapshots, takeDistributionSnapshots } from './snapshots.ts';
 export type SnapshotChoice = {
   readonly chainId: number;
   readonly contract: Hex;
-  /** At each distribution that reaches its tokens. */
+  /** Whether a snapshot is taken at each distribution of dividends to the master's tokens. */
   readonly dividend: boolean | undefined;
-  /** At the end of each day. */
+  /** Whether a snapshot is taken at the end of each day. */
   readonly daily: boolean | undefined;
 };
 
 /**
- * Chooses which snapshots of a master are taken. Deletes the snapshots of a kind that is turned off. When snapshots at distributions are
- * turned on, takes those of past distributions. When daily snapshots are turned on, they begin with the next midnight.
+ * Chooses which snapshots of a master are taken. Deletes the snapshots of a kind that is turned off. If snapshots at distributions are
+ * turned on, takes the snapshots of past distributions too. Daily snapshots begin with the next midnight (UTC) after they are turned on.
  *
  * @throws {UsageError} if the contract is not a registered master
  */

@@ -12,7 +12,7 @@ export type SnapshotRequest = {
   readonly reason: string;
 };
 
-/** The log index of a snapshot of the end of a block. It is above the index of every log. */
+/** The value of `snapshot_log_index` in a snapshot of the end of a block. It is larger than the index of any log. */
 const END_OF_BLOCK = sql`4294967295::bigint`;
 
 /**
@@ -32,11 +32,11 @@ async function advance(tx: Transaction, { chainId, from, to }: Advance): Promise
 }
 
 /**
- * Deletes the snapshots at distributions and of requests above a block, and clears the counts of owners there. Snapshots without a log
- * index are the platform's own, and stay.
+ * Deletes the snapshots above a block that were taken at distributions or for requests, and clears the counts of owners above the block.
+ * Snapshots without a log index belong to the platform and are not deleted.
  */
 async function unwind(tx: Transaction, chainId: number, to: number): Promise<void> {
-  // The index nft_snapshots_position_token_idx serves this statement. It has the contract before the block, hence the join.
+  // The index nft_snapshots_position_token_idx serves this statement. Its columns begin with the contract, hence the join.
   await sql`
     delete from nft_ownership_snapshots snapshot using master_contracts master
     where master.chain_id = ${String(chainId)} and snapshot.chain_id = master.chain_id
@@ -65,14 +65,14 @@ export async function takeDistributionSnapshots(
   return takeSnapshots(tx, chainId, sql`select * from (${distributions}) moment where contract_address = ${contract}`);
 }
 
-/** Returns the condition that snapshots of the master of a moment are taken at distributions. */
+/** Returns the condition that snapshots at distributions are not turned off for the master of a row `moment`. */
 function isWanted(chainId: number): RawBuilder<boolean> {
   return sql`not exists (
     select from indexer.snapshot_settings held
     where held.chain_id = ${chainId} and held.contract_address = moment.contract_address and not held.dividend)`;
 }
 
-/** Takes a requested snapshot that the stage has passed already. Returns the number of rows written. */
+/** Takes a requested snapshot of a block that the stage has already passed. Returns the number of rows written. */
 export async function takeRequestedSnapshot(tx: Transaction, request: SnapshotRequest): Promise<number> {
   const { chainId, contract, block, reason } = request;
   const span = { chainId, from: block - 1, to: block };
@@ -81,8 +81,8 @@ export async function takeRequestedSnapshot(tx: Transaction, request: SnapshotRe
 }
 
 /**
- * Returns a query for the snapshots to take at the distributions of a span. Each row has the master, the block and log that the snapshot
- * is of, and `position`: the first position that it does not include.
+ * Returns a query for the snapshots to take at the distributions in a span of blocks. Each row has the master, the block and log index of
+ * the distribution, and `position`, the first position whose transfer is not part of the snapshot.
  */
 function distributionMoments(span: BlockSpan): RawBuilder<unknown> {
   return sql`
@@ -94,9 +94,10 @@ function distributionMoments(span: BlockSpan): RawBuilder<unknown> {
     where ${isInSpan('event', span)} and event.event_type = 'distribution'`;
 }
 
-/** Returns a query like that of `distributionMoments` for the requests of a span. */
+/** Returns a query with the columns of `distributionMoments` for the snapshots that were requested as of blocks of a span. */
 function requestedMoments({ chainId, from, to }: BlockSpan, isRequest: RawBuilder<boolean>): RawBuilder<unknown> {
-  // The follower has a checkpoint of each block that a reorg can replace, so the checkpoint's time has priority over the request's.
+  // After a reorg the time in a request can be wrong. The time in the checkpoint is right, because the follower stores a checkpoint of each
+  // block that a reorg can replace.
   return sql`
     select null::uuid as event_id, master.id as master_contract_id, master.master_id, master.contract_address,
       (request.block_number + 1) * 4294967296 as position, request.block_number::numeric as block_number,
@@ -110,8 +111,8 @@ function requestedMoments({ chainId, from, to }: BlockSpan, isRequest: RawBuilde
 }
 
 /**
- * Returns the `with` queries `moment` and `owned`, the tokens that existed at each moment with their owners. The transfers of a master
- * are read once for all its moments. A transfer gives the owner from its position to the position of the token's next transfer.
+ * Returns the common table expressions `moment` and `owned`. `owned` has the tokens that existed at each moment, with their owners. The
+ * transfers of a master are read once for all its moments. The receiver of a transfer is the owner until the token's next transfer.
  */
 function ownedAt(moments: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`
@@ -149,7 +150,7 @@ async function takeSnapshots(tx: Transaction, chainId: number, moments: RawBuild
   return Number(numAffectedRows ?? 0);
 }
 
-/** Sets the number of owners at each distribution of a span. It is 0 for a distribution to no token. */
+/** Sets the number of owners at each distribution of a span. The number is 0 if no token existed. */
 async function countHolders(tx: Transaction, span: BlockSpan, moments: RawBuilder<unknown>): Promise<number> {
   const { numAffectedRows } = await sql`
     with ${ownedAt(moments)},

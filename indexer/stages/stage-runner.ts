@@ -9,9 +9,9 @@ import { advanceOnce, type StageRound, Stride } from './advance-stages.ts';
 import type { Stage } from './stage.ts';
 import { stages as allStages } from './stages.ts';
 
-/** The pause between rounds, because stages need not run once for every commit. */
+/** The pause between rounds. It lets one round cover several commits. */
 const ROUND_PAUSE_MS = 200;
-/** The interval between rounds without a commit of this process, because other processes commit too. */
+/** The interval between rounds if this process makes no commits. It is needed because other processes commit too. */
 const TICK_MS = 10_000;
 /** The delay before a failed stage is tried again. */
 const STAGE_BACKOFF = { baseMs: 1_000, maxMs: 300_000 };
@@ -29,13 +29,14 @@ export type StageRunnerDeps = {
   readonly tickMs?: number;
 };
 
-/** The pause of a failed stage. It is tried again at `until`. */
+/** The pause of a failed stage. The stage is tried again at `until`. */
 type Pause = { readonly retry: Retry; readonly until: number };
 
 /**
- * Advances one chain's stages as commits are made. Several processes may run it, but only one of them advances the stages at a time.
+ * Advances one chain's stages (rules that derive state after the commits) as commits are made. Several processes may run it, but only one
+ * of them advances the stages at a time.
  *
- * A failed stage is tried again with growing delays. Meanwhile the stages after it cannot move beyond it. All other work continues.
+ * A failed stage is tried again with growing delays. Meanwhile later stages cannot advance beyond its block. All other work continues.
  */
 export class StageRunner {
   readonly #deps: StageRunnerDeps;
@@ -95,7 +96,7 @@ export class StageRunner {
     return round;
   }
 
-  /** Returns the time in milliseconds until the next round without a call of `wake`: until a failed stage is due, at most a tick. */
+  /** Returns the pause in milliseconds until the next round without a call of `wake`: until a failed stage is due, but at most `tickMs`. */
   #idleMs(): number {
     const { runtime, tickMs = TICK_MS } = this.#deps;
     const now = runtime.now();

@@ -4,18 +4,18 @@ import type { BlockRef } from '../kernel/chain.ts';
 /** The blocks over which a stage advances. The stage may read every fact at or below `to`. All contracts are complete up to `to`. */
 export type Advance = {
   readonly chainId: number;
-  /** The block that the stage's state is as of. Undefined if it has derived nothing yet. */
+  /** The last block that the stage's state includes. Undefined if the stage has derived nothing yet. */
   readonly from: BlockRef | undefined;
   readonly to: BlockRef;
 };
 
 /**
- * A derivation of state that needs several contracts, or the state as of a past block. A stage runs after the commits, over blocks up to
- * which all contracts are complete.
+ * A rule that derives state for which a fold is not enough, because the state needs several contracts or the situation at a past block. A
+ * stage runs after the commits, over blocks up to which all contracts are complete.
  *
- * The runner owns the stage's row in `indexer.stages`, which holds the block that the stage is as of. It calls `advance` and updates the
- * row in one transaction. It calls `unwind` in the transaction of an unwind, before the folds. Both must be idempotent: `advance` for
- * blocks that were processed already, `unwind` for blocks that were unwound already.
+ * The caller of a stage writes the stage's row in `indexer.stages`, which holds the last block that the stage's state includes. The caller
+ * updates the row in the transaction that calls `advance` or `unwind`. When the chain is unwound, stages are unwound before the folds.
+ * Both methods must be idempotent: `advance` for blocks that were processed already, `unwind` for blocks that were unwound already.
  */
 export type Stage = {
   readonly name: string;

@@ -4,12 +4,12 @@ import { readChain } from '../progress/chains.ts';
 import type { ContractCall, Source } from '../source/source.ts';
 import { chooseServedBlock, isStateMissing } from './served-block.ts';
 
-/** Dependencies of the choice of a block. */
+/** Dependencies of `AsOf`, which chooses the block as of which contracts are compared. */
 export type AsOfDeps = {
   readonly db: Kysely<DB>;
   readonly source: Pick<Source, 'calls' | 'finalized' | 'head'>;
   readonly chainId: number;
-  /** The block that the operator named. Undefined: the newest finalized block whose state is served. */
+  /** The block that the operator named. If undefined, `chooseServedBlock` chooses the finalized block or else the newest one. */
   readonly fixed: number | undefined;
   /** A call that shows whether the state of a block is served. */
   readonly probe: ContractCall;
@@ -26,7 +26,7 @@ export class AsOf {
     this.#deps = deps;
   }
 
-  /** The block; undefined if the state of no block can be compared. */
+  /** The chosen block. Undefined if no endpoint serves the state of a block that can be compared. */
   get block(): number | undefined {
     return this.#block;
   }
@@ -35,7 +35,7 @@ export class AsOf {
     return this.#note;
   }
 
-  /** Chooses the block. Returns false if there is none, or only the block that was chosen before. */
+  /** Chooses the block. Returns false if no block can be chosen, or if the choice is the same as before. */
   async choose(signal: AbortSignal): Promise<boolean> {
     const { db, source, chainId, fixed, probe } = this.#deps;
     const before = this.#block;
@@ -50,7 +50,10 @@ export class AsOf {
     return this.#block !== undefined && this.#block !== before;
   }
 
-  /** Runs work at the block. If its state is not served any more, runs the work again at another block. Undefined if there is none. */
+  /**
+   * Calls `work` with the chosen block. If no endpoint serves the state of this block any more, chooses another block and calls `work`
+   * again. Returns undefined if no block can be chosen.
+   */
   async run<T>(work: (block: number) => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
     while (this.#block !== undefined) {
       try {

@@ -12,7 +12,7 @@ import type { Source } from '../source/source.ts';
 import type { Difference, Report } from './difference.ts';
 import { seededRandom } from './random.ts';
 
-/** The maximum number of attempts at a block, if the chain is unwound below it meanwhile. */
+/** The maximum number of attempts to compare a block. An attempt fails if the chain is unwound below the block meanwhile. */
 const ATTEMPTS_MAX = 5;
 
 /** The input of a comparison of facts with receipts. */
@@ -25,8 +25,8 @@ export type ReceiptComparison = {
 };
 
 /**
- * Returns a sample of the blocks up to `to`, in order, that the seed determines. Half of them are any blocks since the first deployment,
- * half of them are blocks with facts. The sample has fewer than `count` blocks if blocks repeat.
+ * Chooses a sample of blocks up to `to` by the seed, and returns it in ascending order. Half of the blocks are any blocks since the first
+ * deployment, the others have facts. The sample is smaller than `count` if a block is chosen twice or too few blocks have facts.
  */
 export async function sampleBlocks(
   { database, chainId, contracts }: Omit<ReceiptComparison, 'source'>,
@@ -57,8 +57,8 @@ export async function sampleBlocks(
 }
 
 /**
- * Compares the facts of one block with its receipts, which the block's `receiptsRoot` proves. A block whose receipts no endpoint serves,
- * or whose receipts nothing proves, is noted.
+ * Compares the facts of one block with its receipts, which are checked against the block's `receiptsRoot`. Adds a note to the report if
+ * no endpoint serves valid receipts, or if nothing proves the receipts.
  *
  * @returns whether the block was compared
  */

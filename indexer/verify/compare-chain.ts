@@ -13,14 +13,14 @@ export const PAGE_KEYS_MAX = 20_000;
 export type ChainComparison = {
   readonly database: Database;
   readonly reader: ViewReader;
-  /** Determines the order of the keys. */
+  /** The seed that determines the order in which keys are compared. */
   readonly seed: number;
 };
 
 /** A key, its place in the order that the seed determines, and its value according to facts. */
 type Row = { readonly place: string; readonly key: string; readonly value: string };
 
-/** Where a page begins: after a key, or after all keys at a place. Undefined for the first page. */
+/** Where a page begins: after `key`, or after all keys at `place` if `key` is undefined. Undefined for the first page. */
 export type PageStart =
   | {
       readonly place: bigint;
@@ -30,16 +30,16 @@ export type PageStart =
     }
   | undefined;
 
-/** Places are values of `bigint`. */
+/** The limits of a place, which is a hash of the key as a PostgreSQL `bigint`. */
 const [PLACE_MIN, PLACE_MAX] = [-(2n ** 63n), 2n ** 63n - 1n];
 
-/** A question about a contract as of a block. */
+/** A question to a contract as of a block. A question is a view function whose answers are compared with facts. */
 type Asked = { readonly contract: RegisteredContract; readonly question: Question; readonly block: number };
 
-/** Some keys of a question. */
+/** A limited number of the keys, such as token ids or wallets, about which a question is asked. */
 export type Page = Asked & { readonly after: PageStart; readonly limit: number };
 
-/** What the comparison of a page found. */
+/** The result of comparing one page of keys. */
 export type PageOutcome = {
   readonly compared: number;
   readonly differences: readonly Difference[];
@@ -50,10 +50,10 @@ export type PageOutcome = {
 };
 
 /**
- * Compares the values of some keys according to facts with the chain's answers, as of a block. The seed determines the order of the keys,
- * so the first keys are a sample.
+ * Computes the values of a page of keys from facts as of a block, and compares them with the chain's answers. The seed determines the
+ * order of the keys, so the first keys are a random sample.
  *
- * Keys that differ are compared once more, from the facts and the chain, because a fill may have been writing the facts.
+ * Facts and answers of keys that differ are read and compared once more, because a fill may have been writing the facts.
  */
 export async function comparePage(comparison: ChainComparison, page: Page, signal: AbortSignal): Promise<PageOutcome> {
   const { question, after } = page;
@@ -75,7 +75,7 @@ export async function comparePage(comparison: ChainComparison, page: Page, signa
   return { compared: rows.length, differences, next: startAfter(page, rows), isUnanswered: false };
 }
 
-/** Returns the chain's answers about keys. Undefined for an answer that is not valid. */
+/** Returns the chain's answer for each key, in the order of the keys. An answer that is not valid is undefined. */
 async function ask(
   { reader }: ChainComparison,
   { contract, question, block }: Asked,
@@ -87,7 +87,7 @@ async function ask(
   return keys.map((_, at) => answerOf(question, answers[at] ?? 'reverted'));
 }
 
-/** Compares again the keys that differed. Returns those that still differ. */
+/** Reads and compares the keys that differed a second time. Returns the differences that remain. */
 async function confirm(
   comparison: ChainComparison,
   asked: Asked,
@@ -119,13 +119,13 @@ export function answerOf({ read, reverted }: Question, answer: ViewAnswer): stri
   return answer === 'reverted' ? reverted : read(answer);
 }
 
-/** Returns whether the value according to facts agrees with the chain's answer. */
+/** Returns whether the value that follows from facts agrees with the chain's answer. False if either is undefined. */
 export function agrees(question: Question, value: string | undefined, answer: string | undefined): boolean {
   if (value === undefined || answer === undefined) return false;
   return question.agrees?.(value, answer) ?? value === answer;
 }
 
-/** Returns the values of some keys according to facts. */
+/** Returns the values of the given keys that follow from facts. Keys without a value are left out. */
 export async function expectedFor(
   database: Database,
   { contract, question, block }: Asked,
@@ -155,7 +155,7 @@ function startAfter(page: Page, rows: readonly Row[]): PageStart {
   return end < PLACE_MAX ? { place: end, key: undefined, width } : undefined;
 }
 
-/** Reads the keys of a page. The condition on their places is pushed down to the facts, so that only those of the page are sorted. */
+/** Reads the keys of a page. PostgreSQL pushes the condition on their places down to the facts, so it sorts only keys of this page. */
 async function readPage({ database, seed }: ChainComparison, page: Page): Promise<readonly Row[]> {
   const { contract, question, block, after, limit } = page;
   const isAfter =

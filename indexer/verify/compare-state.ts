@@ -9,7 +9,7 @@ import type { Difference } from './difference.ts';
 /** The maximum number of rows of one table, or violations of one rule, that are listed for a contract. */
 const LISTED_ROWS_MAX = 1_000;
 
-/** The text by which a difference shows a row that exists. */
+/** The text that a difference shows in place of values for a row that only one side has. */
 const PRESENT = 'a row';
 
 type Row = { readonly stored: readonly (string | null)[] | null; readonly expected: readonly (string | null)[] | null };
@@ -29,8 +29,8 @@ export async function compareState(tx: Transaction, contract: RegisteredContract
 }
 
 /**
- * Returns a statement for the rows of a table that differ. Keys and values are compared as texts, so that a full join can hash the keys,
- * some of whose columns may be null.
+ * Returns a statement that selects the rows of a table whose stored and expected values differ. Compares keys and values as texts. A full
+ * join can hash such keys even if some of their columns are null.
  */
 function statement({ digest, expected }: StateTable, contract: RegisteredRow): RawBuilder<Row> {
   const { rows, columns: names } = expected.compared ?? { ...digest, rows: sql.raw(digest.rows) };
@@ -77,7 +77,7 @@ function columnOf(expression: string): string {
   return /^coalesce\((\w+),/.exec(expression)?.[1] ?? expression;
 }
 
-/** Returns where the rows of a contract break rules. The contract's history must be complete. */
+/** Returns a difference for each violation of a rule by the rows of a contract. The contract's history must be complete. */
 export async function checkInvariants(
   tx: Transaction,
   contract: RegisteredContract,

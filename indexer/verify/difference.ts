@@ -23,11 +23,11 @@ export type Difference = {
   readonly column: string;
   /** The token, the wallet or another key within the contract. Empty if there is none. */
   readonly key: string;
-  /** What the database holds, or what its facts say. Null if it holds nothing. */
+  /** The value that the database holds, or that follows from its facts. Null if there is none. */
   readonly stored: string | null;
-  /** What it should be: the chain's answer, what follows from facts, or what the rule demands. Null if there should be nothing. */
+  /** The correct value: the chain's answer, the value that follows from facts, or the value that a rule demands. Null for no value. */
   readonly expected: string | null;
-  /** The block as of which the values are. Null if they are as of the newest facts. */
+  /** The block as of which the values were compared. Null if they follow from all facts. */
   readonly block: number | null;
   /** The blocks in which a fact is missing or wrong, if they are known. */
   readonly blocks?: BlockRange;

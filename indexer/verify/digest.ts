@@ -6,7 +6,7 @@ import type { TableDescription } from '../facts/fact-table.ts';
 import { UsageError } from '../kernel/errors.ts';
 import { describedTables } from '../protocols/protocols.ts';
 
-/** For each table its number of rows and a digest (64 hexadecimal digits), which is equal if and only if the content is. */
+/** The number of rows of each table, and a digest (64 hexadecimal digits). Digests are equal if and only if the contents are equal. */
 export type Digest = { readonly tables: Readonly<Record<string, { readonly rows: number; readonly digest: string }>> };
 
 /**

@@ -12,15 +12,15 @@ const ABI = parseAbi([
   'function aggregate3(Call3[] calls) payable returns (Result[] returnData)',
 ]);
 
-/** The number of calls of one Multicall3 call. Nodes limit the gas of an `eth_call`, often to 50 million. */
+/** The maximum number of calls that one call of Multicall3 makes. Nodes limit the gas of an `eth_call`, often to 50 million. */
 const CALLS_MAX = 400;
-/** The maximum number of Multicall3 calls in one batch, whose answers have some 80 KB each. */
+/** The maximum number of Multicall3 calls in one JSON-RPC batch. The answer to each of them has about 80 KB. */
 const BATCH_CALLS_MAX = 8;
 
 /** The methods of a source through which view functions are called. */
 type CallSource = Pick<Source, 'calls' | 'codeAt'>;
 
-/** What a view function returned, or that it reverted. */
+/** The data that a view function returned, or `reverted`. */
 export type ViewAnswer = Hex | 'reverted';
 
 /** Returns the answers of view functions as of a block, in the order of the calls. Throws every error except a revert. */
@@ -37,19 +37,19 @@ export async function askViews(
   });
 }
 
-/** Makes many calls to view functions, through Multicall3 where it has code, otherwise in batches. */
+/** Makes many calls to view functions, through Multicall3 if it has code at the block, otherwise in JSON-RPC batches. */
 export class ViewReader {
   readonly #source: CallSource | undefined;
-  /** Whether Multicall3 has code at a block. */
+  /** The block at which Multicall3 was last looked up, and whether it has code there. */
   #multicall: { readonly block: number; readonly exists: boolean } | undefined;
   #callsAtOnce = CALLS_MAX;
 
-  /** @param source undefined if no endpoint is configured; then nothing may be read */
+  /** @param source undefined if no endpoint is configured. Every read then throws. */
   constructor(source: CallSource | undefined) {
     this.#source = source;
   }
 
-  /** Returns the answers in the order of the calls. A refusal is thrown as by `Source.calls`. */
+  /** Returns the answers as of a block, in the order of the calls. Throws the errors that `Source.calls` throws. */
   async read(calls: readonly ContractCall[], block: number, signal: AbortSignal): Promise<readonly ViewAnswer[]> {
     if (calls.length < 2 || !(await this.#hasMulticall(block, signal))) {
       return askViews(this.#open(), { calls, blockNumber: block }, signal);
@@ -115,7 +115,7 @@ function encodeCalls(calls: readonly ContractCall[]): Hex {
   return encodeFunctionData({ abi: ABI, functionName: 'aggregate3', args: [args] });
 }
 
-/** Decodes the answer of Multicall3 to `count` calls. If it does not hold their answers, each of them counts as reverted. */
+/** Decodes the answer of Multicall3 to `count` calls. If the answer is not complete, every call counts as reverted. */
 function decodeAnswers(answer: ViewAnswer, count: number): readonly ViewAnswer[] {
   const failed = () => Array.from({ length: count }, (): ViewAnswer => 'reverted');
   if (answer === 'reverted' || answer === '0x') return failed();

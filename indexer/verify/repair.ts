@@ -9,15 +9,15 @@ import type { ViewReader } from './multicall.ts';
 import { isStateMissing } from './served-block.ts';
 import { verificationAt } from './verify-contract.ts';
 
-/** The cause that `indexer.repairs` shows. */
+/** The value of `cause` in `indexer.repairs` for repairs by `indexer verify`. */
 const CAUSE = 'verify';
-/** After each repair that leaves a difference, the next repair reads this many times as many blocks from the next wrong block on. */
+/** If facts and chain still differ after a repair, the next repair reads this many times as many blocks. */
 const WIDENING_FACTOR = 4;
 
 /** Dependencies of a repair. */
 export type RepairDeps = BlockRepairDeps & { readonly reader: ViewReader };
 
-/** Answers that a contract gives about a key before it holds any. */
+/** Answers by which a contract says that it has nothing for a key, such as a balance of 0 or the zero address as owner. */
 const NOTHING = new Set(['0', '0 0', `0x${'0'.repeat(40)}`]);
 
 /**
@@ -46,7 +46,10 @@ export async function repairContract(
   return changed;
 }
 
-/** For each difference, repairs blocks from the first one at which facts and chain differ, until they agree or a repair changes nothing. */
+/**
+ * Repairs blocks for each difference, from the first block on at which facts and chain differ. Repeats this until facts and chain agree,
+ * or until a repair changes nothing.
+ */
 async function repairFromChain(
   deps: RepairDeps,
   contract: RegisteredContract,
@@ -67,7 +70,7 @@ async function repairFromChain(
           : { from: first, to: Math.min(end, first + blocks - 1) };
       const facts = await repair(range);
       changed += facts;
-      // Nothing that the node serves explains the difference.
+      // No other repair can help: the receipts confirm the facts, or all blocks of the contract were read.
       if (facts === 0 || (first === undefined && range.to === end)) break;
       blocks *= WIDENING_FACTOR;
     }
@@ -76,8 +79,8 @@ async function repairFromChain(
 }
 
 /**
- * Returns the first block at which facts and chain differ about a key, by bisection. Undefined if no endpoint serves the states between.
- * Facts and chain agree before the contract's first block.
+ * Returns the first block at which facts and chain differ about the key of a difference. Searches by bisection and assumes that they agree
+ * before the contract's first block. Returns undefined if no endpoint serves a state that the search needs.
  */
 async function firstWrongBlock(
   deps: RepairDeps,

@@ -12,11 +12,11 @@ export function isStateMissing(error: unknown): boolean {
 }
 
 /**
- * Returns the newest finalized block, if an endpoint serves its state. Otherwise returns the newest block that the database holds, if an
- * endpoint serves the state of that block.
+ * Chooses the newest finalized block, if an endpoint serves its state. Otherwise chooses the newest block that both the database and the
+ * endpoints have, if an endpoint serves the state of that block.
  *
  * @param probe a call that shows whether the state of a block is served
- * @returns why no block can be compared, if no endpoint serves any of their states
+ * @returns the chosen block; or the reason (`refusal`) if no endpoint serves the state of either block, or no block is committed yet
  */
 export async function chooseServedBlock(
   source: Pick<Source, 'calls' | 'finalized' | 'head'>,

@@ -18,13 +18,13 @@ export type ContractVerification = ChainComparison & {
   readonly sample: number | undefined;
   /** The block at which the chain is asked. Undefined if the chain is not asked. */
   readonly asOf: AsOf | undefined;
-  /** The block up to which every contract of the chain is complete. */
+  /** The block up to which no contract of the chain has a gap in its history. */
   readonly chainCompleteTo: number;
   /** The newest block of the database. */
   readonly head: number;
 };
 
-/** Compares a contract with the chain, with its facts and with the rules. Returns the number of answers of the chain compared. */
+/** Compares a contract with the chain, with its facts and with the rules. Returns how many of the chain's answers were compared. */
 export async function verifyContract(
   verification: ContractVerification,
   contract: RegisteredContract,
@@ -57,7 +57,7 @@ async function listAnomalies(
   return more === 0 ? texts : [...texts, `${more} more anomalies (view indexer.dividend_anomalies)`];
 }
 
-/** Compares the answers of a contract's view functions with its facts. Returns their number. */
+/** Compares the answers of a contract's view functions with its facts. Returns the number of answers compared. */
 async function compareWithChain(
   verification: ContractVerification,
   contract: RegisteredContract,
@@ -89,7 +89,7 @@ async function compareWithChain(
   return compared;
 }
 
-/** Returns the number of answers compared. Undefined if no endpoint serves the state of a block any more. */
+/** Compares the answers to one question. Returns how many were compared. Undefined if no endpoint serves the state of a block. */
 async function askQuestion(
   verification: ContractVerification,
   asOf: AsOf,
@@ -113,13 +113,13 @@ async function askQuestion(
   return compared;
 }
 
-/** Returns how a contract's protocol at a block is verified. */
+/** Returns how to verify a contract by the protocol (kind and ABI version) that it has at a block. Undefined if it has none. */
 export function verificationAt(contract: RegisteredContract, block: number): Verification | undefined {
   return protocolsOf(contract).find(({ fromBlock, toBlock }) => fromBlock <= block && block <= toBlock)?.protocol
     .verification;
 }
 
-/** Returns whether a followed contract has no gap up to a block. A block before its deployment needs no history. */
+/** Returns whether a contract is followed and has no gap up to a block. Blocks before its deployment are not gaps. */
 function isCompleteTo(contract: RegisteredContract, block: number): boolean {
   if (contract.status !== 'active') return false;
   return (contract.deployedAtBlock ?? 0) > block || (completeTo(contract, block) ?? -1) >= block;

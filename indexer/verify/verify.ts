@@ -18,11 +18,11 @@ import { ViewReader } from './multicall.ts';
 import { repairContract } from './repair.ts';
 import { verifyContract } from './verify-contract.ts';
 
-/** The number of answers of each view function, and of blocks, that are compared by default. */
+/** The default number of answers to compare for each view function, and of blocks to compare with their receipts. */
 export const SAMPLE_SIZE = 200;
-/** Seeds are below this limit, so that they are easy to repeat. */
+/** Random seeds are below this limit, so that they are short enough to type again. */
 export const SEED_LIMIT = 2 ** 32;
-/** The number of differences of one contract that a repair looks at. */
+/** The maximum number of differences of one contract that a repair looks at. */
 const REPAIRED_DIFFERENCES_MAX = 10_000;
 /** The maximum number of repairs of a contract. The contract is compared again after each repair. */
 const REPAIRS_MAX = 4;
@@ -35,23 +35,23 @@ export type VerifyInput = {
   readonly log: Logger;
   readonly runtime: Runtime;
   readonly chainId: number;
-  /** Undefined: all contracts of the chain. */
+  /** The addresses of the contracts to verify. Undefined: all contracts of the chain. */
   readonly contracts: readonly Hex[] | undefined;
   /** The number of answers of each view function to compare. Undefined: all of them. */
   readonly sample: number | undefined;
-  /** Chooses the sample. */
+  /** The seed that determines the sample. */
   readonly seed: number;
-  /** The block as of which the chain is asked. Undefined: the newest finalized block whose state is served. */
+  /** The block as of which the chain is asked. Undefined: the newest finalized block, or the head if only its state is served. */
   readonly block: number | undefined;
   /** Whether a gap in the history of a contract is a difference. */
   readonly checksCoverage: boolean;
   readonly repairs: boolean;
 };
 
-/** What was verified. */
+/** The result of a verification. */
 export type VerifyResult = {
   readonly chainId: number;
-  /** The block as of which the chain was asked last. Null if it was not asked. */
+  /** The last block as of which the chain was asked. Null if the chain was not asked. */
   readonly block: number | null;
   readonly seed: number;
   readonly contracts: number;
@@ -63,13 +63,13 @@ export type VerifyResult = {
   readonly differences: number;
   /** The number of facts that repairs added and removed. */
   readonly factsRepaired: number;
-  /** The number of differences that are left. */
+  /** The number of differences that are left after repairs. */
   readonly left: number;
 };
 
 /**
  * Verifies the mirror of a chain: the fold of facts against the chain, stored state against the fold of facts, rows against the rules
- * that they obey, and facts against the receipts of some blocks. Reports what it finds as it finds it.
+ * that they obey, and facts against the receipts of some blocks. Reports each difference as soon as it is found.
  *
  * @throws {UsageError} for a block or a contract that the database does not have, and for a repair without an endpoint
  */
@@ -196,7 +196,7 @@ class Run {
     }
   }
 
-  /** Repairs a contract if that was asked for, and compares it again. Returns the number of differences that are left. */
+  /** Repairs a contract if the input asks for repairs, and compares it again. Returns the number of differences that are left. */
   async #repair(
     contract: RegisteredContract,
     found: Found,
@@ -218,7 +218,7 @@ class Run {
     return left.count;
   }
 
-  /** Advances the stages, because a repair unwinds them and perhaps no daemon runs that would advance them. */
+  /** Advances the stages (derived state such as snapshots), because a repair unwinds them and perhaps no daemon is running. */
   async #advanceStages(): Promise<void> {
     const { database, chainId, runtime } = this.#input;
     for (const { name, error } of await advanceStages(database, { chainId, stages }, new Stride(runtime.now))) {
@@ -229,7 +229,7 @@ class Run {
 
 const SILENT: Report = { note: () => undefined, difference: () => undefined };
 
-/** Passes differences on, counts them, and keeps as many as a repair looks at. */
+/** Passes differences on to another report, counts them, and keeps the first `REPAIRED_DIFFERENCES_MAX` for a repair. */
 class Found implements Report {
   readonly differences: Difference[] = [];
   count = 0;

@@ -61,7 +61,7 @@ test('each midnight below the finalized block has a snapshot, missed ones too, u
   chain.append({});
   await until(
     'the question for a large master',
-    () => daemon.logLines('no daily snapshots of a master with more than 5000 tokens').length > 0,
+    () => daemon.logLines('no daily snapshots: the contract has more than 5000 tokens').length > 0,
   );
   expect(await snapshots()).toHaveLength(2);
   await scene.db.query('update master_contracts set current_supply = 1');

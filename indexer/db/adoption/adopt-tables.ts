@@ -8,9 +8,9 @@ import { LOCK_TIMEOUT_MS, type OnBlocked, retryWhileBlocked } from './retry-whil
 
 /** The key of the advisory lock that serialises adoptions of one database. The number is arbitrary. */
 const ADOPTION_LOCK = 5_294_871_037;
-/** The pause between attempts to get that lock. */
+/** The pause between attempts to get the advisory lock of adoptions. */
 const ADOPTION_LOCK_RETRY_MS = 500;
-/** The maximum number of rounds. Rows that the platform writes during one round can make another one necessary. */
+/** The maximum number of rounds, each of which plans and runs steps. Rows that the platform writes meanwhile can require another round. */
 const ROUNDS_MAX = 5;
 
 /**
@@ -18,7 +18,8 @@ const ROUNDS_MAX = 5;
  * Concurrent adoptions of one database wait for each other.
  *
  * @param isMigrated returns whether another process has applied the migrations, so that nothing is left to adopt
- * @throws {SchemaVersionError} if tables cannot be adopted. The message says what to do for each of them, and nothing was changed.
+ * @throws {SchemaVersionError} if tables cannot be adopted. If the first plan shows this, nothing was changed, and the message says what
+ * to do for each table. If a step fails, the steps before it stay.
  */
 export async function adoptTables<DB>(
   db: Kysely<DB>,
@@ -26,8 +27,8 @@ export async function adoptTables<DB>(
   isMigrated: () => Promise<boolean>,
 ): Promise<void> {
   if ((await stepsOf(db)).length === 0) return;
-  // The guard's transaction holds the lock while the steps run on another connection, because some steps cannot run in a transaction.
-  // Between its statements the guard holds no snapshot, which a concurrent creation of an index would wait for.
+  // The transaction `guard` holds the lock while the steps run on another connection, because some steps cannot run in a transaction.
+  // Between its statements `guard` holds no snapshot. `create index concurrently` would wait for such a snapshot.
   await db
     .transaction()
     .setIsolationLevel('read committed')
@@ -38,19 +39,22 @@ export async function adoptTables<DB>(
         const steps = await stepsOf(db);
         if (steps.length === 0 || (await isMigrated())) return;
         if (round > ROUNDS_MAX)
-          throw new SchemaVersionError(`adoption does not end: ${steps[0]?.table} ${steps[0]?.does}`);
+          throw new SchemaVersionError(
+            `adoption repeats a step that changes nothing: ${steps[0]?.table} ${steps[0]?.does}`,
+          );
         await runRound(db, steps, onBlocked);
       }
     });
 }
 
 /**
- * Takes the lock of adoptions until the transaction ends. Polls for it, because a statement that waits for the lock would hold its
- * snapshot meanwhile. The lock holder's concurrent creation of an index would wait for that snapshot, and no deadlock would be detected.
+ * Takes the advisory lock of adoptions until the transaction ends. Polls for the lock, because a statement that waits for it would hold a
+ * snapshot. The lock's holder creates indexes concurrently on another connection, which would wait for that snapshot. PostgreSQL would not
+ * detect this deadlock.
  */
 async function waitForLock<DB>(guard: Kysely<DB>, onBlocked: OnBlocked): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    // Without a parameter, so that no portal stays open with its snapshot.
+    // The key is a literal. With a parameter, the statement would leave a portal open, which holds a snapshot.
     const { rows } = await sql<{ locked: boolean }>`
       select pg_try_advisory_xact_lock(${sql.lit(ADOPTION_LOCK)}) as locked`.execute(guard);
     if (rows[0]?.locked === true) return;
@@ -71,7 +75,7 @@ async function runRound<DB>(db: Kysely<DB>, steps: readonly AdoptionStep[], onBl
     try {
       await retryWhileBlocked(`${step.table}: ${step.does}`, onBlocked, () => runStep(db, step));
     } catch (error) {
-      // The platform wrote a row that violates the check after the last batch. The next round corrects it.
+      // After the last batch, the platform wrote a row that violates the check. The next round corrects the row.
       if (sqlstateOf(error) === SQLSTATE.checkViolation) return;
       if (error instanceof SchemaVersionError) throw error;
       const detail = error instanceof Error && 'detail' in error && error.detail ? ` (${String(error.detail)})` : '';

@@ -1,4 +1,4 @@
-/** A table of the platform, as the migrations that adopt it expect it. Names and definitions are SQL. */
+/** A table of the platform as the migrations expect it if it exists already. Types, default values and definitions are SQL. */
 export type AdoptableTable = {
   readonly name: string;
   readonly columns: readonly AdoptableColumn[];
@@ -12,7 +12,7 @@ export type AdoptableColumn = {
   readonly name: string;
   readonly type: string;
   readonly required: boolean;
-  /** The default. Null if there is none or the column is generated. */
+  /** The default value. Null if the column has none or is generated. */
   readonly value: string | null;
   readonly generated: boolean;
 };
@@ -24,7 +24,7 @@ export type AdoptableIndex = { readonly name: string; readonly definition: strin
 export type AdoptableForeignKey = {
   readonly name: string;
   readonly column: string;
-  /** The table that it references. */
+  /** The table that the foreign key references. */
   readonly target: string;
   readonly definition: string;
 };

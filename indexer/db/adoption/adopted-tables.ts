@@ -8,7 +8,7 @@ import { rewriteReasons } from './plan.ts';
 export type AdoptedTable = Pick<ExistingTable, 'rows' | 'bytes'> & {
   readonly table: string;
   readonly lock: Lock;
-  /** Why PostgreSQL writes all its rows to a new file. Empty if it does not. */
+  /** The changes that make PostgreSQL write all rows of the table to a new file. Empty if no change does. */
   readonly rewrites: readonly string[];
 };
 
@@ -19,7 +19,7 @@ const CORRECTED_TABLES: ReadonlySet<string> = new Set([
   ...['dividend_claims', 'wallet_dividend_balances'],
 ]);
 
-/** Returns the tables of the platform that the migrations adopt. */
+/** Returns the tables of the platform that exist already, and that the migrations therefore adopt instead of creating them. */
 export async function adoptedTables<DB>(db: Kysely<DB>): Promise<readonly AdoptedTable[]> {
   const { tables } = await readExistingSchema(db);
   return ADOPTABLE_TABLES.flatMap((table) => {

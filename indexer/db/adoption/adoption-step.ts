@@ -6,8 +6,8 @@ import type { ExistingSchema } from './existing-tables.ts';
 export type Lock = 'ACCESS EXCLUSIVE' | 'SHARE ROW EXCLUSIVE' | 'SHARE UPDATE EXCLUSIVE' | 'ROW EXCLUSIVE';
 
 /**
- * What a step does to the rows while it holds its lock: nothing, because it only changes the catalogue of PostgreSQL; it reads all of
- * them; it writes all of them to a new file; or it updates them in batches of one transaction each.
+ * What a step does to the existing rows of its table while it holds its lock. `none`: it does not touch them. `scan`: it reads all of them.
+ * `rewrite`: it writes all of them to a new file. `batches`: it updates them in batches, each in a transaction of its own.
  */
 export type RowWork = 'none' | 'scan' | 'rewrite' | 'batches';
 
@@ -19,8 +19,8 @@ export type AdoptionStep = {
   readonly rows: RowWork;
   readonly statements: readonly RawBuilder<unknown>[];
   /**
-   * How the statements run: together in one transaction with a limit to the wait for locks; each by itself and without a transaction; or
-   * in one transaction after another, until the last of them changes no row.
+   * How the statements run. `transaction`: all in one transaction with a limited wait for locks. `alone`: each outside a transaction.
+   * `repeated`: like `transaction`, but the transaction is repeated until the last statement changes no row.
    */
   readonly mode: 'transaction' | 'alone' | 'repeated';
 };
@@ -28,7 +28,7 @@ export type AdoptionStep = {
 /** The steps to run before the migrations, and the reasons why tables cannot be adopted. */
 export type Adoption = { readonly steps: readonly AdoptionStep[]; readonly refusals: readonly string[] };
 
-/** The database, and its schema as it was read, from which a part of the plan is computed. */
+/** The input for planning the steps of a table: the database, and the schema that was read from it. */
 export type AdoptionInput<DB> = { readonly db: Kysely<DB>; readonly existing: ExistingSchema };
 
 /** Returns the definition of a column in the syntax of `create table` and `add column`. */

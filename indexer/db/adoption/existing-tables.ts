@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely';
 /** A table that exists in the schema `public`, with the properties that adoption compares. */
 export type ExistingTable = {
   readonly name: string;
-  /** PostgreSQL's estimate. */
+  /** PostgreSQL's estimate of the number of rows. */
   readonly rows: number;
   readonly bytes: number;
   readonly columns: readonly ExistingColumn[];

@@ -8,15 +8,16 @@ const CHECK = 'master_nfts_contract_known';
 const BATCH_ROWS = 5_000;
 const FILLER = sql`public.fill_master_nft_links`;
 
-/** SQL for the address of a contract as the registry stores it: in lower case on EVM chains. */
+/** Returns SQL for the contract address in a row as `master_contracts` stores it: in lower case on EVM chains, whose ids are numbers. */
 function addressOf(row: string): RawBuilder<unknown> {
   const [chain, address] = [sql.ref(`${row}.chain_id`), sql.ref(`${row}.contract_address`)];
   return sql`case when ${chain} ~ '^[1-9][0-9]{0,17}$' then lower(${address}) else ${address} end`;
 }
 
 /**
- * Returns the steps for tokens that the platform's backend stored without their contract: a row of `master_contracts` for each contract,
- * the link of each token to it, and a trigger that sets the columns that the backend requires and the mirror does not know, or vice versa.
+ * Returns the steps that link the platform's NFTs to their contracts, because its backend stores NFTs without a link. The steps add a row
+ * of `master_contracts` for each contract, link each NFT to that row, and create a trigger for new NFTs. The trigger sets the IPO, which
+ * the backend requires and the mirror (this program) does not know, and the contract, which the mirror requires.
  */
 export async function adoptTokens<DB>({ db, existing }: AdoptionInput<DB>): Promise<Adoption> {
   const tokens = existing.tables.get(TABLE);
@@ -30,7 +31,7 @@ export async function adoptTokens<DB>({ db, existing }: AdoptionInput<DB>): Prom
   return {
     steps: [
       ...preparation(existing, column !== undefined),
-      // From here on, the backend can insert tokens although it does not know the column.
+      // From here on, the backend can insert tokens although it does not know the column `master_contract_id`.
       ...fillerSteps(ipo),
       ...(hasUnlinked ? LINKS : []),
       ...requirement(tokens.checks.includes(CHECK)),
@@ -97,7 +98,7 @@ const LINKS: readonly AdoptionStep[] = [
     ],
   },
   {
-    // The migrations lower-case addresses, and choose a slow plan without statistics.
+    // The migrations lower-case addresses. Without statistics, PostgreSQL would choose a slow plan for this.
     ...{ table: TABLE, does: 'collects statistics' },
     ...{ lock: 'SHARE UPDATE EXCLUSIVE', rows: 'scan', mode: 'alone' },
     statements: [sql`analyze public.master_nfts`],
@@ -117,7 +118,7 @@ function requirement(isChecked: boolean): AdoptionStep[] {
     ...{ lock: 'SHARE UPDATE EXCLUSIVE', rows: 'scan', mode: 'alone' },
     statements: [sql`${table} validate constraint ${check}`],
   };
-  // PostgreSQL does not read the rows again if a valid check proves that none is null.
+  // `set not null` does not read the rows again if a valid check constraint proves that no value is null.
   const require: AdoptionStep = {
     ...{ table: TABLE, does: 'requires a contract of all tokens' },
     ...{ lock: 'ACCESS EXCLUSIVE', rows: 'none', mode: 'transaction' },
@@ -142,10 +143,11 @@ function createContracts(): RawBuilder<unknown>[] {
 }
 
 /**
- * Returns the step that creates a trigger for inserted tokens. The backend requires a token's IPO, which the mirror does not know. The
- * mirror requires its contract, which the backend does not know. The trigger sets both, and stores the contract of a first token, so that
- * it is followed. It runs with its owner's rights, because the backend's user may have none on the table of contracts. It first searches
- * the address by the unique index. Only rows that are not in lower case need the second search, which reads all contracts.
+ * Returns the step that creates a trigger for inserted NFTs. The backend requires an NFT's IPO, which the mirror (this program) does not
+ * know. The mirror requires an NFT's contract, which the backend does not know. The trigger sets both. For the first NFT of a contract, it
+ * also inserts the contract into `master_contracts`, so that the contract is followed. The trigger runs with its owner's rights, because
+ * the backend's user may have none on that table. It first searches for the address by the unique index. If it finds none there, it reads
+ * all contracts, because an address may be stored with upper-case letters.
  */
 function fillerSteps(ipo: { readonly required: boolean } | undefined): AdoptionStep[] {
   const findIpo = sql`
@@ -178,7 +180,7 @@ function fillerSteps(ipo: { readonly required: boolean } | undefined): AdoptionS
     end $body$`;
   const statements = [
     create,
-    // Otherwise any user could insert contracts by a trigger on a table of his own.
+    // Otherwise any user could insert contracts by using the function as a trigger on a table of their own.
     sql`revoke all on function ${FILLER}() from public`,
     sql`
       create or replace trigger fill_links before insert on public.master_nfts

@@ -5,7 +5,7 @@ import { type ExistingSchema, type ExistingTable, hasRows, readExistingSchema } 
 import { ADOPTABLE_ENUMS, ADOPTABLE_TABLES } from './generated/tables.ts';
 import { adoptTokens } from './master-nfts.ts';
 
-/** The tables into which the mirror inserts rows. A column that only the platform knows must not be required there. */
+/** The tables into which the mirror (this program) inserts rows. Columns that only the platform knows must not be required there. */
 const WRITTEN_TABLES: ReadonlySet<string> = new Set([
   ...['users', 'artists', 'masters', 'master_contracts', 'dividend_contracts', 'artist_tokens', 'liquidity_pools'],
   ...['master_nfts', 'nft_transfers', 'nft_ownership_snapshots', 'token_holders', 'pool_events', 'pool_positions'],
@@ -15,15 +15,15 @@ const WRITTEN_TABLES: ReadonlySet<string> = new Set([
 const HANDLED_COLUMNS: ReadonlySet<string> = new Set(['master_nfts.master_ipo_id']);
 /** The required columns without a default that adoption fills. */
 const FILLED_COLUMNS: ReadonlySet<string> = new Set(['master_nfts.master_contract_id']);
-/** The comment that marks indexes and foreign keys of the adoption, so that reverting the migrations drops them. Added columns stay. */
+/** The SQL comment on indexes and foreign keys that adoption creates. Reverting the migrations drops them, but keeps added columns. */
 const CREATED = 'created by the adoption';
 
 /**
- * Returns what must change in the tables that the platform created before the migrations can adopt them. Every change that may take long
- * is one of these steps, so that the migrations, which run in one transaction, hold their locks for a short time. Changes nothing.
+ * Returns the changes that the platform's existing tables need before the migrations can adopt them. Every change that may take long is
+ * one of these steps, so that the migrations, which run in one transaction, hold their locks for a short time. Changes nothing.
  *
- * The steps are computed from the difference between the database and the tables that the migrations expect. So they are empty for an
- * empty database, and after they were executed.
+ * The steps are computed from the difference between the database and the tables that the migrations expect. So there are no steps for an
+ * empty database, or after all steps were executed.
  */
 export async function planAdoption<DB>(db: Kysely<DB>): Promise<Adoption> {
   const existing = await readExistingSchema(db);
@@ -56,7 +56,7 @@ export async function planAdoption<DB>(db: Kysely<DB>): Promise<Adoption> {
   return { steps, refusals };
 }
 
-/** Returns the changes by which the migrations make PostgreSQL write a table of the platform again. */
+/** Returns the changes of the migrations that make PostgreSQL write all rows of an existing table to a new file. */
 export function rewriteReasons(table: AdoptableTable, held: ExistingTable): readonly string[] {
   const columns = new Map(held.columns.map((column) => [column.name, column.type]));
   return table.columns.flatMap(({ name, type, generated }) => {
@@ -66,7 +66,7 @@ export function rewriteReasons(table: AdoptableTable, held: ExistingTable): read
   });
 }
 
-/** Returns whether PostgreSQL writes a table again when the type of a column changes. */
+/** Returns whether PostgreSQL writes all rows to a new file when a column's type changes from `before` to `after`. */
 function rewrites(before: string, after: string): boolean {
   const family = (type: string) => type.replace(/\(.*$/, '');
   return family(before) !== family(after) || !['character varying', 'numeric'].includes(family(after));
@@ -81,8 +81,8 @@ function enumRefusals({ enums }: ExistingSchema): string[] {
 }
 
 /**
- * Returns the columns that a table lacks, except generated columns. The migrations add those, because PostgreSQL cannot change the type of
- * a column that a generated column is computed from.
+ * Returns the columns that a table lacks, except generated columns. The migrations themselves add the generated columns after they have
+ * changed types, because PostgreSQL cannot change the type of a column that a generated column is computed from.
  */
 function missingColumns(table: AdoptableTable, { columns }: ExistingTable): AdoptableColumn[] {
   const held = new Set(columns.map(({ name }) => name));
@@ -125,7 +125,7 @@ function presentAfter({ tables }: ExistingSchema, steps: readonly AdoptionStep[]
   return new Set([...tables.keys(), ...steps.map(({ table }) => table)]);
 }
 
-/** Returns steps that build missing indexes. If the migrations write the table again, they build its indexes, and there are no steps. */
+/** Returns steps that build missing indexes. Returns none if the migrations make PostgreSQL rewrite the table, and so build its indexes. */
 function indexSteps(table: AdoptableTable, { tables, indexes }: ExistingSchema): AdoptionStep[] {
   const held = tables.get(table.name);
   if (held !== undefined && rewriteReasons(table, held).length > 0) return [];
@@ -148,7 +148,7 @@ function buildIndex({ name, definition }: AdoptableIndex, isInvalid: boolean) {
   ];
 }
 
-/** Returns steps that add and validate foreign keys. The migrations add those to tables that they create. */
+/** Returns steps that add and validate foreign keys. If a key involves a table that the migrations create, they add the key. */
 function foreignKeySteps(
   { name: table, foreignKeys, columns }: AdoptableTable,
   { tables }: ExistingSchema,

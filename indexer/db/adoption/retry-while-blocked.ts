@@ -3,17 +3,17 @@ import { type Backoff, backoffMs } from '../../kernel/retry.ts';
 import { sleep } from '../../kernel/sleep.ts';
 import { SQLSTATE, sqlstateOf } from '../sqlstate.ts';
 
-/** How long a change of a table waits for a lock. Meanwhile other statements on the table wait behind it. */
+/** How long a change of a table waits for a lock. Other statements on the table queue for the lock during this time. */
 export const LOCK_TIMEOUT_MS = 2_000;
-/** Attempts at a change of a table that other sessions keep locked: about ten minutes. */
+/** The maximum number of attempts at a change while other sessions keep the table locked. They take about ten minutes. */
 const ATTEMPTS_MAX = 100;
 const BACKOFF: Backoff = { baseMs: 500, maxMs: 5_000 };
 
-/** Called when a lock was not available: what waits for it, and in how many milliseconds it is tried again. */
+/** Called when a lock was not available. `what` names the work that needs the lock. The next attempt begins after `retryInMs`. */
 export type OnBlocked = (what: string, retryInMs: number) => void;
 
 /**
- * Runs `work` again while other sessions hold a lock that it needs. `work` must have no effect if it fails.
+ * Runs `work`, and repeats it while other sessions hold a lock that it needs. `work` must be safe to repeat after it failed.
  *
  * @throws {SchemaVersionError} after `ATTEMPTS_MAX` attempts
  */
@@ -37,8 +37,8 @@ export async function retryWhileBlocked<T>(what: string, onBlocked: OnBlocked, w
 }
 
 /**
- * Returns whether an error means that another session blocked the work. A deadlock counts too. So does a concurrent change of one row of
- * PostgreSQL's catalogue, for example by the session of a killed process. PostgreSQL has no code of its own for it.
+ * Returns whether an error means that another session blocked the work. A deadlock counts, too. So does a concurrent change of one row of
+ * PostgreSQL's catalogue, for example by the session of a killed process; PostgreSQL has no SQLSTATE of its own for this error.
  */
 function isBlocked(error: unknown): boolean {
   const raised = sqlstateOf(error) === undefined && error instanceof Error ? error.cause : error;

@@ -17,7 +17,7 @@ import { showStrip } from './strip.js';
 const RATES_KEPT = 60;
 const GRAPH_HEIGHT = 20;
 const REORGS_SHOWN = 5;
-/** The key and the name of each count, and whether someone should look into it when it is not zero. */
+/** The key and the name of each count, and whether a count above zero is a problem that someone should look into. */
 const COUNTS = [
   ['quarantined', 'Contracts set aside', true],
   ['reorgs', 'Reorgs', false],
@@ -31,7 +31,7 @@ const COUNTS = [
 /** The events per second of each chain in the last minute. */
 const rates = new Map();
 
-/** Shows every chain of a state. */
+/** Shows every chain of a received state. */
 export function showChains({ status, blocks }) {
   const troubled = new Set(status.reasons.flatMap((reason) => /^chain (\d+):/.exec(reason)?.[1] ?? []));
   const recent = new Map(blocks.map((chain) => [chain.chainId, chain]));
@@ -121,7 +121,7 @@ function showCount(pair, number, isTrouble) {
   pair.classList.toggle('trouble', isTrouble && number > 0);
 }
 
-/** Shows rows with a name, a state below it and numbers. */
+/** Shows the rows of a table. Each has a name, a state below the name, and numbers. */
 function showTable(card, part, rows) {
   const section = card.querySelector(`.${part}`);
   section.hidden = rows.length === 0;

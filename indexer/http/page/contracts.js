@@ -4,11 +4,11 @@ const PAGE_CONTRACTS = 50;
 const REFRESH_AFTER_MS = 5_000;
 const TYPING_PAUSE_MS = 200;
 const BAR_WIDTH = 1_000;
-/** A gap of one block in millions is still drawn this wide. */
+/** Minimum width of a gap, so that one missing block in millions is still visible. */
 const GAP_WIDTH_MIN = 8;
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** Loads the list of contracts and keeps it fresh. Returns a function that sets the chains to choose from. */
+/** Loads the list of contracts and keeps it fresh. Returns `setChains`, which sets the chains that the user can choose from. */
 export function startContracts() {
   let offset = 0;
   let total = 0;
@@ -39,7 +39,7 @@ export function startContracts() {
       if (page !== undefined) {
         total = page.total;
         showPage(page, offset);
-        // Contracts were removed, so the page that was open is beyond the end.
+        // The open page is beyond the end of the list now, because contracts were removed.
         if (page.contracts.length === 0 && offset > 0) return restart(0);
       }
     } catch {
@@ -102,7 +102,7 @@ function showPage({ total, contracts }, offset) {
     total === 0 ? 'No contract found' : `${count(offset + 1)} to ${count(last)} of ${many(total, 'contract')}`,
   );
   setText(byId('list-failure'), '');
-  // A button that is disabled would lose the focus.
+  // Set `aria-disabled`, because a button with the attribute `disabled` would lose the focus.
   setAttribute(byId('previous'), 'aria-disabled', offset === 0);
   setAttribute(byId('next'), 'aria-disabled', last >= total);
 }

@@ -60,7 +60,7 @@ export function create(tag, className = '', text = '') {
   return element;
 }
 
-/** Sets the text of an element if it differs, so that a selection of it stays while nothing changes. */
+/** Sets the text of an element only if it differs. An unchanged text keeps the user's selection. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -3,7 +3,7 @@ import { startContracts } from './contracts.js';
 import { byId, setText } from './dom.js';
 import { decideVerdict, showVerdict } from './verdict.js';
 
-/** A browser connects again by itself after an outage of the network, but not after a refusal. */
+/** The delay before a new connection. A browser reconnects by itself after an outage of the network, but not after an HTTP error. */
 const RECONNECT_AFTER_MS = 5_000;
 const TICK_MS = 1_000;
 

@@ -1,9 +1,12 @@
 import { byId, chainName, count, create, duration, many, setAttribute, setText, showList, timeOfDay } from './dom.js';
 
-/** News arrive every second. After this long without any, the indexer may hang. */
+/** The state arrives every second. If none has arrived for longer than this, the indexer may hang. */
 const SILENCE_MAX_SECONDS = 15;
 const TITLE_MAX_CHARS = 80;
-/** Shape and colour differ, so that neither is the only sign. The colours have contrast on light and on dark tabs. */
+/**
+ * The signs differ both in shape and in colour, so that either is enough to tell them apart. The colours have contrast on light and on
+ * dark tabs.
+ */
 const SIGNS = {
   good: {
     sign: '✓',
@@ -23,8 +26,8 @@ const SIGNS = {
 /**
  * Decides what the top of the page says: one verdict on the state of the indexer.
  *
- * @param state the newest state of the indexer, undefined before the first
- * @param link `open`, `outage` while the database does not answer, or `lost`
+ * @param state the newest state of the indexer, undefined before one has arrived
+ * @param link `open`, `outage` while the database does not answer, or `lost` without a connection to the indexer
  * @param ageSeconds how old the state is
  */
 export function decideVerdict(state, link, ageSeconds) {
@@ -99,7 +102,7 @@ function showIcon(shape) {
   setAttribute(byId('icon'), 'href', `data:image/svg+xml,${encodeURIComponent(svg)}`);
 }
 
-/** Announces a verdict if its heading or the kind of a reason changed. Numbers do not count, because they change every second. */
+/** Announces a verdict if its heading or the kind of a reason changed. Ignores changes of numbers, because they change every second. */
 function announce(heading, reasons) {
   const announcement = byId('announcement');
   const kind = [heading, ...reasons.map(({ id, text }) => `${id} ${text.replace(/\d+/g, '')}`)].join('\n');

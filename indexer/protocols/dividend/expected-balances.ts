@@ -6,7 +6,7 @@ import { SNAPSHOT_VERSIONS } from './claim-rule.ts';
 import { dividendClaims } from './dividend-claims.ts';
 import { dividendEvents } from './dividend-events.ts';
 
-/** Returns the first position that the stage `dividends` has not counted yet. Null before it began. */
+/** Returns a subquery for the first position that the stage `dividends` has not processed yet. Its value is null before the first run. */
 const uncounted = ({ chainId }: RegisteredRow) => sql`
   (select (block + 1) * 4294967296 from indexer.dividend_progress where chain_id = ${chainId})`;
 
@@ -68,7 +68,7 @@ function holdings(contract: RegisteredRow): RawBuilder<unknown> {
     )`;
 }
 
-/** A query for the wallets that have a row. A wallet has a row since the first event that changed one of its amounts. */
+/** A query for the wallets and currencies that have a row of balances: those for which an event has changed one of the amounts. */
 const wallets = sql`
   select wallet, currency from hold where earned > 0 or (found <> 0 and not by_snapshot)
   union
@@ -78,7 +78,7 @@ const wallets = sql`
     and hold.position < claim.position and coalesce(hold.until > claim.position, true)
   where claim.amount <> 0 and not by_snapshot`;
 
-/** The balances of wallets that follow from the facts of a dividend contract and of the masters that it serves (docs/dividends.md). */
+/** The balances that must be stored according to the facts of a dividend contract and of the masters that it serves (docs/dividends.md). */
 export const expectedBalances: ExpectedRows = {
   keyColumns: 4,
   rows: (contract) => sql`

@@ -8,7 +8,7 @@ const total = (contract: RegisteredRow, type: 'deposit' | 'distribution') => sql
   (select coalesce(sum(total_amount), 0) from dividend_events
     where ${isFactOf(dividendEvents, contract)} and currency = ${ZERO_ADDRESS} and event_type = ${sql.lit(type)})`;
 
-/** The totals that follow from the facts of a dividend contract. */
+/** The total deposits and distributions of a dividend contract in the native coin, computed from its facts. */
 export const expectedDividends: ExpectedRows = {
   keyColumns: 2,
   rows: (contract) => sql`

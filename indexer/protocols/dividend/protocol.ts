@@ -24,7 +24,7 @@ export const dividendV1: Protocol = {
 /** A dividend contract whose deposits name the source of the revenue and are in the native coin only. */
 export const dividendV2: Protocol = { ...dividendV1, version: '2.0', events: dividendV2Events };
 
-/** A dividend contract that pays those who owned a token at the distribution (claim-rule.ts). A claim names an epoch instead of a token. */
+/** A dividend contract that pays the wallets that owned a token at a distribution (claim-rule.ts). A claim names an epoch, not a token. */
 export const dividendV3: Protocol = {
   ...dividendV1,
   version: '3.0',

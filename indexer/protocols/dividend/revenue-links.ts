@@ -3,7 +3,10 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 
 const KEY = sql`dividend_contract_id, tx_hash`;
 
-/** Returns a query that pairs deposits with revenue rows of the same amount, in the order of logs and rows, without pairs of `earlier`. */
+/**
+ * Returns a query that pairs deposits with revenue rows of the same amount, the first deposit with the first row and so on. Leaves out
+ * deposits and rows that `earlier` has paired.
+ */
 const ofAmount = (amount: RawBuilder<unknown>, earlier: RawBuilder<unknown>) => sql`
   select deposit.id, revenue.id as revenue_id
   from (
@@ -16,12 +19,13 @@ const ofAmount = (amount: RawBuilder<unknown>, earlier: RawBuilder<unknown>) => 
   ) revenue using (${KEY}, amount, place)`;
 
 /**
- * Returns a statement that links deposits to the platform's rows of the revenue that they came from (`dividend_events.revenue_event_id`).
+ * Returns a statement that links deposits to the platform's rows of the same revenue, by `dividend_events.revenue_event_id`.
  *
  * A deposit and its revenue row have the same contract and transaction. If a transaction has one deposit and one revenue row, these are
- * linked. Otherwise rows of the same amount are linked, and several rows of the same amount in the order of their logs and rows. The
- * platform writes amounts in units of the currency, with 8 decimals. Amounts are compared as those of 18 decimals first, then as those of
- * tokens with 6. A link that the platform wrote itself stays. A link that this program wrote changes with the platform's rows.
+ * linked. Otherwise a deposit is linked to a row of the same amount. If several have the same amount, they are paired in the order of logs
+ * and rows. The platform writes amounts in units of the currency, with 8 decimals. The statement first compares amounts as those of a
+ * currency with 18 decimals, and then as those of a token with 6 decimals. A link that the platform wrote itself stays. A link that this
+ * program wrote changes with the platform's rows.
  *
  * @param scope the condition that a row `event` of `dividend_events` may be linked. It must hold for all deposits of a transaction or none.
  */

@@ -34,7 +34,7 @@ export const dividendContracts: StateTable = {
   ],
 };
 
-/** What each wallet earned and claimed, by dividend contract and currency. The stage `dividends` writes it. */
+/** What each wallet earned and claimed, by dividend contract and currency. The stage `dividends` writes these rows. */
 export const walletDividendBalances: StateTable = {
   schema: 'public',
   name: 'wallet_dividend_balances',

@@ -6,7 +6,7 @@ import type { ContractAt, Question, Verification } from '../shared/verification.
 import { dividendClaims } from './dividend-claims.ts';
 import { dividendEvents } from './dividend-events.ts';
 
-/** The functions of the platform's interface have no argument for a currency: they are about the native coin. */
+/** The condition that an amount is in the native coin, because the view functions have no currency argument and report only that coin. */
 const isNative = sql`currency = ${ZERO_ADDRESS}`;
 
 function total(name: string, type: 'deposit' | 'claim'): Question {
@@ -27,8 +27,8 @@ function paid(contract: ContractAt): RawBuilder<unknown> {
 }
 
 /**
- * Returns a query for the tokens of the master that a dividend contract serves, with the positions between which they exist. A token that
- * was burnt and minted again has several rows.
+ * Returns a query for the mints and burns of the tokens of the master that a dividend contract serves. In the row of a mint, `minted` is
+ * its position, and `burnt` is the position of the token's burn or null. No rows if the contract serves several masters.
  */
 function tokens({ platformId, block }: ContractAt): RawBuilder<unknown> {
   return sql`
@@ -46,7 +46,7 @@ function tokens({ platformId, block }: ContractAt): RawBuilder<unknown> {
 
 const claimable = numberQuestion(
   'claimableAmount(uint256)',
-  // The difference of two sums of distributions, up to a token's burn and up to its mint, is what was distributed while it existed.
+  // A token earned the sum of all distributions before its burn minus the sum of all distributions before its mint.
   (contract) => sql`
     with distributed as materialized (
       select position, sum(per_token_amount) over (order by position) as amount from dividend_events
@@ -83,5 +83,5 @@ export const dividendVerification: Verification = {
     from indexer.dividend_anomalies where dividend_contract_id = ${platformId}`,
 };
 
-/** The same for the rule `snapshot`, by which owners earn dividends. No question is about a token, because tokens earn nothing. */
+/** How `indexer verify` checks a dividend contract with the rule `snapshot`, by which owners earn dividends and tokens earn nothing. */
 export const snapshotDividendVerification: Verification = { ...dividendVerification, questions: totals };

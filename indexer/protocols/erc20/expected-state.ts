@@ -10,7 +10,7 @@ const balances = (contract: RegisteredRow) =>
     select from_wallet as sender, to_wallet as receiver, value, position, block_timestamp, tx_hash
     from token_transfers where ${isFactOf(tokenTransfers, contract)}`);
 
-/** The holders that follow from the facts of an artist token. */
+/** The rows of `token_holders` that must be stored according to the facts of an artist token. */
 export const expectedHolders: ExpectedRows = {
   keyColumns: 3,
   rows: (contract) => sql`
@@ -18,7 +18,7 @@ export const expectedHolders: ExpectedRows = {
     from (${balances(contract)}) held`,
 };
 
-/** The totals that follow from the facts of an artist token. */
+/** The supply and the number of holders of an artist token, computed from its facts. */
 export const expectedToken: ExpectedRows = {
   keyColumns: 2,
   rows: (contract) => sql`

@@ -4,7 +4,7 @@ import { balanceFold } from '../shared/balance-fold.ts';
 import { artistTokens, tokenHolders } from './state-tables.ts';
 import { tokenTransfers } from './token-transfers.ts';
 
-/** The balance of each wallet in each artist token, the time when the wallet first received tokens, and the number of holders. */
+/** Derives the balance of each wallet in each artist token, the time when the wallet first received tokens, and the number of holders. */
 export const tokenBalances = balanceFold({
   name: 'token-balances',
   reads: { table: tokenTransfers },

@@ -4,7 +4,7 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { artistTokens } from './state-tables.ts';
 import { tokenTransfers } from './token-transfers.ts';
 
-/** The supply of an artist token: transfers from the zero address (mints) minus transfers to it (burns) (EIP-20, `Transfer`). */
+/** Derives the supply of an artist token (EIP-20, `Transfer`): transfers from the zero address (mints) minus transfers to it (burns). */
 export const tokenSupply: Fold = {
   name: 'token-supply',
   reads: { table: tokenTransfers, tags: ['mint', 'burn'] },

@@ -15,8 +15,9 @@ const existingChange = sql`
   (case when from_wallet = ${ZERO_ADDRESS} then 1 else 0 end - case when to_wallet = ${ZERO_ADDRESS} then 1 else 0 end)`;
 
 /**
- * The rule that a token is transferred from its owner, who is the receiver of its previous transfer (EIP-721). A token that was never
- * minted or was burnt has no owner, and is transferred from the zero address. The rule remembers the owner of each token, and the supply.
+ * The rule that the sender of each transfer is the token's owner, which is the receiver of the token's previous transfer (EIP-721). If a
+ * token was never minted or was burnt, the sender is the zero address. For the next window, the rule stores the owner of each token, and
+ * the supply.
  */
 const owner: SweepRule = {
   name: 'owner',

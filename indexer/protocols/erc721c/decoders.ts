@@ -12,7 +12,7 @@ import { type NftTransfer, nftTransfers, type TransferType, tokenIdsOf } from '.
 
 /**
  * The maximum number of tokens in all EIP-2309 `ConsecutiveTransfer` logs of one contract in one block. Each token becomes a row, so the
- * limit bounds the duration of a commit. No issue of tokens is larger, and the ids of facts can distinguish this many tokens of one log.
+ * limit bounds the duration of a commit. No real collection is larger, and fact ids can distinguish this many tokens of one log.
  */
 export const CONSECUTIVE_TRANSFER_TOKENS_MAX = 1_000_000;
 
@@ -98,7 +98,7 @@ export function priceMints(facts: FactLists): void {
   }
 }
 
-/** Returns a mint with the next price of each of its tokens. */
+/** Returns a copy of a mint with the next price of each token. Removes this price from `prices`, unless it is the last one of the token. */
 function withPrices(fact: NftTransfer, prices: ReadonlyMap<string, string[]>): NftTransfer {
   const take = (tokenId: string) => {
     const known = prices.get(tokenId) ?? [];
@@ -107,7 +107,7 @@ function withPrices(fact: NftTransfer, prices: ReadonlyMap<string, string[]>): N
   const { tokenId: first, tokens = 1 } = fact;
   if (tokens === 1) return { ...fact, salePrice: take(first) ?? null };
   const [from, end] = [BigInt(first), BigInt(first) + BigInt(tokens)];
-  // Loop over the smaller of the two sets, so that neither a large batch nor many events make this slow.
+  // Loop over the tokens or over the prices, whichever are fewer, so that neither a large batch nor many events make this slow.
   const candidates = tokens < prices.size ? tokenIdsOf(fact) : prices.keys();
   const salePrices = new Map<string, string>();
   for (const tokenId of candidates) {
@@ -128,7 +128,7 @@ function transferType(from: Hex, to: Hex): TransferType {
   return to === ZERO_ADDRESS ? 'burn' : 'transfer';
 }
 
-/** Counts the tokens of a log. Returns why the contract is quarantined if the count of the block exceeds the limit above, else null. */
+/** Adds the tokens of a log to the count of its block. Returns a reason for quarantine if the count exceeds the limit above, else null. */
 function tokenLimitFault({ contract, log }: Origin, tokens: bigint, sink: Sink): string | null {
   const tokenCounts = perRange(sink, newTokenCounts);
   const known = tokenCounts.get(contract);
@@ -138,12 +138,12 @@ function tokenLimitFault({ contract, log }: Origin, tokens: bigint, sink: Sink):
   return `ConsecutiveTransfer of ${inBlock} tokens in one block; at most ${CONSECUTIVE_TRANSFER_TOKENS_MAX} are followed`;
 }
 
-/** Returns an empty map from contract to the number of tokens in the `ConsecutiveTransfer` logs of its newest block with such a log. */
+/** Returns an empty map. For each contract it will count the tokens of the newest block with `ConsecutiveTransfer` logs of the contract. */
 function newTokenCounts(): Map<Contract, { readonly blockNumber: number; readonly tokens: bigint }> {
   return new Map();
 }
 
-/** Returns the number of tokens in a `ConsecutiveTransfer` log. Returns 1 for a malformed log or one above the limit. */
+/** Returns the number of tokens in a `ConsecutiveTransfer` log. Returns 1 if the log is malformed or the number exceeds the limit. */
 function countTokens({ topics, data }: RawLog): number {
   if (data.length !== 66 || topics[1] === undefined) return 1;
   const tokens = BigInt(data) - BigInt(topics[1]) + 1n;

@@ -5,12 +5,12 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { contractEvents } from '../shared/contract-events.ts';
 import { nftTransfers } from './nft-transfers.ts';
 
-/** The first three mints of a contract. The tokens of one log are ordered by their ids. */
+/** Returns a query for the first three mints of a contract. Mints of one log are ordered by token id. */
 const firstMints = (contract: RegisteredRow) => sql`
   select token_id, to_wallet, row_number() over (order by position, token_id) as place from nft_transfers
   where ${isFactOf(nftTransfers, contract)} and transfer_type = 'mint' order by position, token_id limit 3`;
 
-/** The tokens that follow from the facts of a master. */
+/** The rows of `master_nfts` that must be stored according to the facts of a master. */
 export const expectedNfts: ExpectedRows = {
   keyColumns: 3,
   rows: (contract) => sql`
@@ -50,7 +50,7 @@ export const expectedNfts: ExpectedRows = {
 const minter = (contract: RegisteredRow, place: number) => sql`
   (select to_wallet from (${firstMints(contract)}) early where place = ${place})`;
 
-/** The totals, the royalty and the first minters that follow from the facts of a master. */
+/** The supplies, the royalty and the first minters of a master, computed from its facts. */
 export const expectedMaster: ExpectedRows = {
   keyColumns: 2,
   rows: (contract) => sql`
@@ -63,12 +63,12 @@ export const expectedMaster: ExpectedRows = {
       ${minter(contract, 1)}, ${minter(contract, 2)}, ${minter(contract, 3)}`,
 };
 
-/** Returns a query for all contracts of the master to which a contract belongs. */
+/** Returns a query for all contracts, on any chain, of the master to which a contract belongs. */
 const siblings = ({ platformId }: RegisteredRow): RawBuilder<unknown> => sql`
   select chain_id, contract_address from master_contracts
   where master_id = (select master_id from master_contracts where id = ${platformId})`;
 
-/** The IPO that follows from the facts of all contracts of a master. */
+/** The row of `master_ipos` that must be stored according to the facts of all contracts of a master. */
 export const expectedIpo: ExpectedRows = {
   keyColumns: 1,
   belongsTo: ({ chainId, address }) => sql`${`${chainId}:${address}`} = any(string_to_array(c0, ','))`,
@@ -83,11 +83,11 @@ export const expectedIpo: ExpectedRows = {
       select from master_ipos where master_id = (select master_id from master_contracts where id = ${contract.platformId}))`,
 };
 
-/** The content of a snapshot: its number of rows, and a hash of them. The rows of all snapshots are too many to compare one by one. */
+/** The columns that identify the content of a snapshot: its number of rows, and a hash of them. There are too many rows to compare each. */
 const content = (token: string, owner: string, timestamp: string) => sql`
   count(*), sum(hashtextextended(${sql.ref(token)} || ' ' || ${sql.ref(owner)} || ' ' || extract(epoch from ${sql.ref(timestamp)}), 0)::numeric)`;
 
-/** The snapshots that follow from the facts of a master: one at each distribution that reached its tokens, and one for each request. */
+/** The snapshots of a master that must be stored: one at each distribution of dividends to its tokens, and one for each request. */
 export const expectedSnapshots: ExpectedRows = {
   keyColumns: 5,
   compared: {

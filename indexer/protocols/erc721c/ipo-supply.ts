@@ -5,7 +5,7 @@ import type { Step } from '../../db/step.ts';
  * Returns the steps that set `master_ipos.minted_supply` of some masters to the sum of `minted_supply` of their contracts on all chains.
  *
  * The IPO's row is locked before the sum is read. So when commits of two chains run at the same time, the later one sees the result of
- * the earlier one. The sum for an IPO that the platform inserts later is computed when the row is noticed.
+ * the earlier one. If the platform inserts an IPO later, its sum is computed when the program notices the new row.
  *
  * @param masters a query for the ids of the masters
  */

@@ -6,11 +6,12 @@ import { nftTransfers } from './nft-transfers.ts';
 import { masterContracts, masterIpos } from './state-tables.ts';
 
 /**
- * The number of existing tokens of a master (mints minus burns), and the number of distinct tokens it ever minted. The latter, summed
- * over the master's contracts, is also `master_ipos.minted_supply`.
+ * Derives the number of existing tokens of a master contract (mints minus burns), and the number of distinct tokens that it ever minted.
+ * `master_ipos.minted_supply` is the sum of the second number over all contracts of the master.
  *
- * `apply` runs after that of `nft-tokens`, and `unwind` before it. At both times `mint_count` includes the mints of the range. So a token
- * is minted for the first time in the range exactly if its `mint_count` equals the number of its mints in the range.
+ * `apply` runs after `apply` of the fold `nft-tokens`, and `unwind` runs before its `unwind`. So `mint_count` includes the mints of the
+ * range in both cases. A token is minted for the first time in the range exactly if its `mint_count` equals its number of mints in the
+ * range.
  */
 export const masterSupply: Fold = {
   name: 'master-supply',

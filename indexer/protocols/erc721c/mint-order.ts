@@ -5,8 +5,8 @@ import { nftTransfers } from './nft-transfers.ts';
 import { masterContracts, masterNfts } from './state-tables.ts';
 
 /**
- * The wallets of a master's first three mint facts, ordered by position and, within one log, by token id. The tokens have flags for the
- * same mints.
+ * Derives the wallets that received a master's first three mints, in the order of positions and, within one log, of token ids. Also sets
+ * the flags of the tokens that these mints created (`is_first_minter` and so on).
  *
  * The first three mints are read again from the facts, but only if the range has a mint that could be one of them. The contract's row is
  * locked first. So when two commits with early mints run at the same time, the later one sees the facts of the earlier one.
@@ -19,7 +19,7 @@ export const mintOrder: Fold = {
   unwind: (range) => [lockAndRank(range, positionOf(range.from))],
 };
 
-/** Returns a step that locks the contracts whose first three mints the range can change, and then ranks their mints below a position. */
+/** Returns a step that locks the rows of contracts whose first three mints the range can change, and then ranks mints below a position. */
 function lockAndRank(range: FactRange, below: RawBuilder<unknown>): Step {
   const lock = sql`
     with minted as (

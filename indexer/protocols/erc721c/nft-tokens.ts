@@ -13,10 +13,10 @@ import { nftTransfers } from './nft-transfers.ts';
 import { masterNfts } from './state-tables.ts';
 
 /**
- * The owner of each token of a master, and the wallet, time and price of its mint.
+ * Derives the owner of each token of a master, and the wallet, time and price of its mint.
  *
  * The owner is the receiver of the latest fact. The row of a burnt token stays and shows the zero address. The minter is the receiver of
- * the earliest mint. `mint_count` is a sum. All three commute, so ranges may be applied in any order.
+ * the earliest mint. `mint_count` is a sum. These three rules commute, so ranges may be applied in any order.
  */
 export const nftTokens: Fold = {
   name: 'nft-tokens',
@@ -31,7 +31,7 @@ export const nftTokens: Fold = {
   unwind: (range) => [{ statement: restore(range) }, { statement: deleteTokensWithoutFacts(range) }],
 };
 
-/** Inserts or updates the rows of tokens. Returns a row if a token's row has an id that the platform chose. */
+/** Returns a statement that inserts or updates the rows of tokens. It returns a row if a token's row has an id that the platform chose. */
 function merge(range: FactRange): RawBuilder<unknown> {
   return sql`
       with latest as (
@@ -83,7 +83,7 @@ function merge(range: FactRange): RawBuilder<unknown> {
   `;
 }
 
-/** Restores the rows of tokens that have facts in the range to their values before the range. */
+/** Returns a statement that restores the rows of all tokens with facts in the range to their values before the range. */
 function restore(range: FactRange): RawBuilder<unknown> {
   return sql`
       with touched as (
@@ -116,7 +116,10 @@ const earlierMint = sql`excluded.first_mint_position < coalesce(held.first_mint_
 /** Returns the condition that the token's first mint is in the range to unwind. */
 const isMintUnwound = (range: FactRange) => sql`first_mint_position >= ${positionOf(range.from)}`;
 
-/** Sets `master_nft_id` of facts to the id of the token's row, which is not the derived id if the platform inserted the row first. */
+/**
+ * Returns a statement that sets `master_nft_id` of facts to the id of the token's row. This id differs from the derived id if the platform
+ * inserted the row first.
+ */
 function referToPlatformIds(range: FactRange): RawBuilder<unknown> {
   return sql`
     update nft_transfers fact set master_nft_id = held.id
@@ -128,9 +131,10 @@ function referToPlatformIds(range: FactRange): RawBuilder<unknown> {
 }
 
 /**
- * Deletes the rows of tokens without remaining facts. A row stays if the platform inserted it or wrote one of its own columns. It then
- * shows the zero address as owner until the token is minted again. `token_uri` does not keep a row, because it is read from the chain and
- * is read again if the token is minted again. No claim refers to a deleted row, because stages are unwound first.
+ * Deletes the rows of tokens that have no facts before the range. A row stays if the platform inserted it or wrote one of the platform's
+ * own columns. Such a row shows the zero address as owner until the token is minted again. `token_uri` does not keep a row, because the
+ * program reads it from the chain, and reads it again after the next mint. No claim refers to a deleted row, because stages (claim links,
+ * for example) are unwound first.
  */
 function deleteTokensWithoutFacts(range: FactRange): RawBuilder<unknown> {
   return sql`

@@ -13,7 +13,7 @@ export type TransferType = 'mint' | 'transfer' | 'burn';
 export type NftTransfer = Origin & {
   /** The id of the token, or of the first of several tokens. */
   readonly tokenId: Decimal;
-  /** The number of tokens. Default: one. Each of them is a row. */
+  /** The number of tokens. Default: one. Each token becomes a row. */
   readonly tokens?: number;
   readonly from: Hex;
   readonly to: Hex;

@@ -74,7 +74,7 @@ export const masterNfts: StateTable = {
   ],
 };
 
-/** The owners of tokens at a position. The stage `snapshots` writes them. Rows without a log index are the platform's. */
+/** The owners of tokens at a position. The stage `snapshots` writes these rows. Rows without a log index belong to the platform. */
 export const ownershipSnapshots: StateTable = {
   schema: 'public',
   name: 'nft_ownership_snapshots',
@@ -105,8 +105,10 @@ export const ownershipSnapshots: StateTable = {
   ],
 };
 
-/** The platform's rows of master contracts, with supplies, royalty and first minters. The program never writes `contract_total_supply` and
- * `contract_royalty_bps`, which the platform configures. */
+/**
+ * The platform's rows of master contracts, with supplies, royalty and first minters. The program never writes `contract_total_supply` and
+ * `contract_royalty_bps`, which the platform configures.
+ */
 export const masterContracts: StateTable = {
   schema: 'public',
   name: 'master_contracts',

@@ -5,11 +5,11 @@ import { balanceQuestion, numberQuestion, ownerQuestion } from '../shared/questi
 import type { Invariant, Verification } from '../shared/verification.ts';
 import { nftTransfers } from './nft-transfers.ts';
 
-/** The change of the number of existing tokens by one transfer. */
+/** An SQL expression for the change of the number of existing tokens by one transfer. */
 const existingChange = sql`
   (case when from_wallet = ${ZERO_ADDRESS} then 1 else 0 end - case when to_wallet = ${ZERO_ADDRESS} then 1 else 0 end)`;
 
-/** The receiver of each transfer of a token is the sender of the next one. The sender of a token without an owner is the zero address. */
+/** The rule that the sender of each transfer is the receiver of the token's previous transfer, or the zero address if there is none. */
 const unbrokenOwners: Invariant = {
   name: 'the chain of owners is unbroken',
   table: 'nft_transfers',

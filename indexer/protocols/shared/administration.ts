@@ -9,7 +9,7 @@ export const administrativeDecoders = Object.fromEntries(
   administrativeEvents.map((event) => [event.name, contractEventDecoder(event)]),
 ) as Readonly<Record<AdministrativeEventName, Decoder>>;
 
-/** How alarming an administrative event is. `critical`: the contract may have stopped, or may do something else from now on. */
+/** How urgent an administrative event is for an operator. `critical`: the contract may have stopped, or may now behave differently. */
 export type AlarmLevel = 'critical' | 'high';
 
 /**
@@ -28,7 +28,7 @@ export const ALARM_LEVELS: Readonly<Record<string, AlarmLevel>> = {
   DefaultRoyaltySet: 'high',
 } satisfies Readonly<Record<AdministrativeEventName | 'TransferValidatorUpdated' | 'DefaultRoyaltySet', AlarmLevel>>;
 
-/** Returns what an operator must check after an administrative event. Undefined if the event does not affect how the contract is read. */
+/** Returns what an operator must check after an administrative event. Undefined if the event does not change how logs must be decoded. */
 export function adviceOn(event: string, { address, block }: { readonly address: string; readonly block: number }) {
   if (event !== 'Upgraded') return undefined;
   return (

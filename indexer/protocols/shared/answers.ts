@@ -1,9 +1,9 @@
 import type { Hex } from '../../kernel/chain.ts';
 
-/** The maximum number of bytes of a text that are read. The columns hold 100 characters of up to 4 bytes each. */
+/** The maximum number of bytes that are read of a text. The columns hold 100 characters of up to 4 bytes each. */
 const TEXT_BYTES_MAX = 1024;
 const WORD_BYTES = 32;
-/** The maximum number of bytes of a URI. A longer one is refused, because a part of it would be another URI. */
+/** The maximum number of bytes of a URI. A longer URI is refused and not shortened, because a part of it would be another URI. */
 export const URI_BYTES_MAX = 65_536;
 
 /**
@@ -52,13 +52,13 @@ function stringBytes(bytes: Buffer, maxBytes: number): Buffer | undefined {
   return bytes.subarray(start, start + Number(length < available ? length : available));
 }
 
-/** Returns the number in an answer to `decimals()`, from 0 to 255. Undefined if the answer is not such a number. */
+/** Returns the number in an answer to `decimals()`. Undefined if the answer is not a number from 0 to 255. */
 export function decimalsOf(answer: Hex): number | undefined {
   const value = word(wordBytes(answer), 0);
   return value !== undefined && value <= 255n ? Number(value) : undefined;
 }
 
-/** Returns an ABI-encoded `address` in lower case. Undefined if the answer is not an address. */
+/** Returns the ABI-encoded `address` in an answer, in lower case. Undefined if the answer is not an address. */
 export function addressOf(answer: Hex): Hex | undefined {
   const value = word(wordBytes(answer), 0);
   return value === undefined || value >> 160n !== 0n ? undefined : `0x${value.toString(16).padStart(40, '0')}`;

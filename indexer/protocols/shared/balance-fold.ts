@@ -16,17 +16,18 @@ export type Balances = {
   /** The column of `totals` with the address of the contract. */
   readonly addressColumn: string;
   readonly balance: string;
-  /** The columns that describe the earliest incoming fact with a value above 0. */
+  /** The columns of `table` that describe the earliest transfer of more than 0 to the wallet. */
   readonly entry: { readonly position: string; readonly time: string; readonly transaction: string };
   /** The unique key of a wallet's row. It begins with the owner and the wallet. */
   readonly key: readonly string[];
   /** A condition that selects the rows of `table` that belong to this fold. Default: all rows. */
   readonly only?: RawBuilder<boolean>;
-  /** Returns a query for the movements of the range, with the columns `owner`, `sender`, `receiver`, `value` and `position`. */
+  /** Returns a query for the transfers in the range, with the columns `owner`, `sender`, `receiver`, `value` and `position`. */
   movements(range: FactRange): RawBuilder<unknown>;
   /**
-   * Returns the final part of the statement, which adds the range to the totals (sign 1) or subtracts it (sign -1). It may read the
-   * common table expressions `movement` and `touched`. The latter has the `owner` and the balance `before` and `after` for each wallet.
+   * Returns the final part of the statement, which adds the changes in the range to the totals (sign 1) or subtracts them (sign -1). This
+   * part may read the common table expressions `movement` and `touched`. `touched` has a row for each wallet whose balance the range
+   * changes, with the `owner` and the balance `before` and `after`.
    */
   addTotals(range: FactRange, sign: 1 | -1): RawBuilder<unknown>;
 };
@@ -34,8 +35,9 @@ export type Balances = {
 /**
  * Returns a fold of the balance of each wallet, the time when it first received a value, and the totals of each contract.
  *
- * A sum and a minimum commute, so ranges may be applied in any order. An unwound range ends at the head. So if it has the first fact of a
- * wallet, it has all facts of the wallet, and the row is deleted. In all other rows the unwind subtracts the same sum, so it is exact.
+ * A sum and a minimum commute, so ranges may be applied in any order. An unwound range always ends at the head of the chain. So if it
+ * contains the first fact of a wallet, it contains all facts of the wallet, and the unwind deletes the wallet's row. From all other rows
+ * the unwind subtracts the sum that was added, so it restores them exactly.
  */
 export function balanceFold(balances: Balances): Fold {
   return {
@@ -112,7 +114,7 @@ function restore(balances: Balances, range: FactRange): RawBuilder<unknown> {
   `;
 }
 
-/** Returns a query for the change of each wallet in the movements, with one row per owner and wallet. */
+/** Returns a query for the change of each wallet's balance by the movements, with one row per owner and wallet. */
 function changes(): RawBuilder<unknown> {
   return sql`
     select owner, wallet, sum(amount) as delta, min(position) as first_position,

@@ -16,17 +16,19 @@ export type TokenMovements = {
   readonly reads: FactTable;
   /** Returns a query for the transfers in a window, with the columns `address`, `sender`, `receiver`, `value` and `position`. */
   movements(range: Omit<SweepWindow, 'sweeps'>): RawBuilder<unknown>;
-  /** The change of the supply by one transfer, as an expression over its columns. */
+  /** An SQL expression over the columns of a transfer: the amount by which the transfer changes the supply. */
   readonly supplyChange: RawBuilder<unknown>;
 };
 
 /**
- * Returns the rule that no wallet's balance is negative at any position. It remembers the balance of each wallet, and the supply.
+ * Returns the rule that no wallet's balance is negative at any position. For the next window, it stores the balance of each wallet, and
+ * the supply.
  *
  * A contradiction is a balance below zero that is lower than all earlier balances of the wallet. To report one missing log only once, the
- * sweep then continues as if the wallet had received the missing amount: it remembers the sum minus the lowest sum below zero.
+ * rule then continues as if the wallet had received the missing amount: it stores the sum minus the lowest sum below zero.
  *
- * The wallet may have received the missing amount at any earlier time. The first guess is after its previous movement.
+ * The missing log may be at any earlier position. The contradiction names the blocks since the wallet's previous transfer, which are
+ * searched first.
  */
 export function balanceRule({ reads, movements, supplyChange }: TokenMovements): SweepRule {
   // A transfer from a wallet to itself counts as sent first, so the wallet must already have the amount.
@@ -82,7 +84,7 @@ export function balanceRule({ reads, movements, supplyChange }: TokenMovements):
   };
 }
 
-/** Returns the rule by which the supply of a token follows from its transfers. `ledger` is the rule that remembers the supply. */
+/** Returns the rule by which the supply of a token follows from its transfers. `ledger` is the rule that stores the supply so far. */
 export function transferredSupply({ movements, supplyChange }: TokenMovements, ledger: SweepRule): SupplyRule {
   return {
     ledger,

@@ -2,19 +2,19 @@ import type { Hex } from '../../kernel/chain.ts';
 import { RpcError } from '../../kernel/errors.ts';
 import type { DeploymentProof } from '../../source/source.ts';
 
-/** The reads of contracts that the registry needs. */
+/** The methods with which the registry, the list of followed contracts, reads contracts from the chain. */
 export type ChainReader = {
   /** Returns the result of `eth_call` at the newest block. Returns `0x` if the call reverts or the answer is too large. */
   call(to: Hex, data: Hex, signal: AbortSignal): Promise<Hex>;
-  /** Returns the code of a contract as of the newest block. Undefined if there is none yet, or no endpoint serves it. */
+  /** Returns the code of a contract as of the newest block. Undefined if the address has no code yet, or no endpoint returns its code. */
   code(address: Hex, signal: AbortSignal): Promise<Hex | undefined>;
   /** Returns whether the address has code as of the block. Returns `no state` if no endpoint serves the state of that block. */
   codeAt(address: Hex, block: number, signal: AbortSignal): Promise<boolean | 'no state'>;
-  /** Proves that a contract with code at a block was deployed in this block, or returns why not. */
+  /** Tries to prove that a contract, which has code at a block, was deployed in this block. If this fails, the result gives the reason. */
   proveDeployment(address: Hex, block: number, signal: AbortSignal): Promise<DeploymentProof>;
 };
 
-/** The methods of a source on which a `ChainReader` is built. */
+/** The methods of a source (the RPC endpoints of a chain) that a `ChainReader` calls. */
 export type CallSource = {
   call(to: Hex, data: Hex, blockNumber?: number, signal?: AbortSignal): Promise<Hex>;
   code(address: Hex, signal?: AbortSignal): Promise<Hex>;
@@ -22,7 +22,9 @@ export type CallSource = {
   proveDeployment(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<DeploymentProof>;
 };
 
-/** Returns a reader over a source. A reverted call and a state that is not served become return values. Other failures are thrown. */
+/**
+ * Returns a reader that calls a source. A reverted call or a state that is not served becomes a return value. Other errors are thrown.
+ */
 export function chainReaderOver(source: CallSource): ChainReader {
   return {
     async call(to, data, signal) {
@@ -54,7 +56,7 @@ export function chainReaderOver(source: CallSource): ChainReader {
   };
 }
 
-/** Returns whether an error means that the endpoints do not serve a state, and not that the endpoints fail for the moment. */
+/** Returns whether an error means that the endpoints do not serve a state. False if the endpoints fail only for the moment. */
 function isRefusal({ kind, answered }: RpcError): boolean {
   return kind === 'pruned' || kind === 'rejected' || (kind === 'unavailable' && answered);
 }

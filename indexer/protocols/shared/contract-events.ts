@@ -14,7 +14,7 @@ export type ContractEvent = Origin & {
   readonly arguments: Readonly<Record<string, string | boolean>>;
 };
 
-/** Events of all kinds of contract that no table of the platform holds. */
+/** The table of events of all kinds of contract for which the platform has no table. */
 export const contractEvents: FactTable<ContractEvent> = {
   schema: 'indexer',
   name: 'contract_events',

@@ -2,8 +2,8 @@ import { type RawBuilder, sql } from 'kysely';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 
 /**
- * Returns a query for the balance of each wallet from transfers: `wallet`, `balance`, `first_position`, and the time and transaction in
- * which it first received a value, `entered_at` and `entry_tx_hash`.
+ * Returns a query that computes the balance of each wallet from transfers. Its columns are `wallet`, `balance`, `first_position` (of the
+ * wallet's first transfer), and `entered_at` and `entry_tx_hash` (the time and transaction in which the wallet first received a value).
  *
  * @param transfers a query with the columns `sender`, `receiver`, `value`, `position`, `block_timestamp` and `tx_hash`
  */

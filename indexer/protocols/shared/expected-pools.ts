@@ -15,7 +15,7 @@ const reserve = (contract: RegisteredRow, argument: string) => sql`
     select (arguments ->> ${sql.lit(argument)})::numeric from indexer.contract_events
     where ${isFactOf(contractEvents, contract)} and event = 'Sync' order by position desc limit 1), 0)`;
 
-/** The liquidity positions that follow from the facts of a Uniswap V2 pair. They have no ticks. */
+/** The rows of `pool_positions` that must be stored according to the facts of a Uniswap V2 pair. Their ticks are null. */
 export const expectedPositions: ExpectedRows = {
   keyColumns: 5,
   rows: (contract) => sql`
@@ -23,7 +23,7 @@ export const expectedPositions: ExpectedRows = {
     from (${balancesOf(transfers(contract))}) held`,
 };
 
-/** The reserves and the supply of the pair's own token that follow from the facts of a Uniswap V2 pair. Only the pair burns its token. */
+/** The reserves and the supply of a Uniswap V2 pair, computed from its facts. Only a transfer from the pair itself to zero burns supply. */
 export const expectedPool: ExpectedRows = {
   keyColumns: 2,
   rows: (contract) => sql`

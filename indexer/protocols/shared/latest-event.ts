@@ -3,7 +3,7 @@ import type { StateTable } from '../../facts/fact-table.ts';
 import { type FactRange, type Fold, isInRange, positionOf } from '../../facts/fold.ts';
 import { contractEvents } from './contract-events.ts';
 
-/** Columns of a contract's row that show arguments of the latest event. All names are constants of the program. */
+/** Describes columns of a contract's row that hold arguments of the contract's latest event. All names are constants of the program. */
 export type LatestEvent = {
   readonly name: string;
   readonly event: string;
@@ -11,7 +11,7 @@ export type LatestEvent = {
   readonly table: StateTable;
   /** The column with the position of the event that the row shows. */
   readonly position: string;
-  /** For each column, the argument of the event that it shows, and its value before the first event. */
+  /** For each column: the event argument that the column holds, and the value of the column before the first event. */
   readonly columns: Readonly<Record<string, { readonly argument: string; readonly initial: number | null }>>;
 };
 

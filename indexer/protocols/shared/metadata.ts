@@ -3,11 +3,11 @@ import type { Identity } from '../protocol.ts';
 import { addressOf, decimalsOf, textOf, wordsOf } from './answers.ts';
 import type { ChainReader } from './chain-reader.ts';
 
-/** The sizes of the columns in characters. */
+/** The sizes of the columns for names and symbols, in characters. */
 const NAME_CHARS_MAX = 100;
 const SYMBOL_CHARS_MAX = 20;
 
-/** The first four bytes of keccak-256 of each signature. */
+/** The function selectors: the first four bytes of keccak-256 of each signature. */
 const SELECTOR = {
   name: '0x06fdde03',
   symbol: '0x95d89b41',
@@ -36,7 +36,7 @@ export type PoolMetadata = {
   readonly family: 'v2' | 'v3' | undefined;
 };
 
-/** Reads name, symbol and decimals of an ERC-20 token (EIP-20, all optional). Removes from the texts what cannot be stored. */
+/** Reads name, symbol and decimals of an ERC-20 token (EIP-20, all optional). Removes characters that PostgreSQL cannot store. */
 export async function readToken(reader: ChainReader, address: Hex, signal: AbortSignal): Promise<TokenMetadata> {
   const [name, symbol, decimals] = await Promise.all([
     reader.call(address, SELECTOR.name, signal),

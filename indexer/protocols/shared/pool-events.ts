@@ -14,7 +14,7 @@ export type PoolEvent = Origin & {
   readonly recipient: Hex | null;
 };
 
-/** Swaps, additions and removals of liquidity of pools of all protocols. */
+/** The table of swaps, additions of liquidity and removals of liquidity, for pools of all protocols. */
 export const poolEvents: FactTable<PoolEvent> = {
   schema: 'public',
   name: 'pool_events',

@@ -6,7 +6,7 @@ import type { ContractAt, Expectation, Question } from './verification.ts';
 
 const WORD_DIGITS = 64;
 
-/** Returns a function that builds a call from a key. The key is the only argument, a number or an address. An empty key is no argument. */
+/** Returns a function that builds a call. The call's only argument is the key: a number or an address. An empty key means no argument. */
 export function callOf(signature: string): Question['call'] {
   const selector = toFunctionSelector(signature);
   return (to, key) => ({ to, data: dataOf(selector, key) });
@@ -17,7 +17,7 @@ export function dataOf(selector: Hex, key: string): Hex {
   return key === '' ? selector : `${selector}${BigInt(key).toString(16).padStart(WORD_DIGITS, '0')}`;
 }
 
-/** Returns a question that is answered by one number. */
+/** Returns a question for `indexer verify` about a view function whose answer is one number. */
 export function numberQuestion(
   name: string,
   expected: (contract: ContractAt) => RawBuilder<Expectation>,
@@ -26,14 +26,14 @@ export function numberQuestion(
   return { name, expected, call: callOf(name), read: (answer) => wordsOf(answer, 1)?.[0]?.toString(), ...options };
 }
 
-/** Returns the question which wallet owns a token. A burnt token has no owner: the call reverts, or answers the zero address. */
+/** Returns the question of which wallet owns a token. For a burnt token, the call reverts or answers the zero address. */
 export function ownerQuestion(expected: (contract: ContractAt) => RawBuilder<Expectation>): Question {
   const name = 'ownerOf(uint256)';
   return { name, expected, call: callOf(name), read: addressOf, reverted: ZERO_ADDRESS };
 }
 
 /**
- * Returns the question which balance a wallet has.
+ * Returns the question of which balance a wallet has. The expected balances are sums of transfers.
  *
  * @param movements returns a query for transfers, with the columns `sender`, `receiver` and `value`
  */

@@ -2,7 +2,7 @@ import type { Hex } from '../../kernel/chain.ts';
 import { addressOf, decimalsOf, flagOf, wordsOf } from './answers.ts';
 import type { ChainReader } from './chain-reader.ts';
 
-/** The first four bytes of keccak-256 of each signature. */
+/** The function selectors: the first four bytes of keccak-256 of each signature. */
 const SELECTOR = {
   'supportsInterface(bytes4)': '0x01ffc9a7',
   'decimals()': '0x313ce567',
@@ -21,20 +21,20 @@ const SELECTOR = {
   'tokenOfNothingAtAll()': '0x2e09e9c0',
 } as const satisfies Record<string, Hex>;
 
-/** Interface ids of EIP-165; no contract supports the last one. */
+/** Interface ids of EIP-165. By EIP-165, no contract may support the last one. */
 const INTERFACE = { erc721: '80ac58cd', erc1155: 'd9b67a26', none: 'ffffffff' } as const;
 
 /** Two arbitrary addresses, used as arguments of functions about an owner and a spender. */
 const OWNER = '1'.padStart(64, '0');
 const SPENDER = '2'.padStart(64, '0');
 
-/** Calls a function of a contract. The answer is `0x` if the contract does not have it. */
+/** Calls a function of a contract. The answer is `0x` if the contract does not have the function. */
 type Ask = (signature: keyof typeof SELECTOR, args?: string) => Promise<Hex>;
 
-/** The standards and protocols that can be recognised by answers that only a contract of that standard gives. */
+/** The standards and protocols that can be recognised, because certain answers are given only by their contracts. */
 export type Standard = keyof typeof RULES;
 
-/** For each standard, words that complete a sentence about a contract of it: "it …". */
+/** For each standard, the words that follow "it" in a sentence about a contract of the standard. */
 const NAMES: Readonly<Record<Standard, string>> = {
   solidly: 'speaks Solidly (Velodrome, Aerodrome)',
   uniswapV3: 'speaks Uniswap V3',
@@ -54,9 +54,9 @@ const RULES = {
 };
 
 /**
- * Returns the standard that a contract follows in place of the one that it was registered with, and the standard's name. Returns null if
- * the contract's answers do not prove one. They count only if the contract gives them twice and does not answer a function that no contract
- * has.
+ * Returns the standard that a contract follows instead of the one that it was registered with, and `name`, the words for it in messages.
+ * Returns null if the contract's answers do not prove another standard. The answers count only if the contract gives them twice, and if
+ * it does not answer a call of a function that no contract has.
  *
  * @param among the standards to look for: those that a contract of the registered protocol cannot follow
  */
@@ -84,7 +84,7 @@ export async function answersAsErc20(reader: ChainReader, address: Hex, signal: 
   return hasAllowances(askerOf(reader, address, signal));
 }
 
-/** Returns whether a contract answers as a pair of Uniswap V2 and its forks does. Pairs of Solidly have no cumulative prices. */
+/** Returns whether a contract answers as a pair of Uniswap V2 or of a fork. Pairs of Solidly do not answer `price0CumulativeLast()`. */
 export async function answersAsUniswapV2(reader: ChainReader, address: Hex, signal: AbortSignal): Promise<boolean> {
   const ask = askerOf(reader, address, signal);
   return (

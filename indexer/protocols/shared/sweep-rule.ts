@@ -3,8 +3,8 @@ import type { FactTable } from '../../facts/fact-table.ts';
 import type { Hex } from '../../kernel/chain.ts';
 
 /**
- * A sweep checks a contract's facts against a rule, window by window. A window is the blocks of one statement, both ends included, and the
- * ids of the rows of `indexer.sweeps` that the statement advances.
+ * One step of a sweep. A sweep checks a contract's facts against a rule, one block range after the other, and has a row in
+ * `indexer.sweeps`. One SQL statement checks the blocks `from` to `to`, both included, for all sweeps whose ids are in `sweeps`.
  */
 export type SweepWindow = {
   readonly chainId: number;
@@ -24,25 +24,25 @@ export type Contradiction = {
 /**
  * A rule that the facts of a contract obey if none is missing.
  *
- * Windows follow each other without a gap from the contract's first block on, so a rule may remember what it needs of earlier windows
- * in `indexer.sweep_values`, with one row per key. It never reads facts of earlier windows, except by an index look-up for each row.
+ * Windows follow each other without a gap from the contract's first block on. So a rule may store the values that later windows need in
+ * `indexer.sweep_values`, with one row per key. A rule does not read facts of earlier windows, except by one index look-up for each row.
  */
 export type SweepRule = {
   readonly name: string;
   /** The tables whose facts a window reads. */
   readonly reads: readonly FactTable[];
-  /** Whether the missing log may be older than the blocks of the contradiction. If these blocks lack no log, older ones are read too. */
+  /** Whether the missing log may be older than the blocks of the contradiction. If these blocks lack no log, older blocks are read too. */
   readonly mayBeOlder: boolean;
   /**
-   * Returns one statement that checks the facts in a window against the rule, and stores what the next window needs. It returns at most
-   * `CONTRADICTIONS_MAX` rows for each sweep.
+   * Returns one statement that checks the facts in a window against the rule, and stores the values that the next window needs. The
+   * statement returns at most `CONTRADICTIONS_MAX` rows for each sweep.
    */
   ask(window: SweepWindow): RawBuilder<Contradiction>;
 };
 
 /** Describes how the supply of a contract follows from facts. The result is compared with `totalSupply()`. */
 export type SupplyRule = {
-  /** The rule that remembers the supply, under the key `SUPPLY_KEY`. */
+  /** The rule that stores the supply in `indexer.sweep_values`, under the key `SUPPLY_KEY`. */
   readonly ledger: SweepRule;
   /** Returns a query with one row. Its column `change` is the amount by which a contract's facts in a range of blocks change its supply. */
   change(range: Omit<SweepWindow, 'sweeps'> & { readonly address: Hex }): RawBuilder<{ readonly change: string }>;
@@ -54,10 +54,10 @@ export type Contradictions = { readonly rules: readonly SweepRule[]; readonly su
 /** The name of the rule that compares the supply with the chain. */
 export const SUPPLY_RULE = 'supply';
 
-/** The key of the supply in `indexer.sweep_values`. No token id and no wallet is empty. */
+/** The key of the supply in `indexer.sweep_values`. It differs from all other keys, because no token id and no wallet is empty. */
 export const SUPPLY_KEY = '';
 
-/** The maximum number of contradictions of one sweep that are kept at the same time. More of them would have a common cause. */
+/** The maximum number of contradictions of one sweep that are kept at the same time. Further ones most likely have the same cause. */
 export const CONTRADICTIONS_MAX = 16;
 
 /** Returns a query for the sweeps of a window, with their `id`, the `address` of the contract and its `first_block`. */
@@ -66,8 +66,8 @@ export function sweptContracts({ sweeps }: SweepWindow): RawBuilder<unknown> {
 }
 
 /**
- * Returns a query for the remembered `value` and `position` of a key. Use it in `lateral`, which PostgreSQL always runs as one index
- * look-up for each row that fulfils the condition.
+ * Returns a query for the `value` and `position` that earlier windows stored for a key. Use the query in a `lateral` join, which
+ * PostgreSQL always runs as one index look-up for each row that fulfils the condition.
  */
 export function remembered(
   sweep: RawBuilder<unknown>,
@@ -80,9 +80,9 @@ export function remembered(
 }
 
 /**
- * Returns the final part of a rule's statement, which selects the first contradictions of each sweep. It reads the common table
+ * Returns the final part of a rule's statement, which selects the first contradictions of each sweep. This part reads the common table
  * expressions `swept` and `found`. `found` has the sweep's `id`, the positions `since` and `position` between which a log may be missing,
- * and the `detail`. `since` is null if no fact precedes.
+ * and the `detail`. `since` is null if there is no earlier fact.
  */
 export function firstContradictions(): RawBuilder<Contradiction> {
   return sql`

@@ -5,7 +5,7 @@ import type { Hex } from '../../kernel/chain.ts';
 /** A contract, and the block as of which its facts are read. */
 export type ContractAt = RegisteredRow & { readonly block: number };
 
-/** The answer that a view function must give for one key according to facts. */
+/** The answer that a view function must give for one key according to the stored facts. */
 export type Expectation = {
   /** A token id, or the address of a wallet or a token. Empty for a function without an argument. */
   readonly key: string;
@@ -20,13 +20,13 @@ export type Question = {
   readonly isOptional?: boolean;
   /** Whether the query also reads facts of other contracts of the chain. The history of these must then be complete as well. */
   readonly readsOthers?: boolean;
-  /** Returns a query for the expected answers as of a block, one row for each key. Reads facts only. */
+  /** Returns a query for the expected answers as of a block, one row for each key. The query reads facts but no derived state. */
   expected(contract: ContractAt): RawBuilder<Expectation>;
   /** Returns the call for a key. */
   call(contract: Hex, key: string): { readonly to: Hex; readonly data: Hex };
-  /** Returns an answer in the form of `value`. Undefined if it is malformed. */
+  /** Converts an answer to the form of `Expectation.value`. Returns undefined if the answer is malformed. */
   read(answer: Hex): string | undefined;
-  /** The value that a revert stands for. Undefined if a revert is no answer. */
+  /** The value that counts as the answer if the call reverts. Undefined if a revert is no answer. */
   readonly reverted?: string;
   /** Returns whether an answer agrees with what is expected. Default: they are equal. */
   agrees?(expected: string, answer: string): boolean;
@@ -56,8 +56,8 @@ export type Verification = {
   readonly questions: readonly Question[];
   readonly invariants: readonly Invariant[];
   /**
-   * Returns a query for anomalies, which are actions that a contract should not have taken, one sentence each in the column `anomaly`.
-   * The mirror records them as the chain does, so they are reported but are not differences.
+   * Returns a query for anomalies, which are actions that a contract should not have taken. Its column `anomaly` has one sentence for each.
+   * The mirror agrees with the chain about them, so `indexer verify` reports them but does not count them as differences.
    */
   anomalies?(contract: RegisteredRow): RawBuilder<{ readonly anomaly: string }>;
 };

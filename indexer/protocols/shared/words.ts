@@ -56,8 +56,8 @@ export function dataDifference(data: Hex, plus: number, minus: number): Decimal 
 }
 
 /**
- * Returns whether word `index` of the data is the offset of a `string` or `bytes` that begins directly after the `head` words of the
- * arguments and ends with the data. Its content may be any bytes.
+ * Returns whether the data ends with exactly one `string` or `bytes`: word `index` is its offset, it begins directly after the `head` words
+ * of the arguments, and it fills the rest of the data. Its content may be any bytes.
  */
 export function isStringAt(data: Hex, index: number, head: number): boolean {
   const words = (data.length - PREFIX) / WORD;
@@ -73,7 +73,7 @@ function dataWord(data: Hex, index: number): string {
 
 function decimal(word: string): Decimal {
   if (word.startsWith(SMALL_WORD_PREFIX)) return String(Number.parseInt(word.slice(-SAFE_DIGITS), 16));
-  // Parsing half a word takes two thirds of the time, and most amounts fit into half a word.
+  // Parsing half a word takes two thirds of the time of a whole word, and most amounts fit into half a word.
   const digits = word.startsWith(HALF_ZERO) ? word.slice(HALF_ZERO.length) : word;
   return BigInt(`0x${digits}`).toString();
 }

@@ -1,7 +1,7 @@
 import { latestEvent } from '../shared/latest-event.ts';
 import { liquidityPools } from '../shared/pool-tables.ts';
 
-/** The reserves of a pair, from its latest `Sync` (Uniswap V2 core), which reports both of them. */
+/** Derives the reserves of a pair from its latest `Sync` event (Uniswap V2 core), which reports both reserves. */
 export const poolReserves = latestEvent({
   name: 'pool-reserves',
   event: 'Sync',

@@ -10,7 +10,7 @@ import { poolPositions } from './pool-positions.ts';
 import { poolReserves } from './pool-reserves.ts';
 import { pairVerification } from './verification.ts';
 
-/** The standards that a pair cannot have. ERC-20 is not among them, because a pair is an ERC-20 token too. */
+/** The standards that a pair cannot follow. ERC-20 is not among them, because a pair is an ERC-20 token too. */
 const OTHER_STANDARDS: readonly Standard[] = ['solidly', 'uniswapV3', 'erc721', 'erc1155'];
 
 /** A pair of Uniswap V2 or of a fork. Forks cannot be distinguished by calls, so the platform's `pool_type` is trusted. */

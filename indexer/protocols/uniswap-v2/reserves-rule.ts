@@ -8,8 +8,9 @@ import { firstContradictions, type SweepRule, type SweepWindow, sweptContracts }
 /**
  * The rule that the events of a pair explain every change of its reserves (Uniswap V2 core, `UniswapV2Pair.sol`).
  *
- * `mint`, `burn`, `swap` and `sync` hold a lock and end with `_update`, which emits `Sync`, and with their own event right after it. If
- * transfers of liquidity between wallets are ignored, the events of one call therefore follow each other in a transaction:
+ * `mint`, `burn`, `swap` and `sync` hold a lock. Near its end, each of them calls `_update`, which emits `Sync`. All except `sync` then
+ * emit their own event. So the events of one call follow each other in a transaction, if transfers of liquidity between wallets are
+ * ignored:
  *
  * - `mint`: transfers from the zero address (the protocol's fee, the minimum liquidity, the liquidity), `Sync`, `Mint`
  * - `burn`: perhaps the protocol's fee, a transfer from the pair to the zero address, `Sync`, `Burn`
@@ -17,8 +18,8 @@ import { firstContradictions, type SweepRule, type SweepWindow, sweptContracts }
  * - `sync`: `Sync`
  *
  * `mint` and `swap` compute their amounts from the balances, so the reserves change by exactly these amounts. `burn` pays out its amounts,
- * and tokens donated before it stay in the reserves. `sync` sets the reserves to the balances, which only grow unless a token takes some
- * from the pair. If one reserve grows while the other shrinks, the event of a swap is missing.
+ * but tokens that were donated before the call are added to the reserves. `sync` sets the reserves to the pair's balances, which only grow
+ * unless a token itself takes some from the pair. If one reserve grows while the other shrinks, the event of a swap is missing.
  */
 export const reservesRule: SweepRule = {
   name: 'reserves',
@@ -64,7 +65,7 @@ export const reservesRule: SweepRule = {
   `,
 };
 
-/** Returns a query for the events of the pairs except transfers of liquidity between wallets, with the pair's `id` and `address`. */
+/** Returns a query for the pairs' events except transfers between wallets, with the `id` of the pair's sweep and the pair's `address`. */
 function pairFacts(window: SweepWindow): RawBuilder<unknown> {
   const events = isInRange(contractEvents, window, 'pool', ['Sync', 'Transfer']);
   return sql`
@@ -85,7 +86,7 @@ function pairFacts(window: SweepWindow): RawBuilder<unknown> {
   `;
 }
 
-/** An expression over a row of `placed`: the log of the same transaction that is missing next to the event. Null if none is missing. */
+/** An SQL expression over a row of `placed`: which log is missing before or after the event in its transaction. Null if none is missing. */
 const missingLog = sql`case
   when event in ('Swap', 'Mint', 'Burn') and before is distinct from 'Sync' then event || ' without a Sync before it'
   when event = 'Mint' and before_that is distinct from 'mint of liquidity' then 'Mint without a mint of liquidity before it'
@@ -97,7 +98,7 @@ const missingLog = sql`case
   when event = 'Sync' and before = 'burn of liquidity' and after is distinct from 'Burn' then 'burn of liquidity without a Burn after it'
 end`;
 
-/** An expression over a row of `jump`: whether the event after the `Sync` explains how the reserves moved. */
+/** An SQL expression over a row of `jump`: whether the event after the `Sync` explains the changes of the reserves. */
 const isExplained = sql`case
   when after in ('Swap', 'Mint') then moved0 = amount0_after and moved1 = amount1_after
   when after = 'Burn' then moved0 >= -amount0_after and moved1 >= -amount1_after

@@ -27,7 +27,7 @@ const reserves: Question = {
 
 const BALANCE_OF = '0x70a08231';
 
-/** A pair owns at least its reserves. It owns more between a transfer to it and the next `Sync`. */
+/** A pair's balance of each of its two tokens is at least the reserve. It is larger between a transfer to the pair and the next `Sync`. */
 const ownTokens: Question = {
   name: 'balanceOf(pair) of a token of the pair',
   expected: (contract) => sql`
@@ -49,7 +49,7 @@ export const pairVerification: Verification = {
     balanceQuestion(transfers),
     numberQuestion(
       'totalSupply()',
-      // The pair mints its minimum liquidity from zero to zero. A transfer of a wallet to the zero address does not reduce the supply.
+      // The pair mints its minimum liquidity from zero to zero. A transfer from a wallet to the zero address does not reduce the supply.
       (contract) => sql`
         select '' as key, coalesce(sum(case when sender = ${ZERO_ADDRESS} then value
           when receiver = ${ZERO_ADDRESS} and sender = ${contract.address} then -value else 0 end), 0)::text as value

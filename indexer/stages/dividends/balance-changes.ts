@@ -3,30 +3,30 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { SNAPSHOT_VERSIONS } from '../../protocols/dividend/claim-rule.ts';
 import { type BlockSpan, endOf, isInSpan, ownerBefore, servedMasters } from '../served-masters.ts';
 
-/** A span of blocks, and queries for the facts that change dividends in it. The queries may use the relation `serves`. */
+/** A span of blocks, and queries for the facts that change dividends in the span. The queries may use the relation `serves`. */
 export type ChangeScope = {
   readonly span: BlockSpan;
   /** A query for `(dividend_contract_id, token)`: the tokens whose owner may change in the span. */
   readonly moved: RawBuilder<unknown>;
-  /** A query for the columns of `claimsIn`. It may use the relation `moved`. */
+  /** A query for the claims that change dividends, with the columns of `claimsIn`. It may use the relation `moved`. */
   readonly claims: RawBuilder<unknown>;
-  /** A query for `(dividend_contract_id, wallet_address, tokens)`: the tokens that wallets owned before the span. Undefined: none. */
+  /** A query for `(dividend_contract_id, wallet_address, tokens)`: how many tokens each wallet owned before the span. Undefined: none. */
   readonly holders?: RawBuilder<unknown>;
 };
 
 /**
- * Returns common table expressions that end with `change`: what happens to each wallet's dividends in a span of blocks. Its columns are
- * `dividend_contract_id`, `wallet_address`, `currency`, `earned`, `claimed`, `is_row` (whether the wallet has a row from now on, even if
- * it had none), and `claimed_at` (the position of the latest claim, or null).
+ * Returns common table expressions that end with `change`: how each wallet's dividends change in a span of blocks. Its columns are
+ * `dividend_contract_id`, `wallet_address`, `currency`, `earned`, `claimed`, `is_row` (whether the wallet must have a row in the table of
+ * balances from now on), and `claimed_at` (the position of the latest claim, or null).
  *
- * Let S(p) be what all distributions before position p gave to one token. A token that is acquired at p earns S(end) − S(p) for its new
- * owner until the end of the span, and the former owner loses as much. A wallet with n tokens before the span also earns n × (S(end) −
- * S(start)). A distribution does not require a visit of each token.
+ * Let S(p) be the sum of what all distributions before position p gave to one token. A wallet that owns n tokens before the span earns
+ * n × (S(end) − S(start)). If a token is transferred at p, its new owner also earns S(end) − S(p), and its former owner earns S(end) − S(p)
+ * less. So a distribution does not require a visit of each token.
  *
- * By the rule `snapshot` this is what a wallet earns. By the rule `token` the unclaimed dividend moves with the token. At p, an existing
- * token has S(p) − D(p) unclaimed, where its debt D is the sum of S at its mints, less S at its burns, plus its claims. A wallet that
- * acquires the token gains S(end) − D(p). A claim of x takes x from the present owner. A wallet earned what it claimed plus what is
- * unclaimed on its tokens.
+ * By the rule `snapshot` this is the amount that a wallet earns. By the rule `token` the unclaimed dividend moves with the token. At p, an
+ * existing token has S(p) − D(p) unclaimed. Its debt D is the sum of S at its mints, minus S at its burns, plus its claims. A wallet that
+ * acquires the token at p gains S(end) − D(p). A claim of x takes x from the present owner. The amount that a wallet earned is the amount
+ * that it claimed plus the amount that is unclaimed on its tokens.
  *
  * A wallet has a row from the first event on that changes one of its amounts.
  */
@@ -67,7 +67,7 @@ export function balanceChanges({ span, moved, claims, holders }: ChangeScope): R
   `;
 }
 
-/** Returns a query for the rule of each dividend contract of a chain: that of the last ABI version in the registry. */
+/** Returns a query for the rule of each dividend contract of a chain. The contract's last ABI version in the registry decides the rule. */
 function rules(chainId: number): RawBuilder<unknown> {
   return sql`
     select platform_id as dividend_contract_id,
@@ -76,7 +76,7 @@ function rules(chainId: number): RawBuilder<unknown> {
   `;
 }
 
-/** Returns common table expressions for all transfers and claims of the moved tokens, with S and D at each of them. */
+/** Returns common table expressions for all transfers and claims of the moved tokens, with S and D of `balanceChanges` at each of them. */
 function accounts(start: RawBuilder<unknown>, end: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`
     life as materialized (

@@ -6,13 +6,13 @@ import { balanceChanges } from './balance-changes.ts';
 export type AsOf = {
   readonly chainId: number;
   readonly block: number;
-  /** A query for `(dividend_contract_id, wallet_address, currency)`: only these balances. Undefined: all of the chain. */
+  /** A query for `(dividend_contract_id, wallet_address, currency)` that selects the balances. Undefined selects all of the chain. */
   readonly keys?: RawBuilder<unknown>;
 };
 
 /**
  * Returns common table expressions that end with `balance`: the rows of `wallet_dividend_balances` of a chain as of a block, from all facts
- * at or below it. Its columns are named as in the table, and `claimed_at` is the position of the latest claim.
+ * at or below the block. The columns of `balance` are named as in the table. `claimed_at` is the position of the latest claim.
  *
  * Needs the sums of the stage `dividends` (`indexer.distribution_sums`) and the links of the stage `claim-links` to be correct up to
  * the block.
@@ -34,7 +34,7 @@ export function dividendBalancesAsOf({ chainId, block, keys }: AsOf): RawBuilder
           claims: sql`${claim} where ${isFact('claim')}`,
         }
       : {
-          // The indexes nft_transfers_to_wallet_idx, dividend_claims_contract_wallet_idx and dividend_claims_master_nft_id_idx serve these.
+          // The indexes nft_transfers_to_wallet_idx, dividend_claims_contract_wallet_idx and dividend_claims_master_nft_id_idx serve both.
           moved: sql`
             select distinct key.dividend_contract_id, fact.master_nft_id as token
             from (select distinct dividend_contract_id, wallet_address from key) key join serves using (dividend_contract_id)

@@ -6,7 +6,10 @@ import { type BlockSpan, servedMasters } from '../served-masters.ts';
 import { balanceChanges, claimsIn, holdingsOf, movedIn } from './balance-changes.ts';
 import { dividendBalancesAsOf } from './balances-as-of.ts';
 
-/** Adds the changes of a span to the balances. The holdings must still be as of the block before it. Returns the number of rows written. */
+/**
+ * Adds the changes of a span to the balances. `indexer.master_holdings` must still be as of the block before the span. Returns the number
+ * of rows written.
+ */
 export async function addBalances(tx: Transaction, span: BlockSpan): Promise<number> {
   const changes = balanceChanges({ span, moved: movedIn(span), claims: claimsIn(span), holders: holdingsOf(span) });
   const { numAffectedRows } = await sql`
@@ -40,7 +43,7 @@ export async function addBalances(tx: Transaction, span: BlockSpan): Promise<num
   return Number(numAffectedRows ?? 0);
 }
 
-/** Sets `tokens_held` of the wallets whose tokens changed in a span. The holdings must be as of the end of the span. */
+/** Sets `tokens_held` of the wallets whose tokens changed in a span. `indexer.master_holdings` must be as of the end of the span. */
 export async function updateTokensHeld(tx: Transaction, { chainId, from, to }: BlockSpan): Promise<number> {
   // The indexes master_holdings_changed_idx and wallet_dividends_wallet_contract_currency_idx serve this statement.
   const { numAffectedRows } = await sql`
@@ -76,7 +79,7 @@ export async function unwindBalances(tx: Transaction, chainId: number, to: numbe
     .where('changed_block', '>', String(to))
     .execute();
   if (changed.length === 0) return;
-  // Arrays tell the planner the number of keys. For the condition it would expect one key, because its statistics lack the newest blocks.
+  // Arrays tell the planner the number of keys. For `changed_block > …` it would expect one key, as its statistics lack the newest blocks.
   const keys = sql`
     select * from unnest(
       ${changed.map((row) => row.dividend_contract_id)}::uuid[], ${changed.map((row) => row.wallet_address)}::varchar[],

@@ -11,8 +11,8 @@ import { sumTokenPayments, unwindTokenPayments } from './token-payments.ts';
  * Counts dividends per token, and derives what each wallet earned, claimed and may claim (`wallet_dividend_balances`), and what was
  * paid for each token (`master_nfts.total_dividends_received`). docs/dividends.md describes the rules.
  *
- * Runs after the stage `claim-links`, which says for which token each claim was paid. `indexer.dividend_progress` holds the block that the
- * rows are as of, so that a repeated step changes nothing although amounts are added up.
+ * Runs after the stage `claim-links`, which says for which token each claim was paid. `indexer.dividend_progress` holds the last block
+ * that the rows include. So a repeated step changes nothing, although a step adds to amounts.
  */
 export const dividends: Stage = { name: 'dividends', advance, unwind };
 
@@ -25,7 +25,7 @@ async function advance(tx: Transaction, { chainId, to }: Advance): Promise<numbe
   await settleHoldings(tx, chainId, span.from);
   let rows = await addSums(tx, span);
   if (rows > 0) await countTokens(tx, span);
-  // Balances are computed from the holdings before the span.
+  // Add the balances before the holdings, because balances are computed from the holdings before the span.
   rows += await addBalances(tx, span);
   rows += await addHoldings(tx, span);
   rows += await updateTokensHeld(tx, span);
@@ -36,7 +36,7 @@ async function advance(tx: Transaction, { chainId, to }: Advance): Promise<numbe
 async function unwind(tx: Transaction, chainId: number, to: number): Promise<void> {
   const reached = await readProgress(tx, chainId);
   if (reached === undefined || reached <= to) return;
-  // Balances are computed again from the sums that remain.
+  // Unwind the sums first, because the balances are computed again from the sums that remain.
   await unwindSums(tx, chainId, to);
   await unwindBalances(tx, chainId, to);
   await unwindHoldings(tx, chainId, to);

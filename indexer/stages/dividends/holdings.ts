@@ -4,8 +4,9 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { type BlockSpan, endOf, isInSpan, isServed, ownerBefore } from '../served-masters.ts';
 
 /**
- * Counts again, as of a block, the tokens of each master whose links to dividend contracts changed since the last step. Deletes the
- * counts of a master that no dividend contract serves any more. Afterwards `indexer.master_holdings` has rows of served masters only.
+ * Recounts the tokens of each wallet, as of a block, for each master whose links to dividend contracts changed since the last step.
+ * Deletes the counts of a master that no dividend contract serves any more. Afterwards `indexer.master_holdings` has rows of served
+ * masters only.
  */
 export async function settleHoldings(tx: Transaction, chainId: number, block: number): Promise<void> {
   const { rows } = await sql<{ contract_address: string }>`
@@ -15,7 +16,7 @@ export async function settleHoldings(tx: Transaction, chainId: number, block: nu
     await countHoldings(tx, chainId, block, contract);
 }
 
-/** Counts again how many tokens of a master each wallet owns, from facts at or below a block. Deletes the counts of an unserved master. */
+/** Recounts the tokens of a master by wallet, from facts at or below a block. If the master is not served, only deletes the old counts. */
 async function countHoldings(tx: Transaction, chainId: number, block: number, contract: string): Promise<void> {
   await sql`
     delete from indexer.master_holdings where chain_id = ${chainId} and contract_address = ${contract}
@@ -69,7 +70,7 @@ export async function addHoldings(tx: Transaction, span: BlockSpan): Promise<num
   return Number(numAffectedRows ?? 0);
 }
 
-/** Counts again the tokens of each wallet whose number changed above a block, from facts at or below the block. */
+/** Recounts the tokens of each wallet whose number of tokens changed above a block, from facts at or below the block. */
 export async function unwindHoldings(tx: Transaction, chainId: number, to: number): Promise<void> {
   await sql`
     merge into indexer.master_holdings held

@@ -3,7 +3,7 @@ import type { Transaction } from '../../db/transaction.ts';
 import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { type BlockSpan, endOf, isInSpan, ownerBefore, servedMasters } from '../served-masters.ts';
 
-/** Adds the distributions of a span to `indexer.distribution_sums`. Returns the number of rows written. */
+/** Adds the distributions of a span to the running totals in `indexer.distribution_sums`. Returns the number of rows written. */
 export async function addSums(tx: Transaction, span: BlockSpan): Promise<number> {
   const { numAffectedRows } = await sql`
     insert into indexer.distribution_sums (chain_id, dividend_contract_id, currency, position, total)
@@ -23,8 +23,8 @@ export async function addSums(tx: Transaction, span: BlockSpan): Promise<number>
 }
 
 /**
- * Counts the tokens that existed at each distribution of a span. The holdings must still be as of the block before the span. A
- * distribution to no token is reported as an anomaly.
+ * Counts the tokens that existed at each distribution of a span. Needs `indexer.master_holdings` as of the block before the span. The view
+ * `indexer.dividend_anomalies` reports a distribution with the count 0.
  */
 export async function countTokens(tx: Transaction, span: BlockSpan): Promise<void> {
   const start = endOf(span.from);
