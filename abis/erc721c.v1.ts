@@ -43,7 +43,7 @@ export const erc721cV1 = [
       { name: 'newValidator', type: 'address', indexed: false },
     ],
   },
-  // creator-token-contracts 1.1.2, programmable-royalties/BasicRoyalties.sol: the result of EIP-2981's royaltyInfo(), in basis points
+  // creator-token-contracts 1.1.2, programmable-royalties/BasicRoyalties.sol: the default fee of EIP-2981's royaltyInfo(), in basis points
   {
     type: 'event',
     name: 'DefaultRoyaltySet',

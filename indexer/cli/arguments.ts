@@ -46,7 +46,7 @@ export function uuid(text: string): string {
 }
 
 /**
- * Returns the id of the chain that the user named. If the user named none, returns the id of the only configured chain. Throws
+ * Returns the id of the chain that the user named. If the user named none, returns the id of the only configured chain, or throws
  * `UsageError` if no chain or several chains are configured.
  */
 export function chainOf(named: number | undefined, { chains }: Config): number {

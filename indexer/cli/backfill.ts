@@ -10,7 +10,7 @@ import { addBackfillCancel, addBackfillStatus } from './backfill-requests.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { fillingConnections, withSession } from './session.ts';
 
-/** Number of ranges that a backfill or a worker fills at the same time. */
+/** The default number of ranges of one chain that a backfill or a worker fills at the same time. */
 export const DEFAULT_CONCURRENCY = 2;
 
 type Given = {

@@ -13,8 +13,8 @@ const CHECKS_IN_FLIGHT = 8;
 const CHECKS_TIMEOUT_MS = 15_000;
 
 /**
- * Warns about contracts that have no code yet, contracts whose answers do not fit their kind, contracts that could not be checked, and
- * chains without an endpoint. The contracts are registered in any case.
+ * Warns about contracts that have no code yet, contracts whose answers or code do not fit their kind, contracts that were not checked,
+ * and chains without an endpoint. The contracts are registered in any case.
  *
  * @returns the warnings
  */

@@ -58,8 +58,8 @@ function addList(contracts: Command, io: Io): void {
 }
 
 /**
- * Returns why the deployment block of a contract is unknown, or which of its answers do not fit its kind. Empty if there is nothing to
- * note.
+ * Returns why the deployment block of a contract is unknown, or in what way its answers or its code do not fit its kind. Empty if there
+ * is nothing to note.
  */
 function noteOf({ deployedAtBlock, deploymentNote, identityNote }: RegisteredContract): string {
   if (deployedAtBlock === null && deploymentNote !== null) return `deployment block unknown: ${deploymentNote}`;

@@ -4,10 +4,13 @@ import type { Runtime } from '../kernel/runtime.ts';
 import type { Source } from '../source/source.ts';
 import type { Session } from './session.ts';
 
-/** How long a command waits for an answer without which it can continue. */
+/** How long a command waits for an answer that it can do without. */
 export const HEAD_TIMEOUT_MS = 3_000;
 
-/** A source (verified reader of one chain) for a command. `close` also records the calls to endpoints that have a monthly budget. */
+/**
+ * The source of a command. It reads one chain and verifies what the endpoints answer. `close` also records the calls or compute units
+ * that count towards the monthly budgets of endpoints.
+ */
 type OpenSource = Omit<Source, 'close'> & { close(): Promise<void> };
 
 /** Opens a source for the requests of one command. The caller must close it. */
@@ -34,8 +37,8 @@ export async function openSource(
 }
 
 /**
- * Returns why a request to a chain failed. `Aborted` is taken for a missing answer within `HEAD_TIMEOUT_MS`. The text may contain
- * secrets.
+ * Returns why a request to a chain failed. Takes the error `Aborted` to mean that no answer came within `HEAD_TIMEOUT_MS`. The text may
+ * contain secrets.
  */
 export function reasonOf(error: unknown, { variable }: ChainConfig): string {
   if (!(error instanceof Aborted)) return messageOf(error);

@@ -20,7 +20,7 @@ type SessionNeeds<P> = {
   readonly maxConnections?: number | ((config: Config) => number);
   /** Whether statements have a timeout. Processes that run for months need one; statements of other commands may take any time. */
   readonly limitStatements?: boolean;
-  /** Called after every statement outside batches, with its duration in seconds. */
+  /** Called after every statement outside transactions, with its duration in seconds. Statements of pages and metrics are left out. */
   readonly onStatement?: (seconds: number) => void;
   /**
    * Runs before any connection is opened. Its result becomes `Session.prepared`. Throws `UsageError` for arguments that do not fit the
@@ -35,8 +35,8 @@ const POOLER_WARNING =
 
 /**
  * The maximum number of connections that the chains of a process share, unless a higher `--concurrency` needs more. A process opens up to
- * 14 more for commits at the head, the queue, leadership and notifications, so that two processes fit into the 100 connections that
- * PostgreSQL accepts by default.
+ * 16 more for commits at the head, the queue, pages and metrics, leadership, and notifications. So two processes fit into the 100
+ * connections that PostgreSQL accepts by default.
  */
 const CONNECTIONS_MAX = 24;
 
@@ -48,13 +48,13 @@ const STOP_GRACE_MS = 7_000;
 
 /**
  * Returns the maximum number of connections of a process that fills history. Each chain needs `concurrency` connections for ranges and
- * two for its head and its planning; six are spare. `CONNECTIONS_MAX` limits the sum.
+ * two for its head and its planning. Six more are spare. The sum is limited to `CONNECTIONS_MAX`, or to `concurrency` + 8 if that is more.
  */
 export function fillingConnections(chains: number, concurrency: number): number {
   return Math.min(chains * (concurrency + 2) + 6, Math.max(CONNECTIONS_MAX, concurrency + 8));
 }
 
-/** Runs `work`. If the configuration names an OpenTelemetry collector, gives it a `Tracing` that sends traces of batches there. */
+/** Runs `work`. If the configuration names an OpenTelemetry collector, `work` gets a `Tracing` that sends traces to the collector. */
 export async function withTracing(
   config: Config,
   version: string,

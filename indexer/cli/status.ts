@@ -10,7 +10,7 @@ import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { HEAD_TIMEOUT_MS, openSource, reasonOf } from './open-source.ts';
 import { type Session, withSession } from './session.ts';
 
-/** Maximum number of gaps that are printed. `--json` prints all. */
+/** The maximum number of printed lines about gaps, and about each kind of failure. `--json` prints all. */
 const GAPS_LISTED_MAX = 10;
 
 /** The newest block of the chain and the lag behind it, or why no endpoint gave it. All are null if no endpoint is configured. */

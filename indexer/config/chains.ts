@@ -8,7 +8,7 @@ export type KnownChain = {
   readonly blockTimeMs?: number;
   /** The settings that differ from the defaults of a chain. */
   readonly preset?: Pick<ChainSettings, 'pollIntervalMs' | 'confirmations' | 'haltDepth'>;
-  /** The names of environment variables that other programs read the endpoints of the chain from. `RPC_URL_<chainId>` takes precedence. */
+  /** The names that other programs use for the variable with the endpoints of the chain. `RPC_URL_<chainId>` takes precedence over them. */
   readonly variables: readonly string[];
 };
 

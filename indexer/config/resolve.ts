@@ -110,7 +110,10 @@ export function resolveSettings(
   return { config, settings: withQueue(read.settings, config), ignored: read.ignored };
 }
 
-/** Fills in the URL of the queue and its origin if no setting names the queue. The queue is then in the database. */
+/**
+ * If `queueUrl` is not set, gives this setting the URL of the database and the origin of that URL. The queue is in that database unless
+ * `queueRedis` is set.
+ */
 function withQueue(settings: readonly Setting[], { queueUrl, variables }: Config): readonly Setting[] {
   return settings.map((setting) => {
     if (setting.path !== 'queueUrl' || setting.value !== undefined || queueUrl === '') return setting;

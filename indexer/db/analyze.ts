@@ -11,7 +11,7 @@ const GROWTH_MIN_ROWS = 1_000;
  * later with PostgreSQL's larger default.
  */
 const STATISTICS_TARGET = 10;
-/** A table, and in `statistics` the columns to analyze, by which the program looks up rows. Analyzing others would only take time. */
+/** A table. Only its columns in `statistics`, by which the program looks up rows, are analyzed. Analyzing others would only take time. */
 export type AnalyzedTable = { readonly schema: string; readonly name: string; readonly statistics: readonly string[] };
 
 /**

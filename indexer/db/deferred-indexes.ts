@@ -21,7 +21,10 @@ const BUILD_TIMEOUT_MS = 24 * 3_600_000;
 const ANSWER_TIMEOUT_MS = 60_000;
 /** Indexes of tables up to this size (some 500,000 rows) are built without `CONCURRENTLY`. This blocks writers, but takes half the time. */
 const BRIEF_BUILD_BYTES_MAX = 2 ** 27;
-/** The timeouts of a build without `CONCURRENTLY`: for its wait for writers, and for each statement. A concurrent build then follows. */
+/**
+ * The timeouts of a build without `CONCURRENTLY`: for its wait for writers, and for each statement. When one of them expires, the index
+ * is built with `CONCURRENTLY`.
+ */
 const BRIEF_LOCK_MS = 100;
 const BRIEF_BUILD_MS = 2_000;
 

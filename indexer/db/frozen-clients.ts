@@ -14,8 +14,11 @@ const BLOCKING_SILENCE_MAX_MS = 2_000;
 
 /**
  * Terminates the connections of clients that froze or lost their network inside a transaction, because their locks would block other
- * processes. Runs until the signal aborts. No timeout of PostgreSQL runs while it waits for data of a `COPY` or for the rest of a packet.
- * Its timeout of idle transactions (15 s) is too long, because another process must replace the frozen one within 5 s. Never throws.
+ * processes. Runs until the signal aborts. Never throws.
+ *
+ * PostgreSQL's own timeouts are not enough. The statement timeout and the timeout of idle transactions do not run while PostgreSQL waits
+ * for data of a `COPY` or for the rest of a batch. Between statements that are sent one by one, the timeout of idle transactions runs, but
+ * its 15 s are too long, because another process must replace the frozen one within 5 s.
  */
 export async function terminateFrozenClients(
   database: Database,

@@ -1,4 +1,4 @@
-/** The tables of facts (decoded logs) and of state (derived from facts) that only the mirror, which is this program, writes. */
+/** The tables of facts (decoded logs) and of state (derived from facts) that only the mirror (this program) writes. */
 const MIRROR_TABLES = [
   ...['nft_transfers', 'token_transfers', 'pool_events', 'dividend_events', 'dividend_claims'],
   ...['token_holders', 'pool_positions', 'wallet_dividend_balances', 'nft_ownership_snapshots'],
@@ -46,7 +46,7 @@ const UPDATED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * The columns that the mirror sets in rows that it inserts. These rows are NFTs, contracts that an operator adds, and a placeholder user,
- * artist and master for each such contract whose owner the operator does not name.
+ * artist and master for each such contract whose master or artist the operator does not name.
  */
 const INSERTED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   master_nfts: ['id', ...(UPDATED_COLUMNS.master_nfts ?? [])],

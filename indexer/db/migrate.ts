@@ -41,10 +41,10 @@ export type MigrationStatus = {
 
 /**
  * Applies all pending migrations in one transaction and returns their names. Works on an empty database, and on one that has the
- * platform's tables already. It adopts such tables: changes to them that may take long run before that transaction, each as a step of
- * its own (`planAdoption`). Waits only briefly for a lock that another session holds and then tries again later, so that the platform's
- * statements do not queue for that lock. Concurrent migrations of one database wait for each other. To adopt tables, `db` must be able to
- * open two connections.
+ * platform's tables already. It adopts such tables: changes to them that may take long, except rewrites of a table, run before that
+ * transaction, each as a step of its own (`planAdoption`). Waits only briefly for a lock that another session holds and then tries again
+ * later, so that the platform's statements do not queue for that lock. Concurrent migrations of one database wait for each other. To adopt
+ * tables, `db` must be able to open two connections.
  *
  * @throws {SchemaVersionError} if a newer program migrated the database already, or a table cannot be adopted. The transaction is
  * then rolled back, and adoption steps that were executed stay.

@@ -12,7 +12,7 @@ const STARTUP_REFUSED: readonly unknown[] = ['08P01', '0A000'];
 
 /** A PostgreSQL server as the program found it. */
 export type Server = {
-  /** The URL with an `sslmode` that says whether the connection is encrypted. */
+  /** The URL of the server. An `sslmode` of `prefer` or `allow` is replaced by the mode with which the connection succeeded. */
   readonly url: string;
   /** Whether a pooler in front of the server lends its connections for one transaction at a time. */
   readonly pooled: boolean;
@@ -28,8 +28,8 @@ export type Sessions = { readonly url: string; readonly lasting: boolean };
  * Connects to a server and finds out whether a pooler is in front of it. A pooler in transaction mode refuses or ignores the settings
  * that a connection begins with.
  *
- * @param variable the name of the environment variable that holds the URL, for error messages
- * @throws {IndexerError} if the server cannot be used. The message begins with the variable.
+ * @param variable the environment variable or the place in the configuration file that holds the URL, for error messages
+ * @throws {IndexerError} if the server cannot be used. The message begins with `variable`.
  */
 export async function probeServer(databaseUrl: string, variable: string): Promise<Server> {
   let last: unknown;
@@ -46,7 +46,7 @@ export async function probeServer(databaseUrl: string, variable: string): Promis
 /**
  * Returns the server for connections that need a session: the one at `directUrl` if it is given, else `server`.
  *
- * @throws {ConfigError} if a pooler is in front of the server at `directUrl`, too.
+ * @throws {ConfigError} if a pooler is in front of the server at `directUrl`.
  */
 export async function findSessions(server: Server, directUrl: string | undefined): Promise<Sessions> {
   if (directUrl === undefined) return { url: server.url, lasting: !server.pooled };

@@ -13,7 +13,7 @@ import { type Step, stepError } from './step.ts';
 /** A Kysely instance that runs its statements on the connection of an open transaction. */
 export type Transaction = Kysely<DB>;
 
-/** Attempts at a transaction that PostgreSQL aborts in favour of a concurrent one. */
+/** The maximum number of attempts at a transaction that conflicts with a concurrent one or whose connection is terminated. */
 const CONFLICT_ATTEMPTS_MAX = 10;
 const CONFLICT_BACKOFF: Backoff = { baseMs: 20, maxMs: 200 };
 const LONG_TRANSACTION_TIMEOUT_MS = 24 * 3_600_000;

@@ -11,7 +11,7 @@ import { Examination, type Finding, failed, type Outcome, ok, warning } from './
 const REQUEST_TIMEOUT_MS = 10_000;
 const LATENCY_SAMPLES = 3;
 const LATENCY_MAX_MS = 1_000;
-/** A head is too old if its age exceeds both the duration of this many blocks and the number of milliseconds below. */
+/** A head is too old if its age exceeds both the time that the chain takes for this many blocks and `HEAD_AGE_MAX_MS`. */
 const HEAD_AGE_MAX_BLOCKS = 20;
 const HEAD_AGE_MAX_MS = 60_000;
 /** Nodes without an archive keep the state of the newest 128 blocks only. */

@@ -5,8 +5,8 @@ import { examineQueue } from './examine-queue.ts';
 import type { Finding } from './finding.ts';
 
 /**
- * The advice for an endpoint that failed while another one works. It is not given for an endpoint of a wrong chain, because that stops
- * the configured chain.
+ * The advice for an endpoint that failed while another one works. It is not given for an endpoint that serves another chain than the
+ * configured one, because such an endpoint stops the configured chain.
  */
 const REPLACEABLE = 'it is not used while other endpoints of the chain work';
 

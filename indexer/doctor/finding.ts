@@ -9,7 +9,7 @@ export type Status = 'ok' | 'warning' | 'failed';
 
 /** The outcome of one check. May contain secrets. */
 export type Finding = {
-  /** What was checked: `database`, `queue`, or the setting that names an endpoint. */
+  /** What was checked: `configuration`, `database`, `queue`, `endpoints`, or the setting that names an endpoint. */
   readonly subject: string;
   readonly check: string;
   readonly status: Status;

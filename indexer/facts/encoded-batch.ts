@@ -153,7 +153,10 @@ class Writer {
   }
 }
 
-/** Returns the batch with only the facts whose contract `keep` accepts and whose block is in `blocks` (default: all blocks). */
+/**
+ * Returns the batch with only the facts whose contract `keep` accepts and whose block is in `blocks` (default: all blocks). `quarantined`
+ * stays unchanged.
+ */
 export function keepFacts(
   batch: EncodedBatch,
   keep: (contract: Contract) => boolean,

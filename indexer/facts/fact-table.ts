@@ -82,14 +82,20 @@ export type FormerRows = {
   isOfAny(addresses: readonly Hex[], platformIds: readonly string[]): RawBuilder<boolean>;
   /** The condition that a former row belongs to a row of `indexer.contracts`, for which the SQL has the alias `contract`. */
   readonly isOfContract: RawBuilder<boolean>;
-  /** The column in which the platform stored the id of a row of its own. The id is copied to the verified fact that replaces the row. */
+  /**
+   * The column in which the platform stored the id of one of its own rows. The id is copied from the former row to the verified fact that
+   * replaces it.
+   */
   readonly link?: string;
 };
 
 /** A query for the platform ids of some contracts. */
 export type PlatformIdQuery = SelectQueryBuilder<DB, 'indexer.contracts', { platform_id: string }>;
 
-/** Describes the rows that a table of state must hold according to the facts of one contract. `indexer verify` compares both. */
+/**
+ * Describes the rows that a table of state must hold according to the facts of one contract. `indexer verify` compares them with the
+ * stored rows.
+ */
 export type ExpectedRows = {
   /** The number of leading columns of the digest that form the key. */
   readonly keyColumns: number;

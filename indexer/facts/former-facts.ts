@@ -4,7 +4,7 @@ import type { ContractKind, Hex } from '../kernel/chain.ts';
 import type { FactTable } from './fact-table.ts';
 import { tableOf } from './facts-sql.ts';
 
-/** A block range, and the contracts whose facts of the platform's former indexer in this range are to be deleted. */
+/** A block range and contracts. The facts that the platform's former indexer left for these contracts in the range are to be deleted. */
 export type FormerFacts = {
   readonly chainId: number;
   readonly from: number;

@@ -8,8 +8,8 @@ import type { FactTable } from './fact-table.ts';
 const INSERTED_FACTS_MAX = 500;
 
 /**
- * Writes the facts of several batches by one `COPY` per table. None of the facts may be stored already, because it would violate the
- * natural key of its table.
+ * Writes the facts of several batches by one `COPY` per table. None of the facts may be stored already, because a second row of a fact
+ * would violate the natural key of the table.
  *
  * @param order every table of facts, in the order in which commits write to them
  */

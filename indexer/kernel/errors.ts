@@ -61,7 +61,7 @@ export class RpcError extends IndexerError {
   readonly hintBlocks: number | undefined;
   /** The number of addresses that the provider says it accepts in one filter. */
   readonly hintAddresses: number | undefined;
-  /** Whether the node answered with a JSON-RPC error. If so, the failure concerns this kind of request only, not the endpoint. */
+  /** Whether the node answered with a JSON-RPC error. Unless `rate-limited`, such an error concerns this kind of request only. */
   readonly answered: boolean;
   /** Whether no connection could be made. */
   readonly unreachable: boolean;

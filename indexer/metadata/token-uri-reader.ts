@@ -45,7 +45,7 @@ const SWEEP_PAUSE_MAX_MS = 600_000;
 const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 60_000 };
 const REASON_LENGTH_MAX = 300;
 
-/** The URIs that contracts returned, and the error if the endpoints did not answer. */
+/** For each token its URI or the reason why there is none, and the error if the endpoints did not answer. */
 type Reading = { readonly answers: readonly UriAnswer[]; readonly failure?: unknown };
 
 /**
@@ -107,6 +107,7 @@ export class TokenUriReader {
   /**
    * Reads the URIs of tokens. A failure makes the next batches smaller, because one token may make the endpoint fail or hang. If the only
    * token of a batch fails, returns the error and the reason instead of throwing, so that the token is scheduled for a later attempt.
+   * Throws if the endpoint limits the rate.
    */
   async #read(tokens: readonly Token[], block: number, signal: AbortSignal): Promise<Reading> {
     if (tokens.length === 0) return { answers: [] };

@@ -93,7 +93,7 @@ export function completeTo(contract: Coverage, head: number | null): number | nu
   return missing === first ? null : missing - 1;
 }
 
-/** Contracts that share a list of blocks: for each of them, exactly these blocks are missing, or exactly these blocks are covered. */
+/** Contracts that share a list of blocks. The blocks are those of a range that are missing, covered, or not proved for each contract. */
 export type Slice = { readonly contracts: readonly RequestedContract[]; readonly blocks: readonly BlockRange[] };
 
 /** Returns the blocks of a range that are not covered. Leaves out quarantined contracts, and those that `coveredSlices` leaves out. */
@@ -107,7 +107,7 @@ export function missingSlices(
 }
 
 /**
- * Returns the blocks of a range that are covered up to the head. Contracts that cover the same blocks form one slice.
+ * Returns the blocks of a range, at most up to the head, that are covered. Contracts with the same covered blocks form one slice.
  *
  * Includes active contracts, and contracts that a log quarantined, because their coverage stays and can still be compared with the chain.
  * Leaves out contracts that changed after their logs were requested: either the platform announced the contract again, so that facts
@@ -125,7 +125,7 @@ export function coveredSlices(
   );
 }
 
-/** Returns the blocks of `coveredSlices` that are not recorded as proved, which means compared with their headers. */
+/** Returns the blocks of `coveredSlices` that are not recorded as proved. Proved facts were compared with the headers of their blocks. */
 export function unprovedSlices(
   tx: Transaction,
   chainId: number,

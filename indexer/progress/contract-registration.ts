@@ -46,7 +46,7 @@ export async function registerContract(
 /**
  * Registers contracts that the platform announced and that no trigger registered, in one statement. If a contract is now announced by
  * another row of the platform than before, the contract starts over without coverage. If the platform corrected the address of a row, the
- * contract at the old address is removed from those that are followed.
+ * contract at the old address is no longer followed.
  *
  * @param announced a query for rows `(id, chain_id, address, kind, abi_version, deployed_at_block)`. Chains that are not EVM chains are
  * skipped.
@@ -150,7 +150,7 @@ export type Recognition = {
   readonly comparedWith: string | null;
   /** Whether the contract implements the protocol. Null if the answers do not decide this. */
   readonly speaks: boolean | null;
-  /** What the contract is instead, or what is missing in its answers. */
+  /** What the contract is instead, what its answers or its code lack, or that it has no code. Null if there is nothing to report. */
   readonly note: string | null;
 };
 

@@ -97,7 +97,7 @@ export async function adoptFingerprints(db: Kysely<DB>, chainId: number, contrac
 
 /** The reason and the blocks of a quarantine. */
 export type Quarantining = {
-  /** The block that causes the quarantine. An unwind below it lifts the quarantine. Undefined if the cause is in the registry. */
+  /** The block that causes the quarantine. An unwind below it lifts the quarantine. Undefined if no log is the cause. */
   readonly atBlock: number | undefined;
   /** The head, up to which a live contract is covered. */
   readonly coveredTo: number | undefined;
@@ -135,7 +135,7 @@ export async function countQuarantined(db: Kysely<DB>): Promise<ReadonlyMap<numb
   return new Map(rows.map(({ chain_id, count }) => [Number(chain_id), Number(count)]));
 }
 
-/** Lifts quarantines whose cause was in the registry. The follower covers the contracts again, and their gaps are filled. */
+/** Lifts quarantines that no log caused. The follower covers the contracts again, and their gaps are filled. */
 export async function reinstate(db: Kysely<DB>, chainId: number, contracts: readonly ContractKey[]): Promise<void> {
   await sql`
     update indexer.contracts held set status = 'active', status_reason = null

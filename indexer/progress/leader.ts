@@ -11,7 +11,7 @@ import { isAdvisoryLock } from './locks.ts';
 const HEARTBEAT_INTERVAL_MS = 400;
 /**
  * PostgreSQL closes the connection of a leader that sends nothing for this long, because it froze or lost its network. Another process
- * takes over within 5 s, which is enough for this time, one heartbeat interval, and a commit.
+ * takes over within 5 s, which is the sum of this time, one heartbeat interval, and an allowance for a commit.
  */
 const SILENCE_MAX_MS = 2_500;
 const RECONNECT_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 1_000 };

@@ -10,7 +10,7 @@ export type StageRow = {
   readonly name: string;
   /** The block up to which the stage's state is computed. Undefined before the first block. */
   readonly asOf: BlockRef | undefined;
-  /** Whether the stage may still have state of blocks above `asOf`, because its unwind failed or another program must do it. */
+  /** Whether the stage may still have state of blocks above `asOf`, because an unwind failed or is left to another program version. */
   readonly unwindPending: boolean;
   /** Why the stage stopped. Null while it runs. */
   readonly failedReason: string | null;
@@ -111,8 +111,8 @@ export async function recordHistoryChange(
 }
 
 /**
- * Records that all facts of a contract changed or were deleted. Stages are unwound to before the contract's first block. All sweeps that
- * look for contradictions in the contract start over.
+ * Records that all facts of a contract changed or were deleted. Stages that have reached the contract's first block are later unwound to
+ * the block before it. All sweeps that look for contradictions in the contract start over.
  */
 export async function recordContractChange(
   tx: Transaction,

@@ -8,7 +8,7 @@ export type SweepRestart = {
   readonly fromBlock: number;
   /** Undefined means every contract of the chain. */
   readonly contract?: ContractKey | undefined;
-  /** Whether to restart also the sweeps that have ended because receipts confirmed that the contract breaks the rule. */
+  /** Whether to also restart sweeps that ended because receipts confirmed that the contract itself breaks the rule. */
   readonly forgetsProperties: boolean;
 };
 

@@ -50,9 +50,9 @@ const REASON_LENGTH_MAX = 1_000;
 type Piece = BlockReading;
 
 /**
- * Proves a chain's facts (its decoded logs) after they were stored: reads every header of covered blocks, compares the blooms with the
- * facts, and repairs what differs. It also reads doubts, which are blocks in which a log may be missing because facts contradict each
- * other. Doubts and the other blocks take turns, and a doubt comes first.
+ * Proves a chain's facts (its decoded logs) after they were stored: reads covered blocks again with every header, checks their logs against
+ * the blooms, compares the logs with the facts, and repairs what differs. It also reads doubts, which are blocks in which a contradiction
+ * shows that a log may be missing. Doubts and the other blocks take turns, and a doubt comes first.
  *
  * Any number of provers may run at the same time. They may read the same blocks, but they record the same result.
  */

@@ -22,8 +22,8 @@ export type ReadDoubt = BlockRange & {
 
 /**
  * The decision after the blocks of a doubt were read. `drop`: delete the doubt, because a new sweep will find the contradiction again if it
- * is still there. `restart`: start the sweep over. `widen`: doubt older blocks instead. `property`: no log is missing, because the contract
- * contradicts the rule by nature.
+ * is still there. `restart`: start all sweeps of the contract over, because its facts changed. `widen`: doubt older blocks instead.
+ * `property`: no log is missing, because the contract contradicts the rule by nature.
  */
 export type Settlement =
   | { readonly action: 'drop' | 'restart' | 'property' }
@@ -58,7 +58,10 @@ type Row = {
   readonly silent: boolean;
 };
 
-/** Settles the doubts of a chain whose blocks were all read: drops or widens them, or restarts or ends the sweep that found them. */
+/**
+ * Settles the doubts of a chain whose blocks were all read. Drops or widens a doubt, starts all sweeps of its contract over, or ends the
+ * sweep that found it.
+ */
 export async function settleReadDoubts(tx: Transaction, chainId: number): Promise<void> {
   const { rows } = await sql<Row>`
     select address, kind, rule, from_block, to_block, detail, facts_changed > 0 as changed, first_block,

@@ -9,7 +9,7 @@ import { compareSupplies } from './sweep-supply.ts';
 /** The share of time that a sweep spends in the database. It pauses for the rest, so that it does not slow down followers or backfills. */
 const TIME_SHARE = 0.02;
 const PAUSE_MAX_MS = 60_000;
-/** Maximum duration of a round. The next round begins with the newest blocks again, even while older history is swept. */
+/** After this time, a round ends its sweeping. The next round begins with the newest blocks, even if older history is not swept yet. */
 const ROUND_MS_MAX = 60_000;
 
 /** Dependencies of a sweeper. */

@@ -2,8 +2,8 @@ import { abiVersionsOf, type ProtocolSelector, protocols, protocolsOf } from './
 
 /**
  * Returns a text that identifies the events that this program requests for a contract. The text names each protocol with its version, its
- * first block and its events. It is stored with the contract's coverage (the block ranges whose facts are stored). Coverage that was read
- * for other events lacks facts.
+ * first block and its events. It is stored with the contract's coverage (the block ranges whose facts are stored), because coverage
+ * that was read for other events may lack facts.
  *
  * @returns null if the program does not know one of the versions
  */
@@ -33,7 +33,8 @@ export type FingerprintDecision = { readonly do: 'reread' | 'refuse'; readonly b
  * read the history, and it refuses the contract. ABI versions only ever gain events. So if two programs of different versions run, at most
  * one of them rereads the history that the other one read. They cannot reread it in turns.
  *
- * @returns undefined if the fingerprints are equal or no fingerprint is stored
+ * @returns undefined if the fingerprints are equal, if no fingerprint is stored, or if `current` is null and the program knows all versions
+ *   and events in `stored`
  */
 export function compareFingerprints(stored: string | null, current: string | null): FingerprintDecision | undefined {
   if (stored === null || stored === current) return undefined;

@@ -5,7 +5,7 @@ import type { BlockRef, Hex } from '../kernel/chain.ts';
 import { factTables } from './protocols.ts';
 
 /**
- * Returns the newest block at or below a height whose hash is in the database: as a checkpoint (a block at which a commit ended), as the
+ * Returns the newest block at or below a height whose hash is in the database: as a checkpoint (a block that a commit recorded), as the
  * parent of a checkpoint, or in a fact. Returns undefined if there is no such block. The hash is not read from the RPC node, because the
  * node may be on another branch at that height.
  */

@@ -20,20 +20,20 @@ export type RegisteredContract = Contract &
     readonly fingerprint: string | null;
     /** The fingerprint with which the covered blocks of the contract were read; null if no block is covered yet. */
     readonly coveredFingerprint: string | null;
-    /** Why the history of the contract is incomplete although it was complete before. Null if it is not. */
+    /** Why the history of the contract is incomplete although it was complete before. Null otherwise. */
     readonly coverageNote: string | null;
     readonly status: ContractStatus;
     readonly statusReason: string | null;
     /**
-     * Whether the contract's name, symbol or tokens were read from the chain, and its answers were compared with its present protocol
-     * (ABI and version).
+     * Whether the contract's name, symbol or tokens were read from the chain, and its answers were compared with its present protocol and
+     * version, such as `uniswap-v2 1.0`.
      */
     readonly metadataRead: boolean;
-    /** What the contract really is, if its answers to calls prove that it was registered as the wrong kind. Null otherwise. */
+    /** What the contract is instead, if its answers or its code prove that it does not implement its protocol. Null otherwise. */
     readonly identityFault: string | null;
-    /** What the contract is instead of its registered kind, or which expected answers it does not give. Null if neither is known. */
+    /** What the contract is instead, what its answers or code lack, or that it has no code. Null if there is nothing to report. */
     readonly identityNote: string | null;
-    /** Why the deployment block of the contract could not be proved. Null if no search has failed to prove it. */
+    /** Why the last search for the deployment block could not prove it. Null if no search failed, or a later search succeeded. */
     readonly deploymentNote: string | null;
     /** Whether the time and the transaction of the deployment were read from the chain. */
     readonly deploymentRead: boolean;

@@ -13,9 +13,9 @@ export type DividendLink = {
 };
 
 /**
- * Links a master contract to a dividend contract, or unlinks it. This overrides what the platform's rows say. The stages (state that is
- * derived after a commit) then derive the dividends again, from the later deployment of the two contracts on. A repeated call changes
- * nothing.
+ * Links a master contract to a dividend contract, or unlinks it. This overrides what the platform's rows say. The stages, which compute
+ * state behind the commits, then derive the dividends again, from the block on in which the later of the two contracts was deployed. A
+ * repeated call changes nothing.
  *
  * @throws {UsageError} if one of the contracts is not registered
  */

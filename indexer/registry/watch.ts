@@ -5,7 +5,7 @@ import { WHOLE_NUMBER } from '../kernel/patterns.ts';
 import { type Backoff, Retry } from '../kernel/retry.ts';
 import { sleep, within } from '../kernel/sleep.ts';
 
-/** The channel on which triggers on the platform's tables notify the indexer. */
+/** The channel on which triggers on the platform's tables, and commands of the indexer, notify running daemons. */
 const CHANNEL = 'indexer_contracts';
 const POLL_INTERVAL_MS = 30_000;
 /** The poll interval behind a pooler, where there are no notifications. */

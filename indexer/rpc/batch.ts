@@ -101,7 +101,7 @@ async function sendInBatches(endpoint: Endpoint, calls: readonly PendingCall[], 
   // All calls come from one `mapInBatches` and have the same signal.
   const signal = calls[0]?.options?.signal;
   let mayResend = limitResends(endpoint, pausesMs);
-  /** Maximum size of a batch. Every rate-limit error halves it, because even a batch of half a second's calls may be too large. */
+  /** Maximum size of a batch. Every rate-limit error halves it, because even the calls of half a second may be too many at once. */
   let sizeMax = calls.length;
   for (let pending = calls; pending.length > 0; ) {
     const size = Math.min(batchSize.calls(), sizeMax);

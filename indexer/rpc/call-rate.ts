@@ -1,6 +1,6 @@
 import { createCallBudget, SAVED_MS_MAX } from './call-budget.ts';
 
-/** Minimum rate after the first refusal, in calls per second. The measured rate may be too low, because few calls were sent before. */
+/** Minimum rate after the first refusal, in calls per second. The measured rate is too low if few calls were sent before. */
 const FIRST_RATE_MIN = 50;
 const RATE_MIN = 1;
 /** Every second, the rate is multiplied by `GROWTH` until it is near the limit. At a refusal, it is multiplied by `REDUCTION`. */
@@ -13,7 +13,7 @@ const PROBE_AFTER_MS = 600_000;
 const PROBE_GROWTH = 1.25;
 /** The first refusal sets the rate from the calls that were answered within this time before it. */
 const MEASURED_MS = 5_000;
-/** Refusals of calls that were sent until this long after a reduction are ignored, because calls before it may be the cause. */
+/** Refusals of calls that were sent until this long after a reduction are ignored: earlier calls may be the cause. */
 const SETTLING_MS = 1_000;
 /** A refusal reveals the limit only if calls were answered in at least this many seconds since the last refusal. */
 const ANSWERED_SECONDS_MIN = 3;

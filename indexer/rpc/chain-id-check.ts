@@ -16,7 +16,7 @@ export type ChainIdCheck = {
   require(signal: AbortSignal | undefined): Promise<void>;
   /** Returns whether the last chain id that the endpoint returned is the expected one. False before the first check. */
   isRight(): boolean;
-  /** If the endpoint serves another chain, returns a message with advice, and starts a recheck when one is due. Otherwise undefined. */
+  /** If the last check found another chain, returns a message with advice, and starts a recheck when one is due. Otherwise undefined. */
   refusal(): string | undefined;
 };
 

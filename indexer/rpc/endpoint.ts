@@ -12,7 +12,7 @@ import { createPace, type PaceSettings } from './pace.ts';
 import { createQuarantine, type Quarantine } from './quarantine.ts';
 import { createRangeSize, type RangeSize } from './range-size.ts';
 
-/** A block tag that moves with the chain. Nodes may not support every tag. */
+/** A block tag that moves with the chain. Some nodes do not support every tag. */
 export type BlockTag = 'finalized' | 'safe';
 
 /** Sends single requests. It is an endpoint, or a collector that sends the requests to an endpoint in batches. */
@@ -47,8 +47,8 @@ export type EndpointState = {
 };
 
 /**
- * One node or provider, with its health, the call rate that it accepts, and the features that it does not support. A request is sent only
- * when health and call rate allow it, and only after the endpoint has confirmed that it serves the right chain.
+ * One node or provider, with its health, its limits, and the features that it does not support. A request is sent only when health and
+ * limits allow it (see `Pace`), and only after the endpoint has confirmed that it serves the right chain.
  */
 export type Endpoint = Requester & {
   /** Sends several calls at once. Throws `BatchRejected`, `RpcError` or `Aborted` if there are no answers. */
@@ -67,13 +67,13 @@ export type Endpoint = Requester & {
   readonly quarantine: Quarantine;
   /** Returns the current state of the endpoint. */
   state(): EndpointState;
-  /** Returns how many milliseconds to wait before the next request or, with `kind`, before the next request of this kind. */
+  /** Returns for how many milliseconds failures still pause all requests or, with `kind`, the requests of this kind; 0 if not paused. */
   delayMs(kind?: string): number;
   /** The features that the endpoint does not support, as its answers have shown. */
   readonly unsupported: {
     blockHashFilter: boolean;
     blockReceipts: boolean;
-    /** Whether a log of the endpoint named another timestamp or hash than the header of its block. */
+    /** Set if a log named another timestamp or hash than the header of its block. Timestamps in logs are then not relied on. */
     logTimestamps: boolean;
     readonly tags: Set<BlockTag>;
   };

@@ -2,12 +2,15 @@ import type { Hex } from '../kernel/chain.ts';
 
 /** Maximum number of addresses in one filter, unless an endpoint only accepts fewer. */
 export const ADDRESSES_MAX = 500;
-/** If the addresses would need more filters than this for one range, the logs are requested by topic only. */
+/**
+ * If an endpoint accepts fewer addresses, and one range would need more filters than this, the logs are requested by topic only. This does
+ * not apply to an endpoint that requires addresses.
+ */
 const FILTERS_MAX = 20;
 /** How long a limit that was learnt from a refusal applies, before the default limits are tried again. */
 const COOLDOWN_MS = 600_000;
 
-/** The addresses and topics in the filter of one request. If a list is undefined, the program filters the response by it instead. */
+/** The addresses and topics in the filter of one request. If a list is undefined, the program filters the response instead. */
 export type FilterPart = {
   readonly addresses: readonly Hex[] | undefined;
   readonly topics: readonly Hex[] | undefined;

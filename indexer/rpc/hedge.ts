@@ -1,7 +1,7 @@
 import { within } from '../kernel/sleep.ts';
 import type { Endpoint } from './endpoint.ts';
 
-/** Maximum share of the requests of one kind that also go to a second endpoint. Up to `SAVED_MAX` unused ones may be saved up. */
+/** Maximum share of the requests of one kind that also go to a second endpoint. If fewer do, up to `SAVED_MAX` are saved for later. */
 const SHARE_MAX = 0.1;
 const SAVED_MAX = 5;
 /** A request is slow if it takes longer than this share of the last requests of its kind to the same endpoint. */

@@ -20,8 +20,8 @@ export type Meter = {
 };
 
 /**
- * Creates one meter for each endpoint of a chain, in the order of the endpoints. The meter is undefined if the endpoint is not configured
- * as an object, because it then has no limits.
+ * Creates one meter for each endpoint of a chain, in the order of the endpoints. An endpoint that is not configured as an object has no
+ * limits, so its meter is undefined.
  *
  * @param now the time in milliseconds
  */

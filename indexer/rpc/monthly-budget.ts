@@ -84,7 +84,7 @@ export class MonthlyBudget {
    *
    * @param added the value of `unsaved` that the total now includes
    * @param total what all processes have spent in the month to which `added` was counted
-   * @returns the state to warn of; undefined if no further warned part of the budget was reached in this month
+   * @returns the state to warn of; undefined unless a larger one of `WARNED_PARTS` was reached in this month
    */
   saved(added: Cost, total: MonthlyCost): BudgetState | undefined {
     this.spend(-added.calls, -added.computeUnits);

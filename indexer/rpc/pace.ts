@@ -16,7 +16,10 @@ type SentCalls = readonly Pick<Call, 'method'>[];
 export type Pace = {
   /** Runs a task that sends calls, as soon as they may be sent. Throws what the task throws, or `Aborted` if the signal aborts. */
   run<T>(kind: string, calls: SentCalls, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
-  /** Returns how many milliseconds to wait before the next request, or before the next one of this kind (see `kindOfRequest`). */
+  /**
+   * Returns for how many milliseconds failures still pause all requests or, with `method`, the requests of this kind (see `kindOfRequest`).
+   * Returns 0 if they are not paused. Waits for request slots and for the call rate are not included.
+   */
   delayMs(method?: string): number;
   /** Returns the newest failure; undefined while the endpoint is healthy. */
   failure(): RpcError | undefined;

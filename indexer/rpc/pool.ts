@@ -236,7 +236,7 @@ function describe({ number, hash, parentHash, requested, expected }: IndexerErro
   return JSON.stringify({ number, hash, parentHash, requested, expected });
 }
 
-/** Adds the name of the endpoint to the message and context of an inconsistency. */
+/** Adds the endpoint to an inconsistency: its label to the message, its name to the context. */
 function withEndpointName(error: unknown, endpoint: Endpoint): unknown {
   if (!(error instanceof RpcInconsistency) || error.context.endpoint !== undefined) return error;
   const Kind = error instanceof AnchorMismatch ? AnchorMismatch : RpcInconsistency;

@@ -1,6 +1,6 @@
 /** Factor by which the size grows after an accepted request. */
 const GROWTH = 2;
-/** Cooldown after a range size was rejected. */
+/** Cooldown: how long the size does not grow after a range size was rejected. */
 const COOLDOWN_MS = 10_000;
 /** Number of accepted requests that end the cooldown early, unless the provider named its limit. */
 const ACCEPTED_BEFORE_GROWTH = 8;

@@ -73,8 +73,8 @@ const words = (pattern: string) => new RegExp(pattern, 'i');
 
 /**
  * How nodes and providers refuse requests. The first matching row decides. Rows about pruned history and missing blocks come before rows
- * about ranges. Among the rows about ranges, those with a range that works come first, then those with a number of blocks, then those
- * that halve. Rate limits follow, because code -32005 is used for both, so that only the text can tell a range from a rate limit.
+ * about ranges; of these, rows with a range that works come first, then rows with a number of blocks, then `halve`. Rate limits follow.
+ * Code -32005 is used for both limits, so only the text tells them apart. Rows that guess a range from general words or codes come later.
  */
 const ROWS: readonly Row[] = [
   { who: 'EIP-4444', means: 'pruned', codes: [RPC_CODE.prunedHistory] },

@@ -32,7 +32,7 @@ export type NamedTransport = { readonly transport: Transport; readonly key: stri
  *
  * Calls go to viem one by one. With `http(url, { batch: true })`, viem sends calls in one batch if they are made at the same time and
  * have the same signal. viem matches responses to calls only by the order of their ids, and could confuse them. Therefore only calls with
- * `mayBatch` share a signal. Calls whose batch was too large are sent again alone.
+ * `mayBatch`, whose responses are checked, share a signal. Calls whose batch was too large are sent again alone.
  */
 export function connectViem(create: ViemTransport, timeoutMs: number): NamedTransport {
   const instance = create({ retryCount: 0, timeout: timeoutMs });

@@ -50,7 +50,7 @@ export function unknownBlock(requester: Requester, detail: string): RpcError {
   return new RpcError('unknown-block', `${requester.label}: ${detail}`, { context: { endpoint: requester.name } });
 }
 
-/** Throws `RpcError` `unknown-block` if the last header is at the height of `tip`, the block that the caller expects, but is another. */
+/** Throws `RpcError` `unknown-block` if the last header is at the height of `tip`, the caller's expected block, but has another hash. */
 export function verifyTip(
   endpoint: Requester,
   headers: readonly BlockHeader[],

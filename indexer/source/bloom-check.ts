@@ -6,7 +6,10 @@ import type { Watched } from './parse.ts';
 import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
 import { setAsideForLogs } from './wrong-logs.ts';
 
-/** The blocks of a range that one endpoint returned together. They are consistent, and linked by parent hash to the part before. */
+/**
+ * What one endpoint returned for the next blocks of a range, up to block `to`. Headers and logs are consistent with each other, and the
+ * first block is a child of the last block of the part before. Below the finalized block, some headers may not have been read.
+ */
 export type Part = {
   readonly to: number;
   readonly headers: readonly BlockHeader[];

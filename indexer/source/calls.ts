@@ -4,7 +4,7 @@ import { mapInBatches } from '../rpc/batch.ts';
 import type { Endpoint, Requester } from '../rpc/endpoint.ts';
 import { parseBytes, toQuantity } from './parse.ts';
 
-/** Maximum size of an `eth_call` result. The largest token names seen so far have 1 MB. */
+/** Maximum size of an `eth_call` result as hexadecimal text (two characters per byte). The largest token names seen so far have 1 MB. */
 const MAX_CALL_BYTES = 4 * 1024 * 1024;
 
 /** The parameters of `eth_call`: the address of a contract, and the data of the call. */
@@ -19,8 +19,8 @@ export type ContractCalls = {
 };
 
 /**
- * Returns the result of `eth_call` at a block, or at the newest. Throws `RpcError` of kind `rejected` if the call reverts, or if its
- * result is larger than 4 MiB.
+ * Returns the result of `eth_call` at a block, or at the newest block. Throws `RpcError` of kind `rejected` if the call reverts, or if its
+ * result is larger than 4 MiB as hexadecimal text.
  */
 export async function readCall(
   requester: Requester,

@@ -92,7 +92,7 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
       const part = await pool
         .run(read, { signal, from: next, method: 'eth_getLogs', hedge })
         .catch((error: unknown) => {
-          // Return the parts that were read, and let the caller request the rest. Rethrow an unknown block, which casts doubt on all parts.
+          // Return the parts that were read, and let the caller request the rest. Rethrow `unknown-block`: it casts doubt on all parts.
           if (!strict && next > from && error instanceof RpcError && error.kind !== 'unknown-block') return undefined;
           throw error;
         });
@@ -122,7 +122,10 @@ function isCompared(blooms: Blooms, { headers, logs }: Part, watched: Watched): 
   });
 }
 
-/** Reads the next part of a range. If its logs are incomplete or another endpoint gave different ones, reads it again with every header. */
+/**
+ * Reads the next part of a range. If some headers were left out, and logs are missing or another endpoint gave different ones, reads the
+ * part again with every header.
+ */
 async function readPart(
   deps: ReaderDeps,
   endpoint: Endpoint,

@@ -19,7 +19,7 @@ import { setAsideForLogs } from './wrong-logs.ts';
 
 /** Maximum number of blocks in a part whose headers are all read. */
 const FULL_PART_BLOCKS = 512;
-/** A range is narrowed by this factor when an endpoint refuses it without saying how much it serves. */
+/** A range is narrowed by this factor after a failure that does not concern its size. Otherwise `rangeSize` of the endpoint decides. */
 const NARROWING_FACTOR = 8;
 /** Maximum number of blocks in a part that is read through receipts, and how many blocks are read at the same time. */
 const RECEIPT_PART_BLOCKS = 32;
@@ -190,7 +190,7 @@ async function readLogsOfPart(
     const gaveNoLogs = endpoint.receiptBlocks > 1;
     const blocks = gaveNoLogs ? 1 : Math.min(most, end - from + 1);
     const to = from + blocks - 1;
-    // The endpoint refused requests for logs a moment ago. Read a single block from receipts instead of waiting.
+    // The endpoint refused requests for logs a moment ago. If only one block is left to request, read receipts instead of waiting.
     const isRefused = endpoint.delayMs() === 0 && endpoint.delayMs('eth_getLogs') > 0;
     if (isRefused && blocks === 1) return blocksForReceipts(endpoint, from, end);
     if (inFull !== 'receipts') second ??= deps.seconds.ask(endpoint, { from, to }, watched, signal);

@@ -10,7 +10,10 @@ import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
  * lacks the logs of n blocks, a sample of 3 notices this with probability 1 − (1 − n/N)³: 88 % for half of the blocks, 27 % for a tenth.
  */
 export const SAMPLE_HEADERS = 3;
-/** Number of blocks with logs whose headers are read to check the logs against. None are read if other headers already allow this. */
+/**
+ * Number of blocks with logs whose headers are read to check the timestamps and hashes in the logs. None are added if a header that is read
+ * anyway belongs to a block with logs.
+ */
 const SAMPLE_HEADERS_WITH_LOGS = 2;
 
 /**

@@ -6,7 +6,8 @@ import { parseLogs, parseObject, type Watched } from './parse.ts';
 /**
  * The logs of an answer to `eth_getLogs`: ordered, unique by `(block, log index)`, and of watched addresses and topics.
  *
- * `doubtful` are the blocks whose logs contradict each other or are malformed. These logs are left out, and must be read from receipts.
+ * `doubtful` are the blocks whose logs contradict each other, are malformed or may be incomplete. These logs are left out, and must be read
+ * from receipts.
  */
 export type LogAnswer = {
   readonly logs: readonly RawLog[];

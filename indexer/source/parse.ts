@@ -2,7 +2,7 @@ import { BLOCK_NUMBER_LIMIT, type BlockHeader, type Hex, type RawLog, type Watch
 import { ConfigError, RpcInconsistency } from '../kernel/errors.ts';
 import type { Requester } from '../rpc/endpoint.ts';
 
-/** Log indexes must be below 2³², because the database orders logs by block × 2³² + log index. Synthetic indexes come close to it. */
+/** Log indexes must be below 2³², because the database orders logs by block × 2³² + log index. Some providers come near this limit. */
 const LOG_INDEX_LIMIT = 2 ** 32;
 
 const HASH_CHARS = 66;

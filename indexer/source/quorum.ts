@@ -100,7 +100,8 @@ export function unlessUnavailable(error: unknown): undefined {
 /**
  * Returns the function that asks endpoints at the same time.
  *
- * @param late holds each endpoint that did not answer in time, until its answer arrives. Its request continues, so that a failure counts.
+ * @param late holds each endpoint that did not answer in time, until its request ends. This request is not aborted, so that the endpoint's
+ *   health records whether it fails.
  */
 function createAskEach(late: Set<Endpoint>): AskEach {
   return async (endpoints, read, isEnough, signal) => {

@@ -3,7 +3,7 @@ import type { Hex, RawLog } from '../kernel/chain.ts';
 import { RpcInconsistency } from '../kernel/errors.ts';
 import type { Blooms } from './bloom.ts';
 
-/** A log of a receipt; its number may be missing or wrong. */
+/** A log of a receipt. Its log index may be missing or wrong. */
 export type ReceiptLog = Omit<RawLog, 'logIndex'> & { readonly logIndex: number | undefined };
 
 /** A receipt as the node gave it, and its logs. */

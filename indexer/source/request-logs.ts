@@ -56,7 +56,10 @@ async function askAll(
 
 type AskedPart = AskedLogs & Pick<AskedBlocks, 'hash'>;
 
-/** Requests logs. If an answer may have been cut, requests the remaining blocks, until one adds no log or cannot have been cut. */
+/**
+ * Requests logs. If an answer over several blocks may have been cut, requests the remaining blocks, until an answer adds no log or cannot
+ * have been cut.
+ */
 async function requestWhole(
   endpoint: Endpoint,
   requester: Requester,
@@ -78,7 +81,7 @@ async function requestWhole(
     const { logs } = last.answer;
     const edge = (last.isDescending ? logs[0] : logs.at(-1))?.blockNumber;
     if (edge === undefined) break;
-    // If all logs are in the block at which the request began, requesting this block again would give the same logs.
+    // If all logs are in the block at which the answer begins, requesting this block again would give the same logs.
     const isStuck = edge === (last.isDescending ? to : from);
     if (isStuck) unclear.add(edge);
     if (last.isDescending) to = isStuck ? edge - 1 : edge;

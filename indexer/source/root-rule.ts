@@ -17,7 +17,7 @@ import {
   typeOf,
 } from './receipts-root.ts';
 
-/** Blocks around a block are probed at these distances: every distance up to `NEAR_BLOCKS`, and powers of two with these exponents. */
+/** Headers are read at these distances around a block: every distance up to `NEAR_BLOCKS`, and two to the power of each of `FAR_POWERS`. */
 const NEAR_BLOCKS = 24;
 const FAR_POWERS = [5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20];
 /**
@@ -46,9 +46,9 @@ type RootRuleDeps = {
  * Creates the check of receipts against the receipts root in the header. It learns whether the chain computes these roots as Ethereum does.
  *
  * A single block whose root matches shows that it does. If the root of a block does not match, blocks around it are read from every
- * healthy endpoint. A node that hides logs cannot switch the check off in this way. Its receipts count against the chain only if they set
- * every bit of their block's bloom and number their logs without a gap, and one matching root at any endpoint outweighs them all. As long
- * as the rule of the chain is unknown, receipts whose root does not match are refused.
+ * healthy endpoint. A node that hides logs cannot switch the check off: its receipts count as evidence that the chain computes roots in
+ * another way only if they set every bit of their block's bloom and number their logs without a gap, and one matching root at any
+ * endpoint outweighs them all. As long as the rule of the chain is unknown, receipts whose root does not match are refused.
  */
 export function createReceiptRoots({ pool, blooms, notice, now }: RootRuleDeps): ReceiptRoots {
   /** The range of blocks in which roots are computed as on Ethereum. */

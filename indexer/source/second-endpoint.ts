@@ -24,7 +24,7 @@ const SECOND_LACKS_MAX = 64;
 
 type Blocks = { readonly from: number; readonly to: number };
 
-/** Blocks of which two endpoints gave different logs. */
+/** Blocks for which two endpoints gave different logs. */
 export type Dispute = {
   /**
    * Compares both answers with `truth`, the logs of the receipts. The endpoint that was wrong is put into quarantine.

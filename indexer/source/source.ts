@@ -42,11 +42,11 @@ export type Source = {
   /** Returns the block at a height; undefined if no endpoint has it. */
   header(number: number, signal?: AbortSignal): Promise<BlockHeader | undefined>;
   /**
-   * Returns the number of the lowest block that an endpoint reports as finalized; undefined if none serves the tag. Throws if all of them
+   * Returns the number of the lowest block that an endpoint reports as finalized; undefined if none serves the tag. Throws if all endpoints
    * fail. A block far below `newest` is ignored, because some nodes always answer the tag with block 0.
    */
   finalized(signal?: AbortSignal, newest?: BlockHeader): Promise<number | undefined>;
-  /** Returns the lowest block that an endpoint reports as safe; undefined if none serves the tag `safe`. Throws if all of them fail. */
+  /** Returns the lowest block that an endpoint reports as safe; undefined if none serves the tag `safe`. Throws if all endpoints fail. */
   safe(signal?: AbortSignal): Promise<BlockHeader | undefined>;
   /** Returns the block that each responding endpoint has at a height. Throws if none responds. */
   witnesses(number: number, signal?: AbortSignal): Promise<readonly Witness[]>;
@@ -60,8 +60,8 @@ export type Source = {
   /** Returns the receipt of a transaction. Throws `RpcError` `unknown-block` unless the transaction is in the given block. */
   receipt(transactionHash: Hex, blockHash: Hex, signal?: AbortSignal): Promise<Receipt>;
   /**
-   * Returns the result of `eth_call` at a block, or at the newest block. A revert, or a result larger than 4 MiB, is an `RpcError` of
-   * kind `rejected`.
+   * Returns the result of `eth_call` at a block, or at the newest block. A revert, or a result larger than 4 MiB as
+   * hexadecimal text, is an `RpcError` of kind `rejected`.
    */
   call(to: Hex, data: Hex, blockNumber?: number, signal?: AbortSignal): Promise<Hex>;
   /**

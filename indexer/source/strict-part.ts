@@ -76,9 +76,10 @@ type ReadBlocks = {
 };
 
 /**
- * Returns the logs of all blocks. Some nodes answer `[]` for a block that they do not have. If it is uncertain whether the endpoint has a
- * block, and the bloom does not confirm its empty answer, the endpoint must still have the last block. If a block has transactions but an
- * empty bloom, its logs are read from receipts, because an answer with some logs may lack others.
+ * Returns the logs of all blocks. Some nodes answer `[]` for a block that they do not have. An empty answer is doubted if the bloom does
+ * not confirm it, and if logs were requested by number or the header was not read from this endpoint. The endpoint must then still have
+ * the last block. If a block has transactions but an empty bloom, its logs are read from receipts, because an answer with some logs may
+ * lack others.
  */
 async function confirmEmptyBlocks(
   deps: ReaderDeps,

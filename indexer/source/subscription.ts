@@ -8,7 +8,7 @@ import { readHeader, requireHeader } from './blocks.ts';
 import { parseBlockNumber } from './parse.ts';
 import { readAgreed, unlessUnavailable } from './quorum.ts';
 
-/** How long after a block was seen by polling a working subscription may take to announce it. */
+/** Maximum time that a working subscription takes to announce a block after polling has seen it. */
 const ANNOUNCEMENT_DELAY_MAX_MS = 2_000;
 
 /** A subscription to new heads. `isOpen` becomes false when the subscription is lost or cancelled. */
@@ -21,7 +21,7 @@ export type AnnouncedHeaders = WeakMap<BlockHeader, Subscription>;
 export type SubscriptionDeps = {
   readonly pool: Pool;
   readonly head: (signal?: AbortSignal) => Promise<BlockHeader>;
-  /** Whether enough endpoints must agree on a block. An announced block then counts only once `head` returns it. */
+  /** Whether several endpoints must agree on a block. An announced block then counts only once `head` returns it. */
   readonly needsQuorum: boolean;
   /** Receives the announced headers. */
   readonly announced: AnnouncedHeaders;

@@ -25,7 +25,7 @@ type WrongLogs = {
 
 /**
  * Sets an endpoint aside if its answers to `eth_getLogs` differ from receipts in one of the blocks. It is used again once it gives the logs
- * of the receipts, or has another block at that height: the first block was then reorganised, and its logs cannot be requested again.
+ * of the receipts, or has another block at that height. The earlier block was then reorganised, and its logs cannot be requested again.
  */
 export function setAsideForLogs(
   endpoint: Endpoint,

@@ -64,8 +64,8 @@ export async function advanceOnce(database: Database, work: StageWork): Promise<
     if (!(await tryLockStages(tx, chainId))) return { busy: true, more: false, moves: [], failures: [] };
     const { head } = await readChain(tx, chainId);
     if (head === undefined) return { busy: false, more: false, moves: [], failures: [] };
-    // Read these blocks before any fact. If a backfill commits later, its facts are visible to the stages, or it recorded a change of
-    // history for the next round.
+    // Read these blocks before any fact. If a backfill commits later, either its facts are visible to the stages, or the change of history
+    // that it records is found by the next round.
     const complete = await chainCompleteTo(tx, chainId, head.number);
     const changedFrom = (await lowestHistoryChange(tx, chainId)) ?? Number.POSITIVE_INFINITY;
     const unchanged = Math.min(complete, changedFrom - 1);
@@ -96,7 +96,7 @@ async function advanceAll(tx: Transaction, work: StageWork, complete: number): P
         if (to !== undefined) moves.push({ name: stage.name, to: to.number, rows: outcome.written });
       }
     }
-    // A later stage may read rows of this one, so it must not move beyond it.
+    // A later stage may read rows of this stage, so the later one must not move beyond this one.
     limit = Math.min(limit, row.asOf?.number ?? -1);
   }
   return { more: moves.some(({ to }) => to < complete), moves, failures };

@@ -36,7 +36,7 @@ async function advance(tx: Transaction, { chainId, from, to }: Advance): Promise
  * Snapshots without a log index belong to the platform and are not deleted.
  */
 async function unwind(tx: Transaction, chainId: number, to: number): Promise<void> {
-  // The index nft_snapshots_position_token_idx serves this statement. Its columns begin with the contract, hence the join.
+  // The index nft_snapshots_position_token_idx serves this statement. In it the contract precedes the block, hence the join.
   await sql`
     delete from nft_ownership_snapshots snapshot using master_contracts master
     where master.chain_id = ${String(chainId)} and snapshot.chain_id = master.chain_id

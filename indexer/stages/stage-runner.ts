@@ -33,8 +33,8 @@ export type StageRunnerDeps = {
 type Pause = { readonly retry: Retry; readonly until: number };
 
 /**
- * Advances one chain's stages (rules that derive state after the commits) as commits are made. Several processes may run it, but only one
- * of them advances the stages at a time.
+ * Advances one chain's stages (rules that derive state after the commits) as commits are made. Several processes may have a runner for the
+ * chain, but only one of them advances the stages at a time.
  *
  * A failed stage is tried again with growing delays. Meanwhile later stages cannot advance beyond its block. All other work continues.
  */

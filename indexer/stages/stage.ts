@@ -10,8 +10,8 @@ export type Advance = {
 };
 
 /**
- * A rule that derives state for which a fold is not enough, because the state needs several contracts or the situation at a past block. A
- * stage runs after the commits, over blocks up to which all contracts are complete.
+ * A rule that derives state for which a fold is not enough, because the rule needs facts of several contracts, or state as of a past
+ * block. A stage runs after the commits, over blocks up to which all contracts are complete.
  *
  * The caller of a stage writes the stage's row in `indexer.stages`, which holds the last block that the stage's state includes. The caller
  * updates the row in the transaction that calls `advance` or `unwind`. When the chain is unwound, stages are unwound before the folds.

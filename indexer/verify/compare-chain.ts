@@ -25,7 +25,7 @@ export type PageStart =
   | {
       readonly place: bigint;
       readonly key: string | undefined;
-      /** Maximum distance of the places of a page from `place`. With this bound PostgreSQL does not read the keys of later pages. */
+      /** Maximum distance of the places of a page from `place`. With this bound PostgreSQL does not sort the keys of later pages. */
       readonly width: bigint;
     }
   | undefined;
@@ -155,7 +155,7 @@ function startAfter(page: Page, rows: readonly Row[]): PageStart {
   return end < PLACE_MAX ? { place: end, key: undefined, width } : undefined;
 }
 
-/** Reads the keys of a page. PostgreSQL pushes the condition on their places down to the facts, so it sorts only keys of this page. */
+/** Reads a page of keys. PostgreSQL pushes the condition on `place` down to the facts, so it sorts only the facts of the page's keys. */
 async function readPage({ database, seed }: ChainComparison, page: Page): Promise<readonly Row[]> {
   const { contract, question, block, after, limit } = page;
   const isAfter =

@@ -49,7 +49,7 @@ export class ViewReader {
     this.#source = source;
   }
 
-  /** Returns the answers as of a block, in the order of the calls. Throws the errors that `Source.calls` throws. */
+  /** Returns the answers as of a block, in the order of the calls. Throws if a call fails otherwise than by a revert. */
   async read(calls: readonly ContractCall[], block: number, signal: AbortSignal): Promise<readonly ViewAnswer[]> {
     if (calls.length < 2 || !(await this.#hasMulticall(block, signal))) {
       return askViews(this.#open(), { calls, blockNumber: block }, signal);
@@ -115,7 +115,7 @@ function encodeCalls(calls: readonly ContractCall[]): Hex {
   return encodeFunctionData({ abi: ABI, functionName: 'aggregate3', args: [args] });
 }
 
-/** Decodes the answer of Multicall3 to `count` calls. If the answer is not complete, every call counts as reverted. */
+/** Decodes the answer of Multicall3 to `count` calls. If the answer does not hold `count` results, every call counts as reverted. */
 function decodeAnswers(answer: ViewAnswer, count: number): readonly ViewAnswer[] {
   const failed = () => Array.from({ length: count }, (): ViewAnswer => 'reverted');
   if (answer === 'reverted' || answer === '0x') return failed();

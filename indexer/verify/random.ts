@@ -1,4 +1,4 @@
-/** Returns a generator of numbers in [0, 1). The same seed always gives the same numbers (mulberry32). */
+/** Returns a function that returns random numbers in [0, 1). The same seed always gives the same numbers (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed | 0;
   return () => {

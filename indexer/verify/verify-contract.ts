@@ -89,7 +89,7 @@ async function compareWithChain(
   return compared;
 }
 
-/** Compares the answers to one question. Returns how many were compared. Undefined if no endpoint serves the state of a block. */
+/** Compares the answers to one question, and returns how many. Returns undefined if no block is left whose state an endpoint serves. */
 async function askQuestion(
   verification: ContractVerification,
   asOf: AsOf,

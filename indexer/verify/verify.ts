@@ -51,7 +51,7 @@ export type VerifyInput = {
 /** The result of a verification. */
 export type VerifyResult = {
   readonly chainId: number;
-  /** The last block as of which the chain was asked. Null if the chain was not asked. */
+  /** The block as of which the chain was last asked. Null if the chain was not asked. */
   readonly block: number | null;
   readonly seed: number;
   readonly contracts: number;

@@ -40,7 +40,7 @@ export async function adoptTables<DB>(
         if (steps.length === 0 || (await isMigrated())) return;
         if (round > ROUNDS_MAX)
           throw new SchemaVersionError(
-            `adoption repeats a step that changes nothing: ${steps[0]?.table} ${steps[0]?.does}`,
+            `adoption has steps left after ${ROUNDS_MAX} rounds: ${steps[0]?.table} ${steps[0]?.does}`,
           );
         await runRound(db, steps, onBlocked);
       }

@@ -9,7 +9,7 @@ export type ExistingTable = {
   readonly columns: readonly ExistingColumn[];
   /** The foreign keys that consist of a single column, and whether each of them is validated. */
   readonly foreignKeys: readonly { readonly name: string; readonly column: string; readonly validated: boolean }[];
-  /** The names of its check constraints. */
+  /** The names of the table's check constraints. */
   readonly checks: readonly string[];
 };
 

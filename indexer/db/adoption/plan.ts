@@ -15,12 +15,13 @@ const WRITTEN_TABLES: ReadonlySet<string> = new Set([
 const HANDLED_COLUMNS: ReadonlySet<string> = new Set(['master_nfts.master_ipo_id']);
 /** The required columns without a default that adoption fills. */
 const FILLED_COLUMNS: ReadonlySet<string> = new Set(['master_nfts.master_contract_id']);
-/** The SQL comment on indexes and foreign keys that adoption creates. Reverting the migrations drops them, but keeps added columns. */
+/** The SQL comment that marks indexes and foreign keys of the adoption, so that `migrateDown` drops them. Added columns stay. */
 const CREATED = 'created by the adoption';
 
 /**
  * Returns the changes that the platform's existing tables need before the migrations can adopt them. Every change that may take long is
- * one of these steps, so that the migrations, which run in one transaction, hold their locks for a short time. Changes nothing.
+ * one of these steps, except those that rewrite a table (`rewriteReasons`). So the migrations, which run in one transaction, hold their
+ * locks for a short time unless they rewrite a table. Changes nothing.
  *
  * The steps are computed from the difference between the database and the tables that the migrations expect. So there are no steps for an
  * empty database, or after all steps were executed.
@@ -125,7 +126,7 @@ function presentAfter({ tables }: ExistingSchema, steps: readonly AdoptionStep[]
   return new Set([...tables.keys(), ...steps.map(({ table }) => table)]);
 }
 
-/** Returns steps that build missing indexes. Returns none if the migrations make PostgreSQL rewrite the table, and so build its indexes. */
+/** Returns steps that build missing indexes. Returns none for a table that the migrations rewrite, because they build its indexes, too. */
 function indexSteps(table: AdoptableTable, { tables, indexes }: ExistingSchema): AdoptionStep[] {
   const held = tables.get(table.name);
   if (held !== undefined && rewriteReasons(table, held).length > 0) return [];

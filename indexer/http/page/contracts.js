@@ -8,7 +8,7 @@ const BAR_WIDTH = 1_000;
 const GAP_WIDTH_MIN = 8;
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** Loads the list of contracts and keeps it fresh. Returns `setChains`, which sets the chains that the user can choose from. */
+/** Loads the list of contracts and keeps it fresh. Returns an object with `setChains`, which sets the chains to choose from. */
 export function startContracts() {
   let offset = 0;
   let total = 0;

@@ -102,7 +102,7 @@ function showIcon(shape) {
   setAttribute(byId('icon'), 'href', `data:image/svg+xml,${encodeURIComponent(svg)}`);
 }
 
-/** Announces a verdict if its heading or the kind of a reason changed. Ignores changes of numbers, because they change every second. */
+/** Announces a verdict if its heading or the text of a reason changed. Ignores numbers in reasons, because they change every second. */
 function announce(heading, reasons) {
   const announcement = byId('announcement');
   const kind = [heading, ...reasons.map(({ id, text }) => `${id} ${text.replace(/\d+/g, '')}`)].join('\n');

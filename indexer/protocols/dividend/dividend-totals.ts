@@ -4,7 +4,7 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { dividendEvents } from './dividend-events.ts';
 import { dividendContracts } from './state-tables.ts';
 
-/** Derives the total deposits and distributions of a dividend contract in the native coin. Only `dividend_events` has other currencies. */
+/** Derives the total deposits and distributions of a dividend contract in the native coin. The totals leave out all other currencies. */
 export const dividendTotals: Fold = {
   name: 'dividend-totals',
   reads: { table: dividendEvents, tags: ['deposit', 'distribution'] },

@@ -4,8 +4,8 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 const KEY = sql`dividend_contract_id, tx_hash`;
 
 /**
- * Returns a query that pairs deposits with revenue rows of the same amount, the first deposit with the first row and so on. Leaves out
- * deposits and rows that `earlier` has paired.
+ * Returns a query that pairs deposits with revenue rows of the same contract, transaction and amount: the first log with the oldest row,
+ * and so on. Leaves out deposits and rows that `earlier` has paired.
  */
 const ofAmount = (amount: RawBuilder<unknown>, earlier: RawBuilder<unknown>) => sql`
   select deposit.id, revenue.id as revenue_id

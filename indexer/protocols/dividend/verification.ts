@@ -83,5 +83,5 @@ export const dividendVerification: Verification = {
     from indexer.dividend_anomalies where dividend_contract_id = ${platformId}`,
 };
 
-/** How `indexer verify` checks a dividend contract with the rule `snapshot`, by which owners earn dividends and tokens earn nothing. */
+/** How `indexer verify` checks a dividend contract with the rule `snapshot`. Tokens earn nothing, so no question is about a token. */
 export const snapshotDividendVerification: Verification = { ...dividendVerification, questions: totals };

@@ -128,7 +128,7 @@ function transferType(from: Hex, to: Hex): TransferType {
   return to === ZERO_ADDRESS ? 'burn' : 'transfer';
 }
 
-/** Adds the tokens of a log to the count of its block. Returns a reason for quarantine if the count exceeds the limit above, else null. */
+/** Adds a log's tokens to the count of its contract and block. Returns a reason for quarantine if the sum exceeds the limit, else null. */
 function tokenLimitFault({ contract, log }: Origin, tokens: bigint, sink: Sink): string | null {
   const tokenCounts = perRange(sink, newTokenCounts);
   const known = tokenCounts.get(contract);

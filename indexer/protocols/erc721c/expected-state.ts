@@ -27,7 +27,7 @@ export const expectedNfts: ExpectedRows = {
       select token_id, bool_or(place = 1) as first, bool_or(place = 2) as second, bool_or(place = 3) as third
       from (${firstMints(contract)}) early group by token_id
     ),
-    -- as far as the stage of dividends has counted
+    -- claims up to the last block that the stage dividends has processed
     paid as (
       select token_id, coalesce(sum(amount_claimed) filter (where currency = ${ZERO_ADDRESS}), 0) as amount,
         max(block_timestamp) as claimed_at

@@ -19,7 +19,10 @@ export const mintOrder: Fold = {
   unwind: (range) => [lockAndRank(range, positionOf(range.from))],
 };
 
-/** Returns a step that locks the rows of contracts whose first three mints the range can change, and then ranks mints below a position. */
+/**
+ * Returns a step that locks the rows of contracts whose first three mints the range can change, and then ranks the mints of these
+ * contracts below a position.
+ */
 function lockAndRank(range: FactRange, below: RawBuilder<unknown>): Step {
   const lock = sql`
     with minted as (

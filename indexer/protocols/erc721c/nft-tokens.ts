@@ -131,10 +131,10 @@ function referToPlatformIds(range: FactRange): RawBuilder<unknown> {
 }
 
 /**
- * Deletes the rows of tokens that have no facts before the range. A row stays if the platform inserted it or wrote one of the platform's
- * own columns. Such a row shows the zero address as owner until the token is minted again. `token_uri` does not keep a row, because the
- * program reads it from the chain, and reads it again after the next mint. No claim refers to a deleted row, because stages (claim links,
- * for example) are unwound first.
+ * Returns a statement that deletes the rows of tokens that have facts in the range and none before it. A row stays if the platform
+ * inserted it or wrote one of the platform's own columns. Such a row shows the zero address as owner until the token is minted again.
+ * `token_uri` does not keep a row, because the program reads it from the chain, and reads it again after the next mint. No claim refers to
+ * a deleted row, because stages (claim links, for example) are unwound first.
  */
 function deleteTokensWithoutFacts(range: FactRange): RawBuilder<unknown> {
   return sql`

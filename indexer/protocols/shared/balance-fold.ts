@@ -26,8 +26,8 @@ export type Balances = {
   movements(range: FactRange): RawBuilder<unknown>;
   /**
    * Returns the final part of the statement, which adds the changes in the range to the totals (sign 1) or subtracts them (sign -1). This
-   * part may read the common table expressions `movement` and `touched`. `touched` has a row for each wallet whose balance the range
-   * changes, with the `owner` and the balance `before` and `after`.
+   * part may read the common table expressions `movement` and `touched`. `touched` has a row for each wallet that sends or
+   * receives in the range, with the `owner` and the balances without (`before`) and with the range (`after`).
    */
   addTotals(range: FactRange, sign: 1 | -1): RawBuilder<unknown>;
 };

@@ -14,7 +14,7 @@ export type ContractEvent = Origin & {
   readonly arguments: Readonly<Record<string, string | boolean>>;
 };
 
-/** The table of events of all kinds of contract for which the platform has no table. */
+/** The table of the events that no table of the platform holds, for all kinds of contract. */
 export const contractEvents: FactTable<ContractEvent> = {
   schema: 'indexer',
   name: 'contract_events',

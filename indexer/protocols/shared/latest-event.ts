@@ -3,7 +3,7 @@ import type { StateTable } from '../../facts/fact-table.ts';
 import { type FactRange, type Fold, isInRange, positionOf } from '../../facts/fold.ts';
 import { contractEvents } from './contract-events.ts';
 
-/** Describes columns of a contract's row that hold arguments of the contract's latest event. All names are constants of the program. */
+/** Describes columns of a contract's row that hold arguments of its latest event of one name. All names are constants of the program. */
 export type LatestEvent = {
   readonly name: string;
   readonly event: string;

@@ -6,7 +6,7 @@ import { contractEvents } from '../shared/contract-events.ts';
 import { liquidityPools, poolPositionRows } from '../shared/pool-tables.ts';
 
 /**
- * Derives the balance of each wallet in the token of a Uniswap V2 pair, the time when it first received some, and the token's supply.
+ * Derives the balance of each wallet in a Uniswap V2 pair's token, the time when the wallet first received some, and the token's supply.
  *
  * The pair mints the first 1,000 units of its token from zero to zero (Uniswap V2 core, `MINIMUM_LIQUIDITY`). They count towards the supply
  * and belong to no wallet. Only the pair burns tokens, by a transfer from itself to zero. A transfer from a wallet to zero does not change

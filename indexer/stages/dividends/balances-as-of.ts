@@ -34,7 +34,8 @@ export function dividendBalancesAsOf({ chainId, block, keys }: AsOf): RawBuilder
           claims: sql`${claim} where ${isFact('claim')}`,
         }
       : {
-          // The indexes nft_transfers_to_wallet_idx, dividend_claims_contract_wallet_idx and dividend_claims_master_nft_id_idx serve both.
+          // The indexes nft_transfers_to_wallet_idx, dividend_claims_contract_wallet_idx and dividend_claims_master_nft_id_idx serve these
+          // queries.
           moved: sql`
             select distinct key.dividend_contract_id, fact.master_nft_id as token
             from (select distinct dividend_contract_id, wallet_address from key) key join serves using (dividend_contract_id)

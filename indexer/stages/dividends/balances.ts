@@ -24,7 +24,7 @@ export async function addBalances(tx: Transaction, span: BlockSpan): Promise<num
     from change
     join dividend_contracts contract on contract.id = change.dividend_contract_id
     cross join lateral (
-      -- By the primary key, for each wallet. The planner expects one wallet, and would compute a joined set again for each.
+      -- A look-up by the primary key for each wallet. For a join, the planner would expect one wallet, and compute the set again for each.
       select sum(tokens) as tokens from serves join indexer.master_holdings own using (contract_address)
       where serves.dividend_contract_id = contract.id and own.chain_id = ${span.chainId} and own.wallet_address = change.wallet_address
     ) owned
