@@ -43,8 +43,8 @@ export function addBackfill(program: Command, io: Io): void {
     .addHelpText(
       'after',
       `
-Exits with 0 only if coverage in the database proves the range complete for every contract. With --proved, the headers of all
-blocks must confirm it too.
+Exits with 0 only if the database records all blocks of the range as filled for every contract. With --proved, the headers of all
+blocks must also confirm it.
 
 Examples:
   indexer backfill --from-block 21000000 --chain 8453

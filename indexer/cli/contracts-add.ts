@@ -32,14 +32,14 @@ export function addAdd(contracts: Command, io: Io): void {
       'the first block of its history (default: the deployment block, read from the chain)',
       blockNumber,
     )
-    .option('--master-id <uuid>', 'master: the row of `masters` it belongs to')
+    .option('--master-id <uuid>', 'for a master: the id of its row in `masters`')
     .option('--master-contract <address>', 'dividend: the registered master contract whose holders it pays')
-    .option('--artist-id <uuid>', 'artist-token: the row of `artists` it belongs to')
+    .option('--artist-id <uuid>', 'for an artist token: the id of its row in `artists`')
     .option('--type <type>', 'pool: its type, such as uniswap_v2 or sushiswap (default: read from the chain)')
     .addHelpText(
       'after',
       `
-If you do not name the owner of a contract, it gets a placeholder user, artist and master.
+If you do not name the row that a contract belongs to, placeholder rows are created for it: a user, an artist and a master.
 The tokens of a pool are read from the chain (RPC_URL_<chainId>). One of them must be a registered artist token.
 
 Examples:

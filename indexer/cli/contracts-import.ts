@@ -12,7 +12,7 @@ import { withSession } from './session.ts';
 export function addImport(contracts: Command, io: Io): void {
   contracts
     .command('import')
-    .description('add many contracts from a file, all or none')
+    .description('add all contracts of a file, or none if one of them is refused')
     .argument('<file>', 'a JSON array, or one JSON object per line; - is standard input')
     .option('--chain <id>', 'the chain of entries without a chainId', positiveNumber)
     .addHelpText(

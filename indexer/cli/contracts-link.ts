@@ -31,7 +31,7 @@ function addLink(contracts: Command, io: Io, name: string, serves: boolean, desc
     .argument('<dividend>', 'the dividend contract', address)
     .argument('<master>', 'the master contract', address)
     .option('--chain <id>', 'their chain (default: the only one that is configured)', positiveNumber)
-    .addHelpText('after', '\nThe dividends of the contract are derived again: see `indexer status`.')
+    .addHelpText('after', '\nThe dividends of the contract are then computed again; `indexer status` shows how far.')
     .action(async (dividend: Address, master: Address, { chain }: { chain?: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const prepare = (config: Config) => chainOf(chain, config);

@@ -16,9 +16,17 @@ export function addSnapshotChoice(contracts: Command, io: Io): void {
       'choose which snapshots of the owners of a master are taken. Snapshots of a kind that is turned off are deleted',
     )
     .argument('<master>', 'the master contract', address)
-    .addOption(new Option('--dividend <on|off>', 'at each distribution (default: on)').choices(['on', 'off']))
     .addOption(
-      new Option('--daily <on|off>', 'at each midnight UTC (default: on up to 5,000 tokens)').choices(['on', 'off']),
+      new Option('--dividend <on|off>', 'take a snapshot at each distribution of dividends (default: on)').choices([
+        'on',
+        'off',
+      ]),
+    )
+    .addOption(
+      new Option('--daily <on|off>', 'take a snapshot at each midnight UTC (default: on up to 5,000 tokens)').choices([
+        'on',
+        'off',
+      ]),
     )
     .option('--chain <id>', 'its chain (default: the only one that is configured)', positiveNumber)
     .action(async (contract: ReturnType<typeof address>, { dividend, daily, chain }: Given, command: Command) => {

@@ -54,7 +54,7 @@ function addRetry(letters: Command, io: Io): void {
     .addHelpText(
       'after',
       `
-Logs are decoded with this version of the program, from the receipts of their blocks, so their chains need an endpoint. Ranges are
+Logs are decoded again from the receipts of their blocks, so each of their chains needs an endpoint. Ranges are
 requested like those of \`indexer backfill --detach\`: a running daemon or worker fills them.
 
 Exits with 1 if a log is left that still cannot be decoded.`,
@@ -84,7 +84,7 @@ Exits with 1 if a log is left that still cannot be decoded.`,
 
 function addDrop(letters: Command, io: Io): void {
   selecting(letters.command('drop'))
-    .description('delete dead letters; what they stand for stays missing')
+    .description('delete dead letters; their logs and blocks stay missing')
     .option('--all', 'delete all dead letters, or all of the chain and contract that are named')
     .addHelpText(
       'after',

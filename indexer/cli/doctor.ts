@@ -8,10 +8,7 @@ export function addDoctor(program: Command, io: Io): void {
   program
     .command('doctor')
     .description('try the database, the queue and every endpoint, and say what is wrong and what to change')
-    .addHelpText(
-      'after',
-      '\nIt changes nothing. It exits 1 if something would stop the indexer. Warnings do not stop it.',
-    )
+    .addHelpText('after', '\nIt changes nothing. It exits with 1 if a check failed. Warnings do not count as failures.')
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const { loadSettings } = await import('../config/config-file.ts');

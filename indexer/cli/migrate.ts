@@ -24,7 +24,7 @@ export function addMigrate(program: Command, io: Io): void {
     .description('apply, plan, revert or list the migrations of the database schema')
     .addHelpText(
       'after',
-      '\nTables that the platform created are adopted: they and their rows stay, whichever command you run here.',
+      '\nTables that the platform created are adopted: no `migrate` command drops them or deletes their rows.',
     );
 
   migrate
@@ -119,9 +119,7 @@ function compact(text: string): string {
 function addGrants(migrate: Command, io: Io): void {
   migrate
     .command('grants')
-    .description(
-      'print the SQL that gives a role what `start`, `worker` and the other commands need, besides `migrate`',
-    )
+    .description('print the SQL that grants a role the privileges for all commands except `migrate`')
     .requiredOption('--role <name>', 'a role that exists')
     .addHelpText(
       'after',

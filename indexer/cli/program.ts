@@ -22,7 +22,9 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 /** Builds the command line with all its commands. */
 export function buildProgram(io: Io, version: string): Command {
   const program = new Command('indexer')
-    .description('Mirrors the contracts of a music platform on EVM chains into PostgreSQL, and can prove it.')
+    .description(
+      'Mirrors the contracts of a music platform on EVM chains into PostgreSQL, and can prove that the mirror equals the chain.',
+    )
     .version(version)
     .option('--config <file>', 'a TypeScript module that exports defineConfig({…}) (default: config/local.ts)')
     .option('--json', 'print the result as JSON')

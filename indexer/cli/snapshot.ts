@@ -18,11 +18,11 @@ export function addSnapshot(program: Command, io: Io): void {
   program
     .command('snapshot')
     .description(
-      'write the owners of the tokens of a master at the end of a block to nft_ownership_snapshots. It is safe to repeat',
+      'record in nft_ownership_snapshots who owned the tokens of a master at the end of a block. It is safe to repeat',
     )
     .requiredOption('--contract <address>', 'the master contract', address)
     .requiredOption('--block <n>', 'the block, up to which the contract must be complete', blockNumber)
-    .option('--reason <word>', 'the reason that the rows have', reasonOf, 'airdrop')
+    .option('--reason <word>', 'the reason to write into the rows', reasonOf, 'airdrop')
     .option('--chain <id>', 'its chain (default: the only one that is configured)', positiveNumber)
     .addHelpText(
       'after',

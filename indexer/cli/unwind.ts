@@ -10,7 +10,7 @@ import { withSession } from './session.ts';
 export function addUnwind(program: Command, io: Io): void {
   program
     .command('unwind')
-    .description('unwind a chain to a block, as if nothing above it had been seen, and clear a halt')
+    .description('remove everything that comes from blocks of a chain above a block, and clear a halt')
     .requiredOption('--to-block <n>', 'the newest block to keep', blockNumber)
     .option('--chain <id>', 'the chain (default: the only one that is configured)', positiveNumber)
     .addHelpText(

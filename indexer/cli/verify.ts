@@ -30,18 +30,21 @@ export function addVerify(program: Command, io: Io): void {
       positiveNumber,
     )
     .option('--all', 'compare all answers of every view function')
-    .option('--seed <n>', 'choose the sample of an earlier run again', wholeNumber)
+    .option('--seed <n>', 'compare the same sample as an earlier run: the seed that it printed', wholeNumber)
     .option('--block <n>', 'as of this block (default: the newest finalized one whose state is served)', blockNumber)
     .option('--chain <id>', 'the chain (default: the only one that is configured)', positiveNumber)
     .option('--contract <address...>', 'only these contracts', (text: string, given: Hex[] = []) => [
       ...given,
       address(text),
     ])
-    .option('--repair', 'read again what differs from the chain, and derive again what differs from the facts')
+    .option(
+      '--repair',
+      'read again the blocks that differ from the chain, and derive again the state that differs from the facts',
+    )
     .addHelpText(
       'after',
       `
-Exits 0 if nothing differs, or if a repair mended everything that did, 1 otherwise. With --json each difference is one line.
+Exits with 0 if there are no differences, or if --repair removed all of them; otherwise with 1. With --json each difference is one line.
 
 Examples:
   indexer verify
