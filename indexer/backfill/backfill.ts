@@ -94,7 +94,7 @@ export class Backfill {
   }
 
   /**
-   * If the database is empty and much history is missing, drops the indexes that only readers use. They are built again after the load.
+   * If no facts are stored and much history is missing, drops the indexes that only readers use. They are built again after the load.
    * Must be called before the head is followed, because that writes rows. Never throws: if the check fails, all indexes stay.
    */
   async beginLoad(signal: AbortSignal): Promise<void> {
@@ -123,7 +123,7 @@ export class Backfill {
     }
   }
 
-  /** Opens a connection to the queue and uses it until the signal aborts. Throws if too many calls in a row fail. */
+  /** Connects to the queue and uses it until the signal aborts. Throws if connecting fails, or if a loop fails too often in a row. */
   async #session(signal: AbortSignal, onOpen: () => void): Promise<void> {
     const { database, chainId, queue: settings, concurrency, log } = this.#deps;
     const name = await queueNameOf(database.kysely, chainId);

@@ -16,7 +16,7 @@ import { RPC_CODE } from '../rpc/json-rpc.ts';
 export type FailureHistory = {
   /** How many attempts in a row ended in an outage. */
   readonly outages: number;
-  /** How many attempts in a row failed inside blocks that had failed before. Each of them read fewer blocks than the one before it. */
+  /** How many attempts in a row failed at the same blocks. Each attempt reads fewer of them, down to one. Outages do not count. */
   readonly narrowings: number;
   /** The blocks that failed in the last attempt. They are read in smaller pieces; all other blocks are read as usual. */
   readonly suspect?: BlockRange;
@@ -42,7 +42,7 @@ export type RetryDecision =
   | { readonly do: 'give up'; readonly on: 'unserved'; readonly unserved: readonly RpcErrorKind[] };
 
 const RETRY_BACKOFF: Backoff = { baseMs: 500, maxMs: 30_000 };
-/** After this many attempts without an outage, a single block is given up. Each attempt reads fewer blocks than the one before it. */
+/** A single block is given up after this many failed attempts. Outages do not count. Each attempt reads fewer blocks, down to one. */
 const ATTEMPTS_MAX = 6;
 /** After this many outages in a row, the endpoint is asked for its head, because the range itself may cause the failures. */
 export const OUTAGES_BEFORE_DOUBT = 12;

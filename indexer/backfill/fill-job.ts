@@ -47,7 +47,7 @@ const PIECE_BYTES = 2_400_000;
 const PIECE_LOGS_MAX = 20_000;
 const PIECE_BLOCKS_FIRST = 100;
 const PIECE_BLOCKS_MAX = 50_000;
-/** Maximum number of blocks of a piece of which every header is read. All these headers are held in memory. */
+/** If every header is read below the finalized block too, a piece has at most this many blocks. Their headers are held in memory. */
 const FULL_PIECE_BLOCKS_MAX = 2_000;
 const GROWTH_MAX = 4;
 /** Blocks that failed in the last attempt (`suspect`) are read again in this many smaller pieces. */

@@ -91,10 +91,10 @@ function failedFor(contract: RawBuilder<unknown>): RawBuilder<unknown> {
 const failureBucket = sql`width_bucket(created_at, (select array_agg(since order by since) from failed))`;
 
 /**
- * Returns SQL for the blocks that at least one contract lacks and that have not failed since this contract was registered.
+ * Returns SQL for the blocks that at least one contract lacks and that have not failed since this contract was registered. Contracts to
+ * which the same failures apply are aggregated first, because there may be many contracts and many failures.
  *
- * @param contracts SQL for rows `(missing, created_at)`, one per contract. Contracts to which the same failures apply are aggregated
- * first, because there may be many contracts and many failures.
+ * @param contracts SQL for rows `(missing, created_at)`, one per contract
  */
 export function blocksToFill(contracts: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`

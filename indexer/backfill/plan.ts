@@ -93,7 +93,7 @@ export class Planner {
     });
   }
 
-  /** Defers the indexes that only readers use, if many blocks are missing. Must be called before anything is written. */
+  /** Drops the indexes that only readers use until the load ends, if many blocks are missing. Has no effect once facts are stored. */
   async beginLoad(head: number): Promise<void> {
     const wanted: WantedHistory = { chainId: this.#chainId, head, ...this.#scope };
     await this.#beginLoad(await findGaps(this.#database.kysely, wanted, [], 1));

@@ -5,7 +5,7 @@ import { probeServer } from '../db/server.ts';
 import { connectionOptions } from '../db/tls.ts';
 
 const SCHEMA = 'bullmq';
-/** The maximum number of connections for all chains of the process. A statement occupies a connection only while it runs. */
+/** The maximum number of connections for all chains of the process. No chain holds a connection between statements. */
 const CONNECTIONS_MAX = 6;
 /** Jobs that are lost in a crash are planned again, so their commits need not wait for the disk. */
 const SETTINGS = { search_path: SCHEMA, synchronous_commit: 'off' };

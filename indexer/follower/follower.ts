@@ -15,7 +15,7 @@ import { ReorgWatch, type StepOutcome } from './reorg-watch.ts';
 const RETRY_BACKOFF: Backoff = { baseMs: 50, maxMs: 10_000 };
 const HEAD_MOVED_DELAY_MS = 25;
 /**
- * How often the follower checks the chain while no new head is announced. If the last step could not decide, it reads the head again.
+ * How often the follower looks for changes while no new head is announced. If the last step could not decide, it reads the head again.
  * Otherwise it checks whether another process has unwound the database.
  */
 const RECHECK_INTERVAL_MS = 1_000;
@@ -71,7 +71,7 @@ export class Follower {
     }
   }
 
-  /** Waits for an announced head. If the database is unwound meanwhile, reads the head at once, since the next one may be far away. */
+  /** Waits for an announced head. If the database is unwound meanwhile, reads the head instead, since an announcement may take long. */
   async #nextHead(heads: HeadFeed, signal: AbortSignal): Promise<BlockHeader | undefined> {
     for (;;) {
       const head = await heads.next(RECHECK_INTERVAL_MS);

@@ -34,7 +34,7 @@ import { addFactCounts } from './committed-range.ts';
 import type { ReadRange } from './fetch-batch.ts';
 import { refuseStale } from './refuse-stale.ts';
 
-/** A range that was read, and the chain's state before the read. The commit fails if the chain was since unwound below the range's end. */
+/** A range that was read, and the chain's state before the read. The commit fails if the chain was unwound below the range's end since. */
 export type FillPiece = { readonly seen: ChainState; readonly range: ReadRange; readonly batch: EncodedBatch };
 
 /** The input of a commit of history. */

@@ -23,7 +23,7 @@ export type RetriedLetters = {
 };
 
 /**
- * Tries again to decode the logs in dead letters. Their blocks are read from their receipts, because a fact may also need the timestamp of
+ * Tries again to decode the logs in dead letters. Whole blocks are read, from their receipts, because a fact may need the timestamp of
  * its block, the receipt of its transaction, and other logs of its block. For each contract and each run of consecutive blocks, one
  * transaction writes the facts, derives state and deletes the letters, like any repair. A letter that still cannot be decoded stays.
  *

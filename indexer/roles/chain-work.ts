@@ -39,7 +39,7 @@ export type ChainWorkInput = SharedDeps & {
 
 /**
  * Constructs the parts that work on a chain: the follower of its head, the backfill of its history, and the runner of its stages, which
- * compute state over several contracts. Nothing runs until the role calls `follow`, `backfill.run` or `stages.run`.
+ * derive state over several contracts, and snapshots. Nothing runs until the role calls `follow`, `backfill.run` or `stages.run`.
  */
 export class ChainWork {
   readonly chainId: number;

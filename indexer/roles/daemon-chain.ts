@@ -220,7 +220,7 @@ export class DaemonChain {
     }
   }
 
-  /** Reads from the chain what the registry lacks about contracts: deployment blocks, identity (such as the kind) and metadata. */
+  /** Reads from the chain what the registry lacks about contracts: deployment blocks, whether they speak their protocol, metadata. */
   async #enrich(signal: AbortSignal): Promise<void> {
     const { number } = await this.#work.source.head(signal);
     const { deploymentFound, identityChanged } = await this.#contractReader.read(number, signal);

@@ -23,7 +23,7 @@ export type DailySnapshotsDeps = {
   readonly log: Logger;
 };
 
-/** A master that is due. Its snapshots were taken up to `doneTo` (Unix seconds). `asks`: an operator must first turn them on or off. */
+/** A master that is due. `doneTo`: the time (Unix seconds) after which midnights are due. `asks`: an operator must decide first. */
 type DueMaster = {
   readonly address: Hex;
   readonly doneTo: number;

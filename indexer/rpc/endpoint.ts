@@ -69,6 +69,8 @@ export type Endpoint = Requester & {
   state(): EndpointState;
   /** Returns for how many milliseconds failures still pause all requests or, with `kind`, the requests of this kind; 0 if not paused. */
   delayMs(kind?: string): number;
+  /** Returns whether so many recent requests failed that the pool should ask other endpoints first. */
+  isUnreliable(): boolean;
   /** The features that the endpoint does not support, as its answers have shown. */
   readonly unsupported: {
     blockHashFilter: boolean;
@@ -161,6 +163,7 @@ export function createEndpoint(client: Client, settings: EndpointSettings): Endp
       return { ...figures, status: reason === undefined ? 'healthy' : 'cooling down', reason };
     },
     delayMs: pace.delayMs,
+    isUnreliable: pace.isUnreliable,
     rangeSize,
     filterLimit: createFilterLimit(settings.now),
     answerLimit: createAnswerLimit(),

@@ -3,6 +3,7 @@ export type EndpointNotice = {
   readonly event:
     | 'endpoint failed'
     | 'endpoint recovered'
+    | 'endpoint unreliable'
     | 'endpoint quarantined'
     | 'endpoint restored'
     | 'method failed'
@@ -19,7 +20,11 @@ export type EndpointNotice = {
   readonly detail: string;
 };
 
-const WARNINGS: ReadonlySet<EndpointNotice['event']> = new Set(['endpoint quarantined', 'subscription silent']);
+const WARNINGS: ReadonlySet<EndpointNotice['event']> = new Set([
+  'endpoint quarantined',
+  'endpoint unreliable',
+  'subscription silent',
+]);
 
 /** Returns the level at which a notice is logged. */
 export function levelOf({ event }: EndpointNotice): 'info' | 'warn' {

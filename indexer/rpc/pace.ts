@@ -6,6 +6,7 @@ import { createHealth, type Health, isEndpointFailure, isMethodFailure } from '.
 import type { Call } from './json-rpc.ts';
 import type { Meter } from './meter.ts';
 import type { EndpointNotice } from './notice.ts';
+import { createReliability } from './reliability.ts';
 
 /** Number of successful requests after which one of the request slots that rate-limit errors removed is added again. */
 const ANSWERS_PER_SLOT = 50;
@@ -23,6 +24,8 @@ export type Pace = {
   delayMs(method?: string): number;
   /** Returns the newest failure; undefined while the endpoint is healthy. */
   failure(): RpcError | undefined;
+  /** Returns whether so many recent requests failed that other endpoints should be asked first. */
+  isUnreliable(): boolean;
   /** Returns how many calls may be sent at once. */
   burst(): number;
   /** Returns how many calls per second are sent at most. Infinite while no limit is known. */
@@ -60,6 +63,13 @@ export function createPace(name: string, settings: PaceSettings): Pace {
       }),
   });
   const methods = new Map<string, Health>();
+  const reliability = createReliability(now, (share) =>
+    notice({
+      event: 'endpoint unreliable',
+      endpoint: name,
+      detail: `${Math.round(share * 100)} % of its recent requests failed, so that other endpoints are asked first`,
+    }),
+  );
 
   function healthOf(method: string): Health {
     const known = methods.get(method);
@@ -93,7 +103,7 @@ export function createPace(name: string, settings: PaceSettings): Pace {
       const waitMs = Math.max(rate.take(calls.length), meter?.take(calls) ?? 0);
       if (waitMs > 0) await sleep(waitMs, signal);
       startedAt = now();
-      return task();
+      return reliability.run(task);
     };
     try {
       const paced = () => limiter.run(() => health.run(send, signal), signal);
@@ -115,6 +125,7 @@ export function createPace(name: string, settings: PaceSettings): Pace {
   return {
     run,
     failure: health.failure,
+    isUnreliable: reliability.isUnreliable,
     burst: () => Math.min(rate.burst(), meter?.burst ?? Number.POSITIVE_INFINITY),
     callsPerSecond: () => Math.min(rate.callsPerSecond(), meter?.callsPerSecond ?? Number.POSITIVE_INFINITY),
     delayMs: (method) => Math.max(health.delayMs(), method === undefined ? 0 : (methods.get(method)?.delayMs() ?? 0)),

@@ -184,7 +184,7 @@ function setAside(
 
 /**
  * Returns the best endpoint that is not excluded: the one with the fewest tries, where a quarantine counts as one more try. Among equals,
- * it prefers the shortest delay, then an endpoint that has not pruned block `from`, then the order of preference.
+ * it prefers the shortest delay, then an endpoint that has not pruned block `from`, then a reliable one, then the order of preference.
  */
 function choose(
   endpoints: readonly Endpoint[],
@@ -196,6 +196,7 @@ function choose(
     (tries.get(endpoint) ?? 0) + (endpoint.quarantine.isActive() ? 1 : 0),
     endpoint.delayMs(method),
     from !== undefined && from <= endpoint.prunedAt ? 1 : 0,
+    endpoint.isUnreliable() ? 1 : 0,
   ];
   return endpoints
     .filter((endpoint) => tries.get(endpoint) !== Number.POSITIVE_INFINITY)

@@ -48,6 +48,33 @@ test('when an endpoint fails, another one answers at once and the failed one is 
   expect(failing.arrivals.length - before).toBeLessThanOrEqual(2);
 });
 
+test('an endpoint that keeps failing between successes is asked after the others, until it had time to recover', async () => {
+  const chain = busyChain(3);
+  const [flaky, steady] = [await fixture.serve(chain), await fixture.serve(chain)];
+  let time = 0;
+  const source = fixture.open([flaky.url, steady.url], {}, { now: () => time });
+  const isUnreliable = () => fixture.notices.some(({ event }) => event === 'endpoint unreliable');
+  // Half of its requests fail. The clock passes the pause after each failure.
+  for (let round = 0; round < 200 && !isUnreliable(); round++) {
+    flaky.misbehave({ times: 1, do: { kind: 'http', status: 502 } });
+    await source.head();
+    time += 1_000;
+    await source.head();
+  }
+  expect(fixture.notices).toContainEqual({
+    event: 'endpoint unreliable',
+    endpoint: `127.0.0.1:${flaky.port}#0`,
+    detail: '25 % of its recent requests failed, so that other endpoints are asked first',
+  });
+  flaky.heal();
+  const before = flaky.arrivals.length;
+  for (let round = 0; round < 10; round++) await source.head();
+  expect(flaky.arrivals.length).toBe(before);
+  time += 120_000;
+  await source.head();
+  expect(flaky.arrivals.length).toBeGreaterThan(before);
+});
+
 test('the finalized block is the lowest one that any endpoint reports', async () => {
   const chain = busyChain(10);
   chain.finalized = 8;

@@ -7,6 +7,7 @@ import { expectSettled, liveChainOf } from '../../kit/settled.ts';
 
 const BLOCKS = 150;
 const LIMIT = 20;
+const GROWTH_COOLDOWN_MS = 10_000;
 /** Providers with caps on blocks, on logs and on response size. Each gets its own chain. */
 const PROVIDERS = [
   ...['Alchemy', 'Infura', 'QuickNode', 'Ankr', 'dRPC', 'Chainstack', 'Reth (suggests the rejected range)'],
@@ -19,6 +20,7 @@ test('fills history from nodes that refuse ranges in the words of ten providers,
   const servers = await Promise.all(chains.map((chain) => serve(chain)));
   const { daemon, db, artist } = await follow({ otherChains: servers, announce: false });
   const refused = new Map<string, number>();
+  const startedAt = performance.now();
   for (const [index, { name, cap, code, text }] of CAPS.entries()) {
     servers[index]!.view.cap = (asked) => {
       if ((cap === 'blocks' ? asked.blocks : asked.results) <= LIMIT) return;
@@ -29,7 +31,9 @@ test('fills history from nodes that refuse ranges in the words of ten providers,
   }
   for (const chain of chains) await expectSettled(db, liveChainOf(chain));
   expect([...refused.keys()].sort()).toEqual(PROVIDERS.toSorted());
-  // The accepted range size is remembered: halving from 2,000 blocks takes a few refusals, not one for every range.
-  expect(Math.max(...refused.values())).toBeLessThan(20);
+  // The accepted range size is remembered: halving from 2,000 blocks takes a few refusals, not one for every range. A larger size is tried
+  // again every ten seconds, so a slow machine sees more refusals.
+  const retries = (performance.now() - startedAt) / GROWTH_COOLDOWN_MS;
+  expect(Math.max(...refused.values())).toBeLessThan(20 + retries);
   expect(daemon.isRunning).toBe(true);
 });
