@@ -5,7 +5,7 @@ import type * as z from 'zod/mini';
 import { KNOWN_CHAINS } from '../indexer/config/chains.ts';
 import { defaultOf } from '../indexer/config/describe.ts';
 import { ABOUT, type About, VALUES } from '../indexer/config/fields.ts';
-import { CHAIN, ENDPOINT, HTTP, PROOF, PROXY, REDIS, SETTINGS } from '../indexer/config/schema.ts';
+import { CHAIN, ENDPOINT, HTTP, PROOF, PROXY, READY, REDIS, SETTINGS } from '../indexer/config/schema.ts';
 
 // Writes the files that are generated from the schema of the configuration. With `--check`, writes nothing and fails if a file differs.
 
@@ -39,6 +39,10 @@ ${tableOf(SETTINGS.shape)}
 ## \`http\`
 
 ${tableOf(HTTP.shape)}
+
+## \`ready\`
+
+${tableOf(READY.shape)}
 
 ## \`chains.<chainId>\`
 

@@ -148,7 +148,7 @@ export const HTTP = z.strictObject({
 });
 
 /** The bounds beyond which `/ready` answers 503. */
-const READY = z.strictObject({
+export const READY = z.strictObject({
   lagBlocks: optionOr(100, wholeNumber(1, DEPTH_MAX_BLOCKS), {
     description: 'A chain is not ready if its newest committed block is more than this many blocks behind the head.',
     unit: 'blocks',

@@ -3,8 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type * as z from 'zod/mini';
 import { configurationFiles } from '../../config/configuration-page.ts';
+import { groupIn, partAt } from '../../indexer/config/describe.ts';
 import { resolveSettings } from '../../indexer/config/resolve.ts';
+import { PROXY, SETTINGS } from '../../indexer/config/schema.ts';
 import { runCommand } from '../kit/command-line.ts';
 
 const SECRET = 'hunter2-and-more';
@@ -15,6 +18,12 @@ const ENVIRONMENT = {
   HTTPS_PROXY: `http://someone:${SECRET}@proxy.example:3128`,
   LOG_LEVEL: 'warn',
 };
+
+/** Returns the names of the options of each group inside a schema, including the elements of its lists and records. */
+function groupsOf(schema: z.core.$ZodType): readonly (readonly string[])[] {
+  const shape = (groupIn(schema) ?? partAt(schema, ['element']))?.shape;
+  return shape === undefined ? [] : [Object.keys(shape), ...Object.values(shape).flatMap(groupsOf)];
+}
 
 /** Writes a configuration file that is deleted when the test ends. Returns its path. */
 async function configFile(text: string): Promise<string> {
@@ -99,6 +108,16 @@ describe('the documentation of the configuration', () => {
   it('is what the schema says', () => {
     for (const [file, text] of Object.entries(configurationFiles()))
       expect(readFileSync(join(import.meta.dirname, '../..', file), 'utf8')).toBe(text);
+  });
+
+  it('has a table of every group of options', () => {
+    const page = configurationFiles()['docs/configuration.md'] ?? '';
+    const tables = [...page.matchAll(/(?:^\| `.*\n)+/gm)].map(([rows]) =>
+      [...rows.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name),
+    );
+    const groups = [SETTINGS, PROXY].flatMap(groupsOf);
+    expect(groups.flat()).toEqual(expect.arrayContaining(['url', 'lagBlocks', 'cluster', 'level']));
+    for (const group of groups) expect(tables).toContainEqual(group);
   });
 
   it('gives an example of the environment that is valid, also with every line in use', () => {
