@@ -5,7 +5,17 @@ import type * as z from 'zod/mini';
 import { KNOWN_CHAINS } from '../indexer/config/chains.ts';
 import { defaultOf } from '../indexer/config/describe.ts';
 import { ABOUT, type About, VALUES } from '../indexer/config/fields.ts';
-import { CHAIN, ENDPOINT, HTTP, PROOF, PROXY, READY, REDIS, SETTINGS } from '../indexer/config/schema.ts';
+import {
+  CHAIN,
+  ENDPOINT,
+  HTTP,
+  PROOF,
+  PROXY,
+  READY,
+  REDIS,
+  SETTINGS,
+  UNUSED_VARIABLES,
+} from '../indexer/config/schema.ts';
 
 // Writes the files that are generated from the schema of the configuration. With `--check`, writes nothing and fails if a file differs.
 
@@ -31,6 +41,10 @@ the working directory, else the one of the package, which sets nothing.
 
 Where several variables are named, the first one that is set counts. The others are names that the platform uses. If two of them have
 different values, the program says so and uses the first.
+
+The program does not use these variables of the platform. If one is set, the log, \`indexer config\` and \`indexer doctor\` say so:
+
+${unusedVariables()}
 
 ## Settings of the file
 
@@ -79,6 +93,11 @@ function chains(): string {
     return `| ${name} | ${chainId} | ${values.join(', ')} | ${codes(variables)} |`;
   });
   return ['| chain | id | preset | variables |', '| --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+function unusedVariables(): string {
+  const rows = Object.entries(UNUSED_VARIABLES).map(([name, reason]) => `| \`${name}\` | ${reason} |`);
+  return ['| variable | why it is not used |', '| --- | --- |', ...rows].join('\n');
 }
 
 function tableOf(shape: z.core.$ZodShape): string {

@@ -21,7 +21,7 @@ export function addConfig(program: Command, io: Io): void {
         import('../observability/redact.ts'),
       ]);
       const resolution = await loadSettings(options.config, io.env, check ? ['database', 'chains'] : []);
-      const ignored = resolution.ignored.map((names) => `${names.ignored} is ignored: it differs from ${names.used}`);
+      const ignored = resolution.ignored.map(({ ignored, reason }) => `${ignored} is ignored: ${reason}`);
       if (check) {
         const { ignored: variables } = resolution;
         printResult(io, options, { valid: true, ignored: variables }, ['the configuration is valid', ...ignored]);

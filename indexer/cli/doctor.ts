@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { IgnoredVariable } from '../config/option-reader.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { IndexerError } from '../kernel/errors.ts';
 import type { GlobalOptions, Io } from './io.ts';
@@ -24,7 +25,7 @@ export function addDoctor(program: Command, io: Io): void {
         counts[finding.status] += 1;
         io.stdout.write(`${redact(options.json ? JSON.stringify({ type: 'check', ...finding }) : lineOf(finding))}\n`);
       };
-      for (const names of ignored) print(ignoredVariable(names));
+      for (const variable of ignored) print(findingOf(variable));
       for await (const finding of examine(config, io.signal)) print(finding);
       if (options.json) io.stdout.write(`${JSON.stringify({ type: 'result', ...counts })}\n`);
       else io.stdout.write(`${counts.ok} ok, ${counts.warning} warnings, ${counts.failed} failed\n`);
@@ -33,9 +34,10 @@ export function addDoctor(program: Command, io: Io): void {
     });
 }
 
-function ignoredVariable({ ignored, used }: { readonly ignored: string; readonly used: string }): Finding {
-  const detail = `${ignored} has another value than ${used}, which is used`;
-  return { subject: 'configuration', check: 'variables', status: 'warning', detail, advice: 'unset one of them' };
+function findingOf({ ignored, used, reason }: IgnoredVariable): Finding {
+  const detail = `${ignored} is ignored: ${reason}`;
+  const advice = used === undefined ? null : 'unset one of them';
+  return { subject: 'configuration', check: 'variables', status: 'warning', detail, advice };
 }
 
 function lineOf({ subject, check, status, detail, advice }: Finding): string {

@@ -107,8 +107,7 @@ export async function withSession<T, P = undefined>(
     sink: io.stderr,
     pretty: io.stderr.isTTY === true,
   });
-  for (const variables of ignored)
-    log.warn(variables, 'a variable is ignored because another one names the same setting');
+  for (const variable of ignored) log.warn(variable, 'a variable is ignored');
   const server = await probeServer(config.databaseUrl, config.variables.databaseUrl);
   const sessions = await findSessions(server, config.databaseDirectUrl);
   if (limitStatements && !sessions.lasting) log.warn(POOLER_WARNING);

@@ -17,8 +17,8 @@ export type Setting = {
   readonly isSecret: boolean;
 };
 
-/** Two variables that set the same option to different values. Only `used` has an effect. */
-export type IgnoredVariable = { readonly ignored: string; readonly used: string };
+/** A variable without effect, and why: `used` sets the same option to another value, or no option corresponds to the variable. */
+export type IgnoredVariable = { readonly ignored: string; readonly used?: string; readonly reason: string };
 
 /** Values that replace the defaults of a group of options, and where they come from. */
 export type Preset = { readonly origin: string; readonly values: Readonly<Record<string, unknown>> };
@@ -89,7 +89,8 @@ export class OptionReader {
       return preset === undefined ? take(defaultOf(schema), 'default') : take(preset.value, preset.origin);
     }
     for (const other of others) {
-      if (this.#env[other]?.trim() !== this.#env[name]?.trim()) this.ignored.push({ ignored: other, used: name });
+      if (this.#env[other]?.trim() === this.#env[name]?.trim()) continue;
+      this.ignored.push({ ignored: other, used: name, reason: `it differs from ${name}` });
     }
     const value = parse(this.#env[name] ?? '');
     const parsed = leaf.safeParse(value);

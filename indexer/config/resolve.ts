@@ -4,7 +4,7 @@ import { KNOWN_CHAINS, knownChain } from './chains.ts';
 import type { LogLevel, RedisSettings, RpcEndpoint } from './define.ts';
 import { faultsOf } from './faults.ts';
 import { type Environment, type IgnoredVariable, isSet, OptionReader, type Setting } from './option-reader.ts';
-import { CHAIN, CHAIN_ID, PROXY, SETTINGS } from './schema.ts';
+import { CHAIN, CHAIN_ID, PROXY, SETTINGS, UNUSED_VARIABLES } from './schema.ts';
 
 /** The HTTP proxies of the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`). */
 export type ProxySettings = Readonly<z.output<typeof PROXY>>;
@@ -48,7 +48,7 @@ export type Need = 'database' | 'chains';
 export type Resolution = {
   readonly config: Config;
   readonly settings: readonly Setting[];
-  /** The variables that have no effect, because another one sets the same option to another value. */
+  /** The variables that the program knows and that have no effect. */
   readonly ignored: readonly IgnoredVariable[];
 };
 
@@ -107,7 +107,14 @@ export function resolveSettings(
       queueUrl: queue ?? direct ?? database ?? 'QUEUE_URL',
     },
   };
-  return { config, settings: withQueue(read.settings, config), ignored: read.ignored };
+  return { config, settings: withQueue(read.settings, config), ignored: [...read.ignored, ...unusedIn(env)] };
+}
+
+/** Returns the variables of the platform that are set and that the program does not use. */
+function unusedIn(env: Environment): readonly IgnoredVariable[] {
+  return Object.entries(UNUSED_VARIABLES).flatMap(([ignored, reason]) =>
+    isSet(env[ignored]) ? { ignored, reason } : [],
+  );
 }
 
 /**

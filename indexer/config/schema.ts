@@ -218,6 +218,14 @@ export const SETTINGS = z.strictObject({
   }),
 });
 
+/** The variables of the platform that the program does not use, and the reason for each. */
+export const UNUSED_VARIABLES: Readonly<Record<string, string>> = {
+  AUDIFI_DB_POOL_MIN: 'connections are opened when they are needed',
+  AUDIFI_DB_POOL_MAX:
+    'the program sizes its pools itself: at most 40 connections a process by default (docs/reliability.md)',
+  AUDIFI_DATABASE_REPLICA_URL: 'the program reads from the primary only',
+};
+
 /** The HTTP proxies for RPC endpoints. Only environment variables set them. */
 export const PROXY = z.strictObject({
   httpProxy: option(urlOf('http', 'https'), {

@@ -6,7 +6,7 @@ import type { ChainConfig, Config, ProxySettings } from './resolve.ts';
 export type ConfigSecrets = { readonly urls: readonly string[]; readonly values: readonly string[] };
 
 const SECRET_VARIABLE =
-  /^(?:RPC_URL_.*|.*_RPC_URL|(?:AUDIFI_)?DATABASE_(?:DIRECT_)?URL|QUEUE_URL|(?:AUDIFI_)?REDIS_URL|HTTPS?_PROXY)$/i;
+  /^(?:RPC_URL_.*|.*_RPC_URL|(?:AUDIFI_)?DATABASE_(?:DIRECT_|REPLICA_)?URL|QUEUE_URL|(?:AUDIFI_)?REDIS_URL|HTTPS?_PROXY)$/i;
 
 /** Returns the secrets of the environment, for messages that are printed before the configuration file is read. */
 export function secretsOfEnvironment(env: Environment): ConfigSecrets {

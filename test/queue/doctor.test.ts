@@ -127,18 +127,22 @@ test('an endpoint that is down only matters if the chain has no other one; one o
   expect(none).toMatchObject({ code: 1, notOk: ['failed endpoints: chain id'] });
 });
 
-test('a variable of the platform that has no effect is named by doctor, and in the log of every command', async () => {
+test.each([
+  ['AUDIFI_DATABASE_URL', 'it differs from DATABASE_URL'],
+  ['AUDIFI_DATABASE_REPLICA_URL', 'the program reads from the primary only'],
+])('%s, which has no effect, is named by doctor, and in the log of every command', async (name, reason) => {
   const { url } = await database();
   const server = await serve(busyChain());
-  const ignored = { AUDIFI_DATABASE_URL: `postgres://someone:${SECRET}@elsewhere/mirror` };
+  const ignored = { [name]: `postgres://someone:${SECRET}@elsewhere/mirror` };
   const env = { DATABASE_URL: url, RPC_URL_31337: server.url, ...ignored };
   expect((await examine(env)).found.get('configuration: variables')).toMatchObject({
     status: 'warning',
-    detail: 'AUDIFI_DATABASE_URL has another value than DATABASE_URL, which is used',
+    detail: `${name} is ignored: ${reason}`,
   });
   const { code, err } = await runCommand(['status'], env);
   expect(code).toBe(0);
-  expect(JSON.parse(err)).toMatchObject({ ignored: 'AUDIFI_DATABASE_URL', used: 'DATABASE_URL' });
+  expect(JSON.parse(err)).toMatchObject({ ignored: name, reason });
+  expect(err).not.toMatch(/elsewhere/);
 });
 
 const pooled = await hasPgBouncer();

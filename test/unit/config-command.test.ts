@@ -82,6 +82,22 @@ describe('indexer config --print', () => {
     expect(ran.out).not.toContain(SECRET);
   });
 
+  it('names the variables of the platform that it does not use, and never their values', async () => {
+    const unused = {
+      AUDIFI_DB_POOL_MIN: '4321',
+      AUDIFI_DB_POOL_MAX: '98765',
+      AUDIFI_DATABASE_REPLICA_URL: `postgres://someone:${SECRET}@replica.example/mirror`,
+    };
+    for (const args of [['config'], ['config', '--check'], ['config', '--json'], ['config', '--check', '--json']]) {
+      const { out, err } = await runCommand(args, { ...ENVIRONMENT, ...unused });
+      for (const [name, value] of Object.entries(unused)) {
+        expect(out).toMatch(args.includes('--json') ? `{"ignored":"${name}","reason":"` : `\n${name} is ignored: `);
+        expect(out + err).not.toContain(value);
+      }
+      expect(out + err).not.toMatch(/replica\.example/);
+    }
+  });
+
   it('shows where the queue is if no setting says so', async () => {
     const { DATABASE_URL } = ENVIRONMENT;
     const ran = await runCommand(['config'], { DATABASE_URL, DATABASE_DIRECT_URL: 'postgres://direct/mirror' });

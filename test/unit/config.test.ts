@@ -108,8 +108,8 @@ describe('the names that the platform gives to variables', () => {
     expect(config.databaseUrl).toBe(DATABASE_URL);
     expect(config.chains[1]).toMatchObject({ variable: 'RPC_URL_8453', rpcUrls: ['https://other.example'] });
     expect(ignored).toEqual([
-      { ignored: 'AUDIFI_DATABASE_URL', used: 'DATABASE_URL' },
-      { ignored: 'BASE_RPC_URL', used: 'RPC_URL_8453' },
+      { ignored: 'AUDIFI_DATABASE_URL', used: 'DATABASE_URL', reason: 'it differs from DATABASE_URL' },
+      { ignored: 'BASE_RPC_URL', used: 'RPC_URL_8453', reason: 'it differs from RPC_URL_8453' },
     ]);
   });
 
@@ -119,7 +119,8 @@ describe('the names that the platform gives to variables', () => {
       'redis://user:0123456789abcdef@b.example',
       'postgres://user:0123456789abcdef@c.example/mirror',
     ];
-    const names = ['BASE_RPC_URL', 'ETH_MAINNET_RPC_URL', 'REDIS_URL', 'AUDIFI_REDIS_URL', 'AUDIFI_DATABASE_URL'];
+    const databases = ['AUDIFI_DATABASE_URL', 'AUDIFI_DATABASE_REPLICA_URL'];
+    const names = ['BASE_RPC_URL', 'ETH_MAINNET_RPC_URL', 'REDIS_URL', 'AUDIFI_REDIS_URL', ...databases];
     for (const name of names)
       for (const url of urls)
         expect(createRedact(secretsOfEnvironment({ [name]: url }))('0123456789abcdef')).toBe('[redacted]');
