@@ -62,7 +62,9 @@ ${tableOf(READY.shape)}
 
 ${tableOf(CHAIN.shape)}
 
-A chain that the program knows has a preset, which replaces defaults; \`indexer/config/chains.ts\` names the source of each value. Besides
+A chain that the program knows has a preset, which replaces defaults; \`indexer/config/chains.ts\` names the source of each value. Sizes of batches and block
+ranges are not part of it: they depend on the provider, and the program learns them. [extending.md](extending.md#add-a-chain) says what else is special about some
+chains. Besides
 \`RPC_URL_<chainId>\`, further variables name its endpoints, separated by commas:
 
 ${chains()}

@@ -6,7 +6,10 @@ export type KnownChain = {
   readonly name: string;
   /** The time between two blocks in milliseconds. Undefined if the chain makes blocks on demand. */
   readonly blockTimeMs?: number;
-  /** The settings that differ from the defaults of a chain. */
+  /**
+   * The settings that differ from the defaults of a chain. They include no sizes of batches and block ranges, because these are limits of
+   * a provider and not of a chain. The program learns them from answers and refusals (rpc/batch-size.ts, rpc/range-size.ts, rpc/refusals.ts).
+   */
   readonly preset?: Pick<ChainSettings, 'pollIntervalMs' | 'confirmations' | 'haltDepth'>;
   /** The names that other programs use for the variable with the endpoints of the chain. `RPC_URL_<chainId>` takes precedence over them. */
   readonly variables: readonly string[];
@@ -51,6 +54,10 @@ export const KNOWN_CHAINS: readonly KnownChain[] = [
   {
     chainId: 137,
     name: 'Polygon',
+    // The client allows blocks 1 s apart since block 80,084,800
+    // (https://github.com/0xPolygon/bor/blob/develop/internal/cli/server/chains/mainnet.go). They have nevertheless been 2 s apart: block
+    // 80,084,800 was due on 2025-12-09 at 10:00 (https://github.com/0xPolygon/bor/releases/tag/v2.5.0), and block 87,218,600 on 2026-05-21
+    // at 14:00 (https://github.com/0xPolygon/bor/releases, v2.8.0).
     blockTimeMs: 2_000,
     // Without milestones, a block is final once a checkpoint includes it. A checkpoint holds about 512 blocks
     // (https://github.com/maticnetwork/Polygon-Improvement-Proposals/blob/main/PIPs/PIP-11.md).
@@ -71,6 +78,8 @@ export const KNOWN_CHAINS: readonly KnownChain[] = [
   {
     chainId: 43_114,
     name: 'Avalanche',
+    // The least time between two blocks was 2 s when validators began to vote on it; since then they can change it with every block
+    // (https://build.avax.network/docs/acps/226-dynamic-minimum-block-times).
     blockTimeMs: 2_000,
     // A node only serves accepted blocks, which are final (https://build.avax.network/docs/rpcs/c-chain/rpc). The newest blocks are
     // nevertheless checked like those of any other chain.

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { KNOWN_CHAINS } from '../../indexer/config/chains.ts';
 import { loadConfig } from '../../indexer/config/config-file.ts';
 import { defineConfig } from '../../indexer/config/define.ts';
 import { resolveConfig, resolveSettings } from '../../indexer/config/resolve.ts';
@@ -166,32 +165,6 @@ describe('the configuration file', () => {
         tokenUriCallsPerSecond: 10,
       },
     ]);
-  });
-});
-
-describe('the presets of chains', () => {
-  it('give way to the file, setting by setting, and a chain without one has the defaults', () => {
-    const settings = defineConfig({ chains: { 42161: { confirmations: 7 } } });
-    const env = { DATABASE_URL, RPC_URL_42161: 'http://arbitrum', RPC_URL_99: 'http://unknown' };
-    const { config, settings: origins } = resolveSettings(settings, 'x.ts', env, ALL);
-    expect(config.chains).toMatchObject([
-      { chainId: 99, pollIntervalMs: 1000, confirmations: 64, haltDepth: 1024 },
-      { chainId: 42_161, pollIntervalMs: 1000, confirmations: 7, haltDepth: 8192 },
-    ]);
-    const originOf = (path: string) => origins.find((setting) => setting.path === path)?.origin;
-    expect(originOf('chains.42161.haltDepth')).toBe('preset of Arbitrum');
-    expect(originOf('chains.42161.confirmations')).toBe('x.ts chains.42161.confirmations');
-    expect(originOf('chains.42161.pollIntervalMs')).toBe('default');
-  });
-
-  it('are valid, halt at no reorg above the finalized block, and share no variable', () => {
-    for (const { chainId, preset } of KNOWN_CHAINS) {
-      const settings = { chains: { [chainId]: { ...preset, rpcUrls: ['http://x'] } } };
-      const [chain] = resolveConfig(settings, 'config/local.ts', { DATABASE_URL }, ALL).chains;
-      expect(chain?.haltDepth).toBeGreaterThan(chain?.confirmations ?? Number.POSITIVE_INFINITY);
-    }
-    const variables = KNOWN_CHAINS.flatMap((chain) => chain.variables);
-    expect(new Set(variables).size).toBe(variables.length);
   });
 });
 
