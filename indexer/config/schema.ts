@@ -41,24 +41,25 @@ export const ENDPOINT = z.strictObject({
       'HTTP headers of every request, for a provider that expects its key there. Their values never appear in a log.',
   }),
   callsPerSecond: option(wholeNumber(1, PER_SECOND_MAX), {
-    description: 'The maximum number of calls that one process sends for one chain. Each call of a batch counts.',
+    description:
+      'The maximum number of calls per second that one process sends to this endpoint for one chain. Each call of a batch counts.',
     otherwise: 'the limit is learnt from refusals',
     unit: 'calls per second',
   }),
   computeUnitsPerSecond: option(wholeNumber(1, PER_SECOND_MAX), {
-    description: 'The limit of `callsPerSecond` in compute units, by the price list of Alchemy.',
+    description: 'Like `callsPerSecond`, but counted in compute units by the price list of Alchemy.',
     otherwise: 'the limit is learnt from refusals',
     unit: 'compute units per second',
   }),
   monthlyCalls: option(wholeNumber(1, PER_MONTH_MAX), {
     description:
       'How many calls the provider grants in a calendar month (UTC). The log warns when all processes together have sent 80 %, and when they ' +
-      'have sent all. Nothing is held back. An announced head counts as a call.',
+      'have sent all. Calls are sent even after the budget is spent. A head that a subscription announces counts as a call.',
     otherwise: 'nothing is counted',
     unit: 'calls per month',
   }),
   monthlyComputeUnits: option(wholeNumber(1, PER_MONTH_MAX), {
-    description: 'The budget of `monthlyCalls` in compute units, by the price list of Alchemy.',
+    description: 'Like `monthlyCalls`, but counted in compute units by the price list of Alchemy.',
     otherwise: 'nothing is counted',
     unit: 'compute units per month',
   }),
@@ -68,12 +69,12 @@ export const ENDPOINT = z.strictObject({
 export const PROOF = z.strictObject({
   level: optionOr('background', oneOf(PROOF_LEVELS), {
     description:
-      'When the facts are proved complete. `background`: history is filled at once, and `indexer start` proves it afterwards. ' +
+      'When the program proves that no fact (decoded log) is missing. `background`: history is filled at once, and `indexer start` proves it afterwards. ' +
       '`inline`: every block is proved before it counts as covered. `off`: nothing below the finalized block is proved, and facts ' +
       'are not searched for contradictions.',
   }),
   callsPerSecond: optionOr(10, wholeNumber(1, CALLS_PER_SECOND_MAX), {
-    description: 'The maximum number of calls that the proof of filled history makes.',
+    description: 'The maximum number of calls per second for proving history that is already filled.',
     unit: 'calls per second',
   }),
 });
@@ -100,12 +101,12 @@ export const CHAIN = z.strictObject({
   }),
   quorum: optionOr(1, wholeNumber(1, QUORUM_MAX), {
     description:
-      'The number of endpoints that must have the same newest block before it counts. Each is asked at every poll. While fewer agree or ' +
-      'answer, the head does not move, and `/ready` and the log say so.',
+      'How many endpoints must agree on a block before it counts as the head. While fewer agree or answer, the ' +
+      'head does not move, and `/ready` and the log say so.',
     unit: 'endpoints',
   }),
   haltDepth: optionOr(1_024, wholeNumber(1, DEPTH_MAX_BLOCKS), {
-    description: 'A deeper reorganisation halts the chain until `indexer unwind`.',
+    description: 'A reorganisation deeper than this halts the chain until you run `indexer unwind`.',
     unit: 'blocks',
   }),
   verifyIntervalHours: optionOr(24, wholeNumber(0, VERIFY_INTERVAL_MAX_HOURS), {
@@ -113,7 +114,8 @@ export const CHAIN = z.strictObject({
     unit: 'hours',
   }),
   tokenUriCallsPerSecond: optionOr(10, wholeNumber(0, CALLS_PER_SECOND_MAX), {
-    description: 'How fast `token_uri` of the tokens of masters is read. 0 turns it off.',
+    description:
+      'The maximum number of calls per second for reading the token URIs of masters (column `token_uri`). 0 turns this off.',
     unit: 'calls per second',
   }),
   largeClaimWei: option(amount(), {
@@ -139,8 +141,8 @@ export const HTTP = z.strictObject({
   }),
   token: option(nonEmptyText(), {
     description:
-      'Those who know it see and change the queues under `/queues`: it is the password, with any user. Without one, everyone who reaches ' +
-      'the port sees the queues, and nobody changes them.',
+      'The password for `/queues` (HTTP Basic with any user name, or a bearer token). Whoever knows it can see and change the queues. If it ' +
+      'is not set, everyone who reaches the port can see the queues, and nobody can change them.',
     variables: ['HTTP_TOKEN'],
     isSecret: true,
     example: 'SECRET',
@@ -154,7 +156,8 @@ export const READY = z.strictObject({
     unit: 'blocks',
   }),
   stalledSeconds: optionOr(120, wholeNumber(1, STALLED_MAX_SECONDS), {
-    description: 'A chain is not ready if no block was committed for this time although the chain has newer blocks.',
+    description:
+      'A chain is not ready if no block was committed for more than this many seconds although the chain has newer blocks.',
     unit: 'seconds',
   }),
 });
@@ -178,20 +181,23 @@ export const CHAIN_ID = z
 /** All options of a configuration file. */
 export const SETTINGS = z.strictObject({
   databaseUrl: option(postgresUrl(), {
-    description: 'The database of the mirror. `sslmode` means what it means to libpq.',
+    description: 'The database of the mirror. `sslmode` has the same meaning as in libpq.',
     otherwise: 'required',
     variables: ['DATABASE_URL', 'AUDIFI_DATABASE_URL'],
     example: 'postgres://indexer:PASSWORD@localhost:5432/mirror',
   }),
   databaseDirectUrl: option(postgresUrl(), {
-    description: 'The same database without a pooler (PgBouncer, Neon) in front of it, for what needs a session.',
-    otherwise: '`databaseUrl`, with the restrictions of [reliability.md](reliability.md) if a pooler is there',
+    description:
+      'The same database without a pooler (PgBouncer, Neon) in front of it, for work that needs a session, such as leadership and ' +
+      'notifications.',
+    otherwise: '`databaseUrl`. If that leads to a pooler, the restrictions in [reliability.md](reliability.md) apply',
     variables: ['DATABASE_DIRECT_URL'],
     example: 'postgres://indexer:PASSWORD@localhost:5432/mirror',
   }),
   queueUrl: option(urlOf('redis', 'rediss', 'postgres', 'postgresql'), {
     description:
-      'The queue for filling history. A Redis needs the `maxmemory-policy` `noeviction`, so the cache of another program is a wrong choice.',
+      'The server of the queue for filling history. A Redis must have the `maxmemory-policy` `noeviction`, so do not use a Redis that is ' +
+      'the cache of another program.',
     otherwise: '`databaseDirectUrl`, else `databaseUrl`',
     variables: ['QUEUE_URL', 'AUDIFI_REDIS_URL', 'REDIS_URL'],
     example: 'redis://localhost:6379',
@@ -212,7 +218,7 @@ export const SETTINGS = z.strictObject({
     example: 'http://localhost:4318',
   }),
   logLevel: optionOr('info', oneOf(LOG_LEVELS), {
-    description: 'The least severe messages that are logged.',
+    description: 'The lowest severity that is logged.',
     variables: ['LOG_LEVEL'],
     example: 'info',
   }),

@@ -17,7 +17,7 @@ const ALTERNATIVES: Readonly<Record<string, readonly string[]>> = {
 export type ConnectionOptions = Pick<pg.ClientConfig, 'connectionString' | 'ssl' | 'sslnegotiation'>;
 
 /**
- * Returns the options of a connection to the server that a URL names. `sslmode` means what it means to libpq: `require` encrypts, but
+ * Returns the options of a connection to the server that a URL names. `sslmode` has the same meaning as in libpq: `require` encrypts, but
  * verifies the certificate only if `sslrootcert` names a file; `verify-ca` verifies the certificate, and `verify-full` also the host name.
  *
  * Differs from libpq in these points. Without `sslmode`, either of `sslrootcert` and `sslcert` means `verify-full`. Without all three, the
