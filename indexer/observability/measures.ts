@@ -55,7 +55,7 @@ export class Measures {
   });
   readonly #queries = new Histogram({
     name: 'db_query_duration_seconds',
-    help: 'Duration of database statements outside batches.',
+    help: 'Duration of database statements outside transactions, except those of pages and metrics.',
     buckets: QUERY_SECONDS,
     ...this.#options,
   });
