@@ -55,7 +55,7 @@ export const KNOWN_CHAINS: readonly KnownChain[] = [
     chainId: 137,
     name: 'Polygon',
     // The client allows blocks 1 s apart since block 80,084,800
-    // (https://github.com/0xPolygon/bor/blob/develop/internal/cli/server/chains/mainnet.go). They have nevertheless been 2 s apart: block
+    // (https://github.com/0xPolygon/bor/blob/18358b909c701d49da62d7c6505de3e162959f67/internal/cli/server/chains/mainnet.go). They have nevertheless been 2 s apart: block
     // 80,084,800 was due on 2025-12-09 at 10:00 (https://github.com/0xPolygon/bor/releases/tag/v2.5.0), and block 87,218,600 on 2026-05-21
     // at 14:00 (https://github.com/0xPolygon/bor/releases, v2.8.0).
     blockTimeMs: 2_000,
