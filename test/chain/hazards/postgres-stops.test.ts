@@ -6,11 +6,13 @@ import { announceAll, busyBlocks } from '../../kit/music.ts';
 import { insertArtist } from '../../kit/platform-rows.ts';
 import { startPostgres } from '../../kit/postgres-server.ts';
 import { TcpProxy } from '../../kit/proxy.ts';
-import { busyChain, serve } from '../../kit/scene.ts';
+import { serve } from '../../kit/scene.ts';
 import { atHead, expectSettled, liveChainOf } from '../../kit/settled.ts';
 import { slowDown } from '../../kit/slow-down.ts';
 import { until } from '../../kit/until.ts';
+import { filledBlocks, longChain } from '../../queue/scene.ts';
 
+const BLOCKS = 2_000;
 const OUTAGE_MS = 10_000;
 const STALL_MS = 5_000;
 const BLOCK_INTERVAL_MS = 500;
@@ -32,7 +34,7 @@ async function startOwnPostgres() {
 
 test('the daemon survives PostgreSQL pausing while history is filled and at the head, and a connection that stalls', async () => {
   const { postgres, db, proxy, url } = await startOwnPostgres();
-  const chain = busyChain(120, 30);
+  const chain = longChain(BLOCKS);
   const server = await serve(chain);
   const settled = () => expectSettled(db, liveChainOf(chain));
   const blocks = busyBlocks(19);
@@ -45,12 +47,13 @@ test('the daemon survives PostgreSQL pausing while history is filled and at the 
   };
   await until('the head', () => atHead(db, chain.chainId, chain.head.hash));
 
-  /** Stops PostgreSQL for 10 s, and waits until the daemon is ready again. */
-  const outage = async () => {
+  /** Stops PostgreSQL for 10 s, and waits until the daemon is ready and at the head again. */
+  const outage = async (heal = () => {}) => {
     await postgres.pause();
     await until('/ready to turn red', async () => (await status()) === 503);
     await growChain(OUTAGE_MS);
     expect(daemon.isRunning).toBe(true);
+    heal();
     await postgres.resume();
     const resumedAt = performance.now();
     await until('/ready to turn green', async () => (await status()) === 200);
@@ -58,11 +61,13 @@ test('the daemon survives PostgreSQL pausing while history is filled and at the 
     expect(performance.now() - resumedAt).toBeLessThan(RESUME_MAX_MS);
   };
 
-  const heal = slowDown(server, 200, 5);
+  const heal = slowDown(server, 200);
   await announceAll(db, await insertArtist(db), chain);
-  await until('some history to be filled', async () => (await filled()) > 0);
-  await outage();
-  heal();
+  await until('history to be filled in part', async () => {
+    const filled = await filledBlocks(db);
+    return filled > 0 && filled < BLOCKS / 2;
+  });
+  await outage(heal);
   await settled();
   expect(daemon.logLines('gave up on a range')).toEqual([]);
 
