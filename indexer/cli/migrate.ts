@@ -88,7 +88,7 @@ function addPlan(migrate: Command, io: Io): void {
       await withSession(io, options, MIGRATING, async ({ database }) => {
         const { planMigrations } = await import('../db/migrate.ts');
         const { pending, steps, refusals, adopted } = await planMigrations(database.kysely);
-        const described = steps.map(({ statements, mode, ...step }) => ({
+        const described = steps.map(({ statements, mode, once, ...step }) => ({
           ...step,
           statements: statements.map((statement) => compact(statement.compile(database.kysely).sql)),
         }));

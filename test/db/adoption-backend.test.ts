@@ -93,6 +93,52 @@ await onEachVersion((emptyDatabase) => {
   });
 });
 
+test('tokens are lower-cased before the migrations, which write only those whose key exists in two cases', async () => {
+  const { url, drop } = await createEmptyDatabase();
+  await withDatabase(Promise.resolve({ url, drop }), async (client, db) => {
+    const { masterId, ipoId } = await createBackend(client);
+    const shouted = CHECKSUM_ADDRESS.toUpperCase().replace('X', 'x');
+    const wallets = { current_owner_wallet: CHECKSUM_ADDRESS, original_minter_wallet: CHECKSUM_ADDRESS };
+    const insert = (id: number, tokenId: number, contract: string, chainId = '8453') =>
+      insertRow(client, 'master_nfts', {
+        ...{ id: `00000000-0000-4000-8000-00000000000${id}`, master_id: masterId, master_ipo_id: ipoId, ...wallets },
+        ...{ token_id: tokenId, chain_id: chainId, contract_address: contract, mint_tx_hash: `0x${'Ab'.repeat(32)}` },
+      });
+    await insert(1, TOKENS, LOWER);
+    await insert(2, TOKENS + 1, shouted);
+    await insert(3, TOKENS + 1, CHECKSUM_ADDRESS);
+    await insert(4, 1, '0xAb', 'solana');
+    // An earlier adoption was interrupted while it built its index, and another one between two batches.
+    await client.query(`
+      create index master_nfts_lower_case on master_nfts (id);
+      update pg_index set indisvalid = false where indexrelid = 'master_nfts_lower_case'::regclass;
+      update master_nfts set contract_address = lower(contract_address) where token_id between 2 and 99`);
+    const planned = await runCommand(['migrate', 'plan'], { DATABASE_URL: url });
+    expect(planned.out).toMatch(
+      /master_nfts: lower-cases the addresses in contract_address, .*mint_tx_hash \(ROW EXCLUSIVE, updates rows in batches\)/,
+    );
+    const versions = async () =>
+      (await client.query('select id, contract_address, xmin::text, ctid::text from master_nfts order by id')).rows;
+
+    await adoptTables(db, quiet, async () => false);
+    const adopted = await versions();
+    expect(adopted.slice(0, 4).map((row) => row.contract_address)).toEqual([LOWER, shouted, CHECKSUM_ADDRESS, '0xAb']);
+    await migrateUp(db);
+    const migrated = await versions();
+    const written = migrated.filter((row, at) => row.xmin !== adopted[at].xmin || row.ctid !== adopted[at].ctid);
+    expect(written.map((row) => [row.id.slice(-1), row.contract_address])).toEqual([['2', LOWER]]);
+    const upper = await client.query(`
+      select token_id, contract_address from master_nfts
+      where concat(contract_address, current_owner_wallet, original_minter_wallet, mint_tx_hash) ~ '[A-F]' order by 1, 2`);
+    expect(upper.rows).toEqual([
+      { token_id: '1', contract_address: '0xAb' },
+      { token_id: String(TOKENS), contract_address: CHECKSUM_ADDRESS },
+      { token_id: String(TOKENS + 1), contract_address: CHECKSUM_ADDRESS },
+    ]);
+    await expectMigrated(client);
+  });
+});
+
 test('tokens of one contract that belong to several masters are refused, and nothing changes', async () => {
   await withDatabase(createEmptyDatabase(), async (client, db) => {
     const { ipoId } = await createBackend(client);

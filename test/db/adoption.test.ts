@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { expect, test } from 'vitest';
+import { adoptTables } from '../../indexer/db/adoption/adopt-tables.ts';
 import { assertSchemaCurrent, migrateDown, migrateUp } from '../../indexer/db/migrate.ts';
 import { SchemaVersionError } from '../../indexer/kernel/errors.ts';
 import {
@@ -65,6 +66,17 @@ test('addresses in checksum case are lower-cased, and contracts are registered',
   await withDatabase(createEmptyDatabase(), async (client, db) => {
     await createPlatformCatalogue(client);
     const ids = await insertRowEverywhere(client);
+    await adoptTables(
+      db,
+      () => undefined,
+      async () => false,
+    );
+    const beforeMigrations = await client.query(`
+      select n.contract_address || n.current_owner_wallet || s.owner_wallet || t.from_wallet || h.wallet_address || p.wallet_address
+        || b.wallet_address || e.sender || d.claimant_wallet || c.wallet_address as addresses
+      from master_nfts n, nft_ownership_snapshots s, nft_transfers t, token_holders h, pool_positions p,
+        wallet_dividend_balances b, pool_events e, dividend_events d, dividend_claims c`);
+    expect(beforeMigrations.rows, 'tables that can be large').toEqual([{ addresses: LOWER.repeat(10) }]);
     await migrateUp(db);
     const { rows } = await client.query(`
       select n.contract_address, n.current_owner_wallet, t.tx_hash, t.from_wallet, h.wallet_address, b.wallet_address as payee

@@ -36,7 +36,7 @@ export async function adoptTables<DB>(
       await sql`set local idle_in_transaction_session_timeout to 0`.execute(guard);
       await waitForLock(guard, onBlocked);
       for (let round = 1; ; round++) {
-        const steps = await stepsOf(db);
+        const steps = (await stepsOf(db)).filter(({ once }) => once !== true || round === 1);
         if (steps.length === 0 || (await isMigrated())) return;
         if (round > ROUNDS_MAX)
           throw new SchemaVersionError(

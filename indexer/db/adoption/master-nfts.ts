@@ -98,7 +98,7 @@ const LINKS: readonly AdoptionStep[] = [
     ],
   },
   {
-    // The migrations lower-case addresses. Without statistics, PostgreSQL would choose a slow plan for this.
+    // The migrations search for addresses to lower-case. Without statistics, PostgreSQL would choose a slow plan for this.
     ...{ table: TABLE, does: 'collects statistics' },
     ...{ lock: 'SHARE UPDATE EXCLUSIVE', rows: 'scan', mode: 'alone' },
     statements: [sql`analyze public.master_nfts`],

@@ -3,6 +3,7 @@ import type { AdoptableColumn, AdoptableIndex, AdoptableTable } from './adoptabl
 import { type Adoption, type AdoptionStep, definitionOf } from './adoption-step.ts';
 import { type ExistingSchema, type ExistingTable, hasRows, readExistingSchema } from './existing-tables.ts';
 import { ADOPTABLE_ENUMS, ADOPTABLE_TABLES } from './generated/tables.ts';
+import { lowerCaseSteps } from './lower-case.ts';
 import { adoptTokens } from './master-nfts.ts';
 
 /** The tables into which the mirror (this program) inserts rows. Columns that only the platform knows must not be required there. */
@@ -24,7 +25,7 @@ const CREATED = 'created by the adoption';
  * locks for a short time unless they rewrite a table. Changes nothing.
  *
  * The steps are computed from the difference between the database and the tables that the migrations expect. So there are no steps for an
- * empty database, or after all steps were executed.
+ * empty database, or after all steps were executed, except steps marked `once`.
  */
 export async function planAdoption<DB>(db: Kysely<DB>): Promise<Adoption> {
   const existing = await readExistingSchema(db);
@@ -47,6 +48,7 @@ export async function planAdoption<DB>(db: Kysely<DB>): Promise<Adoption> {
     if (added.length > 0) steps.push(columnStep(table.name, added, missingEnums(added, enums)));
     for (const { type } of added) enums.add(type);
   }
+  steps.push(...(await lowerCaseSteps({ db, existing })));
   const tokens = await adoptTokens({ db, existing });
   steps.push(...tokens.steps);
   refusals.push(...tokens.refusals);
