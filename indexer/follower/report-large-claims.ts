@@ -1,6 +1,7 @@
 import type { EncodedBatch } from '../facts/encoded-batch.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Measures } from '../observability/measures.ts';
+import { shortenWallets } from '../observability/redact.ts';
 import { largeClaimsIn } from '../protocols/dividend/large-claims.ts';
 
 /**
@@ -14,8 +15,9 @@ export function reportLargeClaims(
   leastWei: bigint | undefined,
 ): void {
   if (leastWei === undefined) return;
-  for (const { amount, ...claim } of largeClaimsIn(batch, leastWei)) {
+  for (const { amount, holder, ...claim } of largeClaimsIn(batch, leastWei)) {
     measures?.largeClaim(chainId);
-    log.warn({ chain: chainId, ...claim, amountWei: String(amount), leastWei: String(leastWei) }, 'large claim');
+    const wei = { amountWei: String(amount), leastWei: String(leastWei) };
+    log.warn({ chain: chainId, holder: shortenWallets(holder), ...claim, ...wei }, 'large claim');
   }
 }

@@ -53,6 +53,11 @@ export function createRedact({ urls, values = [] }: Secrets): Redact {
   };
 }
 
+/** Shortens the addresses in a text to `0x1234…abcd`, because the log does not show the wallets of people in full. Hashes stay whole. */
+export function shortenWallets(text: string): string {
+  return text.replace(/\b(0x[0-9a-f]{4})[0-9a-f]{32}([0-9a-f]{4})\b/gi, '$1…$2');
+}
+
 /** Returns the host and port of an endpoint's URL, with `***` in place of labels that are keys. */
 export function publicHostOf(url: string): string {
   const { hostname, port } = new URL(url);
