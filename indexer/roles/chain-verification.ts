@@ -4,12 +4,12 @@ import type { Database } from '../db/database.ts';
 import { messageOf } from '../kernel/errors.ts';
 import type { Runtime } from '../kernel/runtime.ts';
 import type { Logger } from '../observability/log.ts';
-import { createRedact } from '../observability/redact.ts';
+import { createRedact, shortenWallets } from '../observability/redact.ts';
 import { readChain } from '../progress/chains.ts';
 import { chainCompleteTo } from '../progress/contract-coverage.ts';
 import { claimVerification, recordVerification } from '../progress/verifications.ts';
 import { createSource, type SharedDeps } from '../source/source.ts';
-import { describeDifference, type Report } from '../verify/difference.ts';
+import { type Difference, describeDifference, type Report } from '../verify/difference.ts';
 import { SAMPLE_SIZE, SEED_LIMIT, verifyChain } from '../verify/verify.ts';
 
 /** The number of differences that the status and the log show. */
@@ -45,10 +45,13 @@ async function verifySample(
   const { chainId, proof } = chain;
   const seed = Math.floor(runtime.random() * SEED_LIMIT);
   const examples: string[] = [];
+  const logged: string[] = [];
   const report: Report = {
     note: (note) => log.debug({ chain: chainId, note }, 'verification skipped something'),
     difference: (difference) => {
-      if (examples.length < EXAMPLES_MAX) examples.push(describeDifference(difference));
+      if (examples.length === EXAMPLES_MAX) return;
+      examples.push(describeDifference(difference));
+      logged.push(describeDifference(withShortWallets(difference)));
     },
   };
   const source = createSource({ ...chain, callsPerSecond: proof.callsPerSecond }, { ...runtime, observe, meters });
@@ -60,7 +63,7 @@ async function verifySample(
     const { block, answers, blocks, differences } = result;
     await recordVerification(database.kysely, chainId, { ...result, examples, failedReason: null });
     const context = { chain: chainId, block, seed, answers, blocks, differences };
-    if (differences > 0) log.error({ ...context, examples }, 'verification found differences');
+    if (differences > 0) log.error({ ...context, examples: logged }, 'verification found differences');
     else log.info(context, 'verification found no differences');
   } catch (error) {
     if (signal.aborted) throw error;
@@ -70,4 +73,10 @@ async function verifySample(
   } finally {
     source.close();
   }
+}
+
+/** Shortens the wallets in a difference. The address of its contract stays whole. */
+function withShortWallets({ key, stored, expected, ...difference }: Difference): Difference {
+  const short = (value: string | null) => value && shortenWallets(value);
+  return { ...difference, key: shortenWallets(key), stored: short(stored), expected: short(expected) };
 }
