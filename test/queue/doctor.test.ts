@@ -94,6 +94,11 @@ test('what an endpoint does not serve is a warning that says what follows and wh
   const useless = await withView({ noBlockReceipts: true });
   expect(useless).toMatchObject({ code: 1, err: expect.stringMatching(/^indexer: 1 of \d+ checks failed\n$/) });
   expect(useless.notOk).toContain(`failed RPC_URL_31337: logs by range`);
+  expect(useless.found.get(`RPC_URL_31337: receipts of a block`)).toMatchObject({
+    status: 'warning',
+    detail: expect.stringContaining('the method eth_getBlockReceipts does not exist'),
+    advice: expect.stringContaining('prefer an endpoint with eth_getBlockReceipts'),
+  });
 });
 
 test('an endpoint that is down only matters if the chain has no other one; one of another chain always does', async () => {

@@ -39,7 +39,7 @@ describe('indexer config --print', () => {
     const endpoints = `['https://nine.example/${SECRET}', { url: 'https://ten.example', headers: { 'x-key': '42' } }, () => ({ request() {} })]`;
     const redis = `{ options: { password: '${SECRET}', tls: { passphrase: 'unknown to redaction' } } }`;
     const file = await configFile(
-      `export default { queueRedis: ${redis}, chains: { 9: { rpcUrls: ${endpoints}, confirmations: 7, largeClaimWei: 10n ** 20n } } };`,
+      `export default { http: { token: 'of-16-characters' }, queueRedis: ${redis}, chains: { 9: { rpcUrls: ${endpoints}, confirmations: 7, largeClaimWei: 10n ** 20n } } };`,
     );
     const ran = await runCommand(['--config', file, 'config', '--print', '--json'], ENVIRONMENT);
     expect(ran).toMatchObject({ code: 0, err: '' });
@@ -55,6 +55,7 @@ describe('indexer config --print', () => {
         value: { options: { password: '[redacted]', tls: { passphrase: '[redacted]' } } },
         from: `${file} queueRedis`,
       },
+      'http.token': { value: '[redacted]', from: `${file} http.token` },
       httpsProxy: { value: 'http://proxy.example:3128', from: 'HTTPS_PROXY' },
       logLevel: { value: 'warn', from: 'LOG_LEVEL' },
       'chains.9.largeClaimWei': { value: '100000000000000000000', from: `${file} chains.9.largeClaimWei` },
