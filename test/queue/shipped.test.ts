@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { copyFile, cp, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, cp, lstat, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -36,6 +36,8 @@ const PROBED: Readonly<Record<string, readonly string[]>> = {
 const PACKAGE = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 /** The id of the user `node` in the base image. */
 const NODE_USER = 1_000;
+/** The maximum size of the program and its libraries in the image, in MB. */
+const IMAGE_MAX_MB = 150;
 /** How long a process may take to stop. */
 const STOP_SECONDS = 15;
 const NEWER_MIGRATION = `
@@ -176,6 +178,9 @@ test('the image runs without root, without development packages, and on the port
     expect(scrapedPort).toBe(image.env.HTTP_PORT);
   }
   const installed = await readdir(join(image.folder, 'node_modules'));
+  const files = await readdir(image.folder, { recursive: true });
+  const sizes = await Promise.all(files.map(async (file) => (await lstat(join(image.folder, file))).size));
+  expect(sizes.reduce((sum, size) => sum + size, 0) / 1e6).toBeLessThan(IMAGE_MAX_MB);
   expect(installed).toContain('viem');
   expect(['typescript', 'vitest', 'rolldown', 'solc'].filter((name) => installed.includes(name))).toEqual([]);
 });
