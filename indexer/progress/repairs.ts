@@ -49,8 +49,10 @@ export async function countRepairs(db: Kysely<DB>): Promise<ReadonlyMap<number, 
   return new Map(rows.map(({ chain_id, count }) => [Number(chain_id), Number(count)]));
 }
 
-/** What the program found wrong with the facts of a chain and could not mend, one sentence each. */
+/** What the program found wrong with the facts of a chain and has not mended, one sentence each. */
 export type Troubles = {
+  /** Facts contradict each other, and the daemon still compares the blocks in which a log may be missing with their receipts. */
+  readonly doubt?: string;
   /** Facts contradict each other, and no endpoint serves the blocks in which a log may be missing. */
   readonly contradiction?: string;
   /** Blocks cannot be proved. */
@@ -60,21 +62,27 @@ export type Troubles = {
 /** Returns the first trouble of each kind, for each chain that has troubles. */
 export async function unresolvedTroubles(db: Kysely<DB>): Promise<ReadonlyMap<number, Troubles>> {
   const { rows } = await sql<{ chain_id: string } & Troubles>`
-    select chain_id, contradiction, unproved
+    select chain_id, doubt, contradiction, unproved
     from (
       select distinct on (chain_id) chain_id, format('blocks %s to %s cannot be proved: %s', from_block, to_block, reason) as unproved
       from indexer.failed_proofs order by chain_id, from_block
     ) unproved
     full join (
-      select distinct on (chain_id) chain_id, format('%s %s contradicts itself (%s) in blocks %s to %s, which cannot be read: %s',
-        replace(kind, '_', '-'), address, rule, from_block, to_block, status_reason) as contradiction
-      from indexer.doubts where status = 'unreadable' order by chain_id, from_block
+      select chain_id,
+        (array_agg(sentence || ', which are compared with receipts' order by from_block) filter (where status <> 'unreadable'))[1] as doubt,
+        (array_agg(format('%s, which cannot be read: %s', sentence, status_reason) order by from_block)
+          filter (where status = 'unreadable'))[1] as contradiction
+      from (
+        select *, format('%s %s contradicts itself (%s) in blocks %s to %s', replace(kind, '_', '-'), address, rule, from_block, to_block)
+          as sentence
+        from indexer.doubts where status <> 'property'
+      ) doubt group by chain_id
     ) contradicting using (chain_id)
   `.execute(db);
   return new Map(
-    rows.map(({ chain_id, contradiction, unproved }) => [
+    rows.map(({ chain_id, doubt, contradiction, unproved }) => [
       Number(chain_id),
-      { ...(contradiction && { contradiction }), ...(unproved && { unproved }) },
+      { ...(doubt && { doubt }), ...(contradiction && { contradiction }), ...(unproved && { unproved }) },
     ]),
   );
 }

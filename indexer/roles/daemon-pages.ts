@@ -88,7 +88,7 @@ async function readConditions({ database, chains }: DaemonPagesInput): Promise<r
   ]);
   const haltedReasons = new Map(halted.map(({ chain_id, status_reason }) => [Number(chain_id), status_reason ?? '']));
   return chains.map(({ chainId, state, progress }) => {
-    const { contradiction, unproved } = troubles.get(chainId) ?? {};
+    const { doubt, contradiction, unproved } = troubles.get(chainId) ?? {};
     const { differences = 0 } = verifications.get(chainId) ?? {};
     return {
       chainId,
@@ -102,7 +102,9 @@ async function readConditions({ database, chains }: DaemonPagesInput): Promise<r
           : `the newest verification found ${differences} differences; see indexer status`),
       lagBlocks: progress.lagBlocks,
       stalledSeconds: progress.stalledSeconds,
-      concerns: [unproved, describeQuarantined(quarantined.get(chainId))].filter((concern) => concern !== undefined),
+      concerns: [doubt, unproved, describeQuarantined(quarantined.get(chainId))].filter(
+        (concern) => concern !== undefined,
+      ),
     };
   });
 }

@@ -6,7 +6,11 @@ import { HANG_TIMEOUT_MS } from './until.ts';
 export type ChainOptions = ChainSettings;
 
 /** The response of `/ready`. */
-export type Ready = { readonly status: number; readonly chains: Readonly<Record<string, string>> };
+export type Ready = {
+  readonly status: number;
+  readonly chains: Readonly<Record<string, string>>;
+  readonly degraded?: Readonly<Record<string, string>>;
+};
 
 const POLL_INTERVAL_MS = 100;
 
@@ -28,8 +32,7 @@ export class Daemon extends Program {
 
   async ready(): Promise<Ready> {
     const response = await this.fetch('/ready');
-    const { chains } = (await response.json()) as { chains: Record<string, string> };
-    return { status: response.status, chains };
+    return { status: response.status, ...((await response.json()) as Omit<Ready, 'status'>) };
   }
 
   /** Returns the lines of `/metrics`. */

@@ -163,7 +163,7 @@ async function* statesOf(response: Response) {
   }
 }
 
-test('a daemon is not ready while the schema is another, or facts contradict each other', async () => {
+test('a daemon is not ready while the schema is another or blocks cannot be read in which facts contradict each other', async () => {
   const { daemon, db, settled } = await follow();
   await settled();
   const isReady = async () => (await daemon.ready()).status === 200;
@@ -175,12 +175,39 @@ test('a daemon is not ready while the schema is another, or facts contradict eac
   await db.query(`delete from indexer.kysely_migration where name like '9999%'`);
   await until('readiness', isReady);
 
-  await db.query(`
-    insert into indexer.doubts (chain_id, address, kind, rule, from_block, to_block, detail, status, status_reason)
-    values (31337, '0x${'1'.repeat(40)}', 'artist_token', 'balance', 3, 4, '', 'unreadable', 'pruned')`);
+  const { rows } = await db.query(
+    'delete from indexer.kysely_migration where name = (select max(name) from indexer.kysely_migration) returning *',
+  );
+  const older = expect.stringContaining('older than this program (1 migrations to apply)');
+  expect(await daemon.ready()).toMatchObject({ status: 503, chains: { schema: older } });
+  await db.query('insert into indexer.kysely_migration values ($1, $2)', [rows[0].name, rows[0].timestamp]);
+  await until('readiness', isReady);
+  expect(await read(daemon, '/status')).toMatchObject({ status: 'healthy', reasons: [] });
+
+  // The blocks are not final, so the daemon does not read them yet.
+  const insertDoubt = (from: number, status: string, reason: string | null) =>
+    db.query(
+      `insert into indexer.doubts (chain_id, address, kind, rule, from_block, to_block, detail, status, status_reason)
+       values (31337, '0x' || repeat('1', 40), 'artist_token', 'balance', $1::bigint, $1::bigint + 1, '', $2, $3)`,
+      [from, status, reason],
+    );
+  await insertDoubt(18, 'property', null);
+  expect(await daemon.ready()).toEqual({ status: 200, ready: true, chains: { 31337: 'following' } });
+  await insertDoubt(20, 'open', null);
+  const doubt = expect.stringContaining('contradicts itself (balance) in blocks 20 to 21, which are compared');
+  expect(await daemon.ready()).toMatchObject({
+    status: 200,
+    chains: { 31337: 'following' },
+    degraded: { 31337: doubt },
+  });
+  expect(await read(daemon, '/status')).toMatchObject({ status: 'degraded', reasons: [doubt] });
+  await insertDoubt(3, 'unreadable', 'pruned');
   expect(await daemon.ready()).toMatchObject({
     status: 503,
-    chains: { 31337: expect.stringContaining('contradicts itself (balance) in blocks 3 to 4') },
+    chains: {
+      31337: expect.stringContaining('contradicts itself (balance) in blocks 3 to 4, which cannot be read: pruned'),
+    },
+    degraded: { 31337: doubt },
   });
 });
 
