@@ -2,6 +2,7 @@ import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import type { ChainView } from '../../indexer/http/chain-view.ts';
 import { Metrics } from '../../indexer/http/metrics.ts';
+import { Measures } from '../../indexer/observability/measures.ts';
 
 const CHAIN: ChainView = {
   chainId: 8453,
@@ -94,6 +95,47 @@ test('metrics show each chain, and leave out what is not known', async () => {
     'indexer_reorgs_total{chain="8453",depth="3 to 10"} 2',
     'indexer_repairs_total{chain="8453"} 2',
   ]);
+});
+
+test('metrics show how late a head is, and what endpoints bear', async () => {
+  const { ofIndexer, set } = scene();
+  const headTimestamp = new Date(Date.now() - 3_600_000);
+  const endpoint = {
+    ...{ endpoint: 'rpc.example#0', status: 'cooling down' as const, reason: 'HTTP 503', rangeBlocks: 2_000 },
+    ...{ callsPerSecond: 10, budget: { unit: 'calls' as const, spent: 30, limit: 120 }, calls: 8, failedCalls: 3 },
+  };
+  const { live } = CHAIN;
+  set([{ ...CHAIN, headTimestamp, live: live && { ...live, remoteHead: 97, endpoints: [endpoint] } }], 0);
+  const lines = await ofIndexer();
+  for (const line of [
+    'indexer_lag_blocks{chain="8453"} 7',
+    'indexer_rpc_range_blocks{chain="8453",endpoint="rpc.example#0"} 2000',
+    'indexer_rpc_endpoint_up{chain="8453",endpoint="rpc.example#0"} 0',
+    'indexer_rpc_budget_spent_ratio{chain="8453",endpoint="rpc.example#0"} 0.25',
+  ])
+    expect(lines).toContain(line);
+  const late = lines.find((line) => line.startsWith('indexer_lag_seconds{chain="8453"} '));
+  const seconds = Number(late?.split(' ').at(-1));
+  expect(seconds).toBeGreaterThanOrEqual(3_600);
+  expect(seconds).toBeLessThan(7_200);
+});
+
+test('calls that fail count as errors, but not calls that are answered, refused or aborted', async () => {
+  const measures = new Measures();
+  for (const [outcome, calls] of [
+    ['ok', 5],
+    ['refused', 4],
+    ['aborted', 3],
+    ['timeout', 2],
+    ['timeout', 1],
+  ] as const)
+    measures.requested({ chain: 8453, endpoint: 'rpc.example#0', method: 'eth_call', outcome, calls, seconds: 0.1 });
+  const lines = (await measures.registry.metrics()).split('\n');
+  expect(lines.filter((line) => line.startsWith('rpc_errors_total{'))).toEqual([
+    'rpc_errors_total{network="8453",error="timeout"} 3',
+  ]);
+  expect(lines).toContain('rpc_requests_total{network="8453",method="eth_call"} 15');
+  expect(measures.callsOf(8453, 'rpc.example#0')).toEqual({ calls: 15, failedCalls: 3 });
 });
 
 test('the status is read at most every 15 s, and a lost database shows', async () => {
