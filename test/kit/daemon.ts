@@ -18,9 +18,9 @@ const POLL_INTERVAL_MS = 100;
 export class Daemon extends Program {
   #port: number | undefined;
 
-  /** Starts `indexer start --migrate` and waits until it serves HTTP. */
-  static async start(env: Environment, options: ChainOptions = {}): Promise<Daemon> {
-    const daemon = new Daemon(['start', '--migrate'], env, { settings: chainSettings(env, options) });
+  /** Starts `indexer start --migrate` and waits until it serves HTTP. `ready` are the bounds of `/ready`. */
+  static async start(env: Environment, options: ChainOptions = {}, ready: Settings['ready'] = {}): Promise<Daemon> {
+    const daemon = new Daemon(['start', '--migrate'], env, { settings: { ...chainSettings(env, options), ready } });
     daemon.#port = await daemon.port();
     return daemon;
   }

@@ -164,7 +164,7 @@ async function* statesOf(response: Response) {
 }
 
 test('a daemon is not ready while the schema is another or blocks cannot be read in which facts contradict each other', async () => {
-  const { daemon, db, settled } = await follow();
+  const { daemon, db, settled } = await follow({ settings: { verifyIntervalHours: 0 } });
   await settled();
   const isReady = async () => (await daemon.ready()).status === 200;
   await until('readiness', isReady);
@@ -209,6 +209,35 @@ test('a daemon is not ready while the schema is another or blocks cannot be read
     },
     degraded: { 31337: doubt },
   });
+});
+
+test('a daemon is not ready while its head is behind or stalls by more than configured, and ready again when blocks are committed', async () => {
+  const settings = { verifyIntervalHours: 0 };
+  const { env, chain, db, settled } = await follow({ settings });
+  await settled();
+  // These stand by, so that the commits that the leader cannot make do not fail in them.
+  const behind = await Daemon.start(env, settings, { lagBlocks: 3, stalledSeconds: 86_400 });
+  const stalled = await Daemon.start(env, settings, { lagBlocks: 1_000, stalledSeconds: 1 });
+  const areReady = async () => (await behind.ready()).status === 200 && (await stalled.ready()).status === 200;
+  await until('readiness', areReady);
+
+  const lock = await db.connect();
+  try {
+    await lock.query('begin; lock table indexer.chains in share mode'); // readable, but no block can be committed
+    chain.append(...busyBlocks(7)(4));
+    const reasonOf = (daemon: Daemon, reason: RegExp) =>
+      until(String(reason), async () => {
+        const { status, chains } = await daemon.ready();
+        return status === 503 && reason.test(chains[chain.chainId] ?? '');
+      });
+    await reasonOf(behind, /^behind: 4 blocks to the head of the chain$/);
+    await reasonOf(stalled, /^stalled: no block was committed for \d+ s, although the chain has newer ones$/);
+  } finally {
+    await lock.query('rollback');
+    lock.release();
+  }
+  await settled();
+  await until('readiness', areReady);
 });
 
 test('queues are shown to everyone and changed by nobody, or shown and changed by those who know the token', async () => {
