@@ -1,10 +1,13 @@
 import axe, { type AxeResults } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ChainServer } from '../kit/chain-server.ts';
 import { hasChromium, openPage, startChromium } from '../kit/chromium.ts';
+import { Daemon } from '../kit/daemon.ts';
 import { announceAll, busyBlocks } from '../kit/music.ts';
 import { TcpProxy } from '../kit/proxy.ts';
-import { busyChain, database, follow, serve } from '../kit/scene.ts';
+import type { Queryable } from '../kit/queryable.ts';
+import { busyChain, createScene, database, follow, serve } from '../kit/scene.ts';
 import { expectSettled, liveChainOf } from '../kit/settled.ts';
 import { HANG_TIMEOUT_MS, until } from '../kit/until.ts';
 
@@ -41,20 +44,33 @@ afterAll(() => browser?.close());
 onChromium(
   'the status page follows the chain live: history that is filled, new blocks, a reorg, and a halted chain with a hostile reason',
   async () => {
-    const scene = await follow({ announce: false, chain: busyChain(40), settings: { haltDepth: 10 } });
-    const { chain, server, db, artist, daemon } = scene;
+    const scene = await createScene({ announce: false, chain: busyChain(40) });
+    const { chain, server, db, artist } = scene;
+    const endpoint = { url: server.url, monthlyCalls: 1_000_000 };
+    const daemon = await Daemon.start(scene.env, { haltDepth: 10, rpcUrls: [endpoint] });
     const { page, complaints, hosts } = await openPage(browser, daemon.url);
     await titled(page, '✓ All is well');
     const heal = server.misbehave({ methods: ['eth_getLogs'], do: { kind: 'latency', ms: 5_000 } });
     await announceAll(db, artist, chain);
     await shows(page, '.backfills', 'to fill');
     expect(await page.locator('progress').getAttribute('aria-label')).toContain('History of all contracts');
+    await eventually(() => page.locator('.backfills .note').textContent()).toMatch(
+      /^\d+ %, [\d,]+ blocks? to fill, (?:time left unknown|\d.* left)$/,
+    );
     heal();
     await shows(page, '.backfills', 'No block of history is missing');
+    await eventually(() => page.locator('[data-of=rate] .note').textContent()).toMatch(
+      /^peak [1-9][\d,]* in a minute$/,
+    );
 
     chain.append(...busyBlocks(3)(3));
     await shows(page, '[data-of=head]', '43');
     await scene.settled();
+    await eventually(() => page.locator('[data-of=lag] dd').allTextContents()).toEqual([
+      '0 blocks',
+      '0 s, its head is 43',
+    ]);
+    await expectEndpoint(page, server);
     const strip = page.locator('.strip');
     await eventually(() => strip.getAttribute('aria-label')).toMatch(
       /^The newest \d+ blocks, \d+ to 43; [1-9]\d* of them final$/,
@@ -77,6 +93,7 @@ onChromium(
     await eventually(() => heading(page)).toBe('1 problem');
     await eventually(() => page.locator('#announcement').textContent()).toContain('halted');
     await eventually(() => page.locator('.chain').getAttribute('data-tone')).toBe('bad');
+    await expectCounts(page, db);
     await db.query('update indexer.chains set status_reason = $1', [HOSTILE]);
     await shows(page, '#reasons', HOSTILE);
     await until('the reason of a stage', async () => {
@@ -175,10 +192,36 @@ onChromium(
   },
 );
 
+/** Expects the health, the calls and the error rate of the chain's only endpoint, and what is spent of its budget. */
+async function expectEndpoint(page: Page, server: ChainServer): Promise<void> {
+  server.misbehave({ times: 2, do: { kind: 'http', status: 503 } });
+  const row = page.locator('.endpoints tbody tr');
+  await eventually(() => row.locator('th span').allTextContents()).toEqual([`127.0.0.1:${server.port}#0`]);
+  await eventually(() => row.locator('.state').textContent()).toMatch(
+    /^healthy, [1-9][\d.]*K? of 1M calls spent this month$/,
+  );
+  await eventually(() => row.locator('td').first().textContent()).toMatch(/^[1-9][\d.]*K?$/);
+  await eventually(() => row.locator('td').nth(1).textContent()).toMatch(/^\d+\.\d %$/);
+}
+
+/** Inserts repairs and dead letters, and expects that the page counts them, and the one reorg. */
+async function expectCounts(page: Page, db: Queryable): Promise<void> {
+  await db.query(`
+    insert into indexer.repairs (chain_id, address, kind, from_block, to_block, cause, facts_added, facts_removed)
+    select 31337, '0x' || repeat('1', 40), 'master', block, block, 'proof', 1, 0 from generate_series(1, 3) block`);
+  await db.query(`
+    insert into indexer.dead_letters (id, chain_id, kind, range_from, range_to, reason)
+    select gen_random_uuid(), 31337, 'job', n, n, 'too large' from generate_series(1, 2) n`);
+  for (const [name, number] of Object.entries({ Reorgs: '1', Repairs: '3', 'Dead letters': '2' })) {
+    const pair = page.locator('.counts div', { has: page.getByText(name, { exact: true }) });
+    await eventually(() => pair.locator('dd').textContent()).toBe(number);
+  }
+}
+
 const contractAddress = (n: number) => `0x${n.toString(16).padStart(40, '0')}`;
 
 /** Inserts contracts of a chain that no program follows. Every second one has two gaps. */
-async function insertContracts(db: { query(text: string, values: unknown[]): Promise<unknown> }): Promise<void> {
+async function insertContracts(db: Queryable): Promise<void> {
   await db.query(
     "insert into indexer.chains (chain_id, head_number, head_hash, finalized_number) values (10, 1000, '0x' || repeat('ab', 32), $1)",
     [900],

@@ -148,11 +148,13 @@ function showTable(card, part, rows) {
   );
 }
 
-function endpointRow({ endpoint, status, reason, calls, failedCalls, rangeBlocks, callsPerSecond }) {
+function endpointRow({ endpoint, status, reason, calls, failedCalls, rangeBlocks, callsPerSecond, budget }) {
   const failed = calls === 0 ? '–' : `${((100 * failedCalls) / calls).toFixed(failedCalls === 0 ? 0 : 1)} %`;
+  const spent =
+    budget === null ? '' : `, ${short(budget.spent)} of ${short(budget.limit)} ${budget.unit} spent this month`;
   return {
     name: endpoint,
-    state: reason === null ? status : `${status}: ${reason}`,
+    state: `${reason === null ? status : `${status}: ${reason}`}${spent}`,
     tone: status === 'healthy' ? 'good' : 'bad',
     numbers: [
       short(calls),
