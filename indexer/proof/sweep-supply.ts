@@ -118,8 +118,10 @@ async function findPlace(
   while (high.block - low > 1) {
     const middle = Math.floor((low + high.block) / 2);
     const answer = await totalSupplyAt(deps.source, address, middle, signal);
-    if (answer === 'pruned') break;
+    if (answer === 'unknown') break;
     const supply = high.supply - (await changeBetween(deps, rule, address, middle, high.block, signal));
+    // A contract with a supply exists, so an endpoint that says that it does not exist has lost its state.
+    if (answer === 'absent' && supply !== 0n) break;
     // A contract that does not exist yet has no supply.
     if (supply === (answer === 'absent' ? 0n : answer)) low = middle;
     else high = { block: middle, supply };

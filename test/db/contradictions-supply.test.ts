@@ -84,14 +84,23 @@ test.each([
   expect(calls.length).toBeLessThanOrEqual(3 + Math.ceil(Math.log2(START)));
 });
 
-test('without old state, all blocks since the last agreement are doubted', async () => {
-  const { scene, compare } = await supplyScene((to, block) => {
-    if (block < START) throw new RpcFault(-32000, 'missing trie node 0xab (path )');
-    return truth(to, block);
-  });
-  await scene.fill([...MINTS.toSpliced(1, 1), ...OTHERS]);
-  expect(await compare()).toContain(`supply 1-${START}`);
-});
+test.each([
+  ['in known words', new RpcFault(-32000, 'missing trie node 0xab (path )')],
+  ['in unknown words', new RpcFault(-32602, `BlockOutOfRangeError: block height is ${START} but requested was 9`)],
+  ['as if the call had reverted', new RpcFault(3, 'execution reverted')],
+  ['as if the contract did not exist', '0x'],
+] as const)(
+  'without old state, which a node says %s, all blocks since the last agreement are doubted',
+  async (_, refusal) => {
+    const { scene, compare } = await supplyScene((to, block) => {
+      if (block === START) return truth(to, block);
+      if (refusal instanceof RpcFault) throw refusal;
+      return refusal;
+    });
+    await scene.fill([...MINTS.toSpliced(1, 1), ...OTHERS]);
+    expect(await compare()).toContain(`supply 1-${START}`);
+  },
+);
 
 test('contracts without totalSupply() are left alone for a day', async () => {
   const { scene, calls, compare, hourLater } = await supplyScene(() => '0x');

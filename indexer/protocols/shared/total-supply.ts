@@ -7,21 +7,21 @@ const TOTAL_SUPPLY = '0x18160ddd';
 const ANSWER = /^0x[0-9a-f]{64}$/i;
 
 /**
- * Returns what a contract answers to `totalSupply()` as of a block. Returns `absent` if it has no such function at that block, and
- * `pruned` if no endpoint has the state of that block.
+ * Returns what a contract answers to `totalSupply()` as of a block. Returns `absent` if it answers nothing, because it has no such function
+ * or does not exist yet, and `unknown` if the call fails: the contract reverts it, or no endpoint has the state of that block. Messages do
+ * not always tell which of these it is.
  */
 export async function totalSupplyAt(
   source: Pick<CallSource, 'call'>,
   address: Hex,
   block: number,
   signal: AbortSignal,
-): Promise<bigint | 'absent' | 'pruned'> {
+): Promise<bigint | 'absent' | 'unknown'> {
   try {
     const answer = await source.call(address, TOTAL_SUPPLY, block, signal);
     return ANSWER.test(answer) ? BigInt(answer) : 'absent';
   } catch (error) {
-    if (error instanceof RpcError && error.kind === 'rejected') return 'absent';
-    if (error instanceof RpcError && error.kind === 'pruned') return 'pruned';
+    if (error instanceof RpcError && (error.kind === 'rejected' || error.kind === 'pruned')) return 'unknown';
     throw error;
   }
 }
