@@ -26,9 +26,12 @@ export function createLogger({ level, redact, sink, pretty }: LogOptions): Logge
   );
 }
 
-/** Serializes an error. Omits the stack trace of configuration and RPC errors, because their messages say what to do. */
+/**
+ * Serializes an error. Omits the stack trace of configuration and RPC errors, because their messages say what to do. Omits the client that
+ * pg adds to the error of a lost connection, because it holds the texts of all statements, and a key that cancels them.
+ */
 function serializeError(error: Error): object {
-  const { stack, ...rest } = pino.stdSerializers.err(error);
+  const { stack, client: _, ...rest } = pino.stdSerializers.err(error);
   return error instanceof ConfigError || error instanceof RpcError ? rest : { ...rest, stack };
 }
 

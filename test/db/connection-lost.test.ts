@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { expect, inject, test } from 'vitest';
 import { openDatabase } from '../../indexer/db/database.ts';
 import { longTransaction } from '../../indexer/db/transaction.ts';
+import { createLogger } from '../../indexer/observability/log.ts';
 import { createDatabase } from '../kit/postgres.ts';
 import { TcpProxy } from '../kit/proxy.ts';
 import { until } from '../kit/until.ts';
@@ -59,5 +60,25 @@ test('a transaction whose connection is terminated before its commit runs again,
   } finally {
     await Promise.all([database.close(), other.close()]);
     await drop();
+  }
+});
+
+test('the log of a lost idle connection has the reason, without statements and keys of the connection', async () => {
+  const lines: string[] = [];
+  const sink = { write: (line: string) => lines.push(line) };
+  const log = createLogger({ level: 'info', redact: (text) => text, sink, pretty: false });
+  const url = inject('postgresUrl');
+  const onConnectionLost = (err: Error) => log.warn({ err }, 'lost');
+  const [database, other] = [openDatabase({ url, maxConnections: 1, onConnectionLost }), openDatabase({ url })];
+  try {
+    const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(database.kysely);
+    await sql`select pg_terminate_backend(${rows[0]?.pid}::int)`.execute(other.kysely);
+    await until('the loss to be logged', () => lines.length > 0);
+    const { err } = JSON.parse(lines[0] ?? '') as { err: Record<string, unknown> };
+    expect(err.message).toContain('terminating connection');
+    expect(err.code).toBe('57P01');
+    expect(lines[0]).not.toMatch(/secretKey|pg_backend_pid/);
+  } finally {
+    await Promise.all([database.close(), other.close()]);
   }
 });
