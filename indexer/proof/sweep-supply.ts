@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
+import { RpcError } from '../kernel/errors.ts';
 import { protocols } from '../protocols/protocols.ts';
 import type { CallSource } from '../protocols/shared/chain-reader.ts';
 import { SUPPLY_KEY, SUPPLY_RULE, type SupplyRule } from '../protocols/shared/sweep-rule.ts';
@@ -117,7 +118,7 @@ async function findPlace(
   let high = known;
   while (high.block - low > 1) {
     const middle = Math.floor((low + high.block) / 2);
-    const answer = await totalSupplyAt(deps.source, address, middle, signal);
+    const answer = await totalSupplyAt(deps.source, address, middle, signal).catch(unlessAnswered);
     if (answer === 'unknown') break;
     const supply = high.supply - (await changeBetween(deps, rule, address, middle, high.block, signal));
     // A contract with a supply exists, so an endpoint that says that it does not exist has lost its state.
@@ -127,6 +128,13 @@ async function findPlace(
     else high = { block: middle, supply };
   }
   return { from: low + 1, to: high.block };
+}
+
+/** Returns `unknown` if a node answered that it cannot give an old state, in words that may mean anything. Throws all other errors. */
+function unlessAnswered(error: unknown): 'unknown' {
+  if (error instanceof RpcError && (error.kind === 'unknown-block' || (error.kind === 'unavailable' && error.answered)))
+    return 'unknown';
+  throw error;
 }
 
 /** Returns by how much facts in the blocks above `after`, up to and including `to`, change the supply of a contract. */

@@ -99,8 +99,7 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
       if (part === undefined) break;
       for (const header of part.headers) headers.push(header);
       for (const log of part.logs) logs.push(log);
-      if (inFull === undefined && watched !== undefined)
-        isFull &&= isCompared(blooms, part, watched) && !mayBeCompared(pool, part);
+      if (inFull === undefined && watched !== undefined) isFull &&= isCompared(blooms, part, watched);
       anchor = headers.at(-1);
       next = part.to + 1;
       if (!strict && logs.length >= maxLogs) break;
@@ -121,15 +120,6 @@ function isCompared(blooms: Blooms, { headers, logs }: Part, watched: Watched): 
     const ofBlock = logs.filter(({ blockNumber }) => blockNumber === number);
     return blooms.suspects(logsBloom, watched, ofBlock, true).length === 0;
   });
-}
-
-/**
- * Returns whether another endpoint may be asked later for the logs of a part above the finalized block. A bloom does not tell how many logs
- * of an address a block has, so one endpoint may leave out some of them unnoticed. The part then does not count as read in full, and the
- * proof of history asks two endpoints for its logs once it is final.
- */
-function mayBeCompared(pool: Pool, { logs }: Part): boolean {
-  return logs.length > 0 && pool.endpoints().length > 1;
 }
 
 /**

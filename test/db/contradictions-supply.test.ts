@@ -87,6 +87,8 @@ test.each([
 test.each([
   ['in known words', new RpcFault(-32000, 'missing trie node 0xab (path )')],
   ['in unknown words', new RpcFault(-32602, `BlockOutOfRangeError: block height is ${START} but requested was 9`)],
+  ['as if it lacked the block', new RpcFault(-32000, 'header not found')],
+  ['as if it had failed', new RpcFault(-32000, 'some words of its own')],
   ['as if the call had reverted', new RpcFault(3, 'execution reverted')],
   ['as if the contract did not exist', '0x'],
 ] as const)(

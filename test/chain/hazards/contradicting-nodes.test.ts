@@ -1,11 +1,9 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { busyBlocks, erc20Mint, WALLETS } from '../../kit/music.ts';
 import { busyChain, follow, serve } from '../../kit/scene.ts';
 import { expectSettled, liveChainOf, reorgsOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
-const CALLS_PER_SECOND = 2_000;
-const BLOCK_INTERVAL_MS = 500;
 const blocks = busyBlocks(11);
 const someLogs = { logs: [erc20Mint(WALLETS[0], 5n), erc20Mint(WALLETS[1] ?? WALLETS[0], 7n)] };
 
@@ -60,31 +58,6 @@ test('logs missing from an answer although the bloom shows them are read from th
   chain.append(someLogs, ...blocks(4));
   await settled();
   expect(daemon.logLines('source: inconsistent').length).toBeGreaterThan(0);
-});
-
-test('a log that one of two endpoints leaves out at the head, which no bloom shows, is stored once its block is final', async () => {
-  const chain = busyChain(40);
-  const settings = { proof: { callsPerSecond: CALLS_PER_SECOND } };
-  const { server, db, settled } = await follow({ chain, moreEndpoints: [await serve(chain)], settings });
-  await settled();
-  // The block has two logs of one contract with one topic, which set the same bits of the bloom.
-  server.misbehave({
-    methods: ['eth_getLogs'],
-    do: { kind: 'result', result: (honest) => (honest as readonly unknown[]).slice(0, 1) },
-  });
-  const { number } = chain.append(someLogs);
-  const stored = () => db.query('select log_index from token_transfers where block_number = $1', [number]);
-  await until('the block to be stored', async () => (await stored()).rowCount === 1);
-  chain.finalized = number;
-  const timer = setInterval(() => chain.mine(1), BLOCK_INTERVAL_MS);
-  onTestFinished(() => clearInterval(timer));
-  const repairs = () => db.query('select from_block::int as block, cause, endpoints from indexer.repairs');
-  await until('the repair', async () => (await repairs()).rows.length > 0);
-  clearInterval(timer);
-  await settled();
-  expect((await repairs()).rows).toEqual([
-    { block: number, cause: 'proof', endpoints: [`127.0.0.1:${server.port}#0`] },
-  ]);
 });
 
 test('a block whose logs and receipts are both hidden is not committed', async () => {
