@@ -127,7 +127,10 @@ export class Backfill {
   async #session(signal: AbortSignal, onOpen: () => void): Promise<void> {
     const { database, chainId, queue: settings, concurrency, log } = this.#deps;
     const name = await queueNameOf(database.kysely, chainId);
-    const onError = (error: Error) => this.#warn(error, 'queue connection failed');
+    const onError = (error: Error) => {
+      // Connections that are closed while the server does not answer fail too.
+      if (!signal.aborted) this.#warn(error, 'queue connection failed');
+    };
     const queue = await BackfillQueue.open(settings, name, onError, signal);
     const failed = new AbortController();
     const working = AbortSignal.any([signal, failed.signal]);

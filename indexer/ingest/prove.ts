@@ -65,7 +65,7 @@ export async function findDifferences(
     for (const slice of slices) {
       for (const { block } of await compareFacts(tx, copy, chainId, slice, full.batch)) blocks.add(block);
     }
-    if (blocks.size === 0) for (const slice of slices) await addProved(tx, chainId, slice);
+    if (blocks.size === 0) await addProved(tx, chainId, full.range, slices);
     return [...blocks].sort((a, b) => a - b);
   });
 }
@@ -137,9 +137,9 @@ export async function repairRange(database: Database, full: FullRange, cause: Re
           repaired.added += added;
           repaired.removed += removed;
         }
-        await addProved(tx, chainId, slice);
       }
     }
+    await addProved(tx, chainId, full.range, slices);
     for (const quarantine of quarantined) repaired.removed += await uncoverBlock(tx, { full, head, quarantine, cause });
     await quarantineAll(tx, chainId, quarantined);
     return repaired;

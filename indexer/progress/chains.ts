@@ -83,6 +83,12 @@ function headMoved(chainId: number): HeadMoved {
   return new HeadMoved('another process moved the head first', { context: { chainId } });
 }
 
+/**
+ * If the proof of history cannot keep up with the head, gaps between verified blocks stay open. Beyond this size of the column, no more
+ * blocks are added, because every commit writes it again. They are proved later with the others.
+ */
+const VERIFIED_BYTES_MAX = 16_384;
+
 /** A move of the head by a follower's commit. */
 export type HeadMove = {
   readonly chainId: number;
@@ -106,7 +112,8 @@ export function moveHead({ chainId, expected, to, finalized, verified, addsContr
       update indexer.chains set
         head_number = ${to.number}, head_hash = ${to.hash},
         finalized_number = greatest(finalized_number, ${finalized ?? null}::bigint),
-        verified = verified + ${toMultirange(verified === undefined ? [] : [verified])}::int8multirange,
+        verified = verified + case when pg_column_size(verified) > ${VERIFIED_BYTES_MAX} then '{}'
+          else ${toMultirange(verified === undefined ? [] : [verified])}::int8multirange end,
         live_version = live_version + ${addsContracts ? 1 : 0},
         updated_at = now()
       where chain_id = ${chainId} and ${isUnchangedSince(expected)} and status = 'following'

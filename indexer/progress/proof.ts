@@ -8,14 +8,19 @@ import { blocksBetween, type ContractKey, coveredBlocks, type Slice } from './co
 /** Blocks that could not be proved are tried again after this time, because an endpoint may serve them by then. */
 const FAILED_PROOF_COOLDOWN = '1 hour';
 const FAILED_PROOFS_LISTED_MAX = 20;
+/** A piece ends before more proved blocks in a row than this. Fewer are read again, which costs less than another request for logs. */
+const PROVED_BLOCKS_BETWEEN_MAX = 16;
 
 /**
  * Returns an SQL expression over rows of `indexer.contracts` and `indexer.chains`: the blocks whose facts were compared with the
  * headers, as an `int8multirange`. These are the blocks in `proved`, and the blocks since `live_from` that the follower read in full.
  */
 function provedBlocks(): RawBuilder<string> {
-  return sql`(proved + case when live_from is null then '{}' else verified * int8multirange(int8range(live_from, null)) end)`;
+  return sql`(contracts.proved + verified * ${liveBlocks})`;
 }
+
+/** An SQL expression over a row of `indexer.contracts`: the blocks since `live_from`, as an `int8multirange`. Empty if it is null. */
+const liveBlocks = sql`case when live_from is null then '{}' else int8multirange(int8range(live_from, null)) end`;
 
 /** The part of a chain that is to be proved. */
 export type ProofScope = {
@@ -48,7 +53,7 @@ function unprovedByContract({ chainId, from, to, contracts }: ProofScope): RawBu
 
 /**
  * Returns a range of at most `blocks` blocks that begins at the lowest covered block that is not proved, and the contracts that have such
- * blocks in it. Ignores blocks whose proof failed within the last hour. Returns undefined if all others are proved.
+ * blocks in it. The range ends before `PROVED_BLOCKS_BETWEEN_MAX` proved blocks in a row. Ignores blocks whose proof failed within the last hour. Returns undefined if all others are proved.
  */
 export async function findUnproved(db: Kysely<DB>, scope: ProofScope, blocks: number): Promise<Unproved | undefined> {
   const { rows } = await sql<{ address: Hex; kind: ContractKind; from: string; to: string }>`
@@ -61,9 +66,16 @@ export async function findUnproved(db: Kysely<DB>, scope: ProofScope, blocks: nu
     ),
     -- Before the tables are analyzed, PostgreSQL would evaluate these once for each of thousands of contracts.
     first as materialized (select min(lower(unproved)) as block from contract),
+    near as (
+      select range_agg(unproved * int8multirange(int8range(block, block + ${blocks}))) as blocks from contract, first
+    ),
+    ranges as (
+      select range, lower(range) - lag(upper(range)) over (order by range) > ${PROVED_BLOCKS_BETWEEN_MAX} as is_far
+      from near, unnest(blocks) as range
+    ),
     piece as materialized (
-      select block as from, least(block + ${blocks - 1}, max(upper(unproved)) - 1) as to
-      from contract, first group by block
+      select min(lower(range)) as from, max(upper(range)) - 1 as to
+      from (select range, bool_or(is_far) over (order by range) as is_behind from ranges) placed where is_behind is not true
     )
     select address, kind, piece.from, piece.to from contract, piece
     where unproved && int8multirange(int8range(piece.from, piece.to, '[]'))
@@ -76,20 +88,68 @@ export async function findUnproved(db: Kysely<DB>, scope: ProofScope, blocks: nu
 }
 
 /**
- * Records that the facts of a slice were compared with the headers of its blocks. Leaves out blocks that are no longer covered. The
- * platform may announce a contract again at any time, which empties its coverage and does not wait for the chain's lock.
+ * Records that the facts of a range were compared with the headers of its blocks. `slices` are the covered blocks of the range that were
+ * not proved yet. Leaves out blocks that are no longer covered. The platform may announce a contract again at any time, which empties its
+ * coverage and does not wait for the chain's lock.
+ *
+ * If all contracts that the follower covers are proved in the range now, the range is added to the verified blocks of the chain. Otherwise
+ * each contract would collect thousands of ranges, one for each gap between the blocks that the follower read in full.
  */
-export async function addProved(tx: Transaction, chainId: number, { contracts, blocks }: Slice): Promise<void> {
-  await sql`
-    with locked as (
-      select held.chain_id, held.address, held.kind from indexer.contracts held
-      join unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as given (address, kind) using (address, kind)
-      where held.chain_id = ${chainId} and held.prepared_at is not null
-      order by address, kind for no key update of held
-    )
-    update indexer.contracts held set proved = proved + ${toMultirange(blocks)}::int8multirange * ${coveredBlocks()}
-    from locked where held.chain_id = locked.chain_id and held.address = locked.address and held.kind = locked.kind
+export async function addProved(
+  tx: Transaction,
+  chainId: number,
+  range: BlockRange,
+  slices: readonly Slice[],
+): Promise<void> {
+  const verified = await verifiedWith(tx, chainId, range, slices);
+  if (verified !== undefined) {
+    // The chain's row is locked before those of contracts, as in a follower's commit.
+    await sql`
+      update indexer.chains set verified = verified + ${verified}::int8multirange where chain_id = ${chainId}
+    `.execute(tx);
+  }
+  for (const { contracts, blocks } of slices) {
+    const added = sql`(${toMultirange(blocks)}::int8multirange * ${coveredBlocks()} - ${verified === undefined ? sql`'{}'::int8multirange` : liveBlocks})`;
+    await sql`
+      with locked as (
+        select held.chain_id, held.address, held.kind from indexer.contracts held
+        join unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as given (address, kind) using (address, kind)
+        where held.chain_id = ${chainId} and held.prepared_at is not null and not proved @> ${added}
+        order by address, kind for no key update of held
+      )
+      update indexer.contracts held set proved = proved + ${added}
+      from locked where held.chain_id = locked.chain_id and held.address = locked.address and held.kind = locked.kind
+    `.execute(tx);
+  }
+}
+
+/**
+ * Returns the blocks of a range that can be added to the verified blocks of its chain, as an `int8multirange`, once `slices` are proved. They
+ * begin at the first block of the range that the follower covers for any contract. Returns undefined if it covers none, or if blocks of a
+ * contract would not be proved.
+ */
+async function verifiedWith(
+  tx: Transaction,
+  chainId: number,
+  { from, to }: BlockRange,
+  slices: readonly Slice[],
+): Promise<string | undefined> {
+  const given = slices.flatMap(({ contracts, blocks }) => {
+    const proved = toMultirange(blocks);
+    return contracts.map(({ address, kind }) => ({ address, kind, proved }));
+  });
+  const { rows } = await sql<{ blocks: string | null }>`
+    select case when bool_and(isempty(live.blocks - live.proved)) then range_merge(range_agg(live.blocks))::int8multirange end as blocks
+    from (
+      select int8multirange(int8range(greatest(live_from, ${from}::bigint), ${to}::bigint, '[]')) as blocks,
+        ${provedBlocks()} + coalesce(given.proved, '{}') as proved
+      from indexer.contracts join indexer.chains using (chain_id)
+      left join unnest(${given.map(({ address }) => address)}::text[], ${given.map(({ kind }) => kind)}::text[],
+        ${given.map(({ proved }) => proved)}::int8multirange[]) as given (address, kind, proved) using (address, kind)
+      where chain_id = ${chainId} and live_from <= ${to}
+    ) live
   `.execute(tx);
+  return rows[0]?.blocks ?? undefined;
 }
 
 /** How far the covered blocks of a scope are proved. */

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Kysely } from 'kysely';
 import { queueSettings } from '../backfill/queue-server.ts';
 import {
   type BackfillRequest,
@@ -14,7 +13,6 @@ import {
 import type { ChainConfig, Config } from '../config/resolve.ts';
 import type { Database } from '../db/database.ts';
 import { buildDeferredIndexes, countDeferredIndexes } from '../db/deferred-indexes.ts';
-import type { DB } from '../db/schema.ts';
 import { runDatabaseUpkeep } from '../db/upkeep.ts';
 import type { Hex } from '../kernel/chain.ts';
 import { messageOf, UsageError } from '../kernel/errors.ts';
@@ -200,7 +198,7 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
   const meter = new ProgressMeter(runtime.now);
   const retry = new Retry(CHECK_BACKOFF, runtime.random);
   let blocksLeft: number | undefined;
-  const proving: Proving = { blocksLeft: undefined };
+  const proving: Proving = { blocksLeft: undefined, isWaiting: false };
   const report = () => {
     if (blocksLeft === undefined) return;
     const { lastBlocks, retries } = work.backfill.figures;
@@ -238,8 +236,12 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
   }
 }
 
-/** The number of blocks that are still to be proved. Undefined until all are filled. */
-type Proving = { blocksLeft: number | undefined };
+type Proving = {
+  /** The number of blocks that are still to be proved. Undefined until all are filled. */
+  blocksLeft: number | undefined;
+  /** Whether the log says that the proof waits until blocks are final. */
+  isWaiting: boolean;
+};
 
 /** Returns the progress of the proof of a request whose blocks are filled. */
 function provedOf(
@@ -250,30 +252,40 @@ function provedOf(
   return { blocks, blocksDone: blocks, blocksProved: blocks - blocksLeft };
 }
 
-type Unfinished = { readonly request: BackfillRequest; readonly outcome: Omit<Watched, 'ended'> };
-
-/** Returns how a request ended if its blocks are covered, but not all proved. Undefined if the rest may still be proved. */
-async function endOfProof(db: Kysely<DB>, { request, outcome }: Unfinished): Promise<Watched | undefined> {
+/**
+ * Returns how a request ended if its blocks are covered, but not all proved. Undefined if the rest may still be proved. Logs once if only
+ * blocks above the finalized block are left.
+ */
+async function endOfProof(
+  { database: { kysely: db }, request, log }: Watching,
+  outcome: Omit<Watched, 'ended'>,
+  proving: Proving,
+): Promise<Watched | undefined> {
   if ((await statusOf(db, request.id)) === 'cancelled') return { ...outcome, ended: 'cancelled' };
-  const { halted, finalized } = await readChain(db, request.chainId);
-  if (halted === undefined) return undefined;
+  const { chainId, to } = request;
+  const { halted, finalized = -1 } = await readChain(db, chainId);
+  if (halted === undefined && (proving.isWaiting || finalized >= to)) return undefined;
+  const below = await proofProgress(db, { ...request, to: Math.min(to, finalized) });
+  if (below.blocksToDo > 0) return undefined;
   // Blocks above the finalized block are proved once the follower has advanced that block. It does not run on a halted chain.
-  const below = await proofProgress(db, { ...request, to: Math.min(request.to, finalized ?? -1) });
-  return below.blocksToDo > 0 ? undefined : { ...outcome, ended: 'halted', reason: halted };
+  if (halted !== undefined) return { ...outcome, ended: 'halted', reason: halted };
+  log.info(
+    { chain: chainId, to, finalized },
+    'waiting until the last blocks are final, because they are proved only then',
+  );
+  proving.isWaiting = true;
+  return undefined;
 }
 
 /** Returns how the request ended; undefined if it has not ended. */
-async function endOf(
-  { database, request, events, log, runtime, proved }: Watching,
-  left: RequestProgress,
-  proving: Proving,
-): Promise<Watched | undefined> {
+async function endOf(watching: Watching, left: RequestProgress, proving: Proving): Promise<Watched | undefined> {
+  const { database, request, events, log, runtime, proved } = watching;
   const db = database.kysely;
   const outcome = { request, events: events(), incomplete: left.incomplete, dead: [], unproved: [] };
   if (left.blocksLeft === 0) {
     const proof = proved ? await proofProgress(db, request) : { blocksLeft: 0, blocksToDo: 0 };
     if (proved) proving.blocksLeft = proof.blocksLeft;
-    if (proof.blocksToDo > 0) return endOfProof(db, { request, outcome });
+    if (proof.blocksToDo > 0) return endOfProof(watching, outcome, proving);
     const stride = new Stride(runtime.now);
     for (const { name, error } of await advanceStages(database, { chainId: request.chainId, stages }, stride)) {
       log.warn({ chain: request.chainId, stage: name, reason: messageOf(error), err: error }, 'stage failed');

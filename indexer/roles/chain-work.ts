@@ -59,12 +59,11 @@ export class ChainWork {
     const { chainId } = chain;
     this.#input = input;
     this.chainId = chainId;
-    this.source = createSource(chain, {
-      ...runtime,
-      observe,
-      meters,
-      notice: (notice) => this.#heldNotices?.push(notice) ?? this.#log(notice),
-    });
+    const { level } = chain.proof;
+    this.source = createSource(
+      { ...chain, asksAnotherLater: level !== 'off' },
+      { ...runtime, observe, meters, notice: (notice) => this.#heldNotices?.push(notice) ?? this.#log(notice) },
+    );
     this.stages = new StageRunner({ chainId, database, log, runtime });
     this.backfill = new Backfill({
       chainId,
@@ -76,7 +75,7 @@ export class ChainWork {
       queue,
       scope,
       concurrency,
-      provesInline: chain.proof.level === 'inline',
+      provesInline: level === 'inline',
       tracing,
       onFilled: (range) => this.#onCommit('history', range),
       loadContracts: () => followedContracts(database, chainId, { log }),
@@ -96,7 +95,7 @@ export class ChainWork {
           onCommit?.(range.facts);
         },
       },
-      { ...chain, provesInline: chain.proof.level === 'inline' },
+      { ...chain, provesInline: level === 'inline' },
     );
   }
 

@@ -47,13 +47,15 @@ export type RangeReaderDeps = {
   readonly notice: (notice: EndpointNotice) => void;
   readonly now: () => number;
   readonly random: () => number;
+  /** See `SourceOptions.asksAnotherLater`. */
+  readonly asksAnotherLater: boolean;
 };
 
 /**
  * Creates the function that reads a range in parts, which may come from different endpoints. Each part is verified, and its first block
  * must be a child of the last block of the part before.
  */
-export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
+export function createRangeReader({ chainId, asksAnotherLater, ...rest }: RangeReaderDeps) {
   const blooms = createBlooms();
   const roots = createReceiptRoots({ ...rest, blooms });
   const deps: ReaderDeps = { ...rest, blooms, roots, seconds: createSecondEndpoints({ ...rest, roots }) };
@@ -100,6 +102,8 @@ export function createRangeReader({ chainId, ...rest }: RangeReaderDeps) {
       for (const header of part.headers) headers.push(header);
       for (const log of part.logs) logs.push(log);
       if (inFull === undefined && watched !== undefined) isFull &&= isCompared(blooms, part, watched);
+      // A bloom does not show how many logs of an address a block has, so one endpoint may leave out some of them unnoticed.
+      if (strict && asksAnotherLater && part.logs.length > 0) isFull &&= pool.endpoints().length < 2;
       anchor = headers.at(-1);
       next = part.to + 1;
       if (!strict && logs.length >= maxLogs) break;

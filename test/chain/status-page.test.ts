@@ -85,8 +85,8 @@ onChromium(
       'reorg of 2 blocks: blocks 42 to 43 replaced at',
     );
     await eventually(() => strip.locator('.fork').getAttribute('title')).toContain('block 42, not final yet');
-    await eventually(() => heading(page)).toBe('All is well');
     await eventually(() => page.locator('#announcement').textContent()).toBe('All is well');
+    await eventually(() => heading(page)).toBe('All is well');
 
     chain.reorg(12, busyBlocks(7)(13));
     await titled(page, '! Local chain: halted');

@@ -197,7 +197,7 @@ test('an upgrade must be of a registered contract and a known version', async ()
 test('blocks of a contract that was announced again since its coverage was read do not count as proved', async () => {
   await withToken(async (open, db, contract) => {
     const slice = { contracts: [contract], blocks: [{ from: 5, to: 7 }] };
-    const prove = () => transaction(open, (tx) => addProved(tx, 1, slice));
+    const prove = () => transaction(open, (tx) => addProved(tx, 1, { from: 5, to: 7 }, [slice]));
     const proved = async () => (await db.query('select proved from indexer.contracts')).rows[0].proved;
     await transaction(open, (tx) => claimCoverage(tx, 1, { contracts: [contract], blocks: [{ from: 5, to: 6 }] }));
     await prove();

@@ -3,7 +3,10 @@ import type { Database } from '../../indexer/db/database.ts';
 import { RpcError, type RpcErrorKind } from '../../indexer/kernel/errors.ts';
 import { Prover } from '../../indexer/proof/prover.ts';
 import type { RangeRequest } from '../../indexer/source/source.ts';
+import type { Queryable } from '../kit/queryable.ts';
 import { TOKEN_ADDRESS, withToken } from '../kit/with-token.ts';
+
+const SECOND_ADDRESS = `0x${'2'.repeat(40)}`;
 
 type Trouble = {
   /** Throws the error with which the source answers the request for a range. */
@@ -69,6 +72,44 @@ test('a failed proof is forgotten once its blocks are proved, although others ar
       values (1, 7, 7, '', now() - interval '2 hours'), (1, 60, 60, '', now() - interval '2 hours')`);
     await proverOf(open).step();
     expect((await db.query('select from_block from indexer.failed_proofs')).rows).toEqual([{ from_block: '60' }]);
+  });
+});
+
+describe('blocks that the follower did not read in full', () => {
+  const followed = (db: Queryable) =>
+    Promise.all([
+      db.query(
+        `update indexer.chains set finalized_number = 100, head_number = 120, verified = '{[20,30),[31,60),[61,90)}'`,
+      ),
+      db.query(`update indexer.contracts set covered = '{[5,20)}', live_from = 20`),
+    ]);
+  const proofOf = async (db: Queryable) => {
+    const { rows } = await db.query(
+      'select verified, proved from indexer.chains join indexer.contracts using (chain_id) order by proved desc',
+    );
+    return rows.map(({ verified, proved }) => `${verified} ${proved}`);
+  };
+
+  test('are read without the proved blocks between them, and become one range of the chain', async () => {
+    await withToken(async (open, db) => {
+      await followed(db);
+      const { asked, step } = proverOf(open);
+      while (await step());
+      expect(asked).toEqual(['blooms 5 19', 'blooms 30 30', 'blooms 60 60', 'blooms 90 100']);
+      expect(await proofOf(db)).toEqual(['{[20,101)} {[5,20)}']);
+    });
+  });
+
+  test('are proved for each contract while blocks of another followed one are not', async () => {
+    await withToken(async (open, db) => {
+      await followed(db);
+      await db.query(`
+        insert into indexer.contracts (chain_id, address, kind, platform_id, live_from)
+        select chain_id, '${SECOND_ADDRESS}', kind, gen_random_uuid(), 60 from indexer.contracts`);
+      const { step } = proverOf(open);
+      while (await step());
+      expect(await proofOf(db)).toEqual(['{[20,60),[61,90)} {[5,20),[60,61),[90,101)}', '{[20,60),[61,90)} {}']);
+    });
   });
 });
 

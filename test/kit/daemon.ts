@@ -46,9 +46,12 @@ export class Daemon extends Program {
   }
 }
 
-/** Returns settings for every chain that an environment names, with heads polled ten times a second by default. */
+/**
+ * Returns settings for every chain that an environment names. By default, heads are polled ten times a second, and no verification is
+ * scheduled: chains in memory answer no calls, and their transfers need no balance, so that it would report differences.
+ */
 export function chainSettings(env: Environment, options: ChainOptions = {}): Settings {
   const chainIds = Object.keys(env).flatMap((name) => /^RPC_URL_(\d+)$/.exec(name)?.[1] ?? []);
-  const chains = chainIds.map((id) => [id, { pollIntervalMs: POLL_INTERVAL_MS, ...options }]);
+  const chains = chainIds.map((id) => [id, { pollIntervalMs: POLL_INTERVAL_MS, verifyIntervalHours: 0, ...options }]);
   return { chains: Object.fromEntries(chains) };
 }

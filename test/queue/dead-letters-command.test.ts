@@ -12,7 +12,7 @@ import { until } from '../kit/until.ts';
 import { digestOf, IN_POSTGRES, longChain, scene } from './scene.ts';
 
 /** Proofs are off, because a proof would itself decode the logs again in blocks that are not proved yet. */
-const SETTINGS = { proof: { level: 'off' }, verifyIntervalHours: 0 } as const;
+const SETTINGS = { proof: { level: 'off' } } as const;
 
 /** Runs a program that cannot decode the logs of every third block until it is at the chain's head. */
 async function indexWithFaultyDecoders({ chain, db, env }: Scene): Promise<void> {

@@ -164,7 +164,7 @@ async function* statesOf(response: Response) {
 }
 
 test('a daemon is not ready while the schema is another or blocks cannot be read in which facts contradict each other', async () => {
-  const { daemon, db, settled } = await follow({ settings: { verifyIntervalHours: 0 } });
+  const { daemon, db, settled } = await follow();
   await settled();
   const isReady = async () => (await daemon.ready()).status === 200;
   await until('readiness', isReady);
@@ -212,12 +212,11 @@ test('a daemon is not ready while the schema is another or blocks cannot be read
 });
 
 test('a daemon is not ready while its head is behind or stalls by more than configured, and ready again when blocks are committed', async () => {
-  const settings = { verifyIntervalHours: 0 };
-  const { env, chain, db, settled } = await follow({ settings });
+  const { env, chain, db, settled } = await follow();
   await settled();
   // These stand by, so that the commits that the leader cannot make do not fail in them.
-  const behind = await Daemon.start(env, settings, { lagBlocks: 3, stalledSeconds: 86_400 });
-  const stalled = await Daemon.start(env, settings, { lagBlocks: 1_000, stalledSeconds: 1 });
+  const behind = await Daemon.start(env, {}, { lagBlocks: 3, stalledSeconds: 86_400 });
+  const stalled = await Daemon.start(env, {}, { lagBlocks: 1_000, stalledSeconds: 1 });
   const areReady = async () => (await behind.ready()).status === 200 && (await stalled.ready()).status === 200;
   await until('readiness', areReady);
 

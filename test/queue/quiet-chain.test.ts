@@ -39,7 +39,7 @@ test('a daemon that follows thousands of quiet blocks holds its memory', async (
   const probe = heapProbe();
   const daemon = await Daemon.start(
     { ...env, NODE_OPTIONS: `--require ${probe.module}` },
-    { pollIntervalMs: POLL_INTERVAL_MS, verifyIntervalHours: 0 },
+    { pollIntervalMs: POLL_INTERVAL_MS },
   );
   const timer = setInterval(() => chain.mine(1), BLOCK_INTERVAL_MS);
   onTestFinished(() => clearInterval(timer));

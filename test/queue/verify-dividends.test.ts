@@ -65,9 +65,8 @@ test('what a dividend contract answers about tokens and totals is compared, and 
   const chain = dividendChain();
   answer(chain, ANSWERS);
   const { chainId } = chain;
-  const settings = { verifyIntervalHours: 0 };
-  const scene = await createScene({ chain, settings, announce: false });
-  const daemon = await Daemon.start(scene.env, settings);
+  const scene = await createScene({ chain, settings: {}, announce: false });
+  const daemon = await Daemon.start(scene.env);
   await announce(scene.db, scene.artist, { kind: 'master', chainId, address: MASTER, block: 1 });
   await announce(scene.db, scene.artist, { kind: 'dividend', chainId, address: DIVIDENDS, block: 1 });
   await until('history to be filled', async () => {

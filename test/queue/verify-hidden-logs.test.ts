@@ -15,7 +15,7 @@ const CALLS_PER_SECOND = 2_000;
 /** Creates a database that was filled from a node that hid logs, and a verifier for it. No process writes to it any more. */
 async function mirrorWithHoles() {
   const chain = consistentChain(BLOCKS, FINALIZED);
-  const settings = { proof: { level: 'off', callsPerSecond: CALLS_PER_SECOND }, verifyIntervalHours: 0 } as const;
+  const settings = { proof: { level: 'off', callsPerSecond: CALLS_PER_SECOND } } as const;
   const scene = await createScene({ chain, settings, announce: false });
   const { chainId } = chain;
   scene.server.view.hiddenLogs = new Set(HIDDEN);

@@ -10,7 +10,8 @@ const FINALIZED = 50;
 
 test('a daemon verifies a sample once history is complete and again when it is due, and status shows the result', async () => {
   const chain = consistentChain(BLOCKS, FINALIZED);
-  const scene = await follow({ chain, announce: false, settings: { proof: { level: 'off', callsPerSecond: 1_000 } } });
+  const settings = { proof: { level: 'off', callsPerSecond: 1_000 }, verifyIntervalHours: 24 } as const;
+  const scene = await follow({ chain, announce: false, settings });
   const { db, daemon } = scene;
   await announce(db, scene.artist, { kind: 'artist_token', chainId: chain.chainId, address: TOKEN, block: 1 });
   await until('the history to be filled', async () => {

@@ -1,9 +1,11 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { busyBlocks, erc20Mint, WALLETS } from '../../kit/music.ts';
 import { busyChain, follow, serve } from '../../kit/scene.ts';
 import { expectSettled, liveChainOf, reorgsOf } from '../../kit/settled.ts';
 import { until } from '../../kit/until.ts';
 
+const CALLS_PER_SECOND = 2_000;
+const BLOCK_INTERVAL_MS = 500;
 const blocks = busyBlocks(11);
 const someLogs = { logs: [erc20Mint(WALLETS[0], 5n), erc20Mint(WALLETS[1] ?? WALLETS[0], 7n)] };
 
@@ -59,6 +61,41 @@ test('logs missing from an answer although the bloom shows them are read from th
   await settled();
   expect(daemon.logLines('source: inconsistent').length).toBeGreaterThan(0);
 });
+
+test.each(['background', 'inline'] as const)(
+  'a log that one of two endpoints leaves out at the head, which no bloom shows, is stored once its block is final (%s)',
+  async (level) => {
+    const chain = busyChain(40);
+    const settings = { proof: { level, callsPerSecond: CALLS_PER_SECOND } };
+    const { server, db, settled } = await follow({ chain, moreEndpoints: [await serve(chain)], settings });
+    await settled();
+    // The block has two logs of one contract with one topic, which set the same bits of the bloom.
+    server.misbehave({
+      methods: ['eth_getLogs'],
+      do: { kind: 'result', result: (honest) => (honest as readonly unknown[]).slice(0, 1) },
+    });
+    const { number } = chain.append(someLogs);
+    const stored = () => db.query('select log_index from token_transfers where block_number = $1', [number]);
+    await until('the block to be stored', async () => (await stored()).rowCount === 1);
+    chain.finalized = number;
+    const timer = setInterval(() => chain.mine(1), BLOCK_INTERVAL_MS);
+    onTestFinished(() => clearInterval(timer));
+    const repairs = () => db.query('select from_block::int as block, cause, endpoints from indexer.repairs');
+    await until('the repair', async () => (await repairs()).rows.length > 0);
+    clearInterval(timer);
+    await settled();
+    expect((await repairs()).rows).toEqual([
+      { block: number, cause: 'proof', endpoints: [`127.0.0.1:${server.port}#0`] },
+    ]);
+    await until('all blocks to be proved as one range', async () => {
+      const { rows } = await db.query(
+        'select array(select unnest(verified))::text[] as ranges, head_number::int as head from indexer.chains',
+      );
+      const [{ ranges, head }] = rows;
+      return ranges.length === 1 && ranges[0].endsWith(`,${head + 1})`);
+    });
+  },
+);
 
 test('a block whose logs and receipts are both hidden is not committed', async () => {
   const { chain, server, db, daemon, settled } = await follow();
