@@ -250,7 +250,7 @@ export class Backfill {
       const dead = isPiece ? piece : await this.#filler.findUnserved(job, piece, decision.unserved, signal);
       // Do not give up if the endpoint is unavailable by now, because that explains the error.
       if (!isPiece && (await this.#endpointHead()) === undefined) throw error;
-      log.error({ ...context, ...dead, err: error }, 'gave up on a range');
+      log.error({ ...context, ...dead, err: error }, 'gave up filling a range of blocks');
       await recordFailedRange(database.kysely, chainId, dead, reason);
       await claimed.complete();
       this.wake();

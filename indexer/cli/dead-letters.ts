@@ -164,7 +164,7 @@ async function retryLogs(io: Io, { config, ...session }: Session, letters: reado
       // Replacing letters by facts unwinds stages (state that is derived after a commit). If no daemon runs, only this command can
       // advance them again.
       for (const { name, error } of await advanceStages(database, { chainId, stages }, new Stride(io.runtime.now)))
-        log.error({ chain: chainId, stage: name, err: error }, 'stage failed');
+        log.error({ chain: chainId, stage: name, err: error }, 'stage failed: its derived tables are not up to date');
     } finally {
       await source.close();
     }

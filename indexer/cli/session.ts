@@ -107,7 +107,7 @@ export async function withSession<T, P = undefined>(
     sink: io.stderr,
     pretty: io.stderr.isTTY === true,
   });
-  for (const variable of ignored) log.warn(variable, 'a variable is ignored');
+  for (const variable of ignored) log.warn(variable, 'environment variable ignored');
   const server = await probeServer(config.databaseUrl, config.variables.databaseUrl);
   const sessions = await findSessions(server, config.databaseDirectUrl);
   if (limitStatements && !sessions.lasting) log.warn(POOLER_WARNING);

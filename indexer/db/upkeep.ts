@@ -15,6 +15,8 @@ export async function runDatabaseUpkeep(
 ): Promise<void> {
   await Promise.all([
     analyzeGrowingTables(database, tables, signal, (error) => log.debug({ err: error }, 'analyzing tables failed')),
-    terminateFrozenClients(database, signal, (error) => log.debug({ err: error }, 'frozen client check failed')),
+    terminateFrozenClients(database, signal, (error) =>
+      log.debug({ err: error }, 'checking for frozen database clients failed'),
+    ),
   ]);
 }

@@ -188,7 +188,10 @@ export class HeadExtender {
     const finalized = Math.min(await this.#finalized.read(header, state, signal), block);
     await commitUnread(database, { seen: state, header, finalized, reason });
     this.#unreadable.setAside(block);
-    log.error({ chain: state.chainId, block, reason, err: failure }, 'block set aside');
+    log.error(
+      { chain: state.chainId, block, reason, err: failure },
+      'block skipped, because no endpoint gives its logs: the backfill will try it again',
+    );
     const seconds = (runtime.now() - begunAt) / 1_000;
     this.#deps.onCommit?.({ from: block, to: block, facts: 0, factsByTable: new Map(), seconds });
   }

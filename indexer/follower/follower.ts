@@ -94,7 +94,7 @@ export class Follower {
   #report(error: unknown, failures: number, retryInMs: number): void {
     const level = failures === 1 && error instanceof IndexerError && error.retryable ? 'debug' : 'warn';
     const context = { chain: this.#options.chainId, reason: messageOf(error), retryInMs, err: error };
-    this.#deps.log[level](context, 'following failed');
+    this.#deps.log[level](context, 'following the chain failed');
     if (failures > 1) this.#deps.onStep?.(error instanceof Error ? error : new Error(String(error)));
   }
 

@@ -89,7 +89,7 @@ export class Prover {
         if (signal.aborted) return;
         const retryInMs = this.#retry.failed();
         const context = { chain: scope.chainId, reason: messageOf(error), retryInMs, err: error };
-        log.warn(context, 'proving failed');
+        log.warn(context, 'proving history failed');
         await sleep(retryInMs, signal);
       }
     }

@@ -124,7 +124,7 @@ export class ContractReader {
     if (deployment.because === contract.deploymentNote) return 'unsettled';
     const { kind, address, chainId: chain } = contract;
     const advice = 'add an archive endpoint, or give the block with `indexer contracts add … --from-block N`';
-    log.warn({ chain, kind, address, reason: deployment.because, advice }, 'deployment block unknown');
+    log.warn({ chain, kind, address, reason: deployment.because, advice }, 'deployment block of a contract unknown');
     await recordUnknownDeployment(db, contract, deployment.because);
     return 'unsettled';
   }
@@ -145,7 +145,8 @@ export class ContractReader {
     const isProved = transaction !== null;
     await recordDeploymentRead(db, contract, isProved ? block : null);
     const { kind, address, chainId: chain } = contract;
-    if (former !== undefined) log.warn({ chain, kind, address, block, transaction, former }, 'deployment corrected');
+    if (former !== undefined)
+      log.warn({ chain, kind, address, block, transaction, former }, 'deployment block of a contract corrected');
     return isProved && block < given ? 'corrected' : 'settled';
   }
 

@@ -225,7 +225,7 @@ async function watch(watching: Watching, signal: AbortSignal): Promise<Watched> 
       } catch (error) {
         delayMs = retry.failed();
         const context = { chain: request.chainId, reason: messageOf(error), retryInMs: delayMs, err: error };
-        if (!signal.aborted) log.warn(context, 'checking coverage failed and is tried again');
+        if (!signal.aborted) log.warn(context, 'checking which blocks are filled failed and is tried again');
       }
       if (signal.aborted)
         return { request, ended: 'stopped', events: events(), incomplete: [], dead: [], unproved: [] };
@@ -288,7 +288,10 @@ async function endOf(watching: Watching, left: RequestProgress, proving: Proving
     if (proof.blocksToDo > 0) return endOfProof(watching, outcome, proving);
     const stride = new Stride(runtime.now);
     for (const { name, error } of await advanceStages(database, { chainId: request.chainId, stages }, stride)) {
-      log.warn({ chain: request.chainId, stage: name, reason: messageOf(error), err: error }, 'stage failed');
+      log.warn(
+        { chain: request.chainId, stage: name, reason: messageOf(error), err: error },
+        'stage failed: its derived tables are not up to date',
+      );
     }
     await settleIpoSupplies(database);
     await settleRevenueLinks(database);

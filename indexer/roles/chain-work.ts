@@ -152,8 +152,12 @@ export class ChainWork {
     const context = { chain: this.chainId };
     if (leadership === 'leading') log.info(context, 'leading the chain');
     else if (leadership === 'standing by') log.info(context, 'standing by because another process leads the chain');
-    else log.warn({ ...context, reason: messageOf(error), err: error }, 'leader connection lost');
+    else
+      log.warn(
+        { ...context, reason: messageOf(error), err: error },
+        'database connection lost, so this process no longer leads the chain',
+      );
     if (leadership === 'standing by') this.#state = leadership;
-    if (leadership === 'disconnected') this.#state = `failing: leader connection lost: ${messageOf(error)}`;
+    if (leadership === 'disconnected') this.#state = `failing: database connection lost: ${messageOf(error)}`;
   }
 }

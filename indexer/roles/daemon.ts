@@ -72,7 +72,9 @@ async function watchRegistry(
       settleIpoSupplies(database).catch((error) => log.warn({ err: error }, 'summing IPO supplies failed'));
     }
     if (change.type === 'revenue' || change.type === 'anything') {
-      settleRevenueLinks(database).catch((error) => log.warn({ err: error }, 'linking revenue failed'));
+      settleRevenueLinks(database).catch((error) =>
+        log.warn({ err: error }, 'linking rows of revenue to claims failed'),
+      );
     }
     if (change.type === 'ipo' || change.type === 'revenue') return;
     if (change.type === 'anything') {

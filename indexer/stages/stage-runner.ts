@@ -68,7 +68,7 @@ export class StageRunner {
       } catch (error) {
         if (signal.aborted) return;
         const retryInMs = retry.failed();
-        log.warn({ chain: chainId, reason: messageOf(error), retryInMs, err: error }, 'advancing stages failed');
+        log.warn({ chain: chainId, reason: messageOf(error), retryInMs, err: error }, 'updating derived tables failed');
         await sleep(retryInMs, signal);
       }
     }
@@ -88,10 +88,13 @@ export class StageRunner {
       const retry = this.#pauses.get(name)?.retry ?? new Retry(STAGE_BACKOFF, runtime.random);
       const retryInMs = retry.failed();
       this.#pauses.set(name, { retry, until: runtime.now() + retryInMs });
-      log.warn({ chain: chainId, stage: name, reason: messageOf(error), retryInMs, err: error }, 'stage failed');
+      log.warn(
+        { chain: chainId, stage: name, reason: messageOf(error), retryInMs, err: error },
+        'stage failed: its derived tables are not up to date',
+      );
     }
     for (const { name, to, rows } of round.moves) {
-      log.debug({ chain: chainId, stage: name, block: to, rows }, 'stage advanced');
+      log.debug({ chain: chainId, stage: name, block: to, rows }, 'stage brought its derived tables up to date');
     }
     return round;
   }

@@ -104,7 +104,7 @@ test('what the platform wrote stays unless a receipt proves it wrong, and a bloc
     { kind: 'artist_token', block: DEPLOYED + 3 },
     { kind: 'master', block: DEPLOYED },
   ]);
-  const corrections = lines.filter(({ msg }) => msg === 'deployment corrected');
+  const corrections = lines.filter(({ msg }) => msg === 'deployment block of a contract corrected');
   expect(corrections).toMatchObject([
     { kind: 'master', block: DEPLOYED, former: { block: String(DEPLOYED + 3), transaction: WRONG_HASH } },
   ]);

@@ -289,7 +289,11 @@ test('the runner advances stages when a commit wakes it, and retries a failed st
     expect((await scene.asOf()).faulty).toBe(START);
     faulty.advance = false;
     await at('faulty', START + 3);
-    expect(lines.every(({ msg, stage: name }) => msg === 'stage failed' && name === 'faulty')).toBe(true);
+    expect(
+      lines.every(
+        ({ msg, stage: name }) => msg === 'stage failed: its derived tables are not up to date' && name === 'faulty',
+      ),
+    ).toBe(true);
     expect(lines.length).toBeGreaterThan(0);
   } finally {
     ended.abort();

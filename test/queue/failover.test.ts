@@ -33,7 +33,7 @@ await onEachQueue((place) => {
     await until('filling to resume', async () => (await filledBlocks(db)) > before);
     heal();
     await settled();
-    expect(daemon.logLines('gave up on a range')).toEqual([]);
+    expect(daemon.logLines('gave up filling a range of blocks')).toEqual([]);
     expect(daemon.isRunning).toBe(true);
   });
 });
@@ -51,5 +51,5 @@ test('connections that the server ends again and again cost nothing but time', a
   heal();
   expect(await backfill.exited).toBe(0);
   await settled();
-  expect(backfill.logLines('gave up on a range')).toEqual([]);
+  expect(backfill.logLines('gave up filling a range of blocks')).toEqual([]);
 });

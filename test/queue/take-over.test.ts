@@ -77,7 +77,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
 const LEADERSHIP = [
   'leading the chain',
   'standing by because another process leads the chain',
-  'leader connection lost',
+  'database connection lost, so this process no longer leads the chain',
 ];
 const leadershipOf = ({ daemon }: Member) => daemon.log.findLast(({ msg }) => LEADERSHIP.includes(msg))?.msg;
 const leads = (member: Member) => leadershipOf(member) === LEADERSHIP[0];

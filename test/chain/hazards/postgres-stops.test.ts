@@ -69,7 +69,7 @@ test('the daemon survives PostgreSQL pausing while history is filled and at the 
   });
   await outage(heal);
   await settled();
-  expect(daemon.logLines('gave up on a range')).toEqual([]);
+  expect(daemon.logLines('gave up filling a range of blocks')).toEqual([]);
 
   await outage();
   await settled();
