@@ -41,12 +41,20 @@ export type VerifiedRange = {
   readonly to: number;
   readonly headers: readonly BlockHeader[];
   readonly logs: readonly RawLog[];
-  /** Whether every header of the range was read and its bloom compared with the logs. */
+  /**
+   * Whether every header of the range was read and its bloom compared with the logs, and no other endpoint is to be asked for them later
+   * (`SourceOptions.logsAreConfirmedLater`).
+   */
   readonly inFull?: boolean;
   /** The endpoints that gave incomplete or wrong logs. `logs` holds the logs of receipts instead. */
   readonly faultyEndpoints?: readonly string[];
   /** Blocks whose logs were read from receipts that neither the receipts root nor the bloom of the block proves. */
   readonly unprovedBlocks?: readonly number[];
+  /**
+   * Below the finalized block: blocks with logs that only one of several endpoints gave, and that were not read from receipts. The other
+   * endpoints did not answer in time, or serve fewer blocks.
+   */
+  readonly unconfirmedBlocks?: readonly number[];
 };
 
 /** Selects the logs of `addresses` whose first topic is one of `topics`. */

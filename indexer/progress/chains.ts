@@ -84,10 +84,11 @@ function headMoved(chainId: number): HeadMoved {
 }
 
 /**
- * If the proof of history cannot keep up with the head, gaps between verified blocks stay open. Beyond this size of the column, no more
- * blocks are added, because every commit writes it again. They are proved later with the others.
+ * Gaps between verified blocks stay open until their blocks are final and proved. Beyond this size of the column, which is about 90 ranges,
+ * no range is added, because every commit writes the column again, and every contract's proof is computed from it. The blocks are then
+ * proved later with the others. Blocks that extend the last range are added all the same.
  */
-const VERIFIED_BYTES_MAX = 16_384;
+const VERIFIED_BYTES_MAX = 2_000;
 
 /** A move of the head by a follower's commit. */
 export type HeadMove = {
@@ -96,7 +97,7 @@ export type HeadMove = {
   readonly expected: ChainState;
   readonly to: BlockRef;
   readonly finalized: number | undefined;
-  /** The blocks that this commit adds, if all their headers were compared with the logs. Otherwise undefined. */
+  /** The blocks that this commit adds, if they count as proved. Otherwise undefined. */
   readonly verified?: BlockRange | undefined;
   /** Whether this commit adds contracts to those that the follower covers. */
   readonly addsContracts: boolean;
@@ -112,8 +113,9 @@ export function moveHead({ chainId, expected, to, finalized, verified, addsContr
       update indexer.chains set
         head_number = ${to.number}, head_hash = ${to.hash},
         finalized_number = greatest(finalized_number, ${finalized ?? null}::bigint),
-        verified = verified + case when pg_column_size(verified) > ${VERIFIED_BYTES_MAX} then '{}'
-          else ${toMultirange(verified === undefined ? [] : [verified])}::int8multirange end,
+        verified = case
+          when ${verified === undefined} or pg_column_size(verified) > ${VERIFIED_BYTES_MAX} and upper(verified) < ${verified?.from ?? 0} then verified
+          else verified + ${toMultirange(verified === undefined ? [] : [verified])}::int8multirange end,
         live_version = live_version + ${addsContracts ? 1 : 0},
         updated_at = now()
       where chain_id = ${chainId} and ${isUnchangedSince(expected)} and status = 'following'

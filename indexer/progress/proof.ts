@@ -11,16 +11,25 @@ const FAILED_PROOFS_LISTED_MAX = 20;
 /** A piece ends before more proved blocks in a row than this. Fewer are read again, which costs less than another request for logs. */
 const PROVED_BLOCKS_BETWEEN_MAX = 16;
 
-/**
- * Returns an SQL expression over rows of `indexer.contracts` and `indexer.chains`: the blocks whose facts were compared with the
- * headers, as an `int8multirange`. These are the blocks in `proved`, and the blocks since `live_from` that the follower read in full.
- */
-function provedBlocks(): RawBuilder<string> {
-  return sql`(contracts.proved + verified * ${liveBlocks})`;
-}
-
 /** An SQL expression over a row of `indexer.contracts`: the blocks since `live_from`, as an `int8multirange`. Empty if it is null. */
 const liveBlocks = sql`case when live_from is null then '{}' else int8multirange(int8range(live_from, null)) end`;
+
+/**
+ * Returns an SQL expression over rows of `indexer.contracts` and of `chainIn`: the proved blocks of a contract, as an `int8multirange`.
+ * These are the blocks in `proved`, and since `live_from` the verified blocks of the chain. Verified blocks are proved for every contract
+ * that the follower covered there: the follower read them in full, or they were proved later.
+ */
+const provedBlocks = sql`(contracts.proved + verified * ${liveBlocks})`;
+
+/** Returns an SQL subquery: the head of a chain, and its verified blocks in a range, which are computed once and not for each contract. */
+function chainIn(chainId: number, { from, to }: BlockRange): RawBuilder<unknown> {
+  return sql`(
+    with chain as materialized (
+      select chain_id, head_number, verified * ${blocksBetween(sql`${from}::bigint`, sql`${to}::bigint`)} as verified
+      from indexer.chains where chain_id = ${chainId}
+    )
+    select * from chain)`;
+}
 
 /** The part of a chain that is to be proved. */
 export type ProofScope = {
@@ -33,18 +42,21 @@ export type ProofScope = {
   readonly contracts: readonly Hex[] | null;
 };
 
+/** Which covered blocks of a contract: those that the follower commits since `live_from`, or those that were filled. */
+export type Part = 'followed' | 'filled';
+
 /** A range of blocks, and the contracts for which it contains covered blocks that are not proved. */
 export type Unproved = BlockRange & { readonly contracts: readonly ContractKey[] };
 
 /**
- * Returns SQL for rows `(address, kind, unproved)`: the covered blocks in scope that are not proved, for each contract that is followed or
- * that a log quarantined.
+ * Returns SQL for rows `(address, kind, live_from, unproved)`: the covered blocks in scope that are not proved, for each contract that is
+ * followed or that a log quarantined.
  */
 function unprovedByContract({ chainId, from, to, contracts }: ProofScope): RawBuilder<unknown> {
   return sql`
-    select address, kind,
-      ${coveredBlocks(sql`head_number`)} * ${blocksBetween(sql`${from}::bigint`, sql`${to}::bigint`)} - ${provedBlocks()} as unproved
-    from indexer.contracts join indexer.chains using (chain_id)
+    select address, kind, live_from,
+      ${coveredBlocks(sql`head_number`)} * ${blocksBetween(sql`${from}::bigint`, sql`${to}::bigint`)} - ${provedBlocks} as unproved
+    from indexer.contracts join ${chainIn(chainId, { from, to })} chain using (chain_id)
     where chain_id = ${chainId} and prepared_at is not null
       and (contracts.status = 'active' or quarantined_at_block is not null)
       and (${contracts === null} or address = any(${contracts === null ? [] : [...contracts]}::text[]))
@@ -52,17 +64,24 @@ function unprovedByContract({ chainId, from, to, contracts }: ProofScope): RawBu
 }
 
 /**
- * Returns a range of at most `blocks` blocks that begins at the lowest covered block that is not proved, and the contracts that have such
- * blocks in it. The range ends before `PROVED_BLOCKS_BETWEEN_MAX` proved blocks in a row. Ignores blocks whose proof failed within the last hour. Returns undefined if all others are proved.
+ * Returns a range of at most `blocks` blocks that begins at the lowest covered block of a part that is not proved, and the contracts that
+ * have such blocks in it. The range ends before more than `PROVED_BLOCKS_BETWEEN_MAX` proved blocks in a row. Ignores blocks whose proof
+ * failed within the last hour. Returns undefined if all others are proved.
  */
-export async function findUnproved(db: Kysely<DB>, scope: ProofScope, blocks: number): Promise<Unproved | undefined> {
+export async function findUnproved(
+  db: Kysely<DB>,
+  scope: ProofScope,
+  part: Part,
+  blocks: number,
+): Promise<Unproved | undefined> {
   const { rows } = await sql<{ address: Hex; kind: ContractKind; from: string; to: string }>`
     with failed as (
       select coalesce(range_agg(int8range(from_block, to_block, '[]')), '{}') as blocks from indexer.failed_proofs
       where chain_id = ${scope.chainId} and tried_at > now() - ${FAILED_PROOF_COOLDOWN}::interval
     ),
     contract as materialized (
-      select address, kind, unproved - failed.blocks as unproved from (${unprovedByContract(scope)}) found, failed
+      select address, kind, (unproved - failed.blocks) ${part === 'followed' ? sql`*` : sql`-`} ${liveBlocks} as unproved
+      from (${unprovedByContract(scope)}) found, failed
     ),
     -- Before the tables are analyzed, PostgreSQL would evaluate these once for each of thousands of contracts.
     first as materialized (select min(lower(unproved)) as block from contract),
@@ -88,9 +107,9 @@ export async function findUnproved(db: Kysely<DB>, scope: ProofScope, blocks: nu
 }
 
 /**
- * Records that the facts of a range were compared with the headers of its blocks. `slices` are the covered blocks of the range that were
- * not proved yet. Leaves out blocks that are no longer covered. The platform may announce a contract again at any time, which empties its
- * coverage and does not wait for the chain's lock.
+ * Records that the facts of a range were compared with the headers of its blocks. `slices` are the blocks that were compared. Leaves out
+ * blocks that are no longer covered. The platform may announce a contract again at any time, which empties its coverage and does not wait
+ * for the chain's lock.
  *
  * If all contracts that the follower covers are proved in the range now, the range is added to the verified blocks of the chain. Otherwise
  * each contract would collect thousands of ranges, one for each gap between the blocks that the follower read in full.
@@ -103,21 +122,24 @@ export async function addProved(
 ): Promise<void> {
   const verified = await verifiedWith(tx, chainId, range, slices);
   if (verified !== undefined) {
-    // The chain's row is locked before those of contracts, as in a follower's commit.
+    // The chain's row is locked before those of contracts, as in a follower's commit. It is not locked if nothing is added.
     await sql`
-      update indexer.chains set verified = verified + ${verified}::int8multirange where chain_id = ${chainId}
+      update indexer.chains set verified = verified + ${verified}::int8multirange
+      where chain_id = ${chainId} and not verified @> ${verified}::int8multirange
     `.execute(tx);
   }
+  const live = sql`(${verified ?? '{}'}::int8multirange * ${liveBlocks})`;
   for (const { contracts, blocks } of slices) {
-    const added = sql`(${toMultirange(blocks)}::int8multirange * ${coveredBlocks()} - ${verified === undefined ? sql`'{}'::int8multirange` : liveBlocks})`;
+    const added = sql`(${toMultirange(blocks)}::int8multirange * ${coveredBlocks()} - ${live})`;
     await sql`
       with locked as (
         select held.chain_id, held.address, held.kind from indexer.contracts held
-        join unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as given (address, kind) using (address, kind)
-        where held.chain_id = ${chainId} and held.prepared_at is not null and not proved @> ${added}
+        join unnest(${contracts.map((c) => c.address)}::text[], ${contracts.map((c) => c.kind)}::text[]) as given (address, kind)
+          using (address, kind)
+        where held.chain_id = ${chainId} and held.prepared_at is not null and (not proved @> ${added} or proved && ${live})
         order by address, kind for no key update of held
       )
-      update indexer.contracts held set proved = proved + ${added}
+      update indexer.contracts held set proved = proved + ${added} - ${live}
       from locked where held.chain_id = locked.chain_id and held.address = locked.address and held.kind = locked.kind
     `.execute(tx);
   }
@@ -139,11 +161,12 @@ async function verifiedWith(
     return contracts.map(({ address, kind }) => ({ address, kind, proved }));
   });
   const { rows } = await sql<{ blocks: string | null }>`
-    select case when bool_and(isempty(live.blocks - live.proved)) then range_merge(range_agg(live.blocks))::int8multirange end as blocks
+    select case when bool_and(isempty(live.blocks - live.proved))
+      then range_merge(range_agg(live.blocks))::int8multirange end as blocks
     from (
       select int8multirange(int8range(greatest(live_from, ${from}::bigint), ${to}::bigint, '[]')) as blocks,
-        ${provedBlocks()} + coalesce(given.proved, '{}') as proved
-      from indexer.contracts join indexer.chains using (chain_id)
+        ${provedBlocks} + coalesce(given.proved, '{}') as proved
+      from indexer.contracts join ${chainIn(chainId, { from, to })} chain using (chain_id)
       left join unnest(${given.map(({ address }) => address)}::text[], ${given.map(({ kind }) => kind)}::text[],
         ${given.map(({ proved }) => proved)}::int8multirange[]) as given (address, kind, proved) using (address, kind)
       where chain_id = ${chainId} and live_from <= ${to}

@@ -1,4 +1,5 @@
 import type { Database } from '../db/database.ts';
+import { isServerOutage } from '../db/sqlstate.ts';
 import type { FetchedRange } from '../ingest/fetch-batch.ts';
 import { provableContracts } from '../ingest/provable-contracts.ts';
 import { findDifferences } from '../ingest/prove.ts';
@@ -12,10 +13,18 @@ import type { Logger } from '../observability/log.ts';
 import type { Redact } from '../observability/redact.ts';
 import { type ChainState, readChain } from '../progress/chains.ts';
 import { type ContractKey, contractKey } from '../progress/contract-coverage.ts';
-import { deleteSettledProofs, findUnproved, type ProofScope, recordFailedProof } from '../progress/proof.ts';
+import {
+  deleteSettledProofs,
+  findUnproved,
+  type Part,
+  type ProofScope,
+  recordFailedProof,
+  type Unproved,
+} from '../progress/proof.ts';
 import { type Doubt, nextDoubt, recordDoubtRead, recordDoubtUnreadable } from '../progress/repairs.ts';
 import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Source } from '../source/source.ts';
+import { Confirmation } from './confirmation.ts';
 
 /** Dependencies of a prover. */
 export type ProverDeps = {
@@ -25,7 +34,7 @@ export type ProverDeps = {
   readonly log: Logger;
   readonly runtime: Runtime;
   readonly redact: Redact;
-  /** The blocks and contracts to prove. Blocks above the finalized one are left out, because the follower reads their headers anyway. */
+  /** The blocks and contracts to prove. Blocks above the finalized one are left out until they are final. */
   readonly scope: ProofScope;
   readonly callsPerSecond: number;
 };
@@ -45,24 +54,30 @@ const REGISTRY_TTL_MS = 60_000;
 /** How often records of failed proofs are deleted if their blocks are proved by now. Applies while other blocks are still to be proved. */
 const SETTLED_INTERVAL_MS = 60_000;
 const REASON_LENGTH_MAX = 1_000;
-
 /** Blocks that are read together, the contracts to prove there, and how to read them. */
 type Piece = BlockReading;
+
+/** A piece to prove. */
+type UnprovedPiece = Unproved & { readonly part: Part };
 
 /**
  * Proves a chain's facts (its decoded logs) after they were stored: reads covered blocks again with every header, checks their logs against
  * the blooms, compares the logs with the facts, and repairs what differs. It also reads doubts, which are blocks in which a contradiction
- * shows that a log may be missing. Doubts and the other blocks take turns, and a doubt comes first.
+ * shows that a log may be missing. Doubts and the other blocks take turns, and a doubt comes first. So do blocks that the follower committed
+ * and blocks that were filled.
  *
  * Any number of provers may run at the same time. They may read the same blocks, but they record the same result.
  */
 export class Prover {
   readonly #deps: ProverDeps;
   readonly #retry: Retry;
+  readonly #confirmation: Confirmation;
   readonly #piecesMax: number;
   #pieceBlocks: number;
   /** Whether the last step read blocks of a doubt. */
   #hasReadDoubt = false;
+  /** Which part the last piece to prove was of. */
+  #lastPart: Part = 'filled';
   /** The number of failures in a row while reading pieces that begin at block `from`. */
   #failures = { from: -1, count: 0 };
   #registry = new Map<string, RegisteredContract>();
@@ -72,6 +87,7 @@ export class Prover {
   constructor(deps: ProverDeps) {
     this.#deps = deps;
     this.#retry = new Retry(RETRY_BACKOFF, deps.runtime.random);
+    this.#confirmation = new Confirmation(deps.runtime);
     const fitting = Math.floor(deps.callsPerSecond * PIECE_SECONDS);
     this.#piecesMax = Math.min(PIECE_BLOCKS_MAX, Math.max(PIECE_BLOCKS_MIN, fitting));
     this.#pieceBlocks = this.#piecesMax;
@@ -103,7 +119,7 @@ export class Prover {
     const doubt = await nextDoubt(database.kysely, scope.chainId, to);
     // A doubt may cover the whole history of a contract. Doubts and other blocks alternate, so that neither waits for the other.
     const isDoubtDue = doubt !== undefined && !this.#hasReadDoubt;
-    const unproved = isDoubtDue ? undefined : await findUnproved(database.kysely, { ...scope, to }, this.#pieceBlocks);
+    const unproved = isDoubtDue ? undefined : await this.#findUnproved(to);
     if (doubt !== undefined && unproved === undefined) {
       this.#hasReadDoubt = await this.#readDoubt(doubt, to, signal);
       return true;
@@ -116,27 +132,42 @@ export class Prover {
     const piece: Piece = { from: unproved.from, to: unproved.to, contracts, inFull: 'blooms' };
     const failed = (reason: string) => this.#recordFailure(piece, reason);
     if (contracts.length === 0) await failed('this program cannot read the contracts that cover the blocks');
-    else if (!(await this.#attempt(piece, () => this.#prove(piece, seen, signal), failed, signal))) return true;
+    else if (!(await this.#attempt(piece, () => this.#prove(piece, unproved.part, seen, signal), failed, signal)))
+      return true;
     this.#hasReadDoubt = false;
     await this.#deleteSettled(SETTLED_INTERVAL_MS);
     return true;
   }
 
+  /** Returns the next blocks to prove, up to block `to`. Takes them from both parts in turn. */
+  async #findUnproved(to: number): Promise<UnprovedPiece | undefined> {
+    const { database, scope } = this.#deps;
+    const parts: readonly Part[] = this.#lastPart === 'filled' ? ['followed', 'filled'] : ['filled', 'followed'];
+    for (const part of parts) {
+      if (part === 'followed' && !this.#confirmation.isDue()) continue;
+      const found = await findUnproved(database.kysely, { ...scope, to }, part, this.#pieceBlocks);
+      if (found === undefined) continue;
+      this.#lastPart = part;
+      return { ...found, part };
+    }
+    return undefined;
+  }
+
   /**
-   * Runs `work` on a piece. If its blocks cause a failure, makes the next piece smaller. Calls `giveUp` if no part of it can be read.
+   * Runs `work` on a piece. It returns whether the piece is done. If its blocks cause a failure, makes the next piece smaller. Calls `giveUp` if no part of it can be read.
    *
    * @returns false if the same blocks are to be tried again
    */
   async #attempt(
     piece: Piece,
-    work: () => Promise<void>,
+    work: () => Promise<boolean>,
     giveUp: (reason: string) => Promise<void>,
     signal: AbortSignal,
   ): Promise<boolean> {
     try {
-      await work();
+      const isDone = await work();
       this.#failures = { from: -1, count: 0 };
-      this.#pieceBlocks = Math.min(this.#piecesMax, this.#pieceBlocks * 2);
+      if (isDone) this.#pieceBlocks = Math.min(this.#piecesMax, this.#pieceBlocks * 2);
       return true;
     } catch (error) {
       if (error instanceof StaleRange || error instanceof HeadMoved) return false;
@@ -160,6 +191,7 @@ export class Prover {
   async #isFaultOfBlocks(error: unknown, failures: number, signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return false;
     if (error instanceof RpcInconsistency) return true;
+    if (isServerOutage(error)) return false;
     if (!(error instanceof RpcError)) return failures > FAILURES_MAX;
     if (REFUSALS.has(error.kind)) return true;
     if (failures <= FAILURES_MAX || error.kind === 'rate-limited') return false;
@@ -174,16 +206,23 @@ export class Prover {
     return this.#read({ ...piece, from: piece.to }, signal).then(() => false, isPruned);
   }
 
-  async #prove(piece: Piece, seen: ChainState, signal: AbortSignal): Promise<void> {
+  /** Compares the facts of a piece with the chain, and repairs them. Returns false if the piece is to be read again later. */
+  async #prove(piece: Piece, part: Part, seen: ChainState, signal: AbortSignal): Promise<boolean> {
     const { database } = this.#deps;
     const { contracts } = piece;
     const { range, batch } = await this.#read(piece, signal);
+    if (part === 'followed' && this.#confirmation.isAwaited(range)) {
+      // Another endpoint may serve fewer blocks at once.
+      this.#pieceBlocks = Math.max(1, Math.floor((range.to - range.from + 1) / NARROWING_FACTOR));
+      return false;
+    }
     const full = { seen, range, batch, contracts };
     const blocks = await findDifferences(database, full, 'unproved');
     const [from, to] = [blocks[0], blocks.at(-1)];
-    if (from === undefined || to === undefined) return;
+    if (from === undefined || to === undefined) return true;
     await this.#repair({ from, to, contracts, inFull: 'receipts' }, 'proof', range.faultyEndpoints ?? [], signal);
     await findDifferences(database, full, 'unproved');
+    return true;
   }
 
   #repair({ from, to, contracts }: Piece, cause: string, endpoints: readonly string[], signal: AbortSignal) {
@@ -211,6 +250,7 @@ export class Prover {
     const work = async () => {
       const { to: readTo, changed } = await this.#repair(piece, doubt.rule, [], signal);
       await recordDoubtRead(database.kysely, doubt, readTo, changed);
+      return true;
     };
     return this.#attempt(piece, work, giveUp, signal);
   }

@@ -61,7 +61,7 @@ export class ChainWork {
     this.chainId = chainId;
     const { level } = chain.proof;
     this.source = createSource(
-      { ...chain, asksAnotherLater: level !== 'off' },
+      { ...chain, logsAreConfirmedLater: level !== 'off' },
       { ...runtime, observe, meters, notice: (notice) => this.#heldNotices?.push(notice) ?? this.#log(notice) },
     );
     this.stages = new StageRunner({ chainId, database, log, runtime });

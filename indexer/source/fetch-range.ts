@@ -47,15 +47,15 @@ export type RangeReaderDeps = {
   readonly notice: (notice: EndpointNotice) => void;
   readonly now: () => number;
   readonly random: () => number;
-  /** See `SourceOptions.asksAnotherLater`. */
-  readonly asksAnotherLater: boolean;
+  /** See `SourceOptions.logsAreConfirmedLater`. */
+  readonly logsAreConfirmedLater: boolean;
 };
 
 /**
  * Creates the function that reads a range in parts, which may come from different endpoints. Each part is verified, and its first block
  * must be a child of the last block of the part before.
  */
-export function createRangeReader({ chainId, asksAnotherLater, ...rest }: RangeReaderDeps) {
+export function createRangeReader({ chainId, logsAreConfirmedLater, ...rest }: RangeReaderDeps) {
   const blooms = createBlooms();
   const roots = createReceiptRoots({ ...rest, blooms });
   const deps: ReaderDeps = { ...rest, blooms, roots, seconds: createSecondEndpoints({ ...rest, roots }) };
@@ -79,6 +79,7 @@ export function createRangeReader({ chainId, asksAnotherLater, ...rest }: RangeR
     const logs: RawLog[] = [];
     const faultyEndpoints = new Set<string>();
     const unprovedBlocks = new Set<number>();
+    const unconfirmedBlocks = new Set<number>();
     let isFull = strict || inFull !== undefined;
     let anchor = request.anchor;
     let next = from;
@@ -87,7 +88,7 @@ export function createRangeReader({ chainId, asksAnotherLater, ...rest }: RangeR
       const { tip } = request;
       const remaining: RemainingRange = {
         ...{ from: next, to, watched, anchor, tip, strict, inFull, readsHeadersOfLogs },
-        ...{ faultyEndpoints, unprovedBlocks, tries },
+        ...{ faultyEndpoints, unprovedBlocks, unconfirmedBlocks, tries },
       };
       const read = (endpoint: Endpoint, stop: AbortSignal | undefined) => readPart(deps, endpoint, remaining, stop);
       const hedge = strict && from === to ? 'newest block' : undefined;
@@ -103,12 +104,16 @@ export function createRangeReader({ chainId, asksAnotherLater, ...rest }: RangeR
       for (const log of part.logs) logs.push(log);
       if (inFull === undefined && watched !== undefined) isFull &&= isCompared(blooms, part, watched);
       // A bloom does not show how many logs of an address a block has, so one endpoint may leave out some of them unnoticed.
-      if (strict && asksAnotherLater && part.logs.length > 0) isFull &&= pool.endpoints().length < 2;
+      if (strict && logsAreConfirmedLater && part.logs.length > 0) isFull &&= pool.endpoints().length < 2;
       anchor = headers.at(-1);
       next = part.to + 1;
       if (!strict && logs.length >= maxLogs) break;
     }
-    const findings = { faultyEndpoints: [...faultyEndpoints], unprovedBlocks: [...unprovedBlocks] };
+    const findings = {
+      faultyEndpoints: [...faultyEndpoints],
+      unprovedBlocks: [...unprovedBlocks],
+      unconfirmedBlocks: [...unconfirmedBlocks],
+    };
     return { chainId, from, to: next - 1, headers, logs, inFull: isFull, ...findings };
   };
 }

@@ -45,7 +45,8 @@ export async function readFinalizedPart(
   verifyLinks(inFull !== undefined ? headers : headers.slice(0, 1), remaining.anchor);
   verifyTip(endpoint, headers, remaining);
   if (watched === undefined) return { to, headers, logs: [] };
-  const dispute = await second?.compare(answer, headers.at(-1) as BlockHeader);
+  const comparison = await second?.compare(answer, headers.at(-1) as BlockHeader);
+  const dispute = comparison?.dispute;
   if (dispute !== undefined && !inFull) return { to, headers, logs: [], isDisputed: true };
   const byNumber = new Map(headers.map((header) => [header.number, header]));
   const doubtful = new Set(answer.doubtful);
@@ -71,6 +72,12 @@ export async function readFinalizedPart(
     setAsideForLogs(endpoint, { given: answer.logs, truth: logs }, compared, watched);
   }
   await dispute?.settle(logs, signal);
+  if (inFull !== 'receipts' && deps.pool.endpoints().length > 1) {
+    for (const { blockNumber: block } of logs) {
+      const isConfirmed = comparison !== undefined && block >= comparison.from && block <= comparison.to;
+      if (!isConfirmed && !doubtful.has(block)) remaining.unconfirmedBlocks.add(block);
+    }
+  }
   return { to, headers, logs };
 }
 

@@ -35,14 +35,17 @@ export type Dispute = {
   settle(truth: readonly RawLog[], signal: AbortSignal | undefined): Promise<void>;
 };
 
+/** The blocks whose logs a second endpoint gave too. `dispute` is set if it gave other logs. */
+export type Comparison = Blocks & { readonly dispute: Dispute | undefined };
+
 /** A request for logs that was sent to a second endpoint. */
 export type SecondAnswer = {
   /**
-   * Returns a dispute if the second endpoint gave other logs. Undefined if it gave the same logs or cannot answer.
+   * Compares two answers. Returns undefined if the second endpoint cannot answer.
    *
    * @param end the last block of the first answer. A second endpoint that lacks this block is ignored, because its answer would lack logs.
    */
-  compare(first: LogAnswer, end: BlockHeader): Promise<Dispute | undefined>;
+  compare(first: LogAnswer, end: BlockHeader): Promise<Comparison | undefined>;
 };
 
 /** Asks a second endpoint for the logs that a first one is asked for. */
@@ -108,26 +111,23 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
             if (!signal?.aborted) pause(endpoint);
             return undefined;
           }
-          const { differing, firstLacks } = findDifferences(answer, theirs, {
-            ...asked,
-            to: Math.min(asked.to, end.number),
-          });
+          const blocks = { ...asked, to: Math.min(asked.to, end.number) };
+          const { differing, firstLacks } = findDifferences(answer, theirs, blocks);
           if (differing.size > 0 && !(await isWitness(endpoint, theirs, differing, end, signal))) {
             if (!signal?.aborted) pause(endpoint);
             return undefined;
           }
           pauses.delete(endpoint);
-          if (differing.size === 0) return undefined;
+          if (differing.size === 0) return { ...blocks, dispute: undefined };
           remember([...firstLacks, ...[...differing].slice(0, SECOND_LACKS_MAX)]);
-          return {
-            async settle(truth, signal) {
-              const evidence = { differing, answer, theirs, truth };
-              const wrong = await findWrong(deps, { first, second: endpoint }, evidence, signal);
-              if (wrong === undefined) return;
-              const given = wrong === endpoint ? theirs.logs : answer.logs;
-              setAsideForLogs(wrong, { given, truth }, differing, watched);
-            },
+          const settle: Dispute['settle'] = async (truth, signal) => {
+            const evidence = { differing, answer, theirs, truth };
+            const wrong = await findWrong(deps, { first, second: endpoint }, evidence, signal);
+            if (wrong === undefined) return;
+            const given = wrong === endpoint ? theirs.logs : answer.logs;
+            setAsideForLogs(wrong, { given, truth }, differing, watched);
           };
+          return { ...blocks, dispute: { settle } };
         },
       };
     },

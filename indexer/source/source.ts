@@ -99,7 +99,7 @@ export type SourceOptions = EndpointsOptions & {
    * Whether the caller asks another endpoint once blocks are final. Blocks above the finalized one, whose logs one of several endpoints
    * gave, then do not count as read in full. Default: false.
    */
-  readonly asksAnotherLater?: boolean | undefined;
+  readonly logsAreConfirmedLater?: boolean | undefined;
   /** Number of attempts over all endpoints before an error is thrown. */
   readonly attempts?: number | undefined;
 };
@@ -142,7 +142,7 @@ const ATTEMPTS = 3;
 /** Creates a source over the endpoints of one chain. It connects at the first request. Throws `ConfigError` for an unusable URL. */
 export function createSource(options: SourceOptions, deps: SourceDeps = {}): Source {
   const { now = () => performance.now(), random = Math.random, notice = () => undefined, observe, meters } = deps;
-  const { chainId, rpcUrls, asksAnotherLater = false } = options;
+  const { chainId, rpcUrls, logsAreConfirmedLater = false } = options;
   if (rpcUrls.length === 0) throw new ConfigError(`chain ${chainId} has no RPC endpoint`);
   const endpoints = openEndpoints(options, { now, random, notice, observe, meters });
   const pool = createPool(endpoints, {
@@ -178,7 +178,7 @@ export function createSource(options: SourceOptions, deps: SourceDeps = {}): Sou
         });
       }
     },
-    fetchRange: createRangeReader({ chainId, pool, announced, notice, now, random, asksAnotherLater }),
+    fetchRange: createRangeReader({ chainId, pool, announced, notice, now, random, logsAreConfirmedLater }),
     receipt: (transactionHash, blockHash, signal) =>
       pool.run((endpoint) => readReceipt(endpoint, transactionHash, blockHash, signal), { signal }),
     call: (to, data, blockNumber, signal) =>

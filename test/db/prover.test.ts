@@ -12,10 +12,14 @@ type Trouble = {
   /** Throws the error with which the source answers the request for a range. */
   readonly refuse?: (range: RangeRequest) => void;
   readonly hasHead?: boolean;
+  /** Returns the blocks that only one endpoint gave. */
+  readonly unconfirmed?: () => readonly number[];
+  readonly clock?: { readonly ms: number };
 };
 
 /** Returns a prover of the whole chain, and the requests that it makes to its source. The source has no logs. */
-function proverOf(database: Database, callsPerSecond = 1, { refuse, hasHead = true }: Trouble = {}) {
+function proverOf(database: Database, callsPerSecond = 1, trouble: Trouble = {}) {
+  const { refuse, hasHead = true, unconfirmed = () => [], clock } = trouble;
   const asked: string[] = [];
   const source = {
     head: async () => {
@@ -25,12 +29,13 @@ function proverOf(database: Database, callsPerSecond = 1, { refuse, hasHead = tr
       const { from, to, inFull } = range;
       asked.push(`${inFull} ${from} ${to}`);
       refuse?.(range);
-      return { chainId: 1, from, to, headers: [], logs: [] };
+      const unconfirmedBlocks = unconfirmed().filter((block) => from <= block && block <= to);
+      return { chainId: 1, from, to, headers: [], logs: [], unconfirmedBlocks };
     },
   };
   const prover = new Prover({
     ...{ database, source: source as never, log: { error() {}, warn() {} } as never, redact: (text) => text },
-    ...{ runtime: { now: Date.now, random: Math.random } as never, callsPerSecond },
+    ...{ runtime: { now: () => clock?.ms ?? Date.now(), random: Math.random }, callsPerSecond },
     scope: { chainId: 1, from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null },
   });
   return { asked, step: () => prover.step(new AbortController().signal) };
@@ -95,8 +100,38 @@ describe('blocks that the follower did not read in full', () => {
       await followed(db);
       const { asked, step } = proverOf(open);
       while (await step());
-      expect(asked).toEqual(['blooms 5 19', 'blooms 30 30', 'blooms 60 60', 'blooms 90 100']);
+      expect(asked).toEqual(['blooms 30 30', 'blooms 5 19', 'blooms 60 60', 'blooms 90 100']);
       expect(await proofOf(db)).toEqual(['{[20,101)} {[5,20)}']);
+    });
+  });
+
+  test('are read again, fewer at once, until another endpoint confirms their logs, or for ten minutes', async () => {
+    await withToken(async (open, db) => {
+      await followed(db);
+      const clock = { ms: 0 };
+      let unconfirmedBlocks = [95];
+      const { asked, step } = proverOf(open, 1, { clock, unconfirmed: () => unconfirmedBlocks });
+      const wait = async (ms: number) => {
+        clock.ms += ms;
+        while (await step());
+        return asked.splice(0);
+      };
+      expect(await wait(0)).toEqual(['blooms 30 30', 'blooms 5 19', 'blooms 60 60', 'blooms 90 100']);
+      expect(await proofOf(db)).toEqual(['{[20,90)} {[5,20)}']);
+      expect(await wait(4_000)).toEqual([]);
+      expect(await wait(1_000)).toEqual(['blooms 90 90', 'blooms 91 92', 'blooms 93 96']);
+      expect(await proofOf(db)).toEqual(['{[20,93)} {[5,20)}']);
+      unconfirmedBlocks = [];
+      expect(await wait(5_000)).toEqual(['blooms 93 93', 'blooms 94 95', 'blooms 96 99', 'blooms 100 100']);
+      expect(await proofOf(db)).toEqual(['{[20,101)} {[5,20)}']);
+
+      await db.query(`update indexer.chains set verified = '{[20,101)}', finalized_number = 110, head_number = 120`);
+      unconfirmedBlocks = [105];
+      for (const ms of [0, 5_000, 5_000]) await wait(ms);
+      await wait(599_000);
+      expect(await proofOf(db)).toEqual(['{[20,105)} {[5,20)}']);
+      await wait(6_000);
+      expect(await proofOf(db)).toEqual(['{[20,111)} {[5,20)}']);
     });
   });
 
