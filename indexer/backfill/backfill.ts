@@ -104,7 +104,11 @@ export class Backfill {
       await loadContracts();
       await this.#planner.beginLoad(number);
     } catch (error) {
-      if (!signal.aborted) log.debug({ chain: chainId, err: error }, 'could not check whether indexes can be deferred');
+      if (!signal.aborted)
+        log.debug(
+          { chain: chainId, err: error },
+          'could not check whether indexes can be built after the initial load',
+        );
     }
   }
 

@@ -79,7 +79,7 @@ async function watchRegistry(
     if (change.type === 'ipo' || change.type === 'revenue') return;
     if (change.type === 'anything') {
       registerPlatformRows(database.kysely).catch((error) =>
-        log.warn({ err: error }, 'registering platform contracts failed'),
+        log.warn({ err: error }, 'adding contracts of the platform to the registry failed'),
       );
     }
     for (const chain of chains) {

@@ -55,6 +55,8 @@ function warn(
 ): void {
   if (state === undefined) return;
   const isSpent = state.spent >= state.limit;
-  const message = isSpent ? 'monthly budget of endpoint is spent' : '80 % of the monthly budget of endpoint are spent';
+  const message = isSpent
+    ? 'all of the monthly budget of an endpoint is spent'
+    : '80 % of the monthly budget of an endpoint is spent';
   log.warn({ chain, endpoint, ...state }, message);
 }

@@ -102,7 +102,7 @@ test('a daemon warns when 80 % and when all of a monthly budget are spent, and a
   expect(budget.spent).toBeGreaterThan(0.85 * LIMIT);
   expect(await daemon.stop()).toBe(0);
   expect(daemon.logLines('80 % of the monthly budget')).toHaveLength(1);
-  expect(daemon.logLines('monthly budget of endpoint is spent')).toEqual([]);
+  expect(daemon.logLines('all of the monthly budget of an endpoint is spent')).toEqual([]);
 
   const spent = async () => Number((await db.query('select calls from indexer.endpoint_spending')).rows[0]?.calls);
   const sent = () => server.arrivals.length;
@@ -127,7 +127,7 @@ test('a daemon warns when 80 % and when all of a monthly budget are spent, and a
 
   await setSpent(LIMIT);
   const next = await Daemon.start(env, { rpcUrls: [endpoint] });
-  await until('the warning', () => next.logLines('monthly budget of endpoint is spent').length > 0);
+  await until('the warning', () => next.logLines('all of the monthly budget of an endpoint is spent').length > 0);
   expect(next.logLines('80 % of the monthly budget')).toEqual([]);
   expect((await db.query('select endpoint_spending::text from indexer.endpoint_spending')).rows).toHaveLength(1);
   for (const text of [daemon.stderr, next.stderr, JSON.stringify(status)]) expect(text).not.toContain(SECRET);
