@@ -70,7 +70,7 @@ export const PROOF = z.strictObject({
   level: optionOr('background', oneOf(PROOF_LEVELS), {
     description:
       'When the program proves that no fact (decoded log) is missing. `background`: history is filled at once, and `indexer start` proves it afterwards. ' +
-      '`inline`: every block is proved before it counts as covered. `off`: nothing below the finalized block is proved, and facts ' +
+      '`inline`: every block of history is proved before it counts as covered. `off`: nothing below the finalized block is proved, and facts ' +
       'are not searched for contradictions.',
   }),
   callsPerSecond: optionOr(10, wholeNumber(1, CALLS_PER_SECOND_MAX), {
