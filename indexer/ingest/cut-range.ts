@@ -35,5 +35,6 @@ function cutBefore(range: VerifiedRange, blockStart: number): VerifiedRange {
     to,
     headers: headers.filter(({ number }) => number <= to),
     logs: logs.filter(({ blockNumber }) => blockNumber <= to),
+    unconfirmedBlocks: range.unconfirmedBlocks?.filter((block) => block <= to) ?? [],
   };
 }

@@ -51,10 +51,12 @@ export type VerifiedRange = {
   /** Blocks whose logs were read from receipts that neither the receipts root nor the bloom of the block proves. */
   readonly unprovedBlocks?: readonly number[];
   /**
-   * Below the finalized block: blocks with logs that only one of several endpoints gave, and that were not read from receipts. The other
-   * endpoints did not answer in time, or serve fewer blocks.
+   * Below the finalized block, on a chain with several endpoints: the blocks with logs that only one endpoint gave, and that no receipts
+   * prove. The other endpoints did not answer in time, or serve fewer blocks at once.
    */
   readonly unconfirmedBlocks?: readonly number[];
+  /** Whether another endpoint gave logs of the range too. */
+  readonly otherAnswered?: boolean;
 };
 
 /** Selects the logs of `addresses` whose first topic is one of `topics`. */

@@ -84,11 +84,11 @@ function headMoved(chainId: number): HeadMoved {
 }
 
 /**
- * Gaps between verified blocks stay open until their blocks are final and proved. Beyond this size of the column, which is about 90 ranges,
- * no range is added, because every commit writes the column again, and every contract's proof is computed from it. The blocks are then
- * proved later with the others. Blocks that extend the last range are added all the same.
+ * Gaps between verified blocks stay open until their blocks are final and proved. Above this number of ranges, a commit adds no further
+ * range, because every commit writes them again, and every contract's proof is computed from them. Its blocks are then proved later with
+ * those of the gaps. Blocks that extend the last range are added all the same.
  */
-const VERIFIED_BYTES_MAX = 2_000;
+const VERIFIED_RANGES_MAX = 100;
 
 /** A move of the head by a follower's commit. */
 export type HeadMove = {
@@ -114,7 +114,8 @@ export function moveHead({ chainId, expected, to, finalized, verified, addsContr
         head_number = ${to.number}, head_hash = ${to.hash},
         finalized_number = greatest(finalized_number, ${finalized ?? null}::bigint),
         verified = case
-          when ${verified === undefined} or pg_column_size(verified) > ${VERIFIED_BYTES_MAX} and upper(verified) < ${verified?.from ?? 0} then verified
+          when ${verified === undefined} or (upper(verified) < ${verified?.from ?? 0}
+            and (select count(*) from unnest(verified)) >= ${VERIFIED_RANGES_MAX}) then verified
           else verified + ${toMultirange(verified === undefined ? [] : [verified])}::int8multirange end,
         live_version = live_version + ${addsContracts ? 1 : 0},
         updated_at = now()

@@ -183,6 +183,8 @@ export async function suspendAll(
       live_from = null, coverage_note = ${note}
     where chain_id = ${chainId} and live_from is not null
   `.execute(tx);
+  // They have a meaning from `live_from` on only. Gaps between them would stay open for good.
+  await sql`update indexer.chains set verified = '{}' where chain_id = ${chainId}`.execute(tx);
 }
 
 /** Ends the follower's coverage of a contract at the head, and removes `block` from the contract's coverage. */

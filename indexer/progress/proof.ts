@@ -15,7 +15,7 @@ const PROVED_BLOCKS_BETWEEN_MAX = 16;
 const liveBlocks = sql`case when live_from is null then '{}' else int8multirange(int8range(live_from, null)) end`;
 
 /**
- * Returns an SQL expression over rows of `indexer.contracts` and of `chainIn`: the proved blocks of a contract, as an `int8multirange`.
+ * An SQL expression over rows of `indexer.contracts` and of `chainIn`: the proved blocks of a contract, as an `int8multirange`.
  * These are the blocks in `proved`, and since `live_from` the verified blocks of the chain. Verified blocks are proved for every contract
  * that the follower covered there: the follower read them in full, or they were proved later.
  */
@@ -80,13 +80,19 @@ export async function findUnproved(
       where chain_id = ${scope.chainId} and tried_at > now() - ${FAILED_PROOF_COOLDOWN}::interval
     ),
     contract as materialized (
-      select address, kind, (unproved - failed.blocks) ${part === 'followed' ? sql`*` : sql`-`} ${liveBlocks} as unproved
+      select address, kind, live_from, (unproved - failed.blocks) ${part === 'followed' ? sql`*` : sql`-`} ${liveBlocks} as unproved
       from (${unprovedByContract(scope)}) found, failed
     ),
     -- Before the tables are analyzed, PostgreSQL would evaluate these once for each of thousands of contracts.
     first as materialized (select min(lower(unproved)) as block from contract),
+    -- Filled blocks are not read together with followed ones, whose logs must be confirmed. The prover asks for these separately.
+    window_end as materialized (
+      select least(block + ${blocks}, ${part === 'followed' ? sql`null` : sql`(select min(live_from) from contract where live_from > block)`}) as block
+      from first
+    ),
     near as (
-      select range_agg(unproved * int8multirange(int8range(block, block + ${blocks}))) as blocks from contract, first
+      select range_agg(unproved * int8multirange(int8range(first.block, window_end.block))) as blocks
+      from contract, first, window_end
     ),
     ranges as (
       select range, lower(range) - lag(upper(range)) over (order by range) > ${PROVED_BLOCKS_BETWEEN_MAX} as is_far
@@ -124,11 +130,11 @@ export async function addProved(
   if (verified !== undefined) {
     // The chain's row is locked before those of contracts, as in a follower's commit. It is not locked if nothing is added.
     await sql`
-      update indexer.chains set verified = verified + ${verified}::int8multirange
-      where chain_id = ${chainId} and not verified @> ${verified}::int8multirange
+      update indexer.chains set verified = (verified + ${verified.blocks}::int8multirange) * int8multirange(int8range(${verified.liveFrom}, null))
+      where chain_id = ${chainId} and not verified @> ${verified.blocks}::int8multirange
     `.execute(tx);
   }
-  const live = sql`(${verified ?? '{}'}::int8multirange * ${liveBlocks})`;
+  const live = sql`(${verified?.blocks ?? '{}'}::int8multirange * ${liveBlocks})`;
   for (const { contracts, blocks } of slices) {
     const added = sql`(${toMultirange(blocks)}::int8multirange * ${coveredBlocks()} - ${live})`;
     await sql`
@@ -147,24 +153,24 @@ export async function addProved(
 
 /**
  * Returns the blocks of a range that can be added to the verified blocks of its chain, as an `int8multirange`, once `slices` are proved. They
- * begin at the first block of the range that the follower covers for any contract. Returns undefined if it covers none, or if blocks of a
- * contract would not be proved.
+ * begin at the first block of the range that the follower covers for any contract. `liveFrom` is the first such block of the chain: below it
+ * verified blocks have no meaning. Returns undefined if the follower covers none, or if blocks of a contract would not be proved.
  */
 async function verifiedWith(
   tx: Transaction,
   chainId: number,
   { from, to }: BlockRange,
   slices: readonly Slice[],
-): Promise<string | undefined> {
+): Promise<{ readonly blocks: string; readonly liveFrom: string } | undefined> {
   const given = slices.flatMap(({ contracts, blocks }) => {
     const proved = toMultirange(blocks);
     return contracts.map(({ address, kind }) => ({ address, kind, proved }));
   });
-  const { rows } = await sql<{ blocks: string | null }>`
+  const { rows } = await sql<{ blocks: string | null; live_from: string }>`
     select case when bool_and(isempty(live.blocks - live.proved))
-      then range_merge(range_agg(live.blocks))::int8multirange end as blocks
+      then range_merge(range_agg(live.blocks))::int8multirange end as blocks, min(live_from) as live_from
     from (
-      select int8multirange(int8range(greatest(live_from, ${from}::bigint), ${to}::bigint, '[]')) as blocks,
+      select live_from, int8multirange(int8range(greatest(live_from, ${from}::bigint), ${to}::bigint, '[]')) as blocks,
         ${provedBlocks} + coalesce(given.proved, '{}') as proved
       from indexer.contracts join ${chainIn(chainId, { from, to })} chain using (chain_id)
       left join unnest(${given.map(({ address }) => address)}::text[], ${given.map(({ kind }) => kind)}::text[],
@@ -172,7 +178,8 @@ async function verifiedWith(
       where chain_id = ${chainId} and live_from <= ${to}
     ) live
   `.execute(tx);
-  return rows[0]?.blocks ?? undefined;
+  const [row] = rows;
+  return row === undefined || row.blocks === null ? undefined : { blocks: row.blocks, liveFrom: row.live_from };
 }
 
 /** How far the covered blocks of a scope are proved. */

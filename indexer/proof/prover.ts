@@ -25,6 +25,7 @@ import { type Doubt, nextDoubt, recordDoubtRead, recordDoubtUnreadable } from '.
 import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Source } from '../source/source.ts';
 import { Confirmation } from './confirmation.ts';
+import { Pace } from './pace.ts';
 
 /** Dependencies of a prover. */
 export type ProverDeps = {
@@ -43,7 +44,6 @@ export type ProverDeps = {
 const PIECE_SECONDS = 10;
 const PIECE_BLOCKS_MIN = 16;
 const PIECE_BLOCKS_MAX = 512;
-const NARROWING_FACTOR = 8;
 const IDLE_INTERVAL_MS = 5_000;
 const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 30_000 };
 /** After more failures in a row than this at the same blocks, fewer blocks are read together, because one of them may be the cause. */
@@ -56,6 +56,12 @@ const SETTLED_INTERVAL_MS = 60_000;
 const REASON_LENGTH_MAX = 1_000;
 /** Blocks that are read together, the contracts to prove there, and how to read them. */
 type Piece = BlockReading;
+
+/** The work on a piece, which returns whether the piece is done, and what to do if no part of the piece can be read. */
+type Attempt = {
+  readonly work: () => Promise<boolean>;
+  readonly giveUp: (reason: string) => Promise<void>;
+};
 
 /** A piece to prove. */
 type UnprovedPiece = Unproved & { readonly part: Part };
@@ -71,15 +77,13 @@ type UnprovedPiece = Unproved & { readonly part: Part };
 export class Prover {
   readonly #deps: ProverDeps;
   readonly #retry: Retry;
-  readonly #confirmation: Confirmation;
-  readonly #piecesMax: number;
-  #pieceBlocks: number;
+  /** Each kind of work has a pace of its own, so that the failures of one do not slow down another. */
+  readonly #paces: Readonly<Record<Part | 'doubt', Pace>>;
   /** Whether the last step read blocks of a doubt. */
   #hasReadDoubt = false;
   /** Which part the last piece to prove was of. */
   #lastPart: Part = 'filled';
-  /** The number of failures in a row while reading pieces that begin at block `from`. */
-  #failures = { from: -1, count: 0 };
+  readonly #confirmation: Confirmation;
   #registry = new Map<string, RegisteredContract>();
   #registryReadAt = Number.NEGATIVE_INFINITY;
   #settledAt = Number.NEGATIVE_INFINITY;
@@ -87,10 +91,9 @@ export class Prover {
   constructor(deps: ProverDeps) {
     this.#deps = deps;
     this.#retry = new Retry(RETRY_BACKOFF, deps.runtime.random);
-    this.#confirmation = new Confirmation(deps.runtime);
-    const fitting = Math.floor(deps.callsPerSecond * PIECE_SECONDS);
-    this.#piecesMax = Math.min(PIECE_BLOCKS_MAX, Math.max(PIECE_BLOCKS_MIN, fitting));
-    this.#pieceBlocks = this.#piecesMax;
+    this.#confirmation = new Confirmation(deps);
+    const blocksMax = Math.min(PIECE_BLOCKS_MAX, Math.max(PIECE_BLOCKS_MIN, deps.callsPerSecond * PIECE_SECONDS));
+    this.#paces = { doubt: new Pace(blocksMax), followed: new Pace(blocksMax), filled: new Pace(blocksMax) };
   }
 
   /** Proves piece after piece until the signal aborts. After a failure, logs it and tries again. */
@@ -129,11 +132,13 @@ export class Prover {
       return false;
     }
     const contracts = await this.#contractsOf(unproved.contracts);
-    const piece: Piece = { from: unproved.from, to: unproved.to, contracts, inFull: 'blooms' };
+    const { from, to: end, part } = unproved;
+    const piece: Piece = { from, to: end, contracts, inFull: 'blooms' };
     const failed = (reason: string) => this.#recordFailure(piece, reason);
+    const prove = () => this.#prove(piece, part, seen, signal);
     if (contracts.length === 0) await failed('this program cannot read the contracts that cover the blocks');
-    else if (!(await this.#attempt(piece, () => this.#prove(piece, unproved.part, seen, signal), failed, signal)))
-      return true;
+    else if (!(await this.#attempt(piece, this.#paces[part], { work: prove, giveUp: failed }, signal))) return true;
+    this.#lastPart = part;
     this.#hasReadDoubt = false;
     await this.#deleteSettled(SETTLED_INTERVAL_MS);
     return true;
@@ -145,41 +150,30 @@ export class Prover {
     const parts: readonly Part[] = this.#lastPart === 'filled' ? ['followed', 'filled'] : ['filled', 'followed'];
     for (const part of parts) {
       if (part === 'followed' && !this.#confirmation.isDue()) continue;
-      const found = await findUnproved(database.kysely, { ...scope, to }, part, this.#pieceBlocks);
-      if (found === undefined) continue;
-      this.#lastPart = part;
-      return { ...found, part };
+      const found = await findUnproved(database.kysely, { ...scope, to }, part, this.#paces[part].blocks);
+      if (found !== undefined) return { ...found, part };
     }
     return undefined;
   }
 
   /**
-   * Runs `work` on a piece. It returns whether the piece is done. If its blocks cause a failure, makes the next piece smaller. Calls `giveUp` if no part of it can be read.
+   * Runs `work` on a piece. If its blocks cause a failure, makes the next piece smaller. Calls `giveUp` if no part of it can be read.
    *
    * @returns false if the same blocks are to be tried again
    */
-  async #attempt(
-    piece: Piece,
-    work: () => Promise<boolean>,
-    giveUp: (reason: string) => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<boolean> {
+  async #attempt(piece: Piece, pace: Pace, { work, giveUp }: Attempt, signal: AbortSignal): Promise<boolean> {
     try {
-      const isDone = await work();
-      this.#failures = { from: -1, count: 0 };
-      if (isDone) this.#pieceBlocks = Math.min(this.#piecesMax, this.#pieceBlocks * 2);
+      if (await work()) pace.succeeded();
       return true;
     } catch (error) {
       if (error instanceof StaleRange || error instanceof HeadMoved) return false;
-      const count = this.#failures.from === piece.from ? this.#failures.count + 1 : 1;
-      this.#failures = { from: piece.from, count };
-      if (!(await this.#isFaultOfBlocks(error, count, signal))) throw error;
+      if (!(await this.#isFaultOfBlocks(error, pace.failed(piece.from), signal))) throw error;
       const blocks = piece.to - piece.from + 1;
       if (blocks === 1 || (isPruned(error) && (await this.#isEndPruned(piece, signal)))) {
         await giveUp(this.#deps.redact(messageOf(error)).slice(0, REASON_LENGTH_MAX));
         return true;
       }
-      this.#pieceBlocks = Math.max(1, Math.floor(blocks / NARROWING_FACTOR));
+      pace.narrow(blocks);
       return false;
     }
   }
@@ -211,18 +205,15 @@ export class Prover {
     const { database } = this.#deps;
     const { contracts } = piece;
     const { range, batch } = await this.#read(piece, signal);
-    if (part === 'followed' && this.#confirmation.isAwaited(range)) {
-      // Another endpoint may serve fewer blocks at once.
-      this.#pieceBlocks = Math.max(1, Math.floor((range.to - range.from + 1) / NARROWING_FACTOR));
-      return false;
-    }
+    const proves = part === 'filled' || this.#confirmation.suffices(range, this.#paces.followed);
     const full = { seen, range, batch, contracts };
-    const blocks = await findDifferences(database, full, 'unproved');
+    const blocks = await findDifferences(database, full, 'unproved', proves);
     const [from, to] = [blocks[0], blocks.at(-1)];
-    if (from === undefined || to === undefined) return true;
-    await this.#repair({ from, to, contracts, inFull: 'receipts' }, 'proof', range.faultyEndpoints ?? [], signal);
-    await findDifferences(database, full, 'unproved');
-    return true;
+    if (from !== undefined && to !== undefined) {
+      await this.#repair({ from, to, contracts, inFull: 'receipts' }, 'proof', range.faultyEndpoints ?? [], signal);
+      await findDifferences(database, full, 'unproved', proves);
+    }
+    return proves;
   }
 
   #repair({ from, to, contracts }: Piece, cause: string, endpoints: readonly string[], signal: AbortSignal) {
@@ -239,7 +230,7 @@ export class Prover {
   async #readDoubt(doubt: Doubt, last: number, signal: AbortSignal): Promise<boolean> {
     const { database } = this.#deps;
     const from = doubt.readTo === null ? doubt.from : doubt.readTo + 1;
-    const to = Math.min(doubt.to, from + this.#pieceBlocks - 1, last);
+    const to = Math.min(doubt.to, from + this.#paces.doubt.blocks - 1, last);
     const giveUp = (reason: string) => recordDoubtUnreadable(database.kysely, doubt, reason);
     const contracts = await this.#contractsOf([doubt.contract]);
     if (contracts.length === 0) {
@@ -252,7 +243,7 @@ export class Prover {
       await recordDoubtRead(database.kysely, doubt, readTo, changed);
       return true;
     };
-    return this.#attempt(piece, work, giveUp, signal);
+    return this.#attempt(piece, this.#paces.doubt, { work, giveUp }, signal);
   }
 
   #read(piece: Piece, signal: AbortSignal): Promise<FetchedRange> {

@@ -73,7 +73,7 @@ async function watchRegistry(
     }
     if (change.type === 'revenue' || change.type === 'anything') {
       settleRevenueLinks(database).catch((error) =>
-        log.warn({ err: error }, 'linking rows of revenue to claims failed'),
+        log.warn({ err: error }, 'linking rows of revenue to deposits failed'),
       );
     }
     if (change.type === 'ipo' || change.type === 'revenue') return;

@@ -4,7 +4,7 @@ import type { Endpoint } from '../rpc/endpoint.ts';
 import { areProvedComplete, type BlockLogs, completeLogs, readBlockLogs } from './block-logs.ts';
 import type { Watched } from './parse.ts';
 import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
-import { setAsideForLogs } from './wrong-logs.ts';
+import { areEqualLogs, setAsideForLogs } from './wrong-logs.ts';
 
 /**
  * What one endpoint returned for the next blocks of a range, up to block `to`. Headers and logs are consistent with each other, and the
@@ -16,6 +16,10 @@ export type Part = {
   readonly logs: readonly RawLog[];
   /** Set if another endpoint gave different logs for this part. The part must then be read again, with every header. */
   readonly isDisputed?: boolean;
+  /** See `VerifiedRange.unconfirmedBlocks`. A block may be repeated. */
+  readonly unconfirmed?: readonly number[];
+  /** See `VerifiedRange.otherAnswered`. */
+  readonly otherAnswered?: boolean;
 };
 
 /**
@@ -39,12 +43,12 @@ export async function addLogsProvenByBloom(
     const proven = await readProvenLogs(deps, endpoint, { header, suspects, strict }, signal);
     const logs = filterWatched(completeLogs(header, proven, received), watched);
     if (!areProvedComplete(deps.blooms, header, proven)) unprovedBlocks.add(header.number);
-    if (logs.length === received.length) continue;
+    if (areEqualLogs(logs, received)) continue;
     changed = true;
     faultyEndpoints.add(endpoint.name);
     setAsideForLogs(endpoint, { given: received, truth: logs, isUnfinalized: strict }, [header.number], watched);
     byBlock.set(header.number, logs);
-    const detail = `block ${header.number}: the response had ${received.length} logs, the receipts have ${logs.length}`;
+    const detail = `block ${header.number}: the response had ${received.length} logs, and differs from the ${logs.length} of the receipts`;
     deps.notice({ event: 'inconsistent response', endpoint: endpoint.name, detail });
   }
   if (!changed) return { part, lackedLogs: false };

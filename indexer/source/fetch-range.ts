@@ -80,6 +80,7 @@ export function createRangeReader({ chainId, logsAreConfirmedLater, ...rest }: R
     const faultyEndpoints = new Set<string>();
     const unprovedBlocks = new Set<number>();
     const unconfirmedBlocks = new Set<number>();
+    let otherAnswered = false;
     let isFull = strict || inFull !== undefined;
     let anchor = request.anchor;
     let next = from;
@@ -88,7 +89,7 @@ export function createRangeReader({ chainId, logsAreConfirmedLater, ...rest }: R
       const { tip } = request;
       const remaining: RemainingRange = {
         ...{ from: next, to, watched, anchor, tip, strict, inFull, readsHeadersOfLogs },
-        ...{ faultyEndpoints, unprovedBlocks, unconfirmedBlocks, tries },
+        ...{ faultyEndpoints, unprovedBlocks, tries },
       };
       const read = (endpoint: Endpoint, stop: AbortSignal | undefined) => readPart(deps, endpoint, remaining, stop);
       const hedge = strict && from === to ? 'newest block' : undefined;
@@ -102,6 +103,8 @@ export function createRangeReader({ chainId, logsAreConfirmedLater, ...rest }: R
       if (part === undefined) break;
       for (const header of part.headers) headers.push(header);
       for (const log of part.logs) logs.push(log);
+      for (const block of part.unconfirmed ?? []) unconfirmedBlocks.add(block);
+      otherAnswered ||= part.otherAnswered === true;
       if (inFull === undefined && watched !== undefined) isFull &&= isCompared(blooms, part, watched);
       // A bloom does not show how many logs of an address a block has, so one endpoint may leave out some of them unnoticed.
       if (strict && logsAreConfirmedLater && part.logs.length > 0) isFull &&= pool.endpoints().length < 2;
@@ -113,6 +116,7 @@ export function createRangeReader({ chainId, logsAreConfirmedLater, ...rest }: R
       faultyEndpoints: [...faultyEndpoints],
       unprovedBlocks: [...unprovedBlocks],
       unconfirmedBlocks: [...unconfirmedBlocks],
+      otherAnswered,
     };
     return { chainId, from, to: next - 1, headers, logs, inFull: isFull, ...findings };
   };

@@ -8,7 +8,7 @@ import { requireHeader, verifyTip } from './blocks.ts';
 import { isEmptyBloom } from './bloom.ts';
 import { filterWatched, type Part, unexplained } from './bloom-check.ts';
 import { blocksOf, readHeadersOfPart } from './headers-of-part.ts';
-import type { LogAnswer } from './log-answer.ts';
+import { isEqual, type LogAnswer } from './log-answer.ts';
 import { toQuantity, type Watched } from './parse.ts';
 import { readReceipts } from './receipts.ts';
 import { noticeDoubles, type ReaderDeps, type RemainingRange } from './remaining-range.ts';
@@ -45,7 +45,7 @@ export async function readFinalizedPart(
   verifyLinks(inFull !== undefined ? headers : headers.slice(0, 1), remaining.anchor);
   verifyTip(endpoint, headers, remaining);
   if (watched === undefined) return { to, headers, logs: [] };
-  const comparison = await second?.compare(answer, headers.at(-1) as BlockHeader);
+  const comparison = await second?.compare(answer, headers.at(-1) as BlockHeader, inFull !== undefined);
   const dispute = comparison?.dispute;
   if (dispute !== undefined && !inFull) return { to, headers, logs: [], isDisputed: true };
   const byNumber = new Map(headers.map((header) => [header.number, header]));
@@ -57,13 +57,14 @@ export async function readFinalizedPart(
   if (answer.hasDoubles) noticeDoubles(deps, endpoint);
   if (doubtful.size > 0) noticeDoubts(deps, endpoint, doubtful);
   for (const block of deps.seconds.disputed({ from, to })) doubtful.add(block);
-  const unconfirmed =
+  if (inFull !== undefined) for (const block of comparison?.doubtful ?? []) doubtful.add(block);
+  const unproved =
     inFull === 'receipts'
       ? headers.filter((header) => mayHoldLogs(header) && !deps.blooms.excludes(header.logsBloom, watched))
       : inFull === 'blooms'
         ? headers.filter((header) => isEmptyBloom(header.logsBloom) && mayHoldLogs(header))
         : [];
-  for (const { number } of unconfirmed) doubtful.add(number);
+  for (const { number } of unproved) doubtful.add(number);
   const logs = await replaceDoubtful(deps, endpoint, answer.logs, doubtful, byNumber, remaining, signal);
   learnFromReceipts(endpoint, answer, logs);
   if (logs !== answer.logs && !agreeOutside(answer.doubtful, logs, answer.logs)) {
@@ -72,13 +73,11 @@ export async function readFinalizedPart(
     setAsideForLogs(endpoint, { given: answer.logs, truth: logs }, compared, watched);
   }
   await dispute?.settle(logs, signal);
-  if (inFull !== 'receipts' && deps.pool.endpoints().length > 1) {
-    for (const { blockNumber: block } of logs) {
-      const isConfirmed = comparison !== undefined && block >= comparison.from && block <= comparison.to;
-      if (!isConfirmed && !doubtful.has(block)) remaining.unconfirmedBlocks.add(block);
-    }
-  }
-  return { to, headers, logs };
+  const hasOthers = inFull !== 'receipts' && deps.pool.endpoints().length > 1;
+  const isUnconfirmed = (block: number) =>
+    comparison?.confirms(block) !== true && (!doubtful.has(block) || remaining.unprovedBlocks.has(block));
+  const unconfirmed = hasOthers ? logs.map(({ blockNumber }) => blockNumber).filter(isUnconfirmed) : [];
+  return { to, headers, logs, unconfirmed, otherAnswered: comparison !== undefined };
 }
 
 const NOTHING: LogAnswer = { logs: [], doubtful: new Set(), hasDoubles: false };
@@ -90,11 +89,7 @@ function mayHoldLogs({ transactionCount }: BlockHeader): boolean {
 /** Returns whether two lists hold the same logs outside of some blocks. */
 function agreeOutside(blocks: ReadonlySet<number>, read: readonly RawLog[], answered: readonly RawLog[]): boolean {
   const [a = [], b = []] = [read, answered].map((logs) => logs.filter(({ blockNumber }) => !blocks.has(blockNumber)));
-  return a.length === b.length && a.every((log, at) => log === b[at] || isSameLog(log, b[at]));
-}
-
-function isSameLog(a: RawLog, b: RawLog | undefined): boolean {
-  return a.blockHash === b?.blockHash && a.logIndex === b.logIndex && a.data === b.data && a.address === b.address;
+  return a.length === b.length && a.every((log, at) => log === b[at] || isEqual(log, b[at] as RawLog));
 }
 
 function noticeDoubts({ notice }: ReaderDeps, endpoint: Endpoint, doubtful: ReadonlySet<number>): void {

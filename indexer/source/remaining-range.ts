@@ -34,8 +34,6 @@ export type RemainingRange = {
   readonly faultyEndpoints: Set<string>;
   /** Collects the blocks whose logs were read from receipts that neither a receipts root nor a bloom proves. */
   readonly unprovedBlocks: Set<number>;
-  /** Collects the blocks with logs that only one of several endpoints gave, and that were not read from receipts. */
-  readonly unconfirmedBlocks: Set<number>;
   /** The number of failed attempts to read the next part, and the maximum number of blocks to request after them. */
   readonly tries: { failures: number; maxBlocks: number };
 };

@@ -12,8 +12,12 @@ import type { ReceiptRoots } from './receipts-root.ts';
 import { requestLogs } from './request-logs.ts';
 import { areEqualLogs, setAsideForLogs } from './wrong-logs.ts';
 
-/** Minimum time to wait for the second endpoint after the first one answered. If the first answer took longer, waits that long. */
+/**
+ * Minimum time to wait for the second endpoint after the first one answered. If the first answer took longer, waits that long. A reading in
+ * full waits longer, because nothing waits for it.
+ */
 const GRACE_MIN_MS = 500;
+const FULL_GRACE_MIN_MS = 5_000;
 /** Pause before an endpoint that gave no answer is asked again. Doubles with every further failure in a row. */
 const PAUSE_MS = 1_000;
 const PAUSE_MAX_MS = 600_000;
@@ -35,8 +39,15 @@ export type Dispute = {
   settle(truth: readonly RawLog[], signal: AbortSignal | undefined): Promise<void>;
 };
 
-/** The blocks whose logs a second endpoint gave too. `dispute` is set if it gave other logs. */
-export type Comparison = Blocks & { readonly dispute: Dispute | undefined };
+/** The comparison of the logs of two endpoints. */
+export type Comparison = {
+  /** Returns whether the second endpoint gave the same logs of a block. */
+  confirms(block: number): boolean;
+  /** The blocks of which the second endpoint gave logs that contradict each other or may be incomplete. */
+  readonly doubtful: ReadonlySet<number>;
+  /** Set if the second endpoint gave other logs. */
+  readonly dispute: Dispute | undefined;
+};
 
 /** A request for logs that was sent to a second endpoint. */
 export type SecondAnswer = {
@@ -44,8 +55,9 @@ export type SecondAnswer = {
    * Compares two answers. Returns undefined if the second endpoint cannot answer.
    *
    * @param end the last block of the first answer. A second endpoint that lacks this block is ignored, because its answer would lack logs.
+   * @param isPatient whether to wait for some seconds, because nothing waits for the answer
    */
-  compare(first: LogAnswer, end: BlockHeader): Promise<Comparison | undefined>;
+  compare(first: LogAnswer, end: BlockHeader, isPatient: boolean): Promise<Comparison | undefined>;
 };
 
 /** Asks a second endpoint for the logs that a first one is asked for. */
@@ -104,8 +116,9 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
       const eitherSignal = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
       const answering = askOnce(endpoint, asked, watched, eitherSignal);
       return {
-        async compare(answer, end) {
-          const theirs = await within(Math.max(GRACE_MIN_MS, now() - startedAt), answering, signal);
+        async compare(answer, end, isPatient) {
+          const graceMs = Math.max(isPatient ? FULL_GRACE_MIN_MS : GRACE_MIN_MS, now() - startedAt);
+          const theirs = await within(graceMs, answering, signal);
           if (theirs === undefined) {
             stop.abort();
             if (!signal?.aborted) pause(endpoint);
@@ -118,7 +131,10 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
             return undefined;
           }
           pauses.delete(endpoint);
-          if (differing.size === 0) return { ...blocks, dispute: undefined };
+          const { doubtful } = theirs;
+          const confirms = (block: number) =>
+            block >= blocks.from && block <= blocks.to && !doubtful.has(block) && !differing.has(block);
+          if (differing.size === 0) return { confirms, doubtful, dispute: undefined };
           remember([...firstLacks, ...[...differing].slice(0, SECOND_LACKS_MAX)]);
           const settle: Dispute['settle'] = async (truth, signal) => {
             const evidence = { differing, answer, theirs, truth };
@@ -127,7 +143,7 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
             const given = wrong === endpoint ? theirs.logs : answer.logs;
             setAsideForLogs(wrong, { given, truth }, differing, watched);
           };
-          return { ...blocks, dispute: { settle } };
+          return { confirms, doubtful, dispute: { settle } };
         },
       };
     },

@@ -111,7 +111,11 @@ test('counts go on after a restart, survive an outage, are added when a process 
   await until('the total', () => third.meters[0]?.budget?.state()?.spent === 80);
   spend(third.meters, 25);
   await third.stop();
-  expect(lines.at(-1)).toMatchObject({ ...state, spent: 105, msg: 'all of the monthly budget of an endpoint is spent' });
+  expect(lines.at(-1)).toMatchObject({
+    ...state,
+    spent: 105,
+    msg: 'all of the monthly budget of an endpoint is spent',
+  });
   const { rows } = await db.query('select endpoint_spending::text as row from indexer.endpoint_spending');
   expect(rows).toEqual([{ row: expect.stringMatching(/^\(\d{4}-\d\d-01,rpc\.example,[0-9a-f]{4},105,6300\)$/) }]);
   expect(JSON.stringify(lines)).not.toContain(KEY);
