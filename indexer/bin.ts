@@ -4,8 +4,8 @@ import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 
 /**
- * The oldest supported major version of Node. Under an older one, a checkout runs the program with the Node in its development
- * dependencies.
+ * The oldest supported major version of Node. If an older Node starts the program in a checkout, the Node among the development
+ * dependencies runs it instead.
  */
 const NODE_MAJOR_MIN = 24;
 /**

@@ -4,7 +4,7 @@ import { secretsOfEnvironment } from './config/secrets.ts';
 import type { Runtime } from './kernel/runtime.ts';
 import { createRedact } from './observability/redact.ts';
 
-/** How long after the first signal the process exits by force. The program promises to end within 15 s after SIGTERM. */
+/** How long after the first SIGINT or SIGTERM the process exits, whatever still runs. The program promises to end within 15 s. */
 const STOP_DEADLINE_MS = 12_000;
 
 /** How long a process may still write its output after a stop signal has ended its command. */

@@ -19,11 +19,11 @@ export type BackfillDeps = FillDeps & {
   readonly scope: PlanScope;
   readonly log: Logger;
   readonly redact: Redact;
-  /** Called after every commit. */
+  /** Called after every commit of filled blocks. */
   readonly onFilled?: (range: CommittedRange) => void;
 };
 
-/** Totals of this process since it started. */
+/** What this process has done to fill the history of one chain since it started. */
 export type BackfillFigures = {
   readonly facts: number;
   readonly retries: number;
@@ -78,12 +78,12 @@ export class Backfill {
     });
   }
 
-  /** The totals of this process since it started. */
+  /** What this process has done to fill the chain since it started. */
   get figures(): BackfillFigures {
     return { facts: this.#facts, retries: this.#retries, lastBlocks: this.#lastBlocks };
   }
 
-  /** The queue. Undefined while it is not connected. */
+  /** The queue of the chain. Undefined while this process is not connected to it. */
   get queue(): BackfillQueue | undefined {
     return this.#queue;
   }
@@ -132,7 +132,7 @@ export class Backfill {
     const { database, chainId, queue: settings, concurrency, log } = this.#deps;
     const name = await queueNameOf(database.kysely, chainId);
     const onError = (error: Error) => {
-      // Connections that are closed while the server does not answer fail too.
+      // After a stop, closing a connection to a server that does not answer fails too, which needs no warning.
       if (!signal.aborted) this.#warn(error, 'queue connection failed');
     };
     const queue = await BackfillQueue.open(settings, name, onError, signal);
@@ -155,7 +155,7 @@ export class Backfill {
     }
   }
 
-  /** Keeps enough jobs in the queue. */
+  /** Adds jobs to the queue until the signal aborts, so that it holds enough of them. */
   async #plan(queue: BackfillQueue, signal: AbortSignal): Promise<void> {
     const { scope, log, chainId, loadContracts } = this.#deps;
     // A daemon or a backfill command follows the chain itself, so there will be a head. A worker depends on another process for that.
@@ -168,7 +168,7 @@ export class Backfill {
       const outcome = await orStopped(this.#planner.topUp(queue), signal, RELEASE_TIMEOUT_MS);
       if (outcome === undefined) return;
       if (outcome === 'busy') this.#claimNow.wake();
-      // A backfill command builds the indexes itself when it ends. Others build them here, while planning continues.
+      // A backfill command builds the indexes when it ends. A daemon or worker builds them here, while planning continues.
       if (outcome === 'idle' && scope.request === undefined) this.#indexBuild ??= this.#buildIndexes(signal);
       plansWithoutHead = outcome === 'no head' && needsOtherFollower ? plansWithoutHead + 1 : 0;
       if (plansWithoutHead === PLANS_BEFORE_NO_HEAD_WARNING)

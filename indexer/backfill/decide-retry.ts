@@ -20,7 +20,7 @@ export type FailureHistory = {
   readonly narrowings: number;
   /** The blocks that failed in the last attempt. They are read in smaller pieces; all other blocks are read as usual. */
   readonly suspect?: BlockRange;
-  /** Whether the endpoint answered other requests during the last outage. */
+  /** Whether the endpoint gave its head after the last outage, which means that the range itself may be at fault. */
   readonly endpointAnswered?: boolean;
 };
 
@@ -30,10 +30,10 @@ export const NO_FAILURES: FailureHistory = { outages: 0, narrowings: 0 };
 /**
  * What to do with a job that failed:
  * - `plan again`: the job is out of date. It is dropped, and coverage says which of its blocks are still missing.
- * - `wait`: the endpoint, the database or the queue is unavailable, which says nothing about the range.
+ * - `wait`: the endpoint or the database is unavailable, or the configuration is wrong. Neither says anything about the range.
  * - `narrow`: try again with fewer blocks per read, to find out which of them cannot be read.
- * - `give up`: no further attempt can succeed. `on: 'piece'` gives up on the blocks of the piece. `on: 'unserved'` gives up on the blocks
- *   from the start of the piece for which endpoints return an error of a kind in `unserved`.
+ * - `give up`: no further attempt can succeed. `on: 'piece'` gives up on the blocks of the piece. `on: 'unserved'` gives up on the first
+ *   block of the piece and on the blocks after it, as long as endpoints answer them with an error of a kind in `unserved`.
  */
 export type RetryDecision =
   | { readonly do: 'plan again' }
@@ -49,7 +49,7 @@ export const OUTAGES_BEFORE_DOUBT = 12;
 /** Kinds of error that endpoints return for blocks that they do not serve. Some of these kinds can have other causes too. */
 const UNSERVED: readonly RpcErrorKind[] = ['pruned', 'unavailable', 'unknown-block'];
 
-/** A failure and its circumstances. */
+/** A failed attempt at a job, and its circumstances. */
 export type Failure = {
   readonly error: unknown;
   /** The blocks that were being filled. */
@@ -88,14 +88,14 @@ export function decideRetry({ error, piece, history, head }: Failure, random: ()
   return { do: 'narrow', delayMs, history: { outages: 0, narrowings, suspect: piece } };
 }
 
-/** Returns whether the endpoint serves no logs at all. */
+/** Returns whether an error means that the endpoint does not know the method, and so serves no logs at all. */
 function servesNoLogs(error: unknown): boolean {
   return error instanceof RpcError && error.kind === 'rejected' && error.context.code === RPC_CODE.methodNotFound;
 }
 
 /**
- * Returns whether the endpoint answers other requests but not this range. An unknown block counts only if the endpoint's newest block is
- * not below the end of the range.
+ * Returns whether the endpoint answers the request for its head but not the requests for this range. If the error is that it does not
+ * have a block of the range, this is so only if its head is not below the end of the range.
  */
 function isRangeAtFault(error: unknown, piece: BlockRange, head: number | undefined): boolean {
   if (!(error instanceof RpcError) || error.kind === 'rate-limited' || head === undefined) return false;
@@ -106,7 +106,7 @@ function liesIn(piece: BlockRange, suspect: BlockRange | undefined): boolean {
   return suspect !== undefined && suspect.from <= piece.from && piece.to <= suspect.to;
 }
 
-/** Returns whether an error means that the endpoint or the database is unavailable. */
+/** Returns whether an error may mean that an endpoint or the database is unavailable. Every `RpcError` may, except `range-refused`. */
 export function isOutage(error: unknown): boolean {
   if (error instanceof RpcError) return error.kind !== 'range-refused';
   if (error instanceof RpcInconsistency) return false;

@@ -19,7 +19,7 @@ import type { FillJob } from './queue.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { runningRequests } from './requests.ts';
 
-/** Dependencies of filling. */
+/** Dependencies of `JobFiller`, which fills the history of one chain. */
 export type FillDeps = {
   readonly chainId: number;
   readonly database: Database;
@@ -27,14 +27,14 @@ export type FillDeps = {
   readonly runtime: Runtime;
   /** Traces each job from its fetches to its commits. */
   readonly tracing?: Tracing | undefined;
-  /** Number of jobs that are worked on at the same time. */
+  /** Number of jobs on which this process works at the same time. */
   readonly concurrency: number;
-  /** Whether every header of a range is read and compared with the logs (read in full) before the range counts as covered. */
+  /** Whether the header of every block is read and compared with the block's logs before the block counts as covered. */
   readonly provesInline: boolean;
   readonly loadContracts: () => Promise<FillableContracts>;
 };
 
-/** The contracts whose logs this program can read, and those that only a newer program may read. */
+/** The contracts that this program may fill, and those that it must not fill (`refused`), because a newer program read their history. */
 export type FillableContracts = {
   readonly contracts: readonly RegisteredContract[];
   readonly refused: readonly { readonly contract: RegisteredContract; readonly because: string }[];
@@ -47,26 +47,26 @@ const PIECE_BYTES = 2_400_000;
 const PIECE_LOGS_MAX = 20_000;
 const PIECE_BLOCKS_FIRST = 100;
 const PIECE_BLOCKS_MAX = 50_000;
-/** If every header is read below the finalized block too, a piece has at most this many blocks. Their headers are held in memory. */
+/** With `provesInline`, a piece below the finalized block has at most this many blocks. The headers of all of them are held in memory. */
 const FULL_PIECE_BLOCKS_MAX = 2_000;
 const GROWTH_MAX = 4;
 /** Blocks that failed in the last attempt (`suspect`) are read again in this many smaller pieces. */
 const NARROWING_FACTOR = 8;
 /** Maximum size of the encoded facts that wait to be written, over all jobs of the chain in this process. */
 const WAITING_BYTES_MAX = 8_000_000;
-/** How long an open transaction waits for the next piece, so that both are written in one transaction. */
+/** How long a transaction that has written pieces waits for the next piece, to write it in the same transaction. */
 const READY_WITHIN_MS = 250;
 
 /** Adapts the number of blocks of a piece to the size of the facts in earlier pieces. */
 export class PieceSize {
   #blocks = PIECE_BLOCKS_FIRST;
 
-  /** The number of blocks to read next. */
+  /** The number of blocks of the next piece. */
   get blocks(): number {
     return this.#blocks;
   }
 
-  /** Records the size of the encoded facts of a number of blocks. */
+  /** Records how many blocks a piece had, and how many bytes their encoded facts had. */
   record(blocks: number, bytes: number): void {
     const fitting = bytes === 0 ? Number.POSITIVE_INFINITY : Math.floor((blocks * PIECE_BYTES) / bytes);
     this.#blocks = Math.max(1, Math.min(fitting, Math.max(this.#blocks, blocks) * GROWTH_MAX, PIECE_BLOCKS_MAX));
@@ -76,7 +76,7 @@ export class PieceSize {
 /** A job failed at one piece. The cause is the actual error. */
 export class FillError extends Error {
   readonly piece: BlockRange;
-  /** Whether the attempt filled something before it failed. */
+  /** Whether the attempt at the job committed blocks before it failed. */
   readonly progressed: boolean;
 
   constructor(piece: BlockRange, progressed: boolean, cause: unknown) {
@@ -96,7 +96,7 @@ class ReadError extends Error {
   }
 }
 
-/** Returns the next blocks to read. Blocks that failed before (`suspect`) are read in small parts, so that few attempts isolate them. */
+/** Returns the next blocks to read. Blocks that failed before (`suspect`) are read a few at a time, to find the bad one quickly. */
 function nextPart({ to }: BlockRange, from: number, suspect: BlockRange | undefined): BlockRange {
   if (suspect === undefined || from > suspect.to) return { from, to };
   if (from < suspect.from) return { from, to: Math.min(to, suspect.from - 1) };
@@ -172,8 +172,8 @@ export class JobFiller {
   }
 
   /**
-   * Finds the blocks that endpoints do not serve, from the first block of `piece` on. A binary search finds where they end: before the
-   * next served block, or at the end of the job. Returns `piece` itself if its first block is served.
+   * Finds the blocks that endpoints do not serve, from the first block of `piece` on. A binary search finds the last of them: it is just
+   * before the next served block, or it is the last missing block of the job. Returns `piece` itself if its first block is served.
    *
    * @param unserved the kinds of error that mean a block is not served
    * @throws any error that does not show whether a block is served, such as an outage
@@ -208,7 +208,7 @@ export class JobFiller {
   }
 
   /**
-   * Returns the missing blocks of a job, up to the head, and the contracts that lack them. Undefined if no block is missing.
+   * Returns the first and the last missing block of a job, up to the head, and the contracts to fill. Undefined if nothing is to be filled.
    *
    * @throws {ConfigError} if only a newer program may fill the missing blocks.
    */
@@ -224,7 +224,7 @@ export class JobFiller {
     return contracts.length === 0 ? undefined : { missing, contracts };
   }
 
-  /** Reads a piece that begins at `from` and ends at `to` or before. */
+  /** Reads a piece that begins at the first block of a range, and ends at the last one or before. */
   async #fetch(
     { from, to: end }: BlockRange,
     contracts: readonly RegisteredContract[],
@@ -253,7 +253,7 @@ export class JobFiller {
     return readChain(this.#deps.database.kysely, this.#deps.chainId);
   }
 
-  /** Returns contracts from a cache of the registry. Reads the registry again if the cache is old or lacks a contract. */
+  /** Returns what the registry says of incomplete contracts, from a cache. Reads the registry again if the cache is old or lacks one. */
   async #contractsOf(incomplete: readonly IncompleteContract[]): Promise<readonly RegisteredContract[]> {
     const known = () =>
       incomplete.flatMap((contract) => {

@@ -21,7 +21,7 @@ export type IncompleteContract = ContractKey & {
   readonly coveredFingerprint: string | null;
 };
 
-/** Returns SQL for rows `(address, kind, platform_id, fingerprint, created_at, missing)` with the wanted blocks that are missing. */
+/** Returns SQL for one row per followed contract. Its column `missing` holds the wanted blocks of the contract that are not covered. */
 function missingByContract({ chainId, head, standing, request }: WantedHistory): RawBuilder<unknown> {
   const isWanted = sql`(id = ${request ?? null}::uuid or ${request === undefined})`;
   const end = sql`${head}::bigint`;
@@ -44,11 +44,11 @@ function missingByContract({ chainId, head, standing, request }: WantedHistory):
   `;
 }
 
-/** The oldest ranges in which any contract has missing blocks, and the total number of missing blocks. */
+/** The oldest ranges of blocks that at least one contract lacks (`ranges`), and the number of such blocks in all ranges (`blocks`). */
 export type Gaps = { readonly ranges: readonly BlockRange[]; readonly blocks: number };
 
 /**
- * Returns the blocks that are missing for any contract, except those in the queue (`pending`) and those that failed.
+ * Returns the blocks that at least one contract lacks, except those in the queue (`pending`) and those that failed.
  *
  * Runs one statement, whatever the number of contracts. Returns at most `count` ranges.
  */
@@ -74,7 +74,7 @@ export async function findGaps(
 /** A failed range is tried again after this time, because an endpoint may serve it by then. */
 const FAILED_RANGE_COOLDOWN = '1 hour';
 
-/** Returns SQL for rows `(range, since)`: the ranges of a chain that failed within the cooldown or after `earlierTime`. */
+/** Returns SQL for rows `(range, since)`: the ranges that failed in the last hour or after `earlierTime`, and when they failed. */
 export function failedRanges(chainId: number, earlierTime: RawBuilder<unknown> = sql`null`): RawBuilder<unknown> {
   return sql`
     select int8range(range_from, range_to, '[]') as range, created_at as since from indexer.dead_letters
@@ -82,12 +82,12 @@ export function failedRanges(chainId: number, earlierTime: RawBuilder<unknown> =
   `;
 }
 
-/** Returns SQL for the blocks in those rows of `failed` that are newer than a contract's registration. Older rows do not apply to it. */
+/** Returns SQL for the failed blocks that apply to a contract: those in rows of `failed` (`failedRanges`) since it was registered. */
 function failedFor(contract: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`coalesce((select range_agg(range) from failed where since > ${contract}.created_at), '{}'::int8multirange)`;
 }
 
-/** SQL that assigns a contract to a bucket. The same rows of `failed` apply to all contracts in a bucket. */
+/** SQL that groups contracts into buckets by when they were registered. The same rows of `failed` apply to all contracts of a bucket. */
 const failureBucket = sql`width_bucket(created_at, (select array_agg(since order by since) from failed))`;
 
 /**
@@ -109,7 +109,7 @@ export function blocksToFill(contracts: RawBuilder<unknown>): RawBuilder<unknown
 /** The contracts that have missing blocks in a range, and the first and last block that is missing for any of them. */
 export type MissingWork = BlockRange & { readonly contracts: readonly IncompleteContract[] };
 
-/** Returns the missing work in a range; undefined if nothing is missing. */
+/** Returns the contracts and blocks that are missing in a range. Undefined if no block is missing. */
 export async function findMissingWork(
   db: Kysely<DB>,
   wanted: WantedHistory,

@@ -11,16 +11,19 @@ import { deleteCoveredFailures, settleRequests } from './requests.ts';
 
 /** Maximum number of jobs in the queue: enough for many workers, and independent of how much is missing. */
 export const WINDOW_JOBS = 64;
-/** The minimum and maximum number of blocks of a job. Between these limits, it is the number of missing blocks divided by `WINDOW_JOBS`. */
+/**
+ * The limits of the number of blocks of a job. Between them, it is the number of missing blocks divided by `WINDOW_JOBS`. The last job of a
+ * gap may be smaller.
+ */
 const JOB_MIN_BLOCKS = 4_000;
 const JOB_MAX_BLOCKS = 50_000;
 
-/** If fewer blocks than this are missing, indexes are not dropped, because rebuilding them would cost more than it saves. */
+/** If fewer blocks than this are missing, no indexes are dropped, because building them again would cost more than the load saves. */
 const LOAD_MIN_BLOCKS = 1_000;
 
 const REMEMBERED_RANGES_MAX = 4 * WINDOW_JOBS;
 
-/** The history that a process plans: everything since deployment, or the blocks of requests. */
+/** The blocks for which a process adds jobs: those of one or all running requests. With `standing` also all since each deployment. */
 export type PlanScope = Pick<WantedHistory, 'standing' | 'request'>;
 
 /**
@@ -93,7 +96,7 @@ export class Planner {
     });
   }
 
-  /** Drops the indexes that only readers use until the load ends, if many blocks are missing. Has no effect once facts are stored. */
+  /** If many blocks are missing, drops the indexes that only readers use, for the time of the load. Has no effect once facts are stored. */
   async beginLoad(head: number): Promise<void> {
     const wanted: WantedHistory = { chainId: this.#chainId, head, ...this.#scope };
     await this.#beginLoad(await findGaps(this.#database.kysely, wanted, [], 1));

@@ -5,7 +5,7 @@ import { probeServer } from '../db/server.ts';
 import { connectionOptions } from '../db/tls.ts';
 
 const SCHEMA = 'bullmq';
-/** The maximum number of connections for all chains of the process. No chain holds a connection between statements. */
+/** The maximum number of connections to the queue, for all chains of the process together. No chain keeps one between statements. */
 const CONNECTIONS_MAX = 6;
 /** Jobs that are lost in a crash are planned again, so their commits need not wait for the disk. */
 const SETTINGS = { search_path: SCHEMA, synchronous_commit: 'off' };
@@ -81,17 +81,17 @@ export async function openQueuePool(
   return { connection: pooled ? inTransactions(pool) : inSessions(pool), end: () => pool.end() };
 }
 
-/** Returns what BullMQ uses of a pool besides statements. `end` and `on` do nothing, because all queues share the pool. */
+/** Returns what BullMQ uses of a pool besides `query` and `connect`. `end` and `on` do nothing, because all queues share the pool. */
 function commonOf({ options }: pg.Pool) {
   return { options, end: async () => undefined, on: () => undefined, removeAllListeners: () => undefined };
 }
 
-/** Returns the part of a pool that BullMQ uses. */
+/** Returns the members of a pool that BullMQ uses, for connections without a pooler. */
 function inSessions(pool: pg.Pool) {
   return { ...commonOf(pool), query: pool.query.bind(pool), connect: pool.connect.bind(pool) };
 }
 
-/** Returns the part of a pool that BullMQ uses, with each statement in a transaction of its own. */
+/** Returns the members of a pool that BullMQ uses, for connections behind a pooler: each statement runs in its own transaction. */
 function inTransactions(pool: pg.Pool) {
   const query = async (text: string, values?: unknown[]) => {
     const client = await pool.connect();

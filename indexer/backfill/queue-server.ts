@@ -21,7 +21,7 @@ export const COMMAND_TIMEOUT_MS = 10_000;
 /** The messages with which Redis refuses a user or a password. */
 const REFUSED_PASSWORD = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH)\b/;
 
-/** Returns the server of the queue that a configuration names. Call it once per process, because the result holds the connections. */
+/** Returns the server that a configuration names for the queue. Call it once per process, because all chains share its `pool`. */
 export function queueSettings({ queueUrl, queueRedis, variables }: Config): QueueSettings {
   const pool = new SharedQueuePool();
   if (queueRedis !== undefined) return { url: queueUrl, redis: queueRedis, variable: 'queueRedis', pool };
@@ -45,7 +45,7 @@ export function redisConnection({ url, redis }: QueueSettings, onError: (error: 
   return { connection: cluster, release: () => cluster.disconnect() };
 }
 
-/** Returns a client that the caller connects and disconnects. It does not connect again when its connection fails. */
+/** Returns a Redis client that the caller must connect and disconnect. It does not connect again when its connection fails. */
 export function openRedis({ url, redis }: QueueSettings): Redis | Cluster {
   const options = { lazyConnect: true, retryStrategy: () => null, commandTimeout: COMMAND_TIMEOUT_MS };
   if (redis?.cluster !== undefined) {

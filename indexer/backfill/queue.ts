@@ -15,10 +15,10 @@ import {
   redisConnection,
 } from './queue-server.ts';
 
-/** The payload of a job. When the job runs, the blocks that are missing in its range are read from the database. */
+/** The payload of a job: a range. Only when the job runs, the database says which blocks of the range are missing. */
 export type FillJob = BlockRange & {
   readonly chainId: number;
-  /** Whether to fill everything since deployment, or only the blocks of requests. */
+  /** Whether to fill all blocks since each contract's deployment, and not only the blocks of running requests. */
   readonly standing: boolean;
   readonly history?: FailureHistory;
 };
@@ -41,7 +41,7 @@ export type QueueCounts = { readonly waiting: number; readonly active: number; r
 const LOCK_MS = 10_000;
 const LOCK_RENEWAL_MS = 3_000;
 const STALLED_CHECK_MS = 3_000;
-/** Jobs may stall any number of times, because workers may be killed. Only coverage decides whether a job is done. */
+/** A job may lose its worker (stall) any number of times, because workers may be killed. Only coverage decides whether a job is done. */
 const STALLED_COUNT_MAX = 1_000_000;
 const ATTEMPTS_MAX = 1_000_000;
 const OPEN_TIMEOUT_MS = 10_000;
@@ -88,7 +88,7 @@ export class BackfillQueue {
   /**
    * Connects to the queue. Creates its schema if it is in PostgreSQL.
    *
-   * @param onError called with errors of the background connections
+   * @param onError called with each error of a connection to the queue
    * @throws {IndexerError} if the server does not answer in time.
    */
   static async open(
@@ -166,13 +166,13 @@ export class BackfillQueue {
     this.#release();
   }
 
-  /** Wraps a queue and a worker that are already constructed. */
+  /** Returns a `BackfillQueue` over a queue and a worker of BullMQ. */
   static of(queue: Queue<FillJob>, worker: Worker<FillJob>, release: () => void): BackfillQueue {
     return new BackfillQueue(queue, worker, release);
   }
 }
 
-/** Returns the id of a job, which contains its range. It has no colon, which BullMQ would reject. */
+/** Returns the id of a job. It contains the job's range, and no colon, because BullMQ rejects ids with a colon. */
 export function jobId({ chainId, from, to }: FillJob, epoch: number, attempt: number): string {
   return `${chainId}-${from}-${to}-${epoch}-${attempt}`;
 }

@@ -1,13 +1,13 @@
 import type { BlockRange } from '../kernel/ranges.ts';
 import { within } from '../kernel/sleep.ts';
 
-/** A piece that was read. It may end before the end of the requested range. */
+/** The blocks of a piece that was read, and the size of its facts in bytes. It may have fewer blocks than were requested. */
 type ReadPiece = { readonly range: BlockRange; readonly bytes: number };
 
 /**
  * Reads the pieces of a range in order, ahead of the consumer by a bounded number of bytes.
  *
- * If reading fails, `take` throws the error once all pieces before it have been taken.
+ * If a piece cannot be read, `take` throws the error after all pieces before this one were taken.
  */
 export class ReadAhead<Piece extends ReadPiece> {
   readonly #end: number;
@@ -23,7 +23,7 @@ export class ReadAhead<Piece extends ReadPiece> {
   #failure: { readonly error: unknown } | undefined;
 
   /**
-   * @param maxBytes reading pauses while the pieces that are ready have at least this size. If none is ready, one is read in any case
+   * @param maxBytes reading pauses while the pieces that were read but not taken have at least this size. If there are none, one is read
    * @param isAlone returns whether the piece that begins at a block must not be taken together with other pieces
    */
   constructor(
@@ -49,7 +49,7 @@ export class ReadAhead<Piece extends ReadPiece> {
     return this.#taken > this.#end;
   }
 
-  /** Returns all pieces that are ready, and removes them from the buffer. If none is ready, waits for one. */
+  /** Returns all pieces that were read but not taken yet, and removes them from the buffer. If there is none, waits for one. */
   async take(): Promise<readonly Piece[]> {
     for (;;) {
       this.#continueReading();

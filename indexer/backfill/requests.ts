@@ -5,14 +5,14 @@ import { type BlockRange, parseMultirange } from '../kernel/ranges.ts';
 import { blocksBetween, coveredBlocks, firstBlockSince, missingBlocks } from '../progress/contract-coverage.ts';
 import { blocksToFill, failedRanges } from './missing-work.ts';
 
-/** The status of a request. */
+/** The status of a request. `failed`: some of its blocks are missing, and no worker can fill them. */
 export type RequestStatus = 'running' | 'finished' | 'failed' | 'cancelled';
 
-/** A request to fill a range. */
+/** A request to fill a range of a chain's history. */
 export type BackfillRequest = BlockRange & {
   readonly id: string;
   readonly chainId: number;
-  /** Null means all contracts. */
+  /** The addresses of the contracts to fill. Null means all contracts. */
   readonly contracts: readonly Hex[] | null;
 };
 
@@ -34,7 +34,7 @@ export type Incomplete = {
 
 /** The progress of a request. */
 export type RequestProgress = {
-  /** Number of blocks that are missing for any contract. */
+  /** Number of blocks that at least one contract lacks. */
   readonly blocksLeft: number;
   /** Number of missing blocks that a worker can still fill, because they have not failed and their contract is not quarantined. */
   readonly blocksToDo: number;
@@ -192,7 +192,7 @@ export async function recordFailedRange(
     .execute();
 }
 
-/** Deletes the records of failed ranges that every active contract covers by now. Blocks before a contract's deployment do not count. */
+/** Deletes the records of failed ranges that are covered by now for every active contract, leaving out blocks before its deployment. */
 export async function deleteCoveredFailures(db: Kysely<DB>, chainId: number): Promise<void> {
   await sql`
     delete from indexer.dead_letters letter
@@ -203,7 +203,7 @@ export async function deleteCoveredFailures(db: Kysely<DB>, chainId: number): Pr
   `.execute(db);
 }
 
-/** Returns the failed ranges that overlap a range, in order. */
+/** Returns the first failed ranges that overlap a range, in order, at most `INCOMPLETE_LISTED_MAX`. */
 export async function failedIn(
   db: Kysely<DB>,
   chainId: number,

@@ -7,8 +7,8 @@ import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { withSession } from './session.ts';
 
 /**
- * The option `--chain`. The parent command `backfill` has the same option, and Commander stores the value there. Read it with
- * `optsWithGlobals`.
+ * The option `--chain`. The parent command `backfill` has the same option, and Commander stores the value with the options of the parent,
+ * so it must be read with `optsWithGlobals`.
  */
 type OfChain = { readonly chain?: number };
 

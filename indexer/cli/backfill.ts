@@ -177,7 +177,7 @@ function nameOf({ chainId, from, to, contracts }: BackfillRequest): string {
   return `chain ${chainId}, blocks ${from} to ${to}${only}`;
 }
 
-/** Returns the command line that continues a request. */
+/** Returns the command line that fills what is missing of a request. */
 function commandLineOf({ chainId, from, to, contracts }: BackfillRequest, options: GlobalOptions & Given): string {
   const only = (contracts ?? []).map((contract) => ` --contract ${contract}`).join('');
   const config = options.config === undefined ? '' : ` --config ${options.config}`;

@@ -64,7 +64,7 @@ async function checkContracts(
   }
 }
 
-/** Returns what is wrong with a contract, in one sentence. Undefined if nothing is wrong. Looks for its code as of `block`. */
+/** Returns what is wrong with a contract, in one sentence. Undefined if nothing is wrong. The contract must have code at `block`. */
 async function warningAbout(
   reader: ChainReader,
   { kind, address, chainId, type }: NamedContract,

@@ -45,7 +45,8 @@ function describe({ settings }: Resolution, redact: Redact): readonly Described[
 }
 
 /**
- * Returns a value in the form in which it is printed: texts without secrets, and a description of a viem transport, which is a function.
+ * Returns the value of a setting as it is printed: without secrets, and with the words `viem transport` in place of a viem transport, which
+ * is a function.
  */
 function printable(value: unknown, redact: Redact): unknown {
   if (typeof value === 'string') return redact(value);

@@ -128,8 +128,8 @@ function selectionOf(ids: readonly string[], { chain, contract }: Given): Letter
 }
 
 /**
- * Throws `UsageError` if one of the named ids was not found among the dead letters. Does not check this if `found` reached the limit,
- * which may have left the id out.
+ * Throws `UsageError` if the user named an id that no dead letter in `found` has. Does not check this if `found` has reached the limit,
+ * because the dead letter with this id may then be left out.
  */
 function refuseUnknown(ids: readonly string[], found: readonly Letter[], limit = Number.POSITIVE_INFINITY): void {
   if (found.length >= limit) return;

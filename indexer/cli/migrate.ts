@@ -14,7 +14,7 @@ const ROW_WORK = {
   batches: 'updates rows in batches',
 } as const;
 
-/** The requirements of `migrate up` and `migrate plan`. Adopting the existing tables of the platform needs two connections. */
+/** What `migrate up` and `migrate plan` need of `withSession`. To adopt the existing tables of the platform takes two connections. */
 const MIGRATING = { schema: 'any', maxConnections: 2 } as const;
 
 /** `indexer migrate`: applies, plans, reverts or lists the migrations of the schema, or prints grants. Needs no RPC endpoint. */

@@ -4,12 +4,12 @@ import type { Runtime } from '../kernel/runtime.ts';
 import type { Source } from '../source/source.ts';
 import type { Session } from './session.ts';
 
-/** How long a command waits for an answer that it can do without. */
+/** How long a command waits for an answer that it can do without, from an endpoint or from the queue. */
 export const HEAD_TIMEOUT_MS = 3_000;
 
 /**
- * The source of a command. It reads one chain and verifies what the endpoints answer. `close` also records the calls or compute units
- * that count towards the monthly budgets of endpoints.
+ * A source, which reads one chain through its endpoints and verifies their answers. `close` also records in the database how many calls or
+ * compute units the command has spent of the monthly budgets of these endpoints.
  */
 type OpenSource = Omit<Source, 'close'> & { close(): Promise<void> };
 

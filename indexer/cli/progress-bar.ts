@@ -12,7 +12,7 @@ const BAR = {
 /** The assumed width, in characters, of a terminal that does not report its width. */
 const COLUMNS = 80;
 
-/** Shows progress on standard error: on a terminal as a line that is redrawn in place, otherwise as one line of JSON per update. */
+/** Shows the progress of a backfill: on a terminal as a line that is redrawn in place, otherwise as one line of JSON per update. */
 export class ProgressBar {
   /** Writes text above the bar. While the bar is shown, all other output to the terminal must be written here. */
   readonly above: Output;

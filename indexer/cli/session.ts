@@ -18,7 +18,7 @@ type SessionNeeds<P> = {
   /** Whether the schema must be up to date. Only the commands that migrate it accept any schema. */
   readonly schema?: 'current' | 'any';
   readonly maxConnections?: number | ((config: Config) => number);
-  /** Whether statements have a timeout. Processes that run for months need one; statements of other commands may take any time. */
+  /** Whether statements have a timeout. Commands that fill history or follow a chain need one. Other commands may take any time. */
   readonly limitStatements?: boolean;
   /** Called after every statement outside transactions, with its duration in seconds. Statements of pages and metrics are left out. */
   readonly onStatement?: (seconds: number) => void;
@@ -41,8 +41,8 @@ const POOLER_WARNING =
 const CONNECTIONS_MAX = 24;
 
 /**
- * How long work may wait for the database after a stop signal. A healthy database answers sooner. Even if PostgreSQL never answers, the
- * process ends by itself within 15 s.
+ * How long after a stop signal the work of a command may use the database. Then its connections are closed, so that a process whose
+ * database never answers ends by itself within 15 s. A healthy database answers sooner.
  */
 const STOP_GRACE_MS = 7_000;
 

@@ -13,7 +13,7 @@ import { type Session, withSession } from './session.ts';
 /** The maximum number of printed lines about gaps, and about each kind of failure. `--json` prints all. */
 const GAPS_LISTED_MAX = 10;
 
-/** The newest block of the chain and the lag behind it, or why no endpoint gave it. All are null if no endpoint is configured. */
+/** The newest block that an endpoint gives and the mirror's lag behind it, or why none gives one. All null without an endpoint. */
 type Remote = {
   readonly remoteHead: number | null;
   readonly lagBlocks: number | null;
@@ -21,7 +21,7 @@ type Remote = {
 };
 /** The newest events that report an administrative call to a contract. */
 type Administered = { readonly administration: readonly AdministrativeEvent[] };
-/** The jobs in the queue, or why it cannot be read. */
+/** The numbers of jobs in the queue of a chain, or why the queue cannot be read. */
 type Queued = { readonly queue: QueueCounts | null; readonly queueError: string | null };
 type Line = ChainStatus & { readonly configured: boolean } & Remote & Queued & Administered;
 

@@ -6,7 +6,7 @@ import { blockNumber, chainOf, positiveNumber } from './arguments.ts';
 import { type GlobalOptions, type Io, printResult } from './io.ts';
 import { withSession } from './session.ts';
 
-/** `indexer unwind`: repairs a chain after a reorg that is too deep to be unwound automatically. */
+/** `indexer unwind`: unwinds a chain to a block, as is needed after a reorg that is too deep for the follower to unwind it. */
 export function addUnwind(program: Command, io: Io): void {
   program
     .command('unwind')

@@ -7,8 +7,8 @@ export type KnownChain = {
   /** The time between two blocks in milliseconds. Undefined if the chain makes blocks on demand. */
   readonly blockTimeMs?: number;
   /**
-   * The settings that differ from the defaults of a chain. They include no sizes of batches and block ranges, because these are limits of
-   * a provider and not of a chain. The program learns them from answers and refusals (rpc/batch-size.ts, rpc/range-size.ts, rpc/refusals.ts).
+   * The settings that replace the defaults for this chain. They include no sizes of batches and block ranges, because they are limits of
+   * a provider, not of a chain. The program learns them from answers and refusals (rpc/batch-size.ts, rpc/range-size.ts, rpc/refusals.ts).
    */
   readonly preset?: Pick<ChainSettings, 'pollIntervalMs' | 'confirmations' | 'haltDepth'>;
   /** The names that other programs use for the variable with the endpoints of the chain. `RPC_URL_<chainId>` takes precedence over them. */
@@ -59,7 +59,7 @@ export const KNOWN_CHAINS: readonly KnownChain[] = [
     // 80,084,800 was due on 2025-12-09 at 10:00 (https://github.com/0xPolygon/bor/releases/tag/v2.5.0), and block 87,218,600 on 2026-05-21
     // at 14:00 (https://github.com/0xPolygon/bor/releases, v2.8.0).
     blockTimeMs: 2_000,
-    // Without milestones, a block is final once a checkpoint includes it. A checkpoint holds about 512 blocks
+    // Without Polygon's milestones, a block is final once it is in a checkpoint of Polygon on Ethereum. Each one has about 512 blocks
     // (https://github.com/maticnetwork/Polygon-Improvement-Proposals/blob/main/PIPs/PIP-11.md).
     preset: { confirmations: 512 },
     variables: ['POLYGON_RPC_URL', 'POLYGON_MAINNET_RPC_URL'],
@@ -92,7 +92,7 @@ export const KNOWN_CHAINS: readonly KnownChain[] = [
   { chainId: 31_337, name: 'Anvil', variables: ['ANVIL_RPC_URL'] },
 ];
 
-/** Returns what the program knows about a chain. */
+/** Returns what the program knows about a chain. Undefined if the chain is not in `KNOWN_CHAINS`. */
 export function knownChain(chainId: number): KnownChain | undefined {
   return KNOWN_CHAINS.find((chain) => chain.chainId === chainId);
 }

@@ -17,7 +17,7 @@ export async function loadConfig(file: string | undefined, env: Environment, nee
  * Reads the configuration file, a TypeScript or JavaScript module whose default export is `defineConfig({ … })`. `resolveSettings`
  * completes it from the environment and the defaults.
  *
- * @param file path relative to the working directory. Default: `config/local.ts` there or, if it does not exist, in the package
+ * @param file path relative to the working directory. Default: `config/local.ts` of the working directory, else that of the package
  * @throws {ConfigError} one error that lists every fault with its place.
  */
 export async function loadSettings(

@@ -6,10 +6,10 @@ type Issue = z.core.$ZodIssue;
 const EDITS_MAX = 3;
 
 /**
- * Returns the faults that a schema found, one line each, with the place and what to do. The lines quote no value, because values may
- * contain keys.
+ * Returns one line for each fault that a schema found in a value: where the fault is, and what to do. The lines quote no part of the value,
+ * because it may contain keys of providers.
  *
- * @param place the name of the file or variable that holds the value
+ * @param place the name of the configuration file or environment variable that holds the value
  */
 export function faultsOf(
   schema: z.core.$ZodType,
@@ -40,7 +40,7 @@ function isOtherType(issue: Issue): boolean {
   return issue.code === 'invalid_type' || (issue.code === 'custom' && issue.params?.isWrongType === true);
 }
 
-/** Returns a path as text: `config/local.ts chains.1.rpcUrls, endpoint 2.url`. The element of a list with one element gets no number. */
+/** Returns where a fault is: `config/local.ts chains.1.rpcUrls, endpoint 2.url`. The only endpoint of a list gets no number. */
 function placeOf(path: readonly PropertyKey[], place: string, value: unknown): string {
   let text = '';
   let current = value;

@@ -18,7 +18,7 @@ export type About = {
   readonly example?: string;
 };
 
-/** The documentation of each option. */
+/** The documentation of each option, by the option's schema. */
 export const ABOUT = z.registry<About>();
 /** The values that a schema accepts, in Markdown. */
 export const VALUES = z.registry<{ readonly values: string }>();
@@ -85,7 +85,7 @@ export function urlOf(...protocols: readonly string[]) {
   return schema.register(VALUES, { values: protocols.map((name) => `\`${name}://…\``).join(', ') });
 }
 
-/** Accepts HTTP headers by name. */
+/** Accepts an object that maps the names of HTTP headers to their values. */
 export function headers() {
   const message = 'is not a valid HTTP header';
   return z.record(z.string(), z.string(message)).check(({ value, issues }) => {
@@ -110,7 +110,7 @@ export function viemTransport(message: string) {
 }
 
 /**
- * Marks the fault of a value that has the wrong type for one branch of a union, so that `faultsOf` reports the faults of another branch.
+ * Marks a fault: the value is of another type than this branch of a union accepts. `faultsOf` then reports the faults of another branch.
  */
 const IS_WRONG_TYPE = { isWrongType: true };
 
@@ -126,7 +126,7 @@ export function clusterNodes() {
   return z.custom<readonly ClusterNode[]>(isList, 'must name at least one node');
 }
 
-/** Accepts a list that is not empty. */
+/** Accepts a list of at least one element. Each element must fit `schema`. */
 export function listOf<T extends z.ZodMiniType>(schema: T, emptyMessage: string) {
   return z.readonly(z.array(schema, emptyMessage).check(z.minLength(1, emptyMessage)));
 }

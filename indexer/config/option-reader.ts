@@ -8,23 +8,23 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A value of the configuration and where it comes from. */
 export type Setting = {
-  /** The names of the options, joined by dots: `chains.8453.confirmations`. */
+  /** The name of the option after the names of its groups, joined by dots: `chains.8453.confirmations`. */
   readonly path: string;
   readonly value: unknown;
-  /** The place in the file, the variable, the preset, or `default`. */
+  /** The place in the configuration file, the environment variable, the preset of the chain, or `default`. */
   readonly origin: string;
   /** Whether the value must not be printed. URLs are redacted in any case. */
   readonly isSecret: boolean;
 };
 
-/** A variable without effect, and why: `used` sets the same option to another value, or no option corresponds to the variable. */
+/** An environment variable without effect, and why: the variable `used` sets the same option differently, or no option reads it. */
 export type IgnoredVariable = { readonly ignored: string; readonly used?: string; readonly reason: string };
 
 /** Values that replace the defaults of a group of options, and where they come from. */
 export type Preset = { readonly origin: string; readonly values: Readonly<Record<string, unknown>> };
 
 type OptionSource = {
-  /** The variables that set the option, if its documentation does not name them. */
+  /** The environment variables that set the option. Default: those that the option's documentation (`ABOUT`) names. */
   readonly variables?: readonly string[];
   /** Turns the text of a variable into the value to check. Default: the text itself. */
   readonly parse?: (text: string) => unknown;
@@ -52,10 +52,10 @@ export class OptionReader {
     this.faults = faults;
   }
 
-  /** Returns the variable, or the place in the file, that set an option. Undefined if neither did. */
+  /** Returns the environment variable or the place in the file that set an option. Undefined if the option was not set. */
   readonly placeOf = (path: string): string | undefined => this.#places.get(path);
 
-  /** Reads the options of a group. `path` is the name of the group, empty for the outermost one. */
+  /** Reads the options of a group. `path` names the group and the groups around it. It is empty for the outermost group. */
   group(shape: z.core.$ZodShape, file: unknown, path: string, preset?: Preset): object {
     const given = (file ?? {}) as Readonly<Record<string, unknown>>;
     return Object.fromEntries(

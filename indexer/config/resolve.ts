@@ -13,7 +13,7 @@ export type ProxySettings = Readonly<z.output<typeof PROXY>>;
 export type ChainConfig = Readonly<Omit<z.output<typeof CHAIN>, 'rpcUrls'>> & {
   readonly chainId: number;
   readonly rpcUrls: readonly RpcEndpoint[];
-  /** The variable or the place in the file that names the endpoints, for messages. */
+  /** The environment variable or the place in the file that names the endpoints. Messages contain it. */
   readonly variable: string;
   /** Undefined if the environment names no proxy. */
   readonly proxy?: ProxySettings | undefined;
@@ -22,7 +22,7 @@ export type ChainConfig = Readonly<Omit<z.output<typeof CHAIN>, 'rpcUrls'>> & {
 /** The complete and validated configuration. */
 export type Config = {
   readonly databaseUrl: string;
-  /** The URL of the database of `databaseUrl` without a connection pooler in between. */
+  /** Another URL of the same database, which leads to it without a pooler in between. Undefined if none is set. */
   readonly databaseDirectUrl: string | undefined;
   readonly queueUrl: string;
   /** The Redis of the queue, if one URL cannot describe it. Used instead of `queueUrl`. */
@@ -33,7 +33,7 @@ export type Config = {
   readonly ready: Readonly<z.output<typeof SETTINGS>['ready']>;
   readonly otlpEndpoint?: string | undefined;
   readonly logLevel: LogLevel;
-  /** The variables, or the places in the file, that hold the URLs, for messages. */
+  /** The environment variables or the places in the file that hold the URLs. Messages contain them. */
   readonly variables: {
     readonly databaseUrl: string;
     readonly databaseDirectUrl: string;

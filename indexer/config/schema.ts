@@ -33,7 +33,7 @@ const NO_ENDPOINT = 'must be a URL, an object with url and headers, or a viem tr
 const rpcUrl = () => urlOf('http', 'https', 'ws', 'wss');
 const postgresUrl = () => urlOf('postgres', 'postgresql');
 
-/** The options of one endpoint, if a URL alone does not describe it. */
+/** The options of an endpoint that the configuration file describes by an object, because a URL alone does not suffice. */
 export const ENDPOINT = z.strictObject({
   url: rpcUrl(),
   headers: option(headers(), {
@@ -173,7 +173,7 @@ export const REDIS = z.strictObject({
 
 const isChainId = (id: string) => /^[1-9][0-9]{0,15}$/.test(id) && Number.isSafeInteger(Number(id));
 
-/** The id of a chain, as written in a configuration file and in the name of an environment variable. */
+/** The id of a chain as text: a key of `chains` in a configuration file, or the end of the name of a variable `RPC_URL_<chainId>`. */
 export const CHAIN_ID = z
   .string()
   .check(z.refine(isChainId, 'the chain id must be a positive decimal number, as in RPC_URL_1'));
@@ -224,7 +224,7 @@ export const SETTINGS = z.strictObject({
   }),
 });
 
-/** The variables of the platform that the program does not use, and the reason for each. */
+/** The environment variables of the platform that the program does not use, and the reason for each. */
 export const UNUSED_VARIABLES: Readonly<Record<string, string>> = {
   AUDIFI_DB_POOL_MIN: 'connections are opened when they are needed',
   AUDIFI_DB_POOL_MAX:

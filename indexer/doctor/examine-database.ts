@@ -9,7 +9,7 @@ import { Examination, type Finding, failed, type Outcome, ok, warning } from './
 
 const STATEMENT_TIMEOUT_MS = 10_000;
 const VERSION_MIN = 15;
-/** The newest version with which the program is tested. */
+/** The newest major version of PostgreSQL with which the program is tested. */
 const VERSION_TESTED = 18;
 const CLOCK_DIFFERENCE_MAX_MS = 10_000;
 /** The platform's tables in which contracts are announced. The program reads them and writes columns of their rows. */

@@ -83,7 +83,7 @@ async function readBlock(
   return raw === null ? undefined : parseHeader(raw, { name, label, chainId });
 }
 
-/** Judges the age of a head at a point in time. For a chain without a known block time, no head is too old. */
+/** Judges how old the head of an endpoint is at the time `nowMs`. If the block time of the chain is not known, no head is too old. */
 export function judgeHead(
   { number, timestamp }: Pick<BlockHeader, 'number' | 'timestamp'>,
   nowMs: number,

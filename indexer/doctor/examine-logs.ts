@@ -4,13 +4,13 @@ import { messageOf, RpcError } from '../kernel/errors.ts';
 import type { Client } from '../rpc/client.ts';
 import { type Examination, failed, type Outcome, ok, warning } from './finding.ts';
 
-/** Sizes of ranges that are tried, in blocks, until one is accepted. */
+/** The sizes of block ranges for which logs are requested, in this order, until the endpoint accepts one. */
 const RANGE_SIZES = [10_000, 2_000, 1_000, 500, 100, 10, 1];
 /** If an endpoint accepts only ranges smaller than this, history fills slowly. */
 const RANGE_MIN_BLOCKS = 100;
-/** How many of the newest blocks are searched for one that has logs. */
+/** The maximum number of the newest blocks in which a check looks for a log. */
 const SEARCHED_BLOCKS = 5;
-/** An address without logs, so that a refusal is only about the number of blocks. */
+/** An address without logs. If a request for its logs is refused, the number of blocks is the cause, and not the size of the result. */
 const ADDRESS = `0x${'00'.repeat(19)}01`;
 const NO_RECEIPTS =
   'receipts are read one by one, which takes many calls; prefer an endpoint with eth_getBlockReceipts';
@@ -21,7 +21,7 @@ export type Subject = { readonly client: Client; readonly chain: ChainConfig; re
 /** The members of a log that the checks read. */
 type Log = { readonly address?: unknown; readonly blockHash?: unknown; readonly blockTimestamp?: unknown };
 
-/** Returns a number as JSON-RPC writes it. */
+/** Returns a number as hexadecimal text, the form of numbers in JSON-RPC. */
 export function quantity(number: number): string {
   return `0x${number.toString(16)}`;
 }
@@ -61,7 +61,7 @@ function noLogs(hasReceipts: boolean): Outcome {
   return failed('the endpoint serves neither logs nor receipts of a block', 'use another endpoint');
 }
 
-/** Reads the receipts of the newest block, and searches the newest blocks for one log. */
+/** Checks the receipts of the newest block, and returns a log (`found`) from the receipts of the newest block that has logs. */
 async function readReceipts(
   { client, head }: Subject,
   signal: AbortSignal,

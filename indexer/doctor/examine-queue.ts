@@ -11,7 +11,7 @@ import { openDatabase } from '../db/database.ts';
 import { probeServer } from '../db/server.ts';
 import { Examination, type Finding, failed, type Outcome, ok, warning } from './finding.ts';
 
-/** The oldest version that BullMQ works with, and the oldest that it recommends (https://docs.bullmq.io). */
+/** The oldest version of Redis with which BullMQ works, and the oldest that BullMQ recommends (https://docs.bullmq.io). */
 const REDIS_VERSION_MIN = 5;
 const REDIS_VERSION_RECOMMENDED = 6.2;
 

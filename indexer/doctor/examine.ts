@@ -15,7 +15,7 @@ const REPLACEABLE = 'it is not used while other endpoints of the chain work';
  * findings may contain secrets.
  */
 export async function* examine(config: Config, signal: AbortSignal): AsyncGenerator<Finding> {
-  // All parts run at the same time. A part that fails reports this in a finding.
+  // The examinations run at the same time. A failure of one becomes a finding.
   const parts = [
     examineDatabase(config, signal),
     examineQueue(config, signal),
@@ -34,7 +34,7 @@ const NO_CHAIN: readonly Finding[] = [
   },
 ];
 
-/** Checks every endpoint of a chain. If another endpoint works, a failure is only a warning, unless it stops the chain. */
+/** Checks every endpoint of a chain. If one of them works, a failure of another is only a warning, unless it stops the chain. */
 async function examineChain(chain: ChainConfig, signal: AbortSignal): Promise<readonly Finding[]> {
   const endpoints = await Promise.all(
     chain.rpcUrls.map((endpoint, index) => examineEndpoint(endpoint, index, chain, signal)),

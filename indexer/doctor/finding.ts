@@ -4,10 +4,10 @@ import { within } from '../kernel/sleep.ts';
 /** How long one check may take. */
 const CHECK_TIMEOUT_MS = 15_000;
 
-/** `ok`; `warning`: the indexer works, with restrictions; `failed`: it does not work until this is corrected. */
+/** What a check found. `warning`: the indexer works with restrictions. `failed`: it does not work until what was found is corrected. */
 export type Status = 'ok' | 'warning' | 'failed';
 
-/** The outcome of one check. May contain secrets. */
+/** One check, and what it found. The texts may contain secrets. */
 export type Finding = {
   /** What was checked: `configuration`, `database`, `queue`, `endpoints`, or the setting that names an endpoint. */
   readonly subject: string;
@@ -17,11 +17,11 @@ export type Finding = {
   readonly detail: string;
   /** What to change. Null if there is nothing to change, or if `detail` already says what to change. */
   readonly advice: string | null;
-  /** Whether the failure stops the chain even if other endpoints work. */
+  /** Whether a failed check of an endpoint stops the chain even if the chain's other endpoints work. */
   readonly stopsChain?: boolean;
 };
 
-/** What a check found, and what to change. */
+/** The result of a check: what it found, and what to change. */
 export type Outcome = Pick<Finding, 'status' | 'detail' | 'stopsChain'> & { readonly advice?: string | undefined };
 
 /** Creates the outcome of a check that found nothing wrong. */
@@ -39,7 +39,7 @@ export function failed(detail: string, advice?: string): Outcome {
   return { status: 'failed', detail, advice };
 }
 
-/** Runs the checks of one subject, one after the other, and collects the findings. */
+/** Runs the checks of one subject, such as the database or an endpoint, one after the other, and collects the findings. */
 export class Examination {
   readonly findings: Finding[] = [];
   readonly #subject: string;

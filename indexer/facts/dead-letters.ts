@@ -4,12 +4,12 @@ import type { FactTable } from './fact-table.ts';
 import { branchOf, factId, kindPart } from './ids.ts';
 import type { Origin } from './origin.ts';
 
-/** A log whose first topic is an event of the contract's ABI, but whose topics and data do not match that event. */
+/** A log whose first topic names an event of the contract's ABI, but whose other topics and data do not fit this event. */
 export type DeadLetter = Origin & { readonly reason: string };
 
 /**
- * Complete logs that could not be decoded. The column `kind` of the table holds the kind of dead letter, here `log`. The kind of
- * contract is in `contract_kind`.
+ * The table of the logs that could not be decoded, each stored completely. The column `kind` says what a dead letter is, here `log`. The
+ * kind of contract is in `contract_kind`.
  */
 export const deadLetters: FactTable<DeadLetter> = {
   schema: 'indexer',

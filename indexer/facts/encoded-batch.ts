@@ -42,7 +42,7 @@ export type EncodedBatch = {
   readonly quarantined: readonly Quarantine[];
 };
 
-/** The number of characters after which text is converted to bytes. */
+/** Lines are collected as text until it has this many characters. Then it is converted to bytes. */
 const CHUNK_CHARS = 64 * 1024;
 /** A fact that becomes more rows than this is encoded as a span. */
 const SPAN_ROWS_MIN = 1_000;
@@ -253,7 +253,7 @@ function lineBytes(span: Span): number {
   return 0;
 }
 
-/** Yields the text of a table's facts in parts. */
+/** Yields the text of a table's facts in several buffers, so that the lines of spans are not all in memory at once. */
 export function* textsOf({ text, spans }: EncodedTable): Iterable<Buffer> {
   if (text.length > 0) yield text;
   for (const span of spans) {

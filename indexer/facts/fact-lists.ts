@@ -21,5 +21,5 @@ export class FactLists {
   }
 }
 
-/** The facts of a range, and the contracts that a log of the range makes impossible to index. */
+/** The facts of a range, and the contracts that cannot be indexed further because of a log in the range. */
 export type DecodedBatch = { readonly facts: FactLists; readonly quarantined: readonly Quarantine[] };

@@ -28,7 +28,7 @@ export type TableDescription = {
   readonly schema: 'public' | 'indexer';
   readonly name: string;
   readonly digest: DigestRows;
-  /** The columns by which the program looks rows up. `ANALYZE` runs on them while the table grows. Empty for small tables. */
+  /** The columns by which the program looks up rows. `ANALYZE` runs on these columns while the table grows. Empty for small tables. */
   readonly statistics: readonly string[];
   /** Indexes that only readers of the mirror use. An initial load drops them at its beginning and builds them again at its end. */
   readonly readersIndexes: readonly string[];
@@ -54,29 +54,29 @@ export type FactTable<Fact extends Origin = Origin> = TableDescription & {
   readonly foldColumns?: {
     /** The column with the address of the contract that emitted the fact. */
     readonly addressColumn: string;
-    /** The column with the tag of a fact. Undefined if no column holds it. */
+    /** The column with the tag of the fact (see `tagOf`). Undefined if the table has no such column. */
     readonly tagColumn?: string;
   };
-  /** Whether facts are written before the state rows that their foreign keys refer to. */
+  /** Whether foreign keys of the facts refer to rows of state that a fold inserts only after the facts were written. */
   readonly defersConstraints?: boolean;
-  /** Describes the facts that the platform's former indexer left. They have no block hash. */
+  /** How to find the facts that the platform's former indexer left in the table. These rows have no block hash. */
   readonly former?: FormerRows;
   /**
-   * Describes how to find the facts of a contract after the platform deleted its row of the contract. No foreign key deletes these facts.
-   * They are found by `address` and the column with the kind, or by the column with the id of the deleted row.
+   * How to find the facts of a contract after the platform deleted its row of the contract: by `address` and the column with the kind of
+   * contract, or by the column with the id of the deleted row. Needed where no foreign key deletes the facts together with the row.
    */
   readonly orphans?: { readonly kindColumn: string } | { readonly idColumn: string };
   /** Returns the condition that a row belongs to a contract. */
   rowsOf(contract: RegisteredRow): RawBuilder<boolean>;
-  /** Returns the tag of a fact. Folds that need only some facts of the table select them by their tags. */
+  /** Returns the tag of a fact, such as `mint` or the name of its event. A fold that needs only some facts selects them by their tags. */
   tagOf?(fact: Fact): string;
-  /** Returns the number of rows that a fact stands for. Undefined if every fact is one row. */
+  /** Returns the number of rows that `lines` yields for a fact. Undefined if the number is one for every fact. */
   rowCount?(fact: Fact): number;
   /** Yields each row of each fact as a line of `COPY … FROM STDIN` in text format, without its newline. Keeps the order of the facts. */
   lines(facts: readonly Fact[]): Iterable<string>;
 };
 
-/** Describes how to find the facts of a former indexer. Their addresses may be in checksum case. */
+/** Describes how to find the rows that the platform's former indexer left in a table. Their addresses may be in checksum case. */
 export type FormerRows = {
   /** Returns the condition that a former row belongs to any of several contracts. */
   isOfAny(addresses: readonly Hex[], platformIds: readonly string[]): RawBuilder<boolean>;
@@ -100,8 +100,8 @@ export type ExpectedRows = {
   /** The number of leading columns of the digest that form the key. */
   readonly keyColumns: number;
   /**
-   * Returns the condition that a row belongs to a contract. The condition names the columns of the digest `c0`, `c1` and so on.
-   * Default: `c0` is the chain and `c1` is the address.
+   * Returns the SQL condition that a row belongs to a contract. In it, the columns of the digest have the names `c0`, `c1` and so on.
+   * Default: `c0` is the contract's chain and `c1` its address.
    */
   belongsTo?(contract: RegisteredRow): RawBuilder<boolean>;
   /** The rows and columns to compare instead of those of the digest. The query of the method `rows` then returns these columns. */
@@ -116,7 +116,7 @@ export type ExpectedRows = {
  */
 export type StateTable = TableDescription & {
   readonly kind: ContractKind;
-  /** The column by whose order every commit locks rows, to prevent deadlocks. Undefined if only one fold writes the rows. */
+  /** Every commit locks the rows in the order of this column, which prevents deadlocks. Undefined if only one fold writes the rows. */
   readonly lockOrder?: string;
   /** Returns the steps that reset the rows of contracts to the values that they have without any facts. */
   reset?(contracts: PlatformIdQuery): readonly Step[];
@@ -124,6 +124,6 @@ export type StateTable = TableDescription & {
   deleteRows?(contract: RegisteredRow): readonly RawBuilder<unknown>[];
   /** The rows that the table must hold according to a contract's facts. Their SQL is written independently of the folds. */
   readonly expected: ExpectedRows;
-  /** Whether the rows are the platform's own rows of contracts. A purge then clears the bookkeeping columns `last_indexed_*`. */
+  /** Whether the rows are those in which the platform registers contracts. A purge then clears their columns `last_indexed_*`. */
   readonly isPlatformRow?: boolean;
 };

@@ -6,7 +6,7 @@ export function tableOf({ schema, name }: Pick<FactTable, 'schema' | 'name'>): R
   return sql`${sql.table(`${schema}.${name}`)}`;
 }
 
-/** Returns the condition that a row is a fact of a chain. Rows that a former indexer left have no block hash and do not count. */
+/** Returns the SQL condition that a row is a fact of a chain. Rows that a former indexer left have no block hash and are no facts. */
 export function isOfChain({ chainIdType }: FactTable, chainId: number): RawBuilder<boolean> {
   const chain = chainIdType === 'text' ? sql`${String(chainId)}` : sql`${chainId}::bigint`;
   return sql`chain_id = ${chain} and block_hash is not null`;

@@ -12,7 +12,7 @@ export type FactRange = {
   readonly from: number;
   readonly to: number;
   readonly contracts?: readonly { readonly address: Hex; readonly kind: ContractKind }[];
-  /** Whether all steps are sent to PostgreSQL at once. A step that turns out to need a follow-up step must then call `indexer.refuse()`. */
+  /** Whether all steps are sent to PostgreSQL at once. Then a step whose rows require a follow-up step must call `indexer.refuse()`. */
   readonly batched?: boolean;
 };
 
@@ -22,9 +22,9 @@ export type Reading = { readonly table: FactTable; readonly tags?: readonly stri
 /**
  * A rule that derives state from facts.
  *
- * The steps of `apply` run after the facts of the range were written, and those of `unwind` before the facts are deleted, each in the
- * same transaction. Ranges may be applied in any order. An `unwind` of a range that ends at the head restores every row that `apply`
- * changed.
+ * The steps of `apply` run after the facts of the range were written, in the transaction that writes them. The steps of `unwind` run
+ * before the facts are deleted, in the transaction that deletes them. Ranges may be applied in any order. An `unwind` of a range that ends
+ * at the head restores every row that `apply` changed.
  */
 export type Fold = {
   readonly name: string;
@@ -37,17 +37,17 @@ export type Fold = {
 };
 
 /**
- * Returns an expression for the select list of a step that has a follow-up step. If the result has a row, the follow-up step is needed. A
- * batched commit cannot run it. So there the expression raises an error, and the commit is repeated step by step.
+ * Returns an expression for the select list of a step that may need a follow-up step. A row in the step's result means that it does. A
+ * batched commit cannot run a follow-up step. In such a commit, the expression raises an error, and the commit is repeated step by step.
  */
 export function refuseIfBatched({ batched }: FactRange): RawBuilder<unknown> {
   return batched ? sql`indexer.refuse()` : sql`true`;
 }
 
-/** A value larger than any position. It stands for "none yet" in comparisons that look for the earliest position. */
+/** A value larger than the position of any log. It means "none yet" in comparisons that look for the earliest position. */
 export const NO_POSITION = sql`9223372036854775807::bigint`;
 
-/** Returns the first position of a block, block × 2³². The generated column `position` of facts uses the same formula. */
+/** Returns the position of the first log of a block: block × 2³². The generated column `position` of a fact is this plus its log index. */
 export function positionOf(block: number): RawBuilder<bigint> {
   return sql`(${block}::bigint * 4294967296)`;
 }

@@ -12,7 +12,7 @@ export type FormerFacts = {
   readonly contracts: readonly { readonly address: Hex; readonly platformId: string }[];
 };
 
-/** A link of the platform to a deleted fact: the id of the platform's row, with the transaction hash and log index of the fact. */
+/** The id of a row of the platform that a deleted fact named (`linked`), with the transaction hash and log index of the fact. */
 export type FactLink = {
   readonly table: FactTable;
   readonly tx_hash: string;
@@ -22,7 +22,7 @@ export type FactLink = {
 
 /**
  * Deletes the facts that a former indexer left in a range, before verified facts of the range are written. Former facts have no block
- * hash, so they can be neither verified nor unwound. Returns the links of the platform to the deleted facts.
+ * hash, so they cannot be verified or unwound. Returns the links of the deleted facts to rows of the platform.
  */
 export async function removeFormerFacts(
   tx: Transaction,
@@ -42,7 +42,7 @@ export async function removeFormerFacts(
   return links;
 }
 
-/** Deletes the facts of a table that meet a condition. Returns the platform's links to the deleted facts. */
+/** Deletes the facts of a table that meet a condition. Returns the links of the deleted facts to rows of the platform. */
 export async function deleteFacts(
   tx: Transaction,
   table: FactTable,
@@ -60,7 +60,7 @@ export async function deleteFacts(
   return rows.flatMap(({ linked, ...row }) => (linked === null ? [] : [{ ...row, linked, table }]));
 }
 
-/** Writes the platform's links, which `deleteFacts` returned, to the verified facts that replace the deleted ones. */
+/** Writes the links that `deleteFacts` returned into the verified facts that replace the deleted ones. */
 export async function restoreLinks(tx: Transaction, chainId: number, links: readonly FactLink[]): Promise<void> {
   for (const [table, ofTable] of Map.groupBy(links, (link) => link.table)) {
     const column = sql.ref(table.former?.link ?? 'id');

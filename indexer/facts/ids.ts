@@ -1,13 +1,13 @@
 import { hash } from 'node:crypto';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 
-/** The number of facts of one log that ids can distinguish. It exceeds the number of tokens that are accepted in one ERC-2309 log. */
+/** The maximum number of facts of one log that have different ids. The program accepts fewer tokens than this in one ERC-2309 log. */
 const PARTS = 2 ** 20;
-/** The number of hexadecimal digits of a part. */
+/** The number of hexadecimal digits of the `part` at the end of an id. */
 const PART_DIGITS = 5;
 /** 2^32 divided by the golden ratio (Knuth's multiplicative hashing). It keeps consecutive chain ids far apart. */
 const CHAIN_DISTANCE = 0x9e37_79b1;
-/** The index of a kind in this list is part of ids, so new kinds may only be appended. */
+/** The kinds of contract. The index of a kind in this list goes into ids of facts, so new kinds may only be added at its end. */
 const KINDS: readonly ContractKind[] = ['master', 'dividend', 'artist_token', 'pool'];
 
 /**
@@ -18,8 +18,8 @@ const KINDS: readonly ContractKind[] = ['master', 'dividend', 'artist_token', 'p
  * ```
  *
  * `b` is the block number (32 bits), `l` the log index (32 bits), `h` the branch (36 bits, see `branchOf`), `p` the part (20 bits). The
- * id is derived, so that two databases that indexed the same chain are equal row for row. Ids are ordered by block and
- * log, so that indexes grow at their end. No hash is computed.
+ * id is derived from the chain alone, so that two databases that indexed the same chain are equal row for row. Ids are ordered by block and
+ * log, so that indexes grow at their end. To make an id, no hash is computed.
  *
  * @param branch the result of `branchOf`
  * @param part distinguishes facts of one log in one table: the low bits of a token id, or the kind of contract

@@ -16,12 +16,12 @@ export function originColumns(chainIdType: FactTable['chainIdType']): FactTable[
   };
 }
 
-/** The columns of `originColumns` that a digest reads. */
+/** The columns of `originColumns` that go into the digest of a table. */
 export const ORIGIN_DIGEST = ['chain_id', 'tx_hash', 'block_number', 'block_hash', 'log_index', 'block_timestamp'];
 
 /**
- * Returns a function that writes the values of `originColumns` for one list of facts of one chain. The facts of a block follow each
- * other in the list, so values derived from the block are reused for its next fact.
+ * Returns a function that encodes the values of `originColumns` for one fact after another, all of one chain. The facts of a block must
+ * follow each other, because values that are derived from the block are computed once and used for the next facts too.
  */
 export function originText(): (fact: Origin, part?: number) => string {
   let lastHash = '';

@@ -33,7 +33,7 @@ function* textsOfAll(tables: readonly EncodedTable[]): Iterable<Buffer> {
   for (const table of tables) yield* textsOf(table);
 }
 
-/** Returns steps that insert a batch's facts without `COPY`. Undefined if the batch is too large or has an escape other than `\N`. */
+/** Returns steps that insert a batch's facts without `COPY`. Undefined if the batch is too large or its text has escapes besides `\N`. */
 export function insertFacts(batch: EncodedBatch): readonly Step[] | undefined {
   if (factCount(batch) > INSERTED_FACTS_MAX) return undefined;
   const texts = batch.tables.map(({ text }) => text.toString('utf8', 0, text.length - 1));

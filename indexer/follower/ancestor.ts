@@ -7,10 +7,11 @@ const LINEAR_STEPS = 4;
  * Finds the newest remembered block that is still on the chain (`ancestor`), and the next newer remembered block, which is not
  * (`firstLost`).
  *
- * Most reorgs are shallow, so the first steps are linear. After that the search is binary: a chain that has a block has all
+ * Most reorgs are shallow, so the first steps are linear. After that the search is binary, because a chain that has a block also has the
  * blocks below it.
  *
- * @param remembered blocks of the local branch, newest first
+ * @param remembered blocks that the database knows, newest first
+ * @param onChain returns whether the chain has a block
  */
 export async function commonAncestor(
   remembered: readonly BlockRef[],

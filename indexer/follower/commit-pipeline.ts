@@ -8,7 +8,7 @@ export class CommitPipeline {
   /**
    * Begins a commit. The returned promise resolves when the commit has ended, whether or not it succeeded.
    *
-   * If the previous commit is delayed, this one may try to move the head first, and fails. It is tried again after the previous commit.
+   * If the previous commit is delayed, this commit may try to move the head first, and fails. It is then repeated after the previous one.
    */
   begin(write: () => Promise<void>): Promise<unknown> {
     const previous = this.#inFlight.at(-1);

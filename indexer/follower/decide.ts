@@ -1,14 +1,14 @@
 import type { BlockHeader, BlockRef } from '../kernel/chain.ts';
 
-/** The two chains as the follower sees them. */
+/** The blocks that the follower compares: those of the database (local) and those of an endpoint (remote). */
 export type View = {
-  /** The newest block that the database holds. Undefined while it holds none. */
+  /** The head: the newest committed block. Undefined before the first commit. */
   readonly local: BlockRef | undefined;
   /** The endpoint's newest block. */
   readonly remote: BlockHeader;
-  /** The endpoint's block at the local height. Undefined if it was not read or does not exist. */
+  /** The endpoint's block at the height of `local`. Undefined if it was not read or does not exist. */
   readonly remoteAtLocal: BlockRef | undefined;
-  /** The block that the database holds at the height of the endpoint's head. Undefined if it holds no checkpoint there. */
+  /** The checkpoint in the database at the height of `remote`. Undefined if it was not read or does not exist. */
   readonly localAtRemote: BlockRef | undefined;
 };
 
@@ -23,19 +23,19 @@ export type Decision =
 /**
  * Decides what to do about the endpoint's head. Pure: the caller reads the blocks and acts.
  *
- * | endpoint's head | at the lower of both heights | decision |
+ * | endpoint's head | blocks at the height of the lower head | decision |
  * | --- | --- | --- |
- * | any, and the database holds no block | | start |
- * | below the local head | same block, or the database has none there | wait: the node lags, which is no reorg |
- * | below the local head | another block | suspect a reorg there: a shorter branch may win |
+ * | any, before the first commit | | start |
+ * | below the local head | same block, or no checkpoint in the database | wait: the node lags, which is no reorg |
+ * | below the local head | another block | suspect a reorg: a shorter branch may win |
  * | at the local height | same block | wait: up to date |
  * | at the local height | another block | suspect a reorg |
  * | child of the local head | | extend |
  * | above the local head | same block | catch up |
  * | above the local head | another block | suspect a reorg |
- * | above the local head | the node has no block at the local height | wait: the URL may lead to several nodes, one of which lags |
+ * | above the local head | no block of the endpoint | wait: the URL may lead to several nodes, one of which lags |
  *
- * A suspicion alone causes no unwind: `decideReorg` decides after the common ancestor was found.
+ * A suspected reorg is not unwound at once: `decideReorg` decides, after the common ancestor was found.
  */
 export function decide({ local, remote, remoteAtLocal, localAtRemote }: View): Decision {
   if (local === undefined) return { do: 'start' };
@@ -53,10 +53,10 @@ export function decide({ local, remote, remoteAtLocal, localAtRemote }: View): D
 /** What is known about a suspected reorg. */
 export type Evidence = {
   readonly head: BlockRef;
-  /** The newest block that the database remembers and that is still on the chain. Undefined if none was found. */
+  /** The newest block in the database that is still on the chain, as far as blocks were compared. Undefined if none was found. */
   readonly ancestor: BlockRef | undefined;
   readonly finalized: number;
-  /** How many endpoints have the local block just above the ancestor, and how many have another block there. */
+  /** How many endpoints have the database's next known block above the ancestor (`ours`), and how many have another at its height. */
   readonly votes: { readonly ours: number; readonly other: number };
   /** How many times in a row a reorg to the same ancestor was observed, including this time. */
   readonly observations: number;
@@ -69,18 +69,18 @@ export type ReorgDecision =
   | { readonly do: 'wait'; readonly because: 'endpoints disagree' | 'too few observations' }
   | { readonly do: 'halt'; readonly because: string };
 
-/** How often a reorg must be observed before a finalized block is unwound, or before a reorg deeper than `haltDepth` halts the chain. */
+/** How often a reorg must be observed before a finalized block is unwound, or the chain is halted because of the reorg. */
 export const OBSERVATIONS_BELOW_FINALIZED = 3;
 
 /**
- * Decides whether to unwind the local branch after an endpoint showed another branch. Pure.
+ * Decides whether to unwind the branch in the database after an endpoint gave another branch. Pure.
  *
  * | first case that applies | decision |
  * | --- | --- |
- * | at least half of the endpoints still have the local block | wait: one node alone causes no unwind |
+ * | at least half of the counted endpoints have the database's block | wait: one node alone causes no unwind |
  * | the ancestor is not below the finalized block, and within `haltDepth` | unwind to it |
  * | the reorg was observed fewer than three times in a row | wait |
- * | none of the remembered blocks is an ancestor | halt |
+ * | no common ancestor was found | halt |
  * | the ancestor is deeper than `haltDepth` | halt: an operator decides (`indexer unwind`) |
  * | the ancestor is below the finalized block, but within `haltDepth` | unwind, logged as an error |
  */

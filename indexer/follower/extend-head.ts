@@ -15,7 +15,7 @@ import { reportAdministration } from './report-administration.ts';
 import { reportLargeClaims } from './report-large-claims.ts';
 import { UnreadableBlock } from './unreadable-block.ts';
 
-/** A range that is read while the previous range is written, and the contracts whose logs are read. */
+/** A range that is read while the previous range is written (`fetched`), and the contracts whose logs are read (`index`). */
 type Prefetch = { readonly index: ContractIndex; readonly fetched: Promise<TracedRange> };
 
 type TracedRange = FetchedRange & { readonly trace: Trace | undefined };
@@ -32,7 +32,7 @@ const STRICT_RANGE_BLOCKS = 32;
 /** Maximum number of blocks of a commit up to the finalized block, and the number of logs after which such a commit ends earlier. */
 const FINAL_RANGE_BLOCKS = 2_000;
 const FINAL_RANGE_LOGS = 20_000;
-/** After this many new blocks, most of the checkpoints that are too old for a reorg are deleted. */
+/** How many more blocks must have become too old for a reorg before most of their checkpoints are deleted. */
 const THIN_INTERVAL_BLOCKS = 1_024;
 
 /** Extends the head of one chain: reads ranges, decodes and commits them. */
@@ -51,7 +51,7 @@ export class HeadExtender {
     this.#unreadable = new UnreadableBlock(deps.runtime.now);
   }
 
-  /** Makes the next range read the contracts of the registry again. */
+  /** Makes the follower read the contracts of the registry again before it reads the next range. */
   forgetContracts(): void {
     this.#contracts = undefined;
   }
@@ -176,8 +176,8 @@ export class HeadExtender {
   }
 
   /**
-   * Moves the head over a block that cannot be read. Throws the failure if the chain has no block at that height whose parent is the head,
-   * because the block may have been reorganised.
+   * Moves the head past a block whose logs cannot be read. If the chain has no block at that height whose parent is the head, the block may
+   * have been reorganised. Then throws the error with which the read failed.
    */
   async #goOnWithout({ block, failure }: BlockSetAside, state: ChainState, signal: AbortSignal): Promise<void> {
     const { source, database, log, runtime } = this.#deps;

@@ -17,7 +17,7 @@ export class FinalizedBlock {
   #latest: { readonly block: number; readonly readAt: number } | undefined;
   #tagged: number | undefined;
 
-  /** @param confirmations how many blocks below the head count as not final if the chain serves no `finalized` tag */
+  /** @param confirmations the number of blocks from the finalized block to the head, if no endpoint serves the `finalized` tag */
   constructor(source: Source, confirmations: number, now: () => number) {
     this.#source = source;
     this.#confirmations = confirmations;

@@ -19,7 +19,7 @@ export type ReadableContracts = Omit<FollowedContracts, 'contracts'> & {
   readonly refused: readonly Explained[];
 };
 
-/** A contract, and why it is not readable. */
+/** A contract, and why this program cannot read it, or cannot continue with the history that was read before. */
 export type Explained = { readonly contract: RegisteredContract; readonly because: string };
 
 /** Options of `followedContracts`. */

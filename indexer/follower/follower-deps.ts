@@ -11,11 +11,11 @@ import type { Source } from '../source/source.ts';
 /** Settings of one chain's follower. */
 export type FollowerOptions = {
   readonly chainId: number;
-  /** How many blocks below the head count as not final if the chain serves no `finalized` tag. */
+  /** The number of blocks from the finalized block to the head, if no endpoint serves the `finalized` tag. */
   readonly confirmations: number;
-  /** Whether every header is read and compared with the logs in ranges below the finalized block too, and not only above it. */
+  /** Whether below the finalized block, too, the header of every block is read and compared with its logs. Above it, it always is. */
   readonly provesInline: boolean;
-  /** The deepest reorg that is repaired without an operator, in blocks. */
+  /** The depth of the deepest reorg that is unwound without an operator, in blocks. A deeper one halts the chain. */
   readonly haltDepth: number;
   /** Claims of at least this much of the native coin, in wei, are reported. If undefined, no claim is reported. */
   readonly largeClaimWei?: bigint | undefined;
@@ -24,9 +24,9 @@ export type FollowerOptions = {
 /** The contracts of the registry that can be decoded, from one read of the registry. */
 export type FollowedContracts = {
   readonly contracts: readonly Contract[];
-  /** The contracts that the follower does not cover yet. */
+  /** Those of `contracts` that the follower does not cover yet. Its next commit begins to cover them. */
   readonly joining: readonly RequestedContract[];
-  /** The contracts for which a former indexer left facts in blocks above the head. */
+  /** Those of `contracts` for which the platform's former indexer left facts in blocks above the head. */
   readonly former: readonly Contract[];
   readonly liveVersion: number;
 };
@@ -38,11 +38,11 @@ export type FollowerDeps = {
   readonly log: Logger;
   readonly runtime: Runtime;
   readonly loadContracts: () => Promise<FollowedContracts>;
-  /** Counts events that an operator should know about. */
+  /** Counts administrative events and large claims, which an operator should know about. */
   readonly measures?: Measures | undefined;
   /** Traces each batch from its fetch to its commit. */
   readonly tracing?: Tracing | undefined;
   readonly onCommit?: (range: CommittedRange) => void;
-  /** Called after every step and commit that succeeds, and with the error from the second failure in a row on. `/ready` reports it. */
+  /** Called after every step and commit that succeeds, and with the error of every failure but the first in a row, for `/ready`. */
   readonly onStep?: (failure: Error | undefined) => void;
 };

@@ -15,19 +15,19 @@ import { ReorgWatch, type StepOutcome } from './reorg-watch.ts';
 const RETRY_BACKOFF: Backoff = { baseMs: 50, maxMs: 10_000 };
 const HEAD_MOVED_DELAY_MS = 25;
 /**
- * How often the follower looks for changes while no new head is announced. If the last step could not decide, it reads the head again.
- * Otherwise it checks whether another process has unwound the database.
+ * How often the follower checks something while no new head is announced. If its last step could not decide, it reads the head again and
+ * repeats the step. Otherwise it checks whether another process has unwound the database.
  */
 const RECHECK_INTERVAL_MS = 1_000;
 
-/** Follows one chain's head. If several processes follow the same chain, the compare-and-set of the head lets one of them win. */
+/** Follows one chain's head. If two processes believe that they lead the chain, the compare-and-set of the head lets only one commit. */
 export class Follower {
   readonly #deps: FollowerDeps;
   readonly #options: FollowerOptions;
   readonly #finalized: FinalizedBlock;
   readonly #extender: HeadExtender;
   readonly #reorgs: ReorgWatch;
-  /** The chain's epoch as of the last step. */
+  /** The chain's epoch, which counts its unwinds, at the last step. */
   #epoch: number | undefined;
 
   constructor(deps: FollowerDeps, options: FollowerOptions) {
@@ -90,7 +90,7 @@ export class Follower {
     return epoch !== this.#epoch;
   }
 
-  /** Logs a failure. The first one is not reported to `/ready`: a reorg makes requests fail for a moment. */
+  /** Logs a failed step. The first failure in a row is not reported to `/ready`, because a reorg makes requests fail for a moment. */
   #report(error: unknown, failures: number, retryInMs: number): void {
     const level = failures === 1 && error instanceof IndexerError && error.retryable ? 'debug' : 'warn';
     const context = { chain: this.#options.chainId, reason: messageOf(error), retryInMs, err: error };
@@ -98,7 +98,7 @@ export class Follower {
     if (failures > 1) this.#deps.onStep?.(error instanceof Error ? error : new Error(String(error)));
   }
 
-  /** Takes one decision about a head and acts on it. */
+  /** Decides once what to do about the head of an endpoint (`remote`), and does it. */
   async #step(remote: BlockHeader, heads: HeadFeed, signal: AbortSignal): Promise<StepOutcome> {
     const { database, source } = this.#deps;
     const state = await readChain(database.kysely, this.#options.chainId);
@@ -130,7 +130,7 @@ export class Follower {
     }
   }
 
-  /** Starts at the finalized block, so that every block that may still change is followed. */
+  /** Makes the finalized block the first head, so that every block that may still be reorganised is followed. */
   async #start(state: ChainState, remote: BlockHeader, signal: AbortSignal): Promise<void> {
     const finalized = Math.min(await this.#finalized.read(remote, state, signal), remote.number);
     const start = await this.#deps.source.header(finalized, signal);

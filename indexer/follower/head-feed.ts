@@ -7,7 +7,7 @@ export class HeadFeed {
   #newest: BlockHeader | undefined;
   #hasEnded = false;
 
-  /** Begins to read the heads, which must not throw. */
+  /** Begins to read `heads`, whose iteration must not throw. */
   constructor(heads: AsyncIterable<BlockHeader>) {
     void this.#read(heads);
   }
@@ -29,7 +29,7 @@ export class HeadFeed {
     return this.#takeNewest();
   }
 
-  /** Whether the source of heads has ended, so that no other head will be announced. */
+  /** Whether the iteration of `heads` has ended, so that no further head will be announced. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
@@ -40,8 +40,8 @@ export class HeadFeed {
   }
 
   /**
-   * Waits for a head that can descend from a block, and removes it from the feed. It is a child of the block, or at least two blocks
-   * higher. Returns undefined once `until` resolves or the source of heads has ended. Other heads are left for `next`.
+   * Waits for a head that can descend from a block, and removes it from the feed. Such a head is a child of the block, or at least two
+   * blocks higher. Returns undefined once `until` resolves or the iteration of `heads` has ended. Other heads stay in the feed for `next`.
    */
   async nextDescendant(block: BlockHeader, until: Promise<unknown>): Promise<BlockHeader | undefined> {
     let isOver = false;

@@ -9,17 +9,23 @@ import type { Source, Witness } from '../source/source.ts';
 import { commonAncestor } from './ancestor.ts';
 import { decideReorg, type Evidence, OBSERVATIONS_BELOW_FINALIZED } from './decide.ts';
 
-/** `continue`: there is more to do for the same head; `recheck`: read the head again soon; `settled`: wait for another head. */
+/** What the follower does next. `continue`: go on with this head. `recheck`: read the head again soon. `settled`: wait for another head. */
 export type StepOutcome = 'continue' | 'recheck' | 'settled';
 
-/** After this many observations, an endpoint that has the local block, but no block as high as the other branch, counts as stuck. */
+/**
+ * After this many observations of a reorg, an endpoint that is on the database's branch counts as stuck if it has no block as high as the
+ * head of the other branch.
+ */
 const OBSERVATIONS_BEFORE_STUCK = 20;
-/** Blocks of the new branch whose links to the ancestor are checked before the local branch is unwound. */
+/** How many blocks of the other branch, from the common ancestor on, must link by parent hash before the database's branch is unwound. */
 const LINK_CHECK_BLOCKS = 64;
-/** Number of remembered blocks beyond `haltDepth` that are compared, so that the reason of a halt can name the ancestor. */
+/** How many remembered blocks beyond `haltDepth` are compared with the chain, so that the message of a halt can name the ancestor. */
 const BEYOND_HALT_BLOCKS = 1_024;
 
-/** Investigates suspected reorgs: finds the common ancestor, counts observations and endpoints per branch, then unwinds, waits or halts. */
+/**
+ * Investigates suspected reorgs: finds the common ancestor of our branch (that of the database) and the other branch (that of an endpoint),
+ * counts how often the reorg was observed and how many endpoints have each branch, and then waits, unwinds, or halts the chain.
+ */
 export class ReorgWatch {
   readonly #deps: { readonly database: Database; readonly source: Source; readonly log: Logger };
   readonly #haltDepth: number;
@@ -33,12 +39,12 @@ export class ReorgWatch {
     this.#haltDepth = haltDepth;
   }
 
-  /** Forgets the suspicion, because it was acted on or the chain showed the local branch again. */
+  /** Forgets the suspected reorg, because it was unwound or halted the chain, or because the endpoint's head shows no reorg any more. */
   clearSuspicion(): void {
     this.#suspicion = undefined;
   }
 
-  /** Investigates a suspicion. Returns `continue` when the database was unwound and the head can be extended at once. */
+  /** Investigates a suspected reorg. Returns `continue` if the database was unwound, so that its head can be extended at once. */
   async investigate(
     state: ChainState,
     remote: BlockHeader,
@@ -49,7 +55,7 @@ export class ReorgWatch {
     const { chainId, head } = state;
     if (head === undefined) return 'settled';
     const { ancestor, firstLost } = await this.#findFork(chainId, head, remote, signal);
-    if (firstLost === undefined && ancestor !== undefined) return 'settled'; // the chain has the local head after all
+    if (firstLost === undefined && ancestor !== undefined) return 'settled'; // an endpoint has our head after all
     if (ancestor !== undefined) await this.#checkLinks(ancestor, remote, signal);
     const observations = this.#suspicion?.ancestor === ancestor?.number ? (this.#suspicion?.observations ?? 0) + 1 : 1;
     this.#suspicion = { ancestor: ancestor?.number, observations };
@@ -88,7 +94,7 @@ export class ReorgWatch {
     }
   }
 
-  /** Quarantines the endpoints that have another block than the database, until they have the same block or the database unwinds it. */
+  /** Quarantines the endpoints that have another block at the height of `firstLost`, until they have `firstLost` or it is unwound. */
   #setAside(witnesses: readonly Witness[], firstLost: BlockRef, { chainId, epoch }: ChainState): void {
     const { database, source } = this.#deps;
     source.setAside(witnesses, firstLost, async () => {
@@ -97,7 +103,7 @@ export class ReorgWatch {
     });
   }
 
-  /** Finds the newest remembered block that is still on the chain (`ancestor`), and the oldest one that is not (`firstLost`). */
+  /** Finds the newest block in the database that is still on the chain (`ancestor`), and the oldest that is not (`firstLost`). */
   async #findFork(
     chainId: number,
     head: BlockRef,
@@ -119,7 +125,7 @@ export class ReorgWatch {
     return { ancestor: nearer.ancestor ?? ancestor, firstLost: nearer.firstLost ?? firstLost };
   }
 
-  /** Checks that the other branch links to the ancestor. Throws if it does not, because then the node contradicts itself. */
+  /** Checks that the other branch links to the common ancestor. Throws if it does not, because then the node contradicts itself. */
   async #checkLinks(ancestor: BlockRef, remote: BlockHeader, signal: AbortSignal): Promise<void> {
     if (remote.number <= ancestor.number) return;
     const to = Math.min(remote.number, ancestor.number + LINK_CHECK_BLOCKS);
@@ -130,8 +136,8 @@ export class ReorgWatch {
   }
 
   /**
-   * Returns the endpoints that have the local block and those that have another block. Ignores endpoints that have no block at this
-   * height. After `OBSERVATIONS_BEFORE_STUCK` observations also ignores endpoints that are stuck on the local branch.
+   * Returns the endpoints that have the block `firstLost` (`ours`), and those that have another block at its height (`other`). Leaves out
+   * endpoints without a block at this height, and after `OBSERVATIONS_BEFORE_STUCK` observations also those that are stuck on our branch.
    */
   async #askWitnesses(
     firstLost: BlockRef,
@@ -154,7 +160,7 @@ export class ReorgWatch {
 
 /**
  * Returns whether to distrust the endpoints that have another block than the database, because more endpoints have the database's block.
- * This takes three observations if the height is final, otherwise `OBSERVATIONS_BEFORE_STUCK`. At a tie, the database may be wrong.
+ * The reorg must have been observed three times if the block is final, else `OBSERVATIONS_BEFORE_STUCK` times. At a tie, returns false.
  */
 function isContradicted({
   votes: { ours, other },
