@@ -2,7 +2,7 @@ import type { CompiledQuery } from 'kysely';
 import pg from 'pg';
 import { sqlstateOf } from './sqlstate.ts';
 
-/** The methods of pg's connection that `Batch` calls. pg-cursor and pg-copy-streams also call methods of this connection. */
+/** The methods of pg's internal connection that `Batch` calls. Other packages, such as pg-cursor and pg-copy-streams, rely on it too. */
 type Connection = {
   readonly stream: { cork(): void; uncork(): void };
   parse(query: { readonly name: string; readonly text: string }): void;

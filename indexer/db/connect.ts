@@ -11,7 +11,7 @@ const NO_PASSWORD = /client password must be a string/;
 
 /**
  * Returns the error to report when a connection to PostgreSQL could not be opened. Its message begins with `variable` and says how to
- * correct the cause if the cause is known. Any other `IndexerError` than `ConfigError` is returned unchanged. The message holds no secret.
+ * correct the cause if the cause is known. An `IndexerError` that is no `ConfigError` is returned unchanged. The message holds no secret.
  */
 export function explainConnectionError(error: unknown, url: string, variable: string): Error {
   if (error instanceof ConfigError) return new ConfigError(`${variable}: ${error.message}`);

@@ -7,7 +7,7 @@ import { Slots } from './slots.ts';
 import { connectionOptions } from './tls.ts';
 
 const STATEMENT_TIMEOUT_MS = 120_000;
-/** Releases the locks of a process that froze in the middle of a transaction. */
+/** PostgreSQL closes a connection that is idle in a transaction for this long. This releases the locks of a frozen process. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000;
 const BATCH_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -19,12 +19,12 @@ const LOCK_TIMEOUT_MS = 5_000;
 /** How much longer than the statement timeout the client waits for an answer, in case the server never sends one. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** The share of the connections that transactions may hold. Single statements use the rest, so they do not wait for transactions to end. */
+/** The share of the pool's connections that transactions may hold. Single statements use the rest, so they do not wait for transactions. */
 const TRANSACTIONS_SHARE = 3 / 4;
 
 const MONITORING_CONNECTIONS_MAX = 2;
 
-/** Two connections for each followed chain. With more than three chains, the chains share the connections. */
+/** The connections for batches: two for each of three followed chains. More chains share these connections. */
 const BATCH_CONNECTIONS_MAX = 6;
 
 /**
@@ -32,7 +32,7 @@ const BATCH_CONNECTIONS_MAX = 6;
  * detect a client whose host disappeared during this wait. `terminateFrozenClients` detects a client whose process froze.
  */
 const TCP_KEEPALIVES = '-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3';
-/** Batched statements read a few rows each. A custom plan for each set of values would take longer than the statement itself. */
+/** Batched statements read a few rows each. Making a custom plan for each set of values would take longer than the statement itself. */
 const GENERIC_PLANS = '-c plan_cache_mode=force_generic_plan';
 
 /** Sets `transaction_timeout`, which exists since PostgreSQL 17. */

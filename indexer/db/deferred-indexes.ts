@@ -5,7 +5,7 @@ import { sessionClient } from './server.ts';
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts';
 import { transaction } from './transaction.ts';
 
-/** A table. Its `readersIndexes` serve only readers of the database; no statement of the program and no foreign key check uses them. */
+/** A table. Only readers of the database use its `readersIndexes`: no statement of the program and no check of a foreign key does. */
 export type DeferrableTable = {
   readonly schema: string;
   readonly name: string;

@@ -46,7 +46,7 @@ export class FrozenClients {
     this.#patience = patience;
   }
 
-  /** Terminates the connections that have sent nothing for longer than the limit. Returns their number. */
+  /** Terminates the connections of clients that have been silent for longer than `Patience` allows. Returns their number. */
   async terminate(): Promise<number> {
     // PostgreSQL itself ends idle transactions, so an idle transaction matters here only if it blocks other clients. Locks on tables are
     // ignored, because long reads hold them and only maintenance waits for them.

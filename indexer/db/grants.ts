@@ -8,7 +8,7 @@ const MIRROR_TABLES = [
 const DEPLOYMENT = ['contract_address', 'deployment_tx_hash', 'deployed_at_block', 'deployed_at'];
 const INDEXED = ['last_indexed_block', 'last_indexed_at'];
 
-/** The columns that the mirror updates in the platform's other tables, which also have columns that only the platform writes. */
+/** The columns that the mirror updates in tables outside `MIRROR_TABLES`, which also have columns that only the platform writes. */
 const UPDATED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   master_nfts: [
     ...['master_id', 'master_contract_id', 'token_id', 'chain_id', 'contract_address', 'current_owner_wallet'],
@@ -83,8 +83,8 @@ const TABLES = [
  * Returns the statements that grant a role exactly the privileges that the mirror (this program) needs, except those for migrations. Each
  * statement can be repeated. The owner of the tables must run them, and must be allowed to grant `bypassrls`.
  *
- * Row-level security cannot restrict what the mirror writes, because PostgreSQL refuses `COPY` into a table where it applies. So the role
- * bypasses it, and privileges on tables and columns restrict the role instead.
+ * Row-level security cannot restrict what the mirror writes, because PostgreSQL refuses `COPY` into a table whose policies apply to the
+ * role. So the role bypasses row-level security, and privileges on tables and columns restrict the role instead.
  */
 export function grantStatements(role: string): readonly string[] {
   const to = quoted(role);

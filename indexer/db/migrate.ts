@@ -10,7 +10,7 @@ import type { Adoption } from './adoption/adoption-step.ts';
 import { noteCreated, planAdoption } from './adoption/plan.ts';
 import { LOCK_TIMEOUT_MS, type OnBlocked, retryWhileBlocked } from './adoption/retry-while-blocked.ts';
 
-/** The folder is `migrations/` in a checkout and `dist/migrations/` in the package. */
+/** The folder of the migration files: `migrations/` in a checkout, and `dist/migrations/` in the package. */
 const FOLDER = fileURLToPath(new URL('../../migrations/', import.meta.url));
 
 /** Matches the files of migrations, but not of their helper modules. */
@@ -41,10 +41,10 @@ export type MigrationStatus = {
 
 /**
  * Applies all pending migrations in one transaction and returns their names. Works on an empty database, and on one that has the
- * platform's tables already. It adopts such tables: changes to them that may take long, except rewrites of a table, run before that
- * transaction, each as a step of its own (`planAdoption`). Waits only briefly for a lock that another session holds and then tries again
- * later, so that the platform's statements do not queue for that lock. Concurrent migrations of one database wait for each other. To adopt
- * tables, `db` must be able to open two connections.
+ * platform's tables already. It adopts these tables: changes to them that may take long run before the transaction, each as a step of
+ * its own (`planAdoption`). Of these changes, only rewrites of a table run in the transaction. Waits only briefly for a lock that another
+ * session holds and then tries again later, so that the platform's statements do not queue behind this wait. Concurrent migrations of one
+ * database wait for each other. To adopt tables, `db` must be able to open two connections.
  *
  * @throws {SchemaVersionError} if a newer program migrated the database already, or a table cannot be adopted. The transaction is
  * then rolled back, and adoption steps that were executed stay.
@@ -82,7 +82,7 @@ export async function planMigrations<DB>(db: Kysely<DB>): Promise<MigrationPlan>
 
 /**
  * Reverts the newest `steps` migrations (default: all) in one transaction and returns their names. Tables that no migration created
- * are neither dropped nor emptied. After the last step the schema `indexer` is dropped.
+ * are neither dropped nor emptied. When no migration is left, the schema `indexer` is dropped.
  */
 export async function migrateDown<DB>(db: Kysely<DB>, steps = Number.POSITIVE_INFINITY): Promise<string[]> {
   return underMigrationLock(db, async (migrator, tx) => {
@@ -155,7 +155,8 @@ async function underMigrationLock<DB>(db: Kysely<DB>, work: MigrationWork<DB>): 
         return work(migrator, tx);
       });
     } catch (error) {
-      // The migrator's lock outlasts a failed transaction, because its unlock fails there too. The error of the unlock hides the first one.
+      // Kysely's migrator locks for the session, and its unlock fails in a failed transaction. The error of this unlock hides the first
+      // error, which is in `failures`.
       await sql`select pg_advisory_unlock_all()`.execute(connection);
       throw migrationError(failures[0] ?? error);
     }

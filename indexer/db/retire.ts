@@ -3,7 +3,7 @@ import { makesConnectionUnusable, SQLSTATE } from './sqlstate.ts';
 
 /**
  * The maximum age of a pooled connection. A connection that was opened during a failover, after the last refused write, may still lead to
- * the old primary. It raises no error as long as it only reads.
+ * the old primary. As long as it only reads, no error reveals this.
  */
 export const CONNECTION_LIFETIME_SECONDS = 60;
 
@@ -15,10 +15,11 @@ type Erring = {
 };
 
 /**
- * Closes connections of pools as soon as they are released after an error that makes them unusable.
+ * Closes a pooled connection after an error that makes it unusable, as soon as the connection is released to its pool.
  *
  * After a failover the old primary may keep its connections and refuse writes on them, while new connections reach the new primary. When
- * a write is refused, all open connections are retired, because a connection that only reads would raise no error and return old rows.
+ * a write is refused, all open connections are closed like this, because a connection that only reads would raise no error and return old
+ * rows.
  */
 export function retireConnections(pools: readonly pg.Pool[]): void {
   let usable = new WeakSet<pg.PoolClient>();
@@ -36,7 +37,7 @@ export function retireConnections(pools: readonly pg.Pool[]): void {
       usable.add(client);
       (client as unknown as Erring).connection.on('errorMessage', (error) => onError(client, error));
     });
-    // The pool drops a client that is ending.
+    // The pool removes a released client that is ending, instead of lending it again.
     pool.on('release', (_, client) => {
       if (!usable.has(client)) client.end().catch(ignore);
     });

@@ -73,7 +73,7 @@ async function isPooled(url: string): Promise<boolean> {
     return !(await keepsSettings(url));
   } catch (error) {
     if (!STARTUP_REFUSED.includes(sqlstateOf(error))) throw error;
-    // Other errors have the same codes. After such an error, this connection without settings fails too, and its error is thrown.
+    // Errors that the settings did not cause can have the same codes. Then this connection, which has no settings, fails too and throws.
     await ask(url, {}, 'select true as kept');
     return true;
   }

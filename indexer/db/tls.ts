@@ -3,7 +3,7 @@ import { getCACertificates } from 'node:tls';
 import type pg from 'pg';
 import { ConfigError, messageOf } from '../kernel/errors.ts';
 
-/** libpq's modes (PostgreSQL manual, 32.19 SSL Support), and `no-verify`, the driver's name for what libpq calls `require`. */
+/** The values of `sslmode`: libpq's (PostgreSQL manual, 32.19 SSL Support), and `no-verify`, the driver's name for libpq's `require`. */
 const MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
 /** The URL parameters that this module reads. The driver reads them too, but treats `require` as `verify-full`. */
 const PARAMETERS = ['ssl', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotiation', 'uselibpqcompat'] as const;
@@ -20,9 +20,9 @@ export type ConnectionOptions = Pick<pg.ClientConfig, 'connectionString' | 'ssl'
  * Returns the options of a connection to the server that a URL names. `sslmode` has the same meaning as in libpq: `require` encrypts, but
  * verifies the certificate only if `sslrootcert` names a file; `verify-ca` verifies the certificate, and `verify-full` also the host name.
  *
- * Differs from libpq in these points. Without `sslmode`, either of `sslrootcert` and `sslcert` means `verify-full`. Without all three, the
- * driver decides, and by default it does not encrypt. `verify-full` without `sslrootcert` trusts the certificate authorities that Node
- * trusts.
+ * Differs from libpq in these points. If the URL has `sslrootcert` or `sslcert` but no `sslmode`, the mode is `verify-full`. If it has
+ * none of these three, the driver decides: by default, it does not encrypt. `verify-full` without `sslrootcert` trusts the certificate
+ * authorities that Node trusts.
  *
  * @throws {ConfigError} if a parameter is wrong, or its file cannot be read.
  */

@@ -65,8 +65,9 @@ export async function readSnapshot<T>(database: Database, work: (tx: Transaction
 }
 
 /**
- * Runs steps in one transaction that takes one network round trip, including its commit. For many small statements, whose round trips
- * would take longer than their execution. A step whose `followUp` would be needed must call `indexer.refuse()`, which raises an error.
+ * Runs steps in one transaction that takes one network round trip, including its commit. Use it for many small statements, whose round
+ * trips would take longer than their execution. It cannot run a step's `followUp`. If that is needed, the step's statement must call
+ * `indexer.refuse()`, which raises an error.
  */
 export async function batchTransaction(database: Database, steps: readonly Step[]): Promise<void> {
   const { kysely, transactionSettings } = database;

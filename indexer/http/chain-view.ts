@@ -1,15 +1,15 @@
 import type { ChainStatus } from '../progress/status.ts';
 import type { EndpointState } from '../rpc/endpoint.ts';
 
-/** A request to fill a range, with its progress. */
+/** A running backfill: a request to fill a range or, with the id `history`, the gaps of all contracts, which need no request. */
 export type BackfillView = {
   readonly id: string;
   readonly from: number;
   readonly to: number;
-  /** The number of missing blocks: now (`blocksLeft`), and when this process first saw the request (`blocks`). */
+  /** The number of missing blocks: now (`blocksLeft`), and the largest number that this process has seen so far (`blocks`). */
   readonly blocksLeft: number;
   readonly blocks: number;
-  /** Undefined until a rate is known. */
+  /** The estimated time until no block is missing. Undefined until it is known how fast blocks are filled. */
   readonly secondsLeft: number | undefined;
 };
 
@@ -24,7 +24,7 @@ export type LiveChain = {
   /** The newest block that an endpoint knows. Null if none answered yet. */
   readonly remoteHead: number | null;
   readonly eventsPerSecond: number;
-  /** The number of jobs by state. Null while the queue is not connected. */
+  /** The number of jobs of the backfill by their state. Null while the queue is not connected. */
   readonly queue: { readonly waiting: number; readonly active: number; readonly delayed: number } | null;
   readonly endpoints: readonly EndpointView[];
   readonly backfills: readonly BackfillView[];

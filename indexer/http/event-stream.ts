@@ -2,9 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import { sleep, within } from '../kernel/sleep.ts';
 
-/** How often listeners get the state. One read of the state serves all listeners. Nothing is read while there are no listeners. */
+/** How often listeners get the state of the process. It is read once for all listeners, and not at all while there are none. */
 const INTERVAL_MS = 1_000;
-/** If reading the state takes longer, an outage is reported. While a database connection is replaced, reads may wait instead of failing. */
+/**
+ * If reading the state takes longer than this, listeners get the event `outage`. A read may wait instead of failing while a database
+ * connection is replaced.
+ */
 const READ_TIMEOUT_MS = 10_000;
 const OUTAGE = 'event: outage\ndata: {}\n\n';
 /** The maximum number of listeners. Further ones are refused, so that open pages cannot exhaust the process. */

@@ -3,14 +3,17 @@ import type { BlockRange } from '../kernel/ranges.ts';
 import { within } from '../kernel/sleep.ts';
 import { type ChainView, lagBlocksOf, lagSecondsOf } from './chain-view.ts';
 
-/** A scrape reads the status again if it is older than this. Reading it takes as long as `indexer status`. */
+/** A scrape reads the status of the chains again if the last read was longer ago than this. A read can take as long as `indexer status`. */
 const STATUS_AGE_MAX_MS = 15_000;
-/** How long a scrape waits for the status. Prometheus gives up after ten seconds. */
+/** How long a scrape waits for the status of the chains. Prometheus gives up after ten seconds. */
 const STATUS_WAIT_MS = 5_000;
 /** The metrics of chains are left out once they are older than this. Until then, a slow database does not interrupt pending alerts. */
 const STATUS_KEPT_MS = 120_000;
 
-/** A metric that has one value for each chain, or several values that differ in `label`. `value` returns null if there is none yet. */
+/**
+ * A metric with one value for each chain or, if `label` is set, several values for each chain that differ in this label. `value` returns
+ * null if there is none yet.
+ */
 type ChainMetric = {
   readonly kind: typeof Counter | typeof Gauge;
   readonly name: string;

@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import type { FastifyInstance } from 'fastify';
 
-/** The path is valid both in a checkout and in the package. In the package, bundled modules are in `chunks`, a folder beside `http`. */
+/**
+ * The folder of the page's files. This relative path is valid both in a checkout and in the package, where bundled modules are in `chunks`,
+ * a folder beside `http`.
+ */
 const FOLDER = new URL('../http/page/', import.meta.url);
 const FILES = [
   { path: '/', file: 'index.html', type: 'text/html; charset=utf-8' },

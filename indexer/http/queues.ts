@@ -6,8 +6,8 @@ const PATH = '/queues';
 const READ_ONLY = 'queues are only shown; set HTTP_TOKEN to change them';
 
 /**
- * Serves Bull Board under `/queues`. Without a token it only shows the queues. With a token it also changes them, and asks every
- * visitor for the token: as the password of HTTP Basic, with any user, or as a bearer token.
+ * Serves Bull Board under `/queues`. Without a token, it only shows the queues. With a token, visitors can also change them, but every
+ * request must carry the token: as the password of HTTP Basic, with any user, or as a bearer token.
  *
  * @param queues returns the queues of all chains of the process. It is called at each request, because a queue is reopened after an outage
  */

@@ -5,11 +5,11 @@ export type ChainCondition = {
   readonly state: string;
   /** Why the chain waits for an operator. Null if it does not. */
   readonly halted: string | null;
-  /** Why a stage (state that is derived after a commit) stopped. Undefined if none has stopped. */
+  /** Why one of the chain's stages stopped. Undefined if none has stopped. */
   readonly stoppedStage: string | undefined;
   /**
-   * A contradiction between facts (decoded logs) whose blocks no endpoint serves, or the differences of the newest verification, as a
-   * sentence.
+   * Why facts may be wrong, as a sentence: they contradict each other in blocks that no endpoint serves, or the newest verification found
+   * differences. Undefined if neither is so.
    */
   readonly contradiction: string | undefined;
   /** How many blocks the committed head is behind the head of the chain. Undefined while either head is unknown. */
@@ -26,7 +26,10 @@ export type ReadinessBounds = { readonly lagBlocks: number; readonly stalledSeco
 /** Whether the process is ready, the state of each chain, and what an operator should look at although the process is ready. */
 export type Readiness = {
   readonly ready: boolean;
-  /** The state of each chain by its id. An entry `database` or `schema` says why the process is not ready, if these are the reason. */
+  /**
+   * The state of each chain by its id, or the reason why the chain is not ready. If the database or its schema makes the process unready,
+   * an entry `database` or `schema` says why.
+   */
   readonly chains: Readonly<Record<string, string>>;
   readonly degraded?: Readonly<Record<string, string>>;
 };

@@ -17,7 +17,7 @@ export type MetricsText = { readonly contentType: string; text(): Promise<string
 export type Pages = {
   readonly readiness: () => Promise<Readiness>;
   readonly metrics: MetricsText;
-  /** Throws if the database does not answer. */
+  /** Returns the document at `/status`. Throws if the database does not answer. */
   readonly status: () => Promise<StatusDocument>;
   /** Returns the newest blocks and reorgs of every chain. */
   readonly blocks: () => Promise<unknown>;
@@ -81,7 +81,7 @@ export async function serveWorker(
  * Creates a server that answers errors and unknown paths with a sentence.
  *
  * @param paths the paths that it serves, for the answer to an unknown path
- * @param failure why it cannot answer, for the answer 503
+ * @param failure the reason that its answer 503 gives
  */
 function createApp(paths: string, failure: string, log: Logger): FastifyInstance {
   const app = fastify({ bodyLimit: BODY_MAX_BYTES, forceCloseConnections: true });

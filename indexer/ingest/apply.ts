@@ -18,10 +18,10 @@ export type FormerContract = { readonly address: Hex; readonly platformId: strin
 /** A commit of more facts than this gets a longer statement timeout. One block can have a million tokens of an ERC-2309 batch. */
 export const LARGE_COMMIT_FACTS = 100_000;
 
-/** Defers foreign keys, because the first fact of a token is written before the fold that inserts the token's row. */
+/** Defers the check of foreign keys to the commit, because a token's first fact is written before a fold inserts the token's row. */
 export const DEFER_CONSTRAINTS: Step = { statement: sql`set constraints all deferred` };
 
-/** Facts to write for some block ranges, and the contracts whose facts of a former indexer they replace. */
+/** Facts to write for block ranges, and the contracts (`former`) whose facts of a former indexer are deleted in these ranges. */
 export type Replacement = {
   readonly ranges: readonly BlockRange[];
   readonly batch: EncodedBatch;
@@ -77,7 +77,7 @@ export function foldFacts(range: FactRange, kinds: ReadonlySet<string>): readonl
   return applied.flatMap((fold) => [...(locks.get(fold) ?? []), ...fold.apply(range)]);
 }
 
-/** Returns the kinds of fact that a batch may hold: the name of each table, and the name of each table with each of its tags. */
+/** Returns the kinds of fact that a batch may hold: each table (`token_transfers`), and each table with a tag (`token_transfers mint`). */
 export function factKinds({ tables }: EncodedBatch): readonly string[] {
   return tables.flatMap(({ table: { name }, tags }) => [name, ...[...tags].map((tag) => factKind(name, tag))]);
 }

@@ -34,7 +34,10 @@ import { addFactCounts } from './committed-range.ts';
 import type { ReadRange } from './fetch-batch.ts';
 import { refuseStale } from './refuse-stale.ts';
 
-/** A range that was read, and the chain's state before the read. The commit fails if the chain was unwound below the range's end since. */
+/**
+ * A range that was read, its facts, and the chain's state before the range was read (`seen`). The commit fails if the chain was unwound
+ * below the end of the range since then.
+ */
 export type FillPiece = { readonly seen: ChainState; readonly range: ReadRange; readonly batch: EncodedBatch };
 
 /** The input of a commit of history. */
@@ -72,12 +75,12 @@ const TRIM_ATTEMPTS_MAX = 5;
 class OverlappingCommit extends IndexerError {}
 
 /**
- * Fills a gap of coverage below the head. Writes the missing facts of the pieces, and of the pieces that follow them, in one
- * transaction with their coverage.
+ * Fills gaps at or below the head. Writes the missing facts of the pieces, and of the pieces that follow them, in one transaction with
+ * their coverage.
  *
  * Safe to repeat, to overlap with other fills and to run on any number of machines. Blocks that are covered already are left out, and
- * coverage is claimed by an update that fails if another commit claimed it first. A repeated attempt covers `pieces` alone, because
- * `following` returns each piece only once. The following pieces are read again later.
+ * coverage is claimed by an update that fails if another commit claimed it first. If the transaction must be repeated, it writes only
+ * `pieces`, because `following` returns each piece only once. The caller reads the pieces from `following` again later.
  *
  * @throws {StaleRange} if the chain was unwound below the range's end or is on another branch now, or if the range ends above the head.
  * The caller fetches the range again.
@@ -153,7 +156,7 @@ function rangeOf(pieces: readonly FillPiece[]) {
   return { chainId: first.range.chainId, from: first.range.from, to: last.range.to };
 }
 
-/** Writes the facts of the pieces in blocks that are not covered yet. */
+/** Writes the facts of the pieces, except facts in blocks that are covered already. */
 async function writePieces(
   tx: Transaction,
   copy: Copy,
@@ -177,8 +180,8 @@ async function writePieces(
 }
 
 /**
- * Quarantines contracts, and raises the chain's live version. A follower may have read its next blocks with these contracts already. The
- * raised version makes it read the registry again before it commits these blocks.
+ * Quarantines contracts, and raises the chain's live version, which counts changes of the set of contracts that the follower covers. A
+ * follower that has already read its next blocks for the old set can no longer commit them, and reads the registry again.
  */
 export async function quarantineAll(
   tx: Transaction,
@@ -210,12 +213,12 @@ function otherBranch(cause: unknown): StaleRange {
   return new StaleRange('the range was read from another branch than the head', { cause });
 }
 
-/** Blocks that a transaction wrote for the same contracts, the `kinds` of their facts, and the blocks that were read in full (`proved`). */
+/** Contracts and their blocks that a transaction wrote, the kinds of the written facts, and which blocks were read in full (`proved`). */
 type WrittenSlice = Slice & { readonly kinds: Set<string>; readonly proved: readonly BlockRange[] };
 
-/** Collects the blocks and contracts that a transaction wrote. Adjacent blocks of the same contracts become one slice. */
+/** Collects the contracts and blocks that a transaction wrote. All blocks that were written for the same contracts form one slice. */
 class WrittenSlices {
-  /** The contracts to quarantine at the end. Their facts in the piece that quarantines them and in later pieces are not written. */
+  /** The contracts to quarantine after all pieces. Their facts in the piece that quarantines them and in later pieces are not written. */
   readonly quarantined: Quarantine[] = [];
   readonly checkpoints: BlockHeader[] = [];
   /** The contracts and their blocks that were not covered when the transaction began. */

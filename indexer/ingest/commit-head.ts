@@ -37,8 +37,8 @@ export type HeadCommit = {
   /** The followed contracts for which a former indexer left facts. */
   readonly former?: readonly FormerContract[];
   /**
-   * Whether no other block waits to be committed. If one waits, this commit does not wait for the disk, because the next commit flushes
-   * both. A crash of PostgreSQL may then lose the newest blocks: all of their rows together with the head. Default: true.
+   * Whether no later block waits to be committed. If one waits, this commit returns before its transaction is on the disk, because the
+   * next commit flushes both. A crash of PostgreSQL may then lose the newest commits, each as a whole: the head goes back. Default: true.
    */
   readonly isLast?: boolean;
 };
@@ -147,8 +147,8 @@ export type UnreadBlock = {
 };
 
 /**
- * Moves the head over a block whose logs cannot be read, so that later blocks can be followed. The block becomes a gap in the coverage
- * of every contract. The backfill plans it like any gap and tries it again.
+ * Moves the head to a block whose logs cannot be read, so that the blocks after it can be followed. The block becomes a gap of every
+ * contract that the follower covers. The backfill plans it like any gap and tries it again.
  *
  * @throws {HeadMoved} when another process moved the head first.
  */
@@ -174,7 +174,7 @@ async function quarantineAll(tx: Transaction, seen: ChainState, quarantined: rea
   }
 }
 
-/** Returns the batch without facts of quarantined contracts. Their coverage ends before the range. */
+/** Returns a batch without the facts of the contracts that it quarantines. The coverage of these contracts ends before the range. */
 function withoutQuarantined(batch: EncodedBatch): EncodedBatch {
   if (batch.quarantined.length === 0) return batch;
   const excluded = new Set(batch.quarantined.map(({ contract }) => contractKey(contract)));

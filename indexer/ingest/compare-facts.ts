@@ -17,7 +17,7 @@ export type Difference = {
   readonly heldBy: 'database' | 'chain';
 };
 
-/** More facts than this are sent to PostgreSQL by `COPY`, so that this process does not have to hold all their values. */
+/** More facts of one table than this are sent by `COPY` instead of as parameters, so that this process does not hold all their values. */
 const PARAMETER_FACTS_MAX = 10_000;
 
 /**
@@ -25,7 +25,7 @@ const PARAMETER_FACTS_MAX = 10_000;
  * as two differences: one on each side.
  *
  * @param slice the contracts and the blocks to compare
- * @param batch the facts of these blocks and contracts; facts of others are left out
+ * @param batch the facts that were read from the chain. Facts of other contracts or blocks than those of the slice are ignored.
  */
 export async function compareFacts(
   tx: Transaction,
@@ -64,7 +64,7 @@ export function spanOf(differences: readonly Pick<Difference, 'block'>[]): Block
   return { from, to };
 }
 
-/** The columns to compare, with their types. Ids of the platform are left out, since the platform may change its links. */
+/** The columns to compare, with their types. Leaves out links to rows of the platform (ids), since the platform may change them. */
 function comparedColumns({ columns }: FactTable): readonly (readonly [name: string, type: string])[] {
   return Object.entries(columns).filter(([name, type]) => name === 'id' || type !== 'uuid');
 }

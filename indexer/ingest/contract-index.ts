@@ -12,7 +12,10 @@ export type IndexedContract = {
   readonly toBlock: number;
 };
 
-/** The followed contracts of one chain by address. An address has an entry for each kind and each ABI version of its contract. */
+/**
+ * The followed contracts of one chain by address. An address may be followed as several kinds of contract. It has an entry for each kind
+ * and each ABI version of that kind.
+ */
 export type ContractIndex = {
   readonly watch: WatchFilter;
   readonly byAddress: ReadonlyMap<Hex, readonly IndexedContract[]>;

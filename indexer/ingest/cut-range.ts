@@ -21,9 +21,9 @@ export function cutRange(
 }
 
 /**
- * Returns the range up to the last block with logs before the log at index `blockStart`, which is the first log of its block. If no
- * earlier block has logs, returns the range up to the block of that log. The returned headers include that of the last block only if it
- * was read.
+ * Cuts a range before the block whose first log has the index `blockStart`: returns the range up to the last earlier block with logs. If
+ * no earlier block has logs, returns the range up to that block, with its logs. The header of the last returned block is included only
+ * if it was read.
  */
 function cutBefore(range: VerifiedRange, blockStart: number): VerifiedRange {
   const { logs, headers } = range;

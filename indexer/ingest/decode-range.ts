@@ -26,13 +26,14 @@ export function receiptsNeeded(range: VerifiedRange, contracts: ContractIndex): 
 /**
  * Decodes the logs of a range into facts.
  *
- * Logs of other addresses, logs without topics, and logs whose first topic is not an event of the contract's ABI are ignored. A log
- * whose first topic is such an event, but whose content does not match it exactly, becomes a dead letter. A contract that cannot be
- * indexed is reported in `quarantined`. Its later logs are not decoded. The commit also leaves out the facts of its earlier logs.
+ * Logs of addresses that are not followed, logs without topics, and logs whose first topic is not an event of the contract's ABI are
+ * ignored. A log whose first topic is an event of the ABI, but whose content does not match it exactly, becomes a dead letter. A contract
+ * that cannot be indexed is reported in `quarantined`. Its later logs are not decoded. The commit also leaves out the facts of its earlier
+ * logs.
  *
  * @param receipts the receipts of the transactions that `receiptsNeeded` returns
- * @throws {RpcInconsistency} if a log's block has another hash than its header, if the header is missing and the log names no
- * timestamp, or if a receipt contradicts the logs
+ * @throws {RpcInconsistency} if a log names another block hash than the header of its block has, if that header is missing and the log
+ * names no timestamp, or if a receipt contradicts the logs
  */
 export function decodeRange(range: VerifiedRange, contracts: ContractIndex, receipts: Receipts): DecodedBatch {
   const sink: Sink = { facts: new FactLists(), quarantined: [], receipts, rangeValues: new Map() };
@@ -53,7 +54,7 @@ export function decodeRange(range: VerifiedRange, contracts: ContractIndex, rece
   return { facts: sink.facts, quarantined: sink.quarantined };
 }
 
-/** Returns whether the entry's protocol decodes the contract's logs in a block. */
+/** Returns whether the protocol of an entry of the index decodes the logs of the entry's contract in a block. */
 function appliesAt({ fromBlock, toBlock }: IndexedContract, block: number): boolean {
   return fromBlock <= block && block <= toBlock;
 }
@@ -68,8 +69,8 @@ function decodeLog(origin: Origin, { events }: Protocol, sink: Sink): void {
 }
 
 /**
- * Returns a function that returns the timestamp of a log's block. It comes from the header, or from the log if the header was not read.
- * The function must be called in the order of the logs.
+ * Returns a function that returns the timestamp of a log's block: from the header, or from the log if the header was not read. The
+ * returned function must be called in the order of the logs.
  */
 function timestampReader({ headers, chainId }: VerifiedRange): (log: RawLog) => number {
   let index = 0;

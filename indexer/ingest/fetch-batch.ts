@@ -38,7 +38,8 @@ export async function fetchBatch(
   try {
     receipts = await readReceipts(source, verified, receiptsNeeded(verified, contracts), signal);
   } catch (error) {
-    // A log may name the hash of another block. Read the headers of all blocks with logs too, which reveal such a log.
+    // A receipt is of another block than its log names. If the log is wrong, the header of the block shows it. So the range is read again
+    // with the headers of all blocks with logs.
     if (!isOfOtherBlock(error) || request.strict || request.readsHeadersOfLogs === true) throw error;
     return fetchBatch(source, contracts, { ...request, readsHeadersOfLogs: true }, signal);
   }

@@ -5,13 +5,14 @@ import { tableOf } from '../facts/facts-sql.ts';
 import { type FactRange, type Fold, isInRange, type Reading } from '../facts/fold.ts';
 
 /**
- * Returns the steps that lock rows which several folds of one commit write. The key of each entry is the fold before which its steps
- * run.
+ * Returns the steps that lock those rows of state that several folds of one commit write. The key of each entry is the fold before which
+ * its steps run.
  *
  * Without these steps, each fold would lock such rows when it writes them, and two commits could deadlock. So before the first of these
- * folds, a step locks the rows of all contracts whose facts the folds read, in the order of `lockOrder`. No step is needed if the first
- * fold reads every fact that the others read, because it locks the same rows in the same order itself. A first fold that reads only facts
- * with certain tags does not suffice, because it may lock fewer rows: `mint-order` locks only the contracts whose first mints change.
+ * folds, a step locks the rows of all contracts whose facts the folds read, in the order of the column `lockOrder`. No step is needed if
+ * the first fold reads every fact that the others read, because it locks the same rows in the same order itself. A first fold that reads
+ * only facts with certain tags does not suffice, because it may lock fewer rows: `mint-order` locks only the contracts whose first mints
+ * change.
  */
 export function lockSteps(applied: readonly Fold[], range: FactRange): ReadonlyMap<Fold, readonly Step[]> {
   const steps = new Map<Fold, Step[]>();
@@ -25,7 +26,7 @@ export function lockSteps(applied: readonly Fold[], range: FactRange): ReadonlyM
   return steps;
 }
 
-/** Returns whether one reading selects every fact that another one selects. */
+/** Returns whether the reading `first` selects every fact that the reading `other` selects. */
 function readsAllOf(first: Reading, other: Reading): boolean {
   return first.table === other.table && first.tags === undefined;
 }

@@ -46,12 +46,12 @@ export type FullRange = {
 };
 
 /**
- * Compares the covered facts of a range with what was read from the chain. If they are equal, the range counts as proved.
+ * Compares the covered facts of a range with what was read from the chain. If they are equal, records that the range is proved.
  *
  * @param which whether to compare all covered blocks, or only those that are not proved yet
  * @param proves false if the range does not count as proved even if the facts are equal
- * @returns the blocks in which they differ, in order
- * @throws {StaleRange} if the chain was unwound below the range's end since it was read
+ * @returns the blocks in which facts differ, or in which a log quarantines a contract, in order
+ * @throws {StaleRange} if the range is of another branch or ends above the head, or if the chain was unwound below its end meanwhile
  */
 export async function findDifferences(
   database: Database,
@@ -78,7 +78,7 @@ export type ContractDifference = Difference & { readonly contract: RequestedCont
 /**
  * Returns how the covered facts of a range differ from what was read from the chain, and changes nothing.
  *
- * @throws {StaleRange} if the chain was unwound below the range's end since it was read
+ * @throws {StaleRange} if the range is of another branch or ends above the head, or if the chain was unwound below its end meanwhile
  */
 export async function listDifferences(database: Database, full: FullRange): Promise<readonly ContractDifference[]> {
   const { chainId } = full.range;
@@ -119,7 +119,7 @@ export type Repaired = { readonly added: number; readonly removed: number };
  *
  * The transaction holds the chain's lock exclusively, so no commit is running.
  *
- * @throws {StaleRange} if the chain was unwound below the range's end since it was read
+ * @throws {StaleRange} if the range is of another branch or ends above the head, or if the chain was unwound below its end meanwhile
  * @throws {RpcInconsistency} if a fact would be deleted because receipts lack its log, and nothing proves these receipts. The node may
  * have lost the log.
  */
@@ -150,12 +150,12 @@ export async function repairRange(database: Database, full: FullRange, cause: Re
 
 type CoveredSlices = {
   readonly slices: readonly Slice[];
-  /** The quarantines of the range whose block is covered for their contract. */
+  /** The contracts that a log of the range quarantines, if the block of that log is among their covered (or unproved) blocks. */
   readonly quarantined: readonly Quarantine[];
   readonly head: number;
 };
 
-/** Returns the covered or unproved blocks of the range. If a log quarantines a contract, its blocks end before the block of that log. */
+/** Returns the covered or unproved blocks of the range. A contract's blocks end before the block of a log that quarantines it. */
 async function readSlices(
   tx: Transaction,
   { seen, range, contracts, batch }: FullRange,
@@ -164,7 +164,7 @@ async function readSlices(
   const { chainId } = range;
   const now = await readChain(tx, chainId);
   await refuseStale(tx, seen, now, range);
-  // A block above the finalized block may have been read from a branch that the follower has not unwound to yet.
+  // A block above the finalized block may have been read from a new branch while the database still holds the old one.
   if (await isOnOtherBranch(tx, chainId, range.headers)) {
     throw new StaleRange('the range was read from another branch', { context: { from: range.from, to: range.to } });
   }
@@ -192,7 +192,10 @@ type BlockRemoval = {
   readonly cause: RepairCause;
 };
 
-/** Deletes a contract's facts in the block that quarantines it, and the block from its coverage. Returns the number of deleted facts. */
+/**
+ * Deletes a contract's facts in the block of the log that quarantines it, and removes this block from the contract's coverage. Returns the
+ * number of deleted facts.
+ */
 async function uncoverBlock(tx: Transaction, { full, head, quarantine, cause }: BlockRemoval): Promise<number> {
   const { chainId } = full.range;
   const { contract, blockNumber: block } = quarantine;

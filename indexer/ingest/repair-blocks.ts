@@ -16,7 +16,7 @@ export type BlockReading = BlockRange & {
   readonly inFull: FullReading;
 };
 
-/** Reads blocks in full. The returned range may end before the requested one. */
+/** Reads the logs of blocks in full, that is, with every header. The returned range may end before the requested one. */
 export function readInFull(
   source: Source,
   { from, to, contracts, inFull }: BlockReading,

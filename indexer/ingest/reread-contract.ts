@@ -13,8 +13,9 @@ import { stages } from '../stages/stages.ts';
 import { unwindStages } from '../stages/unwind-stages.ts';
 
 /**
- * Deletes a contract's facts, unwinds the state derived from them, and empties its coverage, in one transaction. The contract stays
- * active: the follower covers it again from the head on, and its history is planned like any gap. Columns that the platform owns stay.
+ * Deletes a contract's facts, unwinds the state derived from them, and empties its coverage, in one transaction, so that its history is
+ * read again with other events. The contract stays active: the follower covers it again from the head on, and its history is planned like
+ * any gap. Columns that the platform owns stay.
  *
  * The transaction holds the chain's lock exclusively, so no commit is running. A follower that has already fetched its next block finds
  * `live_version` raised and fetches the block again with the new events.

@@ -8,9 +8,12 @@ import type { RegisteredContract } from '../registry/contracts.ts';
 import { provableContracts } from './provable-contracts.ts';
 import { type BlockRepairDeps, repairBlocks } from './repair-blocks.ts';
 
-/** The cause that `indexer.repairs` shows. */
+/** The cause that `indexer.repairs` shows for repairs of blocks with dead letters. */
 const CAUSE = 'dead-letters';
-/** The maximum number of attempts at blocks while the node and the database are on different branches. Then the next blocks are tried. */
+/**
+ * The maximum number of attempts to repair the blocks of letters while the node and the database are on different branches. After the last
+ * attempt, the next blocks are repaired.
+ */
 const ATTEMPTS_MAX = 4;
 const BACKOFF: Backoff = { baseMs: 250, maxMs: 5_000 };
 
@@ -64,7 +67,7 @@ export async function retryLetters(
   return { gone: letters.length - kept.length, kept };
 }
 
-/** Reads the blocks again and writes what differs. Returns why that failed; undefined if it did not. */
+/** Reads blocks again from their receipts and writes the facts that differ. Returns why this failed, or undefined if it succeeded. */
 async function decodeBlocks(
   { random, ...deps }: BlockRepairDeps & { readonly random: () => number },
   contract: RegisteredContract,

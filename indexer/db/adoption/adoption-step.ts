@@ -23,7 +23,7 @@ export type AdoptionStep = {
    * `repeated`: like `transaction`, but the transaction is repeated until the last statement changes no row.
    */
   readonly mode: 'transaction' | 'alone' | 'repeated';
-  /** Whether the step runs in the first round only, because the migrations do what is left of its work. */
+  /** Whether the step runs in the first round of `adoptTables` only, because the migrations do what is left of its work. */
   readonly once?: true;
 };
 

@@ -13,7 +13,7 @@ export type ExistingTable = {
   readonly checks: readonly string[];
 };
 
-/** A column that exists. */
+/** A column of an existing table. */
 export type ExistingColumn = {
   readonly name: string;
   readonly type: string;
@@ -25,7 +25,7 @@ export type ExistingColumn = {
 /** The schema `public` of a database. */
 export type ExistingSchema = {
   readonly tables: ReadonlyMap<string, ExistingTable>;
-  /** Whether each index is valid. An index is invalid if its concurrent creation failed. */
+  /** For the name of each index, whether the index is valid. It is invalid if its concurrent creation failed. */
   readonly indexes: ReadonlyMap<string, boolean>;
   readonly enums: ReadonlyMap<string, readonly string[]>;
 };

@@ -2,9 +2,9 @@ import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { AdoptionInput, AdoptionStep } from './adoption-step.ts';
 
 /**
- * The columns of large tables that the migration 0009 lower-cases. Columns of the small tables of contracts and pools are left to it, and
- * transaction hashes of facts: clients write hashes in lower case, and unique indexes of the platform contain them. `key` columns identify
- * a row together with the `within` columns.
+ * The columns that are lower-cased before the migrations, because their tables are large. Left to the migration 0009 are the small tables
+ * of contracts and pools, and transaction hashes of facts: clients write these in lower case, and unique indexes of the platform contain
+ * them. `key` columns identify a row together with the `within` columns.
  */
 const TABLES: Readonly<Record<string, { within?: string[]; key?: string[]; other: string[] }>> = {
   master_nfts: {
@@ -29,7 +29,7 @@ const BATCH_ROWS = 5_000;
 
 /**
  * Returns the steps that lower-case addresses of EVM chains in batches. Otherwise the migration 0009 would write these rows while the
- * migrations lock their tables. The steps leave rows to that migration whose key another row has in a different case.
+ * migrations lock their tables. A row whose key another row has in a different case is left to the migration 0009.
  */
 export async function lowerCaseSteps<DB>({ db, existing }: AdoptionInput<DB>): Promise<AdoptionStep[]> {
   const steps: AdoptionStep[] = [];
@@ -54,7 +54,7 @@ async function hasUpperCase<DB>(db: Kysely<DB>, table: string, columns: readonly
   return rows[0]?.found === true;
 }
 
-/** The index serves the search for rows with the same key, which would otherwise read the whole table for each row. */
+/** Returns the step that builds an index for the search for rows with the same key. Otherwise each search would read the whole table. */
 function indexStep(table: string, index: string, within: readonly string[], key: readonly string[]): AdoptionStep {
   const target = sql`public.${sql.ref(table)}`;
   const columns = [...within.map((name) => sql.ref(name)), sql`lower(${sql.ref(key[0] ?? '')})`];
@@ -108,7 +108,7 @@ function dropStep(table: string, index: string): AdoptionStep {
 
 /**
  * Returns the condition that the key of the row `mine` is to be lower-cased, and that no other row would have the same key then. Compares
- * only the first column of the key, because a unique index of the platform may lack the others.
+ * only the first column of the key, because a unique index of the platform may lack the further ones.
  */
 function hasFreeKey(
   target: RawBuilder<unknown>,
@@ -123,7 +123,7 @@ function hasFreeKey(
     where ${sql.join(scope, sql` `)} lower(theirs.${sql.ref(first)}) = lower(mine.${sql.ref(first)}) and theirs.id <> mine.id)`;
 }
 
-/** The ids of EVM chains are numbers. Addresses of other chains may be case-sensitive. */
+/** Returns the condition that a row is of an EVM chain, whose id is a number. Addresses of other chains may be case-sensitive. */
 function isEvm(row: string): RawBuilder<unknown> {
   return sql`${sql.ref(`${row}.chain_id`)} ~ '^[1-9][0-9]{0,17}$'`;
 }

@@ -6,7 +6,7 @@ import { ADOPTABLE_ENUMS, ADOPTABLE_TABLES } from './generated/tables.ts';
 import { lowerCaseSteps } from './lower-case.ts';
 import { adoptTokens } from './master-nfts.ts';
 
-/** The tables into which the mirror (this program) inserts rows. Columns that only the platform knows must not be required there. */
+/** The tables into which the mirror (this program) inserts rows. In them, columns that only the platform knows must not be required. */
 const WRITTEN_TABLES: ReadonlySet<string> = new Set([
   ...['users', 'artists', 'masters', 'master_contracts', 'dividend_contracts', 'artist_tokens', 'liquidity_pools'],
   ...['master_nfts', 'nft_transfers', 'nft_ownership_snapshots', 'token_holders', 'pool_events', 'pool_positions'],
@@ -14,9 +14,9 @@ const WRITTEN_TABLES: ReadonlySet<string> = new Set([
 ]);
 /** The required columns of the platform that adoption makes optional. */
 const HANDLED_COLUMNS: ReadonlySet<string> = new Set(['master_nfts.master_ipo_id']);
-/** The required columns without a default that adoption fills. */
+/** The required columns without a default value that adoption fills in existing rows. */
 const FILLED_COLUMNS: ReadonlySet<string> = new Set(['master_nfts.master_contract_id']);
-/** The SQL comment that marks indexes and foreign keys of the adoption, so that `migrateDown` drops them. Added columns stay. */
+/** The SQL comment that marks indexes and foreign keys that adoption created, so that `migrateDown` drops them. Added columns stay. */
 const CREATED = 'created by the adoption';
 
 /**
@@ -25,7 +25,7 @@ const CREATED = 'created by the adoption';
  * locks for a short time unless they rewrite a table. Changes nothing.
  *
  * The steps are computed from the difference between the database and the tables that the migrations expect. So there are no steps for an
- * empty database, or after all steps were executed, except steps marked `once`.
+ * empty database. After all steps were executed, only steps marked `once` can be left.
  */
 export async function planAdoption<DB>(db: Kysely<DB>): Promise<Adoption> {
   const existing = await readExistingSchema(db);
@@ -105,7 +105,7 @@ function foreignRequirements({ name: table, columns }: AdoptableTable, held: Exi
     );
 }
 
-/** Returns the enum types of these columns that do not exist yet. Other enums are created by the migrations. */
+/** Returns the enum types of the given columns that do not exist yet. The migrations create all other enums. */
 function missingEnums(columns: readonly AdoptableColumn[], held: ReadonlySet<string>): string[] {
   return [...new Set(columns.map(({ type }) => type))].filter((type) => type in ADOPTABLE_ENUMS && !held.has(type));
 }
@@ -151,7 +151,7 @@ function buildIndex({ name, definition }: AdoptableIndex, isInvalid: boolean) {
   ];
 }
 
-/** Returns steps that add and validate foreign keys. If a key involves a table that the migrations create, they add the key. */
+/** Returns steps that add and validate foreign keys. A key from or to a table that the migrations create is left to them. */
 function foreignKeySteps(
   { name: table, foreignKeys, columns }: AdoptableTable,
   { tables }: ExistingSchema,

@@ -5,7 +5,7 @@ import { SQLSTATE, sqlstateOf } from '../sqlstate.ts';
 
 /** How long a change of a table waits for a lock. Other statements on the table queue for the lock during this time. */
 export const LOCK_TIMEOUT_MS = 2_000;
-/** The maximum number of attempts at a change while other sessions keep the table locked. They take about ten minutes. */
+/** The maximum number of attempts at a change while other sessions keep the table locked. All attempts take about ten minutes. */
 const ATTEMPTS_MAX = 100;
 const BACKOFF: Backoff = { baseMs: 500, maxMs: 5_000 };
 

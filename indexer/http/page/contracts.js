@@ -147,7 +147,7 @@ function showRow(row, contract) {
   setText(text, describe(contract));
 }
 
-/** Returns the gaps of a bar, each wide enough to be seen. */
+/** Returns the gaps of a contract as parts of its bar, each wide enough to be seen. */
 function gapsOf({ deployedAt, head, covered }) {
   const first = deployedAt ?? 0;
   if (head === null) return [{ x: 0, width: BAR_WIDTH }];

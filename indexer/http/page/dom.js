@@ -33,7 +33,7 @@ export const many = (number, noun) => `${count(number)} ${noun}${number === 1 ? 
 /** Returns the time of day of a date. */
 export const timeOfDay = (date) => clock.format(date);
 
-/** Returns a duration in words of at most two units. */
+/** Returns a duration in at most two units, such as `1 h 5 min`. */
 export function duration(seconds) {
   let rest = Math.max(0, Math.round(seconds));
   const largest = UNITS.findIndex(([size]) => rest >= size);

@@ -3,7 +3,7 @@ import { startContracts } from './contracts.js';
 import { byId, setText } from './dom.js';
 import { decideVerdict, showVerdict } from './verdict.js';
 
-/** The delay before a new connection. A browser reconnects by itself after an outage of the network, but not after an HTTP error. */
+/** The delay before the page reconnects after an HTTP error. After an outage of the network, the browser reconnects by itself. */
 const RECONNECT_AFTER_MS = 5_000;
 const TICK_MS = 1_000;
 

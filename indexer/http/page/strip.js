@@ -1,6 +1,6 @@
 import { count, create, many, setAttribute, shortHash, showList, timeOfDay } from './dom.js';
 
-/** Shows the newest blocks of a chain as a strip, the newest at the right, with gaps and reorgs. */
+/** Shows the newest blocks of a chain as a strip, the newest at the right. Marks reorgs, and blocks in between without a checkpoint. */
 export function showStrip(strip, { blocks, reorgs }, finalized) {
   const ascending = [...blocks].reverse();
   const cells = ascending.flatMap((block, at) => {

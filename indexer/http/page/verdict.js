@@ -1,11 +1,11 @@
 import { byId, chainName, count, create, duration, many, setAttribute, setText, showList, timeOfDay } from './dom.js';
 
-/** The state arrives every second. If none has arrived for longer than this, the indexer may hang. */
+/** The state of the indexer arrives every second. If none has arrived for longer than this, the indexer may hang. */
 const SILENCE_MAX_SECONDS = 15;
 const TITLE_MAX_CHARS = 80;
 /**
- * The signs differ both in shape and in colour, so that either is enough to tell them apart. The colours have contrast on light and on
- * dark tabs.
+ * The signs of the verdicts differ both in shape and in colour, so that the shape alone or the colour alone tells them apart. The colours
+ * have contrast on light and on dark tabs.
  */
 const SIGNS = {
   good: {
@@ -27,7 +27,7 @@ const SIGNS = {
  * Decides what the top of the page says: one verdict on the state of the indexer.
  *
  * @param state the newest state of the indexer, undefined before one has arrived
- * @param link `open`, `outage` while the database does not answer, or `lost` without a connection to the indexer
+ * @param link the connection to the indexer: `open`, `lost`, or `outage` if it is open but the database does not answer
  * @param ageSeconds how old the state is
  */
 export function decideVerdict(state, link, ageSeconds) {
