@@ -1,7 +1,7 @@
 /** A `0x`-prefixed, lower-case hexadecimal string. */
 export type Hex = `0x${string}`;
 
-/** The limit of block numbers (exclusive). A position is block × 2³² + log index, and must fit PostgreSQL's `bigint`. */
+/** All block numbers are below this limit, because a log's position, block × 2³² + log index, must fit PostgreSQL's `bigint`. */
 export const BLOCK_NUMBER_LIMIT = 2 ** 31;
 
 /** The number and hash of a block. */
@@ -32,8 +32,9 @@ export type RawLog = {
 /**
  * A block range of one chain, both ends included, whose headers and logs agree with each other.
  *
- * `logs` are ordered by `(blockNumber, logIndex)`. `headers` are ordered by number. They include every block above the finalized block.
- * Of older blocks, they include at least the first and the last of the range, and those with logs that have no reliable `blockTimestamp`.
+ * `logs` are ordered by `(blockNumber, logIndex)`. `headers` are ordered by number. They include every block of the range above the
+ * finalized block. Of the blocks at or below the finalized block, they include at least the first and the last block of the range, and the
+ * blocks with logs that have no reliable `blockTimestamp`.
  */
 export type VerifiedRange = {
   readonly chainId: number;
@@ -42,11 +43,11 @@ export type VerifiedRange = {
   readonly headers: readonly BlockHeader[];
   readonly logs: readonly RawLog[];
   /**
-   * Whether every header of the range was read and its bloom compared with the logs, and no other endpoint is to be asked for them later
-   * (`SourceOptions.logsAreConfirmedLater`).
+   * Whether the blocks count as proved: every header of the range was read, its bloom was compared with the logs, and no other endpoint
+   * needs to confirm these logs once the blocks are final (`SourceOptions.logsAreConfirmedLater`).
    */
   readonly inFull?: boolean;
-  /** The endpoints that gave incomplete or wrong logs. `logs` holds the logs of receipts instead. */
+  /** The names of endpoints that gave incomplete or wrong logs. Instead of their logs, `logs` holds those of the receipts. */
   readonly faultyEndpoints?: readonly string[];
   /** Blocks whose logs were read from receipts that neither the receipts root nor the bloom of the block proves. */
   readonly unprovedBlocks?: readonly number[];
@@ -89,5 +90,5 @@ export type Contract = {
   readonly artistTokenId: string | null;
 };
 
-/** ERC-20 and ERC-721 contracts mint from this address and burn to it. As a currency it stands for the native coin. */
+/** ERC-20 and ERC-721 contracts mint from this address and burn to it. As a currency, it means the native coin of the chain. */
 export const ZERO_ADDRESS: Hex = '0x0000000000000000000000000000000000000000';

@@ -12,7 +12,8 @@ type SystemError = {
 };
 
 /**
- * Returns why no connection could be made and what to do about it, in one line without secrets. Undefined for any other error.
+ * Returns why no connection to a server could be made and what to do about it, in one line without secrets. Undefined if the error is
+ * about anything but a failed connection.
  *
  * @param server the kind of server that should listen at the address, as in `PostgreSQL`
  */
@@ -35,7 +36,7 @@ function explainSystemError({ code, address, port, hostname }: SystemError, serv
     case 'ECONNREFUSED':
       return `nothing listens on ${place}; start ${server} there, or correct the URL`;
     case 'ENOENT':
-      // A Unix socket that does not exist. An error without an address is about a missing file.
+      // With an address, the error is about a Unix socket that does not exist. Without one, it is about a missing file.
       return address === undefined
         ? undefined
         : `nothing listens on ${place}; start ${server} there, or correct the URL`;

@@ -1,8 +1,8 @@
 type Options = { readonly cause?: unknown; readonly context?: Readonly<Record<string, unknown>> };
 
 /**
- * The base class of every error that the program raises. An error has a message of one line, structured context, an optional
- * cause, and a flag that says whether a retry can succeed.
+ * The base class of the program's own errors. Each has a message, structured context, an optional cause, and a flag that says whether a
+ * retry can succeed.
  */
 export class IndexerError extends Error {
   override readonly name: string = 'IndexerError';
@@ -31,12 +31,12 @@ export class SchemaVersionError extends IndexerError {
 }
 
 /**
- * Why an endpoint did not answer a request:
+ * Why an endpoint gave no result for a request:
  *
  * - `unavailable`: it is down or slow, or its answer is malformed.
  * - `rate-limited`: it received too many requests.
  * - `range-refused`: the block range or the result is too large for it.
- * - `addresses-refused`: it accepts fewer addresses in a filter, or requires at least one.
+ * - `addresses-refused`: it accepts fewer addresses in a filter than the request names, or requires at least one.
  * - `unknown-block`: it does not have the block, because it lags behind or the block was reorganised. The caller reads the head again.
  * - `pruned`: it has deleted the requested history for good.
  * - `rejected`: the request itself is at fault, for example because a call reverts or the node does not know the method.
@@ -50,7 +50,7 @@ export type RpcErrorKind =
   | 'pruned'
   | 'rejected';
 
-/** A request that a node did not answer. The message holds no secret of the endpoint. There is no `cause`, because it could hold one. */
+/** An endpoint gave no result for a request. The message holds no secret of the endpoint. A `cause` could hold one, so there is none. */
 export class RpcError extends IndexerError {
   override readonly name = 'RpcError';
   override readonly retryable: boolean;
@@ -61,7 +61,7 @@ export class RpcError extends IndexerError {
   readonly hintBlocks: number | undefined;
   /** The number of addresses that the provider says it accepts in one filter. */
   readonly hintAddresses: number | undefined;
-  /** Whether the node answered with a JSON-RPC error. Unless `rate-limited`, such an error concerns this kind of request only. */
+  /** Whether the node answered with a JSON-RPC error. This error says nothing about other methods, unless its kind is `rate-limited`. */
   readonly answered: boolean;
   /** Whether no connection could be made. */
   readonly unreachable: boolean;
@@ -101,7 +101,7 @@ export class RpcInconsistency extends IndexerError {
   override readonly retryable = true;
 }
 
-/** The first header of a range is not a child of the block that the caller holds, most likely because of a reorganisation. */
+/** The first header of a range is not a child of the block that the caller expects below it, most likely because of a reorganisation. */
 export class AnchorMismatch extends RpcInconsistency {}
 
 /** Between the fetch of a range and its commit, the chain was unwound or another branch became canonical. The range is fetched again. */
@@ -116,7 +116,7 @@ export class HeadMoved extends IndexerError {
   override readonly retryable = true;
 }
 
-/** The database holds a fact or a checkpoint of another branch where this commit would write. Such a conflict is never ignored. */
+/** The database already holds facts, or a checkpoint of another branch, for blocks that a commit would write. Never ignored. */
 export class FactConflict extends IndexerError {
   override readonly name = 'FactConflict';
 }
@@ -127,7 +127,7 @@ export class Aborted extends IndexerError {
 }
 
 /**
- * Returns the message of any thrown value, in one line. Node.js reports a failed connection to a host with several addresses as
+ * Returns the message of any thrown value. Node.js reports a failed connection to a host with several addresses as
  * an `AggregateError` without a message. In that case the messages of the inner errors are joined.
  */
 export function messageOf(error: unknown): string {

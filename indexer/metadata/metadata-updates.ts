@@ -19,9 +19,9 @@ type Update = {
 
 /**
  * Records which tokens had their metadata updated since the last call, so that their URIs are read again. After a reorg, also records the
- * tokens whose URIs were read as of blocks above the common ancestor.
+ * tokens whose URIs were read as of blocks that have been unwound.
  *
- * A `BatchMetadataUpdate` is recorded as one range, however many tokens it covers. Updates in older history, which backfills add, are
+ * A `BatchMetadataUpdate` is recorded as one range, however many tokens it covers. Updates in older blocks, which backfills add, are
  * ignored, because every URI is read as of the head.
  */
 export async function noteMetadataUpdates(database: Database, chainId: number): Promise<void> {
@@ -48,7 +48,7 @@ export async function noteMetadataUpdates(database: Database, chainId: number): 
 
 /**
  * Locks the chain's row in `token_uri_progress`. Returns the position up to which metadata events were recorded. If blocks were unwound,
- * lowers this position and records the tokens that were read as of these blocks.
+ * lowers this position, and schedules the tokens whose URIs were read as of these blocks to be read again.
  */
 async function lockProgress(tx: Transaction, { chainId, epoch }: ChainState, head: number): Promise<string> {
   await sql`
@@ -94,8 +94,8 @@ async function noteTokens(tx: Transaction, chainId: number, updates: readonly Up
 }
 
 /**
- * Adds ranges of updated tokens to the ranges of a contract that wait to be read, and merges them. A range that is partly read does not
- * change: its tokens that were updated again are read in a new range.
+ * Adds ranges of updated tokens to those ranges of a contract of which no token was read yet, and merges them. A range that is partly read
+ * stays as it is: its tokens that were updated again are read in a new range.
  */
 async function noteRanges(
   tx: Transaction,

@@ -6,13 +6,16 @@ import type { RangePiece, Token } from './unread-tokens.ts';
 /** The URI that a token's contract answered, or why there is none. */
 export type UriAnswer = Token & ({ readonly uri: string } | { readonly reason: string });
 
-/** The pause after the first failure to read a token. Each further failure multiplies it by `RETRY_GROWTH`, up to the maximum. */
+/** The pause after a token's URI could not be read. Each further failure multiplies it by `RETRY_GROWTH`, up to `RETRY_MAX_SECONDS`. */
 const RETRY_BASE_SECONDS = 600;
 const RETRY_GROWTH = 4;
 const RETRY_MAX_SECONDS = 30 * 86_400;
 const RETRY_GROWN_MAX = 10;
 
-/** The result of reading URIs as of a block: the answer for each token, and for each range the place where it continues. */
+/**
+ * The result of reading token URIs as of `block`: the answer for each token, and for each range of tokens the token id at which the next
+ * reading of this range begins.
+ */
 export type UriReading = {
   readonly chainId: number;
   readonly block: number;
@@ -22,8 +25,8 @@ export type UriReading = {
 };
 
 /**
- * Stores the URIs that were read, the time of the next attempt for each failed token, and how far ranges were read. A failed token keeps
- * its stored URI.
+ * Stores the URIs that were read, the time of the next attempt for each token whose URI could not be read, and how far each range of tokens
+ * was read. A token whose URI could not be read keeps its stored URI.
  */
 export async function saveUris(database: Database, reading: UriReading): Promise<void> {
   const { chainId, block, finalized, answers, ranges } = reading;

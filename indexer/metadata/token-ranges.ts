@@ -1,12 +1,12 @@
 /** Tokens with consecutive ids, both ends included. */
 export type TokenRange = { readonly from: bigint; readonly to: bigint };
 
-/** Maximum number of ranges of a contract that wait to be read. A contract can emit any number of batch updates. */
+/** Maximum number of ranges of one contract of which no token was read yet. A contract can emit any number of `BatchMetadataUpdate`. */
 export const TOKEN_RANGES_MAX = 100;
 
 /**
  * Merges ranges that touch or overlap, and returns them in ascending order. If more than `TOKEN_RANGES_MAX` are left, returns one range
- * from the lowest to the highest token. The tokens between the given ranges are then read without need.
+ * from the lowest to the highest token. The URIs of the tokens between the given ranges are then read although they were not updated.
  */
 export function mergeRanges(ranges: readonly TokenRange[]): readonly TokenRange[] {
   const merged: TokenRange[] = [];

@@ -25,7 +25,10 @@ export type TokenUriDeps = {
 
 /** The first four bytes of keccak-256 of `tokenURI(uint256)`. */
 const TOKEN_URI_SELECTOR = 'c87b56dd';
-/** Maximum number of tokens that are read together. The limits below divide it among due tokens, ranges and tokens without a URI. */
+/**
+ * Maximum number of tokens whose URIs are read together. The next two constants limit how many of them are due tokens, and how many are in
+ * ranges of updated tokens. The others are tokens without a URI.
+ */
 const PIECE_TOKENS_MAX = 100;
 const DUE_TOKENS_MAX = 40;
 const RANGE_TOKENS_MAX = 30;
@@ -34,11 +37,11 @@ const TOKENS_OF_MASTER_MAX = 20;
 /** Maximum number of statements with which one step looks for tokens without a URI. */
 const STATEMENTS_MAX = 10;
 const IDLE_INTERVAL_MS = 5_000;
-/** The pause after a sweep over all tokens without a URI, as a multiple of the time that its statements took. */
+/** After `#unread` has looked at all tokens without a URI, it pauses for this multiple of the time that its statements took. */
 const SWEEP_PAUSE_FACTOR = 20;
 /**
- * Upper limit of the pause after a sweep, for each statement of the sweep. It limits the effect of a statement that was slow because it
- * waited for a lock or because the machine was busy for a moment.
+ * Upper limit of this pause, for each statement that looked for tokens. It limits the effect of a statement that was slow because it waited
+ * for a lock or because the machine was busy for a moment.
  */
 const STATEMENT_PAUSE_MAX_MS = 10_000;
 const SWEEP_PAUSE_MAX_MS = 600_000;
@@ -56,9 +59,9 @@ export class TokenUriReader {
   readonly #deps: TokenUriDeps;
   readonly #retry: Retry;
   #pieceTokens = PIECE_TOKENS_MAX;
-  /** The masters that the present sweep has not finished, and for each of them the last token that the sweep looked at. */
+  /** The masters whose tokens without a URI were not all looked at yet. `after`: the id of the last token that was looked at. */
   #sweep: (UnreadMaster & { readonly after: string })[] = [];
-  /** The number of statements of the present sweep so far, and how long they have taken. */
+  /** How many statements have looked for tokens without a URI since the last pause, and how long they have taken. */
   #sweepStatements = 0;
   #sweepMs = 0;
   #sweepsAt = Number.NEGATIVE_INFINITY;
@@ -83,7 +86,7 @@ export class TokenUriReader {
     }
   }
 
-  /** Reads one batch of tokens. Returns false if no token is to be read for now. */
+  /** Reads the URIs of one batch of tokens. Returns false if there is nothing more to read for now. */
   async step(signal: AbortSignal): Promise<boolean> {
     const { database, chainId } = this.#deps;
     const { head, finalized = -1 } = await readChain(database.kysely, chainId);
@@ -171,7 +174,7 @@ function distinct(tokens: readonly Token[]): readonly Token[] {
   return [...new Map(tokens.map((token) => [`${token.address} ${token.tokenId}`, token])).values()];
 }
 
-/** Returns whether an initial load has yet to build the index that finds tokens without a URI. */
+/** Returns whether the index that finds tokens without a URI is missing, because an initial load dropped it and has not built it again. */
 async function isLoading({ kysely }: Database): Promise<boolean> {
   const { rows } = await sql`
     select from indexer.deferred_indexes where name = 'public.master_nfts_without_uri_idx' limit 1

@@ -5,7 +5,7 @@ import { type Hex, ZERO_ADDRESS } from '../kernel/chain.ts';
 /** A token of a master. */
 export type Token = { readonly address: Hex; readonly tokenId: string };
 
-/** The next tokens of a range. `next` is the token id at which the range continues, or null if these are its last tokens. */
+/** The next tokens of a range of updated tokens. `next` is the first token id after them, or null if they are the last of the range. */
 export type RangePiece = { readonly id: string; readonly tokens: readonly Token[]; readonly next: string | null };
 
 type TokenRow = { readonly address: Hex; readonly token_id: string };
@@ -38,7 +38,7 @@ export async function dueTokens(db: Kysely<DB>, chainId: number, limit: number):
   return rows.map(tokenOf);
 }
 
-/** Returns the next tokens of the oldest range of each contract, at most `limit` in all and `limitOfContract` of each. */
+/** Returns the next tokens of each contract's oldest range of updated tokens: at most `limit` in all, and `limitOfContract` of each. */
 export async function rangePieces(
   db: Kysely<DB>,
   chainId: number,
@@ -80,7 +80,7 @@ export async function unreadMasters(db: Kysely<DB>, chainId: number): Promise<re
   return rows;
 }
 
-/** Tokens of a master whose URI is to be read. `lookedAt` is the last token that was looked at, or undefined if no tokens are left. */
+/** Tokens of one master to read the URIs of. `lookedAt` is the id of the last token that was looked at, or undefined if none is left. */
 export type UnreadPiece = { readonly tokens: readonly Token[]; readonly lookedAt: string | undefined };
 
 /** The maximum number of tokens without a URI that one statement looks at. Most of them may have been burnt or tried before. */

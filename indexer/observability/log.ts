@@ -2,10 +2,10 @@ import { type Logger as PinoLogger, pino } from 'pino';
 import { ConfigError, RpcError } from '../kernel/errors.ts';
 import type { Redact } from './redact.ts';
 
-/** A logger. Everything below `main` receives it as a parameter. */
+/** The program's logger. Code that logs receives it as a parameter. */
 export type Logger = PinoLogger;
 
-/** The destination of log lines, which is standard error in the program. */
+/** The destination of log lines. It is standard error, except in tests. */
 export type LineSink = { write(line: string): unknown };
 
 /** The level, destination and form of log lines. */

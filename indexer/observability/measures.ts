@@ -166,7 +166,7 @@ export class Measures {
     this.#administrativeEvents.inc({ chain: String(chainId), event, severity });
   }
 
-  /** Counts a large claim. */
+  /** Counts a claim of at least the configured amount (`largeClaimWei`). */
   largeClaim(chainId: number): void {
     this.#largeClaims.inc({ chain: String(chainId) });
   }
@@ -176,7 +176,7 @@ export class Measures {
     this.#queries.observe(seconds);
   }
 
-  /** Exports the numbers of connections of the pools. They are read at each scrape. */
+  /** Exports how many connections of the database pools are in use or idle, and how many requests wait for one, as of each scrape. */
   showPools(pools: readonly PoolCounts[]): void {
     const sum = (count: (pool: PoolCounts) => number) => pools.reduce((total, pool) => total + count(pool), 0);
     const show = (state: string, help: string, count: (pool: PoolCounts) => number) =>

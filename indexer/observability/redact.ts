@@ -13,7 +13,7 @@ const MARK = '[redacted]';
 
 /** Minimum length of a secret in a place that only holds secrets: a password, a header value, `?apikey=`. */
 const CREDENTIAL_MIN_CHARS = 3;
-/** Minimum length of a secret in a place that may also hold an ordinary word: a path segment, any other query value. */
+/** Minimum length of a secret in a place that may also hold an ordinary word: a path segment, `?network=`. */
 const KEY_MIN_CHARS = 8;
 /** Minimum length of a host label that is taken for a key. */
 const HOST_KEY_MIN_CHARS = 20;

@@ -20,7 +20,7 @@ export class Tracing {
   /**
    * Begins to send traces by OTLP over HTTP. They are dropped while the collector does not answer.
    *
-   * @param endpoint the collector, such as `http://localhost:4318`
+   * @param endpoint the URL of the collector, such as `http://localhost:4318`
    */
   static async open(endpoint: string, version: string, redact: Redact): Promise<Tracing> {
     const [{ BatchSpanProcessor, TracerProvider }, { OTLPTraceExporter }, { resourceFromAttributes }] =
@@ -61,7 +61,7 @@ export class Trace {
     this.#span = span;
   }
 
-  /** Runs a step in a child span of the batch's span. If the step fails, records the error in the span and throws it. */
+  /** Runs a step in a child span of the batch's span. If the step fails, records its error in the child span and throws it. */
   async step<T>(name: string, work: () => Promise<T>, attributes: (result: T) => Attributes): Promise<T> {
     const span = this.#tracer.startSpan(name, {}, trace.setSpan(ROOT_CONTEXT, this.#span));
     try {

@@ -12,13 +12,13 @@ export type ChainState = {
   readonly chainId: number;
   /** The newest committed block. Undefined before the first commit. */
   readonly head: BlockRef | undefined;
-  /** The newest block known to be final. Never decreases. */
+  /** The newest block known to be final. Commits never lower it. An unwind of all blocks makes it undefined. */
   readonly finalized: number | undefined;
   /** A counter that every unwind increments. */
   readonly epoch: number;
   /** A counter that increments whenever the set of contracts that the follower covers changes. */
   readonly liveVersion: number;
-  /** Why the chain is halted. Undefined while it is followed. */
+  /** Why the chain is halted. Undefined if it is not halted. */
   readonly halted: string | undefined;
 };
 
@@ -93,7 +93,7 @@ const VERIFIED_RANGES_MAX = 100;
 /** A move of the head by a follower's commit. */
 export type HeadMove = {
   readonly chainId: number;
-  /** The chain's state when the follower fetched the range. The move fails if it has changed. */
+  /** The chain's state when the follower fetched the blocks of this commit. The move fails if the state has changed. */
   readonly expected: ChainState;
   readonly to: BlockRef;
   readonly finalized: number | undefined;
@@ -104,8 +104,9 @@ export type HeadMove = {
 };
 
 /**
- * Returns a step that compares and sets the chain's head, so that a second follower that believes it leads changes nothing. The step
- * throws `HeadMoved` if another process moved the head, unwound or halted the chain, or changed the set of followed contracts first.
+ * Returns a step that sets the chain's head if the chain's state still equals `expected`. So a second follower that wrongly believes that
+ * its process leads the chain changes nothing. The step throws `HeadMoved` if another process moved the head, unwound or halted the chain,
+ * or changed the set of followed contracts first.
  */
 export function moveHead({ chainId, expected, to, finalized, verified, addsContracts }: HeadMove): Step {
   const statement = sql`
@@ -153,7 +154,7 @@ export async function haltChain(db: Kysely<DB>, chainId: number, reason: string)
     .execute();
 }
 
-/** Returns the lowest block to which the chain was unwound after `epoch`. Undefined if it was not unwound, -1 if no block was kept. */
+/** Returns the lowest block to which the chain was unwound after `epoch`: -1 if no block was kept, undefined if it was not unwound. */
 export async function lowestUnwindSince(db: Kysely<DB>, chainId: number, epoch: number): Promise<number | undefined> {
   const { lowest } = await db
     .selectFrom('indexer.reorgs')

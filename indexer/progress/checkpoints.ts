@@ -87,12 +87,12 @@ export async function deleteCheckpointsAbove(tx: Transaction, chainId: number, n
     .execute();
 }
 
-/** The distance between the checkpoints that `thinCheckpoints` keeps. */
+/** `thinCheckpoints` keeps the checkpoints of blocks whose number is a multiple of this. */
 const SPARSE_CHECKPOINT_BLOCKS = 1024;
 
 /**
- * Deletes the checkpoints of a range that is too old for a reorg, so that the number of checkpoints stays small. Keeps one per
- * `SPARSE_CHECKPOINT_BLOCKS`.
+ * Deletes the checkpoints of a range that is too old for a reorg, so that the number of checkpoints stays small. Keeps the checkpoints of
+ * blocks whose number is a multiple of `SPARSE_CHECKPOINT_BLOCKS`.
  */
 export async function thinCheckpoints(db: Kysely<DB>, chainId: number, from: number, to: number): Promise<void> {
   await db

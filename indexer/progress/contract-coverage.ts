@@ -11,7 +11,7 @@ export type ContractKey = { readonly address: Hex; readonly kind: ContractKind }
 export type RequestedContract = ContractKey & {
   /** The id of the platform's row that the facts refer to. */
   readonly platformId?: string;
-  /** The ABI versions and events that were requested. Null if this program does not know the contract's ABI version. */
+  /** A text that names the ABI versions and events whose logs were requested. Null if this program does not know an ABI version. */
   readonly fingerprint: string | null;
 };
 
@@ -25,7 +25,7 @@ type ContractKeys = { readonly keys: ReadonlySet<string>; readonly text: string 
 
 const keysOfLists = new WeakMap<readonly ContractKey[], ContractKeys>();
 
-/** Returns the keys of a list of contracts. Caches them, because a fill needs them for each part of its range. The list must not change. */
+/** Returns the keys of a list of contracts. Caches them, because a fill needs them for each of its pieces. The list must not change. */
 export function contractKeys(contracts: readonly ContractKey[]): ContractKeys {
   const known = keysOfLists.get(contracts);
   if (known !== undefined) return known;
@@ -48,7 +48,7 @@ export type Coverage = {
 /**
  * Returns an SQL expression over a row of `indexer.contracts`: the blocks whose facts are all present, as an `int8multirange`.
  *
- * @param head the head of the chain. If undefined, every block from `live_from` on counts as covered.
+ * @param head the head of the chain, or null if the chain has none. If undefined, every block from `live_from` on counts as covered.
  */
 export function coveredBlocks(head?: number | RawBuilder<unknown> | null): RawBuilder<string> {
   if (head === undefined)
@@ -77,7 +77,7 @@ export function firstBlockSince(from: RawBuilder<unknown>): RawBuilder<unknown> 
   return sql`greatest(${from}, coalesce(deployed_at_block, 0))`;
 }
 
-/** Returns the blocks whose facts are all present. `coveredBlocks` is the same in SQL. */
+/** Returns the blocks of a contract whose facts are all present. `coveredBlocks` is the same in SQL. */
 export function coveredRanges(
   { covered, liveFrom }: Pick<Coverage, 'covered' | 'liveFrom'>,
   head = Number.MAX_SAFE_INTEGER,
@@ -85,7 +85,7 @@ export function coveredRanges(
   return liveFrom === null || liveFrom > head ? covered : [...covered, { from: liveFrom, to: head }];
 }
 
-/** Returns the last block up to which a contract has no gap since its deployment. Null if its first block is not covered. */
+/** Returns the last block up to which a contract has no gap since its deployment. Null if its deployment block is not covered. */
 export function completeTo(contract: Coverage, head: number | null): number | null {
   const first = contract.deployedAtBlock ?? 0;
   const whole = [{ from: first, to: Number.MAX_SAFE_INTEGER }];
@@ -93,10 +93,13 @@ export function completeTo(contract: Coverage, head: number | null): number | nu
   return missing === first ? null : missing - 1;
 }
 
-/** Contracts that share a list of blocks. The blocks are those of a range that are missing, covered, or not proved for each contract. */
+/**
+ * Contracts, and the blocks of a range that have the same property for each of them. The function that returns the slice says which:
+ * the blocks are not covered, covered, or covered but not proved.
+ */
 export type Slice = { readonly contracts: readonly RequestedContract[]; readonly blocks: readonly BlockRange[] };
 
-/** Returns the blocks of a range that are not covered. Leaves out quarantined contracts, and those that `coveredSlices` leaves out. */
+/** Returns the blocks of a range that are not covered. Leaves out quarantined contracts, and contracts that `coveredSlices` leaves out. */
 export function missingSlices(
   tx: Transaction,
   chainId: number,
@@ -139,7 +142,7 @@ export function unprovedSlices(
 }
 
 const isActive = sql<boolean>`status = 'active'`;
-/** If a log quarantined a contract, its coverage stays and can still be compared with the chain. */
+/** The SQL condition for active contracts and those that a log quarantined. The coverage of the latter stays and can still be proved. */
 const mayBeQuarantined = sql<boolean>`(status = 'active' or quarantined_at_block is not null)`;
 
 type StoredCoverage = Pick<Coverage, 'covered' | 'liveFrom'> & { readonly proved: readonly BlockRange[] };
@@ -199,7 +202,7 @@ export function requestedRows(contracts: readonly RequestedContract[]): RawBuild
 /** The blocks of a contract that are not covered, from its deployment (0 if unknown) to a given block. */
 export type Gap = ContractKey & {
   readonly gaps: readonly BlockRange[];
-  /** Why the history is incomplete although it was complete before, or why its first block is unknown. */
+  /** Why the history is incomplete although it was complete before, or why the deployment block is unknown. Null in all other cases. */
   readonly note: string | null;
 };
 

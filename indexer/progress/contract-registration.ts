@@ -18,7 +18,7 @@ export type Registration = ContractKey & {
 /**
  * Registers a contract, or restores one that was removed. If the contract is registered already, the lower deployment block is kept.
  *
- * @returns `unchanged` if the contract was registered and not removed
+ * @returns `unchanged` if the contract was registered already and had not been removed
  */
 export async function registerContract(
   tx: Transaction,
@@ -48,8 +48,8 @@ export async function registerContract(
  * another row of the platform than before, the contract starts over without coverage. If the platform corrected the address of a row, the
  * contract at the old address is no longer followed.
  *
- * @param announced a query for rows `(id, chain_id, address, kind, abi_version, deployed_at_block)`. Chains that are not EVM chains are
- * skipped.
+ * @param announced a query for rows `(id, chain_id, address, kind, abi_version, deployed_at_block)`. Rows of chains that are not EVM chains
+ * are skipped.
  * @returns the ids of the chains with newly registered contracts
  */
 export async function registerAnnounced(db: Kysely<DB>, announced: RawBuilder<unknown>): Promise<readonly number[]> {
@@ -150,7 +150,10 @@ export type Recognition = {
   readonly comparedWith: string | null;
   /** Whether the contract implements the protocol. Null if the answers do not decide this. */
   readonly speaks: boolean | null;
-  /** What the contract is instead, what its answers or its code lack, or that it has no code. Null if there is nothing to report. */
+  /**
+   * What the contract is instead of what it was registered as, what its answers or its code lack, or that it has no code. Null if there is
+   * nothing to report.
+   */
   readonly note: string | null;
 };
 
@@ -202,7 +205,7 @@ export async function lockAbiVersions(tx: Transaction, chainId: number, address:
   }));
 }
 
-/** Records the later ABI versions of a contract, ordered by block. */
+/** Records all upgrades of a contract to other ABI versions, ordered by block. They replace the recorded upgrades. */
 export async function recordUpgrades(
   tx: Transaction,
   chainId: number,

@@ -24,8 +24,8 @@ function remainingNote(covered: RawBuilder<unknown>, liveFrom: RawBuilder<unknow
 }
 
 /**
- * Returns an SQL expression over a row of `indexer.contracts`: the proved blocks, including the blocks since `live_from` that the follower
- * read in full. It is the new value of `proved` when the follower stops covering the contract.
+ * Returns an SQL expression over a row of `indexer.contracts`: the blocks in `proved`, and since `live_from` the verified blocks of the
+ * chain, which are proved for every live contract. It is the new value of `proved` when the follower stops covering the contract.
  */
 function provedWithLive(chainId: number): RawBuilder<string> {
   return sql`(proved + case when live_from is null then '{}' else
@@ -33,11 +33,11 @@ function provedWithLive(chainId: number): RawBuilder<string> {
 }
 
 /**
- * Records that the facts of a slice are all present, with the fingerprint of what was requested.
+ * Records that the blocks of a slice are covered for its contracts, with the fingerprint of the events that were requested.
  *
  * @param proved the blocks of the slice that were read in full
- * @returns false if another commit claimed part of the slice first, or if the history of a contract is now read with other events. The
- * caller must then roll the transaction back and compute the missing blocks again.
+ * @returns false if another commit covered part of the slice first, or if a contract is no longer active or is read with other events now.
+ * The caller must then roll the transaction back and compute the missing blocks again.
  */
 export async function claimCoverage(
   tx: Transaction,
@@ -97,7 +97,7 @@ export async function adoptFingerprints(db: Kysely<DB>, chainId: number, contrac
 
 /** The reason and the blocks of a quarantine. */
 export type Quarantining = {
-  /** The block that causes the quarantine. An unwind below it lifts the quarantine. Undefined if no log is the cause. */
+  /** The block of the log that causes the quarantine. An unwind of this block lifts the quarantine. Undefined if the cause is no log. */
   readonly atBlock: number | undefined;
   /** The head, up to which a live contract is covered. */
   readonly coveredTo: number | undefined;
@@ -135,7 +135,7 @@ export async function countQuarantined(db: Kysely<DB>): Promise<ReadonlyMap<numb
   return new Map(rows.map(({ chain_id, count }) => [Number(chain_id), Number(count)]));
 }
 
-/** Lifts quarantines that no log caused. The follower covers the contracts again, and their gaps are filled. */
+/** Lifts the quarantines of contracts, unless a log caused them. The follower covers the contracts again, and their gaps are filled. */
 export async function reinstate(db: Kysely<DB>, chainId: number, contracts: readonly ContractKey[]): Promise<void> {
   await sql`
     update indexer.contracts held set status = 'active', status_reason = null
@@ -168,8 +168,8 @@ export async function suspend(
 }
 
 /**
- * Ends the follower's coverage of every contract of a chain at the head. The follower covers them again from its next commit on. The
- * blocks in between become a gap.
+ * Ends the follower's coverage of every contract of a chain at the head, before the head is moved over a block that cannot be read. The
+ * follower covers the contracts again from its next commit on, so this block becomes a gap.
  *
  * @param note the reason, which `indexer status` shows
  */

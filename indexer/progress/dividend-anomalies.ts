@@ -2,8 +2,8 @@ import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 
 /**
- * Counts the rows of `indexer.dividend_anomalies` by chain. Leaves out anomalies of single tokens: they are slow to find, and most of them
- * also appear as an anomaly of a wallet.
+ * Counts the rows of the view `indexer.dividend_anomalies` by chain. Leaves out those about single tokens: they are slow to find, and most
+ * of them also appear as an anomaly of a wallet.
  */
 export async function countDividendAnomalies(db: Kysely<DB>): Promise<ReadonlyMap<number, number>> {
   const { rows } = await sql<{ chain_id: string; count: string }>`

@@ -7,7 +7,7 @@ import { sleep } from '../kernel/sleep.ts';
 import { Wake } from '../kernel/wake.ts';
 import { isAdvisoryLock } from './locks.ts';
 
-/** The interval at which a candidate tries to take the lock, and at which a leader sends a sign of life. */
+/** The interval at which a process tries to take the leadership locks of chains, and at which a leader sends a sign of life. */
 const HEARTBEAT_INTERVAL_MS = 400;
 /**
  * PostgreSQL closes the connection of a leader that sends nothing for this long, because it froze or lost its network. Another process
@@ -20,14 +20,14 @@ const ANSWER_TIMEOUT_MS = 5_000;
 /** Whether this process leads the chain, another process does, or this one has no connection to the database. */
 export type Leadership = 'leading' | 'standing by' | 'disconnected';
 
-/** A part of the process that can lead a chain. */
+/** A chain that this process is ready to lead. */
 type Candidate = {
   readonly chainId: number;
   /** Called whenever the leadership changes. */
   readonly onChange: (leadership: Leadership, error?: Error) => void;
 };
 
-/** A candidate that does not lead now. `lead` begins its work with a signal that aborts when the leadership is lost. */
+/** A chain that this process does not lead now. `lead` begins the work on it, with a signal that aborts when the leadership is lost. */
 type Waiting = Candidate & { readonly lead: (lost: AbortSignal) => void };
 
 /** A connection that holds the locks of the chains that this process leads. */
@@ -161,7 +161,7 @@ export class LeaderElection {
     this.#isKept = false;
   }
 
-  /** Sends a sign of life, and tries to take the locks of the chains that have a waiting candidate. */
+  /** Sends a sign of life, and tries to take the leadership locks of the chains that this process does not lead. */
   async #beat(session: Session): Promise<void> {
     const { client, led } = session;
     const isNewTransaction = !this.#sessions.lasting && led.size === 0;
@@ -191,7 +191,7 @@ export function hasLeader(chainId: RawBuilder<unknown>): RawBuilder<boolean> {
 }
 
 /**
- * Tries to take the locks of chains. Returns the chains whose locks were free.
+ * Tries to take the leadership locks of chains. Returns the chains whose locks were free.
  *
  * @throws {IndexerError} if the connection accepts no writes
  */

@@ -3,8 +3,8 @@ import type { Step } from '../db/step.ts';
 import type { Transaction } from '../db/transaction.ts';
 
 /**
- * Returns a step that takes the chain's advisory lock until the transaction ends. Commits take it shared. An unwind or a removal takes
- * it exclusively, so that no commit is running while facts are removed.
+ * Returns a step that takes the chain's advisory lock until the transaction ends. Commits take it in shared mode. Unwinds, repairs and
+ * removals of contracts take it in exclusive mode, so that no commit is running while they remove facts.
  */
 export function lockChain(chainId: number, mode: 'shared' | 'exclusive'): Step {
   const lock = mode === 'shared' ? sql`pg_advisory_xact_lock_shared` : sql`pg_advisory_xact_lock`;
@@ -31,8 +31,8 @@ export async function isChainAwaited(tx: Transaction, chainId: number): Promise<
 }
 
 /**
- * Returns a step that takes the chain's lock shared and the lock of a block exclusively. Transactions that call `waitForCommit` for the
- * block wait until this transaction ends.
+ * Returns a step that takes the chain's lock in shared mode and the lock of a block in exclusive mode. Transactions that call
+ * `waitForCommit` for the block wait until this transaction ends.
  */
 export function lockChainAndBlock(chainId: number, block: number): Step {
   return {

@@ -8,7 +8,10 @@ import { blocksBetween, type ContractKey, coveredBlocks, type Slice } from './co
 /** Blocks that could not be proved are tried again after this time, because an endpoint may serve them by then. */
 const FAILED_PROOF_COOLDOWN = '1 hour';
 const FAILED_PROOFS_LISTED_MAX = 20;
-/** A piece ends before more proved blocks in a row than this. Fewer are read again, which costs less than another request for logs. */
+/**
+ * The maximum number of proved blocks in a row between the unproved blocks of a piece (a range that is proved together). They are read
+ * again, which costs less than another request for logs.
+ */
 const PROVED_BLOCKS_BETWEEN_MAX = 16;
 
 /** An SQL expression over a row of `indexer.contracts`: the blocks since `live_from`, as an `int8multirange`. Empty if it is null. */
@@ -17,7 +20,7 @@ const liveBlocks = sql`case when live_from is null then '{}' else int8multirange
 /**
  * An SQL expression over rows of `indexer.contracts` and of `chainIn`: the proved blocks of a contract, as an `int8multirange`.
  * These are the blocks in `proved`, and since `live_from` the verified blocks of the chain. Verified blocks are proved for every contract
- * that the follower covered there: the follower read them in full, or they were proved later.
+ * that the follower covers in them: the follower read them in full, or the prover proved them later.
  */
 const provedBlocks = sql`(contracts.proved + verified * ${liveBlocks})`;
 
@@ -42,7 +45,7 @@ export type ProofScope = {
   readonly contracts: readonly Hex[] | null;
 };
 
-/** Which covered blocks of a contract: those that the follower commits since `live_from`, or those that were filled. */
+/** Which covered blocks of a contract: those since `live_from`, which the follower commits (`followed`), or all others (`filled`). */
 export type Part = 'followed' | 'filled';
 
 /** A range of blocks, and the contracts for which it contains covered blocks that are not proved. */
@@ -64,9 +67,9 @@ function unprovedByContract({ chainId, from, to, contracts }: ProofScope): RawBu
 }
 
 /**
- * Returns a range of at most `blocks` blocks that begins at the lowest covered block of a part that is not proved, and the contracts that
- * have such blocks in it. The range ends before more than `PROVED_BLOCKS_BETWEEN_MAX` proved blocks in a row. Ignores blocks whose proof
- * failed within the last hour. Returns undefined if all others are proved.
+ * Returns a range of at most `blocks` blocks, and the contracts that have unproved blocks of `part` in it. The range begins at the lowest
+ * such block, and ends before more than `PROVED_BLOCKS_BETWEEN_MAX` proved blocks in a row. Ignores blocks whose proof failed within the
+ * last hour. Returns undefined if all other blocks of `part` are proved.
  */
 export async function findUnproved(
   db: Kysely<DB>,
@@ -114,11 +117,11 @@ export async function findUnproved(
 
 /**
  * Records that the facts of a range were compared with the headers of its blocks. `slices` are the blocks that were compared. Leaves out
- * blocks that are no longer covered. The platform may announce a contract again at any time, which empties its coverage and does not wait
- * for the chain's lock.
+ * blocks that are no longer covered: the platform may announce a contract again at any time, which empties the coverage of the contract
+ * without waiting for the chain's lock.
  *
- * If all contracts that the follower covers are proved in the range now, the range is added to the verified blocks of the chain. Otherwise
- * each contract would collect thousands of ranges, one for each gap between the blocks that the follower read in full.
+ * If the range is now proved for all contracts that the follower covers, it is added to the verified blocks of the chain instead of to
+ * `proved` of each contract. There, it would be one of thousands of ranges between the blocks that the follower read in full.
  */
 export async function addProved(
   tx: Transaction,
@@ -238,7 +241,7 @@ export async function forgetFailedProofs(db: Kysely<DB>, chainId: number, { from
     .execute();
 }
 
-/** Deletes the failed proofs of blocks that are proved by now for every contract. */
+/** Deletes the records of failed proofs whose blocks are proved by now for every contract. */
 export async function deleteSettledProofs(db: Kysely<DB>, chainId: number): Promise<void> {
   const everything = { chainId, from: 0, to: Number.MAX_SAFE_INTEGER, contracts: null };
   await sql`

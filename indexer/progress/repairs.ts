@@ -51,11 +51,11 @@ export async function countRepairs(db: Kysely<DB>): Promise<ReadonlyMap<number, 
 
 /** What the program found wrong with the facts of a chain and has not mended, one sentence each. */
 export type Troubles = {
-  /** Facts contradict each other, and the daemon still compares the blocks in which a log may be missing with their receipts. */
+  /** Facts contradict each other. The daemon is still reading the receipts of the blocks in which a log may be missing. */
   readonly doubt?: string;
-  /** Facts contradict each other, and no endpoint serves the blocks in which a log may be missing. */
+  /** Facts contradict each other. No endpoint serves the blocks in which a log may be missing. */
   readonly contradiction?: string;
-  /** Blocks cannot be proved. */
+  /** Blocks that cannot be proved, and why. */
   readonly unproved?: string;
 };
 

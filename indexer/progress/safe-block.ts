@@ -3,8 +3,9 @@ import type { DB } from '../db/schema.ts';
 import type { BlockRef } from '../kernel/chain.ts';
 
 /**
- * Records the newest safe block of a chain, if the mirror holds that block. The views of `mirror_safe` show the mirror as of that block.
- * Records nothing while a commit locks the chain's row: the wait for a long commit would end in a lock timeout. The next call tries again.
+ * Records the block that endpoints give for the tag `safe`, if the mirror holds this block and has recorded no newer one. The views of the
+ * schema `mirror_safe` show the mirror as of this block. Records nothing while a commit locks the chain's row: the wait for a long
+ * commit would end in a lock timeout. The next call tries again.
  */
 export async function saveSafeBlock(db: Kysely<DB>, chainId: number, { number, hash }: BlockRef): Promise<void> {
   await sql`

@@ -133,7 +133,7 @@ export async function recordContractChange(
   await restartSweeps(tx, chainId, { fromBlock: -1, contract: { address, kind }, forgetsProperties: true });
 }
 
-/** Returns the lowest block at which a recorded change of a chain begins. Undefined if no change is recorded. */
+/** Returns the lowest block at which a recorded change of a chain's history begins. Undefined if no change is recorded. */
 export async function lowestHistoryChange(tx: Transaction, chainId: number): Promise<number | undefined> {
   const { lowest } = await tx
     .selectFrom('indexer.history_changes')
@@ -143,7 +143,7 @@ export async function lowestHistoryChange(tx: Transaction, chainId: number): Pro
   return lowest === null ? undefined : Number(lowest);
 }
 
-/** Deletes the recorded changes that begin above a block. All stages must be unwound to this block or lower before the call. */
+/** Deletes the recorded changes of history that begin above a block. All stages must be unwound to this block or lower before the call. */
 export async function deleteHistoryChanges(tx: Transaction, chainId: number, above: number): Promise<void> {
   await tx
     .deleteFrom('indexer.history_changes')

@@ -48,7 +48,7 @@ export type ChainStatus = {
   readonly stages: readonly StageStatus[];
   /** The contradictions between facts, at most `DOUBTS_MAX`. */
   readonly contradictions: readonly DoubtStatus[];
-  /** The number of dividends that contradict each other, such as claims beyond what was earned (view `indexer.dividend_anomalies`). */
+  /** The number of contradictions between dividends, such as claims beyond what was earned (`indexer.dividend_anomalies`). */
   readonly dividendAnomalies: number;
   /** The newest scheduled verification. Null before the first one ended. */
   readonly verification: VerificationStatus | null;

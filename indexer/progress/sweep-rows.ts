@@ -6,7 +6,7 @@ import type { ContractKey } from './contract-coverage.ts';
 export type SweepRestart = {
   /** The lowest block whose facts changed. */
   readonly fromBlock: number;
-  /** Undefined means every contract of the chain. */
+  /** The contract whose sweeps start over. If undefined, the sweeps of all contracts of the chain do. */
   readonly contract?: ContractKey | undefined;
   /** Whether to also restart sweeps that ended because receipts confirmed that the contract itself breaks the rule. */
   readonly forgetsProperties: boolean;

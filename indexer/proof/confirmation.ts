@@ -29,7 +29,7 @@ export class Confirmation {
     this.#deps = deps;
   }
 
-  /** Returns whether followed blocks are to be read now. */
+  /** Returns whether followed blocks may be read now, because no pause is in progress. */
   isDue(): boolean {
     return this.#deps.runtime.now() >= this.#dueAt;
   }

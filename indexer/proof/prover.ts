@@ -51,10 +51,10 @@ const FAILURES_MAX = 6;
 /** The kinds of errors by which an endpoint says that it cannot serve the requested blocks. */
 const REFUSALS: ReadonlySet<RpcErrorKind> = new Set(['pruned', 'rejected', 'range-refused']);
 const REGISTRY_TTL_MS = 60_000;
-/** How often records of failed proofs are deleted if their blocks are proved by now. Applies while other blocks are still to be proved. */
+/** While blocks are left to prove: how often the records of failed proofs are deleted whose blocks are proved by now. */
 const SETTLED_INTERVAL_MS = 60_000;
 const REASON_LENGTH_MAX = 1_000;
-/** Blocks that are read together, the contracts to prove there, and how to read them. */
+/** Blocks that are read together, the contracts whose facts in these blocks are compared, and how to read the blocks. */
 type Piece = BlockReading;
 
 /** The work on a piece, which returns whether the piece is done, and what to do if no part of the piece can be read. */
@@ -63,14 +63,14 @@ type Attempt = {
   readonly giveUp: (reason: string) => Promise<void>;
 };
 
-/** A piece to prove. */
+/** Blocks to prove, the contracts for which they are not proved, and whether the blocks were followed or filled (`part`). */
 type UnprovedPiece = Unproved & { readonly part: Part };
 
 /**
  * Proves a chain's facts (its decoded logs) after they were stored: reads covered blocks again with every header, checks their logs against
- * the blooms, compares the logs with the facts, and repairs what differs. It also reads doubts, which are blocks in which a contradiction
- * shows that a log may be missing. Doubts and the other blocks take turns, and a doubt comes first. So do blocks that the follower committed
- * and blocks that were filled.
+ * the blooms, compares the logs with the facts, and repairs what differs. It also reads the blocks of doubts, in which a log may be
+ * missing. Blocks of doubts and unproved blocks take turns, and a doubt comes first. Among the unproved blocks, those that the follower
+ * committed and those that were filled take turns.
  *
  * Any number of provers may run at the same time. They may read the same blocks, but they record the same result.
  */
@@ -81,7 +81,7 @@ export class Prover {
   readonly #paces: Readonly<Record<Part | 'doubt', Pace>>;
   /** Whether the last step read blocks of a doubt. */
   #hasReadDoubt = false;
-  /** Which part the last piece to prove was of. */
+  /** Whether the blocks that were proved last were followed or filled. */
   #lastPart: Part = 'filled';
   readonly #confirmation: Confirmation;
   #registry = new Map<string, RegisteredContract>();
@@ -144,7 +144,7 @@ export class Prover {
     return true;
   }
 
-  /** Returns the next blocks to prove, up to block `to`. Takes them from both parts in turn. */
+  /** Returns the next blocks to prove, up to block `to`. Followed and filled blocks take turns. */
   async #findUnproved(to: number): Promise<UnprovedPiece | undefined> {
     const { database, scope } = this.#deps;
     const parts: readonly Part[] = this.#lastPart === 'filled' ? ['followed', 'filled'] : ['filled', 'followed'];
@@ -157,9 +157,10 @@ export class Prover {
   }
 
   /**
-   * Runs `work` on a piece. If its blocks cause a failure, makes the next piece smaller. Calls `giveUp` if no part of it can be read.
+   * Runs `work`, which returns whether the piece is done. If the blocks of the piece cause a failure, makes the next piece smaller. Calls
+   * `giveUp` instead if none of these blocks can be read.
    *
-   * @returns false if the same blocks are to be tried again
+   * @returns false if `work` failed and is to be tried again, perhaps with fewer blocks
    */
   async #attempt(piece: Piece, pace: Pace, { work, giveUp }: Attempt, signal: AbortSignal): Promise<boolean> {
     try {
@@ -179,8 +180,8 @@ export class Prover {
   }
 
   /**
-   * Returns whether the blocks that were read are the cause of an error. Any error that recurs many times counts as caused by them, unless
-   * the endpoints are out of service or limit the rate. A database outage is not counted, because a step begins with a query, which fails.
+   * Returns whether the blocks that were read are the cause of an error. Any error counts as caused by them after more than `FAILURES_MAX`
+   * failures in a row, unless the endpoints are out of service or limit the rate, or the database is out of service.
    */
   async #isFaultOfBlocks(error: unknown, failures: number, signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return false;
@@ -195,7 +196,7 @@ export class Prover {
     );
   }
 
-  /** Returns whether the last block of a piece is pruned too, and therefore all of it. */
+  /** Returns whether the last block of a piece is pruned too, and therefore all blocks of the piece. */
   async #isEndPruned(piece: Piece, signal: AbortSignal): Promise<boolean> {
     return this.#read({ ...piece, from: piece.to }, signal).then(() => false, isPruned);
   }
@@ -225,7 +226,7 @@ export class Prover {
    * Reads the next blocks of a doubt from receipts, and repairs their facts. Reads no block above `last`, which is final and not above the
    * head.
    *
-   * @returns false if the same blocks are to be tried again
+   * @returns false if the reading failed and is to be tried again, perhaps with fewer blocks
    */
   async #readDoubt(doubt: Doubt, last: number, signal: AbortSignal): Promise<boolean> {
     const { database } = this.#deps;

@@ -16,7 +16,7 @@ const ruledProtocols = protocols.flatMap(({ kind, version, poolTypes = [null], c
   ),
 );
 
-/** The rules against which facts are checked, one range of blocks at a time. */
+/** The rules against which facts are checked, one range of blocks at a time. Rules about the supply are not among them. */
 export const sweepRules: readonly KindRule[] = protocols.flatMap(({ kind, contradictions }) =>
   (contradictions?.rules ?? []).map((rule) => ({ kind, rule })),
 );

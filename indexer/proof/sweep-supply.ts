@@ -40,9 +40,9 @@ type Asked = {
 type SupplyAt = { readonly block: number; readonly supply: bigint };
 
 /**
- * Compares the supply of some contracts according to facts with `totalSupply()` at a final block. If they differ, a binary search finds the
- * blocks in which the difference arose, and these are recorded as a doubt, to be read again. Asks only contracts whose facts were checked
- * up to block `target`.
+ * Compares the supply that follows from the facts of some contracts with their `totalSupply()` at a final block. If they differ, a binary
+ * search finds the blocks in which the difference arose, and these are recorded as a doubt, to be read again. Asks only contracts whose
+ * facts were checked up to block `target`.
  */
 export async function compareSupplies(deps: SupplyDeps, target: number, signal: AbortSignal): Promise<void> {
   for (const asked of await claimDue(deps, target)) {
@@ -51,7 +51,7 @@ export async function compareSupplies(deps: SupplyDeps, target: number, signal: 
   }
 }
 
-/** Returns the contracts that are due, and postpones their next turn, so that no other process asks them too. */
+/** Returns the contracts that are due to be asked, and postpones the next time, so that no other process asks them too. */
 async function claimDue({ database, chainId }: SupplyDeps, target: number): Promise<readonly Asked[]> {
   const ledgers = [...new Set(protocols.flatMap(({ contradictions }) => contradictions?.supply?.ledger.name ?? []))];
   const { rows } = await sql<Asked>`
@@ -130,7 +130,7 @@ async function findPlace(
   return { from: low + 1, to: high.block };
 }
 
-/** Returns `unknown` if a node answered that it cannot give an old state, in words that may mean anything. Throws all other errors. */
+/** Returns `unknown` for an error by which a node may mean that it has no state of an old block. Throws all other errors. */
 function unlessAnswered(error: unknown): 'unknown' {
   if (error instanceof RpcError && (error.kind === 'unknown-block' || (error.kind === 'unavailable' && error.answered)))
     return 'unknown';

@@ -48,7 +48,8 @@ type SweepGroup = {
  *
  * A rule holds only while no fact is missing, so a sweep never passes the block up to which its contract's history is complete.
  *
- * The transaction holds the chain's lock shared, so no unwind, purge or repair runs meanwhile. One process at a time sweeps a chain.
+ * The transaction holds the chain's lock in shared mode, so no unwind, purge or repair runs meanwhile. One process at a time sweeps a
+ * chain.
  */
 export async function sweepOnce(database: Database, step: SweepStep): Promise<SweepOutcome> {
   const { chainId, factsMax = SWEEP_FACTS_MAX } = step;
@@ -72,7 +73,7 @@ export async function sweepOnce(database: Database, step: SweepStep): Promise<Sw
 
 /**
  * Returns the sweeps to advance. Leaves out sweeps that have reached the block up to which their contract's history is complete, sweeps
- * with many doubts already, and sweeps that ended because their contract contradicts the rule by nature.
+ * with at least `CONTRADICTIONS_MAX` unsettled doubts, and sweeps that ended because their contract contradicts the rule by nature.
  */
 async function nextGroup(tx: Transaction, { chainId, target, order }: SweepStep): Promise<SweepGroup | undefined> {
   const direction = order === 'furthest first' ? sql`desc` : sql`asc`;

@@ -6,10 +6,10 @@ import type { CallSource } from '../protocols/shared/chain-reader.ts';
 import { type SweepOutcome, sweepOnce } from './sweep.ts';
 import { compareSupplies } from './sweep-supply.ts';
 
-/** The share of time that a sweep spends in the database. It pauses for the rest, so that it does not slow down followers or backfills. */
+/** The share of time that a sweeper spends in the database. It pauses otherwise, so that it does not slow down followers or backfills. */
 const TIME_SHARE = 0.02;
 const PAUSE_MAX_MS = 60_000;
-/** After this time, a round ends its sweeping. The next round begins with the newest blocks, even if older history is not swept yet. */
+/** A round sweeps for this long. The next one begins with the sweeps that have reached the highest block, even if others lag behind. */
 const ROUND_MS_MAX = 60_000;
 
 /** Dependencies of a sweeper. */

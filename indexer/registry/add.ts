@@ -34,8 +34,8 @@ export type Added = {
  * needs an artist or a master that was not named. Repeating it changes nothing, except that an earlier `fromBlock` replaces the
  * recorded one.
  *
- * @throws {IndexerError} if a named master, artist, master contract or pool token does not exist, or the master or artist already
- *   has a contract.
+ * @throws {IndexerError} if a named master, artist or master contract does not exist, if the master or artist already has a contract on
+ *   the chain, if no token of a pool is a registered artist token, or if this program has no protocol for a pool of this type.
  */
 export async function addContracts(database: Database, specs: readonly ContractSpec[]): Promise<readonly Added[]> {
   for (const spec of specs) {

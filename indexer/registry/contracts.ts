@@ -29,9 +29,12 @@ export type RegisteredContract = Contract &
      * version, such as `uniswap-v2 1.0`.
      */
     readonly metadataRead: boolean;
-    /** What the contract is instead, if its answers or its code prove that it does not implement its protocol. Null otherwise. */
+    /** What the contract is instead of what it was registered as, if its answers or its code prove that. Null otherwise. */
     readonly identityFault: string | null;
-    /** What the contract is instead, what its answers or code lack, or that it has no code. Null if there is nothing to report. */
+    /**
+     * What the contract is instead of what it was registered as, what its answers or code lack, or that it has no code. Null if there is
+     * nothing to report.
+     */
     readonly identityNote: string | null;
     /** Why the last search for the deployment block could not prove it. Null if no search failed, or a later search succeeded. */
     readonly deploymentNote: string | null;

@@ -5,7 +5,7 @@ import { platformTableOf } from './contract-rows.ts';
 import type { RegisteredContract } from './contracts.ts';
 import type { DeploymentBlock } from './deployment.ts';
 
-/** The columns of the platform's tables that say where a contract was deployed. Pools have no column for the time. */
+/** The columns of the platform's tables for the block, time and transaction of a contract's deployment. Pools have none for the time. */
 const COLUMNS = { block: 'deployed_at_block', time: 'deployed_at', transaction: 'deployment_tx_hash' } as const;
 const COLUMNS_OF: Partial<Readonly<Record<ContractKind, { block: string; time: null; transaction: string }>>> = {
   pool: { block: 'created_at_block', time: null, transaction: 'created_at_tx_hash' },
@@ -15,8 +15,9 @@ const COLUMNS_OF: Partial<Readonly<Record<ContractKind, { block: string; time: n
 export type FormerDeployment = { readonly block: string | null; readonly transaction: string | null };
 
 /**
- * Writes where a contract was deployed into the platform's row. The platform's own values stay, unless the receipt of the creation proves
- * them wrong. Without such a receipt, a block is written only if the row has the same block or none.
+ * Writes the block, time and transaction of a contract's deployment into the platform's row. The platform's own values stay, unless the
+ * receipt of the transaction that created the contract proves them wrong. Without this receipt, only missing values are written, and only
+ * if the row does not name another block.
  *
  * @returns the values of the platform that were replaced. Undefined if no value was replaced
  */

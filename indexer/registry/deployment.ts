@@ -14,7 +14,7 @@ export type DeploymentBlock = {
 /** The result of the search for a deployment block. */
 export type Deployment =
   | ({ readonly found: 'at' } & DeploymentBlock)
-  /** There is no code at the head. */
+  /** The address has no code at the newest block that was looked at. */
   | { readonly found: 'nothing' }
   /** The deployment cannot be proved for any block. The contract may have logs in blocks older than the one that the search found. */
   | { readonly found: 'unproved'; readonly because: string };

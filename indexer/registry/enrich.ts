@@ -24,7 +24,7 @@ export type EnrichDeps = {
 
 /** The number of contracts that are read at the same time, so that a slow answer about one contract does not delay the others. */
 const CONTRACTS_IN_FLIGHT = 4;
-/** The pause after the endpoints failed, or while there is no code yet. */
+/** The pause before a contract is read again after the endpoints failed, or while it has no code yet. */
 const RETRY_BACKOFF: Backoff = { baseMs: 15_000, maxMs: 300_000 };
 /**
  * The pause after the endpoints answered, but their answers proved nothing. Later they may serve the state of more blocks, or more
@@ -45,7 +45,7 @@ type Pause = { readonly retry: Retry; until: number };
  */
 export class ContractReader {
   readonly #deps: EnrichDeps;
-  /** The pauses by task and contract. */
+  /** When each task is next tried for each contract that could not be read. */
   readonly #pauses = new Map<string, Pause>();
 
   constructor(deps: EnrichDeps) {

@@ -37,7 +37,7 @@ const FIELDS = [
   'token1',
 ] as const;
 
-/** The fields that only one kind has. */
+/** The fields that only contracts of one kind have. */
 const FIELDS_OF_KIND: Readonly<Record<ContractKind, readonly string[]>> = {
   master: ['masterId'],
   dividend: ['masterContract'],

@@ -2,7 +2,7 @@ import type { Transaction } from '../db/transaction.ts';
 import type { Hex } from '../kernel/chain.ts';
 import { contractRowId } from './contract-rows.ts';
 
-/** The ids of the rows that stand in for an artist and a master that were not named. */
+/** The ids of the placeholder rows for an artist and a master that were not named. */
 export type Placeholders = { readonly artistId: string; readonly masterId: string };
 
 /**

@@ -14,8 +14,8 @@ import { deletions } from './contract-rows.ts';
 
 /**
  * Prepares newly registered contracts before they are first followed. Resets their state to that of a contract without facts (decoded
- * logs), whatever the platform or its former indexer wrote there. Also records up to which block the former indexer left facts, because
- * its facts have no block hash. Filling history then restores every value.
+ * logs), whatever the platform or its former indexer wrote into its rows. Filling history then restores every value. Also records up to
+ * which block the former indexer left facts. They have no block hash, and are replaced when their blocks are read.
  *
  * @returns how many contracts were prepared
  */

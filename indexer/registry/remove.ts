@@ -15,7 +15,7 @@ export type Removed = { readonly kind: ContractKind; readonly address: Hex; read
 export type Removal = {
   readonly chainId: number;
   readonly address: Hex;
-  /** Removes only the contract of this kind, if the address is registered as several kinds. */
+  /** The kind of the contract to remove. If undefined, the contracts of all kinds at the address are removed. */
   readonly kind?: ContractKind | undefined;
   /** Whether the facts and the state of the contract are deleted too. */
   readonly purge: boolean;

@@ -5,10 +5,10 @@ import { linkRevenue } from '../protocols/dividend/revenue-links.ts';
 
 /**
  * Links deposits to the platform's rows in `revenue_events` that the platform wrote or changed after the deposit was read. Never writes
- * these rows. It is safe to run this at any time and concurrently with anything.
+ * to `revenue_events`. It is safe to run this at any time and concurrently with anything.
  */
 export async function settleRevenueLinks(database: Database): Promise<void> {
-  // The index dividend_events_tx_log_idx serves this condition.
+  // PostgreSQL evaluates this condition with the index dividend_events_tx_log_idx.
   const scope = sql<boolean>`
     (event.dividend_contract_id, event.tx_hash) in (
       select deposited_to_contract_id, lower(deposit_tx_hash) from revenue_events

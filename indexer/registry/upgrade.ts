@@ -9,7 +9,7 @@ import { knownAbiVersions, protocols } from '../protocols/protocols.ts';
 /** A change of a contract's ABI version at a block. */
 export type Upgrade = AbiUpgrade & { readonly chainId: number; readonly address: Hex };
 
-/** Throws `UsageError` if no kind of contract has the ABI version. */
+/** Throws `UsageError` if this program knows the ABI version for no kind of contract. */
 export function refuseUnknownAbiVersion(abiVersion: string): void {
   const known = [...new Set(protocols.flatMap(({ version }) => version))];
   if (known.includes(abiVersion)) return;
@@ -22,7 +22,7 @@ export function refuseUnknownAbiVersion(abiVersion: string): void {
  * recorded at the block is removed.
  *
  * @returns the contract with all its ABI versions.
- * @throws {UsageError} if the contract is not registered, or the ABI version is unknown for every kind at the address.
+ * @throws {UsageError} if no contract at the address is registered, or if the ABI version is known for none or for several of their kinds.
  */
 export async function upgradeContract(
   database: Database,

@@ -14,8 +14,8 @@ const RECONNECT_BACKOFF: Backoff = { baseMs: 250, maxMs: 15_000 };
 const ANSWER_TIMEOUT_MS = 5_000;
 
 /**
- * `chain`: contracts of one chain changed; `ipo`: the platform inserted an IPO; `revenue`: the platform wrote rows of revenue; `anything`:
- * any of these may have happened.
+ * What changed. `chain`: contracts or requests of one chain; `ipo`: the platform inserted an IPO; `revenue`: the platform wrote to
+ * `revenue_events`; `anything`: any of these may have happened.
  */
 export type RegistryChange =
   | { readonly type: 'chain'; readonly chainId: number }
@@ -36,7 +36,7 @@ export type WatchOptions = {
 };
 
 /**
- * Calls `onChange` when the set of contracts may have changed, until the signal aborts. Never throws.
+ * Calls `onChange` when contracts, requests, IPOs or rows of revenue may have changed, until the signal aborts. Never throws.
  *
  * A `LISTEN` on its own connection reports notifications at once. Notifications can be missed (connection lost, trigger
  * disabled), so it also reports `anything` at an interval and after every connect. Behind a pooler it only reports at an interval.

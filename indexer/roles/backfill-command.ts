@@ -28,9 +28,9 @@ export type BackfillInput = {
   readonly runtime: Runtime;
   readonly chain: ChainConfig;
   readonly from: number;
-  /** The last block. Undefined: the chain's head when the command starts. */
+  /** The last block. If undefined, the remote head when the command starts. */
   readonly to: number | undefined;
-  /** Null means all contracts. */
+  /** The addresses of the contracts to fill. Null means all contracts. */
   readonly contracts: readonly Hex[] | null;
   readonly concurrency: number;
   /** Whether the facts of the range must also be compared with the block headers (proved). */
@@ -46,8 +46,8 @@ export type BackfillOutcome = RequestOutcome & {
 /**
  * Fills a range of a chain until coverage proves it complete or nothing more can be done.
  *
- * Running daemons and workers share the work. If no other process leads the chain, this one follows its head, because only blocks up to
- * the head can be filled.
+ * Running daemons and workers share the work. If no other process leads the chain, this one follows it, because only blocks up to the
+ * committed head can be filled.
  *
  * @throws {UsageError} for a range or contracts that do not exist.
  */
@@ -110,7 +110,7 @@ async function endLoad({ database, log }: BackfillInput, signal: AbortSignal): P
   }
 }
 
-/** Records a request and leaves it to running daemons and workers. */
+/** Records a request to fill a range, and leaves the filling to running daemons and workers. */
 export async function requestBackfill(input: BackfillInput, signal: AbortSignal): Promise<BackfillRequest> {
   const { config, chain, runtime } = input;
   const meters = createMeters(chain.rpcUrls, runtime.now);

@@ -5,7 +5,7 @@ import { type BlockRange, union } from '../kernel/ranges.ts';
 import type { Measures } from '../observability/measures.ts';
 import { ProgressMeter } from './progress-meter.ts';
 
-/** Rates are computed over this time. */
+/** The rate of facts is computed over about this time. */
 const WINDOW_MS = 10_000;
 
 /** Computes how fast a process works on a chain, for the status page. */
@@ -35,7 +35,7 @@ export class ChainFigures {
     return seconds > 0 ? Math.round((reading.facts - first.facts) / seconds) : 0;
   }
 
-  /** Returns the running requests, and the history that the daemon fills without a request, with their progress. */
+  /** Returns the progress of each running request, and of the history that the daemon fills without a request, whose gaps are `gaps`. */
   async backfills(gaps: readonly BlockRange[]): Promise<readonly BackfillView[]> {
     const requests = await listRequests(this.#database.monitoring, { onlyRunning: true, chainId: this.#chainId });
     const views = await Promise.all(

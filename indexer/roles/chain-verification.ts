@@ -25,8 +25,8 @@ export type ChainVerificationInput = SharedDeps & {
 };
 
 /**
- * Compares a sample of the database with the chain if the configured interval since the last verification has passed. The calls are
- * limited like those of the proof. The first verification waits until the history of the chain is complete.
+ * Compares a sample of the database with the chain if the configured interval since the last verification has passed. Limits its calls to
+ * the rate of the prover. The first verification waits until the history of the chain is complete.
  */
 export async function verifyIfDue(input: ChainVerificationInput, signal: AbortSignal): Promise<void> {
   const { chain, database } = input;

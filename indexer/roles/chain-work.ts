@@ -38,8 +38,8 @@ export type ChainWorkInput = SharedDeps & {
 };
 
 /**
- * Constructs the parts that work on a chain: the follower of its head, the backfill of its history, and the runner of its stages, which
- * derive state over several contracts, and snapshots. Nothing runs until the role calls `follow`, `backfill.run` or `stages.run`.
+ * Constructs what works on a chain: the follower of its head, the backfill of its history, and the runner of its stages, which derive
+ * snapshots, and state that depends on several contracts. Nothing runs until the role calls `follow`, `backfill.run` or `stages.run`.
  */
 export class ChainWork {
   readonly chainId: number;
@@ -50,7 +50,7 @@ export class ChainWork {
   readonly #input: ChainWorkInput;
   readonly #follower: Follower;
   #state = 'starting';
-  /** Notices about endpoints that are held back until the work begins. If a command fails before, its error replaces these notices. */
+  /** Notices about endpoints, kept until `begin` logs them. If a command fails before, only its error is shown. Undefined afterwards. */
   #heldNotices: EndpointNotice[] | undefined = [];
 
   constructor(input: ChainWorkInput) {
@@ -104,7 +104,7 @@ export class ChainWork {
     return this.#state;
   }
 
-  /** Logs the notices about endpoints that were held back, and from now on every notice. To be called once the work is certain to begin. */
+  /** Logs the notices about endpoints that were kept, and from now on each at once. To be called once the work is certain to begin. */
   begin(): void {
     const held = this.#heldNotices ?? [];
     this.#heldNotices = undefined;
@@ -115,7 +115,10 @@ export class ChainWork {
     this.#input.log[levelOf(notice)]({ chain: this.chainId, ...notice }, `source: ${notice.event}`);
   }
 
-  /** Reads the registry again, plans and advances the stages at once. To be called when contracts or requests may have changed. */
+  /**
+   * Makes the follower read the registry again for its next blocks, the backfill plan at once, and the stages advance at once. To be
+   * called when contracts or requests may have changed.
+   */
   contractsChanged(): void {
     this.#follower.contractsChanged();
     this.backfill.wake();

@@ -62,11 +62,11 @@ export class DaemonChain {
   readonly #sweeper: Sweeper | undefined;
   readonly #enrichNow = new Wake();
   readonly #figures: ChainFigures;
-  /** Tracks how far the committed head is behind the head of the chain. */
+  /** Tracks how far the committed head is behind the remote head. */
   readonly progress: HeadProgress;
-  /** Why the configured endpoints cannot be used. */
+  /** Why the configured endpoints cannot be used, for example because one serves another chain. Undefined unless they were refused. */
   #refusal: string | undefined;
-  /** Why no endpoint can be reached. */
+  /** Why the remote head could not be read. Undefined if the last attempt succeeded. */
   #outage: string | undefined;
 
   constructor(given: DaemonChainInput) {
@@ -126,7 +126,10 @@ export class DaemonChain {
     };
   }
 
-  /** Reads the registry again, plans, and reads new contracts from the chain. To be called when contracts or requests may have changed. */
+  /**
+   * Does what `ChainWork.contractsChanged` does, and reads new contracts from the chain at once. To be called when contracts or requests
+   * may have changed.
+   */
   contractsChanged(): void {
     this.#work.contractsChanged();
     this.#enrichNow.wake();
@@ -202,7 +205,7 @@ export class DaemonChain {
     }
   }
 
-  /** Reads the head to detect an outage. The follower does not report one, because it only waits for the next head. */
+  /** Reads the remote head to detect an outage of all endpoints. The follower does not report one, because it only waits for a new head. */
   async #probe(signal: AbortSignal): Promise<void> {
     try {
       const { number } = await this.#work.source.head(signal);

@@ -21,7 +21,7 @@ import { StatusReader } from './status-reader.ts';
 
 const READY_TIMEOUT_MS = 2_000;
 
-/** The sources of what the HTTP pages of a daemon show. */
+/** What the HTTP pages of a daemon are computed from. */
 export type DaemonPagesInput = {
   readonly database: Database;
   readonly chains: readonly DaemonChain[];

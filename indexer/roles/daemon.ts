@@ -34,8 +34,8 @@ export type DaemonInput = {
 };
 
 /**
- * Follows the head of every configured chain, fills the gaps in its history and picks up new contracts, until the signal aborts. Serves
- * HTTP. A chain that fails does not stop the others.
+ * Follows the head of every configured chain, fills the gaps in its history and follows new contracts, until the signal aborts. Serves
+ * pages over HTTP. A chain that fails does not stop the others.
  */
 export async function runDaemon(input: DaemonInput, signal: AbortSignal): Promise<void> {
   const { config, database, log, measures, runtime } = input;

@@ -23,7 +23,10 @@ export type DailySnapshotsDeps = {
   readonly log: Logger;
 };
 
-/** A master that is due. `doneTo`: the time (Unix seconds) after which midnights are due. `asks`: an operator must decide first. */
+/**
+ * A master with a daily snapshot to take. `doneTo`: the time in Unix seconds after which snapshots are missing. `asks`: no snapshot is
+ * taken before an operator decides, because the master has more than `DAILY_TOKENS_MAX` tokens.
+ */
 type DueMaster = {
   readonly address: Hex;
   readonly doneTo: number;
@@ -117,7 +120,7 @@ export class DailySnapshots {
   }
 }
 
-/** Returns the masters for which a midnight has passed since their last daily snapshot. */
+/** Returns the masters for which a midnight has passed since their last daily snapshot, or since their registration if there is none. */
 async function dueMasters(db: Kysely<DB>, chainId: number): Promise<readonly DueMaster[]> {
   const { rows } = await sql<{ address: Hex; done_to: string; deployed_at: string | null; asks: boolean }>`
     select contract.address, extract(epoch from coalesce(held.daily_to, contract.created_at))::bigint as done_to,

@@ -3,7 +3,7 @@ export class HeadProgress {
   readonly #now: () => number;
   #local: number | undefined;
   #remote: number | undefined;
-  /** When the committed head last moved, or was the head of the chain. */
+  /** When the committed head last moved, or last was not below the remote head. */
   #progressedAt: number;
 
   /** @param now the time in milliseconds, which only increases */
@@ -12,7 +12,7 @@ export class HeadProgress {
     this.#progressedAt = now();
   }
 
-  /** Records both heads. `local` is undefined before the first commit. */
+  /** Records the committed head (`local`) and the remote head. `local` is undefined before the first commit. */
   record(local: number | undefined, remote: number): void {
     if (local !== this.#local || (local !== undefined && local >= remote)) this.#progressedAt = this.#now();
     this.#local = local;
@@ -24,7 +24,7 @@ export class HeadProgress {
     return this.#remote;
   }
 
-  /** How many blocks the committed head is below the newest block of the chain. Undefined while either of them is unknown. */
+  /** How many blocks the committed head is below the remote head. Undefined while one of the two heads is unknown. */
   get lagBlocks(): number | undefined {
     if (this.#local === undefined || this.#remote === undefined) return undefined;
     return Math.max(0, this.#remote - this.#local);

@@ -2,7 +2,7 @@
 export type BackfillProgress = {
   readonly blocks: number;
   readonly blocksDone: number;
-  /** Number of events that this process wrote. */
+  /** Number of facts that this process wrote. */
   readonly events: number;
   readonly eventsPerSecond: number;
   /** The rate at which all processes together fill blocks. */
@@ -16,12 +16,12 @@ export type BackfillProgress = {
   readonly blocksProved?: number;
 };
 
-/** Rates are computed over this many readings. */
+/** Rates are computed over at most this many of the last readings. */
 const READINGS_MAX = 15;
 
 type Reading = { readonly at: number; readonly left: number; readonly events: number };
 
-/** Computes rates and the time left from the last readings. */
+/** Computes how fast a backfill proceeds and how long it will still take, from the last readings of its progress. */
 export class ProgressMeter {
   readonly #now: () => number;
   readonly #readings: Reading[] = [];
@@ -31,7 +31,7 @@ export class ProgressMeter {
     this.#now = now;
   }
 
-  /** Adds a reading and returns the progress at that moment. */
+  /** Adds a reading: `left` blocks are still to be filled, and this process has written `events` facts. Returns the progress. */
   read(left: number, events: number): Omit<BackfillProgress, 'rangeBlocks' | 'retries' | 'blocksProved'> {
     // An unwind adds to the missing blocks, so the total can grow. It never shrinks.
     this.#blocks = Math.max(this.#blocks, left);

@@ -32,8 +32,9 @@ const REPORT_INTERVAL_MS = 1_000;
 export type RequestOutcome = {
   readonly request: BackfillRequest;
   /**
-   * `complete`: all blocks are covered, and proved if that was requested. `unproved`: covered, but some blocks cannot be proved.
-   * `incomplete`: some blocks cannot be filled. `stopped`: by a signal. `halted`: the chain is halted until an operator repairs it.
+   * `complete`: all blocks are covered, and proved if that was requested. `unproved`: all are covered, but some cannot be proved.
+   * `incomplete`: some blocks cannot be filled. `stopped`: a signal ended the command. `cancelled`: an operator cancelled the request.
+   * `halted`: the chain is halted until an operator repairs it.
    */
   readonly ended: 'complete' | 'unproved' | 'incomplete' | 'stopped' | 'cancelled' | 'halted';
   readonly events: number;
@@ -41,7 +42,7 @@ export type RequestOutcome = {
   readonly dead: readonly FailedRange[];
   /** The blocks that could not be proved. */
   readonly unproved: readonly FailedProof[];
-  /** Why the chain halted. */
+  /** Why the chain is halted. Undefined unless `ended` is `halted`. */
   readonly reason?: string;
 };
 
@@ -105,7 +106,7 @@ export async function watchRequest(watching: Watching, signal: AbortSignal): Pro
 type Proving = {
   /** The number of blocks that are still to be proved. Undefined until all are filled. */
   blocksLeft: number | undefined;
-  /** Whether the log says that the proof waits until blocks are final. */
+  /** Whether it was logged that the proof waits until the last blocks are final. */
   isWaiting: boolean;
 };
 
@@ -133,7 +134,7 @@ async function endOfProof(
   if (halted === undefined && (proving.isWaiting || finalized >= to)) return undefined;
   const below = await proofProgress(db, { ...request, to: Math.min(to, finalized) });
   if (below.blocksToDo > 0) return undefined;
-  // Blocks above the finalized block are proved once the follower has advanced that block. It does not run on a halted chain.
+  // Blocks above the finalized block are proved once the follower has raised the finalized block. It does not do so on a halted chain.
   if (halted !== undefined) return { ...outcome, ended: 'halted', reason: halted };
   log.info(
     { chain: chainId, to, finalized },
