@@ -42,7 +42,7 @@ export function administrativeEventsIn({ tables }: EncodedBatch): readonly Admin
   });
 }
 
-/** Reads the newest administrative events of each chain, newest first. The index `contract_events_administration_idx` serves the query. */
+/** Reads the newest administrative events of each chain, newest first. The query uses the index `contract_events_administration_idx`. */
 export async function newestAdministrativeEvents(
   db: Kysely<DB>,
 ): Promise<ReadonlyMap<number, readonly AdministrativeEvent[]>> {

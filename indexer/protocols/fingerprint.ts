@@ -5,7 +5,7 @@ import { abiVersionsOf, type ProtocolSelector, protocols, protocolsOf } from './
  * first block and its events. It is stored with the contract's coverage (the block ranges whose facts are stored), because coverage
  * that was read for other events may lack facts.
  *
- * @returns null if the program does not know one of the versions
+ * @returns null if this program has no protocol for one of the contract's ABI versions
  */
 export function coverageFingerprint(contract: ProtocolSelector): string | null {
   const known = protocolsOf(contract);
@@ -29,12 +29,12 @@ export type FingerprintDecision = { readonly do: 'reread' | 'refuse'; readonly b
 /**
  * Compares the fingerprint with which a contract's coverage was read (`stored`) with the fingerprint of this program (`current`).
  *
- * If the program knows all versions and events in `stored`, the history is read again. Otherwise the program is older than the one that
- * read the history, and it refuses the contract. ABI versions only ever gain events. So if two programs of different versions run, at most
- * one of them rereads the history that the other one read. They cannot reread it in turns.
+ * If this program knows all ABI versions and events in `stored`, the history is read again. Otherwise this program is older than the one
+ * that read the history, and it refuses the contract. New releases of the program only ever add events to ABI versions. So if two releases
+ * run at the same time, only the newer one rereads history that the other one read. They cannot reread it in turns.
  *
- * @returns undefined if the fingerprints are equal, if no fingerprint is stored, or if `current` is null and the program knows all versions
- *   and events in `stored`
+ * @returns undefined if the fingerprints are equal, if no fingerprint is stored, or if `current` is null and the program knows all ABI
+ *   versions and events in `stored`
  */
 export function compareFingerprints(stored: string | null, current: string | null): FingerprintDecision | undefined {
   if (stored === null || stored === current) return undefined;

@@ -8,8 +8,9 @@ import type { Contradictions } from './shared/sweep-rule.ts';
 import type { Verification } from './shared/verification.ts';
 
 /**
- * The events, tables and folds (rules that derive state from facts) of one kind of contract in one version. All code that is specific to a
- * protocol is in the folder of the protocol. The rest of the program loops over the list in `protocols.ts` and names no protocol.
+ * The events, tables and folds (rules that derive state from facts) of one kind of contract in one ABI version. The code that is specific
+ * to a protocol is in the folder of the protocol. The rest of the program loops over the list in `protocols.ts`, except the stages and a
+ * few functions about dividends, revenue and IPOs, which import from these folders.
  */
 export type Protocol = {
   /** The name that operators see, for example `uniswap-v2`. */
@@ -25,7 +26,7 @@ export type Protocol = {
   readonly finish?: (facts: FactLists) => void;
   readonly factTables: readonly FactTable[];
   readonly stateTables: readonly StateTable[];
-  /** The folds in the order in which a commit applies them. Folds that write many rows come before folds that write contracts' rows. */
+  /** The folds in the order in which a commit applies them. Folds that write many rows come before folds that write the platform's rows. */
   readonly folds: readonly Fold[];
   /** The rules that the facts of one contract obey if no fact is missing. */
   readonly contradictions?: Contradictions;
@@ -49,7 +50,7 @@ export type Identity = {
   readonly speaks: boolean | null;
   /** What the contract is instead, or which answers it lacks, as the rest of a sentence about it. Null if there is nothing to report. */
   readonly note: string | null;
-  /** The value of `pool_type` that would fit a contract that does not speak the protocol. */
+  /** For a pool of another protocol: the value of the platform's column `pool_type` that would fit, if it is known. */
   readonly poolType?: string;
 };
 

@@ -27,7 +27,7 @@ export const loadedTables: readonly FactTable[] = factTables.filter(({ statistic
 /** Every table of state. */
 export const stateTables: readonly StateTable[] = [...new Set(protocols.flatMap((protocol) => protocol.stateTables))];
 
-/** Every table that the program describes. */
+/** Every table of facts and every table of state. */
 export const describedTables: readonly TableDescription[] = [...factTables, ...stateTables];
 
 /**

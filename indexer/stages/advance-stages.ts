@@ -32,7 +32,7 @@ export type StageWork = {
   readonly stages: readonly Stage[];
   /** The names of stages that failed and whose next attempt is not due yet. */
   readonly paused: ReadonlySet<string>;
-  /** The maximum number of blocks by which a stage moves. It moves further only if no block within this distance has a known hash. */
+  /** The number of blocks by which a stage moves at most. It moves further if the database has no block's hash within this distance. */
   readonly strideBlocks: number;
 };
 
@@ -50,11 +50,12 @@ export type StageRound = {
 };
 
 /**
- * Advances or unwinds the stages of a chain by one stride, in one transaction. If stages are above the highest block up to which the
- * history of all contracts is complete and unchanged, these stages are unwound towards this block. Once no stage is above it, all stages
- * advance towards the highest complete block.
+ * Advances or unwinds the stages of a chain by one stride, in one transaction. Let L be the highest block up to which the history of all
+ * contracts is complete and no change of it is recorded (`indexer.history_changes`). Stages that have passed L are unwound towards L. Once
+ * no stage has passed L, all stages advance towards the highest block up to which the history of all contracts is complete.
  *
- * The transaction holds the chain's lock in shared mode, so the chain cannot be unwound between a stage's work and the update of its row.
+ * The transaction holds the chain's lock in shared mode, so the chain cannot be unwound between a stage's work and the update of the
+ * stage's row in `indexer.stages`.
  * Only one process at a time advances the stages of a chain. If another process is doing so, this call does nothing.
  */
 export async function advanceOnce(database: Database, work: StageWork): Promise<StageRound> {
@@ -64,8 +65,8 @@ export async function advanceOnce(database: Database, work: StageWork): Promise<
     if (!(await tryLockStages(tx, chainId))) return { busy: true, more: false, moves: [], failures: [] };
     const { head } = await readChain(tx, chainId);
     if (head === undefined) return { busy: false, more: false, moves: [], failures: [] };
-    // Read these blocks before any fact. If a backfill commits later, either its facts are visible to the stages, or the change of history
-    // that it records is found by the next round.
+    // Read `complete` and `changedFrom` before any fact. If a backfill commits later, either the stages see its facts, or the next round
+    // finds the change of history that the backfill records.
     const complete = await chainCompleteTo(tx, chainId, head.number);
     const changedFrom = (await lowestHistoryChange(tx, chainId)) ?? Number.POSITIVE_INFINITY;
     const unchanged = Math.min(complete, changedFrom - 1);
@@ -148,7 +149,7 @@ export class Stride {
   }
 }
 
-/** Unwinds the stages that are above a block by one stride. `isDone` is true if no stage is above the block any more. */
+/** Unwinds the stages that have passed a block by one stride. `isDone` is true if no stage is beyond the block any more. */
 async function unwindBeyond(
   tx: Transaction,
   { chainId, stages, strideBlocks }: StageWork,
@@ -162,7 +163,7 @@ async function unwindBeyond(
   return { isDone: to === block, failures };
 }
 
-/** Returns the block to which a stage advances next. Undefined if no block above the stage, up to the limit, has a known hash. */
+/** Returns the block to which a stage advances next. Undefined if the database has the hash of no block above `asOf`, up to `limit`. */
 async function nextBlock(
   tx: Transaction,
   chainId: number,

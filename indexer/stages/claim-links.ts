@@ -7,16 +7,17 @@ import type { Advance, Stage } from './stage.ts';
 /**
  * Links each claim to the row of the token for which it was paid (`dividend_claims.master_nft_id`).
  *
- * A claim names only a token id. The token must belong to a master contract that the dividend contract serves, and must have been minted
- * before the claim. If several masters have such a token, the claim is linked to the one that exists at the claim's position. If several
- * of these tokens exist then, the claim is linked to the one that the claimant owns at this position. If no token or more than one token
- * is left, the claim is not linked. So a link depends only on facts before the claim, and never changes later.
+ * A claim names at most a token id. The token must belong to a master contract that the dividend contract serves (whose token owners it
+ * pays), and must have been minted before the claim. If several masters have a token with this id, the claim is linked to the one that
+ * exists (is not burnt) at the claim's position. If several of these tokens exist there, the claim is linked to the one that the claimant
+ * owns at this position. If this leaves no token or more than one, the claim is not linked. So a link depends only on facts before the
+ * claim, and never changes later.
  */
 export const claimLinks: Stage = { name: 'claim-links', advance, unwind };
 
 async function advance(tx: Transaction, { chainId, from, to }: Advance): Promise<number> {
   const span = { chainId, from: from?.number ?? -1, to: to.number };
-  // The indexes dividend_claims_block_log_idx and master_nfts_chain_contract_token_idx serve this statement.
+  // This statement uses the indexes dividend_claims_block_log_idx and master_nfts_chain_contract_token_idx.
   const { numAffectedRows } = await sql`
     with serves as not materialized (${servedMasters(chainId)}),
     candidate as (

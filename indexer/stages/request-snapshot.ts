@@ -29,7 +29,7 @@ export async function requestSnapshot(
 ): Promise<RequestedSnapshot> {
   const { chainId, contract, block, reason } = request;
   return longTransaction(database, async (tx) => {
-    // Lock the stages, so that no stage passes the block before its request is visible.
+    // Lock the stages, so that the stage `snapshots` does not pass the block before it can see the request.
     await runSteps(tx, [lockChain(chainId, 'shared'), lockStages(chainId)]);
     await refuseIncomplete(tx, request);
     await sql`

@@ -5,8 +5,8 @@ import { isInSpan } from './served-masters.ts';
 import type { Advance, Stage } from './stage.ts';
 
 /**
- * Links deposits to the platform's rows of revenue. If the platform inserts or changes a row after the stage has read the deposit,
- * `settleRevenueLinks` links the deposit.
+ * Links deposits to the platform's rows of revenue (`revenue_events`). If the platform inserts or changes a row after the stage has
+ * processed the deposit, `settleRevenueLinks` (`indexer/registry/revenue-links.ts`) links the deposit.
  */
 export const revenueLinks: Stage = { name: 'revenue-links', advance, unwind };
 

@@ -4,7 +4,10 @@ import { positionOf } from '../facts/fold.ts';
 /** The blocks of a chain above `from` and at or below `to`. */
 export type BlockSpan = { readonly chainId: number; readonly from: number; readonly to: number };
 
-/** Returns a query for the address of each master contract that a dividend contract of a chain serves (whose token holders it pays). */
+/**
+ * Returns a query for `(dividend_contract_id, contract_address)`: each dividend contract of a chain, and each master contract that it
+ * serves. A dividend contract serves a master if it pays the owners of the master's tokens.
+ */
 export function servedMasters(chainId: number): RawBuilder<unknown> {
   return sql`
     select link.dividend_contract_id, master.contract_address
@@ -23,7 +26,7 @@ export function isServed(row: string): RawBuilder<boolean> {
     where master.chain_id = ${sql.ref(`${row}.chain_id`)} and master.contract_address = ${sql.ref(`${row}.contract_address`)})`;
 }
 
-/** Returns the condition that a fact is in a span of blocks. The unique index of the fact's table serves this condition. */
+/** Returns the condition that a fact is in a span of blocks. PostgreSQL can use the unique index of the fact's table for it. */
 export function isInSpan(fact: string, { chainId, from, to }: BlockSpan): RawBuilder<boolean> {
   return sql`${sql.ref(`${fact}.chain_id`)} = ${String(chainId)} and ${sql.ref(`${fact}.block_hash`)} is not null
     and ${sql.ref(`${fact}.block_number`)} between ${from + 1}::numeric and ${to}::numeric`;
@@ -31,8 +34,8 @@ export function isInSpan(fact: string, { chainId, from, to }: BlockSpan): RawBui
 
 /**
  * Returns a query for the owner of a token before a position: the receiver (as the column `owner`) of the token's latest transfer before
- * this position. If there is no such transfer, the query returns no row. Use the query in a `lateral` join. The index
- * nft_transfers_master_nft_id_idx serves it.
+ * this position. If there is no such transfer, the query returns no row. Use the query in a `lateral` join. It uses the index
+ * nft_transfers_master_nft_id_idx.
  */
 export function ownerBefore(token: RawBuilder<unknown>, position: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`

@@ -36,7 +36,8 @@ async function advance(tx: Transaction, { chainId, from, to }: Advance): Promise
  * Snapshots without a log index belong to the platform and are not deleted.
  */
 async function unwind(tx: Transaction, chainId: number, to: number): Promise<void> {
-  // The index nft_snapshots_position_token_idx serves this statement. In it the contract precedes the block, hence the join.
+  // This statement uses the index nft_snapshots_position_token_idx. In this index the contract address comes before the block, so the
+  // statement names the addresses by a join with `master_contracts`.
   await sql`
     delete from nft_ownership_snapshots snapshot using master_contracts master
     where master.chain_id = ${String(chainId)} and snapshot.chain_id = master.chain_id
@@ -65,14 +66,14 @@ export async function takeDistributionSnapshots(
   return takeSnapshots(tx, chainId, sql`select * from (${distributions}) moment where contract_address = ${contract}`);
 }
 
-/** Returns the condition that snapshots at distributions are not turned off for the master of a row `moment`. */
+/** Returns the condition that the master in a row `moment` gets snapshots at distributions: no operator turned them off. */
 function isWanted(chainId: number): RawBuilder<boolean> {
   return sql`not exists (
     select from indexer.snapshot_settings held
     where held.chain_id = ${chainId} and held.contract_address = moment.contract_address and not held.dividend)`;
 }
 
-/** Takes a requested snapshot of a block that the stage has already passed. Returns the number of rows written. */
+/** Takes a requested snapshot as of a block that the stage `snapshots` has already reached. Returns the number of rows written. */
 export async function takeRequestedSnapshot(tx: Transaction, request: SnapshotRequest): Promise<number> {
   const { chainId, contract, block, reason } = request;
   const span = { chainId, from: block - 1, to: block };
@@ -94,7 +95,7 @@ function distributionMoments(span: BlockSpan): RawBuilder<unknown> {
     where ${isInSpan('event', span)} and event.event_type = 'distribution'`;
 }
 
-/** Returns a query with the columns of `distributionMoments` for the snapshots that were requested as of blocks of a span. */
+/** Returns a query, with the columns of `distributionMoments`, for the requested snapshots whose block is in a span. */
 function requestedMoments({ chainId, from, to }: BlockSpan, isRequest: RawBuilder<boolean>): RawBuilder<unknown> {
   // After a reorg the time in a request can be wrong. The time in the checkpoint is right, because the follower stores a checkpoint of each
   // block that a reorg can replace.
@@ -111,8 +112,9 @@ function requestedMoments({ chainId, from, to }: BlockSpan, isRequest: RawBuilde
 }
 
 /**
- * Returns the common table expressions `moment` and `owned`. `owned` has the tokens that existed at each moment, with their owners. The
- * transfers of a master are read once for all its moments. The receiver of a transfer is the owner until the token's next transfer.
+ * Returns the common table expressions `moment` and `owned`. `moment` has the snapshots to take, and `owned` has the tokens that exist in
+ * each of them, with their owners. The transfers of a master are read once for all its snapshots. The receiver of a transfer is the owner
+ * until the token's next transfer.
  */
 function ownedAt(moments: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`
@@ -132,7 +134,7 @@ function ownedAt(moments: RawBuilder<unknown>): RawBuilder<unknown> {
     )`;
 }
 
-/** Writes the snapshots of some moments. Returns the number of rows that were missing or different. */
+/** Writes the snapshots that the query `moments` selects. Returns the number of rows that were missing or different. */
 async function takeSnapshots(tx: Transaction, chainId: number, moments: RawBuilder<unknown>): Promise<number> {
   const { numAffectedRows } = await sql`
     with ${ownedAt(moments)}
@@ -150,7 +152,7 @@ async function takeSnapshots(tx: Transaction, chainId: number, moments: RawBuild
   return Number(numAffectedRows ?? 0);
 }
 
-/** Sets the number of owners at each distribution of a span. The number is 0 if no token existed. */
+/** Sets `total_holders_at_distribution`, the number of owners, of each distribution in a span. The number is 0 if no token existed. */
 async function countHolders(tx: Transaction, span: BlockSpan, moments: RawBuilder<unknown>): Promise<number> {
   const { numAffectedRows } = await sql`
     with ${ownedAt(moments)},

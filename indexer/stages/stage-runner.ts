@@ -36,7 +36,8 @@ type Pause = { readonly retry: Retry; readonly until: number };
  * Advances one chain's stages (rules that derive state after the commits) as commits are made. Several processes may have a runner for the
  * chain, but only one of them advances the stages at a time.
  *
- * A failed stage is tried again with growing delays. Meanwhile later stages cannot advance beyond its block. All other work continues.
+ * A failed stage is tried again with growing delays. Meanwhile later stages cannot advance beyond the block that the failed stage reached.
+ * All other work continues.
  */
 export class StageRunner {
   readonly #deps: StageRunnerDeps;
@@ -99,7 +100,7 @@ export class StageRunner {
     return round;
   }
 
-  /** Returns the pause in milliseconds until the next round without a call of `wake`: until a failed stage is due, but at most `tickMs`. */
+  /** Returns how many milliseconds the runner waits for a call of `wake`: until a failed stage is due again, but at most `tickMs`. */
   #idleMs(): number {
     const { runtime, tickMs = TICK_MS } = this.#deps;
     const now = runtime.now();

@@ -10,8 +10,8 @@ import type { Stage } from './stage.ts';
 export type StageFailure = { readonly name: string; readonly error: unknown };
 
 /**
- * Unwinds every stage that is above a block to that block, and updates the stage's row. If the block is undefined, removes all state of
- * the stages. The last stage is unwound first.
+ * Unwinds every stage whose state includes blocks above the block `to`, and updates the stage's row in `indexer.stages`. If `to` is
+ * undefined, removes all state of the stages. The last stage is unwound first.
  *
  * If a stage fails, its row records the reason and that the stage must be unwound before it advances again. The transaction continues
  * without this stage.

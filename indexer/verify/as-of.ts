@@ -11,11 +11,11 @@ export type AsOfDeps = {
   readonly chainId: number;
   /** The block that the operator named. If undefined, `chooseServedBlock` chooses the finalized block or else the newest one. */
   readonly fixed: number | undefined;
-  /** A call that shows whether the state of a block is served. */
+  /** A call that is tried to find out whether an endpoint has the chain's state as of a block. */
   readonly probe: ContractCall;
 };
 
-/** The block as of which contracts are compared with the chain. Another block is chosen when endpoints stop serving its state. */
+/** Chooses the block as of which contracts are compared, and another one if endpoints no longer have the chain's state as of that block. */
 export class AsOf {
   readonly #deps: AsOfDeps;
   #block: number | undefined;
@@ -26,7 +26,7 @@ export class AsOf {
     this.#deps = deps;
   }
 
-  /** The chosen block. Undefined if no endpoint serves the state of a block that can be compared. */
+  /** The chosen block. Undefined if no endpoint has the chain's state as of a block that can be compared, or before the first `choose`. */
   get block(): number | undefined {
     return this.#block;
   }
@@ -51,8 +51,8 @@ export class AsOf {
   }
 
   /**
-   * Calls `work` with the chosen block. If no endpoint serves the state of this block any more, chooses another block and calls `work`
-   * again. Returns undefined if no block can be chosen.
+   * Calls `work` with the chosen block. If no endpoint has the chain's state as of this block any more, chooses another block and calls
+   * `work` again. Returns undefined if no block can be chosen.
    */
   async run<T>(work: (block: number) => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
     while (this.#block !== undefined) {

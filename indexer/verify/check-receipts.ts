@@ -25,8 +25,9 @@ export type ReceiptComparison = {
 };
 
 /**
- * Chooses a sample of blocks up to `to` by the seed, and returns it in ascending order. Half of the blocks are any blocks since the first
- * deployment, the others have facts. The sample is smaller than `count` if a block is chosen twice or too few blocks have facts.
+ * Chooses a sample of blocks up to `to` by the seed, and returns it in ascending order. Half of them are chosen among all blocks since the
+ * first deployment of a contract, the other half among the blocks with facts. The sample is smaller than `count` if a block is chosen
+ * twice or too few blocks have facts.
  */
 export async function sampleBlocks(
   { database, chainId, contracts }: Omit<ReceiptComparison, 'source'>,
@@ -38,7 +39,7 @@ export async function sampleBlocks(
   const first = Math.min(to, ...contracts.map(({ deployedAtBlock }) => deployedAtBlock ?? 0));
   const any = Array.from({ length: count }, () => first + Math.floor(random() * (to - first + 1)));
   const tables = factTables.filter(({ name }) => name !== 'dead_letters');
-  // The unique index on (chain_id, block_number, log_index) of each table gives the next block with a fact.
+  // PostgreSQL finds the next block with a fact by the unique index of each table, which begins with (chain_id, block_number, log_index).
   const next = tables.map(
     (table) => sql`
       (select block_number::bigint as block from ${tableOf(table)}
@@ -58,7 +59,7 @@ export async function sampleBlocks(
 
 /**
  * Compares the facts of one block with its receipts, which are checked against the block's `receiptsRoot`. Adds a note to the report if
- * no endpoint serves valid receipts, or if nothing proves the receipts.
+ * no endpoint gives valid receipts, or if neither the `receiptsRoot` nor the bloom of the block proves them.
  *
  * @returns whether the block was compared
  */

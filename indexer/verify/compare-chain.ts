@@ -6,7 +6,7 @@ import type { RegisteredContract } from '../registry/contracts.ts';
 import type { Difference } from './difference.ts';
 import type { ViewAnswer, ViewReader } from './multicall.ts';
 
-/** The maximum number of keys that are read from the database and asked of the chain together. */
+/** The maximum number of keys, such as token ids or wallets, that are read from the database and asked of the chain together. */
 export const PAGE_KEYS_MAX = 20_000;
 
 /** The input of a comparison with the chain. */
@@ -20,7 +20,7 @@ export type ChainComparison = {
 /** A key, its place in the order that the seed determines, and its value according to facts. */
 type Row = { readonly place: string; readonly key: string; readonly value: string };
 
-/** Where a page begins: after `key`, or after all keys at `place` if `key` is undefined. Undefined for the first page. */
+/** Where a page of keys begins: after `key` at `place`, or after all keys at `place` if `key` is undefined. First page: undefined. */
 export type PageStart =
   | {
       readonly place: bigint;
@@ -33,7 +33,7 @@ export type PageStart =
 /** The limits of a place, which is a hash of the key as a PostgreSQL `bigint`. */
 const [PLACE_MIN, PLACE_MAX] = [-(2n ** 63n), 2n ** 63n - 1n];
 
-/** A question to a contract as of a block. A question is a view function whose answers are compared with facts. */
+/** A question to a contract, and the block as of which it is asked. A question is a view function whose answers are compared with facts. */
 type Asked = { readonly contract: RegisteredContract; readonly question: Question; readonly block: number };
 
 /** A limited number of the keys, such as token ids or wallets, about which a question is asked. */
@@ -119,7 +119,7 @@ export function answerOf({ read, reverted }: Question, answer: ViewAnswer): stri
   return answer === 'reverted' ? reverted : read(answer);
 }
 
-/** Returns whether the value that follows from facts agrees with the chain's answer. False if either is undefined. */
+/** Returns whether the value that follows from facts agrees with the chain's answer. False if one of them is undefined. */
 export function agrees(question: Question, value: string | undefined, answer: string | undefined): boolean {
   if (value === undefined || answer === undefined) return false;
   return question.agrees?.(value, answer) ?? value === answer;

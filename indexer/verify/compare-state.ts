@@ -9,7 +9,7 @@ import type { Difference } from './difference.ts';
 /** The maximum number of rows of one table, or violations of one rule, that are listed for a contract. */
 const LISTED_ROWS_MAX = 1_000;
 
-/** The text that a difference shows in place of values for a row that only one side has. */
+/** The text that a difference shows instead of values, for a row that is only stored or only expected. */
 const PRESENT = 'a row';
 
 type Row = { readonly stored: readonly (string | null)[] | null; readonly expected: readonly (string | null)[] | null };
@@ -29,8 +29,8 @@ export async function compareState(tx: Transaction, contract: RegisteredContract
 }
 
 /**
- * Returns a statement that selects the rows of a table whose stored and expected values differ. Compares keys and values as texts. A full
- * join can hash such keys even if some of their columns are null.
+ * Returns a statement that selects the rows of a table whose stored and expected values differ. The statement compares keys and values as
+ * texts, because a full join can hash a key that is one text, even if some columns of the key are null.
  */
 function statement({ digest, expected }: StateTable, contract: RegisteredRow): RawBuilder<Row> {
   const { rows, columns: names } = expected.compared ?? { ...digest, rows: sql.raw(digest.rows) };

@@ -4,9 +4,9 @@ import type { BlockRange } from '../kernel/ranges.ts';
 /**
  * The two sides of a comparison:
  *
- * - `chain`: the fold of facts up to a block, and the answer of a view function of the contract at this block
+ * - `chain`: the value that follows from the facts up to a block, and the answer of a view function of the contract as of this block
  * - `state`: a stored row, and the row that follows from all facts
- * - `rule`: rows, and a rule that they obey
+ * - `rule`: rows of a contract, and a rule that they must obey
  * - `receipts`: the facts of a block, and its receipts
  */
 export type Comparison = 'chain' | 'state' | 'rule' | 'receipts';

@@ -14,10 +14,10 @@ const ABI = parseAbi([
 
 /** The maximum number of calls that one call of Multicall3 makes. Nodes limit the gas of an `eth_call`, often to 50 million. */
 const CALLS_MAX = 400;
-/** The maximum number of Multicall3 calls in one JSON-RPC batch. The answer to each of them has about 80 KB. */
+/** The maximum number of Multicall3 calls in one JSON-RPC batch. With one word per call, each answer has 128 KB of hex text. */
 const BATCH_CALLS_MAX = 8;
 
-/** The methods of a source through which view functions are called. */
+/** The methods of a source (the RPC endpoints of a chain) with which view functions are called. */
 type CallSource = Pick<Source, 'calls' | 'codeAt'>;
 
 /** The data that a view function returned, or `reverted`. */
@@ -49,7 +49,7 @@ export class ViewReader {
     this.#source = source;
   }
 
-  /** Returns the answers as of a block, in the order of the calls. Throws if a call fails otherwise than by a revert. */
+  /** Returns the answers as of a block, in the order of the calls. Throws if a call fails for another reason than a revert. */
   async read(calls: readonly ContractCall[], block: number, signal: AbortSignal): Promise<readonly ViewAnswer[]> {
     if (calls.length < 2 || !(await this.#hasMulticall(block, signal))) {
       return askViews(this.#open(), { calls, blockNumber: block }, signal);
@@ -102,7 +102,7 @@ export class ViewReader {
   }
 }
 
-/** Returns whether a node may have refused calls because they were made together. They are then made alone. */
+/** Returns whether a node may have refused calls because Multicall3 made them together. Each of them is then made without Multicall3. */
 function isAboutSize(error: unknown): boolean {
   if (!(error instanceof RpcError)) return false;
   return (

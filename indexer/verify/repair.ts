@@ -47,8 +47,8 @@ export async function repairContract(
 }
 
 /**
- * Repairs blocks for each difference, from the first block on at which facts and chain differ. Repeats this until facts and chain agree,
- * or until a repair changes nothing.
+ * Repairs, for each difference from the chain's answers, blocks from the first one on as of which facts and chain differ. Repeats this
+ * until facts and chain agree, until a repair changes nothing, or until all blocks of the contract were read.
  */
 async function repairFromChain(
   deps: RepairDeps,
@@ -79,8 +79,8 @@ async function repairFromChain(
 }
 
 /**
- * Returns the first block at which facts and chain differ about the key of a difference. Searches by bisection and assumes that they agree
- * before the contract's first block. Returns undefined if no endpoint serves a state that the search needs.
+ * Returns the first block as of which facts and chain differ about the key of a difference. Searches by bisection and assumes that they
+ * agree before the contract's first block. Returns undefined if no endpoint has the chain's state as of a block that the search needs.
  */
 async function firstWrongBlock(
   deps: RepairDeps,

@@ -3,20 +3,20 @@ import type { ChainState } from '../progress/chains.ts';
 import type { ContractCall, Source } from '../source/source.ts';
 import { askViews } from './multicall.ts';
 
-/** The block as of which contracts are compared, and a note about the choice. */
+/** The block as of which contracts are compared, and a note on why it is not the newest finalized block. The note is null if it is. */
 export type ServedBlock = { readonly block: number; readonly note: string | null };
 
-/** Returns whether an error means that no endpoint serves the state of a block, and not that the endpoints fail for the moment. */
+/** Returns whether an error means that no endpoint has the chain's state as of a block, and not that endpoints fail for the moment. */
 export function isStateMissing(error: unknown): boolean {
   return error instanceof RpcError && (error.kind === 'pruned' || error.kind === 'unknown-block');
 }
 
 /**
- * Chooses the newest finalized block, if an endpoint serves its state. Otherwise chooses the newest block that both the database and the
- * endpoints have, if an endpoint serves the state of that block.
+ * Chooses the newest finalized block, if an endpoint has the chain's state as of this block. Otherwise chooses the newest block that both
+ * the database and the endpoints have, if an endpoint has the chain's state as of that block.
  *
- * @param probe a call that shows whether the state of a block is served
- * @returns the chosen block; or the reason (`refusal`) if no endpoint serves the state of either block, or no block is committed yet
+ * @param probe a call that is tried to find out whether an endpoint has the chain's state as of a block
+ * @returns the chosen block; or the reason (`refusal`) if no endpoint has the state as of these two blocks, or no block is committed yet
  */
 export async function chooseServedBlock(
   source: Pick<Source, 'calls' | 'finalized' | 'head'>,

@@ -16,7 +16,7 @@ const ANOMALIES_MAX = 20;
 export type ContractVerification = ChainComparison & {
   /** The number of answers of each view function to compare. Undefined: all of them. */
   readonly sample: number | undefined;
-  /** The block at which the chain is asked. Undefined if the chain is not asked. */
+  /** Chooses the block as of which the chain is asked. Undefined if the chain is not asked. */
   readonly asOf: AsOf | undefined;
   /** The block up to which no contract of the chain has a gap in its history. */
   readonly chainCompleteTo: number;
@@ -24,7 +24,10 @@ export type ContractVerification = ChainComparison & {
   readonly head: number;
 };
 
-/** Compares a contract with the chain, with its facts and with the rules. Returns how many of the chain's answers were compared. */
+/**
+ * Compares the facts of a contract with the chain's answers, its stored state with its facts, and its rows with the rules that they must
+ * obey. Returns how many of the chain's answers were compared.
+ */
 export async function verifyContract(
   verification: ContractVerification,
   contract: RegisteredContract,
@@ -44,7 +47,7 @@ export async function verifyContract(
   return compared;
 }
 
-/** Returns at most `ANOMALIES_MAX` anomalies of a contract, and how many more there are. */
+/** Returns at most `ANOMALIES_MAX` anomalies of a contract. If there are more, the last text says how many. */
 async function listAnomalies(
   tx: Transaction,
   anomalies: RawBuilder<{ readonly anomaly: string }>,
@@ -89,7 +92,10 @@ async function compareWithChain(
   return compared;
 }
 
-/** Compares the answers to one question, and returns how many. Returns undefined if no block is left whose state an endpoint serves. */
+/**
+ * Compares a contract's answers to one question with its facts, and returns the number of answers compared. Returns undefined if no
+ * endpoint has the chain's state as of a block that can be compared.
+ */
 async function askQuestion(
   verification: ContractVerification,
   asOf: AsOf,

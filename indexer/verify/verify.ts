@@ -41,7 +41,7 @@ export type VerifyInput = {
   readonly sample: number | undefined;
   /** The seed that determines the sample. */
   readonly seed: number;
-  /** The block as of which the chain is asked. Undefined: the newest finalized block, or the head if only its state is served. */
+  /** The block as of which the chain is asked. If undefined, `chooseServedBlock` chooses the finalized block or else the newest one. */
   readonly block: number | undefined;
   /** Whether a gap in the history of a contract is a difference. */
   readonly checksCoverage: boolean;
@@ -68,8 +68,9 @@ export type VerifyResult = {
 };
 
 /**
- * Verifies the mirror of a chain: the fold of facts against the chain, stored state against the fold of facts, rows against the rules
- * that they obey, and facts against the receipts of some blocks. Reports each difference as soon as it is found.
+ * Verifies the mirror of a chain. Compares the values that follow from facts with the answers of the contracts, stored state with the state
+ * that follows from facts, rows with the rules that they must obey, and the facts of some blocks with the receipts of these blocks. Reports
+ * each difference as soon as it is found.
  *
  * @throws {UsageError} for a block or a contract that the database does not have, and for a repair without an endpoint
  */
@@ -229,7 +230,7 @@ class Run {
 
 const SILENT: Report = { note: () => undefined, difference: () => undefined };
 
-/** Passes differences on to another report, counts them, and keeps the first `REPAIRED_DIFFERENCES_MAX` for a repair. */
+/** A report that counts differences, passes them on to another report, and keeps the first `REPAIRED_DIFFERENCES_MAX` for a repair. */
 class Found implements Report {
   readonly differences: Difference[] = [];
   count = 0;

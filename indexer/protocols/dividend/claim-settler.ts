@@ -15,12 +15,12 @@ const GAS_USED_LIMIT = 10n ** 20n;
 type Settlement = { readonly currency: Hex; readonly gasUsed: Decimal; readonly gasPrice: Decimal | null };
 
 /**
- * Returns how a claim was paid. The receipt of its transaction is searched for an ERC-20 `Transfer` of exactly the claimed amount from
- * the dividend contract to the holder. The first such transfer that no earlier claim used gives the currency. If there is none, the claim
- * was paid in the native coin. Must be called in the order of the claims' logs.
+ * Returns how a claim was paid. The receipt of its transaction is searched for ERC-20 `Transfer` logs of exactly the claimed amount from
+ * the dividend contract to the holder. The first of these transfers that no earlier claim used is the payment, and its token is the
+ * currency. If there is none, the claim was paid in the native coin. Must be called in the order of the claims' logs.
  *
- * @throws {IndexerError} if the claim's receipt is not among `receipts`
- * @throws {RpcInconsistency} if the receipt does not contain the claim's log
+ * @throws {IndexerError} if the receipt of the claim's transaction is not among `receipts`
+ * @throws {RpcInconsistency} if the receipt does not contain the claim's log, or if its gas does not fit the column `gas_used`
  */
 export type ClaimSettler = (claim: Origin, holder: Hex, amount: Decimal) => Settlement;
 
@@ -45,7 +45,7 @@ export function claimSettler({ receipts }: Pick<Sink, 'receipts'>): ClaimSettler
   };
 }
 
-/** Throws unless the receipt contains the claim's log and its gas fits the column. */
+/** Throws unless the receipt contains the claim's log and the gas of the receipt fits the column `gas_used`. */
 function checkReceipt(receipt: Receipt, claim: RawLog): void {
   const containsClaim = receipt.logs.some(
     (log) => log.logIndex === claim.logIndex && log.blockHash === claim.blockHash && log.address === claim.address,

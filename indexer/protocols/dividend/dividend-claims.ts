@@ -16,7 +16,10 @@ export type DividendClaim = Origin & {
   readonly gasPrice: Decimal | null;
 };
 
-/** Paid claims. The stage `claim-links` fills `master_nft_id`, because the event does not name the contract of the token. */
+/**
+ * The table of paid claims. The event of a claim names a token id at most, and never the master contract of the token. So the stage
+ * `claim-links` finds the token and sets `master_nft_id`, the id of the token's row.
+ */
 export const dividendClaims: FactTable<DividendClaim> = {
   schema: 'public',
   name: 'dividend_claims',

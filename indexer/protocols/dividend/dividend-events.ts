@@ -5,7 +5,7 @@ import type { Decimal, Origin } from '../../facts/origin.ts';
 import { ORIGIN_DIGEST, originColumns, originText } from '../../facts/origin-columns.ts';
 import type { Hex } from '../../kernel/chain.ts';
 
-/** A deposit, a distribution or a claim. `currency` is the address of a token. The zero address stands for the native coin. */
+/** A deposit, a distribution or a claim. `currency` is the address of an ERC-20 token, or the zero address for the native coin. */
 export type DividendEvent = Origin & {
   readonly type: 'deposit' | 'distribution' | 'claim';
   readonly amount: Decimal;
@@ -15,7 +15,7 @@ export type DividendEvent = Origin & {
   readonly claimedTokenId: Decimal | null;
 };
 
-/** Deposits, distributions and claims of a dividend contract. */
+/** The table of deposits, distributions and claims, for all dividend contracts. */
 export const dividendEvents: FactTable<DividendEvent> = {
   schema: 'public',
   name: 'dividend_events',

@@ -6,14 +6,17 @@ import { SNAPSHOT_VERSIONS } from './claim-rule.ts';
 import { dividendClaims } from './dividend-claims.ts';
 import { dividendEvents } from './dividend-events.ts';
 
-/** Returns a subquery for the first position that the stage `dividends` has not processed yet. Its value is null before the first run. */
+/**
+ * Returns a subquery for the first position (block × 2³² + log index) that the stage `dividends` has not processed yet. Its value is null
+ * before the stage first runs.
+ */
 const uncounted = ({ chainId }: RegisteredRow) => sql`
   (select (block + 1) * 4294967296 from indexer.dividend_progress where chain_id = ${chainId})`;
 
 /**
- * Returns common table expressions about the wallets of a dividend contract. `claim` has their claims. `hold` has a row for each period
- * in which a wallet owned a token, with the dividends that the token earned in the period (`earned`) and the dividends that were
- * unclaimed on the token when the period began (`found`).
+ * Returns common table expressions about the wallets that a dividend contract pays. `claim` has the claims from the contract. `hold` has a
+ * row for each currency and each period in which a wallet owned a token, with the dividends that the token earned in the period
+ * (`earned`) and the dividends that were unclaimed on the token when the period began (`found`).
  */
 function holdings(contract: RegisteredRow): RawBuilder<unknown> {
   const below = sql`position < ${uncounted(contract)}`;
@@ -68,7 +71,7 @@ function holdings(contract: RegisteredRow): RawBuilder<unknown> {
     )`;
 }
 
-/** A query for the wallets and currencies that have a row of balances: those for which an event has changed one of the amounts. */
+/** A query for each wallet and currency that has a row in `wallet_dividend_balances`, because an event changed an amount of the wallet. */
 const wallets = sql`
   select wallet, currency from hold where earned > 0 or (found <> 0 and not by_snapshot)
   union
@@ -78,7 +81,10 @@ const wallets = sql`
     and hold.position < claim.position and coalesce(hold.until > claim.position, true)
   where claim.amount <> 0 and not by_snapshot`;
 
-/** The balances that must be stored according to the facts of a dividend contract and of the masters that it serves (docs/dividends.md). */
+/**
+ * The rows of `wallet_dividend_balances` that must be stored according to the facts of a dividend contract and of the masters that it
+ * serves (whose token owners it pays, docs/dividends.md).
+ */
 export const expectedBalances: ExpectedRows = {
   keyColumns: 4,
   rows: (contract) => sql`

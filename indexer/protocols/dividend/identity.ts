@@ -20,11 +20,11 @@ const OTHER_STANDARDS: readonly Standard[] = ['solidly', 'uniswapV3', 'erc721', 
  * Returns whether a contract is a dividend contract. Dividend contracts have no function in common, and token contracts may pay dividends
  * themselves. So answers to calls alone prove nothing. But compilers write the first topic of an event into the code that emits the event:
  *
- * - A contract whose code contains such a topic is a dividend contract, whatever else it is. The version is not compared, because a new
- *   contract has version 1.0 until an operator says otherwise.
- * - A contract is not a dividend contract if it answers as another standard requires, its code contains no such topic, and its code runs
- *   no code of other contracts. Such a contract is quarantined. A proxy is not quarantined, because the topics are in the code to which it
- *   delegates.
+ * - A contract whose code contains the first topic of a dividend event is a dividend contract, whatever else it is. The event may be of any
+ *   ABI version, because a new contract has version 1.0 until the platform or an operator specifies another.
+ * - A contract is not a dividend contract if it answers as another standard requires, its code contains no topic of a dividend event, and
+ *   its code cannot run code of other contracts. It is then quarantined. A proxy is not quarantined, because the topics are in the code to
+ *   which it delegates.
  * - Nothing is certain about any other contract.
  */
 export async function identifyDividend(reader: ChainReader, address: Hex, signal: AbortSignal): Promise<Identity> {
@@ -34,7 +34,7 @@ export async function identifyDividend(reader: ChainReader, address: Hex, signal
   const other = await findOtherStandard(reader, address, OTHER_STANDARDS, signal);
   if (other === null) return found(null, isKnown ? 'has no event of a dividend contract in its code' : null);
   if (!isKnown) return found(null, other.name);
-  // The code counts only if a second read returns the same code. The same applies to the answers of a contract (`findOtherStandard`).
+  // The code counts only if a second read returns the same code, as answers count only if they are given twice (`findOtherStandard`).
   const isCertain = (await reader.code(address, signal)) === code;
   return found(isCertain ? false : null, `${other.name} and has no event of a dividend contract in its code`);
 }

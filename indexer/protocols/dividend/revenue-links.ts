@@ -4,8 +4,8 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 const KEY = sql`dividend_contract_id, tx_hash`;
 
 /**
- * Returns a query that pairs deposits with revenue rows of the same contract, transaction and amount: the first log with the oldest row,
- * and so on. Leaves out deposits and rows that `earlier` has paired.
+ * Returns a query that pairs deposits with revenue rows of the same contract, transaction and amount: the first deposit with the oldest
+ * row, the second deposit with the second oldest row, and so on. Leaves out deposits and rows of the pairs in the relation `earlier`.
  */
 const ofAmount = (amount: RawBuilder<unknown>, earlier: RawBuilder<unknown>) => sql`
   select deposit.id, revenue.id as revenue_id
@@ -19,15 +19,17 @@ const ofAmount = (amount: RawBuilder<unknown>, earlier: RawBuilder<unknown>) => 
   ) revenue using (${KEY}, amount, place)`;
 
 /**
- * Returns a statement that links deposits to the platform's rows of the same revenue, by `dividend_events.revenue_event_id`.
+ * Returns a statement that links deposits to the platform's rows of the same revenue (`revenue_events`), by
+ * `dividend_events.revenue_event_id`.
  *
  * A deposit and its revenue row have the same contract and transaction. If a transaction has one deposit and one revenue row, these are
- * linked. Otherwise a deposit is linked to a row of the same amount. If several have the same amount, they are paired in the order of logs
- * and rows. The platform writes amounts in units of the currency, with 8 decimals. The statement first compares amounts as those of a
- * currency with 18 decimals, and then as those of a token with 6 decimals. A link that the platform wrote itself stays. A link that this
- * program wrote changes with the platform's rows.
+ * linked. Otherwise a deposit is linked to a row of the same amount. Deposits of equal amounts are paired in the order of their logs with
+ * rows in the order of creation. The platform writes amounts in units of the currency, with 8 decimals. The statement first compares
+ * amounts as those of a currency with 18 decimals, and then as those of a token with 6 decimals. A link that the platform wrote itself
+ * stays. A link that this program wrote changes with the platform's rows.
  *
- * @param scope the condition that a row `event` of `dividend_events` may be linked. It must hold for all deposits of a transaction or none.
+ * @param scope the condition that selects the deposits to link, on the alias `event` of `dividend_events`. It must hold for all deposits
+ *   of a transaction or for none of them.
  */
 export function linkRevenue(scope: RawBuilder<boolean>): RawBuilder<unknown> {
   return sql`

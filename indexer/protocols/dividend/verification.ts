@@ -19,7 +19,10 @@ function total(name: string, type: 'deposit' | 'claim'): Question {
   );
 }
 
-/** Returns a query for the amount paid for each token, with the columns `token_id` and `amount`. A claim for an epoch names no token. */
+/**
+ * Returns a query for the amount in the native coin that was paid for each token, with the columns `token_id` and `amount`. Leaves out
+ * claims for an epoch, which name no token.
+ */
 function paid(contract: ContractAt): RawBuilder<unknown> {
   return sql`
     select token_id, sum(amount_claimed) as amount from dividend_claims
@@ -27,8 +30,9 @@ function paid(contract: ContractAt): RawBuilder<unknown> {
 }
 
 /**
- * Returns a query for the mints and burns of the tokens of the master that a dividend contract serves. In the row of a mint, `minted` is
- * its position, and `burnt` is the position of the token's burn or null. No rows if the contract serves several masters.
+ * Returns a query for the mints and burns of the tokens of the master that a dividend contract serves (whose token owners it pays). In the
+ * row of a mint, `minted` is the position of the mint, and `burnt` is the position of the token's next burn, or null if there is none. The
+ * query returns no rows if the dividend contract serves several masters.
  */
 function tokens({ platformId, block }: ContractAt): RawBuilder<unknown> {
   return sql`

@@ -16,8 +16,8 @@ const existingChange = sql`
 
 /**
  * The rule that the sender of each transfer is the token's owner, which is the receiver of the token's previous transfer (EIP-721). If a
- * token was never minted or was burnt, the sender is the zero address. For the next window, the rule stores the owner of each token, and
- * the supply.
+ * token was never minted or was burnt, the sender is the zero address. The rule stores the owner of each token and the supply, for the
+ * next window (the block range that the sweep checks next).
  */
 const owner: SweepRule = {
   name: 'owner',

@@ -75,8 +75,8 @@ export const erc721cV1Events = eventDecoders(
 /**
  * Sets the price of each mint from the contract's `Minted` event for the same token in the same transaction.
  *
- * If a token is minted, burnt and minted again in one transaction, prices are assigned to mints in the order of their logs. Mints without
- * a price of their own get the last price.
+ * If a token is minted, burnt and minted again in one transaction, its mints get its prices in the order of the logs. If it has more mints
+ * than prices, the remaining mints get its last price.
  */
 export function priceMints(facts: FactLists): void {
   /** The prices of each token, by transaction and contract. */
@@ -138,7 +138,7 @@ function tokenLimitFault({ contract, log }: Origin, tokens: bigint, sink: Sink):
   return `ConsecutiveTransfer of ${inBlock} tokens in one block; at most ${CONSECUTIVE_TRANSFER_TOKENS_MAX} are followed`;
 }
 
-/** Returns an empty map. For each contract it will count the tokens of the newest block with `ConsecutiveTransfer` logs of the contract. */
+/** Returns an empty map, to count for each contract the tokens of all `ConsecutiveTransfer` logs in the latest block with such logs. */
 function newTokenCounts(): Map<Contract, { readonly blockNumber: number; readonly tokens: bigint }> {
   return new Map();
 }

@@ -63,12 +63,12 @@ export const expectedMaster: ExpectedRows = {
       ${minter(contract, 1)}, ${minter(contract, 2)}, ${minter(contract, 3)}`,
 };
 
-/** Returns a query for all contracts, on any chain, of the master to which a contract belongs. */
+/** Returns a query for all master contracts, on any chain, whose platform rows have the same `master_id` as that of a contract. */
 const siblings = ({ platformId }: RegisteredRow): RawBuilder<unknown> => sql`
   select chain_id, contract_address from master_contracts
   where master_id = (select master_id from master_contracts where id = ${platformId})`;
 
-/** The row of `master_ipos` that must be stored according to the facts of all contracts of a master. */
+/** The row of `master_ipos` that must be stored according to the facts of all master contracts with the `master_id` of a contract. */
 export const expectedIpo: ExpectedRows = {
   keyColumns: 1,
   belongsTo: ({ chainId, address }) => sql`${`${chainId}:${address}`} = any(string_to_array(c0, ','))`,
@@ -83,11 +83,14 @@ export const expectedIpo: ExpectedRows = {
       select from master_ipos where master_id = (select master_id from master_contracts where id = ${contract.platformId}))`,
 };
 
-/** The columns that identify the content of a snapshot: its number of rows, and a hash of them. There are too many rows to compare each. */
+/** Two columns to compare instead of the many rows of a snapshot of owners: the number of rows, and the sum of the rows' hashes. */
 const content = (token: string, owner: string, timestamp: string) => sql`
   count(*), sum(hashtextextended(${sql.ref(token)} || ' ' || ${sql.ref(owner)} || ' ' || extract(epoch from ${sql.ref(timestamp)}), 0)::numeric)`;
 
-/** The snapshots of a master that must be stored: one at each distribution of dividends to its tokens, and one for each request. */
+/**
+ * The snapshots of the owners of a master's tokens that must be stored: one at each distribution of dividends to these tokens, unless an
+ * operator turned these snapshots off, and one for each request.
+ */
 export const expectedSnapshots: ExpectedRows = {
   keyColumns: 5,
   compared: {

@@ -7,11 +7,11 @@ import { masterContracts, masterIpos } from './state-tables.ts';
 
 /**
  * Derives the number of existing tokens of a master contract (mints minus burns), and the number of distinct tokens that it ever minted.
- * `master_ipos.minted_supply` is the sum of the second number over all contracts of the master.
+ * `master_ipos.minted_supply` is the sum of the second number over all master contracts with the same `master_id`.
  *
- * `apply` runs after `apply` of the fold `nft-tokens`, and `unwind` runs before its `unwind`. So `mint_count` includes the mints of the
- * range in both cases. A token is minted for the first time in the range exactly if its `mint_count` equals its number of mints in the
- * range.
+ * `apply` runs after `apply` of the fold `nft-tokens`, and `unwind` runs before `unwind` of that fold. So `master_nfts.mint_count` includes
+ * the mints of the range in both cases. A token is minted for the first time in the range exactly if its `mint_count` equals its number of
+ * mints in the range.
  */
 export const masterSupply: Fold = {
   name: 'master-supply',
@@ -51,7 +51,7 @@ function add(range: FactRange, sign: 1 | -1): RawBuilder<unknown> {
   `;
 }
 
-/** Returns a query for the masters whose tokens are minted or burnt in the range. */
+/** Returns a query for the `master_id` of each master contract whose tokens are minted or burnt in the range. */
 function mastersOf(range: FactRange): RawBuilder<unknown> {
   return sql`
     select master_id from master_contracts where chain_id = ${String(range.chainId)} and contract_address in (

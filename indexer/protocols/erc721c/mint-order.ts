@@ -20,8 +20,8 @@ export const mintOrder: Fold = {
 };
 
 /**
- * Returns a step that locks the rows of contracts whose first three mints the range can change, and then ranks the mints of these
- * contracts below a position.
+ * Returns a step that locks the rows of the master contracts whose first three mints the range can change. If there are such contracts, a
+ * follow-up step finds the first three mints of each of them again, among the mints before the position `below`.
  */
 function lockAndRank(range: FactRange, below: RawBuilder<unknown>): Step {
   const lock = sql`

@@ -15,8 +15,8 @@ import { masterNfts } from './state-tables.ts';
 /**
  * Derives the owner of each token of a master, and the wallet, time and price of its mint.
  *
- * The owner is the receiver of the latest fact. The row of a burnt token stays and shows the zero address. The minter is the receiver of
- * the earliest mint. `mint_count` is a sum. These three rules commute, so ranges may be applied in any order.
+ * The owner is the receiver of the latest transfer. The row of a burnt token stays and shows the zero address. The minter is the receiver
+ * of the earliest mint. `mint_count` is a sum. These three rules commute, so ranges may be applied in any order.
  */
 export const nftTokens: Fold = {
   name: 'nft-tokens',
@@ -31,7 +31,10 @@ export const nftTokens: Fold = {
   unwind: (range) => [{ statement: restore(range) }, { statement: deleteTokensWithoutFacts(range) }],
 };
 
-/** Returns a statement that inserts or updates the rows of tokens. It returns a row if a token's row has an id that the platform chose. */
+/**
+ * Returns a statement that inserts or updates the rows of the tokens with facts in the range. The statement returns a row if the platform
+ * chose the id of at least one of these rows.
+ */
 function merge(range: FactRange): RawBuilder<unknown> {
   return sql`
       with latest as (
@@ -110,7 +113,7 @@ function restore(range: FactRange): RawBuilder<unknown> {
   `;
 }
 
-/** The condition that the inserted row has an earlier mint than the existing row. */
+/** The condition that the mint in the row to insert (`excluded`) is earlier than the mint in the existing row of the token (`held`). */
 const earlierMint = sql`excluded.first_mint_position < coalesce(held.first_mint_position, ${NO_POSITION})`;
 
 /** Returns the condition that the token's first mint is in the range to unwind. */

@@ -18,9 +18,9 @@ export type NftTransfer = Origin & {
   readonly from: Hex;
   readonly to: Hex;
   readonly type: TransferType;
-  /** The price in wei, from the contract's `Minted` event for the same token in the same transaction. Null if there is none. */
+  /** The price of a mint in wei, from the contract's `Minted` event for the same token in the same transaction. Null if there is none. */
   readonly salePrice: Decimal | null;
-  /** The prices of several tokens, by their ids. */
+  /** For a mint of several tokens: the prices in wei of those tokens that have a `Minted` event, by token id. */
   readonly salePrices?: ReadonlyMap<Decimal, Decimal>;
 };
 

@@ -18,7 +18,7 @@ export const masterNfts: StateTable = {
     'master_nfts_without_uri_idx',
   ],
   digest: {
-    // Rows without a position belong to tokens without facts. The platform inserted them, or wrote columns of its own into them.
+    // Rows without `last_position` belong to tokens without facts. The platform inserted them, or wrote columns of its own into them.
     rows: 'master_nfts where last_position is not null',
     columns: [
       'chain_id',
@@ -74,7 +74,10 @@ export const masterNfts: StateTable = {
   ],
 };
 
-/** The owners of tokens at a position. The stage `snapshots` writes these rows. Rows without a log index belong to the platform. */
+/**
+ * Snapshots of the owners of a master's tokens, each as of a block and log index. The stage `snapshots` writes these rows. Rows without a
+ * log index belong to the platform.
+ */
 export const ownershipSnapshots: StateTable = {
   schema: 'public',
   name: 'nft_ownership_snapshots',
@@ -152,7 +155,7 @@ export const masterContracts: StateTable = {
   ],
 };
 
-/** The platform's IPOs, with the number of tokens that the contracts of their master minted. */
+/** The platform's rows of IPOs, with the number of tokens that all master contracts with the `master_id` of the IPO minted. */
 export const masterIpos: StateTable = {
   schema: 'public',
   name: 'master_ipos',

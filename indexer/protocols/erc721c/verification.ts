@@ -65,7 +65,7 @@ const tokensHaveMaster: Invariant = {
 export const masterVerification: Verification = {
   questions: [
     ownerQuestion(
-      // `distinct on` uses the key itself, so that PostgreSQL applies a condition on keys before it sorts the facts.
+      // `distinct on` names `key` and not `token_id`, so that PostgreSQL applies a condition on `key` before it sorts the facts.
       (contract) => sql`
         select distinct on (key) key, to_wallet as value
         from (

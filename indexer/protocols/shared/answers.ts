@@ -1,17 +1,17 @@
 import type { Hex } from '../../kernel/chain.ts';
 
-/** The maximum number of bytes that are read of a text. The columns hold 100 characters of up to 4 bytes each. */
+/** The maximum number of bytes that are read of a name or symbol. Their columns hold at most 100 characters of up to 4 bytes each. */
 const TEXT_BYTES_MAX = 1024;
 const WORD_BYTES = 32;
 /** The maximum number of bytes of a URI. A longer URI is refused and not shortened, because a part of it would be another URI. */
 export const URI_BYTES_MAX = 65_536;
 
 /**
- * Returns the text in a contract's answer to `name()` or `symbol()`, shortened to the column. The answer may be hostile. It is an
- * ABI-encoded `string`, or a `bytes32` padded with zeros as in early ERC-20 tokens. Returns an empty text if there is none.
+ * Returns the text in a contract's answer to `name()` or `symbol()`, shortened to the size of its column. The answer may be hostile. It is
+ * an ABI-encoded `string`, or a `bytes32` padded with zeros as in early ERC-20 tokens. Returns an empty text if it is neither.
  *
- * Offset and length are limited to the size of the answer. Characters that PostgreSQL cannot store (NUL, lone surrogates) and control
- * characters are removed. Invalid UTF-8 becomes U+FFFD.
+ * An offset beyond the end of the answer gives an empty text, and a length beyond the end is shortened. Characters that PostgreSQL cannot
+ * store (NUL, lone surrogates) and control characters are removed. Invalid UTF-8 becomes U+FFFD.
  *
  * @param maxChars the size of the column, in characters as PostgreSQL counts them (code points)
  */

@@ -9,16 +9,16 @@ export type Balances = {
   readonly reads: Reading;
   /** The table with a row for each wallet and contract. */
   readonly table: StateTable;
-  /** The platform's table of contracts, whose rows hold the totals. */
+  /** The platform's table of contracts, whose rows hold the totals, such as the supply or the number of holders. */
   readonly totals: StateTable;
-  /** The column of `table` with the id of the contract's row in `totals`. */
+  /** The column of `table` with the id of the contract's row in `totals`. In the SQL of this file, `owner` is this id, and not a wallet. */
   readonly owner: string;
   /** The column of `totals` with the address of the contract. */
   readonly addressColumn: string;
   readonly balance: string;
   /** The columns of `table` that describe the earliest transfer of more than 0 to the wallet. */
   readonly entry: { readonly position: string; readonly time: string; readonly transaction: string };
-  /** The unique key of a wallet's row. It begins with the owner and the wallet. */
+  /** The columns of the unique key of `table`. The first two are the column that `owner` names, and the wallet. */
   readonly key: readonly string[];
   /** A condition that selects the rows of `table` that belong to this fold. Default: all rows. */
   readonly only?: RawBuilder<boolean>;
@@ -114,7 +114,7 @@ function restore(balances: Balances, range: FactRange): RawBuilder<unknown> {
   `;
 }
 
-/** Returns a query for the change of each wallet's balance by the movements, with one row per owner and wallet. */
+/** Returns a query for the change of each wallet's balance by the transfers in `movement`, with one row per contract and wallet. */
 function changes(): RawBuilder<unknown> {
   return sql`
     select owner, wallet, sum(amount) as delta, min(position) as first_position,

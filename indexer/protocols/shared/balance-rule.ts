@@ -14,18 +14,18 @@ import {
 /** Describes the transfers of a kind of token. */
 export type TokenMovements = {
   readonly reads: FactTable;
-  /** Returns a query for the transfers in a window, with the columns `address`, `sender`, `receiver`, `value` and `position`. */
+  /** Returns a query for the transfers in a block range, with the columns `address`, `sender`, `receiver`, `value` and `position`. */
   movements(range: Omit<SweepWindow, 'sweeps'>): RawBuilder<unknown>;
   /** An SQL expression over the columns of a transfer: the amount by which the transfer changes the supply. */
   readonly supplyChange: RawBuilder<unknown>;
 };
 
 /**
- * Returns the rule that no wallet's balance is negative at any position. For the next window, it stores the balance of each wallet, and
- * the supply.
+ * Returns the rule that no wallet's balance is negative at any position. The rule stores the balance of each wallet and the supply, for the
+ * next window (the block range that the sweep checks next).
  *
  * A contradiction is a balance below zero that is lower than all earlier balances of the wallet. To report one missing log only once, the
- * rule then continues as if the wallet had received the missing amount: it stores the sum minus the lowest sum below zero.
+ * rule then continues as if the wallet had received the missing amount: the balance that it stores is increased by this amount.
  *
  * The missing log may be at any earlier position. The contradiction names the blocks since the wallet's previous transfer, which are
  * searched first.

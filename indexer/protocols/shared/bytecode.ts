@@ -7,11 +7,11 @@ const PATH_ENDS: ReadonlySet<number> = new Set([0x00, 0x56, 0xf3, 0xfd, 0xfe, 0x
 const OTHER_CODE = 0xef;
 
 /**
- * Returns whether a contract with this code may run the code of another contract as its own, as a proxy does. Its own code then does not
- * show what the contract does. On the EVM the result `false` is certain.
+ * Returns whether a contract with this code may run the code of another contract as its own, as a proxy does. This code then does not show
+ * what the contract does. If the result is false, the contract certainly runs no other code, provided that the chain is an EVM chain.
  *
  * Execution begins at the first byte, and continues at a JUMPDEST after a jump. A byte 0x5b is a JUMPDEST only if it is not an argument of
- * a PUSH when the code is decoded from the first byte. So one pass from the first byte meets every instruction that can run. Bytes
+ * a PUSH when the code is decoded from the first byte. So one pass from the first byte finds every instruction that can run. Bytes
  * between the end of a path and the next JUMPDEST, like the metadata that compilers append, cannot run.
  */
 export function mayRunOtherCode(code: Hex): boolean {

@@ -8,9 +8,9 @@ export type ChainReader = {
   call(to: Hex, data: Hex, signal: AbortSignal): Promise<Hex>;
   /** Returns the code of a contract as of the newest block. Undefined if the address has no code yet, or no endpoint returns its code. */
   code(address: Hex, signal: AbortSignal): Promise<Hex | undefined>;
-  /** Returns whether the address has code as of the block. Returns `no state` if no endpoint serves the state of that block. */
+  /** Returns whether the address has code as of the block. Returns `no state` if no endpoint has the chain's state as of that block. */
   codeAt(address: Hex, block: number, signal: AbortSignal): Promise<boolean | 'no state'>;
-  /** Tries to prove that a contract, which has code at a block, was deployed in this block. If this fails, the result gives the reason. */
+  /** Tries to prove that a contract, which has code as of a block, was deployed in this block. If this fails, the result says why. */
   proveDeployment(address: Hex, block: number, signal: AbortSignal): Promise<DeploymentProof>;
 };
 
@@ -23,7 +23,8 @@ export type CallSource = {
 };
 
 /**
- * Returns a reader that calls a source. A reverted call or a state that is not served becomes a return value. Other errors are thrown.
+ * Returns a reader that calls a source. A reverted call, or a chain state that no endpoint has, becomes a return value. Other errors are
+ * thrown.
  */
 export function chainReaderOver(source: CallSource): ChainReader {
   return {
@@ -56,7 +57,7 @@ export function chainReaderOver(source: CallSource): ChainReader {
   };
 }
 
-/** Returns whether an error means that the endpoints do not serve a state. False if the endpoints fail only for the moment. */
+/** Returns whether an error means that the endpoints lack the chain's state as of a block. False if they fail only for the moment. */
 function isRefusal({ kind, answered }: RpcError): boolean {
   return kind === 'pruned' || kind === 'rejected' || (kind === 'unavailable' && answered);
 }

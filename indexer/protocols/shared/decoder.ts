@@ -26,7 +26,8 @@ export function perRange<T>(sink: Sink, create: (sink: Sink) => T): T {
 /**
  * Decodes a log into facts. The first topic, the number of topics and the length of the data must already match the event.
  *
- * Returns false and adds nothing to the sink if a word does not fit its type, because of dirty padding or an integer above its range.
+ * Returns false and adds nothing to the sink if the log is malformed: for example, if the padding of a value is not zero, or if an integer
+ * is above the range of its type.
  */
 export type Decoder = (origin: Origin, sink: Sink) => boolean;
 
@@ -44,7 +45,7 @@ export type EventDecoder = EventOptions & {
   readonly topics: number;
   /** The length of the data as hex text, including `0x`. The minimum length if an argument has a dynamic type. */
   readonly dataLength: number;
-  /** Whether an argument has a dynamic type. The decoder must then check the data after the words of the arguments. */
+  /** Whether an argument has a dynamic type. `decode` must then check the data after the first words, one for each unindexed argument. */
   readonly isDynamic: boolean;
   readonly decode: Decoder;
 };

@@ -23,7 +23,10 @@ export const expectedPositions: ExpectedRows = {
     from (${balancesOf(transfers(contract))}) held`,
 };
 
-/** The reserves and the supply of a Uniswap V2 pair, computed from its facts. Only a transfer from the pair itself to zero burns supply. */
+/**
+ * The reserves and the supply of a Uniswap V2 pair, computed from its facts. Only a transfer from the pair itself to the zero address
+ * reduces the supply.
+ */
 export const expectedPool: ExpectedRows = {
   keyColumns: 2,
   rows: (contract) => sql`

@@ -3,19 +3,22 @@ import type { StateTable } from '../../facts/fact-table.ts';
 import { type FactRange, type Fold, isInRange, positionOf } from '../../facts/fold.ts';
 import { contractEvents } from './contract-events.ts';
 
-/** Describes columns of a contract's row that hold arguments of its latest event of one name. All names are constants of the program. */
+/**
+ * Describes columns of the platform's row of a contract that hold arguments of the contract's latest event with the name `event`. All names
+ * are constants of the program.
+ */
 export type LatestEvent = {
   readonly name: string;
   readonly event: string;
   /** The platform's table of the contracts. */
   readonly table: StateTable;
-  /** The column with the position of the event that the row shows. */
+  /** The column with the position (block × 2³² + log index) of the event whose arguments the row holds. */
   readonly position: string;
   /** For each column: the event argument that the column holds, and the value of the column before the first event. */
   readonly columns: Readonly<Record<string, { readonly argument: string; readonly initial: number | null }>>;
 };
 
-/** Returns a fold that copies arguments of the latest event of one name to the contract's row. */
+/** Returns a fold that copies arguments of a contract's latest event with one name to the platform's row of the contract. */
 export function latestEvent(shown: LatestEvent): Fold {
   return {
     name: shown.name,

@@ -6,7 +6,10 @@ import type { ContractAt, Expectation, Question } from './verification.ts';
 
 const WORD_DIGITS = 64;
 
-/** Returns a function that builds a call. The call's only argument is the key: a number or an address. An empty key means no argument. */
+/**
+ * Returns a function that builds calls of the view function `signature`. The only argument of a call is the key: a number or an address.
+ * If the key is empty, the call has no argument.
+ */
 export function callOf(signature: string): Question['call'] {
   const selector = toFunctionSelector(signature);
   return (to, key) => ({ to, data: dataOf(selector, key) });

@@ -54,9 +54,9 @@ const RULES = {
 };
 
 /**
- * Returns the standard that a contract follows instead of the one that it was registered with, and `name`, the words for it in messages.
- * Returns null if the contract's answers do not prove another standard. The answers count only if the contract gives them twice, and if
- * it does not answer a call of a function that no contract has.
+ * Returns the standard that a contract follows instead of its registered protocol, and `name`, the words that describe this in messages.
+ * Returns null if the contract's answers prove none of the standards in `among`. The answers count only if the contract gives them twice,
+ * and if it does not answer a call of a function that no contract has.
  *
  * @param among the standards to look for: those that a contract of the registered protocol cannot follow
  */

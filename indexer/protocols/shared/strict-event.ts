@@ -10,8 +10,8 @@ export type PlainArguments<Event extends AbiEvent> = {
 /**
  * Decodes the arguments of a log with viem. Returns null if the log does not match `event` exactly.
  *
- * viem accepts extra topics, extra data, dirty padding and integers above the range of their type. So the decoded arguments are encoded
- * again and must give the same bytes. The arguments of the event must be named and have static types.
+ * viem accepts extra topics, extra data, padding that is not zero, and integers above the range of their type. So the decoded arguments
+ * are encoded again and must give the same bytes. The arguments of the event must be named and have static types.
  */
 export function decodeStrict<const Event extends AbiEvent>(event: Event, log: RawLog): PlainArguments<Event> | null {
   const args = decodeExactly(event, log);

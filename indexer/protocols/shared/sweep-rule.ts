@@ -3,8 +3,8 @@ import type { FactTable } from '../../facts/fact-table.ts';
 import type { Hex } from '../../kernel/chain.ts';
 
 /**
- * One step of a sweep. A sweep checks a contract's facts against a rule, one block range after the other, and has a row in
- * `indexer.sweeps`. One SQL statement checks the blocks `from` to `to`, both included, for all sweeps whose ids are in `sweeps`.
+ * The block range that one SQL statement checks: `from` to `to`, both included, for all sweeps whose ids are in `sweeps`. Each of them has
+ * a row in `indexer.sweeps` and checks the facts of one contract against one rule, one window after the other.
  */
 export type SweepWindow = {
   readonly chainId: number;
@@ -24,14 +24,15 @@ export type Contradiction = {
 /**
  * A rule that the facts of a contract obey if none is missing.
  *
- * Windows follow each other without a gap from the contract's first block on. So a rule may store the values that later windows need in
- * `indexer.sweep_values`, with one row per key. A rule does not read facts of earlier windows, except by one index look-up for each row.
+ * The windows of a sweep follow each other without a gap from the contract's first block on. So a rule may store the values that later
+ * windows need in `indexer.sweep_values`, with one row per key. A rule does not read facts of earlier windows, except by one index look-up
+ * for each fact that it checks.
  */
 export type SweepRule = {
   readonly name: string;
   /** The tables whose facts a window reads. */
   readonly reads: readonly FactTable[];
-  /** Whether the missing log may be older than the blocks of the contradiction. If these blocks lack no log, older blocks are read too. */
+  /** Whether the missing log may be older than the blocks that the contradiction names. If these lack no log, older blocks are read too. */
   readonly mayBeOlder: boolean;
   /**
    * Returns one statement that checks the facts in a window against the rule, and stores the values that the next window needs. The
@@ -57,7 +58,7 @@ export const SUPPLY_RULE = 'supply';
 /** The key of the supply in `indexer.sweep_values`. It differs from all other keys, because no token id and no wallet is empty. */
 export const SUPPLY_KEY = '';
 
-/** The maximum number of contradictions of one sweep that are kept at the same time. Further ones most likely have the same cause. */
+/** The maximum number of contradictions of one sweep that are recorded at the same time. Others most likely have the same cause. */
 export const CONTRADICTIONS_MAX = 16;
 
 /** Returns a query for the sweeps of a window, with their `id`, the `address` of the contract and its `first_block`. */

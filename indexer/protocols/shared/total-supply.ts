@@ -8,8 +8,8 @@ const ANSWER = /^0x[0-9a-f]{64}$/i;
 
 /**
  * Returns what a contract answers to `totalSupply()` as of a block. Returns `absent` if it answers nothing, because it has no such function
- * or does not exist yet, and `unknown` if the call fails: the contract reverts it, or no endpoint has the state of that block. Messages do
- * not always tell which of these it is.
+ * or does not exist yet. Returns `unknown` if the call fails: the contract reverts it, or no endpoint has the chain's state as of that
+ * block. Error messages do not always tell these two causes apart.
  */
 export async function totalSupplyAt(
   source: Pick<CallSource, 'call'>,

@@ -18,7 +18,7 @@ export type Question = {
   readonly name: string;
   /** Whether contracts of the protocol may lack the function. */
   readonly isOptional?: boolean;
-  /** Whether the query also reads facts of other contracts of the chain. The history of these must then be complete as well. */
+  /** Whether the query of `expected` also reads facts of other contracts of the chain. Their history must then be complete as well. */
   readonly readsOthers?: boolean;
   /** Returns a query for the expected answers as of a block, one row for each key. The query reads facts but no derived state. */
   expected(contract: ContractAt): RawBuilder<Expectation>;

@@ -56,8 +56,8 @@ export function dataDifference(data: Hex, plus: number, minus: number): Decimal 
 }
 
 /**
- * Returns whether the data ends with exactly one `string` or `bytes`: word `index` is its offset, it begins directly after the `head` words
- * of the arguments, and it fills the rest of the data. Its content may be any bytes.
+ * Returns whether the data ends with exactly one `string` or `bytes`: its offset is in word `index`, it begins directly after the first
+ * `head` words (one for each argument), and it fills the rest of the data. The content of the `string` or `bytes` is not checked.
  */
 export function isStringAt(data: Hex, index: number, head: number): boolean {
   const words = (data.length - PREFIX) / WORD;

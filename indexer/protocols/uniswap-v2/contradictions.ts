@@ -11,7 +11,8 @@ const liquidity: TokenMovements = {
   movements: (range) => sql`
     select address, arguments ->> 'from' as sender, arguments ->> 'to' as receiver, (arguments ->> 'value')::numeric as value, position
     from indexer.contract_events where ${isInRange(contractEvents, range, 'pool', ['Transfer'])}`,
-  // The pair mints its minimum liquidity from zero to zero. A transfer from a wallet to the zero address does not reduce `totalSupply`.
+  // The pair mints its minimum liquidity from the zero address to the zero address. Only transfers from the pair itself to the zero
+  // address reduce `totalSupply`.
   supplyChange: sql`
     case when sender = ${ZERO_ADDRESS} then value when receiver = ${ZERO_ADDRESS} and sender = address then -value else 0 end`,
 };

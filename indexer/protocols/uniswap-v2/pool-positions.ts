@@ -8,9 +8,9 @@ import { liquidityPools, poolPositionRows } from '../shared/pool-tables.ts';
 /**
  * Derives the balance of each wallet in a Uniswap V2 pair's token, the time when the wallet first received some, and the token's supply.
  *
- * The pair mints the first 1,000 units of its token from zero to zero (Uniswap V2 core, `MINIMUM_LIQUIDITY`). They count towards the supply
- * and belong to no wallet. Only the pair burns tokens, by a transfer from itself to zero. A transfer from a wallet to zero does not change
- * the supply.
+ * The pair mints the first 1,000 units of its token from the zero address to the zero address (Uniswap V2 core, `MINIMUM_LIQUIDITY`). They
+ * count towards the supply and belong to no wallet. Only the pair burns tokens, by a transfer from itself to the zero address. A transfer
+ * from a wallet to the zero address does not change the supply.
  */
 export const poolPositions = balanceFold({
   name: 'pool-positions',
@@ -22,7 +22,7 @@ export const poolPositions = balanceFold({
   balance: 'lp_token_balance',
   entry: { position: 'entry_position', time: 'entered_at', transaction: 'entry_tx_hash' },
   key: ['liquidity_pool_id', 'wallet_address', 'tick_lower', 'tick_upper'],
-  // Positions with ticks belong to Uniswap V3.
+  // Rows of `pool_positions` with ticks belong to pools of Uniswap V3.
   only: sql`held.tick_lower is null`,
   movements: (range) => sql`
     select contract.platform_id as owner, fact.arguments ->> 'from' as sender, fact.arguments ->> 'to' as receiver,

@@ -8,12 +8,12 @@ import { firstContradictions, type SweepRule, type SweepWindow, sweptContracts }
 /**
  * The rule that the events of a pair explain every change of its reserves (Uniswap V2 core, `UniswapV2Pair.sol`).
  *
- * `mint`, `burn`, `swap` and `sync` hold a lock. Near its end, each of them calls `_update`, which emits `Sync`. All except `sync` then
- * emit their own event. So the events of one call follow each other in a transaction, if transfers of liquidity between wallets are
- * ignored:
+ * The functions `mint`, `burn`, `swap` and `sync` of a pair exclude each other by a lock. Near its end, each of them calls `_update`, which
+ * emits `Sync`. All except `sync` then emit their own event. So the events of one call are adjacent among the pair's events in a
+ * transaction, in the following order, if transfers of liquidity between wallets are ignored:
  *
  * - `mint`: transfers from the zero address (the protocol's fee, the minimum liquidity, the liquidity), `Sync`, `Mint`
- * - `burn`: perhaps the protocol's fee, a transfer from the pair to the zero address, `Sync`, `Burn`
+ * - `burn`: perhaps a transfer of the protocol's fee from the zero address, a transfer from the pair to the zero address, `Sync`, `Burn`
  * - `swap`: `Sync`, `Swap`
  * - `sync`: `Sync`
  *

@@ -49,7 +49,8 @@ export const pairVerification: Verification = {
     balanceQuestion(transfers),
     numberQuestion(
       'totalSupply()',
-      // The pair mints its minimum liquidity from zero to zero. A transfer from a wallet to the zero address does not reduce the supply.
+      // The pair mints its minimum liquidity from the zero address to the zero address. Only transfers from the pair itself to the zero
+      // address reduce the supply.
       (contract) => sql`
         select '' as key, coalesce(sum(case when sender = ${ZERO_ADDRESS} then value
           when receiver = ${ZERO_ADDRESS} and sender = ${contract.address} then -value else 0 end), 0)::text as value

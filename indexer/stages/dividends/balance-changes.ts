@@ -3,32 +3,32 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { SNAPSHOT_VERSIONS } from '../../protocols/dividend/claim-rule.ts';
 import { type BlockSpan, endOf, isInSpan, ownerBefore, servedMasters } from '../served-masters.ts';
 
-/** A span of blocks, and queries for the facts that change dividends in the span. The queries may use the relation `serves`. */
+/** A span of blocks, and queries for the facts that change dividends in the span. The queries may read `serves` (`servedMasters`). */
 export type ChangeScope = {
   readonly span: BlockSpan;
   /** A query for `(dividend_contract_id, token)`: the tokens whose owner may change in the span. */
   readonly moved: RawBuilder<unknown>;
   /** A query for the claims that change dividends, with the columns of `claimsIn`. It may use the relation `moved`. */
   readonly claims: RawBuilder<unknown>;
-  /** A query for `(dividend_contract_id, wallet_address, tokens)`: how many tokens each wallet owned before the span. Undefined: none. */
+  /** A query for `(dividend_contract_id, wallet_address, tokens)`: the tokens that each wallet owned before the span. Undefined: none. */
   readonly holders?: RawBuilder<unknown>;
 };
 
 /**
  * Returns common table expressions that end with `change`: how each wallet's dividends change in a span of blocks. Its columns are
- * `dividend_contract_id`, `wallet_address`, `currency`, `earned`, `claimed`, `is_row` (whether the wallet must have a row in the table of
- * balances from now on), and `claimed_at` (the position of the latest claim, or null).
+ * `dividend_contract_id`, `wallet_address`, `currency`, `earned`, `claimed`, `is_row` (whether the wallet must have a row in
+ * `wallet_dividend_balances` from now on), and `claimed_at` (the position of the latest claim in the span, or null).
  *
- * Let S(p) be the sum of what all distributions before position p gave to one token. A wallet that owns n tokens before the span earns
- * n × (S(end) − S(start)). If a token is transferred at p, its new owner also earns S(end) − S(p), and its former owner earns S(end) − S(p)
- * less. So a distribution does not require a visit of each token.
+ * Let S(p) be the sum of what all distributions before position p (block × 2³² + log index) gave to one token. A wallet that owns n tokens
+ * before the span earns n × (S(end) − S(start)). If a token is transferred at p, its new owner also earns S(end) − S(p), and its former
+ * owner earns S(end) − S(p) less. So the cost of a distribution does not depend on the number of tokens.
  *
- * By the rule `snapshot` this is the amount that a wallet earns. By the rule `token` the unclaimed dividend moves with the token. At p, an
- * existing token has S(p) − D(p) unclaimed. Its debt D is the sum of S at its mints, minus S at its burns, plus its claims. A wallet that
- * acquires the token at p gains S(end) − D(p). A claim of x takes x from the present owner. The amount that a wallet earned is the amount
- * that it claimed plus the amount that is unclaimed on its tokens.
+ * By the rule `snapshot` (`claim-rule.ts`) this is the amount that a wallet earns. By the rule `token` the unclaimed dividend moves with
+ * the token. At p, an existing token has S(p) − D(p) unclaimed. Its debt D is the sum of S at its mints, minus the sum of S at its burns,
+ * plus the amounts of its claims. A wallet that acquires the token at p gains S(end) − D(p). A claim of x takes x from the present owner.
+ * The amount that a wallet earned is the amount that it claimed plus the amount that is unclaimed on its tokens.
  *
- * A wallet has a row from the first event on that changes one of its amounts.
+ * A wallet has a row in `wallet_dividend_balances` from the first event on that changes one of its amounts.
  */
 export function balanceChanges({ span, moved, claims, holders }: ChangeScope): RawBuilder<unknown> {
   const [start, end] = [endOf(span.from), endOf(span.to)];
@@ -159,7 +159,7 @@ export function claimsIn(span: BlockSpan): RawBuilder<unknown> {
   `;
 }
 
-/** Returns a query for the tokens of served masters with a transfer in a span, for `ChangeScope`. */
+/** Returns a query for the tokens that are transferred in a span, of all masters that dividend contracts serve, for `ChangeScope`. */
 export function movedIn(span: BlockSpan): RawBuilder<unknown> {
   return sql`
     select distinct serves.dividend_contract_id, fact.master_nft_id as token
@@ -168,7 +168,7 @@ export function movedIn(span: BlockSpan): RawBuilder<unknown> {
   `;
 }
 
-/** Returns a query for the tokens that wallets own according to `indexer.master_holdings`, for `ChangeScope`. */
+/** Returns a query for the number of tokens that each wallet owns according to `indexer.master_holdings`, for `ChangeScope`. */
 export function holdingsOf({ chainId }: BlockSpan): RawBuilder<unknown> {
   return sql`
     select serves.dividend_contract_id, held.wallet_address, held.tokens

@@ -6,7 +6,7 @@ import { balanceChanges } from './balance-changes.ts';
 export type AsOf = {
   readonly chainId: number;
   readonly block: number;
-  /** A query for `(dividend_contract_id, wallet_address, currency)` that selects the balances. Undefined selects all of the chain. */
+  /** A query for `(dividend_contract_id, wallet_address, currency)` that selects the balances. Undefined: all balances of the chain. */
   readonly keys?: RawBuilder<unknown>;
 };
 
@@ -34,8 +34,8 @@ export function dividendBalancesAsOf({ chainId, block, keys }: AsOf): RawBuilder
           claims: sql`${claim} where ${isFact('claim')}`,
         }
       : {
-          // The indexes nft_transfers_to_wallet_idx, dividend_claims_contract_wallet_idx and dividend_claims_master_nft_id_idx serve these
-          // queries.
+          // These queries use the indexes nft_transfers_to_wallet_idx, dividend_claims_contract_wallet_idx and
+          // dividend_claims_master_nft_id_idx.
           moved: sql`
             select distinct key.dividend_contract_id, fact.master_nft_id as token
             from (select distinct dividend_contract_id, wallet_address from key) key join serves using (dividend_contract_id)

@@ -7,8 +7,8 @@ import { balanceChanges, claimsIn, holdingsOf, movedIn } from './balance-changes
 import { dividendBalancesAsOf } from './balances-as-of.ts';
 
 /**
- * Adds the changes of a span to the balances. `indexer.master_holdings` must still be as of the block before the span. Returns the number
- * of rows written.
+ * Adds the changes of dividends in a span of blocks to `wallet_dividend_balances`. `indexer.master_holdings` must still be as of the block
+ * before the span. Returns the number of rows written.
  */
 export async function addBalances(tx: Transaction, span: BlockSpan): Promise<number> {
   const changes = balanceChanges({ span, moved: movedIn(span), claims: claimsIn(span), holders: holdingsOf(span) });
@@ -43,9 +43,9 @@ export async function addBalances(tx: Transaction, span: BlockSpan): Promise<num
   return Number(numAffectedRows ?? 0);
 }
 
-/** Sets `tokens_held` of the wallets whose tokens changed in a span. `indexer.master_holdings` must be as of the end of the span. */
+/** Sets `tokens_held` of the wallets whose tokens changed in a span. `indexer.master_holdings` must be as of the span's last block. */
 export async function updateTokensHeld(tx: Transaction, { chainId, from, to }: BlockSpan): Promise<number> {
-  // The indexes master_holdings_changed_idx and wallet_dividends_wallet_contract_currency_idx serve this statement.
+  // This statement uses the indexes master_holdings_changed_idx and wallet_dividends_wallet_contract_currency_idx.
   const { numAffectedRows } = await sql`
     with serves as materialized (${servedMasters(chainId)}),
     moved as (
@@ -68,8 +68,8 @@ export async function updateTokensHeld(tx: Transaction, { chainId, from, to }: B
 }
 
 /**
- * Restores the balances that changed above a block to their values as of the block, and deletes balances that did not exist then. Other
- * balances stay as they are.
+ * Restores the rows of `wallet_dividend_balances` that changed above a block to their values as of the block. Deletes rows that did not
+ * exist as of the block. Other rows stay as they are.
  */
 export async function unwindBalances(tx: Transaction, chainId: number, to: number): Promise<void> {
   const changed = await tx

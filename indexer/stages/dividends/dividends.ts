@@ -11,8 +11,8 @@ import { sumTokenPayments, unwindTokenPayments } from './token-payments.ts';
  * Counts dividends per token, and derives what each wallet earned, claimed and may claim (`wallet_dividend_balances`), and what was
  * paid for each token (`master_nfts.total_dividends_received`). docs/dividends.md describes the rules.
  *
- * Runs after the stage `claim-links`, which says for which token each claim was paid. `indexer.dividend_progress` holds the last block
- * that the rows include. So a repeated step changes nothing, although a step adds to amounts.
+ * Runs after the stage `claim-links`, which finds out for which token each claim was paid. `indexer.dividend_progress` holds the last block
+ * that these rows include. So a repeated call of `advance` changes nothing, although `advance` adds to amounts.
  */
 export const dividends: Stage = { name: 'dividends', advance, unwind };
 
@@ -25,7 +25,7 @@ async function advance(tx: Transaction, { chainId, to }: Advance): Promise<numbe
   await settleHoldings(tx, chainId, span.from);
   let rows = await addSums(tx, span);
   if (rows > 0) await countTokens(tx, span);
-  // Add the balances before the holdings, because balances are computed from the holdings before the span.
+  // Update the balances before the holdings, because the balances are computed from the holdings as of the block before the span.
   rows += await addBalances(tx, span);
   rows += await addHoldings(tx, span);
   rows += await updateTokensHeld(tx, span);

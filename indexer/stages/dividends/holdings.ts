@@ -4,9 +4,9 @@ import { ZERO_ADDRESS } from '../../kernel/chain.ts';
 import { type BlockSpan, endOf, isInSpan, isServed, ownerBefore } from '../served-masters.ts';
 
 /**
- * Recounts the tokens of each wallet, as of a block, for each master whose links to dividend contracts changed since the last step.
- * Deletes the counts of a master that no dividend contract serves any more. Afterwards `indexer.master_holdings` has rows of served
- * masters only.
+ * Recounts the tokens of each wallet, as of a block, for each master whose links to dividend contracts changed since the stage last
+ * advanced. Deletes the counts of a master that no dividend contract serves any more. Afterwards `indexer.master_holdings` has only rows of
+ * masters that some dividend contract serves.
  */
 export async function settleHoldings(tx: Transaction, chainId: number, block: number): Promise<void> {
   const { rows } = await sql<{ contract_address: string }>`
@@ -16,12 +16,15 @@ export async function settleHoldings(tx: Transaction, chainId: number, block: nu
     await countHoldings(tx, chainId, block, contract);
 }
 
-/** Recounts the tokens of a master by wallet, from facts at or below a block. If the master is not served, only deletes the old counts. */
+/**
+ * Recounts how many tokens of a master each wallet owns, from facts at or below a block. If no dividend contract serves the master, only
+ * deletes the old counts.
+ */
 async function countHoldings(tx: Transaction, chainId: number, block: number, contract: string): Promise<void> {
   await sql`
     delete from indexer.master_holdings where chain_id = ${chainId} and contract_address = ${contract}
   `.execute(tx);
-  // The indexes master_nfts_chain_contract_token_idx and nft_transfers_master_nft_id_idx serve this statement.
+  // This statement uses the indexes master_nfts_chain_contract_token_idx and nft_transfers_master_nft_id_idx.
   await sql`
     insert into indexer.master_holdings (chain_id, contract_address, wallet_address, tokens, changed_block)
     select ${chainId}, contract_address, to_wallet, count(*) filter (where left_at is null), max(coalesce(left_at, received_at))
@@ -38,8 +41,9 @@ async function countHoldings(tx: Transaction, chainId: number, block: number, co
 }
 
 /**
- * Applies the transfers of a span to `indexer.master_holdings`, the number of tokens of each served master that each wallet owns. The
- * former owner of a token is the receiver of its previous transfer, whatever sender the log names. Returns the number of rows written.
+ * Applies the transfers in a span to `indexer.master_holdings`: how many tokens each wallet owns of each master that a dividend contract
+ * serves. The former owner of a token is the receiver of its previous transfer, whatever sender the log names. Returns the number of rows
+ * written.
  */
 export async function addHoldings(tx: Transaction, span: BlockSpan): Promise<number> {
   const { numAffectedRows } = await sql`

@@ -23,8 +23,8 @@ export async function addSums(tx: Transaction, span: BlockSpan): Promise<number>
 }
 
 /**
- * Counts the tokens that existed at each distribution of a span. Needs `indexer.master_holdings` as of the block before the span. The view
- * `indexer.dividend_anomalies` reports a distribution with the count 0.
+ * Counts, for each distribution in a span, the existing tokens to which it gives an amount (`indexer.distribution_sums.tokens`). Needs
+ * `indexer.master_holdings` as of the block before the span. The view `indexer.dividend_anomalies` reports distributions with the count 0.
  */
 export async function countTokens(tx: Transaction, span: BlockSpan): Promise<void> {
   const start = endOf(span.from);
@@ -70,7 +70,7 @@ export async function countTokens(tx: Transaction, span: BlockSpan): Promise<voi
   `.execute(tx);
 }
 
-/** Deletes the sums above a block. */
+/** Deletes the running totals of distributions above a block from `indexer.distribution_sums`. */
 export async function unwindSums(tx: Transaction, chainId: number, to: number): Promise<void> {
   await sql`
     delete from indexer.distribution_sums where chain_id = ${chainId} and position >= ${endOf(to)}

@@ -14,7 +14,7 @@ export async function sumTokenPayments(tx: Transaction, span: BlockSpan): Promis
   return setPayments(tx, claimed, span.to);
 }
 
-/** Restores the payments that changed above a block to their values as of the block. */
+/** Restores the columns that `sumTokenPayments` sets to their values as of a block, for tokens that may have claims above the block. */
 export async function unwindTokenPayments(tx: Transaction, chainId: number, to: number): Promise<void> {
   const changed = sql`select id from master_nfts where chain_id = ${String(chainId)} and dividends_block > ${to}`;
   await setPayments(tx, changed, to);
