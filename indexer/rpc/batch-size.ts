@@ -1,6 +1,6 @@
 /** Maximum number of calls in one batch. Erigon and Nethermind allow this many by default. */
 export const BATCH_MAX_CALLS = 100;
-/** How long the batch size does not grow after a batch failed. It doubles with every failure until a batch succeeds. */
+/** Cooldown: how long the batch size does not grow after a batch failed. The cooldown doubles with every failure until a batch succeeds. */
 const COOLDOWN_MS = 60_000;
 const COOLDOWN_MAX_MS = 3_600_000;
 /** Size of the batch that tests, after a cooldown in which calls were sent one by one, whether the endpoint accepts batches now. */

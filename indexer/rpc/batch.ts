@@ -10,13 +10,13 @@ const REQUESTS_IN_FLIGHT = 16;
 /** Maximum number of calls in flight for one `mapInBatches`, over all of its batches. */
 const CALLS_IN_FLIGHT = 400;
 /**
- * Minimum number of items for which rate-limited calls are sent again to the same endpoint. With fewer items (as when the newest
- * blocks are read), the rate-limit error is thrown at once, so that another endpoint is tried.
+ * If `mapInBatches` has at least this many items, it sends rate-limited calls to the same endpoint again. With fewer items (as when the
+ * newest blocks are read), it throws the rate-limit error at once, so that another endpoint is tried.
  */
 const RESEND_ITEMS_MIN = 33;
 /**
- * Maximum total time of the pauses before resends, and the minimum that each pause counts. When the total is exceeded, the rate-limit
- * error is thrown.
+ * Maximum total time of the pauses before calls are sent again. A shorter pause than `RESEND_PAUSE_MIN_MS` counts as this long. When the
+ * total is exceeded, the rate-limit error is thrown.
  */
 const RESEND_PAUSES_MS = 5_000;
 const RESEND_PAUSE_MIN_MS = 500;
@@ -26,7 +26,7 @@ const RESEND_PAUSE_MIN_MS = 500;
  * together, in batches as large as the endpoint accepts. If the endpoint accepts no batches, they are sent one by one. Each request has
  * its own result or error, as if it had been sent alone. The first failure aborts the other calls of `map` and is thrown.
  *
- * @param maxCalls a lower maximum number of calls in one batch, for large requests
+ * @param maxCalls the maximum number of calls in one batch. Set it below `BATCH_MAX_CALLS` if the requests are large
  */
 export async function mapInBatches<T, R>(
   endpoint: Endpoint,
@@ -101,7 +101,7 @@ async function sendInBatches(endpoint: Endpoint, calls: readonly PendingCall[], 
   // All calls come from one `mapInBatches` and have the same signal.
   const signal = calls[0]?.options?.signal;
   let mayResend = limitResends(endpoint, pausesMs);
-  /** Maximum size of a batch. Every rate-limit error halves it, because even the calls of half a second may be too many at once. */
+  /** Maximum size of a batch. Every rate-limit error halves it, because the calls of half a second may be too many for the endpoint. */
   let sizeMax = calls.length;
   for (let pending = calls; pending.length > 0; ) {
     const size = Math.min(batchSize.calls(), sizeMax);

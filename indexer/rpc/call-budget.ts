@@ -8,10 +8,10 @@ export type CallBudget = {
 };
 
 /**
- * Creates a budget, which pays for a number of calls every second. Each call waits until the budget can pay for it. At most the calls of
- * half a second are sent at once, because more of them, together with the calls that follow, might exceed a limit per second. A batch
- * that costs more than half a second is sent when half a second of its cost is paid. The next call waits until the rest is paid, so
- * that the average rate is kept.
+ * Creates a budget, which pays for `callsPerSecond` calls every second. A call waits until the budget has paid for it. At most the calls
+ * of half a second are sent at once: more calls, together with the calls that follow, might exceed the endpoint's limit per second. A
+ * batch with more calls than that is sent once half a second of calls is paid for. The next call waits until the whole batch is paid for,
+ * so that the average rate is kept.
  *
  * @param callsPerSecond returns how many calls the budget pays for each second
  * @param now the time in milliseconds

@@ -1,6 +1,9 @@
 import { createCallBudget, SAVED_MS_MAX } from './call-budget.ts';
 
-/** Minimum rate after the first refusal, in calls per second. The measured rate is too low if few calls were sent before. */
+/**
+ * Minimum rate after the first refusal (rate-limit error), in calls per second. It applies if few calls were sent before the refusal,
+ * because the rate that was measured is then too low.
+ */
 const FIRST_RATE_MIN = 50;
 const RATE_MIN = 1;
 /** Every second, the rate is multiplied by `GROWTH` until it is near the limit. At a refusal, it is multiplied by `REDUCTION`. */
@@ -13,9 +16,9 @@ const PROBE_AFTER_MS = 600_000;
 const PROBE_GROWTH = 1.25;
 /** The first refusal sets the rate from the calls that were answered within this time before it. */
 const MEASURED_MS = 5_000;
-/** Refusals of calls that were sent until this long after a reduction are ignored: earlier calls may be the cause. */
+/** Refusals of calls that were sent before a reduction of the rate, or within this time after it, do not reduce the rate again. */
 const SETTLING_MS = 1_000;
-/** A refusal reveals the limit only if calls were answered in at least this many seconds since the last refusal. */
+/** A refusal reveals the limit only if, since the refusal before it, calls were answered in at least this many different seconds. */
 const ANSWERED_SECONDS_MIN = 3;
 const SECOND_MS = 1_000;
 
@@ -25,7 +28,7 @@ export type CallRate = {
   take(calls: number): number;
   /** Records that calls were answered. */
   answered(calls: number): void;
-  /** Records that calls were rate-limited. Ignored if they were sent before the last reduction took effect. */
+  /** Records a rate-limit error for calls that were sent at `sentAt`. Ignored if this was before the last reduction took effect. */
   refused(sentAt: number): void;
   /** Returns how many calls may be sent at once. */
   burst(): number;

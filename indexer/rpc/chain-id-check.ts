@@ -10,7 +10,7 @@ const RECHECK_BACKOFF: Backoff = { baseMs: 60_000, maxMs: 3_600_000 };
 
 /** Checks whether an endpoint serves the right chain. */
 export type ChainIdCheck = {
-  /** Requests the chain id. Throws `ConfigError` if it is the id of another chain, and then refuses the endpoint until a check succeeds. */
+  /** Requests the chain id. Throws `ConfigError` if it is another chain's, and refuses the endpoint until a check finds the right id. */
   check(signal: AbortSignal | undefined): Promise<void>;
   /** Checks the chain id with one request, which all waiting callers share. */
   require(signal: AbortSignal | undefined): Promise<void>;
@@ -31,7 +31,7 @@ type CheckDeps = {
   readonly closed: AbortSignal;
 };
 
-/** Creates the check of one endpoint. */
+/** Creates the check of the chain id of one endpoint. */
 export function createChainIdCheck({ client, pace, chainId, now, random, notice, closed }: CheckDeps): ChainIdCheck {
   const { name, label } = client;
   let isRight = false;

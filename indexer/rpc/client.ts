@@ -35,7 +35,7 @@ export class BatchRejected extends IndexerError {
 export type Client = {
   /** The host (or the key of a viem transport) and the index of the endpoint, as in `rpc.example.org#0`. Contains no secret. */
   readonly name: string;
-  /** The text with which messages begin: the setting that holds the URL or, if there is none, `name`. */
+  /** The text with which error messages about the endpoint begin: the setting that holds its URL or, if there is none, `name`. */
   readonly label: string;
   /** Returns the result, which is null only if the node answered null. Throws `RpcError` or `Aborted`. */
   request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;

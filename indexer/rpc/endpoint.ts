@@ -18,7 +18,7 @@ export type BlockTag = 'finalized' | 'safe';
 /** Sends single requests. It is an endpoint, or a collector that sends the requests to an endpoint in batches. */
 export type Requester = {
   readonly name: string;
-  /** The text with which messages begin: the setting that holds the URL or, if there is none, `name`. */
+  /** The text with which error messages about the endpoint begin: the setting that holds its URL or, if there is none, `name`. */
   readonly label: string;
   readonly chainId: number;
   /** Returns the result. Throws `RpcError` or `Aborted`. */
@@ -59,7 +59,7 @@ export type Endpoint = Requester & {
   readonly answerLimit: AnswerLimit;
   readonly subscribe: Client['subscribe'];
   readonly disconnect: Client['disconnect'];
-  /** Requests the chain id. Throws `ConfigError` if it is the id of another chain, and then refuses the endpoint until a check succeeds. */
+  /** Requests the chain id. Throws `ConfigError` if it is another chain's, and refuses the endpoint until a check finds the right id. */
   checkChainId(signal: AbortSignal | undefined): Promise<void>;
   /** Returns a message with advice if the endpoint serves another chain. Otherwise, and before the first check, undefined. */
   refusal(): string | undefined;
@@ -67,7 +67,7 @@ export type Endpoint = Requester & {
   readonly quarantine: Quarantine;
   /** Returns the current state of the endpoint. */
   state(): EndpointState;
-  /** Returns for how many milliseconds failures still pause all requests or, with `kind`, the requests of this kind; 0 if not paused. */
+  /** Returns for how many milliseconds all requests (with `kind`: requests of this kind) are still paused after a failure; 0 if not. */
   delayMs(kind?: string): number;
   /** Returns whether so many recent requests failed that the pool should ask other endpoints first. */
   isUnreliable(): boolean;
@@ -81,9 +81,9 @@ export type Endpoint = Requester & {
   };
   /** The highest block that the endpoint reported as pruned; -1 if there is none. */
   prunedAt: number;
-  /** Until the time `until` (as of `now`), the endpoint is assumed to have the receipts of block `from` and of all later blocks. */
+  /** The endpoint is assumed to have the receipts of block `from` and of all higher blocks until the clock `now` shows `until`. */
   served: { readonly from: number; readonly until: number };
-  /** The number of blocks whose receipts are read next time, if the endpoint does not answer `eth_getLogs`. */
+  /** The number of blocks whose receipts are read if the endpoint fails to answer the next `eth_getLogs`. 1 if it answered the last one. */
   receiptBlocks: number;
   /** Closes all connections. */
   close(): void;

@@ -3,14 +3,17 @@ import type { Hex } from '../kernel/chain.ts';
 /** Maximum number of addresses in one filter, unless an endpoint only accepts fewer. */
 export const ADDRESSES_MAX = 500;
 /**
- * If an endpoint accepts fewer addresses, and one range would need more filters than this, the logs are requested by topic only. This does
- * not apply to an endpoint that requires addresses.
+ * Maximum number of filters for one range, among which the addresses are divided if an endpoint accepts fewer than `ADDRESSES_MAX` in one.
+ * If more filters were needed, logs are requested by topic only, unless the endpoint requires addresses.
  */
 const FILTERS_MAX = 20;
 /** How long a limit that was learnt from a refusal applies, before the default limits are tried again. */
 const COOLDOWN_MS = 600_000;
 
-/** The addresses and topics in the filter of one request. If a list is undefined, the program filters the response instead. */
+/**
+ * The addresses and topics in the filter of one request. If `addresses` or `topics` is undefined, the filter does not name them, and the
+ * program filters the response by them instead.
+ */
 export type FilterPart = {
   readonly addresses: readonly Hex[] | undefined;
   readonly topics: readonly Hex[] | undefined;
@@ -18,7 +21,7 @@ export type FilterPart = {
 
 /** Tracks what an endpoint accepts in the filter of one `eth_getLogs` request. */
 export type FilterLimit = {
-  /** Returns the filters that together cover all addresses and topics. */
+  /** Returns the filters that together request the logs of all addresses and topics. */
   parts(addresses: readonly Hex[], topics: readonly Hex[]): readonly FilterPart[];
   /**
    * Records that a filter was refused because it names too many addresses, or none. `hint` is the number of addresses that the provider

@@ -68,7 +68,7 @@ export function createHealth({ isFailure, now, random, onChange }: HealthDeps): 
     }
   }
 
-  /** Runs the trial request. Waiting requests share its endpoint failures, but not errors about the request itself. */
+  /** Runs the trial request. If it fails (see `isFailure`), waiting requests fail with it. Any other error concerns only the trial. */
   function runTrial<T>(task: () => Promise<T>): Promise<T> {
     const result = attempt(task);
     const outcome = result.then(

@@ -1,13 +1,16 @@
 import { within } from '../kernel/sleep.ts';
 import type { Endpoint } from './endpoint.ts';
 
-/** Maximum share of the requests of one kind that also go to a second endpoint. If fewer do, up to `SAVED_MAX` are saved for later. */
+/**
+ * Maximum share of the requests of one kind that are also sent to a second endpoint. If fewer were sent, the difference may be sent later,
+ * up to `SAVED_MAX` requests.
+ */
 const SHARE_MAX = 0.1;
 const SAVED_MAX = 5;
-/** A request is slow if it takes longer than this share of the last requests of its kind to the same endpoint. */
+/** A request is slow if this share of the last `SAMPLES_MAX` answered requests of its kind to the same endpoint took less time. */
 const QUANTILE = 0.95;
 const SAMPLES_MAX = 64;
-/** Until this many answers were timed, a request is slow after `DELAY_DEFAULT_MS`. */
+/** Until this many answered requests of its kind to the same endpoint were timed, a request is slow after `DELAY_DEFAULT_MS`. */
 const SAMPLES_MIN = 16;
 const DELAY_DEFAULT_MS = 1_000;
 /** Limits of the time after which a request is slow. */
@@ -79,7 +82,7 @@ export function createHedge(now: () => number): Hedge {
   };
 }
 
-/** Returns how long to wait before an endpoint counts as slow. */
+/** Returns after how many milliseconds a request counts as slow, from the times that earlier requests took. */
 function delayOf(samples: readonly number[]): number {
   if (samples.length < SAMPLES_MIN) return DELAY_DEFAULT_MS;
   const usual = samples.toSorted((a, b) => a - b)[Math.ceil(QUANTILE * samples.length) - 1] ?? DELAY_DEFAULT_MS;

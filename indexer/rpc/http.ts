@@ -56,8 +56,8 @@ const CONNECTION_LOST: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE', 'U
  * Sends JSON-RPC over HTTP, through undici's connection pool and with HTTP/2 where the server offers it.
  *
  * It does not follow redirects and does not retry, except once when a kept-alive connection turned out to be closed. Every
- * request has one timeout and one size limit. It calls `dispatch`, because for requests of this size the streams of
- * `undici.request` and `fetch` cost more than everything else (see docs/performance.md).
+ * request has one timeout and one size limit. It calls `dispatch` of undici, because the streams of `undici.request` take
+ * 40 to 54 % more CPU time for a request of 1 KB (see docs/performance.md).
  */
 export function connectHttp(url: string, options: HttpOptions): Transport {
   const post = createPoster(url, options);
@@ -90,7 +90,7 @@ export function connectHttp(url: string, options: HttpOptions): Transport {
   };
 }
 
-/** Returns the JSON of a response with status 2xx. For any other status, returns a failure with its JSON-RPC error or else its text. */
+/** Returns the JSON of a response with status 2xx. For any other status, returns a failure with the response's JSON-RPC error or text. */
 function readHttpResponse(
   response: HttpResponse,
 ): { readonly json: unknown; readonly http: HttpMeta } | { readonly failure: Failure } {

@@ -63,7 +63,7 @@ export type SendOptions = {
   readonly mayBatch?: boolean | undefined;
 };
 
-/** Sends JSON-RPC requests over one protocol. `request` and `batch` report failures as values and never throw. */
+/** Sends JSON-RPC requests over HTTP, WebSocket or a viem transport. `request` and `batch` report failures as values and never throw. */
 export type Transport = {
   /** Sends one call. */
   request(call: Call, options: SendOptions): Promise<CallOutcome>;
@@ -73,7 +73,7 @@ export type Transport = {
   readonly subscribe?:
     | ((onHead: (header: unknown) => void, onLost: (reason: string) => void) => Promise<() => void>)
     | undefined;
-  /** Closes the connection. The next request opens another. Only WebSocket transports have it. */
+  /** Closes the connection. The next request opens another. Only the transport of `connectWebSocket` has it. */
   readonly disconnect?: (() => void) | undefined;
   /** Closes all connections. */
   close(): void;

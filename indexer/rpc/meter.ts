@@ -11,17 +11,17 @@ const UNITS_PER_BATCHED_CALL = throughputOf('eth_getLogs');
 export type Meter = {
   /** Counts calls that are about to be sent. Returns how many milliseconds to wait before sending them. */
   take(calls: readonly Pick<Call, 'method'>[]): number;
-  /** How many calls may be sent at once: the calls of half a second, so that other callers can use the rest of each second. */
+  /** How many calls may be sent at once: the calls of half a second, so that other sources can use the rest of each second. */
   readonly burst: number;
-  /** The limit of calls per second. Infinite if there is none. */
+  /** The configured limit of calls per second; infinite if there is none. A limit of compute units per second is not included. */
   readonly callsPerSecond: number;
   /** Counts the calls against the monthly budget. Undefined if the endpoint has none. */
   readonly budget: MonthlyBudget | undefined;
 };
 
 /**
- * Creates one meter for each endpoint of a chain, in the order of the endpoints. An endpoint that is not configured as an object has no
- * limits, so its meter is undefined.
+ * Creates one meter for each endpoint of a chain, in the order of the endpoints. An endpoint that is configured as a URL only, or as a viem
+ * transport, has no limits, so its meter is undefined.
  *
  * @param now the time in milliseconds
  */

@@ -4,16 +4,16 @@ import { publicHostOf } from '../observability/redact.ts';
 import type { Client } from './client.ts';
 import { COMPUTE_UNITS_PER_ANNOUNCED_BYTE, priceOf } from './compute-units.ts';
 
-/** The spent parts of a budget at which a warning is logged, in descending order. */
+/** The spent shares of a monthly budget at which a warning is logged, in descending order. */
 const WARNED_PARTS = [1, 0.8];
 
 /**
- * Number of hexadecimal digits of a key's hash. 16 bits tell the keys of one provider apart, but are too few to find a key or to confirm
- * a guess.
+ * Number of hexadecimal digits that are kept of the hash of a provider's key (`Account.keyHash`). These 16 bits tell the keys of one
+ * provider apart, but are too few to find a key or to confirm a guess.
  */
 const KEY_HASH_CHARS = 4;
 
-/** An endpoint that is configured by an object. */
+/** The configuration of an endpoint as an object with its URL and options. (Others are a URL only, or a viem transport.) */
 type ConfiguredEndpoint = Extract<RpcEndpoint, { readonly url: string }>;
 
 /** The cost of calls: how many there are, and their compute units by the provider's price list. */
@@ -53,7 +53,7 @@ export class MonthlyBudget {
   #saved: MonthlyCost | undefined;
   #warnedAt = 0;
 
-  /** @param index the place of the endpoint in the configuration */
+  /** @param index the position of the endpoint in the chain's `rpcUrls`, counted from 0 */
   constructor(configured: ConfiguredEndpoint, index: number) {
     const { monthlyCalls, monthlyComputeUnits } = configured;
     this.account = accountOf(configured);
@@ -64,7 +64,7 @@ export class MonthlyBudget {
     ];
   }
 
-  /** What this process has spent and not saved yet. */
+  /** What this process has spent and not yet added to the total of all processes in the database. */
   get unsaved(): Cost {
     return this.#unsaved;
   }
@@ -80,11 +80,12 @@ export class MonthlyBudget {
   }
 
   /**
-   * Records that a cost was added to the saved total.
+   * Records that a cost was added to the total of all processes in the database.
    *
    * @param added the value of `unsaved` that the total now includes
    * @param total what all processes have spent in the month to which `added` was counted
-   * @returns the state to warn of; undefined unless a larger one of `WARNED_PARTS` was reached in this month
+   * @returns the state of the budget if this process sees for the first time in this month that one of `WARNED_PARTS` is spent, to warn of
+   *   it; otherwise undefined
    */
   saved(added: Cost, total: MonthlyCost): BudgetState | undefined {
     this.spend(-added.calls, -added.computeUnits);
@@ -111,7 +112,7 @@ export class MonthlyBudget {
   }
 }
 
-/** Returns a function that subscribes and counts what that costs: a call for the subscription and one for each announced head. */
+/** Returns `subscribe` with its costs counted against the budget: a call for the subscription and one for each announced head. */
 export function countSubscription(
   subscribe: Client['subscribe'],
   budget: MonthlyBudget | undefined,
@@ -127,7 +128,7 @@ export function countSubscription(
   };
 }
 
-/** Returns the spent part of a budget. More than 1 if more is spent than the limit. */
+/** Returns the spent share of a budget. It is more than 1 if more than the limit is spent. */
 function ratioOf({ spent, limit }: BudgetState): number {
   return spent / limit;
 }

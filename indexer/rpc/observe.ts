@@ -20,7 +20,7 @@ export type RpcObservation = {
   readonly endpoint: string;
   readonly method: string;
   readonly outcome: RpcOutcome;
-  /** 1 unless the request was a batch. */
+  /** The number of calls. It is 1 unless the request was a batch. */
   readonly calls: number;
   /** How long the request took, without the time that it waited to be sent. */
   readonly seconds: number;

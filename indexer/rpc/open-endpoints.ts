@@ -16,7 +16,7 @@ export type EndpointsOptions = {
   readonly chainId: number;
   /** The endpoints; the first is preferred. */
   readonly rpcUrls: readonly RpcEndpoint[];
-  /** The setting that holds the URLs of the endpoints, for messages. Default: `RPC_URL_<chainId>`. */
+  /** The name of the setting that holds the URLs of the endpoints, for error messages. Default: `RPC_URL_<chainId>`. */
   readonly variable?: string | undefined;
   readonly proxy?: ProxySettings | undefined;
   readonly requestTimeoutMs?: number | undefined;

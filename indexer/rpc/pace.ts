@@ -15,14 +15,17 @@ type SentCalls = readonly Pick<Call, 'method'>[];
 
 /** Decides when requests may be sent to an endpoint. */
 export type Pace = {
-  /** Runs a task that sends calls, as soon as they may be sent. Throws what the task throws, or `Aborted` if the signal aborts. */
+  /**
+   * Runs a task that sends calls, as soon as they may be sent. Throws what the task throws, `Aborted` if the signal aborts, or the failure
+   * of the trial request for which the task waited (see `Health`).
+   */
   run<T>(kind: string, calls: SentCalls, task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
   /**
-   * Returns for how many milliseconds failures still pause all requests or, with `method`, the requests of this kind (see `kindOfRequest`).
-   * Returns 0 if they are not paused. Waits for request slots and for the call rate are not included.
+   * Returns for how many milliseconds all requests are still paused after a failure. With `method`, which is a kind of request (see
+   * `kindOfRequest`), returns this for requests of this kind. Waits for request slots and for the call rate are not included.
    */
   delayMs(method?: string): number;
-  /** Returns the newest failure; undefined while the endpoint is healthy. */
+  /** Returns the newest failure of the endpoint; undefined while the endpoint is healthy. */
   failure(): RpcError | undefined;
   /** Returns whether so many recent requests failed that other endpoints should be asked first. */
   isUnreliable(): boolean;
@@ -35,7 +38,7 @@ export type Pace = {
 /** Settings and dependencies of a pace. */
 export type PaceSettings = {
   readonly concurrency: number;
-  /** The limits in the configuration. */
+  /** The configured limits of the endpoint. Undefined if none is configured. */
   readonly meter: Meter | undefined;
   readonly now: () => number;
   readonly random: () => number;

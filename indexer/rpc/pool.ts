@@ -21,7 +21,7 @@ export type RunOptions = {
   readonly signal: AbortSignal | undefined;
   /** The lowest block that the task reads. Endpoints that have pruned this block are tried last. */
   readonly from?: number | undefined;
-  /** The method that the task mainly uses. Endpoints that refuse this method are tried last. */
+  /** The method that the task mainly uses. Endpoints whose requests of this method are paused after a failure are tried last. */
   readonly method?: string | undefined;
   /** The kind of task, for `hedged`. If set, and if the first attempt is slow, a second endpoint is asked too. */
   readonly hedge?: string | undefined;
@@ -31,13 +31,13 @@ export type RunOptions = {
 export type Pool = {
   /**
    * Runs a task on one endpoint and retries it, on the same or on another endpoint, depending on the error. After a limited number of
-   * attempts it throws the error. Errors other than `RpcError`, `RpcInconsistency` and `ConfigError` are thrown at once, and so is an
-   * `RpcError` that any endpoint would give.
+   * attempts it throws the first `RpcInconsistency`, or the last error if there was none. Errors other than `RpcError`, `RpcInconsistency`
+   * and `ConfigError` are thrown at once, and so is an `RpcError` that any endpoint would give, such as a revert.
    */
   run<T>(task: HedgedTask<T>, options: RunOptions): Promise<T>;
   /**
-   * Runs a task on an endpoint, and on another healthy one too if this one is slow (see `Hedge`). If the pool has only one endpoint, only
-   * runs the task.
+   * Runs a task on `endpoint`. If `endpoint` is slow, and the pool has another healthy endpoint, also runs the task there, and returns the
+   * first result (see `Hedge`).
    *
    * @param kind the kind of task. Tasks of one kind take about equally long. If undefined, no other endpoint is asked
    */
@@ -55,7 +55,7 @@ export type Pool = {
     task: (endpoint: Endpoint) => Promise<T>,
     andQuarantined?: boolean,
   ): Promise<{ readonly endpoint: Endpoint; readonly value: T }[]>;
-  /** Returns the endpoints except those of another chain: preferred first, quarantined last. Throws `ConfigError` if there are none. */
+  /** Returns the endpoints that do not serve another chain: preferred first, quarantined last. Throws `ConfigError` if there are none. */
   endpoints(): readonly Endpoint[];
   /** If the endpoint is the preferred one, moves it to the end of the order of preference. */
   demote(endpoint: Endpoint): void;
@@ -124,7 +124,7 @@ export function createPool(all: readonly Endpoint[], { attempts, now, random, no
         if (!(worst instanceof RpcInconsistency)) worst = error;
         if (error instanceof RpcInconsistency)
           notice({ event: 'inconsistent response', endpoint: endpoint.name, detail: error.message });
-        // The endpoint would fail the next requests in the same way, so ask it only when all others fail.
+        // After a `ConfigError`, the next requests to this endpoint would fail in the same way, so ask it only when all others fail.
         if (
           error instanceof ConfigError &&
           endpoint.refusal() === undefined &&
@@ -151,7 +151,7 @@ export function createPool(all: readonly Endpoint[], { attempts, now, random, no
     run,
     hedged,
     async runOnEach(task, andQuarantined = false) {
-      // Leave out failing endpoints, because the others would have to wait for them. If all are failing, ask all of them.
+      // Leave out failing endpoints, because requests to them wait until they recover. If all endpoints are failing, ask all of them.
       const healthy = endpoints().filter((endpoint) => endpoint.delayMs() === 0);
       const trusted = healthy.filter(({ quarantine }) => andQuarantined || !quarantine.isActive());
       const asked = [trusted, healthy].find(({ length }) => length > 0) ?? endpoints();

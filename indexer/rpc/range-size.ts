@@ -1,4 +1,4 @@
-/** Factor by which the size grows after an accepted request. */
+/** Factor by which the range size (the number of blocks to request) grows after an accepted request. */
 const GROWTH = 2;
 /** Cooldown: how long the size does not grow after a range size was rejected. */
 const COOLDOWN_MS = 10_000;

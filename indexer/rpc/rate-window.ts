@@ -1,6 +1,6 @@
 /**
- * The length of the window, in which at most the limit of a second is sent. It is longer than a second, because requests that leave a
- * second apart may arrive closer together.
+ * The length of the sliding window, in which at most the limit per second is sent. It is longer than a second, because requests that leave
+ * a second apart may arrive closer together.
  */
 const WINDOW_MS = 1_100;
 
@@ -14,11 +14,11 @@ export type RateWindow = {
  * Creates a sliding window, which lets at most the limit pass within any second. An amount that is larger than the limit is sent alone,
  * and the pause after it is longer in proportion to the amount.
  *
- * @param perSecond the limit
+ * @param perSecond the limit: a number of calls or of compute units
  * @param now the time in milliseconds
  */
 export function createRateWindow(perSecond: number, now: () => number): RateWindow {
-  /** The amounts that were sent or wait to be sent, in order of time. Each of them counts until its time `until`. */
+  /** The amounts that were sent or wait to be sent, in order of time. Each amount counts against the limit until its time `until`. */
   const taken: { readonly until: number; readonly amount: number }[] = [];
   let sum = 0;
   let last = Number.NEGATIVE_INFINITY;

@@ -74,7 +74,7 @@ const words = (pattern: string) => new RegExp(pattern, 'i');
 /**
  * How nodes and providers refuse requests. The first matching row decides. Rows about pruned history and missing blocks come before rows
  * about ranges; of these, rows with a range that works come first, then rows with a number of blocks, then `halve`. Rate limits follow.
- * Code -32005 is used for both limits, so only the text tells them apart. Rows that guess a range from general words or codes come later.
+ * Code -32005 means a range limit or a rate limit, so only the text tells which. Rows that guess from general words or codes come later.
  */
 const ROWS: readonly Row[] = [
   { who: 'EIP-4444', means: 'pruned', codes: [RPC_CODE.prunedHistory] },

@@ -2,16 +2,16 @@ import { isEndpointFailure } from './health.ts';
 
 /** The weight of one request in the share of failed requests. So the share is about that of the last 64 requests. */
 const REQUEST_WEIGHT = 1 / 64;
-/** The share of failed requests from which an endpoint is unreliable. A short outage, with few requests, does not reach it. */
+/** The share of failed requests from which on an endpoint is unreliable. A short outage, with few requests, does not reach it. */
 const UNRELIABLE_SHARE = 0.25;
 /** The share at which an unreliable endpoint counts as reliable again. */
 const RELIABLE_SHARE = 0.1;
 /** The share halves in this time, because an endpoint that is hardly asked has no chance to show that it is reliable again. */
 const HALF_LIFE_MS = 60_000;
 
-/** The share of the recent requests to an endpoint that failed. */
+/** Tracks which share of the recent requests to an endpoint failed. */
 export type Reliability = {
-  /** Runs a task that sends a request, and counts whether it was answered or the endpoint failed. Throws what the task throws. */
+  /** Runs a task that sends a request. Counts a result, or a failure of the endpoint, but no other error. Throws what the task throws. */
   run<T>(task: () => Promise<T>): Promise<T>;
   /** Returns whether so many recent requests failed that other endpoints should be asked first. */
   isUnreliable(): boolean;

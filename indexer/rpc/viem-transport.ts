@@ -12,7 +12,7 @@ import {
 } from './json-rpc.ts';
 import { fittingBatch } from './refusals.ts';
 
-/** What `webSocket` transports of viem offer besides requests. `transports` are those of a `fallback`. */
+/** What some transports of viem offer besides requests: a `webSocket` has subscriptions, a `fallback` names its `transports`. */
 type Subscribable = {
   subscribe?(options: {
     readonly params: readonly ['newHeads'];

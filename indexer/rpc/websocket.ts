@@ -224,7 +224,7 @@ function untilOpen(socket: WebSocket): Promise<void> {
   });
 }
 
-/** Terminates the connection when a ping is not answered before the next one. */
+/** Sends pings. Terminates the connection if a ping is not answered before the next one is due. */
 function startPings(socket: WebSocket): NodeJS.Timeout {
   let isAlive = true;
   socket.on('pong', () => {

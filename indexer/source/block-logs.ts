@@ -42,7 +42,7 @@ export function areProvedComplete(blooms: Blooms, { logsBloom }: BlockHeader, { 
 
 /**
  * Returns the logs of a block's receipts, completed by the logs from `eth_getLogs` whose transaction has no log in the receipts. Such logs
- * exist because on some chains actions of the protocol itself have no receipt, and because receipts that no root proves may lack logs.
+ * exist because on some chains actions of the chain itself have no receipt, and because receipts that no root proves may lack logs.
  *
  * @throws {RpcInconsistency} if a log that would be added has the index of another log.
  */

@@ -60,7 +60,7 @@ type SuspectBlock = { readonly header: BlockHeader; readonly suspects: readonly 
 
 /**
  * Reads all logs of a block from its receipts. These logs must set all bloom bits of the suspects, or another endpoint's receipts are read.
- * Asks `endpoint` last, because its logs are in doubt.
+ * Asks `endpoint` last, because it gave the answer that seems to lack logs.
  */
 async function readProvenLogs(
   deps: ReaderDeps,

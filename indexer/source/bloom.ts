@@ -6,7 +6,7 @@ const BLOOM_BITS = 2048;
 const BLOOM_HEX_CHARS = 2 + BLOOM_BITS / 4;
 /** Maximum number of addresses and topics whose bloom bits are cached. Hashing one takes about 10 µs, and blocks repeat the same ones. */
 const CACHE_MAX_ITEMS = 65_536;
-/** A bloom is used as evidence only if the expected number of false positives among the watched addresses is below this. */
+/** A bloom is too full to show missing logs if the expected number of false positives among the watched addresses is at least this. */
 const FALSE_POSITIVES_MAX = 0.01;
 
 /** The members of a log that go into a bloom. */
@@ -114,7 +114,7 @@ export function createBlooms(): Blooms {
   };
 }
 
-/** Returns the three bits of an item: the low 11 bits of the first three pairs of bytes of its hash. */
+/** Returns the three bloom bits of an address or topic: the low 11 bits of the first three pairs of bytes of its hash. */
 export function bloomBits(item: Hex): readonly number[] {
   const hash = keccak256(item, 'bytes');
   return [0, 2, 4].map((at) => (((hash[at] ?? 0) << 8) | (hash[at + 1] ?? 0)) & (BLOOM_BITS - 1));

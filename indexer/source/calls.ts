@@ -42,7 +42,7 @@ export async function readCall(
   );
 }
 
-/** Makes calls at a block, in batches where the endpoint accepts them. The result of a call that is rejected is its `RpcError`. */
+/** Makes calls at a block, in batches if the endpoint accepts batches. A rejected call has its `RpcError` as result. */
 export function readCalls(
   endpoint: Endpoint,
   { calls, blockNumber, maxCalls }: ContractCalls,

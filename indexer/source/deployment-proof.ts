@@ -110,7 +110,7 @@ function parseTransaction(raw: unknown): Transaction {
   };
 }
 
-/** Accounts that a block names. They show whether a node has the state of the block before: without it, the node does not know them. */
+/** Accounts that the transactions of a block name. A node that does not know them lacks the state of the block before. */
 type Witnesses = {
   /** Senders, and how many transactions they had sent before the block. */
   readonly senders: readonly { readonly address: Hex; readonly nonce: number }[];

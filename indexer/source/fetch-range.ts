@@ -24,8 +24,8 @@ export type RangeRequest = {
   /** The expected block below `from`. If the first block of the range is not its child, `AnchorMismatch` is thrown. */
   readonly anchor?: BlockRef | undefined;
   /**
-   * The block at `to` that the caller expects. Endpoints that have another block there are not used. If `tip` is a complete header and
-   * `strict` is set, this header is not requested again.
+   * The block that the caller expects at `to`. The end of the range is not read from an endpoint that has another block there. If `tip` is
+   * a complete header and `strict` is set, this header is not requested again.
    */
   readonly tip?: BlockRef | BlockHeader | undefined;
   /**
@@ -33,7 +33,10 @@ export type RangeRequest = {
    * The `to` of the result is the last block that was read.
    */
   readonly maxLogs?: number | undefined;
-  /** Below the finalized block: whether to read every header, and which receipts to read too. Above it, every header is always read. */
+  /**
+   * Below the finalized block: whether to read every header, and which receipts to read too. Above it, every header is always read; if
+   * `inFull` is set, blooms with too many bits set are compared with the logs too.
+   */
   readonly inFull?: FullReading | undefined;
   /** Below the finalized block: whether to read the header of every block that has logs, even if the logs carry timestamps. */
   readonly readsHeadersOfLogs?: boolean | undefined;
@@ -96,7 +99,8 @@ export function createRangeReader({ chainId, logsAreConfirmedLater, ...rest }: R
       const part = await pool
         .run(read, { signal, from: next, method: 'eth_getLogs', hedge })
         .catch((error: unknown) => {
-          // Return the parts that were read, and let the caller request the rest. Rethrow `unknown-block`: it casts doubt on all parts.
+          // Return the parts that were read, and let the caller request the rest. Rethrow `unknown-block`, because it may mean that the
+          // blocks of all parts were reorganised.
           if (!strict && next > from && error instanceof RpcError && error.kind !== 'unknown-block') return undefined;
           throw error;
         });
@@ -124,8 +128,8 @@ export function createRangeReader({ chainId, logsAreConfirmedLater, ...rest }: R
 
 /**
  * Returns whether the bloom of every header was compared with the logs. Above the finalized block, blooms with too many bits set are not
- * compared while reading, because false positives would cost the receipts of almost every block. Such a bloom counts as compared if it
- * shows no missing log here.
+ * compared while reading, because false positives would cost the receipts of almost every block. This function compares such a bloom, but
+ * reads no receipts: the bloom counts as compared if it shows no missing log.
  */
 function isCompared(blooms: Blooms, { headers, logs }: Part, watched: Watched): boolean {
   return headers.every(({ number, logsBloom }) => {
@@ -136,8 +140,8 @@ function isCompared(blooms: Blooms, { headers, logs }: Part, watched: Watched): 
 }
 
 /**
- * Reads the next part of a range. If some headers were left out, and logs are missing or another endpoint gave different ones, reads the
- * part again with every header.
+ * Reads the next part of a range. If not every header of the part was read, and logs are missing or another endpoint gave different logs,
+ * reads the part again with every header.
  */
 async function readPart(
   deps: ReaderDeps,

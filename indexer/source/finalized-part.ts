@@ -86,7 +86,7 @@ function mayHoldLogs({ transactionCount }: BlockHeader): boolean {
   return transactionCount !== 0;
 }
 
-/** Returns whether two lists hold the same logs outside of some blocks. */
+/** Returns whether two lists hold the same logs if those of the given blocks are left out of both. */
 function agreeOutside(blocks: ReadonlySet<number>, read: readonly RawLog[], answered: readonly RawLog[]): boolean {
   const [a = [], b = []] = [read, answered].map((logs) => logs.filter(({ blockNumber }) => !blocks.has(blockNumber)));
   return a.length === b.length && a.every((log, at) => log === b[at] || isEqual(log, b[at] as RawLog));

@@ -6,8 +6,8 @@ import type { LogAnswer } from './log-answer.ts';
 import type { ReaderDeps, RemainingRange } from './remaining-range.ts';
 
 /**
- * Number of headers that are read between both ends of a range, to compare their blooms with the answer. If the answer over N blocks
- * lacks the logs of n blocks, a sample of 3 notices this with probability 1 − (1 − n/N)³: 88 % for half of the blocks, 27 % for a tenth.
+ * Number of randomly drawn blocks of a part whose headers are read to compare their blooms with the logs. If the logs of n of N blocks are
+ * missing, a sample of 3 notices this with probability 1 − (1 − n/N)³: 88 % for half of the blocks, 27 % for a tenth.
  */
 export const SAMPLE_HEADERS = 3;
 /**
@@ -20,9 +20,10 @@ const SAMPLE_HEADERS_WITH_LOGS = 2;
  * Reads headers of a part below the finalized block. Call it after the logs were read: if the node does not have the last block yet, the
  * logs were incomplete, and reading the header of that block fails.
  *
- * With `inFull`, it reads all headers. Otherwise it reads the headers of both ends, of a sample of the blocks between, and of the blocks
- * with logs. If logs name the timestamps of their blocks, a sample of the blocks with logs is enough, unless a header differs from the
- * logs. The proof of history, which later reads every header, finds the wrong timestamps and missing logs that the samples missed.
+ * With `inFull`, it reads all headers. Otherwise it reads the headers of both ends, of a sample of the blocks, of blocks with doubtful or
+ * disputed logs, and of the blocks with logs. If logs name the timestamps of their blocks, a sample of the blocks with logs is enough,
+ * unless a header differs from the logs. The prover, which later reads every header, finds the wrong timestamps and missing logs that the
+ * samples missed.
  */
 export async function readHeadersOfPart(
   deps: ReaderDeps,

@@ -7,7 +7,7 @@ import type { Pool } from '../rpc/pool.ts';
 import { readLatest, unknownBlock } from './blocks.ts';
 import { findSubscribable, forwardSubscription, type SubscriptionDeps } from './subscription.ts';
 
-/** If the head has not changed for this long, the heads of all endpoints are compared. */
+/** If the remote head has not changed for this long, the newest blocks of all endpoints are compared. */
 const STALL_MS = 30_000;
 /** How long an endpoint with a stuck head is set aside. Afterwards its head is read again, to see whether it has moved. */
 const STALE_PAUSE_MS = 60_000;
@@ -16,13 +16,13 @@ const POLL_BACKOFF_MAX_MS = 8_000;
 const RESUBSCRIBE_MS = 2_000;
 const RESUBSCRIBE_MAX_MS = 60_000;
 
-/** Creates the function that reads the newest block. It sets the preferred endpoint aside if this endpoint is stuck below another one. */
+/** Creates the function that reads the remote head. It sets the preferred endpoint aside if its head is stuck below another endpoint's. */
 export function createHeadReader(pool: Pool, now: () => number): (signal?: AbortSignal) => Promise<BlockHeader> {
   let last: { readonly number: number; readonly hash: string; readonly since: number } | undefined;
 
   const read = async (endpoint: Endpoint, signal: AbortSignal | undefined, isHedge: boolean) => {
     const header = await readLatest(endpoint, signal);
-    // A second endpoint is asked only because the first one is slow. Ignore its head if it is below the last known one.
+    // A second endpoint is asked only because the first one is slow. Ignore the second one's head if it is below the last known head.
     if (isHedge && header.number < (last?.number ?? 0)) throw unknownBlock(endpoint, 'the endpoint is behind');
     return header;
   };
@@ -64,7 +64,7 @@ export type HeadsDeps = SubscriptionDeps & {
 };
 
 /**
- * Yields new heads until the signal aborts: from a subscription if an endpoint supports it, else by polling. While a
+ * Yields new remote heads until the signal aborts: from a subscription if an endpoint supports it, else by polling. While a
  * subscription is lost, or silent although the chain advances, the head is polled. A slow reader gets only the newest head.
  */
 export async function* followHeads(deps: HeadsDeps, signal: AbortSignal): AsyncGenerator<BlockHeader, void, undefined> {

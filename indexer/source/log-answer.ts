@@ -111,7 +111,7 @@ function byPosition(a: RawLog, b: RawLog): number {
   return a.blockNumber - b.blockNumber || a.logIndex - b.logIndex;
 }
 
-/** Returns whether a log has a later position than another. */
+/** Returns whether a log has a later position (block and log index) than the log `last`. */
 export function isAfter(log: RawLog, last: RawLog): boolean {
   return byPosition(last, log) < 0;
 }

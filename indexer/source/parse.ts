@@ -11,7 +11,7 @@ const QUANTITY_CHARS_MAX = 16;
 
 /** The last second of the year 9999. A larger timestamp is not in seconds. */
 const TIMESTAMP_MAX = 253_402_300_799n;
-/** The other units of timestamps, each with the number of these units in a second. */
+/** The units other than seconds in which a node may give timestamps, each with the number of these units in a second. */
 const UNITS: readonly [bigint, string][] = [
   [1_000n, 'milliseconds'],
   [1_000_000n, 'microseconds'],
@@ -114,8 +114,8 @@ function timestampOf(raw: unknown): number | undefined {
  * Parses a list of logs. Throws `RpcInconsistency` for anything that is not a list, rather than treating it as an empty list.
  *
  * @param watched the filter of the request: its addresses and topics are not checked again, and all logs share their strings
- * @param doubtful collects the blocks of malformed logs, which are left out. Without it, a malformed log is thrown as
- *   `RpcInconsistency`.
+ * @param doubtful collects the numbers of the blocks with malformed logs. Malformed logs are then left out of the result. If `doubtful` is
+ *   undefined, a malformed log makes the function throw `RpcInconsistency`.
  */
 export function parseLogs(raw: unknown, watched?: Watched, doubtful?: Set<number>): RawLog[] {
   if (!Array.isArray(raw)) throw new RpcInconsistency('the response is not a list of logs');
@@ -201,7 +201,7 @@ export function parseQuantity(raw: unknown, what: string, limit: number = Number
   return value;
 }
 
-/** Returns a text as `0x` and hexadecimal digits in lower case. Throws if this is impossible, unless the digits are checked later. */
+/** A function that converts a text to `0x` and lower-case hexadecimal digits. It throws for other text, or leaves this check for later. */
 type Digits = (text: string, what: string) => Hex;
 
 /** Parses hexadecimal digits of a known length. */

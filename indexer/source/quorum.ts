@@ -9,7 +9,7 @@ import { readHeader, readLatest } from './blocks.ts';
 const QUORUM_WAIT_MS = 2_000;
 const AGAIN_MS = 100;
 
-/** The block that an endpoint gives. */
+/** The header that an endpoint gives when it is asked for a block. */
 type Answer = { readonly endpoint: Endpoint; readonly header: BlockHeader };
 
 /** Asks endpoints at the same time. Returns their answers once all have answered or timed out, or as soon as `isEnough` holds. */
@@ -73,8 +73,8 @@ export function createQuorumReader(pool: Pool, quorum: number): (signal?: AbortS
 }
 
 /**
- * Reads the agreed head repeatedly, until it is at least as high as a block that one endpoint has announced, or `QUORUM_WAIT_MS` have
- * passed. Throws if the last read of the head fails.
+ * Reads the remote head on which endpoints agree, repeatedly, until it is at least as high as block `announced`, which one endpoint has
+ * announced, or until `QUORUM_WAIT_MS` have passed. Throws if the last reading fails.
  */
 export async function readAgreed(
   head: (signal?: AbortSignal) => Promise<BlockHeader>,

@@ -37,7 +37,7 @@ export type ReceiptRoots = {
   isStandardAt(number: number): boolean;
 };
 
-/** The type of an OP-stack deposit. */
+/** The transaction type of an OP-stack deposit. */
 const DEPOSIT_TYPE = 0x7e;
 /** Transaction types whose receipts this program encodes in the same way as the clients of Ethereum and of the OP stack. */
 export const KNOWN_TYPES: readonly number[] = [0, 1, 2, 3, 4, DEPOSIT_TYPE];

@@ -54,7 +54,7 @@ export async function readReceipts(
     }
     known.set(missing[at] as string, receipt);
   }
-  // Some nodes add a receipt for an action of the protocol itself, for which the block has no transaction.
+  // Some nodes add a receipt for an action of the chain itself, for which the block has no transaction.
   const others = [...known].filter(([hash]) => !hashes.includes(hash)).map(([, receipt]) => receipt);
   const ordered = [...hashes.map((hash) => known.get(hash) as RawReceipt), ...others];
   const receipts = ordered.map((receipt) => ({ raw: receipt, logs: logsOfReceipt(receipt, hash, number) }));

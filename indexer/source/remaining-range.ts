@@ -24,11 +24,14 @@ export type RemainingRange = {
   readonly watched: Watched | undefined;
   /** The block below `from` that must be the parent of block `from`. Undefined if any parent is accepted. */
   readonly anchor: BlockRef | undefined;
-  /** The block that the caller expects at the end of the range. */
+  /** The block that the caller expects at the end of the whole range. Undefined if any block is accepted. */
   readonly tip: BlockRef | BlockHeader | undefined;
-  /** Below the finalized block: how to read every header. Undefined if only some headers are read. */
+  /**
+   * Below the finalized block: how to read every header; undefined if only some headers are read. Above it: if this is set, blooms with too
+   * many bits set are compared with the logs too.
+   */
   readonly inFull: FullReading | undefined;
-  /** Whether the header of every block with logs is read. */
+  /** Below the finalized block: whether the header of every block with logs is read, even if the logs carry timestamps. */
   readonly readsHeadersOfLogs: boolean;
   /** Collects the names of endpoints whose logs differ from receipts. */
   readonly faultyEndpoints: Set<string>;

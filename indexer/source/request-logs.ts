@@ -103,7 +103,7 @@ async function requestWhole(
   return { logs: logs.filter(({ blockNumber }) => !unclear.has(blockNumber)), doubtful: unclear, hasDoubles };
 }
 
-/** Returns an answer without logs that makes the caller read the block's receipts. Requesting its logs again would give the same ones. */
+/** Returns an answer without logs, so that the caller reads the block's receipts. Another request might be cut at the same log. */
 function blockForReceipts({ from, part }: AskedPart, { answer, count }: OneAnswer): LogAnswer {
   const isFiltered = part.addresses !== undefined && part.topics !== undefined;
   return {

@@ -21,16 +21,17 @@ import {
 const NEAR_BLOCKS = 24;
 const FAR_POWERS = [5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20];
 /**
- * Maximum number of blocks whose receipts are read from each endpoint to learn how the chain computes its roots. If no block has the root
- * that Ethereum would compute, and one endpoint has at least `OTHER_BLOCKS_MIN` with another root, the chain computes roots in another way.
+ * Maximum number of blocks whose receipts are read from each endpoint to learn how the chain computes receipts roots. If no block has the
+ * root that Ethereum would compute, and one endpoint has at least `OTHER_BLOCKS_MIN` blocks with another root, the chain computes receipts
+ * roots in another way than Ethereum.
  */
 const PROBED_BLOCKS = 6;
 const OTHER_BLOCKS_MIN = 3;
 /** What was learnt at a block is assumed for this many blocks on each side of it. */
 const REACH_BLOCKS = 10_000;
-/** How long a chain counts as one that computes its roots in another way. */
+/** How long a chain counts as one that computes receipts roots in another way than Ethereum. */
 const OTHER_MS = 3_600_000;
-/** Pause after an attempt that did not show how the chain computes its roots. */
+/** Pause after an attempt that did not show how the chain computes receipts roots. */
 const UNKNOWN_MS = 10_000;
 
 type Span = { readonly from: number; readonly to: number };
@@ -47,13 +48,13 @@ type RootRuleDeps = {
  *
  * A single block whose root matches shows that it does. If the root of a block does not match, blocks around it are read from every
  * healthy endpoint. A node that hides logs cannot switch the check off: its receipts count as evidence that the chain computes roots in
- * another way only if they set every bit of their block's bloom and number their logs without a gap, and one matching root at any
- * endpoint outweighs them all. As long as the rule of the chain is unknown, receipts whose root does not match are refused.
+ * another way only if they set every bit of their block's bloom and skip no log index, and one matching root at any endpoint outweighs
+ * them all. As long as it is unknown how the chain computes roots, receipts whose root does not match are refused.
  */
 export function createReceiptRoots({ pool, blooms, notice, now }: RootRuleDeps): ReceiptRoots {
-  /** The range of blocks in which roots are computed as on Ethereum. */
+  /** The range of blocks in which receipts roots are computed as on Ethereum. */
   let standard: Span | undefined;
-  /** The range of blocks in which roots are computed in another way, and the time until which this is assumed. */
+  /** The range of blocks in which receipts roots are computed in another way, and the time until which this is assumed. */
   let other: (Span & { readonly until: number }) | undefined;
   const provedTypes = new Set(KNOWN_TYPES);
   let deciding: Promise<unknown> = Promise.resolve();
@@ -87,7 +88,7 @@ export function createReceiptRoots({ pool, blooms, notice, now }: RootRuleDeps):
     for (const endpoint of pool.endpoints().filter((one) => one.delayMs() === 0)) {
       const headers = await headersAround(endpoint, number, signal);
       const hasRoots = headers.some(({ hasRoot }) => hasRoot);
-      // A chain may be so young that there are fewer blocks around.
+      // A chain may be so young that there are fewer than `OTHER_BLOCKS_MIN` blocks around this one.
       const namesNone = !hasRoots && headers.length >= Math.min(OTHER_BLOCKS_MIN, number);
       let others = namesNone ? OTHER_BLOCKS_MIN : 0;
       for (const header of hasRoots ? headersToProbe(headers, number) : []) {
@@ -126,15 +127,15 @@ const UNPROVED =
   'receipts do not have the root that Ethereum would compute, or are of an unknown type: only blooms vouch for them';
 
 /**
- * Returns the lists of receipts that the root may cover: all receipts, and, if the last one used no gas, all but the last one, because
- * some chains add a receipt for an action of the protocol itself.
+ * Returns the lists of receipts from which the receipts root may have been computed: all receipts, and, if the last one used no gas, all
+ * but the last one, because some chains add a receipt for an action of the chain itself.
  */
 function rootedReceipts(receipts: readonly BlockReceipt[]): (readonly BlockReceipt[])[] {
   const usedGas = receipts.at(-1)?.raw.gasUsed;
   return usedGas === '0x0' ? [receipts, receipts.slice(0, -1)] : [receipts];
 }
 
-/** Returns whether the receipts of a block show no sign of missing logs: log indexes have no gap, and the logs set every bloom bit. */
+/** Returns whether the receipts of a block show no sign of missing logs: no log index is skipped, and the logs set every bloom bit. */
 function isUnsuspected({ logsBloom, receipts }: BlockReceipts, blooms: Blooms): boolean {
   const indexes = receipts.map(({ logs }) => logs.map(({ logIndex }) => logIndex));
   const countUp = (numbers: readonly (number | undefined)[]) => numbers.every((index, at) => index === at);
@@ -179,7 +180,7 @@ function headersToProbe(headers: readonly ProbedHeader[], number: number): Probe
     .slice(0, PROBED_BLOCKS);
 }
 
-/** Returns whether a header names a root. Some chains leave it out or fill it with zeros. */
+/** Returns whether a member of a header is a receipts root. Some chains leave the receipts root out or fill it with zeros. */
 function isRoot(raw: unknown): boolean {
   return typeof raw === 'string' && !/^0x0*$/.test(raw);
 }

@@ -12,18 +12,16 @@ import type { ReceiptRoots } from './receipts-root.ts';
 import { requestLogs } from './request-logs.ts';
 import { areEqualLogs, setAsideForLogs } from './wrong-logs.ts';
 
-/**
- * Minimum time to wait for the second endpoint after the first one answered. If the first answer took longer, waits that long. A reading in
- * full waits longer, because nothing waits for it.
- */
+/** `compare` waits for the second endpoint's answer as long as has passed since the request was sent, but at least this long. */
 const GRACE_MIN_MS = 500;
-const FULL_GRACE_MIN_MS = 5_000;
+/** The same for proofs, for which no block waits to be committed. */
+const PATIENT_GRACE_MIN_MS = 5_000;
 /** Pause before an endpoint that gave no answer is asked again. Doubles with every further failure in a row. */
 const PAUSE_MS = 1_000;
 const PAUSE_MAX_MS = 600_000;
 /** Maximum number of remembered blocks for which endpoints gave different logs. */
 const DISPUTES_MAX = 10_000;
-/** Maximum number of blocks per answer that are disputed only because the second endpoint lacks their logs. It may have lost all logs. */
+/** Maximum number of blocks per answer that are disputed only because the second endpoint lacks their logs. It may lack all logs. */
 const SECOND_LACKS_MAX = 64;
 
 type Blocks = { readonly from: number; readonly to: number };
@@ -33,8 +31,8 @@ export type Dispute = {
   /**
    * Compares both answers with `truth`, the logs of the receipts. The endpoint that was wrong is put into quarantine.
    *
-   * @throws {RpcInconsistency} if no root proves the receipts, and they have fewer logs than the first endpoint gave, or than the second
-   * endpoint gave and also has in its own receipts. Another endpoint may have the right receipts.
+   * @throws {RpcInconsistency} if the receipts of a block, which its receipts root does not prove, have fewer logs than the first endpoint
+   * gave, or than the second endpoint gave and also has in its own receipts. Another endpoint may have the right receipts.
    */
   settle(truth: readonly RawLog[], signal: AbortSignal | undefined): Promise<void>;
 };
@@ -52,17 +50,21 @@ export type Comparison = {
 /** A request for logs that was sent to a second endpoint. */
 export type SecondAnswer = {
   /**
-   * Compares two answers. Returns undefined if the second endpoint cannot answer.
+   * Compares the answer of the first endpoint with that of the second one. Returns undefined if the second one did not answer in time, or
+   * gave other logs but does not have the blocks.
    *
-   * @param end the last block of the first answer. A second endpoint that lacks this block is ignored, because its answer would lack logs.
-   * @param isPatient whether to wait for some seconds, because nothing waits for the answer
+   * @param end the last block of the first answer. If a second endpoint that gave other logs lacks this block, its answer is ignored.
+   * @param isPatient whether to wait at least for some seconds, because no block waits to be committed
    */
   compare(first: LogAnswer, end: BlockHeader, isPatient: boolean): Promise<Comparison | undefined>;
 };
 
 /** Asks a second endpoint for the logs that a first one is asked for. */
 export type SecondEndpoints = {
-  /** Sends the request to another endpoint than `first`. Returns undefined if none can be expected to answer at once. */
+  /**
+   * Requests the logs from another endpoint than `first`: of all blocks, or of as many as it accepts in one request. Returns undefined if
+   * no other endpoint can be expected to answer at once.
+   */
   ask(first: Endpoint, blocks: Blocks, watched: Watched, signal: AbortSignal | undefined): SecondAnswer | undefined;
   /** Returns the blocks of a range for which endpoints gave different logs. */
   disputed(blocks: Blocks): number[];
@@ -117,7 +119,7 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
       const answering = askOnce(endpoint, asked, watched, eitherSignal);
       return {
         async compare(answer, end, isPatient) {
-          const graceMs = Math.max(isPatient ? FULL_GRACE_MIN_MS : GRACE_MIN_MS, now() - startedAt);
+          const graceMs = Math.max(isPatient ? PATIENT_GRACE_MIN_MS : GRACE_MIN_MS, now() - startedAt);
           const theirs = await within(graceMs, answering, signal);
           if (theirs === undefined) {
             stop.abort();
@@ -150,7 +152,7 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
   };
 }
 
-/** Returns a random part of the blocks, as large as the endpoint accepts in one request. */
+/** Returns all blocks or, if the endpoint accepts fewer in one request, as many as it accepts, from a random block on. */
 function fittingBlocks(endpoint: Endpoint, { from, to }: Blocks, random: () => number): Blocks {
   const count = Math.min(to - from + 1, endpoint.rangeSize.blocks());
   const others = to - from + 1 - count;
@@ -202,7 +204,10 @@ function findDifferences(first: LogAnswer, second: LogAnswer, { from, to }: Bloc
   return { differing: new Set([...firstLacks, ...secondLacks]), firstLacks };
 }
 
-/** Returns whether an endpoint has the blocks: it must have the last one, and the receipts of a block for which it gave no logs. */
+/**
+ * Returns whether an endpoint has the blocks that it was asked for. It must have block `end`. If it gave no logs of some of the blocks that
+ * differ, it must not lack the receipts of the first of these.
+ */
 async function isWitness(
   endpoint: Endpoint,
   { logs }: LogAnswer,

@@ -17,14 +17,14 @@ import { type Receipt, readReceipt } from './receipts.ts';
 import type { FullReading } from './remaining-range.ts';
 import type { AnnouncedHeaders } from './subscription.ts';
 
-/** The block that one endpoint has at a height. */
+/** The header of the block that one endpoint has at a height; undefined if it has none. */
 export type Witness = { readonly endpoint: string; readonly header: BlockHeader | undefined };
 
 /**
  * Verified reading of one chain through its RPC endpoints.
  *
- * Every method tries the endpoints in turn with backoff and jitter, a limited number of times. It throws `RpcError` (see its
- * `kind`), `RpcInconsistency`, or `Aborted` once the signal aborts.
+ * A method that needs one answer tries the endpoints in turn with backoff and jitter, a limited number of times. Methods throw
+ * `RpcError` (see its `kind`), `RpcInconsistency`, or `Aborted` once the signal aborts.
  */
 export type Source = {
   readonly chainId: number;
@@ -37,25 +37,25 @@ export type Source = {
    * another chain. Unreachable endpoints are checked later.
    */
   checkChainId(signal?: AbortSignal): Promise<readonly string[]>;
-  /** Returns the newest block. */
+  /** Returns the header of the remote head, on which as many endpoints agree as `SourceOptions.quorum` says. */
   head(signal?: AbortSignal): Promise<BlockHeader>;
-  /** Returns the block at a height; undefined if no endpoint has it. */
+  /** Returns the header of the block at a height; undefined if no endpoint has the block. */
   header(number: number, signal?: AbortSignal): Promise<BlockHeader | undefined>;
   /**
-   * Returns the number of the lowest block that an endpoint reports as finalized; undefined if none serves the tag. Throws if all endpoints
-   * fail. A block far below `newest` is ignored, because some nodes always answer the tag with block 0.
+   * Asks every healthy endpoint for its finalized block. Returns the lowest number; undefined if none serves the tag `finalized`. Throws if
+   * all endpoints fail. A block far below `newest` is ignored, because some nodes always answer the tag with block 0.
    */
   finalized(signal?: AbortSignal, newest?: BlockHeader): Promise<number | undefined>;
-  /** Returns the lowest block that an endpoint reports as safe; undefined if none serves the tag `safe`. Throws if all endpoints fail. */
+  /** Returns the lowest of the safe blocks of healthy endpoints; undefined if none serves the tag `safe`. Throws if all endpoints fail. */
   safe(signal?: AbortSignal): Promise<BlockHeader | undefined>;
-  /** Returns the block that each responding endpoint has at a height. Throws if none responds. */
+  /** Returns the block that each responding endpoint, also one in quarantine, has at a height. Throws if no endpoint responds. */
   witnesses(number: number, signal?: AbortSignal): Promise<readonly Witness[]>;
   /**
-   * Puts the endpoints of `witnesses` into quarantine, because they have another block than `expected`. An endpoint stays there until it
-   * has the expected block, or `wasUnwound` returns true, which means that the caller no longer holds the expected block.
+   * Puts the endpoints of `witnesses` into quarantine, because they have another block than `expected`. An endpoint stays in quarantine
+   * until it has the expected block, or `wasUnwound` returns true, which means that the database no longer has the expected block.
    */
   setAside(witnesses: readonly Witness[], expected: BlockRef, wasUnwound: () => Promise<boolean>): void;
-  /** Returns headers and logs that are consistent with each other. */
+  /** Returns headers and logs, consistent with each other, of a range of blocks or of the beginning of the range. */
   fetchRange(request: RangeRequest, signal?: AbortSignal): Promise<VerifiedRange>;
   /** Returns the receipt of a transaction. Throws `RpcError` `unknown-block` unless the transaction is in the given block. */
   receipt(transactionHash: Hex, blockHash: Hex, signal?: AbortSignal): Promise<Receipt>;
@@ -77,11 +77,11 @@ export type Source = {
    * is no code. Throws `RpcError` `pruned` if all endpoints say that they do not have the state.
    */
   codeAt(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<boolean>;
-  /** Proves that a contract that has code at a block was deployed there, or says why this cannot be proved. */
+  /** Proves that a contract that has code at a block was deployed in this block, or says why this cannot be proved. */
   proveDeployment(address: Hex, blockNumber: number, signal?: AbortSignal): Promise<DeploymentProof>;
   /**
-   * Yields the current head and then every new one, from a subscription over WebSocket or by polling. Ends only when the signal
-   * aborts, and does not throw when an endpoint fails. A slow reader gets only the newest head.
+   * Yields the current remote head and then every new one, from a subscription over WebSocket or by polling. Ends only when the
+   * signal aborts, and does not throw when an endpoint fails. A slow reader gets only the newest head.
    */
   heads(signal: AbortSignal): AsyncIterable<BlockHeader>;
   /** Closes all connections. The source cannot be used afterwards. */
@@ -91,16 +91,16 @@ export type Source = {
 /** Settings of a source; times in milliseconds. Only `chainId` and `rpcUrls` are required. */
 export type SourceOptions = EndpointsOptions & {
   readonly pollIntervalMs?: number | undefined;
-  /** The head is polled once when a subscription has been silent for this long. */
+  /** Whenever a subscription has announced no higher block for this long, the remote head is polled. */
   readonly headSilenceMs?: number | undefined;
-  /** How many endpoints must agree on a block before it counts as the head. Default: 1. */
+  /** How many endpoints must agree on a block before it counts as the remote head. Default: 1. */
   readonly quorum?: number | undefined;
   /**
-   * Whether the caller asks another endpoint once blocks are final. Blocks above the finalized one, whose logs one of several endpoints
-   * gave, then do not count as read in full. Default: false.
+   * Whether the caller asks a second endpoint for the logs of blocks once these are finalized. If so, and if there are several endpoints,
+   * ranges with logs above the finalized block do not count as read in full (`VerifiedRange.inFull`). Default: false.
    */
   readonly logsAreConfirmedLater?: boolean | undefined;
-  /** Number of attempts over all endpoints before an error is thrown. */
+  /** Number of attempts over all endpoints before an error is thrown. Twice the number of endpoints if this is more. Default: 3. */
   readonly attempts?: number | undefined;
 };
 
@@ -131,7 +131,7 @@ export type {
   RpcObserver,
 };
 
-/** A finalized block that is both this many blocks and this many seconds below the head is ignored. */
+/** A finalized block is ignored if it is more than this many blocks below the newest block and more than this many seconds older. */
 const FINALITY_LAG_MAX_BLOCKS = 10_000;
 const FINALITY_LAG_MAX_SECONDS = 86_400;
 
@@ -280,7 +280,7 @@ async function readCode(
   return parseBytes(await endpoint.request('eth_getCode', [address, block], { signal }), 'code');
 }
 
-/** Returns whether any endpoint has code of an address. If the first one has none, all are asked, including the first one again. */
+/** Returns whether any endpoint has code of an address. If the first one has none, all healthy ones are asked, also the first one again. */
 async function hasCode(
   pool: Pool,
   address: Hex,

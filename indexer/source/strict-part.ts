@@ -76,10 +76,10 @@ type ReadBlocks = {
 };
 
 /**
- * Returns the logs of all blocks. Some nodes answer `[]` for a block that they do not have. An empty answer is doubted if the bloom does
- * not confirm it, and if logs were requested by number or the header was not read from this endpoint. The endpoint must then still have
- * the last block. If a block has transactions but an empty bloom, its logs are read from receipts, because an answer with some logs may
- * lack others.
+ * Returns the logs of all blocks. Some nodes answer `[]` for a block that they do not have. So the endpoint must still have the last block
+ * if it answered `[]` for a block whose bloom does not rule out watched logs, and if logs were requested by number or the header of this
+ * block was not read from this endpoint. If a block has transactions but an empty bloom, its logs are read from receipts, because an answer
+ * with some logs may lack others.
  */
 async function confirmEmptyBlocks(
   deps: ReaderDeps,
@@ -122,8 +122,8 @@ async function verifyStillCanonical(
 }
 
 /**
- * Reads the watched logs of a block. Where the endpoint refuses to give them, or gives logs that contradict each other or the
- * header, they are read from the receipts of the block.
+ * Reads the watched logs of a block. They are read from the receipts of the block if the endpoint refuses to give them, may have cut its
+ * answer, or gives logs that are malformed or contradict each other or the header.
  */
 async function readLogsOfBlock(
   deps: ReaderDeps,
@@ -141,7 +141,7 @@ async function readLogsOfBlock(
       endpoint: endpoint.name,
       detail: `block ${header.number}: ${detail}`,
     });
-  // The endpoint has just refused such a request for an unknown reason. Read receipts instead of waiting until it may be asked again.
+  // The endpoint has just refused `eth_getLogs` for an unknown reason. Read receipts instead of waiting until it may be asked again.
   if (endpoint.delayMs() === 0 && endpoint.delayMs('eth_getLogs') > 0) return fromReceipts();
   try {
     const answer = await requestLogsOfBlock(endpoint, requester, header, watched, signal);

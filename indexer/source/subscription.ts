@@ -23,7 +23,7 @@ export type SubscriptionDeps = {
   readonly head: (signal?: AbortSignal) => Promise<BlockHeader>;
   /** Whether several endpoints must agree on a block. An announced block then counts only once `head` returns it. */
   readonly needsQuorum: boolean;
-  /** Receives the announced headers. */
+  /** Receives each header that was read after its announcement, over the connection of the subscription. */
   readonly announced: AnnouncedHeaders;
   readonly silenceMs: number;
   readonly now: () => number;
@@ -48,9 +48,9 @@ function isSetAside(pool: Pool, endpoint: Endpoint): boolean {
 }
 
 /**
- * Subscribes to new heads and passes them to `put`. Returns when the subscription is lost or is silent although the chain advances, its
- * endpoint is set aside, or the signal aborts. Closes the connection of a silent subscription, so that the next one opens a new connection.
- * Never throws.
+ * Subscribes to new remote heads and passes them to `put`. Returns when the subscription is lost, when it is silent although the chain
+ * advances, when its endpoint is set aside, or when the signal aborts. Closes the connection of a silent subscription, so that the next
+ * subscription opens a new connection. Never throws.
  */
 export async function forwardSubscription(
   deps: SubscriptionDeps,
@@ -106,7 +106,7 @@ export async function forwardSubscription(
   if (end.event === 'subscription silent') endpoint.disconnect?.();
 }
 
-/** The newest head, and the highest block that was announced. */
+/** The header that was last passed to `put`, and the highest block number that was announced (-1 before the first). */
 type Heads = { newest: BlockHeader | undefined; announcedTo: number };
 
 /**

@@ -10,7 +10,7 @@ export function verifyRequested(header: BlockHeader, requested: number | Hex): v
   }
 }
 
-/** Throws `RpcInconsistency` unless the headers form a chain, and `AnchorMismatch` unless the first is a child of `anchor`. */
+/** Throws `AnchorMismatch` unless the first header is a child of `anchor`, and `RpcInconsistency` unless headers link by parent hash. */
 export function verifyLinks(headers: readonly BlockHeader[], anchor: BlockRef | undefined): void {
   let parent: BlockRef | undefined = anchor;
   for (const header of headers) {

@@ -6,8 +6,8 @@ import type { Watched } from './parse.ts';
 import { requestLogs } from './request-logs.ts';
 
 /**
- * How long an endpoint is set aside for wrong logs of a block above the finalized one. The time is short because behind a load balancer, a
- * log index that lags for a moment looks the same as one that lacks logs.
+ * How long an endpoint is set aside for wrong logs of a block above the finalized one. The time is short because the endpoint may be a load
+ * balancer, one of whose nodes has the block but, for a moment, not yet all of its logs.
  */
 const UNFINALIZED_PAUSE_MS = 10_000;
 
@@ -24,8 +24,9 @@ type WrongLogs = {
 };
 
 /**
- * Sets an endpoint aside if its answers to `eth_getLogs` differ from receipts in one of the blocks. It is used again once it gives the logs
- * of the receipts, or has another block at that height. The earlier block was then reorganised, and its logs cannot be requested again.
+ * Sets an endpoint aside if the logs that it gave of one of the blocks differ from those of the receipts. It is used again once it gives
+ * the logs of the receipts for this block, or has another block at this height. In the latter case the block was reorganised, and its
+ * logs cannot be requested again.
  */
 export function setAsideForLogs(
   endpoint: Endpoint,
