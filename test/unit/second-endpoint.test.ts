@@ -1,6 +1,7 @@
 import { keccak256 } from 'viem';
 import { describe, expect, test } from 'vitest';
 import type { Hex, RawLog } from '../../indexer/kernel/chain.ts';
+import type { RangeRequest } from '../../indexer/source/source.ts';
 import { Chain } from '../kit/chain.ts';
 import type { ChainServer } from '../kit/chain-server.ts';
 import { log, OTHER_ADDRESS, sourceFixture, WATCH } from '../kit/source-fixture.ts';
@@ -9,6 +10,8 @@ const fixture = sourceFixture();
 const BLOCKS = 200;
 const RANGE_BLOCKS = 10;
 const RANGES = BLOCKS / RANGE_BLOCKS;
+/** The longest pause before a second endpoint that gave no answer is asked again. */
+const PAUSE_MAX_MS = 600_000;
 
 type Json = Record<string, unknown>;
 
@@ -219,4 +222,58 @@ test('a block that is missing from the answer of a second endpoint alone is no r
   expect(await fill([first.url, second.url])).toEqual(truthOf(chain));
   // The second endpoint is not asked any more once the receipts have shown that it was wrong.
   expect(second.count('eth_getLogs')).toBe(6);
+});
+
+describe('reading in full says which blocks no second endpoint confirmed', () => {
+  const RANGE = { from: 11, to: 20, strict: false, watch: WATCH, inFull: 'blooms' } as const;
+  const WITH_LOGS = [12, 14, 16, 18, 20];
+  const refuseRanges = (server: ChainServer, blocks: number) =>
+    server.misbehave({
+      methods: ['eth_getLogs'],
+      when: ([filter]) => {
+        const { fromBlock, toBlock } = filter as Record<string, Hex>;
+        return Number(toBlock) - Number(fromBlock) >= blocks;
+      },
+      do: { kind: 'error', code: -32005, message: 'query returned more than 10000 results' },
+    });
+  const read = (servers: readonly ChainServer[], range: Partial<RangeRequest> = {}) =>
+    fixture.open(servers.map(({ url }) => url)).fetchRange({ ...RANGE, ...range });
+
+  test('none if it gives the same logs, and all with logs if it gives none', async () => {
+    const chain = threeLogsChain();
+    const [first, second] = [await fixture.serve(chain), await fixture.serve(chain)];
+    expect(await read([first, second])).toMatchObject({ unconfirmedBlocks: [], otherAnswered: true });
+    second.misbehave({ methods: ['eth_getLogs'], do: { kind: 'http', status: 503 } });
+    expect(await read([first, second])).toMatchObject({ unconfirmedBlocks: WITH_LOGS, otherAnswered: false });
+    expect(await read([first])).toMatchObject({ unconfirmedBlocks: [], otherAnswered: false });
+  });
+
+  test('those outside of the smaller range that it serves', async () => {
+    const chain = threeLogsChain();
+    const [first, second] = [await fixture.serve(chain), await fixture.serve(chain)];
+    refuseRanges(second, 2);
+    const clock = { ms: 0 };
+    const source = fixture.open([first.url, second.url], {}, { now: () => clock.ms });
+    const counts = new Set<number>();
+    for (let tries = 0; tries < 10; tries++, clock.ms += PAUSE_MAX_MS) {
+      const { unconfirmedBlocks = [], otherAnswered = false } = await source.fetchRange(RANGE);
+      if (otherAnswered) counts.add(unconfirmedBlocks.length);
+    }
+    // Of two blocks one has logs.
+    expect(counts).toContain(WITH_LOGS.length - 1);
+    expect(counts).not.toContain(0);
+  });
+
+  test('none if its answer may have been cut, because receipts are read instead', async () => {
+    const chain = new Chain();
+    chain.mine(10);
+    chain.append({ logs: Array.from({ length: 10 }, () => log({ transaction: 1 })) });
+    chain.mine(5);
+    const [liar, honest] = [await fixture.serve(chain), await fixture.serve(chain)];
+    hideMiddleLogs(liar);
+    const block = Number(chain.logs()[0]?.blockNumber);
+    const { logs, unconfirmedBlocks } = await read([liar, honest], { from: block, to: block });
+    expect(logs).toHaveLength(10);
+    expect(unconfirmedBlocks).toEqual([]);
+  });
 });
