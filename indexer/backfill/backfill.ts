@@ -107,7 +107,7 @@ export class Backfill {
       if (!signal.aborted)
         log.debug(
           { chain: chainId, err: error },
-          'could not check whether indexes can be built after the initial load',
+          'could not check whether indexes can be left out until the end of an initial load',
         );
     }
   }

@@ -43,7 +43,9 @@ export function recordSpending({ database, log }: RecordDeps, chains: readonly M
   return async () => {
     stopping.abort();
     await recording;
-    await save().catch((error: unknown) => log.warn({ err: error }, 'calls to endpoints were not recorded'));
+    await save().catch((error: unknown) =>
+      log.warn({ err: error }, 'the numbers of calls to endpoints could not be stored'),
+    );
   };
 }
 

@@ -31,8 +31,9 @@ export type Dispute = {
   /**
    * Compares both answers with `truth`, the logs of the receipts. The endpoint that was wrong is put into quarantine.
    *
-   * @throws {RpcInconsistency} if the receipts of a block, which its receipts root does not prove, have fewer logs than the first endpoint
-   * gave, or than the second endpoint gave and also has in its own receipts. Another endpoint may have the right receipts.
+   * @throws {RpcInconsistency} if the receipts of a block are not proved by its receipts root and have too few logs: fewer than the first
+   * endpoint gave, or fewer than the second one gave. The latter counts only if the second endpoint has these logs in its own receipts too.
+   * Another endpoint may have the right receipts.
    */
   settle(truth: readonly RawLog[], signal: AbortSignal | undefined): Promise<void>;
 };
