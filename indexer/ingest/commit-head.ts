@@ -82,7 +82,7 @@ async function extendHead(database: Database, commit: HeadCommit): Promise<numbe
       expected: seen,
       to: lastOf(range),
       finalized,
-      verified: range.inFull ? range : undefined,
+      verified: range.inFull && !range.unconfirmedBlocks?.length ? range : undefined,
       addsContracts: changesContracts,
     }),
   ];

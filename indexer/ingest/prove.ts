@@ -49,7 +49,6 @@ export type FullRange = {
  * Compares the covered facts of a range with what was read from the chain. If they are equal, records that the range is proved.
  *
  * @param which whether to compare all covered blocks, or only those that are not proved yet
- * @param proves false if the range does not count as proved even if the facts are equal
  * @returns the blocks in which facts differ, or in which a log quarantines a contract, in order
  * @throws {StaleRange} if the range is of another branch or ends above the head, or if the chain was unwound below its end meanwhile
  */
@@ -57,7 +56,6 @@ export async function findDifferences(
   database: Database,
   full: FullRange,
   which: 'covered' | 'unproved',
-  proves = true,
 ): Promise<readonly number[]> {
   const { chainId } = full.range;
   return transaction(database, async (tx, copy) => {
@@ -67,7 +65,7 @@ export async function findDifferences(
     for (const slice of slices) {
       for (const { block } of await compareFacts(tx, copy, chainId, slice, full.batch)) blocks.add(block);
     }
-    if (blocks.size === 0 && proves) await addProved(tx, chainId, full.range, slices);
+    if (blocks.size === 0) await addProved(tx, chainId, full.range, slices);
     return [...blocks].sort((a, b) => a - b);
   });
 }

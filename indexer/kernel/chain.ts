@@ -56,8 +56,8 @@ export type VerifiedRange = {
    * prove. The other endpoints did not answer in time, or serve fewer blocks at once.
    */
   readonly unconfirmedBlocks?: readonly number[];
-  /** Whether another endpoint gave logs of the range too. */
-  readonly otherAnswered?: boolean;
+  /** Below the finalized block: whether another endpoint gave the same logs of at least one block with logs. */
+  readonly otherConfirmed?: boolean;
 };
 
 /** Selects the logs of `addresses` whose first topic is one of `topics`. */

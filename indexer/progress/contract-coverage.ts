@@ -56,6 +56,26 @@ export function coveredBlocks(head?: number | RawBuilder<unknown> | null): RawBu
   return sql`(covered + ${blocksBetween(sql`live_from`, sql`${head}::bigint`)})`;
 }
 
+/** An SQL expression over a row of `indexer.contracts`: the blocks since `live_from`, as an `int8multirange`. Empty if it is null. */
+export const liveBlocks = sql`case when live_from is null then '{}' else int8multirange(int8range(live_from, null)) end`;
+
+/**
+ * An SQL expression over rows of `indexer.contracts` and of `chainIn`: the proved blocks of a contract, as an `int8multirange`.
+ * These are the blocks in `proved`, and since `live_from` the verified blocks of the chain. Verified blocks are proved for every contract
+ * that the follower covers in them: the follower read them in full, or the prover proved them later.
+ */
+export const provedBlocks = sql`(contracts.proved + verified * ${liveBlocks})`;
+
+/** Returns an SQL subquery: the head of a chain, and its verified blocks in a range, which are computed once and not for each contract. */
+export function chainIn(chainId: number, { from, to }: BlockRange): RawBuilder<unknown> {
+  return sql`(
+    with chain as materialized (
+      select chain_id, head_number, verified * ${blocksBetween(sql`${from}::bigint`, sql`${to}::bigint`)} as verified
+      from indexer.chains where chain_id = ${chainId}
+    )
+    select * from chain)`;
+}
+
 /** Returns an SQL expression: the blocks from `from` to `to`, both included, as an `int8multirange`. Empty if `to` is null or lower. */
 export function blocksBetween(from: RawBuilder<unknown>, to: RawBuilder<unknown>): RawBuilder<string> {
   return sql`case when ${from} <= ${to} then int8multirange(int8range(${from}, ${to}, '[]')) else '{}'::int8multirange end`;
@@ -106,7 +126,9 @@ export function missingSlices(
   contracts: readonly RequestedContract[],
   range: BlockRange,
 ): Promise<readonly Slice[]> {
-  return slicesOf(tx, chainId, contracts, isActive, (coverage) => subtract([range], coveredRanges(coverage)));
+  return slicesOf(tx, chainId, { contracts, range }, isActive, (coverage) =>
+    subtract([range], coveredRanges(coverage)),
+  );
 }
 
 /**
@@ -123,12 +145,12 @@ export function coveredSlices(
   range: BlockRange,
   head: number,
 ): Promise<readonly Slice[]> {
-  return slicesOf(tx, chainId, contracts, mayBeQuarantined, (coverage) =>
+  return slicesOf(tx, chainId, { contracts, range }, mayBeQuarantined, (coverage) =>
     intersect(union(coveredRanges(coverage, head)), range),
   );
 }
 
-/** Returns the blocks of `coveredSlices` that are not recorded as proved. Proved facts were compared with the headers of their blocks. */
+/** Returns the blocks of `coveredSlices` that are not proved: those whose facts were not compared with the headers of their blocks. */
 export function unprovedSlices(
   tx: Transaction,
   chainId: number,
@@ -136,7 +158,7 @@ export function unprovedSlices(
   range: BlockRange,
   head: number,
 ): Promise<readonly Slice[]> {
-  return slicesOf(tx, chainId, contracts, mayBeQuarantined, (coverage) =>
+  return slicesOf(tx, chainId, { contracts, range }, mayBeQuarantined, (coverage) =>
     subtract(intersect(union(coveredRanges(coverage, head)), range), coverage.proved),
   );
 }
@@ -145,13 +167,16 @@ const isActive = sql<boolean>`status = 'active'`;
 /** The SQL condition for active contracts and those that a log quarantined. The coverage of the latter stays and can still be proved. */
 const mayBeQuarantined = sql<boolean>`(status = 'active' or quarantined_at_block is not null)`;
 
+/** The contracts and the range of blocks whose logs were requested. */
+type RequestedBlocks = { readonly contracts: readonly RequestedContract[]; readonly range: BlockRange };
+
 type StoredCoverage = Pick<Coverage, 'covered' | 'liveFrom'> & { readonly proved: readonly BlockRange[] };
 
 /** Returns the blocks that `blocksOf` computes from the coverage of each contract. Contracts with the same blocks form one slice. */
 async function slicesOf(
   tx: Transaction,
   chainId: number,
-  contracts: readonly RequestedContract[],
+  { contracts, range }: RequestedBlocks,
   hasStatus: RawBuilder<boolean>,
   blocksOf: (coverage: StoredCoverage) => readonly BlockRange[],
 ): Promise<readonly Slice[]> {
@@ -162,9 +187,10 @@ async function slicesOf(
     proved: string;
     live_from: string | null;
   }>`
-    select address, kind, covered::text, proved::text, live_from
+    select address, kind, covered::text, coalesce(${provedBlocks}, contracts.proved)::text as proved, live_from
     from indexer.contracts
     join ${requestedRows(contracts)} as requested using (address, kind)
+    left join ${chainIn(chainId, range)} chain using (chain_id)
     where chain_id = ${chainId} and ${hasStatus} and prepared_at is not null
       and platform_id = coalesce(row_id, platform_id)
       and coalesce(contracts.fingerprint, requested.fingerprint) = requested.fingerprint

@@ -3,7 +3,15 @@ import type { DB } from '../db/schema.ts';
 import type { Transaction } from '../db/transaction.ts';
 import type { ContractKind, Hex } from '../kernel/chain.ts';
 import { type BlockRange, toMultirange } from '../kernel/ranges.ts';
-import { blocksBetween, type ContractKey, coveredBlocks, type Slice } from './contract-coverage.ts';
+import {
+  blocksBetween,
+  type ContractKey,
+  chainIn,
+  coveredBlocks,
+  liveBlocks,
+  provedBlocks,
+  type Slice,
+} from './contract-coverage.ts';
 
 /** Blocks that could not be proved are tried again after this time, because an endpoint may serve them by then. */
 const FAILED_PROOF_COOLDOWN = '1 hour';
@@ -13,26 +21,6 @@ const FAILED_PROOFS_LISTED_MAX = 20;
  * again, which costs less than another request for logs.
  */
 const PROVED_BLOCKS_BETWEEN_MAX = 16;
-
-/** An SQL expression over a row of `indexer.contracts`: the blocks since `live_from`, as an `int8multirange`. Empty if it is null. */
-const liveBlocks = sql`case when live_from is null then '{}' else int8multirange(int8range(live_from, null)) end`;
-
-/**
- * An SQL expression over rows of `indexer.contracts` and of `chainIn`: the proved blocks of a contract, as an `int8multirange`.
- * These are the blocks in `proved`, and since `live_from` the verified blocks of the chain. Verified blocks are proved for every contract
- * that the follower covers in them: the follower read them in full, or the prover proved them later.
- */
-const provedBlocks = sql`(contracts.proved + verified * ${liveBlocks})`;
-
-/** Returns an SQL subquery: the head of a chain, and its verified blocks in a range, which are computed once and not for each contract. */
-function chainIn(chainId: number, { from, to }: BlockRange): RawBuilder<unknown> {
-  return sql`(
-    with chain as materialized (
-      select chain_id, head_number, verified * ${blocksBetween(sql`${from}::bigint`, sql`${to}::bigint`)} as verified
-      from indexer.chains where chain_id = ${chainId}
-    )
-    select * from chain)`;
-}
 
 /** The part of a chain that is to be proved. */
 export type ProofScope = {

@@ -4,12 +4,13 @@ import type { Logger } from '../observability/log.ts';
 import type { ProofScope } from '../progress/proof.ts';
 import type { Pace } from './pace.ts';
 
-/** After this time without an answer of another endpoint, one suffices, because the others may be out of service for good. */
+/** After this time without a confirmation, one endpoint suffices, because the others may be out of service for good. */
 const WAIT_MAX_MS = 600_000;
-/** If other endpoints were not asked for this long, it is not known whether they would have answered, so the wait begins again. */
-const MEMORY_MS = 60_000;
-/** The pause before the same blocks are read again. */
+/** If no followed blocks were read for this long, the wait begins again. Blocks become final at intervals of several minutes. */
+const MEMORY_MS = 1_800_000;
+/** The pause before the same blocks are read again. It doubles each time. */
 const PAUSE_MS = 5_000;
+const PAUSE_MAX_MS = 60_000;
 
 type ConfirmationDeps = { readonly runtime: Runtime; readonly log: Logger; readonly scope: ProofScope };
 
@@ -19,10 +20,11 @@ type ConfirmationDeps = { readonly runtime: Runtime; readonly log: Logger; reado
  */
 export class Confirmation {
   readonly #deps: ConfirmationDeps;
-  /** Since when no other endpoint has answered although it was asked. Undefined if one did last. */
+  /** Since when no other endpoint has confirmed the logs of a block. Undefined if one did last. */
   #silentSince: number | undefined;
-  #askedAt = Number.NEGATIVE_INFINITY;
+  #readAt = Number.NEGATIVE_INFINITY;
   #dueAt = Number.NEGATIVE_INFINITY;
+  #pauseMs = PAUSE_MS;
   #isAlone = false;
 
   constructor(deps: ConfirmationDeps) {
@@ -36,31 +38,45 @@ export class Confirmation {
 
   /**
    * Returns whether followed blocks that were read can count as proved. If not, they are to be read again: fewer at once if another endpoint
-   * answered for a part of them, and otherwise after a pause.
+   * confirmed a part of them, and otherwise after a pause.
    */
-  suffices({ from, to, unconfirmedBlocks = [], otherAnswered = false }: ReadRange, pace: Pace): boolean {
-    const { log, scope, runtime } = this.#deps;
-    const now = runtime.now();
-    if (otherAnswered) this.#silentSince = undefined;
-    if (otherAnswered) this.#isAlone = false;
-    if (unconfirmedBlocks.length === 0) return true;
-    if (otherAnswered) {
+  suffices({ from, to, unconfirmedBlocks = [], otherConfirmed = false }: ReadRange, pace: Pace): boolean {
+    if (unconfirmedBlocks.length === 0) {
+      if (otherConfirmed) this.#confirmed();
+      return true;
+    }
+    if (otherConfirmed && from < to) {
+      this.#confirmed();
       pace.narrow(to - from + 1);
       return false;
     }
+    const { log, scope, runtime } = this.#deps;
+    const now = runtime.now();
     const context = { chain: scope.chainId, from, to };
-    if (this.#silentSince === undefined || now - this.#askedAt > MEMORY_MS) {
+    if (this.#silentSince === undefined || now - this.#readAt > MEMORY_MS) {
+      this.#confirmed();
       this.#silentSince = now;
       log.info(context, 'waiting for another endpoint to confirm the logs of followed blocks');
     }
-    this.#askedAt = now;
+    this.#readAt = now;
     if (now - this.#silentSince > WAIT_MAX_MS) {
       const level = this.#isAlone ? 'debug' : 'warn';
       this.#isAlone = true;
-      log[level](context, 'logs of followed blocks count as proved unconfirmed, because no other endpoint answers');
+      log[level](
+        context,
+        'logs of followed blocks count as proved unconfirmed, because no other endpoint confirms them',
+      );
       return true;
     }
-    this.#dueAt = now + PAUSE_MS;
+    this.#dueAt = now + this.#pauseMs;
+    this.#pauseMs = Math.min(PAUSE_MAX_MS, this.#pauseMs * 2);
     return false;
+  }
+
+  /** Forgets for how long no other endpoint has confirmed logs. */
+  #confirmed(): void {
+    this.#silentSince = undefined;
+    this.#pauseMs = PAUSE_MS;
+    this.#isAlone = false;
   }
 }

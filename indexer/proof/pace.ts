@@ -18,10 +18,10 @@ export class Pace {
     return this.#blocks;
   }
 
-  /** Allows more blocks, because some were read. */
-  succeeded(): void {
+  /** Ends a row of failures. If the work on the blocks is done, allows more blocks. */
+  worked(isDone: boolean): void {
     this.#failedFrom = -1;
-    this.#blocks = Math.min(this.#blocksMax, this.#blocks * 2);
+    if (isDone) this.#blocks = Math.min(this.#blocksMax, this.#blocks * 2);
   }
 
   /** Counts a failure to read the blocks from `from` on. Returns how many failures in a row began at this block. */

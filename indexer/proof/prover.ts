@@ -45,6 +45,8 @@ const PIECE_SECONDS = 10;
 const PIECE_BLOCKS_MIN = 16;
 const PIECE_BLOCKS_MAX = 512;
 const IDLE_INTERVAL_MS = 5_000;
+/** The pause after a reorg changed blocks while they were read. */
+const STALE_PAUSE_MS = 1_000;
 const RETRY_BACKOFF: Backoff = { baseMs: 1_000, maxMs: 30_000 };
 /** After more failures in a row than this at the same blocks, fewer blocks are read together, because one of them may be the cause. */
 const FAILURES_MAX = 6;
@@ -79,9 +81,9 @@ export class Prover {
   readonly #retry: Retry;
   /** Each kind of work has a pace of its own, so that the failures of one do not slow down another. */
   readonly #paces: Readonly<Record<Part | 'doubt', Pace>>;
-  /** Whether the last step read blocks of a doubt. */
+  /** Whether the last step read blocks of a doubt without a failure. */
   #hasReadDoubt = false;
-  /** Whether the blocks that were proved last were followed or filled. */
+  /** Whether the unproved blocks that were read last were followed or filled. */
   #lastPart: Part = 'filled';
   readonly #confirmation: Confirmation;
   #registry = new Map<string, RegisteredContract>();
@@ -136,10 +138,11 @@ export class Prover {
     const piece: Piece = { from, to: end, contracts, inFull: 'blooms' };
     const failed = (reason: string) => this.#recordFailure(piece, reason);
     const prove = () => this.#prove(piece, part, seen, signal);
-    if (contracts.length === 0) await failed('this program cannot read the contracts that cover the blocks');
-    else if (!(await this.#attempt(piece, this.#paces[part], { work: prove, giveUp: failed }, signal))) return true;
+    // Set before the attempt, so that work that fails takes turns too.
     this.#lastPart = part;
     this.#hasReadDoubt = false;
+    if (contracts.length === 0) await failed('this program cannot read the contracts that cover the blocks');
+    else if (!(await this.#attempt(piece, this.#paces[part], { work: prove, giveUp: failed }, signal))) return true;
     await this.#deleteSettled(SETTLED_INTERVAL_MS);
     return true;
   }
@@ -164,10 +167,13 @@ export class Prover {
    */
   async #attempt(piece: Piece, pace: Pace, { work, giveUp }: Attempt, signal: AbortSignal): Promise<boolean> {
     try {
-      if (await work()) pace.succeeded();
+      pace.worked(await work());
       return true;
     } catch (error) {
-      if (error instanceof StaleRange || error instanceof HeadMoved) return false;
+      if (error instanceof StaleRange || error instanceof HeadMoved) {
+        await sleep(STALE_PAUSE_MS, signal);
+        return false;
+      }
       if (!(await this.#isFaultOfBlocks(error, pace.failed(piece.from), signal))) throw error;
       const blocks = piece.to - piece.from + 1;
       if (blocks === 1 || (isPruned(error) && (await this.#isEndPruned(piece, signal)))) {
@@ -206,15 +212,14 @@ export class Prover {
     const { database } = this.#deps;
     const { contracts } = piece;
     const { range, batch } = await this.#read(piece, signal);
-    const proves = part === 'filled' || this.#confirmation.suffices(range, this.#paces.followed);
+    if (part === 'followed' && !this.#confirmation.suffices(range, this.#paces.followed)) return false;
     const full = { seen, range, batch, contracts };
-    const blocks = await findDifferences(database, full, 'unproved', proves);
+    const blocks = await findDifferences(database, full, 'unproved');
     const [from, to] = [blocks[0], blocks.at(-1)];
-    if (from !== undefined && to !== undefined) {
-      await this.#repair({ from, to, contracts, inFull: 'receipts' }, 'proof', range.faultyEndpoints ?? [], signal);
-      await findDifferences(database, full, 'unproved', proves);
-    }
-    return proves;
+    if (from === undefined || to === undefined) return true;
+    await this.#repair({ from, to, contracts, inFull: 'receipts' }, 'proof', range.faultyEndpoints ?? [], signal);
+    await findDifferences(database, full, 'unproved');
+    return true;
   }
 
   #repair({ from, to, contracts }: Piece, cause: string, endpoints: readonly string[], signal: AbortSignal) {

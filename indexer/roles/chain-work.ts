@@ -32,6 +32,8 @@ export type ChainWorkInput = SharedDeps & {
   /** Number of ranges that this process fills at the same time. */
   readonly concurrency: number;
   readonly onCommit?: (facts: number) => void;
+  /** Whether blocks are proved although the configuration turned proofs off. */
+  readonly proved?: boolean;
   /** Counts commits, and events that an operator should know about. */
   readonly measures?: Measures;
   readonly tracing?: Tracing | undefined;
@@ -61,7 +63,7 @@ export class ChainWork {
     this.chainId = chainId;
     const { level } = chain.proof;
     this.source = createSource(
-      { ...chain, logsAreConfirmedLater: level !== 'off' },
+      { ...chain, logsAreConfirmedLater: level !== 'off' || input.proved === true },
       { ...runtime, observe, meters, notice: (notice) => this.#heldNotices?.push(notice) ?? this.#log(notice) },
     );
     this.stages = new StageRunner({ chainId, database, log, runtime });

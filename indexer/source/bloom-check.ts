@@ -18,8 +18,8 @@ export type Part = {
   readonly isDisputed?: boolean;
   /** See `VerifiedRange.unconfirmedBlocks`. A block may be repeated. */
   readonly unconfirmed?: readonly number[];
-  /** See `VerifiedRange.otherAnswered`. */
-  readonly otherAnswered?: boolean;
+  /** See `VerifiedRange.otherConfirmed`. */
+  readonly otherConfirmed?: boolean;
 };
 
 /**
@@ -35,6 +35,7 @@ export async function addLogsProvenByBloom(
 ): Promise<{ readonly part: Part; readonly lackedLogs: boolean }> {
   if (watched === undefined) return { part, lackedLogs: false };
   const byBlock: Map<number, readonly RawLog[]> = Map.groupBy(part.logs, (log) => log.blockNumber);
+  const unconfirmed = new Set(part.unconfirmed);
   let changed = false;
   for (const header of part.headers) {
     const received = byBlock.get(header.number) ?? [];
@@ -42,7 +43,11 @@ export async function addLogsProvenByBloom(
     if (suspects.length === 0) continue;
     const proven = await readProvenLogs(deps, endpoint, { header, suspects, strict }, signal);
     const logs = filterWatched(completeLogs(header, proven, received), watched);
-    if (!areProvedComplete(deps.blooms, header, proven)) unprovedBlocks.add(header.number);
+    if (areProvedComplete(deps.blooms, header, proven)) unconfirmed.delete(header.number);
+    else {
+      unprovedBlocks.add(header.number);
+      if (part.unconfirmed !== undefined && deps.pool.endpoints().length > 1) unconfirmed.add(header.number);
+    }
     if (areEqualLogs(logs, received)) continue;
     changed = true;
     faultyEndpoints.add(endpoint.name);
@@ -51,8 +56,12 @@ export async function addLogsProvenByBloom(
     const detail = `block ${header.number}: the response had ${received.length} logs, and differs from the ${logs.length} of the receipts`;
     deps.notice({ event: 'inconsistent response', endpoint: endpoint.name, detail });
   }
-  if (!changed) return { part, lackedLogs: false };
-  return { part: { ...part, logs: part.headers.flatMap(({ number }) => byBlock.get(number) ?? []) }, lackedLogs: true };
+  const checked = { ...part, unconfirmed: [...unconfirmed] };
+  if (!changed) return { part: checked, lackedLogs: false };
+  return {
+    part: { ...checked, logs: part.headers.flatMap(({ number }) => byBlock.get(number) ?? []) },
+    lackedLogs: true,
+  };
 }
 
 /** A block, and the watched addresses whose logs are missing according to its bloom. */

@@ -83,7 +83,7 @@ export function createRangeReader({ chainId, logsAreConfirmedLater, ...rest }: R
     const faultyEndpoints = new Set<string>();
     const unprovedBlocks = new Set<number>();
     const unconfirmedBlocks = new Set<number>();
-    let otherAnswered = false;
+    let otherConfirmed = false;
     let isFull = strict || inFull !== undefined;
     let anchor = request.anchor;
     let next = from;
@@ -108,7 +108,7 @@ export function createRangeReader({ chainId, logsAreConfirmedLater, ...rest }: R
       for (const header of part.headers) headers.push(header);
       for (const log of part.logs) logs.push(log);
       for (const block of part.unconfirmed ?? []) unconfirmedBlocks.add(block);
-      otherAnswered ||= part.otherAnswered === true;
+      otherConfirmed ||= part.otherConfirmed === true;
       if (inFull === undefined && watched !== undefined) isFull &&= isCompared(blooms, part, watched);
       // A bloom does not show how many logs of an address a block has, so one endpoint may leave out some of them unnoticed.
       if (strict && logsAreConfirmedLater && part.logs.length > 0) isFull &&= pool.endpoints().length < 2;
@@ -120,7 +120,7 @@ export function createRangeReader({ chainId, logsAreConfirmedLater, ...rest }: R
       faultyEndpoints: [...faultyEndpoints],
       unprovedBlocks: [...unprovedBlocks],
       unconfirmedBlocks: [...unconfirmedBlocks],
-      otherAnswered,
+      otherConfirmed,
     };
     return { chainId, from, to: next - 1, headers, logs, inFull: isFull, ...findings };
   };

@@ -77,7 +77,8 @@ export async function readFinalizedPart(
   const isUnconfirmed = (block: number) =>
     comparison?.confirms(block) !== true && (!doubtful.has(block) || remaining.unprovedBlocks.has(block));
   const unconfirmed = hasOthers ? logs.map(({ blockNumber }) => blockNumber).filter(isUnconfirmed) : [];
-  return { to, headers, logs, unconfirmed, otherAnswered: comparison !== undefined };
+  const otherConfirmed = comparison !== undefined && logs.some(({ blockNumber }) => comparison.confirms(blockNumber));
+  return { to, headers, logs, unconfirmed, otherConfirmed };
 }
 
 const NOTHING: LogAnswer = { logs: [], doubtful: new Set(), hasDoubles: false };

@@ -136,7 +136,11 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
           pauses.delete(endpoint);
           const { doubtful } = theirs;
           const confirms = (block: number) =>
-            block >= blocks.from && block <= blocks.to && !doubtful.has(block) && !differing.has(block);
+            block >= blocks.from &&
+            block <= blocks.to &&
+            !answer.doubtful.has(block) &&
+            !doubtful.has(block) &&
+            !differing.has(block);
           if (differing.size === 0) return { confirms, doubtful, dispute: undefined };
           remember([...firstLacks, ...[...differing].slice(0, SECOND_LACKS_MAX)]);
           const settle: Dispute['settle'] = async (truth, signal) => {

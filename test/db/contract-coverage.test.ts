@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { parseAbi } from 'viem';
 import { expect, test } from 'vitest';
 import type { Database } from '../../indexer/db/database.ts';
+import { runSteps } from '../../indexer/db/step.ts';
 import { transaction } from '../../indexer/db/transaction.ts';
 import { encodeBatch } from '../../indexer/facts/encoded-batch.ts';
 import { followedContracts } from '../../indexer/follower/followed-contracts.ts';
@@ -13,7 +14,7 @@ import { decodeRange } from '../../indexer/ingest/decode-range.ts';
 import { type Hex, ZERO_ADDRESS } from '../../indexer/kernel/chain.ts';
 import { HeadMoved } from '../../indexer/kernel/errors.ts';
 import { parseMultirange, subtract, toMultirange, union } from '../../indexer/kernel/ranges.ts';
-import { readChain } from '../../indexer/progress/chains.ts';
+import { moveHead, readChain } from '../../indexer/progress/chains.ts';
 import {
   type Coverage,
   completeTo,
@@ -22,7 +23,7 @@ import {
   coveredRanges,
   missingBlocks,
 } from '../../indexer/progress/contract-coverage.ts';
-import { claimCoverage, goLive } from '../../indexer/progress/contract-state.ts';
+import { claimCoverage, goLive, suspendAll } from '../../indexer/progress/contract-state.ts';
 import { addProved } from '../../indexer/progress/proof.ts';
 import { factTables } from '../../indexer/protocols/protocols.ts';
 import { loadContracts, type RegisteredContract } from '../../indexer/registry/contracts.ts';
@@ -205,5 +206,35 @@ test('blocks of a contract that was announced again since its coverage was read 
     await db.query(`update indexer.contracts set covered = '{}', live_from = null, prepared_at = null`);
     await prove();
     expect(await proved()).toBe('{}');
+  });
+});
+
+test('a commit adds no range to a hundred verified ones, but extends the last of them', async () => {
+  await withToken(async (open, db) => {
+    await db.query(`
+      update indexer.chains set verified = (select range_agg(int8range(n * 2, n * 2 + 1)) from generate_series(1, 100) as n)`);
+    const commit = async (number: number) => {
+      const expected = await readChain(open.kysely, 1);
+      const move = { chainId: 1, expected, to: headerOf(number), finalized: undefined, addsContracts: false };
+      await transaction(open, (tx) => runSteps(tx, [moveHead({ ...move, verified: { from: number, to: number } })]));
+      const { rows } = await db.query('select upper(verified)::int as end, verified from indexer.chains');
+      return rows[0].end;
+    };
+    expect(await commit(203)).toBe(201);
+    expect(await commit(201)).toBe(202);
+    await db.query(`update indexer.chains set verified = '{[2,4),[6,7)}'`);
+    expect(await commit(300)).toBe(301);
+  });
+});
+
+test('verified blocks of the chain are forgotten when the follower leaves out a block of all contracts, which keep them as proved', async () => {
+  await withToken(async (open, db) => {
+    await db.query(`update indexer.chains set verified = '{[5,7),[8,11)}'`);
+    await db.query(`update indexer.contracts set live_from = 6`);
+    await transaction(open, (tx) => suspendAll(tx, 1, { head: 10, note: 'block 11 could not be read' }));
+    const { rows } = await db.query(
+      'select verified, proved, covered from indexer.chains join indexer.contracts using (chain_id)',
+    );
+    expect(rows).toEqual([{ verified: '{}', proved: '{[6,7),[8,11)}', covered: '{[6,11)}' }]);
   });
 });

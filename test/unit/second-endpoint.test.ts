@@ -242,10 +242,10 @@ describe('reading in full says which blocks no second endpoint confirmed', () =>
   test('none if it gives the same logs, and all with logs if it gives none', async () => {
     const chain = threeLogsChain();
     const [first, second] = [await fixture.serve(chain), await fixture.serve(chain)];
-    expect(await read([first, second])).toMatchObject({ unconfirmedBlocks: [], otherAnswered: true });
+    expect(await read([first, second])).toMatchObject({ unconfirmedBlocks: [], otherConfirmed: true });
     second.misbehave({ methods: ['eth_getLogs'], do: { kind: 'http', status: 503 } });
-    expect(await read([first, second])).toMatchObject({ unconfirmedBlocks: WITH_LOGS, otherAnswered: false });
-    expect(await read([first])).toMatchObject({ unconfirmedBlocks: [], otherAnswered: false });
+    expect(await read([first, second])).toMatchObject({ unconfirmedBlocks: WITH_LOGS, otherConfirmed: false });
+    expect(await read([first])).toMatchObject({ unconfirmedBlocks: [], otherConfirmed: false });
   });
 
   test('those outside of the smaller range that it serves', async () => {
@@ -256,8 +256,8 @@ describe('reading in full says which blocks no second endpoint confirmed', () =>
     const source = fixture.open([first.url, second.url], {}, { now: () => clock.ms });
     const counts = new Set<number>();
     for (let tries = 0; tries < 10; tries++, clock.ms += PAUSE_MAX_MS) {
-      const { unconfirmedBlocks = [], otherAnswered = false } = await source.fetchRange(RANGE);
-      if (otherAnswered) counts.add(unconfirmedBlocks.length);
+      const { unconfirmedBlocks = [], otherConfirmed = false } = await source.fetchRange(RANGE);
+      if (otherConfirmed) counts.add(unconfirmedBlocks.length);
     }
     // Of two blocks one has logs.
     expect(counts).toContain(WITH_LOGS.length - 1);
