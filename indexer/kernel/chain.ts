@@ -43,8 +43,8 @@ export type VerifiedRange = {
   readonly headers: readonly BlockHeader[];
   readonly logs: readonly RawLog[];
   /**
-   * Whether the blocks count as proved: every header of the range was read, its bloom was compared with the logs, and no other endpoint
-   * needs to confirm these logs once the blocks are final (`SourceOptions.logsAreConfirmedLater`).
+   * Whether every header of the range was read and its bloom compared with the logs. False above the finalized block if another endpoint is
+   * to confirm the logs later (`SourceOptions.logsAreConfirmedLater`). Below it, see `unconfirmedBlocks`.
    */
   readonly inFull?: boolean;
   /** The names of endpoints that gave incomplete or wrong logs. Instead of their logs, `logs` holds those of the receipts. */
@@ -52,12 +52,14 @@ export type VerifiedRange = {
   /** Blocks whose logs were read from receipts that neither the receipts root nor the bloom of the block proves. */
   readonly unprovedBlocks?: readonly number[];
   /**
-   * Below the finalized block, on a chain with several endpoints: the blocks with logs that only one endpoint gave, and that no receipts
-   * prove. The other endpoints did not answer in time, or serve fewer blocks at once.
+   * Below the finalized block, on a chain with several endpoints: the blocks whose logs neither another endpoint nor receipts that a root
+   * proves have confirmed. The other endpoints did not answer in time, serve fewer blocks at once, or gave other logs.
    */
   readonly unconfirmedBlocks?: readonly number[];
   /** Below the finalized block: whether another endpoint gave the same logs of at least one block with logs. */
   readonly otherConfirmed?: boolean;
+  /** Whether some of `unconfirmedBlocks` were not compared because the other endpoint serves fewer blocks at once. */
+  readonly comparedInPart?: boolean;
 };
 
 /** Selects the logs of `addresses` whose first topic is one of `topics`. */

@@ -126,9 +126,7 @@ export function missingSlices(
   contracts: readonly RequestedContract[],
   range: BlockRange,
 ): Promise<readonly Slice[]> {
-  return slicesOf(tx, chainId, { contracts, range }, isActive, (coverage) =>
-    subtract([range], coveredRanges(coverage)),
-  );
+  return slicesOf(tx, chainId, contracts, isActive, (coverage) => subtract([range], coveredRanges(coverage)));
 }
 
 /**
@@ -145,30 +143,33 @@ export function coveredSlices(
   range: BlockRange,
   head: number,
 ): Promise<readonly Slice[]> {
-  return slicesOf(tx, chainId, { contracts, range }, mayBeQuarantined, (coverage) =>
+  return slicesOf(tx, chainId, contracts, mayBeQuarantined, (coverage) =>
     intersect(union(coveredRanges(coverage, head)), range),
   );
 }
 
 /** Returns the blocks of `coveredSlices` that are not proved: those whose facts were not compared with the headers of their blocks. */
-export function unprovedSlices(
+export async function unprovedSlices(
   tx: Transaction,
   chainId: number,
   contracts: readonly RequestedContract[],
   range: BlockRange,
   head: number,
 ): Promise<readonly Slice[]> {
-  return slicesOf(tx, chainId, { contracts, range }, mayBeQuarantined, (coverage) =>
-    subtract(intersect(union(coveredRanges(coverage, head)), range), coverage.proved),
-  );
+  const { rows } = await sql<{ verified: string }>`
+    select verified::text from ${chainIn(chainId, range)} chain
+  `.execute(tx);
+  const verified = parseMultirange(rows[0]?.verified ?? '{}');
+  return slicesOf(tx, chainId, contracts, mayBeQuarantined, (coverage) => {
+    const { proved, liveFrom } = coverage;
+    const followed = liveFrom === null ? [] : intersect(verified, { from: liveFrom, to: range.to });
+    return subtract(intersect(union(coveredRanges(coverage, head)), range), union([...proved, ...followed]));
+  });
 }
 
 const isActive = sql<boolean>`status = 'active'`;
 /** The SQL condition for active contracts and those that a log quarantined. The coverage of the latter stays and can still be proved. */
 const mayBeQuarantined = sql<boolean>`(status = 'active' or quarantined_at_block is not null)`;
-
-/** The contracts and the range of blocks whose logs were requested. */
-type RequestedBlocks = { readonly contracts: readonly RequestedContract[]; readonly range: BlockRange };
 
 type StoredCoverage = Pick<Coverage, 'covered' | 'liveFrom'> & { readonly proved: readonly BlockRange[] };
 
@@ -176,7 +177,7 @@ type StoredCoverage = Pick<Coverage, 'covered' | 'liveFrom'> & { readonly proved
 async function slicesOf(
   tx: Transaction,
   chainId: number,
-  { contracts, range }: RequestedBlocks,
+  contracts: readonly RequestedContract[],
   hasStatus: RawBuilder<boolean>,
   blocksOf: (coverage: StoredCoverage) => readonly BlockRange[],
 ): Promise<readonly Slice[]> {
@@ -187,10 +188,9 @@ async function slicesOf(
     proved: string;
     live_from: string | null;
   }>`
-    select address, kind, covered::text, coalesce(${provedBlocks}, contracts.proved)::text as proved, live_from
+    select address, kind, covered::text, proved::text, live_from
     from indexer.contracts
     join ${requestedRows(contracts)} as requested using (address, kind)
-    left join ${chainIn(chainId, range)} chain using (chain_id)
     where chain_id = ${chainId} and ${hasStatus} and prepared_at is not null
       and platform_id = coalesce(row_id, platform_id)
       and coalesce(contracts.fingerprint, requested.fingerprint) = requested.fingerprint

@@ -153,19 +153,28 @@ async function verifiedWith(
   { from, to }: BlockRange,
   slices: readonly Slice[],
 ): Promise<{ readonly blocks: string; readonly liveFrom: string } | undefined> {
-  const given = slices.flatMap(({ contracts, blocks }) => {
-    const proved = toMultirange(blocks);
-    return contracts.map(({ address, kind }) => ({ address, kind, proved }));
-  });
+  // Thousands of contracts share a few slices, so the blocks of each slice are sent once.
+  const given = slices.flatMap(({ contracts }, slice) =>
+    contracts.map(({ address, kind }) => ({ address, kind, slice })),
+  );
   const { rows } = await sql<{ blocks: string | null; live_from: string }>`
+    with slice as materialized (
+      select number - 1 as slice, blocks::int8multirange as compared
+      from unnest(${slices.map(({ blocks }) => toMultirange(blocks))}::text[]) with ordinality as listed (blocks, number)
+    ),
+    given as materialized (
+      select address, kind, compared
+      from unnest(${given.map(({ address }) => address)}::text[], ${given.map(({ kind }) => kind)}::text[],
+        ${given.map(({ slice }) => slice)}::bigint[]) as listed (address, kind, slice)
+      join slice using (slice)
+    )
     select case when bool_and(isempty(live.blocks - live.proved))
       then range_merge(range_agg(live.blocks))::int8multirange end as blocks, min(live_from) as live_from
     from (
       select live_from, int8multirange(int8range(greatest(live_from, ${from}::bigint), ${to}::bigint, '[]')) as blocks,
-        ${provedBlocks} + coalesce(given.proved, '{}') as proved
+        ${provedBlocks} + coalesce(compared, '{}') as proved
       from indexer.contracts join ${chainIn(chainId, { from, to })} chain using (chain_id)
-      left join unnest(${given.map(({ address }) => address)}::text[], ${given.map(({ kind }) => kind)}::text[],
-        ${given.map(({ proved }) => proved)}::int8multirange[]) as given (address, kind, proved) using (address, kind)
+      left join given using (address, kind)
       where chain_id = ${chainId} and live_from <= ${to}
     ) live
   `.execute(tx);

@@ -6,7 +6,7 @@ import type { Pace } from './pace.ts';
 
 /** After this time without a confirmation, one endpoint suffices, because the others may be out of service for good. */
 const WAIT_MAX_MS = 600_000;
-/** If no followed blocks were read for this long, the wait begins again. Blocks become final at intervals of several minutes. */
+/** If no unconfirmed blocks were read for this long, the wait begins again. Blocks become final at intervals of several minutes. */
 const MEMORY_MS = 1_800_000;
 /** The pause before the same blocks are read again. It doubles each time. */
 const PAUSE_MS = 5_000;
@@ -20,8 +20,8 @@ type ConfirmationDeps = { readonly runtime: Runtime; readonly log: Logger; reado
  */
 export class Confirmation {
   readonly #deps: ConfirmationDeps;
-  /** Since when no other endpoint has confirmed the logs of a block. Undefined if one did last. */
-  #silentSince: number | undefined;
+  /** How long no other endpoint has confirmed the logs of a block. An outage of all endpoints counts as one pause. */
+  #waitedMs = 0;
   #readAt = Number.NEGATIVE_INFINITY;
   #dueAt = Number.NEGATIVE_INFINITY;
   #pauseMs = PAUSE_MS;
@@ -38,28 +38,29 @@ export class Confirmation {
 
   /**
    * Returns whether followed blocks that were read can count as proved. If not, they are to be read again: fewer at once if another endpoint
-   * confirmed a part of them, and otherwise after a pause.
+   * gave only a part of them, and otherwise after a pause.
    */
-  suffices({ from, to, unconfirmedBlocks = [], otherConfirmed = false }: ReadRange, pace: Pace): boolean {
+  suffices(
+    { from, to, unconfirmedBlocks = [], otherConfirmed = false, comparedInPart = false }: ReadRange,
+    pace: Pace,
+  ): boolean {
     if (unconfirmedBlocks.length === 0) {
       if (otherConfirmed) this.#confirmed();
       return true;
     }
-    if (otherConfirmed && from < to) {
-      this.#confirmed();
+    if (otherConfirmed && from < to) this.#confirmed();
+    if ((otherConfirmed || comparedInPart) && from < to) {
       pace.narrow(to - from + 1);
       return false;
     }
     const { log, scope, runtime } = this.#deps;
     const now = runtime.now();
     const context = { chain: scope.chainId, from, to };
-    if (this.#silentSince === undefined || now - this.#readAt > MEMORY_MS) {
-      this.#confirmed();
-      this.#silentSince = now;
-      log.info(context, 'waiting for another endpoint to confirm the logs of followed blocks');
-    }
+    if (now - this.#readAt > MEMORY_MS) this.#confirmed();
+    else this.#waitedMs += Math.min(PAUSE_MAX_MS, now - this.#readAt);
+    if (this.#waitedMs === 0) log.info(context, 'waiting for another endpoint to confirm the logs of followed blocks');
     this.#readAt = now;
-    if (now - this.#silentSince > WAIT_MAX_MS) {
+    if (this.#waitedMs > WAIT_MAX_MS) {
       const level = this.#isAlone ? 'debug' : 'warn';
       this.#isAlone = true;
       log[level](
@@ -75,7 +76,8 @@ export class Confirmation {
 
   /** Forgets for how long no other endpoint has confirmed logs. */
   #confirmed(): void {
-    this.#silentSince = undefined;
+    this.#waitedMs = 0;
+    this.#readAt = Number.NEGATIVE_INFINITY;
     this.#pauseMs = PAUSE_MS;
     this.#isAlone = false;
   }

@@ -81,7 +81,7 @@ export class Prover {
   readonly #retry: Retry;
   /** Each kind of work has a pace of its own, so that the failures of one do not slow down another. */
   readonly #paces: Readonly<Record<Part | 'doubt', Pace>>;
-  /** Whether the last step read blocks of a doubt without a failure. */
+  /** Whether the last step read blocks of a doubt. */
   #hasReadDoubt = false;
   /** Whether the unproved blocks that were read last were followed or filled. */
   #lastPart: Part = 'filled';
@@ -126,7 +126,9 @@ export class Prover {
     const isDoubtDue = doubt !== undefined && !this.#hasReadDoubt;
     const unproved = isDoubtDue ? undefined : await this.#findUnproved(to);
     if (doubt !== undefined && unproved === undefined) {
-      this.#hasReadDoubt = await this.#readDoubt(doubt, to, signal);
+      // Set before the attempt, so that work that fails takes turns too.
+      this.#hasReadDoubt = true;
+      await this.#readDoubt(doubt, to, signal);
       return true;
     }
     if (unproved === undefined) {
@@ -138,7 +140,6 @@ export class Prover {
     const piece: Piece = { from, to: end, contracts, inFull: 'blooms' };
     const failed = (reason: string) => this.#recordFailure(piece, reason);
     const prove = () => this.#prove(piece, part, seen, signal);
-    // Set before the attempt, so that work that fails takes turns too.
     this.#lastPart = part;
     this.#hasReadDoubt = false;
     if (contracts.length === 0) await failed('this program cannot read the contracts that cover the blocks');

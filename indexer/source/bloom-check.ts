@@ -20,6 +20,8 @@ export type Part = {
   readonly unconfirmed?: readonly number[];
   /** See `VerifiedRange.otherConfirmed`. */
   readonly otherConfirmed?: boolean;
+  /** See `VerifiedRange.comparedInPart`. */
+  readonly comparedInPart?: boolean;
 };
 
 /**
@@ -43,11 +45,9 @@ export async function addLogsProvenByBloom(
     if (suspects.length === 0) continue;
     const proven = await readProvenLogs(deps, endpoint, { header, suspects, strict }, signal);
     const logs = filterWatched(completeLogs(header, proven, received), watched);
-    if (areProvedComplete(deps.blooms, header, proven)) unconfirmed.delete(header.number);
-    else {
-      unprovedBlocks.add(header.number);
-      if (part.unconfirmed !== undefined && deps.pool.endpoints().length > 1) unconfirmed.add(header.number);
-    }
+    if (!areProvedComplete(deps.blooms, header, proven)) unprovedBlocks.add(header.number);
+    if (proven.isProved) unconfirmed.delete(header.number);
+    else if (part.unconfirmed !== undefined && deps.pool.endpoints().length > 1) unconfirmed.add(header.number);
     if (areEqualLogs(logs, received)) continue;
     changed = true;
     faultyEndpoints.add(endpoint.name);

@@ -84,6 +84,7 @@ export function createRangeReader({ chainId, logsAreConfirmedLater, ...rest }: R
     const unprovedBlocks = new Set<number>();
     const unconfirmedBlocks = new Set<number>();
     let otherConfirmed = false;
+    let comparedInPart = false;
     let isFull = strict || inFull !== undefined;
     let anchor = request.anchor;
     let next = from;
@@ -109,6 +110,7 @@ export function createRangeReader({ chainId, logsAreConfirmedLater, ...rest }: R
       for (const log of part.logs) logs.push(log);
       for (const block of part.unconfirmed ?? []) unconfirmedBlocks.add(block);
       otherConfirmed ||= part.otherConfirmed === true;
+      comparedInPart ||= part.comparedInPart === true;
       if (inFull === undefined && watched !== undefined) isFull &&= isCompared(blooms, part, watched);
       // A bloom does not show how many logs of an address a block has, so one endpoint may leave out some of them unnoticed.
       if (strict && logsAreConfirmedLater && part.logs.length > 0) isFull &&= pool.endpoints().length < 2;
@@ -121,6 +123,7 @@ export function createRangeReader({ chainId, logsAreConfirmedLater, ...rest }: R
       unprovedBlocks: [...unprovedBlocks],
       unconfirmedBlocks: [...unconfirmedBlocks],
       otherConfirmed,
+      comparedInPart,
     };
     return { chainId, from, to: next - 1, headers, logs, inFull: isFull, ...findings };
   };

@@ -78,7 +78,8 @@ export async function readFinalizedPart(
     comparison?.confirms(block) !== true && (!doubtful.has(block) || remaining.unprovedBlocks.has(block));
   const unconfirmed = hasOthers ? logs.map(({ blockNumber }) => blockNumber).filter(isUnconfirmed) : [];
   const otherConfirmed = comparison !== undefined && logs.some(({ blockNumber }) => comparison.confirms(blockNumber));
-  return { to, headers, logs, unconfirmed, otherConfirmed };
+  const comparedInPart = comparison !== undefined && unconfirmed.some((block) => !comparison.covers(block));
+  return { to, headers, logs, unconfirmed, otherConfirmed, comparedInPart };
 }
 
 const NOTHING: LogAnswer = { logs: [], doubtful: new Set(), hasDoubles: false };

@@ -40,6 +40,8 @@ export type Dispute = {
 
 /** The comparison of the logs of two endpoints. */
 export type Comparison = {
+  /** Returns whether the second endpoint was asked for the logs of a block. It may serve fewer blocks at once than the first one. */
+  covers(block: number): boolean;
   /** Returns whether the second endpoint gave the same logs of a block. */
   confirms(block: number): boolean;
   /** The blocks of which the second endpoint gave logs that contradict each other or may be incomplete. */
@@ -135,13 +137,10 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
           }
           pauses.delete(endpoint);
           const { doubtful } = theirs;
+          const covers = (block: number) => block >= blocks.from && block <= blocks.to;
           const confirms = (block: number) =>
-            block >= blocks.from &&
-            block <= blocks.to &&
-            !answer.doubtful.has(block) &&
-            !doubtful.has(block) &&
-            !differing.has(block);
-          if (differing.size === 0) return { confirms, doubtful, dispute: undefined };
+            covers(block) && !answer.doubtful.has(block) && !doubtful.has(block) && !differing.has(block);
+          if (differing.size === 0) return { covers, confirms, doubtful, dispute: undefined };
           remember([...firstLacks, ...[...differing].slice(0, SECOND_LACKS_MAX)]);
           const settle: Dispute['settle'] = async (truth, signal) => {
             const evidence = { differing, answer, theirs, truth };
@@ -150,7 +149,7 @@ export function createSecondEndpoints(deps: SecondEndpointDeps): SecondEndpoints
             const given = wrong === endpoint ? theirs.logs : answer.logs;
             setAsideForLogs(wrong, { given, truth }, differing, watched);
           };
-          return { confirms, doubtful, dispute: { settle } };
+          return { covers, confirms, doubtful, dispute: { settle } };
         },
       };
     },

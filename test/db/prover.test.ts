@@ -15,7 +15,8 @@ type Trouble = {
   /** Returns the blocks of a range that only one endpoint gave, and whether another one confirmed another block. */
   readonly unconfirmed?: (range: RangeRequest) => {
     readonly ofBlocks: readonly number[];
-    readonly otherConfirms: boolean;
+    readonly otherConfirmed?: boolean;
+    readonly comparedInPart?: boolean;
   };
   readonly clock?: { readonly ms: number };
 };
@@ -32,9 +33,9 @@ function proverOf(database: Database, callsPerSecond = 1, trouble: Trouble = {})
       const { from, to, inFull } = range;
       asked.push(`${inFull} ${from} ${to}`);
       refuse?.(range);
-      const { ofBlocks = [], otherConfirms: otherConfirmed } = unconfirmed?.(range) ?? {};
+      const { ofBlocks = [], ...compared } = unconfirmed?.(range) ?? {};
       const unconfirmedBlocks = ofBlocks.filter((block) => holds(range, block));
-      return { chainId: 1, from, to, headers: [], logs: [], unconfirmedBlocks, otherConfirmed };
+      return { chainId: 1, from, to, headers: [], logs: [], unconfirmedBlocks, ...compared };
     },
   };
   const prover = new Prover({
@@ -74,6 +75,20 @@ test('while a long doubt is read, other blocks are proved', async () => {
     expect(asked).toEqual([
       ...['receipts 5 20', 'blooms 80 95', 'receipts 21 36', 'blooms 96 100', 'receipts 37 52', 'receipts 53 68'],
     ]);
+  });
+});
+
+test('while the blocks of a doubt cannot be read, other blocks are proved', async () => {
+  await withToken(async (open, db) => {
+    await db.query('update indexer.chains set finalized_number = 100, head_number = 100');
+    await db.query(`update indexer.contracts set covered = '{[80,101)}'`);
+    await db.query(DOUBT);
+    const refuse = ({ inFull }: RangeRequest) => {
+      if (inFull === 'receipts') throwAs('rate-limited');
+    };
+    const { step } = proverOf(open, 100, { refuse });
+    for (let steps = 0; steps < 4; steps++) await step().catch(() => undefined);
+    expect((await db.query('select proved from indexer.contracts')).rows).toEqual([{ proved: '{[80,101)}' }]);
   });
 });
 
@@ -128,7 +143,7 @@ describe('blocks that the follower did not read in full', () => {
 
   test('are read again until another endpoint confirms their logs, for ten minutes without any answer', async () => {
     await withToken(async (open, db) => {
-      const silent = { ofBlocks: [95, 105], otherConfirms: false };
+      const silent = { ofBlocks: [95, 105] };
       const prove = await proofOverTime(open, db, { unconfirmed: () => silent });
       expect(await prove(0)).toEqual(['blooms 30 30', 'blooms 5 19', 'blooms 60 60', 'blooms 90 100']);
       expect(await prove(4_000)).toEqual([]);
@@ -149,31 +164,34 @@ describe('blocks that the follower did not read in full', () => {
     });
   });
 
-  test('are read fewer at once if another endpoint confirms a part of them', async () => {
-    await withToken(async (open, db) => {
-      const prove = await proofOverTime(open, db, {
-        unconfirmed: ({ from, to }) => ({ ofBlocks: to - from > 2 ? [to] : [], otherConfirms: true }),
+  test.each([{ otherConfirmed: true }, { comparedInPart: true }])(
+    'are read fewer at once if another endpoint gives a part of them: %o',
+    async (compared) => {
+      await withToken(async (open, db) => {
+        const prove = await proofOverTime(open, db, {
+          unconfirmed: ({ from, to }) => ({ ofBlocks: to - from > 2 ? [to] : [], ...compared }),
+        });
+        const asked = await prove(0);
+        expect(asked).toEqual([
+          ...[
+            'blooms 30 30',
+            'blooms 5 19',
+            'blooms 60 60',
+            'blooms 90 100',
+            'blooms 90 90',
+            'blooms 91 92',
+            'blooms 93 96',
+          ],
+          ...['blooms 93 93', 'blooms 94 95', 'blooms 96 99', 'blooms 96 96', 'blooms 97 98', 'blooms 99 100'],
+        ]);
+        expect(await proofOf(db)).toEqual(['{[20,101)} {[5,20)}']);
       });
-      const asked = await prove(0);
-      expect(asked).toEqual([
-        ...[
-          'blooms 30 30',
-          'blooms 5 19',
-          'blooms 60 60',
-          'blooms 90 100',
-          'blooms 90 90',
-          'blooms 91 92',
-          'blooms 93 96',
-        ],
-        ...['blooms 93 93', 'blooms 94 95', 'blooms 96 99', 'blooms 96 96', 'blooms 97 98', 'blooms 99 100'],
-      ]);
-      expect(await proofOf(db)).toEqual(['{[20,101)} {[5,20)}']);
-    });
-  });
+    },
+  );
 
   test('wait for ten minutes even if another endpoint answers for a single block, and never confirms it', async () => {
     await withToken(async (open, db) => {
-      const prove = await proofOverTime(open, db, { unconfirmed: () => ({ ofBlocks: [95], otherConfirms: true }) });
+      const prove = await proofOverTime(open, db, { unconfirmed: () => ({ ofBlocks: [95], otherConfirmed: true }) });
       await prove(0);
       expect(await proofOf(db)).toEqual(['{[20,95)} {[5,20)}']);
       for (let minutes = 0; minutes < 9; minutes++) expect(await prove(60_000)).toEqual(['blooms 95 95']);

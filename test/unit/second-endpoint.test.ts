@@ -256,8 +256,9 @@ describe('reading in full says which blocks no second endpoint confirmed', () =>
     const source = fixture.open([first.url, second.url], {}, { now: () => clock.ms });
     const counts = new Set<number>();
     for (let tries = 0; tries < 10; tries++, clock.ms += PAUSE_MAX_MS) {
-      const { unconfirmedBlocks = [], otherConfirmed = false } = await source.fetchRange(RANGE);
+      const { unconfirmedBlocks = [], otherConfirmed = false, comparedInPart } = await source.fetchRange(RANGE);
       if (otherConfirmed) counts.add(unconfirmedBlocks.length);
+      if (otherConfirmed) expect(comparedInPart).toBe(true);
     }
     // Of two blocks one has logs.
     expect(counts).toContain(WITH_LOGS.length - 1);
