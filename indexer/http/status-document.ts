@@ -44,7 +44,7 @@ const chain = z.strictObject({
       from: block,
       to: block,
       blocksLeft: count,
-      blocks: count.describe('Blocks that were left when this process first saw the request.'),
+      blocks: count.describe('The largest number of missing blocks that this process has seen so far.'),
       secondsLeft: count.nullable().describe('Null until a rate is known.'),
     }),
   ),
