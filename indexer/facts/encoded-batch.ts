@@ -5,11 +5,11 @@ import type { FactTable } from './fact-table.ts';
 import type { Origin, Quarantine } from './origin.ts';
 
 /**
- * The facts of one table as text of `COPY … FROM STDIN`, with the end, the block and the contract of each line, so that lines can be
- * filtered.
+ * The facts of one table as text of `COPY … FROM STDIN`. The block, the contract and the end of each line in the text are kept too, so that
+ * lines can be filtered.
  *
- * The facts are bytes instead of objects. While they wait for a commit they do not burden the garbage collector, and their size is
- * known. A fact that becomes many rows is encoded only when it is written.
+ * The text is bytes and not objects, so that it does not burden the garbage collector while it waits for a commit, and its size is known.
+ * Only facts that become very many rows each are not in the text: their lines are made each time they are read (`spans`).
  */
 export type EncodedTable = {
   readonly table: FactTable;

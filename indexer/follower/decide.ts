@@ -56,7 +56,10 @@ export type Evidence = {
   /** The newest block in the database that is still on the chain, as far as blocks were compared. Undefined if none was found. */
   readonly ancestor: BlockRef | undefined;
   readonly finalized: number;
-  /** How many endpoints have the database's next known block above the ancestor (`ours`), and how many have another at its height. */
+  /**
+   * How many endpoints have the oldest block above the ancestor that the database knows (`ours`), and how many have another block at that
+   * height (`other`).
+   */
   readonly votes: { readonly ours: number; readonly other: number };
   /** How many times in a row a reorg to the same ancestor was observed, including this time. */
   readonly observations: number;

@@ -37,7 +37,7 @@ import { refuseStale } from './refuse-stale.ts';
 
 /** The facts of a range whose headers were all read from the chain. The facts in the database are compared with them. */
 export type FullRange = {
-  /** The chain's state before the range was read. */
+  /** The chain's row in `indexer.chains` before the range was read. An unwind since then is recognised by it. */
   readonly seen: ChainState;
   readonly range: ReadRange;
   readonly batch: EncodedBatch;

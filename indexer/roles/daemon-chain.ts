@@ -199,7 +199,7 @@ export class DaemonChain {
         if (signal.aborted) return;
         this.#refusal = `failing: ${messageOf(error)}`;
         const context = { chain: chainId, reason: messageOf(error), retryInMs: REFUSED_RETRY_INTERVAL_MS, err: error };
-        log.error(context, 'endpoints refused');
+        log.error(context, 'RPC endpoints cannot be used');
         await sleep(REFUSED_RETRY_INTERVAL_MS, signal);
       }
     }
@@ -217,7 +217,7 @@ export class DaemonChain {
       this.#outage = `failing: ${messageOf(error)}`;
       if (isNew && !signal.aborted) {
         const context = { chain: this.chainId, reason: messageOf(error), err: error };
-        if (error instanceof ConfigError) this.#input.log.error(context, 'endpoints refused');
+        if (error instanceof ConfigError) this.#input.log.error(context, 'RPC endpoints cannot be used');
         else this.#input.log.warn(context, 'no endpoint answers');
       }
     }

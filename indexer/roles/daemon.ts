@@ -69,7 +69,9 @@ async function watchRegistry(
 ): Promise<void> {
   const onChange = (change: RegistryChange) => {
     if (change.type === 'ipo' || change.type === 'anything') {
-      settleIpoSupplies(database).catch((error) => log.warn({ err: error }, 'summing IPO supplies failed'));
+      settleIpoSupplies(database).catch((error) =>
+        log.warn({ err: error }, 'updating minted_supply of master_ipos failed'),
+      );
     }
     if (change.type === 'revenue' || change.type === 'anything') {
       settleRevenueLinks(database).catch((error) =>

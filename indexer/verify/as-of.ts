@@ -26,7 +26,7 @@ export class AsOf {
     this.#deps = deps;
   }
 
-  /** The chosen block. Undefined if no endpoint has the chain's state as of a block that can be compared, or before the first `choose`. */
+  /** The block as of which contracts are compared. Undefined before the first `choose`, and if no block can be chosen. */
   get block(): number | undefined {
     return this.#block;
   }
