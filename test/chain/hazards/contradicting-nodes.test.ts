@@ -176,3 +176,18 @@ test('while too few endpoints agree on the head, it stands still, and /ready and
   heal();
   await settled();
 });
+
+test('backfill --proved waits until a followed block is final, says so, and counts it as proved then', async () => {
+  const chain = busyChain(40);
+  const settings = { proof: { callsPerSecond: CALLS_PER_SECOND } };
+  const { run, settled } = await follow({ chain, moreEndpoints: [await serve(chain)], settings });
+  await settled();
+  const { number } = chain.append(someLogs);
+  await settled();
+  const backfill = run('backfill', '--from-block', '0', '--proved');
+  await until('the command to wait', () => backfill.logLines('waiting until the last blocks are final').length > 0);
+  chain.finalized = number;
+  chain.mine(1);
+  expect(await backfill.exited).toBe(0);
+  expect(backfill.stdout).toContain('complete and proved');
+});
