@@ -14,14 +14,23 @@ import { digestOf, IN_POSTGRES, longChain, scene } from './scene.ts';
 /** Proofs are off, because a proof would itself decode the logs again in blocks that are not proved yet. */
 const SETTINGS = { proof: { level: 'off' } } as const;
 
-/** Runs a program that cannot decode the logs of every third block until it is at the chain's head. */
-async function indexWithFaultyDecoders({ chain, db, env }: Scene): Promise<void> {
-  const main = await programWithEdit('indexer/protocols/shared/decoder.ts', (text) =>
+/** Returns a program that cannot decode the logs of every third block. */
+const withFaultyDecoders = () =>
+  programWithEdit('indexer/protocols/shared/decoder.ts', (text) =>
     text.replace(
       'return log.topics.length === topics &&',
       'return log.blockNumber % 3 !== 0 && log.topics.length === topics &&',
     ),
   );
+
+/** Returns a program whose ABI declares the receiver of ERC-20 transfers as data, so that no such transfer can be decoded. */
+const withWrongAbi = () =>
+  programWithEdit('abis/erc20.v1.ts', (text) =>
+    text.replace("{ name: 'to', type: 'address', indexed: true }", "{ name: 'to', type: 'address', indexed: false }"),
+  );
+
+/** Runs a program until it is at the chain's head. */
+async function indexWith(main: string, { chain, db, env }: Scene): Promise<void> {
   const program = new Program(['start'], env, { main, settings: chainSettings(env, SETTINGS) });
   await until('the faulty program to be at the head', () => atHead(db, chain.chainId, chain.head.hash));
   await until('the faulty program to fill history', async () => {
@@ -53,7 +62,7 @@ test('logs that could not be decoded are decoded by a mended program, and the da
   chain.append(...busyBlocks(5)(2));
   const indexed = await createScene({ chain, settings: SETTINGS });
   const { url, db, run } = indexed;
-  await indexWithFaultyDecoders(indexed);
+  await indexWith(await withFaultyDecoders(), indexed);
   const before = await letters(indexed);
   for (const address of [TOKEN, MASTER, DIVIDENDS]) expect(before.map((letter) => letter.address)).toContain(address);
 
@@ -111,10 +120,25 @@ test('logs that could not be decoded are decoded by a mended program, and the da
   ]);
 });
 
+test('after the right ABI of a token was added, its logs are decoded in place, and the database equals one that had this ABI at first', async () => {
+  const chain = busyChain(48, 30);
+  const indexed = await createScene({ chain, settings: SETTINGS });
+  const { db, run, url } = indexed;
+  await indexWith(await withWrongAbi(), indexed);
+  const before = await letters(indexed);
+  expect(new Set(before.map(({ address }) => address))).toEqual(new Set([TOKEN]));
+  expect((await db.query('select from token_transfers')).rowCount).toBe(0);
+  expect(await run('dead-letters', 'retry').exited).toBe(0);
+  expect((await db.query('select from token_transfers')).rowCount).toBe(before.length);
+  expect(await letters(indexed)).toEqual([]);
+  await indexed.settled();
+  expect(await digestOf(url)).toEqual(await digestOfFresh(chain));
+});
+
 test('logs are decoded again while a daemon follows the head and unwinds blocks with dead letters', async () => {
   const indexed = await createScene({ chain: busyChain(60, 20), settings: SETTINGS });
   const { chain, url, db, run, settled } = indexed;
-  await indexWithFaultyDecoders(indexed);
+  await indexWith(await withFaultyDecoders(), indexed);
   const above = (await letters(indexed)).filter(({ block }) => block > chain.head.number - 9);
   expect(above.length).toBeGreaterThan(2);
 
