@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { DB } from '../db/schema.ts';
 import type { BlockRef, Hex } from '../kernel/chain.ts';
-import { chainCompleteTo, coverageGaps, type Gap } from './contract-coverage.ts';
+import { blocksBetween, chainCompleteTo, coverageGaps, type Gap } from './contract-coverage.ts';
 import { countDividendAnomalies } from './dividend-anomalies.ts';
 import { type DoubtStatus, doubtStatus } from './doubts.ts';
 import { hasLeader } from './leader.ts';
@@ -149,8 +149,16 @@ export async function chainStatus(db: Kysely<DB>): Promise<readonly ChainStatus[
   );
 }
 
-/** Returns the highest block, at most `completeTo`, up to which the covered blocks of every contract are proved. */
+/**
+ * Returns the highest block, at most `completeTo`, up to which the covered blocks of every contract are proved. Does not look beyond the
+ * first block above the finalized one that is not verified: up to the head there may be a hundred gaps, for each of thousands of contracts.
+ */
 async function provedUpTo(db: Kysely<DB>, chainId: number, completeTo: number): Promise<number> {
-  const { provedTo } = await proofProgress(db, { chainId, from: 0, to: completeTo, contracts: null });
+  const { rows } = await sql<{ gap: string | null }>`
+    select lower(${blocksBetween(sql`coalesce(finalized_number, -1) + 1`, sql`${completeTo}::bigint`)} - verified) as gap
+    from indexer.chains where chain_id = ${chainId}
+  `.execute(db);
+  const to = Math.min(completeTo, Number(rows[0]?.gap ?? completeTo));
+  const { provedTo } = await proofProgress(db, { chainId, from: 0, to, contracts: null });
   return provedTo;
 }

@@ -187,7 +187,9 @@ test('backfill --proved waits until a followed block is final, says so, and coun
   const backfill = run('backfill', '--from-block', '0', '--proved');
   await until('the command to wait', () => backfill.logLines('waiting until the last blocks are final').length > 0);
   chain.finalized = number;
-  chain.mine(1);
+  // The finalized block is stored with the next blocks that are committed after the node gave it.
+  const timer = setInterval(() => chain.mine(1), BLOCK_INTERVAL_MS);
+  onTestFinished(() => clearInterval(timer));
   expect(await backfill.exited).toBe(0);
   expect(backfill.stdout).toContain('complete and proved');
 });
