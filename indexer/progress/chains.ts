@@ -114,10 +114,7 @@ export function moveHead({ chainId, expected, to, finalized, verified, addsContr
       update indexer.chains set
         head_number = ${to.number}, head_hash = ${to.hash},
         finalized_number = greatest(finalized_number, ${finalized ?? null}::bigint),
-        verified = case
-          when ${verified === undefined} or (upper(verified) < ${verified?.from ?? 0}
-            and (select count(*) from unnest(verified)) >= ${VERIFIED_RANGES_MAX}) then verified
-          else verified + ${toMultirange(verified === undefined ? [] : [verified])}::int8multirange end,
+        verified = ${verified === undefined ? sql`verified` : verifiedWith(verified)},
         live_version = live_version + ${addsContracts ? 1 : 0},
         updated_at = now()
       where chain_id = ${chainId} and ${isUnchangedSince(expected)} and status = 'following'
@@ -126,6 +123,12 @@ export function moveHead({ chainId, expected, to, finalized, verified, addsContr
     select indexer.refuse() where not exists (select from moved)
   `;
   return { statement, refusal: () => headMoved(chainId) };
+}
+
+/** Returns an SQL expression for the new value of `verified`: with a range, unless it would be one range too many. */
+function verifiedWith(range: BlockRange): RawBuilder<string> {
+  return sql`case when upper(verified) < ${range.from} and (select count(*) from unnest(verified)) >= ${VERIFIED_RANGES_MAX} then verified
+    else verified + ${toMultirange([range])}::int8multirange end`;
 }
 
 /**

@@ -51,8 +51,7 @@ export type Coverage = {
  * @param head the head of the chain, or null if the chain has none. If undefined, every block from `live_from` on counts as covered.
  */
 export function coveredBlocks(head?: number | RawBuilder<unknown> | null): RawBuilder<string> {
-  if (head === undefined)
-    return sql`(covered + case when live_from is null then '{}' else int8multirange(int8range(live_from, null)) end)`;
+  if (head === undefined) return sql`(covered + ${liveBlocks})`;
   return sql`(covered + ${blocksBetween(sql`live_from`, sql`${head}::bigint`)})`;
 }
 

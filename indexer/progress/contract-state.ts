@@ -6,6 +6,7 @@ import { type BlockRange, toMultirange } from '../kernel/ranges.ts';
 import {
   type ContractKey,
   coveredBlocks,
+  liveBlocks,
   type RequestedContract,
   requestedRows,
   type Slice,
@@ -28,8 +29,7 @@ function remainingNote(covered: RawBuilder<unknown>, liveFrom: RawBuilder<unknow
  * chain, which are proved for every live contract. It is the new value of `proved` when the follower stops covering the contract.
  */
 function provedWithLive(chainId: number): RawBuilder<string> {
-  return sql`(proved + case when live_from is null then '{}' else
-    coalesce((select verified from indexer.chains where chain_id = ${chainId}), '{}') * int8multirange(int8range(live_from, null)) end)`;
+  return sql`(proved + coalesce((select verified from indexer.chains where chain_id = ${chainId}), '{}') * ${liveBlocks})`;
 }
 
 /**

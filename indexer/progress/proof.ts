@@ -117,7 +117,7 @@ export async function addProved(
   range: BlockRange,
   slices: readonly Slice[],
 ): Promise<void> {
-  const verified = await verifiedWith(tx, chainId, range, slices);
+  const verified = await verifiedAfter(tx, chainId, range, slices);
   if (verified !== undefined) {
     // The chain's row is locked before those of contracts, as in a follower's commit. It is not locked if nothing is added.
     await sql`
@@ -147,7 +147,7 @@ export async function addProved(
  * begin at the first block of the range that the follower covers for any contract. `liveFrom` is the first such block of the chain: below it
  * verified blocks have no meaning. Returns undefined if the follower covers none, or if blocks of a contract would not be proved.
  */
-async function verifiedWith(
+async function verifiedAfter(
   tx: Transaction,
   chainId: number,
   { from, to }: BlockRange,

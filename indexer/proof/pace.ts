@@ -31,7 +31,7 @@ export class Pace {
     return this.#failures;
   }
 
-  /** Allows only a part of the given number of blocks. */
+  /** Allows only an eighth of a number of blocks, because reading so many did not succeed. */
   narrow(blocks: number): void {
     this.#blocks = Math.max(1, Math.floor(blocks / NARROWING_FACTOR));
   }

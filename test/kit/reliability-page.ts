@@ -1,6 +1,6 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 
 // `node test/kit/reliability-page.ts REPORT` writes the results of a whole test run (Vitest's JSON report) into the page.
 
@@ -69,9 +69,8 @@ export function filesOfSituations(page: string): readonly string[] {
 
 /** Returns the page with the results of a run in place of the former ones. Throws if a file of a situation is not in the report. */
 function withResults(page: string, { numPassedTests, numFailedTests, startTime, testResults }: Report): string {
-  const results = new Map(testResults.map((result) => [relative(rootOf(testResults), result.name), result]));
   const rows = filesOfSituations(page).flatMap((file) => {
-    const result = results.get(file);
+    const result = testResults.find(({ name }) => name.endsWith(`/${file}`));
     if (result === undefined) throw new Error(`the report has no result of ${file}: it must be that of a whole run`);
     return result.assertionResults.map(
       ({ fullName, status, duration = 0 }) =>
@@ -94,11 +93,6 @@ the section *${SITUATIONS}* names.
 | --- | --- | --- | --- |
 ${rows.join('\n')}
 `;
-}
-
-/** Returns the root of the project in which a report was made. */
-function rootOf([first]: Report['testResults']): string {
-  return first?.name.slice(0, first.name.lastIndexOf('/test/', first.name.indexOf('/test/'))) ?? ROOT;
 }
 
 const [, script, report] = process.argv;
